@@ -1,0 +1,42 @@
+/** One thing that is wrong with an input: where, which rule, and what to do. */
+export interface InputProblem {
+  /** JSON Pointer (RFC 6901) of the value inside the input, "" for the input as a whole. */
+  path: string;
+  code: string;
+  message: string;
+}
+
+export interface AppErrorOptions {
+  cause?: unknown;
+  /** Sent to the client as `errors`. */
+  errors?: readonly InputProblem[];
+  /** Response headers that belong to this error, such as `retry-after`. */
+  headers?: Readonly<Record<string, string>>;
+}
+
+/**
+ * An error whose code, status and message the client may see. Anything else that is thrown reaches the
+ * client as `internal_error` with a request id, and its stack only reaches the log.
+ *
+ * @example throw new AppError("not_found", 404, `Cannot read article "${id}": not found`);
+ */
+export class AppError extends Error {
+  override readonly name = "AppError";
+  readonly code: string;
+  /** HTTP status, 400 to 599. */
+  readonly status: number;
+  readonly errors: readonly InputProblem[] | undefined;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+
+  /** @throws RangeError when `status` is not an HTTP error status */
+  constructor(code: string, status: number, message: string, options: AppErrorOptions = {}) {
+    if (!Number.isInteger(status) || status < 400 || status > 599) {
+      throw new RangeError(`Cannot create AppError "${code}": status ${status} is not between 400 and 599`);
+    }
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.status = status;
+    this.errors = options.errors;
+    this.headers = options.headers;
+  }
+}
