@@ -1,0 +1,139 @@
+import { dirname, isAbsolute, join, relative, resolve } from "node:path";
+import { readConfigFile } from "./config-file.ts";
+import { diagnose } from "./diagnosis.ts";
+import { type DotEnv, parseDotEnv } from "./dot-env.ts";
+import type { KeyPath } from "./key-path.ts";
+import { freezeDeep, type Layer } from "./layers.ts";
+import { readFlags, readVariableOverrides } from "./overrides.ts";
+import { ConfigError, type ConfigProblem } from "./problems.ts";
+import type { Config, ConfigOverrides } from "./schema.ts";
+import { readTextFile } from "./text-file.ts";
+import type { ConfigValues } from "./validation.ts";
+import { joinVariables } from "./variables.ts";
+
+export interface LoadConfigOptions {
+  /**
+   * The file that `--config` names, relative to `cwd`; it must exist.
+   * @default "config.json", which may be missing
+   */
+  file?: string;
+  /** Absolute path of the folder that the command runs in. */
+  cwd: string;
+  /** The environment. The process's own is never read, nor changed. */
+  env: Readonly<Record<string, string | undefined>>;
+  /** Keys set on the command line. */
+  flags?: ConfigOverrides;
+}
+
+/** The effective configuration and where it comes from. */
+export interface LoadedConfig {
+  /** Frozen, at every depth. */
+  readonly config: Config;
+  /** Absolute path of `config.json`, whether or not it exists. */
+  readonly file: string;
+  readonly exists: boolean;
+  /** The folder of `file`: relative paths in the configuration start there. */
+  readonly directory: string;
+  /** Values to mask although their keys do not look secret, for `maskSecrets`: `"dsn": "${DB_PASSWORD}"`. */
+  readonly secretPaths: readonly KeyPath[];
+}
+
+/**
+ * Loads the configuration: the defaults, over them `config.json`, then `XCORE_…` variables from `.env` and
+ * the environment, then flags. Reads two files, `config.json` and the `.env` beside it, and changes nothing.
+ *
+ * @throws ConfigError with every problem that was found, when there is any
+ */
+export function loadConfig({ file: named, cwd, env, flags = {} }: LoadConfigOptions): LoadedConfig {
+  const file = resolve(cwd, named ?? "config.json");
+  const directory = dirname(file);
+  const dotEnv = readDotEnv(join(directory, ".env"), cwd);
+  const variables = joinVariables(dotEnv.values, env);
+  const name = toDisplayName(file, cwd);
+  const configFile = readConfigFile(file, { name, isRequired: named !== undefined, variables });
+  const fromDotEnv = readVariableOverrides(variables, ".env");
+  const fromEnvironment = readVariableOverrides(variables, "environment");
+  const layers = [configFile.layer, fromDotEnv.layer, fromEnvironment.layer, readFlags(flags)];
+  const { values, problems } = diagnose(layers.filter(isUsed));
+  const all = removeRepeated([
+    ...configFile.problems,
+    ...dotEnv.problems,
+    ...fromDotEnv.problems,
+    ...fromEnvironment.problems,
+    ...problems,
+  ]);
+  if (all.length > 0 || !values) {
+    const isAboutFile = all.some(({ source }) => source === name || source.startsWith(`${name}:`));
+    throw new ConfigError(isAboutFile ? name : "the configuration", all.toSorted(compareLines(name)));
+  }
+  const { exists, secretPaths } = configFile;
+  return { config: toConfig(values), file, exists, directory, secretPaths };
+}
+
+/** The configuration of a server that nobody configured, frozen. */
+export function defaultConfig(): Config {
+  const { values, problems } = diagnose([]);
+  if (!values) throw new ConfigError("the defaults", problems);
+  return toConfig(values);
+}
+
+function toConfig(values: ConfigValues): Config {
+  delete values.$schema;
+  return freezeDeep(values);
+}
+
+function isUsed(layer: Layer | undefined): layer is Layer {
+  return layer !== undefined && Object.keys(layer.values).length > 0;
+}
+
+function readDotEnv(file: string, cwd: string): DotEnv & { problems: ConfigProblem[] } {
+  const content = readTextFile(file);
+  const name = toDisplayName(file, cwd);
+  if (content.state === "read") {
+    const dotEnv = parseDotEnv(content.text);
+    const problems = dotEnv.faults.map(({ line, expected }) => ({
+      path: "",
+      source: `${name}:${line}`,
+      where: `${name}, line ${line}`,
+      expected,
+      found: "another line", // never its text, which may hold a secret
+      message: `expected ${expected}`,
+    }));
+    return { ...dotEnv, problems };
+  }
+  const empty = { values: new Map<string, string>(), faults: [], problems: [] };
+  // Python's virtual environments are often folders of this name.
+  if (content.state === "missing" || content.found === "a directory") return empty;
+  const { expected, found } = content;
+  const message = `expected ${expected}, found ${found}`;
+  return { ...empty, problems: [{ path: "", source: name, where: name, expected, found, message }] };
+}
+
+function toDisplayName(file: string, cwd: string): string {
+  const fromCwd = relative(cwd, file);
+  return fromCwd === "" || fromCwd.startsWith("..") || isAbsolute(fromCwd) ? file : fromCwd;
+}
+
+// A placeholder that cannot be filled also leaves a value of the wrong type: the first problem says why.
+function removeRepeated(problems: readonly ConfigProblem[]): ConfigProblem[] {
+  const seen = new Map<string, ConfigProblem>();
+  for (const problem of problems) {
+    const key = JSON.stringify([
+      problem.path,
+      problem.source,
+      problem.where,
+      problem.path === "" && problem.message,
+    ]);
+    if (!seen.has(key)) seen.set(key, problem);
+  }
+  return [...seen.values()];
+}
+
+// Problems of the file come first and in its order, the others keep theirs.
+function compareLines(name: string) {
+  const lineOf = ({ source }: ConfigProblem) => {
+    const [line, column] = source.startsWith(`${name}:`) ? source.slice(name.length + 1).split(":") : [];
+    return line === undefined ? Number.MAX_SAFE_INTEGER : Number(line) * 1e6 + Number(column);
+  };
+  return (a: ConfigProblem, b: ConfigProblem) => lineOf(a) - lineOf(b);
+}

@@ -1,0 +1,89 @@
+import { coerceText } from "./coercion.ts";
+import { describeExpectation } from "./expectation.ts";
+import { type KeyPath, startsWithPath } from "./key-path.ts";
+import { isJsonObject, type JsonObject, type Layer, mergeValues } from "./layers.ts";
+import { type ConfigProblem, createUnknownKeyProblem, createValueProblem } from "./problems.ts";
+import type { ConfigOverrides } from "./schema.ts";
+import { schemaAt } from "./schema-node.ts";
+import { isSecretName } from "./secrets.ts";
+import { suggestKey } from "./suggestion.ts";
+import type { Variable, Variables } from "./variables.ts";
+
+const PREFIX = /^XCORE_/i;
+
+/** The keys that the `XCORE_…` variables of one source set. */
+export interface VariableOverrides {
+  readonly layer: Layer;
+  readonly problems: readonly ConfigProblem[];
+}
+
+/**
+ * Reads the variables such as `XCORE_SERVER__PORT`, whose names are paths with "__" between the levels. A
+ * variable for a deeper key wins over one for the section around it.
+ */
+export function readVariableOverrides(variables: Variables, source: Variable["source"]): VariableOverrides {
+  const problems: ConfigProblem[] = [];
+  const set: { path: KeyPath; variable: Variable }[] = [];
+  let values: JsonObject = {};
+  for (const { path, variable } of findOverrides(variables, source)) {
+    const node = schemaAt(path);
+    const origin = toOrigin(variable);
+    const shown = { path, origin };
+    if (!node) {
+      problems.push(createUnknownKeyProblem({ ...shown, value: variable.value, ...describeUnknown(path) }));
+      continue;
+    }
+    const value = coerceText(variable.value, node);
+    if (node.type === "object" && !isJsonObject(value)) {
+      const expected = `${describeExpectation(node)} as JSON`;
+      problems.push(createValueProblem({ ...shown, value, expected }));
+      continue;
+    }
+    set.push({ path, variable });
+    values = mergeValues(values, nest(path, value));
+  }
+  // The last one set wins, so it is the one that gave a value.
+  const originOf: Layer["originOf"] = (path) => {
+    const around = set.findLast((one) => startsWithPath(path, one.path) || startsWithPath(one.path, path));
+    return around ? toOrigin(around.variable) : { source, where: source, isSecret: true };
+  };
+  return { layer: { values, originOf }, problems };
+}
+
+/** The keys that flags set, as a layer. */
+export function readFlags(flags: ConfigOverrides): Layer {
+  const origin = { source: "flag", where: "command line", isSecret: false };
+  return { values: mergeValues({}, { ...structuredClone(flags) }), originOf: () => origin };
+}
+
+/** The variable that sets the key at `path`. */
+export function toVariableName(path: KeyPath): string {
+  return `XCORE_${path.join("__").toUpperCase()}`;
+}
+
+function findOverrides(variables: Variables, source: Variable["source"]) {
+  return [...variables.values()]
+    .filter((variable) => variable.source === source && PREFIX.test(variable.name))
+    .map((variable) => ({ path: toPath(variable.name), variable }))
+    .toSorted((a, b) => a.path.length - b.path.length);
+}
+
+function toPath(name: string): KeyPath {
+  return name.replace(PREFIX, "").toLowerCase().split("__");
+}
+
+function toOrigin({ name, source }: Variable) {
+  const where = source === ".env" ? `${name} in .env` : name;
+  return { source, where, isSecret: isSecretName(name) };
+}
+
+function describeUnknown(path: KeyPath) {
+  const meant = suggestKey(path);
+  const expected = 'the path of a key in capitals, with "__" between its levels';
+  return { expected, suggestion: meant && toVariableName(meant) };
+}
+
+function nest(path: KeyPath, value: unknown): JsonObject {
+  const [key = "", ...rest] = path;
+  return { [key]: rest.length === 0 ? value : nest(rest, value) };
+}

@@ -1,0 +1,57 @@
+import type { KeyPath } from "./key-path.ts";
+import { ConfigSchema } from "./schema.ts";
+
+/** The parts of a JSON Schema that `ConfigSchema` uses, read without knowing which type it describes. */
+export interface SchemaNode {
+  /** TypeBox's own name of the type. */
+  readonly "~kind"?: string;
+  readonly type?: string;
+  /** What the value is, in the words of an error: "expected <title>". */
+  readonly title?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly const?: unknown;
+  readonly anyOf?: readonly SchemaNode[];
+  readonly items?: SchemaNode;
+  readonly properties?: Readonly<Record<string, SchemaNode>>;
+  readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
+  readonly propertyNames?: SchemaNode;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly minLength?: number;
+  readonly pattern?: string;
+}
+
+/** One key of `config.json` that holds a value of its own, as opposed to a section. */
+export interface ConfigKey {
+  readonly path: readonly string[];
+  readonly node: SchemaNode;
+}
+
+/** The schema as a tree of nodes. */
+export const rootNode: SchemaNode = ConfigSchema;
+
+/** The node that describes the value at `path`, or `undefined` where the schema knows no such key. */
+export function schemaAt(path: KeyPath, root: SchemaNode = rootNode): SchemaNode | undefined {
+  return path.reduce<SchemaNode | undefined>((node, key) => node && childNode(node, key), root);
+}
+
+/** The node that describes the member `key` of an object, or of an item when `key` is an index. */
+export function childNode(node: SchemaNode, key: string | number): SchemaNode | undefined {
+  if (typeof key === "number") return node.items ?? (isAnything(node) ? node : undefined);
+  if (node.properties) return Object.hasOwn(node.properties, key) ? node.properties[key] : undefined;
+  if (node.patternProperties) return Object.values(node.patternProperties)[0];
+  return isAnything(node) ? node : undefined;
+}
+
+/** Tells whether the schema leaves the value free, as it does inside the settings of a plugin. */
+export function isAnything(node: SchemaNode): boolean {
+  return node["~kind"] === "Unknown";
+}
+
+/** Lists every key that holds a value, in the order of the schema. */
+export function configKeys(node: SchemaNode = rootNode, path: readonly string[] = []): ConfigKey[] {
+  return Object.entries(node.properties ?? {}).flatMap(([key, child]) =>
+    child.properties ? configKeys(child, [...path, key]) : [{ path: [...path, key], node: child }],
+  );
+}

@@ -1,0 +1,164 @@
+import { Type, type Static, type TProperties } from "typebox";
+import { BYTE_SIZE_PATTERN } from "./byte-size.ts";
+
+/**
+ * Every key of `config.json` with its type, default and description. Nothing else knows them: the defaults,
+ * the error messages, the `XCORE_…` variables, the editors' JSON Schema and the table in
+ * `docs/configuration.md` are all made from here.
+ *
+ * To add a key, add one entry. Each leaf has a `description` for administrators and a `default`; a value
+ * whose type alone does not say what is accepted has a `title`, the words that errors use ("expected …").
+ */
+export const ConfigSchema = section("Settings of an xcore server", {
+  $schema: Type.Optional(
+    Type.String({
+      description: "The JSON Schema that an editor checks this file with; the server ignores it",
+    }),
+  ),
+
+  app: section("The application", {
+    name: Type.String({
+      minLength: 1,
+      default: "xcore",
+      description: "Name of the application on its pages and in its API documentation",
+    }),
+    debug: Type.Boolean({
+      default: false,
+      description:
+        "Show clients the message of an unexpected error. Keep it off on a server that others can reach",
+    }),
+  }),
+
+  server: section("The HTTP server", {
+    host: Type.String({
+      minLength: 1,
+      default: "127.0.0.1",
+      description: "Address to listen on. `0.0.0.0` accepts connections from other machines",
+    }),
+    port: Type.Integer({
+      minimum: 0,
+      maximum: 65535,
+      default: 8000,
+      description: "TCP port to listen on. `0` takes any free port",
+    }),
+    public_url: Type.Union(
+      [
+        Type.Null(),
+        Type.String({
+          format: "url",
+          pattern: "^https?://[^\\s/?#@]+(/[^\\s?#]*)?$",
+          title: 'an http or https URL such as "https://api.example.com"',
+        }),
+      ],
+      {
+        default: null,
+        description: "URL that clients reach the server at, given as the server in `/openapi.json`",
+      },
+    ),
+    body_limit: Type.Union(
+      [
+        Type.String({ pattern: BYTE_SIZE_PATTERN, title: 'a size such as "512kb", "16mb" or "1gb"' }),
+        Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, title: "a number of bytes above zero" }),
+      ],
+      { default: "16mb", description: "Largest request body accepted; a larger one is answered with 413" },
+    ),
+    cors: section("Cross-origin requests from browsers", {
+      allow_origins: Type.Array(
+        Type.String({
+          pattern: "^(\\*|[a-z][a-z0-9+.-]*://[^\\s/?#@*A-Z]+)$",
+          title: '"*" or an origin in small letters without a path, such as "https://app.example.com"',
+        }),
+        {
+          default: [],
+          description: 'Origins whose pages may call the API. `["*"]` is any origin, `[]` is none',
+        },
+      ),
+      allow_credentials: Type.Boolean({
+        default: false,
+        description: "Let those pages send cookies. Browsers refuse it together with the origin `*`",
+      }),
+      allow_methods: Type.Array(
+        Type.String({ pattern: "^(\\*|[A-Z]+)$", title: '"*" or an HTTP method such as "GET"' }),
+        { default: ["*"], description: 'HTTP methods those pages may use. `["*"]` is any method' },
+      ),
+      allow_headers: Type.Array(
+        Type.String({
+          pattern: "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$",
+          title: '"*" or a header name such as "Content-Type"',
+        }),
+        { default: ["*"], description: 'Request headers those pages may send. `["*"]` is any header' },
+      ),
+    }),
+  }),
+
+  plugins: section("Plugins", {
+    directory: Type.String({
+      minLength: 1,
+      default: "plugins",
+      description: "Folder whose subfolders and files are loaded as plugins",
+    }),
+    watch: Type.Boolean({
+      default: true,
+      description: "Load, swap and unload plugins as their files change",
+    }),
+    settings: Type.Record(Type.String(), Type.Record(Type.String(), Type.Unknown()), {
+      propertyNames: {
+        pattern: "^[a-z][a-z0-9_]{0,63}$",
+        title: "a plugin name: small letters, digits and underscores, starting with a letter",
+      },
+      default: {},
+      description: "Settings of each plugin by its name; they override `config` of its `plugin.json`",
+    }),
+  }),
+
+  logging: section("Logs", {
+    level: Type.Union(
+      [
+        Type.Literal("trace"),
+        Type.Literal("debug"),
+        Type.Literal("info"),
+        Type.Literal("warn"),
+        Type.Literal("error"),
+        Type.Literal("fatal"),
+        Type.Literal("silent"),
+      ],
+      { default: "info", description: "Least important messages to keep. `silent` keeps none" },
+    ),
+    directory: Type.String({
+      minLength: 1,
+      default: "logs",
+      description: "Folder of the log files `app.log` and `manager.log`",
+    }),
+    console: Type.Boolean({ default: true, description: "Write the log to the console as well" }),
+    max_bytes: Type.Integer({
+      minimum: 1024,
+      maximum: Number.MAX_SAFE_INTEGER,
+      default: 10485760,
+      description: "Size at which a log file is set aside and a new one started, in bytes",
+    }),
+    backup_count: Type.Integer({
+      minimum: 0,
+      maximum: 1000,
+      default: 5,
+      description: "Old log files to keep of each",
+    }),
+  }),
+});
+
+/** The settings a server runs with: every key is present, and nothing in it can be changed. */
+export type Config = DeepReadonly<Omit<Static<typeof ConfigSchema>, "$schema">>;
+
+/** Keys to set over those of the file and the environment, such as a command's flags. `undefined` sets none. */
+export type ConfigOverrides = DeepPartial<Config>;
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+type DeepPartial<T> = T extends readonly unknown[]
+  ? T
+  : T extends object
+    ? { readonly [K in keyof T]?: DeepPartial<T[K]> | undefined }
+    : T;
+
+function section<T extends TProperties>(description: string, properties: T) {
+  return Type.Object(properties, { description, additionalProperties: false });
+}

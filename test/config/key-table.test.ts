@@ -1,0 +1,19 @@
+import { expect, test } from "bun:test";
+import { toConfigKeyTable } from "../../src/config/key-table.ts";
+import { configKeys } from "../../src/config/schema-node.ts";
+
+const page = new URL("../../docs/configuration.md", import.meta.url);
+
+test("docs/configuration.md holds the table that toConfigKeyTable() makes from the schema", async () => {
+  expect((await Bun.file(page).text()).replaceAll("\r\n", "\n")).toContain(`\n${toConfigKeyTable()}\n`);
+});
+
+test("toConfigKeyTable() has one row for each key, with its default and description", () => {
+  const rows = toConfigKeyTable().split("\n").slice(2);
+  expect(rows).toHaveLength(configKeys().length);
+  configKeys().forEach(({ path, node }, index) => {
+    expect(rows[index]).toStartWith(`| \`${path.join(".")}\` |`);
+    expect(rows[index]).toContain(node.description ?? "no description");
+    if (node.default !== undefined) expect(rows[index]).toContain(`\`${JSON.stringify(node.default)}\``);
+  });
+});
