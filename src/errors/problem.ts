@@ -1,0 +1,74 @@
+import { STATUS_CODES } from "node:http";
+import { InvalidCookieSignature, InvalidFileType, NotFoundError, ParseError, ValidationError } from "elysia";
+import { AppError, type InputProblem } from "./app-error.ts";
+import { toInputProblems } from "./input-problems.ts";
+
+/** The body of every error over HTTP: problem details of RFC 9457, with a stable `code`. */
+export interface Problem {
+  type: "about:blank";
+  title: string;
+  status: number;
+  detail: string;
+  /** Path of the request. */
+  instance: string;
+  code: string;
+  request_id: string;
+  errors?: readonly InputProblem[];
+}
+
+/**
+ * Turns anything thrown into the AppError that the client may see; the unexpected becomes `internal_error`.
+ *
+ * @param options.isDebug whether the client may see the message of the unexpected
+ */
+export function toAppError(error: unknown, options: { isDebug: boolean }): AppError {
+  if (error instanceof AppError) return error;
+  if (error instanceof ValidationError && error.type !== "response") {
+    return new AppError("validation_error", 422, "The request is not valid: see errors", {
+      cause: error,
+      errors: toInputProblems(error),
+    });
+  }
+  if (error instanceof NotFoundError) {
+    return new AppError("not_found", 404, "Nothing is served at this path", { cause: error });
+  }
+  if (error instanceof ParseError) {
+    if (error.cause instanceof AppError) return error.cause;
+    return new AppError("parse_error", 400, "Cannot read the body: it is not what its content-type says", {
+      cause: error,
+    });
+  }
+  if (error instanceof InvalidFileType) {
+    return new AppError("validation_error", 422, "The request is not valid: see errors", {
+      cause: error,
+      errors: [{ path: `/body/${error.property}`, code: "file_type", message: error.message }],
+    });
+  }
+  if (error instanceof InvalidCookieSignature) {
+    return new AppError("invalid_cookie", 400, `Cannot use cookie "${error.key}": its signature is wrong`, {
+      cause: error,
+    });
+  }
+  const detail = options.isDebug
+    ? String(error)
+    : "Something went wrong: quote the request id to the administrator";
+  return new AppError("internal_error", 500, detail, { cause: error });
+}
+
+/** Builds the `application/problem+json` response of an error, for the request that met it. */
+export function toProblemResponse(error: AppError, request: { id: string; path: string }): Response {
+  const problem: Problem = {
+    type: "about:blank",
+    title: STATUS_CODES[error.status] ?? "Error",
+    status: error.status,
+    detail: error.message,
+    instance: request.path,
+    code: error.code,
+    request_id: request.id,
+    ...(error.errors === undefined ? {} : { errors: error.errors }),
+  };
+  return new Response(JSON.stringify(problem), {
+    status: error.status,
+    headers: { ...error.headers, "content-type": "application/problem+json" },
+  });
+}

@@ -1,0 +1,47 @@
+export interface CorsOptions {
+  /** Origins such as "https://app.example.com"; "*" for any. Empty: no CORS headers at all. */
+  readonly allow_origins: readonly string[];
+  readonly allow_credentials: boolean;
+  /** Methods, or "*" for whatever the browser asks for. */
+  readonly allow_methods: readonly string[];
+  /** Request headers, or "*" for whatever the browser asks for. */
+  readonly allow_headers: readonly string[];
+}
+
+const PREFLIGHT_MAX_AGE = "600"; // seconds
+
+/** Answers a CORS preflight (Fetch standard); null when the request isn't one or its origin isn't allowed. */
+export function answerPreflight(request: Request, options: CorsOptions): Response | null {
+  const method = request.headers.get("access-control-request-method");
+  if (request.method !== "OPTIONS" || method === null) return null;
+  const response = new Response(null, { status: 204 });
+  if (!allowOrigin(request, response.headers, options)) return null;
+  const asked = request.headers.get("access-control-request-headers");
+  const headers = options.allow_headers.includes("*") ? asked : options.allow_headers.join(", ");
+  response.headers.set(
+    "access-control-allow-methods",
+    options.allow_methods.includes("*") ? method : options.allow_methods.join(", "),
+  );
+  if (headers) response.headers.set("access-control-allow-headers", headers);
+  response.headers.set("access-control-max-age", PREFLIGHT_MAX_AGE);
+  appendVary(response.headers, "access-control-request-method, access-control-request-headers");
+  return response;
+}
+
+/** Adds the headers that let an allowed origin read the response; says whether the origin is allowed. */
+export function allowOrigin(request: Request, headers: Headers, options: CorsOptions): boolean {
+  const anyOrigin = options.allow_origins.includes("*");
+  if (!anyOrigin) appendVary(headers, "origin");
+  const origin = request.headers.get("origin");
+  if (origin === null || (!anyOrigin && !options.allow_origins.includes(origin))) return false;
+  headers.set("access-control-allow-origin", anyOrigin ? "*" : origin);
+  headers.set("access-control-expose-headers", "x-request-id");
+  if (options.allow_credentials) headers.set("access-control-allow-credentials", "true");
+  return true;
+}
+
+/** Adds header names to `vary` (RFC 9110, 12.5.5), keeping what is there. */
+function appendVary(headers: Headers, names: string): void {
+  const present = headers.get("vary");
+  headers.set("vary", present === null ? names : `${present}, ${names}`);
+}

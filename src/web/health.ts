@@ -1,0 +1,38 @@
+import { Elysia, t } from "elysia";
+
+/** What one part of the server says of itself: "ok", or why it isn't. */
+export type HealthCheck = () => "ok" | "failing";
+
+const CheckResult = t.Union([t.Literal("ok"), t.Literal("failing")]);
+
+/**
+ * Serves `GET /health`: 200 while the server answers, `status` "degraded" when a check fails. Names no
+ * details: those are in `GET /system/plugins` and in the logs.
+ */
+export function healthRoutes(options: { version: string; checks: Readonly<Record<string, HealthCheck>> }) {
+  const startedAt = performance.now();
+  return new Elysia({ name: "xcore/health" }).get(
+    "/health",
+    () => {
+      const checks = Object.fromEntries(
+        Object.entries(options.checks).map(([name, check]) => [name, check()]),
+      );
+      const isOk = Object.values(checks).every((result) => result === "ok");
+      return {
+        status: isOk ? ("ok" as const) : ("degraded" as const),
+        checks,
+        version: options.version,
+        uptime: Math.round((performance.now() - startedAt) / 1000),
+      };
+    },
+    {
+      detail: { summary: "Health of the server", tags: ["system"] },
+      response: t.Object({
+        status: t.Union([t.Literal("ok"), t.Literal("degraded")]),
+        checks: t.Record(t.String(), CheckResult),
+        version: t.String(),
+        uptime: t.Number({ description: "Seconds since the start" }),
+      }),
+    },
+  );
+}

@@ -1,0 +1,24 @@
+import { escapeHTML } from "bun";
+import docsPage from "../../templates/pages/docs.html" with { type: "text" };
+import homePage from "../../templates/pages/home.html" with { type: "text" };
+import { PAGE_CONTENT_SECURITY_POLICY } from "./security-headers.ts";
+
+// Bun's types take every .html import for a bundle; with type "text" it is a string.
+export const DOCS_PAGE = docsPage as unknown as string;
+export const HOME_PAGE = homePage as unknown as string;
+
+/** Fills the `{{ name }}` places of a page with escaped text; a place without a value stays empty. */
+export function fillPage(page: string, values: Readonly<Record<string, string>>): string {
+  return page.replace(/\{\{ (\w+) \}\}/g, (_, name: string) => escapeHTML(values[name] ?? ""));
+}
+
+/** Answers with one of xcore's own pages, which may load nothing from another origin. */
+export function toPageResponse(page: string): Response {
+  return new Response(page, {
+    headers: {
+      "content-type": "text/html;charset=utf-8",
+      "content-security-policy": PAGE_CONTENT_SECURITY_POLICY,
+      "cache-control": "no-cache",
+    },
+  });
+}

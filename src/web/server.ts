@@ -1,0 +1,217 @@
+import { limitBody } from "./body-limit.ts";
+import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
+import type { ErrorAnswer } from "./error-answers.ts";
+import type { InFlight } from "./in-flight.ts";
+import type { Mount, MountTable } from "./mounts.ts";
+import { finalRequestIdOf } from "./request-ids.ts";
+import { pathOf, withRoutableUrl } from "./request-path.ts";
+import { toMountServer, webSocketHandlers } from "./web-sockets.ts";
+
+export type BunServer = Bun.Server<unknown>;
+
+/** One line of the request log. */
+export interface RequestLine {
+  request_id: string;
+  method: string;
+  path: string;
+  status: number;
+  duration_ms: number;
+  plugin: string | null;
+}
+
+/** What may change while the server listens. */
+export interface WebSettings {
+  readonly cors: CorsOptions;
+  readonly bodyLimit: number; // bytes
+}
+
+export interface WebServerOptions {
+  readonly table: MountTable;
+  readonly settings: WebSettings;
+  readonly answerError: ErrorAnswer;
+  readonly logRequest: (line: RequestLine) => void;
+}
+
+const IDLE_TIMEOUT = 120; // seconds without a byte before Bun closes a connection
+
+/** Listens for HTTP and hands each request to the mount that is live at that moment. */
+export class WebServer {
+  #table: MountTable;
+  #settings: WebSettings;
+  #server: BunServer | null = null;
+  /** What requests wait for before they are answered. */
+  #held: Promise<void> | null = null;
+  readonly #answerError: ErrorAnswer;
+  readonly #logRequest: (line: RequestLine) => void;
+  /** A body of unknown length is counted in a copy of its request; Bun only knows the first one. */
+  readonly #received = new WeakMap<Request, Request>();
+
+  constructor(options: WebServerOptions) {
+    this.#table = options.table;
+    this.#settings = options.settings;
+    this.#answerError = options.answerError;
+    this.#logRequest = options.logRequest;
+  }
+
+  get bun(): BunServer | null {
+    return this.#server;
+  }
+
+  /** Address that the server answers at, such as "http://127.0.0.1:8000"; null before it listens. */
+  get url(): string | null {
+    return this.#server === null ? null : this.#server.url.origin;
+  }
+
+  /** Sends every request from now on to `table`; requests under way finish where they are. */
+  swap(table: MountTable): void {
+    this.#table = table;
+  }
+
+  /** Applies new settings to every request from now on. */
+  configure(settings: WebSettings): void {
+    this.#settings = settings;
+  }
+
+  /**
+   * Starts listening, or takes over the socket of `previous` without dropping a connection.
+   *
+   * @throws Error with the code of the system call, such as EADDRINUSE
+   */
+  listen(address: { hostname: string; port: number }, previous: BunServer | null = null): void {
+    const handlers = {
+      fetch: (request: Request) => this.dispatch(request),
+      websocket: webSocketHandlers,
+      // The limit that counts is server.body_limit, which answers with a problem.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      idleTimeout: IDLE_TIMEOUT,
+    } as unknown as Bun.Serve.Options<unknown>;
+    if (previous === null) {
+      this.#server = Bun.serve({ ...address, ...handlers } as Bun.Serve.Options<unknown>);
+    } else {
+      previous.reload(handlers);
+      this.#server = previous;
+    }
+  }
+
+  /** Lets requests wait until `ready` settles, at most `timeoutMs`: a server that starts answers late, not wrong. */
+  async holdUntil(ready: Promise<unknown>, timeoutMs: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, timeoutMs);
+    this.#held = Promise.race([ready, promise]).then(
+      () => {},
+      () => {},
+    );
+    await this.#held;
+    clearTimeout(timer);
+    this.#held = null;
+  }
+
+  /** Whether the client of `request` still waits for the rest of its response. */
+  isOpen(request: Request): boolean {
+    return this.#server !== null && this.#server.requestIP(this.#toReceived(request)) !== null;
+  }
+
+  /** The server for the handlers of one mount: Elysia's `server` in a handler's context. */
+  serverFor(inFlight: InFlight): BunServer | null {
+    if (this.#server === null) return null;
+    return toMountServer(this.#server, inFlight, (request) => this.#toReceived(request));
+  }
+
+  /** Takes no new connection, waits for the requests under way, and cuts off those left after `timeoutMs`. */
+  async stop(timeoutMs: number): Promise<void> {
+    if (this.#server === null) return;
+    const server = this.#server;
+    const timer = Promise.withResolvers<"late">();
+    const timeout = setTimeout(() => timer.resolve("late"), timeoutMs);
+    const result = await Promise.race([server.stop(), timer.promise]);
+    clearTimeout(timeout);
+    if (result === "late") await server.stop(true);
+  }
+
+  /** Answers one request: the hot path. */
+  dispatch(received: Request): Response | undefined | Promise<Response | undefined> {
+    if (this.#held !== null) return this.#held.then(() => this.dispatch(received));
+    const startedAt = performance.now();
+    const path = pathOf(received.url);
+    const mount = this.#table.find(path);
+    let request = received;
+    try {
+      const preflight = this.#settings.cors.allow_origins.length > 0 && received.method === "OPTIONS";
+      if (preflight) {
+        const answer = answerPreflight(received, this.#settings.cors);
+        if (answer !== null) return this.#finish(request, path, mount, startedAt, answer);
+      }
+      request = this.#prepare(received);
+      const answer = mount.fetch(request);
+      if (answer instanceof Promise) return this.#finishLater(request, path, mount, startedAt, answer);
+      return this.#finish(request, path, mount, startedAt, answer);
+    } catch (error) {
+      return this.#finish(request, path, mount, startedAt, this.#answerError(error, request, mount.plugin));
+    }
+  }
+
+  #toReceived(request: Request): Request {
+    return this.#received.get(request) ?? request;
+  }
+
+  #prepare(received: Request): Request {
+    let request = withRoutableUrl(received);
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      request = limitBody(request, this.#settings.bodyLimit);
+    }
+    if (request !== received) this.#received.set(request, received);
+    return request;
+  }
+
+  async #finishLater(
+    request: Request,
+    path: string,
+    mount: Mount,
+    startedAt: number,
+    answer: Promise<Response | undefined>,
+  ): Promise<Response | undefined> {
+    mount.inFlight.handling += 1;
+    try {
+      return this.#finish(request, path, mount, startedAt, await answer);
+    } catch (error) {
+      return this.#finish(request, path, mount, startedAt, this.#answerError(error, request, mount.plugin));
+    } finally {
+      mount.inFlight.handling -= 1;
+    }
+  }
+
+  #finish(
+    request: Request,
+    path: string,
+    mount: Mount,
+    startedAt: number,
+    answer: Response | undefined,
+  ): Response | undefined {
+    const id = finalRequestIdOf(request);
+    const response = answer === undefined ? undefined : withHeader(answer, "x-request-id", id);
+    if (response !== undefined && this.#settings.cors.allow_origins.length > 0) {
+      allowOrigin(request, response.headers, this.#settings.cors);
+    }
+    this.#logRequest({
+      request_id: id,
+      method: request.method,
+      path,
+      status: response?.status ?? 101,
+      duration_ms: performance.now() - startedAt,
+      plugin: mount.plugin,
+    });
+    return response;
+  }
+}
+
+/** Sets a header, on a copy where the response's own headers can't be changed (Fetch standard: "immutable"). */
+function withHeader(response: Response, name: string, value: string): Response {
+  try {
+    response.headers.set(name, value);
+    return response;
+  } catch {
+    const copy = new Response(response.body, response);
+    copy.headers.set(name, value);
+    return copy;
+  }
+}

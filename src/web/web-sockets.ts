@@ -1,0 +1,47 @@
+import { websocket } from "elysia/ws";
+import type { InFlight } from "./in-flight.ts";
+
+interface SocketData {
+  inFlight?: InFlight;
+}
+
+type Socket = Bun.ServerWebSocket<SocketData>;
+
+const elysiaHandlers = websocket as unknown as Bun.WebSocketHandler<SocketData>;
+
+/** Elysia's WebSocket handlers, which also tell each socket's mount that it is open. */
+export const webSocketHandlers: Bun.WebSocketHandler<SocketData> = {
+  ...elysiaHandlers,
+  open(socket: Socket) {
+    socket.data.inFlight?.sockets.add(socket);
+    void elysiaHandlers.open?.(socket);
+  },
+  close(socket: Socket, code: number, reason: string) {
+    socket.data.inFlight?.sockets.delete(socket);
+    return elysiaHandlers.close?.(socket, code, reason);
+  },
+};
+
+/**
+ * The server as one mount sees it: whatever it upgrades to a WebSocket is known to be its own.
+ *
+ * @param toReceived finds the request as Bun received it
+ */
+export function toMountServer(
+  server: Bun.Server<unknown>,
+  inFlight: InFlight,
+  toReceived: (request: Request) => Request,
+): Bun.Server<unknown> {
+  return new Proxy(server, {
+    get(target, key) {
+      if (key === "upgrade") {
+        return (request: Request, options: { data?: SocketData } = {}) => {
+          const data = Object.assign(options.data ?? {}, { inFlight });
+          return target.upgrade(toReceived(request), { ...options, data });
+        };
+      }
+      const value: unknown = Reflect.get(target, key, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+}
