@@ -1,0 +1,155 @@
+import { realpath, stat } from "node:fs/promises";
+import { dirname, relative, resolve, sep } from "node:path";
+import { PluginError } from "./failure.ts";
+import { EXTERNAL_SPECIFIERS, JSX_IMPORT_SOURCE } from "./host-modules.ts";
+import type { PluginSource } from "./sources.ts";
+
+/** A plugin's code in one piece, ready to be evaluated. */
+export interface Bundle {
+  /** A CommonJS function expression. */
+  readonly code: string;
+  /** Source map (ECMA-426) as JSON. */
+  readonly map: string;
+  /** SHA-256 of the files that it is made of, in hex. */
+  readonly hash: string;
+}
+
+export interface BundleOptions {
+  /** Name for messages. */
+  readonly name: string;
+  /** The entry, relative to the plugin's folder; the file itself for a single-file plugin. */
+  readonly entry: string;
+  readonly toDisplayPath: (file: string) => string;
+}
+
+// With "type": "module" Bun interoperates as Node does, where `import x from` gives all of a CommonJS module.
+// The host's modules say what their default export is. The blanks keep the source map's columns right.
+const NODE_INTEROP = /__toESM\(require\(("(?:[^"\\]|\\.)*")\), 1\)/g;
+
+/**
+ * Bundles a plugin: everything it imports from its own folder, with the host's packages left out.
+ *
+ * @throws PluginError with the file and line of the first mistake
+ */
+export async function bundlePlugin(source: PluginSource, options: BundleOptions): Promise<Bundle> {
+  const entry = await findEntry(source, options);
+  const result = await Bun.build({
+    entrypoints: [entry],
+    target: "bun",
+    format: "cjs",
+    external: [...EXTERNAL_SPECIFIERS],
+    sourcemap: "external",
+    metafile: true,
+    throw: false,
+    naming: "bundle.[ext]",
+    define: { "process.env.NODE_ENV": JSON.stringify("production") },
+    jsx: { runtime: "automatic", importSource: JSX_IMPORT_SOURCE, development: false },
+  });
+  if (!result.success) throw toPluginError(result.logs, options);
+  const inputs = Object.keys(result.metafile?.inputs ?? {});
+  assertInside(source, inputs, options);
+  const [code, map] = await Promise.all([
+    textOf(result.outputs, "entry-point"),
+    textOf(result.outputs, "sourcemap"),
+  ]);
+  const hash = await hashInputs(source, inputs, map);
+  return { code: code.replace(NODE_INTEROP, "__toESM(require($1)   )"), map, hash };
+}
+
+async function findEntry(source: PluginSource, options: BundleOptions): Promise<string> {
+  if (source.kind === "file") return source.root;
+  const file = resolve(source.root, options.entry);
+  let real: string;
+  try {
+    real = await realpath(file);
+  } catch {
+    if (!isInside(source.root, file)) throw outsideError(options);
+    throw new PluginError(
+      "bundle",
+      `Cannot find entry "${options.entry}": create it, or name another file in "entry" of plugin.json`,
+      { file: options.toDisplayPath(file) },
+    );
+  }
+  if (!isInside(source.root, real)) throw outsideError(options);
+  if (!(await stat(real)).isFile()) {
+    const message = `Cannot use entry "${options.entry}": it is no file; name the file that exports the router`;
+    throw new PluginError("bundle", message, { file: options.toDisplayPath(file) });
+  }
+  return real;
+}
+
+function outsideError(options: BundleOptions): PluginError {
+  return new PluginError(
+    "bundle",
+    `Cannot use entry "${options.entry}": it leads outside the plugin's folder; move the file into it`,
+  );
+}
+
+/** A plugin is whole in its folder: what it took from elsewhere would be missing wherever it is copied to. */
+function assertInside(source: PluginSource, inputs: string[], options: BundleOptions): void {
+  const outside = inputs
+    .map(toSourceFile)
+    .find((file) => (source.kind === "file" ? file !== source.root : !isInside(source.root, file)));
+  if (outside === undefined) return;
+  const shown = options.toDisplayPath(outside);
+  const message =
+    source.kind === "file"
+      ? `Cannot import "${shown}" in a single-file plugin: make it a folder with a plugin.json`
+      : `Cannot import "${shown}": it is outside the plugin's folder; move it in, or import "plugin:<name>"`;
+  throw new PluginError("bundle", message, { file: shown });
+}
+
+function isInside(root: string, file: string): boolean {
+  return file.startsWith(root + sep);
+}
+
+async function textOf(outputs: Bun.BuildArtifact[], kind: string): Promise<string> {
+  const output = outputs.find((candidate) => candidate.kind === kind);
+  if (output === undefined) throw new PluginError("bundle", `Cannot bundle: Bun made no ${kind}`);
+  return output.text();
+}
+
+function toPluginError(logs: (BuildMessage | ResolveMessage)[], options: BundleOptions): PluginError {
+  const log = logs.find((candidate) => candidate.level === "error") ?? logs[0];
+  const position = log?.position ?? null;
+  return new PluginError("bundle", describe(log?.message ?? "Cannot bundle: Bun gave no reason", log), {
+    file: position === null ? null : options.toDisplayPath(position.file),
+    line: position === null ? null : position.line,
+  });
+}
+
+function describe(message: string, log: BuildMessage | ResolveMessage | undefined): string {
+  if (message.includes('"await" can only be used inside')) {
+    return `${message}; at the top level of a plugin, move it into "export async function setup()"`;
+  }
+  if (log instanceof ResolveMessage) {
+    return log.specifier.startsWith(".")
+      ? `Cannot find "${log.specifier}": correct the path, or create the file`
+      : `Cannot find package "${log.specifier}": xcore doesn't embed it, and the plugin's node_modules doesn't have it`;
+  }
+  return message;
+}
+
+/** Returns the absolute path of a file as Bun names it in maps and metafiles: relative to where it runs. */
+export function toSourceFile(name: string): string {
+  return resolve(process.cwd(), name);
+}
+
+/**
+ * Digest of the files that went into a bundle, with their paths inside the plugin: the same on every machine.
+ * What the bundler read counts, not what the disk says since.
+ */
+async function hashInputs(source: PluginSource, inputs: string[], map: string): Promise<string> {
+  const { sources, sourcesContent } = JSON.parse(map) as { sources: string[]; sourcesContent: string[] };
+  const contents = new Map(sources.map((name, index) => [toSourceFile(name), sourcesContent[index]]));
+  const hasher = new Bun.CryptoHasher("sha256");
+  const folder = source.kind === "file" ? dirname(source.root) : source.root;
+  for (const file of inputs.map(toSourceFile).toSorted()) {
+    const content = contents.get(file) ?? (await Bun.file(file).bytes());
+    hasher
+      .update(`${relative(folder, file)}\0`)
+      .update(content)
+      .update("\0");
+  }
+  return hasher.digest("hex");
+}

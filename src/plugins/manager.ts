@@ -1,0 +1,326 @@
+import type { Logger } from "pino";
+import type { Mount } from "../web/mounts.ts";
+import type { DocumentedApp } from "../web/openapi.ts";
+import { PluginError } from "./failure.ts";
+import type { Generation, PluginHost } from "./generation.ts";
+import { loadGeneration } from "./load.ts";
+import { readManifest } from "./manifest-file.ts";
+import { PluginRecord, toUnavailableMount } from "./record.ts";
+import { PluginReport, type UnloadReason } from "./report.ts";
+import { groupByDependency, type Resolution, resolvePlugins } from "./resolve.ts";
+import { listSources } from "./sources.ts";
+import { watchTree } from "./watch.ts";
+
+export interface PluginSettings {
+  /** Absolute path of the plugins directory. */
+  readonly directory: string;
+  readonly watch: boolean;
+  /** Settings by plugin name. */
+  readonly settings: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+}
+
+export interface PluginManagerOptions {
+  readonly host: PluginHost;
+  readonly settings: PluginSettings;
+  /** Log of the plugins' lives. */
+  readonly log: Logger;
+  /** Makes these the mounts that are live, in one step. */
+  readonly publish: (mounts: readonly Mount[]) => void;
+}
+
+/** Plugins that are loaded together, because some depend on others, and take over together. */
+interface Group {
+  readonly ids: ReadonlySet<string>;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
+/**
+ * Keeps the running plugins equal to what stands in the plugins directory and in the settings.
+ *
+ * A change goes one way: sources → manifests → resolution → generations loaded beside the running ones →
+ * takeover in one step → the replaced ones drain and are disposed of. Whatever fails on the way, the last good
+ * generation keeps serving, and the reason is in the log, in `list()` and on the `plugin.failed` hook.
+ */
+export class PluginManager {
+  readonly #host: PluginHost;
+  readonly #log: Logger;
+  readonly #report: PluginReport;
+  readonly #publishMounts: (mounts: readonly Mount[]) => void;
+  #settings: PluginSettings;
+  readonly #records = new Map<string, PluginRecord>();
+  readonly #groups = new Set<Group>();
+  readonly #retiring = new Set<Promise<void>>();
+  #convergence: Promise<void> = Promise.resolve();
+  #unwatch: (() => void) | null = null;
+  #isStopped = false;
+
+  constructor(options: PluginManagerOptions) {
+    this.#host = options.host;
+    this.#log = options.log;
+    this.#report = new PluginReport(options.log, options.host.hooks);
+    this.#publishMounts = options.publish;
+    this.#settings = options.settings;
+  }
+
+  /** Loads every plugin and starts watching; resolves once each of them serves or has failed. */
+  async start(): Promise<void> {
+    this.#watch();
+    await this.refresh(null);
+  }
+
+  /** Applies new settings to the running plugins; resolves as `start` does. */
+  async configure(settings: PluginSettings): Promise<void> {
+    this.#settings = settings;
+    this.#watch();
+    await this.refresh(null);
+  }
+
+  /** Brings the plugins at these paths up to date, or all of them; resolves as `start` does. */
+  async refresh(paths: ReadonlySet<string> | null): Promise<void> {
+    const result = this.#convergence.then(() => this.#converge(paths));
+    this.#convergence = result.then(
+      () => {},
+      (error: unknown) => this.#log.error({ err: error }, "plugins can't be brought up to date"),
+    );
+    await this.#convergence;
+    await this.settled();
+  }
+
+  /** Resolves once no plugin is being loaded. */
+  async settled(): Promise<void> {
+    await this.#convergence;
+    while (this.#groups.size > 0) await Promise.all([...this.#groups].map((group) => group.done));
+  }
+
+  /** Everything known of each plugin, in order of name. */
+  list(): readonly PluginRecord[] {
+    return [...this.#records.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The apps that serve now, for the API documentation. */
+  apps(): DocumentedApp[] {
+    return this.list().flatMap(({ name, current }) => (current === null ? [] : [{ name, app: current.app }]));
+  }
+
+  /** Stops watching, takes every plugin out of service, and waits until all have been disposed of. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#unwatch?.();
+    for (const group of this.#groups) group.abort.abort(new Error("the server stops"));
+    await this.settled();
+    for (const record of this.#records.values()) this.#unload(record, "stopped");
+    await Promise.all(this.#retiring);
+  }
+
+  #watch(): void {
+    this.#unwatch?.();
+    this.#unwatch = null;
+    if (!this.#settings.watch || this.#isStopped) return;
+    this.#unwatch = watchTree(this.#settings.directory, {
+      onChange: (paths) => void this.refresh(paths),
+      onError: (error) =>
+        this.#log.warn({ err: error }, "changes to plugins are not seen: restart to apply them"),
+    });
+  }
+
+  async #converge(paths: ReadonlySet<string> | null): Promise<void> {
+    if (this.#isStopped) return;
+    const changed = await this.#readSources(paths);
+    const records = [...this.#records.values()];
+    const candidates = records.map((record) => record.toCandidate(this.#host.toDisplayPath));
+    const resolution = resolvePlugins(candidates.filter((candidate) => candidate !== null));
+    for (const record of records) {
+      if (record.manifest?.active === false) this.#disable(record);
+      if (changed.has(record.id) && record.declared instanceof PluginError)
+        this.#fail(record, record.declared);
+    }
+    this.#load(this.#selectToLoad(changed, resolution), resolution);
+    this.#publish();
+  }
+
+  /** Brings the records in line with the sources; returns the ids of those that may have changed. */
+  async #readSources(paths: ReadonlySet<string> | null): Promise<Set<string>> {
+    const sources = await listSources(this.#settings.directory);
+    const changed = new Set<string>();
+    const present = new Set(sources.map((source) => source.path));
+    for (const record of this.#records.values()) {
+      if (present.has(record.id)) continue;
+      this.#unload(record, "removed");
+      this.#records.delete(record.id);
+      changed.add(record.id);
+    }
+    const toRead = sources.filter(
+      ({ path }) => paths === null || paths.has(path) || !this.#records.has(path),
+    );
+    await Promise.all(
+      toRead.map(async (source) => {
+        const declared = await readManifest(source, this.#host.toDisplayPath);
+        const record = this.#records.get(source.path);
+        if (record === undefined) this.#records.set(source.path, new PluginRecord(source, declared));
+        else Object.assign(record, { source, declared });
+        changed.add(source.path);
+      }),
+    );
+    return changed;
+  }
+
+  /** Picks the changed plugins, those that lacked something, and all that depend on either. */
+  #selectToLoad(changed: ReadonlySet<string>, resolution: Resolution): Set<string> {
+    const { order, dependencies, problems } = resolution;
+    const selected = new Set(changed);
+    for (const { id, failure } of this.#records.values()) {
+      if (failure?.stage === "dependencies") selected.add(id);
+    }
+    this.#absorbGroups(selected, dependencies);
+    for (const id of order) {
+      if ((dependencies.get(id) ?? []).some((dependency) => selected.has(dependency))) selected.add(id);
+    }
+    for (const [id, problem] of problems) {
+      const record = this.#records.get(id);
+      if (record !== undefined && !(record.declared instanceof PluginError)) this.#fail(record, problem);
+    }
+    return new Set(order.filter((id) => selected.has(id) && isLoadable(this.#records.get(id))));
+  }
+
+  /** Aborts the loads that a selected plugin has to do with, and selects what they were loading. */
+  #absorbGroups(selected: Set<string>, dependencies: ReadonlyMap<string, readonly string[]>): void {
+    for (const group of this.#groups) {
+      const isRelated = [...selected].some((id) =>
+        [id, ...(dependencies.get(id) ?? [])].some((one) => group.ids.has(one)),
+      );
+      if (!isRelated) continue;
+      group.abort.abort(new Error("superseded by a newer change"));
+      for (const id of group.ids) selected.add(id);
+    }
+  }
+
+  #load(selected: ReadonlySet<string>, resolution: Resolution): void {
+    for (const ids of groupByDependency(selected, resolution.dependencies)) {
+      const order = resolution.order.filter((id) => ids.has(id));
+      const abort = new AbortController();
+      const group: Group = { ids, abort, done: this.#loadGroup(order, resolution, abort.signal) };
+      this.#groups.add(group);
+      void group.done.finally(() => this.#groups.delete(group));
+    }
+  }
+
+  async #loadGroup(order: readonly string[], resolution: Resolution, signal: AbortSignal): Promise<void> {
+    const loads = new Map<PluginRecord, Promise<Generation | null>>();
+    for (const id of order) {
+      const record = this.#records.get(id);
+      if (record !== undefined) loads.set(record, this.#loadOne(record, loads, resolution, signal));
+    }
+    const loaded: [PluginRecord, Generation][] = [];
+    for (const [record, load] of loads) {
+      const generation = await load;
+      if (generation !== null) loaded.push([record, generation]);
+    }
+    if (signal.aborted) for (const [, generation] of loaded) this.#retire(generation);
+    else this.#takeOver(loaded);
+  }
+
+  /** Loads a plugin's next generation; null when that fails, or when nothing would change. */
+  async #loadOne(
+    record: PluginRecord,
+    loads: ReadonlyMap<PluginRecord, Promise<Generation | null>>,
+    resolution: Resolution,
+    signal: AbortSignal,
+  ): Promise<Generation | null> {
+    const { declared: manifest, source, current } = record;
+    if (manifest instanceof PluginError) return null;
+    try {
+      const dependencies = new Map<string, Generation>();
+      for (const id of resolution.dependencies.get(record.id) ?? []) {
+        const dependency = this.#records.get(id);
+        const fresh = dependency && (await loads.get(dependency));
+        dependencies.set(dependency?.name ?? id, fresh ?? assertServing(dependency));
+      }
+      record.attempts += 1;
+      const settings = this.#settings.settings[manifest.name] ?? {};
+      const number = record.attempts;
+      const options = { source, manifest, number, settings, dependencies, current, signal };
+      const generation = await loadGeneration(this.#host, options);
+      if (generation !== "unchanged") return generation;
+      if (!signal.aborted) record.failure = null;
+    } catch (error) {
+      if (!signal.aborted) this.#fail(record, error);
+    }
+    return null;
+  }
+
+  /** Puts new generations in the place of the running ones, for all requests and events from here on. */
+  #takeOver(loaded: readonly [PluginRecord, Generation][]): void {
+    const replaced = loaded.map(([record, generation]) => {
+      const previous = record.current;
+      record.current = generation;
+      record.failure = null;
+      return previous;
+    });
+    this.#publish();
+    for (const [index, [, generation]] of loaded.entries()) {
+      const previous = replaced[index] ?? null;
+      previous?.deactivate();
+      generation.activate();
+      this.#report.loaded(generation, previous);
+      if (previous !== null) this.#retire(previous);
+    }
+  }
+
+  #disable(record: PluginRecord): void {
+    record.failure = null;
+    this.#unload(record, "disabled");
+  }
+
+  #unload(record: PluginRecord, reason: UnloadReason): void {
+    const { current } = record;
+    if (current === null) return;
+    record.current = null;
+    this.#publish();
+    this.#report.unloaded(current, reason);
+    this.#retire(current);
+  }
+
+  #retire(generation: Generation): void {
+    const retirement = generation.retire(this.#host);
+    this.#retiring.add(retirement);
+    void retirement.finally(() => this.#retiring.delete(retirement));
+  }
+
+  #fail(record: PluginRecord, error: unknown): void {
+    const failure =
+      error instanceof PluginError ? error : new PluginError("import", String(error), { cause: error });
+    const isNews = record.failure?.message !== failure.message || failure.stage !== "dependencies";
+    record.failure = failure;
+    if (isNews) this.#report.failed(record, failure);
+  }
+
+  /** Makes what the records say live: the serving generations, and answers for those that should serve. */
+  #publish(): void {
+    const mounts = new Map<string, Mount>();
+    const records = [...this.#records.values()];
+    const serving = records.flatMap(({ current }) => current ?? []);
+    // While two plugins trade prefixes, the newer generation has it.
+    for (const { mount } of serving.toSorted((a, b) => b.loadedAt.getTime() - a.loadedAt.getTime())) {
+      if (!mounts.has(mount.prefix)) mounts.set(mount.prefix, mount);
+    }
+    for (const record of records) {
+      const mount = toUnavailableMount(record);
+      if (mount !== null && !mounts.has(mount.prefix)) mounts.set(mount.prefix, mount);
+    }
+    this.#publishMounts([...mounts.values()]);
+  }
+}
+
+function isLoadable(record: PluginRecord | undefined): boolean {
+  return record !== undefined && !(record.declared instanceof PluginError);
+}
+
+function assertServing(dependency: PluginRecord | undefined): Generation {
+  if (dependency?.current) return dependency.current;
+  const name = dependency?.name ?? "unknown";
+  throw new PluginError(
+    "dependencies",
+    `Cannot load without dependency "${name}": it failed; see its own reason`,
+  );
+}

@@ -1,0 +1,40 @@
+import { join } from "node:path";
+import { readTextFile } from "../config/text-file.ts";
+import { PluginError } from "./failure.ts";
+import { type Manifest, parseManifest, toManifest } from "./manifest.ts";
+import { readPluginInfo } from "./single-file.ts";
+import type { PluginSource } from "./sources.ts";
+
+/** Reads what a plugin says of itself: `plugin.json` of a folder, PLUGIN_INFO of a single file. */
+export async function readManifest(
+  source: PluginSource,
+  toDisplayPath: (file: string) => string,
+): Promise<Manifest | PluginError> {
+  const path = source.kind === "folder" ? manifestPathOf(source) : source.path;
+  const file = toDisplayPath(path);
+  try {
+    if (source.kind === "file") {
+      return toManifest(readPluginInfo(await Bun.file(path).text(), file), { file, label: "PLUGIN_INFO" });
+    }
+    return parseManifest(readManifestText(source, path, file), file);
+  } catch (error) {
+    if (error instanceof PluginError) return error;
+    return new PluginError("manifest", `Cannot read the manifest: ${(error as Error).message}`, { file });
+  }
+}
+
+/** Path of the manifest of a plugin that is a folder. */
+export function manifestPathOf(source: PluginSource): string {
+  return join(source.path, "plugin.json");
+}
+
+function readManifestText(source: PluginSource, path: string, file: string): string {
+  const read = readTextFile(path);
+  if (read.state === "read") return read.text;
+  const example = `{ "name": "${source.basename}", "version": "1.0.0" }`;
+  const message =
+    read.state === "missing"
+      ? `Cannot find plugin.json: create it with at least ${example}`
+      : `Cannot read plugin.json: expected ${read.expected}, found ${read.found}`;
+  throw new PluginError("manifest", message, { file });
+}

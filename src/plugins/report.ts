@@ -1,0 +1,46 @@
+import type { Logger } from "pino";
+import type { HookBus } from "../hooks/bus.ts";
+import type { PluginError } from "./failure.ts";
+import type { Generation } from "./generation.ts";
+import type { PluginRecord } from "./record.ts";
+
+export type UnloadReason = "disabled" | "removed" | "stopped";
+
+/** Tells the log and the hooks what happens to plugins. */
+export class PluginReport {
+  readonly #log: Logger;
+  readonly #hooks: HookBus;
+
+  constructor(log: Logger, hooks: HookBus) {
+    this.#log = log;
+    this.#hooks = hooks;
+  }
+
+  loaded(generation: Generation, previous: Generation | null): void {
+    const { manifest, number, hash, loadMs } = generation;
+    const { name, version } = manifest;
+    const load_ms = Math.round(loadMs * 10) / 10;
+    const event = previous === null ? "plugin.loaded" : "plugin.reloaded";
+    const fields = { plugin: name, version, generation: number, hash: hash.slice(0, 12), load_ms };
+    this.#log.info(fields, previous === null ? "plugin loaded" : "plugin reloaded");
+    void this.#hooks.emit(event, { name, version, generation: number, hash, load_ms });
+  }
+
+  unloaded(generation: Generation, reason: UnloadReason): void {
+    const { name, version } = generation.manifest;
+    this.#log.info({ plugin: name, version, generation: generation.number, reason }, "plugin unloaded");
+    void this.#hooks.emit("plugin.unloaded", { name, version, reason });
+  }
+
+  failed(record: PluginRecord, failure: PluginError): void {
+    const { name } = record;
+    const serving = record.current !== null;
+    const { stage, message, file, line, location } = failure;
+    const rest = serving ? `; generation ${record.current?.number} keeps serving` : "";
+    const text = `plugin failed: ${location === null ? "" : `${location}: `}${message}${rest}`;
+    // The stack helps where the plugin's code threw; elsewhere the message and the place say it all.
+    const cause = failure.cause === undefined ? {} : { err: failure.cause };
+    this.#log.error({ plugin: name, stage, serving, ...cause }, text);
+    void this.#hooks.emit("plugin.failed", { name, stage, message, file, line, serving });
+  }
+}

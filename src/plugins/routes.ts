@@ -1,0 +1,119 @@
+import { Elysia, t } from "elysia";
+import { AppError } from "../errors/app-error.ts";
+import type { HookBus } from "../hooks/bus.ts";
+import type { PluginManager } from "./manager.ts";
+import type { PluginRecord } from "./record.ts";
+
+const Failure = t.Object({
+  stage: t.String({ description: "manifest, dependencies, bundle, import or setup" }),
+  message: t.String(),
+  file: t.Nullable(t.String({ description: "File of the plugin that is at fault" })),
+  line: t.Nullable(t.Integer()),
+});
+
+const PluginSummary = t.Object({
+  name: t.String(),
+  version: t.Nullable(t.String()),
+  description: t.Nullable(t.String()),
+  author: t.Nullable(t.String()),
+  state: t.UnionEnum(["loading", "serving", "failed", "disabled"]),
+  active: t.Boolean({ description: "What the manifest asks for" }),
+  serving: t.Boolean({ description: "Whether a generation serves now; true with failed: the last good one" }),
+  failure: t.Nullable(Failure),
+  api_prefix: t.Nullable(t.String()),
+  tags: t.Array(t.String()),
+  dependencies: t.Record(t.String(), t.String()),
+  source: t.String({ description: "Folder or file that it is loaded from" }),
+  generation: t.Nullable(t.Integer({ description: "Counts up with each attempt to load" })),
+  hash: t.Nullable(t.String({ description: "SHA-256 of the sources that serve" })),
+  load_ms: t.Nullable(t.Number()),
+  loaded_at: t.Nullable(
+    t.String({ format: "date-time", description: "When the serving generation was loaded" }),
+  ),
+});
+
+const PluginDetails = t.Composite([
+  PluginSummary,
+  t.Object({
+    permissions: t.Record(t.String(), t.String()),
+    routes: t.Array(t.Object({ method: t.String(), path: t.String() })),
+    hooks: t.Array(t.Object({ event: t.String(), order: t.String() })),
+  }),
+]);
+
+export interface PluginRoutesOptions {
+  readonly manager: PluginManager;
+  readonly hooks: HookBus;
+  readonly toDisplayPath: (file: string) => string;
+}
+
+/** Serves what is known of the plugins below `/system/plugins`. */
+export function pluginRoutes({ manager, hooks, toDisplayPath }: PluginRoutesOptions) {
+  return new Elysia({ name: "xcore/plugins", prefix: "/system/plugins", detail: { tags: ["system"] } })
+    .get("/", ({ query }) => listPlugins(manager, query.active_only ?? false, toDisplayPath), {
+      query: t.Object({ active_only: t.Optional(t.BooleanString()) }),
+      response: t.Array(PluginSummary),
+      detail: { summary: "All plugins, in order of name" },
+    })
+    .get("/:name", ({ params }) => describePlugin(findPlugin(manager, params.name), hooks, toDisplayPath), {
+      params: t.Object({ name: t.String() }),
+      response: { 200: PluginDetails },
+      detail: { summary: "One plugin, with its routes and hooks" },
+    });
+}
+
+function listPlugins(manager: PluginManager, activeOnly: boolean, toDisplayPath: (file: string) => string) {
+  const records = manager.list().filter((record) => !activeOnly || record.manifest?.active !== false);
+  return records.map((record) => summarizePlugin(record, toDisplayPath));
+}
+
+function findPlugin(manager: PluginManager, name: string): PluginRecord {
+  const named = manager.list().filter((candidate) => candidate.name === name);
+  const record = named.find(({ current }) => current !== null) ?? named[0];
+  if (record !== undefined) return record;
+  throw new AppError("plugin_not_found", 404, `Cannot show plugin "${name}": there is none`);
+}
+
+/** What the list of plugins says of one. */
+export function summarizePlugin(record: PluginRecord, toDisplayPath: (file: string) => string) {
+  const { manifest, current, failure, state } = record;
+  return {
+    name: record.name,
+    version: manifest?.version ?? null,
+    description: manifest?.description ?? null,
+    author: manifest?.author ?? null,
+    state,
+    active: manifest?.active ?? true,
+    serving: current !== null,
+    failure:
+      failure === null
+        ? null
+        : { stage: failure.stage, message: failure.message, file: failure.file, line: failure.line },
+    api_prefix: manifest?.api_prefix ?? null,
+    tags: [...(manifest?.tags ?? [])],
+    dependencies: { ...manifest?.dependencies },
+    source: toDisplayPath(record.source.path),
+    generation: current?.number ?? null,
+    hash: current?.hash ?? null,
+    load_ms: current === null ? null : Math.round(current.loadMs * 10) / 10,
+    loaded_at: current?.loadedAt.toISOString() ?? null,
+  };
+}
+
+function describePlugin(record: PluginRecord, hooks: HookBus, toDisplayPath: (file: string) => string) {
+  const listened = hooks.list({ source: record.name });
+  return {
+    ...summarizePlugin(record, toDisplayPath),
+    permissions: { ...record.manifest?.permissions },
+    routes: listRoutes(record),
+    hooks: listened.map(({ event, order }) => ({ event, order })),
+  };
+}
+
+/** The routes that a plugin serves now. */
+export function listRoutes(record: PluginRecord): { method: string; path: string }[] {
+  const routes = record.current?.app.router.history ?? [];
+  return routes
+    .filter((route) => route.hooks?.detail?.hide !== true)
+    .map(({ method, path }) => ({ method, path }));
+}

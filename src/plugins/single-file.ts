@@ -1,0 +1,77 @@
+import { type Expression, parse, type Program } from "acorn";
+import { PluginError } from "./failure.ts";
+
+/**
+ * Returns the value of `export const PLUGIN_INFO = { … }` without running the file: what a plugin is called
+ * and needs must be known before its first line runs.
+ *
+ * @param code TypeScript or JavaScript, TSX included
+ * @param file path to show in errors
+ * @throws PluginError when the file can't be parsed, has no PLUGIN_INFO, or computes it
+ */
+export function readPluginInfo(code: string, file: string): unknown {
+  const program = parseModule(code, file);
+  for (const statement of program.body) {
+    if (statement.type !== "ExportNamedDeclaration" || statement.declaration?.type !== "VariableDeclaration")
+      continue;
+    for (const { id, init } of statement.declaration.declarations) {
+      if (id.type === "Identifier" && id.name === "PLUGIN_INFO" && init) return toValue(init, file);
+    }
+  }
+  throw new PluginError(
+    "manifest",
+    'Cannot find PLUGIN_INFO: add `export const PLUGIN_INFO = { name: "…", version: "1.0.0" };`, ' +
+      "or make the plugin a folder with a plugin.json",
+    { file },
+  );
+}
+
+function parseModule(code: string, file: string): Program {
+  try {
+    const javascript = new Bun.Transpiler({ loader: "tsx", target: "bun" }).transformSync(code);
+    return parse(javascript, { ecmaVersion: "latest", sourceType: "module" });
+  } catch (error) {
+    const mistake = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
+    const line = mistake instanceof BuildMessage ? (mistake.position?.line ?? null) : null;
+    throw new PluginError("manifest", mistake instanceof Error ? mistake.message : String(mistake), {
+      file,
+      line,
+    });
+  }
+}
+
+function toValue(node: Expression, file: string): unknown {
+  switch (node.type) {
+    case "Literal":
+      if ("regex" in node || "bigint" in node) break;
+      return node.value;
+    case "TemplateLiteral":
+      if (node.expressions.length > 0) break;
+      return node.quasis[0]?.value.cooked;
+    case "UnaryExpression":
+      if (node.operator === "-" && node.argument.type === "Literal") return -Number(node.argument.value);
+      if (node.operator === "!" && node.argument.type === "Literal") return !node.argument.value; // minified booleans
+      break;
+    case "ArrayExpression":
+      return node.elements.map((element) => {
+        if (element === null || element.type === "SpreadElement") throw computed(file);
+        return toValue(element, file);
+      });
+    case "ObjectExpression":
+      return Object.fromEntries(
+        node.properties.map((property) => {
+          if (property.type === "SpreadElement" || property.computed) throw computed(file);
+          const key = property.key.type === "Identifier" ? property.key.name : toValue(property.key, file);
+          return [String(key), toValue(property.value, file)];
+        }),
+      );
+    default:
+      break;
+  }
+  throw computed(file);
+}
+
+function computed(file: string): PluginError {
+  const message = "Cannot read PLUGIN_INFO: write it as a plain literal, it is read before the file runs";
+  return new PluginError("manifest", message, { file });
+}

@@ -1,0 +1,66 @@
+import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
+
+interface BundleMap {
+  /** Source map (ECMA-426) as JSON, decoded when it is first needed. */
+  readonly json: string;
+  readonly toDisplayPath: (source: string) => string;
+  decoded?: TraceMap;
+}
+
+export interface SourcePosition {
+  /** Path to show, such as "plugins/blog/run.ts". */
+  readonly file: string;
+  readonly line: number;
+}
+
+const FRAME = /plugin-bundle:([a-z0-9_]+@\d+)\.js:(\d+):(\d+)/g;
+
+/**
+ * Leads the stack traces of plugins, whose frames point into bundles, back to their sources. Maps are held
+ * for as long as a generation lives.
+ */
+export class StackTraces {
+  readonly #maps = new Map<string, BundleMap>();
+
+  /** Name under which a bundle is evaluated, which its frames then carry. */
+  static scriptName(generation: string): string {
+    return `plugin-bundle:${generation}.js`;
+  }
+
+  /** @param generation such as "blog@3" */
+  add(generation: string, map: BundleMap): void {
+    this.#maps.set(generation, map);
+  }
+
+  delete(generation: string): void {
+    this.#maps.delete(generation);
+  }
+
+  /** Returns a stack trace with the plugins' own files and lines. */
+  map(stack: string): string {
+    return stack.replace(FRAME, (frame, generation: string, line: string, column: string) => {
+      const position = this.#find(generation, Number(line), Number(column));
+      return position === null ? frame : `${position.file}:${position.line}:${position.column}`;
+    });
+  }
+
+  /** Returns the topmost frame of an error that lies in a plugin's source. */
+  locate(error: unknown): SourcePosition | null {
+    const stack = error instanceof Error ? String(error.stack) : "";
+    for (const [, generation = "", line, column] of stack.matchAll(FRAME)) {
+      const position = this.#find(generation, Number(line), Number(column));
+      if (position !== null) return position;
+    }
+    return null;
+  }
+
+  #find(generation: string, line: number, column: number): (SourcePosition & { column: number }) | null {
+    const map = this.#maps.get(generation);
+    if (map === undefined) return null;
+    map.decoded ??= new TraceMap(map.json);
+    // Stack traces count columns from 1, source maps from 0.
+    const found = originalPositionFor(map.decoded, { line, column: Math.max(0, column - 1) });
+    if (found.source === null) return null;
+    return { file: map.toDisplayPath(found.source), line: found.line, column: found.column + 1 };
+  }
+}

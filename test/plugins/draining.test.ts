@@ -1,0 +1,137 @@
+import { expect, test } from "bun:test";
+import { type Files, plugin, TestApp } from "../setup.ts";
+
+/** A plugin whose answers say their generation, with requests that the test lets go on through `globalThis.gates`. */
+function generation(value: number): Files {
+  return {
+    "slow/plugin.json": { name: "slow", version: "1.0.0" },
+    "slow/run.ts": `
+import { createRouter } from "xcore";
+const gates = (globalThis as any).gates;
+const value = ${value};
+export default createRouter()
+  .get("/now", () => value)
+  .get("/later", async () => { gates.reached(); await gates.open; return value; })
+  .get("/generator", async function* () { yield \`\${value},\`; gates.reached(); await gates.open; yield \`\${value}\`; })
+  .get("/stream", () => new Response(new ReadableStream({
+    async start(controller) {
+      controller.enqueue(\`\${value},\`); gates.reached(); await gates.open; controller.enqueue(\`\${value}\`); controller.close();
+    },
+  }), { headers: { "content-type": "application/json" } }));
+export function teardown() { gates.tornDown.push(value); }
+`,
+  };
+}
+
+interface Gates {
+  reached: () => void;
+  open: Promise<void>;
+  tornDown: number[];
+}
+
+/** Tests in one file share a process, and Bun runs them one after another. */
+function createGates() {
+  const reached = Promise.withResolvers<void>();
+  const open = Promise.withResolvers<void>();
+  const gates: Gates = { reached: reached.resolve, open: open.promise, tornDown: [] };
+  Object.assign(globalThis, { gates });
+  return { reached: reached.promise, open: open.resolve, tornDown: gates.tornDown };
+}
+
+for (const [path, expected] of [
+  ["/later", "1"],
+  ["/generator", "1,1"],
+  ["/stream", "1,1"],
+] as const) {
+  test(`a request under way at ${path} finishes on its generation, which is torn down after it`, async () => {
+    const gates = createGates();
+    await using app = await TestApp.start({ plugins: generation(1), drainTimeoutMs: 10_000 });
+    const response = app.fetch(`/slow${path}`);
+    await gates.reached;
+    await app.after("plugin.reloaded", () => app.writePlugins(generation(2)));
+    expect((await app.get("/slow/now")).body).toBe(2);
+    expect(gates.tornDown).toEqual([]);
+    gates.open();
+    expect(await (await response).text()).toBe(expected);
+    await app.app.plugins.stop();
+    expect(gates.tornDown.toSorted((a, b) => a - b)).toEqual([1, 2]);
+  });
+}
+
+test("a request that never ends holds up its generation's teardown for the drain time only", async () => {
+  const gates = createGates();
+  await using app = await TestApp.start({ plugins: generation(1), drainTimeoutMs: 50 });
+  const response = app.fetch("/slow/later");
+  await gates.reached;
+  await app.after("plugin.reloaded", () => app.writePlugins(generation(2)));
+  await app.app.plugins.stop();
+  expect(gates.tornDown.toSorted((a, b) => a - b)).toEqual([1, 2]);
+  expect(await app.log("app")).toContain("requests cut off: drain timed out");
+  gates.open();
+  expect(await (await response).text()).toBe("1");
+});
+
+test("a folder deleted while it serves lets the requests under way finish", async () => {
+  const gates = createGates();
+  await using app = await TestApp.start({ plugins: generation(1) });
+  const response = app.fetch("/slow/later");
+  await gates.reached;
+  await app.after("plugin.unloaded", () => app.folder.remove("plugins/slow"));
+  expect((await app.get("/slow/now")).status).toBe(404);
+  gates.open();
+  expect(await (await response).text()).toBe("1");
+});
+
+test("a teardown that throws or never ends is told, and stops nothing", async () => {
+  await using app = await TestApp.start({
+    plugins: {
+      ...plugin("throws", '.get("/", () => 1)'),
+      "throws/run.ts":
+        'export const setup = () => {};\nexport const teardown = () => { throw new Error("no"); };',
+      "hangs/plugin.json": { name: "hangs", version: "1.0.0" },
+      "hangs/run.ts": "export const setup = () => {};\nexport const teardown = () => new Promise(() => {});",
+    },
+    drainTimeoutMs: 50,
+  });
+  await app.app.plugins.stop();
+  const log = await app.log("app");
+  expect(log).toContain("plugins/throws/run.ts:2");
+  expect(log).toContain("teardown() took longer than 0.05 s");
+});
+
+function generationOf(n: number): Files {
+  return {
+    "busy/plugin.json": { name: "busy", version: "1.0.0" },
+    "busy/run.ts": `import { createRouter } from "xcore";
+import { setImmediate } from "node:timers/promises";
+let answered = 0;
+export default createRouter().get("/", async () => {
+  answered += 1; const before = ${n}; await setImmediate(); return { before, after: ${n}, answered };
+});`,
+  };
+}
+
+test("200 reloads under constant load answer every request, each on one generation", async () => {
+  await using app = await TestApp.start({ plugins: generationOf(0) });
+  let isDone = false;
+  let answered = 0;
+  const wrong: unknown[] = [];
+  const client = async (): Promise<void> => {
+    while (!isDone) {
+      const response = await app.fetch("/busy").catch((error: unknown) => error as Error);
+      const body = response instanceof Error ? { error: response.message } : await response.json();
+      answered += 1;
+      if (response instanceof Error || response.status !== 200 || body.before !== body.after)
+        wrong.push(body);
+    }
+  };
+  const clients = Array.from({ length: 4 }, client);
+  for (let n = 1; n <= 200; n += 1) {
+    await app.after("plugin.reloaded", () => app.writePlugins(generationOf(n)));
+  }
+  isDone = true;
+  await Promise.all(clients);
+  expect(wrong).toEqual([]);
+  expect(answered).toBeGreaterThan(200);
+  expect((await app.get("/busy")).body).toMatchObject({ before: 200, after: 200 });
+}, 30_000);

@@ -1,0 +1,154 @@
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { type App, createApp } from "../src/app.ts";
+import { loadConfig } from "../src/config/load.ts";
+import type { ConfigOverrides } from "../src/config/schema.ts";
+import type { Problem } from "../src/errors/problem.ts";
+
+/** Files by path, as text or as JSON. */
+export type Files = Readonly<Record<string, string | object>>;
+
+/** A folder of its own for a test, removed at the end. */
+export class TestFolder implements AsyncDisposable {
+  readonly path: string;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  static async create(files: Files = {}): Promise<TestFolder> {
+    const folder = new TestFolder(await mkdtemp(join(tmpdir(), "xcore-test-")));
+    await folder.write(files);
+    return folder;
+  }
+
+  /** Writes files, each in one step, as editors that save safely do. */
+  async write(files: Files): Promise<void> {
+    for (const [name, content] of Object.entries(files)) {
+      const file = join(this.path, name);
+      await mkdir(dirname(file), { recursive: true });
+      const text = typeof content === "string" ? content : JSON.stringify(content);
+      await writeFile(`${file}.saving~`, text);
+      await rename(`${file}.saving~`, file);
+    }
+  }
+
+  async remove(name: string): Promise<void> {
+    await rm(join(this.path, name), { recursive: true, force: true });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+  }
+}
+
+export interface TestAppOptions {
+  /** Files of the plugins directory: `{ "hello/run.ts": "…" }`. */
+  readonly plugins?: Files;
+  /** Other files of the project. */
+  readonly files?: Files;
+  readonly config?: ConfigOverrides;
+  readonly setupTimeoutMs?: number;
+  readonly drainTimeoutMs?: number;
+}
+
+/** An event that the app under test has emitted. */
+export interface SeenEvent {
+  readonly name: string;
+  // oxlint-disable-next-line typescript/no-explicit-any -- a test reads what it knows to be there
+  readonly data: any;
+}
+
+/** A whole app that listens on a free port, with a project folder of its own. */
+export class TestApp implements AsyncDisposable {
+  readonly app: App;
+  readonly folder: TestFolder;
+  /** Every event so far, in order. */
+  readonly events: SeenEvent[] = [];
+  #waiting: { matches: (event: SeenEvent) => boolean; resolve: (event: SeenEvent) => void }[] = [];
+
+  private constructor(app: App, folder: TestFolder) {
+    this.app = app;
+    this.folder = folder;
+    app.hooks.on("*", ({ name, data }: SeenEvent) => this.#see({ name, data }));
+  }
+
+  static async start(options: TestAppOptions = {}): Promise<TestApp> {
+    const folder = await TestFolder.create(options.files);
+    await folder.write(inPlugins(options.plugins ?? {}));
+    await mkdir(join(folder.path, "plugins"), { recursive: true });
+    const { config = {}, setupTimeoutMs = 5000, drainTimeoutMs = 2000 } = options;
+    const flags = { ...config, logging: { console: false, ...config.logging } };
+    const loaded = loadConfig({ cwd: folder.path, env: {}, flags });
+    const app = createApp({ loaded, version: "0.0.0-test", setupTimeoutMs, drainTimeoutMs });
+    const test = new TestApp(app, folder);
+    app.web.listen({ hostname: "127.0.0.1", port: 0 });
+    await app.plugins.start();
+    return test;
+  }
+
+  get url(): string {
+    return this.app.web.url ?? "";
+  }
+
+  fetch(path: string, init?: RequestInit): Promise<Response> {
+    return fetch(this.url + path, init);
+  }
+
+  /** Status and JSON body of a GET. */
+  // oxlint-disable-next-line typescript/no-explicit-any -- a test reads what it knows to be there
+  async get(path: string): Promise<{ status: number; body: any }> {
+    const response = await this.fetch(path);
+    return { status: response.status, body: await response.json() };
+  }
+
+  async problem(path: string, init?: RequestInit): Promise<Problem> {
+    return (await (await this.fetch(path, init)).json()) as Problem;
+  }
+
+  /** Writes files of the plugins directory. */
+  writePlugins(files: Files): Promise<void> {
+    return this.folder.write(inPlugins(files));
+  }
+
+  /** Does something and resolves with the first event of this name that follows. */
+  async after(name: string, act: () => unknown, matches = (_event: SeenEvent) => true): Promise<SeenEvent> {
+    const { promise, resolve } = Promise.withResolvers<SeenEvent>();
+    this.#waiting.push({ matches: (event) => event.name === name && matches(event), resolve });
+    await act();
+    return promise;
+  }
+
+  /** The text of a log file. */
+  async log(name: "app" | "manager"): Promise<string> {
+    await this.app.loggers.flush();
+    return Bun.file(join(this.folder.path, "logs", `${name}.log`)).text();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.app.web.stop(0);
+    await this.app.plugins.stop();
+    await this.app.loggers.close();
+    await this.folder[Symbol.asyncDispose]();
+  }
+
+  #see(event: SeenEvent): void {
+    this.events.push(event);
+    const ready = this.#waiting.filter(({ matches }) => matches(event));
+    this.#waiting = this.#waiting.filter((one) => !ready.includes(one));
+    for (const { resolve } of ready) resolve(event);
+  }
+}
+
+function inPlugins(files: Files): Files {
+  return Object.fromEntries(Object.entries(files).map(([name, content]) => [`plugins/${name}`, content]));
+}
+
+/** The files of a plugin whose router is `router`, an expression after `createRouter()`. */
+export function plugin(name: string, router: string, manifest: object = {}): Files {
+  return {
+    [`${name}/plugin.json`]: { name, version: "1.0.0", ...manifest },
+    [`${name}/run.ts`]: `import { createRouter } from "xcore";\nexport default createRouter()${router};\n`,
+  };
+}
