@@ -1,0 +1,23 @@
+/** The middle value; the mean of the middle two of an even number. */
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length / 2;
+  const [low = 0, high = low] = [sorted[Math.ceil(middle) - 1], sorted[Math.floor(middle)]];
+  return (low + high) / 2;
+}
+
+/** Two decimals: "0.85". */
+export function toRatio(value: number): string {
+  return value.toFixed(2);
+}
+
+/** Milliseconds with one decimal. */
+export function toMs(value: number): string {
+  return `${value.toFixed(1)} ms`;
+}
+
+/** Prints a Markdown table. */
+export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
+  const lines = [head, head.map(() => "---"), ...rows];
+  console.log(lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n"));
+}

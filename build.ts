@@ -1,0 +1,106 @@
+import { chmod, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+/** Targets by the name that users type, with the npm package that holds Bun for them. */
+const TARGETS = {
+  "linux-x64": { os: "linux", cpu: "x64", package: "@oven/bun-linux-x64" },
+  "linux-arm64": { os: "linux", cpu: "arm64", package: "@oven/bun-linux-aarch64" },
+  "darwin-x64": { os: "darwin", cpu: "x64", package: "@oven/bun-darwin-x64" },
+  "darwin-arm64": { os: "darwin", cpu: "arm64", package: "@oven/bun-darwin-aarch64" },
+  "windows-x64": { os: "win32", cpu: "x64", package: "@oven/bun-windows-x64" },
+} as const;
+
+type Target = keyof typeof TARGETS;
+
+const USAGE = `Usage: bun run build [--target ${Object.keys(TARGETS).join("|")}]… [--outdir dist]`;
+
+const { values } = parseArgs({
+  options: {
+    target: { type: "string", multiple: true },
+    outdir: { type: "string", default: "dist" },
+  },
+});
+
+try {
+  const targets = values.target?.map(toTarget) ?? [null];
+  for (const target of targets) await build(target, values.outdir);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
+
+/** Compiles the executable: for this machine, or for another one with a Bun from its npm package. */
+async function build(target: Target | null, outdir: string): Promise<void> {
+  const extension = (target === null ? process.platform : TARGETS[target].os) === "win32" ? ".exe" : "";
+  const outfile = join(outdir, `xcore${target === null ? "" : `-${target}`}${extension}`);
+  await mkdir(outdir, { recursive: true });
+  const executablePath =
+    target === null || target === hostTarget() ? process.execPath : await fetchBun(target);
+  const result = await Bun.build({
+    entrypoints: ["src/index.ts"],
+    format: "esm",
+    minify: true,
+    bytecode: true,
+    sourcemap: "inline",
+    define: { "process.env.NODE_ENV": JSON.stringify("production") },
+    compile: {
+      outfile,
+      executablePath,
+      ...(target === null ? {} : { target: `bun-${target}` as Bun.Build.CompileTarget }),
+      // The folder that it is started in is the user's: none of these files there is meant for Bun.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+      autoloadTsconfig: false,
+      autoloadPackageJson: false,
+    },
+  });
+  if (!result.success) throw new AggregateError(result.logs, `Cannot build ${outfile}`);
+  await chmod(outfile, 0o755);
+  const { size } = Bun.file(outfile);
+  console.log(`${outfile}: ${(size / 1_000_000).toFixed(1)} MB`);
+}
+
+function hostTarget(): string {
+  const os = process.platform === "win32" ? "windows" : process.platform;
+  return `${os}-${process.arch}`;
+}
+
+function toTarget(name: string): Target {
+  if (isTarget(name)) return name;
+  throw new Error(`Cannot build for "${name}"\n${USAGE}`);
+}
+
+function isTarget(name: string): name is Target {
+  return Object.hasOwn(TARGETS, name);
+}
+
+/** Installs Bun for another machine from the npm registry, in this Bun's version; returns its executable. */
+async function fetchBun(target: Target): Promise<string> {
+  const { os, cpu, package: name } = TARGETS[target];
+  const kept = join("node_modules", ".cache", "xcore-build", `${target}-${Bun.version}`);
+  const executable = join(kept, os === "win32" ? "bun.exe" : "bun");
+  if (await Bun.file(executable).exists()) return executable;
+  const folder = await mkdtemp(join(tmpdir(), "xcore-build-"));
+  try {
+    await Bun.write(join(folder, "package.json"), JSON.stringify({ dependencies: { [name]: Bun.version } }));
+    const install = Bun.spawn(
+      [process.execPath, "install", "--silent", "--ignore-scripts", `--os=${os}`, `--cpu=${cpu}`],
+      {
+        cwd: folder,
+        stdio: ["ignore", "ignore", "inherit"],
+      },
+    );
+    if ((await install.exited) !== 0) throw new Error(`Cannot install ${name}@${Bun.version}`);
+    const bin = join(folder, "node_modules", name, "bin");
+    const [file] = await readdir(bin);
+    if (file === undefined) throw new Error(`Cannot find Bun in ${name}@${Bun.version}`);
+    await mkdir(kept, { recursive: true });
+    await Bun.write(executable, Bun.file(join(bin, file)));
+    await chmod(executable, 0o755);
+    return executable;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}

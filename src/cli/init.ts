@@ -1,0 +1,59 @@
+import { existsSync } from "node:fs";
+import { mkdir, writeFile } from "node:fs/promises";
+import { join, relative, resolve } from "node:path";
+import { Command } from "commander";
+import { toConfigJsonSchema } from "../config/json-schema.ts";
+import { loadConfig } from "../config/load.ts";
+import type { CommandContext } from "./command-context.ts";
+import { toExamples } from "./examples.ts";
+import { writePlugin } from "./plugin-new.ts";
+
+const CONFIG = {
+  $schema: "./xcore.schema.json",
+  app: { name: "xcore" },
+  server: { host: "127.0.0.1", port: 8000 },
+  plugins: { directory: "plugins" },
+};
+
+const GIT_IGNORE = ".env\nlogs/\n";
+
+/** `xcore init [DIR]`: makes the files of a new project, and leaves those alone that are there. */
+export function initCommand(context: CommandContext): Command {
+  return new Command("init")
+    .description("Start a project: config.json with its schema, and a first plugin")
+    .argument("[directory]", "where to start it", ".")
+    .addHelpText("after", toExamples("xcore init", "xcore init shop && cd shop && xcore"))
+    .action(async (directory: string) => {
+      const target = resolve(context.cwd, directory);
+      await mkdir(target, { recursive: true });
+      const files: [string, string][] = [
+        ["config.json", `${JSON.stringify(CONFIG, null, 2)}\n`],
+        ["xcore.schema.json", `${JSON.stringify(toConfigJsonSchema(), null, 2)}\n`],
+        [".gitignore", GIT_IGNORE],
+      ];
+      for (const [name, text] of files) {
+        await make(context, join(target, name), (file) => writeFile(file, text, { flag: "wx" }));
+      }
+      // The configuration may be one that was kept, or that the environment adds to.
+      const { config } = loadConfig({ cwd: target, env: context.env });
+      const plugin = join(resolve(target, config.plugins.directory), "hello");
+      await make(context, plugin, (folder) => writePlugin(folder, "hello"));
+      const enter = target === context.cwd ? "" : `cd ${relative(context.cwd, target)} && `;
+      const { host, port } = config.server;
+      context.print(`\nRun \`${enter}xcore\`, and open http://${host}:${port}/hello`);
+    });
+}
+
+async function make(
+  context: CommandContext,
+  path: string,
+  write: (path: string) => Promise<void>,
+): Promise<void> {
+  const shown = relative(context.cwd, path);
+  if (existsSync(path)) {
+    context.print(`kept  ${shown}`);
+    return;
+  }
+  await write(path);
+  context.print(`made  ${shown}`);
+}

@@ -1,0 +1,39 @@
+import { Command } from "commander";
+import { summarizePlugin } from "../plugins/routes.ts";
+import type { CommandContext } from "./command-context.ts";
+import { toExamples } from "./examples.ts";
+import { describePluginError } from "./failure-text.ts";
+import { inspect } from "./inspection.ts";
+import { toTable } from "./table.ts";
+
+/** `xcore plugin list`: tells what each plugin is and whether it can be loaded. */
+export function pluginListCommand(context: CommandContext): Command {
+  return new Command("list")
+    .description("List the plugins, and why those fail that can't be loaded")
+    .option("--json", "print JSON")
+    .addHelpText("after", toExamples("xcore plugin list", "xcore plugin list --json"))
+    .action(async (options: { json?: boolean }, command: Command) => {
+      const plugins = await inspect(command, context, (app) =>
+        app.plugins.list().map((record) => ({
+          summary: summarizePlugin(record, app.toDisplayPath),
+          reason: record.failure === null ? null : describePluginError(record.failure),
+        })),
+      );
+      if (options.json) {
+        const summaries = plugins.map(({ summary }) => summary);
+        context.print(JSON.stringify(summaries, null, 2));
+        return;
+      }
+      const rows = plugins.map(({ summary: { name, version, state, api_prefix, source } }) => [
+        name,
+        version ?? "-",
+        state === "serving" ? "ok" : state,
+        api_prefix ?? "-",
+        source,
+      ]);
+      context.print(toTable([["NAME", "VERSION", "STATE", "PREFIX", "SOURCE"], ...rows]));
+      for (const { summary, reason } of plugins) {
+        if (reason !== null) context.print(`\n${summary.name}: ${reason}`);
+      }
+    });
+}

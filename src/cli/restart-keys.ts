@@ -1,0 +1,18 @@
+import { resolve } from "node:path";
+import type { LoadedConfig } from "../config/load.ts";
+
+/** Keys that a running server can't apply, and that differ from those it was started with. */
+export function findRestartKeys(running: LoadedConfig, next: LoadedConfig): string[] {
+  const { server: from, logging: fromLog } = running.config;
+  const { server: to, logging: toLog } = next.config;
+  const keys = {
+    "server.host": from.host !== to.host,
+    "server.port": from.port !== to.port,
+    "logging.directory":
+      resolve(running.directory, fromLog.directory) !== resolve(next.directory, toLog.directory),
+    "logging.console": fromLog.console !== toLog.console,
+    "logging.max_bytes": fromLog.max_bytes !== toLog.max_bytes,
+    "logging.backup_count": fromLog.backup_count !== toLog.backup_count,
+  };
+  return Object.entries(keys).flatMap(([key, differs]) => (differs ? [key] : []));
+}

@@ -1,0 +1,27 @@
+import { Command } from "commander";
+import { listRoutes } from "../plugins/routes.ts";
+import type { CommandContext } from "./command-context.ts";
+import { toExamples } from "./examples.ts";
+import { inspect, warnOfFailures } from "./inspection.ts";
+import { toTable } from "./table.ts";
+
+/** `xcore routes`: prints every route that the plugins serve. */
+export function routesCommand(context: CommandContext): Command {
+  return new Command("routes")
+    .description("List the routes of the plugins")
+    .option("--json", "print JSON")
+    .addHelpText("after", toExamples("xcore routes", "xcore routes --json"))
+    .action(async (options: { json?: boolean }, command: Command) => {
+      const routes = await inspect(command, context, (app) => {
+        warnOfFailures(app, context);
+        return app.plugins
+          .list()
+          .flatMap((record) => listRoutes(record).map((route) => ({ ...route, plugin: record.name })));
+      });
+      if (options.json) context.print(JSON.stringify(routes, null, 2));
+      else
+        context.print(
+          toTable([["METHOD", "PATH", "PLUGIN"], ...routes.map((r) => [r.method, r.path, r.plugin])]),
+        );
+    });
+}

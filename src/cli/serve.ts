@@ -1,0 +1,53 @@
+import { Command, InvalidArgumentError } from "commander";
+import type { ConfigOverrides } from "../config/schema.ts";
+import { type CommandContext, loadFor } from "./command-context.ts";
+import { toExamples } from "./examples.ts";
+import { findRunningServer, runServer } from "./running-server.ts";
+import { ServerProcess } from "./server-process.ts";
+
+interface ServeOptions {
+  readonly host?: string;
+  readonly port?: number;
+  readonly open?: boolean;
+}
+
+/** `xcore serve`: runs the server until SIGTERM or SIGINT. */
+export function serveCommand(context: CommandContext): Command {
+  return new Command("serve")
+    .description("Run the server (the default command)")
+    .option("-H, --host <host>", "address to listen on, over server.host")
+    .option("-p, --port <port>", "port to listen on, over server.port", parsePort)
+    .option("--open", "open the server's home page in the browser")
+    .addHelpText("after", toExamples("xcore", "xcore serve --host 0.0.0.0 --port 8080"))
+    .action(async (options: ServeOptions, command: Command) => {
+      const load = () => loadFor(command, context, toOverrides(options));
+      const server = new ServerProcess({ version: context.version, load });
+      const isFirst = (await findRunningServer()) === null;
+      await runServer(server);
+      if (options.open && isFirst) openInBrowser(server.url);
+    });
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d+$/.test(text) && port <= 65_535) return port;
+  throw new InvalidArgumentError("A port is a number between 0 and 65535.");
+}
+
+function toOverrides({ host, port }: ServeOptions): ConfigOverrides {
+  return { server: { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) } };
+}
+
+function openInBrowser(url: string): void {
+  const openers: Partial<Record<NodeJS.Platform, string[]>> = {
+    darwin: ["open", url],
+    win32: ["cmd", "/c", "start", "", url],
+  };
+  try {
+    Bun.spawn(openers[process.platform] ?? ["xdg-open", url], {
+      stdio: ["ignore", "ignore", "ignore"],
+    }).unref();
+  } catch {
+    // A machine without a browser: the address is in the log.
+  }
+}

@@ -1,0 +1,187 @@
+import { type App, createApp } from "../app.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { AppError } from "../errors/app-error.ts";
+import { watchFile } from "../plugins/watch.ts";
+import { followProcess } from "./process-events.ts";
+import { findRestartKeys } from "./restart-keys.ts";
+
+const STARTUP_HOLD_MS = 5000; // a plugin whose setup takes longer no longer holds up the others
+const STOP_TIMEOUT_MS = 30_000;
+
+export interface ServerProcessOptions {
+  readonly version: string;
+  /** Loads the configuration, now and whenever its file changes. */
+  readonly load: () => LoadedConfig;
+}
+
+interface Address {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** A server that runs in this process until a signal stops it, or new code takes over its socket. */
+export class ServerProcess {
+  readonly #options: ServerProcessOptions;
+  readonly #app: App;
+  /** What the app was built with: some keys stay as they were then. */
+  readonly #initial: LoadedConfig;
+  #loaded: LoadedConfig;
+  readonly #disposals: (() => void)[] = [];
+  #stopping: Promise<void> | null = null;
+
+  /** @throws ConfigError */
+  constructor(options: ServerProcessOptions) {
+    this.#options = options;
+    this.#initial = options.load();
+    this.#loaded = this.#initial;
+    this.#app = createApp({ loaded: this.#initial, version: options.version });
+  }
+
+  /** Address that it answers at. */
+  get url(): string {
+    return this.#loaded.config.server.public_url ?? this.#app.web.url ?? "";
+  }
+
+  /** Address that it was told to listen on. */
+  get address(): Address {
+    const { host, port } = this.#initial.config.server;
+    return { hostname: host, port };
+  }
+
+  get socket(): Bun.Server<unknown> | null {
+    return this.#app.web.bun;
+  }
+
+  /**
+   * Listens, loads the plugins, and emits `server.started`.
+   *
+   * @throws AppError port_unavailable when it can't listen
+   */
+  async start(): Promise<void> {
+    const app = this.#app;
+    try {
+      app.web.listen(this.address);
+    } catch (error) {
+      await app.loggers.close();
+      throw toListenError(error, this.address);
+    }
+    this.#followEvents();
+    await app.web.holdUntil(app.plugins.start(), STARTUP_HOLD_MS);
+    this.#announce("listening");
+    await app.hooks.emit("server.started", { url: this.url, version: this.#options.version });
+  }
+
+  /**
+   * Loads everything beside the server that runs, then takes over its socket. Under `bun --hot` that server is
+   * of an earlier evaluation of this class, so only its public side can be used.
+   *
+   * @throws AppError port_unavailable when it must listen elsewhere and can't; the other server then goes on
+   */
+  async takeOverFrom(running: ServerProcess): Promise<void> {
+    const app = this.#app;
+    const isSameAddress = Bun.deepEquals(this.address, running.address);
+    await app.plugins.start();
+    try {
+      app.web.listen(this.address, isSameAddress ? running.socket : null);
+    } catch (error) {
+      await this.dispose();
+      throw toListenError(error, this.address);
+    }
+    running.release();
+    this.#followEvents();
+    this.#announce("swapped");
+    if (!isSameAddress) await running.closeSocket();
+    await running.dispose();
+  }
+
+  /** Stops following the process and the configuration: another server does that from now on. */
+  release(): void {
+    for (const undo of this.#disposals.splice(0)) undo();
+  }
+
+  /** Takes no new connection, and waits for the requests under way. */
+  closeSocket(): Promise<void> {
+    return this.#app.web.stop(STOP_TIMEOUT_MS);
+  }
+
+  /** Drains the plugins and disposes of them, then flushes the logs. */
+  async dispose(): Promise<void> {
+    await this.#app.plugins.stop();
+    await this.#app.loggers.close();
+  }
+
+  /** Finishes the requests under way, disposes of the plugins, and flushes the logs. */
+  stop(reason: string): Promise<void> {
+    this.#stopping ??= this.#stop(reason);
+    return this.#stopping;
+  }
+
+  async #stop(reason: string): Promise<void> {
+    const app = this.#app;
+    app.loggers.app.info({ reason }, "stopping");
+    await app.hooks.emit("server.stopping", { reason });
+    await this.closeSocket();
+    await app.plugins.stop();
+    app.loggers.app.info("stopped");
+    await app.loggers.close();
+  }
+
+  #announce(message: string): void {
+    const app = this.#app;
+    const states = app.plugins.list().map(({ state }) => state);
+    const failed = states.filter((state) => state === "failed").length;
+    app.loggers.app.info(
+      { url: this.url, version: this.#options.version, plugins: states.length, failed },
+      `${message} on ${this.url}`,
+    );
+  }
+
+  #followEvents(): void {
+    const { loggers } = this.#app;
+    this.#disposals.push(
+      followProcess({
+        stop: (signal) => this.stop(signal),
+        onError: (error) => loggers.app.error({ err: error }, "uncaught error"),
+      }),
+      watchFile(this.#initial.file, {
+        onChange: () => void this.#reload(),
+        onError: (error) => loggers.app.warn({ err: error }, "changes to the configuration are not seen"),
+      }),
+    );
+  }
+
+  /** Applies a changed config.json; one that can't be used changes nothing. */
+  async #reload(): Promise<void> {
+    const { loggers } = this.#app;
+    if (this.#stopping !== null) return;
+    let next: LoadedConfig;
+    try {
+      next = this.#options.load();
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      loggers.app.error(`${message}\nThe running configuration stays`);
+      return;
+    }
+    if (Bun.deepEquals(next.config, this.#loaded.config)) return;
+    this.#loaded = next;
+    await this.#app.configure(next);
+    const late = findRestartKeys(this.#initial, next);
+    if (late.length > 0) loggers.app.warn({ keys: late }, `restart to apply: ${late.join(", ")}`);
+    loggers.app.info("configuration applied");
+  }
+}
+
+function toListenError(error: unknown, { hostname, port }: Address): AppError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const reasons: Record<string, string> = {
+    EADDRINUSE:
+      "the port is in use; stop the other program, or choose another port with --port or server.port",
+    EACCES: "this user may not use the port; choose one above 1023 with --port or server.port",
+    EADDRNOTAVAIL: "this machine doesn't have the address; choose another with --host or server.host",
+    ENOTFOUND: "the host has no address; choose another with --host or server.host",
+  };
+  const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
+  return new AppError("port_unavailable", 500, `Cannot listen on ${hostname}:${port}: ${reason}`, {
+    cause: error,
+  });
+}
