@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Mount } from "../web/mounts.ts";
 import type { DocumentedApp } from "../web/openapi.ts";
@@ -5,7 +6,8 @@ import { PluginError } from "./failure.ts";
 import type { Generation, PluginHost } from "./generation.ts";
 import { loadGeneration } from "./load.ts";
 import { readManifest } from "./manifest-file.ts";
-import { PluginRecord, toUnavailableMount } from "./record.ts";
+import { toMounts } from "./plugin-mounts.ts";
+import { PluginRecord } from "./record.ts";
 import { PluginReport, type UnloadReason } from "./report.ts";
 import { groupByDependency, type Resolution, resolvePlugins } from "./resolve.ts";
 import { listSources } from "./sources.ts";
@@ -50,6 +52,9 @@ export class PluginManager {
   #settings: PluginSettings;
   readonly #records = new Map<string, PluginRecord>();
   readonly #groups = new Set<Group>();
+  /** Loaded generations that take over in the next turn: those of one turn do so in one step. */
+  #ready: { record: PluginRecord; generation: Generation; signal: AbortSignal }[] = [];
+  #takeover: Promise<void> | null = null;
   readonly #retiring = new Set<Promise<void>>();
   #convergence: Promise<void> = Promise.resolve();
   #unwatch: (() => void) | null = null;
@@ -216,8 +221,9 @@ export class PluginManager {
       const generation = await load;
       if (generation !== null) loaded.push([record, generation]);
     }
-    if (signal.aborted) for (const [, generation] of loaded) this.#retire(generation);
-    else this.#takeOver(loaded);
+    this.#ready.push(...loaded.map(([record, generation]) => ({ record, generation, signal })));
+    this.#takeover ??= setImmediate().then(() => this.#takeOver());
+    await this.#takeover;
   }
 
   /** Loads a plugin's next generation; null when that fails, or when nothing would change. */
@@ -249,22 +255,22 @@ export class PluginManager {
     return null;
   }
 
-  /** Puts new generations in the place of the running ones, for all requests and events from here on. */
-  #takeOver(loaded: readonly [PluginRecord, Generation][]): void {
-    const replaced = loaded.map(([record, generation]) => {
-      const previous = record.current;
-      record.current = generation;
-      record.failure = null;
-      return previous;
-    });
+  /** Puts the new generations in the place of the running ones, for all requests and events from here on. */
+  #takeOver(): void {
+    this.#takeover = null;
+    const superseded = this.#ready.filter(({ signal }) => signal.aborted);
+    const ready = this.#ready.filter(({ signal }) => !signal.aborted);
+    this.#ready = [];
+    const replaced = ready.map(({ record, generation }) => record.replace(generation));
     this.#publish();
-    for (const [index, [, generation]] of loaded.entries()) {
+    for (const [index, { generation }] of ready.entries()) {
       const previous = replaced[index] ?? null;
       previous?.deactivate();
       generation.activate();
       this.#report.loaded(generation, previous);
       if (previous !== null) this.#retire(previous);
     }
+    for (const { generation } of superseded) this.#retire(generation);
   }
 
   #disable(record: PluginRecord): void {
@@ -295,20 +301,8 @@ export class PluginManager {
     if (isNews) this.#report.failed(record, failure);
   }
 
-  /** Makes what the records say live: the serving generations, and answers for those that should serve. */
   #publish(): void {
-    const mounts = new Map<string, Mount>();
-    const records = [...this.#records.values()];
-    const serving = records.flatMap(({ current }) => current ?? []);
-    // While two plugins trade prefixes, the newer generation has it.
-    for (const { mount } of serving.toSorted((a, b) => b.loadedAt.getTime() - a.loadedAt.getTime())) {
-      if (!mounts.has(mount.prefix)) mounts.set(mount.prefix, mount);
-    }
-    for (const record of records) {
-      const mount = toUnavailableMount(record);
-      if (mount !== null && !mounts.has(mount.prefix)) mounts.set(mount.prefix, mount);
-    }
-    this.#publishMounts([...mounts.values()]);
+    this.#publishMounts(toMounts([...this.#records.values()]));
   }
 }
 

@@ -1,7 +1,4 @@
 import { basename, extname } from "node:path";
-import { AppError } from "../errors/app-error.ts";
-import { InFlight } from "../web/in-flight.ts";
-import type { Mount } from "../web/mounts.ts";
 import { PluginError } from "./failure.ts";
 import type { Generation } from "./generation.ts";
 import type { Manifest } from "./manifest.ts";
@@ -19,7 +16,6 @@ export class PluginRecord {
   current: Generation | null = null;
   /** Why the latest attempt failed; the current generation, if there is one, is then the last good one. */
   failure: PluginError | null = null;
-  failedAt: Date | null = null;
   /** How many generations have been attempted. */
   attempts = 0;
 
@@ -47,6 +43,14 @@ export class PluginRecord {
     return this.current === null ? "loading" : "serving";
   }
 
+  /** Makes `generation` the one that serves; returns the one before. */
+  replace(generation: Generation): Generation | null {
+    const previous = this.current;
+    this.current = generation;
+    this.failure = null;
+    return previous;
+  }
+
   /** The plugin as the others see it, null when its manifest has never been readable. */
   toCandidate(toDisplayPath: (file: string) => string): Candidate | null {
     const { id, manifest } = this;
@@ -55,26 +59,4 @@ export class PluginRecord {
     const serving = this.current?.manifest ?? null;
     return { id, manifest, basename: folder, shown: toDisplayPath(path), serving };
   }
-}
-
-/** Answers below the prefix of a plugin that should serve and doesn't; null when it has no prefix to answer. */
-export function toUnavailableMount(record: PluginRecord): Mount | null {
-  const { manifest, name } = record;
-  if (manifest === null || record.current !== null || !manifest.active) return null;
-  return {
-    prefix: manifest.api_prefix,
-    plugin: name,
-    inFlight: new InFlight(),
-    fetch: () => {
-      throw record.failure === null
-        ? new AppError("plugin_unavailable", 503, `Plugin "${name}" is being loaded: try again in a moment`, {
-            headers: { "retry-after": "1" },
-          })
-        : new AppError(
-            "plugin_unavailable",
-            503,
-            `Plugin "${name}" failed to load: see /system/plugins/${name}`,
-          );
-    },
-  };
 }
