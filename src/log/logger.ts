@@ -1,0 +1,92 @@
+import pino from "pino";
+import type { Logger } from "pino";
+import { isoNow } from "./clock.ts";
+import type { Redactor } from "./redact.ts";
+import { escapeRaw } from "./request-line.ts";
+
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
+
+export interface LoggerOptions {
+  level: LogLevel;
+  /** Applied to every object, message and argument, and to the fields of children. */
+  redact: Redactor;
+  /** Takes each JSON line, newline included; urgent are levels error and fatal. */
+  write: (line: string, isUrgent: boolean) => void;
+}
+
+/**
+ * Makes a pino logger whose lines hold no secret and whose calls never throw, whatever they are given: the log is
+ * where things end up that went wrong elsewhere. A child without a level of its own follows the logger's.
+ */
+export function createLogger(options: LoggerOptions): Logger {
+  const { redact, write } = options;
+  const logger = pino(
+    {
+      level: options.level,
+      // Without pid and hostname: systemd and containers know them.
+      base: null,
+      timestamp: () => `,"time":"${isoNow()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      // Errors are plain data by then.
+      serializers: { err: (error: unknown) => error },
+      hooks: {
+        // Before pino sees them: it reads fields of what it is given, and a getter may throw.
+        logMethod(args, method) {
+          const [first, ...rest] = toSafeArguments(args, redact);
+          Reflect.apply(method, this, [first, ...rest]);
+        },
+      },
+    },
+    {
+      write(line) {
+        write(escapeRaw(line), line.startsWith('{"level":"error"') || line.startsWith('{"level":"fatal"'));
+      },
+    },
+  );
+  return guardBindings(logger, redact);
+}
+
+function toSafeArguments(args: readonly unknown[], redact: Redactor): unknown[] {
+  const [first, ...rest] = args.map((argument) => {
+    return typeof argument === "function" ? `[function ${argument.name}]` : redact(argument);
+  });
+  const original = args[0];
+  if (typeof original !== "object" || original === null) return [first, ...rest];
+  if (Error.isError(original)) {
+    return [{ err: first }, ...(rest.length === 0 && isFields(first) ? [first["message"]] : rest)];
+  }
+  return [isFields(first) ? renameReserved(first) : { value: first }, ...rest];
+}
+
+function isFields(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A logged object must not pass for another level or time: readers of JSON take the last of two equal keys. */
+function renameReserved(fields: Record<string, unknown>): Record<string, unknown> {
+  if (!("level" in fields) && !("time" in fields)) return fields;
+  return Object.fromEntries(
+    Object.entries(fields).map(([key, value]) => [
+      key === "level" || key === "time" ? `${key}_` : key,
+      value,
+    ]),
+  );
+}
+
+/** pino has no hook for the fields of `child()` and `setBindings()`; children inherit these through it. */
+function guardBindings(logger: Logger, redact: Redactor): Logger {
+  // oxlint-disable-next-line typescript/unbound-method -- called on the child that they are asked of
+  const { child, setBindings } = logger;
+  const toSafeFields = (bindings: unknown): object => {
+    const copy = redact(bindings);
+    return isFields(copy) ? renameReserved(copy) : {};
+  };
+  return Object.assign(logger, {
+    child(this: Logger, bindings: unknown, options?: unknown) {
+      return Reflect.apply(child, this, [toSafeFields(bindings), options]);
+    },
+    setBindings(this: Logger, bindings: unknown) {
+      Reflect.apply(setBindings, this, [toSafeFields(bindings)]);
+    },
+  });
+}

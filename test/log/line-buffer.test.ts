@@ -1,0 +1,47 @@
+import { expect, test } from "bun:test";
+import { LineBuffer } from "../../src/log/line-buffer.ts";
+
+function createSink(): { chunks: string[]; next(): Promise<string>; write(lines: string): void } {
+  const chunks: string[] = [];
+  let waiting = Promise.withResolvers<string>();
+  return {
+    chunks,
+    next: () => waiting.promise,
+    write(lines) {
+      chunks.push(lines);
+      waiting.resolve(lines);
+      waiting = Promise.withResolvers();
+    },
+  };
+}
+
+test("write() gathers lines in order when they are pushed as pieces as well", () => {
+  const sink = createSink();
+  const buffer = new LineBuffer([sink]);
+  buffer.write("1\n", false);
+  buffer.writeWith((pieces, value: string) => pieces.push(value, "\n"), "2");
+  buffer.write("3\n", false);
+  expect(sink.chunks).toEqual([]);
+  buffer.flush();
+  buffer.flush();
+  expect(sink.chunks).toEqual(["1\n2\n3\n"]);
+});
+
+test("write() hands over at once when a line is urgent or the buffer is full", () => {
+  const sinks = [createSink(), createSink()];
+  const buffer = new LineBuffer(sinks, { limit: 10 });
+  buffer.write("1\n", false);
+  buffer.write("2\n", true);
+  buffer.write("123456789\n", false);
+  for (const sink of sinks) expect(sink.chunks).toEqual(["1\n2\n", "123456789\n"]);
+});
+
+test("write() hands over after the delay when no other line follows", async () => {
+  const sink = createSink();
+  const buffer = new LineBuffer([sink], { delayMs: 1 });
+  buffer.write("1\n", false);
+  expect(await sink.next()).toBe("1\n");
+  buffer.write("2\n", false);
+  expect(await sink.next()).toBe("2\n");
+  expect(sink.chunks).toEqual(["1\n", "2\n"]);
+});
