@@ -14,6 +14,7 @@ export const HTTP_ERROR_CODES = {
     meaning: "The path exists, but not for this method; see the allow header",
   },
   payload_too_large: { status: 413, meaning: "The body is larger than server.body_limit" },
+  range_not_satisfiable: { status: 416, meaning: "The range asked for lies outside the file" },
   validation_error: { status: 422, meaning: "The request does not fit the route's schema; see errors" },
   internal_error: { status: 500, meaning: "Something unexpected; the log has it under the request id" },
 } as const satisfies Record<string, ErrorCode>;

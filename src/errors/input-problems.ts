@@ -1,39 +1,111 @@
-import type { ValidationError } from "elysia";
+import { Kind } from "@sinclair/typebox";
+import { ValueErrorType } from "@sinclair/typebox/value";
+import type { InvalidFileType, ValidationError } from "elysia";
 import type { InputProblem } from "./app-error.ts";
+import { findValueErrors, isTypeBoxSchema, type JsonSchema } from "./plain-schema.ts";
 
-interface JsonSchema {
-  type?: string;
-  const?: unknown;
-  format?: string;
-  anyOf?: JsonSchema[];
+/** What TypeBox, or a Standard Schema, says of one value. */
+interface Found {
+  readonly path: string;
+  readonly message?: string | undefined;
+  readonly type?: ValueErrorType;
+  readonly schema?: unknown;
+  readonly value?: unknown;
 }
+
+const TYPE_NAMES = new Set(["String", "Number", "Integer", "Boolean", "Array", "Object", "Date", "Null"]);
 
 /** Lists what is wrong with a request, one problem per place, worded for the person who sent it. */
 export function toInputProblems(error: ValidationError): InputProblem[] {
+  const all = error.all as unknown as readonly Found[];
   // "property" is what Elysia says when a coerced value breaks a rule: it no longer knows the part.
-  const part = error.type === "property" ? "" : `/${error.type}`;
+  if (error.type === "property") return toProblems("", all.slice(0, 1));
+  const isTypeBox = all.every((found) => "schema" in found);
+  return toProblems(`/${error.type}`, isTypeBox ? all : all.map(toPointer));
+}
+
+/**
+ * Lists what is wrong with one part of a request, such as its query.
+ *
+ * @param part "query", "params", "headers" or "body"
+ */
+export function findPartProblems(part: string, schema: JsonSchema, value: unknown): InputProblem[] {
+  return toProblems(`/${part}`, findValueErrors(schema, value));
+}
+
+/** Says which files a route takes in the place of one whose content is something else. */
+export function toFileProblem(error: InvalidFileType): InputProblem {
+  const path = `/${error.property.replaceAll(".", "/")}`;
+  return {
+    path,
+    code: "file_type",
+    message: `Expected a file of type ${[error.expected].flat().join(" or ")}`,
+  };
+}
+
+function toProblems(prefix: string, all: readonly Found[]): InputProblem[] {
   const problems = new Map<string, InputProblem>();
-  for (const found of error.all) {
-    if (!("path" in found) || problems.has(found.path)) continue;
-    problems.set(found.path, { path: part + found.path, ...toWords(found) });
+  for (const found of all) {
+    // Of several complaints about one value, the first is about its type.
+    if (!problems.has(found.path)) problems.set(found.path, { path: prefix + found.path, ...toWords(found) });
   }
   return [...problems.values()];
 }
 
-function toWords(found: { message?: string; value?: unknown; schema?: unknown }): Omit<InputProblem, "path"> {
-  if (found.value === undefined) return { code: "required", message: "Required, but missing" };
-  const branches = (found.schema as JsonSchema | undefined)?.anyOf;
-  if (branches !== undefined) return { code: "type", message: `Expected ${describeUnion(branches)}` };
-  return { code: "invalid", message: found.message ?? "Not valid" };
+/** Elysia joins the path of a Standard Schema's issue with dots, and calls the whole "root". */
+function toPointer(found: Found): Found {
+  const { path, message } = found;
+  const pointer = path === "root" ? "" : `/${path.replaceAll(".", "/")}`;
+  return { path: pointer, message, value: found.value };
 }
 
-function describeUnion(branches: JsonSchema[]): string {
-  if (branches.every((branch) => "const" in branch)) {
-    return `one of ${branches.map((branch) => JSON.stringify(branch.const)).join(", ")}`;
+function toWords(found: Found): Omit<InputProblem, "path"> {
+  const schema = isTypeBoxSchema(found.schema) ? found.schema : ({} as JsonSchema);
+  const words = toStandardWords(found, schema);
+  // Elysia's `t.String({ error: "…" })`.
+  return typeof schema["error"] === "string" ? { ...words, message: schema["error"] } : words;
+}
+
+function toStandardWords(found: Found, schema: JsonSchema): Omit<InputProblem, "path"> {
+  if (found.value === undefined) return { code: "required", message: "Required, but missing" };
+  if (Array.isArray(schema["enum"])) return { code: "invalid", message: describeChoice(schema["enum"]) };
+  const kind = schema[Kind];
+  if (kind === "Date") return { code: "type", message: "Expected a date such as 2026-01-31T08:30:00Z" };
+  if (kind === "File" || kind === "Files") return { code: "type", message: describeFile(schema) };
+  if (found.type === ValueErrorType.Union && schema.anyOf !== undefined) {
+    // The real type of a coerced value says more than "expected union value".
+    const [first] = findValueErrors(schema, found.value).filter(({ path }) => path === "");
+    return first === undefined || first.type === ValueErrorType.Union
+      ? describeUnion(schema.anyOf)
+      : toWords(first);
   }
-  // Elysia's coerced numbers, dates and booleans are unions of the type and its text form.
+  const isType = found.type !== undefined && TYPE_NAMES.has(ValueErrorType[found.type]);
+  return { code: isType ? "type" : "invalid", message: found.message ?? "Not valid" };
+}
+
+function describeUnion(branches: readonly JsonSchema[]): Omit<InputProblem, "path"> {
+  if (branches.every((branch) => "const" in branch)) {
+    return { code: "invalid", message: describeChoice(branches.map((branch) => branch["const"] as unknown)) };
+  }
   const names = branches.map((branch) =>
-    branch.type === "string" && branch.format !== undefined ? branch.format : (branch.type ?? "value"),
+    "const" in branch
+      ? JSON.stringify(branch["const"])
+      : String(branch["format"] ?? branch["type"] ?? "value"),
   );
-  return [...new Set(names)].join(" or ");
+  return { code: "type", message: `Expected ${[...new Set(names)].join(" or ")}` };
+}
+
+function describeChoice(values: readonly unknown[]): string {
+  return `Expected one of ${values.map((value) => JSON.stringify(value)).join(", ")}`;
+}
+
+function describeFile(schema: JsonSchema): string {
+  const { type, extension, minSize, maxSize } = schema as Record<string, string | string[] | undefined>;
+  const types = extension ?? type;
+  const rules = [
+    types === undefined || types === "string" ? "" : ` of type ${[types].flat().join(" or ")}`,
+    minSize === undefined ? "" : `, at least ${String(minSize)}`,
+    maxSize === undefined ? "" : `, at most ${String(maxSize)}`,
+  ];
+  return `Expected a file${rules.join("")}`;
 }

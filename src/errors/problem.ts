@@ -1,7 +1,8 @@
 import { STATUS_CODES } from "node:http";
-import { InvalidCookieSignature, InvalidFileType, NotFoundError, ParseError, ValidationError } from "elysia";
+import { inspect } from "node:util";
+import { InvalidCookieSignature, InvalidFileType, NotFoundError, ParseError } from "elysia";
 import { AppError, type InputProblem } from "./app-error.ts";
-import { toInputProblems } from "./input-problems.ts";
+import { toFileProblem } from "./input-problems.ts";
 
 /** The body of every error over HTTP: problem details of RFC 9457, with a stable `code`. */
 export interface Problem {
@@ -23,12 +24,6 @@ export interface Problem {
  */
 export function toAppError(error: unknown, options: { isDebug: boolean }): AppError {
   if (error instanceof AppError) return error;
-  if (error instanceof ValidationError && error.type !== "response") {
-    return new AppError("validation_error", 422, "The request is not valid: see errors", {
-      cause: error,
-      errors: toInputProblems(error),
-    });
-  }
   if (error instanceof NotFoundError) {
     return new AppError("not_found", 404, "Nothing is served at this path", { cause: error });
   }
@@ -41,7 +36,7 @@ export function toAppError(error: unknown, options: { isDebug: boolean }): AppEr
   if (error instanceof InvalidFileType) {
     return new AppError("validation_error", 422, "The request is not valid: see errors", {
       cause: error,
-      errors: [{ path: `/body/${error.property}`, code: "file_type", message: error.message }],
+      errors: [toFileProblem(error)],
     });
   }
   if (error instanceof InvalidCookieSignature) {
@@ -50,7 +45,7 @@ export function toAppError(error: unknown, options: { isDebug: boolean }): AppEr
     });
   }
   const detail = options.isDebug
-    ? String(error)
+    ? describe(error)
     : "Something went wrong: quote the request id to the administrator";
   return new AppError("internal_error", 500, detail, { cause: error });
 }
@@ -67,8 +62,12 @@ export function toProblemResponse(error: AppError, request: { id: string; path: 
     request_id: request.id,
     ...(error.errors === undefined ? {} : { errors: error.errors }),
   };
-  return new Response(JSON.stringify(problem), {
-    status: error.status,
-    headers: { ...error.headers, "content-type": "application/problem+json" },
-  });
+  const headers = new Headers(error.headers);
+  headers.set("content-type", "application/problem+json");
+  return new Response(JSON.stringify(problem), { status: error.status, headers });
+}
+
+function describe(error: unknown): string {
+  // String() of an object can throw.
+  return error instanceof Error ? `${error.name}: ${error.message}` : `Thrown: ${inspect(error)}`;
 }

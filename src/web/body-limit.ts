@@ -13,7 +13,8 @@ export function limitBody(request: Request, limit: number): Request {
     return request;
   }
   if (request.body === null) return request;
-  return new Request(request, { body: request.body.pipeThrough(countBytes(limit)) });
+  const { method, body } = request;
+  return new Request(request, { method, body: body.pipeThrough(countBytes(limit)) });
 }
 
 function countBytes(limit: number): TransformStream<Uint8Array, Uint8Array> {

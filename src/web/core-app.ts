@@ -6,7 +6,6 @@ import { InFlight } from "./in-flight.ts";
 import type { Mount } from "./mounts.ts";
 import { createOpenApiDocument, type DocumentedApp } from "./openapi.ts";
 import { fillPage, HOME_PAGE, toPageResponse } from "./pages.ts";
-import { SECURITY_HEADERS } from "./security-headers.ts";
 
 export interface CoreAppOptions {
   readonly appName: string;
@@ -27,7 +26,6 @@ export function createCoreMount(options: CoreAppOptions): Mount & { readonly app
   const home = fillPage(HOME_PAGE, { app_name: appName, version });
   const info = { title: appName, version, url: options.publicUrl };
   const app: AnyElysia = new Elysia({ name: "xcore/core" })
-    .headers(SECURITY_HEADERS)
     .onError(toElysiaErrorHandler(() => app, answerError, null))
     .get("/", () => toPageResponse(home), { detail: { hide: true } })
     .get(

@@ -10,12 +10,15 @@ export interface CorsOptions {
 
 const PREFLIGHT_MAX_AGE = "600"; // seconds
 
-/** Answers a CORS preflight (Fetch standard); null when the request isn't one or its origin isn't allowed. */
+/**
+ * Answers a CORS preflight (Fetch standard), but for what `allowOrigin` adds to every response; null when the
+ * request isn't one or its origin isn't allowed.
+ */
 export function answerPreflight(request: Request, options: CorsOptions): Response | null {
   const method = request.headers.get("access-control-request-method");
   if (request.method !== "OPTIONS" || method === null) return null;
+  if (!isAllowed(request.headers.get("origin"), options)) return null;
   const response = new Response(null, { status: 204 });
-  if (!allowOrigin(request, response.headers, options)) return null;
   const asked = request.headers.get("access-control-request-headers");
   const headers = options.allow_headers.includes("*") ? asked : options.allow_headers.join(", ");
   response.headers.set(
@@ -28,20 +31,30 @@ export function answerPreflight(request: Request, options: CorsOptions): Respons
   return response;
 }
 
-/** Adds the headers that let an allowed origin read the response; says whether the origin is allowed. */
-export function allowOrigin(request: Request, headers: Headers, options: CorsOptions): boolean {
+/** Adds the headers that let an allowed origin read the response; what a handler allowed itself stays. */
+export function allowOrigin(request: Request, headers: Headers, options: CorsOptions): void {
   const anyOrigin = options.allow_origins.includes("*");
   if (!anyOrigin) appendVary(headers, "origin");
   const origin = request.headers.get("origin");
-  if (origin === null || (!anyOrigin && !options.allow_origins.includes(origin))) return false;
+  if (!isAllowed(origin, options) || headers.has("access-control-allow-origin")) return;
   headers.set("access-control-allow-origin", anyOrigin ? "*" : origin);
   headers.set("access-control-expose-headers", "x-request-id");
   if (options.allow_credentials) headers.set("access-control-allow-credentials", "true");
-  return true;
+}
+
+function isAllowed(origin: string | null, { allow_origins }: CorsOptions): origin is string {
+  return origin !== null && (allow_origins.includes("*") || allow_origins.includes(origin));
 }
 
 /** Adds header names to `vary` (RFC 9110, 12.5.5), keeping what is there. */
 function appendVary(headers: Headers, names: string): void {
   const present = headers.get("vary");
-  headers.set("vary", present === null ? names : `${present}, ${names}`);
+  if (present === null) headers.set("vary", names);
+  else if (
+    !present
+      .toLowerCase()
+      .split(/[\s,]+/)
+      .includes(names)
+  )
+    headers.set("vary", `${present}, ${names}`);
 }

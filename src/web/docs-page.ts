@@ -2,6 +2,7 @@ import { Elysia } from "elysia";
 import swaggerUiScript from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "file" };
 import swaggerUiStyle from "swagger-ui-dist/swagger-ui.css" with { type: "file" };
 import { DOCS_PAGE, fillPage, toPageResponse } from "./pages.ts";
+import { pathOf } from "./request-path.ts";
 
 const START_SCRIPT = `SwaggerUIBundle({
   url: "openapi.json",
@@ -18,7 +19,10 @@ const ASSET_HEADERS = { "cache-control": "public, max-age=3600" };
 export function docsRoutes(options: { appName: string }) {
   const page = fillPage(DOCS_PAGE, { app_name: options.appName });
   return new Elysia({ name: "xcore/docs", detail: { hide: true } })
-    .get("/docs", () => toPageResponse(page))
+    .get("/docs", ({ request }) => {
+      // The page's links are relative, so that it works below any path of a proxy; "/docs/" would break them.
+      return pathOf(request.url).endsWith("/") ? toRedirect("../docs") : toPageResponse(page);
+    })
     .get(
       "/docs/swagger-ui.css",
       () => new Response(Bun.file(swaggerUiStyle), typed("text/css;charset=utf-8")),
@@ -28,6 +32,10 @@ export function docsRoutes(options: { appName: string }) {
       () => new Response(Bun.file(swaggerUiScript), typed("text/javascript;charset=utf-8")),
     )
     .get("/docs/start.js", () => new Response(START_SCRIPT, typed("text/javascript;charset=utf-8")));
+}
+
+function toRedirect(location: string): Response {
+  return new Response(null, { status: 308, headers: { location } });
 }
 
 function typed(contentType: string): ResponseInit {

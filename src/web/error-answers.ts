@@ -2,13 +2,13 @@ import { type AnyElysia, ElysiaCustomStatusResponse, NotFoundError } from "elysi
 import type { Logger } from "pino";
 import { AppError } from "../errors/app-error.ts";
 import { toAppError, toProblemResponse } from "../errors/problem.ts";
+import { findInvalidInput, toValidationProblem } from "./invalid-requests.ts";
 import { requestIdOf } from "./request-ids.ts";
 import { pathOf } from "./request-path.ts";
+import { methodsOf } from "./routes.ts";
 
 /** Answers a request whose handling threw: problem details for the client, the stack for the log. */
 export type ErrorAnswer = (error: unknown, request: Request, plugin: string | null) => Response;
-
-const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 /**
  * Creates the one place where errors become responses; what is unexpected is logged with its stack.
@@ -31,26 +31,27 @@ export function createErrorAnswer(options: { log: Logger; isDebug: () => boolean
 }
 
 /**
- * Creates a handler for Elysia's `onError`: everything becomes a problem, except a status that a handler
- * threw itself. A path that is served for other methods only is answered with 405 and those methods.
+ * Creates a handler for Elysia's `onError`: everything becomes a problem, except a status or a Response that a
+ * handler threw itself. A path that is served for other methods only is answered with 405 and those methods.
  */
 export function toElysiaErrorHandler(app: () => AnyElysia, answerError: ErrorAnswer, plugin: string | null) {
   return ({ error, request }: { error: unknown; request: Request }): Response | undefined => {
     if (error instanceof ElysiaCustomStatusResponse) return undefined;
-    const known = error instanceof NotFoundError ? toMethodNotAllowed(app(), request) : null;
-    return answerError(known ?? error, request, plugin);
+    if (error instanceof Response) return error;
+    return answerError(toKnownError(error, app(), request), request, plugin);
   };
+}
+
+function toKnownError(error: unknown, app: AnyElysia, request: Request): unknown {
+  if (error instanceof NotFoundError) return toMethodNotAllowed(app, request) ?? error;
+  const invalid = findInvalidInput(error);
+  return invalid === null ? error : (toValidationProblem(invalid, app, request) ?? error);
 }
 
 function toMethodNotAllowed(app: AnyElysia, request: Request): AppError | null {
   const path = pathOf(request.url);
-  // Elysia serves a path with and without its last slash, but its router knows one of them.
-  const other = path.endsWith("/") ? path.slice(0, -1) : `${path}/`;
-  const { http } = app.router;
-  const served = METHODS.filter(
-    (method) => http.find(method, path) !== null || http.find(method, other) !== null,
-  );
-  if (served.length === 0 || served.includes(request.method)) return null;
+  const served = methodsOf(app, path);
+  if (served.length === 0 || served.includes(request.method) || served.includes("ALL")) return null;
   const methods = served.join(", ");
   const message = `Cannot ${request.method} "${path}": only ${methods} is served here`;
   return new AppError("method_not_allowed", 405, message, { headers: { allow: methods } });

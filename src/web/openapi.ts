@@ -1,5 +1,6 @@
 import { toOpenAPISchema } from "@elysiajs/openapi/openapi";
 import type { AnyElysia } from "elysia";
+import { SchemaRewriter } from "./openapi-schemas.ts";
 
 /** An app whose routes are documented; `name` sets its models apart from those of the other apps. */
 export interface DocumentedApp {
@@ -14,12 +15,23 @@ export interface OpenApiInfo {
   readonly url: string | null;
 }
 
-type Json = Record<string, unknown>;
+export type Json = Record<string, unknown>;
+type Paths = Record<string, Record<string, Json>>;
 
 interface Fragment {
-  readonly paths: Record<string, Record<string, Json>>;
+  readonly paths: Paths;
   readonly schemas: Json;
 }
+
+interface Parameter {
+  readonly name: string;
+  readonly in: string;
+  readonly required?: boolean;
+  readonly schema?: unknown;
+}
+
+const HIDDEN_METHODS = ["options", "ws", "head", "trace"];
+const WILDCARD = "path"; // OpenAPI has no "*"
 
 const PROBLEM_SCHEMA: Json = {
   type: "object",
@@ -53,12 +65,19 @@ const fragments = new WeakMap<AnyElysia, Fragment>();
 
 /** Builds the OpenAPI 3.1 document of all apps; each app is described once, however often this is called. */
 export function createOpenApiDocument(apps: Iterable<DocumentedApp>, info: OpenApiInfo): Json {
-  const paths: Fragment["paths"] = {};
+  const paths: Paths = {};
   const schemas: Json = { Problem: PROBLEM_SCHEMA };
+  const ids = new Set<string>();
   for (const documented of apps) {
     const fragment = describe(documented);
-    Object.assign(paths, fragment.paths);
     Object.assign(schemas, fragment.schemas);
+    for (const [path, operations] of Object.entries(fragment.paths)) {
+      paths[path] ??= {};
+      for (const [method, operation] of Object.entries(operations)) {
+        const operationId = toUniqueId(String(operation["operationId"]), documented.name, ids);
+        paths[path][method] = { ...operation, operationId };
+      }
+    }
   }
   return {
     openapi: "3.1.2",
@@ -72,35 +91,64 @@ export function createOpenApiDocument(apps: Iterable<DocumentedApp>, info: OpenA
 function describe({ name, app }: DocumentedApp): Fragment {
   const known = fragments.get(app);
   if (known !== undefined) return known;
-  const described = toOpenAPISchema(app, { methods: ["options", "ws", "head"], staticFile: false });
-  const { paths, schemas } = withOwnModelNames(name, {
-    paths: described.paths as Fragment["paths"],
-    schemas: described.components.schemas as Json,
-  });
-  for (const operations of Object.values(paths)) {
-    for (const operation of Object.values(operations)) {
-      operation["responses"] = {
-        "200": { description: "Done" },
-        ...(operation["responses"] as Json),
-        default: DEFAULT_RESPONSE,
-      };
+  const described = toOpenAPISchema(app, { methods: HIDDEN_METHODS, staticFile: false });
+  // TypeBox's symbols don't outlive JSON.
+  const { paths: describedPaths, components } = JSON.parse(JSON.stringify(described)) as {
+    paths: Paths;
+    components: { schemas: Record<string, Json> };
+  };
+  const rewriter = new SchemaRewriter(name);
+  for (const [model, schema] of Object.entries(components.schemas)) rewriter.addModel(model, schema);
+  const paths: Paths = {};
+  for (const [path, operations] of Object.entries(describedPaths)) {
+    const documentedPath = path.replace("*", `{${WILDCARD}}`);
+    for (const [method, operation] of Object.entries(operations)) {
+      // A route for all methods is described for each of them.
+      if (HIDDEN_METHODS.includes(method)) continue;
+      paths[documentedPath] ??= {};
+      paths[documentedPath][method] = toOperation(operation, { method, path: documentedPath, rewriter });
     }
   }
-  const fragment = { paths, schemas };
+  const fragment = { paths, schemas: rewriter.models };
   fragments.set(app, fragment);
   return fragment;
 }
 
-/** Renames the models of an app, so that two plugins may each have a model "Item". */
-function withOwnModelNames(name: string, fragment: Fragment): Fragment {
-  const reference = /^#\/components\/schemas\//;
-  const paths = JSON.parse(
-    JSON.stringify(fragment.paths, (key, value: unknown) =>
-      key === "$ref" && typeof value === "string" ? value.replace(reference, `$&${name}.`) : value,
-    ),
-  ) as Fragment["paths"];
-  const schemas = Object.fromEntries(
-    Object.entries(fragment.schemas).map(([model, schema]) => [`${name}.${model}`, schema]),
-  );
-  return { paths, schemas };
+function toOperation(
+  described: Json,
+  { method, path, rewriter }: { method: string; path: string; rewriter: SchemaRewriter },
+): Json {
+  const { parameters: given = [], ...operation } = rewriter.rewrite(described) as Json;
+  const parameters = toParameters(given as Parameter[], path);
+  return {
+    ...operation,
+    operationId: String(operation["operationId"])
+      .replace(/^all(?=[A-Z])/, method)
+      .replaceAll(/\W/g, ""),
+    ...(parameters.length === 0 ? {} : { parameters }),
+    responses: {
+      "200": { description: "Done" },
+      ...(operation["responses"] as Json | undefined),
+      default: DEFAULT_RESPONSE,
+    },
+  };
+}
+
+/** The parameters of an operation, with exactly those of its path among them. */
+function toParameters(parameters: readonly Parameter[], path: string): Parameter[] {
+  const inPath = [...path.matchAll(/\{([^}]+)\}/g)].map(([, name = ""]) => name);
+  const kept = parameters.filter((one) => one.in !== "path" || inPath.includes(one.name));
+  const missing = inPath.filter((name) => !kept.some((one) => one.in === "path" && one.name === name));
+  return [
+    ...kept,
+    ...missing.map((name) => ({ name, in: "path", required: true, schema: { type: "string" } })),
+  ];
+}
+
+/** Two plugins may each have an operation "list", and one plugin the paths "/a/b" and "/aB". */
+function toUniqueId(id: string, app: string, taken: Set<string>): string {
+  let unique = id;
+  for (let count = 1; taken.has(unique); count += 1) unique = `${app}_${id}${count === 1 ? "" : `_${count}`}`;
+  taken.add(unique);
+  return unique;
 }

@@ -1,9 +1,9 @@
 /** Response headers that every answer gets unless its handler sets its own. */
-export const SECURITY_HEADERS: Readonly<Record<string, string>> = {
-  "x-content-type-options": "nosniff",
-  "x-frame-options": "SAMEORIGIN",
-  "referrer-policy": "strict-origin-when-cross-origin",
-};
+export const SECURITY_HEADERS: readonly (readonly [name: string, value: string])[] = [
+  ["x-content-type-options", "nosniff"],
+  ["x-frame-options", "SAMEORIGIN"],
+  ["referrer-policy", "strict-origin-when-cross-origin"],
+];
 
 /** Content security policy of the pages that xcore itself serves: nothing from another origin. */
 export const PAGE_CONTENT_SECURITY_POLICY =

@@ -5,6 +5,7 @@ import type { InFlight } from "./in-flight.ts";
 import type { Mount, MountTable } from "./mounts.ts";
 import { finalRequestIdOf } from "./request-ids.ts";
 import { pathOf, withRoutableUrl } from "./request-path.ts";
+import { SECURITY_HEADERS } from "./security-headers.ts";
 import { toMountServer, webSocketHandlers } from "./web-sockets.ts";
 
 export type BunServer = Bun.Server<unknown>;
@@ -45,6 +46,8 @@ export class WebServer {
   readonly #logRequest: (line: RequestLine) => void;
   /** A body of unknown length is counted in a copy of its request; Bun only knows the first one. */
   readonly #received = new WeakMap<Request, Request>();
+  /** Requests that have become WebSockets, until their handler returns: Elysia still gives a response then. */
+  readonly #upgraded = new Set<Request>();
 
   constructor(options: WebServerOptions) {
     this.#table = options.table;
@@ -80,6 +83,8 @@ export class WebServer {
   listen(address: { hostname: string; port: number }, previous: BunServer | null = null): void {
     const handlers = {
       fetch: (request: Request) => this.dispatch(request),
+      error: (error: unknown) => this.#answerUnsendable(error),
+      development: false, // Bun's own error page shows sources
       websocket: webSocketHandlers,
       // The limit that counts is server.body_limit, which answers with a problem.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
@@ -114,7 +119,10 @@ export class WebServer {
   /** The server for the handlers of one mount: Elysia's `server` in a handler's context. */
   serverFor(inFlight: InFlight): BunServer | null {
     if (this.#server === null) return null;
-    return toMountServer(this.#server, inFlight, (request) => this.#toReceived(request));
+    return toMountServer(this.#server, inFlight, {
+      toReceived: (request) => this.#toReceived(request),
+      onUpgrade: (request) => void this.#upgraded.add(request),
+    });
   }
 
   /** Takes no new connection, waits for the requests under way, and cuts off those left after `timeoutMs`. */
@@ -163,6 +171,14 @@ export class WebServer {
     return request;
   }
 
+  /** Answers for a Response that Bun can't send, such as one whose body has been read. */
+  #answerUnsendable(error: unknown): Response {
+    const unknown = new Request("http://localhost/");
+    const response = this.#answerError(error, unknown, null);
+    setHeaders(response, finalRequestIdOf(unknown));
+    return response;
+  }
+
   async #finishLater(
     request: Request,
     path: string,
@@ -188,7 +204,8 @@ export class WebServer {
     answer: Response | undefined,
   ): Response | undefined {
     const id = finalRequestIdOf(request);
-    const response = answer === undefined ? undefined : withHeader(answer, "x-request-id", id);
+    const isUpgraded = answer === undefined || (this.#upgraded.size > 0 && this.#upgraded.delete(request));
+    const response = isUpgraded ? undefined : withHeaders(answer, id);
     if (response !== undefined && this.#settings.cors.allow_origins.length > 0) {
       allowOrigin(request, response.headers, this.#settings.cors);
     }
@@ -204,14 +221,21 @@ export class WebServer {
   }
 }
 
-/** Sets a header, on a copy where the response's own headers can't be changed (Fetch standard: "immutable"). */
-function withHeader(response: Response, name: string, value: string): Response {
+/** Adds the headers of every answer, to a copy where the response's own can't be changed (Fetch: "immutable"). */
+function withHeaders(response: Response, requestId: string): Response {
   try {
-    response.headers.set(name, value);
+    setHeaders(response, requestId);
     return response;
   } catch {
     const copy = new Response(response.body, response);
-    copy.headers.set(name, value);
+    setHeaders(copy, requestId);
     return copy;
+  }
+}
+
+function setHeaders({ headers }: Response, requestId: string): void {
+  headers.set("x-request-id", requestId);
+  for (const [name, value] of SECURITY_HEADERS) {
+    if (!headers.has(name)) headers.set(name, value);
   }
 }

@@ -3,46 +3,41 @@ import { join, sep } from "node:path";
 import { AppError } from "../errors/app-error.ts";
 
 const CACHE_CONTROL = "public, max-age=0, must-revalidate";
-const RANGE = /^bytes=(\d*)-(\d*)$/;
+const RANGE = /^bytes=(\d*)-(\d*)$/i;
 
 /**
  * Answers a GET or HEAD for a file below `directory`, with an entity tag, 304 for what the client has
  * (RFC 9110, 13) and single byte ranges (14). Hidden files, and links that lead out, are not found.
  *
  * @param path URL path below the directory, still percent-encoded
- * @throws AppError not_found
+ * @throws AppError not_found, range_not_satisfiable
  */
 export async function serveFile(directory: string, path: string, request: Request): Promise<Response> {
   const found = await findFile(directory, path);
   if (found === null) throw new AppError("not_found", 404, "Nothing is served at this path");
   const { size, mtimeMs } = found.stats;
-  const etag = `W/"${size.toString(36)}-${Math.trunc(mtimeMs).toString(36)}"`;
+  const file = Bun.file(found.file);
   const headers: Record<string, string> = {
-    etag,
+    etag: `"${size.toString(36)}-${Math.trunc(mtimeMs * 1000).toString(36)}"`,
     "last-modified": new Date(mtimeMs).toUTCString(),
     "cache-control": CACHE_CONTROL,
     "accept-ranges": "bytes",
   };
-  if (matchesTag(request.headers.get("if-none-match"), etag)) {
-    return new Response(null, { status: 304, headers });
-  }
-  const file = Bun.file(found.file);
+  if (isFresh(request.headers, headers)) return new Response(null, { status: 304, headers });
   headers["content-type"] = file.type;
-  const range = toRange(request.headers.get("range"), size);
+  const range = toRange(request, headers, size);
   if (range === null) return new Response(file, { headers });
-  if (range === "unsatisfiable") {
-    return new Response(null, { status: 416, headers: { "content-range": `bytes */${size}` } });
-  }
   headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${size}`;
   return new Response(file.slice(range.start, range.end), { status: 206, headers });
 }
 
 async function findFile(directory: string, path: string) {
-  const relative = decodePath(path);
-  if (relative === null || relative.split("/").some((part) => part.startsWith("."))) return null;
   try {
+    const name = decodeURIComponent(path);
+    const isUnsafe = name.includes("\0") || name.includes("\\");
+    if (isUnsafe || name.split("/").some((part) => part.startsWith("."))) return null;
     const root = await realpath(directory);
-    const file = await realpath(join(root, relative));
+    const file = await realpath(join(root, name));
     if (!file.startsWith(root + sep)) return null;
     const stats = await stat(file);
     return stats.isFile() ? { file, stats } : null;
@@ -51,30 +46,36 @@ async function findFile(directory: string, path: string) {
   }
 }
 
-function decodePath(path: string): string | null {
-  try {
-    const decoded = decodeURIComponent(path);
-    return decoded.includes("\0") || decoded.includes("\\") ? null : decoded;
-  } catch {
-    return null;
+/** Whether the client has this version of the file: by its tag, or by its date if it sends no tag. */
+function isFresh(
+  asked: Headers,
+  { etag = "", "last-modified": modified = "" }: Record<string, string>,
+): boolean {
+  const tags = asked.get("if-none-match");
+  if (tags !== null) {
+    return tags.trim() === "*" || tags.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
   }
+  const since = asked.get("if-modified-since");
+  return since !== null && Date.parse(modified) <= Date.parse(since);
 }
 
-function matchesTag(header: string | null, etag: string): boolean {
-  if (header === null) return false;
-  if (header.trim() === "*") return true;
-  const bare = etag.replace("W/", "");
-  return header.split(",").some((tag) => tag.trim().replace("W/", "") === bare);
-}
-
+/** The range asked for, null for the whole file: what isn't a single valid range is ignored. */
 function toRange(
-  header: string | null,
+  request: Request,
+  { etag, "last-modified": modified }: Record<string, string>,
   size: number,
-): { start: number; end: number } | "unsatisfiable" | null {
-  const match = header === null ? null : RANGE.exec(header);
-  if (match === null || (match[1] === "" && match[2] === "")) return null;
+): { start: number; end: number } | null {
+  const match = RANGE.exec(request.headers.get("range") ?? "");
+  const condition = request.headers.get("if-range");
+  const isSame = condition === null || condition === etag || condition === modified;
+  if (match === null || request.method !== "GET" || !isSame) return null;
   const [, first = "", last = ""] = match;
+  const isReversed = first !== "" && last !== "" && Number(last) < Number(first);
+  if ((first === "" && last === "") || isReversed) return null;
   const start = first === "" ? Math.max(0, size - Number(last)) : Number(first);
   const end = first === "" || last === "" ? size : Math.min(size, Number(last) + 1);
-  return start >= size || start >= end ? "unsatisfiable" : { start, end };
+  if (start < end) return { start, end };
+  throw new AppError("range_not_satisfiable", 416, `Cannot send the range: the file has ${size} bytes`, {
+    headers: { "content-range": `bytes */${size}` },
+  });
 }

@@ -23,22 +23,33 @@ export const webSocketHandlers: Bun.WebSocketHandler<SocketData> = {
 };
 
 /**
- * The server as one mount sees it: whatever it upgrades to a WebSocket is known to be its own.
+ * The server as one mount sees it: whatever it upgrades to a WebSocket is known to be its own, and requests may
+ * be copies of those that Bun received.
  *
- * @param toReceived finds the request as Bun received it
+ * @param options.toReceived finds the request as Bun received it
+ * @param options.onUpgrade is told of each request that has become a WebSocket
  */
 export function toMountServer(
   server: Bun.Server<unknown>,
   inFlight: InFlight,
-  toReceived: (request: Request) => Request,
+  {
+    toReceived,
+    onUpgrade,
+  }: { toReceived: (request: Request) => Request; onUpgrade: (request: Request) => void },
 ): Bun.Server<unknown> {
   return new Proxy(server, {
     get(target, key) {
       if (key === "upgrade") {
         return (request: Request, options: { data?: SocketData } = {}) => {
           const data = Object.assign(options.data ?? {}, { inFlight });
-          return target.upgrade(toReceived(request), { ...options, data });
+          const isUpgraded = target.upgrade(toReceived(request), { ...options, data });
+          if (isUpgraded) onUpgrade(request);
+          return isUpgraded;
         };
+      }
+      if (key === "requestIP") return (request: Request) => target.requestIP(toReceived(request));
+      if (key === "timeout") {
+        return (request: Request, seconds: number) => target.timeout(toReceived(request), seconds);
       }
       const value: unknown = Reflect.get(target, key, target);
       return typeof value === "function" ? value.bind(target) : value;

@@ -1,0 +1,70 @@
+import { Kind, type TSchema } from "@sinclair/typebox";
+import { Value, type ValueError } from "@sinclair/typebox/value";
+
+/** The part of JSON Schema that Elysia's types are made of. */
+export type JsonSchema = TSchema & {
+  readonly anyOf?: readonly JsonSchema[];
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly items?: JsonSchema;
+  readonly elysiaMeta?: string;
+};
+
+/** Formats of the text forms that Elysia accepts beside numbers, booleans, arrays and objects. */
+const TEXT_FORMS = new Set(["numeric", "integer", "boolean", "ObjectString", "ArrayString"]);
+
+/** Whether a value is a schema of TypeBox, which all of `t` of Elysia are. */
+export function isTypeBoxSchema(value: unknown): value is JsonSchema {
+  return typeof value === "object" && value !== null && Kind in value;
+}
+
+/** Returns a schema in which "a number, or its text form" is a number again, as its author wrote it. */
+export function toPlainSchema(schema: JsonSchema): JsonSchema {
+  const real = realBranch(schema);
+  if (real !== undefined) return toPlainSchema(real);
+  if (schema.properties !== undefined) {
+    const properties = Object.entries(schema.properties);
+    return { ...schema, properties: Object.fromEntries(properties.map(([k, v]) => [k, toPlainSchema(v)])) };
+  }
+  return isTypeBoxSchema(schema.items) ? { ...schema, items: toPlainSchema(schema.items) } : schema;
+}
+
+/**
+ * Lists what is wrong with a value whose parts may be in their text form, as in a query string. Elysia stops
+ * at the first text that is a number but breaks another rule; this does not.
+ */
+export function findValueErrors(schema: JsonSchema, value: unknown): ValueError[] {
+  const plain = toPlainSchema(schema);
+  try {
+    return [...Value.Errors(plain, Value.Convert(plain, readTextForms(plain, value)))];
+  } catch {
+    return []; // a schema with references, whose definitions aren't at hand
+  }
+}
+
+function realBranch(schema: JsonSchema): JsonSchema | undefined {
+  const { anyOf } = schema;
+  if (anyOf === undefined) return undefined;
+  const date = anyOf.find((branch) => branch[Kind] === "Date");
+  if (date !== undefined) return date;
+  const isTextForm = (branch: JsonSchema) => branch["type"] === "string" && TEXT_FORMS.has(branch["format"]);
+  if (schema.elysiaMeta === undefined && !anyOf.some(isTextForm)) return undefined;
+  return anyOf.find((branch) => branch["type"] !== "string");
+}
+
+/** Copies a value, for TypeBox converts in place, and splits what Elysia reads as an array or an object. */
+function readTextForms(schema: JsonSchema, value: unknown): unknown {
+  if (typeof value === "string") {
+    if (schema["type"] !== "array" && schema["type"] !== "object") return value;
+    if (value.startsWith("[") || value.startsWith("{")) return JSON.parse(value);
+    return schema["type"] === "array" ? value.split(",") : value;
+  }
+  if (Array.isArray(value)) return value.map((item) => readTextForms(schema.items ?? schema, item));
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
+    return value;
+  }
+  const entries = Object.entries(value).map(([key, item]) => [
+    key,
+    readTextForms(schema.properties?.[key] ?? ({} as JsonSchema), item),
+  ]);
+  return Object.fromEntries(entries);
+}

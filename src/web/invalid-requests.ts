@@ -1,0 +1,111 @@
+import { TransformDecodeCheckError, TransformDecodeError } from "@sinclair/typebox/value";
+import { type AnyElysia, ValidationError } from "elysia";
+import { AppError, type InputProblem } from "../errors/app-error.ts";
+import { findPartProblems, toInputProblems } from "../errors/input-problems.ts";
+import { isTypeBoxSchema, type JsonSchema } from "../errors/plain-schema.ts";
+import { findRoute } from "./routes.ts";
+
+type Part = "params" | "query" | "headers";
+type Schemas = Partial<Record<Part | "body", unknown>>;
+
+/** A request's part that doesn't fit, or a value in its text form that TypeBox can't decode. */
+type InvalidInput = ValidationError | TransformDecodeCheckError;
+
+/** Returns what is at the bottom of an error about a request that doesn't fit; null for any other error. */
+export function findInvalidInput(error: unknown): InvalidInput | null {
+  if (error instanceof ValidationError) return error.type === "response" ? null : error;
+  if (error instanceof TransformDecodeCheckError) return error;
+  return error instanceof TransformDecodeError ? findInvalidInput(error.error) : null;
+}
+
+/**
+ * Lists everything that is wrong with a request. Elysia stops at the first part that doesn't fit, and forgets
+ * where a coerced value came from; here all parts but the body, which has been read, are looked at again.
+ *
+ * @returns null when nothing is: it is the response that doesn't fit
+ */
+export function toValidationProblem(error: InvalidInput, app: AnyElysia, request: Request): AppError | null {
+  const found = findRoute(app, request);
+  const hooks = (found?.route.hooks ?? {}) as Schemas;
+  const values = {
+    headers: Object.fromEntries(request.headers),
+    params: found?.params ?? {},
+    query: toQuery(request.url),
+  };
+  const problems = (["headers", "params", "query"] as const).flatMap((part) =>
+    schemasOf(hooks, part, app).flatMap((schema) => findPartProblems(part, schema, values[part])),
+  );
+  if (error instanceof ValidationError && error.type !== "property") {
+    const isListed = problems.some(({ path }) => path.startsWith(`/${error.type}`));
+    if (!isListed) problems.push(...toPartProblems(error, request));
+  } else if (problems.length === 0) {
+    problems.push(...findInBodies(schemasOf(hooks, "body", app), error));
+  }
+  if (problems.length === 0) return null;
+  const errors = [...new Map(problems.map((problem) => [problem.path, problem])).values()];
+  return new AppError("validation_error", 422, "The request is not valid: see errors", {
+    cause: error,
+    errors,
+  });
+}
+
+function toPartProblems(error: ValidationError, request: Request): InputProblem[] {
+  const unread = error.type === "body" ? toContentTypeProblem(error, request) : null;
+  return unread === null ? toInputProblems(error) : [unread];
+}
+
+/** A body that should be an object and was read as text: the client sent another content type, or nothing. */
+function toContentTypeProblem(error: ValidationError, request: Request): InputProblem | null {
+  if (schemaOf(error).type !== "object") return null;
+  const given = request.headers.get("content-type");
+  if (given !== null && /json|form/.test(given)) return null;
+  const length = request.headers.get("content-length");
+  const isEmpty = length === null ? !request.headers.has("transfer-encoding") : length === "0";
+  if (isEmpty) return { path: "/body", code: "required", message: "Required, but missing" };
+  const message = `Sent ${given === null ? "without a content-type" : `as ${given}`}: expected application/json`;
+  return { path: "/body", code: "content_type", message };
+}
+
+/** Schemas of one part of a route's requests: its own and those of the guards around it. */
+function schemasOf(hooks: Schemas, part: Part | "body", app: AnyElysia): JsonSchema[] {
+  const { standaloneValidator = [] } = hooks as { standaloneValidator?: readonly Schemas[] };
+  // Protected, but the one place where the schemas behind model names are.
+  const { definitions } = app as unknown as { definitions: { type: Record<string, unknown> } };
+  return [hooks, ...standaloneValidator]
+    .map((schemas) => schemas[part])
+    .map((schema) => (typeof schema === "string" ? definitions.type[schema] : schema))
+    .filter(isTypeBoxSchema);
+}
+
+function toQuery(url: string): Record<string, string | string[]> {
+  const start = url.indexOf("?");
+  const search = new URLSearchParams(start === -1 ? "" : url.slice(start));
+  return Object.fromEntries(
+    [...new Set(search.keys())].map((name) => {
+      const all = search.getAll(name);
+      return [name, all.length === 1 ? (all[0] ?? "") : all];
+    }),
+  );
+}
+
+/** Points to the one place of the body that has the rule which a value in its text form broke. */
+function findInBodies(bodies: readonly JsonSchema[], error: InvalidInput): InputProblem[] {
+  if (bodies.length === 0) return [];
+  const rule = JSON.stringify(error instanceof ValidationError ? schemaOf(error) : error.schema);
+  const places = bodies.flatMap((schema) => findPlaces(schema, rule, "/body"));
+  const path = places.length === 1 ? (places[0] ?? "/body") : "/body";
+  if (error instanceof ValidationError)
+    return toInputProblems(error).map((problem) => ({ ...problem, path }));
+  return [{ path, code: "invalid", message: error.error.message }];
+}
+
+function schemaOf(error: ValidationError): JsonSchema {
+  return (error.validator as { schema?: JsonSchema }).schema ?? (error.validator as JsonSchema);
+}
+
+function findPlaces(schema: JsonSchema, rule: string, path: string): string[] {
+  if ([schema, ...(schema.anyOf ?? [])].some((one) => JSON.stringify(one) === rule)) return [path];
+  return Object.entries(schema.properties ?? {}).flatMap(([key, property]) =>
+    findPlaces(property, rule, `${path}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`),
+  );
+}

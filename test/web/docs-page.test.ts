@@ -1,0 +1,114 @@
+import { expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { testWithProgram } from "../programs.ts";
+import { plugin, TestApp } from "../setup.ts";
+
+const assets: [string, string][] = [
+  ["/docs", "text/html;charset=utf-8"],
+  ["/docs/swagger-ui.css", "text/css;charset=utf-8"],
+  ["/docs/swagger-ui.js", "text/javascript;charset=utf-8"],
+  ["/docs/start.js", "text/javascript;charset=utf-8"],
+];
+
+test("docsRoutes() serves everything that the page needs, with the right types", async () => {
+  await using app = await TestApp.start();
+  for (const [path, type] of assets) {
+    const response = await app.fetch(path);
+    expect([path, response.status, response.headers.get("content-type")]).toEqual([path, 200, type]);
+    expect((await response.text()).length).toBeGreaterThan(100);
+  }
+  const page = await (await app.fetch("/docs")).text();
+  const links = [...page.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, link = ""]) => link);
+  const paths = links.filter((link) => !link.startsWith("data:")).map((link) => `/${link}`);
+  expect(paths.toSorted()).toEqual([
+    "/docs/start.js",
+    "/docs/swagger-ui.css",
+    "/docs/swagger-ui.js",
+    "/openapi.json",
+  ]);
+});
+
+test("docsRoutes() lets the page load nothing from elsewhere", async () => {
+  await using app = await TestApp.start();
+  for (const path of ["/", "/docs"]) {
+    const policy = (await app.fetch(path)).headers.get("content-security-policy") ?? "";
+    expect(policy).toContain("default-src 'self'");
+    expect(policy).not.toMatch(/https?:|\*|unsafe-eval|script-src[^;]*unsafe/);
+  }
+});
+
+test("docsRoutes() leads /docs/ to /docs, whose links are relative", async () => {
+  await using app = await TestApp.start();
+  const response = await app.fetch("/docs/", { redirect: "manual" });
+  expect([response.status, response.headers.get("location")]).toEqual([308, "../docs"]);
+  expect(new URL(response.headers.get("location") ?? "", `${app.url}/docs/`).pathname).toBe("/docs");
+});
+
+test("docsRoutes() shows the application's name, escaped", async () => {
+  await using app = await TestApp.start({ config: { app: { name: '<script>alert("x")</script>' } } });
+  for (const path of ["/", "/docs"]) {
+    const page = await (await app.fetch(path)).text();
+    expect(page).toContain("&lt;script&gt;alert(&quot;x&quot;)&lt;/script&gt;");
+    expect(page).not.toContain("<script>alert");
+  }
+});
+
+/** What Chromium writes of its network requests. */
+interface NetLog {
+  readonly events: readonly { readonly params?: { readonly url?: string; readonly initiator?: string } }[];
+}
+
+testWithProgram(
+  "chromium",
+  "the docs page shows a plugin's operations and asks no other machine",
+  async (chromium) => {
+    await using app = await TestApp.start({
+      plugins: plugin(
+        "shop",
+        '.get("/products/:id", () => 1, { detail: { summary: "One product of the shop" } }).post("/orders", () => 1)',
+      ),
+    });
+    const profile = await mkdtemp(join(tmpdir(), "xcore-chromium-"));
+    try {
+      const netLog = join(profile, "net-log.json");
+      const browser = Bun.spawn(
+        [
+          chromium,
+          "--headless",
+          "--no-sandbox",
+          "--disable-gpu",
+          "--disable-quic",
+          "--no-first-run",
+          "--disable-background-networking",
+          "--disable-component-update",
+          "--disable-sync",
+          `--user-data-dir=${profile}`,
+          "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+          `--log-net-log=${netLog}`,
+          "--virtual-time-budget=20000",
+          "--dump-dom",
+          `${app.url}/docs`,
+        ],
+        { stdout: "pipe", stderr: "ignore" },
+      );
+      const dom = await new Response(browser.stdout).text();
+      expect(await browser.exited).toBe(0);
+      expect(dom).toContain("One product of the shop");
+      expect(dom.replaceAll(/<wbr>|\u200b/g, "")).toContain("/shop/orders");
+      expect(dom).not.toMatch(/Failed to load API definition|Unable to render/);
+
+      // Those without the page as their initiator are the browser's own, such as its search for updates.
+      const { events } = JSON.parse(await Bun.file(netLog).text()) as NetLog;
+      const requests = events.flatMap(({ params }) =>
+        params?.url !== undefined && params.initiator === app.url ? params.url : [],
+      );
+      expect(requests).toContain(`${app.url}/openapi.json`);
+      expect(requests).toContain(`${app.url}/docs/swagger-ui.js`);
+      expect(requests.filter((url) => !url.startsWith(`${app.url}/`))).toEqual([]);
+    } finally {
+      await rm(profile, { recursive: true, force: true, maxRetries: 5 });
+    }
+  },
+);

@@ -1,0 +1,105 @@
+import { expect, test } from "bun:test";
+import { plugin, TestApp } from "../setup.ts";
+import { exchange } from "./raw-socket.ts";
+
+const echo = (tag: string): string =>
+  `.ws("/ws", { message: (socket, message) => { socket.send("${tag} " + message); } }).get("/", () => "${tag}")`;
+
+/** A WebSocket client that tells what happened to it. */
+class Client {
+  readonly #socket: WebSocket;
+  readonly #messages: string[] = [];
+  #wake: () => void = () => {};
+  readonly opened: Promise<void>;
+  readonly closed: Promise<number>;
+
+  constructor(url: string) {
+    this.#socket = new WebSocket(url.replace("http", "ws"));
+    this.opened = new Promise((resolve, reject) => {
+      this.#socket.addEventListener("open", () => resolve());
+      this.#socket.addEventListener("error", () => reject(new Error(`Cannot open ${url}`)));
+    });
+    this.closed = new Promise((resolve) => {
+      this.#socket.addEventListener("close", ({ code }) => resolve(code));
+    });
+    this.#socket.addEventListener("message", ({ data }) => {
+      this.#messages.push(String(data));
+      this.#wake();
+    });
+  }
+
+  async ask(text: string): Promise<string> {
+    await this.opened;
+    this.#socket.send(text);
+    while (this.#messages.length === 0) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#messages.shift() ?? "";
+  }
+
+  close(): Promise<number> {
+    this.#socket.close(1000);
+    return this.closed;
+  }
+}
+
+test("a plugin's WebSocket echoes, several at a time", async () => {
+  await using app = await TestApp.start({ plugins: plugin("x", echo("one")) });
+  const clients = Array.from({ length: 5 }, () => new Client(`${app.url}/x/ws`));
+  const answers = await Promise.all(clients.map((client, index) => client.ask(String(index))));
+  expect(answers).toEqual(["one 0", "one 1", "one 2", "one 3", "one 4"]);
+  expect(await Promise.all(clients.map((client) => client.close()))).toEqual([1000, 1000, 1000, 1000, 1000]);
+  expect(await app.log("app")).toContain('"path":"/x/ws","status":101');
+});
+
+test("a reload closes open WebSockets with 1012, and a new one reaches the new generation", async () => {
+  await using app = await TestApp.start({
+    plugins: { ...plugin("x", echo("one")), ...plugin("other", echo("other")) },
+  });
+  const client = new Client(`${app.url}/x/ws`);
+  const other = new Client(`${app.url}/other/ws`);
+  expect([await client.ask("a"), await other.ask("a")]).toEqual(["one a", "other a"]);
+  await app.after("plugin.reloaded", () => app.writePlugins(plugin("x", echo("two"))));
+  expect(await client.closed).toBe(1012);
+  const next = new Client(`${app.url}/x/ws`);
+  expect([await next.ask("b"), await other.ask("b")]).toEqual(["two b", "other b"]);
+  await Promise.all([next.close(), other.close()]);
+});
+
+test("a plugin that is removed closes its WebSockets", async () => {
+  await using app = await TestApp.start({ plugins: plugin("x", echo("one")) });
+  const client = new Client(`${app.url}/x/ws`);
+  await client.ask("a");
+  await app.after("plugin.unloaded", () => app.folder.remove("plugins/x"));
+  expect(await client.closed).toBe(1012);
+});
+
+test("toMountServer() upgrades a request whose URL had to be changed", async () => {
+  await using app = await TestApp.start({
+    plugins: plugin("x", '.ws("/ws", { open: (socket) => { socket.send("hi"); socket.close(); } })'),
+  });
+  const key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\nSec-WebSocket-Version: 13";
+  const answer = await exchange(
+    app.url,
+    `GET /x/ws HTTP/1.1\nHost: a\nUpgrade: websocket\nConnection: Upgrade\n${key}`,
+  );
+  expect(answer).toStartWith("HTTP/1.1 101 ");
+  expect(answer).toContain("hi");
+});
+
+test("a WebSocket's path without an upgrade, and an upgrade of another path, are problems", async () => {
+  await using app = await TestApp.start({ plugins: plugin("x", echo("one")) });
+  expect(await app.problem("/x/ws")).toMatchObject({ status: 404, code: "not_found" });
+  for (const path of ["/x/nothing", "/nothing"]) {
+    const { opened } = new Client(app.url + path);
+    expect(
+      await opened.then(
+        () => "opened",
+        () => "refused",
+      ),
+    ).toBe("refused");
+  }
+  expect(await (await app.fetch("/x")).text()).toBe("one");
+});
