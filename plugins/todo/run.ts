@@ -1,4 +1,3 @@
-import "./events.ts";
 import { createRouter, hooks, log } from "xcore";
 import { NewTodo, Todo, TodoChanges, TodoId, TodoPage, TodoQuery } from "./models.ts";
 import { changeTodo, createTodo, listTodos, readTodo, removeTodo } from "./todos.ts";

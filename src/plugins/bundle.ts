@@ -1,4 +1,5 @@
 import { realpath, stat } from "node:fs/promises";
+import { isBuiltin } from "node:module";
 import { dirname, relative, resolve, sep } from "node:path";
 import { PluginError } from "./failure.ts";
 import { EXTERNAL_SPECIFIERS, JSX_IMPORT_SOURCE } from "./host-modules.ts";
@@ -48,6 +49,7 @@ export async function bundlePlugin(source: PluginSource, options: BundleOptions)
   if (!result.success) throw toPluginError(result.logs, options);
   const inputs = Object.keys(result.metafile?.inputs ?? {});
   assertInside(source, inputs, options);
+  assertStatic(result.metafile, options);
   const [code, map] = await Promise.all([
     textOf(result.outputs, "entry-point"),
     textOf(result.outputs, "sourcemap"),
@@ -97,6 +99,18 @@ function assertInside(source: PluginSource, inputs: string[], options: BundleOpt
       ? `Cannot import "${shown}" in a single-file plugin: make it a folder with a plugin.json`
       : `Cannot import "${shown}": it is outside the plugin's folder; move it in, or import "plugin:<name>"`;
   throw new PluginError("bundle", message, { file: shown });
+}
+
+/** What the host hands out comes through `require`, which `import()` doesn't go through. */
+function assertStatic(metafile: Bun.BuildMetafile | undefined, options: BundleOptions): void {
+  for (const [input, { imports }] of Object.entries(metafile?.inputs ?? {})) {
+    const dynamic = imports.find(
+      ({ kind, path, external }) => kind === "dynamic-import" && external === true && !isBuiltin(path),
+    );
+    if (dynamic === undefined) continue;
+    const message = `Cannot use import("${dynamic.path}"): import it at the top of the file instead`;
+    throw new PluginError("bundle", message, { file: options.toDisplayPath(toSourceFile(input)) });
+  }
 }
 
 function isInside(root: string, file: string): boolean {

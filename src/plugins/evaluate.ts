@@ -34,8 +34,8 @@ export function evaluateBundle(code: string, options: EvaluateOptions): ModuleEx
   const require = (specifier: string): unknown => requireFor(specifier, options);
   const script = new vm.Script(code, {
     filename: StackTraces.scriptName(options.generation),
-    // Bun asks for a vm.Module, and takes plain exports as well.
-    importModuleDynamically: (async (specifier: string) => require(specifier)) as never,
+    // For `import("node:…")`. A callback of our own here would keep every generation in memory for ever.
+    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   const run = script.runInThisContext() as BundleFunction;
   const module = { exports: {} };

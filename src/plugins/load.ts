@@ -139,6 +139,8 @@ async function atStage<T>(stage: PluginStage, host: PluginHost, work: () => T | 
   } catch (error) {
     if (error instanceof PluginError) throw error;
     const position = host.stackTraces.locate(error);
+    // Before the maps of this generation are dropped with it.
+    if (error instanceof Error) error.stack = host.stackTraces.map(String(error.stack));
     const message = error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
     throw new PluginError(stage, message, {
       file: position?.file ?? null,

@@ -30,6 +30,8 @@ export interface PluginManagerOptions {
   readonly publish: (mounts: readonly Mount[]) => void;
 }
 
+const SHRINK_EVERY = 20; // retired generations
+
 /** Plugins that are loaded together, because some depend on others, and take over together. */
 interface Group {
   readonly ids: ReadonlySet<string>;
@@ -56,6 +58,7 @@ export class PluginManager {
   #ready: { record: PluginRecord; generation: Generation; signal: AbortSignal }[] = [];
   #takeover: Promise<void> | null = null;
   readonly #retiring = new Set<Promise<void>>();
+  #retired = 0;
   #convergence: Promise<void> = Promise.resolve();
   #unwatch: (() => void) | null = null;
   #isStopped = false;
@@ -290,7 +293,12 @@ export class PluginManager {
   #retire(generation: Generation): void {
     const retirement = generation.retire(this.#host);
     this.#retiring.add(retirement);
-    void retirement.finally(() => this.#retiring.delete(retirement));
+    void retirement.finally(() => {
+      this.#retiring.delete(retirement);
+      this.#retired += 1;
+      // JavaScriptCore lets many dropped generations pile up before it collects them by itself.
+      if (this.#retired % SHRINK_EVERY === 0) Bun.shrink();
+    });
   }
 
   #fail(record: PluginRecord, error: unknown): void {

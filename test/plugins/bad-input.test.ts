@@ -173,6 +173,13 @@ const BAD_PLUGINS: BadPlugin[] = [
     line: 1,
   },
   {
+    name: "that imports a host package dynamically",
+    files: run('export const setup = () => import("elysia");'),
+    stage: "bundle",
+    message: /Cannot use import\("elysia"\): import it at the top of the file instead/,
+    file: "plugins/bad/run.ts",
+  },
+  {
     name: "that awaits at the top level",
     files: run("const x = await Promise.resolve(1);\nexport default x;"),
     stage: "bundle",
@@ -307,19 +314,21 @@ for (const bad of BAD_PLUGINS) {
 }
 
 test("every bad plugin, saved over a good one, leaves the good one serving", async () => {
+  const good = plugin("bad", '.get("/", () => "the last good one")');
   await using app = await TestApp.start({
-    plugins: { ...GOOD, ...plugin("bad", '.get("/", () => "the last good one")') },
+    plugins: { ...GOOD, ...good },
+    config: { plugins: { watch: false } },
     setupTimeoutMs: 200,
   });
   for (const bad of BAD_PLUGINS) {
-    await app.after("plugin.failed", async () => {
-      if (!("bad/plugin.json" in bad.files)) await app.folder.remove("plugins/bad/plugin.json");
-      if (!("bad/run.ts" in bad.files)) await app.folder.remove("plugins/bad/run.ts");
-      await app.writePlugins(bad.files);
-    });
-    await app.app.plugins.settled();
+    for (const file of Object.keys(good))
+      if (!(file in bad.files)) await app.folder.remove(`plugins/${file}`);
+    await app.writePlugins(bad.files);
+    await app.app.plugins.refresh(null);
+    const record = app.app.plugins.list().find(({ source }) => source.basename === "bad");
+    expect(record?.failure?.message).toMatch(bad.message);
     expect(await (await app.fetch("/bad")).text()).toBe("the last good one");
-    await app.writePlugins(plugin("bad", '.get("/", () => "the last good one")'));
+    await app.writePlugins(good);
     await app.app.plugins.refresh(null);
     expect((await app.get("/system/plugins/bad")).body).toMatchObject({ state: "serving", failure: null });
   }

@@ -115,7 +115,7 @@ test("a burst of writes is one reload", async () => {
   await using app = await TestApp.start({ plugins: listener(0) });
   await app.after("plugin.reloaded", async () => {
     for (let value = 1; value <= 20; value += 1) {
-      await Bun.write(`${app.folder.path}/plugins/ears/run.ts`, String(Object.values(listener(value))[1]));
+      await app.writePlugins(listener(value));
     }
   });
   await app.app.plugins.settled();
