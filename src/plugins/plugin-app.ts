@@ -76,17 +76,19 @@ function addRouteHooks(
     followStream(value, request, (error) => answerError(error, request, manifest.name));
     return undefined;
   };
+  // Said outright: Elysia guesses from a function's text, and one async hook makes every answer a promise.
+  const isAsync = false;
   for (const route of router.router.history) {
     route.hooks = {
       ...route.hooks,
-      error: [...toList(route.hooks?.error), { fn: onError }],
-      mapResponse: [...toList(route.hooks?.mapResponse), { fn: followBody }],
+      error: [...toList(route.hooks?.error), { fn: onError, isAsync }],
+      mapResponse: [...toList(route.hooks?.mapResponse), { fn: followBody, isAsync }],
     };
   }
 }
 
 function mayStream(value: unknown): value is object {
-  if (typeof value !== "object" || value === null) return false;
+  if (typeof value !== "object" || value === null || value.constructor === Object) return false;
   return (
     value instanceof Response || value instanceof ReadableStream || value instanceof Blob || "next" in value
   );

@@ -1,30 +1,31 @@
 const PREFIX = Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex");
-const ACCEPTED = /^[\w.-]{1,128}$/;
 
 let counter = 0;
 const ids = new WeakMap<Request, string>();
+/** Requests with an id that is yet to be asked for the last time. While there are none, nobody looks. */
+let remembered = 0;
 
-/**
- * Returns the id of a request, the same one for as long as the request lives: the client's `x-request-id`
- * when it is 1 to 128 letters, digits, dots, dashes or underscores, otherwise a new one.
- */
+/** Returns the id of a request, the same one for as long as the request lives. */
 export function requestIdOf(request: Request): string {
   let id = ids.get(request);
   if (id === undefined) {
-    id = createRequestId(request);
+    id = createRequestId();
     ids.set(request, id);
+    remembered += 1;
   }
   return id;
 }
 
-/** Like requestIdOf, for the last reader of the id: remembers nothing, which is cheaper. */
+/** Like requestIdOf, for the one who asks last, once: remembers nothing, which is cheaper. */
 export function finalRequestIdOf(request: Request): string {
-  return ids.get(request) ?? createRequestId(request);
+  const id = remembered === 0 ? undefined : ids.get(request);
+  if (id === undefined) return createRequestId();
+  remembered -= 1;
+  return id;
 }
 
-function createRequestId(request: Request): string {
-  const given = request.headers.get("x-request-id");
-  if (given !== null && ACCEPTED.test(given)) return given;
+// A client's own x-request-id is not taken over: whoever reads the log must be able to trust it.
+function createRequestId(): string {
   counter += 1;
   return `${PREFIX}-${counter.toString(36)}`;
 }

@@ -5,7 +5,7 @@ import type { InFlight } from "./in-flight.ts";
 import type { Mount, MountTable } from "./mounts.ts";
 import { finalRequestIdOf } from "./request-ids.ts";
 import { pathOf, withRoutableUrl } from "./request-path.ts";
-import { SECURITY_HEADERS } from "./security-headers.ts";
+import { addSecurityHeaders } from "./security-headers.ts";
 import { toMountServer, webSocketHandlers } from "./web-sockets.ts";
 
 export type BunServer = Bun.Server<unknown>;
@@ -151,8 +151,11 @@ export class WebServer {
       }
       request = this.#prepare(received);
       const answer = mount.fetch(request);
-      if (answer instanceof Promise) return this.#finishLater(request, path, mount, startedAt, answer);
-      return this.#finish(request, path, mount, startedAt, answer);
+      if (!(answer instanceof Promise)) return this.#finish(request, path, mount, startedAt, answer);
+      // Elysia takes many a handler for async whose answer is there already.
+      const isHere = Bun.peek.status(answer) === "fulfilled";
+      if (!isHere) return this.#finishLater(request, path, mount, startedAt, answer);
+      return this.#finish(request, path, mount, startedAt, Bun.peek(answer) as Response | undefined);
     } catch (error) {
       return this.#finish(request, path, mount, startedAt, this.#answerError(error, request, mount.plugin));
     }
@@ -235,7 +238,5 @@ function withHeaders(response: Response, requestId: string): Response {
 
 function setHeaders({ headers }: Response, requestId: string): void {
   headers.set("x-request-id", requestId);
-  for (const [name, value] of SECURITY_HEADERS) {
-    if (!headers.has(name)) headers.set(name, value);
-  }
+  addSecurityHeaders(headers);
 }

@@ -13,26 +13,11 @@ test("requestIdOf() gives each request an id of its own, and keeps it", () => {
   for (const id of ids) expect(id).toMatch(/^[\w.-]{1,128}$/);
 });
 
-const given: [string, boolean][] = [
-  ["a", true],
-  ["0123.abc_DEF-9", true],
-  ["a".repeat(128), true],
-  ["a".repeat(129), false],
-  ["a b", false],
-  ['a"b', false],
-  ["a/b", false],
-  ["é", false],
-  ["a,b", false],
-  ["", false],
-];
-
-test("requestIdOf() takes over the client's id only when it is short and plain", async () => {
+test("a client's own id is not taken over", async () => {
   await using app = await TestApp.start({ plugins: plugin("x", ROUTER) });
-  for (const [id, isAccepted] of given) {
-    for (const path of ["/x", "/x/error", "/nothing", "/health"]) {
-      const response = await app.fetch(path, { headers: { "x-request-id": id } });
-      expect([id, path, response.headers.get("x-request-id") === id]).toEqual([id, path, isAccepted]);
-    }
+  for (const path of ["/x", "/x/error", "/nothing", "/health"]) {
+    const response = await app.fetch(path, { headers: { "x-request-id": "mine-1" } });
+    expect(response.headers.get("x-request-id")).toMatch(/^[0-9a-f]{12}-[0-9a-z]+$/);
   }
 });
 
