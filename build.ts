@@ -41,7 +41,7 @@ async function build(target: Target | null, outdir: string): Promise<void> {
   const result = await Bun.build({
     entrypoints: ["src/index.ts"],
     format: "esm",
-    minify: true,
+    minify: { whitespace: true, syntax: true, identifiers: false }, // stack traces keep their names
     bytecode: true,
     sourcemap: "inline",
     define: { "process.env.NODE_ENV": JSON.stringify("production") },
@@ -57,6 +57,8 @@ async function build(target: Target | null, outdir: string): Promise<void> {
     },
   });
   if (!result.success) throw new AggregateError(result.logs, `Cannot build ${outfile}`);
+  // The executable holds its source map, compressed; Bun leaves another beside it that nothing reads.
+  for (const { kind, path } of result.outputs) if (kind === "sourcemap") await rm(path, { force: true });
   await chmod(outfile, 0o755);
   const { size } = Bun.file(outfile);
   console.log(`${outfile}: ${(size / 1_000_000).toFixed(1)} MB`);

@@ -13,3 +13,14 @@ export function describeFailure(error: unknown): string {
 export function describePluginError({ location, message }: PluginError): string {
   return location === null ? message : `${location}: ${message}`;
 }
+
+/** Where code that was to be loaded can't be read, as `bun --hot` finds it; null for any other error. */
+export function describeBuildFailure(error: unknown): string | null {
+  const mistakes: unknown[] = error instanceof AggregateError ? error.errors : [error];
+  const lines = mistakes.flatMap((mistake) => {
+    if (!(mistake instanceof BuildMessage) && !(mistake instanceof ResolveMessage)) return [];
+    const { message, position } = mistake;
+    return position === null ? message : `${position.file}:${position.line}:${position.column}: ${message}`;
+  });
+  return lines.length === 0 ? null : lines.join("\n");
+}

@@ -2,6 +2,7 @@ import { type App, createApp } from "../app.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { AppError } from "../errors/app-error.ts";
 import { watchFile } from "../plugins/watch.ts";
+import { describeBuildFailure } from "./failure-text.ts";
 import { followProcess } from "./process-events.ts";
 import { findRestartKeys } from "./restart-keys.ts";
 
@@ -17,6 +18,8 @@ export interface ServerProcessOptions {
 interface Address {
   readonly hostname: string;
   readonly port: number;
+  /** Bun shares ports with `development: false`: half of the requests would go to another, forgotten server. */
+  readonly reusePort: false;
 }
 
 /** A server that runs in this process until a signal stops it, or new code takes over its socket. */
@@ -45,7 +48,7 @@ export class ServerProcess {
   /** Address that it was told to listen on. */
   get address(): Address {
     const { host, port } = this.#initial.config.server;
-    return { hostname: host, port };
+    return { hostname: host, port, reusePort: false };
   }
 
   get socket(): Bun.Server<unknown> | null {
@@ -100,8 +103,14 @@ export class ServerProcess {
   }
 
   /** Takes no new connection, and waits for the requests under way. */
-  closeSocket(): Promise<void> {
-    return this.#app.web.stop(STOP_TIMEOUT_MS);
+  async closeSocket(): Promise<void> {
+    const { web, plugins } = this.#app;
+    const closed = web.stop(STOP_TIMEOUT_MS);
+    // Bun waits for WebSockets too, which have no end. With 1012, "service restart", clients come back.
+    for (const { current } of plugins.list()) {
+      for (const socket of current?.mount.inFlight.sockets ?? []) socket.close(1012, "Service restart");
+    }
+    await closed;
   }
 
   /** Drains the plugins and disposes of them, then flushes the logs. */
@@ -141,7 +150,8 @@ export class ServerProcess {
     this.#disposals.push(
       followProcess({
         stop: (signal) => this.stop(signal),
-        onError: (error) => loggers.app.error({ err: error }, "uncaught error"),
+        onError: (error) =>
+          loggers.app.error({ err: error }, describeBuildFailure(error) ?? "uncaught error"),
       }),
       watchFile(this.#initial.file, {
         onChange: () => void this.#reload(),
@@ -178,7 +188,7 @@ function toListenError(error: unknown, { hostname, port }: Address): AppError {
       "the port is in use; stop the other program, or choose another port with --port or server.port",
     EACCES: "this user may not use the port; choose one above 1023 with --port or server.port",
     EADDRNOTAVAIL: "this machine doesn't have the address; choose another with --host or server.host",
-    ENOTFOUND: "the host has no address; choose another with --host or server.host",
+    EINVAL: "the host has no address; choose another with --host or server.host",
   };
   const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
   return new AppError("port_unavailable", 500, `Cannot listen on ${hostname}:${port}: ${reason}`, {

@@ -4,7 +4,7 @@ import type { ErrorAnswer } from "./error-answers.ts";
 import type { InFlight } from "./in-flight.ts";
 import type { Mount, MountTable } from "./mounts.ts";
 import { finalRequestIdOf } from "./request-ids.ts";
-import { pathOf, withRoutableUrl } from "./request-path.ts";
+import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
 import { addSecurityHeaders } from "./security-headers.ts";
 import { toMountServer, webSocketHandlers } from "./web-sockets.ts";
 
@@ -31,6 +31,16 @@ export interface WebServerOptions {
   readonly settings: WebSettings;
   readonly answerError: ErrorAnswer;
   readonly logRequest: (line: RequestLine) => void;
+}
+
+/** A request under way. */
+interface Exchange {
+  /** As its handler sees it. */
+  request: Request;
+  readonly method: string;
+  readonly path: string;
+  readonly mount: Mount;
+  readonly startedAt: number;
 }
 
 const IDLE_TIMEOUT = 120; // seconds without a byte before Bun closes a connection
@@ -85,6 +95,7 @@ export class WebServer {
       fetch: (request: Request) => this.dispatch(request),
       error: (error: unknown) => this.#answerUnsendable(error),
       development: false, // Bun's own error page shows sources
+      reusePort: false, // Bun's default without it, and two servers would share a port unnoticed
       websocket: webSocketHandlers,
       // The limit that counts is server.body_limit, which answers with a problem.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
@@ -140,25 +151,31 @@ export class WebServer {
   dispatch(received: Request): Response | undefined | Promise<Response | undefined> {
     if (this.#held !== null) return this.#held.then(() => this.dispatch(received));
     const startedAt = performance.now();
-    const path = pathOf(received.url);
+    // Each of these asks Bun for a new string.
+    const { url, method } = received;
+    const start = startOfPath(url);
+    const path = pathFrom(url, start);
     const mount = this.#table.find(path);
-    let request = received;
+    const exchange = { request: received, method, path, mount, startedAt };
     try {
-      const preflight = this.#settings.cors.allow_origins.length > 0 && received.method === "OPTIONS";
-      if (preflight) {
-        const answer = answerPreflight(received, this.#settings.cors);
-        if (answer !== null) return this.#finish(request, path, mount, startedAt, answer);
+      if (!isRoutable(start) || (method !== "GET" && method !== "HEAD")) {
+        const preflight = method === "OPTIONS" ? this.#answerPreflight(received) : null;
+        if (preflight !== null) return this.#finish(exchange, preflight);
+        exchange.request = this.#prepare(received);
       }
-      request = this.#prepare(received);
-      const answer = mount.fetch(request);
-      if (!(answer instanceof Promise)) return this.#finish(request, path, mount, startedAt, answer);
+      const answer = mount.fetch(exchange.request);
+      if (!(answer instanceof Promise)) return this.#finish(exchange, answer);
       // Elysia takes many a handler for async whose answer is there already.
-      const isHere = Bun.peek.status(answer) === "fulfilled";
-      if (!isHere) return this.#finishLater(request, path, mount, startedAt, answer);
-      return this.#finish(request, path, mount, startedAt, Bun.peek(answer) as Response | undefined);
+      if (Bun.peek.status(answer) !== "fulfilled") return this.#finishLater(exchange, answer);
+      return this.#finish(exchange, Bun.peek(answer) as Response | undefined);
     } catch (error) {
-      return this.#finish(request, path, mount, startedAt, this.#answerError(error, request, mount.plugin));
+      return this.#finish(exchange, this.#answerError(error, exchange.request, mount.plugin));
     }
+  }
+
+  #answerPreflight(request: Request): Response | null {
+    const { cors } = this.#settings;
+    return cors.allow_origins.length === 0 ? null : answerPreflight(request, cors);
   }
 
   #toReceived(request: Request): Request {
@@ -183,29 +200,22 @@ export class WebServer {
   }
 
   async #finishLater(
-    request: Request,
-    path: string,
-    mount: Mount,
-    startedAt: number,
+    exchange: Exchange,
     answer: Promise<Response | undefined>,
   ): Promise<Response | undefined> {
+    const { mount } = exchange;
     mount.inFlight.handling += 1;
     try {
-      return this.#finish(request, path, mount, startedAt, await answer);
+      return this.#finish(exchange, await answer);
     } catch (error) {
-      return this.#finish(request, path, mount, startedAt, this.#answerError(error, request, mount.plugin));
+      return this.#finish(exchange, this.#answerError(error, exchange.request, mount.plugin));
     } finally {
       mount.inFlight.handling -= 1;
     }
   }
 
-  #finish(
-    request: Request,
-    path: string,
-    mount: Mount,
-    startedAt: number,
-    answer: Response | undefined,
-  ): Response | undefined {
+  #finish(exchange: Exchange, answer: Response | undefined): Response | undefined {
+    const { request, method, path, mount, startedAt } = exchange;
     const id = finalRequestIdOf(request);
     const isUpgraded = answer === undefined || (this.#upgraded.size > 0 && this.#upgraded.delete(request));
     const response = isUpgraded ? undefined : withHeaders(answer, id);
@@ -214,7 +224,7 @@ export class WebServer {
     }
     this.#logRequest({
       request_id: id,
-      method: request.method,
+      method,
       path,
       status: response?.status ?? 101,
       duration_ms: performance.now() - startedAt,

@@ -1,0 +1,61 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { TestFolder } from "../setup.ts";
+import { xcore, XcoreServer } from "./xcore-process.ts";
+
+setDefaultTimeout(60_000);
+
+test("xcore init makes a project that serves", async () => {
+  await using folder = await TestFolder.create();
+  const { code, stdout } = await xcore(folder, ["init"]);
+  expect(code).toBe(0);
+  expect(stdout).toContain("Run `xcore`, and open http://127.0.0.1:8000/hello");
+  expect((await readdir(folder.path)).toSorted()).toEqual([
+    ".gitignore",
+    "config.json",
+    "plugins",
+    "xcore.schema.json",
+  ]);
+  expect(await readdir(join(folder.path, "plugins"))).toEqual(["hello"]);
+  await using server = await XcoreServer.start(folder);
+  expect(await (await server.fetch("/hello")).json()).toEqual({ message: "Hello from My Plugin!" });
+});
+
+test("xcore init DIR makes the folder", async () => {
+  await using folder = await TestFolder.create();
+  const { code, stdout } = await xcore(folder, ["init", "a/shop"]);
+  expect(code).toBe(0);
+  expect(stdout).toContain("made  a/shop/config.json");
+  expect(stdout).toContain("cd a/shop && xcore");
+  const { $schema } = await Bun.file(join(folder.path, "a/shop/config.json")).json();
+  expect(await Bun.file(join(folder.path, "a/shop", $schema)).exists()).toBe(true);
+});
+
+test("xcore init keeps every file that is there when it runs twice", async () => {
+  await using folder = await TestFolder.create();
+  await xcore(folder, ["init"]);
+  await folder.write({ "plugins/hello/run.ts": "// mine", ".gitignore": "mine" });
+  const { code, stdout } = await xcore(folder, ["init"]);
+  expect(code).toBe(0);
+  expect(stdout).not.toContain("made");
+  expect(await Bun.file(join(folder.path, "plugins/hello/run.ts")).text()).toBe("// mine");
+  expect(await Bun.file(join(folder.path, ".gitignore")).text()).toBe("mine");
+});
+
+test("xcore init follows a config.json that is there already", async () => {
+  const config = { server: { port: 9002 }, plugins: { directory: "modules" } };
+  await using folder = await TestFolder.create({ "config.json": config });
+  const { stdout } = await xcore(folder, ["init"]);
+  expect(stdout).toContain("kept  config.json");
+  expect(stdout).toContain("made  modules/hello");
+  expect(stdout).toContain("http://127.0.0.1:9002/hello");
+});
+
+test("xcore init exits with 1 and one line when the folder can't be made", async () => {
+  await using folder = await TestFolder.create({ taken: "a file" });
+  const { code, stderr } = await xcore(folder, ["init", "taken"]);
+  expect(code).toBe(1);
+  expect(stderr.trim().split("\n")).toHaveLength(1);
+  expect(stderr).toContain("taken");
+});

@@ -1,0 +1,72 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import type { Command } from "commander";
+import manifest from "../../package.json" with { type: "json" };
+import { createProgram } from "../../src/cli/program.ts";
+import { TestFolder } from "../setup.ts";
+import { xcore, XcoreServer } from "./xcore-process.ts";
+
+setDefaultTimeout(60_000);
+
+test("every command shows help with an example, and takes --config and --version", () => {
+  const program = createProgram({ version: "1.2.3", cwd: "/", env: {}, print: () => {}, warn: () => {} });
+  const commands = listCommands(program);
+  expect(commands.length).toBeGreaterThan(10);
+  for (const command of commands) {
+    let help = "";
+    command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
+    expect(help).toMatch(/Examples:\n {2}\$ (XCORE_\S+ )?xcore/);
+    expect(help).toContain("--help");
+    expect(help).toContain("--config <file>");
+    expect(help).toContain("--version");
+    expect(command.description()).not.toBe("");
+  }
+});
+
+test.each([[["--version"]], [["plugin", "list", "--version"]], [["config", "-v"]]])(
+  "xcore prints its version and exits with 0 when it runs %j",
+  async (args) => {
+    await using folder = await TestFolder.create();
+    expect(await xcore(folder, args)).toEqual({ code: 0, stdout: `${manifest.version}\n`, stderr: "" });
+  },
+);
+
+test.each([[["--help"]], [["help", "serve"]], [["plugin", "new", "--help"]]])(
+  "xcore prints help and exits with 0 when it runs %j",
+  async (args) => {
+    await using folder = await TestFolder.create();
+    const { code, stdout } = await xcore(folder, args);
+    expect(code).toBe(0);
+    expect(stdout).toStartWith("Usage: xcore");
+  },
+);
+
+test.each([
+  [["serv"], "unknown command 'serv'\n(Did you mean serve?)"],
+  [["nonsense"], "unknown command 'nonsense'\n"],
+  [["config", "chek"], "unknown command 'chek'\n(Did you mean check?)"],
+  [["plugin", "nwe"], "unknown command 'nwe'\n(Did you mean new?)"],
+  [["plugin"], "Usage: xcore plugin"],
+  [["plugin", "new"], "missing required argument 'name'"],
+  [["--prot", "1"], "unknown option '--prot'"],
+  [["routes", "--jsn"], "unknown option '--jsn'\n(Did you mean --json?)"],
+  [["serve", "--port", "http"], "A port is a number between 0 and 65535"],
+  [["serve", "--port", "65536"], "A port is a number between 0 and 65535"],
+  [["serve", "--port", ""], "A port is a number between 0 and 65535"],
+  [["--config"], "option '-c, --config <file>' argument missing"],
+  [["init", "a", "b"], "too many arguments"],
+])("xcore exits with 2 and says how it is used when it runs %j", async (args, message) => {
+  await using folder = await TestFolder.create();
+  const { code, stdout, stderr } = await xcore(folder, args);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  expect(stderr).toContain(message);
+});
+
+test("xcore serves when it is given no command", async () => {
+  await using folder = await TestFolder.create();
+  await using server = await XcoreServer.start(folder, { args: ["--port", "0"] });
+  expect((await server.fetch("/health")).status).toBe(200);
+});
+
+function listCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(listCommands)];
+}

@@ -1,0 +1,189 @@
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { copyFile, open, readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import manifest from "../package.json" with { type: "json" };
+import { xcore, XcoreServer } from "./cli/xcore-process.ts";
+import { type Files, TestFolder } from "./setup.ts";
+
+setDefaultTimeout(180_000);
+
+const PROJECT = join(import.meta.dir, "..");
+const MAX_BYTES = 130_000_000;
+const ELF_MACHINES = { arm64: 0xb7, x64: 0x3e } as const;
+
+let built: TestFolder;
+
+beforeAll(async () => {
+  built = await TestFolder.create();
+  await build();
+});
+
+afterAll(() => built[Symbol.asyncDispose]());
+
+test("bun run build makes one executable of at most 130 MB, and nothing beside it", async () => {
+  expect(await readdir(built.path)).toContain("xcore");
+  expect((await readdir(built.path)).filter((name) => name.endsWith(".map"))).toEqual([]);
+  const { size, mode } = await stat(join(built.path, "xcore"));
+  expect(size).toBeLessThan(MAX_BYTES);
+  expect(mode & 0o111).toBe(0o111);
+});
+
+test("the executable alone makes a project, serves it, and swaps plugins, without Bun", async () => {
+  await using folder = await TestFolder.create();
+  const run = await install(folder);
+  expect((await xcore(folder, ["--version"], run)).stdout).toBe(`${manifest.version}\n`);
+  expect((await xcore(folder, ["init"], run)).code).toBe(0);
+  expect((await xcore(folder, ["plugin", "new", "invoices"], run)).code).toBe(0);
+  expect((await xcore(folder, ["config", "check"], run)).code).toBe(0);
+  expect((await xcore(folder, ["routes"], run)).stdout).toContain("/invoices/");
+
+  await using server = await XcoreServer.start(folder, run);
+  expect(await (await server.fetch("/hello")).json()).toEqual({ message: "Hello from My Plugin!" });
+  expect(await (await server.fetch("/invoices")).json()).toEqual({ message: "Hello from Invoices!" });
+  const edited =
+    'import { createRouter } from "xcore";\nexport default createRouter().get("/", () => "edited");\n';
+  await server.after(() => folder.write({ "plugins/hello/run.ts": edited }), /plugin reloaded/);
+  expect(await (await server.fetch("/hello")).text()).toBe("edited");
+  server.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
+});
+
+test("the executable serves plugins of several files, with JSX", async () => {
+  await using folder = await TestFolder.create(PAGES);
+  await using server = await XcoreServer.start(folder, await install(folder));
+  const response = await server.fetch("/pages/?name=<script>");
+  expect(response.headers.get("content-type")).toStartWith("text/html");
+  expect(await response.text()).toBe("<main><h1>Pages</h1><p>&lt;script&gt;</p></main>");
+  const part = "export const Title = () => <h1>Swapped</h1>;\n";
+  await server.after(() => folder.write({ "plugins/pages/parts/title.tsx": part }), /plugin reloaded/);
+  expect(await (await server.fetch("/pages/?name=x")).text()).toBe("<main><h1>Swapped</h1><p>x</p></main>");
+});
+
+test("the executable holds the pages, the API documentation and its assets", async () => {
+  await using folder = await TestFolder.create();
+  await using server = await XcoreServer.start(folder, await install(folder));
+  for (const [path, words] of [
+    ["/", "xcore"],
+    ["/docs", "swagger-ui"],
+    ["/docs/swagger-ui.js", "SwaggerUIBundle"],
+    ["/docs/swagger-ui.css", ".swagger-ui"],
+    ["/docs/start.js", "openapi.json"],
+    ["/openapi.json", '"openapi":"3.1'],
+  ] as const) {
+    const response = await server.fetch(path);
+    expect(response.status).toBe(200);
+    expect(await response.text()).toContain(words);
+  }
+});
+
+test("the executable's stack traces show lines of a plugin's files and of xcore's own sources", async () => {
+  await using folder = await TestFolder.create(FAULTY);
+  await using server = await XcoreServer.start(folder, await install(folder));
+  expect((await server.fetch("/faulty")).status).toBe(500);
+  server.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
+
+  const log = await Bun.file(join(folder.path, "logs/app.log")).text();
+  expect(log).toContain("no luck");
+  expect(log).toContain("plugins/faulty/lib/luck.ts:4:");
+  expect(log).toContain("plugins/faulty/run.ts:5:");
+
+  // A plugin that fails while it is imported is called by xcore's own code, which its stack then names.
+  const life = await Bun.file(join(folder.path, "logs/manager.log")).text();
+  expect(life).toContain("plugins/thrower/run.ts:2:");
+  expect(life + log).not.toContain("plugin-bundle:");
+  const frames = [...life.matchAll(/at (?:async )?(\S+) \((src\/plugins\/[\w-]+\.ts):(\d+):\d+\)/g)];
+  expect(frames.length).toBeGreaterThan(2);
+  for (const [, name = "", file = "", line] of frames) {
+    const source = await Bun.file(join(PROJECT, file)).text();
+    expect(source).toContain(name);
+    expect(source.split("\n").length).toBeGreaterThanOrEqual(Number(line));
+  }
+  const evaluated = frames.find(([, name]) => name === "evaluateBundle");
+  const source = await Bun.file(join(PROJECT, evaluated?.[2] ?? "")).text();
+  expect(source.split("\n")[Number(evaluated?.[3]) - 1]).toContain("run(module.exports");
+});
+
+test("the executable leaves files alone that are meant for Bun", async () => {
+  await using folder = await TestFolder.create({
+    "bunfig.toml": 'preload = ["./preload.ts"]',
+    "preload.ts": 'throw new Error("preloaded");',
+    "tsconfig.json": "{ broken",
+    "package.json": "{ broken",
+    ".env": "XCORE_APP__NAME='From .env'\n",
+  });
+  const { code, stdout } = await xcore(folder, ["config", "show"], await install(folder));
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout).app.name).toBe("From .env");
+});
+
+test("bun run build --target linux-arm64 makes an executable for another machine", async () => {
+  await build("--target", "linux-arm64");
+  await using file = await open(join(built.path, "xcore-linux-arm64"));
+  const { buffer } = await file.read(Buffer.alloc(20), 0, 20, 0);
+  expect(buffer.subarray(0, 4).toString("latin1")).toBe("\x7FELF");
+  expect(buffer.readUInt16LE(18)).toBe(ELF_MACHINES.arm64);
+  expect((await file.stat()).size).toBeLessThan(MAX_BYTES);
+});
+
+test("bun run build says which targets there are when it is given another", async () => {
+  const { code, stderr } = await runBuild("--target", "amiga");
+  expect(code).toBe(1);
+  expect(stderr).toContain('Cannot build for "amiga"');
+  expect(stderr).toContain("linux-arm64");
+});
+
+const PAGES: Files = {
+  "plugins/pages/plugin.json": { name: "pages", version: "1.0.0", entry: "run.tsx" },
+  "plugins/pages/run.tsx": `
+import { html } from "@elysiajs/html";
+import { t } from "elysia";
+import { createRouter } from "xcore";
+import { Title } from "./parts/title.tsx";
+export default createRouter()
+  .use(html())
+  .get("/", ({ query }) => <main><Title /><p safe>{query.name}</p></main>, {
+    query: t.Object({ name: t.String() }),
+  });
+`,
+  "plugins/pages/parts/title.tsx": "export const Title = () => <h1>Pages</h1>;\n",
+};
+
+const FAULTY: Files = {
+  "plugins/faulty/plugin.json": { name: "faulty", version: "1.0.0" },
+  "plugins/faulty/run.ts": `import { createRouter } from "xcore";
+import { tryLuck } from "./lib/luck.ts";
+
+type Answer = { luck: string };
+export default createRouter().get("/", (): Answer => ({ luck: tryLuck(false) }));
+`,
+  "plugins/faulty/lib/luck.ts": `interface Luck { readonly is: boolean }
+export function tryLuck(is: Luck["is"]): string {
+  if (is) return "luck";
+  throw new Error("no luck");
+}
+`,
+  "plugins/thrower/plugin.json": { name: "thrower", version: "1.0.0" },
+  "plugins/thrower/run.ts": 'const cause: string = "boom";\nthrow new Error(cause);\n',
+};
+
+/** Puts a copy of the executable into a folder; what runs it finds no other program. */
+async function install(folder: TestFolder): Promise<{ command: string[]; env: Record<string, string> }> {
+  const file = join(folder.path, "xcore");
+  await copyFile(join(built.path, "xcore"), file);
+  return { command: [file], env: { PATH: "/nonexistent" } };
+}
+
+async function build(...args: string[]): Promise<void> {
+  const { code, stderr } = await runBuild(...args);
+  if (code !== 0) throw new Error(`Cannot build: ${stderr}`);
+}
+
+async function runBuild(...args: string[]): Promise<{ code: number; stderr: string }> {
+  const child = Bun.spawn([process.execPath, "build.ts", "--outdir", built.path, ...args], {
+    cwd: PROJECT,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  const [code, stderr] = await Promise.all([child.exited, new Response(child.stderr).text()]);
+  return { code, stderr };
+}
