@@ -2,7 +2,10 @@
  * Requests a second of one route and body: bare Bun.serve, bare Elysia, a route of an xcore plugin in the
  * executable (request ids, security headers and the request log on), and Fastify on Node.
  *
- *   bun run build && bun bench/http.ts [--seconds 3] [--rounds 5]
+ * Each server is first under load for --warmup seconds: the just-in-time compiler is done after about a
+ * million requests.
+ *
+ *   bun run build && bun bench/http.ts [--seconds 3] [--rounds 5] [--warmup 10]
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -13,7 +16,11 @@ import { median, printTable, toRatio } from "./report.ts";
 import { startServer } from "./server.ts";
 
 const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "3" }, rounds: { type: "string", default: "5" } },
+  options: {
+    seconds: { type: "string", default: "3" },
+    rounds: { type: "string", default: "5" },
+    warmup: { type: "string", default: "10" },
+  },
 });
 const seconds = Number(values.seconds);
 const rounds = Number(values.rounds);
@@ -33,7 +40,8 @@ const servers = {
 
 const results: Record<string, number[]> = {};
 try {
-  for (const server of Object.values(servers)) await measureLoad(`${server.url}/hello`, 1);
+  for (const server of Object.values(servers))
+    await measureLoad(`${server.url}/hello`, Number(values.warmup));
   // Round by round, so that whatever else the machine does falls on all of them alike.
   for (let round = 0; round < rounds; round += 1) {
     for (const [name, server] of Object.entries(servers)) {

@@ -18,8 +18,6 @@ export interface ServerProcessOptions {
 interface Address {
   readonly hostname: string;
   readonly port: number;
-  /** Bun shares ports with `development: false`: half of the requests would go to another, forgotten server. */
-  readonly reusePort: false;
 }
 
 /** A server that runs in this process until a signal stops it, or new code takes over its socket. */
@@ -48,7 +46,7 @@ export class ServerProcess {
   /** Address that it was told to listen on. */
   get address(): Address {
     const { host, port } = this.#initial.config.server;
-    return { hostname: host, port, reusePort: false };
+    return { hostname: host, port };
   }
 
   get socket(): Bun.Server<unknown> | null {
@@ -104,13 +102,7 @@ export class ServerProcess {
 
   /** Takes no new connection, and waits for the requests under way. */
   async closeSocket(): Promise<void> {
-    const { web, plugins } = this.#app;
-    const closed = web.stop(STOP_TIMEOUT_MS);
-    // Bun waits for WebSockets too, which have no end. With 1012, "service restart", clients come back.
-    for (const { current } of plugins.list()) {
-      for (const socket of current?.mount.inFlight.sockets ?? []) socket.close(1012, "Service restart");
-    }
-    await closed;
+    await this.#app.web.stop(STOP_TIMEOUT_MS);
   }
 
   /** Drains the plugins and disposes of them, then flushes the logs. */

@@ -27,8 +27,13 @@ export class InFlight {
     const deadline = performance.now() + timeoutMs;
     // Bun tells when a body has been sent only to those who ask.
     while (!this.#isIdle(isOpen) && performance.now() < deadline) await Bun.sleep(POLL_MS);
-    for (const socket of this.sockets) socket.close(1012, "Service restart");
+    this.closeSockets();
     return this.#isIdle(isOpen);
+  }
+
+  /** Closes the open WebSockets with code 1012, "service restart": clients come back. */
+  closeSockets(): void {
+    for (const socket of this.sockets) socket.close(1012, "Service restart");
   }
 
   #isIdle(isOpen: (request: Request) => boolean): boolean {

@@ -31,6 +31,12 @@ export class MountTable {
     }
   }
 
+  /** Every mount, the core first. */
+  *all(): Iterable<Mount> {
+    yield this.core;
+    for (const siblings of this.#byFirstSegment.values()) yield* siblings;
+  }
+
   /** Returns the mount that answers `path`, the core when no plugin does. */
   find(path: string): Mount {
     const first = firstSegment(path);

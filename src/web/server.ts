@@ -10,14 +10,14 @@ import { toMountServer, webSocketHandlers } from "./web-sockets.ts";
 
 export type BunServer = Bun.Server<unknown>;
 
-/** One line of the request log. */
+/** What the log says of an answered request. */
 export interface RequestLine {
-  request_id: string;
-  method: string;
-  path: string;
-  status: number;
-  duration_ms: number;
-  plugin: string | null;
+  readonly request_id: string;
+  readonly method: string;
+  readonly path: string;
+  readonly status: number;
+  readonly duration_ms: number;
+  readonly plugin: string | null;
 }
 
 /** What may change while the server listens. */
@@ -136,13 +136,18 @@ export class WebServer {
     });
   }
 
-  /** Takes no new connection, waits for the requests under way, and cuts off those left after `timeoutMs`. */
+  /**
+   * Takes no new connection, waits for the requests under way, and cuts off those left after `timeoutMs`.
+   * WebSockets, which have no end to wait for, are closed at once.
+   */
   async stop(timeoutMs: number): Promise<void> {
     if (this.#server === null) return;
     const server = this.#server;
     const timer = Promise.withResolvers<"late">();
     const timeout = setTimeout(() => timer.resolve("late"), timeoutMs);
-    const result = await Promise.race([server.stop(), timer.promise]);
+    const stopped = server.stop();
+    for (const { inFlight } of this.#table.all()) inFlight.closeSockets();
+    const result = await Promise.race([stopped, timer.promise]);
     clearTimeout(timeout);
     if (result === "late") await server.stop(true);
   }
