@@ -70,13 +70,6 @@ export function loadConfig({ file: named, cwd, env, flags = {} }: LoadConfigOpti
   return { config: toConfig(values), file, exists, directory, secretPaths };
 }
 
-/** The configuration of a server that nobody configured, frozen. */
-export function defaultConfig(): Config {
-  const { values, problems } = diagnose([]);
-  if (!values) throw new ConfigError("the defaults", problems);
-  return toConfig(values);
-}
-
 function toConfig(values: ConfigValues): Config {
   delete values.$schema;
   return freezeDeep(values);

@@ -10,7 +10,7 @@ export type JsonSchema = TSchema & {
 };
 
 /** Formats of the text forms that Elysia accepts beside numbers, booleans, arrays and objects. */
-const TEXT_FORMS = new Set(["numeric", "integer", "boolean", "ObjectString", "ArrayString"]);
+export const TEXT_FORMS = new Set(["numeric", "integer", "boolean", "ObjectString", "ArrayString"]);
 
 /** Whether a value is a schema of TypeBox, which all of `t` of Elysia are. */
 export function isTypeBoxSchema(value: unknown): value is JsonSchema {

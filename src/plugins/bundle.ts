@@ -1,9 +1,10 @@
 import { realpath, stat } from "node:fs/promises";
 import { isBuiltin } from "node:module";
-import { dirname, relative, resolve, sep } from "node:path";
+import { dirname, relative, resolve } from "node:path";
 import { PluginError } from "./failure.ts";
 import { EXTERNAL_SPECIFIERS, JSX_IMPORT_SOURCE } from "./host-modules.ts";
-import type { PluginSource } from "./sources.ts";
+import { forgetFolders } from "./resolver-cache.ts";
+import { isInside, type PluginSource } from "./sources.ts";
 
 /** A plugin's code in one piece, ready to be evaluated. */
 export interface Bundle {
@@ -34,7 +35,24 @@ const NODE_INTEROP = /__toESM\(require\(("(?:[^"\\]|\\.)*")\), 1\)/g;
  */
 export async function bundlePlugin(source: PluginSource, options: BundleOptions): Promise<Bundle> {
   const entry = await findEntry(source, options);
-  const result = await Bun.build({
+  const folder = source.kind === "file" ? dirname(source.root) : source.root;
+  const forgotten = new Set<string>();
+  let result = await build(entry);
+  while (!result.success && forgetFolders(folder, result.logs, forgotten)) result = await build(entry);
+  if (!result.success) throw toPluginError(result.logs, options);
+  const inputs = Object.keys(result.metafile?.inputs ?? {});
+  assertInside(source, inputs, options);
+  assertStatic(result.metafile, options);
+  const [code, map] = await Promise.all([
+    textOf(result.outputs, "entry-point"),
+    textOf(result.outputs, "sourcemap"),
+  ]);
+  const hash = await hashInputs(folder, inputs, map);
+  return { code: code.replace(NODE_INTEROP, "__toESM(require($1)   )"), map, hash };
+}
+
+function build(entry: string): Promise<Bun.BuildOutput> {
+  return Bun.build({
     entrypoints: [entry],
     target: "bun",
     format: "cjs",
@@ -46,16 +64,6 @@ export async function bundlePlugin(source: PluginSource, options: BundleOptions)
     define: { "process.env.NODE_ENV": JSON.stringify("production") },
     jsx: { runtime: "automatic", importSource: JSX_IMPORT_SOURCE, development: false },
   });
-  if (!result.success) throw toPluginError(result.logs, options);
-  const inputs = Object.keys(result.metafile?.inputs ?? {});
-  assertInside(source, inputs, options);
-  assertStatic(result.metafile, options);
-  const [code, map] = await Promise.all([
-    textOf(result.outputs, "entry-point"),
-    textOf(result.outputs, "sourcemap"),
-  ]);
-  const hash = await hashInputs(source, inputs, map);
-  return { code: code.replace(NODE_INTEROP, "__toESM(require($1)   )"), map, hash };
 }
 
 async function findEntry(source: PluginSource, options: BundleOptions): Promise<string> {
@@ -113,10 +121,6 @@ function assertStatic(metafile: Bun.BuildMetafile | undefined, options: BundleOp
   }
 }
 
-function isInside(root: string, file: string): boolean {
-  return file.startsWith(root + sep);
-}
-
 async function textOf(outputs: Bun.BuildArtifact[], kind: string): Promise<string> {
   const output = outputs.find((candidate) => candidate.kind === kind);
   if (output === undefined) throw new PluginError("bundle", `Cannot bundle: Bun made no ${kind}`);
@@ -128,7 +132,7 @@ function toPluginError(logs: (BuildMessage | ResolveMessage)[], options: BundleO
   const position = log?.position ?? null;
   return new PluginError("bundle", describe(log?.message ?? "Cannot bundle: Bun gave no reason", log), {
     file: position === null ? null : options.toDisplayPath(position.file),
-    line: position === null ? null : position.line,
+    line: position === null || position.line < 1 ? null : position.line,
   });
 }
 
@@ -153,11 +157,10 @@ export function toSourceFile(name: string): string {
  * Digest of the files that went into a bundle, with their paths inside the plugin: the same on every machine.
  * What the bundler read counts, not what the disk says since.
  */
-async function hashInputs(source: PluginSource, inputs: string[], map: string): Promise<string> {
+async function hashInputs(folder: string, inputs: string[], map: string): Promise<string> {
   const { sources, sourcesContent } = JSON.parse(map) as { sources: string[]; sourcesContent: string[] };
   const contents = new Map(sources.map((name, index) => [toSourceFile(name), sourcesContent[index]]));
   const hasher = new Bun.CryptoHasher("sha256");
-  const folder = source.kind === "file" ? dirname(source.root) : source.root;
   for (const file of inputs.map(toSourceFile).toSorted()) {
     const content = contents.get(file) ?? (await Bun.file(file).bytes());
     hasher

@@ -8,7 +8,8 @@ import * as typebox from "typebox";
 /** Exports of a module, as `require` gives them to a bundle. */
 export type ModuleExports = Readonly<Record<string, unknown>>;
 
-// `__esModule` makes a bundle's `import x from` take the default export rather than all of them.
+// `__esModule` makes a bundle's `import x from` take the default export rather than all of them. Frozen: what one
+// plugin does to them, all the others would get.
 const HOST_MODULES: ReadonlyMap<string, ModuleExports> = new Map(
   Object.entries({
     elysia,
@@ -18,7 +19,7 @@ const HOST_MODULES: ReadonlyMap<string, ModuleExports> = new Map(
     "@kitajs/html/jsx-runtime": kitaJsxRuntime,
     "@kitajs/html/jsx-dev-runtime": kitaJsxRuntime,
     "@sinclair/typebox": sinclairTypebox,
-  }).map(([name, exports]) => [name, { ...exports, __esModule: true }]),
+  }).map(([name, exports]) => [name, Object.freeze({ ...exports, __esModule: true })]),
 );
 
 /** What a plugin's bundle leaves to the host: the packages that xcore embeds, xcore itself, other plugins. */

@@ -1,19 +1,20 @@
-import { stat } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type AnyElysia, Elysia } from "elysia";
 import { InFlight } from "../web/in-flight.ts";
 import type { Mount } from "../web/mounts.ts";
 import { type Bundle, bundlePlugin, toSourceFile } from "./bundle.ts";
 import { evaluateBundle } from "./evaluate.ts";
-import { PluginError, type PluginStage } from "./failure.ts";
+import type { PluginStage } from "./failure.ts";
 import { Generation, generationId, type PluginHost } from "./generation.ts";
 import type { ModuleExports } from "./host-modules.ts";
-import { runSetup } from "./life-cycle.ts";
+import { awaitModules, runSetup } from "./life-cycle.ts";
 import type { Manifest } from "./manifest.ts";
 import { createPluginApp, findRouter } from "./plugin-app.ts";
 import { Scope } from "./scope.ts";
+import { type ThrownOptions, toFailure } from "./thrown.ts";
 import { mergeSettings } from "./settings.ts";
-import type { PluginSource } from "./sources.ts";
+import { isInside, type PluginSource, showFilesOf } from "./sources.ts";
 import { createXcoreModule } from "./xcore-module.ts";
 
 export interface LoadOptions {
@@ -42,12 +43,13 @@ export async function loadGeneration(
 ): Promise<Generation | "unchanged"> {
   const startedAt = performance.now();
   const { source, manifest, number } = options;
-  const bundle = await bundlePlugin(source, {
-    name: manifest.name,
-    entry: manifest.entry,
-    toDisplayPath: host.toDisplayPath,
-  });
-  const fingerprint = fingerprintOf(options);
+  const toDisplayPath = showFilesOf(source, host.toDisplayPath);
+  const failure = { source, stackTraces: host.stackTraces, toDisplayPath };
+  const bundle = await atStage("bundle", failure, () =>
+    bundlePlugin(source, { name: manifest.name, entry: manifest.entry, toDisplayPath }),
+  );
+  const publicDirectory = await findPublicDirectory(source);
+  const fingerprint = fingerprintOf(options, publicDirectory);
   if (options.current?.hash === bundle.hash && options.current.fingerprint === fingerprint)
     return "unchanged";
   options.signal.throwIfAborted();
@@ -55,23 +57,32 @@ export async function loadGeneration(
   const id = generationId(manifest.name, number);
   host.stackTraces.add(id, {
     json: bundle.map,
-    toDisplayPath: (name) => host.toDisplayPath(toSourceFile(name)),
+    toDisplayPath: (name) => toDisplayPath(toSourceFile(name)),
   });
   const scope = new Scope();
   try {
-    const exports = await atStage("import", host, () => evaluate(bundle, id, scope, host, options));
     const inFlight = new InFlight();
-    const app = await atStage("import", host, async () =>
-      createPluginApp(findRouter(exports) ?? createEmptyRouter(exports, scope), {
+    async function importPlugin() {
+      const exported = evaluate(bundle, id, scope, host, options);
+      const router = findRouter(exported) ?? createEmptyRouter(exported, scope);
+      await awaitModules(router, host.setupTimeoutMs, options.signal);
+      const built = createPluginApp(router, {
         manifest,
-        publicDirectory: await findPublicDirectory(source),
+        publicDirectory,
         answerError: host.answerError,
         inFlight,
         isOpen: host.isOpen,
-      }),
-    );
+      });
+      return { exports: exported, app: built };
+    }
+    const { exports, app } = await atStage("import", failure, importPlugin);
     if (host.runsSetup) {
-      await atStage("setup", host, () => runSetup(exports, host.setupTimeoutMs, options.signal));
+      const onLate = (teardown: Promise<void>): void => void teardown.catch(reportLateTeardown);
+      const reportLateTeardown = (error: unknown): void =>
+        host.log.error({ err: error, plugin: manifest.name, generation: number }, "teardown failed");
+      await atStage("setup", failure, () =>
+        runSetup(exports, { timeoutMs: host.setupTimeoutMs, signal: options.signal, onLate }),
+      );
     }
     const mount = createMount(app, manifest, inFlight, host);
     const loadMs = performance.now() - startedAt;
@@ -84,9 +95,12 @@ export async function loadGeneration(
   }
 }
 
-function fingerprintOf({ manifest, settings, dependencies }: LoadOptions): string {
-  const generations = [...dependencies].map(([name, { number }]) => `${name}@${number}`);
-  return JSON.stringify([manifest, settings, generations]);
+function fingerprintOf(
+  { manifest, settings, dependencies }: LoadOptions,
+  publicDirectory: string | null,
+): string {
+  const generations = [...dependencies].map(([name, { number }]) => generationId(name, number));
+  return JSON.stringify([manifest, settings, generations, publicDirectory]);
 }
 
 function evaluate(
@@ -128,24 +142,21 @@ function createMount(app: AnyElysia, manifest: Manifest, inFlight: InFlight, hos
 
 async function findPublicDirectory(source: PluginSource): Promise<string | null> {
   if (source.kind === "file") return null;
-  const directory = join(source.root, "public");
+  const directory = await realpath(join(source.root, "public")).catch(() => null);
+  // A link that leads out would serve files that are none of the plugin's.
+  if (directory === null || !isInside(source.root, directory)) return null;
   const stats = await stat(directory).catch(() => null);
   return stats?.isDirectory() ? directory : null;
 }
 
-async function atStage<T>(stage: PluginStage, host: PluginHost, work: () => T | Promise<T>): Promise<T> {
+async function atStage<T>(
+  stage: PluginStage,
+  options: ThrownOptions,
+  work: () => T | Promise<T>,
+): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof PluginError) throw error;
-    const position = host.stackTraces.locate(error);
-    // Before the maps of this generation are dropped with it.
-    if (error instanceof Error) error.stack = host.stackTraces.map(String(error.stack));
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : `thrown: ${String(error)}`;
-    throw new PluginError(stage, message, {
-      file: position?.file ?? null,
-      line: position?.line ?? null,
-      cause: error,
-    });
+    throw toFailure(error, stage, options);
   }
 }

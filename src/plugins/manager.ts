@@ -11,6 +11,7 @@ import { PluginRecord } from "./record.ts";
 import { PluginReport, type UnloadReason } from "./report.ts";
 import { groupByDependency, type Resolution, resolvePlugins } from "./resolve.ts";
 import { listSources } from "./sources.ts";
+import { toFailure } from "./thrown.ts";
 import { watchTree } from "./watch.ts";
 
 export interface PluginSettings {
@@ -53,6 +54,8 @@ export class PluginManager {
   readonly #publishMounts: (mounts: readonly Mount[]) => void;
   #settings: PluginSettings;
   readonly #records = new Map<string, PluginRecord>();
+  /** How many generations of each name have been attempted: a plugin that comes back counts on. */
+  readonly #attempts = new Map<string, number>();
   readonly #groups = new Set<Group>();
   /** Loaded generations that take over in the next turn: those of one turn do so in one step. */
   #ready: { record: PluginRecord; generation: Generation; signal: AbortSignal }[] = [];
@@ -135,6 +138,7 @@ export class PluginManager {
   async #converge(paths: ReadonlySet<string> | null): Promise<void> {
     if (this.#isStopped) return;
     const changed = await this.#readSources(paths);
+    if (this.#isStopped) return;
     const records = [...this.#records.values()];
     const candidates = records.map((record) => record.toCandidate(this.#host.toDisplayPath));
     const resolution = resolvePlugins(candidates.filter((candidate) => candidate !== null));
@@ -180,9 +184,13 @@ export class PluginManager {
     for (const { id, failure } of this.#records.values()) {
       if (failure?.stage === "dependencies") selected.add(id);
     }
-    this.#absorbGroups(selected, dependencies);
-    for (const id of order) {
-      if ((dependencies.get(id) ?? []).some((dependency) => selected.has(dependency))) selected.add(id);
+    // Each may bring more of the other: what is being loaded may have been given what changes now.
+    for (let size = -1; size < selected.size;) {
+      size = selected.size;
+      for (const id of order) {
+        if ((dependencies.get(id) ?? []).some((dependency) => selected.has(dependency))) selected.add(id);
+      }
+      this.#absorbGroups(selected, resolution);
     }
     for (const [id, problem] of problems) {
       const record = this.#records.get(id);
@@ -191,13 +199,14 @@ export class PluginManager {
     return new Set(order.filter((id) => selected.has(id) && isLoadable(this.#records.get(id))));
   }
 
-  /** Aborts the loads that a selected plugin has to do with, and selects what they were loading. */
-  #absorbGroups(selected: Set<string>, dependencies: ReadonlyMap<string, readonly string[]>): void {
+  /** Aborts the loads that a selected plugin, or a new problem, has to do with; selects what they were loading. */
+  #absorbGroups(selected: Set<string>, { dependencies, problems }: Resolution): void {
     for (const group of this.#groups) {
+      if (group.abort.signal.aborted) continue; // what it was loading is being loaded again, or gone
       const isRelated = [...selected].some((id) =>
         [id, ...(dependencies.get(id) ?? [])].some((one) => group.ids.has(one)),
       );
-      if (!isRelated) continue;
+      if (!isRelated && ![...group.ids].some((id) => problems.has(id))) continue;
       group.abort.abort(new Error("superseded by a newer change"));
       for (const id of group.ids) selected.add(id);
     }
@@ -245,9 +254,10 @@ export class PluginManager {
         const fresh = dependency && (await loads.get(dependency));
         dependencies.set(dependency?.name ?? id, fresh ?? assertServing(dependency));
       }
-      record.attempts += 1;
-      const settings = this.#settings.settings[manifest.name] ?? {};
-      const number = record.attempts;
+      const number = (this.#attempts.get(manifest.name) ?? 0) + 1;
+      this.#attempts.set(manifest.name, number);
+      const all = this.#settings.settings;
+      const settings = Object.hasOwn(all, manifest.name) ? (all[manifest.name] ?? {}) : {};
       const options = { source, manifest, number, settings, dependencies, current, signal };
       const generation = await loadGeneration(this.#host, options);
       if (generation !== "unchanged") return generation;
@@ -302,8 +312,9 @@ export class PluginManager {
   }
 
   #fail(record: PluginRecord, error: unknown): void {
-    const failure =
-      error instanceof PluginError ? error : new PluginError("import", String(error), { cause: error });
+    const { source } = record;
+    const { stackTraces, toDisplayPath } = this.#host;
+    const failure = toFailure(error, "import", { source, stackTraces, toDisplayPath });
     const isNews = record.failure?.message !== failure.message || failure.stage !== "dependencies";
     record.failure = failure;
     if (isNews) this.#report.failed(record, failure);

@@ -16,9 +16,8 @@ export interface PluginAppOptions {
 }
 
 /** Builds the app of one generation: the plugin's router below its prefix, its errors as problems. */
-export async function createPluginApp(router: AnyElysia, options: PluginAppOptions): Promise<AnyElysia> {
+export function createPluginApp(router: AnyElysia, options: PluginAppOptions): AnyElysia {
   const { manifest, publicDirectory } = options;
-  await router.modules;
   const onError = toElysiaErrorHandler(() => app, options.answerError, manifest.name);
   addRouteHooks(router, onError, options);
   const app: AnyElysia = new Elysia({
@@ -71,6 +70,7 @@ function addRouteHooks(
   }): Response | undefined => {
     if (value instanceof Error) return onError({ error: value, request });
     if (!mayStream(value)) return undefined;
+    if (request.method === "HEAD" && !(value instanceof Blob)) return toHeadAnswer(value);
     inFlight.followBody(request, isOpen);
     if (value instanceof Response) return withoutEncoding(value);
     followStream(value, request, (error) => answerError(error, request, manifest.name));
@@ -92,6 +92,15 @@ function mayStream(value: unknown): value is object {
   return (
     value instanceof Response || value instanceof ReadableStream || value instanceof Blob || "next" in value
   );
+}
+
+/** Answers HEAD without the body: Elysia would read it to its end to tell its length, and a stream may have none. */
+function toHeadAnswer(value: object): Response {
+  const body = value instanceof Response ? value.body : value;
+  if (body instanceof ReadableStream && !body.locked) void body.cancel().catch(() => {});
+  if ("return" in value && typeof value.return === "function") void value.return();
+  const { status = 200, headers = {} } = value instanceof Response ? value : {};
+  return new Response(null, { status, headers });
 }
 
 function toList<T>(value: T | T[] | undefined): T[] {

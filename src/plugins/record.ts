@@ -16,8 +16,6 @@ export class PluginRecord {
   current: Generation | null = null;
   /** Why the latest attempt failed; the current generation, if there is one, is then the last good one. */
   failure: PluginError | null = null;
-  /** How many generations have been attempted. */
-  attempts = 0;
 
   constructor(source: PluginSource, declared: Manifest | PluginError) {
     this.source = source;

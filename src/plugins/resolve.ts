@@ -110,7 +110,7 @@ function whyUnusable(name: string, range: string, dependency: Candidate | undefi
   const { version, active } = dependency.manifest;
   if (!active) return `Cannot use dependency "${name}": it is disabled; run \`xcore plugin enable ${name}\``;
   if (!satisfies(version, range, { includePrerelease: true })) {
-    return `Cannot use dependency "${name}": ${range} is needed, ${version} is there`;
+    return `Cannot use dependency "${name}": ${range} is needed, ${version} is there; change the one or the other`;
   }
   return null;
 }

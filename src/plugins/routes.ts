@@ -50,9 +50,19 @@ export interface PluginRoutesOptions {
 /** Serves what is known of the plugins below `/system/plugins`. */
 export function pluginRoutes({ manager, hooks, toDisplayPath }: PluginRoutesOptions) {
   return new Elysia({ name: "xcore/plugins", prefix: "/system/plugins", detail: { tags: ["system"] } })
-    .get("/", ({ query }) => listPlugins(manager, query.active_only ?? false, toDisplayPath), {
-      query: t.Object({ active_only: t.Optional(t.BooleanString()) }),
-      response: t.Array(PluginSummary),
+    .get("/", ({ query }) => listPlugins(manager, query, toDisplayPath), {
+      // Without a value, `?active_only`, it is asked for too.
+      query: t.Object({
+        active_only: t.Optional(t.Union([t.BooleanString(), t.Literal("")])),
+        page: t.Integer({ minimum: 1, default: 1 }),
+        per_page: t.Integer({ minimum: 1, maximum: 100, default: 20 }),
+      }),
+      response: t.Object({
+        items: t.Array(PluginSummary),
+        page: t.Integer(),
+        per_page: t.Integer(),
+        total: t.Integer(),
+      }),
       detail: { summary: "All plugins, in order of name" },
     })
     .get("/:name", ({ params }) => describePlugin(findPlugin(manager, params.name), hooks, toDisplayPath), {
@@ -62,9 +72,27 @@ export function pluginRoutes({ manager, hooks, toDisplayPath }: PluginRoutesOpti
     });
 }
 
-function listPlugins(manager: PluginManager, activeOnly: boolean, toDisplayPath: (file: string) => string) {
-  const records = manager.list().filter((record) => !activeOnly || record.manifest?.active !== false);
-  return records.map((record) => summarizePlugin(record, toDisplayPath));
+function isAsked(flag: boolean | "" | undefined): boolean {
+  return flag === true || flag === "";
+}
+
+function listPlugins(
+  manager: PluginManager,
+  query: { active_only?: boolean | ""; page: number; per_page: number },
+  toDisplayPath: (file: string) => string,
+) {
+  const records = manager
+    .list()
+    .filter((record) => !isAsked(query.active_only) || record.manifest?.active !== false);
+  const start = (query.page - 1) * query.per_page;
+  return {
+    items: records
+      .slice(start, start + query.per_page)
+      .map((record) => summarizePlugin(record, toDisplayPath)),
+    page: query.page,
+    per_page: query.per_page,
+    total: records.length,
+  };
 }
 
 function findPlugin(manager: PluginManager, name: string): PluginRecord {

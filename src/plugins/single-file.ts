@@ -1,3 +1,4 @@
+import { extname } from "node:path";
 import { type Expression, parse, type Program } from "acorn";
 import { PluginError } from "./failure.ts";
 
@@ -5,17 +6,20 @@ import { PluginError } from "./failure.ts";
  * Returns the value of `export const PLUGIN_INFO = { … }` without running the file: what a plugin is called
  * and needs must be known before its first line runs.
  *
- * @param code TypeScript or JavaScript, TSX included
- * @param file path to show in errors
+ * @param code TypeScript or JavaScript, with JSX or without
+ * @param file path to show in errors, whose extension says which
  * @throws PluginError when the file can't be parsed, has no PLUGIN_INFO, or computes it
  */
 export function readPluginInfo(code: string, file: string): unknown {
   const program = parseModule(code, file);
+  const exported = findExportedName(program);
   for (const statement of program.body) {
-    if (statement.type !== "ExportNamedDeclaration" || statement.declaration?.type !== "VariableDeclaration")
-      continue;
-    for (const { id, init } of statement.declaration.declarations) {
-      if (id.type === "Identifier" && id.name === "PLUGIN_INFO" && init) return toValue(init, file);
+    const isExport = statement.type === "ExportNamedDeclaration";
+    const declaration = isExport ? statement.declaration : statement;
+    if (declaration?.type !== "VariableDeclaration") continue;
+    for (const { id, init } of declaration.declarations) {
+      const isIt = id.type === "Identifier" && id.name === (isExport ? "PLUGIN_INFO" : exported);
+      if (isIt && init) return toValue(init, file);
     }
   }
   throw new PluginError(
@@ -26,9 +30,21 @@ export function readPluginInfo(code: string, file: string): unknown {
   );
 }
 
+/** The variable that `export { info as PLUGIN_INFO }` exports, null when there is no such list. */
+function findExportedName(program: Program): string | null {
+  for (const statement of program.body) {
+    if (statement.type !== "ExportNamedDeclaration" || statement.source) continue;
+    for (const { local, exported } of statement.specifiers) {
+      if (exported.type === "Identifier" && exported.name === "PLUGIN_INFO" && local.type === "Identifier")
+        return local.name;
+    }
+  }
+  return null;
+}
+
 function parseModule(code: string, file: string): Program {
   try {
-    const javascript = new Bun.Transpiler({ loader: "tsx", target: "bun" }).transformSync(code);
+    const javascript = new Bun.Transpiler({ loader: loaderOf(file), target: "bun" }).transformSync(code);
     return parse(javascript, { ecmaVersion: "latest", sourceType: "module" });
   } catch (error) {
     const mistake = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
@@ -38,6 +54,12 @@ function parseModule(code: string, file: string): Program {
       line,
     });
   }
+}
+
+/** As the bundler takes it: in a `.ts`, `<T>` is a type. */
+function loaderOf(file: string): "ts" | "tsx" | "js" | "jsx" {
+  const extension = extname(file).slice(1);
+  return extension === "ts" || extension === "js" || extension === "jsx" ? extension : "tsx";
 }
 
 function toValue(node: Expression, file: string): unknown {

@@ -1,5 +1,5 @@
 import { readdir, realpath, stat } from "node:fs/promises";
-import { basename, extname, join } from "node:path";
+import { basename, extname, join, relative, sep } from "node:path";
 
 const CODE_FILES = new Set([".ts", ".tsx", ".js", ".jsx"]);
 const NOT_PLUGINS = /^[._]|^node_modules$|\.d\.ts$|\.test\.[jt]sx?$/;
@@ -24,6 +24,20 @@ export async function listSources(directory: string): Promise<PluginSource[]> {
   const names = await readNames(directory);
   const sources = await Promise.all(names.map((name) => toSource(join(directory, name))));
   return sources.filter((source) => source !== null);
+}
+
+/** Whether a file, with links resolved, is below `root`. */
+export function isInside(root: string, file: string): boolean {
+  return file.startsWith(root + sep);
+}
+
+/** Returns how to show the files of a plugin: below the path that identifies it, wherever links lead. */
+export function showFilesOf(
+  { path, root }: PluginSource,
+  toDisplayPath: (file: string) => string,
+): (file: string) => string {
+  return (file) =>
+    toDisplayPath(file === root || isInside(root, file) ? join(path, relative(root, file)) : file);
 }
 
 async function readNames(directory: string): Promise<string[]> {

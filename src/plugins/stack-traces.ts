@@ -56,7 +56,7 @@ export class StackTraces {
 
   #find(generation: string, line: number, column: number): (SourcePosition & { column: number }) | null {
     const map = this.#maps.get(generation);
-    if (map === undefined) return null;
+    if (map === undefined || line < 1) return null;
     map.decoded ??= new TraceMap(map.json);
     // Stack traces count columns from 1, source maps from 0.
     const found = originalPositionFor(map.decoded, { line, column: Math.max(0, column - 1) });

@@ -5,7 +5,7 @@ import type { EmitArguments, HookBus } from "../hooks/bus.ts";
 import type { HookName } from "../hooks/events.ts";
 import type * as sdk from "../sdk/xcore.ts";
 import type { ModuleExports } from "./host-modules.ts";
-import type { Scope } from "./scope.ts";
+import type { Scope, Undo } from "./scope.ts";
 
 /** Everything that `src/sdk/xcore.ts` promises to plugins. */
 type Xcore = typeof sdk;
@@ -27,16 +27,40 @@ export function createXcoreModule({ name, scope, hooks, log, settings }: XcoreMo
     log,
     AppError,
   };
-  return { ...xcore, __esModule: true };
+  return withKnownExports({ ...xcore, __esModule: true });
+}
+
+/** Makes the use of a name that xcore doesn't export fail with those that it does, instead of being undefined. */
+function withKnownExports(exports: ModuleExports): ModuleExports {
+  const names = Object.keys(exports).filter((name) => !name.startsWith("__"));
+  const unknown = new Proxy(Object.prototype, {
+    get(prototype, key, receiver) {
+      // A bundle asks for the default export, and awaiting a module for `then`.
+      if (typeof key === "symbol" || key in prototype || key === "default" || key === "then") {
+        return Reflect.get(prototype, key, receiver) as unknown;
+      }
+      throw new TypeError(`xcore doesn't export "${key}": it exports ${names.join(", ")}`);
+    },
+  });
+  return Object.setPrototypeOf(exports, unknown) as ModuleExports;
 }
 
 function createPluginHooks(source: string, scope: Scope, hooks: HookBus): sdk.PluginHooks {
   return {
     on(event, handler, options = {}) {
-      const register = () => hooks.on(event, handler, { ...options, source });
+      // A copy: the options may have changed when the generation takes over.
+      const kept = { ...options, source };
+      let undo: Undo | null = null;
+      const handleOnce: typeof handler = (happened) => {
+        undo?.(); // or the scope would hold everything that ever waited once
+        return handler(happened);
+      };
+      const isOnce = kept.once === true && typeof handler === "function";
+      const register = () => hooks.on(event, isOnce ? handleOnce : handler, kept);
       // A mistake must fail the plugin here, not the takeover.
       register()();
-      return scope.register(register);
+      undo = scope.register(register);
+      return undo;
     },
     emit<Name extends HookName>(event: Name, ...[data, options]: EmitArguments<Name>) {
       return hooks.emit(event, ...([data, { ...options, source }] as unknown as EmitArguments<Name>));

@@ -20,7 +20,7 @@ export function createErrorAnswer(options: { log: Logger; isDebug: () => boolean
     const known = toAppError(error, { isDebug: options.isDebug() });
     const id = requestIdOf(request);
     const path = pathOf(request.url);
-    if (known.status >= 500) {
+    if (known.status >= 500 && isUnexpected(error)) {
       options.log.error(
         { err: error, request_id: id, method: request.method, path, plugin },
         "request failed",
@@ -28,6 +28,11 @@ export function createErrorAnswer(options: { log: Logger; isDebug: () => boolean
     }
     return toProblemResponse(known, { id, path });
   };
+}
+
+/** Whether the log has more to say than the client is told anyway. */
+function isUnexpected(error: unknown): boolean {
+  return !(error instanceof AppError) || error.cause !== undefined;
 }
 
 /**

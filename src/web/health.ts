@@ -10,7 +10,6 @@ const CheckResult = t.Union([t.Literal("ok"), t.Literal("failing")]);
  * details: those are in `GET /system/plugins` and in the logs.
  */
 export function healthRoutes(options: { version: string; checks: Readonly<Record<string, HealthCheck>> }) {
-  const startedAt = performance.now();
   return new Elysia({ name: "xcore/health" }).get(
     "/health",
     () => {
@@ -22,7 +21,7 @@ export function healthRoutes(options: { version: string; checks: Readonly<Record
         status: isOk ? ("ok" as const) : ("degraded" as const),
         checks,
         version: options.version,
-        uptime: Math.round((performance.now() - startedAt) / 1000),
+        uptime: Math.floor(process.uptime()),
       };
     },
     {

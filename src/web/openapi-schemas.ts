@@ -1,3 +1,4 @@
+import { TEXT_FORMS } from "../errors/plain-schema.ts";
 import type { Json } from "./openapi.ts";
 
 const MODEL = "#/components/schemas/";
@@ -5,7 +6,6 @@ const MODEL = "#/components/schemas/";
 const DATA_KEYS = new Set(["default", "example", "examples", "enum", "const"]);
 /** What Elysia or TypeBox write beside JSON Schema. */
 const FOREIGN_KEYS = new Set(["nullable", "elysiaMeta", "$id"]);
-const TEXT_FORMS = new Set(["numeric", "integer", "boolean", "ObjectString", "ArrayString"]);
 
 /**
  * Makes what Elysia says of an app's routes fit for a document that other apps share: models carry the app's

@@ -1,6 +1,9 @@
 const PREFIX = Buffer.from(crypto.getRandomValues(new Uint8Array(6))).toString("hex");
+// An id is put together from strings that exist: formatting a number takes as long as all the rest.
+const LAST_DIGITS = Array.from({ length: 4096 }, (_, number) => number.toString(16).padStart(3, "0"));
 
 let counter = 0;
+let firstDigits = `${PREFIX}-0`;
 const ids = new WeakMap<Request, string>();
 /** Requests with an id that is yet to be asked for the last time. While there are none, nobody looks. */
 let remembered = 0;
@@ -27,5 +30,7 @@ export function finalRequestIdOf(request: Request): string {
 // A client's own x-request-id is not taken over: whoever reads the log must be able to trust it.
 function createRequestId(): string {
   counter += 1;
-  return `${PREFIX}-${counter.toString(36)}`;
+  const last = counter % LAST_DIGITS.length;
+  if (last === 0) firstDigits = `${PREFIX}-${(counter / LAST_DIGITS.length).toString(16)}`;
+  return firstDigits + LAST_DIGITS[last];
 }

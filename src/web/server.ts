@@ -1,3 +1,4 @@
+import type { RequestEntry } from "../log/request-line.ts";
 import { limitBody } from "./body-limit.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
@@ -10,16 +11,6 @@ import { toMountServer, webSocketHandlers } from "./web-sockets.ts";
 
 export type BunServer = Bun.Server<unknown>;
 
-/** What the log says of an answered request. */
-export interface RequestLine {
-  readonly request_id: string;
-  readonly method: string;
-  readonly path: string;
-  readonly status: number;
-  readonly duration_ms: number;
-  readonly plugin: string | null;
-}
-
 /** What may change while the server listens. */
 export interface WebSettings {
   readonly cors: CorsOptions;
@@ -30,7 +21,7 @@ export interface WebServerOptions {
   readonly table: MountTable;
   readonly settings: WebSettings;
   readonly answerError: ErrorAnswer;
-  readonly logRequest: (line: RequestLine) => void;
+  readonly logRequest: (entry: RequestEntry) => void;
 }
 
 /** A request under way. */
@@ -53,7 +44,7 @@ export class WebServer {
   /** What requests wait for before they are answered. */
   #held: Promise<void> | null = null;
   readonly #answerError: ErrorAnswer;
-  readonly #logRequest: (line: RequestLine) => void;
+  readonly #logRequest: (entry: RequestEntry) => void;
   /** A body of unknown length is counted in a copy of its request; Bun only knows the first one. */
   readonly #received = new WeakMap<Request, Request>();
   /** Requests that have become WebSockets, until their handler returns: Elysia still gives a response then. */

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { loadConfig, type LoadConfigOptions, type LoadedConfig } from "../../src/config/load.ts";
 import { ConfigError, type ConfigProblem } from "../../src/config/problems.ts";
+import type { Config } from "../../src/config/schema.ts";
 
 /** A temporary folder with the given files, removed at the end of the test by `using`. */
 export class ConfigFolder implements Disposable {
@@ -36,6 +37,12 @@ export class ConfigFolder implements Disposable {
   [Symbol.dispose](): void {
     rmSync(this.path, { recursive: true, force: true });
   }
+}
+
+/** The configuration of a folder without a file. */
+export function defaultConfig(): Config {
+  using folder = new ConfigFolder();
+  return folder.load().config;
 }
 
 /** Loads one `config.json` of the given content and gives the problems, of which there must be some. */

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { Check } from "typebox/schema";
 import { toConfigJsonSchema } from "../../src/config/json-schema.ts";
-import { defaultConfig } from "../../src/config/load.ts";
 import { ConfigSchema } from "../../src/config/schema.ts";
 import { configKeys } from "../../src/config/schema-node.ts";
+import { defaultConfig } from "./config-folder.ts";
 
 test("ConfigSchema describes every key, gives it a default and closes every section", () => {
   const keys = configKeys().filter(({ path }) => path[0] !== "$schema");

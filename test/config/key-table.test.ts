@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { toConfigKeyTable } from "../../src/config/key-table.ts";
+import { toConfigKeyTable } from "./key-table.ts";
 import { configKeys } from "../../src/config/schema-node.ts";
 
 const page = new URL("../../docs/configuration.md", import.meta.url);

@@ -1,8 +1,8 @@
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
-import { defaultConfig, loadConfig } from "../../src/config/load.ts";
-import { ConfigFolder, load } from "./config-folder.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { ConfigFolder, defaultConfig, load } from "./config-folder.ts";
 
 test("loadConfig() gives the defaults when there is no file", () => {
   using folder = new ConfigFolder();
@@ -24,11 +24,6 @@ test("loadConfig() gives the defaults when there is no file", () => {
     directory: folder.path,
     secretPaths: [],
   });
-});
-
-test("defaultConfig() gives the same as loadConfig() when there is no file", () => {
-  using folder = new ConfigFolder();
-  expect(defaultConfig()).toEqual(folder.load().config);
 });
 
 test("loadConfig() keeps the defaults of the keys that the file does not set", () => {

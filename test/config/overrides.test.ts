@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { defaultConfig } from "../../src/config/load.ts";
-import { ConfigFolder, load, problemsOf } from "./config-folder.ts";
+import { ConfigFolder, defaultConfig, load, problemsOf } from "./config-folder.ts";
 
 function loadWith(env: Record<string, string>) {
   using folder = new ConfigFolder();

@@ -226,6 +226,20 @@ const BAD_PLUGINS: BadPlugin[] = [
     message: /exports neither a router nor setup\(\)/,
   },
   {
+    name: "that uses what xcore doesn't export",
+    files: run('import { createRouter, db } from "xcore";\ndb.select();\nexport default createRouter();'),
+    stage: "import",
+    message: /xcore doesn't export "db": it exports createRouter, hooks, config, log, AppError/,
+    file: "plugins/bad/run.ts",
+    line: 2,
+  },
+  {
+    name: "that uses what xcore doesn't export through all of it",
+    files: run('import * as xcore from "xcore";\nexport default xcore.createApp();'),
+    stage: "import",
+    message: /xcore doesn't export "createApp"/,
+  },
+  {
     name: "that listens with a bad name",
     files: run('import { hooks } from "xcore";\nhooks.on("", () => {});'),
     stage: "import",
@@ -298,7 +312,7 @@ const BAD_PLUGINS: BadPlugin[] = [
 for (const bad of BAD_PLUGINS) {
   test(`a plugin ${bad.name} fails with the reason, and the others serve`, async () => {
     await using app = await TestApp.start({ plugins: { ...GOOD, ...bad.files }, setupTimeoutMs: 200 });
-    const { body: plugins } = await app.get("/system/plugins");
+    const { items: plugins } = (await app.get("/system/plugins")).body;
     const found = plugins.find((one: { source: string }) => one.source === "plugins/bad");
     expect(found).toMatchObject({ name: bad.plugin ?? found.name, state: "failed", serving: false });
     expect(found.failure.stage).toBe(bad.stage);
@@ -356,8 +370,8 @@ test("plugins that depend on each other in a circle fail with the circle", async
       ...plugin("d", "", { dependencies: ["a"] }),
     },
   });
-  const { body } = await app.get("/system/plugins");
-  const reasons = body.map((one: { failure: { message: string } }) => one.failure.message);
+  const { items } = (await app.get("/system/plugins")).body;
+  const reasons = items.map((one: { failure: { message: string } }) => one.failure.message);
   expect(reasons.slice(0, 3)).toEqual(
     Array(3).fill("Cannot order dependencies: a → b → c → a is a cycle; remove one of them"),
   );

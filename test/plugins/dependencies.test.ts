@@ -125,7 +125,7 @@ test("a dependency whose version no longer fits is told", async () => {
     app.writePlugins({ "core/plugin.json": { name: "core", version: "2.0.0" } }),
   );
   expect((await app.get("/system/plugins/crm")).body.failure.message).toBe(
-    'Cannot use dependency "core": ^1.0.0 is needed, 2.0.0 is there',
+    'Cannot use dependency "core": ^1.0.0 is needed, 2.0.0 is there; change the one or the other',
   );
 });
 

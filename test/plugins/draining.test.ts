@@ -99,6 +99,30 @@ test("a teardown that throws or never ends is told, and stops nothing", async ()
   expect(log).toContain("teardown() took longer than 0.05 s");
 });
 
+test("HEAD of a stream that never ends, and clients that leave, keep nothing under way", async () => {
+  await using app = await TestApp.start({
+    plugins: plugin(
+      "endless",
+      `
+  .get("/generator", async function* () { while (true) { yield "x"; await Bun.sleep(1); } })
+  .get("/stream", () => new Response(new ReadableStream({ async pull(c) { c.enqueue("x"); await Bun.sleep(1); } }), { status: 201, headers: { "x-y": "z" } }))
+  .get("/throws", () => { throw new Error("x"); })`,
+    ),
+  });
+  for (const path of ["generator", "stream"]) {
+    const head = await app.fetch(`/endless/${path}`, { method: "HEAD" });
+    const abort = new AbortController();
+    const response = await app.fetch(`/endless/${path}`, { signal: abort.signal });
+    expect(head.status).toBe(response.status);
+    expect(head.headers.get("x-y")).toBe(response.headers.get("x-y"));
+    abort.abort();
+  }
+  await app.fetch("/endless/throws");
+  const inFlight = app.app.plugins.list()[0]?.current?.mount.inFlight;
+  expect(await inFlight?.drain((request) => app.app.web.isOpen(request), 2000)).toBe(true);
+  expect(inFlight?.handling).toBe(0);
+});
+
 function generationOf(n: number): Files {
   return {
     "busy/plugin.json": { name: "busy", version: "1.0.0" },

@@ -58,6 +58,26 @@ test("readPluginInfo() reads literals only, without running the file", () => {
   expect(globalThis).not.toHaveProperty("hasRun");
 });
 
+for (const [what, file, code] of [
+  ["a byte order mark and CRLF", "x.ts", '\ufeffexport const PLUGIN_INFO = { name: "a" };\r\n'],
+  ["a list of exports", "x.ts", 'const PLUGIN_INFO = { name: "a" };\nexport { PLUGIN_INFO };'],
+  [
+    "a renamed export",
+    "x.ts",
+    'export default 1;\nconst info = { name: "a" };\nexport { info as PLUGIN_INFO };',
+  ],
+  [
+    "what only a .ts may hold",
+    "x.ts",
+    'export const PLUGIN_INFO = { name: "a" };\nconst id = <T>(x: T) => <T>x;\nenum A { B }\nexport default id(A.B);',
+  ],
+  ["JSX", "x.tsx", 'export const PLUGIN_INFO = { name: "a" };\nexport const page = () => <p class="x" />;'],
+] as const) {
+  test(`readPluginInfo() takes ${what}`, () => {
+    expect(readPluginInfo(code, file)).toEqual({ name: "a" });
+  });
+}
+
 test("readPluginInfo() gives no prototype away", () => {
   const info = readPluginInfo(
     'export const PLUGIN_INFO = { "__proto__": { polluted: true }, name: "a" };',

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { plugin, TestApp } from "../setup.ts";
 
 test("healthRoutes() answers ok with version and uptime", async () => {
@@ -22,4 +22,11 @@ test("healthRoutes() says degraded with 200 while a plugin fails, and ok once it
   expect(text).not.toContain("secret");
   await app.after("plugin.loaded", () => app.writePlugins(plugin("x", '.get("/", () => 1)')));
   expect((await app.get("/health")).body.status).toBe("ok");
+});
+
+test("healthRoutes() tells the uptime of the process, which a change of the configuration doesn't reset", async () => {
+  await using app = await TestApp.start();
+  using uptime = spyOn(process, "uptime").mockReturnValue(125.9);
+  expect((await app.get("/health")).body.uptime).toBe(125);
+  expect(uptime).toHaveBeenCalled();
 });

@@ -1,6 +1,6 @@
-import { describeExpectation } from "./expectation.ts";
-import { formatKeyPath } from "./key-path.ts";
-import { type ConfigKey, configKeys } from "./schema-node.ts";
+import { describeExpectation } from "../../src/config/expectation.ts";
+import { formatKeyPath } from "../../src/config/key-path.ts";
+import { type ConfigKey, configKeys } from "../../src/config/schema-node.ts";
 
 /** The table of `docs/configuration.md`: every key with what it accepts, its default and what it does. */
 export function toConfigKeyTable(): string {

@@ -1,0 +1,60 @@
+import { redactText } from "../log/redact.ts";
+import { PluginError, type PluginStage } from "./failure.ts";
+import type { PluginSource } from "./sources.ts";
+import type { SourcePosition, StackTraces } from "./stack-traces.ts";
+
+const MAX_MESSAGE = 2000; // characters
+
+export interface ThrownOptions {
+  readonly source: PluginSource;
+  readonly stackTraces: StackTraces;
+  /** Path to show for a file of the plugin. */
+  readonly toDisplayPath: (file: string) => string;
+}
+
+/**
+ * Turns whatever a plugin threw into the reason of its failure, with the place in its source, and maps the stack
+ * to its sources. Never throws, however hostile the value. Clients may see the message: it shows neither where
+ * the plugins stand on this machine nor the credentials of URLs.
+ */
+export function toFailure(thrown: unknown, stage: PluginStage, options: ThrownOptions): PluginError {
+  if (attempt(() => thrown instanceof PluginError, false)) return thrown as PluginError;
+  const position = attempt<SourcePosition | null>(() => options.stackTraces.locate(thrown), null);
+  attempt(() => mapStack(thrown, options.stackTraces), undefined);
+  const message = redactText(hideRoot(describe(thrown), options));
+  const cut = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE).toWellFormed()}…` : message;
+  return new PluginError(stage, cut, {
+    file: position?.file ?? null,
+    line: position?.line ?? null,
+    cause: thrown,
+  });
+}
+
+/** Before the maps of this generation are dropped with it. */
+function mapStack(thrown: unknown, stackTraces: StackTraces): void {
+  if (thrown instanceof Error) thrown.stack = stackTraces.map(String(thrown.stack));
+}
+
+function describe(thrown: unknown): string {
+  const isError = attempt(() => thrown instanceof Error, false);
+  if (!isError) return `thrown: ${attempt(() => String(thrown), "something that can't be shown")}`;
+  const name = attempt(() => readText(thrown, "name"), "Error");
+  return `${name}: ${attempt(() => readText(thrown, "message"), "a message that can't be read")}`;
+}
+
+function readText(error: unknown, key: "name" | "message"): string {
+  return String(Reflect.get(error as object, key));
+}
+
+function hideRoot(text: string, { source, toDisplayPath }: ThrownOptions): string {
+  const shown = toDisplayPath(source.path);
+  return text.replaceAll(source.root, shown).replaceAll(source.path, shown);
+}
+
+function attempt<T>(read: () => T, otherwise: T): T {
+  try {
+    return read();
+  } catch {
+    return otherwise;
+  }
+}
