@@ -5,14 +5,14 @@ export interface LineSink {
 }
 
 export interface LineBufferOptions {
-  /** Characters, about, after which the lines are written at once. @default 8192 */
+  /** Characters, about, after which the lines are written at once. @default 32768 */
   limit?: number;
   /** The longest a line waits, in ms. @default 100 */
   delayMs?: number;
 }
 
 /**
- * Gathers lines so that one system call writes about fifty of them. A line reaches the sinks when the
+ * Gathers lines so that one system call writes about two hundred of them. A line reaches the sinks when the
  * buffer is full, when it is urgent, at `flush()`, or `delayMs` later. The timer runs only while there are
  * lines to write and never keeps the process alive.
  */
@@ -27,7 +27,7 @@ export class LineBuffer {
 
   constructor(sinks: readonly LineSink[], options: LineBufferOptions = {}) {
     this.#sinks = sinks;
-    this.#limit = options.limit ?? 8192;
+    this.#limit = options.limit ?? 32_768;
     this.#delayMs = options.delayMs ?? 100;
   }
 
@@ -53,7 +53,7 @@ export class LineBuffer {
     this.#length += length;
     if (isUrgent || this.#length >= this.#limit) this.#drain();
     // A running timer is kept when a full buffer is written: one timer every `delayMs` costs less than
-    // clearing it and starting another every fifty lines.
+    // clearing it and starting another every two hundred lines.
     else if (this.#timer === null) this.#startTimer();
   }
 
