@@ -1,9 +1,13 @@
 let lastMs = Number.NaN;
 let lastIso = "";
 
-/** The current time as ISO 8601 UTC, formatted once a millisecond however many lines ask for it. */
+/** The current time as ISO 8601 UTC. */
 export function isoNow(): string {
-  const ms = Date.now();
+  return isoAt(Date.now());
+}
+
+/** A time in milliseconds since the epoch as ISO 8601 UTC, formatted once however many lines ask for it. */
+export function isoAt(ms: number): string {
   if (ms !== lastMs) {
     lastIso = new Date(ms).toISOString();
     lastMs = ms;

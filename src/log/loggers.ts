@@ -80,7 +80,7 @@ export function createLoggers(options: LoggersOptions): Loggers {
   };
 
   let isClosed = false;
-  const appLines = new LineBuffer(openSinks("app.log"));
+  const appLines = new LineBuffer<RequestEntry>(openSinks("app.log"), { toPieces: pushRequestLine });
   const app = createLogger({
     level: options.level,
     redact,
@@ -114,7 +114,7 @@ export function createLoggers(options: LoggersOptions): Loggers {
     manager,
     logRequest(entry) {
       if (isClosed || app.levelVal > (entry.status >= 500 ? 40 : 30)) return;
-      appLines.writeWith(pushRequestLine, entry);
+      appLines.defer(entry);
       if (options.console && pretty !== null) screenLines.write(pretty.formatRequest(entry), false);
     },
     setLevel(level) {

@@ -1,7 +1,9 @@
-import { isoNow } from "./clock.ts";
+import { isoAt } from "./clock.ts";
 
 /** What one answered HTTP request leaves in the log. */
 export interface RequestEntry {
+  /** When it was answered, in milliseconds since the epoch. */
+  at: number;
   request_id: string;
   method: string;
   /** The path alone: a query string may hold secrets and must not be given. */
@@ -40,7 +42,7 @@ let warnHead = "";
  * else "info". Returns about how many characters that were.
  */
 export function pushRequestLine(pieces: string[], entry: RequestEntry): number {
-  const time = isoNow();
+  const time = isoAt(entry.at);
   if (time !== headTime) {
     headTime = time;
     infoHead = `{"level":"info","time":"${time}","request_id":"`;

@@ -219,6 +219,7 @@ export class WebServer {
       allowOrigin(request, response.headers, this.#settings.cors);
     }
     this.#logRequest({
+      at: Date.now(),
       request_id: id,
       method,
       path,

@@ -15,16 +15,30 @@ function createSink(): { chunks: string[]; next(): Promise<string>; write(lines:
   };
 }
 
-test("write() gathers lines in order when they are pushed as pieces as well", () => {
+test("write() keeps lines in order when some are deferred", () => {
   const sink = createSink();
-  const buffer = new LineBuffer([sink]);
+  const buffer = new LineBuffer<string>([sink], { toPieces: (pieces, value) => pieces.push(value, "\n") });
   buffer.write("1\n", false);
-  buffer.writeWith((pieces, value: string) => pieces.push(value, "\n"), "2");
+  buffer.defer("2");
   buffer.write("3\n", false);
   expect(sink.chunks).toEqual([]);
   buffer.flush();
   buffer.flush();
   expect(sink.chunks).toEqual(["1\n2\n3\n"]);
+});
+
+test("defer() hands over when there are many lines, and after the delay", async () => {
+  const sink = createSink();
+  const toPieces = (pieces: string[], value: string): number => {
+    pieces.push(value, "\n");
+    return value.length + 1;
+  };
+  const buffer = new LineBuffer<string>([sink], { toPieces, limit: 100, delayMs: 1 });
+  const values = Array.from({ length: 64 }, (_, index) => String(index));
+  for (const value of values) buffer.defer(value);
+  expect(sink.chunks).toEqual([`${values.join("\n")}\n`]);
+  buffer.defer("last");
+  expect(await sink.next()).toBe("last\n");
 });
 
 test("write() hands over at once when a line is urgent or the buffer is full", () => {

@@ -46,7 +46,15 @@ function open(options: Partial<LoggersOptions> = {}): Opened {
   };
 }
 
-const request = { request_id: "a1", method: "GET", path: "/", status: 200, duration_ms: 1, plugin: null };
+const request = {
+  at: Date.now(),
+  request_id: "a1",
+  method: "GET",
+  path: "/",
+  status: 200,
+  duration_ms: 1,
+  plugin: null,
+};
 
 describe("createLoggers()", () => {
   test("app and manager write to their own files and, in order, to the console", async () => {

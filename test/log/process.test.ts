@@ -11,7 +11,7 @@ function run(folder: LogFolder, script: string): Bun.Subprocess<"ignore", "pipe"
     const loggers = createLoggers({
       level: "info", directory: ${JSON.stringify(folder.path)}, console: true, max_bytes: 1e9, backup_count: 1,
     });
-    const request = { request_id: "a", method: "GET", path: "/", status: 200, duration_ms: 1, plugin: null };
+    const request = { at: Date.now(), request_id: "a", method: "GET", path: "/", status: 200, duration_ms: 1, plugin: null };
     ${script}
   `;
   return Bun.spawn([process.execPath, "-e", source], {

@@ -3,6 +3,7 @@ import { pushRequestLine } from "../../src/log/request-line.ts";
 import type { RequestEntry } from "../../src/log/request-line.ts";
 
 const entry: RequestEntry = {
+  at: Date.now(),
   request_id: "a1b2",
   method: "GET",
   path: "/blog/1",
