@@ -15,9 +15,14 @@ function createSink(): { chunks: string[]; next(): Promise<string>; write(lines:
   };
 }
 
+function toPieces(pieces: string[], value: string): number {
+  pieces.push(value, "\n");
+  return value.length + 1;
+}
+
 test("write() keeps lines in order when some are deferred", () => {
   const sink = createSink();
-  const buffer = new LineBuffer<string>([sink], { toPieces: (pieces, value) => pieces.push(value, "\n") });
+  const buffer = new LineBuffer<string>([sink], { toPieces });
   buffer.write("1\n", false);
   buffer.defer("2");
   buffer.write("3\n", false);
@@ -29,10 +34,6 @@ test("write() keeps lines in order when some are deferred", () => {
 
 test("defer() hands over when there are many lines, and after the delay", async () => {
   const sink = createSink();
-  const toPieces = (pieces: string[], value: string): number => {
-    pieces.push(value, "\n");
-    return value.length + 1;
-  };
   const buffer = new LineBuffer<string>([sink], { toPieces, limit: 100, delayMs: 1 });
   const values = Array.from({ length: 64 }, (_, index) => String(index));
   for (const value of values) buffer.defer(value);
