@@ -53,8 +53,10 @@ export class PluginRecord {
   toCandidate(toDisplayPath: (file: string) => string): Candidate | null {
     const { id, manifest } = this;
     if (manifest === null) return null;
-    const { path, basename: folder } = this.source;
+    const { path, basename: folder, kind } = this.source;
+    const shown = toDisplayPath(path);
+    const manifestFile = kind === "folder" ? `${shown}/plugin.json` : shown;
     const serving = this.current?.manifest ?? null;
-    return { id, manifest, basename: folder, shown: toDisplayPath(path), serving };
+    return { id, manifest, basename: folder, shown, manifestFile, serving };
   }
 }

@@ -8,6 +8,8 @@ export interface Candidate {
   readonly id: string;
   /** Path to show in messages. */
   readonly shown: string;
+  /** Path of its manifest to show. */
+  readonly manifestFile: string;
   /** Name of its folder or file. */
   readonly basename: string;
   readonly manifest: Manifest;
@@ -78,7 +80,7 @@ function claim(
     if (owner === undefined) owners.set(key, candidate);
     else if (!problems.has(candidate.id)) {
       const message = `Cannot use ${label} "${key}": ${owner.shown} has it already; change it in ${candidate.shown}`;
-      problems.set(candidate.id, new PluginError("dependencies", message));
+      problems.set(candidate.id, new PluginError("dependencies", message, { file: candidate.manifestFile }));
     }
   }
   return owners;
@@ -90,12 +92,13 @@ function findDependencies(
   problems: Map<string, PluginError>,
 ): Map<string, string[]> {
   const found = new Map<string, string[]>();
-  for (const { id, manifest } of candidates) {
+  for (const { id, manifest, manifestFile: file } of candidates) {
     const ids: string[] = [];
     for (const [name, range] of Object.entries(manifest.dependencies)) {
       const dependency = byName.get(name);
       const reason = whyUnusable(name, range, dependency);
-      if (reason !== null && !problems.has(id)) problems.set(id, new PluginError("dependencies", reason));
+      if (reason !== null && !problems.has(id))
+        problems.set(id, new PluginError("dependencies", reason, { file }));
       if (dependency !== undefined) ids.push(dependency.id);
     }
     found.set(id, ids);
@@ -131,7 +134,10 @@ function sortByDependencies(
       const cycle = path.slice(start);
       const names = [...cycle, id].map((one) => byId.get(one)?.manifest.name ?? one);
       const message = `Cannot order dependencies: ${names.join(" → ")} is a cycle; remove one of them`;
-      for (const one of cycle) problems.set(one, new PluginError("dependencies", message));
+      for (const one of cycle) {
+        const file = byId.get(one)?.manifestFile ?? null;
+        problems.set(one, new PluginError("dependencies", message, { file }));
+      }
       return;
     }
     path.push(id);

@@ -275,24 +275,28 @@ const BAD_PLUGINS: BadPlugin[] = [
     plugin: "good",
     stage: "dependencies",
     message: /Cannot use name "good": plugins\/good has it already; change it in plugins\/bad/,
+    file: "plugins/bad/plugin.json",
   },
   {
     name: "with the prefix of another",
     files: manifest({ name: "bad", version: "1.0.0", api_prefix: "/good" }),
     stage: "dependencies",
     message: /Cannot use api_prefix "\/good": plugins\/good has it already; change it in plugins\/bad/,
+    file: "plugins/bad/plugin.json",
   },
   {
     name: "that depends on a plugin that isn't there",
     files: manifest({ name: "bad", version: "1.0.0", dependencies: { missing: "^1.0.0" } }),
     stage: "dependencies",
     message: /Cannot find dependency "missing": put it beside this plugin, or remove it from "dependencies"/,
+    file: "plugins/bad/plugin.json",
   },
   {
     name: "that depends on another version",
     files: manifest({ name: "bad", version: "1.0.0", dependencies: { good: "^2.0.0" } }),
     stage: "dependencies",
     message: /Cannot use dependency "good": \^2\.0\.0 is needed, 1\.0\.0 is there/,
+    file: "plugins/bad/plugin.json",
   },
   {
     name: "that depends on a version range that is none",
@@ -306,6 +310,7 @@ const BAD_PLUGINS: BadPlugin[] = [
     files: manifest({ name: "bad", version: "1.0.0", dependencies: ["bad"] }),
     stage: "dependencies",
     message: /bad → bad is a cycle; remove one of them/,
+    file: "plugins/bad/plugin.json",
   },
 ];
 
