@@ -11,7 +11,6 @@ import { StackTraces } from "./plugins/stack-traces.ts";
 import { createCoreMount } from "./web/core-app.ts";
 import { createErrorAnswer } from "./web/error-answers.ts";
 import { type Mount, MountTable } from "./web/mounts.ts";
-import { createOpenApiDocument } from "./web/openapi.ts";
 import { WebServer, type WebSettings } from "./web/server.ts";
 
 export interface AppOptions {
@@ -107,10 +106,7 @@ export function createApp(options: AppOptions): App {
     web,
     stackTraces,
     toDisplayPath,
-    openApi: () => {
-      const info = { title: config.app.name, version, url: config.server.public_url };
-      return createOpenApiDocument([{ name: "core", app: core.app }, ...plugins.apps()], info);
-    },
+    openApi: () => core.openApi(),
     async configure(next) {
       config = next.config;
       loggers.setLevel(config.logging.level);

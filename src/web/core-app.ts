@@ -20,22 +20,26 @@ export interface CoreAppOptions {
   readonly answerError: ErrorAnswer;
 }
 
+/** The mount of the core, which can also describe everything that is served now. */
+export interface CoreMount extends Mount {
+  /** The OpenAPI 3.1 document of the core and the plugins. */
+  openApi(): Record<string, unknown>;
+}
+
 /** Builds what the core itself serves: home page, docs, OpenAPI document, health, and the given slices. */
-export function createCoreMount(options: CoreAppOptions): Mount & { readonly app: AnyElysia } {
+export function createCoreMount(options: CoreAppOptions): CoreMount {
   const { appName, version, answerError } = options;
   const home = fillPage(HOME_PAGE, { app_name: appName, version });
   const info = { title: appName, version, url: options.publicUrl };
+  const openApi = () => createOpenApiDocument([{ name: "core", app }, ...options.pluginApps()], info);
   const app: AnyElysia = new Elysia({ name: "xcore/core" })
     .onError(toElysiaErrorHandler(() => app, answerError, null))
     .get("/", () => toPageResponse(home), { detail: { hide: true } })
-    .get(
-      "/openapi.json",
-      () => createOpenApiDocument([{ name: "core", app }, ...options.pluginApps()], info),
-      { detail: { hide: true } },
-    )
+    .get("/openapi.json", openApi, { detail: { hide: true } })
     .use(docsRoutes({ appName }))
     .use(healthRoutes({ version, checks: options.checks }));
   for (const slice of options.slices) app.use(slice);
   app.compile();
-  return { app, prefix: "", plugin: null, fetch: (request) => app.fetch(request), inFlight: new InFlight() };
+  const { fetch } = app;
+  return { openApi, prefix: "", plugin: null, fetch, inFlight: new InFlight() };
 }
