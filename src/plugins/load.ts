@@ -135,7 +135,9 @@ function createEmptyRouter(exports: ModuleExports, scope: Scope): AnyElysia {
 }
 
 function createMount(app: AnyElysia, manifest: Manifest, inFlight: InFlight, host: PluginHost): Mount {
-  app.server = host.serverFor(inFlight);
+  // Found when it is used: a server that takes over a socket loads its plugins before it listens.
+  let server: ReturnType<PluginHost["serverFor"]> = null;
+  Object.defineProperty(app, "server", { get: () => (server ??= host.serverFor(inFlight)) });
   const { fetch } = app;
   return { prefix: manifest.api_prefix, plugin: manifest.name, fetch, inFlight };
 }

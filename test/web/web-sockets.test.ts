@@ -1,5 +1,7 @@
 import { expect, test } from "bun:test";
-import { plugin, TestApp } from "../setup.ts";
+import { createApp } from "../../src/app.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { plugin, TestApp, TestFolder } from "../setup.ts";
 import { exchange } from "./raw-socket.ts";
 
 const echo = (tag: string): string =>
@@ -102,4 +104,24 @@ test("a WebSocket's path without an upgrade, and an upgrade of another path, are
     ).toBe("refused");
   }
   expect(await (await app.fetch("/x")).text()).toBe("one");
+});
+
+test("a plugin that was loaded before the server listens can take WebSockets", async () => {
+  await using folder = await TestFolder.create({
+    "plugins/x/plugin.json": { name: "x", version: "1.0.0" },
+    "plugins/x/run.ts": `import { createRouter } from "xcore";\nexport default createRouter()${echo("early")};`,
+  });
+  const loaded = loadConfig({ cwd: folder.path, env: {}, flags: { logging: { console: false } } });
+  const app = createApp({ loaded, version: "0.0.0-test" });
+  await app.plugins.start();
+  app.web.listen({ hostname: "127.0.0.1", port: 0 });
+  try {
+    const client = new Client(`${app.web.url}/x/ws`);
+    expect(await client.ask("hi")).toBe("early hi");
+    await client.close();
+  } finally {
+    await app.web.stop(0);
+    await app.plugins.stop();
+    await app.loggers.close();
+  }
 });
