@@ -1,0 +1,33 @@
+import type { Database, SchemaTables } from "./database.ts";
+import type { Dialect } from "./dialect.ts";
+
+/** One open database: its connections, and what the rest of xcore asks of it. */
+export interface Driver {
+  readonly dialect: Dialect;
+  /** Returns the database whose `query` knows these tables and relations; they share the connections. */
+  toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema>;
+  /**
+   * Runs `work` on one connection that holds the lock of migrations: one process at a time, on any machine,
+   * the others wait.
+   */
+  migrate<T>(work: (connection: MigrationConnection) => Promise<T>): Promise<T>;
+  /** Resolves when the database answers. @throws DatabaseError */
+  ping(): Promise<void>;
+  /** Lets queries under way finish and closes every connection. */
+  close(): Promise<void>;
+}
+
+/** SQL of migrations, on one connection. Errors are those of the database, as `DatabaseError`. */
+export interface MigrationConnection {
+  /** Whether `transaction` undoes changes of tables too. MySQL's take effect one by one. */
+  readonly isTransactional: boolean;
+  /** Runs one statement. `?` stands for a parameter on every dialect; without parameters nothing is replaced. */
+  run(statement: string, parameters?: readonly (string | number | null)[]): Promise<void>;
+  /** Runs one query; rows by column name. */
+  all<Row>(statement: string, parameters?: readonly (string | number | null)[]): Promise<Row[]>;
+  /**
+   * Runs `work` in one transaction and checks foreign keys at its end. On SQLite they aren't enforced before
+   * that, so that a table can be rebuilt. Not nested.
+   */
+  transaction<T>(work: () => Promise<T>): Promise<T>;
+}
