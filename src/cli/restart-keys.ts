@@ -3,11 +3,14 @@ import type { LoadedConfig } from "../config/load.ts";
 
 /** Keys that a running server can't apply, and that differ from those it was started with. */
 export function findRestartKeys(running: LoadedConfig, next: LoadedConfig): string[] {
-  const { server: from, logging: fromLog } = running.config;
-  const { server: to, logging: toLog } = next.config;
+  const { server: from, logging: fromLog, database: fromDatabase } = running.config;
+  const { server: to, logging: toLog, database: toDatabase } = next.config;
   const keys = {
     "server.host": from.host !== to.host,
     "server.port": from.port !== to.port,
+    "database.url": fromDatabase.url !== toDatabase.url,
+    "database.pool_size": fromDatabase.pool_size !== toDatabase.pool_size,
+    "database.echo": fromDatabase.echo !== toDatabase.echo,
     "logging.directory":
       resolve(running.directory, fromLog.directory) !== resolve(next.directory, toLog.directory),
     "logging.console": fromLog.console !== toLog.console,

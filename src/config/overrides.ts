@@ -10,6 +10,8 @@ import { suggestKey } from "./suggestion.ts";
 import type { Variable, Variables } from "./variables.ts";
 
 const PREFIX = /^XCORE_/i;
+/** Variables by the names that hosting platforms give them. `XCORE_…` for the same key wins. */
+const KNOWN_NAMES: ReadonlyMap<string, KeyPath> = new Map([["DATABASE_URL", ["database", "url"]]]);
 
 /** The keys that the `XCORE_…` variables of one source set. */
 export interface VariableOverrides {
@@ -18,8 +20,8 @@ export interface VariableOverrides {
 }
 
 /**
- * Reads the variables such as `XCORE_SERVER__PORT`, whose names are paths with "__" between the levels. A
- * variable for a deeper key wins over one for the section around it.
+ * Reads the variables such as `XCORE_SERVER__PORT`, whose names are paths with "__" between the levels, and
+ * `DATABASE_URL`. A variable for a deeper key wins over one for the section around it.
  */
 export function readVariableOverrides(variables: Variables, source: Variable["source"]): VariableOverrides {
   const problems: ConfigProblem[] = [];
@@ -63,18 +65,22 @@ export function toVariableName(path: KeyPath): string {
 
 function findOverrides(variables: Variables, source: Variable["source"]) {
   return [...variables.values()]
-    .filter((variable) => variable.source === source && PREFIX.test(variable.name))
-    .map((variable) => ({ path: toPath(variable.name), variable }))
-    .toSorted((a, b) => a.path.length - b.path.length);
+    .filter((variable) => variable.source === source)
+    .flatMap((variable) => {
+      const path = toPath(variable.name);
+      return path === null ? [] : [{ path, variable, isPrefixed: PREFIX.test(variable.name) }];
+    })
+    .toSorted((a, b) => Number(a.isPrefixed) - Number(b.isPrefixed) || a.path.length - b.path.length);
 }
 
-function toPath(name: string): KeyPath {
-  return name.replace(PREFIX, "").toLowerCase().split("__");
+function toPath(name: string): KeyPath | null {
+  if (PREFIX.test(name)) return name.replace(PREFIX, "").toLowerCase().split("__");
+  return KNOWN_NAMES.get(name) ?? null;
 }
 
 function toOrigin({ name, source }: Variable) {
   const where = source === ".env" ? `${name} in .env` : name;
-  return { source, where, isSecret: isSecretName(name) };
+  return { source, where, isSecret: isSecretName(name) || KNOWN_NAMES.has(name) };
 }
 
 function describeUnknown(path: KeyPath) {

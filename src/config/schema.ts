@@ -27,6 +27,11 @@ export const ConfigSchema = section("Settings of an xcore server", {
       description:
         "Show clients the message of an unexpected error. Keep it off on a server that others can reach",
     }),
+    data_directory: Type.String({
+      minLength: 1,
+      default: "data",
+      description: "Folder of what the server keeps itself, such as backups of the database",
+    }),
   }),
 
   server: section("The HTTP server", {
@@ -88,6 +93,29 @@ export const ConfigSchema = section("Settings of an xcore server", {
         }),
         { default: ["*"], description: 'Request headers those pages may send. `["*"]` is any header' },
       ),
+    }),
+  }),
+
+  database: section("The database", {
+    url: Type.String({
+      pattern: "^(sqlite|postgres|postgresql|mysql|mariadb)(\\+[a-z0-9]+)?:.",
+      title: 'a URL of SQLite ("sqlite:data/app.db"), PostgreSQL ("postgresql://…") or MySQL ("mysql://…")',
+      default: "sqlite:data/app.db",
+      description:
+        "Where the data is: `sqlite:` and a file, `postgresql://user:password@host/name`, or `mysql://…` " +
+        "(`mariadb://…`). `DATABASE_URL` sets it too",
+    }),
+    pool_size: Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      default: 10,
+      description: "Connections to a PostgreSQL or MySQL server at most; more queries wait",
+    }),
+    echo: Type.Boolean({ default: false, description: "Log every statement, without its values" }),
+    auto_migrate: Type.Boolean({
+      default: true,
+      description:
+        "Apply pending migrations before the server and each plugin start. Without it, `xcore db migrate` does",
     }),
   }),
 

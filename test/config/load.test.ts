@@ -8,7 +8,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
   using folder = new ConfigFolder();
   expect(folder.load()).toEqual({
     config: {
-      app: { name: "xcore", debug: false },
+      app: { name: "xcore", debug: false, data_directory: "data" },
       server: {
         host: "127.0.0.1",
         port: 8000,
@@ -16,6 +16,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         body_limit: "16mb",
         cors: { allow_origins: [], allow_credentials: false, allow_methods: ["*"], allow_headers: ["*"] },
       },
+      database: { url: "sqlite:data/app.db", pool_size: 10, echo: false, auto_migrate: true },
       plugins: { directory: "plugins", watch: true, settings: {} },
       logging: { level: "info", directory: "logs", console: true, max_bytes: 10_485_760, backup_count: 5 },
     },

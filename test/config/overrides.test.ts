@@ -21,7 +21,7 @@ test("loadConfig() turns a variable into the type of its key", () => {
     XCORE_LOGGING__LEVEL: "warn",
     XCORE_LOGGING__CONSOLE: "off",
   });
-  expect(config.app).toEqual({ name: "12", debug: true });
+  expect(config.app).toMatchObject({ name: "12", debug: true });
   expect(config.server).toMatchObject({
     port: 9000,
     public_url: "https://api.example.com",
@@ -170,4 +170,18 @@ test("loadConfig() validates flags like everything else", () => {
     "Cannot use the configuration: 1 problem\n" +
       "  server.port (command line): expected an integer between 0 and 65535, found NaN",
   );
+});
+
+test("loadConfig() takes DATABASE_URL, and XCORE_DATABASE__URL before it", async () => {
+  const url = "postgresql://app@localhost/app";
+  expect(loadWith({ DATABASE_URL: url }).database.url).toBe(url);
+  const both = loadWith({ DATABASE_URL: url, XCORE_DATABASE__URL: "sqlite:other.db" });
+  expect(both.database.url).toBe("sqlite:other.db");
+});
+
+test("loadConfig() names the databases that it knows when DATABASE_URL is of another, and hides it", async () => {
+  const [problem] = failWith({ DATABASE_URL: "oracle://scott:tiger@db/app" }).problems;
+  expect(problem).toMatchObject({ path: "database.url", where: "DATABASE_URL" });
+  expect(problem?.message).toMatch(/SQLite.+PostgreSQL.+MySQL/);
+  expect(problem?.message).not.toContain("tiger");
 });
