@@ -54,6 +54,9 @@ function realBranch(schema: JsonSchema): JsonSchema | undefined {
 /** Copies a value, for TypeBox converts in place, and splits what Elysia reads as an array or an object. */
 function readTextForms(schema: JsonSchema, value: unknown): unknown {
   if (typeof value === "string") {
+    // As Elysia does; TypeBox would read "1e13" as the integer 1.
+    const isNumeric = schema["type"] === "integer" || schema["type"] === "number";
+    if (isNumeric && value.trim() !== "" && !Number.isNaN(Number(value))) return Number(value);
     if (schema["type"] !== "array" && schema["type"] !== "object") return value;
     if (value.startsWith("[") || value.startsWith("{")) return JSON.parse(value);
     return schema["type"] === "array" ? value.split(",") : value;

@@ -187,6 +187,14 @@ const scenarios: Scenario[] = [
     errors: [type("/body/file", "Expected a file, at most 1k")],
   },
   {
+    name: "a number in another notation",
+    path: "/query?per_page=1e13&page=-1e3",
+    errors: [
+      invalid("/query/page", "Expected integer to be greater or equal to 1"),
+      invalid("/query/per_page", "Expected integer to be less or equal to 100"),
+    ],
+  },
+  {
     name: "a guard's schema beside the route's",
     path: "/guarded?token=a&n=0",
     errors: [
