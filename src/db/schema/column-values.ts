@@ -1,0 +1,160 @@
+import { type Column, getTableName } from "drizzle-orm";
+import { DatabaseError } from "../database-error.ts";
+import type { Dialect } from "../dialect.ts";
+import { toFittingDecimal, toRoundedDecimal } from "./decimal-text.ts";
+
+/** How the values of a column are written and read. What doesn't fit throws DatabaseError("value"). */
+export interface ColumnValues<Data> {
+  /** Takes what the types let through, and refuses the rest: rows often come from outside. */
+  readonly encode: (value: unknown, column?: Column) => string | number;
+  readonly decode?: (value: unknown, column?: Column) => Data;
+}
+
+const MAX_INTEGER = 2 ** 31 - 1;
+const MIN_INTEGER = -(2 ** 31);
+/** Decimals of up to so many digits survive as a double. */
+export const EXACT_DOUBLE_DIGITS = 15;
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+const DATE = /^\d{4}-\d\d-\d\d$/;
+const MIN_TIME_MS = Date.parse("0001-01-01T00:00:00.000Z");
+const MAX_TIME_MS = Date.parse("9999-12-31T23:59:59.999Z");
+/** U+0000 and halves of surrogate pairs, as JSON.stringify writes them; an even number of "\" escapes only itself. */
+const UNSTORABLE_IN_JSON = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f])/;
+
+export const textValues: ColumnValues<string> = {
+  encode(value, column) {
+    if (typeof value !== "string") throw toError("store", "it isn't a string", column);
+    // PostgreSQL refuses both; UTF-8 can't hold the second.
+    if (value.includes("\0")) throw toError("store", "it holds the character U+0000", column);
+    if (!value.isWellFormed()) throw toError("store", "it holds half of a surrogate pair", column);
+    return value;
+  },
+};
+
+export const uuidValues: ColumnValues<string> = {
+  encode(value, column) {
+    const text = String(value).toLowerCase();
+    if (!UUID.test(text)) throw toError("store", "it isn't a UUID", column);
+    return text;
+  },
+};
+
+export const integerValues: ColumnValues<number> = {
+  encode(value, column) {
+    const isInteger = typeof value === "number" && Number.isInteger(value);
+    if (isInteger && value >= MIN_INTEGER && value <= MAX_INTEGER) return value;
+    throw toError("store", "it isn't an integer of 32 bits", column);
+  },
+  decode: Number,
+};
+
+export const bigintValues: ColumnValues<number> = {
+  encode(value, column) {
+    if (typeof value === "number" && Number.isSafeInteger(value)) return value;
+    throw toError("store", "it isn't a safe integer (at most 2^53 - 1)", column);
+  },
+  decode(value, column) {
+    const number = Number(value);
+    if (Number.isSafeInteger(number)) return number;
+    throw toError("read", "it isn't a safe integer (at most 2^53 - 1)", column);
+  },
+};
+
+export function decimalValues(precision: number, scale: number): ColumnValues<string> {
+  return {
+    encode(value, column) {
+      const text = toFittingDecimal(value, precision, scale);
+      if (text === null) throw toError("store", `it doesn't fit decimal(${precision}, ${scale})`, column);
+      return text;
+    },
+    decode(value, column) {
+      if (typeof value === "number") {
+        if (precision <= EXACT_DOUBLE_DIGITS) return withoutNegativeZero(value.toFixed(scale));
+        throw toError("read", "digits were lost on the way, as it arrived as a double", column);
+      }
+      const text = toRoundedDecimal(value, scale);
+      if (text === null) throw toError("read", "it isn't a decimal", column);
+      return text;
+    },
+  };
+}
+
+export function timestampValues(dialect: Dialect): ColumnValues<Date> {
+  return {
+    encode(value, column) {
+      const time = value instanceof Date ? value.getTime() : Number.NaN;
+      if (!(value instanceof Date && time >= MIN_TIME_MS && time <= MAX_TIME_MS)) {
+        throw toError("store", "it isn't a Date between the years 1 and 9999", column);
+      }
+      if (dialect === "sqlite") return time;
+      const text = value.toISOString();
+      return dialect === "postgres" ? text : text.slice(0, -1).replace("T", " ");
+    },
+    decode(value, column) {
+      const date = toDate(value);
+      if (Number.isNaN(date.getTime())) throw toError("read", "it isn't a time", column);
+      return date;
+    },
+  };
+}
+
+export const dateValues: ColumnValues<string> = {
+  encode(value, column) {
+    const text = String(value);
+    const time = DATE.test(text) ? Date.parse(text) : Number.NaN;
+    // Date.parse takes "2023-02-30" for the 2nd of March.
+    if (!(time >= MIN_TIME_MS) || new Date(time).toISOString().slice(0, 10) !== text) {
+      throw toError("store", 'it isn\'t a date such as "2024-12-31"', column);
+    }
+    return text;
+  },
+};
+
+/** On PostgreSQL the driver gives parsed values, on the others the text: a string is never ambiguous. */
+export function jsonValues(dialect: Dialect): ColumnValues<unknown> {
+  return {
+    encode(value, column) {
+      const text = toJson(value, column);
+      if (UNSTORABLE_IN_JSON.test(text)) {
+        throw toError("store", "it holds the character U+0000 or half of a surrogate pair", column);
+      }
+      return text;
+    },
+    decode(value) {
+      return dialect !== "postgres" && typeof value === "string" ? JSON.parse(value) : value;
+    },
+  };
+}
+
+function toJson(value: unknown, column: Column | undefined): string {
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(value);
+  } catch {
+    // Its message may quote what it couldn't write.
+  }
+  if (text === undefined) throw toError("store", "it can't be written as JSON", column);
+  return text;
+}
+
+/** Reads the time as numbers, or as text in UTC unless it names its offset. */
+function toDate(value: unknown): Date {
+  if (value instanceof Date) return value;
+  if (typeof value !== "string") return new Date(Number(value));
+  const [, offset = ""] = /(Z|[+-]\d\d(?::?\d\d)?)$/.exec(value.slice("2024-12-31".length)) ?? [];
+  const time = value.slice(0, value.length - offset.length).replace(" ", "T");
+  if (offset === "") return new Date(`${time}Z`);
+  return new Date(time + (offset.length === "+00".length ? `${offset}:00` : offset));
+}
+
+function withoutNegativeZero(text: string): string {
+  return /[1-9]/.test(text) ? text : text.replace("-", "");
+}
+
+/** Names the column, never the value. */
+function toError(action: "store" | "read", state: string, column: Column | undefined): DatabaseError {
+  if (column === undefined) return new DatabaseError("value", `Cannot ${action} a value: ${state}`);
+  const table = getTableName(column.table);
+  const message = `Cannot ${action} a value of "${table}"."${column.name}": ${state}`;
+  return new DatabaseError("value", message, { table });
+}

@@ -1,0 +1,264 @@
+import { type Column, type SQL, is, SQL as Sql, sql } from "drizzle-orm";
+import type {
+  $Type,
+  ColumnBuilderBaseConfig,
+  ColumnDataType,
+  HasDefault,
+  HasRuntimeDefault,
+  IsPrimaryKey,
+  NotNull,
+} from "drizzle-orm";
+import * as mysql from "drizzle-orm/mysql-core";
+import * as pg from "drizzle-orm/pg-core";
+import * as sqlite from "drizzle-orm/sqlite-core";
+import type { Dialect } from "../dialect.ts";
+import { type ColumnKind, declarationOf, setDeclaration } from "./column-kind.ts";
+import {
+  bigintValues,
+  type ColumnValues,
+  dateValues,
+  decimalValues,
+  EXACT_DOUBLE_DIGITS,
+  integerValues,
+  jsonValues,
+  textValues,
+  timestampValues,
+  uuidValues,
+} from "./column-values.ts";
+import { toDefaultSql } from "./default-sql.ts";
+
+/** What happens to a row when the row that it refers to changes or goes. */
+export type ReferenceAction = "cascade" | "restrict" | "no action" | "set null";
+
+export interface ReferenceActions {
+  /** @default "no action": the row that is referred to can't be deleted */
+  readonly onDelete?: ReferenceAction;
+  /** @default "no action" */
+  readonly onUpdate?: ReferenceAction;
+}
+
+type DataOf<Typed extends { _: object }> = Typed["_"] extends { $type: infer Data }
+  ? Data
+  : Typed["_"] extends { data: infer Data }
+    ? Data
+    : never;
+
+/** A column on its way into a table: drizzle's column builder, in the part that every database has. */
+export interface PortableColumn<
+  T extends ColumnBuilderBaseConfig<ColumnDataType, string>,
+> extends pg.PgColumnBuilderBase<T> {
+  /** The column always has a value. */
+  notNull(): NotNull<this>;
+  /** The value of a row that is inserted without one; kept by the database. */
+  default(value: DataOf<this> | SQL): HasDefault<this>;
+  /** Makes the value of a row that is inserted without one. */
+  $defaultFn(make: () => DataOf<this> | SQL): HasRuntimeDefault<HasDefault<this>>;
+  /** Makes the value whenever a row is updated without one. */
+  $onUpdate(make: () => DataOf<this> | SQL): HasDefault<this>;
+  /** Narrows the type of the values. */
+  $type<Data>(): $Type<this, Data>;
+  /** No two rows have the same value; several may have NULL. */
+  unique(name?: string): this;
+  /** The column identifies the row. For several columns together use `primaryKey({ columns })`. */
+  primaryKey(): IsPrimaryKey<NotNull<this>>;
+  /** The value is one of the column's that `target` returns: `() => users.id`. */
+  references(target: () => pg.AnyPgColumn, actions?: ReferenceActions): this;
+}
+
+interface ConfigOf<Type extends ColumnDataType, Data> {
+  name: "";
+  dataType: Type;
+  columnType: "PgCustomColumn";
+  data: Data;
+  driverParam: unknown;
+  enumValues: undefined;
+}
+
+type ColumnOf<Type extends ColumnDataType, Data> = PortableColumn<ConfigOf<Type, Data>>;
+
+interface UuidColumn extends ColumnOf<"string", string> {
+  /** Rows that are inserted without one get a new UUID (version 7: they sort by the time they were made). */
+  defaultRandom(): HasRuntimeDefault<HasDefault<this>>;
+}
+
+interface TimestampColumn extends ColumnOf<"date", Date> {
+  /** Rows that are inserted without one get the database's present time. */
+  defaultNow(): HasDefault<this>;
+}
+
+/** The kinds of columns. */
+export interface Columns {
+  readonly id: () => IsPrimaryKey<HasDefault<NotNull<ColumnOf<"number", number>>>>;
+  readonly uuid: () => UuidColumn;
+  readonly text: () => ColumnOf<"string", string>;
+  readonly varchar: (length: number) => ColumnOf<"string", string>;
+  readonly integer: () => ColumnOf<"number", number>;
+  readonly bigint: () => ColumnOf<"number", number>;
+  readonly decimal: (precision: number, scale: number) => ColumnOf<"string", string>;
+  readonly boolean: () => ColumnOf<"boolean", boolean>;
+  readonly timestamp: () => TimestampColumn;
+  readonly date: () => ColumnOf<"string", string>;
+  readonly json: <Data = unknown>() => ColumnOf<"json", Data>;
+  readonly enumOf: <const Value extends string>(
+    values: readonly [Value, ...Value[]],
+  ) => ColumnOf<"string", Value>;
+  readonly references: (
+    target: () => pg.AnyPgColumn,
+    actions?: ReferenceActions,
+  ) => ColumnOf<"number", number>;
+}
+
+/** A drizzle column builder of any dialect, as far as it is used here. */
+interface Builder {
+  default(value: unknown): this;
+  $defaultFn(make: () => unknown): this;
+  unique(name?: string): this;
+  references(target: () => pg.AnyPgColumn, actions?: ReferenceActions): this;
+}
+
+/** Room for every value of an enum, so that new values don't change the column's type. */
+export const ENUM_LENGTH = 64;
+/** MySQL's, at four bytes a character. */
+const MAX_VARCHAR_LENGTH = 16_383;
+const MAX_PRECISION = 65;
+const MAX_SCALE = 30;
+const NOW: Readonly<Record<Dialect, SQL>> = {
+  sqlite: sql`(cast(unixepoch('subsec') * 1000 as integer))`,
+  postgres: sql`now()`,
+  mysql: sql`(utc_timestamp(3))`,
+};
+const ENUM_VALUE = /^[^\\\p{Cc}]{1,64}$/u;
+
+/** Returns the columns of a dialect, typed as PostgreSQL's. */
+export function createColumns(dialect: Dialect): Columns {
+  function column<Data>(
+    kind: ColumnKind,
+    sqlTypes: Readonly<Record<Dialect, string>>,
+    values: ColumnValues<Data>,
+  ): Builder {
+    const builder = createCustom(dialect, sqlTypes[dialect], values);
+    return toPortable(builder, dialect, kind, values.encode);
+  }
+
+  const columns = {
+    id: () => toPortable(createId(dialect), dialect, { type: "id" }, Number),
+    uuid() {
+      const builder = column({ type: "uuid" }, types("text", "uuid", "char(36)"), uuidValues);
+      return Object.assign(builder, { defaultRandom: () => builder.$defaultFn(() => Bun.randomUUIDv7()) });
+    },
+    text: () => column({ type: "text" }, types("text", "text", "longtext"), textValues),
+    varchar(length: number) {
+      assertInteger("length", length, 1, MAX_VARCHAR_LENGTH);
+      const type = `varchar(${length})`;
+      return column({ type: "varchar", length }, types(`text(${length})`, type, type), textValues);
+    },
+    integer: () => column({ type: "integer" }, types("integer", "integer", "int"), integerValues),
+    bigint: () => column({ type: "bigint" }, types("integer", "bigint", "bigint"), bigintValues),
+    decimal(precision: number, scale: number) {
+      assertInteger("precision", precision, 1, MAX_PRECISION);
+      assertInteger("scale", scale, 0, Math.min(precision, MAX_SCALE));
+      const size = `(${precision}, ${scale})`;
+      // SQLite's numbers are doubles: more digits than they hold are kept as text.
+      const sqliteType = precision <= EXACT_DOUBLE_DIGITS ? `numeric${size}` : "text";
+      const sqlTypes = types(sqliteType, `numeric${size}`, `decimal(${precision},${scale})`);
+      return column({ type: "decimal", precision, scale }, sqlTypes, decimalValues(precision, scale));
+    },
+    boolean: () => toPortable(createBoolean(dialect), dialect, { type: "boolean" }, Boolean),
+    timestamp() {
+      const sqlTypes = types("integer", "timestamp (3) with time zone", "datetime(3)");
+      const builder = column({ type: "timestamp" }, sqlTypes, timestampValues(dialect));
+      return Object.assign(builder, { defaultNow: () => builder.default(NOW[dialect]) });
+    },
+    date: () => column({ type: "date" }, types("text", "date", "date"), dateValues),
+    json: () => column({ type: "json" }, types("text", "jsonb", "json"), jsonValues(dialect)),
+    enumOf(values: readonly string[]) {
+      assertEnumValues(values);
+      const type = `varchar(${ENUM_LENGTH})`;
+      return column({ type: "enum", values: [...values] }, types("text", type, type), textValues);
+    },
+    references: (target: () => pg.AnyPgColumn, actions: ReferenceActions = {}) =>
+      column({ type: "references" }, types("integer", "bigint", "bigint"), bigintValues).references(
+        target,
+        actions,
+      ),
+  };
+  // Drizzle's builders of three dialects, seen as the portable part of PostgreSQL's.
+  return columns as unknown as Columns;
+}
+
+function types(sqliteType: string, postgres: string, mysqlType: string): Record<Dialect, string> {
+  return { sqlite: sqliteType, postgres, mysql: mysqlType };
+}
+
+function createId(dialect: Dialect): Builder {
+  if (dialect === "sqlite") return sqlite.integer().primaryKey({ autoIncrement: true }) as unknown as Builder;
+  if (dialect === "mysql") {
+    return mysql.bigint({ mode: "number" }).autoincrement().primaryKey() as unknown as Builder;
+  }
+  return pg.bigint({ mode: "number" }).primaryKey().generatedByDefaultAsIdentity();
+}
+
+function createBoolean(dialect: Dialect): Builder {
+  if (dialect === "sqlite") return sqlite.integer({ mode: "boolean" }) as unknown as Builder;
+  return (dialect === "mysql" ? mysql.boolean() : pg.boolean()) as unknown as Builder;
+}
+
+function createCustom<Data>(dialect: Dialect, sqlType: string, values: ColumnValues<Data>): Builder {
+  const { encode, decode } = values;
+  // Drizzle calls both as methods of the column, which the messages name.
+  const params = {
+    dataType: () => sqlType,
+    toDriver(this: Column | undefined, value: unknown) {
+      return encode(value, this);
+    },
+    ...(decode !== undefined && {
+      fromDriver(this: Column | undefined, value: unknown) {
+        return decode(value, this);
+      },
+    }),
+  };
+  if (dialect === "sqlite") return sqlite.customType(params)() as unknown as Builder;
+  return (dialect === "mysql" ? mysql.customType(params)() : pg.customType(params)()) as unknown as Builder;
+}
+
+/** Notes the kind, and makes what differs between the dialects' builders alike. */
+function toPortable(
+  builder: Builder,
+  dialect: Dialect,
+  kind: ColumnKind,
+  encode: (value: unknown) => string | number | boolean,
+): Builder {
+  setDeclaration(builder, { kind });
+  const setDefault = builder.default.bind(builder);
+  const setUnique = builder.unique.bind(builder);
+  builder.default = (value) => {
+    if (is(value, Sql)) return setDefault(value);
+    assertDefault(kind, value);
+    return setDefault(toDefaultSql(value === null ? null : encode(value), kind, dialect));
+  };
+  builder.unique = (name) => {
+    const declaration = declarationOf(builder);
+    if (declaration !== undefined) declaration.uniqueName = name;
+    return setUnique(name);
+  };
+  return builder;
+}
+
+function assertDefault(kind: ColumnKind, value: unknown): void {
+  if (kind.type !== "enum" || kind.values.some((one) => one === value)) return;
+  throw new TypeError(`Cannot declare the default ${JSON.stringify(value)}: it isn't a value of the enum`);
+}
+
+function assertInteger(what: string, value: number, min: number, max: number): void {
+  if (Number.isInteger(value) && value >= min && value <= max) return;
+  throw new RangeError(`Cannot declare the ${what} "${value}": it must be an integer from ${min} to ${max}`);
+}
+
+function assertEnumValues(values: readonly string[]): void {
+  const isUsable =
+    Array.isArray(values) && values.length > 0 && values.every((one) => ENUM_VALUE.test(String(one)));
+  if (isUsable && new Set(values).size === values.length) return;
+  throw new TypeError(
+    `Cannot declare the enum ${JSON.stringify(values)}: it needs different values of 1 to ${ENUM_LENGTH} characters, without control characters and "\\"`,
+  );
+}
