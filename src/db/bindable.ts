@@ -1,0 +1,14 @@
+import { unfitValue } from "./server-faults.ts";
+
+/**
+ * Returns the value as a driver may be given it. An object or an array is none: mysql2 would write it as SQL of
+ * several values, postgres.js as "[object Object]".
+ *
+ * @throws DatabaseError
+ */
+export function toBindable(value: unknown, sql: string): unknown {
+  if (value === undefined) throw unfitValue(undefined, "it is undefined; use null", sql);
+  if (typeof value !== "object" || value === null || value instanceof Date) return value;
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  throw unfitValue(undefined, "an object or an array isn't a value of a column", sql);
+}

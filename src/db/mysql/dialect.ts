@@ -1,0 +1,57 @@
+import { is, SQL, sql, StringChunk, Subquery } from "drizzle-orm";
+import { MySqlDialect } from "drizzle-orm/mysql-core";
+
+type SelectConfig = Parameters<MySqlDialect["buildSelectQuery"]>[0];
+
+/** The largest limit: MySQL has no offset without one. */
+const NO_LIMIT = sql.raw("18446744073709551615");
+
+/** MySQL's SQL in words that MariaDB understands too. */
+export class PortableMySqlDialect extends MySqlDialect {
+  /** Which of both relational queries are written for. */
+  isMariaDb = true;
+  /** How selects were built that may stand in the FROM of a relation's, to sort and limit its rows. */
+  readonly #configs = new WeakMap<SQL, SelectConfig>();
+
+  override buildSelectQuery(config: SelectConfig): SQL {
+    const inner = is(config.table, Subquery) ? this.#configs.get(config.table._.sql) : undefined;
+    if (inner !== undefined && this.isMariaDb) return this.#buildRelation(config, inner);
+    const query = this.#buildWithLock(config);
+    if (config.fieldsFlat?.[0]?.path.length === 0) this.#configs.set(query, config);
+    return query;
+  }
+
+  /** `for share` is MySQL's alone. */
+  #buildWithLock(config: SelectConfig): SQL {
+    const { lockingClause, ...rest } = config;
+    if (lockingClause?.strength !== "share") return super.buildSelectQuery(config);
+    const { noWait, skipLocked } = lockingClause.config;
+    const mode = noWait === true ? sql` nowait` : skipLocked === true ? sql` skip locked` : undefined;
+    return sql`${super.buildSelectQuery(rest)} lock in share mode${mode}`;
+  }
+
+  /**
+   * In MariaDB a select in FROM can't name the row that the relation belongs to. One row needs no such select, and
+   * for many `json_arrayagg` sorts and limits by itself.
+   */
+  #buildRelation(outer: SelectConfig, inner: SelectConfig): SQL {
+    const [field] = outer.fieldsFlat ?? [];
+    const [start, values] = chunksOf(field?.field);
+    if (field === undefined || !is(start, StringChunk)) return super.buildSelectQuery(outer);
+    if (!start.value.join("").startsWith("json_arrayagg")) {
+      return super.buildSelectQuery({ ...inner, fieldsFlat: [field] });
+    }
+    const { limit, offset, ...rest } = inner;
+    // Drizzle gives the order as `row_number() over (order by …)`.
+    const [, order] = chunksOf(inner.fieldsFlat?.[1]?.field);
+    const orderBy = order === undefined ? undefined : sql` order by ${order}`;
+    const isBounded = limit !== undefined || offset !== undefined;
+    const bounds = isBounded ? sql` limit ${offset ?? 0}, ${limit ?? NO_LIMIT}` : undefined;
+    const sorted = sql`json_arrayagg(${values}${orderBy}${bounds})`;
+    return super.buildSelectQuery({ ...rest, fieldsFlat: [{ ...field, field: sorted }] });
+  }
+}
+
+function chunksOf(value: unknown): SQL["queryChunks"] {
+  return is(value, SQL) ? value.queryChunks : [];
+}

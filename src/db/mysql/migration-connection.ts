@@ -1,0 +1,82 @@
+import { type ConnectionOptions, createConnection, type RowDataPacket } from "mysql2/promise";
+import type { Logger } from "pino";
+import { DatabaseError } from "../database-error.ts";
+import type { MigrationConnection } from "../driver.ts";
+import type { ServerPlace } from "../server-faults.ts";
+import { toMysqlFault } from "./faults.ts";
+
+export interface MysqlMigrationOptions {
+  readonly settings: ConnectionOptions;
+  /** Sets up the session. */
+  readonly session: string;
+  readonly server: ServerPlace;
+  readonly log: Logger;
+}
+
+/** A day: "for ever", in words that every version knows. */
+const WAIT_SECONDS = 86_400;
+
+/** Runs `work` on a connection of its own, which holds the lock of migrations of this database. */
+export async function migrateOnMysql<T>(
+  { settings, session, server, log }: MysqlMigrationOptions,
+  work: (connection: MigrationConnection) => Promise<T>,
+): Promise<T> {
+  const connection = await createConnection(settings).catch((error: unknown) => {
+    throw toMysqlFault(error, server);
+  });
+  // Without a listener, losing the connection between two statements would end the process; the next one tells.
+  connection.on("error", () => {});
+  const all = async (statement: string, parameters: readonly (string | number | null)[] = []) => {
+    try {
+      const [rows] = await connection.query<RowDataPacket[]>(statement, [...parameters]);
+      return Array.isArray(rows) ? rows : [];
+    } catch (error) {
+      throw toMysqlFault(error, server, { sql: statement, hasValues: parameters.length > 0 });
+    }
+  };
+  try {
+    await all(session);
+    await takeLock(all, log);
+    return await work({
+      isTransactional: false,
+      async run(statement, parameters) {
+        await all(statement, parameters);
+      },
+      async all<Row>(statement: string, parameters?: readonly (string | number | null)[]) {
+        return (await all(statement, parameters)) as Row[];
+      },
+      async transaction(inner) {
+        await all("start transaction");
+        try {
+          const result = await inner();
+          await all("commit");
+          return result;
+        } catch (error) {
+          // The reason is what counts: where even this fails, the connection is gone.
+          await all("rollback").catch(() => {});
+          throw error;
+        }
+      },
+    });
+  } finally {
+    // The lock ends with its connection.
+    await connection.end().catch(() => connection.destroy());
+  }
+}
+
+async function takeLock(
+  all: (statement: string, parameters?: (string | number)[]) => Promise<RowDataPacket[]>,
+  log: Logger,
+): Promise<void> {
+  // Names are those of the server; hashed, as they may only have 64 characters.
+  const lock = "get_lock(concat('xcore-', md5(database())), ?) as locked";
+  const [free] = await all(`select ${lock}`, [0]);
+  if (free?.["locked"] === 1) return;
+  log.info("waiting for another process that migrates the database");
+  const [waited] = await all(`select ${lock}`, [WAIT_SECONDS]);
+  if (waited?.["locked"] === 1) return;
+  throw new DatabaseError(
+    "busy",
+    "Cannot migrate the database: another process has been migrating it for a day",
+  );
+}

@@ -1,0 +1,108 @@
+import { setTimeout } from "node:timers/promises";
+import type { Logger } from "pino";
+import { DatabaseError } from "./database-error.ts";
+import type { DatabaseUrl, ServerUrl } from "./database-url.ts";
+import type { Driver } from "./driver.ts";
+
+export interface OpenOptions {
+  readonly url: DatabaseUrl;
+  /** Connections to a server, at most. SQLite has its own two. */
+  readonly poolSize: number;
+  /** Logs each statement, without its values. */
+  readonly echo: boolean;
+  readonly log: Logger;
+  /** How long a server that can't be reached is tried again, in ms. @default 30_000 */
+  readonly connectTimeoutMs?: number;
+  /** Gives up waiting for a server. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const FIRST_PAUSE_MS = 250;
+const MAX_PAUSE_MS = 5000;
+const MAX_TRY_MS = 10_000;
+
+/**
+ * Opens the database and returns once it answers. A server that can't be reached is tried again, with growing
+ * pauses and a line in the log each time; wrong credentials or a missing database fail at once.
+ *
+ * @throws DatabaseError
+ */
+export async function openDatabase(options: OpenOptions): Promise<Driver> {
+  const { url, echo, log } = options;
+  if (url.dialect === "sqlite") {
+    const { openSqlite } = await import("./sqlite/driver.ts");
+    return openSqlite({ file: url.file, log, echo });
+  }
+  const { connectTimeoutMs = 30_000 } = options;
+  const driver = await createServerDriver(url, options, Math.min(connectTimeoutMs, MAX_TRY_MS));
+  try {
+    await waitForServer(driver, url, { ...options, connectTimeoutMs });
+    return driver;
+  } catch (error) {
+    // Not waited for: a try under way may hang.
+    void driver.close().catch(() => {});
+    throw error;
+  }
+}
+
+async function createServerDriver(
+  url: ServerUrl,
+  { poolSize, echo, log }: OpenOptions,
+  tryMs: number,
+): Promise<Driver> {
+  if (url.dialect === "postgres") {
+    const { createPostgresDriver } = await import("./postgres/driver.ts");
+    return createPostgresDriver({ url, poolSize, echo, log, connectTimeoutMs: tryMs });
+  }
+  const { createMysqlDriver } = await import("./mysql/driver.ts");
+  return createMysqlDriver({ url, poolSize, echo, log, connectTimeoutMs: tryMs });
+}
+
+async function waitForServer(
+  driver: Driver,
+  { host, port }: ServerUrl,
+  { log, connectTimeoutMs, signal }: OpenOptions & { connectTimeoutMs: number },
+): Promise<void> {
+  const start = performance.now();
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)) {
+    signal?.throwIfAborted();
+    // oxlint-disable-next-line no-await-in-loop -- one try after another
+    const error = await tryPing(driver, connectTimeoutMs - (performance.now() - start), signal);
+    if (error === null) return;
+    if (error.fault !== "unavailable") throw error;
+    const leftMs = connectTimeoutMs - (performance.now() - start) - pauseMs;
+    if (leftMs <= 0) {
+      throw new DatabaseError(
+        "unavailable",
+        `Cannot reach the database at "${host}:${port}" within ${connectTimeoutMs / 1000} s: check that it runs, and "database.url"; ${error.message}`,
+      );
+    }
+    log.warn(`${error.message}; trying again in ${pauseMs} ms, for ${Math.ceil(leftMs / 1000)} s more`);
+    // oxlint-disable-next-line no-await-in-loop
+    await setTimeout(pauseMs, undefined, signal === undefined ? {} : { signal }).catch(() => {});
+  }
+}
+
+async function tryPing(
+  driver: Driver,
+  timeoutMs: number,
+  signal: AbortSignal | undefined,
+): Promise<DatabaseError | null> {
+  const { promise: ended, reject } = Promise.withResolvers<never>();
+  const timer = globalThis.setTimeout(
+    () => reject(new DatabaseError("unavailable", "Cannot connect to the database: it doesn't answer")),
+    Math.max(0, timeoutMs),
+  );
+  const abort = (): void => reject(signal?.reason);
+  signal?.addEventListener("abort", abort, { once: true });
+  try {
+    await Promise.race([driver.ping(), ended]);
+    return null;
+  } catch (error) {
+    if (error instanceof DatabaseError) return error;
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,55 @@
+import { t } from "elysia";
+
+/** Rows that a page may hold at most. */
+export const MAX_PER_PAGE = 100;
+/** Pages up to this one have an offset that is a safe integer. */
+export const MAX_PAGE = 1_000_000_000_000;
+
+/** Which part of a list is asked for: a route's query, or values of your own. */
+export interface PageQuery {
+  /** From 1. @default 1 */
+  readonly page?: number;
+  /** Rows of a page, at most 100. @default 20 */
+  readonly per_page?: number;
+  /** Names to sort by, separated by commas; "-" before a name sorts it downwards. */
+  readonly sort?: string;
+  /** Whether to count all rows. @default true */
+  readonly total?: boolean;
+}
+
+/**
+ * The query schema of a list: `?page=1&per_page=20&sort=-created_at,name&total=false`.
+ *
+ * @example .get("/", ({ query }) => paginate(db.select().from(articles), query), { query: page })
+ * @example t.Object({ ...page.properties, q: t.Optional(t.String()) })
+ */
+export const page = t.Object({
+  page: t.Optional(
+    t.Integer({
+      minimum: 1,
+      maximum: MAX_PAGE,
+      default: 1,
+      description: "Which page, from 1",
+    }),
+  ),
+  per_page: t.Optional(
+    t.Integer({
+      minimum: 1,
+      maximum: MAX_PER_PAGE,
+      default: 20,
+      description: "Rows of a page",
+    }),
+  ),
+  sort: t.Optional(
+    t.String({
+      maxLength: 500,
+      description: 'Names to sort by, such as "-created_at,name": "-" sorts downwards',
+    }),
+  ),
+  total: t.Optional(
+    t.Boolean({
+      default: true,
+      description: "Whether to count all rows; without it `total` is null and the answer comes faster",
+    }),
+  ),
+});

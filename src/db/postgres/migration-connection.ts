@@ -1,0 +1,84 @@
+import type { Logger } from "pino";
+import postgres from "postgres";
+import type { MigrationConnection } from "../driver.ts";
+import { type ServerPlace, unreachable } from "../server-faults.ts";
+import { toPostgresFault } from "./faults.ts";
+
+export interface PostgresMigrationOptions {
+  readonly settings: postgres.Options<never>;
+  readonly server: ServerPlace;
+  readonly log: Logger;
+}
+
+const QUOTED_OR_MARK = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\?/g;
+
+/** "xcore" as a number: the lock that every xcore takes in a database. */
+const LOCK = 0x78636f7265;
+
+const END_SECONDS = 5;
+
+/** Runs `work` on a connection of its own, which holds the advisory lock of migrations. */
+export async function migrateOnPostgres<T>(
+  { settings, server, log }: PostgresMigrationOptions,
+  work: (connection: MigrationConnection) => Promise<T>,
+): Promise<T> {
+  let isLocked = false;
+  let isLost = false;
+  // Of its own: with the pool's last connection taken, what `work` asks of the pool would wait for ever.
+  const client = postgres({
+    ...settings,
+    max: 1,
+    idle_timeout: 0,
+    max_lifetime: null,
+    onclose: () => {
+      isLost = isLocked;
+    },
+  });
+  const all = async (statement: string, parameters: readonly (string | number | null)[] = []) => {
+    // postgres.js would connect again, without the lock and outside of the transaction.
+    if (isLost) throw unreachable(server, "connection lost while migrating");
+    try {
+      return await client.unsafe(toNumbered(statement, parameters.length), [...parameters]);
+    } catch (error) {
+      throw toPostgresFault(error, server, statement);
+    }
+  };
+  try {
+    const [row] = await all("select pg_try_advisory_lock(?) as locked", [LOCK]);
+    if (row?.["locked"] !== true) {
+      log.info("waiting for another process that migrates the database");
+      await all("select pg_advisory_lock(?)", [LOCK]);
+    }
+    isLocked = true;
+    return await work({
+      isTransactional: true,
+      async run(statement, parameters) {
+        await all(statement, parameters);
+      },
+      async all<Row>(statement: string, parameters?: readonly (string | number | null)[]) {
+        return [...(await all(statement, parameters))] as Row[];
+      },
+      async transaction(inner) {
+        await all("begin");
+        try {
+          const result = await inner();
+          await all("commit");
+          return result;
+        } catch (error) {
+          // The reason is what counts: where even this fails, the connection is gone and all of it undone.
+          await all("rollback").catch(() => {});
+          throw error;
+        }
+      },
+    });
+  } finally {
+    // The lock ends with its connection.
+    await client.end({ timeout: isLost ? 0 : END_SECONDS });
+  }
+}
+
+function toNumbered(statement: string, count: number): string {
+  if (count === 0) return statement;
+  let number = 0;
+  return statement.replaceAll(QUOTED_OR_MARK, (found) => (found === "?" ? `$${++number}` : found));
+}

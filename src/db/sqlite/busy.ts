@@ -1,0 +1,34 @@
+import { setTimeout } from "node:timers/promises";
+import { DatabaseError } from "../database-error.ts";
+
+const pausesMs = [1, 2, 5, 10, 20] as const;
+const longestPauseMs = 50;
+
+/** Whether another process held a lock on the file. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof DatabaseError && error.fault === "busy";
+}
+
+/**
+ * Runs a statement again, with pauses that leave the event loop free, for as long as another process holds the
+ * lock that it needs.
+ *
+ * @throws DatabaseError "busy" after `waitMs`
+ */
+export async function retryWhileBusy<T>(run: () => T, waitMs: number): Promise<T> {
+  const startedAt = performance.now();
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return run();
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      if (performance.now() - startedAt >= waitMs) {
+        throw new DatabaseError(
+          "busy",
+          `Cannot use the database: another process has kept it locked for ${Math.round(waitMs / 100) / 10} s`,
+        );
+      }
+    }
+    await setTimeout(pausesMs[attempt] ?? longestPauseMs);
+  }
+}

@@ -1,0 +1,107 @@
+import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
+import type { Logger } from "pino";
+import type { WriteResult } from "../database.ts";
+import { DatabaseError } from "../database-error.ts";
+import { toDatabaseError } from "./errors.ts";
+import { assertBindable } from "./parameters.ts";
+import { StatementCache } from "./statement-cache.ts";
+
+/** A row by column name. */
+export type Row = Record<string, unknown>;
+
+/**
+ * One connection. Every call runs to its end before it returns, keeps its statement prepared, and throws
+ * DatabaseError or ConstraintError.
+ */
+export class Connection {
+  readonly #database: Database;
+  readonly #statements: StatementCache;
+  readonly #echo: Logger | null;
+  #isClosed = false;
+
+  /** @param echo gets each statement, without values, and how long it took */
+  constructor(database: Database, echo: Logger | null) {
+    this.#database = database;
+    this.#statements = new StatementCache(database);
+    this.#echo = echo;
+  }
+
+  /** Whether a transaction is open; SQLite ends it by itself after errors such as a full disk. */
+  get isInTransaction(): boolean {
+    return !this.#isClosed && this.#database.inTransaction;
+  }
+
+  /** Returns the rows as lists of values. */
+  values(sql: string, parameters: unknown[]): unknown[][] {
+    return this.#run(sql, parameters, readValues);
+  }
+
+  /** Returns the rows by column name. */
+  all(sql: string, parameters: unknown[]): Row[] {
+    return this.#run(sql, parameters, readAll);
+  }
+
+  /** Writes, and tells how many rows it touched. */
+  run(sql: string, parameters: unknown[]): WriteResult {
+    return this.#run(sql, parameters, write);
+  }
+
+  /** Runs a whole script, without parameters and without keeping it prepared. */
+  execute(script: string): void {
+    this.#assertOpen();
+    const startedAt = this.#echo === null ? 0 : performance.now();
+    try {
+      this.#database.run(script);
+    } catch (error) {
+      throw toDatabaseError(error, { sql: script, showsReason: true });
+    }
+    this.#log(script, startedAt);
+  }
+
+  /** Closes it; later calls throw DatabaseError "unavailable". */
+  close(): void {
+    this.#isClosed = true;
+    this.#statements.clear();
+    this.#database.close();
+  }
+
+  #run<T>(sql: string, parameters: unknown[], read: StatementReader<T>): T {
+    this.#assertOpen();
+    assertBindable(parameters, sql);
+    const startedAt = this.#echo === null ? 0 : performance.now();
+    let isPrepared = false;
+    try {
+      const statement = this.#statements.get(sql);
+      isPrepared = true;
+      const result = read(statement, parameters);
+      this.#log(sql, startedAt);
+      return result;
+    } catch (error) {
+      throw toDatabaseError(error, { sql, showsReason: !isPrepared });
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) throw new DatabaseError("unavailable", "Cannot query the database: it is closed");
+  }
+
+  #log(sql: string, startedAt: number): void {
+    if (this.#echo === null) return;
+    this.#echo.info({ sql, duration_ms: performance.now() - startedAt }, "query");
+  }
+}
+
+type StatementReader<T> = (statement: Statement, parameters: SQLQueryBindings[]) => T;
+
+// Parameters go in as one array: a single object would be taken for named parameters, and bind nothing.
+function readValues(statement: Statement, parameters: SQLQueryBindings[]): unknown[][] {
+  return statement.values(parameters);
+}
+
+function readAll(statement: Statement, parameters: SQLQueryBindings[]): Row[] {
+  return statement.all(parameters) as Row[]; // rows are objects by column name
+}
+
+function write(statement: Statement, parameters: SQLQueryBindings[]): WriteResult {
+  return { rowsAffected: statement.run(parameters).changes };
+}

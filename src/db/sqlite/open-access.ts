@@ -1,0 +1,105 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Access, Task } from "./access.ts";
+import { isBusy, retryWhileBusy } from "./busy.ts";
+import type { Connection } from "./connection.ts";
+import { EventLoopTurn } from "./event-loop-turn.ts";
+import { OpenTransaction } from "./transaction.ts";
+import { WriterLock } from "./writer-lock.ts";
+
+export interface OpenAccessOptions {
+  readonly reader: Connection;
+  readonly writer: Connection;
+  /** How long a write waits for its turn, and for other processes, in ms. */
+  readonly waitMs: number;
+}
+
+/**
+ * The open database: reads go to the reading connection at once, writes and transactions to the writing one,
+ * one after another. Where another process has locked the file they wait without blocking the event loop.
+ */
+export class OpenAccess implements Access {
+  readonly #reader: Connection;
+  readonly #writer: Connection;
+  readonly #waitMs: number;
+  readonly #turn = new EventLoopTurn();
+  readonly #lock: WriterLock;
+  /** The work that holds the writer lock, seen from inside it, to tell when a write would wait for itself. */
+  readonly #holder = new AsyncLocalStorage<{ holds: boolean }>();
+
+  constructor({ reader, writer, waitMs }: OpenAccessOptions) {
+    this.#reader = reader;
+    this.#writer = writer;
+    this.#waitMs = waitMs;
+    this.#lock = new WriterLock(this.#turn, waitMs);
+  }
+
+  read<T>(task: Task<T>): Promise<T> {
+    if (this.#turn.isLong()) return this.#readLater(task);
+    try {
+      return Promise.resolve(task(this.#reader));
+    } catch (error) {
+      return isBusy(error) ? this.#readLater(task) : Promise.reject(error);
+    }
+  }
+
+  write<T>(task: Task<T>): Promise<T> {
+    if (!this.#lock.tryAcquire()) return this.withWriter(() => this.#patiently(() => this.#writeNow(task)));
+    try {
+      const result = this.#writeNow(task);
+      this.#lock.release();
+      return Promise.resolve(result);
+    } catch (error) {
+      if (!isBusy(error)) {
+        this.#lock.release();
+        return Promise.reject(error);
+      }
+      return this.#patiently(() => this.#writeNow(task)).finally(() => this.#lock.release());
+    }
+  }
+
+  /** Runs `work` in a transaction; see OpenTransaction. */
+  transaction<T>(work: (transaction: OpenTransaction) => Promise<T>): Promise<T> {
+    return this.withWriter(async (writer) => {
+      await this.#patiently(() => writer.run("begin immediate", []));
+      return OpenTransaction.run({ writer, turn: this.#turn }, work);
+    });
+  }
+
+  /** Runs `work` while nobody else of this process writes. @throws DatabaseError "busy" */
+  async withWriter<T>(work: (writer: Connection) => Promise<T>): Promise<T> {
+    this.assertNotHolder();
+    await this.#lock.acquire();
+    const holder = { holds: true };
+    try {
+      return await this.#holder.run(holder, work, this.#writer);
+    } finally {
+      holder.holds = false;
+      this.#lock.release();
+    }
+  }
+
+  /** Refuses what would wait for its own caller. @throws TypeError */
+  assertNotHolder(): void {
+    if (this.#holder.getStore()?.holds !== true) return;
+    throw new TypeError(
+      "Cannot write through `db` inside its transaction, or close it: that would wait for itself; use the `tx` that the callback gets",
+    );
+  }
+
+  async #readLater<T>(task: Task<T>): Promise<T> {
+    await this.#turn.next();
+    return this.#patiently(() => task(this.#reader));
+  }
+
+  #writeNow<T>(task: Task<T>): T {
+    const result = task(this.#writer);
+    if (!this.#writer.isInTransaction) return result;
+    // Left open by a BEGIN, it would take in the writes of all others and lose them together.
+    this.#writer.run("rollback", []);
+    throw new TypeError("Cannot run BEGIN or SAVEPOINT as a query: use db.transaction()");
+  }
+
+  #patiently<T>(run: () => T): Promise<T> {
+    return retryWhileBusy(run, this.#waitMs);
+  }
+}

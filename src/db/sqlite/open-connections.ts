@@ -1,0 +1,109 @@
+import { Database } from "bun:sqlite";
+import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Logger } from "pino";
+import { DatabaseError } from "../database-error.ts";
+import { retryWhileBusy } from "./busy.ts";
+import { Connection } from "./connection.ts";
+import { toDatabaseError } from "./errors.ts";
+
+export interface Connections {
+  /** May only read, and sees what is committed. */
+  readonly reader: Connection;
+  readonly writer: Connection;
+}
+
+export interface OpenConnectionsOptions {
+  readonly file: string;
+  readonly log: Logger;
+  readonly echo: boolean;
+  readonly waitMs: number;
+}
+
+// SQLite's own waiting blocks the event loop: the rest of it is done by retryWhileBusy().
+const busyTimeoutMs = 2;
+// A table of 100,000 rows fits in, and memory is only taken for pages that were read.
+const cacheKib = 16_384;
+// What a big transaction has made of the log is given back at the next checkpoint.
+const keptLogBytes = 64 * 1024 * 1024;
+
+/** Opens the two connections of a database and makes the file, with its folder, when it is missing. */
+export async function openConnections(options: OpenConnectionsOptions): Promise<Connections> {
+  const { file, log, echo, waitMs } = options;
+  const opened: Connection[] = [];
+  const logger = echo ? log : null;
+  try {
+    createFile(file);
+    const writer = new Connection(openFile(file), logger);
+    opened.push(writer);
+    await retryWhileBusy(() => setUp(writer), waitMs);
+    const reader = new Connection(openFile(file), logger);
+    opened.push(reader);
+    await retryWhileBusy(() => setUp(reader), waitMs);
+    reader.execute("pragma query_only = on");
+    return { reader, writer };
+  } catch (error) {
+    for (const connection of opened) connection.close();
+    throw toOpenError(file, error);
+  }
+}
+
+function createFile(file: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
+  try {
+    // SQLite gives its other files the mode of this one.
+    closeSync(openSync(file, "wx", 0o640));
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    accessSync(file, constants.R_OK | constants.W_OK);
+  }
+}
+
+function openFile(file: string): Database {
+  return new Database(file, { readwrite: true, create: true });
+}
+
+function setUp(connection: Connection): void {
+  connection.execute(`pragma busy_timeout = ${busyTimeoutMs}`);
+  connection.execute("pragma journal_mode = wal");
+  connection.execute("pragma synchronous = normal");
+  connection.execute("pragma foreign_keys = on");
+  connection.execute(`pragma journal_size_limit = ${keptLogBytes}`);
+  connection.execute(`pragma cache_size = -${cacheKib}`);
+  // Reads the schema, so that a damaged file is found now.
+  connection.values("select count(*) from sqlite_schema", []);
+}
+
+function toOpenError(file: string, thrown: unknown): unknown {
+  const error = toDatabaseError(thrown);
+  if (error instanceof DatabaseError) {
+    if (error.fault === "corrupt") {
+      return new DatabaseError(
+        "corrupt",
+        `Cannot open the database "${file}": it is damaged, or not an SQLite database; it was left as it is: move it away, and restore a backup with "xcore db restore"`,
+      );
+    }
+    const state = error.message.slice(error.message.indexOf(": ") + 2);
+    return new DatabaseError(error.fault, `Cannot open the database "${file}": ${state}`);
+  }
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  switch (code) {
+    case "EACCES":
+    case "EPERM":
+    case "EROFS":
+      return new DatabaseError(
+        "readonly",
+        `Cannot open the database "${file}": the user of this process may not write it, or its folder (${code})`,
+      );
+    case "ENOSPC":
+    case "EDQUOT":
+      return new DatabaseError("full", `Cannot open the database "${file}": no space is left on its disk`);
+    case "":
+      return error;
+    default:
+      return new DatabaseError(
+        "unavailable",
+        `Cannot open the database "${file}": the file or its folder can't be made or opened (${code})`,
+      );
+  }
+}

@@ -1,0 +1,115 @@
+import { DatabaseError } from "../database-error.ts";
+import { type Access, runNow, type Task } from "./access.ts";
+import type { Connection } from "./connection.ts";
+import type { EventLoopTurn } from "./event-loop-turn.ts";
+
+/**
+ * One open transaction on the writing connection, or one savepoint in it: the queries of its `tx` run through
+ * it, and are refused once it has ended.
+ */
+export class OpenTransaction implements Access {
+  readonly #writer: Connection;
+  readonly #turn: EventLoopTurn;
+  readonly #depth: number;
+  #isOpen = true;
+  #hasSavepoint = false;
+  /** Why SQLite has ended the transaction by itself. */
+  #endedBy: unknown = null;
+
+  private constructor(writer: Connection, turn: EventLoopTurn, depth: number) {
+    this.#writer = writer;
+    this.#turn = turn;
+    this.#depth = depth;
+  }
+
+  /**
+   * Runs `work` between BEGIN, which the caller has done, and COMMIT; rolls back when either fails. The caller
+   * holds the writer lock.
+   */
+  static async run<T>(
+    { writer, turn }: { readonly writer: Connection; readonly turn: EventLoopTurn },
+    work: (transaction: OpenTransaction) => Promise<T>,
+  ): Promise<T> {
+    const transaction = new OpenTransaction(writer, turn, 0);
+    return transaction.#end(work, { keep: "commit", undo: ["rollback"] });
+  }
+
+  /** Runs `work` in a savepoint: what it wrote stays or is undone as a whole. */
+  async nest<T>(work: (savepoint: OpenTransaction) => Promise<T>): Promise<T> {
+    this.#assertOpen();
+    if (this.#hasSavepoint) {
+      throw new TypeError(
+        "Cannot open a transaction inside this one: another that was opened inside it has not ended; await one after the other",
+      );
+    }
+    const savepoint = new OpenTransaction(this.#writer, this.#turn, this.#depth + 1);
+    const name = `savepoint_${this.#depth}`;
+    this.#writer.run(`savepoint ${name}`, []);
+    this.#hasSavepoint = true;
+    try {
+      return await savepoint.#end(work, {
+        keep: `release ${name}`,
+        undo: [`rollback to ${name}`, `release ${name}`],
+      });
+    } finally {
+      this.#hasSavepoint = false;
+      this.#endedBy ??= savepoint.#endedBy;
+    }
+  }
+
+  read<T>(task: Task<T>): Promise<T> {
+    return this.write(task);
+  }
+
+  write<T>(task: Task<T>): Promise<T> {
+    const run: Task<T> = () => this.#run(task);
+    if (!this.#turn.isLong()) return runNow(run, this.#writer);
+    return this.#turn.next().then(() => run(this.#writer));
+  }
+
+  #run<T>(task: Task<T>): T {
+    this.#assertOpen();
+    try {
+      return task(this.#writer);
+    } catch (error) {
+      if (!this.#writer.isInTransaction) this.#endedBy ??= error;
+      throw error;
+    }
+  }
+
+  #assertOpen(): void {
+    if (!this.#isOpen) {
+      throw new TypeError(
+        "Cannot use a transaction: it has ended; await each of its queries inside its callback",
+      );
+    }
+    this.#assertBegun();
+  }
+
+  /** What ran after SQLite's own rollback would be a transaction by itself each, and stay. */
+  #assertBegun(): void {
+    if (this.#writer.isInTransaction) return;
+    if (this.#endedBy !== null) throw this.#endedBy;
+    throw new DatabaseError(
+      "other",
+      "Cannot go on with the transaction: a COMMIT or ROLLBACK of its own has ended it",
+    );
+  }
+
+  async #end<T>(
+    work: (transaction: this) => Promise<T>,
+    { keep, undo }: { readonly keep: string; readonly undo: readonly string[] },
+  ): Promise<T> {
+    try {
+      const result = await work(this);
+      this.#isOpen = false;
+      this.#assertBegun();
+      this.#writer.run(keep, []);
+      return result;
+    } catch (error) {
+      this.#isOpen = false;
+      if (this.#writer.isInTransaction) for (const sql of undo) this.#writer.run(sql, []);
+      throw error;
+    }
+  }
+}
