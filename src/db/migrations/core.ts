@@ -1,0 +1,18 @@
+import type { Dialect } from "../dialect.ts";
+import { readEmbeddedFiles } from "./embedded-files.ts" with { type: "macro" };
+import { assertNumbered, type Migration, parseMigration } from "./migration-files.ts";
+
+const FILES = readEmbeddedFiles();
+
+/** The migrations of xcore's own tables; the executable carries them. */
+export function coreMigrations(dialect: Dialect): Migration[] {
+  const files = FILES.filter(([one]) => one === dialect);
+  const directory = `drizzle/${dialect}`;
+  assertNumbered(
+    directory,
+    files.map(([, name]) => name),
+  );
+  return files.map(([, name, text]) =>
+    parseMigration(`${directory}/${name}`, name, new TextEncoder().encode(text)),
+  );
+}

@@ -1,0 +1,170 @@
+import type { Conversion } from "./conversions.ts";
+import type { ColumnChange, SchemaDifference, TableDifference } from "./difference.ts";
+import type { Rename } from "./renames.ts";
+import type { ColumnModel, ForeignKeyModel, IndexModel, SchemaModel, TableModel } from "./table-model.ts";
+
+/**
+ * Writes the change of a schema as PostgreSQL's statements: what is in the way goes first, what needs the rest
+ * comes last.
+ *
+ * @param before the schema before the renames, which names what is renamed along
+ */
+export function toPostgresStatements(
+  { created, dropped, altered }: SchemaDifference,
+  renames: readonly Rename[],
+  conversions: readonly Conversion[],
+  before: SchemaModel,
+): string[] {
+  return [
+    ...renames.flatMap((rename) => toRename(rename, before)),
+    ...[...altered, ...dropped.map(toDropped)].flatMap(({ name, foreignKeys }) =>
+      foreignKeys.dropped.map((key) => `${alter(name)} DROP CONSTRAINT ${quote(key.name)}`),
+    ),
+    ...created.map(toCreateTable),
+    ...altered.flatMap((table) => toAlter(table, conversions)),
+    ...created.flatMap(({ name, indexes }) => toIndexes(name, indexes)),
+    ...[
+      ...created,
+      ...altered.map(({ name, foreignKeys }) => ({ name, foreignKeys: toMap(foreignKeys.added) })),
+    ].flatMap(({ name, foreignKeys }) =>
+      [...foreignKeys].map(([key, part]) => `${alter(name)} ADD ${toForeignKey(key, part)}`),
+    ),
+    ...dropped.map(({ name }) => `DROP TABLE ${quote(name)}`),
+  ];
+}
+
+function toDropped({ name, foreignKeys }: TableModel): Pick<TableDifference, "name" | "foreignKeys"> {
+  const dropped = [...foreignKeys].map(([key, part]) => ({ name: key, part }));
+  return { name, foreignKeys: { dropped, added: [] } };
+}
+
+function toRename({ table, column, to }: Rename, before: SchemaModel): string[] {
+  if (column !== null) return [`${alter(table)} RENAME COLUMN ${quote(column)} TO ${quote(to)}`];
+  const model = before.get(table);
+  const counted = [...(model?.columns.values() ?? [])].filter(({ isCounted }) => isCounted);
+  const hasKey = model !== undefined && model.primaryKey.length > 0;
+  return [
+    `${alter(table)} RENAME TO ${quote(to)}`,
+    ...(hasKey ? [`${alter(to)} RENAME CONSTRAINT ${quote(keyName(table))} TO ${quote(keyName(to))}`] : []),
+    ...counted.map(
+      ({ name }) => `ALTER SEQUENCE ${quote(`${table}_${name}_seq`)} RENAME TO ${quote(`${to}_${name}_seq`)}`,
+    ),
+  ];
+}
+
+function toAlter(table: TableDifference, conversions: readonly Conversion[]): string[] {
+  const { name, after, columns, changedColumns, hasNewPrimaryKey, indexes, checks } = table;
+  const start = alter(name);
+  const hadKey = hasNewPrimaryKey && table.before.primaryKey.length > 0;
+  const hasKey = hasNewPrimaryKey && after.primaryKey.length > 0;
+  return [
+    ...checks.dropped.map((check) => `${start} DROP CONSTRAINT ${quote(check.name)}`),
+    ...indexes.dropped.map(({ name: index, part }) =>
+      part.kind === "unique constraint"
+        ? `${start} DROP CONSTRAINT ${quote(index)}`
+        : `DROP INDEX ${quote(index)}`,
+    ),
+    ...(hadKey ? [`${start} DROP CONSTRAINT ${quote(keyName(name))}`] : []),
+    ...columns.dropped.map((column) => `${start} DROP COLUMN ${quote(column.name)}`),
+    ...columns.added.map((column) => `${start} ADD COLUMN ${toColumn(column, name)}`),
+    ...changedColumns.flatMap((change) => toChange(name, change, conversions)),
+    ...(hasKey ? [`${start} ADD ${toPrimaryKey(after)}`] : []),
+    ...toIndexes(name, toMap(indexes.added), start),
+    ...checks.added.map((check) => `${start} ADD CONSTRAINT ${quote(check.name)} CHECK (${check.part})`),
+  ];
+}
+
+function toChange(
+  table: string,
+  { before, after }: ColumnChange,
+  conversions: readonly Conversion[],
+): string[] {
+  const start = `${alter(table)} ALTER COLUMN ${quote(after.name)}`;
+  const statements: string[] = [];
+  const isConverted = before.type !== after.type;
+  const hasNewDefault = before.default !== after.default || isConverted;
+  // A default has the old type: it would stop the conversion.
+  if (hasNewDefault && before.default !== null) statements.push(`${start} DROP DEFAULT`);
+  if (before.isCounted && !after.isCounted) statements.push(`${start} DROP IDENTITY`);
+  if (isConverted) {
+    const conversion = conversions.find((one) => one.table === table && one.column === after.name);
+    const isCast = conversion?.from.kind === "text" && conversion.to.kind !== "text";
+    statements.push(
+      `${start} SET DATA TYPE ${after.type}${isCast ? ` USING ${quote(after.name)}::${after.type}` : ""}`,
+    );
+  }
+  if (hasNewDefault && after.default !== null) statements.push(`${start} SET DEFAULT ${after.default}`);
+  if (before.isNotNull !== after.isNotNull) {
+    statements.push(`${start} ${after.isNotNull ? "SET" : "DROP"} NOT NULL`);
+  }
+  if (after.isCounted && !before.isCounted) {
+    const sequence = `pg_get_serial_sequence('${quote(table)}', '${after.name}')`;
+    const next = `coalesce((SELECT max(${quote(after.name)}) FROM ${quote(table)}), 0) + 1`;
+    statements.push(
+      `${start} ADD GENERATED BY DEFAULT AS IDENTITY`,
+      `SELECT setval(${sequence}, ${next}, false)`,
+    );
+  }
+  return statements;
+}
+
+function toCreateTable(table: TableModel): string {
+  const uniques = [...table.indexes].filter(([, { kind }]) => kind === "unique constraint");
+  const lines = [
+    ...[...table.columns.values()].map((column) => toColumn(column, table.name)),
+    ...(table.primaryKey.length > 0 ? [toPrimaryKey(table)] : []),
+    ...uniques.map(([name, { columns }]) => `CONSTRAINT ${quote(name)} UNIQUE(${list(columns)})`),
+    ...[...table.checks].map(([name, condition]) => `CONSTRAINT ${quote(name)} CHECK (${condition})`),
+  ];
+  return `CREATE TABLE ${quote(table.name)} (\n\t${lines.join(",\n\t")}\n)`;
+}
+
+function toColumn({ name, type, isNotNull, isCounted, default: value }: ColumnModel, table: string): string {
+  const sequence = quote(`${table}_${name}_seq`);
+  const identity = isCounted ? ` GENERATED BY DEFAULT AS IDENTITY (SEQUENCE NAME ${sequence})` : "";
+  return `${quote(name)} ${type}${identity}${value === null ? "" : ` DEFAULT ${value}`}${isNotNull ? " NOT NULL" : ""}`;
+}
+
+function toPrimaryKey({ name, primaryKey }: TableModel): string {
+  return `CONSTRAINT ${quote(keyName(name))} PRIMARY KEY(${list(primaryKey)})`;
+}
+
+function toForeignKey(
+  name: string,
+  { columns, toTable, toColumns, onDelete, onUpdate }: ForeignKeyModel,
+): string {
+  const target = `${quote(toTable)}(${list(toColumns)})`;
+  return `CONSTRAINT ${quote(name)} FOREIGN KEY (${list(columns)}) REFERENCES ${target} ON DELETE ${onDelete} ON UPDATE ${onUpdate}`;
+}
+
+/** @param start with it, unique constraints are added too; a table that is created brings them along */
+function toIndexes(table: string, indexes: ReadonlyMap<string, IndexModel>, start?: string): string[] {
+  return [...indexes].flatMap(([name, { kind, columns }]) => {
+    if (kind === "unique constraint") {
+      return start === undefined ? [] : [`${start} ADD CONSTRAINT ${quote(name)} UNIQUE(${list(columns)})`];
+    }
+    const unique = kind === "unique index" ? "UNIQUE " : "";
+    return [`CREATE ${unique}INDEX ${quote(name)} ON ${quote(table)} (${list(columns)})`];
+  });
+}
+
+/** PostgreSQL's own name for it. */
+function keyName(table: string): string {
+  return `${table}_pkey`;
+}
+
+function alter(table: string): string {
+  return `ALTER TABLE ${quote(table)}`;
+}
+
+function list(columns: readonly string[]): string {
+  return columns.map(quote).join(", ");
+}
+
+function toMap<Part>(parts: readonly { name: string; part: Part }[]): Map<string, Part> {
+  return new Map(parts.map(({ name, part }) => [name, part]));
+}
+
+function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,190 @@
+import { type Column, getTableName, is, SQL, Table, View } from "drizzle-orm";
+import * as mysql from "drizzle-orm/mysql-core";
+import * as pg from "drizzle-orm/pg-core";
+import * as sqlite from "drizzle-orm/sqlite-core";
+import type { Dialect } from "../../dialect.ts";
+import type { ColumnModel, ForeignKeyModel, IndexModel, SchemaModel, TableModel } from "./table-model.ts";
+
+/** What drizzle's `getTableConfig` says of a table, which is alike in each dialect. */
+interface TableConfig {
+  readonly name: string;
+  readonly schema: string | undefined;
+  readonly columns: readonly Column[];
+  readonly indexes: readonly { readonly config: IndexConfig }[];
+  readonly foreignKeys: readonly ForeignKey[];
+  readonly checks: readonly { readonly name: string; readonly value: SQL }[];
+  readonly primaryKeys: readonly { readonly columns: readonly Column[] }[];
+  readonly uniqueConstraints: readonly UniqueConstraint[];
+}
+
+interface IndexConfig {
+  readonly name: string;
+  /** PostgreSQL's columns are copies with an order. */
+  readonly columns: readonly (
+    | SQL
+    | { readonly name: string; readonly indexConfig?: { readonly order?: string } }
+  )[];
+  readonly unique?: boolean;
+  readonly where?: SQL;
+  readonly method?: string;
+}
+
+interface UniqueConstraint {
+  readonly name: string;
+  readonly columns: readonly Column[];
+  readonly nullsNotDistinct?: boolean;
+}
+
+interface ForeignKey {
+  readonly onDelete: string | undefined;
+  readonly onUpdate: string | undefined;
+  getName(): string;
+  reference(): {
+    readonly columns: readonly Column[];
+    readonly foreignColumns: readonly Column[];
+    readonly foreignTable: Table;
+  };
+}
+
+/** Columns in what the dialects' classes differ. */
+type DialectColumn = Column & {
+  readonly autoIncrement?: boolean;
+  readonly hasOnUpdateNow?: boolean;
+};
+
+interface DialectTables {
+  isTable(value: unknown): boolean;
+  readConfig(table: Table): TableConfig;
+  toText(condition: SQL): string;
+}
+
+/** Reads the tables among what a schema exports. @throws Error naming what isn't to be had on every database */
+export function readSchema(dialect: Dialect, schema: Readonly<Record<string, unknown>>): SchemaModel {
+  const tables = createDialectTables(dialect);
+  const found = Object.entries(schema).flatMap(([key, value]) => {
+    refuse(is(value, View), `the view "${key}"`);
+    if (!is(value, Table)) return [];
+    refuse(!tables.isTable(value), `the table "${key}", which isn't made with "xcore/schema",`);
+    return [readTable(tables.readConfig(value), dialect, tables)];
+  });
+  return new Map(found.map((table) => [table.name, table]));
+}
+
+function createDialectTables(dialect: Dialect): DialectTables {
+  if (dialect === "sqlite") {
+    const writer = new sqlite.SQLiteSyncDialect();
+    return {
+      isTable: (value) => is(value, sqlite.SQLiteTable),
+      readConfig: (table) => readWith(sqlite.getTableConfig, table),
+      toText: (condition) => writer.sqlToQuery(condition).sql,
+    };
+  }
+  const core = dialect === "postgres" ? pg : mysql;
+  const writer = dialect === "postgres" ? new pg.PgDialect() : new mysql.MySqlDialect();
+  return {
+    isTable: (value) => is(value, dialect === "postgres" ? pg.PgTable : mysql.MySqlTable),
+    readConfig: (table) => readWith(core.getTableConfig, table),
+    toText: (condition) => writer.sqlToQuery(condition).sql,
+  };
+}
+
+/** Each dialect's function reads tables of its own, which `isTable` tells. */
+function readWith(toConfig: (table: never) => unknown, table: Table): TableConfig {
+  return toConfig(table as never) as TableConfig;
+}
+
+function readTable(table: TableConfig, dialect: Dialect, tables: DialectTables): TableModel {
+  const { name, columns, primaryKeys, checks } = table;
+  refuse(table.schema !== undefined, `the schema of table "${name}"`);
+  const [key] = primaryKeys;
+  const primaryKey = toNames(key?.columns ?? columns.filter((column) => column.primary));
+  return {
+    name,
+    columns: new Map(columns.map((column) => [column.name, readColumn(column, primaryKey, tables)])),
+    primaryKey,
+    indexes: readIndexes(table, dialect),
+    foreignKeys: new Map(table.foreignKeys.map((one) => [one.getName(), readForeignKey(one)])),
+    // A column with its table before it is refused where the table is rebuilt under another name.
+    checks: new Map(
+      checks.map((check) => [
+        check.name,
+        tables.toText(check.value).replaceAll(`"${name}".`, "").replaceAll(`\`${name}\`.`, ""),
+      ]),
+    ),
+  };
+}
+
+function readColumn(
+  column: DialectColumn,
+  primaryKey: readonly string[],
+  tables: DialectTables,
+): ColumnModel {
+  const { name, generated, generatedIdentity, autoIncrement, hasOnUpdateNow, notNull } = column;
+  const shown = `of column "${name}"`;
+  refuse(generated !== undefined, `the expression ${shown}`);
+  refuse(hasOnUpdateNow === true, `onUpdateNow() ${shown}`);
+  return {
+    name,
+    type: column.getSQLType(),
+    isNotNull: notNull || primaryKey.includes(name),
+    isCounted: autoIncrement === true || generatedIdentity !== undefined,
+    default: readDefault(column, tables),
+  };
+}
+
+function readDefault(column: Column, tables: DialectTables): string | null {
+  const value: unknown = column.default;
+  if (value === undefined || value === null) return null;
+  if (is(value, SQL)) return tables.toText(value.inlineParams());
+  if (typeof value === "string") return `'${value.replaceAll("'", "''")}'`;
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  return refuse(true, `the default of column "${column.name}"`);
+}
+
+function readIndexes(
+  { columns, indexes, uniqueConstraints }: TableConfig,
+  dialect: Dialect,
+): Map<string, IndexModel> {
+  const models = new Map<string, IndexModel>();
+  for (const { config } of indexes) {
+    const { name, unique = false, where, method = "btree" } = config;
+    refuse(where !== undefined || method !== "btree", `the condition or method of index "${name}"`);
+    const names = config.columns.map((column) => {
+      const isPlain = !is(column, SQL) && (column.indexConfig?.order ?? "asc") === "asc";
+      refuse(!isPlain, `an expression or order in index "${name}"`);
+      return is(column, SQL) ? "" : column.name;
+    });
+    models.set(name, { kind: unique ? "unique index" : "index", columns: names });
+  }
+  // SQLite has no others than indexes.
+  const kind = dialect === "sqlite" ? "unique index" : "unique constraint";
+  for (const column of columns) {
+    if (column.isUnique) models.set(column.uniqueName ?? column.name, { kind, columns: [column.name] });
+  }
+  for (const unique of uniqueConstraints) {
+    refuse(unique.nullsNotDistinct === true, `nullsNotDistinct() of "${unique.name}"`);
+    models.set(unique.name, { kind, columns: toNames(unique.columns) });
+  }
+  return models;
+}
+
+function readForeignKey(key: ForeignKey): ForeignKeyModel {
+  const { columns, foreignColumns, foreignTable } = key.reference();
+  return {
+    columns: toNames(columns),
+    toTable: getTableName(foreignTable),
+    toColumns: toNames(foreignColumns),
+    onDelete: key.onDelete ?? "no action",
+    onUpdate: key.onUpdate ?? "no action",
+  };
+}
+
+function toNames(columns: readonly Column[]): string[] {
+  return columns.map((column) => column.name);
+}
+
+function refuse(isFound: true, what: string): never;
+function refuse(isFound: boolean, what: string): void;
+function refuse(isFound: boolean, what: string): void {
+  if (isFound) throw new Error(`Cannot generate a migration: ${what} can't be had on every database`);
+}

@@ -1,0 +1,157 @@
+import type { Conversion } from "./conversions.ts";
+import type { SchemaDifference, TableDifference } from "./difference.ts";
+import type { Rename } from "./renames.ts";
+import {
+  type ColumnModel,
+  type ForeignKeyModel,
+  type IndexModel,
+  isUnique,
+  type TableModel,
+} from "./table-model.ts";
+
+const TEMPORARY = "__xcore_new_";
+const GUARD = "__xcore_guard";
+
+/** Writes the change of a schema as SQLite's statements. */
+export function toSqliteStatements(
+  { created, dropped, altered }: SchemaDifference,
+  renames: readonly Rename[],
+  conversions: readonly Conversion[],
+): string[] {
+  return [
+    ...renames.map(toRename),
+    ...created.flatMap((table) => [toCreateTable(table), ...toCreateIndexes(table.name, table.indexes)]),
+    ...altered.flatMap((table) => toAlter(table, conversions)),
+    ...dropped.map(({ name }) => `DROP TABLE ${quote(name)}`),
+  ];
+}
+
+function toRename({ table, column, to }: Rename): string {
+  const what = column === null ? "" : ` COLUMN ${quote(column)}`;
+  return `ALTER TABLE ${quote(table)} RENAME${what} TO ${quote(to)}`;
+}
+
+function toAlter(table: TableDifference, conversions: readonly Conversion[]): string[] {
+  const own = conversions.filter((one) => one.table === table.name && one.isPossible);
+  const guards = own.flatMap(toGuard);
+  if (needsRebuild(table)) return [...toRebuild(table, own), ...guards];
+  const { name, indexes, columns } = table;
+  return [
+    ...indexes.dropped.map((index) => `DROP INDEX ${quote(index.name)}`),
+    ...columns.added.map((column) => `ALTER TABLE ${quote(name)} ADD ${toColumn(column)}`),
+    ...toCreateIndexes(name, toMap(indexes.added)),
+    ...guards,
+  ];
+}
+
+/** SQLite only adds columns whose value in the rows that are there is known beforehand. */
+function needsRebuild({
+  columns,
+  changedColumns,
+  hasNewPrimaryKey,
+  foreignKeys,
+  checks,
+}: TableDifference): boolean {
+  const parts = [columns.dropped, changedColumns, foreignKeys.dropped, foreignKeys.added];
+  if (hasNewPrimaryKey || [...parts, checks.dropped, checks.added].some((part) => part.length > 0))
+    return true;
+  return columns.added.some((column) => !isAddable(column));
+}
+
+function isAddable({ isNotNull, isCounted, default: value }: ColumnModel): boolean {
+  return (
+    !isCounted && (value === null ? !isNotNull : /^('(?:[^']|'')*'|-?[\d.]+|true|false|null)$/i.test(value))
+  );
+}
+
+/** The way of SQLite's manual: a new table takes the rows and then the name. Nothing is cascaded meanwhile. */
+function toRebuild(
+  { name, before, after, columns }: TableDifference,
+  conversions: readonly Conversion[],
+): string[] {
+  const made = new Set(columns.added.map((column) => column.name));
+  const kept = [...after.columns.keys()].filter((column) => !made.has(column));
+  const temporary = TEMPORARY + name;
+  const values = kept.map((column) => {
+    const isRounded = conversions.some(
+      (one) => one.column === column && one.to.kind === "integer" && one.from.kind === "decimal",
+    );
+    return isRounded ? `CAST(ROUND(${quote(column)}) AS INTEGER)` : quote(column);
+  });
+  const copies = kept.length > 0;
+  const into = `INSERT INTO ${quote(temporary)}(${kept.map(quote).join(", ")})`;
+  return [
+    toCreateTable({ ...after, name: temporary }),
+    ...(copies ? [`${into} SELECT ${values.join(", ")} FROM ${quote(name)}`] : []),
+    ...(copies && hasCounter(before) && hasCounter(after) ? toCarryCounter(name, temporary) : []),
+    `DROP TABLE ${quote(name)}`,
+    `ALTER TABLE ${quote(temporary)} RENAME TO ${quote(name)}`,
+    ...toCreateIndexes(name, after.indexes),
+  ];
+}
+
+/** Ids of rows that were deleted aren't given again. */
+function toCarryCounter(name: string, temporary: string): string[] {
+  return [
+    `DELETE FROM sqlite_sequence WHERE name = '${temporary}'`,
+    `INSERT INTO sqlite_sequence(name, seq) SELECT '${temporary}', seq FROM sqlite_sequence WHERE name = '${name}'`,
+  ];
+}
+
+/** SQLite would keep text in a column of numbers: fails, as the other databases do, where some is no number. */
+function toGuard({ table, column, from, to }: Conversion): string[] {
+  if (from.kind !== "text" || to.kind === "text") return [];
+  const wrong = to.kind === "integer" ? "<> 'integer'" : "= 'text'";
+  return [
+    `CREATE TABLE ${quote(GUARD)} (value integer, CONSTRAINT ${quote(`${table}.${column} must hold numbers`)} CHECK(value = 0))`,
+    `INSERT INTO ${quote(GUARD)} SELECT 1 FROM ${quote(table)} WHERE ${quote(column)} IS NOT NULL AND typeof(${quote(column)}) ${wrong}`,
+    `DROP TABLE ${quote(GUARD)}`,
+  ];
+}
+
+function toCreateTable(table: TableModel): string {
+  const [onlyKey, ...otherKeys] = table.primaryKey;
+  const inlineKey = otherKeys.length === 0 ? onlyKey : undefined;
+  const lines = [
+    ...[...table.columns.values()].map((column) => toColumn(column, column.name === inlineKey)),
+    ...(otherKeys.length > 0 ? [`PRIMARY KEY(${table.primaryKey.map(quote).join(", ")})`] : []),
+    ...[...table.foreignKeys].map(([name, key]) => toForeignKey(name, key)),
+    ...[...table.checks].map(([name, condition]) => `CONSTRAINT ${quote(name)} CHECK(${condition})`),
+  ];
+  return `CREATE TABLE ${quote(table.name)} (\n\t${lines.join(",\n\t")}\n)`;
+}
+
+function toColumn(
+  { name, type, isNotNull, isCounted: counts, default: value }: ColumnModel,
+  isKey = false,
+): string {
+  const key = isKey ? ` PRIMARY KEY${counts ? " AUTOINCREMENT" : ""}` : "";
+  return `${quote(name)} ${type}${key}${value === null ? "" : ` DEFAULT ${value}`}${isNotNull ? " NOT NULL" : ""}`;
+}
+
+function toForeignKey(
+  name: string,
+  { columns, toTable, toColumns, onUpdate, onDelete }: ForeignKeyModel,
+): string {
+  const target = `${quote(toTable)}(${toColumns.map(quote).join(", ")})`;
+  return `CONSTRAINT ${quote(name)} FOREIGN KEY (${columns.map(quote).join(", ")}) REFERENCES ${target} ON UPDATE ${onUpdate} ON DELETE ${onDelete}`;
+}
+
+function toCreateIndexes(table: string, indexes: ReadonlyMap<string, IndexModel>): string[] {
+  return [...indexes].map(([name, index]) => {
+    const unique = isUnique(index) ? "UNIQUE " : "";
+    return `CREATE ${unique}INDEX ${quote(name)} ON ${quote(table)} (${index.columns.map(quote).join(", ")})`;
+  });
+}
+
+function hasCounter({ columns }: TableModel): boolean {
+  return [...columns.values()].some((column) => column.isCounted);
+}
+
+function toMap<Part>(parts: readonly { name: string; part: Part }[]): Map<string, Part> {
+  return new Map(parts.map(({ name, part }) => [name, part]));
+}
+
+function quote(name: string): string {
+  return `\`${name.replaceAll("`", "``")}\``;
+}

@@ -1,0 +1,136 @@
+import { sql } from "drizzle-orm";
+import { DatabaseError } from "../database-error.ts";
+import type { Driver, MigrationConnection } from "../driver.ts";
+import type { TableEffect } from "./table-effects.ts";
+
+/** What is known of a migration that was applied, whole or in part. */
+export interface LedgerEntry {
+  readonly name: string;
+  /** Of the file; while it is applied in part, of the statements that took effect. */
+  readonly hash: string;
+  /** How many statements took effect. */
+  readonly statements: number;
+  /** What the tables of the statement under way were like before it; null when none is. */
+  readonly before: string | null;
+  /** Null while it is applied in part. */
+  readonly appliedAt: Date | null;
+}
+
+type LedgerRow = {
+  name: string;
+  hash: string;
+  statements: number;
+  before_hash: string | null;
+  applied_at: string | null;
+};
+
+/** Who keeps the two tables below: no migration may touch them. */
+export const LEDGER_OWNER = "xcore";
+
+const CREATE_MIGRATIONS = `create table if not exists xcore_migrations (
+  owner varchar(64) not null,
+  name varchar(80) not null,
+  hash varchar(64) not null,
+  statements integer not null,
+  before_hash varchar(64),
+  applied_at varchar(24),
+  primary key (owner, name)
+)`;
+const CREATE_TABLES = `create table if not exists xcore_tables (
+  name varchar(64) not null primary key,
+  owner varchar(64) not null
+)`;
+const COLUMNS = "name, hash, statements, before_hash, applied_at";
+
+/** Reads what was applied of an owner, with one query and without a lock. */
+export async function readLedger(driver: Driver, owner: string): Promise<LedgerEntry[]> {
+  const query = sql`select ${sql.raw(COLUMNS)} from xcore_migrations where owner = ${owner} order by name`;
+  return (await readIfThere<LedgerRow>(driver, query)).map(toEntry);
+}
+
+/** Reads which tables an owner has, without a lock. */
+export async function readOwnedTables(driver: Driver, owner: string): Promise<string[]> {
+  const query = sql`select name from xcore_tables where owner = ${owner} order by name`;
+  return (await readIfThere<{ name: string }>(driver, query)).map(({ name }) => name);
+}
+
+async function readIfThere<Row extends Record<string, unknown>>(
+  driver: Driver,
+  query: ReturnType<typeof sql>,
+): Promise<Row[]> {
+  try {
+    return await driver.toDatabase({}).execute<Row>(query);
+  } catch (error) {
+    // Made with the first migration.
+    if (error instanceof DatabaseError && error.fault === "missing_table") return [];
+    throw error;
+  }
+}
+
+function toEntry({ name, hash, statements, before_hash, applied_at }: LedgerRow): LedgerEntry {
+  const appliedAt = applied_at === null ? null : new Date(applied_at);
+  return { name, hash, statements, before: before_hash, appliedAt };
+}
+
+/** The two tables that say what was applied and who owns which table, on the connection that holds the lock. */
+export class Ledger {
+  readonly #connection: MigrationConnection;
+
+  private constructor(connection: MigrationConnection) {
+    this.#connection = connection;
+  }
+
+  /** Makes the tables where they are missing. */
+  static async open(connection: MigrationConnection, dialect: Driver["dialect"]): Promise<Ledger> {
+    const suffix = dialect === "mysql" ? " default character set utf8mb4 collate utf8mb4_bin" : "";
+    await connection.run(CREATE_MIGRATIONS + suffix);
+    await connection.run(CREATE_TABLES + suffix);
+    return new Ledger(connection);
+  }
+
+  async read(owner: string): Promise<LedgerEntry[]> {
+    const query = `select ${COLUMNS} from xcore_migrations where owner = ? order by name`;
+    return (await this.#connection.all<LedgerRow>(query, [owner])).map(toEntry);
+  }
+
+  /** Who owns each table, by its name. */
+  async readTables(): Promise<Map<string, string>> {
+    const query = "select name, owner from xcore_tables order by name";
+    const rows = await this.#connection.all<{ name: string; owner: string }>(query);
+    return new Map(rows.map(({ name, owner }) => [name, owner]));
+  }
+
+  /** Replaces what is known of a migration. */
+  async write(owner: string, { name, hash, statements, before, appliedAt }: LedgerEntry): Promise<void> {
+    await this.#connection.run("delete from xcore_migrations where owner = ? and name = ?", [owner, name]);
+    await this.#connection.run(`insert into xcore_migrations (owner, ${COLUMNS}) values (?, ?, ?, ?, ?, ?)`, [
+      owner,
+      name,
+      hash,
+      statements,
+      before,
+      appliedAt?.toISOString() ?? null,
+    ]);
+  }
+
+  /** Notes whom the tables belong to after these effects. */
+  async moveTables(owner: string, effects: readonly TableEffect[]): Promise<void> {
+    for (const effect of effects) {
+      if (effect.kind === "alter") continue;
+      // oxlint-disable-next-line no-await-in-loop -- one after another, as the statements ran
+      await this.#connection.run("delete from xcore_tables where name = ?", [effect.table]);
+      if (effect.kind === "drop") continue;
+      const name = effect.kind === "rename" ? effect.to : effect.table;
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#connection.run("delete from xcore_tables where name = ?", [name]);
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#connection.run("insert into xcore_tables (name, owner) values (?, ?)", [name, owner]);
+    }
+  }
+
+  /** Forgets the migrations of an owner, and its tables. */
+  async forget(owner: string): Promise<void> {
+    await this.#connection.run("delete from xcore_migrations where owner = ?", [owner]);
+    await this.#connection.run("delete from xcore_tables where owner = ?", [owner]);
+  }
+}

@@ -1,0 +1,38 @@
+import type { DatabaseFault } from "../database-error.ts";
+
+export interface MigrationFailure {
+  /** The plugin, or "core". */
+  readonly owner: string;
+  /** The migration's name, such as "0001_alter_blog_articles". */
+  readonly migration: string;
+  /** Its file, as it may be shown. */
+  readonly file: string;
+  /** The statement that failed, counted from 1; null when none was run. */
+  readonly statementNumber?: number | null;
+  readonly statement?: string | null;
+  /** What the database refused; null when it was never asked. */
+  readonly fault?: DatabaseFault | null;
+  /** Never an error of a driver: its details hold values. */
+  readonly cause?: unknown;
+}
+
+/** A migration that can't be read or applied. The message says why, what is in the database now and what to do. */
+export class MigrationError extends Error implements MigrationFailure {
+  override readonly name = "MigrationError";
+  readonly owner: string;
+  readonly migration: string;
+  readonly file: string;
+  readonly statementNumber: number | null;
+  readonly statement: string | null;
+  readonly fault: DatabaseFault | null;
+
+  constructor(message: string, failure: MigrationFailure) {
+    super(message, failure.cause === undefined ? undefined : { cause: failure.cause });
+    this.owner = failure.owner;
+    this.migration = failure.migration;
+    this.file = failure.file;
+    this.statementNumber = failure.statementNumber ?? null;
+    this.statement = failure.statement ?? null;
+    this.fault = failure.fault ?? null;
+  }
+}

@@ -1,0 +1,100 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Dialect } from "../dialect.ts";
+
+/** One file of SQL that is applied once. */
+export interface Migration {
+  /** The file's name without its ending, such as "0000_create_articles". */
+  readonly name: string;
+  readonly file: string;
+  /** SHA-256 of the text, in hexadecimal; line ends don't count. */
+  readonly hash: string;
+  readonly statements: readonly string[];
+}
+
+/** What stands between two statements, as in drizzle's own files. */
+export const BREAKPOINT = "--> statement-breakpoint";
+
+const FILE_NAME = /^(\d{4})_[a-z0-9_]{1,60}\.sql$/;
+const COMMENTS = /--[^\n]*|\/\*[\s\S]*?\*\//g;
+
+/**
+ * Reads the migrations for one dialect, in the order of their numbers. A folder that isn't there has none.
+ *
+ * @param folder the `drizzle` folder, with a folder for each dialect
+ * @throws Error naming the file: two with one number, one missing between two, a name that isn't one of a
+ * migration, text that isn't UTF-8
+ */
+export async function readMigrations(folder: string, dialect: Dialect): Promise<Migration[]> {
+  const directory = join(folder, dialect);
+  const names = await listMigrationFiles(directory);
+  return Promise.all(
+    names.map(async (name) => {
+      const file = join(directory, name);
+      return parseMigration(file, name, await readFile(file));
+    }),
+  );
+}
+
+/** Makes a migration of a file's content. @throws Error where it isn't UTF-8 */
+export function parseMigration(file: string, fileName: string, content: Uint8Array): Migration {
+  const text = decode(file, content).replaceAll("\r\n", "\n");
+  const statements = text
+    .split(BREAKPOINT)
+    .map((statement) => statement.trim())
+    .filter((statement) => statement.replaceAll(COMMENTS, "").trim() !== "");
+  return { name: fileName.slice(0, -".sql".length), file, hash: hashText(text), statements };
+}
+
+/** Names of a dialect's migration files, checked and in order. */
+export async function listMigrationFiles(directory: string): Promise<string[]> {
+  const names = (await listFolder(directory)).filter((name) => name.endsWith(".sql")).toSorted();
+  assertNumbered(directory, names);
+  return names;
+}
+
+/** SHA-256 in hexadecimal. */
+export function hashText(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}
+
+/** Throws unless the files are numbered 0000, 0001, … without a gap. */
+export function assertNumbered(directory: string, names: readonly string[]): void {
+  for (const [index, name] of names.entries()) {
+    const match = FILE_NAME.exec(name);
+    const show = JSON.stringify(join(directory, name));
+    if (match === null) {
+      throw new Error(
+        `Cannot read migration ${show}: its name must be four digits, "_" and up to 60 of a-z, 0-9 and "_"`,
+      );
+    }
+    const number = Number(match[1]);
+    const before = names[index - 1];
+    if (before !== undefined && before.slice(0, 4) === match[1]) {
+      throw new Error(
+        `Cannot read migration ${show}: "${before}" has the same number; give the later one the next`,
+      );
+    }
+    if (number !== index) {
+      const missing = String(index).padStart(4, "0");
+      throw new Error(`Cannot read migration ${show}: number ${missing} is missing before it`);
+    }
+  }
+}
+
+async function listFolder(directory: string): Promise<string[]> {
+  try {
+    return await readdir(directory);
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    throw error;
+  }
+}
+
+function decode(file: string, content: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(content);
+  } catch {
+    throw new Error(`Cannot read migration ${JSON.stringify(file)}: it isn't UTF-8 text`);
+  }
+}

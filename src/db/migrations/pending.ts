@@ -1,0 +1,110 @@
+import { type LedgerEntry, LEDGER_OWNER } from "./ledger.ts";
+import { hashText, type Migration } from "./migration-files.ts";
+import { MigrationError } from "./migration-error.ts";
+import { findTableEffects } from "./table-effects.ts";
+
+export interface PendingMigration {
+  readonly migration: Migration;
+  /** How much of it took effect in a run that failed. */
+  readonly done: LedgerEntry | null;
+}
+
+export interface PendingContext {
+  readonly owner: string;
+  readonly toDisplayPath: (file: string) => string;
+}
+
+/** Hash of the first statements of a migration. */
+export function hashStatements(statements: readonly string[]): string {
+  return hashText(statements.join("\0"));
+}
+
+/**
+ * Returns the migrations that are still to be applied, in order.
+ *
+ * @throws MigrationError where what was applied isn't what the file says now
+ */
+export function findPending(
+  migrations: readonly Migration[],
+  entries: readonly LedgerEntry[],
+  context: PendingContext,
+): PendingMigration[] {
+  const byName = new Map(entries.map((entry) => [entry.name, entry]));
+  const pending = migrations.flatMap((migration): PendingMigration[] => {
+    const entry = byName.get(migration.name) ?? null;
+    if (entry !== null) assertUnchanged(migration, entry, context);
+    return entry === null || entry.appliedAt === null ? [{ migration, done: entry }] : [];
+  });
+  for (const { name, statements } of findMissing(migrations, entries)) {
+    if (byName.get(name)?.appliedAt !== null) continue;
+    throw new MigrationError(
+      `Cannot apply the migrations of "${context.owner}": "${name}" took effect in part (${countStatements(statements)}) and its file is gone; restore it`,
+      { owner: context.owner, migration: name, file: `${name}.sql` },
+    );
+  }
+  return pending;
+}
+
+/** Returns what was applied and has no file any more. */
+export function findMissing(
+  migrations: readonly Migration[],
+  entries: readonly LedgerEntry[],
+): LedgerEntry[] {
+  const names = new Set(migrations.map(({ name }) => name));
+  return entries.filter(({ name }) => !names.has(name));
+}
+
+/** Whether the file still holds what was applied. */
+export function isUnchanged(migration: Migration, { hash, statements, appliedAt }: LedgerEntry): boolean {
+  if (appliedAt !== null) return hash === migration.hash;
+  return hash === hashStatements(migration.statements.slice(0, statements));
+}
+
+/** Throws where a pending migration creates, alters or drops a table of another owner. */
+export function assertOwnTables(
+  pending: readonly PendingMigration[],
+  tables: ReadonlyMap<string, string>,
+  { owner, toDisplayPath }: PendingContext,
+): void {
+  const owners = new Map(tables).set("xcore_migrations", LEDGER_OWNER).set("xcore_tables", LEDGER_OWNER);
+  for (const { migration } of pending) {
+    for (const [index, statement] of migration.statements.entries()) {
+      for (const effect of findTableEffects(statement)) {
+        const names = effect.kind === "rename" ? [effect.table, effect.to] : [effect.table];
+        for (const name of names) {
+          const other = owners.get(name);
+          if (other === undefined || other === owner) continue;
+          const file = toDisplayPath(migration.file);
+          throw new MigrationError(
+            `Cannot apply migration "${file}" of "${owner}": statement ${index + 1} would ${effect.kind} table "${name}", which belongs to "${other}"`,
+            { owner, migration: migration.name, file, statementNumber: index + 1, statement },
+          );
+        }
+      }
+    }
+  }
+}
+
+export function countStatements(count: number): string {
+  return count === 1 ? "1 statement" : `${count} statements`;
+}
+
+function assertUnchanged(
+  migration: Migration,
+  entry: LedgerEntry,
+  { owner, toDisplayPath }: PendingContext,
+): void {
+  if (isUnchanged(migration, entry)) return;
+  const file = toDisplayPath(migration.file);
+  const failure = { owner, migration: migration.name, file };
+  if (entry.appliedAt === null) {
+    throw new MigrationError(
+      `Cannot go on with migration "${file}" of "${owner}": its first ${countStatements(entry.statements)} took effect and differ from the file now; restore them and change only what follows`,
+      failure,
+    );
+  }
+  throw new MigrationError(
+    `Cannot apply the migrations of "${owner}": "${file}" was edited after it had been applied; restore it and write a new migration`,
+    failure,
+  );
+}
