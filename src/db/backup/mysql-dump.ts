@@ -1,0 +1,132 @@
+import { open } from "node:fs/promises";
+import { DatabaseError } from "../database-error.ts";
+import type { ServerUrl } from "../database-url.ts";
+import { toTls } from "../tls.ts";
+import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
+import {
+  type Environment,
+  findProgram,
+  type Program,
+  readBytes,
+  runProgram,
+  toProgramEnv,
+} from "./programs.ts";
+
+const PACKAGES = '"mariadb-client" or "mysql-client"';
+const END_OF_DUMP = "-- Dump completed";
+
+// Tables that the dump doesn't hold go as well. Names are quoted by doubling backquotes.
+const DROP_ALL = `
+set foreign_key_checks = 0;
+set session group_concat_max_len = 1000000000;
+set @views = (select group_concat('\`', replace(table_name, '\`', '\`\`'), '\`') from information_schema.tables
+  where table_schema = database() and table_type = 'VIEW');
+set @tables = (select group_concat('\`', replace(table_name, '\`', '\`\`'), '\`') from information_schema.tables
+  where table_schema = database() and table_type = 'BASE TABLE');
+set @statement = if(@views is null, 'do 0', concat('drop view ', @views));
+prepare dropping from @statement; execute dropping;
+set @statement = if(@tables is null, 'do 0', concat('drop table ', @tables));
+prepare dropping from @statement; execute dropping; deallocate prepare dropping;
+`;
+
+/** MySQL and MariaDB: a dump in SQL. Its changes of tables take effect one by one. */
+export class MysqlDump implements DumpFormat {
+  readonly member = "database.sql";
+  readonly directory = null;
+  readonly #url: ServerUrl;
+  readonly #env: Environment;
+
+  constructor(url: ServerUrl, env: Environment) {
+    this.#url = url;
+    this.#env = env;
+  }
+
+  async dump(file: string): Promise<void> {
+    const action = `Cannot back up "${this.#url.shown}"`;
+    const program = this.#find(["mariadb-dump", "mysqldump"], action);
+    const isMariaDb = program.name.startsWith("mariadb");
+    const own = isMariaDb ? [] : ["--column-statistics=0", "--set-gtid-purged=OFF"];
+    const snapshot = ["--single-transaction", "--quick", "--hex-blob", "--no-tablespaces", "--triggers"];
+    const connection = toConnectionArgs(this.#url, isMariaDb);
+    await runProgram(program, {
+      args: [...connection, ...snapshot, ...own, `--result-file=${file}`, this.#url.database],
+      env: toMysqlEnv(this.#url, this.#env),
+      action,
+    });
+  }
+
+  async take(): Promise<TakenDatabase> {
+    const url = this.#url;
+    const action = `Cannot restore "${url.shown}"`;
+    const program = this.#find(["mariadb", "mysql"], action);
+    // Binary mode: nothing in the dump is a command to the client, which could run programs.
+    const args = [
+      ...toConnectionArgs(url, program.name === "mariadb"),
+      "--batch",
+      "--binary-mode",
+      url.database,
+    ];
+    const env = toMysqlEnv(url, this.#env);
+    return {
+      warnings: ["tables are replaced one by one: stop every server that runs on it"],
+      keptAs: null,
+      needsBackup: true,
+      isAtomic: false,
+      async check(file) {
+        if ((await readEnd(file)).includes(END_OF_DUMP)) return [];
+        throw new DatabaseError("corrupt", `${action}: the dump in the backup is not complete`);
+      },
+      replace: (file) => runProgram(program, { args, env, action, input: afterDrop(file) }),
+      async [Symbol.asyncDispose]() {},
+    };
+  }
+
+  #find(names: readonly string[], action: string): Program {
+    return findProgram(names, { env: this.#env, action, packages: PACKAGES });
+  }
+}
+
+async function* afterDrop(file: string): AsyncGenerator<Uint8Array | string> {
+  yield DROP_ALL;
+  yield* readBytes(file);
+}
+
+async function readEnd(file: string): Promise<string> {
+  const handle = await open(file);
+  try {
+    const { size } = await handle.stat();
+    const { buffer, bytesRead } = await handle.read({ position: Math.max(0, size - 200), length: 200 });
+    return buffer.toString("utf8", 0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+function toConnectionArgs({ host, port, user, options }: ServerUrl, isMariaDb: boolean): string[] {
+  const tls = toTls(options);
+  const ca = options["sslrootcert"];
+  return [
+    "--no-defaults", // first; a password in ~/.my.cnf would come before the environment's
+    `--host=${host}`,
+    `--port=${port}`,
+    `--user=${user}`,
+    "--protocol=tcp", // "localhost" alone would mean a socket
+    "--default-character-set=utf8mb4",
+    ...(isMariaDb ? toMariaDbTls(tls?.rejectUnauthorized) : toMysqlTls(tls?.rejectUnauthorized)),
+    ...(tls?.rejectUnauthorized === true && ca !== undefined ? [`--ssl-ca=${ca}`] : []),
+  ];
+}
+
+function toMariaDbTls(isChecked: boolean | undefined): string[] {
+  if (isChecked === undefined) return ["--skip-ssl"];
+  return ["--ssl", isChecked ? "--ssl-verify-server-cert" : "--skip-ssl-verify-server-cert"];
+}
+
+function toMysqlTls(isChecked: boolean | undefined): string[] {
+  if (isChecked === undefined) return ["--ssl-mode=DISABLED", "--get-server-public-key"];
+  return [`--ssl-mode=${isChecked ? "VERIFY_IDENTITY" : "REQUIRED"}`];
+}
+
+function toMysqlEnv({ password }: ServerUrl, env: Environment): Environment {
+  return toProgramEnv(env, { MYSQL_PWD: password });
+}

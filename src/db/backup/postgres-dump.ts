@@ -1,0 +1,135 @@
+import type { ServerUrl } from "../database-url.ts";
+import { toTls } from "../tls.ts";
+import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
+import {
+  type Environment,
+  findProgram,
+  type Program,
+  readProgram,
+  runProgram,
+  toProgramEnv,
+} from "./programs.ts";
+
+// Everything that a dump holds, but for what belongs to extensions. In the transaction of the restore: whoever
+// reads meanwhile waits, and nothing is gone when the restore fails.
+const DROP_ALL = `
+set lock_timeout = '60s';
+set client_min_messages = error;
+do $drop$
+declare statement text;
+begin
+  for statement in
+    select format('drop schema %I cascade', nspname) from pg_namespace n
+      where nspname not like 'pg\\_%' and nspname not in ('information_schema', 'public')
+      and not exists (select from pg_depend d where d.classid = 'pg_namespace'::regclass and d.objid = n.oid and d.deptype = 'e')
+  loop execute statement; end loop;
+  for statement in
+    select format('drop %s if exists %I.%I cascade',
+        case c.relkind when 'v' then 'view' when 'm' then 'materialized view' when 'S' then 'sequence'
+          when 'f' then 'foreign table' else 'table' end, n.nspname, c.relname)
+      from pg_class c join pg_namespace n on n.oid = c.relnamespace
+      where n.nspname = 'public' and c.relkind in ('r', 'p', 'v', 'm', 'S', 'f')
+      and not exists (select from pg_depend d where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype in ('e', 'i'))
+      order by c.relkind = 'S'
+  loop execute statement; end loop;
+  for statement in
+    select format('drop type if exists %I.%I cascade', n.nspname, t.typname)
+      from pg_type t join pg_namespace n on n.oid = t.typnamespace left join pg_class c on c.oid = t.typrelid
+      where n.nspname = 'public' and (t.typtype in ('e', 'd', 'r') or c.relkind = 'c')
+      and not exists (select from pg_depend d where d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e')
+  loop execute statement; end loop;
+  for statement in
+    select format('drop routine if exists %s cascade', p.oid::regprocedure)
+      from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+      where n.nspname = 'public'
+      and not exists (select from pg_depend d where d.classid = 'pg_proc'::regclass and d.objid = p.oid and d.deptype = 'e')
+  loop execute statement; end loop;
+  perform lo_unlink(oid) from pg_largeobject_metadata;
+end $drop$;
+`;
+
+/** PostgreSQL: pg_dump's custom format, restored whole or not at all. */
+export class PostgresDump implements DumpFormat {
+  readonly member = "database.dump";
+  readonly directory = null;
+  readonly #url: ServerUrl;
+  readonly #env: Environment;
+
+  constructor(url: ServerUrl, env: Environment) {
+    this.#url = url;
+    this.#env = env;
+  }
+
+  async dump(file: string): Promise<void> {
+    const action = `Cannot back up "${this.#url.shown}"`;
+    await runProgram(this.#find("pg_dump", action), {
+      args: ["--format=custom", "--no-owner", "--no-privileges", "--no-password", `--file=${file}`],
+      env: toPostgresEnv(this.#url, this.#env),
+      action,
+    });
+  }
+
+  async take(): Promise<TakenDatabase> {
+    const action = `Cannot restore "${this.#url.shown}"`;
+    const [pgRestore, psql] = [this.#find("pg_restore", action), this.#find("psql", action)];
+    const env = toPostgresEnv(this.#url, this.#env);
+    const script = (file: string) => ({
+      args: ["--file=-", "--no-owner", "--no-privileges", file],
+      env,
+      action,
+    });
+    return {
+      warnings: ["a server that runs on it meanwhile waits, and should be restarted afterwards"],
+      keptAs: null,
+      needsBackup: true,
+      isAtomic: true,
+      async check(file) {
+        await drain(readProgram(pgRestore, script(file)));
+        return [];
+      },
+      async replace(file) {
+        const args = ["--no-psqlrc", "--quiet", "--no-password", "--output=/dev/null", "--file=-"];
+        const settings = ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"];
+        const input = inTransaction(readProgram(pgRestore, script(file)));
+        await runProgram(psql, { args: [...args, ...settings], env, action, input });
+      },
+      async [Symbol.asyncDispose]() {},
+    };
+  }
+
+  #find(name: string, action: string): Program {
+    return findProgram([name], { env: this.#env, action, packages: '"postgresql-client"' });
+  }
+}
+
+async function drain(parts: AsyncIterable<Uint8Array>): Promise<void> {
+  const iterator = parts[Symbol.asyncIterator]();
+  // oxlint-disable-next-line no-await-in-loop -- one part after another
+  while ((await iterator.next()).done !== true);
+}
+
+/** When the dump breaks off there is no commit, and the end of the connection undoes all. */
+async function* inTransaction(script: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array | string> {
+  yield `begin;${DROP_ALL}`;
+  yield* script;
+  yield "\ncommit;\n";
+}
+
+function toPostgresEnv(
+  { host, port, user, password, database, options }: ServerUrl,
+  env: Environment,
+): Environment {
+  const tls = toTls(options);
+  const checked = tls?.rejectUnauthorized === true ? "verify-full" : "require";
+  return toProgramEnv(env, {
+    PGHOST: host,
+    PGPORT: String(port),
+    PGUSER: user,
+    PGPASSWORD: password === "" ? undefined : password,
+    PGDATABASE: database,
+    PGSSLMODE: tls === null ? "disable" : checked,
+    PGSSLROOTCERT: checked === "verify-full" ? (options["sslrootcert"] ?? "system") : undefined,
+    PGCLIENTENCODING: "UTF8",
+    PGAPPNAME: "xcore",
+  });
+}

@@ -1,0 +1,168 @@
+import { copyFile, mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseError } from "../database-error.ts";
+import { type UnpackedBackup, unpackBackup } from "./archive.ts";
+import { backupDatabase, type BackupProject } from "./backup.ts";
+import { toBackupFile, toTimestamp } from "./backup-name.ts";
+import { createDump } from "./dump.ts";
+import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
+import { copyOwner } from "./file-owner.ts";
+import type { BackupManifest } from "./manifest.ts";
+import { findPlaces, listMissingPlugins } from "./project-files.ts";
+
+/** What a restore is about to do. */
+export interface RestorePlan {
+  readonly manifest: BackupManifest;
+  /** The database that will be replaced, as it may be shown. */
+  readonly database: string;
+  /** Where what is there now will be kept: a database for SQLite, else a backup; null when nothing is there. */
+  readonly keptAs: string | null;
+  /** Files of the project that will be replaced, each by a file beside which the present one is kept. */
+  readonly files: readonly string[];
+  /** Files of the backup that stay in it. */
+  readonly leftOut: readonly string[];
+  readonly warnings: readonly string[];
+}
+
+export interface RestoreOptions extends BackupProject {
+  /** Absolute path of the backup. */
+  readonly file: string;
+  /** Whether config.json and the plugins' manifests are restored as well. @default false */
+  readonly withConfig?: boolean;
+  /** Decides whether to go on, when everything was checked and nothing changed yet. */
+  readonly confirm: (plan: RestorePlan) => Promise<boolean>;
+}
+
+/**
+ * Puts a backup in the place of the database. Everything is checked before anything is replaced, and what was there is
+ * kept.
+ *
+ * @returns what was done; null when `confirm` said no
+ * @throws DatabaseError
+ */
+export async function restoreDatabase(options: RestoreOptions): Promise<RestorePlan | null> {
+  const { url, file } = options;
+  if ((await stat(file).catch(() => null))?.isFile() !== true) {
+    throw new DatabaseError("unavailable", `Cannot restore "${file}": there is no such file`);
+  }
+  const dump = createDump(url, options.env);
+  const directory = dump.directory ?? options.dataDirectory;
+  await mkdir(directory, { recursive: true });
+  const folder = await mkdtemp(join(directory, ".xcore-restore-"));
+  try {
+    const backup = await unpackBackup(file, folder);
+    const path = findDump(backup, dump, options);
+    await using taken = await dump.take();
+    const plan = await toPlan(backup, { taken, warnings: await taken.check(path), options });
+    if (!(await options.confirm(plan))) return null;
+    await replaceDatabase(path, { taken, dump, plan, options });
+    await replaceFiles(backup, plan, options);
+    return plan;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function findDump(
+  { manifest, paths }: UnpackedBackup,
+  { member }: DumpFormat,
+  { url, file }: RestoreOptions,
+): string {
+  if (manifest.dialect !== url.dialect) {
+    throw new DatabaseError(
+      "other",
+      `Cannot restore "${file}": it is a backup of ${manifest.dialect}, and "database.url" names ${url.dialect}; a backup can't move between databases`,
+    );
+  }
+  const path = paths.get(member);
+  if (path === undefined)
+    throw new DatabaseError("corrupt", `Cannot restore "${file}": "${member}" is missing`);
+  return path;
+}
+
+async function toPlan(
+  { manifest, paths }: UnpackedBackup,
+  {
+    taken,
+    warnings,
+    options,
+  }: { taken: TakenDatabase; warnings: readonly string[]; options: RestoreOptions },
+): Promise<RestorePlan> {
+  const { url, dataDirectory, pluginsDirectory, withConfig = false } = options;
+  const places = findPlaces(paths.keys(), options);
+  const missing = await listMissingPlugins(manifest.plugins, pluginsDirectory);
+  return {
+    manifest,
+    database: url.shown,
+    keptAs: taken.needsBackup ? toBackupFile(dataDirectory, "before-restore", new Date()) : taken.keptAs,
+    files: withConfig ? [...places.values()] : [],
+    leftOut: withConfig ? [] : [...places.keys()],
+    warnings: [
+      ...taken.warnings,
+      ...warnings,
+      ...missing.map((plugin) => `the plugin "${plugin}" of the backup is not in the plugins directory`),
+    ],
+  };
+}
+
+interface Replacement {
+  readonly taken: TakenDatabase;
+  readonly dump: DumpFormat;
+  readonly plan: RestorePlan;
+  readonly options: RestoreOptions;
+}
+
+async function replaceDatabase(path: string, { taken, dump, plan, options }: Replacement): Promise<void> {
+  const kept = taken.needsBackup ? plan.keptAs : null;
+  if (kept !== null) await backupDatabase({ ...options, file: kept });
+  try {
+    await taken.replace(path);
+  } catch (error) {
+    if (taken.isAtomic || kept === null) throw error;
+    throw await putBack(error, kept, { taken, dump, options });
+  }
+}
+
+/** Loads the database as it was before a restore failed half-way, and returns the error to throw. */
+async function putBack(
+  error: unknown,
+  kept: string,
+  { taken, dump, options }: Omit<Replacement, "plan">,
+): Promise<Error> {
+  const reason = error instanceof Error ? error.message : String(error);
+  const folder = await mkdtemp(join(options.dataDirectory, ".xcore-restore-"));
+  try {
+    const { paths } = await unpackBackup(kept, folder);
+    await taken.replace(paths.get(dump.member) ?? "");
+    return new DatabaseError("other", `${reason}; the database is as it was before`);
+  } catch {
+    return new DatabaseError(
+      "other",
+      `${reason}; the database is incomplete now, and what was there is in "${kept}": restore that file`,
+    );
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function replaceFiles(
+  { paths }: UnpackedBackup,
+  { files }: RestorePlan,
+  options: RestoreOptions,
+): Promise<void> {
+  const stamp = toTimestamp(new Date());
+  for (const [name, place] of findPlaces(paths.keys(), options)) {
+    const from = paths.get(name);
+    if (from === undefined || !files.includes(place)) continue;
+    // oxlint-disable no-await-in-loop -- a few small files
+    const written = `${place}.${process.pid}.tmp`;
+    const present = await stat(place).catch(() => null);
+    await copyFile(from, written);
+    if (present !== null) {
+      await copyOwner(present, written);
+      await copyFile(place, `${place}.before-restore-${stamp}`); // a server that watches it must not miss it
+    }
+    await rename(written, place);
+    // oxlint-enable no-await-in-loop
+  }
+}

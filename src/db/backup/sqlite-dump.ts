@@ -1,0 +1,158 @@
+import { Database } from "bun:sqlite";
+import { existsSync, realpathSync } from "node:fs";
+import { open, rename, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { DatabaseError } from "../database-error.ts";
+import type { SqliteUrl } from "../database-url.ts";
+import { toDatabaseError } from "../sqlite/errors.ts";
+import { toTimestamp } from "./backup-name.ts";
+import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
+import { copyOwner } from "./file-owner.ts";
+
+const BUSY_TIMEOUT_MS = 2000;
+// What SQLite keeps beside a database. Left there, a log of the old database would be played into the new one.
+const SIDE_FILES = ["-wal", "-shm", "-journal"];
+
+/** SQLite: the dump is a database itself. */
+export class SqliteDump implements DumpFormat {
+  readonly member = "database.sqlite";
+  readonly directory: string;
+  readonly #url: SqliteUrl;
+  /** The file itself, where the URL names a link. */
+  readonly #file: string;
+
+  constructor(url: SqliteUrl) {
+    this.#url = url;
+    this.#file = existsSync(url.file) ? realpathSync(url.file) : url.file;
+    this.directory = dirname(this.#file);
+  }
+
+  async dump(file: string): Promise<void> {
+    if (!existsSync(this.#file)) {
+      throw new DatabaseError("unavailable", `Cannot back up "${this.#url.shown}": there is no such file`);
+    }
+    try {
+      using database = new Database(this.#file, { readonly: true });
+      database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
+      database.query("vacuum into ?").run(file);
+      using copy = new Database(file, { readonly: true });
+      assertIntegrity(copy);
+    } catch (error) {
+      throw toDumpError(error, `Cannot back up "${this.#url.shown}"`);
+    }
+  }
+
+  async take(): Promise<TakenDatabase> {
+    if (!existsSync(this.#file)) return new TakenSqlite(this.#file, { lock: null, isThere: false });
+    const lock = lockDatabase(this.#file, this.#url.shown);
+    return new TakenSqlite(this.#file, { lock, isThere: true });
+  }
+}
+
+class TakenSqlite implements TakenDatabase {
+  readonly needsBackup = false;
+  readonly isAtomic = true;
+  readonly warnings: readonly string[];
+  readonly keptAs: string | null;
+  readonly #file: string;
+  readonly #lock: Database | null;
+
+  constructor(file: string, { lock, isThere }: { lock: Database | null; isThere: boolean }) {
+    this.#file = file;
+    this.#lock = lock;
+    this.keptAs = isThere ? `${file}.before-restore-${toTimestamp(new Date())}` : null;
+    const isDamaged = isThere && lock === null;
+    this.warnings = isDamaged
+      ? ["the present database can't be read, so whether a server uses it can't be told: stop it first"]
+      : [];
+  }
+
+  async check(file: string): Promise<string[]> {
+    try {
+      using database = new Database(file, { readonly: true });
+      assertIntegrity(database);
+      const { count } = database
+        .query<{ count: number }, []>("select count(*) as count from pragma_foreign_key_check")
+        .get() ?? { count: 0 };
+      return count === 0 ? [] : [`in the backup, ${count} rows refer to rows that are missing`];
+    } catch (error) {
+      throw toDumpError(error, "Cannot restore the backup");
+    }
+  }
+
+  async replace(file: string): Promise<void> {
+    const present = this.keptAs === null ? null : await stat(this.#file);
+    if (present !== null) await copyOwner(present, file);
+    const keptAs = this.keptAs ?? `${this.#file}.before-restore-${toTimestamp(new Date())}`;
+    const moved: string[] = [];
+    try {
+      for (const suffix of ["", ...SIDE_FILES]) {
+        if (!existsSync(this.#file + suffix)) continue;
+        // oxlint-disable-next-line no-await-in-loop -- in this order, and undone in the other
+        await rename(this.#file + suffix, keptAs + suffix);
+        moved.push(suffix);
+      }
+      await rename(file, this.#file);
+    } catch (error) {
+      // oxlint-disable-next-line no-await-in-loop
+      for (const suffix of moved.toReversed()) await rename(keptAs + suffix, this.#file + suffix);
+      throw error;
+    }
+    await syncDirectory(dirname(this.#file));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#lock?.close();
+  }
+}
+
+/**
+ * Locks the database so that no server can open it, and writes its log into it. A connection in WAL mode holds a
+ * lock on the file for as long as it is open, so the way out of that mode fails while a server runs.
+ *
+ * @returns null when the file is damaged
+ */
+function lockDatabase(file: string, shown: string): Database | null {
+  const database = new Database(file, { readwrite: true });
+  try {
+    database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    database.run("pragma journal_mode = delete");
+    database.run("begin exclusive");
+    return database;
+  } catch (thrown) {
+    database.close();
+    const error = toDatabaseError(thrown);
+    if (!(error instanceof DatabaseError)) throw error;
+    if (error.fault === "corrupt") return null;
+    if (error.fault !== "busy") throw error;
+    throw new DatabaseError(
+      "busy",
+      `Cannot restore "${shown}": it is in use; stop the server, then restore again`,
+    );
+  }
+}
+
+/** Says what was done instead of which statement failed. */
+function toDumpError(thrown: unknown, action: string): unknown {
+  const error = toDatabaseError(thrown, { showsReason: true });
+  if (!(error instanceof DatabaseError)) return error;
+  return new DatabaseError(error.fault, `${action}: ${error.message.replace(/^Cannot [^:]*: /, "")}`);
+}
+
+function assertIntegrity(database: Database): void {
+  const [first, ...others] = database
+    .query<{ integrity_check: string }, []>("pragma integrity_check(10)")
+    .all();
+  if (first?.integrity_check === "ok") return;
+  throw new DatabaseError(
+    "corrupt",
+    `Cannot read the database: it is damaged, with ${1 + others.length} faults or more`,
+  );
+}
+
+/** Makes renames last through a power failure, where the system can. */
+async function syncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory).catch(() => null);
+  await handle?.sync().catch(() => {});
+  await handle?.close();
+}
