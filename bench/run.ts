@@ -1,7 +1,7 @@
 /** Builds the executable and runs every scenario; see README.md beside this file. */
 import { join } from "node:path";
 
-for (const file of ["../build.ts", "startup.ts", "reload.ts", "http.ts"]) {
+for (const file of ["../build.ts", "startup.ts", "reload.ts", "http.ts", "database.ts"]) {
   console.log(`\n## ${file}\n`);
   const child = Bun.spawn([process.execPath, join(import.meta.dir, file)], {
     stdio: ["ignore", "inherit", "inherit"],

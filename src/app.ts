@@ -1,6 +1,11 @@
 import { resolve } from "node:path";
 import { parseByteSize } from "./config/byte-size.ts";
 import type { LoadedConfig } from "./config/load.ts";
+import { parseDatabaseUrl } from "./db/database-url.ts";
+import type { Driver } from "./db/driver.ts";
+import { applyMigrations } from "./db/migrations/apply.ts";
+import { coreMigrations } from "./db/migrations/core.ts";
+import { openDatabase } from "./db/open.ts";
 import { createHookBus, type HookBus } from "./hooks/bus.ts";
 import { createLoggers, type Loggers } from "./log/loggers.ts";
 import { createDisplayPath } from "./plugins/display-path.ts";
@@ -13,10 +18,12 @@ import { createErrorAnswer } from "./web/error-answers.ts";
 import { type Mount, MountTable } from "./web/mounts.ts";
 import { WebServer, type WebSettings } from "./web/server.ts";
 
+const PING_TIMEOUT_MS = 2000;
+
 export interface AppOptions {
   readonly loaded: LoadedConfig;
   readonly version: string;
-  /** Loads plugins only to look at them: no `setup`, no watching, no log but of failures. */
+  /** Loads plugins only to look at them: no database, no `setup`, no watching, no log. */
   readonly inspects?: boolean;
   /** @default 30 seconds */
   readonly setupTimeoutMs?: number;
@@ -28,6 +35,7 @@ export interface AppOptions {
 export interface App {
   readonly loggers: Loggers;
   readonly hooks: HookBus;
+  readonly database: Driver;
   readonly plugins: PluginManager;
   readonly web: WebServer;
   readonly stackTraces: StackTraces;
@@ -37,10 +45,17 @@ export interface App {
   openApi(): Record<string, unknown>;
   /** Applies a changed configuration to the running app; resolves once the plugins follow it. */
   configure(loaded: LoadedConfig): Promise<void>;
+  /** Drains the plugins and disposes of them, closes the database, and flushes the logs. */
+  close(): Promise<void>;
 }
 
-/** Builds the services and mounts the slices. */
-export function createApp(options: AppOptions): App {
+/**
+ * Builds the services and mounts the slices, on an open and migrated database.
+ *
+ * @throws DatabaseError when the database can't be opened
+ * @throws MigrationError when the core's tables can't be brought up to date
+ */
+export async function createApp(options: AppOptions): Promise<App> {
   const { loaded, version, inspects = false, setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
   let config = loaded.config;
 
@@ -52,6 +67,10 @@ export function createApp(options: AppOptions): App {
     directory: inspects ? null : resolve(loaded.directory, config.logging.directory),
     mapStack: (stack) => stackTraces.map(stack),
   });
+  const database = await openAppDatabase(loaded, loggers, inspects).catch(async (error: unknown) => {
+    await loggers.close();
+    throw error;
+  });
   const hooks = createHookBus({
     onError: (error, { event, source, reason }) =>
       loggers.app.error({ err: error, event, plugin: source, reason }, "hook handler failed"),
@@ -61,6 +80,9 @@ export function createApp(options: AppOptions): App {
   const host: PluginHost = {
     hooks,
     log: loggers.app,
+    managerLog: loggers.manager,
+    database,
+    autoMigrate: () => config.database.auto_migrate,
     stackTraces,
     answerError,
     isOpen: (request) => web.isOpen(request),
@@ -85,7 +107,10 @@ export function createApp(options: AppOptions): App {
       appName: config.app.name,
       version,
       publicUrl: config.server.public_url,
-      checks: { plugins: () => (plugins.list().some(({ state }) => state === "failed") ? "failing" : "ok") },
+      checks: {
+        database: () => pingDatabase(database),
+        plugins: () => (plugins.list().some(({ state }) => state === "failed") ? "failing" : "ok"),
+      },
       slices: [pluginRoutes({ manager: plugins, hooks, toDisplayPath })],
       pluginApps: () => plugins.apps(),
       answerError,
@@ -102,6 +127,7 @@ export function createApp(options: AppOptions): App {
   return {
     loggers,
     hooks,
+    database,
     plugins,
     web,
     stackTraces,
@@ -115,7 +141,43 @@ export function createApp(options: AppOptions): App {
       web.swap(new MountTable(core, pluginMounts));
       await plugins.configure(toPluginSettings(next, inspects));
     },
+    async close() {
+      await plugins.stop();
+      await database.close();
+      await loggers.close();
+    },
   };
+}
+
+async function openAppDatabase(
+  { config, directory }: LoadedConfig,
+  loggers: Loggers,
+  inspects: boolean,
+): Promise<Driver> {
+  const { url, pool_size: poolSize, echo, auto_migrate: migrates } = config.database;
+  const parsed = parseDatabaseUrl(url, directory);
+  if (inspects) return (await import("./db/detached.ts")).createDetachedDriver(parsed.dialect);
+  const database = await openDatabase({ url: parsed, poolSize, echo, log: loggers.app });
+  try {
+    const migrations = coreMigrations(database.dialect);
+    if (migrates) await applyMigrations(database, { owner: "core", migrations, log: loggers.manager });
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+async function pingDatabase(database: Driver): Promise<"ok" | "failing"> {
+  const late = Promise.withResolvers<"failing">();
+  const timer = setTimeout(() => late.resolve("failing"), PING_TIMEOUT_MS);
+  const ping = database.ping().then(
+    () => "ok" as const,
+    () => "failing" as const,
+  );
+  const result = await Promise.race([ping, late.promise]);
+  clearTimeout(timer);
+  return result;
 }
 
 function toPluginSettings({ config, directory }: LoadedConfig, inspects: boolean): PluginSettings {

@@ -81,7 +81,7 @@ export class TestApp implements AsyncDisposable {
     const { config = {}, setupTimeoutMs = 5000, drainTimeoutMs = 2000 } = options;
     const flags = { ...config, logging: { console: false, ...config.logging } };
     const loaded = loadConfig({ cwd: folder.path, env: {}, flags });
-    const app = createApp({ loaded, version: "0.0.0-test", setupTimeoutMs, drainTimeoutMs });
+    const app = await createApp({ loaded, version: "0.0.0-test", setupTimeoutMs, drainTimeoutMs });
     const test = new TestApp(app, folder);
     app.web.listen({ hostname: "127.0.0.1", port: 0 });
     await app.plugins.start();
@@ -128,8 +128,7 @@ export class TestApp implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.app.web.stop(0);
-    await this.app.plugins.stop();
-    await this.app.loggers.close();
+    await this.app.close();
     await this.folder[Symbol.asyncDispose]();
   }
 

@@ -10,7 +10,7 @@ export default createRouter()
   .post(
     "/",
     async ({ body, set }) => {
-      const todo = createTodo(body.title);
+      const todo = await createTodo(body.title);
       await hooks.emit("todo.created", todo);
       set.status = 201;
       return todo;
@@ -20,17 +20,16 @@ export default createRouter()
   .patch(
     "/:id",
     async ({ params, body }) => {
-      const wasDone = readTodo(params.id).done;
-      const todo = changeTodo(params.id, body);
-      if (todo.done && !wasDone) await hooks.emit("todo.done", todo);
+      const { todo, gotDone } = await changeTodo(params.id, body);
+      if (gotDone) await hooks.emit("todo.done", todo);
       return todo;
     },
     { params: TodoId, body: TodoChanges, response: Todo },
   )
   .delete(
     "/:id",
-    ({ params, set }) => {
-      removeTodo(params.id);
+    async ({ params, set }) => {
+      await removeTodo(params.id);
       set.status = 204;
     },
     { params: TodoId },

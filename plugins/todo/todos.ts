@@ -1,45 +1,47 @@
-import { AppError, config } from "xcore";
-import type { Todo } from "./models.ts";
+import { eq } from "drizzle-orm";
+import { AppError, config, db, paginate } from "xcore";
+import type { Todo, TodoChanges, TodoQuery } from "./models.ts";
+import { todos } from "./schema.ts";
 
-// A plugin starts anew with each reload, and so does this list.
-const todos = new Map<number, Todo>();
-let lastId = 0;
-
-export function listTodos(query: { done?: boolean; page: number; per_page: number }) {
-  const matching = [...todos.values()].filter(({ done }) => query.done === undefined || done === query.done);
-  const start = (query.page - 1) * query.per_page;
-  return {
-    items: matching.slice(start, start + query.per_page),
-    page: query.page,
-    per_page: query.per_page,
-    total: matching.length,
-  };
+export function listTodos(query: TodoQuery) {
+  const isWanted = query.done === undefined ? undefined : eq(todos.done, query.done);
+  return paginate(db.select().from(todos).where(isWanted), query);
 }
 
-export function readTodo(id: number): Todo {
-  const todo = todos.get(id);
-  if (todo === undefined) throw new AppError("not_found", 404, `Cannot read todo "${id}": not found`);
-  return todo;
+export async function readTodo(id: number): Promise<Todo> {
+  const [todo] = await db.select().from(todos).where(eq(todos.id, id));
+  return todo ?? missing(id);
 }
 
-export function createTodo(title: string): Todo {
+export async function createTodo(title: string): Promise<Todo> {
   const limit = Number(config["max_items"]);
-  if (todos.size >= limit) {
-    throw new AppError("conflict", 409, `Cannot add a todo: there are ${limit}, remove one first`);
-  }
-  lastId += 1;
-  const todo: Todo = { id: lastId, title, done: false, created_at: new Date().toISOString() };
-  todos.set(todo.id, todo);
-  return todo;
+  return db.transaction(async (tx) => {
+    if ((await tx.$count(todos)) >= limit) {
+      throw new AppError("conflict", 409, `Cannot add a todo: there are ${limit}, remove one first`);
+    }
+    const [todo] = await tx.insert(todos).values({ title }).returning();
+    return todo as Todo;
+  });
 }
 
-export function changeTodo(id: number, changes: { title?: string; done?: boolean }): Todo {
-  const todo: Todo = { ...readTodo(id), ...changes };
-  todos.set(id, todo);
-  return todo;
+/** Changes a todo; says as well whether that is what got it done. */
+export async function changeTodo(
+  id: number,
+  changes: TodoChanges,
+): Promise<{ todo: Todo; gotDone: boolean }> {
+  return db.transaction(async (tx) => {
+    const [before] = await tx.select().from(todos).where(eq(todos.id, id)).for("update");
+    const [todo] = await tx.update(todos).set(changes).where(eq(todos.id, id)).returning();
+    if (before === undefined || todo === undefined) return missing(id);
+    return { todo, gotDone: todo.done && !before.done };
+  });
 }
 
-export function removeTodo(id: number): void {
-  readTodo(id);
-  todos.delete(id);
+export async function removeTodo(id: number): Promise<void> {
+  const removed = await db.delete(todos).where(eq(todos.id, id)).returning({ id: todos.id });
+  if (removed.length === 0) missing(id);
+}
+
+function missing(id: number): never {
+  throw new AppError("not_found", 404, `Cannot read todo "${id}": not found`);
 }

@@ -1,11 +1,15 @@
+import { DatabaseError } from "../db/database-error.ts";
+import { MigrationError } from "../db/migrations/migration-error.ts";
 import { AppError } from "../errors/app-error.ts";
 import { PluginError } from "../plugins/failure.ts";
+
+const EXPECTED_ERRORS = [AppError, DatabaseError, MigrationError];
 
 /** What a person should read of an error that ends a command: the stack only of what nobody expected. */
 export function describeFailure(error: unknown): string {
   if (error instanceof PluginError) return describePluginError(error);
   if (!(error instanceof Error)) return String(error);
-  const isExpected = error instanceof AppError || "syscall" in error;
+  const isExpected = EXPECTED_ERRORS.some((type) => error instanceof type) || "syscall" in error;
   return isExpected ? error.message : (error.stack ?? error.message);
 }
 

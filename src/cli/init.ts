@@ -15,7 +15,7 @@ const CONFIG = {
   plugins: { directory: "plugins" },
 };
 
-const GIT_IGNORE = ".env\nlogs/\n";
+const GIT_IGNORE = ".env\ndata/\nlogs/\n";
 
 /** `xcore init [DIR]`: makes the files of a new project, and leaves those alone that are there. */
 export function initCommand(context: CommandContext): Command {

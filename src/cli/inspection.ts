@@ -13,7 +13,11 @@ export async function inspect<T>(
   context: CommandContext,
   look: (app: App) => T | Promise<T>,
 ): Promise<T> {
-  const app = createApp({ loaded: loadFor(command, context), version: context.version, inspects: true });
+  const app = await createApp({
+    loaded: loadFor(command, context),
+    version: context.version,
+    inspects: true,
+  });
   divertOutput();
   const onError = (error: unknown): void =>
     context.warn(app.stackTraces.map(error instanceof Error ? String(error.stack) : String(error)));
@@ -23,8 +27,7 @@ export async function inspect<T>(
     await app.plugins.start();
     return await look(app);
   } finally {
-    await app.plugins.stop();
-    await app.loggers.close();
+    await app.close();
   }
 }
 

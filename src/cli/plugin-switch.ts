@@ -1,14 +1,13 @@
 import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import { basename, extname, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command } from "commander";
 import { AppError } from "../errors/app-error.ts";
+import { readDeclaredPlugins } from "../plugins/declared-plugins.ts";
 import { createDisplayPath } from "../plugins/display-path.ts";
-import { PluginError } from "../plugins/failure.ts";
-import type { Manifest } from "../plugins/manifest.ts";
-import { manifestPathOf, readManifest } from "../plugins/manifest-file.ts";
-import { listSources, type PluginSource } from "../plugins/sources.ts";
+import { manifestPathOf } from "../plugins/manifest-file.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 import { toExamples } from "./examples.ts";
+import { findPlugin } from "./find-plugin.ts";
 import { setJsonKey } from "./json-edit.ts";
 
 /** `xcore plugin enable|disable NAME`: sets `active` in a plugin's manifest; a running server follows. */
@@ -22,7 +21,9 @@ export function pluginSwitchCommand(context: CommandContext, verb: "enable" | "d
     .action(async (name: string, _options: object, command: Command) => {
       const { config, directory } = loadFor(command, context);
       const toDisplayPath = createDisplayPath(directory);
-      const found = await findPlugin(resolve(directory, config.plugins.directory), name, toDisplayPath);
+      const folder = resolve(directory, config.plugins.directory);
+      const plugins = await readDeclaredPlugins(folder, toDisplayPath);
+      const found = findPlugin(plugins, name, toDisplayPath(folder));
       if (found.manifest.active === active) {
         context.print(`${name} is ${done} already`);
         return;
@@ -36,27 +37,6 @@ export function pluginSwitchCommand(context: CommandContext, verb: "enable" | "d
       await replaceText(file, (text) => setJsonKey(text, "active", active));
       context.print(`${name} is ${done} now, in ${toDisplayPath(file)}`);
     });
-}
-
-async function findPlugin(
-  directory: string,
-  name: string,
-  toDisplayPath: (file: string) => string,
-): Promise<{ source: PluginSource; manifest: Manifest }> {
-  for (const source of await listSources(directory)) {
-    const manifest = await readManifest(source, toDisplayPath);
-    if (!(manifest instanceof PluginError)) {
-      if (manifest.name === name) return { source, manifest };
-    } else if (basename(source.basename, extname(source.basename)) === name) {
-      throw manifest;
-    }
-  }
-  const where = toDisplayPath(directory);
-  throw new AppError(
-    "plugin_not_found",
-    404,
-    `Cannot find plugin "${name}" in ${where}: see \`xcore plugin list\``,
-  );
 }
 
 /** Writes a file anew in one step, with its permissions, so that a running server never reads half of it. */

@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import type { CommandContext } from "./command-context.ts";
 import { configCommand } from "./config.ts";
+import { dbCommand } from "./db.ts";
 import { toExamples } from "./examples.ts";
 import { initCommand } from "./init.ts";
 import { openApiCommand } from "./openapi.ts";
@@ -21,6 +22,7 @@ export function createProgram(context: CommandContext): Command {
     initCommand(context),
     configCommand(context),
     pluginCommand(context),
+    dbCommand(context),
     routesCommand(context),
     openApiCommand(context),
   ]);

@@ -21,7 +21,7 @@ export function serveCommand(context: CommandContext): Command {
     .addHelpText("after", toExamples("xcore", "xcore serve --host 0.0.0.0 --port 8080"))
     .action(async (options: ServeOptions, command: Command) => {
       const load = () => loadFor(command, context, toOverrides(options));
-      const server = new ServerProcess({ version: context.version, load });
+      const server = await ServerProcess.create({ version: context.version, load });
       const isFirst = (await findRunningServer()) === null;
       await runServer(server);
       if (options.open && isFirst) openInBrowser(server.url);

@@ -30,12 +30,23 @@ export class ServerProcess {
   readonly #disposals: (() => void)[] = [];
   #stopping: Promise<void> | null = null;
 
-  /** @throws ConfigError */
-  constructor(options: ServerProcessOptions) {
+  private constructor(options: ServerProcessOptions, loaded: LoadedConfig, app: App) {
     this.#options = options;
-    this.#initial = options.load();
-    this.#loaded = this.#initial;
-    this.#app = createApp({ loaded: this.#initial, version: options.version });
+    this.#initial = loaded;
+    this.#loaded = loaded;
+    this.#app = app;
+  }
+
+  /**
+   * Builds a server with its database open; it doesn't listen yet.
+   *
+   * @throws ConfigError
+   * @throws DatabaseError or MigrationError when the database can't be used
+   */
+  static async create(options: ServerProcessOptions): Promise<ServerProcess> {
+    const loaded = options.load();
+    const app = await createApp({ loaded, version: options.version });
+    return new ServerProcess(options, loaded, app);
   }
 
   /** Address that it answers at. */
@@ -63,7 +74,7 @@ export class ServerProcess {
     try {
       app.web.listen(this.address);
     } catch (error) {
-      await app.loggers.close();
+      await app.close();
       throw toListenError(error, this.address);
     }
     this.#followEvents();
@@ -93,6 +104,7 @@ export class ServerProcess {
     this.#announce("swapped");
     if (!isSameAddress) await running.closeSocket();
     await running.dispose();
+    app.loggers.app.info("the server before is disposed of");
   }
 
   /** Stops following the process and the configuration: another server does that from now on. */
@@ -105,10 +117,9 @@ export class ServerProcess {
     await this.#app.web.stop(STOP_TIMEOUT_MS);
   }
 
-  /** Drains the plugins and disposes of them, then flushes the logs. */
+  /** Drains the plugins and disposes of them, closes the database, and flushes the logs. */
   async dispose(): Promise<void> {
-    await this.#app.plugins.stop();
-    await this.#app.loggers.close();
+    await this.#app.close();
   }
 
   /** Finishes the requests under way, disposes of the plugins, and flushes the logs. */
@@ -124,7 +135,7 @@ export class ServerProcess {
     await this.closeSocket();
     await app.plugins.stop();
     app.loggers.app.info("stopped");
-    await app.loggers.close();
+    await app.close();
   }
 
   #announce(message: string): void {

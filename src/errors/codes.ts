@@ -13,6 +13,10 @@ export const HTTP_ERROR_CODES = {
     status: 405,
     meaning: "The path exists, but not for this method; see the allow header",
   },
+  conflict: {
+    status: 409,
+    meaning: "What is there already is in the way, such as a row with the same unique value",
+  },
   payload_too_large: { status: 413, meaning: "The body is larger than server.body_limit" },
   range_not_satisfiable: { status: 416, meaning: "The range asked for lies outside the file" },
   validation_error: { status: 422, meaning: "The request does not fit the route's schema; see errors" },

@@ -1,6 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import { isBuiltin } from "node:module";
-import { dirname, relative, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { PluginError } from "./failure.ts";
 import { EXTERNAL_SPECIFIERS, JSX_IMPORT_SOURCE } from "./host-modules.ts";
 import { forgetFolders } from "./resolver-cache.ts";
@@ -8,7 +8,7 @@ import { isInside, type PluginSource } from "./sources.ts";
 
 /** A plugin's code in one piece, ready to be evaluated. */
 export interface Bundle {
-  /** A CommonJS function expression. */
+  /** A CommonJS function expression. It exports the module of each file asked for, in their order. */
   readonly code: string;
   /** Source map (ECMA-426) as JSON. */
   readonly map: string;
@@ -17,30 +17,41 @@ export interface Bundle {
 }
 
 export interface BundleOptions {
-  /** Name for messages. */
-  readonly name: string;
-  /** The entry, relative to the plugin's folder; the file itself for a single-file plugin. */
-  readonly entry: string;
   readonly toDisplayPath: (file: string) => string;
 }
+
+/** The name of a bundled file's module in what the bundle exports. */
+export function moduleName(index: number): string {
+  return `module${index}`;
+}
+
+// Stands for no file: it imports those that are asked for.
+const VIRTUAL_ENTRY = "<xcore>.ts";
 
 // With "type": "module" Bun interoperates as Node does, where `import x from` gives all of a CommonJS module.
 // The host's modules say what their default export is. The blanks keep the source map's columns right.
 const NODE_INTEROP = /__toESM\(require\(("(?:[^"\\]|\\.)*")\), 1\)/g;
 
 /**
- * Bundles a plugin: everything it imports from its own folder, with the host's packages left out.
+ * Bundles files of a plugin with everything that they import from its folder, the host's packages left out.
  *
+ * @param files absolute paths, with links resolved
  * @throws PluginError with the file and line of the first mistake
  */
-export async function bundlePlugin(source: PluginSource, options: BundleOptions): Promise<Bundle> {
-  const entry = await findEntry(source, options);
+export async function bundleFiles(
+  source: PluginSource,
+  files: readonly string[],
+  options: BundleOptions,
+): Promise<Bundle> {
   const folder = source.kind === "file" ? dirname(source.root) : source.root;
+  const virtual = join(folder, VIRTUAL_ENTRY);
   const forgotten = new Set<string>();
-  let result = await build(entry);
-  while (!result.success && forgetFolders(folder, result.logs, forgotten)) result = await build(entry);
+  let result = await build(virtual, files);
+  while (!result.success && forgetFolders(folder, result.logs, forgotten)) {
+    result = await build(virtual, files);
+  }
   if (!result.success) throw toPluginError(result.logs, options);
-  const inputs = Object.keys(result.metafile?.inputs ?? {});
+  const inputs = Object.keys(result.metafile?.inputs ?? {}).filter((name) => toSourceFile(name) !== virtual);
   assertInside(source, inputs, options);
   assertStatic(result.metafile, options);
   const [code, map] = await Promise.all([
@@ -51,9 +62,14 @@ export async function bundlePlugin(source: PluginSource, options: BundleOptions)
   return { code: code.replace(NODE_INTEROP, "__toESM(require($1)   )"), map, hash };
 }
 
-function build(entry: string): Promise<Bun.BuildOutput> {
+function build(virtual: string, files: readonly string[]): Promise<Bun.BuildOutput> {
+  const imports = files.map(
+    (file, index) => `import * as ${moduleName(index)} from ${JSON.stringify(file)};`,
+  );
+  const names = files.map((_, index) => moduleName(index));
   return Bun.build({
-    entrypoints: [entry],
+    entrypoints: [virtual],
+    files: { [virtual]: `${imports.join("")} export { ${names.join(", ")} };` },
     target: "bun",
     format: "cjs",
     external: [...EXTERNAL_SPECIFIERS],
@@ -66,32 +82,41 @@ function build(entry: string): Promise<Bun.BuildOutput> {
   });
 }
 
-async function findEntry(source: PluginSource, options: BundleOptions): Promise<string> {
+/**
+ * Returns the file that `entry` of plugin.json names; the file itself for a single-file plugin.
+ *
+ * @throws PluginError when there is none, or when it leads outside the plugin's folder
+ */
+export async function findEntry(
+  source: PluginSource,
+  entry: string,
+  options: BundleOptions,
+): Promise<string> {
   if (source.kind === "file") return source.root;
-  const file = resolve(source.root, options.entry);
+  const file = resolve(source.root, entry);
   let real: string;
   try {
     real = await realpath(file);
   } catch {
-    if (!isInside(source.root, file)) throw outsideError(options);
+    if (!isInside(source.root, file)) throw outsideError(entry);
     throw new PluginError(
       "bundle",
-      `Cannot find entry "${options.entry}": create it, or name another file in "entry" of plugin.json`,
+      `Cannot find entry "${entry}": create it, or name another file in "entry" of plugin.json`,
       { file: options.toDisplayPath(file) },
     );
   }
-  if (!isInside(source.root, real)) throw outsideError(options);
+  if (!isInside(source.root, real)) throw outsideError(entry);
   if (!(await stat(real)).isFile()) {
-    const message = `Cannot use entry "${options.entry}": it is no file; name the file that exports the router`;
+    const message = `Cannot use entry "${entry}": it is no file; name the file that exports the router`;
     throw new PluginError("bundle", message, { file: options.toDisplayPath(file) });
   }
   return real;
 }
 
-function outsideError(options: BundleOptions): PluginError {
+function outsideError(entry: string): PluginError {
   return new PluginError(
     "bundle",
-    `Cannot use entry "${options.entry}": it leads outside the plugin's folder; move the file into it`,
+    `Cannot use entry "${entry}": it leads outside the plugin's folder; move the file into it`,
   );
 }
 

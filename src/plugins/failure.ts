@@ -1,5 +1,5 @@
 /** Where in its life a plugin failed. */
-export type PluginStage = "manifest" | "dependencies" | "bundle" | "import" | "setup";
+export type PluginStage = "manifest" | "dependencies" | "bundle" | "migrate" | "import" | "setup";
 
 /** Why a plugin could not be loaded, and where in its own source. */
 export class PluginError extends Error {

@@ -1,5 +1,7 @@
 import type { AnyElysia } from "elysia";
 import type { Logger } from "pino";
+import type { SchemaTables } from "../db/database.ts";
+import type { Driver } from "../db/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { ErrorAnswer } from "../web/error-answers.ts";
 import type { InFlight } from "../web/in-flight.ts";
@@ -15,13 +17,18 @@ export interface PluginHost {
   readonly hooks: HookBus;
   /** Log that plugins write to. */
   readonly log: Logger;
+  /** Log of the plugins' lives. */
+  readonly managerLog: Logger;
+  readonly database: Driver;
+  /** Whether pending migrations are applied before a plugin serves. */
+  readonly autoMigrate: () => boolean;
   readonly stackTraces: StackTraces;
   readonly answerError: ErrorAnswer;
   readonly isOpen: (request: Request) => boolean;
   readonly serverFor: (inFlight: InFlight) => Bun.Server<unknown> | null;
   /** Path to show for a file. */
   readonly toDisplayPath: (file: string) => string;
-  /** False to load plugins only to look at them: `setup` isn't called. */
+  /** False to load plugins only to look at them: nothing is migrated, and `setup` isn't called. */
   readonly runsSetup: boolean;
   readonly setupTimeoutMs: number;
   readonly drainTimeoutMs: number;
@@ -40,6 +47,8 @@ export class Generation {
   readonly app: AnyElysia;
   readonly mount: Mount;
   readonly exports: ModuleExports;
+  /** Its tables and relations and those of its dependencies. */
+  readonly schema: SchemaTables;
   readonly #scope: Scope;
   readonly #dependencies: readonly Generation[];
   readonly #dependents = new Set<Generation>();
@@ -48,7 +57,7 @@ export class Generation {
   constructor(
     parts: Pick<
       Generation,
-      "number" | "manifest" | "hash" | "fingerprint" | "loadMs" | "app" | "mount" | "exports"
+      "number" | "manifest" | "hash" | "fingerprint" | "loadMs" | "app" | "mount" | "exports" | "schema"
     >,
     scope: Scope,
     dependencies: readonly Generation[],
@@ -61,6 +70,7 @@ export class Generation {
     this.app = parts.app;
     this.mount = parts.mount;
     this.exports = parts.exports;
+    this.schema = parts.schema;
     this.#scope = scope;
     this.#dependencies = dependencies;
     for (const dependency of dependencies) dependency.#dependents.add(this);

@@ -3,19 +3,19 @@ import { join } from "node:path";
 import { type AnyElysia, Elysia } from "elysia";
 import { InFlight } from "../web/in-flight.ts";
 import type { Mount } from "../web/mounts.ts";
-import { type Bundle, bundlePlugin, toSourceFile } from "./bundle.ts";
-import { evaluateBundle } from "./evaluate.ts";
+import { bundleFiles, findEntry, toSourceFile } from "./bundle.ts";
 import type { PluginStage } from "./failure.ts";
 import { Generation, generationId, type PluginHost } from "./generation.ts";
 import type { ModuleExports } from "./host-modules.ts";
 import { awaitModules, runSetup } from "./life-cycle.ts";
 import type { Manifest } from "./manifest.ts";
+import { migratePlugin, readPluginMigrations } from "./migrate.ts";
+import { evaluateModules } from "./modules.ts";
 import { createPluginApp, findRouter } from "./plugin-app.ts";
 import { Scope } from "./scope.ts";
+import { findSchemaFiles } from "./schema-files.ts";
 import { type ThrownOptions, toFailure } from "./thrown.ts";
-import { mergeSettings } from "./settings.ts";
 import { isInside, type PluginSource, showFilesOf } from "./sources.ts";
-import { createXcoreModule } from "./xcore-module.ts";
 
 export interface LoadOptions {
   readonly source: PluginSource;
@@ -45,14 +45,24 @@ export async function loadGeneration(
   const { source, manifest, number } = options;
   const toDisplayPath = showFilesOf(source, host.toDisplayPath);
   const failure = { source, stackTraces: host.stackTraces, toDisplayPath };
-  const bundle = await atStage("bundle", failure, () =>
-    bundlePlugin(source, { name: manifest.name, entry: manifest.entry, toDisplayPath }),
-  );
+  const bundle = await atStage("bundle", failure, async () => {
+    const entry = await findEntry(source, manifest.entry, { toDisplayPath });
+    return bundleFiles(source, [entry, ...(await findSchemaFiles(source))], { toDisplayPath });
+  });
+  const migrations = await atStage("migrate", failure, () => readPluginMigrations(host, source));
   const publicDirectory = await findPublicDirectory(source);
-  const fingerprint = fingerprintOf(options, publicDirectory);
+  const fingerprint = fingerprintOf(
+    options,
+    publicDirectory,
+    migrations.map(({ hash }) => hash),
+  );
   if (options.current?.hash === bundle.hash && options.current.fingerprint === fingerprint)
     return "unchanged";
   options.signal.throwIfAborted();
+  if (host.runsSetup) {
+    await atStage("migrate", failure, () => migratePlugin(host, manifest.name, migrations));
+    options.signal.throwIfAborted();
+  }
 
   const id = generationId(manifest.name, number);
   host.stackTraces.add(id, {
@@ -63,8 +73,8 @@ export async function loadGeneration(
   try {
     const inFlight = new InFlight();
     async function importPlugin() {
-      const exported = evaluate(bundle, id, scope, host, options);
-      const router = findRouter(exported) ?? createEmptyRouter(exported, scope);
+      const { entry, exports: exported, schema } = evaluateModules(bundle, id, scope, host, options);
+      const router = findRouter(entry) ?? createEmptyRouter(entry, scope);
       await awaitModules(router, host.setupTimeoutMs, options.signal);
       const built = createPluginApp(router, {
         manifest,
@@ -73,9 +83,9 @@ export async function loadGeneration(
         inFlight,
         isOpen: host.isOpen,
       });
-      return { exports: exported, app: built };
+      return { exports: exported, schema, app: built };
     }
-    const { exports, app } = await atStage("import", failure, importPlugin);
+    const { exports, schema, app } = await atStage("import", failure, importPlugin);
     if (host.runsSetup) {
       const onLate = (teardown: Promise<void>): void => void teardown.catch(reportLateTeardown);
       const reportLateTeardown = (error: unknown): void =>
@@ -86,7 +96,7 @@ export async function loadGeneration(
     }
     const mount = createMount(app, manifest, inFlight, host);
     const loadMs = performance.now() - startedAt;
-    const parts = { number, manifest, hash: bundle.hash, fingerprint, loadMs, app, mount, exports };
+    const parts = { number, manifest, hash: bundle.hash, fingerprint, loadMs, app, mount, exports, schema };
     return new Generation(parts, scope, [...options.dependencies.values()]);
   } catch (error) {
     scope.close();
@@ -98,32 +108,10 @@ export async function loadGeneration(
 function fingerprintOf(
   { manifest, settings, dependencies }: LoadOptions,
   publicDirectory: string | null,
+  migrations: readonly string[],
 ): string {
   const generations = [...dependencies].map(([name, { number }]) => generationId(name, number));
-  return JSON.stringify([manifest, settings, generations, publicDirectory]);
-}
-
-function evaluate(
-  bundle: Bundle,
-  id: string,
-  scope: Scope,
-  host: PluginHost,
-  options: LoadOptions,
-): ModuleExports {
-  const { manifest, settings, source } = options;
-  const xcore = createXcoreModule({
-    name: manifest.name,
-    scope,
-    hooks: host.hooks,
-    log: host.log.child({ plugin: manifest.name }),
-    settings: mergeSettings(manifest.config, settings),
-  });
-  return evaluateBundle(bundle.code, {
-    generation: id,
-    root: source.root,
-    xcore,
-    findPlugin: (name) => options.dependencies.get(name)?.exports,
-  });
+  return JSON.stringify([manifest, settings, generations, publicDirectory, migrations]);
 }
 
 /** A plugin without routes must at least do something. */

@@ -10,6 +10,8 @@ import { PluginError } from "./failure.ts";
 const NAME = "^[a-z][a-z0-9_]{0,63}$";
 const NAME_TITLE =
   "a name of lower-case letters, digits and underscores that starts with a letter, at most 64";
+/** Owner of the tables that belong to xcore itself; no plugin may have the name. */
+export const CORE_OWNER = "core";
 const RESERVED_PREFIXES = [
   "/auth",
   "/admin",
@@ -171,6 +173,12 @@ function findSenseProblems(manifest: Static<typeof ManifestSchema>): Problem[] {
     if (validRange(range) !== null) continue;
     const text = `"${formatKeyPath(path)}" must be a version range such as "^1.0.0", found ${quote(range)}`;
     problems.push({ path, text });
+  }
+  if (manifest.name === CORE_OWNER) {
+    problems.push({
+      path: ["name"],
+      text: `"${CORE_OWNER}" stands for xcore's own tables: choose another "name"`,
+    });
   }
   const prefix = manifest.api_prefix ?? `/${manifest.name}`;
   const reserved = RESERVED_PREFIXES.find((one) => prefix === one || prefix.startsWith(`${one}/`));

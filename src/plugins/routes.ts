@@ -5,7 +5,7 @@ import type { PluginManager } from "./manager.ts";
 import type { PluginRecord } from "./record.ts";
 
 const Failure = t.Object({
-  stage: t.String({ description: "manifest, dependencies, bundle, import or setup" }),
+  stage: t.String({ description: "manifest, dependencies, bundle, migrate, import or setup" }),
   message: t.String(),
   file: t.Nullable(t.String({ description: "File of the plugin that is at fault" })),
   line: t.Nullable(t.Integer()),

@@ -1,10 +1,12 @@
 import { Elysia } from "elysia";
 import type { Logger } from "pino";
+import type { Database } from "../db/database.ts";
+import { page, paginate } from "../db/paginate.ts";
 import { AppError } from "../errors/app-error.ts";
 import type { EmitArguments, HookBus } from "../hooks/bus.ts";
 import type { HookName } from "../hooks/events.ts";
 import type * as sdk from "../sdk/xcore.ts";
-import type { ModuleExports } from "./host-modules.ts";
+import { type ModuleExports, withKnownExports } from "./host-modules.ts";
 import type { Scope, Undo } from "./scope.ts";
 
 /** Everything that `src/sdk/xcore.ts` promises to plugins. */
@@ -14,35 +16,25 @@ export interface XcoreModuleOptions {
   readonly name: string;
   readonly scope: Scope;
   readonly hooks: HookBus;
+  readonly db: Database;
   readonly log: Logger;
   readonly settings: sdk.PluginConfig;
 }
 
 /** Builds what `import … from "xcore"` gives one generation of a plugin, with its own scope behind it. */
-export function createXcoreModule({ name, scope, hooks, log, settings }: XcoreModuleOptions): ModuleExports {
+export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
+  const { name, scope, hooks, db, log, settings } = options;
   const xcore: Xcore = {
     createRouter: () => new Elysia(),
     hooks: createPluginHooks(name, scope, hooks),
+    db,
+    paginate,
+    page,
     config: settings,
     log,
     AppError,
   };
-  return withKnownExports({ ...xcore, __esModule: true });
-}
-
-/** Makes the use of a name that xcore doesn't export fail with those that it does, instead of being undefined. */
-function withKnownExports(exports: ModuleExports): ModuleExports {
-  const names = Object.keys(exports).filter((name) => !name.startsWith("__"));
-  const unknown = new Proxy(Object.prototype, {
-    get(prototype, key, receiver) {
-      // A bundle asks for the default export, and awaiting a module for `then`.
-      if (typeof key === "symbol" || key in prototype || key === "default" || key === "then") {
-        return Reflect.get(prototype, key, receiver) as unknown;
-      }
-      throw new TypeError(`xcore doesn't export "${key}": it exports ${names.join(", ")}`);
-    },
-  });
-  return Object.setPrototypeOf(exports, unknown) as ModuleExports;
+  return withKnownExports("xcore", xcore);
 }
 
 function createPluginHooks(source: string, scope: Scope, hooks: HookBus): sdk.PluginHooks {

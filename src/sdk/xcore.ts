@@ -1,5 +1,7 @@
 import type { Elysia } from "elysia";
 import type { Logger } from "pino";
+import type { Database, SchemaTables } from "../db/database.ts";
+import type { page as hostPage, paginate as hostPaginate } from "../db/paginate.ts";
 import type { AppError as HostAppError } from "../errors/app-error.ts";
 import type { HookBus } from "../hooks/bus.ts";
 
@@ -23,6 +25,36 @@ export declare const createRouter: () => Elysia;
 
 /** Listens to and emits events; see docs/hooks.md. */
 export declare const hooks: PluginHooks;
+
+/**
+ * The tables and relations that `db.query` is typed with: declare your own by interface merging. Without that,
+ * `db.query` works but isn't typed.
+ *
+ * @example
+ * import type * as schema from "./schema.ts";
+ * type Tables = typeof schema;
+ * declare module "xcore" { interface Schema extends Tables {} }
+ */
+// oxlint-disable-next-line typescript/no-empty-object-type -- made for merging
+export interface Schema {}
+
+/**
+ * The database: drizzle's queries, the same on SQLite, PostgreSQL and MySQL; see docs/database.md. `db.query` knows
+ * what schema.ts exports, and what those of the plugin's dependencies do.
+ *
+ * @throws ConstraintError (409 `conflict`) when a unique or foreign key refuses a write
+ */
+export declare const db: Database<keyof Schema extends never ? SchemaTables : Pick<Schema, keyof Schema>>;
+
+/** The query parameters of a list: `?page=1&per_page=20&sort=-created_at&total=false`. Use it as `{ query: page }`. */
+export declare const page: typeof hostPage;
+
+/**
+ * Runs a select a page at a time.
+ *
+ * @example createRouter().get("/", ({ query }) => paginate(db.select().from(articles), query), { query: page })
+ */
+export declare const paginate: typeof hostPaginate;
 
 /** This plugin's settings, frozen. */
 export declare const config: PluginConfig;

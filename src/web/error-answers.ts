@@ -1,5 +1,6 @@
 import { type AnyElysia, ElysiaCustomStatusResponse, NotFoundError } from "elysia";
 import type { Logger } from "pino";
+import { toClientError } from "../db/error-codes.ts";
 import { AppError } from "../errors/app-error.ts";
 import { toAppError, toProblemResponse } from "../errors/problem.ts";
 import { findInvalidInput, toValidationProblem } from "./invalid-requests.ts";
@@ -17,7 +18,7 @@ export type ErrorAnswer = (error: unknown, request: Request, plugin: string | nu
  */
 export function createErrorAnswer(options: { log: Logger; isDebug: () => boolean }): ErrorAnswer {
   return (error, request, plugin) => {
-    const known = toAppError(error, { isDebug: options.isDebug() });
+    const known = toAppError(toClientError(error), { isDebug: options.isDebug() });
     const id = requestIdOf(request);
     const path = pathOf(request.url);
     if (known.status >= 500 && isUnexpected(error)) {

@@ -1,7 +1,7 @@
 import { Elysia, t } from "elysia";
 
 /** What one part of the server says of itself: "ok", or why it isn't. */
-export type HealthCheck = () => "ok" | "failing";
+export type HealthCheck = () => "ok" | "failing" | Promise<"ok" | "failing">;
 
 const CheckResult = t.Union([t.Literal("ok"), t.Literal("failing")]);
 
@@ -12,10 +12,11 @@ const CheckResult = t.Union([t.Literal("ok"), t.Literal("failing")]);
 export function healthRoutes(options: { version: string; checks: Readonly<Record<string, HealthCheck>> }) {
   return new Elysia({ name: "xcore/health" }).get(
     "/health",
-    () => {
-      const checks = Object.fromEntries(
-        Object.entries(options.checks).map(([name, check]) => [name, check()]),
+    async () => {
+      const results = Object.entries(options.checks).map(
+        async ([name, check]) => [name, await check()] as const,
       );
+      const checks = Object.fromEntries(await Promise.all(results));
       const isOk = Object.values(checks).every((result) => result === "ok");
       return {
         status: isOk ? ("ok" as const) : ("degraded" as const),

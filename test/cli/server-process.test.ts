@@ -30,12 +30,12 @@ const SLOW = pluginFiles(
   process.on("SIGUSR2", () => opened.resolve());`,
 );
 
-test("the server starts in an empty folder, with a logs folder of its own", async () => {
+test("the server starts in an empty folder, with folders of its own for data and logs", async () => {
   await using folder = await TestFolder.create();
   await using server = await XcoreServer.start(folder);
   expect((await server.fetch("/")).status).toBe(200);
   expect((await server.fetch("/health")).status).toBe(200);
-  expect(await readdir(folder.path)).toEqual(["logs"]);
+  expect((await readdir(folder.path)).toSorted()).toEqual(["data", "logs"]);
   server.kill("SIGTERM");
   expect(await server.exited).toBe(0);
   expect(await Bun.file(join(folder.path, "logs/app.log")).text()).toContain('"msg":"stopped"');

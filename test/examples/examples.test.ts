@@ -1,12 +1,13 @@
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
+import { testOnEachDialect } from "../database-servers.ts";
 import { TestApp } from "../setup.ts";
 
 const EXAMPLES = join(import.meta.dir, "../../plugins");
 
-async function startExample(name: string): Promise<TestApp> {
-  const app = await TestApp.start();
+async function startExample(name: string, url = "sqlite:data/app.db"): Promise<TestApp> {
+  const app = await TestApp.start({ config: { database: { url } } });
   await cp(join(EXAMPLES, name), join(app.folder.path, "plugins", name), { recursive: true });
   await app.app.plugins.refresh(null);
   return app;
@@ -21,8 +22,8 @@ test("plugins/hello says hello", async () => {
   expect(await app.get("/hello")).toEqual({ status: 200, body: { message: "Hello from My Plugin!" } });
 });
 
-test("plugins/todo keeps a list", async () => {
-  await using app = await startExample("todo");
+testOnEachDialect("plugins/todo keeps a list", async ({ url }) => {
+  await using app = await startExample("todo", url);
   expect((await app.get("/todo")).body).toEqual({ items: [], page: 1, per_page: 20, total: 0 });
 
   const created = await app.fetch("/todo", json("POST", { title: "Write tests", done: true }));
@@ -68,4 +69,41 @@ test("the examples are documented", async () => {
   await using app = await startExample("todo");
   const { body } = await app.get("/openapi.json");
   expect(Object.keys(body.paths["/todo/{id}"]).toSorted()).toEqual(["delete", "get", "patch"]);
+});
+
+testOnEachDialect("plugins/blog reads articles with their authors", async ({ url }) => {
+  await using app = await startExample("blog", url);
+  const post = async (path: string, body: object = {}) => {
+    const response = await app.fetch(`/blog${path}`, json("POST", body));
+    return { status: response.status, body: await response.json() };
+  };
+  const ada = { name: "Ada", email: "ada@example.com" };
+  expect(await post("/authors", ada)).toEqual({ status: 200, body: { id: 1, ...ada } });
+  expect(await post("/authors", ada)).toMatchObject({ status: 409, body: { code: "conflict" } });
+  const { body: one } = await post("/articles", { title: "One", author_id: 1 });
+  for (const title of ["Two", "Three"]) await post("/articles", { title, author_id: 1 });
+  expect(await post("/articles", { title: "Nobody's", author_id: 7 })).toMatchObject({ status: 409 });
+  const published = { ...one, status: "published" };
+  expect(await post(`/articles/${one.id}/publish`)).toEqual({ status: 200, body: published });
+  expect(await post("/articles/999/publish")).toMatchObject({ status: 404 });
+
+  const titlesOf = async (query: string) => {
+    const { body } = await app.get(`/blog/articles${query}`);
+    return [body.total, ...body.items.map(({ title }: { title: string }) => title)];
+  };
+  expect(await titlesOf("")).toEqual([1, "One"]);
+  expect(await titlesOf("?status=draft&sort=title")).toEqual([3, "One", "Three", "Two"]);
+  expect(await titlesOf("?status=draft&sort=-title&per_page=2&page=2")).toEqual([3, "One"]);
+  expect(await titlesOf("?status=draft&author_id=2")).toEqual([0]);
+  expect((await app.problem("/blog/articles?sort=body")).code).toBe("validation_error");
+
+  expect((await app.get(`/blog/articles/${one.id}`)).body).toEqual({
+    ...published,
+    author: { id: 1, ...ada },
+  });
+  const { body: author } = await app.get("/blog/authors/1");
+  expect(author).toMatchObject({
+    ...ada,
+    articles: [{ title: "Three" }, { title: "Two" }, { title: "One" }],
+  });
 });

@@ -227,9 +227,10 @@ const BAD_PLUGINS: BadPlugin[] = [
   },
   {
     name: "that uses what xcore doesn't export",
-    files: run('import { createRouter, db } from "xcore";\ndb.select();\nexport default createRouter();'),
+    files: run('import { createRouter, nothing } from "xcore";\nnothing();\nexport default createRouter();'),
     stage: "import",
-    message: /xcore doesn't export "db": it exports createRouter, hooks, config, log, AppError/,
+    message:
+      /xcore doesn't export "nothing": it exports createRouter, hooks, db, paginate, page, config, log, AppError/,
     file: "plugins/bad/run.ts",
     line: 2,
   },

@@ -2,14 +2,14 @@ import { setImmediate } from "node:timers/promises";
 import { expect, test } from "bun:test";
 import { plugin, TestApp } from "../setup.ts";
 
-/** `core` exports a value; `crm` imports it, and `shop` imports it through `crm`. */
+/** `base` exports a value; `crm` imports it, and `shop` imports it through `crm`. */
 function chain(value: string): Record<string, string | object> {
   return {
-    "core/plugin.json": { name: "core", version: "1.2.0" },
-    "core/run.ts": `import { createRouter } from "xcore";\nexport const value = ${value};\nexport default createRouter().get("/", () => value);`,
-    "crm/plugin.json": { name: "crm", version: "1.0.0", dependencies: { core: "^1.0.0" } },
+    "base/plugin.json": { name: "base", version: "1.2.0" },
+    "base/run.ts": `import { createRouter } from "xcore";\nexport const value = ${value};\nexport default createRouter().get("/", () => value);`,
+    "crm/plugin.json": { name: "crm", version: "1.0.0", dependencies: { base: "^1.0.0" } },
     "crm/run.ts":
-      'import { createRouter } from "xcore";\nimport { value } from "plugin:core";\nexport const seen = () => value;\nexport default createRouter().get("/", () => value);',
+      'import { createRouter } from "xcore";\nimport { value } from "plugin:base";\nexport const seen = () => value;\nexport default createRouter().get("/", () => value);',
     "shop/plugin.json": { name: "shop", version: "1.0.0", dependencies: ["crm"] },
     "shop/run.ts":
       'import { createRouter } from "xcore";\nimport { seen } from "plugin:crm";\nexport default createRouter().get("/", () => seen());',
@@ -17,7 +17,7 @@ function chain(value: string): Record<string, string | object> {
 }
 
 async function answers(app: TestApp): Promise<string[]> {
-  return Promise.all(["/core", "/crm", "/shop"].map(async (path) => (await app.fetch(path)).text()));
+  return Promise.all(["/base", "/crm", "/shop"].map(async (path) => (await app.fetch(path)).text()));
 }
 
 test("a plugin imports the exports of its dependencies, whatever the order of the folders", async () => {
@@ -37,7 +37,7 @@ test("a changed plugin takes those that import it along, in one step", async () 
   })();
   await app.after(
     "plugin.reloaded",
-    () => app.writePlugins({ "core/run.ts": chain('"two"')["core/run.ts"] ?? "" }),
+    () => app.writePlugins({ "base/run.ts": chain('"two"')["base/run.ts"] ?? "" }),
     ({ data }) => data.name === "shop",
   );
   isDone = true;
@@ -48,7 +48,7 @@ test("a changed plugin takes those that import it along, in one step", async () 
 
 /** Asks the three plugins within one turn of the event loop, so that no swap comes between. */
 function answersAtOnce(app: TestApp): Promise<string[]> {
-  const responses = ["/core", "/crm", "/shop"].map((path) =>
+  const responses = ["/base", "/crm", "/shop"].map((path) =>
     app.app.web.dispatch(new Request(`http://localhost${path}`)),
   );
   return Promise.all(responses.map(async (response) => (await response)?.text() ?? ""));
@@ -61,9 +61,9 @@ test("a dependent that can't be rebuilt keeps serving on the old generation of w
     () =>
       app.writePlugins({
         "crm/run.ts": "export default createRouter(;",
-        "core/run.ts": chain('"two"')["core/run.ts"] ?? "",
+        "base/run.ts": chain('"two"')["base/run.ts"] ?? "",
       }),
-    ({ data }) => data.name === "core",
+    ({ data }) => data.name === "base",
   );
   await app.app.plugins.settled();
   expect(await answers(app)).toEqual(["two", "one", "one"]);
@@ -81,26 +81,26 @@ test("a dependency's teardown waits for those that import it", async () => {
   await using app = await TestApp.start({
     plugins: {
       ...chain('"one"'),
-      "core/run.ts": withTeardown("core"),
+      "base/run.ts": withTeardown("base"),
       "crm/run.ts": withTeardown("crm"),
     },
   });
   await app.app.plugins.stop();
-  expect(order).toEqual(["crm", "core"]);
+  expect(order).toEqual(["crm", "base"]);
 });
 
 test("a dependency that arrives late is enough", async () => {
-  const { "core/plugin.json": manifest = "", "core/run.ts": run = "", ...rest } = chain('"one"');
+  const { "base/plugin.json": manifest = "", "base/run.ts": run = "", ...rest } = chain('"one"');
   await using app = await TestApp.start({ plugins: rest });
   expect((await app.get("/system/plugins/crm")).body.failure.message).toContain(
-    'Cannot find dependency "core"',
+    'Cannot find dependency "base"',
   );
   expect((await app.get("/system/plugins/shop")).body.failure.message).toContain(
     'Cannot load without dependency "crm"',
   );
   await app.after(
     "plugin.loaded",
-    () => app.writePlugins({ "core/run.ts": run, "core/plugin.json": manifest }),
+    () => app.writePlugins({ "base/run.ts": run, "base/plugin.json": manifest }),
     ({ data }) => data.name === "shop",
   );
   expect(await answers(app)).toEqual(["one", "one", "one"]);
@@ -108,24 +108,24 @@ test("a dependency that arrives late is enough", async () => {
 
 test("a disabled dependency leaves the last good generation of its dependents serving", async () => {
   await using app = await TestApp.start({ plugins: chain('"one"') });
-  await app.writePlugins({ "core/plugin.json": { name: "core", version: "1.2.0", active: false } });
+  await app.writePlugins({ "base/plugin.json": { name: "base", version: "1.2.0", active: false } });
   await app.app.plugins.refresh(null);
   const { body } = await app.get("/system/plugins/crm");
   expect(body).toMatchObject({ state: "failed", serving: true });
   expect(body.failure.message).toBe(
-    'Cannot use dependency "core": it is disabled; run `xcore plugin enable core`',
+    'Cannot use dependency "base": it is disabled; run `xcore plugin enable base`',
   );
   expect(await (await app.fetch("/crm")).text()).toBe("one");
-  expect((await app.get("/core")).status).toBe(404);
+  expect((await app.get("/base")).status).toBe(404);
 });
 
 test("a dependency whose version no longer fits is told", async () => {
   await using app = await TestApp.start({ plugins: chain('"one"') });
   await app.after("plugin.failed", () =>
-    app.writePlugins({ "core/plugin.json": { name: "core", version: "2.0.0" } }),
+    app.writePlugins({ "base/plugin.json": { name: "base", version: "2.0.0" } }),
   );
   expect((await app.get("/system/plugins/crm")).body.failure.message).toBe(
-    'Cannot use dependency "core": ^1.0.0 is needed, 2.0.0 is there; change the one or the other',
+    'Cannot use dependency "base": ^1.0.0 is needed, 2.0.0 is there; change the one or the other',
   );
 });
 

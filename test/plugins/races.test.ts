@@ -21,19 +21,19 @@ async function settle(app: TestApp): Promise<void> {
   await app.app.plugins.settled();
 }
 
-const core = (value: number): Files => ({
-  "core/plugin.json": { name: "core", version: "1.0.0" },
-  "core/run.ts": `import { createRouter } from "xcore";
+const base = (value: number): Files => ({
+  "base/plugin.json": { name: "base", version: "1.0.0" },
+  "base/run.ts": `import { createRouter } from "xcore";
 export const value = ${value};
 export default createRouter().get("/", () => value);
-export const teardown = () => void (globalThis as any).race.calls.push("core ${value} torn down");`,
+export const teardown = () => void (globalThis as any).race.calls.push("base ${value} torn down");`,
 });
 
-/** Imports `core`; its setup waits for the race only beside the first `core`. */
+/** Imports `base`; its setup waits for the race only beside the first `base`. */
 const shop: Files = {
-  "shop/plugin.json": { name: "shop", version: "1.0.0", dependencies: ["core"] },
+  "shop/plugin.json": { name: "shop", version: "1.0.0", dependencies: ["base"] },
   "shop/run.ts": `import { createRouter } from "xcore";
-import { value } from "plugin:core";
+import { value } from "plugin:base";
 export default createRouter().get("/", () => value);
 export async function setup() {
   const { race } = globalThis as any;
@@ -46,12 +46,12 @@ export const teardown = () => void (globalThis as any).race.calls.push("shop tor
 
 test("a dependency saved while a dependent is being loaded is what the dependent gets", async () => {
   const race = createRace();
-  await using app = await TestApp.start({ plugins: core(1), config: { plugins: { watch: false } } });
+  await using app = await TestApp.start({ plugins: base(1), config: { plugins: { watch: false } } });
   await app.writePlugins(shop);
   const first = app.app.plugins.refresh(new Set([join(app.folder.path, "plugins/shop")]));
   await race.reached;
-  await app.writePlugins(core(2));
-  const second = app.app.plugins.refresh(new Set([join(app.folder.path, "plugins/core")]));
+  await app.writePlugins(base(2));
+  const second = app.app.plugins.refresh(new Set([join(app.folder.path, "plugins/base")]));
   await Promise.all([first, second]);
   race.open();
   await settle(app);
@@ -61,35 +61,35 @@ test("a dependency saved while a dependent is being loaded is what the dependent
 
 test("a dependency removed while a dependent is being loaded keeps the dependent out of service", async () => {
   const race = createRace();
-  await using app = await TestApp.start({ plugins: core(1), config: { plugins: { watch: false } } });
+  await using app = await TestApp.start({ plugins: base(1), config: { plugins: { watch: false } } });
   await app.writePlugins(shop);
   const first = app.app.plugins.refresh(new Set([join(app.folder.path, "plugins/shop")]));
   await race.reached;
-  await app.folder.remove("plugins/core");
+  await app.folder.remove("plugins/base");
   let second = Promise.resolve();
   await app.after("plugin.failed", () => {
-    second = app.app.plugins.refresh(new Set([join(app.folder.path, "plugins/core")]));
+    second = app.app.plugins.refresh(new Set([join(app.folder.path, "plugins/base")]));
   });
   race.open();
   await Promise.all([first, second]);
   const { body } = await app.get("/system/plugins/shop");
   expect(body).toMatchObject({ state: "failed", serving: false });
-  expect(body.failure.message).toContain('Cannot find dependency "core"');
+  expect(body.failure.message).toContain('Cannot find dependency "base"');
 });
 
 test("a dependency that was removed and comes back changed is what its dependents get", async () => {
   createRace().open();
   await using app = await TestApp.start({
-    plugins: { ...core(1), ...shop },
+    plugins: { ...base(1), ...shop },
     config: { plugins: { watch: false } },
   });
-  await app.folder.remove("plugins/core");
+  await app.folder.remove("plugins/base");
   await app.app.plugins.refresh(null);
   expect((await app.get("/shop")).body).toBe(1);
-  await app.writePlugins(core(2));
+  await app.writePlugins(base(2));
   await app.app.plugins.refresh(null);
   expect((await app.get("/shop")).body).toBe(2);
-  expect((await app.get("/system/plugins/core")).body.generation).toBe(2);
+  expect((await app.get("/system/plugins/base")).body.generation).toBe(2);
 });
 
 test("a renamed folder keeps the lines of its errors while its old generation drains", async () => {

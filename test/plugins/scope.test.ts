@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Scope } from "../../src/plugins/scope.ts";
 import { type Files, plugin, TestApp } from "../setup.ts";
 
@@ -113,12 +115,15 @@ test("an unchanged plugin is left alone", async () => {
 
 test("a burst of writes is one reload", async () => {
   await using app = await TestApp.start({ plugins: listener(0) });
-  await app.after("plugin.reloaded", async () => {
+  await app.after("plugin.reloaded", () => {
     for (let value = 1; value <= 20; value += 1) {
-      await app.writePlugins(listener(value));
+      for (const [name, content] of Object.entries(listener(value))) {
+        const text = typeof content === "string" ? content : JSON.stringify(content);
+        writeFileSync(join(app.folder.path, "plugins", name), text);
+      }
     }
   });
   await app.app.plugins.settled();
   expect(await ask(app)).toEqual([20]);
-  expect(app.events.filter(({ name }) => name === "plugin.reloaded").length).toBeLessThanOrEqual(2);
+  expect(app.events.filter(({ name }) => name === "plugin.reloaded")).toHaveLength(1);
 });

@@ -6,7 +6,12 @@ test("healthRoutes() answers ok with version and uptime", async () => {
   const { status, body } = await app.get("/health");
   expect([status, body]).toEqual([
     200,
-    { status: "ok", checks: { plugins: "ok" }, version: "0.0.0-test", uptime: expect.any(Number) },
+    {
+      status: "ok",
+      checks: { database: "ok", plugins: "ok" },
+      version: "0.0.0-test",
+      uptime: expect.any(Number),
+    },
   ]);
   expect(Number.isInteger(body.uptime)).toBe(true);
 });

@@ -112,7 +112,7 @@ test("a plugin that was loaded before the server listens can take WebSockets", a
     "plugins/x/run.ts": `import { createRouter } from "xcore";\nexport default createRouter()${echo("early")};`,
   });
   const loaded = loadConfig({ cwd: folder.path, env: {}, flags: { logging: { console: false } } });
-  const app = createApp({ loaded, version: "0.0.0-test" });
+  const app = await createApp({ loaded, version: "0.0.0-test" });
   await app.plugins.start();
   app.web.listen({ hostname: "127.0.0.1", port: 0 });
   try {
@@ -121,7 +121,6 @@ test("a plugin that was loaded before the server listens can take WebSockets", a
     await client.close();
   } finally {
     await app.web.stop(0);
-    await app.plugins.stop();
-    await app.loggers.close();
+    await app.close();
   }
 });

@@ -1,0 +1,126 @@
+import { existsSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { is, Table } from "drizzle-orm";
+import { Command, InvalidArgumentError } from "commander";
+import type { Dialect } from "../db/dialect.ts";
+import { type GeneratedMigration, generateMigration } from "../db/migrations/generate/generate.ts";
+import { parseRename, type Rename } from "../db/migrations/generate/renames.ts";
+import { createSchemaModule } from "../db/schema/schema-module.ts";
+import { AppError } from "../errors/app-error.ts";
+import { readDeclaredPlugins } from "../plugins/declared-plugins.ts";
+import { createDisplayPath } from "../plugins/display-path.ts";
+import { CORE_OWNER } from "../plugins/manifest.ts";
+import { migrationsFolder } from "../plugins/migrate.ts";
+import { loadPluginTables } from "../plugins/plugin-tables.ts";
+import { findSchemaFiles } from "../plugins/schema-files.ts";
+import { type CommandContext, loadFor } from "./command-context.ts";
+import { confirm } from "./confirm.ts";
+import { toExamples } from "./examples.ts";
+import { findPlugin } from "./find-plugin.ts";
+
+interface GenerateOptions {
+  readonly name?: string;
+  readonly rename?: readonly Rename[];
+  readonly yes?: boolean;
+}
+
+/** Whose tables a migration is for. */
+interface Subject {
+  /** Its `drizzle` folder. */
+  readonly folder: string;
+  readonly schemaFor: (dialect: Dialect) => Promise<Record<string, unknown>>;
+}
+
+/** `xcore db generate OWNER`: writes the migration from the last snapshot to what the schema says now. */
+export function dbGenerateCommand(context: CommandContext): Command {
+  return new Command("generate")
+    .description("Write a migration for what has changed in a plugin's tables, for all databases")
+    .argument("<plugin>", `name of the plugin, or "${CORE_OWNER}" in xcore's own repository`)
+    .option("--name <name>", "name of the migration after its number (default: made of what changes)")
+    .option(
+      "--rename <old=new>",
+      'keep what is in a renamed table ("old=new") or column ("table.old=new"); can be repeated',
+      (text, renames: readonly Rename[]) => [...renames, toRename(text)],
+      [] as readonly Rename[],
+    )
+    .option("--yes", "don't ask before something is dropped")
+    .addHelpText(
+      "after",
+      toExamples("xcore db generate blog", "xcore db generate blog --rename blog_articles.titel=title"),
+    )
+    .action(async (owner: string, { name, rename: renames, yes }: GenerateOptions, command: Command) => {
+      const { config, directory } = loadFor(command, context);
+      const toDisplayPath = createDisplayPath(directory);
+      const pluginsDirectory = resolve(directory, config.plugins.directory);
+      const subject =
+        owner === CORE_OWNER
+          ? toCoreSubject(directory)
+          : await toPluginSubject(owner, pluginsDirectory, toDisplayPath);
+      const migration = await generateMigration({ ...subject, name, renames });
+      if (migration === null) {
+        context.print(`Nothing has changed in the tables of ${owner}: no migration is needed`);
+        return;
+      }
+      if (!yes && !(await confirmLosses(migration, context))) return;
+      for (const file of await migration.write()) context.print(`wrote ${toDisplayPath(file)}`);
+      if (owner !== CORE_OWNER) {
+        context.print("\nA running server applies it now; `xcore db migrate` does without one");
+      }
+    });
+}
+
+function toCoreSubject(directory: string): Subject {
+  return {
+    folder: join(directory, "drizzle"),
+    schemaFor: async (dialect) => {
+      const entries = Object.entries(createSchemaModule(dialect));
+      return Object.fromEntries(entries.filter(([, value]) => is(value, Table)));
+    },
+  };
+}
+
+async function toPluginSubject(
+  name: string,
+  pluginsDirectory: string,
+  toDisplayPath: (file: string) => string,
+): Promise<Subject> {
+  const plugins = await readDeclaredPlugins(pluginsDirectory, toDisplayPath);
+  const plugin = findPlugin(plugins, name, toDisplayPath(pluginsDirectory));
+  const folder = migrationsFolder(plugin.source);
+  if (folder === null) {
+    const message = `Cannot generate migrations of "${name}": a single file has none; make it a folder`;
+    throw new AppError("conflict", 409, message);
+  }
+  if ((await findSchemaFiles(plugin.source)).length === 0 && !existsSync(folder)) {
+    const file = `${toDisplayPath(plugin.source.path)}/schema.ts`;
+    const message = `Cannot generate a migration of "${name}": it has no tables; declare them in ${file}`;
+    throw new AppError("not_found", 404, message);
+  }
+  return {
+    folder,
+    schemaFor: (dialect) => loadPluginTables(plugin, plugins.byName, dialect, toDisplayPath),
+  };
+}
+
+/** Shows what would be lost and asks; true when nothing would. */
+async function confirmLosses(
+  { name, losses, possibleRenames }: GeneratedMigration,
+  { warn }: CommandContext,
+): Promise<boolean> {
+  if (losses.length === 0) return true;
+  warn(`${name} may lose data:`);
+  for (const loss of losses) warn(`  ${loss}`);
+  if (possibleRenames.length > 0) {
+    const flags = possibleRenames.map((rename) => `--rename ${rename}`).join(" ");
+    warn(`If something has only got another name, keep what is in it with ${flags}`);
+  }
+  return confirm("Write it all the same?");
+}
+
+function toRename(text: string): Rename {
+  try {
+    return parseRename(text);
+  } catch (error) {
+    throw new InvalidArgumentError(error instanceof Error ? error.message : String(error));
+  }
+}

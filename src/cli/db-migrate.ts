@@ -1,0 +1,49 @@
+import { Command } from "commander";
+import { applyMigrations } from "../db/migrations/apply.ts";
+import { AppError } from "../errors/app-error.ts";
+import { listMigrationOwners, withDatabase } from "./command-database.ts";
+import type { CommandContext } from "./command-context.ts";
+import { toExamples } from "./examples.ts";
+import { describeFailure, describePluginError } from "./failure-text.ts";
+
+/** `xcore db migrate`: applies the pending migrations of the core and of every plugin. */
+export function dbMigrateCommand(context: CommandContext): Command {
+  return new Command("migrate")
+    .description("Apply the pending migrations of xcore and of every active plugin")
+    .addHelpText("after", toExamples("xcore db migrate", "DATABASE_URL=postgresql://… xcore db migrate"))
+    .action((_options: object, command: Command) =>
+      withDatabase(command, context, async (database) => {
+        const { driver, loggers, plugins, toDisplayPath } = database;
+        for (const [name, problem] of plugins.problems) {
+          context.warn(`Left out plugin "${name}": ${describePluginError(problem)}`);
+        }
+        const failed = new Set<string>();
+        let count = 0;
+        for (const { name: owner, after, migrations } of await listMigrationOwners(database)) {
+          const missing = after.find((other) => failed.has(other));
+          if (missing !== undefined) {
+            context.warn(`Left out "${owner}": it needs "${missing}", whose migration failed`);
+            failed.add(owner);
+            continue;
+          }
+          try {
+            const { applied } = await applyMigrations(driver, {
+              owner,
+              migrations,
+              log: loggers.manager,
+              toDisplayPath,
+            });
+            for (const name of applied) context.print(`applied ${owner} ${name}`);
+            count += applied.length;
+          } catch (error) {
+            context.warn(describeFailure(error));
+            failed.add(owner);
+          }
+        }
+        if (failed.size > 0) {
+          throw new AppError("migration_failed", 500, `Cannot migrate ${[...failed].join(", ")}: see above`);
+        }
+        if (count === 0) context.print("Nothing to apply: the database is up to date");
+      }),
+    );
+}

@@ -1,0 +1,96 @@
+import { rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { Command } from "commander";
+import { purgeTables } from "../db/migrations/purge.ts";
+import { AppError } from "../errors/app-error.ts";
+import {
+  type DeclaredPlugin,
+  type DeclaredPlugins,
+  readDeclaredPlugins,
+} from "../plugins/declared-plugins.ts";
+import { createDisplayPath } from "../plugins/display-path.ts";
+import { CORE_OWNER } from "../plugins/manifest.ts";
+import { withDatabase } from "./command-database.ts";
+import { type CommandContext, loadFor } from "./command-context.ts";
+import { confirm } from "./confirm.ts";
+import { toExamples } from "./examples.ts";
+import { findPlugin } from "./find-plugin.ts";
+import { toTable } from "./table.ts";
+
+interface RemoveOptions {
+  readonly purge?: boolean;
+  readonly yes?: boolean;
+}
+
+/** `xcore plugin remove NAME`: removes a plugin's folder, and with `--purge` its tables. */
+export function pluginRemoveCommand(context: CommandContext): Command {
+  return new Command("remove")
+    .description("Remove a plugin's files; with --purge its tables and all that is in them too")
+    .argument("<name>", "name of the plugin")
+    .option("--purge", "drop the tables that the plugin's migrations have made")
+    .option("--yes", "don't ask")
+    .addHelpText("after", toExamples("xcore plugin remove invoices", "xcore plugin remove invoices --purge"))
+    .action(async (name: string, options: RemoveOptions, command: Command) => {
+      const { config, directory } = loadFor(command, context);
+      const toDisplayPath = createDisplayPath(directory);
+      const folder = resolve(directory, config.plugins.directory);
+      const plugins = await readDeclaredPlugins(folder, toDisplayPath);
+      assertRemovable(name, plugins);
+      if (!options.purge) {
+        const plugin = findPlugin(plugins, name, toDisplayPath(folder));
+        const shown = toDisplayPath(plugin.source.path);
+        if (!options.yes && !(await confirm(`Remove ${shown}? Its tables stay.`))) return;
+        await removeFiles(plugin);
+        context.print(
+          `Removed ${shown}; its tables stay: \`xcore plugin remove ${name} --purge\` drops them`,
+        );
+        return;
+      }
+      await withDatabase(command, context, async ({ driver }) => {
+        const purge = purgeTables(driver, name);
+        const tables = await purge.list();
+        // Without its files there may still be its tables.
+        const plugin =
+          tables.length === 0 ? findPlugin(plugins, name, toDisplayPath(folder)) : plugins.byName.get(name);
+        const shown = plugin === undefined ? null : toDisplayPath(plugin.source.path);
+        const rows = tables.map((table) => [table.name, String(table.rows ?? "gone")]);
+        if (rows.length > 0) context.print(toTable([["TABLE", "ROWS"], ...rows]));
+        const what = [...(shown === null ? [] : [shown]), `${tables.length} tables with all their rows`].join(
+          " and ",
+        );
+        if (!options.yes && !(await confirm(`Remove ${what}? This can't be undone.`))) return;
+        await removeFiles(plugin, () => purge.drop());
+        context.print(`Removed ${what}`);
+      });
+    });
+}
+
+function assertRemovable(name: string, { byName }: DeclaredPlugins): void {
+  if (name === CORE_OWNER) {
+    throw new AppError("conflict", 409, `Cannot remove "${CORE_OWNER}": that is xcore itself`);
+  }
+  const dependents = [...byName.values()].filter(({ manifest }) =>
+    Object.hasOwn(manifest.dependencies, name),
+  );
+  if (dependents.length === 0) return;
+  const names = dependents.map((dependent) => `"${dependent.name}"`).join(", ");
+  throw new AppError("conflict", 409, `Cannot remove "${name}": ${names} depends on it; remove that first`);
+}
+
+/** Takes a plugin's files out of service, does `next`, and deletes them; puts them back when `next` fails. */
+async function removeFiles(plugin: DeclaredPlugin | undefined, next = async () => {}): Promise<void> {
+  if (plugin === undefined) {
+    await next();
+    return;
+  }
+  const { path } = plugin.source;
+  const aside = join(dirname(path), `.removed-${process.pid}-${basename(path)}`);
+  await rename(path, aside);
+  try {
+    await next();
+  } catch (error) {
+    await rename(aside, path);
+    throw error;
+  }
+  await rm(aside, { recursive: true });
+}

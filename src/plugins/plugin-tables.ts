@@ -1,0 +1,102 @@
+import { getTableName, type Table } from "drizzle-orm";
+import type { SchemaTables } from "../db/database.ts";
+import { createDetachedDriver } from "../db/detached.ts";
+import type { Dialect } from "../db/dialect.ts";
+import { createSchemaModule } from "../db/schema/schema-module.ts";
+import { bundleFiles, toSourceFile } from "./bundle.ts";
+import type { DeclaredPlugin } from "./declared-plugins.ts";
+import { evaluateBundle } from "./evaluate.ts";
+import { PluginError } from "./failure.ts";
+import { generationId } from "./generation.ts";
+import { type ModuleExports, withKnownExports } from "./host-modules.ts";
+import { collectSchema, toModules } from "./modules.ts";
+import { findSchemaFiles } from "./schema-files.ts";
+import { type PluginSource, showFilesOf } from "./sources.ts";
+import { StackTraces } from "./stack-traces.ts";
+import { toFailure } from "./thrown.ts";
+
+/** What the schema files of one plugin declare. */
+interface DeclaredTables {
+  /** What dependents import. */
+  readonly exports: ModuleExports;
+  readonly tables: readonly Table[];
+}
+
+/**
+ * Runs the schema files of a plugin, and of those that it depends on, for one database; returns the tables that
+ * they declare, by name. The rest of the plugin's code isn't run.
+ *
+ * @throws PluginError when they can't be bundled or run
+ */
+export async function loadPluginTables(
+  plugin: DeclaredPlugin,
+  byName: ReadonlyMap<string, DeclaredPlugin>,
+  dialect: Dialect,
+  toDisplayPath: (file: string) => string,
+): Promise<SchemaTables> {
+  const done = new Map<string, DeclaredTables>();
+  async function declare({ name, source, manifest }: DeclaredPlugin): Promise<DeclaredTables> {
+    const known = done.get(name);
+    if (known !== undefined) return known;
+    done.set(name, { exports: {}, tables: [] }); // for plugins that depend on each other
+    const dependencies = new Map<string, ModuleExports>();
+    for (const dependency of Object.keys(manifest.dependencies)) {
+      const found = byName.get(dependency);
+      if (found === undefined) throw new PluginError("dependencies", missingDependency(dependency));
+      dependencies.set(dependency, (await declare(found)).exports);
+    }
+    const tables: Table[] = [];
+    const modules = await evaluateSchema(source, {
+      name,
+      toDisplayPath,
+      findPlugin: (dependency) => dependencies.get(dependency),
+      dialect,
+      onTable: (table) => void tables.push(table),
+    });
+    const exports = withKnownExports(`The schema of "${name}"`, collectSchema(modules));
+    done.set(name, { exports, tables });
+    return { exports, tables };
+  }
+  const { tables } = await declare(plugin);
+  return Object.fromEntries(tables.map((table) => [getTableName(table), table]));
+}
+
+interface EvaluateOptions {
+  readonly name: string;
+  readonly dialect: Dialect;
+  readonly toDisplayPath: (file: string) => string;
+  readonly findPlugin: (name: string) => ModuleExports | undefined;
+  readonly onTable: (table: Table) => void;
+}
+
+async function evaluateSchema(source: PluginSource, options: EvaluateOptions): Promise<ModuleExports[]> {
+  const { name, dialect, findPlugin, onTable } = options;
+  const files = await findSchemaFiles(source);
+  if (files.length === 0) return [];
+  const toDisplayPath = showFilesOf(source, options.toDisplayPath);
+  const bundle = await bundleFiles(source, files, { toDisplayPath });
+  const generation = generationId(name, 0);
+  const stackTraces = new StackTraces();
+  stackTraces.add(generation, {
+    json: bundle.map,
+    toDisplayPath: (file) => toDisplayPath(toSourceFile(file)),
+  });
+  try {
+    const exported = evaluateBundle(bundle.code, {
+      generation,
+      root: source.root,
+      xcore: withKnownExports("xcore, inside a schema file,", {
+        db: createDetachedDriver(dialect).toDatabase({}),
+      }),
+      schema: withKnownExports("xcore/schema", { ...createSchemaModule(dialect, { onTable }) }),
+      findPlugin,
+    });
+    return toModules(exported);
+  } catch (error) {
+    throw toFailure(error, "import", { source, stackTraces, toDisplayPath });
+  }
+}
+
+function missingDependency(name: string): string {
+  return `Cannot find dependency "${name}": put it beside this plugin, or remove it from "dependencies"`;
+}

@@ -1,0 +1,178 @@
+import { expect, test } from "bun:test";
+import { type Files, plugin, TestApp } from "../setup.ts";
+
+const NOTES = `import { id, table, varchar } from "xcore/schema";
+export const notes = table("notes_notes", { id: id(), title: varchar(50).notNull().unique() });\n`;
+const CREATE_NOTES =
+  "CREATE TABLE `notes_notes` (`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL, `title` text(50) NOT NULL UNIQUE);";
+const RUN = `import { t } from "elysia";
+import { createRouter, db } from "xcore";
+import { notes } from "./schema.ts";
+export default createRouter()
+  .get("/", () => db.select().from(notes))
+  .post("/", async ({ body }) => (await db.insert(notes).values(body).returning())[0], {
+    body: t.Object({ title: t.String() }),
+  });\n`;
+
+/** A plugin with one table and its migration for SQLite. */
+function notes(migrations: Record<string, string> = { "0000_create": CREATE_NOTES }): Files {
+  const files = Object.entries(migrations).map(([name, sql]) => [`notes/drizzle/sqlite/${name}.sql`, sql]);
+  return {
+    "notes/plugin.json": { name: "notes", version: "1.0.0" },
+    "notes/schema.ts": NOTES,
+    "notes/run.ts": RUN,
+    ...(Object.fromEntries(files) as Files),
+  };
+}
+
+function post(body: object): RequestInit {
+  return { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+}
+
+test("a plugin's migrations run before it serves, and its rows outlive it", async () => {
+  await using app = await TestApp.start({ plugins: notes() });
+  expect((await app.fetch("/notes", post({ title: "one" }))).status).toBe(200);
+  const changed = RUN.replace("db.select()", "db.select({ title: notes.title })");
+  await app.after("plugin.reloaded", () => app.writePlugins({ "notes/run.ts": changed }));
+  expect((await app.get("/notes")).body).toEqual([{ title: "one" }]);
+});
+
+test("a new migration is applied to the running plugin", async () => {
+  await using app = await TestApp.start({ plugins: notes() });
+  await app.fetch("/notes", post({ title: "one" }));
+  await app.after("plugin.reloaded", () =>
+    app.writePlugins({
+      "notes/drizzle/sqlite/0001_done.sql":
+        "ALTER TABLE `notes_notes` ADD `done` integer DEFAULT 0 NOT NULL;",
+    }),
+  );
+  await app.after("plugin.reloaded", () =>
+    app.writePlugins({
+      "notes/schema.ts": NOTES.replace("id, table", "boolean, id, table").replace(
+        ".unique()",
+        ".unique(), done: boolean().notNull().default(false)",
+      ),
+    }),
+  );
+  expect((await app.get("/notes")).body).toEqual([{ id: 1, title: "one", done: false }]);
+});
+
+test("a failing migration leaves the last good generation serving, and nothing of itself", async () => {
+  await using app = await TestApp.start({ plugins: notes() });
+  await app.fetch("/notes", post({ title: "one" }));
+  const failed = await app.after("plugin.failed", () =>
+    app.writePlugins({
+      "notes/drizzle/sqlite/0001_broken.sql":
+        "ALTER TABLE `notes_notes` ADD `x` integer;\n--> statement-breakpoint\nALTER TABLE `nowhere` ADD `y` integer;",
+    }),
+  );
+  expect(failed.data).toMatchObject({ stage: "migrate", serving: true });
+  expect(failed.data.message).toContain("0001_broken");
+  expect(failed.data.message).toContain("ALTER TABLE `nowhere` ADD `y` integer");
+  expect((await app.get("/notes")).body).toEqual([{ id: 1, title: "one" }]);
+  await app.after("plugin.reloaded", () =>
+    app.writePlugins({
+      "notes/drizzle/sqlite/0001_broken.sql": "ALTER TABLE `notes_notes` ADD `x` integer;",
+    }),
+  );
+  expect((await app.get("/system/plugins/notes")).body).toMatchObject({ state: "serving", failure: null });
+});
+
+test("an applied migration that was edited is refused", async () => {
+  await using app = await TestApp.start({ plugins: notes() });
+  const failed = await app.after("plugin.failed", () =>
+    app.writePlugins({ "notes/drizzle/sqlite/0000_create.sql": `${CREATE_NOTES} -- better` }),
+  );
+  expect(failed.data).toMatchObject({ stage: "migrate", serving: true });
+  expect(failed.data.message).toContain("plugins/notes/drizzle/sqlite/0000_create.sql");
+});
+
+test("a query against a table that isn't there names the command that creates it", async () => {
+  await using app = await TestApp.start({ plugins: notes({}) });
+  expect(await app.problem("/notes")).toMatchObject({ status: 500, code: "internal_error" });
+  expect(await app.log("app")).toContain("xcore db generate");
+});
+
+test("without auto_migrate pending migrations are named in the log", async () => {
+  await using app = await TestApp.start({
+    plugins: notes(),
+    config: { database: { auto_migrate: false } },
+  });
+  expect(await app.log("manager")).toContain("0000_create");
+  expect((await app.get("/system/plugins/notes")).body.state).toBe("serving");
+});
+
+test("a write that a unique key refuses is a conflict, and shows no value", async () => {
+  await using app = await TestApp.start({ plugins: notes() });
+  await app.fetch("/notes", post({ title: "secret title" }));
+  const problem = await app.problem("/notes", post({ title: "secret title" }));
+  expect(problem).toMatchObject({ status: 409, code: "conflict" });
+  expect(JSON.stringify(problem)).not.toContain("secret title");
+  expect(await app.log("app")).not.toContain("secret title");
+});
+
+test("db.query knows the tables of schema/ and of dependencies", async () => {
+  await using app = await TestApp.start({
+    plugins: {
+      ...notes(),
+      "tags/plugin.json": { name: "tags", version: "1.0.0", dependencies: ["notes"] },
+      "tags/schema/tags.ts": `import { id, references, relations, table, varchar } from "xcore/schema";
+        import { notes } from "plugin:notes";
+        export const tags = table("tags_tags", { id: id(), name: varchar(20), note_id: references(() => notes.id) });
+        export const tagRelations = relations(tags, ({ one }) => ({
+          note: one(notes, { fields: [tags.note_id], references: [notes.id] }),
+        }));`,
+      "tags/drizzle/sqlite/0000_create.sql":
+        "CREATE TABLE `tags_tags` (`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL, `name` text(20), `note_id` integer, FOREIGN KEY (`note_id`) REFERENCES `notes_notes`(`id`));",
+      "tags/run.ts": `import { createRouter, db } from "xcore";
+        import { notes } from "plugin:notes";
+        import { tags } from "./schema/tags.ts";
+        export async function setup() {
+          await db.transaction(async (tx) => {
+            const [note] = await tx.insert(notes).values({ title: "first" }).returning();
+            await tx.insert(tags).values({ name: "red", note_id: note.id });
+          });
+        }
+        export default createRouter()
+          .get("/", () => db.query.tags.findMany({ columns: { name: true }, with: { note: true } }))
+          .get("/notes", () => db.query.notes.findMany());`,
+    },
+  });
+  expect((await app.get("/tags")).body).toEqual([{ name: "red", note: { id: 1, title: "first" } }]);
+  expect((await app.get("/tags/notes")).body).toEqual([{ id: 1, title: "first" }]);
+});
+
+test("db.query at the top level of a plugin fails it with what to do", async () => {
+  const run = 'import { createRouter, db } from "xcore";\nvoid db.query;\nexport default createRouter();\n';
+  await using app = await TestApp.start({ plugins: { ...plugin("eager", ""), "eager/run.ts": run } });
+  const { failure } = (await app.get("/system/plugins/eager")).body;
+  expect(failure).toMatchObject({ stage: "import", file: "plugins/eager/run.ts", line: 2 });
+  expect(failure.message).toContain("setup()");
+});
+
+test("xcore/schema names what it exports when a plugin asks for something else", async () => {
+  await using app = await TestApp.start({
+    plugins: {
+      ...plugin("odd", '.get("/", () => "never")'),
+      "odd/schema.ts": 'import * as schema from "xcore/schema";\nexport const x = schema.serial();',
+    },
+  });
+  const { failure } = (await app.get("/system/plugins/odd")).body;
+  expect(failure).toMatchObject({ stage: "import", file: "plugins/odd/schema.ts", line: 2 });
+  expect(failure.message).toMatch(/xcore\/schema doesn't export "serial": it exports id, uuid/);
+});
+
+test("a plugin can't be called \"core\", which owns xcore's own tables", async () => {
+  await using app = await TestApp.start({ plugins: plugin("core", '.get("/", () => "never")') });
+  expect((await app.get("/system/plugins/core")).body.failure).toMatchObject({ stage: "manifest" });
+});
+
+test("/health tells whether the database answers", async () => {
+  await using app = await TestApp.start();
+  expect((await app.get("/health")).body).toMatchObject({ status: "ok", checks: { database: "ok" } });
+  await app.app.database.close();
+  expect((await app.get("/health")).body).toMatchObject({
+    status: "degraded",
+    checks: { database: "failing" },
+  });
+});
