@@ -1,11 +1,10 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { is, Table } from "drizzle-orm";
 import { Command, InvalidArgumentError } from "commander";
 import type { Dialect } from "../db/dialect.ts";
 import { type GeneratedMigration, generateMigration } from "../db/migrations/generate/generate.ts";
 import { parseRename, type Rename } from "../db/migrations/generate/renames.ts";
-import { createSchemaModule } from "../db/schema/schema-module.ts";
+import { createCoreSchema } from "../db/schema/schema-module.ts";
 import { AppError } from "../errors/app-error.ts";
 import { readDeclaredPlugins } from "../plugins/declared-plugins.ts";
 import { createDisplayPath } from "../plugins/display-path.ts";
@@ -72,10 +71,7 @@ export function dbGenerateCommand(context: CommandContext): Command {
 function toCoreSubject(directory: string): Subject {
   return {
     folder: join(directory, "drizzle"),
-    schemaFor: async (dialect) => {
-      const entries = Object.entries(createSchemaModule(dialect));
-      return Object.fromEntries(entries.filter(([, value]) => is(value, Table)));
-    },
+    schemaFor: async (dialect) => createCoreSchema(dialect),
   };
 }
 

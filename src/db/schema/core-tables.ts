@@ -1,22 +1,192 @@
 import type { Columns } from "./columns.ts";
+import type { Constraints } from "./constraints.ts";
 import type { TableFunction } from "./tables.ts";
 
-/** The tables of xcore itself, which a plugin's may refer to. */
+/** The tables of xcore itself. Plugins may refer to `users`. */
 export type CoreTables = ReturnType<typeof createCoreTables>;
 
 /** Declares the core tables with the builder that plugins use too. */
-export function createCoreTables({ table, ...columns }: Columns & { readonly table: TableFunction }) {
-  const { boolean, id, timestamp, varchar } = columns;
+export function createCoreTables(schema: Columns & Constraints & { readonly table: TableFunction }) {
+  const { bigint, boolean, enumOf, id, index, integer, json, primaryKey, references, table, text } = schema;
+  const { timestamp, uuid, varchar } = schema;
+
   const users = table("users", {
     id: id(),
+    /** Normalized: see `normalizeEmail` in src/auth. */
     email: varchar(255).notNull().unique(),
     full_name: varchar(255),
+    /** Null for an account that can't log in with a password. */
+    password_hash: varchar(255),
     is_active: boolean().notNull().default(true),
+    /** Wrong passwords or codes in a row. */
+    failed_attempts: integer().notNull().default(0),
+    locked_until: timestamp(),
+    last_login_at: timestamp(),
     created_at: timestamp().notNull().defaultNow(),
     updated_at: timestamp()
       .notNull()
       .defaultNow()
       .$onUpdate(() => new Date()),
   });
-  return { users };
+
+  const roles = table("roles", {
+    id: id(),
+    name: varchar(64).notNull().unique(),
+    description: varchar(255).notNull().default(""),
+    /** Comes with xcore: can't be renamed or deleted. */
+    is_builtin: boolean().notNull().default(false),
+    /** Whether who holds it must log in with two factors. */
+    requires_otp: boolean().notNull().default(false),
+    created_at: timestamp().notNull().defaultNow(),
+    updated_at: timestamp()
+      .notNull()
+      .defaultNow()
+      .$onUpdate(() => new Date()),
+  });
+
+  const rolePermissions = table(
+    "role_permissions",
+    {
+      role_id: references(() => roles.id, { onDelete: "cascade" }).notNull(),
+      /** "invoices:read", "invoices:*" or "*". */
+      permission: varchar(128).notNull(),
+    },
+    (t) => [primaryKey({ columns: [t.role_id, t.permission] })],
+  );
+
+  const userRoles = table(
+    "user_roles",
+    {
+      user_id: references(() => users.id, { onDelete: "cascade" }).notNull(),
+      role_id: references(() => roles.id, { onDelete: "cascade" }).notNull(),
+    },
+    (t) => [primaryKey({ columns: [t.user_id, t.role_id] }), index("user_roles_role").on(t.role_id)],
+  );
+
+  /** Permissions that exist, for assignment. Those of a plugin stay while it is away. */
+  const permissions = table("permissions", {
+    id: id(),
+    name: varchar(128).notNull().unique(),
+    description: varchar(255).notNull().default(""),
+    /** The plugin that declares it, or "core". */
+    owner: varchar(64).notNull(),
+  });
+
+  const sessions = table(
+    "sessions",
+    {
+      id: uuid().primaryKey(),
+      user_id: references(() => users.id, { onDelete: "cascade" }).notNull(),
+      /** SHA-256 of the refresh token that is valid now. */
+      refresh_hash: varchar(64).notNull(),
+      /** SHA-256 of the one before, and when it was exchanged. */
+      previous_hash: varchar(64),
+      rotated_at: timestamp(),
+      /** Whether a second factor was given. */
+      has_otp: boolean().notNull().default(false),
+      ip_address: varchar(64).notNull().default(""),
+      user_agent: varchar(255).notNull().default(""),
+      created_at: timestamp().notNull().defaultNow(),
+      last_used_at: timestamp().notNull().defaultNow(),
+      expires_at: timestamp().notNull(),
+      revoked_at: timestamp(),
+    },
+    (t) => [index("sessions_user").on(t.user_id), index("sessions_expiry").on(t.expires_at)],
+  );
+
+  const otpDevices = table(
+    "otp_devices",
+    {
+      id: id(),
+      user_id: references(() => users.id, { onDelete: "cascade" }).notNull(),
+      name: varchar(100).notNull(),
+      /** Encrypted. */
+      secret: text().notNull(),
+      /** Null until a first code has shown that the device works. */
+      confirmed_at: timestamp(),
+      /** The time step of the last code that was accepted: none up to it is accepted again. */
+      last_step: bigint().notNull().default(0),
+      created_at: timestamp().notNull().defaultNow(),
+    },
+    (t) => [index("otp_devices_user").on(t.user_id)],
+  );
+
+  const recoveryCodes = table(
+    "recovery_codes",
+    {
+      id: id(),
+      user_id: references(() => users.id, { onDelete: "cascade" }).notNull(),
+      code_hash: varchar(64).notNull(),
+      used_at: timestamp(),
+    },
+    (t) => [index("recovery_codes_user").on(t.user_id)],
+  );
+
+  const apiKeys = table(
+    "api_keys",
+    {
+      id: id(),
+      user_id: references(() => users.id, { onDelete: "cascade" }).notNull(),
+      name: varchar(100).notNull(),
+      /** The part that is shown and looked up by. */
+      prefix: varchar(16).notNull().unique(),
+      key_hash: varchar(64).notNull(),
+      permissions: json<string[]>().notNull(),
+      expires_at: timestamp(),
+      last_used_at: timestamp(),
+      revoked_at: timestamp(),
+      created_at: timestamp().notNull().defaultNow(),
+    },
+    (t) => [index("api_keys_user").on(t.user_id)],
+  );
+
+  const auditLog = table(
+    "audit_log",
+    {
+      id: id(),
+      at: timestamp().notNull().defaultNow(),
+      /** Null for the command line and for somebody unknown. No foreign key: entries outlive accounts. */
+      actor_id: bigint(),
+      actor: varchar(255).notNull().default(""),
+      action: varchar(64).notNull(),
+      target_type: varchar(32).notNull().default(""),
+      target_id: varchar(64).notNull().default(""),
+      result: enumOf(["done", "refused"]).notNull().default("done"),
+      ip_address: varchar(64).notNull().default(""),
+      user_agent: varchar(255).notNull().default(""),
+      before: json<Record<string, unknown>>(),
+      after: json<Record<string, unknown>>(),
+    },
+    (t) => [
+      index("audit_log_at").on(t.at),
+      index("audit_log_actor").on(t.actor_id, t.at),
+      index("audit_log_target").on(t.target_type, t.target_id),
+    ],
+  );
+
+  /** What changed about who may do what, for the caches of every instance. */
+  const accessChanges = table(
+    "access_changes",
+    {
+      id: id(),
+      /** Null when it concerns everybody. */
+      user_id: bigint(),
+      at: timestamp().notNull().defaultNow(),
+    },
+    (t) => [index("access_changes_at").on(t.at)],
+  );
+
+  return {
+    users,
+    roles,
+    rolePermissions,
+    userRoles,
+    permissions,
+    sessions,
+    otpDevices,
+    recoveryCodes,
+    apiKeys,
+    auditLog,
+    accessChanges,
+  };
 }

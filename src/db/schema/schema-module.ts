@@ -6,7 +6,7 @@ import { type CoreTables, createCoreTables } from "./core-tables.ts";
 import { TableFactory, type TableFunction } from "./tables.ts";
 
 /** What `import … from "xcore/schema"` gives. */
-export interface SchemaModule extends Columns, Constraints, CoreTables {
+export interface SchemaModule extends Columns, Constraints, Pick<CoreTables, "users"> {
   readonly table: TableFunction;
   /** For `import { enum as … }`; the same as `enumOf`. */
   readonly enum: Columns["enumOf"];
@@ -26,12 +26,22 @@ export function createSchemaModule(dialect: Dialect, options: SchemaModuleOption
   const factory = new TableFactory(dialect, constraints);
   // One drizzle table for each dialect, typed as PostgreSQL's.
   const declareTable = factory.create.bind(factory) as unknown as TableFunction;
-  const coreTables = createCoreTables({ ...columns, table: declareTable });
+  // The others are the core's alone.
+  const { users } = createCoreTables({ ...columns, ...constraints, table: declareTable });
 
   const table: TableFunction = (name, map, list) => {
     const made = declareTable(name, map, list);
     options.onTable?.(made);
     return made;
   };
-  return { ...columns, ...constraints, ...coreTables, table, enum: columns.enumOf, relations, sql };
+  return { ...columns, ...constraints, users, table, enum: columns.enumOf, relations, sql };
+}
+
+/** Returns the tables of xcore itself for a dialect. */
+export function createCoreSchema(dialect: Dialect): CoreTables {
+  const columns = createColumns(dialect);
+  const constraints = createConstraints(dialect);
+  const factory = new TableFactory(dialect, constraints);
+  const table = factory.create.bind(factory) as unknown as TableFunction;
+  return createCoreTables({ ...columns, ...constraints, table });
 }
