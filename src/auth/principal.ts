@@ -19,6 +19,8 @@ export interface Permissions {
 export interface Principal {
   readonly user: User;
   readonly permissions: Permissions;
+  /** Whether a role asks for two factors and only one was given: then only `{ auth }` lets it through. */
+  readonly lacksOtp: boolean;
   /** The session of an access token; null for an API key. */
   readonly sessionId: string | null;
   /** Null for an access token. */

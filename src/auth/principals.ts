@@ -1,0 +1,31 @@
+import { AppError } from "../errors/app-error.ts";
+import type { Principal } from "./principal.ts";
+
+/** Who is behind the requests under way. */
+export class Principals {
+  readonly #known = new WeakMap<Request, Principal | AppError>();
+
+  /** Notes who a request comes from, or why what it presented isn't valid. */
+  set(request: Request, principal: Principal | AppError): void {
+    this.#known.set(request, principal);
+  }
+
+  /** Returns who a request comes from, null for nobody known. */
+  find(request: Request): Principal | null {
+    const known = this.#known.get(request);
+    return known === undefined || known instanceof AppError ? null : known;
+  }
+
+  /** Like find. @throws AppError authentication_error for nobody known */
+  require(request: Request): Principal {
+    const known = this.#known.get(request);
+    if (known === undefined) throw unauthenticated("Log in first: this needs an access token or an API key");
+    if (known instanceof AppError) throw known;
+    return known;
+  }
+}
+
+/** The error of whoever isn't known, with the challenge of RFC 6750. */
+export function unauthenticated(message: string): AppError {
+  return new AppError("authentication_error", 401, message, { headers: { "www-authenticate": "Bearer" } });
+}
