@@ -1,7 +1,15 @@
 /** Builds the executable and runs every scenario; see README.md beside this file. */
 import { join } from "node:path";
 
-for (const file of ["../build.ts", "startup.ts", "reload.ts", "http.ts", "database.ts"]) {
+for (const file of [
+  "../build.ts",
+  "startup.ts",
+  "reload.ts",
+  "http.ts",
+  "guards.ts",
+  "database.ts",
+  "users.ts",
+]) {
   console.log(`\n## ${file}\n`);
   const child = Bun.spawn([process.execPath, join(import.meta.dir, file)], {
     stdio: ["ignore", "inherit", "inherit"],

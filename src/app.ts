@@ -1,18 +1,37 @@
 import { resolve } from "node:path";
+import { type AccessTokens, createAccessTokens } from "./auth/access-tokens.ts";
+import { ApiKeys } from "./auth/api-keys.ts";
+import { Authenticator } from "./auth/authenticator.ts";
+import type { CoreStore } from "./auth/core-store.ts";
+import { createGuards } from "./auth/guards.ts";
+import { OtpDevices } from "./auth/otp-devices.ts";
+import type { Origin } from "./auth/principal.ts";
+import { Principals } from "./auth/principals.ts";
+import { SecretBox } from "./auth/secret-box.ts";
+import { createSecretKey, loadSecretKey } from "./auth/secret-key.ts";
 import { parseByteSize } from "./config/byte-size.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { parseDatabaseUrl } from "./db/database-url.ts";
+import { DatabaseError } from "./db/database-error.ts";
 import type { Driver } from "./db/driver.ts";
 import { applyMigrations } from "./db/migrations/apply.ts";
 import { coreMigrations } from "./db/migrations/core.ts";
 import { openDatabase } from "./db/open.ts";
+import { createCoreSchema } from "./db/schema/schema-module.ts";
 import { createHookBus, type HookBus } from "./hooks/bus.ts";
 import { createLoggers, type Loggers } from "./log/loggers.ts";
 import { createDisplayPath } from "./plugins/display-path.ts";
 import type { PluginHost } from "./plugins/generation.ts";
+import type { PluginAccounts } from "./plugins/plugin-accounts.ts";
+import { CORE_OWNER } from "./plugins/manifest.ts";
 import { PluginManager, type PluginSettings } from "./plugins/manager.ts";
 import { pluginRoutes } from "./plugins/routes.ts";
 import { StackTraces } from "./plugins/stack-traces.ts";
+import { createAccessLoader } from "./rbac/access.ts";
+import { ensureBuiltinRoles } from "./rbac/builtin-roles.ts";
+import { CORE_PERMISSIONS, declarePermissions } from "./rbac/permission-catalog.ts";
+import { restrictPermissions } from "./rbac/permission-set.ts";
+import { createUserDirectory } from "./rbac/user-directory.ts";
 import { createCoreMount } from "./web/core-app.ts";
 import { createErrorAnswer } from "./web/error-answers.ts";
 import { type Mount, MountTable } from "./web/mounts.ts";
@@ -36,6 +55,11 @@ export interface App {
   readonly loggers: Loggers;
   readonly hooks: HookBus;
   readonly database: Driver;
+  /** The core's tables. */
+  readonly store: CoreStore;
+  readonly accessTokens: AccessTokens;
+  /** What plugins are given of accounts. */
+  readonly accounts: PluginAccounts;
   readonly plugins: PluginManager;
   readonly web: WebServer;
   readonly stackTraces: StackTraces;
@@ -77,11 +101,59 @@ export async function createApp(options: AppOptions): Promise<App> {
   });
   const answerError = createErrorAnswer({ log: loggers.app, isDebug: () => config.app.debug });
 
+  const tables = createCoreSchema(database.dialect);
+  const store: CoreStore = { db: database.toDatabase(tables), tables };
+  const secretKey = inspects
+    ? createSecretKey(crypto.randomUUID())
+    : await loadSecretKey({
+        configured: config.security.jwt_secret_key,
+        dataDirectory: resolve(loaded.directory, config.app.data_directory),
+        isDebug: config.app.debug,
+      });
+  if (!inspects) {
+    // Without auto_migrate the tables may not be there yet.
+    await fillRoles(store).catch((error: unknown) => {
+      if (!(error instanceof DatabaseError) || error.fault !== "missing_table") throw error;
+    });
+  }
+  const principals = new Principals();
+  const guards = createGuards(principals);
+  const loadAccess = createAccessLoader(store);
+  const accessTokens = createAccessTokens({
+    secretKey,
+    lifetime: config.security.access_token_expire_minutes * 60,
+  });
+  const authenticator = new Authenticator({
+    store,
+    driver: database,
+    tokens: accessTokens,
+    apiKeys: new ApiKeys({ store, log: loggers.app }),
+    loadAccess,
+    restrict: restrictPermissions,
+    principals,
+  });
+  const devices = new OtpDevices({
+    store,
+    box: new SecretBox(secretKey.deriveKey("otp")),
+    issuer: config.app.name,
+  });
+  const originOf = (request: Request): Origin => ({
+    ipAddress: web.bun?.requestIP(request)?.address ?? "",
+    userAgent: (request.headers.get("user-agent") ?? "").slice(0, 255),
+  });
+
+  const accounts: PluginAccounts = {
+    principals,
+    users: createUserDirectory({ store, loadAccess, principals }),
+    createOtpDevice: (userId, name) => devices.create(userId, name),
+    declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
+  };
   const host: PluginHost = {
     hooks,
     log: loggers.app,
     managerLog: loggers.manager,
     database,
+    accounts,
     autoMigrate: () => config.database.auto_migrate,
     stackTraces,
     answerError,
@@ -111,7 +183,9 @@ export async function createApp(options: AppOptions): Promise<App> {
         database: () => pingDatabase(database),
         plugins: () => (plugins.list().some(({ state }) => state === "failed") ? "failing" : "ok"),
       },
-      slices: [pluginRoutes({ manager: plugins, hooks, toDisplayPath })],
+      slices: [
+        pluginRoutes({ manager: plugins, hooks, guards, store, driver: database, originOf, toDisplayPath }),
+      ],
       pluginApps: () => plugins.apps(),
       answerError,
     });
@@ -121,6 +195,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     table: new MountTable(core, pluginMounts),
     settings: toWebSettings(loaded),
     answerError,
+    authenticate: (request) => authenticator.authenticate(request),
     logRequest: (line) => loggers.logRequest(line),
   });
 
@@ -128,6 +203,9 @@ export async function createApp(options: AppOptions): Promise<App> {
     loggers,
     hooks,
     database,
+    store,
+    accessTokens,
+    accounts,
     plugins,
     web,
     stackTraces,
@@ -166,6 +244,11 @@ async function openAppDatabase(
     await database.close();
     throw error;
   }
+}
+
+async function fillRoles(store: CoreStore): Promise<void> {
+  await ensureBuiltinRoles(store);
+  await declarePermissions(store, CORE_OWNER, CORE_PERMISSIONS);
 }
 
 async function pingDatabase(database: Driver): Promise<"ok" | "failing"> {

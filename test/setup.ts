@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type App, createApp } from "../src/app.ts";
+import { ADMIN_ROLE, grantRole } from "../src/rbac/builtin-roles.ts";
 import { loadConfig } from "../src/config/load.ts";
 import type { ConfigOverrides } from "../src/config/schema.ts";
 import type { Problem } from "../src/errors/problem.ts";
@@ -53,6 +54,16 @@ export interface TestAppOptions {
   readonly drainTimeoutMs?: number;
 }
 
+/** Somebody who has logged in. */
+export interface TestUser {
+  readonly id: number;
+  readonly email: string;
+  readonly sessionId: string;
+  /** An access token. */
+  readonly token: string;
+  readonly headers: { readonly authorization: string };
+}
+
 /** An event that the app under test has emitted. */
 export interface SeenEvent {
   readonly name: string;
@@ -66,6 +77,7 @@ export class TestApp implements AsyncDisposable {
   readonly folder: TestFolder;
   /** Every event so far, in order. */
   readonly events: SeenEvent[] = [];
+  #admin: Promise<TestUser> | null = null;
   #waiting: { matches: (event: SeenEvent) => boolean; resolve: (event: SeenEvent) => void }[] = [];
 
   private constructor(app: App, folder: TestFolder) {
@@ -96,10 +108,31 @@ export class TestApp implements AsyncDisposable {
     return fetch(this.url + path, init);
   }
 
-  /** Status and JSON body of a GET. */
+  /** An administrator, made when first asked for. */
+  admin(): Promise<TestUser> {
+    return (this.#admin ??= this.createUser("admin@example.com", [ADMIN_ROLE]));
+  }
+
+  /** Makes an account without a password and a session of it, past the routes for that. */
+  async createUser(email: string, roles: readonly string[] = []): Promise<TestUser> {
+    const { store, accessTokens } = this.app;
+    const { db, tables } = store;
+    const [user] = await db.insert(tables.users).values({ email }).returning({ id: tables.users.id });
+    if (user === undefined) throw new Error(`Cannot make the account "${email}"`);
+    const { id } = user;
+    for (const role of roles) await db.transaction((tx) => grantRole(tx, tables, id, role));
+    const sessionId = crypto.randomUUID();
+    const expires_at = new Date(Date.now() + 3_600_000);
+    await db.insert(tables.sessions).values({ id: sessionId, user_id: id, refresh_hash: "", expires_at });
+    const token = await accessTokens.sign(id, sessionId);
+    return { id, email, sessionId, token, headers: { authorization: `Bearer ${token}` } };
+  }
+
+  /** Status and JSON body of a GET, by an administrator where that takes one. */
   // oxlint-disable-next-line typescript/no-explicit-any -- a test reads what it knows to be there
   async get(path: string): Promise<{ status: number; body: any }> {
-    const response = await this.fetch(path);
+    const init = path.startsWith("/system/") ? { headers: (await this.admin()).headers } : {};
+    const response = await this.fetch(path, init);
     return { status: response.status, body: await response.json() };
   }
 

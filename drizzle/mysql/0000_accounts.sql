@@ -2,6 +2,7 @@ CREATE TABLE `users` (
 	`id` bigint NOT NULL AUTO_INCREMENT,
 	`email` varchar(255) NOT NULL,
 	`full_name` varchar(255),
+	`name_key` varchar(255),
 	`password_hash` varchar(255),
 	`is_active` boolean NOT NULL DEFAULT true,
 	`failed_attempts` int NOT NULL DEFAULT 0,
@@ -10,6 +11,7 @@ CREATE TABLE `users` (
 	`created_at` datetime(3) NOT NULL DEFAULT (utc_timestamp(3)),
 	`updated_at` datetime(3) NOT NULL DEFAULT (utc_timestamp(3)),
 	PRIMARY KEY (`id`),
+	INDEX `users_name_key` (`name_key`),
 	UNIQUE INDEX `users_email_unique` (`email`)
 ) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
 --> statement-breakpoint

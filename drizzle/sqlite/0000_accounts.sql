@@ -2,6 +2,7 @@ CREATE TABLE `users` (
 	`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`email` text(255) NOT NULL,
 	`full_name` text(255),
+	`name_key` text(255),
 	`password_hash` text(255),
 	`is_active` integer DEFAULT 1 NOT NULL,
 	`failed_attempts` integer DEFAULT 0 NOT NULL,
@@ -11,8 +12,11 @@ CREATE TABLE `users` (
 	`updated_at` integer DEFAULT (cast(unixepoch('subsec') * 1000 as integer)) NOT NULL,
 	CONSTRAINT `users_email_length` CHECK(length("email") <= 255),
 	CONSTRAINT `users_full_name_length` CHECK(length("full_name") <= 255),
+	CONSTRAINT `users_name_key_length` CHECK(length("name_key") <= 255),
 	CONSTRAINT `users_password_hash_length` CHECK(length("password_hash") <= 255)
 );
+--> statement-breakpoint
+CREATE INDEX `users_name_key` ON `users` (`name_key`);
 --> statement-breakpoint
 CREATE UNIQUE INDEX `users_email_unique` ON `users` (`email`);
 --> statement-breakpoint

@@ -1,5 +1,6 @@
-import { Elysia } from "elysia";
+import { type AnyElysia, Elysia } from "elysia";
 import { AppError } from "../errors/app-error.ts";
+import { isPermissionName } from "./permission-name.ts";
 import type { Principal, User } from "./principal.ts";
 import type { Principals } from "./principals.ts";
 
@@ -7,6 +8,14 @@ import type { Principals } from "./principals.ts";
 export const GUARDS = ["auth", "permission", "role"] as const;
 
 type Check = (principal: Principal) => void;
+type GuardHook = (context: { request: Request; user?: User }) => void;
+/** What a guard adds to a handler's context, for Elysia's types. */
+interface GuardContext {
+  readonly detail: { security: Record<string, string[]>[] };
+  readonly resolve: (context: { request: Request }) => { user: User };
+}
+
+const IS_GUARD = Symbol("guard");
 
 /**
  * Creates the guards of routes: `{ auth: true }` asks for somebody known, `{ permission: "invoices:read" }` and
@@ -14,16 +23,33 @@ type Check = (principal: Principal) => void;
  * `user`.
  */
 export function createGuards(principals: Principals) {
-  const guard = (check: Check) => ({
-    detail: { security: [{ bearer: [] }, { api_key: [] }] },
-    transform: toHook(({ request }) => check(principals.require(request))),
-    resolve: ({ request }: { request: Request }): { user: User } => ({ user: principals.require(request).user }),
-  });
+  const guard = (check: Check): GuardContext => {
+    const transform = toHook((context) => {
+      const principal = principals.require(context.request);
+      check(principal);
+      // Here rather than in a `resolve`, which would look it up again and copy it.
+      context.user = principal.user;
+    });
+    return { detail: { security: [{ bearer: [] }, { api_key: [] }] }, transform } as unknown as GuardContext;
+  };
   return new Elysia({ name: "xcore/guards" }).macro({
-    auth: (isAsked: boolean) => (isAsked ? guard(() => {}) : {}) as ReturnType<typeof guard>,
-    permission: (permission: string) => guard((principal) => assertPermission(principal, permission)),
+    auth: (isAsked: boolean) => (isAsked ? guard(() => {}) : {}) as GuardContext,
+    permission(permission: string) {
+      if (isPermissionName(String(permission))) return guard((principal) => assertPermission(principal, permission));
+      const example = 'expected a resource and an action, such as "invoices:read"';
+      throw new TypeError(`Cannot guard a route with the permission "${permission}": ${example}`);
+    },
     role: (role: string) => guard((principal) => assertRole(principal, role)),
   });
+}
+
+/** Whether any route of an app has a guard, so that it must be known who asks. */
+export function isGuarded(app: AnyElysia): boolean {
+  return app.router.history.some(({ hooks }) =>
+    [hooks?.transform ?? []]
+      .flat()
+      .some((hook: object) => "fn" in hook && Object.hasOwn(hook.fn as object, IS_GUARD)),
+  );
 }
 
 /** @throws AppError authorization_error unless the principal holds the permission */
@@ -47,6 +73,6 @@ function assertOtp({ lacksOtp }: Principal): void {
 }
 
 /** Said outright that it is synchronous: Elysia guesses from a function's text. */
-function toHook(run: (context: { request: Request }) => void): (context: { request: Request }) => void {
-  return { fn: run, isAsync: false } as unknown as typeof run;
+function toHook(run: GuardHook): GuardHook {
+  return { fn: Object.assign(run, { [IS_GUARD]: true }), isAsync: false } as unknown as GuardHook;
 }

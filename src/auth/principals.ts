@@ -1,9 +1,10 @@
 import { AppError } from "../errors/app-error.ts";
-import type { Principal } from "./principal.ts";
+import type { Permissions, Principal, User } from "./principal.ts";
 
 /** Who is behind the requests under way. */
 export class Principals {
   readonly #known = new WeakMap<Request, Principal | AppError>();
+  readonly #permissions = new WeakMap<User, Permissions>();
 
   /** Notes who a request comes from, or why what it presented isn't valid. */
   set(request: Request, principal: Principal | AppError): void {
@@ -14,6 +15,16 @@ export class Principals {
   find(request: Request): Principal | null {
     const known = this.#known.get(request);
     return known === undefined || known instanceof AppError ? null : known;
+  }
+
+  /** Remembers what somebody may do, for whoever has only the user. */
+  remember(user: User, permissions: Permissions): void {
+    this.#permissions.set(user, permissions);
+  }
+
+  /** Returns what a user of a request, or of the directory, may do; null for one who isn't known to be active. */
+  permissionsOf(user: User): Permissions | null {
+    return this.#permissions.get(user) ?? null;
   }
 
   /** Like find. @throws AppError authentication_error for nobody known */

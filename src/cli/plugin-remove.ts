@@ -1,15 +1,9 @@
-import { rename, rm } from "node:fs/promises";
-import { basename, dirname, join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command } from "commander";
 import { purgeTables } from "../db/migrations/purge.ts";
-import { AppError } from "../errors/app-error.ts";
-import {
-  type DeclaredPlugin,
-  type DeclaredPlugins,
-  readDeclaredPlugins,
-} from "../plugins/declared-plugins.ts";
+import { readDeclaredPlugins } from "../plugins/declared-plugins.ts";
 import { createDisplayPath } from "../plugins/display-path.ts";
-import { CORE_OWNER } from "../plugins/manifest.ts";
+import { assertRemovable, removeFiles } from "../plugins/plugin-removal.ts";
 import { withDatabase } from "./command-database.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 import { confirm } from "./confirm.ts";
@@ -35,12 +29,15 @@ export function pluginRemoveCommand(context: CommandContext): Command {
       const toDisplayPath = createDisplayPath(directory);
       const folder = resolve(directory, config.plugins.directory);
       const plugins = await readDeclaredPlugins(folder, toDisplayPath);
-      assertRemovable(name, plugins);
+      assertRemovable(
+        name,
+        [...plugins.byName.values()].map(({ manifest }) => manifest),
+      );
       if (!options.purge) {
         const plugin = findPlugin(plugins, name, toDisplayPath(folder));
         const shown = toDisplayPath(plugin.source.path);
         if (!options.yes && !(await confirm(`Remove ${shown}? Its tables stay.`))) return;
-        await removeFiles(plugin);
+        await removeFiles(plugin.source, async () => {});
         context.print(
           `Removed ${shown}; its tables stay: \`xcore plugin remove ${name} --purge\` drops them`,
         );
@@ -59,38 +56,8 @@ export function pluginRemoveCommand(context: CommandContext): Command {
           " and ",
         );
         if (!options.yes && !(await confirm(`Remove ${what}? This can't be undone.`))) return;
-        await removeFiles(plugin, () => purge.drop());
+        await (plugin === undefined ? purge.drop() : removeFiles(plugin.source, () => purge.drop()));
         context.print(`Removed ${what}`);
       });
     });
-}
-
-function assertRemovable(name: string, { byName }: DeclaredPlugins): void {
-  if (name === CORE_OWNER) {
-    throw new AppError("conflict", 409, `Cannot remove "${CORE_OWNER}": that is xcore itself`);
-  }
-  const dependents = [...byName.values()].filter(({ manifest }) =>
-    Object.hasOwn(manifest.dependencies, name),
-  );
-  if (dependents.length === 0) return;
-  const names = dependents.map((dependent) => `"${dependent.name}"`).join(", ");
-  throw new AppError("conflict", 409, `Cannot remove "${name}": ${names} depends on it; remove that first`);
-}
-
-/** Takes a plugin's files out of service, does `next`, and deletes them; puts them back when `next` fails. */
-async function removeFiles(plugin: DeclaredPlugin | undefined, next = async () => {}): Promise<void> {
-  if (plugin === undefined) {
-    await next();
-    return;
-  }
-  const { path } = plugin.source;
-  const aside = join(dirname(path), `.removed-${process.pid}-${basename(path)}`);
-  await rename(path, aside);
-  try {
-    await next();
-  } catch (error) {
-    await rename(aside, path);
-    throw error;
-  }
-  await rm(aside, { recursive: true });
 }

@@ -9,6 +9,7 @@ import { pluginCommand } from "./plugin.ts";
 import { routesCommand } from "./routes.ts";
 import { serveCommand } from "./serve.ts";
 import { addSubcommands } from "./subcommands.ts";
+import { userCommand } from "./user.ts";
 
 /** Builds the command line: every command with its help. `xcore` alone is `xcore serve`. */
 export function createProgram(context: CommandContext): Command {
@@ -23,6 +24,7 @@ export function createProgram(context: CommandContext): Command {
     configCommand(context),
     pluginCommand(context),
     dbCommand(context),
+    userCommand(context),
     routesCommand(context),
     openApiCommand(context),
   ]);

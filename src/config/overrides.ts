@@ -11,7 +11,10 @@ import type { Variable, Variables } from "./variables.ts";
 
 const PREFIX = /^XCORE_/i;
 /** Variables by the names that hosting platforms give them. `XCORE_…` for the same key wins. */
-const KNOWN_NAMES: ReadonlyMap<string, KeyPath> = new Map([["DATABASE_URL", ["database", "url"]]]);
+const KNOWN_NAMES: ReadonlyMap<string, KeyPath> = new Map([
+  ["DATABASE_URL", ["database", "url"]],
+  ["JWT_SECRET_KEY", ["security", "jwt_secret_key"]],
+]);
 
 /** The keys that the `XCORE_…` variables of one source set. */
 export interface VariableOverrides {
@@ -21,7 +24,7 @@ export interface VariableOverrides {
 
 /**
  * Reads the variables such as `XCORE_SERVER__PORT`, whose names are paths with "__" between the levels, and
- * `DATABASE_URL`. A variable for a deeper key wins over one for the section around it.
+ * `DATABASE_URL` and `JWT_SECRET_KEY`. A variable for a deeper key wins over one for the section around it.
  */
 export function readVariableOverrides(variables: Variables, source: Variable["source"]): VariableOverrides {
   const problems: ConfigProblem[] = [];

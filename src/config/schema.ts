@@ -67,6 +67,16 @@ export const ConfigSchema = section("Settings of an xcore server", {
       ],
       { default: "16mb", description: "Largest request body accepted; a larger one is answered with 413" },
     ),
+    trusted_proxies: Type.Array(
+      Type.String({
+        pattern: "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$",
+        title: 'an address such as "10.0.0.1" or a network such as "10.0.0.0/8"',
+      }),
+      {
+        default: [],
+        description: "Proxies whose `x-forwarded-for` is believed to tell the address of a client",
+      },
+    ),
     cors: section("Cross-origin requests from browsers", {
       allow_origins: Type.Array(
         Type.String({
@@ -116,6 +126,44 @@ export const ConfigSchema = section("Settings of an xcore server", {
       default: true,
       description:
         "Apply pending migrations before the server and each plugin start. Without it, `xcore db migrate` does",
+    }),
+  }),
+
+  security: section("Accounts", {
+    jwt_secret_key: Type.Union(
+      [Type.Null(), Type.String({ minLength: 1, title: "a random text of at least 32 characters" })],
+      {
+        default: null,
+        description:
+          "Secret that tokens are signed with and stored secrets encrypted, at least 32 random characters. " +
+          "Without it, one is made and kept in `jwt_secret_key` of `app.data_directory`. `JWT_SECRET_KEY` sets it too",
+      },
+    ),
+    access_token_expire_minutes: Type.Integer({
+      minimum: 1,
+      maximum: 1440,
+      default: 30,
+      description: "How long an access token is valid, in minutes",
+    }),
+    refresh_token_expire_days: Type.Integer({
+      minimum: 1,
+      maximum: 3650,
+      default: 30,
+      description: "How long a session lasts after it was last refreshed, in days",
+    }),
+    password_hash_algorithm: Type.Union([Type.Literal("bcrypt"), Type.Literal("argon2id")], {
+      default: "bcrypt",
+      description: "How passwords are hashed. Others are hashed anew when their owner logs in",
+    }),
+    bcrypt_cost: Type.Integer({
+      minimum: 4,
+      maximum: 15,
+      default: 10,
+      description: "Work that bcrypt takes: one more doubles it",
+    }),
+    allow_registration: Type.Boolean({
+      default: true,
+      description: "Let anybody make an account at `/auth/register`. Without it, administrators do",
     }),
   }),
 

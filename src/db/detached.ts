@@ -17,6 +17,7 @@ export function createDetachedDriver(dialect: Dialect): Driver {
     toDatabase: (schema) => drizzle(fail, { schema }) as unknown as Database<typeof schema>,
     migrate: fail,
     ping: fail,
+    changeToken: () => null,
     close: () => Promise.resolve(),
   };
 }

@@ -13,6 +13,13 @@ export interface Driver {
   migrate<T>(work: (connection: MigrationConnection) => Promise<T>): Promise<T>;
   /** Resolves when the database answers. @throws DatabaseError */
   ping(): Promise<void>;
+  /**
+   * Returns a number that is another one once anybody, in this process or another, has committed something since it
+   * was last asked for; asking costs next to nothing. Null where the database would have to be queried.
+   *
+   * @throws DatabaseError
+   */
+  changeToken(): number | null;
   /** Lets queries under way finish and closes every connection. */
   close(): Promise<void>;
 }

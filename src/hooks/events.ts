@@ -19,6 +19,53 @@ export interface HookEvents {
   "plugin.failed": PluginFailure;
   /** A plugin serves no more. */
   "plugin.unloaded": { name: string; version: string; reason: "disabled" | "removed" | "stopped" };
+  /** Somebody has made an account, which opens once the handlers have run; one of order "before" may cancel it. */
+  "user.registered": { user: UserIdentity; ip_address: string; user_agent: string };
+  /** Somebody has given all that a login takes; a handler of order "before" may cancel it. */
+  "user.login": UserLogin;
+  /** A login was refused. */
+  "user.login_failed": LoginFailure;
+  /** Somebody has ended the session that they asked with. */
+  "user.logout": { user: { id: number; email: string }; session_id: string; ip_address: string };
+  /** There is a new role. */
+  "role.created": RoleChange;
+  /** A role, or what it grants, has changed. */
+  "role.updated": RoleChange;
+  /** A role is gone, and nobody holds it any more. */
+  "role.deleted": RoleChange;
+  /** A user has been given a role. */
+  "role.assigned": RoleHolding;
+  /** A role has been taken from a user. */
+  "role.removed": RoleHolding;
+}
+
+/** Who an account belongs to. */
+export interface UserIdentity {
+  id: number;
+  email: string;
+  full_name: string | null;
+}
+
+/** A login that has nothing against it. */
+export interface UserLogin {
+  user: UserIdentity;
+  /** Of the session that begins. */
+  session_id: string;
+  /** Whether a second factor was given. */
+  has_otp: boolean;
+  ip_address: string;
+  user_agent: string;
+}
+
+/** A login that was refused. */
+export interface LoginFailure {
+  /** What was tried; null for text that isn't an email. */
+  email: string | null;
+  /** Null when nobody has the email. */
+  user_id: number | null;
+  reason: "unknown_email" | "wrong_password" | "wrong_code" | "inactive" | "locked";
+  ip_address: string;
+  user_agent: string;
 }
 
 /** A generation of a plugin that has begun to serve. */
@@ -42,6 +89,26 @@ export interface PluginFailure {
   line: number | null;
   /** Whether the last good generation still serves. */
   serving: boolean;
+}
+
+/** A role, as it is after the change. */
+export interface RoleChange {
+  id: number;
+  name: string;
+  /** What it grants: "invoices:read", "invoices:*" or "*". */
+  permissions: string[];
+  /** Who did it; null for the command line. */
+  actor_id: number | null;
+}
+
+/** A role and somebody who holds it, or did. */
+export interface RoleHolding {
+  role_id: number;
+  role: string;
+  user_id: number;
+  email: string;
+  /** Who did it; null for the command line. */
+  actor_id: number | null;
 }
 
 /** A known event name, or any other. */

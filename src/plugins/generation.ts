@@ -9,6 +9,7 @@ import type { Mount } from "../web/mounts.ts";
 import type { ModuleExports } from "./host-modules.ts";
 import { runTeardown } from "./life-cycle.ts";
 import type { Manifest } from "./manifest.ts";
+import type { PluginAccounts } from "./plugin-accounts.ts";
 import type { Scope } from "./scope.ts";
 import type { StackTraces } from "./stack-traces.ts";
 
@@ -20,6 +21,7 @@ export interface PluginHost {
   /** Log of the plugins' lives. */
   readonly managerLog: Logger;
   readonly database: Driver;
+  readonly accounts: PluginAccounts;
   /** Whether pending migrations are applied before a plugin serves. */
   readonly autoMigrate: () => boolean;
   readonly stackTraces: StackTraces;

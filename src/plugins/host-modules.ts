@@ -5,6 +5,7 @@ import * as sinclairTypebox from "@sinclair/typebox";
 import * as drizzle from "drizzle-orm";
 import * as elysia from "elysia";
 import * as typebox from "typebox";
+import { PluginElysia } from "./plugin-elysia.ts";
 
 /** Exports of a module, as `require` gives them to a bundle. */
 export type ModuleExports = Readonly<Record<string, unknown>>;
@@ -13,7 +14,7 @@ export type ModuleExports = Readonly<Record<string, unknown>>;
 // plugin does to them, all the others would get.
 const HOST_MODULES: ReadonlyMap<string, ModuleExports> = new Map(
   Object.entries({
-    elysia,
+    elysia: { ...elysia, Elysia: PluginElysia, default: PluginElysia },
     "drizzle-orm": drizzle,
     typebox,
     "@elysiajs/html": elysiaHtml,

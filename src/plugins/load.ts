@@ -2,6 +2,7 @@ import { realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type AnyElysia, Elysia } from "elysia";
 import { InFlight } from "../web/in-flight.ts";
+import { isGuarded } from "../auth/guards.ts";
 import type { Mount } from "../web/mounts.ts";
 import { bundleFiles, findEntry, toSourceFile } from "./bundle.ts";
 import type { PluginStage } from "./failure.ts";
@@ -11,6 +12,7 @@ import { awaitModules, runSetup } from "./life-cycle.ts";
 import type { Manifest } from "./manifest.ts";
 import { migratePlugin, readPluginMigrations } from "./migrate.ts";
 import { evaluateModules } from "./modules.ts";
+import { asksWhoItIs } from "./plugin-accounts.ts";
 import { createPluginApp, findRouter } from "./plugin-app.ts";
 import { Scope } from "./scope.ts";
 import { findSchemaFiles } from "./schema-files.ts";
@@ -61,6 +63,7 @@ export async function loadGeneration(
   options.signal.throwIfAborted();
   if (host.runsSetup) {
     await atStage("migrate", failure, () => migratePlugin(host, manifest.name, migrations));
+    await atStage("migrate", failure, () => declarePermissions(host, manifest));
     options.signal.throwIfAborted();
   }
 
@@ -94,7 +97,11 @@ export async function loadGeneration(
         runSetup(exports, { timeoutMs: host.setupTimeoutMs, signal: options.signal, onLate }),
       );
     }
-    const mount = createMount(app, manifest, inFlight, host);
+    const isAsking =
+      isGuarded(app) ||
+      asksWhoItIs(bundle.code) ||
+      [...options.dependencies.values()].some(({ mount: { isGuarded: asks } }) => asks);
+    const mount = { ...createMount(app, manifest, inFlight, host), isGuarded: isAsking };
     const loadMs = performance.now() - startedAt;
     const parts = { number, manifest, hash: bundle.hash, fingerprint, loadMs, app, mount, exports, schema };
     return new Generation(parts, scope, [...options.dependencies.values()]);
@@ -122,7 +129,20 @@ function createEmptyRouter(exports: ModuleExports, scope: Scope): AnyElysia {
   );
 }
 
-function createMount(app: AnyElysia, manifest: Manifest, inFlight: InFlight, host: PluginHost): Mount {
+/** They stay when the plugin goes, as do the roles that hold them. */
+async function declarePermissions({ accounts, managerLog }: PluginHost, manifest: Manifest): Promise<void> {
+  const { name: plugin, permissions } = manifest;
+  for (const { name, owner } of await accounts.declarePermissions(plugin, permissions)) {
+    managerLog.warn({ plugin }, `permission "${name}" belongs to "${owner}", which declared it first`);
+  }
+}
+
+function createMount(
+  app: AnyElysia,
+  manifest: Manifest,
+  inFlight: InFlight,
+  host: PluginHost,
+): Omit<Mount, "isGuarded"> {
   // Found when it is used: a server that takes over a socket loads its plugins before it listens.
   let server: ReturnType<PluginHost["serverFor"]> = null;
   Object.defineProperty(app, "server", { get: () => (server ??= host.serverFor(inFlight)) });

@@ -98,6 +98,12 @@ export class PluginManager {
     await this.settled();
   }
 
+  /** Loads a plugin anew, with those that depend on it; resolves as `start` does. */
+  async reload(record: PluginRecord): Promise<void> {
+    record.mustReload = true;
+    await this.refresh(new Set([record.id]));
+  }
+
   /** Resolves once no plugin is being loaded. */
   async settled(): Promise<void> {
     await this.#convergence;
@@ -245,7 +251,8 @@ export class PluginManager {
     resolution: Resolution,
     signal: AbortSignal,
   ): Promise<Generation | null> {
-    const { declared: manifest, source, current } = record;
+    const { declared: manifest, source } = record;
+    const current = record.mustReload ? null : record.current;
     if (manifest instanceof PluginError) return null;
     try {
       const dependencies = new Map<string, Generation>();
@@ -317,6 +324,7 @@ export class PluginManager {
     const failure = toFailure(error, "import", { source, stackTraces, toDisplayPath });
     const isNews = record.failure?.message !== failure.message || failure.stage !== "dependencies";
     record.failure = failure;
+    record.mustReload = false;
     if (isNews) this.#report.failed(record, failure);
   }
 

@@ -5,6 +5,7 @@ import { parseJsonDocument } from "../config/json-document.ts";
 import { closestWord } from "../config/suggestion.ts";
 import { valueAt } from "../config/layers.ts";
 import { type Fault, findFaults } from "../config/validation.ts";
+import { isPermissionName } from "../auth/permission-name.ts";
 import { PluginError } from "./failure.ts";
 
 const NAME = "^[a-z][a-z0-9_]{0,63}$";
@@ -173,6 +174,11 @@ function findSenseProblems(manifest: Static<typeof ManifestSchema>): Problem[] {
     if (validRange(range) !== null) continue;
     const text = `"${formatKeyPath(path)}" must be a version range such as "^1.0.0", found ${quote(range)}`;
     problems.push({ path, text });
+  }
+  for (const name of Object.keys(manifest.permissions ?? {})) {
+    if (isPermissionName(name)) continue;
+    const text = `"permissions" must name a resource and an action each, such as "invoices:read", found ${quote(name)}`;
+    problems.push({ path: ["permissions", name], text });
   }
   if (manifest.name === CORE_OWNER) {
     problems.push({

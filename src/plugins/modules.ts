@@ -50,6 +50,7 @@ export function evaluateModules(
     scope,
     hooks: host.hooks,
     db: createPluginDatabase(host.database, () => schema),
+    accounts: host.accounts,
     log: host.log.child({ plugin: manifest.name }),
     settings: mergeSettings(manifest.config, settings),
   });

@@ -1,6 +1,7 @@
 import { type AnyElysia, Elysia } from "elysia";
 import { type ErrorAnswer, toElysiaErrorHandler } from "../web/error-answers.ts";
 import type { InFlight } from "../web/in-flight.ts";
+import { assertGuarded } from "./plugin-elysia.ts";
 import { serveFile } from "../web/static-files.ts";
 import { followStream, withoutEncoding } from "../web/streams.ts";
 import type { ModuleExports } from "./host-modules.ts";
@@ -15,10 +16,15 @@ export interface PluginAppOptions {
   readonly isOpen: (request: Request) => boolean;
 }
 
-/** Builds the app of one generation: the plugin's router below its prefix, its errors as problems. */
+/**
+ * Builds the app of one generation: the plugin's router below its prefix, its errors as problems.
+ *
+ * @throws TypeError for guards that would do nothing
+ */
 export function createPluginApp(router: AnyElysia, options: PluginAppOptions): AnyElysia {
   const { manifest, publicDirectory } = options;
   const onError = toElysiaErrorHandler(() => app, options.answerError, manifest.name);
+  assertGuarded(router);
   addRouteHooks(router, onError, options);
   const app: AnyElysia = new Elysia({
     name: `xcore-plugin/${manifest.name}`,

@@ -26,6 +26,7 @@ function toUnavailableMount(record: PluginRecord): Mount | null {
     prefix: manifest.api_prefix,
     plugin: name,
     inFlight: new InFlight(),
+    isGuarded: false,
     fetch: () => {
       throw record.failure === null
         ? new AppError("plugin_unavailable", 503, `Plugin "${name}" is being loaded: try again in a moment`, {

@@ -16,6 +16,8 @@ export class PluginRecord {
   current: Generation | null = null;
   /** Why the latest attempt failed; the current generation, if there is one, is then the last good one. */
   failure: PluginError | null = null;
+  /** Whether it is to be loaded anew even if nothing has changed. */
+  mustReload = false;
 
   constructor(source: PluginSource, declared: Manifest | PluginError) {
     this.source = source;
@@ -46,6 +48,7 @@ export class PluginRecord {
     const previous = this.current;
     this.current = generation;
     this.failure = null;
+    this.mustReload = false;
     return previous;
   }
 

@@ -1,7 +1,9 @@
 import { Elysia, t } from "elysia";
-import { AppError } from "../errors/app-error.ts";
+import type { createGuards } from "../auth/guards.ts";
+import type { Origin } from "../auth/principal.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { PluginManager } from "./manager.ts";
+import { type PluginChange, PluginVerbs, type PluginVerbsOptions } from "./plugin-verbs.ts";
 import type { PluginRecord } from "./record.ts";
 
 const Failure = t.Object({
@@ -41,16 +43,39 @@ const PluginDetails = t.Composite([
   }),
 ]);
 
-export interface PluginRoutesOptions {
-  readonly manager: PluginManager;
+export interface PluginRoutesOptions extends PluginVerbsOptions {
   readonly hooks: HookBus;
-  readonly toDisplayPath: (file: string) => string;
+  readonly guards: ReturnType<typeof createGuards>;
+  readonly originOf: (request: Request) => Origin;
 }
 
-/** Serves what is known of the plugins below `/system/plugins`. */
-export function pluginRoutes({ manager, hooks, toDisplayPath }: PluginRoutesOptions) {
+const Name = t.Object({ name: t.String({ maxLength: 255 }) });
+const GUARD = { permission: "system:plugins" } as const;
+
+/** Serves what is known of the plugins below `/system/plugins`, and what administrators do to them. */
+export function pluginRoutes(options: PluginRoutesOptions) {
+  const { manager, hooks, guards, originOf, toDisplayPath } = options;
+  const verbs = new PluginVerbs(options);
+  const toDetails = (record: PluginRecord) => describePlugin(record, hooks, toDisplayPath);
+  const describe = async (record: Promise<PluginRecord>) => toDetails(await record);
+  const toChange = ({ user, request }: { user: PluginChange["actor"]; request: Request }): PluginChange => ({
+    actor: user,
+    origin: originOf(request),
+  });
+  const toVerb = (summary: string) => ({
+    ...GUARD,
+    params: Name,
+    response: { 200: PluginDetails },
+    detail: { summary },
+  });
+  // One for each route: Elysia takes the guard out of the options that it is given.
+  const enable = () => toVerb("Enable a plugin, in its plugin.json");
+  const disable = () => toVerb("Disable a plugin, in its plugin.json");
+  const reload = () => toVerb("Load a plugin anew");
   return new Elysia({ name: "xcore/plugins", prefix: "/system/plugins", detail: { tags: ["system"] } })
+    .use(guards)
     .get("/", ({ query }) => listPlugins(manager, query, toDisplayPath), {
+      ...GUARD,
       // Without a value, `?active_only`, it is asked for too.
       query: t.Object({
         active_only: t.Optional(t.Union([t.BooleanString(), t.Literal("")])),
@@ -65,11 +90,32 @@ export function pluginRoutes({ manager, hooks, toDisplayPath }: PluginRoutesOpti
       }),
       detail: { summary: "All plugins, in order of name" },
     })
-    .get("/:name", ({ params }) => describePlugin(findPlugin(manager, params.name), hooks, toDisplayPath), {
-      params: t.Object({ name: t.String() }),
+    .get("/:name", ({ params }) => toDetails(verbs.find(params.name)), {
+      ...GUARD,
+      params: Name,
       response: { 200: PluginDetails },
       detail: { summary: "One plugin, with its routes and hooks" },
-    });
+    })
+    .put("/:name/enable", (c) => describe(verbs.setActive(c.params.name, true, toChange(c))), enable())
+    .post("/:name/enable", (c) => describe(verbs.setActive(c.params.name, true, toChange(c))), enable())
+    .put("/:name/disable", (c) => describe(verbs.setActive(c.params.name, false, toChange(c))), disable())
+    .post("/:name/disable", (c) => describe(verbs.setActive(c.params.name, false, toChange(c))), disable())
+    .put("/:name/reload", (c) => describe(verbs.reload(c.params.name, toChange(c))), reload())
+    .post("/:name/reload", (c) => describe(verbs.reload(c.params.name, toChange(c))), reload())
+    .delete(
+      "/:name",
+      async ({ params, query, status, ...context }) =>
+        status(204, await verbs.remove(params.name, query, toChange(context))),
+      {
+        ...GUARD,
+        params: Name,
+        query: t.Object({
+          purge: t.BooleanString({ default: false, description: "Drop its tables too, with all their rows" }),
+        }),
+        response: { 204: t.Void() },
+        detail: { summary: "Remove a plugin's files, and with ?purge=true its tables" },
+      },
+    );
 }
 
 function isAsked(flag: boolean | "" | undefined): boolean {
@@ -93,13 +139,6 @@ function listPlugins(
     per_page: query.per_page,
     total: records.length,
   };
-}
-
-function findPlugin(manager: PluginManager, name: string): PluginRecord {
-  const named = manager.list().filter((candidate) => candidate.name === name);
-  const record = named.find(({ current }) => current !== null) ?? named[0];
-  if (record !== undefined) return record;
-  throw new AppError("plugin_not_found", 404, `Cannot show plugin "${name}": there is none`);
 }
 
 /** What the list of plugins says of one. */

@@ -1,4 +1,3 @@
-import { Elysia } from "elysia";
 import type { Logger } from "pino";
 import type { Database } from "../db/database.ts";
 import { page, paginate } from "../db/paginate.ts";
@@ -7,6 +6,8 @@ import type { EmitArguments, HookBus } from "../hooks/bus.ts";
 import type { HookName } from "../hooks/events.ts";
 import type * as sdk from "../sdk/xcore.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
+import { createPluginAuth, type PluginAccounts } from "./plugin-accounts.ts";
+import { createPluginRouter } from "./plugin-elysia.ts";
 import type { Scope, Undo } from "./scope.ts";
 
 /** Everything that `src/sdk/xcore.ts` promises to plugins. */
@@ -17,15 +18,16 @@ export interface XcoreModuleOptions {
   readonly scope: Scope;
   readonly hooks: HookBus;
   readonly db: Database;
+  readonly accounts: PluginAccounts;
   readonly log: Logger;
   readonly settings: sdk.PluginConfig;
 }
 
 /** Builds what `import … from "xcore"` gives one generation of a plugin, with its own scope behind it. */
 export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
-  const { name, scope, hooks, db, log, settings } = options;
+  const { name, scope, hooks, db, accounts, log, settings } = options;
   const xcore: Xcore = {
-    createRouter: () => new Elysia(),
+    createRouter: () => createPluginRouter(accounts.principals),
     hooks: createPluginHooks(name, scope, hooks),
     db,
     paginate,
@@ -33,6 +35,8 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
     config: settings,
     log,
     AppError,
+    auth: createPluginAuth(accounts),
+    users: accounts.users,
   };
   return withKnownExports("xcore", xcore);
 }

@@ -1,10 +1,14 @@
-import type { Elysia } from "elysia";
 import type { Logger } from "pino";
 import type { Database, SchemaTables } from "../db/database.ts";
 import type { page as hostPage, paginate as hostPaginate } from "../db/paginate.ts";
 import type { AppError as HostAppError } from "../errors/app-error.ts";
 import type { HookBus } from "../hooks/bus.ts";
+import type { User } from "../auth/principal.ts";
+import type { createPluginRouter } from "../plugins/plugin-elysia.ts";
+import type { UserDirectory } from "../rbac/user-directory.ts";
 
+export type { User } from "../auth/principal.ts";
+export type { KnownUser } from "../rbac/user-directory.ts";
 export type { AppErrorOptions, InputProblem } from "../errors/app-error.ts";
 export * from "../hooks/events.ts";
 
@@ -16,12 +20,49 @@ export interface PluginConfig {
   readonly [key: string]: unknown;
 }
 
+/** An Elysia app that knows xcore's guards. */
+export type Router = ReturnType<typeof createPluginRouter>;
+
 /**
- * Creates the router of a plugin: an Elysia app. Its prefix and tags come from the manifest.
+ * Creates the router of a plugin: an Elysia app. Its prefix and tags come from the manifest. Options of a route, of
+ * `guard()` or of `group()` say who may use it, and give its handler `user`: `{ auth: true }` for everybody who has
+ * logged in, `{ permission: "invoices:read" }`, `{ role: "admin" }`.
  *
- * @example export default createRouter().get("/", () => ({ message: "Hello!" }));
+ * @example export default createRouter().get("/", ({ user }) => `Hello ${user.email}!`, { auth: true });
  */
-export declare const createRouter: () => Elysia;
+export declare const createRouter: () => Router;
+
+/** A device that gives one-time codes, until a first code confirms it. */
+export interface OtpEnrolment {
+  readonly id: number;
+  readonly name: string;
+  /** Returns the `otpauth://` URI that authenticator apps read. */
+  qrCodeUri(): string;
+  /** Returns the URI as a QR code, an SVG element. */
+  qrCodeSvg(): string;
+}
+
+/** What a plugin asks of whoever makes a request. */
+export interface PluginAuth {
+  /** Returns who makes a request, also where no guard asks; null for nobody known. */
+  currentUser(request: Request): User | null;
+  /**
+   * Whether somebody holds a permission: who makes the request, the `user` of a handler, or one that `users` has
+   * found. False for nobody known, for a disabled account, and while a second factor is missing.
+   */
+  hasPermission(subject: Request | User, permission: string): boolean;
+  /** Enrols a device for one-time codes, which its owner confirms with a first code. */
+  createOtpDevice(userId: number, name: string): Promise<OtpEnrolment>;
+}
+
+/** Finds accounts, with their roles and without anything secret. */
+export type PluginUsers = UserDirectory;
+
+/** Who makes a request, and what they may do; guards of routes do the same by themselves. */
+export declare const auth: PluginAuth;
+
+/** The accounts. */
+export declare const users: PluginUsers;
 
 /** Listens to and emits events; see docs/hooks.md. */
 export declare const hooks: PluginHooks;

@@ -41,5 +41,5 @@ export function createCoreMount(options: CoreAppOptions): CoreMount {
   for (const slice of options.slices) app.use(slice);
   app.compile();
   const { fetch } = app;
-  return { openApi, prefix: "", plugin: null, fetch, inFlight: new InFlight() };
+  return { openApi, prefix: "", plugin: null, fetch, inFlight: new InFlight(), isGuarded: true };
 }

@@ -61,6 +61,12 @@ const DEFAULT_RESPONSE: Json = {
   content: { "application/problem+json": { schema: { $ref: "#/components/schemas/Problem" } } },
 };
 
+/** How guarded routes are asked; the names are those that guards give in `security`. */
+const SECURITY_SCHEMES: Json = {
+  bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT", description: "Access token of POST /auth/login" },
+  api_key: { type: "apiKey", in: "header", name: "X-API-Key", description: "API key of POST /auth/api_keys" },
+};
+
 const fragments = new WeakMap<AnyElysia, Fragment>();
 
 /** Builds the OpenAPI 3.1 document of all apps; each app is described once, however often this is called. */
@@ -84,7 +90,7 @@ export function createOpenApiDocument(apps: Iterable<DocumentedApp>, info: OpenA
     info: { title: info.title, version: info.version },
     ...(info.url === null ? {} : { servers: [{ url: info.url }] }),
     paths,
-    components: { schemas },
+    components: { schemas, securitySchemes: SECURITY_SCHEMES },
   };
 }
 
@@ -122,16 +128,33 @@ function toOperation(
   const parameters = toParameters(given as Parameter[], path);
   return {
     ...operation,
+    ...toSecurity(operation["security"]),
     operationId: String(operation["operationId"])
       .replace(/^all(?=[A-Z])/, method)
       .replaceAll(/\W/g, ""),
     ...(parameters.length === 0 ? {} : { parameters }),
     responses: {
       "200": { description: "Done" },
-      ...(operation["responses"] as Json | undefined),
+      ...toResponses(operation["responses"]),
       default: DEFAULT_RESPONSE,
     },
   };
+}
+
+/** An answer without a body has no content, of no type. */
+function toResponses(responses: unknown): Json {
+  const entries = Object.entries((responses ?? {}) as Record<string, Json>).map(([status, response]) => {
+    const { content, ...rest } = response;
+    return [status, (content as Json | undefined)?.["type"] === "void" ? rest : response] as const;
+  });
+  return Object.fromEntries(entries);
+}
+
+/** Each way to prove who asks once: every guard of a route has named them. */
+function toSecurity(security: unknown): Json {
+  if (!Array.isArray(security)) return {};
+  const byText = new Map(security.map((one: unknown) => [JSON.stringify(one), one]));
+  return { security: [...byText.values()] };
 }
 
 /** The parameters of an operation, with exactly those of its path among them. */

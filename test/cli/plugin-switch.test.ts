@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { chmod, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { setJsonKey } from "../../src/cli/json-edit.ts";
+import { setJsonKey } from "../../src/config/json-edit.ts";
 import { plugin, TestFolder } from "../setup.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 

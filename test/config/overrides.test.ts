@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { maskSecrets } from "../../src/config/secrets.ts";
 import { ConfigFolder, defaultConfig, load, problemsOf } from "./config-folder.ts";
 
 function loadWith(env: Record<string, string>) {
@@ -184,4 +185,12 @@ test("loadConfig() names the databases that it knows when DATABASE_URL is of ano
   expect(problem).toMatchObject({ path: "database.url", where: "DATABASE_URL" });
   expect(problem?.message).toMatch(/SQLite.+PostgreSQL.+MySQL/);
   expect(problem?.message).not.toContain("tiger");
+});
+
+test("loadConfig() takes JWT_SECRET_KEY, and hides it", () => {
+  const key = "k3y ".repeat(8);
+  expect(loadWith({ JWT_SECRET_KEY: key }).security.jwt_secret_key).toBe(key);
+  const problems = failWith({ JWT_SECRET_KEY: key, XCORE_SECURITY__BCRYPT_COST: "3" }).problems;
+  expect(JSON.stringify(problems)).not.toContain("k3y");
+  expect(JSON.stringify(maskSecrets(loadWith({ JWT_SECRET_KEY: key })))).not.toContain("k3y");
 });

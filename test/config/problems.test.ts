@@ -20,7 +20,7 @@ test("loadConfig() throws a ConfigError that a person can read in a terminal", (
       path: "server.prot",
       source: "config.json:3:5",
       where: "line 3",
-      expected: 'one of "host", "port", "public_url", "body_limit", "cors"',
+      expected: 'one of "host", "port", "public_url", "body_limit", "trusted_proxies", "cors"',
       found: "1",
       suggestion: "port",
       message: 'unknown key, did you mean "port"?',
@@ -142,13 +142,13 @@ test.each([
   expect(problemsOf({ [key]: 1 })[0]).toMatchObject({ suggestion });
 });
 
-test.each(["security", "cache", "jobs", "templates", "monitoring", "zzz", "x".repeat(10_000)])(
+test.each(["cache", "jobs", "templates", "monitoring", "zzz", "x".repeat(10_000)])(
   "loadConfig() lists the keys that exist when %s is like none",
   (key) => {
     const [problem] = problemsOf({ [key]: {} });
     expect(problem?.suggestion).toBeUndefined();
     expect(problem?.message).toBe(
-      'unknown key, expected one of "app", "server", "database", "plugins", "logging"',
+      'unknown key, expected one of "app", "server", "database", "security", "plugins", "logging"',
     );
     expect(problem?.path.length).toBeLessThan(110);
   },

@@ -230,7 +230,7 @@ const BAD_PLUGINS: BadPlugin[] = [
     files: run('import { createRouter, nothing } from "xcore";\nnothing();\nexport default createRouter();'),
     stage: "import",
     message:
-      /xcore doesn't export "nothing": it exports createRouter, hooks, db, paginate, page, config, log, AppError/,
+      /xcore doesn't export "nothing": it exports createRouter, hooks, db, paginate, page, config, log, AppError, auth, users/,
     file: "plugins/bad/run.ts",
     line: 2,
   },

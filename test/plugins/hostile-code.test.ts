@@ -122,8 +122,16 @@ test("a hook that was called once is forgotten", async () => {
   await using app = await TestApp.start();
   const scope = new Scope();
   const hooks = createHookBus({ onError: () => {} });
-  const { database, loggers } = app.app;
-  const options = { name: "x", scope, hooks, db: database.toDatabase({}), log: loggers.app, settings: {} };
+  const { database, loggers, accounts } = app.app;
+  const options = {
+    name: "x",
+    scope,
+    hooks,
+    db: database.toDatabase({}),
+    accounts,
+    log: loggers.app,
+    settings: {},
+  };
   const xcore = createXcoreModule(options) as unknown as typeof sdk;
   const heard: unknown[] = [];
   xcore.hooks.on("a.b", ({ data }) => heard.push(data), { once: true });
@@ -144,7 +152,7 @@ test("a plugin may be named like a property of every object", async () => {
         'import router from "plugin:constructor";\nconsole.assert(router);\nexport const setup = () => {};',
         {
           dependencies: ["constructor"],
-          permissions: { constructor: "a", __proto__x: "b" },
+          permissions: { "constructor:a": "a", "valueof:b": "b" },
           config: { constructor: 1 },
         },
       ),

@@ -194,7 +194,7 @@ const methods: [string, string, string][] = [
   ["POST", "/", "GET, HEAD"],
   ["DELETE", "/docs/swagger-ui.css", "GET, HEAD"],
   ["DELETE", "/system/plugins", "GET, HEAD"],
-  ["PATCH", "/system/plugins/x", "GET, HEAD"],
+  ["PATCH", "/system/plugins/x", "DELETE, GET, HEAD"],
   ["GET", "/x/echo", "POST"],
   ["GET", "/x/echo/", "POST"],
   ["HEAD", "/x/echo", "POST"],

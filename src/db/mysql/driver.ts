@@ -71,6 +71,7 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
       const [row] = await channel.all("select version() as version", []);
       dialect.isMariaDb = /mariadb/i.test(String(row?.["version"]));
     },
+    changeToken: () => null,
     close: () => (closed ??= work.close(CLOSE_MS).then(() => pool.end())),
   };
 }

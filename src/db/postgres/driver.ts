@@ -41,6 +41,7 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
     async ping() {
       await channel.run("select 1", []);
     },
+    changeToken: () => null,
     close: () => pool.close(CLOSE_MS),
   };
 }

@@ -10,24 +10,30 @@ export function createCoreTables(schema: Columns & Constraints & { readonly tabl
   const { bigint, boolean, enumOf, id, index, integer, json, primaryKey, references, table, text } = schema;
   const { timestamp, uuid, varchar } = schema;
 
-  const users = table("users", {
-    id: id(),
-    /** Normalized: see `normalizeEmail` in src/auth. */
-    email: varchar(255).notNull().unique(),
-    full_name: varchar(255),
-    /** Null for an account that can't log in with a password. */
-    password_hash: varchar(255),
-    is_active: boolean().notNull().default(true),
-    /** Wrong passwords or codes in a row. */
-    failed_attempts: integer().notNull().default(0),
-    locked_until: timestamp(),
-    last_login_at: timestamp(),
-    created_at: timestamp().notNull().defaultNow(),
-    updated_at: timestamp()
-      .notNull()
-      .defaultNow()
-      .$onUpdate(() => new Date()),
-  });
+  const users = table(
+    "users",
+    {
+      id: id(),
+      /** Normalized: see `normalizeEmail` in src/auth. */
+      email: varchar(255).notNull().unique(),
+      full_name: varchar(255),
+      /** What a search by name compares with: see `toNameKey` in src/auth. */
+      name_key: varchar(255),
+      /** Null for an account that can't log in with a password. */
+      password_hash: varchar(255),
+      is_active: boolean().notNull().default(true),
+      /** Wrong passwords or codes in a row. */
+      failed_attempts: integer().notNull().default(0),
+      locked_until: timestamp(),
+      last_login_at: timestamp(),
+      created_at: timestamp().notNull().defaultNow(),
+      updated_at: timestamp()
+        .notNull()
+        .defaultNow()
+        .$onUpdate(() => new Date()),
+    },
+    (t) => [index("users_name_key").on(t.name_key)],
+  );
 
   const roles = table("roles", {
     id: id(),

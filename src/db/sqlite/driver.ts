@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { Database, SchemaTables } from "../database.ts";
 import { DatabaseError } from "../database-error.ts";
 import type { Driver, MigrationConnection } from "../driver.ts";
+import { ChangeToken } from "./change-token.ts";
 import type { Connection } from "./connection.ts";
 import { Dialect } from "./dialect.ts";
 import { lockMigrations } from "./migration-lock.ts";
@@ -41,6 +42,7 @@ class SqliteDriver implements Driver {
   readonly #reader: Connection;
   readonly #writer: Connection;
   readonly #access: OpenAccess;
+  readonly #changes: ChangeToken;
   readonly #drizzle = new Dialect();
   #closed: Promise<void> | null = null;
 
@@ -52,6 +54,7 @@ class SqliteDriver implements Driver {
     this.#reader = reader;
     this.#writer = writer;
     this.#access = new OpenAccess({ reader, writer, waitMs: options.waitMs });
+    this.#changes = new ChangeToken(reader, this.#access);
   }
 
   toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema> {
@@ -79,6 +82,10 @@ class SqliteDriver implements Driver {
 
   async ping(): Promise<void> {
     await this.#access.read((connection) => connection.values("select 1", []));
+  }
+
+  changeToken(): number | null {
+    return this.#changes.read();
   }
 
   async close(): Promise<void> {

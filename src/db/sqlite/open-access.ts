@@ -33,6 +33,11 @@ export class OpenAccess implements Access {
     this.#lock = new WriterLock(this.#turn, waitMs);
   }
 
+  /** Counts what may have been committed by this process. */
+  get writes(): number {
+    return this.#lock.releases;
+  }
+
   read<T>(task: Task<T>): Promise<T> {
     if (this.#turn.isLong()) return this.#readLater(task);
     try {

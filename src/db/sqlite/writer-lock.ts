@@ -15,6 +15,8 @@ interface Waiter {
 export class WriterLock {
   readonly #turn: EventLoopTurn;
   readonly #waitMs: number;
+  /** How often somebody has had it. */
+  releases = 0;
   readonly #waiters = new Set<Waiter>();
   #isHeld = false;
   /** Null for a single statement: reading the clock would be a part of its time that counts. */
@@ -52,6 +54,7 @@ export class WriterLock {
 
   /** Hands the lock to the one that has waited longest. */
   release(): void {
+    this.releases += 1;
     if (this.#waiters.size === 0) this.#isHeld = false;
     else if (this.#turn.isLong()) setImmediate(() => this.#grant());
     else this.#grant();

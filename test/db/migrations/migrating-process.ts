@@ -29,6 +29,7 @@ function withDeath(inner: Driver): Driver {
     dialect: inner.dialect,
     toDatabase: (schema) => inner.toDatabase(schema),
     migrate: (work) => inner.migrate((connection) => work(withDeadlyStatement(connection))),
+    changeToken: () => inner.changeToken(),
     ping: () => inner.ping(),
     close: () => inner.close(),
   };

@@ -1,0 +1,115 @@
+/** The administration of 1,000,000 users and 1,000 roles on SQLite; see README.md beside this file. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type SQL, sql } from "drizzle-orm";
+import pino from "pino";
+import type { CoreStore } from "../src/auth/core-store.ts";
+import { applyMigrations } from "../src/db/migrations/apply.ts";
+import { coreMigrations } from "../src/db/migrations/core.ts";
+import { createCoreSchema } from "../src/db/schema/schema-module.ts";
+import { openSqlite } from "../src/db/sqlite/driver.ts";
+import { createHookBus } from "../src/hooks/bus.ts";
+import { ensureBuiltinRoles } from "../src/rbac/builtin-roles.ts";
+import { listRoles } from "../src/rbac/role-list.ts";
+import { listUsers, type UserQuery } from "../src/rbac/user-list.ts";
+import { assignRole, removeRole } from "../src/rbac/user-roles.ts";
+import { median, printTable, toMs } from "./report.ts";
+
+const USERS = 1_000_000;
+const ROLES = 1_000;
+const GRANTS_OF_A_ROLE = 20;
+const ROUNDS = 31;
+const GOAL_MS = 20;
+
+const log = pino({ level: "silent" });
+const directory = await mkdtemp(join(tmpdir(), "xcore-bench-"));
+try {
+  await run(join(directory, "bench.db"));
+} finally {
+  await rm(directory, { recursive: true });
+}
+
+async function run(file: string): Promise<void> {
+  const driver = await openSqlite({ file, log, echo: false });
+  await applyMigrations(driver, { owner: "core", migrations: coreMigrations("sqlite"), log });
+  const tables = createCoreSchema("sqlite");
+  const store = { db: driver.toDatabase(tables), tables };
+  await ensureBuiltinRoles(store);
+  await fill(store);
+
+  const searches: [string, UserQuery][] = [
+    ["search, a whole email", { q: "user0000042@example.com" }],
+    ["search, beginning of emails", { q: "user00000" }],
+    ["search, beginning of names", { q: "name 12 user", sort: "full_name" }],
+    ["search, beginning of every email", { q: "user" }],
+    ["the same, with role and state", { q: "user", role: "role7", is_active: true }],
+    ["search, what nobody has", { q: "zzz" }],
+  ];
+  const lists: [string, UserQuery][] = [
+    ["first page, without the total", { total: false }],
+    ["first page by name, without the total", { sort: "full_name", total: false }],
+    ["first page, with the total", {}],
+    ["of a role of 1,000 users", { role: "role7" }],
+    ["of a role of all users, without the total", { role: "user", total: false }],
+  ];
+  const rows: string[][] = [];
+  for (const [name, query] of searches) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    const { total } = await listUsers(store, query);
+    // oxlint-disable-next-line no-await-in-loop
+    rows.push([
+      `${name}: ${total} found`,
+      ...(await measure(() => listUsers(store, query))),
+      `≤ ${GOAL_MS} ms`,
+    ]);
+  }
+  for (const [name, query] of lists) {
+    // oxlint-disable-next-line no-await-in-loop
+    rows.push([name, ...(await measure(() => listUsers(store, query))), ""]);
+  }
+  rows.push(["roles, first page", ...(await measure(() => listRoles(store, {}))), ""]);
+  const services = { store, hooks: createHookBus({ onError: (error) => log.error(error) }) };
+  const held = { userId: 500_000, roleId: 500 };
+  const change = async (): Promise<void> => {
+    await assignRole(services, null, held);
+    await removeRole(services, null, held);
+  };
+  rows.push(["give a role and take it", ...(await measure(change)), ""]);
+  printTable([`${USERS.toLocaleString("en")} users`, "median", "slowest", "goal"], rows);
+  await driver.close();
+}
+
+async function measure(operation: () => Promise<unknown>): Promise<[string, string]> {
+  await operation();
+  const times: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const startedAt = performance.now();
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    await operation();
+    times.push(performance.now() - startedAt);
+  }
+  return [toMs(median(times)), toMs(Math.max(...times))];
+}
+
+/** Every user holds "user"; role N each user whose number ends so. */
+async function fill({ db }: CoreStore): Promise<void> {
+  await db.execute(sql`insert into users (email, full_name, name_key) ${count(USERS)}
+    select 'user' || printf('%07d', i) || '@example.com',
+      'Name ' || (i % 1000) || ' User ' || i, 'name ' || (i % 1000) || ' user ' || i from n`);
+  await db.execute(sql`insert into roles (name) ${count(ROLES)} select 'role' || i from n`);
+  await db.execute(sql`insert into role_permissions (role_id, permission) ${count(GRANTS_OF_A_ROLE)}
+    select roles.id, 'area' || roles.id || ':action' || i from roles, n where roles.name like 'role%'`);
+  await db.execute(sql`insert into user_roles (user_id, role_id)
+    select users.id, roles.id from users, roles where roles.name = 'user'`);
+  await db.execute(sql`insert into user_roles (user_id, role_id)
+    select users.id, roles.id from users join roles on roles.name = 'role' || (users.id % ${ROLES} + 1)`);
+  await db.execute(sql`insert into users (email) values ('root@example.com')`);
+  await db.execute(sql`insert into user_roles (user_id, role_id)
+    select users.id, roles.id from users, roles where email = 'root@example.com' and roles.name = 'admin'`);
+}
+
+/** The numbers from 1 as the table n. */
+function count(last: number): SQL {
+  return sql`with recursive n(i) as (select 1 union all select i + 1 from n where i < ${last})`;
+}

@@ -1,0 +1,54 @@
+import type { Command } from "commander";
+import { normalizeEmail } from "../auth/emails.ts";
+import { createPasswords } from "../auth/passwords.ts";
+import { type Account, findAccountByEmail } from "../auth/users.ts";
+import { applyMigrations } from "../db/migrations/apply.ts";
+import { coreMigrations } from "../db/migrations/core.ts";
+import { migrationStatus } from "../db/migrations/status.ts";
+import { createCoreSchema } from "../db/schema/schema-module.ts";
+import { AppError } from "../errors/app-error.ts";
+import { createHookBus } from "../hooks/bus.ts";
+import { CORE_OWNER } from "../plugins/manifest.ts";
+import { ensureBuiltinRoles } from "../rbac/builtin-roles.ts";
+import type { UserServices } from "../rbac/users-admin.ts";
+import type { CommandContext } from "./command-context.ts";
+import { type CommandDatabase, withDatabase } from "./command-database.ts";
+
+/** Opens the configured database for a command about accounts, with their tables and the built-in roles in it. */
+export function withAccounts<T>(
+  command: Command,
+  context: CommandContext,
+  work: (services: UserServices) => Promise<T>,
+): Promise<T> {
+  return withDatabase(command, context, async (database) => {
+    await prepareTables(database);
+    const { driver, loaded, loggers } = database;
+    const tables = createCoreSchema(driver.dialect);
+    const store = { db: driver.toDatabase(tables), tables };
+    await ensureBuiltinRoles(store);
+    const { password_hash_algorithm: algorithm, bcrypt_cost: bcryptCost } = loaded.config.security;
+    const hooks = createHookBus({
+      onError: (error) => loggers.app.error({ err: error }, "hook handler failed"),
+    });
+    return work({ store, hooks, passwords: createPasswords({ algorithm, bcryptCost }) });
+  });
+}
+
+/** @throws AppError validation_error for what is no email, not_found for one without an account */
+export async function findUser({ store }: UserServices, email: string): Promise<Account> {
+  const account = await findAccountByEmail(store, normalizeEmail(email));
+  if (account !== null) return account;
+  throw new AppError("not_found", 404, `Cannot find user "${email}": there is none`);
+}
+
+async function prepareTables({ driver, loaded, loggers, toDisplayPath }: CommandDatabase): Promise<void> {
+  const core = { owner: CORE_OWNER, migrations: coreMigrations(driver.dialect) };
+  if (loaded.config.database.auto_migrate) {
+    await applyMigrations(driver, { ...core, log: loggers.manager, toDisplayPath });
+    return;
+  }
+  const status = await migrationStatus(driver, core);
+  if (status.every(({ state }) => state === "applied" || state === "missing")) return;
+  const message = "Cannot use the accounts: the database isn't up to date; run `xcore db migrate`";
+  throw new AppError("migration_failed", 500, message);
+}

@@ -1,0 +1,45 @@
+import { BlockList, isIP } from "node:net";
+
+/** Tells a client's address from that of the connection and the request's headers. */
+export type ClientAddress = (connection: string, headers: Headers) => string;
+
+/**
+ * Creates what tells the address of a client behind proxies: the last one in `x-forwarded-for` that is none of
+ * theirs. From any other connection the header is not believed, for anybody can send it.
+ *
+ * @param proxies addresses and networks ("10.0.0.0/8"); one that is neither is passed over
+ */
+export function createClientAddress(proxies: readonly string[]): ClientAddress {
+  if (proxies.length === 0) return (connection) => toPlain(connection);
+  const trusted = toBlockList(proxies);
+  const isTrusted = (address: string): boolean => trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  return (connection, headers) => {
+    let address = toPlain(connection);
+    const hops = (headers.get("x-forwarded-for") ?? "").split(",").map((hop) => toPlain(hop.trim()));
+    while (isIP(address) !== 0 && isTrusted(address)) {
+      const hop = hops.pop();
+      if (hop === undefined || isIP(hop) === 0) break;
+      address = hop;
+    }
+    return address;
+  };
+}
+
+function toBlockList(proxies: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const proxy of proxies) {
+    const [address = "", bits] = proxy.split("/");
+    const version = isIP(address);
+    if (version === 0) continue;
+    const family = version === 6 ? "ipv6" : "ipv4";
+    const length = bits === undefined ? null : Number(bits);
+    if (length === null) list.addAddress(address, family);
+    else if (length <= (version === 6 ? 128 : 32)) list.addSubnet(address, length, family);
+  }
+  return list;
+}
+
+/** An IPv4 address that came over an IPv6 socket, as IPv4. */
+function toPlain(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.)/i, "");
+}
