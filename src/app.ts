@@ -1,11 +1,13 @@
 import { resolve } from "node:path";
 import { parseByteSize } from "./config/byte-size.ts";
 import type { LoadedConfig } from "./config/load.ts";
+import { namePlugin } from "./db/database-error.ts";
 import { parseDatabaseUrl } from "./db/database-url.ts";
 import type { Driver } from "./db/driver.ts";
 import { applyMigrations } from "./db/migrations/apply.ts";
 import { coreMigrations } from "./db/migrations/core.ts";
 import { openDatabase } from "./db/open.ts";
+import { declareCoreTables } from "./db/schema/schema-module.ts";
 import { createHookBus, type HookBus } from "./hooks/bus.ts";
 import { createLoggers, type Loggers } from "./log/loggers.ts";
 import { createDisplayPath } from "./plugins/display-path.ts";
@@ -72,8 +74,10 @@ export async function createApp(options: AppOptions): Promise<App> {
     throw error;
   });
   const hooks = createHookBus({
-    onError: (error, { event, source, reason }) =>
-      loggers.app.error({ err: error, event, plugin: source, reason }, "hook handler failed"),
+    onError: (error, { event, source, reason }) => {
+      if (source !== null) namePlugin(error, source);
+      loggers.app.error({ err: error, event, plugin: source, reason }, "hook handler failed");
+    },
   });
   const answerError = createErrorAnswer({ log: loggers.app, isDebug: () => config.app.debug });
 
@@ -82,6 +86,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     log: loggers.app,
     managerLog: loggers.manager,
     database,
+    coreTables: declareCoreTables(database.dialect),
     autoMigrate: () => config.database.auto_migrate,
     stackTraces,
     answerError,
@@ -102,13 +107,14 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
   });
 
+  const pingDatabase = createPing(database);
   const mountCore = () =>
     createCoreMount({
       appName: config.app.name,
       version,
       publicUrl: config.server.public_url,
       checks: {
-        database: () => pingDatabase(database),
+        database: pingDatabase,
         plugins: () => (plugins.list().some(({ state }) => state === "failed") ? "failing" : "ok"),
       },
       slices: [pluginRoutes({ manager: plugins, hooks, toDisplayPath })],
@@ -168,16 +174,23 @@ async function openAppDatabase(
   }
 }
 
-async function pingDatabase(database: Driver): Promise<"ok" | "failing"> {
-  const late = Promise.withResolvers<"failing">();
-  const timer = setTimeout(() => late.resolve("failing"), PING_TIMEOUT_MS);
-  const ping = database.ping().then(
-    () => "ok" as const,
-    () => "failing" as const,
-  );
-  const result = await Promise.race([ping, late.promise]);
-  clearTimeout(timer);
-  return result;
+/** Pings one at a time: while the database hangs, whoever asks for its health must not take up the pool's connections. */
+function createPing(database: Driver): () => Promise<"ok" | "failing"> {
+  let pinging: Promise<"ok" | "failing"> | null = null;
+  return async () => {
+    pinging ??= database
+      .ping()
+      .then(
+        () => "ok" as const,
+        () => "failing" as const,
+      )
+      .finally(() => (pinging = null));
+    const late = Promise.withResolvers<"failing">();
+    const timer = setTimeout(() => late.resolve("failing"), PING_TIMEOUT_MS);
+    const result = await Promise.race([pinging, late.promise]);
+    clearTimeout(timer);
+    return result;
+  };
 }
 
 function toPluginSettings({ config, directory }: LoadedConfig, inspects: boolean): PluginSettings {

@@ -2,6 +2,7 @@ import type { AnyElysia } from "elysia";
 import type { Logger } from "pino";
 import type { SchemaTables } from "../db/database.ts";
 import type { Driver } from "../db/driver.ts";
+import type { CoreTables } from "../db/schema/core-tables.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { ErrorAnswer } from "../web/error-answers.ts";
 import type { InFlight } from "../web/in-flight.ts";
@@ -20,6 +21,7 @@ export interface PluginHost {
   /** Log of the plugins' lives. */
   readonly managerLog: Logger;
   readonly database: Driver;
+  readonly coreTables: CoreTables;
   /** Whether pending migrations are applied before a plugin serves. */
   readonly autoMigrate: () => boolean;
   readonly stackTraces: StackTraces;

@@ -44,12 +44,13 @@ export function evaluateModules(
   { source, manifest, settings, dependencies }: ModulesOptions,
 ): PluginModules {
   let schema: SchemaTables | null = null;
-  const schemaModule: ModuleExports = { ...createSchemaModule(host.database.dialect) };
+  const { database, coreTables } = host;
+  const schemaModule: ModuleExports = { ...createSchemaModule(database.dialect, { coreTables }) };
   const xcore = createXcoreModule({
     name: manifest.name,
     scope,
     hooks: host.hooks,
-    db: createPluginDatabase(host.database, () => schema),
+    db: createPluginDatabase(database, () => schema),
     log: host.log.child({ plugin: manifest.name }),
     settings: mergeSettings(manifest.config, settings),
   });

@@ -17,6 +17,18 @@ export interface SchemaModule extends Columns, Constraints, CoreTables {
 export interface SchemaModuleOptions {
   /** Is told of each table that `table()` makes, which those of the core are not. */
   readonly onTable?: (table: Table) => void;
+  /**
+   * The core's tables, where several modules are to have the same: drizzle joins relations at the very object.
+   *
+   * @default tables of its own
+   */
+  readonly coreTables?: CoreTables;
+}
+
+/** Declares the core's tables for the modules of a dialect. */
+export function declareCoreTables(dialect: Dialect): CoreTables {
+  const { users } = createSchemaModule(dialect);
+  return { users };
 }
 
 /** Creates the table builder of a dialect. Names of tables are unique within it. */
@@ -26,7 +38,9 @@ export function createSchemaModule(dialect: Dialect, options: SchemaModuleOption
   const factory = new TableFactory(dialect, constraints);
   // One drizzle table for each dialect, typed as PostgreSQL's.
   const declareTable = factory.create.bind(factory) as unknown as TableFunction;
-  const coreTables = createCoreTables({ ...columns, table: declareTable });
+  // Also where others are given: their names are taken.
+  const ownCoreTables = createCoreTables({ ...columns, table: declareTable });
+  const coreTables = options.coreTables ?? ownCoreTables;
 
   const table: TableFunction = (name, map, list) => {
     const made = declareTable(name, map, list);

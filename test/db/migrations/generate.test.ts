@@ -163,3 +163,14 @@ test("coreMigrations() holds what is in drizzle/, which is what the core's table
   }
   expect(await generate(join(PROJECT, "drizzle"), ({ users }) => ({ users }))).toBeNull();
 });
+
+const leadsNowhere: Declare = ({ table, id, references }) => ({
+  notes: table("notes", { id: id(), author_id: references(() => undefined as never) }),
+});
+
+test("generateMigration() tells which table has a reference that leads nowhere", async () => {
+  await using folder = await TestFolder.create();
+  expect(await failureOf(generate(folder.path, leadsNowhere))).toContain(
+    'Cannot generate a migration: a reference of table "notes" doesn\'t lead to a column',
+  );
+});
