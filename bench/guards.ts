@@ -45,7 +45,10 @@ interface Measured {
   stop(): Promise<void>;
 }
 
-const token = await createAccessTokens({ secretKey: createSecretKey(SECRET), lifetime: 86_400 }).sign(1, SESSION);
+const token = await createAccessTokens({ secretKey: createSecretKey(SECRET), lifetime: 86_400 }).sign(
+  1,
+  SESSION,
+);
 const servers: Measured[] = [];
 try {
   servers.push(await startXcore("xcore", 1, 1));
@@ -58,7 +61,9 @@ try {
 }
 
 async function measure(): Promise<void> {
-  const results = new Map(servers.map(({ name }) => [name, { open: [] as number[], guarded: [] as number[] }]));
+  const results = new Map(
+    servers.map(({ name }) => [name, { open: [] as number[], guarded: [] as number[] }]),
+  );
   for (const { url, token: held } of servers) {
     await measureLoad(`${url}/hello`, warmup, bearer(held));
     await measureLoad(`${url}/guarded`, warmup, bearer(held));
@@ -118,8 +123,6 @@ async function startXcore(name: string, users: number, roles: number): Promise<M
 /** Each user holds a role, and the first all of them; each role holds ten permissions. */
 function addAccounts(file: string, users: number, roles: number): void {
   const database = new Database(file);
-  const count = (name: string, to: number): string =>
-    `with recursive ${name}(n) as (select 1 union all select n + 1 from ${name} where n < ${to})`;
   database.run("begin");
   database.run(
     `insert into users (id, email) ${count("u", users)} select n, 'user' || n || '@example.com' from u`,
@@ -139,4 +142,9 @@ function addAccounts(file: string, users: number, roles: number): void {
   ]);
   database.run("commit");
   database.close();
+}
+
+/** The numbers from 1 on, as a table. */
+function count(name: string, to: number): string {
+  return `with recursive ${name}(n) as (select 1 union all select n + 1 from ${name} where n < ${to})`;
 }

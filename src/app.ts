@@ -1,43 +1,33 @@
 import { resolve } from "node:path";
-import { type AccessTokens, createAccessTokens } from "./auth/access-tokens.ts";
-import { ApiKeys } from "./auth/api-keys.ts";
-import { Authenticator } from "./auth/authenticator.ts";
 import type { CoreStore } from "./auth/core-store.ts";
-import { createGuards } from "./auth/guards.ts";
-import { OtpDevices } from "./auth/otp-devices.ts";
 import type { Origin } from "./auth/principal.ts";
-import { Principals } from "./auth/principals.ts";
-import { SecretBox } from "./auth/secret-box.ts";
-import { createSecretKey, loadSecretKey } from "./auth/secret-key.ts";
+import { createSecretKey, loadSecretKey, type SecretKey } from "./auth/secret-key.ts";
 import { parseByteSize } from "./config/byte-size.ts";
 import type { LoadedConfig } from "./config/load.ts";
+import { namePlugin } from "./db/database-error.ts";
 import { parseDatabaseUrl } from "./db/database-url.ts";
-import { DatabaseError } from "./db/database-error.ts";
 import type { Driver } from "./db/driver.ts";
 import { applyMigrations } from "./db/migrations/apply.ts";
 import { coreMigrations } from "./db/migrations/core.ts";
 import { openDatabase } from "./db/open.ts";
-import { createCoreSchema } from "./db/schema/schema-module.ts";
+import { createCoreSchema, declareUsers } from "./db/schema/schema-module.ts";
 import { createHookBus, type HookBus } from "./hooks/bus.ts";
 import { createLoggers, type Loggers } from "./log/loggers.ts";
 import { createDisplayPath } from "./plugins/display-path.ts";
 import type { PluginHost } from "./plugins/generation.ts";
-import type { PluginAccounts } from "./plugins/plugin-accounts.ts";
-import { CORE_OWNER } from "./plugins/manifest.ts";
 import { PluginManager, type PluginSettings } from "./plugins/manager.ts";
 import { pluginRoutes } from "./plugins/routes.ts";
 import { StackTraces } from "./plugins/stack-traces.ts";
-import { createAccessLoader } from "./rbac/access.ts";
-import { ensureBuiltinRoles } from "./rbac/builtin-roles.ts";
-import { CORE_PERMISSIONS, declarePermissions } from "./rbac/permission-catalog.ts";
-import { restrictPermissions } from "./rbac/permission-set.ts";
-import { createUserDirectory } from "./rbac/user-directory.ts";
+import { type Accounts, createAccounts } from "./rbac/accounts.ts";
+import { declarePermissions } from "./rbac/permission-catalog.ts";
+import { createClientAddress } from "./web/client-address.ts";
 import { createCoreMount } from "./web/core-app.ts";
 import { createErrorAnswer } from "./web/error-answers.ts";
 import { type Mount, MountTable } from "./web/mounts.ts";
 import { WebServer, type WebSettings } from "./web/server.ts";
 
 const PING_TIMEOUT_MS = 2000;
+const MAX_USER_AGENT = 255; // characters
 
 export interface AppOptions {
   readonly loaded: LoadedConfig;
@@ -48,6 +38,8 @@ export interface AppOptions {
   readonly setupTimeoutMs?: number;
   /** @default 30 seconds */
   readonly drainTimeoutMs?: number;
+  /** Shows text to whoever started the server, and to no log file. @default writes to standard output */
+  readonly print?: (text: string) => void;
 }
 
 /** One xcore application: its services, wired together, with nothing running yet. */
@@ -57,9 +49,7 @@ export interface App {
   readonly database: Driver;
   /** The core's tables. */
   readonly store: CoreStore;
-  readonly accessTokens: AccessTokens;
-  /** What plugins are given of accounts. */
-  readonly accounts: PluginAccounts;
+  readonly accounts: Accounts;
   readonly plugins: PluginManager;
   readonly web: WebServer;
   readonly stackTraces: StackTraces;
@@ -81,6 +71,7 @@ export interface App {
  */
 export async function createApp(options: AppOptions): Promise<App> {
   const { loaded, version, inspects = false, setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
+  const { print = (text) => void process.stdout.write(`${text}\n`) } = options;
   let config = loaded.config;
 
   const stackTraces = new StackTraces();
@@ -91,69 +82,50 @@ export async function createApp(options: AppOptions): Promise<App> {
     directory: inspects ? null : resolve(loaded.directory, config.logging.directory),
     mapStack: (stack) => stackTraces.map(stack),
   });
-  const database = await openAppDatabase(loaded, loggers, inspects).catch(async (error: unknown) => {
-    await loggers.close();
-    throw error;
-  });
+  const { database, secretKey } = await openStores(loaded, loggers, inspects).catch(
+    async (error: unknown) => {
+      await loggers.close();
+      throw error;
+    },
+  );
   const hooks = createHookBus({
-    onError: (error, { event, source, reason }) =>
-      loggers.app.error({ err: error, event, plugin: source, reason }, "hook handler failed"),
+    onError: (error, { event, source, reason }) => {
+      if (source !== null) namePlugin(error, source);
+      loggers.app.error({ err: error, event, plugin: source, reason }, "hook handler failed");
+    },
   });
   const answerError = createErrorAnswer({ log: loggers.app, isDebug: () => config.app.debug });
 
   const tables = createCoreSchema(database.dialect);
   const store: CoreStore = { db: database.toDatabase(tables), tables };
-  const secretKey = inspects
-    ? createSecretKey(crypto.randomUUID())
-    : await loadSecretKey({
-        configured: config.security.jwt_secret_key,
-        dataDirectory: resolve(loaded.directory, config.app.data_directory),
-        isDebug: config.app.debug,
-      });
-  if (!inspects) {
-    // Without auto_migrate the tables may not be there yet.
-    await fillRoles(store).catch((error: unknown) => {
-      if (!(error instanceof DatabaseError) || error.fault !== "missing_table") throw error;
-    });
-  }
-  const principals = new Principals();
-  const guards = createGuards(principals);
-  const loadAccess = createAccessLoader(store);
-  const accessTokens = createAccessTokens({
-    secretKey,
-    lifetime: config.security.access_token_expire_minutes * 60,
-  });
-  const authenticator = new Authenticator({
-    store,
+  const accounts = createAccounts({
     driver: database,
-    tokens: accessTokens,
-    apiKeys: new ApiKeys({ store, log: loggers.app }),
-    loadAccess,
-    restrict: restrictPermissions,
-    principals,
-  });
-  const devices = new OtpDevices({
     store,
-    box: new SecretBox(secretKey.deriveKey("otp")),
-    issuer: config.app.name,
+    secretKey,
+    appName: config.app.name,
+    security: config.security,
+    hooks,
+    log: loggers.app,
+    originOf: (request) => originOf(request),
+    print,
   });
   const originOf = (request: Request): Origin => ({
-    ipAddress: web.bun?.requestIP(request)?.address ?? "",
-    userAgent: (request.headers.get("user-agent") ?? "").slice(0, 255),
+    ipAddress: clientAddress(web.addressOf(request), request.headers),
+    userAgent: (request.headers.get("user-agent") ?? "").slice(0, MAX_USER_AGENT),
   });
-
-  const accounts: PluginAccounts = {
-    principals,
-    users: createUserDirectory({ store, loadAccess, principals }),
-    createOtpDevice: (userId, name) => devices.create(userId, name),
-    declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
-  };
+  let clientAddress = createClientAddress(config.server.trusted_proxies);
   const host: PluginHost = {
     hooks,
     log: loggers.app,
     managerLog: loggers.manager,
     database,
-    accounts,
+    accounts: {
+      principals: accounts.principals,
+      users: accounts.users,
+      createOtpDevice: (userId, name) => accounts.devices.create(userId, name),
+      declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
+    },
+    usersTable: declareUsers(database.dialect),
     autoMigrate: () => config.database.auto_migrate,
     stackTraces,
     answerError,
@@ -174,17 +146,27 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
   });
 
+  const pingDatabase = createPing(database);
   const mountCore = () =>
     createCoreMount({
       appName: config.app.name,
       version,
       publicUrl: config.server.public_url,
       checks: {
-        database: () => pingDatabase(database),
+        database: pingDatabase,
         plugins: () => (plugins.list().some(({ state }) => state === "failed") ? "failing" : "ok"),
       },
       slices: [
-        pluginRoutes({ manager: plugins, hooks, guards, store, driver: database, originOf, toDisplayPath }),
+        ...accounts.slices,
+        pluginRoutes({
+          manager: plugins,
+          hooks,
+          guards: accounts.guards,
+          store,
+          driver: database,
+          originOf,
+          toDisplayPath,
+        }),
       ],
       pluginApps: () => plugins.apps(),
       answerError,
@@ -195,16 +177,22 @@ export async function createApp(options: AppOptions): Promise<App> {
     table: new MountTable(core, pluginMounts),
     settings: toWebSettings(loaded),
     answerError,
-    authenticate: (request) => authenticator.authenticate(request),
+    authenticate: (request) => accounts.authenticator.authenticate(request),
     logRequest: (line) => loggers.logRequest(line),
   });
 
+  if (!inspects) {
+    await accounts.start().catch(async (error: unknown) => {
+      await database.close();
+      await loggers.close();
+      throw error;
+    });
+  }
   return {
     loggers,
     hooks,
     database,
     store,
-    accessTokens,
     accounts,
     plugins,
     web,
@@ -213,6 +201,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     openApi: () => core.openApi(),
     async configure(next) {
       config = next.config;
+      clientAddress = createClientAddress(config.server.trusted_proxies);
       loggers.setLevel(config.logging.level);
       web.configure(toWebSettings(next));
       core = mountCore();
@@ -221,20 +210,36 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
     async close() {
       await plugins.stop();
+      await accounts.close();
       await database.close();
       await loggers.close();
     },
   };
 }
 
-async function openAppDatabase(
-  { config, directory }: LoadedConfig,
+/** What the app keeps outside of its memory: the database, and the key that tokens are signed with. */
+async function openStores(
+  loaded: LoadedConfig,
   loggers: Loggers,
   inspects: boolean,
-): Promise<Driver> {
+): Promise<{ database: Driver; secretKey: SecretKey }> {
+  const { config, directory } = loaded;
+  if (inspects) {
+    const { dialect } = parseDatabaseUrl(config.database.url, directory);
+    const { createDetachedDriver } = await import("./db/detached.ts");
+    return { database: createDetachedDriver(dialect), secretKey: createSecretKey(crypto.randomUUID()) };
+  }
+  const secretKey = await loadSecretKey({
+    configured: config.security.jwt_secret_key,
+    dataDirectory: resolve(directory, config.app.data_directory),
+    isDebug: config.app.debug,
+  });
+  return { database: await openAppDatabase(loaded, loggers), secretKey };
+}
+
+async function openAppDatabase({ config, directory }: LoadedConfig, loggers: Loggers): Promise<Driver> {
   const { url, pool_size: poolSize, echo, auto_migrate: migrates } = config.database;
   const parsed = parseDatabaseUrl(url, directory);
-  if (inspects) return (await import("./db/detached.ts")).createDetachedDriver(parsed.dialect);
   const database = await openDatabase({ url: parsed, poolSize, echo, log: loggers.app });
   try {
     const migrations = coreMigrations(database.dialect);
@@ -246,21 +251,23 @@ async function openAppDatabase(
   }
 }
 
-async function fillRoles(store: CoreStore): Promise<void> {
-  await ensureBuiltinRoles(store);
-  await declarePermissions(store, CORE_OWNER, CORE_PERMISSIONS);
-}
-
-async function pingDatabase(database: Driver): Promise<"ok" | "failing"> {
-  const late = Promise.withResolvers<"failing">();
-  const timer = setTimeout(() => late.resolve("failing"), PING_TIMEOUT_MS);
-  const ping = database.ping().then(
-    () => "ok" as const,
-    () => "failing" as const,
-  );
-  const result = await Promise.race([ping, late.promise]);
-  clearTimeout(timer);
-  return result;
+/** Pings one at a time: while the database hangs, whoever asks for its health must not take up the pool's connections. */
+function createPing(database: Driver): () => Promise<"ok" | "failing"> {
+  let pinging: Promise<"ok" | "failing"> | null = null;
+  return async () => {
+    pinging ??= database
+      .ping()
+      .then(
+        () => "ok" as const,
+        () => "failing" as const,
+      )
+      .finally(() => (pinging = null));
+    const late = Promise.withResolvers<"failing">();
+    const timer = setTimeout(() => late.resolve("failing"), PING_TIMEOUT_MS);
+    const result = await Promise.race([pinging, late.promise]);
+    clearTimeout(timer);
+    return result;
+  };
 }
 
 function toPluginSettings({ config, directory }: LoadedConfig, inspects: boolean): PluginSettings {

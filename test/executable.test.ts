@@ -2,7 +2,9 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFile, open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
+import { DIALECTS } from "../src/db/dialect.ts";
 import { xcore, XcoreServer } from "./cli/xcore-process.ts";
+import { createTestDatabase, testWithServer } from "./database-servers.ts";
 import { type Files, TestFolder } from "./setup.ts";
 
 setDefaultTimeout(180_000);
@@ -103,6 +105,46 @@ test("the executable's stack traces show lines of a plugin's files and of xcore'
   const source = await Bun.file(join(PROJECT, evaluated?.[2] ?? "")).text();
   expect(source.split("\n")[Number(evaluated?.[3]) - 1]).toContain("run(module.exports");
 });
+
+for (const dialect of DIALECTS) {
+  const name = `the executable generates migrations, applies them, and takes a backup back (${dialect})`;
+  testWithServer(dialect, name, 60_000, async () => {
+    await using database = await createTestDatabase(dialect);
+    await using folder = await TestFolder.create();
+    for (const file of ["plugin.json", "run.ts", "schema.ts", "models.ts", "articles.ts"]) {
+      // oxlint-disable-next-line no-await-in-loop -- a few small files
+      await folder.write({
+        [`plugins/blog/${file}`]: await Bun.file(join(PROJECT, "plugins/blog", file)).text(),
+      });
+    }
+    const { command } = await install(folder);
+    // The servers' own tools make their dumps.
+    const env = {
+      PATH: dialect === "sqlite" ? "/nonexistent" : (process.env["PATH"] ?? ""),
+      DATABASE_URL: database.url,
+    };
+    const run = async (...args: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await xcore(folder, args, { command, env });
+      if (code !== 0) throw new Error(`xcore ${args.join(" ")} ended with ${code}: ${stderr}`);
+      return stdout;
+    };
+    expect(await run("db", "generate", "blog")).toContain(`plugins/blog/drizzle/${dialect}/0000_`);
+    expect(await run("db", "migrate")).toMatch(/applied core .+\napplied blog /);
+    {
+      await using server = await XcoreServer.start(folder, { command, env });
+      const body = JSON.stringify({ name: "Ada", email: "ada@example.org" });
+      const headers = { "content-type": "application/json" };
+      expect((await server.fetch("/blog/authors", { method: "POST", body, headers })).status).toBe(200);
+      await run("db", "backup", "saved.tar.gz");
+      server.kill("SIGTERM");
+      await server.exited;
+    }
+    expect(await run("plugin", "remove", "blog", "--purge", "--yes")).toMatch(/blog_authors +1/);
+    await run("db", "restore", "saved.tar.gz", "--yes");
+    // Its files are gone, its tables are back.
+    expect(await run("plugin", "remove", "blog", "--purge", "--yes")).toMatch(/blog_authors +1/);
+  });
+}
 
 test("the executable leaves files alone that are meant for Bun", async () => {
   await using folder = await TestFolder.create({

@@ -93,7 +93,13 @@ export class TestApp implements AsyncDisposable {
     const { config = {}, setupTimeoutMs = 5000, drainTimeoutMs = 2000 } = options;
     const flags = { ...config, logging: { console: false, ...config.logging } };
     const loaded = loadConfig({ cwd: folder.path, env: {}, flags });
-    const app = await createApp({ loaded, version: "0.0.0-test", setupTimeoutMs, drainTimeoutMs });
+    const app = await createApp({
+      loaded,
+      version: "0.0.0-test",
+      setupTimeoutMs,
+      drainTimeoutMs,
+      print() {},
+    });
     const test = new TestApp(app, folder);
     app.web.listen({ hostname: "127.0.0.1", port: 0 });
     await app.plugins.start();
@@ -115,7 +121,7 @@ export class TestApp implements AsyncDisposable {
 
   /** Makes an account without a password and a session of it, past the routes for that. */
   async createUser(email: string, roles: readonly string[] = []): Promise<TestUser> {
-    const { store, accessTokens } = this.app;
+    const { store, accounts } = this.app;
     const { db, tables } = store;
     const [user] = await db.insert(tables.users).values({ email }).returning({ id: tables.users.id });
     if (user === undefined) throw new Error(`Cannot make the account "${email}"`);
@@ -124,7 +130,7 @@ export class TestApp implements AsyncDisposable {
     const sessionId = crypto.randomUUID();
     const expires_at = new Date(Date.now() + 3_600_000);
     await db.insert(tables.sessions).values({ id: sessionId, user_id: id, refresh_hash: "", expires_at });
-    const token = await accessTokens.sign(id, sessionId);
+    const token = await accounts.accessTokens.sign(id, sessionId);
     return { id, email, sessionId, token, headers: { authorization: `Bearer ${token}` } };
   }
 

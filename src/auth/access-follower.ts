@@ -45,6 +45,7 @@ export class AccessFollower {
   #prunedAt = 0;
   #running: Promise<void> | null = null;
   #waiting: Promise<void> | null = null;
+  #pruning: Promise<unknown> = Promise.resolve();
 
   constructor(options: AccessFollowerOptions) {
     const { store, driver, now = Date.now } = options;
@@ -86,6 +87,12 @@ export class AccessFollower {
       }));
   }
 
+  /** Resolves when nothing of it is under way: before the database is closed. */
+  async settle(): Promise<void> {
+    await this.#running?.catch(() => {});
+    await this.#pruning;
+  }
+
   #start(token: number | null): Promise<void> {
     const running = this.#look().then(() => {
       this.#token = token;
@@ -102,10 +109,10 @@ export class AccessFollower {
     if (now - this.#lookedAt > DAY_MS / 2) this.#forget();
     if (!this.#isOrdered && this.#last !== null) {
       const [state] = await this.#readState.execute({ floor: this.#floor });
-      const last = Number(state?.last ?? 0);
+      const last = state?.last ?? 0;
       // A database that was put back to what it was before.
       if (last < this.#last) this.#forget();
-      else if (last === this.#last && Number(state?.rows) === this.#ids.size) {
+      else if (last === this.#last && state?.rows === this.#ids.size) {
         this.#lookedAt = now;
         return;
       }
@@ -150,7 +157,7 @@ export class AccessFollower {
       lte(accessChanges.id, (this.#last ?? 0) - OVERLAP),
     );
     // The next hour tries again.
-    void db
+    this.#pruning = db
       .delete(accessChanges)
       .where(isOld)
       .catch(() => {});

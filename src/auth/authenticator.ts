@@ -113,6 +113,11 @@ export class Authenticator {
     return null;
   }
 
+  /** Resolves when nothing of it is under way: before the database is closed. */
+  settle(): Promise<void> {
+    return this.#follower.settle();
+  }
+
   async #authenticateLater(
     request: Request,
     presented: string,

@@ -5,10 +5,10 @@ const MAX_LENGTH = 128;
 
 /** Whether it names a permission, such as "invoices:read": a resource and an action, without dots. */
 export function isPermissionName(text: string): boolean {
-  return text.length <= MAX_LENGTH && NAME.test(text);
+  return NAME.test(text) && text.length <= MAX_LENGTH;
 }
 
 /** Whether a role can hold it: the name of a permission, "invoices:*" or "*". */
 export function isGrant(text: string): boolean {
-  return text.length <= MAX_LENGTH && GRANT.test(text);
+  return GRANT.test(text) && text.length <= MAX_LENGTH;
 }

@@ -8,7 +8,7 @@ import { migrationStatus } from "../db/migrations/status.ts";
 import { createCoreSchema } from "../db/schema/schema-module.ts";
 import { AppError } from "../errors/app-error.ts";
 import { createHookBus } from "../hooks/bus.ts";
-import { CORE_OWNER } from "../plugins/manifest.ts";
+import { CORE_OWNER } from "../db/migrations/core.ts";
 import { ensureBuiltinRoles } from "../rbac/builtin-roles.ts";
 import type { UserServices } from "../rbac/users-admin.ts";
 import type { CommandContext } from "./command-context.ts";

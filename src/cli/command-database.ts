@@ -9,7 +9,7 @@ import { openDatabase } from "../db/open.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
 import { type DeclaredPlugins, readDeclaredPlugins } from "../plugins/declared-plugins.ts";
 import { createDisplayPath } from "../plugins/display-path.ts";
-import { CORE_OWNER } from "../plugins/manifest.ts";
+import { CORE_OWNER } from "../db/migrations/core.ts";
 import { migrationsFolder } from "../plugins/migrate.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 
@@ -19,7 +19,8 @@ export interface MigrationOwner {
   readonly name: string;
   /** Names of the owners whose migrations come first. */
   readonly after: readonly string[];
-  readonly migrations: readonly Migration[];
+  /** @throws InvalidMigrationError for files that can't be read: those of the others still can */
+  readonly readMigrations: () => Promise<readonly Migration[]>;
 }
 
 /** What a command that works with the database has at hand. */
@@ -63,12 +64,17 @@ export async function withDatabase<T>(
 }
 
 /** Lists whose migrations are to be applied, in the order in which they are: the core, then plugins. */
-export async function listMigrationOwners({ driver, plugins }: CommandDatabase): Promise<MigrationOwner[]> {
-  const core: MigrationOwner = { name: CORE_OWNER, after: [], migrations: coreMigrations(driver.dialect) };
-  const owners = plugins.loadable.map(async ({ name, source, manifest }): Promise<MigrationOwner> => {
+export function listMigrationOwners({ driver, plugins }: CommandDatabase): MigrationOwner[] {
+  const { dialect } = driver;
+  const core = { name: CORE_OWNER, after: [], readMigrations: async () => coreMigrations(dialect) };
+  const owners = plugins.loadable.map(({ name, source, manifest }): MigrationOwner => {
+    const after = [CORE_OWNER, ...Object.keys(manifest.dependencies)];
     const folder = migrationsFolder(source);
-    const migrations = folder === null ? [] : await readMigrations(folder, driver.dialect);
-    return { name, after: [CORE_OWNER, ...Object.keys(manifest.dependencies)], migrations };
+    return {
+      name,
+      after,
+      readMigrations: async () => (folder === null ? [] : readMigrations(folder, dialect)),
+    };
   });
-  return [core, ...(await Promise.all(owners))];
+  return [core, ...owners];
 }

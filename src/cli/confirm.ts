@@ -2,7 +2,7 @@ import { createInterface } from "node:readline/promises";
 import { AppError } from "../errors/app-error.ts";
 
 /**
- * Asks a yes-or-no question on the terminal; anything but "y" or "yes" is no.
+ * Asks a yes-or-no question on the terminal; anything but "y" or "yes" is no, Ctrl+C and Ctrl+D too.
  *
  * @throws AppError confirmation_required where nobody can answer: `--yes` says yes beforehand
  */
@@ -18,6 +18,10 @@ export async function confirm(question: string): Promise<boolean> {
   try {
     const answer = await terminal.question(`${question} [y/N] `);
     return /^y(es)?$/i.test(answer.trim());
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "AbortError") throw error;
+    process.stderr.write("\n");
+    return false;
   } finally {
     terminal.close();
   }

@@ -8,7 +8,7 @@ import { createCoreSchema } from "../db/schema/schema-module.ts";
 import { AppError } from "../errors/app-error.ts";
 import { readDeclaredPlugins } from "../plugins/declared-plugins.ts";
 import { createDisplayPath } from "../plugins/display-path.ts";
-import { CORE_OWNER } from "../plugins/manifest.ts";
+import { CORE_OWNER } from "../db/migrations/core.ts";
 import { migrationsFolder } from "../plugins/migrate.ts";
 import { loadPluginTables } from "../plugins/plugin-tables.ts";
 import { findSchemaFiles } from "../plugins/schema-files.ts";
@@ -53,7 +53,7 @@ export function dbGenerateCommand(context: CommandContext): Command {
       const pluginsDirectory = resolve(directory, config.plugins.directory);
       const subject =
         owner === CORE_OWNER
-          ? toCoreSubject(directory)
+          ? toCoreSubject(directory, toDisplayPath)
           : await toPluginSubject(owner, pluginsDirectory, toDisplayPath);
       const migration = await generateMigration({ ...subject, name, renames });
       if (migration === null) {
@@ -68,9 +68,15 @@ export function dbGenerateCommand(context: CommandContext): Command {
     });
 }
 
-function toCoreSubject(directory: string): Subject {
+function toCoreSubject(directory: string, toDisplayPath: (file: string) => string): Subject {
+  const folder = join(directory, "drizzle");
+  if (!existsSync(folder)) {
+    // The executable holds those of its own tables: what a project has in such a folder nobody would apply.
+    const message = `Cannot generate migrations of "${CORE_OWNER}": ${toDisplayPath(folder)} isn't there; that is done in xcore's own repository`;
+    throw new AppError("not_found", 404, message);
+  }
   return {
-    folder: join(directory, "drizzle"),
+    folder,
     schemaFor: async (dialect) => createCoreSchema(dialect),
   };
 }

@@ -19,7 +19,7 @@ export function dbMigrateCommand(context: CommandContext): Command {
         }
         const failed = new Set<string>();
         let count = 0;
-        for (const { name: owner, after, migrations } of await listMigrationOwners(database)) {
+        for (const { name: owner, after, readMigrations } of listMigrationOwners(database)) {
           const missing = after.find((other) => failed.has(other));
           if (missing !== undefined) {
             context.warn(`Left out "${owner}": it needs "${missing}", whose migration failed`);
@@ -29,7 +29,7 @@ export function dbMigrateCommand(context: CommandContext): Command {
           try {
             const { applied } = await applyMigrations(driver, {
               owner,
-              migrations,
+              migrations: await readMigrations(),
               log: loggers.manager,
               toDisplayPath,
             });

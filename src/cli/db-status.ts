@@ -1,8 +1,15 @@
 import { Command } from "commander";
 import { migrationStatus } from "../db/migrations/status.ts";
-import { listMigrationOwners, withDatabase } from "./command-database.ts";
+import { AppError } from "../errors/app-error.ts";
+import {
+  type CommandDatabase,
+  listMigrationOwners,
+  type MigrationOwner,
+  withDatabase,
+} from "./command-database.ts";
 import type { CommandContext } from "./command-context.ts";
 import { toExamples } from "./examples.ts";
+import { describeFailure } from "./failure-text.ts";
 import { toTable } from "./table.ts";
 
 /** `xcore db status`: tells which migrations are applied, pending, or changed since they were applied. */
@@ -13,31 +20,65 @@ export function dbStatusCommand(context: CommandContext): Command {
     .addHelpText("after", toExamples("xcore db status", "xcore db status --json"))
     .action((options: { json?: boolean }, command: Command) =>
       withDatabase(command, context, async (database) => {
-        const all = [];
-        for (const { name: owner, migrations } of await listMigrationOwners(database)) {
-          for (const status of await migrationStatus(database.driver, { owner, migrations })) {
-            all.push({
-              owner,
-              migration: status.name,
-              state: status.state,
-              applied_at: status.appliedAt?.toISOString() ?? null,
-              file: status.file === null ? null : database.toDisplayPath(status.file),
-            });
+        const unread: string[] = [];
+        const all: ShownMigration[] = [];
+        for (const owner of listMigrationOwners(database)) {
+          try {
+            // oxlint-disable-next-line no-await-in-loop -- in the order of the owners
+            all.push(...(await readStates(owner, database)));
+          } catch (error) {
+            context.warn(describeFailure(error));
+            unread.push(owner.name);
           }
         }
-        if (options.json) {
-          context.print(JSON.stringify(all, null, 2));
-          return;
-        }
-        const rows = all.map(({ owner, migration, state, applied_at }) => [
-          owner,
-          migration,
-          state,
-          applied_at ?? "-",
-        ]);
-        context.print(toTable([["OWNER", "MIGRATION", "STATE", "APPLIED AT"], ...rows]));
-        const pending = all.filter(({ state }) => state === "pending" || state === "partial").length;
-        if (pending > 0) context.print(`\n${pending} to apply: run \`xcore db migrate\``);
+        printStates(all, { print: context.print, isJson: options.json === true });
+        if (unread.length === 0) return;
+        throw new AppError(
+          "migration_failed",
+          500,
+          `Cannot read the migrations of ${unread.join(", ")}: see above`,
+        );
       }),
     );
+}
+
+interface ShownMigration {
+  readonly owner: string;
+  readonly migration: string;
+  readonly state: string;
+  readonly applied_at: string | null;
+  readonly file: string | null;
+}
+
+async function readStates(
+  { name: owner, readMigrations }: MigrationOwner,
+  { driver, toDisplayPath }: CommandDatabase,
+): Promise<ShownMigration[]> {
+  const states = await migrationStatus(driver, { owner, migrations: await readMigrations() });
+  return states.map(({ name, state, appliedAt, file }) => ({
+    owner,
+    migration: name,
+    state,
+    applied_at: appliedAt?.toISOString() ?? null,
+    file: file === null ? null : toDisplayPath(file),
+  }));
+}
+
+function printStates(
+  all: readonly ShownMigration[],
+  { print, isJson }: { readonly print: (line: string) => void; readonly isJson: boolean },
+): void {
+  if (isJson) {
+    print(JSON.stringify(all, null, 2));
+    return;
+  }
+  const rows = all.map(({ owner, migration, state, applied_at }) => [
+    owner,
+    migration,
+    state,
+    applied_at ?? "-",
+  ]);
+  print(toTable([["OWNER", "MIGRATION", "STATE", "APPLIED AT"], ...rows]));
+  const pending = all.filter(({ state }) => state === "pending" || state === "partial").length;
+  if (pending > 0) print(`\n${pending} to apply: run \`xcore db migrate\``);
 }

@@ -1,9 +1,9 @@
 import { DatabaseError } from "../db/database-error.ts";
-import { MigrationError } from "../db/migrations/migration-error.ts";
+import { InvalidMigrationError, MigrationError } from "../db/migrations/migration-error.ts";
 import { AppError } from "../errors/app-error.ts";
 import { PluginError } from "../plugins/failure.ts";
 
-const EXPECTED_ERRORS = [AppError, DatabaseError, MigrationError];
+const EXPECTED_ERRORS = [AppError, DatabaseError, MigrationError, InvalidMigrationError];
 
 /** What a person should read of an error that ends a command: the stack only of what nobody expected. */
 export function describeFailure(error: unknown): string {

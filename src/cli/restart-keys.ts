@@ -8,6 +8,9 @@ export function findRestartKeys(running: LoadedConfig, next: LoadedConfig): stri
   const keys = {
     "server.host": from.host !== to.host,
     "server.port": from.port !== to.port,
+    security: !Bun.deepEquals(running.config.security, next.config.security),
+    "app.name": running.config.app.name !== next.config.app.name,
+    "app.data_directory": running.config.app.data_directory !== next.config.app.data_directory,
     "database.url": fromDatabase.url !== toDatabase.url,
     "database.pool_size": fromDatabase.pool_size !== toDatabase.pool_size,
     "database.echo": fromDatabase.echo !== toDatabase.echo,

@@ -80,6 +80,7 @@ export class ServerProcess {
     this.#followEvents();
     await app.web.holdUntil(app.plugins.start(), STARTUP_HOLD_MS);
     this.#announce("listening");
+    await app.accounts.setup.announce(this.url);
     await app.hooks.emit("server.started", { url: this.url, version: this.#options.version });
   }
 
@@ -102,6 +103,7 @@ export class ServerProcess {
     running.release();
     this.#followEvents();
     this.#announce("swapped");
+    await app.accounts.setup.announce(this.url);
     if (!isSameAddress) await running.closeSocket();
     await running.dispose();
     app.loggers.app.info("the server before is disposed of");

@@ -5,6 +5,7 @@ export type DatabaseFault =
   | "not_null" // a required column has no value
   | "check" // a check constraint refused the row
   | "value" // a value doesn't fit its column
+  | "parameter" // a query was given what no column can hold, such as undefined
   | "missing_table" // the table isn't there (yet)
   | "missing_column"
   | "syntax"
@@ -25,8 +26,8 @@ export interface DatabaseErrorOptions {
 }
 
 /**
- * Something that the database refused or could not do. Not for clients: they get `internal_error` (or
- * `database_unavailable` where trying again may help), the log gets this.
+ * Something that the database refused or could not do. Not for clients: they get what `toClientError` makes of it,
+ * most often `internal_error`, and the log gets this.
  */
 export class DatabaseError extends Error {
   override readonly name = "DatabaseError";
@@ -40,6 +41,16 @@ export class DatabaseError extends Error {
     this.sql = options.sql;
     this.table = options.table;
   }
+}
+
+const ANY_PLUGIN = '"xcore db generate <plugin>"';
+
+/** Puts a plugin's name into the command that the message of its missing table or column advises. */
+export function namePlugin(error: unknown, plugin: string): void {
+  if (!(error instanceof DatabaseError) || !error.message.includes(ANY_PLUGIN)) return;
+  const name = (text: string): string => text.replace(ANY_PLUGIN, `"xcore db generate ${plugin}"`);
+  error.message = name(error.message);
+  if (error.stack !== undefined) error.stack = name(error.stack);
 }
 
 /** A unique or foreign key refused a write. Clients get it as 409 `conflict`. */

@@ -113,6 +113,8 @@ function parseServerUrl(text: string, server: NonNullable<(typeof SERVERS)[strin
 /** @throws AppError for an option that would be without effect: a misspelled `sslmode` must not go unseen */
 function toOptions({ searchParams }: URL, scheme: string): Record<string, string> {
   const unknown = [...searchParams.keys()].find((name) => !OPTIONS.includes(name));
+  // A "?" in the password makes the rest of it, up to the host, the name of an option.
+  if (unknown?.includes("@") === true) throw unreadable(scheme);
   if (unknown !== undefined) {
     throw invalidUrl(`Cannot use the option "${unknown}" of the ${scheme} URL: there are ${quote(OPTIONS)}`);
   }

@@ -1,5 +1,6 @@
 import type { ExtractTablesWithRelations, SQL } from "drizzle-orm";
 import type { PgDatabase, PgQueryResultHKT } from "drizzle-orm/pg-core";
+import type { PgRelationalQuery } from "drizzle-orm/pg-core/query-builders/query";
 
 /** Tables and relations by the name they are exported under: what `db.query` knows. */
 export type SchemaTables = Record<string, unknown>;
@@ -18,6 +19,17 @@ type Drizzle<Schema extends SchemaTables> = PgDatabase<
   Schema,
   ExtractTablesWithRelations<Schema>
 >;
+
+/** Rows of which nothing is known, and what they are read by. */
+interface UntypedTable {
+  findMany(config?: object): PgRelationalQuery<Record<string, unknown>[]>;
+  findFirst(config?: object): PgRelationalQuery<Record<string, unknown> | undefined>;
+}
+
+/** What `db.query` is typed as: without the names of tables, any name has rows of unknown values. */
+type RelationalQueries<Schema extends SchemaTables> = string extends keyof Schema
+  ? Readonly<Record<string, UntypedTable>>
+  : Drizzle<Schema>["query"];
 
 export interface TransactionOptions {
   /**
@@ -43,8 +55,10 @@ export interface TransactionOptions {
  */
 export interface Queries<Schema extends SchemaTables = SchemaTables> extends Pick<
   Drizzle<Schema>,
-  "select" | "selectDistinct" | "insert" | "update" | "delete" | "with" | "$with" | "$count" | "query"
+  "select" | "selectDistinct" | "insert" | "update" | "delete" | "with" | "$with" | "$count"
 > {
+  /** Reads rows of the tables with those that belong to them, as their `relations` say. */
+  readonly query: RelationalQueries<Schema>;
   /** Runs SQL of your own and returns its rows, each by column name. Values in `sql` are bound, never pasted. */
   execute<Row extends Record<string, unknown> = Record<string, unknown>>(query: SQL): Promise<Row[]>;
   /**

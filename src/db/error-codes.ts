@@ -12,9 +12,19 @@ export const DATABASE_ERROR_CODES = {
 const PASSING_FAULTS: ReadonlySet<DatabaseFault> = new Set(["busy", "unavailable", "serialization"]);
 const RETRY_AFTER = "1"; // seconds
 
-/** Returns what the client is told of a fault that passes by itself, and any other error as it is. */
+/** Values mostly come from the request; the messages name columns and checks, never values. */
+const INPUT_FAULTS: ReadonlySet<DatabaseFault> = new Set(["value", "check"]);
+
+/** Returns what the client is told of a fault that passes by itself or lies in its data, else the error as it is. */
 export function toClientError(error: unknown): unknown {
-  if (!(error instanceof DatabaseError) || !PASSING_FAULTS.has(error.fault)) return error;
+  if (!(error instanceof DatabaseError)) return error;
+  if (INPUT_FAULTS.has(error.fault)) {
+    return new AppError("validation_error", 422, error.message, {
+      cause: error,
+      errors: [{ path: "", code: "invalid", message: error.message }],
+    });
+  }
+  if (!PASSING_FAULTS.has(error.fault)) return error;
   return new AppError("database_unavailable", 503, "The database can't answer now: try again", {
     cause: error,
     headers: { "retry-after": RETRY_AFTER },

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { DatabaseError } from "./database-error.ts";
 import type { DatabaseUrl, ServerUrl } from "./database-url.ts";
 import type { Driver } from "./driver.ts";
+import { at } from "./server-faults.ts";
 
 export interface OpenOptions {
   readonly url: DatabaseUrl;
@@ -60,7 +61,7 @@ async function createServerDriver(
 
 async function waitForServer(
   driver: Driver,
-  { host, port }: ServerUrl,
+  url: ServerUrl,
   { log, connectTimeoutMs, signal }: OpenOptions & { connectTimeoutMs: number },
 ): Promise<void> {
   const start = performance.now();
@@ -74,7 +75,7 @@ async function waitForServer(
     if (leftMs <= 0) {
       throw new DatabaseError(
         "unavailable",
-        `Cannot reach the database at "${host}:${port}" within ${connectTimeoutMs / 1000} s: check that it runs, and "database.url"; ${error.message}`,
+        `Cannot reach the database at ${at(url)} within ${connectTimeoutMs / 1000} s: check that it runs, and "database.url"; ${error.message}`,
       );
     }
     log.warn(`${error.message}; trying again in ${pauseMs} ms, for ${Math.ceil(leftMs / 1000)} s more`);

@@ -113,6 +113,7 @@ function into(table: string | undefined): string {
   return table === undefined ? "" : ` into "${table}"`;
 }
 
-function at({ host, port }: ServerPlace): string {
-  return `"${host}:${port}"`;
+/** Shows where a server is: `"db:5432"`, `"[::1]:5432"`. */
+export function at({ host, port }: Pick<ServerPlace, "host" | "port">): string {
+  return `"${host.includes(":") ? `[${host}]` : host}:${port}"`;
 }

@@ -46,7 +46,7 @@ export async function loadGeneration(
   const startedAt = performance.now();
   const { source, manifest, number } = options;
   const toDisplayPath = showFilesOf(source, host.toDisplayPath);
-  const failure = { source, stackTraces: host.stackTraces, toDisplayPath };
+  const failure = { source, plugin: manifest.name, stackTraces: host.stackTraces, toDisplayPath };
   const bundle = await atStage("bundle", failure, async () => {
     const entry = await findEntry(source, manifest.entry, { toDisplayPath });
     return bundleFiles(source, [entry, ...(await findSchemaFiles(source))], { toDisplayPath });

@@ -1,5 +1,6 @@
 import { valid, validRange } from "semver";
 import { type Static, Type } from "typebox";
+import { CORE_OWNER } from "../db/migrations/core.ts";
 import { formatKeyPath, quote } from "../config/key-path.ts";
 import { parseJsonDocument } from "../config/json-document.ts";
 import { closestWord } from "../config/suggestion.ts";
@@ -11,8 +12,6 @@ import { PluginError } from "./failure.ts";
 const NAME = "^[a-z][a-z0-9_]{0,63}$";
 const NAME_TITLE =
   "a name of lower-case letters, digits and underscores that starts with a letter, at most 64";
-/** Owner of the tables that belong to xcore itself; no plugin may have the name. */
-export const CORE_OWNER = "core";
 const RESERVED_PREFIXES = [
   "/auth",
   "/admin",

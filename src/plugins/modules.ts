@@ -5,7 +5,8 @@ import { type Bundle, moduleName } from "./bundle.ts";
 import { evaluateBundle } from "./evaluate.ts";
 import type { Generation, PluginHost } from "./generation.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
-import { CORE_OWNER, type Manifest } from "./manifest.ts";
+import { CORE_OWNER } from "../db/migrations/core.ts";
+import type { Manifest } from "./manifest.ts";
 import { createPluginDatabase, mergeSchemas } from "./plugin-database.ts";
 import type { Scope } from "./scope.ts";
 import { mergeSettings } from "./settings.ts";
@@ -44,12 +45,13 @@ export function evaluateModules(
   { source, manifest, settings, dependencies }: ModulesOptions,
 ): PluginModules {
   let schema: SchemaTables | null = null;
-  const schemaModule: ModuleExports = { ...createSchemaModule(host.database.dialect) };
+  const { database, usersTable: users } = host;
+  const schemaModule: ModuleExports = { ...createSchemaModule(database.dialect, { users }) };
   const xcore = createXcoreModule({
     name: manifest.name,
     scope,
     hooks: host.hooks,
-    db: createPluginDatabase(host.database, () => schema),
+    db: createPluginDatabase(database, () => schema),
     accounts: host.accounts,
     log: host.log.child({ plugin: manifest.name }),
     settings: mergeSettings(manifest.config, settings),

@@ -1,7 +1,8 @@
 import { rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { AppError } from "../errors/app-error.ts";
-import { CORE_OWNER, type Manifest } from "./manifest.ts";
+import { CORE_OWNER } from "../db/migrations/core.ts";
+import type { Manifest } from "./manifest.ts";
 import type { PluginSource } from "./sources.ts";
 
 /**

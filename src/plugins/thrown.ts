@@ -1,3 +1,4 @@
+import { namePlugin } from "../db/database-error.ts";
 import { redactText } from "../log/redact.ts";
 import { PluginError, type PluginStage } from "./failure.ts";
 import type { PluginSource } from "./sources.ts";
@@ -8,6 +9,8 @@ const MAX_MESSAGE = 2000; // characters
 export interface ThrownOptions {
   readonly source: PluginSource;
   readonly stackTraces: StackTraces;
+  /** Its name, where it is known. */
+  readonly plugin?: string;
   /** Path to show for a file of the plugin. */
   readonly toDisplayPath: (file: string) => string;
 }
@@ -19,6 +22,8 @@ export interface ThrownOptions {
  */
 export function toFailure(thrown: unknown, stage: PluginStage, options: ThrownOptions): PluginError {
   if (attempt(() => thrown instanceof PluginError, false)) return thrown as PluginError;
+  const { plugin } = options;
+  if (plugin !== undefined) attempt(() => namePlugin(thrown, plugin), undefined);
   const position = attempt<SourcePosition | null>(() => options.stackTraces.locate(thrown), null);
   attempt(() => mapStack(thrown, options.stackTraces), undefined);
   const message = redactText(hideRoot(describe(thrown), options));

@@ -29,7 +29,8 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
   const xcore: Xcore = {
     createRouter: () => createPluginRouter(accounts.principals),
     hooks: createPluginHooks(name, scope, hooks),
-    db,
+    // Its rows have the types that plugins declare: the host knows nothing of them.
+    db: db as Xcore["db"],
     paginate,
     page,
     config: settings,

@@ -1,6 +1,6 @@
 import type { AnyElysia } from "elysia";
 import type { Logger } from "pino";
-import { createAccessTokens, createOtpTokens, type AccessTokens } from "../auth/access-tokens.ts";
+import { type AccessTokens, createAccessTokens, createOtpTokens } from "../auth/access-tokens.ts";
 import { apiKeyRoutes } from "../auth/api-key-routes.ts";
 import { ApiKeys } from "../auth/api-keys.ts";
 import { createAuthLimits } from "../auth/attempt-limits.ts";
@@ -25,6 +25,7 @@ import { setupRoutes } from "../auth/setup-routes.ts";
 import type { Config } from "../config/schema.ts";
 import type { Transaction } from "../db/database.ts";
 import { DatabaseError } from "../db/database-error.ts";
+import { CORE_OWNER } from "../db/migrations/core.ts";
 import type { Driver } from "../db/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import { createAccessLoader } from "./access.ts";
@@ -122,18 +123,20 @@ export function createAccounts(options: AccountsOptions): Accounts {
     void sessions.purge().catch((error: unknown) => log.warn({ err: error }, "old sessions can't be purged"));
   let timer: ReturnType<typeof setInterval> | null = null;
 
+  const authenticator = new Authenticator({
+    store,
+    driver,
+    tokens: accessTokens,
+    apiKeys,
+    loadAccess,
+    restrict: restrictPermissions,
+    principals,
+  });
+
   return {
     principals,
     guards,
-    authenticator: new Authenticator({
-      store,
-      driver,
-      tokens: accessTokens,
-      apiKeys,
-      loadAccess,
-      restrict: restrictPermissions,
-      principals,
-    }),
+    authenticator,
     accessTokens,
     users: createUserDirectory({ store, loadAccess, principals }),
     devices,
@@ -159,6 +162,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     },
     async close() {
       if (timer !== null) clearInterval(timer);
+      await authenticator.settle();
       await apiKeys.settle();
     },
   };
@@ -168,7 +172,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
 async function enterRoles(store: CoreStore): Promise<void> {
   try {
     await ensureBuiltinRoles(store);
-    await declarePermissions(store, "core", CORE_PERMISSIONS);
+    await declarePermissions(store, CORE_OWNER, CORE_PERMISSIONS);
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.fault !== "missing_table") throw error;
   }

@@ -35,7 +35,7 @@ export async function declarePermissions(
 ): Promise<TakenPermission[]> {
   const names = Object.keys(declared);
   if (names.length === 0) return [];
-  const describe = (name: string): string => [...(declared[name] ?? "")].slice(0, MAX_DESCRIPTION).join("");
+  const describe = (name: string): string => (declared[name] ?? "").slice(0, MAX_DESCRIPTION).toWellFormed();
   const read = () => db.select().from(permissions).where(inArray(permissions.name, names));
   const known = new Map((await read()).map((row) => [row.name, row]));
   const missing = names.filter((name) => !known.has(name));

@@ -69,7 +69,7 @@ export declare const hooks: PluginHooks;
 
 /**
  * The tables and relations that `db.query` is typed with: declare your own by interface merging. Without that,
- * `db.query` works but isn't typed.
+ * `db.query` takes any name, and the values of its rows are `unknown`.
  *
  * @example
  * import type * as schema from "./schema.ts";

@@ -12,7 +12,8 @@ export type ClientAddress = (connection: string, headers: Headers) => string;
 export function createClientAddress(proxies: readonly string[]): ClientAddress {
   if (proxies.length === 0) return (connection) => toPlain(connection);
   const trusted = toBlockList(proxies);
-  const isTrusted = (address: string): boolean => trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  const isTrusted = (address: string): boolean =>
+    trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
   return (connection, headers) => {
     let address = toPlain(connection);
     const hops = (headers.get("x-forwarded-for") ?? "").split(",").map((hop) => toPlain(hop.trim()));

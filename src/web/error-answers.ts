@@ -1,5 +1,6 @@
 import { type AnyElysia, ElysiaCustomStatusResponse, NotFoundError } from "elysia";
 import type { Logger } from "pino";
+import { DatabaseError, namePlugin } from "../db/database-error.ts";
 import { toClientError } from "../db/error-codes.ts";
 import { AppError } from "../errors/app-error.ts";
 import { toAppError, toProblemResponse } from "../errors/problem.ts";
@@ -18,6 +19,7 @@ export type ErrorAnswer = (error: unknown, request: Request, plugin: string | nu
  */
 export function createErrorAnswer(options: { log: Logger; isDebug: () => boolean }): ErrorAnswer {
   return (error, request, plugin) => {
+    if (plugin !== null) namePlugin(error, plugin);
     const known = toAppError(toClientError(error), { isDebug: options.isDebug() });
     const id = requestIdOf(request);
     const path = pathOf(request.url);
@@ -26,6 +28,10 @@ export function createErrorAnswer(options: { log: Logger; isDebug: () => boolean
         { err: error, request_id: id, method: request.method, path, plugin },
         "request failed",
       );
+    } else if (known.cause instanceof DatabaseError) {
+      // Most often the client's data; a mistake of the plugin must still be found.
+      const { message } = known;
+      options.log.warn({ request_id: id, method: request.method, path, plugin }, message);
     }
     return toProblemResponse(known, { id, path });
   };

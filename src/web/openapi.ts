@@ -63,7 +63,12 @@ const DEFAULT_RESPONSE: Json = {
 
 /** How guarded routes are asked; the names are those that guards give in `security`. */
 const SECURITY_SCHEMES: Json = {
-  bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT", description: "Access token of POST /auth/login" },
+  bearer: {
+    type: "http",
+    scheme: "bearer",
+    bearerFormat: "JWT",
+    description: "Access token of POST /auth/login",
+  },
   api_key: { type: "apiKey", in: "header", name: "X-API-Key", description: "API key of POST /auth/api_keys" },
 };
 

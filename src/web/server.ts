@@ -117,6 +117,11 @@ export class WebServer {
     this.#held = null;
   }
 
+  /** Address that a request under way was sent from, "" once it has been answered. */
+  addressOf(request: Request): string {
+    return this.#server?.requestIP(this.#toReceived(request))?.address ?? "";
+  }
+
   /** Whether the client of `request` still waits for the rest of its response. */
   isOpen(request: Request): boolean {
     return this.#server !== null && this.#server.requestIP(this.#toReceived(request)) !== null;

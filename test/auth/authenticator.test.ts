@@ -69,49 +69,55 @@ const CHANGES: readonly [what: string, change: Change, found: unknown][] = [
   ],
 ];
 
-testOnEachDialect("a change of access takes effect on the next request, on every instance", async (context) => {
-  const { clock, store, instance } = await arrange(context);
-  await withOther(context, clock, async (other) => {
-    for (const [index, [what, change, found]] of CHANGES.entries()) {
-      const { id, email, headers } = await addAdmin(store, instance, `user${index}@example.com`);
-      for (const one of [instance, other]) {
-        expect(await one.ask(headers)).toMatchObject({ user: { id, email, roles: ["admin"] } });
-        const { loads } = one;
-        await one.ask(headers);
-        expect(one.loads).toBe(loads); // remembered
+testOnEachDialect(
+  "a change of access takes effect on the next request, on every instance",
+  async (context) => {
+    const { clock, store, instance } = await arrange(context);
+    await withOther(context, clock, async (other) => {
+      for (const [index, [what, change, found]] of CHANGES.entries()) {
+        const { id, email, headers } = await addAdmin(store, instance, `user${index}@example.com`);
+        for (const one of [instance, other]) {
+          expect(await one.ask(headers)).toMatchObject({ user: { id, email, roles: ["admin"] } });
+          const { loads } = one;
+          await one.ask(headers);
+          expect(one.loads).toBe(loads); // remembered
+        }
+        await store.db.transaction(async (tx) => {
+          await change(tx, store.tables, id);
+          await noteAccessChange(tx, store.tables, what.includes("role that") ? id : null);
+        });
+        for (const one of [other, instance]) {
+          const asked = await one.ask(headers);
+          if (typeof found === "string") expect([what, asked]).toEqual([what, found]);
+          else expect([what, asked]).toMatchObject([what, found]);
+        }
       }
-      await store.db.transaction(async (tx) => {
-        await change(tx, store.tables, id);
-        await noteAccessChange(tx, store.tables, what.includes("role that") ? id : null);
-      });
-      for (const one of [other, instance]) {
-        const asked = await one.ask(headers);
-        if (typeof found === "string") expect([what, asked]).toEqual([what, found]);
-        else expect([what, asked]).toMatchObject([what, found]);
-      }
-    }
-  });
-});
-
-testOnEachDialect("a change that isn't committed isn't seen, and only those it names are forgotten", async (context) => {
-  const { clock, store, instance } = await arrange(context);
-  const ada = await addAdmin(store, instance);
-  const bob = await addAdmin(store, instance, "bob@example.com");
-  for (const { headers } of [ada, bob]) await instance.ask(headers);
-  await withOther(context, clock, async (_, otherStore) => {
-    const { tables } = otherStore;
-    await otherStore.db.transaction(async (tx) => {
-      await tx.update(tables.users).set({ is_active: false }).where(eq(tables.users.id, ada.id));
-      await noteAccessChange(tx, tables, ada.id);
-      expect(await instance.ask(ada.headers)).toMatchObject({ user: { id: ada.id } });
     });
-  });
-  const { loads } = instance;
-  expect(await instance.ask(bob.headers)).toMatchObject({ user: { id: bob.id } });
-  expect(instance.loads).toBe(loads);
-  expect(await instance.ask(ada.headers)).toBe(REFUSED);
-  expect(instance.loads).toBe(loads + 1);
-});
+  },
+);
+
+testOnEachDialect(
+  "a change that isn't committed isn't seen, and only those it names are forgotten",
+  async (context) => {
+    const { clock, store, instance } = await arrange(context);
+    const ada = await addAdmin(store, instance);
+    const bob = await addAdmin(store, instance, "bob@example.com");
+    for (const { headers } of [ada, bob]) await instance.ask(headers);
+    await withOther(context, clock, async (_, otherStore) => {
+      const { tables } = otherStore;
+      await otherStore.db.transaction(async (tx) => {
+        await tx.update(tables.users).set({ is_active: false }).where(eq(tables.users.id, ada.id));
+        await noteAccessChange(tx, tables, ada.id);
+        expect(await instance.ask(ada.headers)).toMatchObject({ user: { id: ada.id } });
+      });
+    });
+    const { loads } = instance;
+    expect(await instance.ask(bob.headers)).toMatchObject({ user: { id: bob.id } });
+    expect(instance.loads).toBe(loads);
+    expect(await instance.ask(ada.headers)).toBe(REFUSED);
+    expect(instance.loads).toBe(loads + 1);
+  },
+);
 
 for (const dialect of ["postgres", "mysql"] as const) {
   testOnDialect(dialect, "a change that commits after a later one is seen", async (context) => {
@@ -135,22 +141,25 @@ for (const dialect of ["postgres", "mysql"] as const) {
   });
 }
 
-testOnEachDialect("what was read before a change and is done after it isn't remembered", async ({ driver }) => {
-  const { store, instance } = await arrange({ driver });
-  const { tables } = store;
-  const ada = await addAdmin(store, instance);
-  const eve = await addAdmin(store, instance, "eve@example.com");
-  instance.afterLoad = async () => {
-    instance.afterLoad = () => Promise.resolve();
-    await store.db.transaction(async (tx) => {
-      await tx.update(tables.users).set({ is_active: false }).where(eq(tables.users.id, ada.id));
-      await noteAccessChange(tx, tables, ada.id);
-    });
-    await instance.ask(eve.headers); // this one has been told of the change
-  };
-  await instance.ask(ada.headers);
-  expect(await instance.ask(ada.headers)).toBe(REFUSED);
-});
+testOnEachDialect(
+  "what was read before a change and is done after it isn't remembered",
+  async ({ driver }) => {
+    const { store, instance } = await arrange({ driver });
+    const { tables } = store;
+    const ada = await addAdmin(store, instance);
+    const eve = await addAdmin(store, instance, "eve@example.com");
+    instance.afterLoad = async () => {
+      instance.afterLoad = () => Promise.resolve();
+      await store.db.transaction(async (tx) => {
+        await tx.update(tables.users).set({ is_active: false }).where(eq(tables.users.id, ada.id));
+        await noteAccessChange(tx, tables, ada.id);
+      });
+      await instance.ask(eve.headers); // this one has been told of the change
+    };
+    await instance.ask(ada.headers);
+    expect(await instance.ask(ada.headers)).toBe(REFUSED);
+  },
+);
 
 testOnEachDialect("requests at once are answered, each as of its own time", async ({ driver }) => {
   const { store, instance } = await arrange({ driver });
@@ -168,76 +177,100 @@ testOnEachDialect("requests at once are answered, each as of its own time", asyn
   }
 });
 
-testOnDialect("sqlite", "somebody remembered is known without waiting; what can't be valid, too", async ({ driver }) => {
-  const { clock, store, instance } = await arrange({ driver });
-  const { headers, token } = await addAdmin(store, instance);
-  expect(await instance.askFor(headers)).toMatchObject({ isWaitedFor: true });
-  expect(await instance.askFor(headers)).toMatchObject({ isWaitedFor: false, found: { user: {} } });
-  for (const known of [{}, { authorization: "Basic eDp5" }, { authorization: "" }, { authorization: "bearer" }]) {
-    expect(await instance.askFor(known as Record<string, string>)).toEqual({ isWaitedFor: false, found: REFUSED });
-  }
-  const { loads } = instance;
-  for (const bad of [
-    "x",
-    "a.b",
-    "a.b.c.d",
-    "..",
-    "a..c",
-    "null",
-    "xc_",
-    `${token}\u00e9`,
-    `${token}!`,
-    `a.b.${"c".repeat(5000)}`,
-    `xc_${"c".repeat(5000)}`,
-    `${token} ${token}`,
-  ]) {
-    expect(await instance.askFor({ authorization: `Bearer ${bad}` })).toEqual({ isWaitedFor: false, found: REFUSED });
-    expect(await instance.askFor({ "x-api-key": bad })).toEqual({ isWaitedFor: false, found: REFUSED });
-  }
-  // A write of anybody's makes it look again, and find nothing.
-  await store.db.update(store.tables.users).set({ full_name: "Ada" });
-  expect(await instance.askFor(headers)).toMatchObject({ isWaitedFor: true });
-  expect(await instance.askFor(headers)).toMatchObject({ isWaitedFor: false });
-  expect(instance.loads).toBe(loads);
-  clock.step(120); // an hour
-  expect(await instance.ask(headers)).toBe(REFUSED);
-});
+testOnDialect(
+  "sqlite",
+  "somebody remembered is known without waiting; what can't be valid, too",
+  async ({ driver }) => {
+    const { clock, store, instance } = await arrange({ driver });
+    const { headers, token } = await addAdmin(store, instance);
+    expect(await instance.askFor(headers)).toMatchObject({ isWaitedFor: true });
+    expect(await instance.askFor(headers)).toMatchObject({ isWaitedFor: false, found: { user: {} } });
+    for (const known of [
+      {},
+      { authorization: "Basic eDp5" },
+      { authorization: "" },
+      { authorization: "bearer" },
+    ]) {
+      expect(await instance.askFor(known as Record<string, string>)).toEqual({
+        isWaitedFor: false,
+        found: REFUSED,
+      });
+    }
+    const { loads } = instance;
+    for (const bad of [
+      "x",
+      "a.b",
+      "a.b.c.d",
+      "..",
+      "a..c",
+      "null",
+      "xc_",
+      `${token}\u00e9`,
+      `${token}!`,
+      `a.b.${"c".repeat(5000)}`,
+      `xc_${"c".repeat(5000)}`,
+      `${token} ${token}`,
+    ]) {
+      expect(await instance.askFor({ authorization: `Bearer ${bad}` })).toEqual({
+        isWaitedFor: false,
+        found: REFUSED,
+      });
+      expect(await instance.askFor({ "x-api-key": bad })).toEqual({ isWaitedFor: false, found: REFUSED });
+    }
+    // A write of anybody's makes it look again, and find nothing.
+    await store.db.update(store.tables.users).set({ full_name: "Ada" });
+    expect(await instance.askFor(headers)).toMatchObject({ isWaitedFor: true });
+    expect(await instance.askFor(headers)).toMatchObject({ isWaitedFor: false });
+    expect(instance.loads).toBe(loads);
+    clock.step(120); // an hour
+    expect(await instance.ask(headers)).toBe(REFUSED);
+  },
+);
 
-testOnDialect("sqlite", "tokens of others, of nobody, of a session of somebody else's, and tampered ones", async ({ driver }) => {
-  const { clock, store, instance } = await arrange({ driver });
-  const ada = await addAdmin(store, instance);
-  const bob = await addAdmin(store, instance, "bob@example.com");
-  const foreign = createTokens(createSecretKey("another secret than that of the instances"), clock.now);
-  const [head = "", body = "", signature = ""] = ada.token.split(".");
-  const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString("base64url");
-  const claims = JSON.parse(Buffer.from(body, "base64url").toString());
-  for (const token of [
-    await foreign.sign(ada.id, ada.sessionId),
-    await instance.tokens.sign(ada.id, bob.sessionId),
-    await instance.tokens.sign(ada.id, crypto.randomUUID()),
-    await instance.tokens.sign(999, ada.sessionId),
-    `${encode({ alg: "none" })}.${body}.`,
-    `${encode({ alg: "none" })}.${body}.${signature}`,
-    `${head}.${encode({ ...claims, sub: String(bob.id) })}.${signature}`,
-    `${head}.${encode({ ...claims, exp: 9_999_999_999 })}.${signature}`,
-    `${head}.${body}.${signature.slice(0, -1)}`,
-  ]) {
-    expect(await instance.ask({ authorization: `Bearer ${token}` })).toBe(REFUSED);
-  }
-  for (const scheme of ["bearer", "BEARER", "Bearer "]) {
-    expect(await instance.ask({ authorization: `${scheme} ${ada.token}` })).toMatchObject({ user: { id: ada.id } });
-  }
-});
+testOnDialect(
+  "sqlite",
+  "tokens of others, of nobody, of a session of somebody else's, and tampered ones",
+  async ({ driver }) => {
+    const { clock, store, instance } = await arrange({ driver });
+    const ada = await addAdmin(store, instance);
+    const bob = await addAdmin(store, instance, "bob@example.com");
+    const foreign = createTokens(createSecretKey("another secret than that of the instances"), clock.now);
+    const [head = "", body = "", signature = ""] = ada.token.split(".");
+    const claims = JSON.parse(Buffer.from(body, "base64url").toString());
+    for (const token of [
+      await foreign.sign(ada.id, ada.sessionId),
+      await instance.tokens.sign(ada.id, bob.sessionId),
+      await instance.tokens.sign(ada.id, crypto.randomUUID()),
+      await instance.tokens.sign(999, ada.sessionId),
+      `${encode({ alg: "none" })}.${body}.`,
+      `${encode({ alg: "none" })}.${body}.${signature}`,
+      `${head}.${encode({ ...claims, sub: String(bob.id) })}.${signature}`,
+      `${head}.${encode({ ...claims, exp: 9_999_999_999 })}.${signature}`,
+      `${head}.${body}.${signature.slice(0, -1)}`,
+    ]) {
+      expect(await instance.ask({ authorization: `Bearer ${token}` })).toBe(REFUSED);
+    }
+    for (const scheme of ["bearer", "BEARER", "Bearer "]) {
+      expect(await instance.ask({ authorization: `${scheme} ${ada.token}` })).toMatchObject({
+        user: { id: ada.id },
+      });
+    }
+  },
+);
 
-testOnDialect("sqlite", "a session that has run out, and one that ends before its token", async ({ driver }) => {
-  const { clock, store, instance } = await arrange({ driver });
-  const { headers } = await addAdmin(store, instance);
-  const expires_at = new Date(clock.ms + 60_000);
-  await store.db.update(store.tables.sessions).set({ expires_at });
-  expect(await instance.ask(headers)).toMatchObject({ expiresAt: expires_at.getTime() });
-  clock.step(2);
-  expect(await instance.ask(headers)).toBe(REFUSED);
-});
+testOnDialect(
+  "sqlite",
+  "a session that has run out, and one that ends before its token",
+  async ({ driver }) => {
+    const { clock, store, instance } = await arrange({ driver });
+    const { headers } = await addAdmin(store, instance);
+    const expires_at = new Date(clock.ms + 60_000);
+    await store.db.update(store.tables.sessions).set({ expires_at });
+    expect(await instance.ask(headers)).toMatchObject({ expiresAt: expires_at.getTime() });
+    clock.step(2);
+    expect(await instance.ask(headers)).toBe(REFUSED);
+  },
+);
 
 testOnEachDialect("an API key may do what it was given and its user still holds", async ({ driver }) => {
   const { clock, store, instance } = await arrange({ driver });
@@ -251,7 +284,9 @@ testOnEachDialect("an API key may do what it was given and its user still holds"
   });
   const granted = async (headers: Record<string, string>) => {
     const found = await instance.ask(headers);
-    return typeof found === "string" ? found : [found.apiKeyId, found.sessionId, ...found.permissions.granted];
+    return typeof found === "string"
+      ? found
+      : [found.apiKeyId, found.sessionId, ...found.permissions.granted];
   };
   for (const headers of [{ "x-api-key": key }, { authorization: `Bearer ${key}` }]) {
     expect(await granted(headers)).toEqual([id, null, "notes:read", "users:*"]);
@@ -295,3 +330,7 @@ test("a database that can't answer lets nobody through", async () => {
   await driver.close();
   expect(await instance.ask(headers)).toBe("database_unavailable");
 });
+
+function encode(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString("base64url");
+}

@@ -79,6 +79,7 @@ const refused: readonly (readonly [string, RegExp])[] = [
   [`postgresql://u:12/${SECRET}@db/shop`, /isn't "postgresql:/],
   [`postgresql://u:12/${SECRET}@shop`, /isn't "postgresql:/],
   [`postgresql://u:p#${SECRET}@db/shop`, /isn't "postgresql:/],
+  [`postgresql://u:12/x?${SECRET}@db/shop`, /isn't "postgresql:/],
   [`postgresql://u:%E0%A4%A${SECRET}@db/shop`, /isn't "postgresql:/],
   [`postgresql://u:${SECRET}@db:99999/shop`, /isn't "postgresql:/],
   [`postgresql://u:${SECRET}@db/shop?sslmod=require`, /"sslmod"/],

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { type Files, plugin, TestApp } from "../setup.ts";
 
 const NOTES = `import { id, table, varchar } from "xcore/schema";
@@ -88,9 +88,29 @@ test("an applied migration that was edited is refused", async () => {
 });
 
 test("a query against a table that isn't there names the command that creates it", async () => {
-  await using app = await TestApp.start({ plugins: notes({}) });
+  await using app = await TestApp.start({
+    plugins: {
+      ...notes({}),
+      ...plugin("eager", ""),
+      "eager/schema.ts": NOTES.replaceAll("notes", "eager"),
+      "eager/run.ts":
+        'import { db } from "xcore";\nimport { eager } from "./schema.ts";\nexport const setup = () => db.$count(eager);\n',
+    },
+  });
   expect(await app.problem("/notes")).toMatchObject({ status: 500, code: "internal_error" });
-  expect(await app.log("app")).toContain("xcore db generate");
+  expect(await app.log("app")).toContain('create its migration with \\"xcore db generate notes\\"');
+  const { failure } = (await app.get("/system/plugins/eager")).body;
+  expect(failure).toMatchObject({ stage: "setup" });
+  expect(failure.message).toContain('create its migration with "xcore db generate eager"');
+});
+
+test("a column that isn't there yet fails what selects it, and never reads as text", async () => {
+  await using app = await TestApp.start({ plugins: notes() });
+  await app.fetch("/notes", post({ title: "one" }));
+  const ahead = NOTES.replace(".unique()", ".unique(), state: varchar(20)");
+  await app.after("plugin.reloaded", () => app.writePlugins({ "notes/schema.ts": ahead }));
+  expect(await app.problem("/notes")).toMatchObject({ status: 500, code: "internal_error" });
+  expect(await app.log("app")).toContain('Cannot query column \\"state\\"');
 });
 
 test("without auto_migrate pending migrations are named in the log", async () => {
@@ -99,7 +119,7 @@ test("without auto_migrate pending migrations are named in the log", async () =>
     config: { database: { auto_migrate: false } },
   });
   expect(await app.log("manager")).toContain("0000_create");
-  expect((await app.get("/system/plugins/notes")).body.state).toBe("serving");
+  expect(app.app.plugins.list().map(({ state }) => state)).toEqual(["serving"]);
 });
 
 test("a write that a unique key refuses is a conflict, and shows no value", async () => {
@@ -109,6 +129,25 @@ test("a write that a unique key refuses is a conflict, and shows no value", asyn
   expect(problem).toMatchObject({ status: 409, code: "conflict" });
   expect(JSON.stringify(problem)).not.toContain("secret title");
   expect(await app.log("app")).not.toContain("secret title");
+});
+
+test("a value that its column refuses is the client's mistake, told without the value", async () => {
+  await using app = await TestApp.start({ plugins: notes() });
+  const refused = ["secret\0title", "secret\ud800"];
+  for (const title of refused) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    const problem = await app.problem("/notes", post({ title }));
+    expect(problem).toMatchObject({
+      status: 422,
+      code: "validation_error",
+      errors: [{ path: "", code: "invalid", message: expect.stringContaining("title") }],
+    });
+    expect(JSON.stringify(problem)).not.toContain("secret");
+  }
+  const log = await app.log("app");
+  expect(log).toMatch(/"level":"warn".*"plugin":"notes".*Cannot store a value of/);
+  expect(log).not.toContain("secret");
+  expect((await app.get("/notes")).body).toEqual([]);
 });
 
 test("db.query knows the tables of schema/ and of dependencies", async () => {
@@ -140,6 +179,52 @@ test("db.query knows the tables of schema/ and of dependencies", async () => {
   });
   expect((await app.get("/tags")).body).toEqual([{ name: "red", note: { id: 1, title: "first" } }]);
   expect((await app.get("/tags/notes")).body).toEqual([{ id: 1, title: "first" }]);
+});
+
+test("relations of several plugins meet in the tables of the core and of a dependency", async () => {
+  await using app = await TestApp.start({
+    plugins: {
+      "papers/plugin.json": { name: "papers", version: "1.0.0" },
+      "papers/schema.ts": `import { id, references, relations, table, users } from "xcore/schema";
+        export const papers = table("papers_papers", { id: id(), user_id: references(() => users.id) });
+        export const paperRelations = relations(papers, ({ one }) => ({
+          user: one(users, { fields: [papers.user_id], references: [users.id] }),
+        }));`,
+      "papers/drizzle/sqlite/0000_create.sql":
+        "CREATE TABLE `papers_papers` (`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL, `user_id` integer REFERENCES `users`(`id`));",
+      "papers/run.ts": 'import { createRouter } from "xcore";\nexport default createRouter();\n',
+      "marks/plugin.json": { name: "marks", version: "1.0.0", dependencies: ["papers"] },
+      "marks/schema.ts": `import { id, references, relations, table, users } from "xcore/schema";
+        import { papers } from "plugin:papers";
+        export const marks = table("marks_marks", { id: id(), paper_id: references(() => papers.id) });
+        export const markRelations = relations(marks, ({ one }) => ({
+          paper: one(papers, { fields: [marks.paper_id], references: [papers.id] }),
+        }));
+        // Named as those of the other plugin are.
+        export const paperRelations = relations(papers, ({ many }) => ({ marks: many(marks) }));
+        export const userRelations = relations(users, ({ many }) => ({ papers: many(papers) }));`,
+      "marks/drizzle/sqlite/0000_create.sql":
+        "CREATE TABLE `marks_marks` (`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL, `paper_id` integer REFERENCES `papers_papers`(`id`));",
+      "marks/run.ts": `import { createRouter, db } from "xcore";
+        import { users } from "xcore/schema";
+        import { papers } from "plugin:papers";
+        import { marks } from "./schema.ts";
+        export async function setup() {
+          await db.insert(users).values({ email: "a@example.org" });
+          await db.insert(papers).values({ user_id: 1 });
+          await db.insert(marks).values({ paper_id: 1 });
+        }
+        const columns = { email: true };
+        export default createRouter()
+          .get("/papers", () => db.query.papers.findMany({ with: { marks: true, user: { columns } } }))
+          .get("/users", () => db.query.users.findMany({ columns, with: { papers: true } }));`,
+    },
+  });
+  const paper = { id: 1, user_id: 1 };
+  expect((await app.get("/marks/papers")).body).toEqual([
+    { ...paper, marks: [{ id: 1, paper_id: 1 }], user: { email: "a@example.org" } },
+  ]);
+  expect((await app.get("/marks/users")).body).toEqual([{ email: "a@example.org", papers: [paper] }]);
 });
 
 test("db.query at the top level of a plugin fails it with what to do", async () => {
@@ -175,4 +260,18 @@ test("/health tells whether the database answers", async () => {
     status: "degraded",
     checks: { database: "failing" },
   });
+});
+
+test("/health asks a database that hangs once, however often it is asked itself", async () => {
+  await using app = await TestApp.start();
+  const { promise: hangs, resolve } = Promise.withResolvers<void>();
+  const ping = spyOn(app.app.database, "ping").mockReturnValue(hangs);
+  const answers = [app.get("/health"), app.get("/health"), app.get("/health")];
+  const late = await Promise.all(answers);
+  expect(late.map(({ body }) => body.checks.database)).toEqual(["failing", "failing", "failing"]);
+  expect(ping).toHaveBeenCalledTimes(1);
+  resolve();
+  await hangs;
+  expect((await app.get("/health")).body.checks.database).toBe("ok");
+  expect(ping).toHaveBeenCalledTimes(2);
 });

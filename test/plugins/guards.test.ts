@@ -86,12 +86,12 @@ test("a guard of a WebSocket refuses the upgrade", async () => {
   const connect = (headers: Record<string, string>) => {
     const { promise, resolve } = Promise.withResolvers<string>();
     const socket = new WebSocket(url, { headers } as unknown as string[]);
-    socket.onopen = () => socket.send("who?");
-    socket.onmessage = ({ data }) => {
+    socket.addEventListener("open", () => socket.send("who?"));
+    socket.addEventListener("message", ({ data }) => {
       socket.close();
       resolve(String(data));
-    };
-    socket.onerror = () => resolve("refused");
+    });
+    socket.addEventListener("error", () => resolve("refused"));
     return promise;
   };
   const admin = await app.admin();

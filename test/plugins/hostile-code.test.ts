@@ -128,7 +128,11 @@ test("a hook that was called once is forgotten", async () => {
     scope,
     hooks,
     db: database.toDatabase({}),
-    accounts,
+    accounts: {
+      ...accounts,
+      createOtpDevice: () => Promise.reject(new Error("never called")),
+      declarePermissions: () => Promise.resolve([]),
+    },
     log: loggers.app,
     settings: {},
   };

@@ -34,7 +34,7 @@ async function call(app: TestApp, method: string, path: string, headers?: Record
   return { status: response.status, body: text === "" ? null : JSON.parse(text) };
 }
 
-async function readAudit(app: TestApp) {
+async function readAudit(app: TestApp): Promise<readonly Record<string, unknown>[]> {
   const { db, tables } = app.app.store;
   const entries = await db.select().from(tables.auditLog);
   return entries.map(({ action, actor, target_type, target_id, result, ip_address, before, after }) => ({
@@ -79,14 +79,22 @@ test("every route of /system/plugins asks for system:plugins", async () => {
 test("disable and enable write plugin.json, keep its formatting, and answer with the new state", async () => {
   await using app = await TestApp.start({ plugins: notes(), config: { plugins: { watch: false } } });
   const file = Bun.file(join(app.folder.path, "plugins/notes/plugin.json"));
-  expect((await call(app, "PUT", "/notes/disable")).body).toMatchObject({ state: "disabled", serving: false });
+  expect((await call(app, "PUT", "/notes/disable")).body).toMatchObject({
+    state: "disabled",
+    serving: false,
+  });
   expect(await file.text()).toBe(MANIFEST.replace("true", "false"));
   expect((await app.fetch("/notes")).status).toBe(404);
   expect((await call(app, "PUT", "/notes/disable")).status).toBe(200); // and nothing happens
   expect((await call(app, "POST", "/notes/enable")).body).toMatchObject({ state: "serving", generation: 2 });
   expect(await file.text()).toBe(MANIFEST);
   expect((await app.fetch("/notes")).status).toBe(200);
-  const entry = { actor: "admin@example.com", target: "plugin:notes", result: "done", ip_address: "127.0.0.1" };
+  const entry = {
+    actor: "admin@example.com",
+    target: "plugin:notes",
+    result: "done",
+    ip_address: "127.0.0.1",
+  };
   expect(await readAudit(app)).toEqual([
     { action: "plugin.disabled", ...entry, before: { active: true }, after: { active: false } },
     { action: "plugin.enabled", ...entry, before: { active: false }, after: { active: true } },
@@ -130,7 +138,8 @@ test("remove deletes the files and keeps the tables; with purge these go as well
   await using app = await TestApp.start({ plugins: notes() });
   const { db, tables } = app.app.store;
   const count = async () =>
-    (await db.execute<{ name: string }>(sql`select name from sqlite_master where name = 'notes_notes'`)).length;
+    (await db.execute<{ name: string }>(sql`select name from sqlite_master where name = 'notes_notes'`))
+      .length;
   expect((await call(app, "DELETE", "/notes")).status).toBe(204);
   expect((await app.fetch("/notes")).status).toBe(404);
   expect((await call(app, "GET", "/notes")).status).toBe(404);

@@ -5,6 +5,7 @@ import { CORE_PERMISSIONS, declarePermissions } from "../../src/rbac/permission-
 import { isPermissionName } from "../../src/rbac/permission-set.ts";
 import { addPrincipal, openStore } from "../auth/factor-accounts.ts";
 import { testOnEachDialect } from "../database-servers.ts";
+import { failureOf } from "../db/failures.ts";
 
 testOnEachDialect("createAccessLoader() reads roles and permissions, each once", async ({ driver }) => {
   const store = await openStore(driver);
@@ -21,7 +22,9 @@ testOnEachDialect("createAccessLoader() reads roles and permissions, each once",
     await db.insert(tables.roles).values({ name, requires_otp });
     const [role] = (await db.select().from(tables.roles)).filter((one) => one.name === name);
     const role_id = role?.id ?? 0;
-    await db.insert(tables.rolePermissions).values(permissions.map((permission) => ({ role_id, permission })));
+    await db
+      .insert(tables.rolePermissions)
+      .values(permissions.map((permission) => ({ role_id, permission })));
     await db.transaction((tx) => grantRole(tx, tables, user.id, name));
     await db.transaction((tx) => grantRole(tx, tables, user.id, name)); // held already
   }
@@ -37,23 +40,29 @@ testOnEachDialect("createAccessLoader() reads roles and permissions, each once",
   expect((await load(other.user.id))?.permissions).toBe(again?.permissions);
 });
 
-testOnEachDialect("ensureBuiltinRoles() makes them once, also when several instances start", async ({ driver }) => {
-  const store = await openStore(driver);
-  const { db, tables } = store;
-  await Promise.all(Array.from({ length: 5 }, () => ensureBuiltinRoles(store)));
-  await ensureBuiltinRoles(store);
-  const roles = await db.select().from(tables.roles);
-  const found = roles.map(({ name, is_builtin: isBuiltin }) => [name, isBuiltin]);
-  expect(found.toSorted()).toEqual([
-    ["admin", true],
-    ["user", true],
-  ]);
-  const admin = roles.find(({ name }) => name === "admin");
-  expect(await db.select().from(tables.rolePermissions)).toEqual([{ role_id: admin?.id, permission: "*" }]);
-  await expect(db.transaction((tx) => grantRole(tx, tables, 1, "nobody"))).rejects.toMatchObject({
-    code: "not_found",
-  });
-});
+testOnEachDialect(
+  "ensureBuiltinRoles() makes them once, also when several instances start",
+  async ({ driver }) => {
+    const store = await openStore(driver);
+    const { db, tables } = store;
+    await Promise.all(Array.from({ length: 5 }, () => ensureBuiltinRoles(store)));
+    await ensureBuiltinRoles(store);
+    const roles = await db.select().from(tables.roles);
+    const found = roles.map(({ name, is_builtin: isBuiltin }) => [name, isBuiltin] as const);
+    expect(new Map(found)).toEqual(
+      new Map([
+        ["admin", true],
+        ["user", true],
+      ]),
+    );
+    const admin = roles.find(({ name }) => name === "admin");
+    expect(await db.select().from(tables.rolePermissions)).toEqual([
+      { role_id: admin?.id ?? 0, permission: "*" },
+    ]);
+    const failure = await failureOf(db.transaction((tx) => grantRole(tx, tables, 1, "nobody")));
+    expect(failure).toMatchObject({ code: "not_found" });
+  },
+);
 
 testOnEachDialect("hasAdministrator() asks for somebody active who may do everything", async ({ driver }) => {
   const store = await openStore(driver);
@@ -69,32 +78,39 @@ testOnEachDialect("hasAdministrator() asks for somebody active who may do everyt
   expect(await hasAdministrator(store)).toBe(false);
 });
 
-testOnEachDialect("declarePermissions() keeps the first owner and follows its descriptions", async ({ driver }) => {
-  const store = await openStore(driver);
-  const { db, tables } = store;
-  const list = async () => {
-    const rows = await db.select().from(tables.permissions);
-    return rows.map(({ name, description, owner }) => [name, description, owner]).toSorted();
-  };
-  expect(Object.keys(CORE_PERMISSIONS).filter((name) => !isPermissionName(name))).toEqual([]);
-  await Promise.all(Array.from({ length: 5 }, () => declarePermissions(store, "core", CORE_PERMISSIONS)));
-  expect(await list()).toEqual(
-    Object.entries(CORE_PERMISSIONS)
-      .map(([name, description]) => [name, description, "core"])
-      .toSorted(),
-  );
-  await db.delete(tables.permissions);
-  expect(await declarePermissions(store, "notes", {})).toEqual([]);
-  expect(await declarePermissions(store, "notes", { "notes:read": "Read", "notes:write": "W" })).toEqual([]);
-  const taken = await declarePermissions(store, "other", { "notes:read": "Mine", "other:read": "O" });
-  expect(taken).toEqual([{ name: "notes:read", owner: "notes" }]);
-  expect(await declarePermissions(store, "notes", { "notes:read": "é".repeat(300) })).toEqual([]);
-  expect(await list()).toEqual([
-    ["notes:read", "é".repeat(255), "notes"],
-    ["notes:write", "W", "notes"],
-    ["other:read", "O", "other"],
-  ]);
-  const owners = Array.from({ length: 5 }, (_, n) => declarePermissions(store, `p${n}`, { "race:win": `${n}` }));
-  const losers = (await Promise.all(owners)).filter((found) => found.length > 0);
-  expect(losers).toHaveLength(4);
-});
+testOnEachDialect(
+  "declarePermissions() keeps the first owner and follows its descriptions",
+  async ({ driver }) => {
+    const store = await openStore(driver);
+    const { db, tables } = store;
+    const list = async () => {
+      const rows = await db.select().from(tables.permissions);
+      return rows.map(({ name, description, owner }) => [name, description, owner].join(" · ")).toSorted();
+    };
+    expect(Object.keys(CORE_PERMISSIONS).filter((name) => !isPermissionName(name))).toEqual([]);
+    await Promise.all(Array.from({ length: 5 }, () => declarePermissions(store, "core", CORE_PERMISSIONS)));
+    expect(await list()).toEqual(
+      Object.entries(CORE_PERMISSIONS)
+        .map(([name, description]) => `${name} · ${description} · core`)
+        .toSorted(),
+    );
+    await db.delete(tables.permissions);
+    expect(await declarePermissions(store, "notes", {})).toEqual([]);
+    expect(await declarePermissions(store, "notes", { "notes:read": "Read", "notes:write": "W" })).toEqual(
+      [],
+    );
+    const taken = await declarePermissions(store, "other", { "notes:read": "Mine", "other:read": "O" });
+    expect(taken).toEqual([{ name: "notes:read", owner: "notes" }]);
+    expect(await declarePermissions(store, "notes", { "notes:read": "é".repeat(300) })).toEqual([]);
+    expect(await list()).toEqual([
+      `notes:read · ${"é".repeat(255)} · notes`,
+      "notes:write · W · notes",
+      "other:read · O · other",
+    ]);
+    const owners = Array.from({ length: 5 }, (_, n) =>
+      declarePermissions(store, `p${n}`, { "race:win": `${n}` }),
+    );
+    const losers = (await Promise.all(owners)).filter((found) => found.length > 0);
+    expect(losers).toHaveLength(4);
+  },
+);

@@ -3,7 +3,13 @@ import { InFlight } from "../../src/web/in-flight.ts";
 import { type Mount, MountTable } from "../../src/web/mounts.ts";
 
 function mount(prefix: string): Mount {
-  return { prefix, plugin: prefix, fetch: () => new Response(prefix), isGuarded: false, inFlight: new InFlight() };
+  return {
+    prefix,
+    plugin: prefix,
+    fetch: () => new Response(prefix),
+    isGuarded: false,
+    inFlight: new InFlight(),
+  };
 }
 
 const core = { ...mount(""), plugin: null };

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
+import { mkdir, rename, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DatabaseError } from "../database-error.ts";
 import type { DatabaseUrl } from "../database-url.ts";
@@ -9,6 +9,7 @@ import { isDiskFull } from "./disk-space.ts";
 import { createDump } from "./dump.ts";
 import { collectProjectFiles } from "./project-files.ts";
 import type { Environment } from "./programs.ts";
+import { withWorkFolder } from "./work-folder.ts";
 
 /** What backups and restores work on. */
 export interface BackupProject {
@@ -50,29 +51,28 @@ export async function backupDatabase(options: BackupOptions): Promise<Backup> {
   const file = options.file ?? toBackupFile(options.dataDirectory, "xcore", createdAt);
   assertFree(file, options.replaces);
   await mkdir(dirname(file), { recursive: true });
-  const folder = await mkdtemp(join(dirname(file), ".xcore-backup-")); // which only its owner may enter
   try {
-    const dump = createDump(options.url, options.env);
-    const database = { name: dump.member, path: join(folder, "database") };
-    await dump.dump(database.path);
-    const { sources, plugins } = await collectProjectFiles(options, join(folder, "project"));
-    const packed = join(folder, "packed");
-    await packBackup(packed, [database, ...sources], {
-      xcore_version: options.version,
-      dialect: options.url.dialect,
-      created_at: createdAt.toISOString(),
-      plugins,
+    return await withWorkFolder(join(dirname(file), ".xcore-backup-"), async (folder) => {
+      const dump = createDump(options.url, options.env);
+      const database = { name: dump.member, path: join(folder, "database") };
+      await dump.dump(database.path);
+      const { sources, plugins } = await collectProjectFiles(options, join(folder, "project"));
+      const packed = join(folder, "packed");
+      await packBackup(packed, [database, ...sources], {
+        xcore_version: options.version,
+        dialect: options.url.dialect,
+        created_at: createdAt.toISOString(),
+        plugins,
+      });
+      const { size } = await stat(packed);
+      assertFree(file, options.replaces);
+      await rename(packed, file);
+      return { file, size };
     });
-    const { size } = await stat(packed);
-    assertFree(file, options.replaces);
-    await rename(packed, file);
-    return { file, size };
   } catch (error) {
     throw isDiskFull(error)
       ? new DatabaseError("full", `Cannot back up to "${file}": no space is left there; nothing was kept`)
       : error;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -9,6 +9,9 @@ export const MAX_MANIFEST_SIZE = 16 * 1024 * 1024;
 
 const FORMAT = 1;
 
+/** Shown on terminals, where control characters could hide what a restore is about to do. */
+const Shown = Type.String({ maxLength: 255, pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$" });
+
 const MemberSchema = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 255 }),
   size: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
@@ -17,10 +20,10 @@ const MemberSchema = Type.Object({
 
 const ManifestSchema = Type.Object({
   format: Type.Literal(FORMAT),
-  xcore_version: Type.String(),
+  xcore_version: Shown,
   dialect: Type.Union([Type.Literal("sqlite"), Type.Literal("postgres"), Type.Literal("mysql")]),
-  created_at: Type.String(),
-  plugins: Type.Array(Type.String()),
+  created_at: Shown,
+  plugins: Type.Array(Shown),
   members: Type.Array(MemberSchema),
 });
 

@@ -6,7 +6,7 @@ import type { MemberSource } from "./archive.ts";
 /** Name of config.json in a backup. */
 export const CONFIG_MEMBER = "config.json";
 
-const NOT_PLUGINS = /^[._]|^node_modules$|\.d\.ts$|\.test\.[jt]sx?$/;
+const NOT_PLUGINS = /^[._]|^node_modules$|\.d\.ts$|\.test\.[jt]sx?$|\p{Cc}/u;
 const MANIFEST_MEMBER = /^plugins\/([^/\\]+)\/plugin\.json$/;
 
 /** The files of a project that a backup holds beside the database. */

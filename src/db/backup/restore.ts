@@ -1,4 +1,4 @@
-import { copyFile, mkdir, mkdtemp, rename, rm, stat } from "node:fs/promises";
+import { copyFile, mkdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseError } from "../database-error.ts";
 import { type UnpackedBackup, unpackBackup } from "./archive.ts";
@@ -9,6 +9,7 @@ import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
 import { copyOwner } from "./file-owner.ts";
 import type { BackupManifest } from "./manifest.ts";
 import { findPlaces, listMissingPlugins } from "./project-files.ts";
+import { withWorkFolder } from "./work-folder.ts";
 
 /** What a restore is about to do. */
 export interface RestorePlan {
@@ -48,8 +49,7 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreP
   const dump = createDump(url, options.env);
   const directory = dump.directory ?? options.dataDirectory;
   await mkdir(directory, { recursive: true });
-  const folder = await mkdtemp(join(directory, ".xcore-restore-"));
-  try {
+  return withWorkFolder(join(directory, ".xcore-restore-"), async (folder) => {
     const backup = await unpackBackup(file, folder);
     const path = findDump(backup, dump, options);
     await using taken = await dump.take();
@@ -58,9 +58,7 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreP
     await replaceDatabase(path, { taken, dump, plan, options });
     await replaceFiles(backup, plan, options);
     return plan;
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 function findDump(
@@ -130,18 +128,17 @@ async function putBack(
   { taken, dump, options }: Omit<Replacement, "plan">,
 ): Promise<Error> {
   const reason = error instanceof Error ? error.message : String(error);
-  const folder = await mkdtemp(join(options.dataDirectory, ".xcore-restore-"));
   try {
-    const { paths } = await unpackBackup(kept, folder);
-    await taken.replace(paths.get(dump.member) ?? "");
+    await withWorkFolder(join(options.dataDirectory, ".xcore-restore-"), async (folder) => {
+      const { paths } = await unpackBackup(kept, folder);
+      await taken.replace(paths.get(dump.member) ?? "");
+    });
     return new DatabaseError("other", `${reason}; the database is as it was before`);
   } catch {
     return new DatabaseError(
       "other",
       `${reason}; the database is incomplete now, and what was there is in "${kept}": restore that file`,
     );
-  } finally {
-    await rm(folder, { recursive: true, force: true });
   }
 }
 

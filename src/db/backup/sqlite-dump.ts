@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { existsSync, realpathSync } from "node:fs";
-import { open, rename, stat } from "node:fs/promises";
+import { link, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseError } from "../database-error.ts";
 import type { SqliteUrl } from "../database-url.ts";
@@ -88,14 +88,17 @@ class TakenSqlite implements TakenDatabase {
     try {
       for (const suffix of ["", ...SIDE_FILES]) {
         if (!existsSync(this.#file + suffix)) continue;
+        const [from, to] = [this.#file + suffix, keptAs + suffix];
         // oxlint-disable-next-line no-await-in-loop -- in this order, and undone in the other
-        await rename(this.#file + suffix, keptAs + suffix);
+        await (suffix === "" ? keepBeside(from, to) : rename(from, to));
         moved.push(suffix);
       }
       await rename(file, this.#file);
     } catch (error) {
       // oxlint-disable-next-line no-await-in-loop
       for (const suffix of moved.toReversed()) await rename(keptAs + suffix, this.#file + suffix);
+      // Two names of one file aren't renamed.
+      await rm(keptAs, { force: true });
       throw error;
     }
     await syncDirectory(dirname(this.#file));
@@ -148,6 +151,14 @@ function assertIntegrity(database: Database): void {
     "corrupt",
     `Cannot read the database: it is damaged, with ${1 + others.length} faults or more`,
   );
+}
+
+/**
+ * Gives the database a second name: the next rename puts the new one in its place in one step. Were there none in
+ * between, a server that starts then would make an empty one.
+ */
+async function keepBeside(file: string, keptAs: string): Promise<void> {
+  await link(file, keptAs).catch(() => rename(file, keptAs)); // not every file system has links
 }
 
 /** Makes renames last through a power failure, where the system can. */

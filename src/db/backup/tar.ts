@@ -96,6 +96,8 @@ function readHeader(header: Buffer): { name: string; size: number } {
   const rest = textOf(header, 0, MAX_NAME);
   const prefix = textOf(header, 345, MAX_PREFIX);
   const name = prefix === "" ? rest : `${prefix}/${rest}`;
+  // Errors show it.
+  if (/\p{Cc}/u.test(name)) throw new TarError("a header is damaged");
   if (header.toString("latin1", 156, 157) !== "0") throw new TarError(`"${name}" is not a plain file`);
   const isLarge = header.readUInt8(124) === 0x80;
   const size = isLarge ? Number(header.readBigUInt64BE(128)) : Number.parseInt(textOf(header, 124, 12), 8);

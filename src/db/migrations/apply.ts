@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { DatabaseError, type DatabaseFault } from "../database-error.ts";
+import { DatabaseError, type DatabaseFault, namePlugin } from "../database-error.ts";
 import type { Dialect } from "../dialect.ts";
 import type { Driver, MigrationConnection } from "../driver.ts";
 import { assertNoDanglingReferences } from "./dangling-references.ts";
@@ -7,6 +7,7 @@ import { Ledger, readLedger } from "./ledger.ts";
 import type { Migration } from "./migration-files.ts";
 import { MigrationError } from "./migration-error.ts";
 import {
+  assertOneTransaction,
   assertOwnTables,
   countStatements,
   findMissing,
@@ -52,6 +53,7 @@ export async function applyMigrations(driver: Driver, options: ApplyOptions): Pr
     const ledger = await Ledger.open(connection, driver.dialect);
     // Another process may have applied them while this one waited.
     const pending = findPending(migrations, await ledger.read(owner), context);
+    assertOneTransaction(pending, context);
     assertOwnTables(pending, await ledger.readTables(), context);
     const applied: string[] = [];
     for (const one of pending) {
@@ -191,6 +193,7 @@ class MigrationRun {
 
   #fail(index: number | null, error: unknown, kept: string): MigrationError {
     const { owner, toDisplayPath } = this.#context;
+    namePlugin(error, owner);
     const { name, file, statements } = this.#pending.migration;
     const statement = index === null ? null : (statements[index] ?? null);
     const statementNumber = statement === null ? null : (index ?? 0) + 1;

@@ -2,6 +2,9 @@ import type { Dialect } from "../dialect.ts";
 import { readEmbeddedFiles } from "./embedded-files.ts" with { type: "macro" };
 import { assertNumbered, type Migration, parseMigration } from "./migration-files.ts";
 
+/** Owner of the tables and permissions that belong to xcore itself; no plugin may have the name. */
+export const CORE_OWNER = "core";
+
 const FILES = readEmbeddedFiles();
 
 /** The migrations of xcore's own tables; the executable carries them. */

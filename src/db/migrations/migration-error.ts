@@ -36,3 +36,8 @@ export class MigrationError extends Error implements MigrationFailure {
     this.fault = failure.fault ?? null;
   }
 }
+
+/** What someone wrote isn't a migration, or can't become one. The message says what to mend. */
+export class InvalidMigrationError extends Error {
+  override readonly name = "InvalidMigrationError";
+}

@@ -1,6 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Dialect } from "../dialect.ts";
+import { InvalidMigrationError } from "./migration-error.ts";
 
 /** One file of SQL that is applied once. */
 export interface Migration {
@@ -22,7 +23,7 @@ const COMMENTS = /--[^\n]*|\/\*[\s\S]*?\*\//g;
  * Reads the migrations for one dialect, in the order of their numbers. A folder that isn't there has none.
  *
  * @param folder the `drizzle` folder, with a folder for each dialect
- * @throws Error naming the file: two with one number, one missing between two, a name that isn't one of a
+ * @throws InvalidMigrationError naming the file: two with one number, one missing between two, a name that isn't one of a
  * migration, text that isn't UTF-8
  */
 export async function readMigrations(folder: string, dialect: Dialect): Promise<Migration[]> {
@@ -36,7 +37,7 @@ export async function readMigrations(folder: string, dialect: Dialect): Promise<
   );
 }
 
-/** Makes a migration of a file's content. @throws Error where it isn't UTF-8 */
+/** Makes a migration of a file's content. @throws InvalidMigrationError where it isn't UTF-8 */
 export function parseMigration(file: string, fileName: string, content: Uint8Array): Migration {
   const text = decode(file, content).replaceAll("\r\n", "\n");
   const statements = text
@@ -64,20 +65,22 @@ export function assertNumbered(directory: string, names: readonly string[]): voi
     const match = FILE_NAME.exec(name);
     const show = JSON.stringify(join(directory, name));
     if (match === null) {
-      throw new Error(
+      throw new InvalidMigrationError(
         `Cannot read migration ${show}: its name must be four digits, "_" and up to 60 of a-z, 0-9 and "_"`,
       );
     }
     const number = Number(match[1]);
     const before = names[index - 1];
     if (before !== undefined && before.slice(0, 4) === match[1]) {
-      throw new Error(
+      throw new InvalidMigrationError(
         `Cannot read migration ${show}: "${before}" has the same number; give the later one the next`,
       );
     }
     if (number !== index) {
       const missing = String(index).padStart(4, "0");
-      throw new Error(`Cannot read migration ${show}: number ${missing} is missing before it`);
+      throw new InvalidMigrationError(
+        `Cannot read migration ${show}: number ${missing} is missing before it`,
+      );
     }
   }
 }
@@ -93,8 +96,11 @@ async function listFolder(directory: string): Promise<string[]> {
 
 function decode(file: string, content: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(content);
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(content);
+    // SQLite would take NUL for the end, and leave out what follows.
+    if (!text.includes("\0")) return text;
   } catch {
-    throw new Error(`Cannot read migration ${JSON.stringify(file)}: it isn't UTF-8 text`);
+    // Not UTF-8.
   }
+  throw new InvalidMigrationError(`Cannot read migration ${JSON.stringify(file)}: it isn't UTF-8 text`);
 }

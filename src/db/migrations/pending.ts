@@ -1,6 +1,7 @@
 import { type LedgerEntry, LEDGER_OWNER } from "./ledger.ts";
 import { hashText, type Migration } from "./migration-files.ts";
 import { MigrationError } from "./migration-error.ts";
+import { findTransactionControl } from "./statement-parts.ts";
 import { findTableEffects } from "./table-effects.ts";
 
 export interface PendingMigration {
@@ -81,6 +82,24 @@ export function assertOwnTables(
           );
         }
       }
+    }
+  }
+}
+
+/** Throws where a pending migration would end the transaction that it is applied in: part of it would stay. */
+export function assertOneTransaction(
+  pending: readonly PendingMigration[],
+  { owner, toDisplayPath }: PendingContext,
+): void {
+  for (const { migration } of pending) {
+    for (const [index, statement] of migration.statements.entries()) {
+      const control = findTransactionControl(statement);
+      if (control === null) continue;
+      const file = toDisplayPath(migration.file);
+      throw new MigrationError(
+        `Cannot apply migration "${file}" of "${owner}": statement ${index + 1} has "${control}", and xcore itself applies each migration in one transaction; remove it`,
+        { owner, migration: migration.name, file, statementNumber: index + 1, statement },
+      );
     }
   }
 }

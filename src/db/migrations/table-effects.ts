@@ -1,10 +1,10 @@
+import { toParts } from "./statement-parts.ts";
+
 /** What one statement does to tables. */
 export type TableEffect =
   | { readonly kind: "create" | "alter" | "drop"; readonly table: string }
   | { readonly kind: "rename"; readonly table: string; readonly to: string };
 
-// What could hold words that look like SQL: strings, comments, bodies between dollars.
-const MASKED = /'(?:[^']|'')*'|--[^\n]*|\/\*[\s\S]*?\*\/|\$(\w*)\$[\s\S]*?\$\1\$/g;
 const PART = '(?:"(?:[^"]|"")+"|`[^`]+`|\\[[^\\]]+\\]|[\\w$]+)';
 const NAME = `((?:${PART}\\s*\\.\\s*)*${PART})`;
 
@@ -26,8 +26,7 @@ const TRUNCATE = pattern(`truncate\\s+(?:table\\s+)?(?:only\\s+)?${NAME}`);
 
 /** Tells which tables a statement creates, alters, drops or renames. Temporary tables and rows don't count. */
 export function findTableEffects(statement: string): TableEffect[] {
-  const masked = statement.replaceAll(MASKED, (found) => (found.startsWith("'") ? "''" : " "));
-  return masked.split(";").flatMap((part) => findEffects(part.trim()));
+  return toParts(statement).flatMap(findEffects);
 }
 
 function findEffects(text: string): TableEffect[] {

@@ -3,7 +3,7 @@ import { DatabaseError } from "../database-error.ts";
 import type { Dialect } from "../dialect.ts";
 import { toFittingDecimal, toRoundedDecimal } from "./decimal-text.ts";
 
-/** How the values of a column are written and read. What doesn't fit throws DatabaseError("value"). */
+/** How the values of a column are written and read. What doesn't fit throws DatabaseError: "value" where it is written, "other" where it is read. */
 export interface ColumnValues<Data> {
   /** Takes what the types let through, and refuses the rest: rows often come from outside. */
   readonly encode: (value: unknown, column?: Column) => string | number;
@@ -153,8 +153,9 @@ function withoutNegativeZero(text: string): string {
 
 /** Names the column, never the value. */
 function toError(action: "store" | "read", state: string, column: Column | undefined): DatabaseError {
-  if (column === undefined) return new DatabaseError("value", `Cannot ${action} a value: ${state}`);
+  const fault = action === "store" ? "value" : "other";
+  if (column === undefined) return new DatabaseError(fault, `Cannot ${action} a value: ${state}`);
   const table = getTableName(column.table);
   const message = `Cannot ${action} a value of "${table}"."${column.name}": ${state}`;
-  return new DatabaseError("value", message, { table });
+  return new DatabaseError(fault, message, { table });
 }

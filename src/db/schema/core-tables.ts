@@ -196,3 +196,22 @@ export function createCoreTables(schema: Columns & Constraints & { readonly tabl
     accessChanges,
   };
 }
+
+/** What plugins see of the accounts. */
+export type PublicUsers = ReturnType<typeof createPublicUsers>;
+
+/** Declares the table of accounts without what is nobody's business: a plugin may answer with whole rows. */
+export function createPublicUsers({ table, ...columns }: Columns & { readonly table: TableFunction }) {
+  const { boolean, id, timestamp, varchar } = columns;
+  return table("users", {
+    id: id(),
+    email: varchar(255).notNull().unique(),
+    full_name: varchar(255),
+    is_active: boolean().notNull().default(true),
+    created_at: timestamp().notNull().defaultNow(),
+    updated_at: timestamp()
+      .notNull()
+      .defaultNow()
+      .$onUpdate(() => new Date()),
+  });
+}

@@ -135,8 +135,9 @@ export class Dialect extends SQLiteAsyncDialect {
     else bind(built, encoded);
   }
 
+  /** SQLite reads a column in double quotes that is missing as text: its name would pass for a value. */
   override escapeName(name: string): string {
-    return name.includes('"') ? super.escapeName(name) : `"${name}"`;
+    return name.includes("`") ? `\`${name.replaceAll("`", "``")}\`` : `\`${name}\``;
   }
 
   /** Finds out once for each class what drizzle's `is()` would find out for each chunk. */

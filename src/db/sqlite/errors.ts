@@ -1,5 +1,6 @@
 import { AppError } from "../../errors/app-error.ts";
 import { ConstraintError, DatabaseError, type DatabaseFault } from "../database-error.ts";
+import { failedQuery, missingColumn, missingTable } from "../server-faults.ts";
 
 export interface FailedStatement {
   /** The statement with its placeholders. */
@@ -36,6 +37,9 @@ function faultOf(code: string): { fault: DatabaseFault; message: string } {
       return { fault: "busy", message: "Cannot use the database: another process has locked it" };
     case "FULL":
       return { fault: "full", message: "Cannot write to the database: no space is left on its disk" };
+    case "IOERR":
+      // Where the shared memory beside the file finds no space SQLite knows no more than this either.
+      return { fault: "other", message: `Cannot use the database: its disk is full, or fails (${code})` };
     case "CORRUPT":
       return {
         fault: "corrupt",
@@ -97,24 +101,16 @@ function toTableAndColumns(detail: string): { table: string | undefined; columns
 }
 
 function tableWritten(sql: string): string | undefined {
-  return /^(?:insert into|update|delete from) "([^"]+)"/i.exec(sql)?.[1];
+  return /^(?:insert into|update|delete from) `([^`]+)`/i.exec(sql)?.[1];
 }
 
-const sqlFaults: readonly { readonly pattern: RegExp; readonly fault: DatabaseFault }[] = [
-  { pattern: /^no such column: |has no column named /, fault: "missing_column" },
-  { pattern: /^near "|syntax error|^incomplete input|^unrecognized token/, fault: "syntax" },
-];
+const SYNTAX = /^near "|syntax error|^incomplete input|^unrecognized token/;
 
 function toSqlError(text: string, { sql, showsReason = false }: FailedStatement): DatabaseError {
-  const [, table] = /^no such table: (?:main\.)?(.+)$/.exec(text) ?? [];
-  if (table !== undefined) {
-    return new DatabaseError(
-      "missing_table",
-      `Cannot query table "${table}": it isn't in the database; create its migration with "xcore db generate <plugin>" and apply it with "xcore db migrate"`,
-      { sql, table },
-    );
-  }
-  const fault = sqlFaults.find(({ pattern }) => pattern.test(text))?.fault ?? "other";
-  const reason = showsReason || fault !== "other" ? text : "SQLite refused it";
-  return new DatabaseError(fault, `Cannot run the query: ${reason}`, { sql });
+  const table = /^no such table: (?:main\.)?(.+)$/.exec(text)?.[1];
+  if (table !== undefined) return missingTable(table, sql);
+  const column = /^no such column: (?:.*\.)?"?([^"]+?)"?(?: - .*)?$|has no column named (.+)$/.exec(text);
+  if (column !== null) return missingColumn(column[1] ?? column[2] ?? "", sql);
+  const fault = SYNTAX.test(text) ? "syntax" : "other";
+  return failedQuery(fault, showsReason || fault === "syntax" ? text : "SQLite refused it", sql);
 }

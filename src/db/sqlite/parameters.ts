@@ -10,7 +10,7 @@ const maxInteger = 2n ** 63n;
  * Checks that each value can be bound as it is: bun:sqlite would turn `undefined` and NaN into NULL, and cut
  * a bigint that is too long, without a word.
  *
- * @throws DatabaseError "value" with the parameter's number, never its value
+ * @throws DatabaseError "parameter" with the parameter's number, never its value
  */
 export function assertBindable(values: unknown[], sql: string): asserts values is Parameter[] {
   for (let index = 0; index < values.length; index += 1) {
@@ -18,7 +18,9 @@ export function assertBindable(values: unknown[], sql: string): asserts values i
     if (typeof value === "string" || value === null || Number.isFinite(value)) continue;
     const problem = problemOf(value);
     if (problem === null) continue;
-    throw new DatabaseError("value", `Cannot bind parameter ${index + 1} of a query: ${problem}`, { sql });
+    throw new DatabaseError("parameter", `Cannot bind parameter ${index + 1} of a query: ${problem}`, {
+      sql,
+    });
   }
 }
 
@@ -51,7 +53,7 @@ export type PlaceholderValues = Readonly<Record<string, unknown>>;
 /** Gives the parameters of one run of a query. */
 export type ParameterFiller = (values: PlaceholderValues | undefined) => unknown[];
 
-/** Prepares the filling of placeholders; what it returns throws DatabaseError "value" when one has no value. */
+/** Prepares the filling of placeholders; what it returns throws DatabaseError "parameter" when one has no value. */
 export function createParameterFiller(parameters: readonly unknown[], sql: string): ParameterFiller | null {
   const slots = parameters.flatMap((parameter, index) => toSlot(parameter, index));
   if (slots.length === 0) return null;
@@ -60,9 +62,13 @@ export function createParameterFiller(parameters: readonly unknown[], sql: strin
     for (const { index, name, encoder } of slots) {
       const value = values?.[name];
       if (value === undefined) {
-        throw new DatabaseError("value", `Cannot run a prepared query: placeholder "${name}" has no value`, {
-          sql,
-        });
+        throw new DatabaseError(
+          "parameter",
+          `Cannot run a prepared query: placeholder "${name}" has no value`,
+          {
+            sql,
+          },
+        );
       }
       filled[index] = encoder === null || value === null ? value : encoder.mapToDriverValue(value);
     }

@@ -194,6 +194,22 @@ for (const name of ["../../outside", "/tmp/xcore-outside", "a/../../../outside",
   });
 }
 
+test.each([
+  ["xcore_version", "\u001b[2J1.0.0"],
+  ["created_at", "now\nWarning: all is well"],
+  ["plugins", ["\u009b31mblog"]],
+])("unpackBackup() refuses control characters in %s, which a terminal would obey", async (key, value) => {
+  await using folder = await TestFolder.create();
+  const archive = gzipSync(await pack([manifestOf([DUMP], { [key]: value }), DUMP]));
+  expect(unpackInto(folder, archive)).rejects.toThrow("is not one of xcore's");
+});
+
+test("unpackBackup() shows no control characters of a file's name", async () => {
+  await using folder = await TestFolder.create();
+  const archive = gzipSync(await pack([manifestOf([DUMP]), { name: "\u001b[2J", content: "x" }]));
+  expect(unpackInto(folder, archive)).rejects.toThrow("a header is damaged");
+});
+
 test("unpackBackup() refuses a backup that the disk can't hold, before it writes", async () => {
   await using folder = await TestFolder.create();
   const members = [{ name: "database.sqlite", size: 2 ** 50, sha256: "0".repeat(64) }];

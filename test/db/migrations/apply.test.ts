@@ -336,3 +336,11 @@ testOnEachDialect(
     expect(await readMigrations(join(context.folder.path, "nothing"), context.dialect)).toEqual([]);
   },
 );
+
+testOnEachDialect("applyMigrations() refuses what would end its transaction", async (context) => {
+  const project = new HandWritten(context);
+  await project.write("0000_first", create("one"), "commit;", create("one"));
+  expect((await project.failure()).message).toContain(`statement 2 has "commit"`);
+  expect(await project.has("one")).toBe(false);
+  expect(await project.states()).toEqual(["0000_first pending"]);
+});

@@ -6,8 +6,8 @@ import { coreMigrations } from "../../../src/db/migrations/core.ts";
 import { generateMigration, type GenerateOptions } from "../../../src/db/migrations/generate/generate.ts";
 import { parseRename } from "../../../src/db/migrations/generate/renames.ts";
 import { readMigrations } from "../../../src/db/migrations/migration-files.ts";
-import { DIALECTS } from "../../../src/db/dialect.ts";
-import { createSchemaModule } from "../../../src/db/schema/schema-module.ts";
+import { type Dialect, DIALECTS } from "../../../src/db/dialect.ts";
+import { createCoreSchema, createSchemaModule } from "../../../src/db/schema/schema-module.ts";
 import { TestFolder } from "../../setup.ts";
 import { failureOf } from "./migration-project.ts";
 import type { Declare } from "./migration-project.ts";
@@ -151,6 +151,10 @@ test("write() writes nothing when one file can't be written", async () => {
   expect(await listFiles(folder.path)).toEqual(before);
 });
 
+async function readCoreSchema(dialect: Dialect): Promise<Record<string, unknown>> {
+  return createCoreSchema(dialect);
+}
+
 test("coreMigrations() holds what is in drizzle/, which is what the core's tables need", async () => {
   for (const dialect of DIALECTS) {
     // oxlint-disable-next-line no-await-in-loop
@@ -159,7 +163,19 @@ test("coreMigrations() holds what is in drizzle/, which is what the core's table
     expect(embedded.map(({ name, hash }) => ({ name, hash }))).toEqual(
       onDisk.map(({ name, hash }) => ({ name, hash })),
     );
-    expect(embedded[0]?.file).toBe(`drizzle/${dialect}/0000_create_users.sql`);
+    expect(embedded[0]?.file).toBe(`drizzle/${dialect}/0000_accounts.sql`);
   }
-  expect(await generate(join(PROJECT, "drizzle"), ({ users }) => ({ users }))).toBeNull();
+  const core = { folder: join(PROJECT, "drizzle"), schemaFor: readCoreSchema };
+  expect(await generateMigration(core)).toBeNull();
+});
+
+const leadsNowhere: Declare = ({ table, id, references }) => ({
+  notes: table("notes", { id: id(), author_id: references(() => undefined as never) }),
+});
+
+test("generateMigration() tells which table has a reference that leads nowhere", async () => {
+  await using folder = await TestFolder.create();
+  expect(await failureOf(generate(folder.path, leadsNowhere))).toContain(
+    'Cannot generate a migration: a reference of table "notes" doesn\'t lead to a column',
+  );
 });

@@ -49,11 +49,15 @@ test("readMigrations() returns nothing when the folder is missing", async () => 
   expect(await readMigrations("/nowhere/drizzle", "postgres")).toEqual([]);
 });
 
-test("readMigrations() throws for text that isn't UTF-8", async () => {
+test("readMigrations() throws for what isn't UTF-8 text", async () => {
   await using folder = await TestFolder.create({ "mysql/0000_a.sql": "" });
   const file = join(folder.path, "mysql/0000_a.sql");
-  await Bun.write(file, Uint8Array.of(0x73, 0xe9, 0x27));
-  expect(await failureOf(readMigrations(folder.path, "mysql"))).toContain(
-    `Cannot read migration "${file}": it isn't UTF-8 text`,
-  );
+  for (const content of [Uint8Array.of(0x73, 0xe9, 0x27), "select 1;\0select 2;"]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    await Bun.write(file, content);
+    // oxlint-disable-next-line no-await-in-loop
+    expect(await failureOf(readMigrations(folder.path, "mysql"))).toContain(
+      `Cannot read migration "${file}": it isn't UTF-8 text`,
+    );
+  }
 });

@@ -120,6 +120,20 @@ test("queries of the database are typed by the tables", () => {
   expect(query).toBeFunction();
 });
 
+const queryUndeclared = async (db: Database) => ({
+  many: await db.query["articles"]?.findMany({ with: { author: true } }),
+  first: await db.query["articles"]?.findFirst(),
+  executed: await db.execute(sql`select 1`),
+});
+
+test("tables that weren't declared can be queried with relations, and have rows of unknown values", () => {
+  type Results = Awaited<ReturnType<typeof queryUndeclared>>;
+  expectTypeOf<NonNullable<Results["many"]>[number]["title"]>().toEqualTypeOf<unknown>();
+  expectTypeOf<NonNullable<Results["first"]>["title"]>().toEqualTypeOf<unknown>();
+  expectTypeOf<Results["executed"][number]["title"]>().toEqualTypeOf<unknown>();
+  expect(queryUndeclared).toBeFunction();
+});
+
 /** Never run: tsc tells whether each is a mistake. */
 function makeMistakes(): void {
   // @ts-expect-error a default of another type

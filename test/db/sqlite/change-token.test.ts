@@ -25,8 +25,11 @@ test("changeToken() is another one after a commit of this process, and the same 
 test("changeToken() is another one after a commit of another process", async () => {
   await using opened = await Articles.open();
   const first = opened.driver.changeToken();
-  const code = "new (require('bun:sqlite').Database)(process.argv[1]).run('insert into articles (id) values (1)')";
-  const child = Bun.spawn([process.execPath, "-e", code, opened.file], { stdio: ["ignore", "inherit", "inherit"] });
+  const code =
+    "new (require('bun:sqlite').Database)(process.argv[1]).run('insert into articles (id) values (1)')";
+  const child = Bun.spawn([process.execPath, "-e", code, opened.file], {
+    stdio: ["ignore", "inherit", "inherit"],
+  });
   expect(await child.exited).toBe(0);
   expect(opened.driver.changeToken()).not.toBe(first);
   expect(await opened.ids()).toEqual([1]);

@@ -64,6 +64,28 @@ test("a missing table says which command makes it", async () => {
   });
 });
 
+test("a missing column says which command makes it", async () => {
+  await using opened = await Articles.open();
+  const { db } = opened;
+  const expected = {
+    fault: "missing_column",
+    message:
+      'Cannot query column "title": it isn\'t in the database; create its migration with "xcore db generate <plugin>" and apply it with "xcore db migrate"',
+  };
+  await db.execute(sql`alter table articles drop column title`);
+  for (const query of [
+    () => db.select().from(articles),
+    () => db.insert(articles).values({ title: secret }),
+    () => db.execute(sql`select title from articles`),
+    () => db.select({ title: articles.title }).from(articles).orderBy(articles.title),
+    () => db.update(articles).set({ authorId: null }).returning(),
+    () => db.delete(articles).returning({ title: articles.title }),
+  ]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    expect(await failureOf(query())).toMatchObject(expected);
+  }
+});
+
 test("errors of queries that are prepared once are the same", async () => {
   await using opened = await Articles.open();
   const insert = opened.db

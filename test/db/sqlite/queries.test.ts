@@ -156,18 +156,18 @@ test("values that SQLite would change without a word are refused, without showin
   ];
   for (const [value, problem] of refused) {
     const error = await failureOf(db.execute(sql`select ${1}, ${sql.param(value)}`));
-    expect(error).toMatchObject({ name: "DatabaseError", fault: "value" });
+    expect(error).toMatchObject({ name: "DatabaseError", fault: "parameter" });
     expect(String(error)).toContain(`Cannot bind parameter 2 of a query: ${problem}`);
     expect(Bun.inspect(error)).not.toContain("hunter2");
   }
   const invalid = db.insert(articles).values({ id: 1, createdAt: new Date(Number.NaN) });
-  expect(await failureOf(invalid)).toMatchObject({ fault: "value" });
+  expect(await failureOf(invalid)).toMatchObject({ fault: "parameter" });
   const prepared = db
     .select()
     .from(articles)
     .where(eq(articles.id, sql.placeholder("id")))
     .prepare();
-  expect(await failureOf(prepared.execute({ other: 1 }))).toMatchObject({ fault: "value" });
+  expect(await failureOf(prepared.execute({ other: 1 }))).toMatchObject({ fault: "parameter" });
   expect(await opened.ids()).toEqual([]);
 });
 
@@ -247,7 +247,7 @@ test("echo logs each statement and how long it took, without its values", async 
   await opened.db.select().from(authors).where(eq(authors.name, "hunter2"));
   const [insert, select] = opened.lines.slice(-2);
   expect(insert).toMatchObject({ level: 30, msg: "query", duration_ms: expect.any(Number) });
-  expect(insert?.["sql"]).toStartWith('insert into "authors"');
+  expect(insert?.["sql"]).toStartWith("insert into `authors`");
   expect(select?.["sql"]).toStartWith("select");
   expect(JSON.stringify(opened.lines)).not.toContain("hunter2");
 });

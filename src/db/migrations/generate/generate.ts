@@ -11,6 +11,7 @@ import { readSchema } from "./schema-model.ts";
 import { readSnapshot, toSnapshot } from "./snapshot.ts";
 import { toSqliteStatements } from "./sqlite-sql.ts";
 import type { SchemaModel } from "./table-model.ts";
+import { InvalidMigrationError } from "../migration-error.ts";
 
 export interface GenerateOptions {
   /** The `drizzle` folder, with a folder for each dialect. */
@@ -42,12 +43,14 @@ const NAME = /^[a-z0-9_]{1,60}$/;
  * Compares a schema with what its migrations have made so far.
  *
  * @returns null when nothing has changed
- * @throws Error for a name or rename that doesn't fit, folders that aren't in step, what isn't portable
+ * @throws InvalidMigrationError for a name or rename that doesn't fit, folders that aren't in step, what isn't portable
  */
 export async function generateMigration(options: GenerateOptions): Promise<GeneratedMigration | null> {
   const { folder, name, schemaFor, renames = [] } = options;
   if (name !== undefined && !NAME.test(name)) {
-    throw new Error(`Cannot name a migration "${name}": a name is 1 to 60 of a-z, 0-9 and "_"`);
+    throw new InvalidMigrationError(
+      `Cannot name a migration "${name}": a name is 1 to 60 of a-z, 0-9 and "_"`,
+    );
   }
   const present = await readMigrationFolder(folder);
   const before = mapDialects((dialect) => {

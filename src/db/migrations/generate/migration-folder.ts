@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { type Dialect, DIALECTS } from "../../dialect.ts";
 import { BREAKPOINT, listMigrationFiles } from "../migration-files.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { InvalidMigrationError } from "../migration-error.ts";
 
 /** What a `drizzle` folder holds already. */
 export interface MigrationFolder {
@@ -18,7 +19,7 @@ interface WrittenMigration {
   readonly snapshots: Readonly<Record<Dialect, Snapshot>>;
 }
 
-/** Reads the state that the migrations lead to. @throws Error when the dialects don't have the same ones */
+/** Reads the state that the migrations lead to. @throws InvalidMigrationError when the dialects don't have the same ones */
 export async function readMigrationFolder(folder: string): Promise<MigrationFolder> {
   const [sqlite, postgres, mysql] = await Promise.all(
     DIALECTS.map((dialect) => listMigrationFiles(join(folder, dialect))),
@@ -31,7 +32,7 @@ export async function readMigrationFolder(folder: string): Promise<MigrationFold
   ] as const) {
     const missing = [...names].find((name) => !files.includes(name));
     if (missing === undefined) continue;
-    throw new Error(
+    throw new InvalidMigrationError(
       `Cannot generate a migration: "${missing}" is missing in "${join(folder, dialect)}"; each dialect needs every migration`,
     );
   }
@@ -71,7 +72,7 @@ async function readLastSnapshot(directory: string, count: number): Promise<Snaps
     return (await Bun.file(file).json()) as Snapshot;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Error(`Cannot read the snapshot "${file}": ${reason}`, { cause: error });
+    throw new InvalidMigrationError(`Cannot read the snapshot "${file}": ${reason}`, { cause: error });
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ForeignKeyModel, SchemaModel, TableModel } from "./table-model.ts";
+import { InvalidMigrationError } from "../migration-error.ts";
 
 /** A table or column that goes on under another name. */
 export interface Rename {
@@ -10,11 +11,13 @@ export interface Rename {
 
 const RENAME = /^(?<table>[a-z][a-z0-9_]*)(?:\.(?<column>[a-z][a-z0-9_]*))?=(?<to>[a-z][a-z0-9_]*)$/;
 
-/** Reads `table=new_name` or `table.column=new_name`. @throws Error for anything else */
+/** Reads `table=new_name` or `table.column=new_name`. @throws InvalidMigrationError for anything else */
 export function parseRename(text: string): Rename {
   const { table, column = null, to } = RENAME.exec(text)?.groups ?? {};
   if (table === undefined || to === undefined) {
-    throw new Error(`Cannot rename "${text}": write "table=new_name" or "table.column=new_name"`);
+    throw new InvalidMigrationError(
+      `Cannot rename "${text}": write "table=new_name" or "table.column=new_name"`,
+    );
   }
   return { table, column, to };
 }
@@ -30,17 +33,17 @@ export function orderRenames(renames: readonly Rename[]): Rename[] {
 /**
  * Returns the schema with a table or column renamed, wherever it is named.
  *
- * @throws Error when there is nothing of that name, or something of the new one
+ * @throws InvalidMigrationError when there is nothing of that name, or something of the new one
  */
 export function applyRename(schema: SchemaModel, rename: Rename): SchemaModel {
   const { table, column, to } = rename;
   const found = schema.get(table);
   const shown = column === null ? table : `${table}.${column}`;
   if (found === undefined || (column !== null && !found.columns.has(column))) {
-    throw new Error(`Cannot rename "${shown}" to "${to}": it isn't in the last migration`);
+    throw new InvalidMigrationError(`Cannot rename "${shown}" to "${to}": it isn't in the last migration`);
   }
   if (column === null ? schema.has(to) : found.columns.has(to)) {
-    throw new Error(`Cannot rename "${shown}" to "${to}": there is one already`);
+    throw new InvalidMigrationError(`Cannot rename "${shown}" to "${to}": there is one already`);
   }
   const renamed = [...schema.values()].map((one) => {
     const own = one.name === table ? renameOwn(one, rename) : one;
@@ -54,9 +57,10 @@ export function assertRenamed(schema: SchemaModel, { table, column, to }: Rename
   const shown = column === null ? table : `${table}.${column}`;
   const columns = schema.get(table)?.columns;
   const isThere = column === null ? schema.has(to) : columns?.has(to);
-  if (isThere !== true) throw new Error(`Cannot rename "${shown}" to "${to}": the schema has no "${to}"`);
+  if (isThere !== true)
+    throw new InvalidMigrationError(`Cannot rename "${shown}" to "${to}": the schema has no "${to}"`);
   if (column === null ? schema.has(table) : columns?.has(column)) {
-    throw new Error(`Cannot rename "${shown}" to "${to}": the schema still has "${shown}"`);
+    throw new InvalidMigrationError(`Cannot rename "${shown}" to "${to}": the schema still has "${shown}"`);
   }
 }
 

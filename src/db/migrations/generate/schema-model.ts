@@ -4,6 +4,7 @@ import * as pg from "drizzle-orm/pg-core";
 import * as sqlite from "drizzle-orm/sqlite-core";
 import type { Dialect } from "../../dialect.ts";
 import type { ColumnModel, ForeignKeyModel, IndexModel, SchemaModel, TableModel } from "./table-model.ts";
+import { InvalidMigrationError } from "../migration-error.ts";
 
 /** What drizzle's `getTableConfig` says of a table, which is alike in each dialect. */
 interface TableConfig {
@@ -58,7 +59,7 @@ interface DialectTables {
   toText(condition: SQL): string;
 }
 
-/** Reads the tables among what a schema exports. @throws Error naming what isn't to be had on every database */
+/** Reads the tables among what a schema exports. @throws InvalidMigrationError naming what isn't to be had on every database */
 export function readSchema(dialect: Dialect, schema: Readonly<Record<string, unknown>>): SchemaModel {
   const tables = createDialectTables(dialect);
   const found = Object.entries(schema).flatMap(([key, value]) => {
@@ -103,7 +104,7 @@ function readTable(table: TableConfig, dialect: Dialect, tables: DialectTables):
     columns: new Map(columns.map((column) => [column.name, readColumn(column, primaryKey, tables)])),
     primaryKey,
     indexes: readIndexes(table, dialect),
-    foreignKeys: new Map(table.foreignKeys.map((one) => [one.getName(), readForeignKey(one)])),
+    foreignKeys: new Map(table.foreignKeys.map((one) => readForeignKey(one, name))),
     // A column with its table before it is refused where the table is rebuilt under another name.
     checks: new Map(
       checks.map((check) => [
@@ -168,15 +169,24 @@ function readIndexes(
   return models;
 }
 
-function readForeignKey(key: ForeignKey): ForeignKeyModel {
-  const { columns, foreignColumns, foreignTable } = key.reference();
-  return {
-    columns: toNames(columns),
-    toTable: getTableName(foreignTable),
-    toColumns: toNames(foreignColumns),
-    onDelete: key.onDelete ?? "no action",
-    onUpdate: key.onUpdate ?? "no action",
-  };
+/** Asks for the target now: the function that gives it may throw, or give `undefined` where files import each other. */
+function readForeignKey(key: ForeignKey, table: string): [name: string, model: ForeignKeyModel] {
+  try {
+    const { columns, foreignColumns, foreignTable } = key.reference();
+    const model = {
+      columns: toNames(columns),
+      toTable: getTableName(foreignTable),
+      toColumns: toNames(foreignColumns),
+      onDelete: key.onDelete ?? "no action",
+      onUpdate: key.onUpdate ?? "no action",
+    };
+    return [key.getName(), model];
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new InvalidMigrationError(
+      `Cannot generate a migration: a reference of table "${table}" doesn't lead to a column: ${reason}`,
+    );
+  }
 }
 
 function toNames(columns: readonly Column[]): string[] {
@@ -186,5 +196,6 @@ function toNames(columns: readonly Column[]): string[] {
 function refuse(isFound: true, what: string): never;
 function refuse(isFound: boolean, what: string): void;
 function refuse(isFound: boolean, what: string): void {
-  if (isFound) throw new Error(`Cannot generate a migration: ${what} can't be had on every database`);
+  if (isFound)
+    throw new InvalidMigrationError(`Cannot generate a migration: ${what} can't be had on every database`);
 }

@@ -1,0 +1,42 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "bun:test";
+import { withWorkFolder } from "../../../src/db/backup/work-folder.ts";
+import { TestFolder } from "../../setup.ts";
+
+const MODULE = join(import.meta.dir, "../../../src/db/backup/work-folder.ts");
+
+test("withWorkFolder() removes its folder when the work fails", async () => {
+  await using folder = await TestFolder.create();
+  const work = withWorkFolder(join(folder.path, "work-"), async (path) => {
+    await Bun.write(join(path, "dump"), "rows");
+    throw new Error("no");
+  });
+  expect(work).rejects.toThrow("no");
+  await work.catch(() => {});
+  expect(await readdir(folder.path)).toEqual([]);
+});
+
+test.each([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+] as const)("withWorkFolder() removes its folder when %s ends the process", async (signal, code) => {
+  await using folder = await TestFolder.create();
+  const script = `import { withWorkFolder } from ${JSON.stringify(MODULE)};
+    setInterval(() => {}, 1000);
+    await withWorkFolder(process.argv[1] + "/work-", async (path) => {
+      await Bun.write(path + "/dump", "rows");
+      console.log("working");
+      await new Promise(() => {});
+    });`;
+  const child = Bun.spawn([process.execPath, "-e", script, folder.path], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const { value } = await child.stdout.getReader().read();
+  expect(new TextDecoder().decode(value)).toContain("working");
+  expect(await readdir(folder.path)).toHaveLength(1);
+  child.kill(signal);
+  expect(await child.exited).toBe(code);
+  expect(await readdir(folder.path)).toEqual([]);
+});
