@@ -13,7 +13,7 @@ async function startExample(name: string, url = "sqlite:data/app.db"): Promise<T
   return app;
 }
 
-function json(method: string, body: object): RequestInit {
+function json(method: string, body: object) {
   return { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
 }
 
@@ -73,8 +73,11 @@ test("the examples are documented", async () => {
 
 testOnEachDialect("plugins/blog reads articles with their authors", async ({ url }) => {
   await using app = await startExample("blog", url);
+  const { token } = await app.admin();
   const post = async (path: string, body: object = {}) => {
-    const response = await app.fetch(`/blog${path}`, json("POST", body));
+    const init = json("POST", body);
+    const headers = { ...init.headers, authorization: `Bearer ${token}` };
+    const response = await app.fetch(`/blog${path}`, { ...init, headers });
     return { status: response.status, body: await response.json() };
   };
   const ada = { name: "Ada", email: "ada@example.com" };
@@ -97,6 +100,7 @@ testOnEachDialect("plugins/blog reads articles with their authors", async ({ url
   expect(await titlesOf("?status=draft&author_id=2")).toEqual([0]);
   expect((await app.problem("/blog/articles?sort=body")).code).toBe("validation_error");
 
+  expect((await app.problem("/blog/authors", json("POST", ada))).code).toBe("authentication_error");
   expect((await app.get(`/blog/articles/${one.id}`)).body).toEqual({
     ...published,
     author: { id: 1, ...ada },
