@@ -8,7 +8,8 @@ import { namePlugin } from "./db/database-error.ts";
 import { parseDatabaseUrl } from "./db/database-url.ts";
 import type { Driver } from "./db/driver.ts";
 import { applyMigrations } from "./db/migrations/apply.ts";
-import { coreMigrations } from "./db/migrations/core.ts";
+import { CORE_OWNER, coreMigrations } from "./db/migrations/core.ts";
+import { assertApplied } from "./db/migrations/status.ts";
 import { openDatabase } from "./db/open.ts";
 import { createCoreSchema, declareUsers } from "./db/schema/schema-module.ts";
 import { createHookBus, type HookBus } from "./hooks/bus.ts";
@@ -68,6 +69,7 @@ export interface App {
  *
  * @throws DatabaseError when the database can't be opened
  * @throws MigrationError when the core's tables can't be brought up to date
+ * @throws AppError migration_failed when they aren't, and `database.auto_migrate` is off
  */
 export async function createApp(options: AppOptions): Promise<App> {
   const { loaded, version, inspects = false, setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
@@ -242,8 +244,9 @@ async function openAppDatabase({ config, directory }: LoadedConfig, loggers: Log
   const parsed = parseDatabaseUrl(url, directory);
   const database = await openDatabase({ url: parsed, poolSize, echo, log: loggers.app });
   try {
-    const migrations = coreMigrations(database.dialect);
-    if (migrates) await applyMigrations(database, { owner: "core", migrations, log: loggers.manager });
+    const core = { owner: CORE_OWNER, migrations: coreMigrations(database.dialect) };
+    if (migrates) await applyMigrations(database, { ...core, log: loggers.manager });
+    else await assertApplied(database, core);
     return database;
   } catch (error) {
     await database.close();

@@ -132,9 +132,19 @@ for (const dialect of DIALECTS) {
     expect(await run("db", "migrate")).toMatch(/applied core .+\napplied blog /);
     {
       await using server = await XcoreServer.start(folder, { command, env });
-      const body = JSON.stringify({ name: "Ada", email: "ada@example.org" });
-      const headers = { "content-type": "application/json" };
-      expect((await server.fetch("/blog/authors", { method: "POST", body, headers })).status).toBe(200);
+      const [, setupToken = ""] = await server.waitFor(/\/auth\/setup\?token=(\S+)/);
+      const email = "ada@example.org";
+      const post = (path: string, body: BodyInit, headers = {}) =>
+        server.fetch(path, { method: "POST", body, headers });
+      await post("/auth/setup", new URLSearchParams({ token: setupToken, email, password: "correct horse" }));
+      const login = await post(
+        "/auth/login",
+        new URLSearchParams({ username: email, password: "correct horse" }),
+      );
+      const { access_token: token } = (await login.json()) as { access_token: string };
+      const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
+      const author = JSON.stringify({ name: "Ada", email });
+      expect((await post("/blog/authors", author, headers)).status).toBe(200);
       await run("db", "backup", "saved.tar.gz");
       server.kill("SIGTERM");
       await server.exited;

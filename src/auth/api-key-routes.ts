@@ -37,7 +37,7 @@ export function apiKeyRoutes({ guards, principals, apiKeys, originOf }: ApiKeyRo
     .onBeforeHandle(({ set }) => {
       set.headers["cache-control"] = "no-store";
     })
-    .get("/", ({ query, request }) => listKeys(apiKeys, identify(request), query), {
+    .get("", ({ query, request }) => listKeys(apiKeys, identify(request), query), {
       auth: true,
       query: page,
       response: t.Object({
@@ -49,7 +49,7 @@ export function apiKeyRoutes({ guards, principals, apiKeys, originOf }: ApiKeyRo
       detail: { summary: "Your API keys" },
     })
     .post(
-      "/",
+      "",
       async ({ body, request, status }) => status(201, await createKey(apiKeys, identify(request), body)),
       {
         auth: true,

@@ -39,7 +39,10 @@ export function createGuards(principals: Principals) {
       const example = 'expected a resource and an action, such as "invoices:read"';
       throw new TypeError(`Cannot guard a route with the permission "${permission}": ${example}`);
     },
-    role: (role: string) => guard((principal) => assertRole(principal, role)),
+    role(role: string) {
+      principals.noteGuardRole(role);
+      return guard((principal) => assertRole(principal, role));
+    },
   });
 }
 

@@ -5,6 +5,7 @@ import type { Permissions, Principal, User } from "./principal.ts";
 export class Principals {
   readonly #known = new WeakMap<Request, Principal | AppError>();
   readonly #permissions = new WeakMap<User, Permissions>();
+  readonly #guardRoles = new Set<string>();
 
   /** Notes who a request comes from, or why what it presented isn't valid. */
   set(request: Request, principal: Principal | AppError): void {
@@ -25,6 +26,16 @@ export class Principals {
   /** Returns what a user of a request, or of the directory, may do; null for one who isn't known to be active. */
   permissionsOf(user: User): Permissions | null {
     return this.#permissions.get(user) ?? null;
+  }
+
+  /** Notes that routes ask for a role by its name, which makes the role more than the permissions that it grants. */
+  noteGuardRole(role: string): void {
+    this.#guardRoles.add(role);
+  }
+
+  /** Whether any route has asked for this role by its name. */
+  isGuardRole(role: string): boolean {
+    return this.#guardRoles.has(role);
   }
 
   /** Like find. @throws AppError authentication_error for nobody known */

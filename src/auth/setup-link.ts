@@ -62,7 +62,7 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
       link = { hash: hashToken(token), expiresAt: now() + LIFETIME_MS };
       print(
         "\nThere is no administrator yet. Make the first one on this page, within 30 minutes:\n" +
-          `  ${url.replace(/\/+$/, "")}/auth/setup?token=${token}\n\n`,
+          `  ${url.replace(/\/+$/, "")}/auth/setup?token=${token}\n`,
       );
     },
     async complete({ token, user, origin }) {

@@ -4,7 +4,7 @@ import { createPasswords } from "../auth/passwords.ts";
 import { type Account, findAccountByEmail } from "../auth/users.ts";
 import { applyMigrations } from "../db/migrations/apply.ts";
 import { coreMigrations } from "../db/migrations/core.ts";
-import { migrationStatus } from "../db/migrations/status.ts";
+import { assertApplied } from "../db/migrations/status.ts";
 import { createCoreSchema } from "../db/schema/schema-module.ts";
 import { AppError } from "../errors/app-error.ts";
 import { createHookBus } from "../hooks/bus.ts";
@@ -47,8 +47,5 @@ async function prepareTables({ driver, loaded, loggers, toDisplayPath }: Command
     await applyMigrations(driver, { ...core, log: loggers.manager, toDisplayPath });
     return;
   }
-  const status = await migrationStatus(driver, core);
-  if (status.every(({ state }) => state === "applied" || state === "missing")) return;
-  const message = "Cannot use the accounts: the database isn't up to date; run `xcore db migrate`";
-  throw new AppError("migration_failed", 500, message);
+  await assertApplied(driver, core);
 }

@@ -20,19 +20,22 @@ const GIT_IGNORE = ".env\ndata/\nlogs/\n";
 /** `xcore init [DIR]`: makes the files of a new project, and leaves those alone that are there. */
 export function initCommand(context: CommandContext): Command {
   return new Command("init")
-    .description("Start a project: config.json with its schema, and a first plugin")
+    .description("Start a project: config.json with its schema, .env with a secret key, and a first plugin")
     .argument("[directory]", "where to start it", ".")
     .addHelpText("after", toExamples("xcore init", "xcore init shop && cd shop && xcore"))
     .action(async (directory: string) => {
       const target = resolve(context.cwd, directory);
       await mkdir(target, { recursive: true });
-      const files: [string, string][] = [
+      // A project that is there has a key already: another would end its sessions, and void its OTP devices.
+      const isNew = !existsSync(join(target, "config.json")) && !existsSync(join(target, "data"));
+      const files: [string, string, number?][] = [
         ["config.json", `${JSON.stringify(CONFIG, null, 2)}\n`],
         ["xcore.schema.json", `${JSON.stringify(toConfigJsonSchema(), null, 2)}\n`],
         [".gitignore", GIT_IGNORE],
+        ...(isNew ? [[".env", toDotEnv(), 0o600] as [string, string, number]] : []),
       ];
-      for (const [name, text] of files) {
-        await make(context, join(target, name), (file) => writeFile(file, text, { flag: "wx" }));
+      for (const [name, text, mode] of files) {
+        await make(context, join(target, name), (file) => writeFile(file, text, { flag: "wx", mode }));
       }
       // The configuration may be one that was kept, or that the environment adds to.
       const { config } = loadConfig({ cwd: target, env: context.env });
@@ -42,6 +45,12 @@ export function initCommand(context: CommandContext): Command {
       const { host, port } = config.server;
       context.print(`\nRun \`${enter}xcore\`, and open http://${host}:${port}/hello`);
     });
+}
+
+/** The secret of a project, fresh each time. */
+function toDotEnv(): string {
+  const secret = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString("hex");
+  return `# Tokens are signed with it. Another one ends every session, and voids the OTP devices.\nJWT_SECRET_KEY=${secret}\n`;
 }
 
 async function make(

@@ -2,6 +2,12 @@ import { type AnyElysia, Elysia } from "elysia";
 import { createGuards, GUARDS } from "../auth/guards.ts";
 import type { Principals } from "../auth/principals.ts";
 
+/** What is easily written for a guard: no type is checked when a plugin is loaded. */
+const MISSPELT = [
+  ["permissions", "permission"],
+  ["roles", "role"],
+] as const;
+
 type Method = (this: AnyElysia, ...args: unknown[]) => AnyElysia;
 
 const base = Elysia.prototype as unknown as Readonly<Record<"guard" | "group", Method>>;
@@ -50,6 +56,12 @@ function watchNested(argument: unknown): unknown {
 
 function assertApplied(options: unknown, where: string): void {
   if (typeof options !== "object" || options === null) return;
+  for (const [wrong, right] of MISSPELT) {
+    if ((options as Record<string, unknown>)[wrong] === undefined) continue;
+    throw new TypeError(
+      `Cannot guard ${where} with { ${wrong} }: there is no such guard, and the route would be open; did you mean { ${right} }?`,
+    );
+  }
   const ignored = GUARDS.find((name) => {
     const value = (options as Record<string, unknown>)[name];
     return value !== undefined && value !== false;

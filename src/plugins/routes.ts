@@ -74,7 +74,7 @@ export function pluginRoutes(options: PluginRoutesOptions) {
   const reload = () => toVerb("Load a plugin anew");
   return new Elysia({ name: "xcore/plugins", prefix: "/system/plugins", detail: { tags: ["system"] } })
     .use(guards)
-    .get("/", ({ query }) => listPlugins(manager, query, toDisplayPath), {
+    .get("", ({ query }) => listPlugins(manager, query, toDisplayPath), {
       ...GUARD,
       // Without a value, `?active_only`, it is asked for too.
       query: t.Object({

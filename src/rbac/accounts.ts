@@ -24,7 +24,6 @@ import { createSetupLink, type SetupLink } from "../auth/setup-link.ts";
 import { setupRoutes } from "../auth/setup-routes.ts";
 import type { Config } from "../config/schema.ts";
 import type { Transaction } from "../db/database.ts";
-import { DatabaseError } from "../db/database-error.ts";
 import { CORE_OWNER } from "../db/migrations/core.ts";
 import type { Driver } from "../db/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
@@ -150,13 +149,14 @@ export function createAccounts(options: AccountsOptions): Accounts {
         profile: { store, secondFactors: devices },
       }),
       sessionRoutes({ ...context, sessions }),
-      otpRoutes({ ...context, devices, limits: limits.confirmation }),
+      otpRoutes({ ...context, devices, limits: limits.codes }),
       apiKeyRoutes({ ...context, apiKeys }),
       setupRoutes({ setup, appName, originOf }),
       adminRoutes({ ...context, store, hooks, passwords }),
     ],
     async start() {
-      await enterRoles(store);
+      await ensureBuiltinRoles(store);
+      await declarePermissions(store, CORE_OWNER, CORE_PERMISSIONS);
       timer = setInterval(purge, PURGE_MS);
       timer.unref();
     },
@@ -166,14 +166,4 @@ export function createAccounts(options: AccountsOptions): Accounts {
       await apiKeys.settle();
     },
   };
-}
-
-/** Without `database.auto_migrate` the tables may not be there yet. */
-async function enterRoles(store: CoreStore): Promise<void> {
-  try {
-    await ensureBuiltinRoles(store);
-    await declarePermissions(store, CORE_OWNER, CORE_PERMISSIONS);
-  } catch (error) {
-    if (!(error instanceof DatabaseError) || error.fault !== "missing_table") throw error;
-  }
 }

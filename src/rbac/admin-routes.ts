@@ -14,7 +14,8 @@ export interface AdminRoutesOptions extends UserServices {
 }
 
 /** Serves the administration of accounts below `/admin`: users, roles, permissions and the audit log. */
-export function adminRoutes({ guards, principals, originOf, ...services }: AdminRoutesOptions) {
+export function adminRoutes({ guards, principals, originOf, ...given }: AdminRoutesOptions) {
+  const services = { ...given, isGuardRole: (role: string) => principals.isGuardRole(role) };
   const actorOf = (request: Request) => ({
     principal: principals.require(request),
     origin: originOf(request),

@@ -10,8 +10,8 @@ import type { CoreTables } from "../db/schema/core-tables.ts";
 import { AppError } from "../errors/app-error.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { HookEvents } from "../hooks/events.ts";
-import { ADMIN_ROLE, EVERYTHING, hasAdministrator } from "./builtin-roles.ts";
-import { readUserGrants } from "./grants.ts";
+import { ADMIN_ROLE, EVERYTHING, hasAdministrator, USER_ROLE } from "./builtin-roles.ts";
+import { readUserGrants, readUserRoles } from "./grants.ts";
 import { createPermissions, isGrant } from "./permission-set.ts";
 
 /** Who changes accounts, and from where; null is the command line, which may do everything. */
@@ -21,6 +21,8 @@ export type Actor = { readonly principal: Principal; readonly origin: Origin } |
 export interface AdministrationServices {
   readonly store: CoreStore;
   readonly hooks: HookBus;
+  /** Whether routes ask for a role by its name. @default for none: the command line doesn't need to know */
+  readonly isGuardRole?: (role: string) => boolean;
 }
 
 /** What an actor is about to do. */
@@ -46,7 +48,7 @@ const RETRIES = 3;
  * @throws AppError conflict when the change would lock somebody out
  */
 export async function administer<T>(
-  { store, hooks }: AdministrationServices,
+  { store, hooks, isGuardRole = () => false }: AdministrationServices,
   actor: Actor,
   intent: Intent,
   work: (change: Change) => Promise<T>,
@@ -55,7 +57,7 @@ export async function administer<T>(
     const { result, change } = await store.db.transaction(
       async (tx) => {
         await lockAdministration(tx, store.tables);
-        const begun = await Change.begin(tx, store.tables, actor, intent);
+        const begun = await Change.begin({ db: tx, tables: store.tables }, actor, intent, isGuardRole);
         const made = await work(begun);
         await begun.assertNobodyLockedOut();
         return { result: made, change: begun };
@@ -88,28 +90,39 @@ export class Change {
   /** What the actor's roles grant now; null for the command line. */
   readonly #held: Permissions | null;
   readonly #hadAdministrator: boolean;
+  readonly #isGuardRole: (role: string) => boolean;
   readonly #events: ((hooks: HookBus) => Promise<unknown>)[] = [];
 
   private constructor(
     { tx, tables }: { tx: Transaction; tables: CoreTables },
     actor: Actor,
     intent: Intent,
-    before: { held: Permissions | null; hadAdministrator: boolean },
+    known: {
+      held: Permissions | null;
+      hadAdministrator: boolean;
+      isGuardRole: (role: string) => boolean;
+    },
   ) {
     this.tx = tx;
     this.tables = tables;
     this.actor = actor;
     this.#intent = intent;
-    this.#held = before.held;
-    this.#hadAdministrator = before.hadAdministrator;
+    this.#held = known.held;
+    this.#hadAdministrator = known.hadAdministrator;
+    this.#isGuardRole = known.isGuardRole;
   }
 
   /** Looks again at what the actor holds: it may have changed since the request came in. */
-  static async begin(tx: Transaction, tables: CoreTables, actor: Actor, intent: Intent): Promise<Change> {
-    const store = { db: tx, tables };
+  static async begin(
+    store: { readonly db: Transaction; readonly tables: CoreTables },
+    actor: Actor,
+    intent: Intent,
+    isGuardRole: (role: string) => boolean,
+  ): Promise<Change> {
+    const { db: tx, tables } = store;
     const held = actor === null ? null : await readActorGrants(store, actor.principal.user.id);
     const hadAdministrator = await hasAdministrator(store);
-    const change = new Change({ tx, tables }, actor, intent, { held, hadAdministrator });
+    const change = new Change({ tx, tables }, actor, intent, { held, hadAdministrator, isGuardRole });
     if (!change.#holds(intent.permission))
       throw forbidden(`This needs the permission "${intent.permission}"`);
     return change;
@@ -136,7 +149,27 @@ export class Change {
 
   /** @throws AppError authorization_error when the user holds more than the actor */
   async assertHoldsAllOf(userId: number): Promise<void> {
-    if (this.#held !== null) this.assertHolds(await readUserGrants(this.store, userId));
+    if (this.#held === null) return;
+    this.assertHolds(await readUserGrants(this.store, userId));
+    await this.assertHoldsRoles(await readUserRoles(this.store, userId));
+  }
+
+  /**
+   * Of roles that routes ask for by name the permissions tell only half: they are given by who holds them.
+   *
+   * @throws AppError authorization_error unless the actor holds those of these roles, or everything
+   */
+  async assertHoldsRoles(names: readonly string[]): Promise<void> {
+    // Everybody who registers gets that one.
+    const asked = names.filter((name) => name !== USER_ROLE && this.#isGuardRole(name));
+    if (asked.length === 0 || this.actor === null || this.#holds(EVERYTHING)) return;
+    const { apiKeyId, user } = this.actor.principal;
+    // An API key holds no role.
+    const held = apiKeyId === null ? await readUserRoles(this.store, user.id) : [];
+    const beyond = asked.filter((name) => !held.includes(name));
+    if (beyond.length === 0) return;
+    const listed = beyond.map((name) => `"${name}"`).join(", ");
+    throw forbidden(`Cannot ${this.#intent.doing}: it takes the role ${listed}, which you don't hold`);
   }
 
   /** @throws AppError conflict when the user is the actor */

@@ -33,7 +33,7 @@ const SAFE = String.raw`^[^\u0000-\u001f]*$`;
 export function auditRoutes({ store, guards }: AuditRoutesOptions) {
   return new Elysia({ name: "xcore/admin/audit", prefix: "/admin/audit", detail: { tags: ["admin"] } })
     .use(guards)
-    .get("/", ({ query }) => listAudit(store, query), {
+    .get("", ({ query }) => listAudit(store, query), {
       permission: "audit:read",
       query: t.Object({
         ...page.properties,

@@ -77,6 +77,8 @@ export async function updateRole(
     if (role.is_builtin && changed.some(([name]) => name === "name")) {
       throw new AppError("conflict", 409, `Cannot rename role "${role.name}": it is built in`);
     }
+    // Who holds the role would hold the one of that name from then on.
+    if (wanted.name !== undefined && wanted.name !== role.name) await change.assertHoldsRoles([wanted.name]);
     const after: RoleChanges & Record<string, unknown> = Object.fromEntries(changed);
     const before = Object.fromEntries(changed.map(([name]) => [name, role[name as keyof RoleChanges]]));
     const { roles } = change.tables;

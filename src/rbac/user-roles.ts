@@ -42,6 +42,7 @@ export async function giveRole(
 ): Promise<boolean> {
   const { tx, tables, actorId } = change;
   change.assertHolds(await readRoleGrants(change.store, role.id));
+  await change.assertHoldsRoles([role.name]);
   const { rowsAffected } = await tx
     .insert(tables.userRoles)
     .values({ user_id: user.id, role_id: role.id })

@@ -67,14 +67,14 @@ export function userRoutes({ guards, actorOf, ...services }: UserRoutesOptions) 
 
   return new Elysia({ name: "xcore/admin/users", prefix: "/admin/users", detail: { tags: ["admin"] } })
     .use(guards)
-    .get("/", ({ query }) => listUsers(store, query), {
+    .get("", ({ query }) => listUsers(store, query), {
       permission: "users:read",
       query: UserFilter,
       response: { 200: listOf(User) },
       detail: { summary: "Users; sort by id, email, full_name or created_at" },
     })
     .post(
-      "/",
+      "",
       async ({ body, request, status }) => status(201, await createUser(services, actorOf(request), body)),
       {
         permission: "users:write",

@@ -139,20 +139,20 @@ function toOperation(
       .replaceAll(/\W/g, ""),
     ...(parameters.length === 0 ? {} : { parameters }),
     responses: {
-      "200": { description: "Done" },
       ...toResponses(operation["responses"]),
       default: DEFAULT_RESPONSE,
     },
   };
 }
 
-/** An answer without a body has no content, of no type. */
+/** Says of one that succeeds in any case. An answer without a body has no content, of no type. */
 function toResponses(responses: unknown): Json {
   const entries = Object.entries((responses ?? {}) as Record<string, Json>).map(([status, response]) => {
     const { content, ...rest } = response;
     return [status, (content as Json | undefined)?.["type"] === "void" ? rest : response] as const;
   });
-  return Object.fromEntries(entries);
+  const isDescribed = entries.some(([status]) => /^[23]/.test(status));
+  return { ...(isDescribed ? {} : { "200": { description: "Done" } }), ...Object.fromEntries(entries) };
 }
 
 /** Each way to prove who asks once: every guard of a route has named them. */

@@ -59,6 +59,23 @@ test("createAuthLimits() keeps each kind apart", () => {
   limits.registration.take("a");
 });
 
+test("createAuthLimits() lets nobody with a stolen session guess codes day and night", () => {
+  let now = 0;
+  const { codes, confirmation } = createAuthLimits(() => now);
+  let taken = 0;
+  for (; now < 86_400_000; now += 12_000) {
+    try {
+      codes.take("7");
+      taken += 1;
+    } catch {}
+  }
+  expect(taken).toBe(30);
+  codes.take("8");
+  // A password is still asked for.
+  now += 60_000;
+  confirmation.take("7");
+});
+
 test.each([
   ["192.0.2.1", "192.0.2.1"],
   ["", ""],

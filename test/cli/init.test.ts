@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { TestFolder } from "../setup.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
@@ -12,13 +12,17 @@ test("xcore init makes a project that serves", async () => {
   expect(code).toBe(0);
   expect(stdout).toContain("Run `xcore`, and open http://127.0.0.1:8000/hello");
   expect((await readdir(folder.path)).toSorted()).toEqual([
+    ".env",
     ".gitignore",
     "config.json",
     "plugins",
     "xcore.schema.json",
   ]);
   expect(await readdir(join(folder.path, "plugins"))).toEqual(["hello"]);
+  const { mode } = await stat(join(folder.path, ".env"));
+  expect(mode & 0o777).toBe(0o600);
   await using server = await XcoreServer.start(folder);
+  expect(await readdir(join(folder.path, "data"))).not.toContain("jwt_secret_key"); // the one of .env is used
   expect(await (await server.fetch("/hello")).json()).toEqual({ message: "Hello from My Plugin!" });
 });
 
@@ -48,6 +52,7 @@ test("xcore init follows a config.json that is there already", async () => {
   await using folder = await TestFolder.create({ "config.json": config });
   const { stdout } = await xcore(folder, ["init"]);
   expect(stdout).toContain("kept  config.json");
+  expect(stdout).not.toContain(".env"); // another secret key would end its sessions
   expect(stdout).toContain("made  modules/hello");
   expect(stdout).toContain("http://127.0.0.1:9002/hello");
 });

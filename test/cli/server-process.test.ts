@@ -30,6 +30,18 @@ const SLOW = pluginFiles(
   process.on("SIGUSR2", () => opened.resolve());`,
 );
 
+test("without database.auto_migrate the server waits for xcore db migrate, and starts after it", async () => {
+  await using folder = await TestFolder.create({ "config.json": { database: { auto_migrate: false } } });
+  const refused = await xcore(folder, ["serve", "--port", "0"]);
+  expect(refused.code).toBe(1);
+  expect(refused.stderr).toContain('run "xcore db migrate"');
+  expect(refused.stderr).not.toContain("    at ");
+  expect((await xcore(folder, ["db", "migrate"])).code).toBe(0);
+  await using server = await XcoreServer.start(folder);
+  expect(server.output).toContain("/auth/setup?token=");
+  expect((await server.fetch("/auth/me")).status).toBe(401);
+});
+
 test("the server starts in an empty folder, with folders of its own for data and logs", async () => {
   await using folder = await TestFolder.create();
   await using server = await XcoreServer.start(folder);

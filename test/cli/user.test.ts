@@ -7,6 +7,7 @@ import { createCoreSchema } from "../../src/db/schema/schema-module.ts";
 import { openStore, readAccessChanges, readAudit, silent } from "../auth/factor-accounts.ts";
 import { testOnEachDialect } from "../database-servers.ts";
 import { TestFolder } from "../setup.ts";
+import { XcoreServer } from "./xcore-process.ts";
 
 setDefaultTimeout(60_000);
 
@@ -114,6 +115,54 @@ test("user names the command that brings the database up to date when it may not
   const { code, stderr } = await user(folder, ["list"]);
   expect(code).toBe(1);
   expect(stderr).toContain("xcore db migrate");
+});
+
+/** The request that a form with these fields sends. */
+function form(fields: Record<string, string>): RequestInit {
+  return { method: "POST", body: new URLSearchParams(fields) };
+}
+
+test("a running server follows what user changes, from the next request on", async () => {
+  await using folder = await TestFolder.create(CONFIG);
+  await using server = await XcoreServer.start(folder);
+  const [, token = ""] = await server.waitFor(/\/auth\/setup\?token=(\S+)/);
+  const password = "correct horse";
+  const page = await server.fetch("/auth/setup", form({ token, email: "ada@example.com", password }));
+  expect([page.status, await page.text()]).toEqual([201, expect.stringContaining("ada@example.com")]);
+  const run = async (args: string[], input = "") => {
+    const { code, stderr } = await user(folder, args, { input });
+    expect([args[0], code, stderr]).toEqual([args[0], 0, ""]);
+  };
+  const login = async (given = password) => {
+    const response = await server.fetch(
+      "/auth/login",
+      form({ username: "bob@example.com", password: given }),
+    );
+    const { access_token = "" } = (await response.json()) as { access_token?: string };
+    return { status: response.status, headers: { authorization: `Bearer ${access_token}` } };
+  };
+  const ask = async (headers: Record<string, string>) => {
+    const paths = ["/auth/me", "/admin/users"];
+    const answers = await Promise.all(paths.map((path) => server.fetch(path, { headers })));
+    return answers.map(({ status }) => status);
+  };
+  await run(["create", "bob@example.com", "--password-stdin"], password);
+  let { headers } = await login();
+  expect(await ask(headers)).toEqual([200, 403]);
+  await run(["grant", "bob@example.com", "admin"]);
+  expect(await ask(headers)).toEqual([200, 200]);
+  await run(["revoke", "bob@example.com", "admin"]);
+  expect(await ask(headers)).toEqual([200, 403]);
+  await run(["disable", "bob@example.com"]);
+  expect(await ask(headers)).toEqual([401, 401]);
+  expect((await login()).status).toBe(401);
+  await run(["enable", "bob@example.com"]);
+  expect(await ask(headers)).toEqual([401, 401]); // its sessions ended
+  ({ headers } = await login());
+  expect(await ask(headers)).toEqual([200, 403]);
+  await run(["passwd", "bob@example.com", "--password-stdin"], "battery staple");
+  expect(await ask(headers)).toEqual([401, 401]);
+  expect((await login("battery staple")).status).toBe(200);
 });
 
 /** Runs `xcore user create` in a terminal, and answers each question in its turn. */

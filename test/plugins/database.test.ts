@@ -1,4 +1,5 @@
 import { expect, spyOn, test } from "bun:test";
+import { loadConfig } from "../../src/config/load.ts";
 import { type Files, plugin, TestApp } from "../setup.ts";
 
 const NOTES = `import { id, table, varchar } from "xcore/schema";
@@ -114,11 +115,11 @@ test("a column that isn't there yet fails what selects it, and never reads as te
 });
 
 test("without auto_migrate pending migrations are named in the log", async () => {
-  await using app = await TestApp.start({
-    plugins: notes(),
-    config: { database: { auto_migrate: false } },
-  });
-  expect(await app.log("manager")).toContain("0000_create");
+  await using app = await TestApp.start();
+  const flags = { database: { auto_migrate: false } };
+  await app.app.configure(loadConfig({ cwd: app.folder.path, env: {}, flags }));
+  await app.after("plugin.loaded", () => app.writePlugins(notes()));
+  expect(await app.log("manager")).toMatch(/"pending":\["0000_create"\]/);
   expect(app.app.plugins.list().map(({ state }) => state)).toEqual(["serving"]);
 });
 

@@ -197,12 +197,16 @@ test("a permission that is none fails the plugin, in a route and in the manifest
     plugins: {
       ...plugin("typo", '.get("/", () => 1, { permission: "notes.read" })'),
       ...plugin("lost", '.get("/", () => 1, { permission: undefined as any })'),
+      ...plugin("plural", '.get("/", () => 1, { permissions: "notes:read" } as any)'),
+      ...plugin("inside", '.guard({ roles: ["admin"] } as any).get("/", () => 1)'),
       ...plugin("named", '.get("/", () => 1)', { permissions: { Notes: "x" } }),
     },
   });
   for (const [name, message] of [
     ["typo", 'Cannot guard a route with the permission "notes.read"'],
     ["lost", 'Cannot guard a route with the permission "undefined"'],
+    ["plural", 'Cannot guard GET "/" with { permissions }: there is no such guard'],
+    ["inside", "did you mean { role }?"],
     ["named", '"permissions" must name a resource and an action each'],
   ] as const) {
     const { state, failure } = (await app.get(`/system/plugins/${name}`)).body;

@@ -173,7 +173,21 @@ test("createOpenApiDocument() leaves out what isn't an operation of the API", as
   ];
   for (const path of absent) expect(Object.keys(paths)).not.toContain(path);
   expect(Object.keys(paths["/one/all"]).toSorted()).toEqual(["delete", "get", "patch", "post", "put"]);
-  expect(Object.keys(paths)).toContainValues(["/health", "/system/plugins/"]);
+  expect(Object.keys(paths)).toContainValues(["/health", "/system/plugins"]);
+  const core = Object.keys(paths).filter((path) => /^\/(auth|admin|system)\//.test(path));
+  expect(core.filter((path) => path.endsWith("/"))).toEqual([]);
+});
+
+test("createOpenApiDocument() says with which statuses an operation succeeds", async () => {
+  await using app = await threeApps();
+  const { paths } = (await app.get("/openapi.json")).body;
+  for (const [path, method, status] of [
+    ["/admin/roles", "post", "201"],
+    ["/auth/logout", "post", "204"],
+    ["/one/all", "get", "200"],
+  ] as const) {
+    expect([path, Object.keys(paths[path][method].responses)]).toEqual([path, [status, "default"]]);
+  }
 });
 
 test("createOpenApiDocument() names server.public_url and app.name", async () => {

@@ -1,3 +1,4 @@
+import { AppError } from "../../errors/app-error.ts";
 import type { Driver } from "../driver.ts";
 import { readLedger } from "./ledger.ts";
 import type { Migration } from "./migration-files.ts";
@@ -18,6 +19,21 @@ export interface MigrationStatus {
   readonly appliedAt: Date | null;
   /** How many of its statements took effect. */
   readonly statements: number;
+}
+
+/**
+ * Makes sure that every migration of an owner was applied, for who doesn't apply them.
+ *
+ * @throws AppError migration_failed when one wasn't, or was edited since
+ */
+export async function assertApplied(
+  driver: Driver,
+  owner: { readonly owner: string; readonly migrations: readonly Migration[] },
+): Promise<void> {
+  const states = await migrationStatus(driver, owner);
+  if (states.every(({ state }) => state === "applied" || state === "missing")) return;
+  const message = `Cannot use the tables of "${owner.owner}": they aren't up to date; run "xcore db migrate"`;
+  throw new AppError("migration_failed", 500, message);
 }
 
 /** Tells for each migration of an owner whether it was applied, in the order of their names. */
