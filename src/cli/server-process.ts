@@ -7,6 +7,7 @@ import { followProcess } from "./process-events.ts";
 import { findRestartKeys } from "./restart-keys.ts";
 
 const STARTUP_HOLD_MS = 5000; // a plugin whose setup takes longer no longer holds up the others
+const SHRINK_AFTER_MS = 500;
 const STOP_TIMEOUT_MS = 30_000;
 
 export interface ServerProcessOptions {
@@ -81,6 +82,8 @@ export class ServerProcess {
     await app.web.holdUntil(app.plugins.start(), STARTUP_HOLD_MS);
     this.#announce("listening");
     await app.accounts.setup.announce(this.url);
+    // Starting leaves garbage behind that a server without traffic would keep for long.
+    setTimeout(() => Bun.shrink(), SHRINK_AFTER_MS).unref();
     await app.hooks.emit("server.started", { url: this.url, version: this.#options.version });
   }
 

@@ -18,8 +18,8 @@ export interface EvaluateOptions {
   readonly root: string;
   /** What `import … from "xcore"` gives this plugin. */
   readonly xcore: ModuleExports;
-  /** What `import … from "xcore/schema"` gives this plugin. */
-  readonly schema: ModuleExports;
+  /** Makes what `import … from "xcore/schema"` gives this plugin, when it is imported. */
+  readonly createSchema: () => ModuleExports;
   /** Exports of a plugin that the manifest names as a dependency, undefined for any other. */
   readonly findPlugin: (name: string) => ModuleExports | undefined;
 }
@@ -47,7 +47,7 @@ export function evaluateBundle(code: string, options: EvaluateOptions): ModuleEx
 
 function requireFor(specifier: string, options: EvaluateOptions): unknown {
   if (specifier === "xcore") return options.xcore;
-  if (specifier === "xcore/schema") return options.schema;
+  if (specifier === "xcore/schema") return options.createSchema();
   if (specifier.startsWith("plugin:")) {
     const name = specifier.slice("plugin:".length);
     const exports = options.findPlugin(name);

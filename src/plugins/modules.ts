@@ -46,7 +46,7 @@ export function evaluateModules(
 ): PluginModules {
   let schema: SchemaTables | null = null;
   const { database, usersTable: users } = host;
-  const schemaModule: ModuleExports = { ...createSchemaModule(database.dialect, { users }) };
+  let schemaModule: ModuleExports | null = null; // made for those that have tables
   const xcore = createXcoreModule({
     name: manifest.name,
     scope,
@@ -60,13 +60,16 @@ export function evaluateModules(
     generation,
     root: source.root,
     xcore,
-    schema: withKnownExports("xcore/schema", schemaModule),
+    createSchema: () =>
+      (schemaModule ??= withKnownExports("xcore/schema", {
+        ...createSchemaModule(database.dialect, { users }),
+      })),
     findPlugin: (name) => dependencies.get(name)?.exports,
   });
   const [entry = {}, ...schemaModules] = toModules(exported);
   const own = collectSchema(schemaModules);
   schema = mergeSchemas(own, [
-    [CORE_OWNER, collectSchema([schemaModule])],
+    [CORE_OWNER, { users }],
     ...[...dependencies].map(([name, dependency]) => [name, dependency.schema] as const),
   ]);
   return { entry, exports: withExports(own, entry), schema };

@@ -9,7 +9,9 @@ import type { Driver } from "../db/driver.ts";
  * @param findSchema returns the plugin's tables and relations; null while its modules are being evaluated
  */
 export function createPluginDatabase(driver: Driver, findSchema: () => SchemaTables | null): Database {
-  const plain = driver.toDatabase({});
+  let plain: Database | null = null;
+  // Most plugins never ask.
+  const withoutSchema = (): Database => (plain ??= driver.toDatabase({}));
   let complete: Database | null = null;
   const withSchema = (): Database => {
     if (complete !== null) return complete;
@@ -19,16 +21,22 @@ export function createPluginDatabase(driver: Driver, findSchema: () => SchemaTab
     }
     return (complete = driver.toDatabase(schema));
   };
+  const queries = {
+    select: (...fields: Parameters<Database["select"]>) => withoutSchema().select(...fields),
+    selectDistinct: (...fields: Parameters<Database["selectDistinct"]>) =>
+      withoutSchema().selectDistinct(...fields),
+    insert: (table) => withoutSchema().insert(table),
+    update: (table) => withoutSchema().update(table),
+    delete: (table) => withoutSchema().delete(table),
+    with: (...parts) => withoutSchema().with(...parts),
+    $count: (source, filters) => withoutSchema().$count(source, filters),
+    execute: (query) => withoutSchema().execute(query),
+  } as Omit<Database, "query" | "transaction" | "$with">;
   return {
-    select: plain.select.bind(plain),
-    selectDistinct: plain.selectDistinct.bind(plain),
-    insert: plain.insert.bind(plain),
-    update: plain.update.bind(plain),
-    delete: plain.delete.bind(plain),
-    with: plain.with.bind(plain),
-    $with: plain.$with,
-    $count: plain.$count.bind(plain),
-    execute: (query) => plain.execute(query),
+    ...queries,
+    get $with() {
+      return withoutSchema().$with;
+    },
     get query() {
       return withSchema().query;
     },

@@ -81,6 +81,7 @@ async function evaluateSchema(source: PluginSource, options: EvaluateOptions): P
     json: bundle.map,
     toDisplayPath: (file) => toDisplayPath(toSourceFile(file)),
   });
+  let schema: ModuleExports | null = null;
   try {
     const exported = evaluateBundle(bundle.code, {
       generation,
@@ -88,7 +89,8 @@ async function evaluateSchema(source: PluginSource, options: EvaluateOptions): P
       xcore: withKnownExports("xcore, inside a schema file,", {
         db: createDetachedDriver(dialect).toDatabase({}),
       }),
-      schema: withKnownExports("xcore/schema", { ...createSchemaModule(dialect, { onTable }) }),
+      createSchema: () =>
+        (schema ??= withKnownExports("xcore/schema", { ...createSchemaModule(dialect, { onTable }) })),
       findPlugin,
     });
     return toModules(exported);

@@ -39,7 +39,6 @@ export function createCoreMount(options: CoreAppOptions): CoreMount {
     .use(docsRoutes({ appName }))
     .use(healthRoutes({ version, checks: options.checks }));
   for (const slice of options.slices) app.use(slice);
-  app.compile();
   const { fetch } = app;
   return { openApi, prefix: "", plugin: null, fetch, inFlight: new InFlight(), isGuarded: true };
 }
