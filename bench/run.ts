@@ -7,6 +7,7 @@ for (const file of [
   "reload.ts",
   "http.ts",
   "guards.ts",
+  "login.ts",
   "database.ts",
   "users.ts",
 ]) {

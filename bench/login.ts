@@ -1,0 +1,80 @@
+/**
+ * Whether hashing passwords holds up other routes: latency of a plugin's route while nobody logs in, and while 20
+ * logins are under way at any moment (bcrypt at its default cost), in the executable.
+ *
+ *   bun run build && bun bench/login.ts [--seconds 5]
+ */
+import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { printTable, toRatio } from "./report.ts";
+import { startServer } from "./server.ts";
+
+const LOGINS = 20;
+const { values } = parseArgs({ options: { seconds: { type: "string", default: "5" } } });
+const durationMs = Number(values.seconds) * 1000;
+
+const project = await mkdtemp(join(tmpdir(), "xcore-bench-"));
+await mkdir(join(project, "plugins"));
+await cp(join(import.meta.dir, "../plugins/hello"), join(project, "plugins/hello"), { recursive: true });
+const xcore = resolve(import.meta.dir, "../dist/xcore");
+const server = await startServer((port) => [xcore, "--port", port], { cwd: project });
+
+const PASSWORD = "correct horse";
+
+/** Each client has an account of its own: logins of one account wait for each other. */
+async function register(client: number): Promise<void> {
+  const body = JSON.stringify({ email: `user${client}@example.com`, password: PASSWORD });
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${server.url}/auth/register`, { method: "POST", body, headers });
+  if (response.status !== 201) throw new Error(await response.text());
+}
+
+async function logIn(client: number): Promise<void> {
+  const body = new URLSearchParams({ username: `user${client}@example.com`, password: PASSWORD });
+  const response = await fetch(`${server.url}/auth/login`, { method: "POST", body });
+  if (response.status !== 200) throw new Error(await response.text());
+  await response.text();
+}
+
+/** The 99th percentile of the route's latency in ms, asked one request after another. */
+async function measureRoute(): Promise<number> {
+  const times: number[] = [];
+  const end = performance.now() + durationMs;
+  while (performance.now() < end) {
+    const startedAt = performance.now();
+    // oxlint-disable-next-line no-await-in-loop -- one after another is what is measured
+    await (await fetch(`${server.url}/hello`)).text();
+    times.push(performance.now() - startedAt);
+  }
+  return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? 0;
+}
+
+try {
+  await Promise.all(Array.from({ length: LOGINS }, (_, client) => register(client)));
+  await measureRoute(); // warm-up
+  const idle = await measureRoute();
+  let isOver = false;
+  let answered = 0;
+  const clients = Array.from({ length: LOGINS }, async (_, client) => {
+    while (!isOver) {
+      // oxlint-disable-next-line no-await-in-loop
+      await logIn(client);
+      answered += 1;
+    }
+  });
+  const busy = await measureRoute();
+  isOver = true;
+  await Promise.all(clients);
+  printTable(
+    ["p99 of a route", "ms", "of idle"],
+    [
+      ["nobody logs in", idle.toFixed(2), "1.00"],
+      [`${LOGINS} logins at any moment (${answered} answered)`, busy.toFixed(2), toRatio(busy / idle)],
+    ],
+  );
+} finally {
+  await server.stop();
+  await rm(project, { recursive: true, force: true });
+}
