@@ -2,27 +2,28 @@ import type { Command } from "commander";
 import { normalizeEmail } from "../auth/emails.ts";
 import { createPasswords } from "../auth/passwords.ts";
 import { type Account, findAccountByEmail } from "../auth/users.ts";
+import type { LoadedConfig } from "../config/load.ts";
 import { applyMigrations } from "../db/migrations/apply.ts";
-import { coreMigrations } from "../db/migrations/core.ts";
+import { CORE_OWNER, coreMigrations } from "../db/migrations/core.ts";
 import { assertApplied } from "../db/migrations/status.ts";
 import { createCoreSchema } from "../db/schema/schema-module.ts";
 import { AppError } from "../errors/app-error.ts";
 import { createHookBus } from "../hooks/bus.ts";
-import { CORE_OWNER } from "../db/migrations/core.ts";
 import { ensureBuiltinRoles } from "../rbac/builtin-roles.ts";
 import type { UserServices } from "../rbac/users-admin.ts";
-import type { CommandContext } from "./command-context.ts";
+import { type CommandContext, loadFor } from "./command-context.ts";
 import { type CommandDatabase, withDatabase } from "./command-database.ts";
 
 /** Opens the configured database for a command about accounts, with their tables and the built-in roles in it. */
-export function withAccounts<T>(
+export async function withAccounts<T>(
   command: Command,
   context: CommandContext,
   work: (services: UserServices) => Promise<T>,
 ): Promise<T> {
-  return withDatabase(command, context, async (database) => {
-    await prepareTables(database);
-    const { driver, loaded, loggers } = database;
+  const loaded = loadFor(command, context);
+  return withDatabase(loaded, async (database) => {
+    await prepareTables(database, loaded);
+    const { driver, loggers } = database;
     const tables = createCoreSchema(driver.dialect);
     const store = { db: driver.toDatabase(tables), tables };
     await ensureBuiltinRoles(store);
@@ -41,10 +42,10 @@ export async function findUser({ store }: UserServices, email: string): Promise<
   throw new AppError("not_found", 404, `Cannot find user "${email}": there is none`);
 }
 
-async function prepareTables({ driver, loaded, loggers, toDisplayPath }: CommandDatabase): Promise<void> {
+async function prepareTables({ driver, loggers }: CommandDatabase, loaded: LoadedConfig): Promise<void> {
   const core = { owner: CORE_OWNER, migrations: coreMigrations(driver.dialect) };
   if (loaded.config.database.auto_migrate) {
-    await applyMigrations(driver, { ...core, log: loggers.manager, toDisplayPath });
+    await applyMigrations(driver, { ...core, log: loggers.manager });
     return;
   }
   await assertApplied(driver, core);

@@ -1,21 +1,19 @@
 import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
 import type { Dialect } from "../db/dialect.ts";
 import { type GeneratedMigration, generateMigration } from "../db/migrations/generate/generate.ts";
 import { parseRename, type Rename } from "../db/migrations/generate/renames.ts";
 import { createCoreSchema } from "../db/schema/schema-module.ts";
 import { AppError } from "../errors/app-error.ts";
-import { readDeclaredPlugins } from "../plugins/declared-plugins.ts";
-import { createDisplayPath } from "../plugins/display-path.ts";
 import { CORE_OWNER } from "../db/migrations/core.ts";
 import { migrationsFolder } from "../plugins/migrate.ts";
 import { loadPluginTables } from "../plugins/plugin-tables.ts";
 import { findSchemaFiles } from "../plugins/schema-files.ts";
-import { type CommandContext, loadFor } from "./command-context.ts";
+import type { CommandContext } from "./command-context.ts";
+import { type CommandPlugins, loadCommandPlugins } from "./command-plugins.ts";
 import { confirm } from "./confirm.ts";
 import { toExamples } from "./examples.ts";
-import { findPlugin } from "./find-plugin.ts";
 
 interface GenerateOptions {
   readonly name?: string;
@@ -48,13 +46,9 @@ export function dbGenerateCommand(context: CommandContext): Command {
       toExamples("xcore db generate blog", "xcore db generate blog --rename blog_articles.titel=title"),
     )
     .action(async (owner: string, { name, rename: renames, yes }: GenerateOptions, command: Command) => {
-      const { config, directory } = loadFor(command, context);
-      const toDisplayPath = createDisplayPath(directory);
-      const pluginsDirectory = resolve(directory, config.plugins.directory);
-      const subject =
-        owner === CORE_OWNER
-          ? toCoreSubject(directory, toDisplayPath)
-          : await toPluginSubject(owner, pluginsDirectory, toDisplayPath);
+      const declared = await loadCommandPlugins(command, context);
+      const { toDisplayPath } = declared;
+      const subject = owner === CORE_OWNER ? toCoreSubject(declared) : await toPluginSubject(owner, declared);
       const migration = await generateMigration({ ...subject, name, renames });
       if (migration === null) {
         context.print(`Nothing has changed in the tables of ${owner}: no migration is needed`);
@@ -68,8 +62,8 @@ export function dbGenerateCommand(context: CommandContext): Command {
     });
 }
 
-function toCoreSubject(directory: string, toDisplayPath: (file: string) => string): Subject {
-  const folder = join(directory, "drizzle");
+function toCoreSubject({ loaded, toDisplayPath }: CommandPlugins): Subject {
+  const folder = join(loaded.directory, "drizzle");
   if (!existsSync(folder)) {
     // The executable holds those of its own tables: what a project has in such a folder nobody would apply.
     const message = `Cannot generate migrations of "${CORE_OWNER}": ${toDisplayPath(folder)} isn't there; that is done in xcore's own repository`;
@@ -83,11 +77,9 @@ function toCoreSubject(directory: string, toDisplayPath: (file: string) => strin
 
 async function toPluginSubject(
   name: string,
-  pluginsDirectory: string,
-  toDisplayPath: (file: string) => string,
+  { plugins, toDisplayPath, find }: CommandPlugins,
 ): Promise<Subject> {
-  const plugins = await readDeclaredPlugins(pluginsDirectory, toDisplayPath);
-  const plugin = findPlugin(plugins, name, toDisplayPath(pluginsDirectory));
+  const plugin = find(name);
   const folder = migrationsFolder(plugin.source);
   if (folder === null) {
     const message = `Cannot generate migrations of "${name}": a single file has none; make it a folder`;

@@ -3,6 +3,7 @@ import { applyMigrations } from "../db/migrations/apply.ts";
 import { AppError } from "../errors/app-error.ts";
 import { listMigrationOwners, withDatabase } from "./command-database.ts";
 import type { CommandContext } from "./command-context.ts";
+import { loadCommandPlugins } from "./command-plugins.ts";
 import { toExamples } from "./examples.ts";
 import { describeFailure, describePluginError } from "./failure-text.ts";
 
@@ -11,15 +12,15 @@ export function dbMigrateCommand(context: CommandContext): Command {
   return new Command("migrate")
     .description("Apply the pending migrations of xcore and of every active plugin")
     .addHelpText("after", toExamples("xcore db migrate", "DATABASE_URL=postgresql://… xcore db migrate"))
-    .action((_options: object, command: Command) =>
-      withDatabase(command, context, async (database) => {
-        const { driver, loggers, plugins, toDisplayPath } = database;
+    .action(async (_options: object, command: Command) => {
+      const { loaded, plugins, toDisplayPath } = await loadCommandPlugins(command, context);
+      await withDatabase(loaded, async ({ driver, loggers }) => {
         for (const [name, problem] of plugins.problems) {
           context.warn(`Left out plugin "${name}": ${describePluginError(problem)}`);
         }
         const failed = new Set<string>();
         let count = 0;
-        for (const { name: owner, after, readMigrations } of listMigrationOwners(database)) {
+        for (const { name: owner, after, readMigrations } of listMigrationOwners(driver.dialect, plugins)) {
           const missing = after.find((other) => failed.has(other));
           if (missing !== undefined) {
             context.warn(`Left out "${owner}": it needs "${missing}", whose migration failed`);
@@ -44,6 +45,6 @@ export function dbMigrateCommand(context: CommandContext): Command {
           throw new AppError("migration_failed", 500, `Cannot migrate ${[...failed].join(", ")}: see above`);
         }
         if (count === 0) context.print("Nothing to apply: the database is up to date");
-      }),
-    );
+      });
+    });
 }

@@ -1,13 +1,10 @@
 import { Command } from "commander";
+import type { Driver } from "../db/driver.ts";
 import { migrationStatus } from "../db/migrations/status.ts";
 import { AppError } from "../errors/app-error.ts";
-import {
-  type CommandDatabase,
-  listMigrationOwners,
-  type MigrationOwner,
-  withDatabase,
-} from "./command-database.ts";
+import { listMigrationOwners, type MigrationOwner, withDatabase } from "./command-database.ts";
 import type { CommandContext } from "./command-context.ts";
+import { loadCommandPlugins } from "./command-plugins.ts";
 import { toExamples } from "./examples.ts";
 import { describeFailure } from "./failure-text.ts";
 import { toTable } from "./table.ts";
@@ -18,14 +15,15 @@ export function dbStatusCommand(context: CommandContext): Command {
     .description("List the migrations: pending, applied, partial, changed or missing")
     .option("--json", "print JSON")
     .addHelpText("after", toExamples("xcore db status", "xcore db status --json"))
-    .action((options: { json?: boolean }, command: Command) =>
-      withDatabase(command, context, async (database) => {
+    .action(async (options: { json?: boolean }, command: Command) => {
+      const { loaded, plugins, toDisplayPath } = await loadCommandPlugins(command, context);
+      await withDatabase(loaded, async ({ driver }) => {
         const unread: string[] = [];
         const all: ShownMigration[] = [];
-        for (const owner of listMigrationOwners(database)) {
+        for (const owner of listMigrationOwners(driver.dialect, plugins)) {
           try {
             // oxlint-disable-next-line no-await-in-loop -- in the order of the owners
-            all.push(...(await readStates(owner, database)));
+            all.push(...(await readStates(owner, driver, toDisplayPath)));
           } catch (error) {
             context.warn(describeFailure(error));
             unread.push(owner.name);
@@ -38,8 +36,8 @@ export function dbStatusCommand(context: CommandContext): Command {
           500,
           `Cannot read the migrations of ${unread.join(", ")}: see above`,
         );
-      }),
-    );
+      });
+    });
 }
 
 interface ShownMigration {
@@ -52,7 +50,8 @@ interface ShownMigration {
 
 async function readStates(
   { name: owner, readMigrations }: MigrationOwner,
-  { driver, toDisplayPath }: CommandDatabase,
+  driver: Driver,
+  toDisplayPath: (file: string) => string,
 ): Promise<ShownMigration[]> {
   const states = await migrationStatus(driver, { owner, migrations: await readMigrations() });
   return states.map(({ name, state, appliedAt, file }) => ({

@@ -1,14 +1,11 @@
-import { resolve } from "node:path";
 import { Command } from "commander";
 import { purgeTables } from "../db/migrations/purge.ts";
-import { readDeclaredPlugins } from "../plugins/declared-plugins.ts";
-import { createDisplayPath } from "../plugins/display-path.ts";
 import { assertRemovable, removeFiles } from "../plugins/plugin-removal.ts";
 import { withDatabase } from "./command-database.ts";
-import { type CommandContext, loadFor } from "./command-context.ts";
+import type { CommandContext } from "./command-context.ts";
+import { loadCommandPlugins } from "./command-plugins.ts";
 import { confirm } from "./confirm.ts";
 import { toExamples } from "./examples.ts";
-import { findPlugin } from "./find-plugin.ts";
 import { toTable } from "./table.ts";
 
 interface RemoveOptions {
@@ -25,16 +22,13 @@ export function pluginRemoveCommand(context: CommandContext): Command {
     .option("--yes", "don't ask")
     .addHelpText("after", toExamples("xcore plugin remove invoices", "xcore plugin remove invoices --purge"))
     .action(async (name: string, options: RemoveOptions, command: Command) => {
-      const { config, directory } = loadFor(command, context);
-      const toDisplayPath = createDisplayPath(directory);
-      const folder = resolve(directory, config.plugins.directory);
-      const plugins = await readDeclaredPlugins(folder, toDisplayPath);
+      const { loaded, plugins, toDisplayPath, find } = await loadCommandPlugins(command, context);
       assertRemovable(
         name,
         [...plugins.byName.values()].map(({ manifest }) => manifest),
       );
       if (!options.purge) {
-        const plugin = findPlugin(plugins, name, toDisplayPath(folder));
+        const plugin = find(name);
         const shown = toDisplayPath(plugin.source.path);
         if (!options.yes && !(await confirm(`Remove ${shown}? Its tables stay.`))) return;
         await removeFiles(plugin.source, async () => {});
@@ -43,12 +37,11 @@ export function pluginRemoveCommand(context: CommandContext): Command {
         );
         return;
       }
-      await withDatabase(command, context, async ({ driver }) => {
+      await withDatabase(loaded, async ({ driver }) => {
         const purge = purgeTables(driver, name);
         const tables = await purge.list();
         // Without its files there may still be its tables.
-        const plugin =
-          tables.length === 0 ? findPlugin(plugins, name, toDisplayPath(folder)) : plugins.byName.get(name);
+        const plugin = tables.length === 0 ? find(name) : plugins.byName.get(name);
         const shown = plugin === undefined ? null : toDisplayPath(plugin.source.path);
         const rows = tables.map((table) => [table.name, String(table.rows ?? "gone")]);
         if (rows.length > 0) context.print(toTable([["TABLE", "ROWS"], ...rows]));

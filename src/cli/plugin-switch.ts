@@ -1,11 +1,8 @@
-import { resolve } from "node:path";
 import { Command } from "commander";
-import { readDeclaredPlugins } from "../plugins/declared-plugins.ts";
-import { createDisplayPath } from "../plugins/display-path.ts";
 import { writeActive } from "../plugins/plugin-switch.ts";
-import { type CommandContext, loadFor } from "./command-context.ts";
+import type { CommandContext } from "./command-context.ts";
+import { loadCommandPlugins } from "./command-plugins.ts";
 import { toExamples } from "./examples.ts";
-import { findPlugin } from "./find-plugin.ts";
 
 /** `xcore plugin enable|disable NAME`: sets `active` in a plugin's manifest; a running server follows. */
 export function pluginSwitchCommand(context: CommandContext, verb: "enable" | "disable"): Command {
@@ -16,11 +13,8 @@ export function pluginSwitchCommand(context: CommandContext, verb: "enable" | "d
     .argument("<name>", "name of the plugin")
     .addHelpText("after", toExamples(`xcore plugin ${verb} invoices`))
     .action(async (name: string, _options: object, command: Command) => {
-      const { config, directory } = loadFor(command, context);
-      const toDisplayPath = createDisplayPath(directory);
-      const folder = resolve(directory, config.plugins.directory);
-      const plugins = await readDeclaredPlugins(folder, toDisplayPath);
-      const found = findPlugin(plugins, name, toDisplayPath(folder));
+      const { toDisplayPath, find } = await loadCommandPlugins(command, context);
+      const found = find(name);
       if (found.manifest.active === active) {
         context.print(`${name} is ${done} already`);
         return;
