@@ -11,7 +11,7 @@ import { applyMigrations } from "./db/migrations/apply.ts";
 import { CORE_OWNER, coreMigrations } from "./db/migrations/core.ts";
 import { assertApplied } from "./db/migrations/status.ts";
 import { openDatabase } from "./db/open.ts";
-import { createCoreSchema, declareUsers } from "./db/schema/schema-module.ts";
+import { createCoreSchema, declareCore } from "./db/schema/schema-module.ts";
 import { createHookBus, type HookBus } from "./hooks/bus.ts";
 import { createLoggers, type Loggers } from "./log/loggers.ts";
 import { createDisplayPath } from "./plugins/display-path.ts";
@@ -127,7 +127,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       createOtpDevice: (userId, name) => accounts.devices.create(userId, name),
       declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
     },
-    usersTable: declareUsers(database.dialect),
+    core: declareCore(database.dialect),
     autoMigrate: () => config.database.auto_migrate,
     stackTraces,
     answerError,

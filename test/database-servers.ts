@@ -3,7 +3,6 @@ import { statfsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { test } from "bun:test";
 import { createConnection } from "mysql2/promise";
 import pino from "pino";
 import postgres from "postgres";
@@ -13,6 +12,7 @@ import type { Driver } from "../src/db/driver.ts";
 import { openDatabase } from "../src/db/open.ts";
 import type { KeptServer } from "./database-keeper.ts";
 import { findProgram, SERVER_PROGRAMS } from "./database-programs.ts";
+import { testUnlessMissing } from "./programs.ts";
 import { TestFolder } from "./setup.ts";
 
 /** An empty database of a test's own, dropped at its end. */
@@ -109,20 +109,7 @@ export function testWithServer(
   timeoutMs: number,
   run: () => Promise<void>,
 ): void {
-  const missing = findMissingProgram(dialect);
-  if (missing === null) {
-    test(name, run, timeoutMs);
-    return;
-  }
-  const message = `"${missing}" is not on the PATH: install it to run the test "${name}"`;
-  if (process.env["CI"] === "true") {
-    test(name, () => {
-      throw new Error(message);
-    });
-    return;
-  }
-  process.stderr.write(`\n!!! SKIPPED: ${message}\n\n`);
-  test.skip(name, () => {});
+  testUnlessMissing(findMissingProgram(dialect), name, run, timeoutMs);
 }
 
 function findMissingProgram(dialect: Dialect): string | null {

@@ -13,11 +13,21 @@ export function testWithProgram(
   timeoutMs = 30_000,
 ): void {
   const path = Bun.which(program);
-  if (path !== null) {
-    test(name, () => run(path), timeoutMs);
+  testUnlessMissing(path === null ? program : null, name, () => run(path ?? program), timeoutMs);
+}
+
+/** Declares a test that can't run while a program is missing: then it is skipped loudly, and fails where CI=true. */
+export function testUnlessMissing(
+  missing: string | null,
+  name: string,
+  run: () => Promise<void>,
+  timeoutMs: number,
+): void {
+  if (missing === null) {
+    test(name, run, timeoutMs);
     return;
   }
-  const message = `"${program}" is not on the PATH: install it to run the test "${name}"`;
+  const message = `"${missing}" is not on the PATH: install it to run the test "${name}"`;
   if (process.env["CI"] === "true") {
     test(name, () => {
       throw new Error(message);

@@ -56,14 +56,14 @@ export function isGuarded(app: AnyElysia): boolean {
 }
 
 /** @throws AppError authorization_error unless the principal holds the permission */
-export function assertPermission(principal: Principal, permission: string): void {
+function assertPermission(principal: Principal, permission: string): void {
   assertOtp(principal);
   if (principal.permissions.has(permission)) return;
   throw new AppError("authorization_error", 403, `This needs the permission "${permission}"`);
 }
 
 /** @throws AppError authorization_error unless the principal holds the role */
-export function assertRole(principal: Principal, role: string): void {
+function assertRole(principal: Principal, role: string): void {
   assertOtp(principal);
   // A key may do what is named in it, and a role isn't.
   if (principal.apiKeyId === null && principal.user.roles.includes(role)) return;

@@ -2,7 +2,7 @@ import type { AnyElysia } from "elysia";
 import type { Logger } from "pino";
 import type { SchemaTables } from "../db/database.ts";
 import type { Driver } from "../db/driver.ts";
-import type { PublicUsers } from "../db/schema/core-tables.ts";
+import type { CoreDeclaration } from "../db/schema/schema-module.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { ErrorAnswer } from "../web/error-answers.ts";
 import type { InFlight } from "../web/in-flight.ts";
@@ -23,8 +23,8 @@ export interface PluginHost {
   readonly managerLog: Logger;
   readonly database: Driver;
   readonly accounts: PluginAccounts;
-  /** What plugins see of the accounts: one declaration for all, so that their relations meet. */
-  readonly usersTable: PublicUsers;
+  /** What plugins see of the core's tables: one declaration for all, so that their relations meet. */
+  readonly core: CoreDeclaration;
   /** Whether pending migrations are applied before a plugin serves. */
   readonly autoMigrate: () => boolean;
   readonly stackTraces: StackTraces;

@@ -45,7 +45,7 @@ export function evaluateModules(
   { source, manifest, settings, dependencies }: ModulesOptions,
 ): PluginModules {
   let schema: SchemaTables | null = null;
-  const { database, usersTable: users } = host;
+  const { database, core } = host;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
   const xcore = createXcoreModule({
     name: manifest.name,
@@ -62,14 +62,14 @@ export function evaluateModules(
     xcore,
     createSchema: () =>
       (schemaModule ??= withKnownExports("xcore/schema", {
-        ...createSchemaModule(database.dialect, { users }),
+        ...createSchemaModule(database.dialect, { core }),
       })),
     findPlugin: (name) => dependencies.get(name)?.exports,
   });
   const [entry = {}, ...schemaModules] = toModules(exported);
   const own = collectSchema(schemaModules);
   schema = mergeSchemas(own, [
-    [CORE_OWNER, { users }],
+    [CORE_OWNER, { users: core.users }],
     ...[...dependencies].map(([name, dependency]) => [name, dependency.schema] as const),
   ]);
   return { entry, exports: withExports(own, entry), schema };

@@ -1,25 +1,17 @@
-import { getTableColumns, QueryPromise, type SQL, type Subquery } from "drizzle-orm";
+import { getTableColumns, type SQL, type Subquery } from "drizzle-orm";
 import type { MySqlDialect, MySqlTable } from "drizzle-orm/mysql-core";
 import type { WriteResult } from "../database.ts";
 import { assertPrimaryKey, lockRows, matchKeys, type ReturnedFields } from "./returning.ts";
 import type { MysqlSession } from "./session.ts";
-
-type Values = Record<string, unknown>;
+import { MysqlWrite, type Values } from "./write-query.ts";
 
 /** A delete with PostgreSQL's `returning()`. */
-export class MysqlDelete extends QueryPromise<unknown> {
-  readonly #table: MySqlTable;
-  readonly #session: MysqlSession;
-  readonly #dialect: MySqlDialect;
+export class MysqlDelete extends MysqlWrite {
   readonly #withList: Subquery[] | undefined;
   #where: SQL | undefined;
-  #returned: ReturnedFields | null = null;
 
   constructor(table: MySqlTable, session: MysqlSession, dialect: MySqlDialect, withList?: Subquery[]) {
-    super();
-    this.#table = table;
-    this.#session = session;
-    this.#dialect = dialect;
+    super(table, session, dialect);
     this.#withList = withList;
   }
 
@@ -29,43 +21,30 @@ export class MysqlDelete extends QueryPromise<unknown> {
   }
 
   /** Reads and locks the rows before they are deleted, in one transaction. */
-  returning(fields: ReturnedFields = getTableColumns(this.#table)): this {
-    assertPrimaryKey(this.#table);
-    this.#returned = fields;
+  returning(fields: ReturnedFields = getTableColumns(this.table)): this {
+    assertPrimaryKey(this.table);
+    this.returned = fields;
     return this;
   }
 
   override async execute(placeholderValues: Values = {}): Promise<unknown> {
-    if (this.#returned === null) return this.#write(placeholderValues);
-    return this.#readAndDelete(this.#returned, placeholderValues);
+    if (this.returned === null) return this.#write(placeholderValues);
+    return this.#readAndDelete(this.returned, placeholderValues);
   }
 
-  prepare(_name?: string): { execute: (placeholderValues?: Values) => Promise<unknown> } {
-    return { execute: (placeholderValues) => this.execute(placeholderValues) };
-  }
-
-  getSQL(): SQL {
+  override getSQL(): SQL {
     return this.#build(this.#where);
   }
 
-  toSQL(): { sql: string; params: unknown[] } {
-    const { sql, params } = this.#dialect.sqlToQuery(this.getSQL());
-    return { sql, params };
-  }
-
-  $dynamic(): this {
-    return this;
-  }
-
   async #write(placeholderValues: Values): Promise<WriteResult> {
-    const { affectedRows } = await this.#session.write(this.#table, this.getSQL(), placeholderValues);
+    const { affectedRows } = await this.session.write(this.table, this.getSQL(), placeholderValues);
     return { rowsAffected: affectedRows };
   }
 
   #readAndDelete(fields: ReturnedFields, placeholderValues: Values): Promise<unknown> {
-    const columns = assertPrimaryKey(this.#table);
-    return this.#session.atomically(async (session) => {
-      const rows = await lockRows({ session, dialect: this.#dialect, table: this.#table, fields }, columns, {
+    const columns = assertPrimaryKey(this.table);
+    return this.session.atomically(async (session) => {
+      const rows = await lockRows({ session, dialect: this.dialect, table: this.table, fields }, columns, {
         where: this.#where,
         withList: this.#withList,
         placeholderValues,
@@ -73,15 +52,15 @@ export class MysqlDelete extends QueryPromise<unknown> {
       const keys = rows.map(({ key }) => key);
       for (const where of matchKeys(columns, keys)) {
         // oxlint-disable-next-line no-await-in-loop -- on one connection
-        await session.write(this.#table, this.#build(where));
+        await session.write(this.table, this.#build(where));
       }
       return rows.map(({ row }) => row);
     });
   }
 
   #build(where: SQL | undefined): SQL {
-    return this.#dialect.buildDeleteQuery({
-      table: this.#table,
+    return this.dialect.buildDeleteQuery({
+      table: this.table,
       where,
       ...(this.#withList === undefined ? {} : { withList: this.#withList }),
     });

@@ -1,4 +1,4 @@
-import { getTableColumns, getTableName, is, Param, Placeholder, QueryPromise, SQL, sql } from "drizzle-orm";
+import { getTableColumns, getTableName, is, Param, Placeholder, SQL, sql } from "drizzle-orm";
 import { type MySqlColumn, type MySqlDialect, type MySqlTable, QueryBuilder } from "drizzle-orm/mysql-core";
 import type { ResultSetHeader } from "mysql2/promise";
 import type { WriteResult } from "../database.ts";
@@ -11,10 +11,9 @@ import {
 } from "./conflicts.ts";
 import { assertPrimaryKey, type Key, readRows, type ReturnedFields } from "./returning.ts";
 import type { MysqlSession } from "./session.ts";
+import { MysqlWrite, type Values } from "./write-query.ts";
 
 type InsertedRow = Record<string, Param | SQL>;
-type Values = Record<string, unknown>;
-
 /** Stands in a key for the number that the database will count up. */
 const GENERATED = Symbol("generated");
 
@@ -57,13 +56,9 @@ export class MysqlInsertBuilder {
 }
 
 /** An insert with PostgreSQL's `returning()` and `onConflict…()`. */
-export class MysqlInsert extends QueryPromise<unknown> {
-  readonly #table: MySqlTable;
+export class MysqlInsert extends MysqlWrite {
   readonly #source: { readonly rows: readonly InsertedRow[] } | { readonly select: SQL };
-  readonly #session: MysqlSession;
-  readonly #dialect: MySqlDialect;
   #conflict: Conflict | null = null;
-  #returned: ReturnedFields | null = null;
 
   constructor(
     table: MySqlTable,
@@ -71,69 +66,49 @@ export class MysqlInsert extends QueryPromise<unknown> {
     session: MysqlSession,
     dialect: MySqlDialect,
   ) {
-    super();
-    this.#table = table;
+    super(table, session, dialect);
     this.#source = source;
-    this.#session = session;
-    this.#dialect = dialect;
   }
 
   onConflictDoNothing(config: Pick<ConflictConfig, "target" | "where"> = {}): this {
-    this.#conflict = toConflict(this.#table, config);
+    this.#conflict = toConflict(this.table, config);
     return this;
   }
 
   onConflictDoUpdate(config: ConflictConfig): this {
-    this.#conflict = toConflict(this.#table, config);
+    this.#conflict = toConflict(this.table, config);
     return this;
   }
 
   /** Reads the rows back by their keys, in the same transaction: MySQL has no RETURNING. */
-  returning(fields: ReturnedFields = getTableColumns(this.#table)): this {
+  returning(fields: ReturnedFields = getTableColumns(this.table)): this {
     if (!("rows" in this.#source)) {
       throw new TypeError(
         "Cannot use returning() after insert().select(): MySQL doesn't tell which rows it inserted",
       );
     }
-    assertPrimaryKey(this.#table);
-    this.#returned = fields;
+    assertPrimaryKey(this.table);
+    this.returned = fields;
     return this;
   }
 
   override async execute(placeholderValues: Values = {}): Promise<unknown> {
-    const returned = this.#returned;
+    const returned = this.returned;
     if (returned === null || !("rows" in this.#source)) return this.#write(placeholderValues);
     const rows = this.#source.rows.map((row) => this.#withDefaults(row));
-    return this.#session.atomically(async (session) => {
+    return this.session.atomically(async (session) => {
       const columns = this.#keyColumns();
       const keys = await this.#insertForKeys(session, rows, columns, placeholderValues);
-      return readRows(
-        { session, dialect: this.#dialect, table: this.#table, fields: returned },
-        columns,
-        keys,
-      );
+      return readRows({ session, dialect: this.dialect, table: this.table, fields: returned }, columns, keys);
     });
   }
 
-  prepare(_name?: string): { execute: (placeholderValues?: Values) => Promise<unknown> } {
-    return { execute: (placeholderValues) => this.execute(placeholderValues) };
-  }
-
-  getSQL(): SQL {
+  override getSQL(): SQL {
     return this.#build("rows" in this.#source ? this.#source.rows : []);
   }
 
-  toSQL(): { sql: string; params: unknown[] } {
-    const { sql: text, params } = this.#dialect.sqlToQuery(this.getSQL());
-    return { sql: text, params };
-  }
-
-  $dynamic(): this {
-    return this;
-  }
-
   async #write(placeholderValues: Values): Promise<WriteResult> {
-    const { affectedRows, info } = await this.#session.write(this.#table, this.getSQL(), placeholderValues);
+    const { affectedRows, info } = await this.session.write(this.table, this.getSQL(), placeholderValues);
     if (this.#conflict === null || this.#conflict.set === null) return { rowsAffected: affectedRows };
     // A row that was updated counts for two, one that had these values already for none.
     const records = /^Records: (\d+)/.exec(info)?.[1];
@@ -144,9 +119,9 @@ export class MysqlInsert extends QueryPromise<unknown> {
   #keyColumns(): readonly MySqlColumn[] {
     const { target, set } = this.#conflict ?? {};
     if (set === null || set === undefined || target === null || target === undefined) {
-      return assertPrimaryKey(this.#table);
+      return assertPrimaryKey(this.table);
     }
-    const changed = target.find((column) => set[nameInCode(this.#table, column)] !== undefined);
+    const changed = target.find((column) => set[nameInCode(this.table, column)] !== undefined);
     if (changed === undefined) return target;
     throw new TypeError(
       `Cannot use returning() after an upsert that sets "${changed.name}", its own target: MySQL can't find the row again`,
@@ -161,7 +136,7 @@ export class MysqlInsert extends QueryPromise<unknown> {
   ): Promise<Key[]> {
     const keys = rows.map((row) => columns.map((column) => this.#keyValue(row, column, placeholderValues)));
     const insert = (some: readonly InsertedRow[]): Promise<ResultSetHeader> =>
-      session.write(this.#table, this.#build(some), placeholderValues);
+      session.write(this.table, this.#build(some), placeholderValues);
     const generated = keys.filter((key) => key.includes(GENERATED)).length;
     const isSkipping = this.#conflict?.set === null;
     if (!isSkipping && generated === 0) {
@@ -185,27 +160,26 @@ export class MysqlInsert extends QueryPromise<unknown> {
 
   #build(rows: readonly InsertedRow[]): SQL {
     const given = (column: string): boolean =>
-      rows.length === 0 || rows.some((row) => row[nameInCode(this.#table, { name: column })] !== undefined);
+      rows.length === 0 || rows.some((row) => row[nameInCode(this.table, { name: column })] !== undefined);
     const onConflict =
-      this.#conflict === null ? {} : { onConflict: buildConflict(this.#table, this.#conflict, given) };
+      this.#conflict === null ? {} : { onConflict: buildConflict(this.table, this.#conflict, given) };
     const source =
       "rows" in this.#source
         ? { values: rows.map((row) => this.#withNumbers(row)) }
         : { values: this.#source.select as never, select: true };
-    return this.#dialect.buildInsertQuery({ table: this.#table, ignore: false, ...source, ...onConflict })
-      .sql;
+    return this.dialect.buildInsertQuery({ table: this.table, ignore: false, ...source, ...onConflict }).sql;
   }
 
   /** With the mode that takes a 0 for a 0, MariaDB takes drizzle's `default` for one too; null it counts up. */
   #withNumbers(row: InsertedRow): InsertedRow {
-    const column = Object.entries(getTableColumns(this.#table)).find(([, one]) => isAutoIncrement(one));
+    const column = Object.entries(getTableColumns(this.table)).find(([, one]) => isAutoIncrement(one));
     return column === undefined || row[column[0]] !== undefined ? row : { ...row, [column[0]]: sql`null` };
   }
 
   /** Values that code makes, such as a UUID, are made here: the rows are read back by them. */
   #withDefaults(row: InsertedRow): InsertedRow {
     const result = { ...row };
-    for (const [name, column] of Object.entries(getTableColumns(this.#table))) {
+    for (const [name, column] of Object.entries(getTableColumns(this.table))) {
       if (result[name] !== undefined || column.defaultFn === undefined) continue;
       const value: unknown = column.defaultFn();
       result[name] = is(value, SQL) ? value : new Param(value, column);
@@ -214,7 +188,7 @@ export class MysqlInsert extends QueryPromise<unknown> {
   }
 
   #keyValue(row: InsertedRow, column: MySqlColumn, placeholderValues: Values): unknown {
-    const given = row[nameInCode(this.#table, column)];
+    const given = row[nameInCode(this.table, column)];
     const value: unknown = is(given, Param) ? given.value : undefined;
     const known = is(value, Placeholder) ? placeholderValues[value.name] : value;
     if (known !== undefined && known !== null) return known;
@@ -222,7 +196,7 @@ export class MysqlInsert extends QueryPromise<unknown> {
       return column.default;
     if (isAutoIncrement(column) && (given === undefined || is(given, Param))) return GENERATED;
     throw new TypeError(
-      `Cannot use returning() on "${getTableName(this.#table)}": MySQL has no RETURNING, and the value of "${column.name}" is only known to the database`,
+      `Cannot use returning() on "${getTableName(this.table)}": MySQL has no RETURNING, and the value of "${column.name}" is only known to the database`,
     );
   }
 }

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { DatabaseError } from "../database-error.ts";
 import type { MigrationConnection } from "../driver.ts";
 import type { ServerPlace } from "../server-faults.ts";
+import { toMigrationConnection } from "../server-migrations.ts";
 import { toMysqlFault } from "./faults.ts";
 
 export interface MysqlMigrationOptions {
@@ -37,27 +38,7 @@ export async function migrateOnMysql<T>(
   try {
     await all(session);
     await takeLock(all, log);
-    return await work({
-      isTransactional: false,
-      async run(statement, parameters) {
-        await all(statement, parameters);
-      },
-      async all<Row>(statement: string, parameters?: readonly (string | number | null)[]) {
-        return (await all(statement, parameters)) as Row[];
-      },
-      async transaction(inner) {
-        await all("start transaction");
-        try {
-          const result = await inner();
-          await all("commit");
-          return result;
-        } catch (error) {
-          // The reason is what counts: where even this fails, the connection is gone.
-          await all("rollback").catch(() => {});
-          throw error;
-        }
-      },
-    });
+    return await work(toMigrationConnection(all, { isTransactional: false, begin: "start transaction" }));
   } finally {
     // The lock ends with its connection.
     await connection.end().catch(() => connection.destroy());

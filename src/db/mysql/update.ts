@@ -1,11 +1,10 @@
-import { getTableColumns, getTableName, QueryPromise, type SQL, type Subquery } from "drizzle-orm";
+import { getTableColumns, getTableName, type SQL, type Subquery } from "drizzle-orm";
 import type { MySqlDialect, MySqlTable } from "drizzle-orm/mysql-core";
 import type { WriteResult } from "../database.ts";
 import { mapUpdateSet } from "../drizzle-internals.ts";
 import { assertPrimaryKey, lockRows, matchKeys, readRows, type ReturnedFields } from "./returning.ts";
 import type { MysqlSession } from "./session.ts";
-
-type Values = Record<string, unknown>;
+import { MysqlWrite, type Values } from "./write-query.ts";
 
 export class MysqlUpdateBuilder {
   readonly #table: MySqlTable;
@@ -27,14 +26,10 @@ export class MysqlUpdateBuilder {
 }
 
 /** An update with PostgreSQL's `returning()`. */
-export class MysqlUpdate extends QueryPromise<unknown> {
-  readonly #table: MySqlTable;
+export class MysqlUpdate extends MysqlWrite {
   readonly #set: Record<string, SQL>;
-  readonly #session: MysqlSession;
-  readonly #dialect: MySqlDialect;
   readonly #withList: Subquery[] | undefined;
   #where: SQL | undefined;
-  #returned: ReturnedFields | null = null;
 
   constructor(
     table: MySqlTable,
@@ -43,11 +38,8 @@ export class MysqlUpdate extends QueryPromise<unknown> {
     dialect: MySqlDialect,
     withList: Subquery[] | undefined,
   ) {
-    super();
-    this.#table = table;
+    super(table, session, dialect);
     this.#set = set;
-    this.#session = session;
-    this.#dialect = dialect;
     this.#withList = withList;
   }
 
@@ -57,17 +49,17 @@ export class MysqlUpdate extends QueryPromise<unknown> {
   }
 
   /** Finds the rows, locks them and reads them again after the update, in one transaction. */
-  returning(fields: ReturnedFields = getTableColumns(this.#table)): this {
-    const columns = assertPrimaryKey(this.#table);
-    const changed = Object.entries(getTableColumns(this.#table)).find(
+  returning(fields: ReturnedFields = getTableColumns(this.table)): this {
+    const columns = assertPrimaryKey(this.table);
+    const changed = Object.entries(getTableColumns(this.table)).find(
       ([name, column]) => this.#set[name] !== undefined && columns.includes(column),
     );
     if (changed !== undefined) {
       throw new TypeError(
-        `Cannot use returning() on an update of "${changed[1].name}", the primary key of "${getTableName(this.#table)}": MySQL can't find the rows again`,
+        `Cannot use returning() on an update of "${changed[1].name}", the primary key of "${getTableName(this.table)}": MySQL can't find the rows again`,
       );
     }
-    this.#returned = fields;
+    this.returned = fields;
     return this;
   }
 
@@ -92,38 +84,25 @@ export class MysqlUpdate extends QueryPromise<unknown> {
   }
 
   override async execute(placeholderValues: Values = {}): Promise<unknown> {
-    if (this.#returned === null) return this.#write(placeholderValues);
-    return this.#updateAndRead(this.#returned, placeholderValues);
+    if (this.returned === null) return this.#write(placeholderValues);
+    return this.#updateAndRead(this.returned, placeholderValues);
   }
 
-  prepare(_name?: string): { execute: (placeholderValues?: Values) => Promise<unknown> } {
-    return { execute: (placeholderValues) => this.execute(placeholderValues) };
-  }
-
-  getSQL(): SQL {
+  override getSQL(): SQL {
     return this.#build(this.#where);
   }
 
-  toSQL(): { sql: string; params: unknown[] } {
-    const { sql, params } = this.#dialect.sqlToQuery(this.getSQL());
-    return { sql, params };
-  }
-
-  $dynamic(): this {
-    return this;
-  }
-
   async #write(placeholderValues: Values): Promise<WriteResult> {
-    const { affectedRows, info } = await this.#session.write(this.#table, this.getSQL(), placeholderValues);
+    const { affectedRows, info } = await this.session.write(this.table, this.getSQL(), placeholderValues);
     // Rows that had these values already count on the other databases.
     const matched = /^Rows matched: (\d+)/.exec(info)?.[1];
     return { rowsAffected: matched === undefined ? affectedRows : Number(matched) };
   }
 
   #updateAndRead(fields: ReturnedFields, placeholderValues: Values): Promise<unknown> {
-    const columns = assertPrimaryKey(this.#table);
-    return this.#session.atomically(async (session) => {
-      const source = { session, dialect: this.#dialect, table: this.#table, fields };
+    const columns = assertPrimaryKey(this.table);
+    return this.session.atomically(async (session) => {
+      const source = { session, dialect: this.dialect, table: this.table, fields };
       const locked = await lockRows({ ...source, fields: {} }, columns, {
         where: this.#where,
         withList: this.#withList,
@@ -132,15 +111,15 @@ export class MysqlUpdate extends QueryPromise<unknown> {
       const keys = locked.map(({ key }) => key);
       for (const where of matchKeys(columns, keys)) {
         // oxlint-disable-next-line no-await-in-loop -- on one connection
-        await session.write(this.#table, this.#build(where), placeholderValues);
+        await session.write(this.table, this.#build(where), placeholderValues);
       }
       return readRows(source, columns, keys);
     });
   }
 
   #build(where: SQL | undefined): SQL {
-    return this.#dialect.buildUpdateQuery({
-      table: this.#table,
+    return this.dialect.buildUpdateQuery({
+      table: this.table,
       set: this.#set,
       where,
       ...(this.#withList === undefined ? {} : { withList: this.#withList }),

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import postgres from "postgres";
 import type { MigrationConnection } from "../driver.ts";
 import { type ServerPlace, unreachable } from "../server-faults.ts";
+import { toMigrationConnection } from "../server-migrations.ts";
 import { toPostgresFault } from "./faults.ts";
 
 export interface PostgresMigrationOptions {
@@ -50,27 +51,7 @@ export async function migrateOnPostgres<T>(
       await all("select pg_advisory_lock(?)", [LOCK]);
     }
     isLocked = true;
-    return await work({
-      isTransactional: true,
-      async run(statement, parameters) {
-        await all(statement, parameters);
-      },
-      async all<Row>(statement: string, parameters?: readonly (string | number | null)[]) {
-        return [...(await all(statement, parameters))] as Row[];
-      },
-      async transaction(inner) {
-        await all("begin");
-        try {
-          const result = await inner();
-          await all("commit");
-          return result;
-        } catch (error) {
-          // The reason is what counts: where even this fails, the connection is gone and all of it undone.
-          await all("rollback").catch(() => {});
-          throw error;
-        }
-      },
-    });
+    return await work(toMigrationConnection(all, { isTransactional: true, begin: "begin" }));
   } finally {
     // The lock ends with its connection.
     await client.end({ timeout: isLost ? 0 : END_SECONDS });

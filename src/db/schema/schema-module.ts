@@ -1,4 +1,4 @@
-import { relations, sql, type Table } from "drizzle-orm";
+import { getTableName, relations, sql, type Table } from "drizzle-orm";
 import type { Dialect } from "../dialect.ts";
 import { type Columns, createColumns } from "./columns.ts";
 import { type Constraints, createConstraints } from "./constraints.ts";
@@ -20,44 +20,52 @@ export interface SchemaModuleOptions {
   /** Is told of each table that `table()` makes, which those of the core are not. */
   readonly onTable?: (table: Table) => void;
   /**
-   * The accounts, where several modules are to have the same: drizzle joins relations at the very object.
+   * What the core declares, where several modules are to have the same: drizzle joins relations at the very object.
    *
    * @default a declaration of its own
    */
-  readonly users?: PublicUsers;
+  readonly core?: CoreDeclaration;
+}
+
+/** What plugins are given of the core's tables. */
+export interface CoreDeclaration {
+  /** The accounts, without what is the core's alone. */
+  readonly users: PublicUsers;
+  /** Names of all of the core's tables: no plugin's may have one of them. */
+  readonly tableNames: readonly string[];
 }
 
 /** Creates the table builder of a dialect. Names of tables are unique within it. */
 export function createSchemaModule(dialect: Dialect, options: SchemaModuleOptions = {}): SchemaModule {
-  const columns = createColumns(dialect);
-  const constraints = createConstraints(dialect);
-  const factory = new TableFactory(dialect, constraints);
-  // One drizzle table for each dialect, typed as PostgreSQL's.
-  const declareTable = factory.create.bind(factory) as unknown as TableFunction;
-  // Their names are taken.
-  createCoreTables({ ...columns, ...constraints, table: declareTable });
-  const users = options.users ?? declareUsers(dialect);
-
+  const { users, tableNames } = options.core ?? declareCore(dialect);
+  const { table: declareTable, ...builder } = createBuilder(dialect, tableNames);
   const table: TableFunction = (name, map, list) => {
     const made = declareTable(name, map, list);
     options.onTable?.(made);
     return made;
   };
-  return { ...columns, ...constraints, users, table, enum: columns.enumOf, relations, sql };
+  return { ...builder, users, table, enum: builder.enumOf, relations, sql };
 }
 
-/** Declares what plugins see of the accounts. */
-export function declareUsers(dialect: Dialect): PublicUsers {
-  const columns = createColumns(dialect);
-  const factory = new TableFactory(dialect, createConstraints(dialect));
-  return createPublicUsers({ ...columns, table: factory.create.bind(factory) as unknown as TableFunction });
+/** Declares what plugins are given of the core's tables, once for all modules that are to share it. */
+export function declareCore(dialect: Dialect): CoreDeclaration {
+  const users = createPublicUsers(createBuilder(dialect));
+  return { users, tableNames: Object.values(createCoreSchema(dialect)).map((table) => getTableName(table)) };
 }
 
 /** Returns the tables of xcore itself for a dialect. */
 export function createCoreSchema(dialect: Dialect): CoreTables {
-  const columns = createColumns(dialect);
+  return createCoreTables(createBuilder(dialect));
+}
+
+/** @param taken names that no table may have */
+function createBuilder(
+  dialect: Dialect,
+  taken: readonly string[] = [],
+): Columns & Constraints & { readonly table: TableFunction } {
   const constraints = createConstraints(dialect);
-  const factory = new TableFactory(dialect, constraints);
+  const factory = new TableFactory(dialect, constraints, taken);
+  // One drizzle table for each dialect, typed as PostgreSQL's.
   const table = factory.create.bind(factory) as unknown as TableFunction;
-  return createCoreTables({ ...columns, ...constraints, table });
+  return { ...createColumns(dialect), ...constraints, table };
 }

@@ -64,11 +64,13 @@ const RESERVED = /^(sqlite|pg|xcore)_/;
 export class TableFactory {
   readonly #dialect: Dialect;
   readonly #check: Constraints["check"];
-  readonly #tables = new Set<string>();
+  readonly #tables: Set<string>;
   /** Tables by the names of their indexes and constraints, which a database keeps for all tables together. */
   readonly #owners = new Map<string, string>();
 
-  constructor(dialect: Dialect, constraints: Constraints) {
+  /** @param taken names that no table may have */
+  constructor(dialect: Dialect, constraints: Constraints, taken: readonly string[]) {
+    this.#tables = new Set(taken);
     this.#dialect = dialect;
     this.#check = constraints.check;
   }

@@ -5,11 +5,12 @@ import type { Driver, MigrationConnection } from "../driver.ts";
 import { ChangeToken } from "./change-token.ts";
 import type { Connection } from "./connection.ts";
 import { Dialect } from "./dialect.ts";
+import { toRelationalSchema } from "../relational-schema.ts";
 import { lockMigrations } from "./migration-lock.ts";
 import { SqliteMigrationConnection } from "./migration-connection.ts";
 import { OpenAccess } from "./open-access.ts";
 import { openConnections } from "./open-connections.ts";
-import { Queries, toRelationalSchema } from "./queries.ts";
+import { Queries } from "./queries.ts";
 
 export interface SqliteOptions {
   /** Absolute path; the file and its folder are made when they are missing. */

@@ -1,12 +1,4 @@
-import {
-  createTableRelationsHelpers,
-  extractTablesRelationalConfig,
-  type RelationalSchemaConfig,
-  type SQL,
-  type Subquery,
-  type TablesRelationalConfig,
-  TransactionRollbackError,
-} from "drizzle-orm";
+import { type SQL, type Subquery, type TablesRelationalConfig, TransactionRollbackError } from "drizzle-orm";
 import {
   BaseSQLiteDatabase,
   type SelectedFields,
@@ -19,20 +11,12 @@ import {
 } from "drizzle-orm/sqlite-core";
 import type { SQLiteViewBase } from "drizzle-orm/sqlite-core/view-base";
 import type { SchemaTables, WriteResult } from "../database.ts";
+import type { RelationalSchema } from "../relational-schema.ts";
 import type { Access } from "./access.ts";
 import type { Row } from "./connection.ts";
 import type { Dialect } from "./dialect.ts";
 import { Session } from "./session.ts";
 import type { OpenTransaction } from "./transaction.ts";
-
-/** Tables and relations in the form that drizzle's relational queries need. */
-export type RelationalSchema = RelationalSchemaConfig<TablesRelationalConfig>;
-
-/** Prepares tables and relations once for all transactions. */
-export function toRelationalSchema(schema: SchemaTables): RelationalSchema {
-  const { tables, tableNamesMap } = extractTablesRelationalConfig(schema, createTableRelationsHelpers);
-  return { fullSchema: schema, schema: tables, tableNamesMap };
-}
 
 export interface QueriesOptions {
   readonly access: Access;
