@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 
 const SRC = join(import.meta.dir, "../src");
 /** Each folder may import from those before it. */
-const ORDER = ["errors", "log", "config", "hooks", "db", "web", "auth", "rbac", "plugins", "cli"];
+const ORDER = ["errors", "files", "log", "config", "hooks", "db", "web", "auth", "rbac", "plugins", "cli"];
 const MAX_LINES = 350;
 const FORBIDDEN_NAMES = /(^|\/)(utils?|helpers?|common|shared|misc|index|service)\.tsx?$/;
 

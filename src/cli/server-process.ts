@@ -1,7 +1,7 @@
 import { type App, createApp } from "../app.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { AppError } from "../errors/app-error.ts";
-import { watchFile } from "../plugins/watch.ts";
+import { watchFile } from "../files/watch.ts";
 import { describeBuildFailure } from "./failure-text.ts";
 import { followProcess } from "./process-events.ts";
 import { findRestartKeys } from "./restart-keys.ts";

@@ -10,6 +10,24 @@ export function setJsonKey(text: string, key: string, value: boolean): string {
   return mark + applyEdits(json, addLine(json, key, value) ?? modify(json, [key], value, {}));
 }
 
+/**
+ * Sets a key at any depth in the text of a JSON file, makes the objects around it where they are missing, and keeps
+ * the rest as it was written, comments included.
+ *
+ * @param value `undefined` removes the key
+ */
+export function setJsonPath(text: string, path: readonly string[], value: unknown): string {
+  const mark = text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK : "";
+  const json = text.slice(mark.length);
+  const indent = /^[ \t]+(?=")/m.exec(json)?.[0] ?? "  ";
+  const formattingOptions = {
+    insertSpaces: !indent.startsWith("\t"),
+    tabSize: indent.length,
+    eol: json.includes("\r\n") ? "\r\n" : "\n",
+  };
+  return mark + applyEdits(json, modify(json, [...path], value, { formattingOptions }));
+}
+
 /** Edits that add the key on a line of its own; null where it is there, or where properties share a line. */
 function addLine(json: string, key: string, value: boolean): Edit[] | null {
   const root = parseTree(json);

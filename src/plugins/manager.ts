@@ -12,7 +12,7 @@ import { PluginReport, type UnloadReason } from "./report.ts";
 import { groupByDependency, type Resolution, resolvePlugins } from "./resolve.ts";
 import { listSources } from "./sources.ts";
 import { toFailure } from "./thrown.ts";
-import { watchTree } from "./watch.ts";
+import { watchTree } from "../files/watch.ts";
 
 export interface PluginSettings {
   /** Absolute path of the plugins directory. */

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readTextFile } from "../config/text-file.ts";
+import { readTextFile } from "../files/text-file.ts";
 import { PluginError } from "./failure.ts";
 import { type Manifest, parseManifest, toManifest } from "./manifest.ts";
 import { readPluginInfo } from "./single-file.ts";

@@ -1,5 +1,5 @@
-import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { setJsonKey } from "../config/json-edit.ts";
+import { replaceFile } from "../files/replace-file.ts";
 import { AppError } from "../errors/app-error.ts";
 import { manifestPathOf } from "./manifest-file.ts";
 import type { PluginSource } from "./sources.ts";
@@ -23,19 +23,6 @@ export async function writeActive(
     throw new AppError("conflict", 409, message);
   }
   const file = manifestPathOf(source);
-  await replaceText(file, (text) => setJsonKey(text, "active", active));
+  await replaceFile(file, (text) => setJsonKey(text ?? "{}", "active", active));
   return file;
-}
-
-/** Writes a file anew in one step, with its permissions, so that a running server never reads half of it. */
-async function replaceText(file: string, change: (text: string) => string): Promise<void> {
-  const text = await readFile(file, "utf8");
-  const written = `${file}.${process.pid}.tmp`;
-  try {
-    await writeFile(written, change(text), { mode: (await stat(file)).mode });
-    await rename(written, file);
-  } catch (error) {
-    await rm(written, { force: true });
-    throw error;
-  }
 }

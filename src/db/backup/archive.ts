@@ -15,7 +15,7 @@ import {
   MAX_MANIFEST_SIZE,
   parseManifest,
 } from "./manifest.ts";
-import { readTar, type TarEntry, TarError, writeTar } from "./tar.ts";
+import { readTar, type TarEntry, TarError, writeTar } from "../../files/tar.ts";
 
 const MEGABYTE = 1_000_000;
 

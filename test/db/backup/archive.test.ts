@@ -5,7 +5,7 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import { expect, test } from "bun:test";
 import { packBackup, unpackBackup } from "../../../src/db/backup/archive.ts";
 import { type BackupManifest, formatManifest, MANIFEST_NAME } from "../../../src/db/backup/manifest.ts";
-import { readTar, type TarEntry, writeTar } from "../../../src/db/backup/tar.ts";
+import { readTar, type TarEntry, writeTar } from "../../../src/files/tar.ts";
 import { testWithProgram } from "../../programs.ts";
 import { TestFolder } from "../../setup.ts";
 

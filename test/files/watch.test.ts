@@ -1,7 +1,7 @@
 import { mkdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
-import { watchTree } from "../../src/plugins/watch.ts";
+import { watchTree } from "../../src/files/watch.ts";
 import { type Files, plugin, TestApp, TestFolder } from "../setup.ts";
 
 /** Watches a directory of `folder`; `next` resolves with what is reported after the change. */

@@ -1,0 +1,24 @@
+import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+
+/**
+ * Writes a text file anew in one step, with its permissions, so that a running server never reads half of it.
+ *
+ * @param path where the file is, or a link to it
+ * @param change gets its text; `null` for a file that isn't there
+ */
+export async function replaceFile(path: string, change: (text: string | null) => string): Promise<void> {
+  const file = await realpath(path).catch(() => path);
+  const before = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return null;
+    throw error;
+  });
+  const written = `${file}.${process.pid}-${crypto.randomUUID().slice(0, 8)}.tmp`;
+  try {
+    const mode = before === null ? 0o644 : (await stat(file)).mode;
+    await writeFile(written, change(before), { mode });
+    await rename(written, file);
+  } catch (error) {
+    await rm(written, { force: true });
+    throw error;
+  }
+}
