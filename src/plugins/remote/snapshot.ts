@@ -1,0 +1,62 @@
+/**
+ * A plugin as it was fetched: every file that it is made of, by name. The name of a file below the plugin's own
+ * folder is its path there, "lib/tax.ts"; that of a module from elsewhere is its URL.
+ */
+export interface Snapshot {
+  /** Name of the file that it begins with: "plugin.json", or the module of a single-file plugin, "hello.ts". */
+  readonly entry: string;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  /**
+   * Where an import leads that doesn't lead to a file of its own name: because its host redirects, or because it
+   * leaves the plugin's folder, "../lib/tax.ts". Always a file of the snapshot.
+   */
+  readonly redirects: ReadonlyMap<string, string>;
+  /** Content of the signature file beside the entry, which is no part of the plugin; null when there is none. */
+  readonly signatures: Uint8Array | null;
+}
+
+const MAX_NAME = 1024; // characters
+
+/** Name of the file that holds the signatures of a plugin that begins with `entry`. */
+export function signatureNameOf(entry: string): string {
+  return `${entry}.sig`;
+}
+
+/** Whether a file of a snapshot is a module from elsewhere, named by its URL. */
+export function isUrlName(name: string): boolean {
+  return /^https?:\/\//.test(name);
+}
+
+/** Whether a text may name a file below a plugin's folder: a relative path with nothing odd in it. */
+export function isFilePath(name: string): boolean {
+  return (
+    name.length <= MAX_NAME &&
+    !/[\\\p{Cc}]/u.test(name) &&
+    name.isWellFormed() &&
+    !/^[A-Za-z]:/.test(name) &&
+    name.split("/").every((part) => part !== "" && part !== "." && part !== "..")
+  );
+}
+
+/**
+ * Returns the name that an import means, before redirects: "lib/tax.ts", "../tax.ts" for one that leaves the
+ * plugin's folder, or a URL. Null for a package, a module of the host or of Bun, and for what can't be named.
+ *
+ * @param importer name of the importing file
+ */
+export function nameImport(importer: string, specifier: string): string | null {
+  if (isUrlName(specifier) || (isUrlName(importer) && /^\.{0,2}\//.test(specifier))) {
+    const url = URL.parse(specifier, isUrlName(importer) ? importer : undefined);
+    if (url === null) return null;
+    url.hash = "";
+    return url.href;
+  }
+  if (!/^\.{1,2}\//.test(specifier)) return null;
+  const parts: string[] = importer.split("/").slice(0, -1);
+  for (const part of specifier.split("/")) {
+    if (part === "." || part === "") continue;
+    if (part === ".." && parts.length > 0 && parts.at(-1) !== "..") parts.pop();
+    else parts.push(part);
+  }
+  return parts.join("/");
+}
