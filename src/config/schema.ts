@@ -1,6 +1,11 @@
 import { Type, type Static, type TProperties } from "typebox";
 import { BYTE_SIZE_PATTERN } from "./byte-size.ts";
 
+const PLUGIN_NAME = {
+  pattern: "^[a-z][a-z0-9_]{0,63}$",
+  title: "a plugin name: small letters, digits and underscores, starting with a letter",
+};
+
 /**
  * Every key of `config.json` with its type, default and description. Nothing else knows them: the defaults,
  * the error messages, the `XCORE_…` variables, the editors' JSON Schema and the table in
@@ -60,13 +65,7 @@ export const ConfigSchema = section("Settings of an xcore server", {
         description: "URL that clients reach the server at, given as the server in `/openapi.json`",
       },
     ),
-    body_limit: Type.Union(
-      [
-        Type.String({ pattern: BYTE_SIZE_PATTERN, title: 'a size such as "512kb", "16mb" or "1gb"' }),
-        Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, title: "a number of bytes above zero" }),
-      ],
-      { default: "16mb", description: "Largest request body accepted; a larger one is answered with 413" },
-    ),
+    body_limit: byteSize("16mb", "Largest request body accepted; a larger one is answered with 413"),
     trusted_proxies: Type.Array(
       Type.String({
         pattern: "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$",
@@ -177,11 +176,82 @@ export const ConfigSchema = section("Settings of an xcore server", {
       default: true,
       description: "Load, swap and unload plugins as their files change",
     }),
-    settings: Type.Record(Type.String(), Type.Record(Type.String(), Type.Unknown()), {
-      propertyNames: {
-        pattern: "^[a-z][a-z0-9_]{0,63}$",
-        title: "a plugin name: small letters, digits and underscores, starting with a letter",
+    remote: Type.Record(
+      Type.String(),
+      Type.Object(
+        {
+          url: Type.Optional(
+            Type.String({
+              minLength: 1,
+              description: "Where it is: `https://…`, `npm:name@1.2.3` or a path",
+            }),
+          ),
+          urls: Type.Optional(
+            Type.Array(Type.String({ minLength: 1 }), {
+              minItems: 1,
+              maxItems: 16,
+              description: "Where it is, several mirrors: the next is asked when one fails",
+            }),
+          ),
+          integrity: Type.Optional(
+            Type.String({
+              pattern: "^sha256-[A-Za-z0-9+/]{43}=$",
+              title: 'a digest such as "sha256-…", which `xcore plugin add` writes',
+              description: "Digest of all its files: nothing else is loaded",
+            }),
+          ),
+          active: Type.Optional(Type.Boolean({ default: true, description: "Whether it is loaded" })),
+        },
+        { additionalProperties: false },
+      ),
+      {
+        propertyNames: PLUGIN_NAME,
+        default: {},
+        description:
+          "Plugins from elsewhere by name, each pinned by a digest; see [remote plugins](remote-plugins.md)",
       },
+    ),
+    offline: Type.Boolean({
+      default: false,
+      description: "Fetch nothing: plugins come from the cache and `vendor/` alone, as with `--offline`",
+    }),
+    trusted_keys: Type.Array(
+      Type.String({
+        pattern: "^ed25519:[A-Za-z0-9+/]{43}=$",
+        title: 'a public key such as "ed25519:…", which `xcore plugin key` prints',
+      }),
+      {
+        default: [],
+        description: "Public keys of which one must have signed each remote plugin. `[]` takes unsigned ones",
+      },
+    ),
+    fetch: section("Fetching of remote plugins", {
+      timeout_seconds: Type.Integer({
+        minimum: 1,
+        maximum: 3600,
+        default: 30,
+        description: "How long one file may take, in seconds",
+      }),
+      size_limit: byteSize("64mb", "Largest plugin accepted, all of its files together, unpacked"),
+      max_redirects: Type.Integer({
+        minimum: 0,
+        maximum: 20,
+        default: 5,
+        description: "How often a host may redirect one request",
+      }),
+      allow_hosts: Type.Array(
+        Type.String({
+          pattern: "^[a-z0-9.-]+(:[0-9]{1,5})?$|^\\[[0-9a-f:.]+\\](:[0-9]{1,5})?$",
+          title: 'a host in small letters such as "plugins.intern" or "10.0.0.5:8443"',
+        }),
+        {
+          default: [],
+          description: "Hosts with private addresses that redirects and imports may lead to all the same",
+        },
+      ),
+    }),
+    settings: Type.Record(Type.String(), Type.Record(Type.String(), Type.Unknown()), {
+      propertyNames: PLUGIN_NAME,
       default: {},
       description: "Settings of each plugin by its name; they override `config` of its `plugin.json`",
     }),
@@ -234,6 +304,16 @@ type DeepPartial<T> = T extends readonly unknown[]
   : T extends object
     ? { readonly [K in keyof T]?: DeepPartial<T[K]> | undefined }
     : T;
+
+function byteSize(preset: string, description: string) {
+  return Type.Union(
+    [
+      Type.String({ pattern: BYTE_SIZE_PATTERN, title: 'a size such as "512kb", "16mb" or "1gb"' }),
+      Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, title: "a number of bytes above zero" }),
+    ],
+    { default: preset, description },
+  );
+}
 
 function section<T extends TProperties>(description: string, properties: T) {
   return Type.Object(properties, { description, additionalProperties: false });

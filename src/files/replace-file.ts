@@ -12,10 +12,19 @@ export async function replaceFile(path: string, change: (text: string | null) =>
     if (error.code === "ENOENT") return null;
     throw error;
   });
+  await write(file, change(before), before === null ? 0o644 : (await stat(file)).mode);
+}
+
+/** Writes a file of bytes in one step: whoever reads it finds the one before or the new one, whole. */
+export async function replaceBytes(path: string, content: Uint8Array): Promise<void> {
+  const file = await realpath(path).catch(() => path);
+  await write(file, content, 0o644);
+}
+
+async function write(file: string, content: string | Uint8Array, mode: number): Promise<void> {
   const written = `${file}.${process.pid}-${crypto.randomUUID().slice(0, 8)}.tmp`;
   try {
-    const mode = before === null ? 0o644 : (await stat(file)).mode;
-    await writeFile(written, change(before), { mode });
+    await writeFile(written, content, { mode });
     await rename(written, file);
   } catch (error) {
     await rm(written, { force: true });
