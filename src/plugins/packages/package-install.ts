@@ -1,0 +1,155 @@
+import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { PluginError } from "../failure.ts";
+import { type BunRun, type Environment, runBun } from "./bun-process.ts";
+import { readBunLock } from "./lockfile.ts";
+import { recordFiles } from "./package-files.ts";
+import { HOST_PACKAGES, type PackageNeeds } from "./package-needs.ts";
+import { copyRegistrySettings, removeRegistrySettings } from "./registry-settings.ts";
+
+export interface PackageInstallOptions {
+  /** Name of the plugin, for errors. */
+  readonly plugin: string;
+  /** Folder of config.json, whose `.npmrc` and `bunfig.toml` say where packages come from. */
+  readonly projectDirectory: string;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Downloads of one installation. Those that Bun keeps for a user it wouldn't compare with the lockfile again. */
+const DOWNLOADS = ".downloads";
+
+const MAX_REASON = 500; // characters
+
+/**
+ * Fills an empty folder with the npm packages that a plugin needs and the list of their files. No script of theirs
+ * is run.
+ *
+ * @throws PluginError with what Bun says; the signal's reason when it is aborted
+ */
+export async function installPackages(
+  folder: string,
+  needs: PackageNeeds,
+  options: PackageInstallOptions,
+): Promise<void> {
+  const { plugin, projectDirectory, log, signal } = options;
+  const env = await copyRegistrySettings(projectDirectory, folder);
+  const run = (args: readonly string[]): Promise<BunRun> => runLogged(args, { folder, env, log, signal });
+  for (const [name, content] of needs.files) await writeFile(join(folder, name), content);
+  if (needs.isFrozen) await toBunLock(folder, needs, { plugin, run });
+  const { code, output } = await run([
+    "install",
+    "--ignore-scripts",
+    "--production",
+    "--linker=hoisted",
+    "--no-progress",
+    ...(needs.isFrozen ? ["--frozen-lockfile"] : ["--no-save"]),
+  ]);
+  if (code !== 0) throw failure(plugin, output);
+  await assertInstalled(folder, needs, plugin);
+  await rm(join(folder, DOWNLOADS), { recursive: true, force: true });
+  await removeRegistrySettings(folder);
+  // Packages come with those that xcore embeds as peers, but the host's own are what they get.
+  for (const name of HOST_PACKAGES)
+    await rm(join(folder, "node_modules", name), { recursive: true, force: true });
+  await recordFiles(folder);
+}
+
+function runLogged(
+  args: readonly string[],
+  { folder, env, log, signal }: { folder: string; env: Environment; log: Logger; signal: AbortSignal },
+): Promise<BunRun> {
+  const onLine = (line: string): void => {
+    if (line.trim() !== "") log.debug(withoutCredentials(line));
+  };
+  const downloads = join(folder, DOWNLOADS);
+  const cached = args[0] === "install" ? [`--cache-dir=${downloads}`] : [];
+  return runBun([...args, ...cached], {
+    cwd: folder,
+    env: { ...env, BUN_INSTALL_CACHE_DIR: downloads },
+    signal,
+    onLine,
+  });
+}
+
+/** Turns the lockfile of another package manager into Bun's, with the same versions and digests. */
+async function toBunLock(
+  folder: string,
+  needs: PackageNeeds,
+  { plugin, run }: { plugin: string; run: (args: readonly string[]) => Promise<BunRun> },
+): Promise<void> {
+  if (needs.files.has("bun.lock")) return; // It has been read with the needs.
+  const name = [...needs.files.keys()].find((file) => file !== "package.json") ?? "";
+  const { output } = await run(["pm", "migrate"]);
+  const lock = Bun.file(join(folder, "bun.lock"));
+  if (!(await lock.exists())) {
+    const reason = toReason(output.replaceAll(/^.*migrated lockfile.*$/gm, ""));
+    throw new PluginError(
+      "install",
+      `Cannot follow ${name} of "${plugin}": ${reason || "it can't be read"}; make a bun.lock with "bun install"`,
+      { file: name },
+    );
+  }
+  try {
+    readBunLock(await lock.bytes());
+  } catch (error) {
+    if (!(error instanceof PluginError)) throw error;
+    throw new PluginError("install", error.message.replace("bun.lock", name), { file: name });
+  }
+}
+
+/** A setting such as `dryRun` makes Bun say that all went well. */
+async function assertInstalled(folder: string, needs: PackageNeeds, plugin: string): Promise<void> {
+  await mkdir(join(folder, "node_modules"), { recursive: true });
+  const { optionalDependencies = {} } = JSON.parse(
+    new TextDecoder().decode(needs.files.get("package.json")),
+  ) as { optionalDependencies?: Record<string, string> };
+  for (const name of Object.keys(needs.dependencies)) {
+    if (Object.hasOwn(optionalDependencies, name)) continue;
+    const isThere = await stat(join(folder, "node_modules", name)).then(
+      () => true,
+      () => false,
+    );
+    if (!isThere) {
+      const message = `Cannot install the npm dependencies of "${plugin}": Bun left out "${name}"; see [install] in bunfig.toml`;
+      throw new PluginError("install", message);
+    }
+  }
+}
+
+function failure(plugin: string, output: string): PluginError {
+  const reason = toReason(output) || "Bun gave no reason";
+  return new PluginError(
+    "install",
+    `Cannot install the npm dependencies of "${plugin}": ${reason}; ${toAdvice(reason)}`,
+  );
+}
+
+/** The lines with which Bun says what is wrong; the last one when there are none such. */
+export function toReason(output: string): string {
+  const lines = withoutCredentials(output)
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  const marked = lines.filter(
+    (line) => /^(error|note|\w*Error):/.test(line) && !line.includes("try re-running"),
+  );
+  const told =
+    marked.length > 0 ? marked.map((line) => line.replace(/^(error|note): /, "")) : lines.slice(-1);
+  return [...new Set(told)].join(", ").slice(0, MAX_REASON);
+}
+
+function toAdvice(reason: string): string {
+  if (reason.includes("lockfile is frozen"))
+    return 'run "bun install" in the plugin\'s folder, which mends bun.lock';
+  if (/integrity/i.test(reason))
+    return "the registry gives something else than the lockfile says; ask the author";
+  if (/ - 40[13]\b/.test(reason))
+    return "the registry wants credentials: put them in the .npmrc beside config.json";
+  return "see that the registry can be reached and has them, then reload the plugin";
+}
+
+function withoutCredentials(text: string): string {
+  return text.replaceAll(/\/\/[^/@\s]+@/g, "//");
+}
