@@ -1,6 +1,7 @@
-import type { Snapshot } from "./snapshot.ts";
+import { isName, type Snapshot } from "./snapshot.ts";
 
-const PATTERN = /^sha256-[A-Za-z0-9+/]{43}=$/;
+const PREFIX = "sha256-";
+const PATTERN = /^sha256-[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/;
 
 /**
  * Digest of a snapshot, which identifies it wherever it was found: the base64 of the SHA-256 of a list in UTF-8. The
@@ -15,6 +16,7 @@ const PATTERN = /^sha256-[A-Za-z0-9+/]{43}=$/;
  * `find . -type f -printf '%P\n' | LC_ALL=C sort | xargs -d '\n' sha256sum | openssl dgst -sha256 -binary | base64`
  *
  * @returns "sha256-…", as in Subresource Integrity (https://www.w3.org/TR/SRI/)
+ * @throws RangeError for a name that could pass for another line
  */
 export function computeIntegrity({ entry, files, redirects }: Omit<Snapshot, "signatures">): string {
   return toIntegrity({
@@ -30,11 +32,14 @@ export function toIntegrity(listed: {
   readonly files: ReadonlyMap<string, string>;
   readonly redirects: ReadonlyMap<string, string>;
 }): string {
+  const names = [listed.entry, ...listed.files.keys(), ...[...listed.redirects].flat()];
+  const odd = names.find((name) => !isName(name));
+  if (odd !== undefined) throw new RangeError(`Cannot list ${JSON.stringify(odd)}: it can't be a name`);
   const hasher = new Bun.CryptoHasher("sha256");
   for (const [name, hash] of inByteOrder(listed.files)) hasher.update(`${hash}  ${name}\n`);
   for (const [from, to] of inByteOrder(listed.redirects)) hasher.update(`redirect\t${from}\t${to}\n`);
   if (listed.entry !== "plugin.json") hasher.update(`entry\t${listed.entry}\n`);
-  return `sha256-${hasher.digest("base64")}`;
+  return `${PREFIX}${hasher.digest("base64")}`;
 }
 
 /** SHA-256 in lower-case hex. */
@@ -49,7 +54,7 @@ export function isIntegrity(text: string): boolean {
 
 /** The digest of an integrity in hex: a name for files. */
 export function integrityToHex(integrity: string): string {
-  return Buffer.from(integrity.slice("sha256-".length), "base64").toString("hex");
+  return Buffer.from(integrity.slice(PREFIX.length), "base64").toString("hex");
 }
 
 function inByteOrder(entries: ReadonlyMap<string, string>): [string, string][] {

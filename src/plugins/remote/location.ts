@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import { quote } from "../../config/key-path.ts";
 import { AppError } from "../../errors/app-error.ts";
 
 /** Where a plugin can be fetched from. */
@@ -10,7 +11,7 @@ export type Location =
   /** A folder, a module or a .tgz on this machine. */
   | { readonly kind: "path"; readonly text: string; readonly path: string };
 
-const NPM = /^npm:((?:@[a-z0-9~][a-z0-9._~-]*\/)?[a-z0-9~][a-z0-9._~-]*)(?:@([^@/\s]+))?$/;
+const NPM = /^npm:((?:@[a-z0-9~][a-z0-9._~-]*\/)?[a-z0-9~][a-z0-9._~-]*)(?:@([\w.+~^<>=*-]+))?$/;
 const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
@@ -20,6 +21,7 @@ const LOOPBACK = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
  * @throws AppError validation_error that says what is accepted
  */
 export function parseLocation(text: string, directory: string): Location {
+  if (/\p{Cc}/u.test(text) || !text.isWellFormed()) throw invalid(text, "it holds control characters");
   if (text.startsWith("npm:")) {
     const [, name, version = "latest"] = NPM.exec(text) ?? [];
     if (name === undefined) throw invalid(text, 'write it as "npm:@scope/name@1.2.3"');
@@ -28,7 +30,7 @@ export function parseLocation(text: string, directory: string): Location {
   const scheme = /^([a-z][a-z0-9+.-]+):/i.exec(text)?.[1]?.toLowerCase();
   if (scheme === undefined || scheme === "file") {
     const path = scheme === "file" ? toPath(text) : resolve(directory, text);
-    if (text.trim() === "" || path.includes("\0")) throw invalid(text, "it names no file");
+    if (text.trim() === "" || /\p{Cc}/u.test(path)) throw invalid(text, "it names no file");
     return { kind: "path", text, path };
   }
   const url = URL.parse(text);
@@ -58,5 +60,5 @@ function toPath(text: string): string {
 }
 
 function invalid(text: string, reason: string): AppError {
-  return new AppError("validation_error", 422, `Cannot fetch a plugin from "${text}": ${reason}`);
+  return new AppError("validation_error", 422, `Cannot fetch a plugin from ${quote(text)}: ${reason}`);
 }

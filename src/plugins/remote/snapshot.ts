@@ -16,6 +16,8 @@ export interface Snapshot {
 }
 
 const MAX_NAME = 1024; // characters
+/** What is served or applied from the disk. */
+const NOT_BUNDLED = /^(public|drizzle)\//;
 
 /** Name of the file that holds the signatures of a plugin that begins with `entry`. */
 export function signatureNameOf(entry: string): string {
@@ -27,15 +29,27 @@ export function isUrlName(name: string): boolean {
   return /^https?:\/\//.test(name);
 }
 
+/**
+ * Whether a text may name anything in a snapshot: nothing in it could pass for the end of a line, or be one text here
+ * and another once it is written in UTF-8.
+ */
+export function isName(text: string): boolean {
+  return text !== "" && text.length <= MAX_NAME && !/\p{Cc}/u.test(text) && text.isWellFormed();
+}
+
 /** Whether a text may name a file below a plugin's folder: a relative path with nothing odd in it. */
 export function isFilePath(name: string): boolean {
   return (
-    name.length <= MAX_NAME &&
-    !/[\\\p{Cc}]/u.test(name) &&
-    name.isWellFormed() &&
+    isName(name) &&
+    !name.includes("\\") &&
     !/^[A-Za-z]:/.test(name) &&
     name.split("/").every((part) => part !== "" && part !== "." && part !== "..")
   );
+}
+
+/** Whether a file of a snapshot may become part of its bundle, with what it imports. */
+export function isBundled(name: string): boolean {
+  return !NOT_BUNDLED.test(name);
 }
 
 /**
@@ -49,7 +63,7 @@ export function nameImport(importer: string, specifier: string): string | null {
     const url = URL.parse(specifier, isUrlName(importer) ? importer : undefined);
     if (url === null) return null;
     url.hash = "";
-    return url.href;
+    return isUrlName(url.href) && isName(url.href) ? url.href : null;
   }
   if (!/^\.{1,2}\//.test(specifier)) return null;
   const parts: string[] = importer.split("/").slice(0, -1);
@@ -58,5 +72,6 @@ export function nameImport(importer: string, specifier: string): string | null {
     if (part === ".." && parts.length > 0 && parts.at(-1) !== "..") parts.pop();
     else parts.push(part);
   }
-  return parts.join("/");
+  const name = parts.join("/");
+  return isName(name) ? name : null;
 }

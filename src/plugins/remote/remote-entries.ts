@@ -1,0 +1,124 @@
+import { basename } from "node:path";
+import { type JsonDocument, parseJsonDocument } from "../../config/json-document.ts";
+import { setJsonPath } from "../../config/json-edit.ts";
+import { isJsonObject, valueAt } from "../../config/layers.ts";
+import type { Config } from "../../config/schema.ts";
+import { AppError } from "../../errors/app-error.ts";
+import { replaceFile } from "../../files/replace-file.ts";
+import { readTextFile } from "../../files/text-file.ts";
+
+/** A plugin from elsewhere, as `plugins.remote.<name>` of config.json has it. */
+export type RemoteEntry = Config["plugins"]["remote"][string];
+
+/** What a plugin is pinned to. */
+export interface Pin {
+  /** Where it is found, in the order in which the places are tried; null leaves them as they are written. */
+  readonly places: readonly string[] | null;
+  readonly integrity: string;
+}
+
+const REMOTE = ["plugins", "remote"];
+
+/**
+ * Writes `plugins.remote` of config.json and keeps everything else in the file as it was written, comments included.
+ * Changes are made one after another. A file that isn't there is made.
+ */
+export class RemoteEntries {
+  readonly #file: string;
+  #writing: Promise<unknown> = Promise.resolve();
+
+  /** @param file absolute path of config.json */
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /** Pins a plugin; what else its entry says stays. @throws AppError conflict when the file can't be used */
+  async pin(name: string, { places, integrity }: Pin): Promise<void> {
+    await this.#change((text) => {
+      const path = [...REMOTE, name];
+      const known = valueAt(parse(text).value, path);
+      const [url, ...others] = places ?? [];
+      const isSingle = others.length === 0;
+      if (!isJsonObject(known)) {
+        const place = places === null ? {} : isSingle ? { url } : { urls: places };
+        return setJsonPath(text, path, { ...place, integrity });
+      }
+      const pinned = setJsonPath(text, [...path, "integrity"], integrity);
+      if (places === null) return pinned;
+      const key = isSingle ? "url" : "urls";
+      const placed = setJsonPath(pinned, [...path, key], isSingle ? url : places);
+      return setJsonPath(placed, [...path, isSingle ? "urls" : "url"], undefined);
+    });
+  }
+
+  /** Writes whether a plugin is loaded. @throws AppError conflict when the file can't be used */
+  async setActive(name: string, active: boolean): Promise<void> {
+    await this.#change((text) => setJsonPath(text, [...REMOTE, name, "active"], active));
+  }
+
+  /**
+   * Takes a plugin out, then does `next`; puts it back when that fails.
+   *
+   * @throws AppError conflict when the file can't be used, or doesn't list the plugin
+   */
+  async remove(name: string, next: () => Promise<void>): Promise<void> {
+    const path = [...REMOTE, name];
+    let entry: unknown;
+    const before = await this.#change((text) => {
+      entry = valueAt(parse(text).value, path);
+      if (entry === undefined)
+        throw this.#refuse(`it doesn't list "${name}", which a variable sets`, "change that");
+      return setJsonPath(text, path, undefined);
+    });
+    try {
+      await next();
+    } catch (error) {
+      await this.#change((text) => {
+        const isUntouched = text === setJsonPath(before, path, undefined);
+        return isUntouched ? before : setJsonPath(text, path, entry);
+      });
+      throw error;
+    }
+  }
+
+  /** Returns the text before the change. */
+  #change(change: (text: string) => string): Promise<string> {
+    const writing = this.#writing.then(() => this.#write(change));
+    this.#writing = writing.catch(() => {});
+    return writing;
+  }
+
+  async #write(change: (text: string) => string): Promise<string> {
+    const read = readTextFile(this.#file);
+    if (read.state === "unreadable") throw this.#refuse(`expected ${read.expected}, found ${read.found}`);
+    let before = "{\n}\n";
+    await replaceFile(this.#file, (text) => {
+      before = text ?? before;
+      this.#assertUsable(before);
+      return change(before);
+    });
+    return before;
+  }
+
+  #assertUsable(text: string): void {
+    const document = parse(text);
+    const [fault] = document.faults;
+    if (fault !== undefined) {
+      const { line, column } = fault.position;
+      throw this.#refuse(`${fault.message} (line ${line}, column ${column})`);
+    }
+    for (const path of [[], ["plugins"], REMOTE]) {
+      const value = valueAt(document.value, path);
+      if (isJsonObject(value) || (value === undefined && path.length > 0)) continue;
+      throw this.#refuse(`${path.length === 0 ? "it" : `"${path.join(".")}"`} is no object`);
+    }
+  }
+
+  #refuse(reason: string, advice = "correct it first"): AppError {
+    return new AppError("conflict", 409, `Cannot change ${basename(this.#file)}: ${reason}; ${advice}`);
+  }
+}
+
+function parse(text: string): JsonDocument {
+  return parseJsonDocument(text.replace(/^\uFEFF/, ""));
+}
