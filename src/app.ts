@@ -13,10 +13,13 @@ import { assertApplied } from "./db/migrations/status.ts";
 import { openDatabase } from "./db/open.ts";
 import { createCoreSchema, declareCore } from "./db/schema/schema-module.ts";
 import { createHookBus, type HookBus } from "./hooks/bus.ts";
+import type { ConsoleStream } from "./log/console-sink.ts";
 import { createLoggers, type Loggers } from "./log/loggers.ts";
 import { createDisplayPath } from "./plugins/display-path.ts";
 import type { PluginHost } from "./plugins/generation.ts";
 import { PluginManager, type PluginSettings } from "./plugins/manager.ts";
+import { PluginInstaller } from "./plugins/remote/installer.ts";
+import { openPluginStores, toRemoteSettings } from "./plugins/remote/plugin-stores.ts";
 import { pluginRoutes } from "./plugins/routes.ts";
 import { StackTraces } from "./plugins/stack-traces.ts";
 import { type Accounts, createAccounts } from "./rbac/accounts.ts";
@@ -39,8 +42,12 @@ export interface AppOptions {
   readonly setupTimeoutMs?: number;
   /** @default 30 seconds */
   readonly drainTimeoutMs?: number;
+  /** Reads config.json again and configures the app with it. @default does nothing */
+  readonly reloadConfig?: () => Promise<void>;
   /** Shows text to whoever started the server, and to no log file. @default writes to standard output */
   readonly print?: (text: string) => void;
+  /** What the console part of the log is written to. @default process.stdout */
+  readonly stdout?: ConsoleStream;
 }
 
 /** One xcore application: its services, wired together, with nothing running yet. */
@@ -73,6 +80,7 @@ export interface App {
  */
 export async function createApp(options: AppOptions): Promise<App> {
   const { loaded, version, inspects = false, setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
+  const { reloadConfig = async () => {} } = options;
   const { print = (text) => void process.stdout.write(`${text}\n`) } = options;
   let config = loaded.config;
 
@@ -83,6 +91,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     level: inspects ? "silent" : config.logging.level,
     directory: inspects ? null : resolve(loaded.directory, config.logging.directory),
     mapStack: (stack) => stackTraces.map(stack),
+    ...(options.stdout && { stdout: options.stdout }),
   });
   const { database, secretKey } = await openStores(loaded, loggers, inspects).catch(
     async (error: unknown) => {
@@ -116,7 +125,13 @@ export async function createApp(options: AppOptions): Promise<App> {
     userAgent: (request.headers.get("user-agent") ?? "").slice(0, MAX_USER_AGENT),
   });
   let clientAddress = createClientAddress(config.server.trusted_proxies);
+  const stores = openPluginStores(loaded, {
+    log: loggers.manager,
+    isOffline: () => config.plugins.offline,
+  });
   const host: PluginHost = {
+    remote: stores,
+    packages: stores.packages,
     hooks,
     log: loggers.app,
     managerLog: loggers.manager,
@@ -148,6 +163,18 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
   });
 
+  const installer = new PluginInstaller({
+    configFile: loaded.file,
+    stores,
+    settings: () => toRemoteSettings({ config }),
+    findLocal: async (name) => {
+      const found = plugins
+        .list()
+        .find(({ source, name: other }) => source.remote === null && other === name);
+      return found === undefined ? null : toDisplayPath(found.source.path);
+    },
+  });
+
   const pingDatabase = createPing(database);
   const mountCore = () =>
     createCoreMount({
@@ -168,6 +195,8 @@ export async function createApp(options: AppOptions): Promise<App> {
           driver: database,
           originOf,
           toDisplayPath,
+          installer,
+          reloadConfig,
         }),
       ],
       pluginApps: () => plugins.apps(),
@@ -277,6 +306,7 @@ function toPluginSettings({ config, directory }: LoadedConfig, inspects: boolean
   return {
     directory: resolve(directory, config.plugins.directory),
     watch: config.plugins.watch && !inspects,
+    remote: toRemoteSettings({ config }),
     settings: config.plugins.settings,
   };
 }

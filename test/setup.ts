@@ -2,10 +2,14 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type App, createApp } from "../src/app.ts";
-import { ADMIN_ROLE, grantRole } from "../src/rbac/builtin-roles.ts";
+import { type KnownTestUser as TestUser, TestUsers } from "../src/cli/test-host/test-users.ts";
+import { ADMIN_ROLE } from "../src/rbac/builtin-roles.ts";
+import type { RemoteSettings } from "../src/plugins/remote/remote-sources.ts";
 import { loadConfig } from "../src/config/load.ts";
 import type { ConfigOverrides } from "../src/config/schema.ts";
 import type { Problem } from "../src/errors/problem.ts";
+
+export type { TestUser };
 
 /** Files by path, as text or as JSON. */
 export type Files = Readonly<Record<string, string | object>>;
@@ -54,15 +58,12 @@ export interface TestAppOptions {
   readonly drainTimeoutMs?: number;
 }
 
-/** Somebody who has logged in. */
-export interface TestUser {
-  readonly id: number;
-  readonly email: string;
-  readonly sessionId: string;
-  /** An access token. */
-  readonly token: string;
-  readonly headers: { readonly authorization: string };
-}
+/** Settings of a manager without plugins from elsewhere. */
+export const NO_REMOTE: RemoteSettings = {
+  entries: {},
+  trustedKeys: [],
+  limits: { timeoutMs: 1000, maxBytes: 1000, maxRedirects: 0, allowHosts: [], isOffline: true },
+};
 
 /** An event that the app under test has emitted. */
 export interface SeenEvent {
@@ -75,13 +76,16 @@ export interface SeenEvent {
 export class TestApp implements AsyncDisposable {
   readonly app: App;
   readonly folder: TestFolder;
+  /** Applies what config.json says by now. */
+  readonly reloadConfig: () => Promise<void>;
   /** Every event so far, in order. */
   readonly events: SeenEvent[] = [];
   #admin: Promise<TestUser> | null = null;
   #waiting: { matches: (event: SeenEvent) => boolean; resolve: (event: SeenEvent) => void }[] = [];
 
-  private constructor(app: App, folder: TestFolder) {
+  private constructor(app: App, folder: TestFolder, reloadConfig: () => Promise<void>) {
     this.app = app;
+    this.reloadConfig = reloadConfig;
     this.folder = folder;
     app.hooks.on("*", ({ name, data }: SeenEvent) => this.#see({ name, data }));
   }
@@ -92,15 +96,17 @@ export class TestApp implements AsyncDisposable {
     await mkdir(join(folder.path, "plugins"), { recursive: true });
     const { config = {}, setupTimeoutMs = 5000, drainTimeoutMs = 2000 } = options;
     const flags = { ...config, logging: { console: false, ...config.logging } };
-    const loaded = loadConfig({ cwd: folder.path, env: {}, flags });
-    const app = await createApp({
-      loaded,
+    const load = () => loadConfig({ cwd: folder.path, env: {}, flags });
+    const reloadConfig = () => app.configure(load());
+    const app: App = await createApp({
+      loaded: load(),
+      reloadConfig,
       version: "0.0.0-test",
       setupTimeoutMs,
       drainTimeoutMs,
       print() {},
     });
-    const test = new TestApp(app, folder);
+    const test = new TestApp(app, folder, reloadConfig);
     app.web.listen({ hostname: "127.0.0.1", port: 0 });
     await app.plugins.start();
     return test;
@@ -122,16 +128,7 @@ export class TestApp implements AsyncDisposable {
   /** Makes an account without a password and a session of it, past the routes for that. */
   async createUser(email: string, roles: readonly string[] = []): Promise<TestUser> {
     const { store, accounts } = this.app;
-    const { db, tables } = store;
-    const [user] = await db.insert(tables.users).values({ email }).returning({ id: tables.users.id });
-    if (user === undefined) throw new Error(`Cannot make the account "${email}"`);
-    const { id } = user;
-    for (const role of roles) await db.transaction((tx) => grantRole(tx, tables, id, role));
-    const sessionId = crypto.randomUUID();
-    const expires_at = new Date(Date.now() + 3_600_000);
-    await db.insert(tables.sessions).values({ id: sessionId, user_id: id, refresh_hash: "", expires_at });
-    const token = await accounts.accessTokens.sign(id, sessionId);
-    return { id, email, sessionId, token, headers: { authorization: `Bearer ${token}` } };
+    return new TestUsers({ store, accessTokens: accounts.accessTokens }).create({ email, roles });
   }
 
   /** Status and JSON body of a GET, by an administrator where that takes one. */

@@ -25,6 +25,7 @@ export async function inspect<T>(
   process.on("unhandledRejection", onError);
   try {
     await app.plugins.start();
+    await app.plugins.settled();
     return await look(app);
   } finally {
     await app.close();

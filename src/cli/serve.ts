@@ -9,6 +9,7 @@ interface ServeOptions {
   readonly host?: string;
   readonly port?: number;
   readonly open?: boolean;
+  readonly offline?: boolean;
 }
 
 /** `xcore serve`: runs the server until SIGTERM or SIGINT. */
@@ -17,6 +18,7 @@ export function serveCommand(context: CommandContext): Command {
     .description("Run the server (the default command)")
     .option("-H, --host <host>", "address to listen on, over server.host")
     .option("-p, --port <port>", "port to listen on, over server.port", parsePort)
+    .option("--offline", "fetch nothing: plugins come from the cache and vendor/ alone")
     .option("--open", "open the server's home page in the browser")
     .addHelpText("after", toExamples("xcore", "xcore serve --host 0.0.0.0 --port 8080"))
     .action(async (options: ServeOptions, command: Command) => {
@@ -34,8 +36,11 @@ function parsePort(text: string): number {
   throw new InvalidArgumentError("A port is a number between 0 and 65535.");
 }
 
-function toOverrides({ host, port }: ServeOptions): ConfigOverrides {
-  return { server: { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) } };
+function toOverrides({ host, port, offline }: ServeOptions): ConfigOverrides {
+  return {
+    server: { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) },
+    ...(offline === undefined ? {} : { plugins: { offline } }),
+  };
 }
 
 function openInBrowser(url: string): void {

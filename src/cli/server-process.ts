@@ -30,6 +30,7 @@ export class ServerProcess {
   #loaded: LoadedConfig;
   readonly #disposals: (() => void)[] = [];
   #stopping: Promise<void> | null = null;
+  #reloading: Promise<void> = Promise.resolve();
 
   private constructor(options: ServerProcessOptions, loaded: LoadedConfig, app: App) {
     this.#options = options;
@@ -46,8 +47,10 @@ export class ServerProcess {
    */
   static async create(options: ServerProcessOptions): Promise<ServerProcess> {
     const loaded = options.load();
-    const app = await createApp({ loaded, version: options.version });
-    return new ServerProcess(options, loaded, app);
+    const reloadConfig = () => server.#reload();
+    const app = await createApp({ loaded, version: options.version, reloadConfig });
+    const server: ServerProcess = new ServerProcess(options, loaded, app);
+    return server;
   }
 
   /** Address that it answers at. */
@@ -168,8 +171,14 @@ export class ServerProcess {
     );
   }
 
-  /** Applies a changed config.json; one that can't be used changes nothing. */
-  async #reload(): Promise<void> {
+  /** Applies a changed config.json, one change after another; resolves once the plugins follow it. */
+  #reload(): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#applyConfig());
+    return this.#reloading;
+  }
+
+  /** A config.json that can't be used changes nothing. */
+  async #applyConfig(): Promise<void> {
     const { loggers } = this.#app;
     if (this.#stopping !== null) return;
     let next: LoadedConfig;

@@ -4,6 +4,10 @@ import { dirname, join, relative, resolve } from "node:path";
 import { PluginError } from "./failure.ts";
 import { EXTERNAL_SPECIFIERS, JSX_IMPORT_SOURCE } from "./host-modules.ts";
 import { forgetFolders } from "./resolver-cache.ts";
+import { createPackageResolver } from "./packages/package-resolver.ts";
+import { isUrlName } from "./remote/snapshot.ts";
+import type { OpenedSnapshot } from "./remote/snapshot-store.ts";
+import { createSnapshotResolver, needsResolver, toOverlay } from "./remote/snapshot-overlay.ts";
 import { isInside, type PluginSource } from "./sources.ts";
 
 /** A plugin's code in one piece, ready to be evaluated. */
@@ -14,10 +18,16 @@ export interface Bundle {
   readonly map: string;
   /** SHA-256 of the files that it is made of, in hex. */
   readonly hash: string;
+  /** What the bundler read of each file, by absolute path. */
+  readonly inputs: ReadonlyMap<string, string | Uint8Array>;
 }
 
 export interface BundleOptions {
   readonly toDisplayPath: (file: string) => string;
+  /** Folder whose node_modules holds the plugin's npm dependencies. */
+  readonly packages?: string | null;
+  /** The plugin's files, for one from elsewhere: these bytes are bundled, whatever the disk says by now. */
+  readonly opened?: OpenedSnapshot | null;
 }
 
 /** The name of a bundled file's module in what the bundle exports. */
@@ -46,30 +56,41 @@ export async function bundleFiles(
   const folder = source.kind === "file" ? dirname(source.root) : source.root;
   const virtual = join(folder, VIRTUAL_ENTRY);
   const forgotten = new Set<string>();
-  let result = await build(virtual, files);
+  let result = await build(virtual, files, options);
   while (!result.success && forgetFolders(folder, result.logs, forgotten)) {
-    result = await build(virtual, files);
+    result = await build(virtual, files, options);
   }
   if (!result.success) throw toPluginError(result.logs, options);
-  const inputs = Object.keys(result.metafile?.inputs ?? {}).filter((name) => toSourceFile(name) !== virtual);
-  assertInside(source, inputs, options);
+  const bundled = Object.keys(result.metafile?.inputs ?? {})
+    .map(toSourceFile)
+    .filter((file) => file !== virtual);
+  assertInside(source, bundled, options);
   assertStatic(result.metafile, options);
   const [code, map] = await Promise.all([
     textOf(result.outputs, "entry-point"),
     textOf(result.outputs, "sourcemap"),
   ]);
-  const hash = await hashInputs(folder, inputs, map);
-  return { code: code.replace(NODE_INTEROP, "__toESM(require($1)   )"), map, hash };
+  const inputs = await readInputs(bundled, map, options);
+  const hash = hashInputs(folder, inputs, options);
+  return { code: code.replace(NODE_INTEROP, "__toESM(require($1)   )"), map, hash, inputs };
 }
 
-function build(virtual: string, files: readonly string[]): Promise<Bun.BuildOutput> {
+function build(virtual: string, files: readonly string[], options: BundleOptions): Promise<Bun.BuildOutput> {
+  const { packages = null, opened = null } = options;
   const imports = files.map(
     (file, index) => `import * as ${moduleName(index)} from ${JSON.stringify(file)};`,
   );
   const names = files.map((_, index) => moduleName(index));
   return Bun.build({
     entrypoints: [virtual],
-    files: { [virtual]: `${imports.join("")} export { ${names.join(", ")} };` },
+    files: {
+      ...(opened === null ? {} : toOverlay(opened)),
+      [virtual]: `${imports.join("")} export { ${names.join(", ")} };`,
+    },
+    plugins: [
+      ...(opened !== null && needsResolver(opened.snapshot) ? [createSnapshotResolver(opened)] : []),
+      ...(packages === null ? [] : [createPackageResolver(packages)]),
+    ],
     target: "bun",
     format: "cjs",
     external: [...EXTERNAL_SPECIFIERS],
@@ -121,10 +142,10 @@ function outsideError(entry: string): PluginError {
 }
 
 /** A plugin is whole in its folder: what it took from elsewhere would be missing wherever it is copied to. */
-function assertInside(source: PluginSource, inputs: string[], options: BundleOptions): void {
-  const outside = inputs
-    .map(toSourceFile)
-    .find((file) => (source.kind === "file" ? file !== source.root : !isInside(source.root, file)));
+function assertInside(source: PluginSource, files: readonly string[], options: BundleOptions): void {
+  const roots = [options.packages, source.remote?.directory].filter((root) => typeof root === "string");
+  if (source.kind === "folder") roots.push(source.root);
+  const outside = files.find((file) => file !== source.root && !roots.some((root) => isInside(root, file)));
   if (outside === undefined) return;
   const shown = options.toDisplayPath(outside);
   const message =
@@ -137,6 +158,12 @@ function assertInside(source: PluginSource, inputs: string[], options: BundleOpt
 /** What the host hands out comes through `require`, which `import()` doesn't go through. */
 function assertStatic(metafile: Bun.BuildMetafile | undefined, options: BundleOptions): void {
   for (const [input, { imports }] of Object.entries(metafile?.inputs ?? {})) {
+    const url = imports.find(({ path, external }) => external === true && isUrlName(path));
+    if (url !== undefined) {
+      const reason = "only a plugin that is pinned in plugins.remote may import from URLs";
+      const message = `Cannot import "${url.path}": ${reason}; put the file into the plugin's folder`;
+      throw new PluginError("bundle", message, { file: options.toDisplayPath(toSourceFile(input)) });
+    }
     const dynamic = imports.find(
       ({ kind, path, external }) => kind === "dynamic-import" && external === true && !isBuiltin(path),
     );
@@ -178,18 +205,34 @@ export function toSourceFile(name: string): string {
   return resolve(process.cwd(), name);
 }
 
-/**
- * Digest of the files that went into a bundle, with their paths inside the plugin: the same on every machine.
- * What the bundler read counts, not what the disk says since.
- */
-async function hashInputs(folder: string, inputs: string[], map: string): Promise<string> {
+/** What the bundler read counts, not what the disk says since. */
+async function readInputs(
+  files: readonly string[],
+  map: string,
+  { opened = null }: BundleOptions,
+): Promise<Map<string, string | Uint8Array>> {
   const { sources, sourcesContent } = JSON.parse(map) as { sources: string[]; sourcesContent: string[] };
   const contents = new Map(sources.map((name, index) => [toSourceFile(name), sourcesContent[index]]));
+  const inputs = new Map<string, string | Uint8Array>();
+  const overlay: ReadonlyMap<string, Uint8Array> = new Map(opened && Object.entries(toOverlay(opened)));
+  for (const file of files.toSorted()) {
+    // oxlint-disable-next-line no-await-in-loop -- the few that have no code, such as JSON
+    inputs.set(file, overlay.get(file) ?? contents.get(file) ?? (await Bun.file(file).bytes()));
+  }
+  return inputs;
+}
+
+/** Digest of the files that went into a bundle, with their paths inside the plugin: the same on every machine. */
+function hashInputs(
+  folder: string,
+  inputs: ReadonlyMap<string, string | Uint8Array>,
+  { packages = null }: BundleOptions,
+): string {
   const hasher = new Bun.CryptoHasher("sha256");
-  for (const file of inputs.map(toSourceFile).toSorted()) {
-    const content = contents.get(file) ?? (await Bun.file(file).bytes());
+  for (const [file, content] of inputs) {
+    const isPackage = packages !== null && isInside(packages, file);
     hasher
-      .update(`${relative(folder, file)}\0`)
+      .update(`${relative(isPackage ? packages : folder, file)}\0`)
       .update(content)
       .update("\0");
   }

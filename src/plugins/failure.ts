@@ -1,5 +1,13 @@
 /** Where in its life a plugin failed. */
-export type PluginStage = "manifest" | "dependencies" | "bundle" | "migrate" | "import" | "setup";
+export type PluginStage =
+  | "fetch"
+  | "manifest"
+  | "dependencies"
+  | "install"
+  | "bundle"
+  | "migrate"
+  | "import"
+  | "setup";
 
 /** Why a plugin could not be loaded, and where in its own source. */
 export class PluginError extends Error {

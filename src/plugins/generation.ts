@@ -10,6 +10,8 @@ import type { Mount } from "../web/mounts.ts";
 import type { ModuleExports } from "./host-modules.ts";
 import { runTeardown } from "./life-cycle.ts";
 import type { Manifest } from "./manifest.ts";
+import type { PackageStore } from "./packages/package-store.ts";
+import type { RemoteSourcesOptions } from "./remote/remote-sources.ts";
 import type { PluginAccounts } from "./plugin-accounts.ts";
 import type { Scope } from "./scope.ts";
 import type { StackTraces } from "./stack-traces.ts";
@@ -23,6 +25,10 @@ export interface PluginHost {
   readonly managerLog: Logger;
   readonly database: Driver;
   readonly accounts: PluginAccounts;
+  /** Where plugins from elsewhere are kept. */
+  readonly remote: RemoteSourcesOptions;
+  /** Where npm dependencies of plugins are installed. */
+  readonly packages: PackageStore;
   /** What plugins see of the core's tables: one declaration for all, so that their relations meet. */
   readonly core: CoreDeclaration;
   /** Whether pending migrations are applied before a plugin serves. */

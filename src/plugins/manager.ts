@@ -4,13 +4,15 @@ import type { Mount } from "../web/mounts.ts";
 import type { DocumentedApp } from "../web/openapi.ts";
 import { PluginError } from "./failure.ts";
 import type { Generation, PluginHost } from "./generation.ts";
-import { loadGeneration } from "./load.ts";
-import { readManifest } from "./manifest-file.ts";
+import { LoadGroups } from "./load-groups.ts";
+import { type LoadOptions, loadGeneration } from "./load.ts";
+import { Inventory, isLoadable } from "./inventory.ts";
 import { toMounts } from "./plugin-mounts.ts";
-import { PluginRecord } from "./record.ts";
+import type { PluginRecord } from "./record.ts";
+import { RemoteSources, type RemoteSettings } from "./remote/remote-sources.ts";
+import type { OpenedSnapshot } from "./remote/snapshot-store.ts";
 import { PluginReport, type UnloadReason } from "./report.ts";
 import { groupByDependency, type Resolution, resolvePlugins } from "./resolve.ts";
-import { listSources } from "./sources.ts";
 import { toFailure } from "./thrown.ts";
 import { watchTree } from "../files/watch.ts";
 
@@ -18,6 +20,8 @@ export interface PluginSettings {
   /** Absolute path of the plugins directory. */
   readonly directory: string;
   readonly watch: boolean;
+  /** Plugins from elsewhere. */
+  readonly remote: RemoteSettings;
   /** Settings by plugin name. */
   readonly settings: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
@@ -33,17 +37,10 @@ export interface PluginManagerOptions {
 
 const SHRINK_EVERY = 20; // retired generations
 
-/** Plugins that are loaded together, because some depend on others, and take over together. */
-interface Group {
-  readonly ids: ReadonlySet<string>;
-  readonly abort: AbortController;
-  readonly done: Promise<void>;
-}
-
 /**
  * Keeps the running plugins equal to what stands in the plugins directory and in the settings.
  *
- * A change goes one way: sources → manifests → resolution → generations loaded beside the running ones →
+ * A change goes one way: inventory (sources and manifests) → resolution → generations loaded beside the running ones →
  * takeover in one step → the replaced ones drain and are disposed of. Whatever fails on the way, the last good
  * generation keeps serving, and the reason is in the log, in `list()` and on the `plugin.failed` hook.
  */
@@ -53,10 +50,11 @@ export class PluginManager {
   readonly #report: PluginReport;
   readonly #publishMounts: (mounts: readonly Mount[]) => void;
   #settings: PluginSettings;
-  readonly #records = new Map<string, PluginRecord>();
+  readonly #remote: RemoteSources;
+  readonly #inventory: Inventory;
   /** How many generations of each name have been attempted: a plugin that comes back counts on. */
   readonly #attempts = new Map<string, number>();
-  readonly #groups = new Set<Group>();
+  readonly #groups = new LoadGroups();
   /** Loaded generations that take over in the next turn: those of one turn do so in one step. */
   #ready: { record: PluginRecord; generation: Generation; signal: AbortSignal }[] = [];
   #takeover: Promise<void> | null = null;
@@ -72,9 +70,18 @@ export class PluginManager {
     this.#report = new PluginReport(options.log, options.host.hooks);
     this.#publishMounts = options.publish;
     this.#settings = options.settings;
+    this.#remote = new RemoteSources(options.host.remote, options.settings.remote);
+    this.#inventory = new Inventory({
+      remote: this.#remote,
+      toDisplayPath: options.host.toDisplayPath,
+      log: options.log,
+      onRemoved: (record) => this.#unload(record, "removed"),
+      onFetched: (id) => void this.refresh(new Set([id])),
+      onFailed: (record, error) => this.#fail(record, error),
+    });
   }
 
-  /** Loads every plugin and starts watching; resolves once each of them serves or has failed. */
+  /** Loads every plugin and starts watching; resolves once each serves, has failed, or is being fetched. */
   async start(): Promise<void> {
     this.#watch();
     await this.refresh(null);
@@ -83,6 +90,7 @@ export class PluginManager {
   /** Applies new settings to the running plugins; resolves as `start` does. */
   async configure(settings: PluginSettings): Promise<void> {
     this.#settings = settings;
+    this.#remote.configure(settings.remote);
     this.#watch();
     await this.refresh(null);
   }
@@ -94,25 +102,31 @@ export class PluginManager {
       () => {},
       (error: unknown) => this.#log.error({ err: error }, "plugins can't be brought up to date"),
     );
-    await this.#convergence;
-    await this.settled();
+    await this.#loaded();
   }
 
-  /** Loads a plugin anew, with those that depend on it; resolves as `start` does. */
+  /** Loads a plugin anew, with those that depend on it; resolves once it serves or has failed. */
   async reload(record: PluginRecord): Promise<void> {
     record.mustReload = true;
     await this.refresh(new Set([record.id]));
+    await this.settled(record.id);
   }
 
-  /** Resolves once no plugin is being loaded. */
-  async settled(): Promise<void> {
+  /** Resolves once no plugin is being fetched or loaded; with an id, once that one isn't being fetched. */
+  async settled(id?: string): Promise<void> {
+    await this.#loaded();
+    await this.#inventory.settled(id);
+    await this.#loaded();
+  }
+
+  async #loaded(): Promise<void> {
     await this.#convergence;
-    while (this.#groups.size > 0) await Promise.all([...this.#groups].map((group) => group.done));
+    await this.#groups.settled();
   }
 
   /** Everything known of each plugin, in order of name. */
   list(): readonly PluginRecord[] {
-    return [...this.#records.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    return [...this.#inventory.records.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** The apps that serve now, for the API documentation. */
@@ -124,9 +138,10 @@ export class PluginManager {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#unwatch?.();
-    for (const group of this.#groups) group.abort.abort(new Error("the server stops"));
-    await this.settled();
-    for (const record of this.#records.values()) this.#unload(record, "stopped");
+    this.#groups.abortAll();
+    await this.#inventory.stop();
+    await this.#loaded();
+    for (const record of this.#inventory.records.values()) this.#unload(record, "stopped");
     await Promise.all(this.#retiring);
   }
 
@@ -143,13 +158,13 @@ export class PluginManager {
 
   async #converge(paths: ReadonlySet<string> | null): Promise<void> {
     if (this.#isStopped) return;
-    const changed = await this.#readSources(paths);
+    const changed = await this.#inventory.read(this.#settings.directory, paths);
     if (this.#isStopped) return;
-    const records = [...this.#records.values()];
+    const records = [...this.#inventory.records.values()];
     const candidates = records.map((record) => record.toCandidate(this.#host.toDisplayPath));
     const resolution = resolvePlugins(candidates.filter((candidate) => candidate !== null));
     for (const record of records) {
-      if (record.manifest?.active === false) this.#disable(record);
+      if (!record.isActive) this.#disable(record);
       if (changed.has(record.id) && record.declared instanceof PluginError)
         this.#fail(record, record.declared);
     }
@@ -157,37 +172,11 @@ export class PluginManager {
     this.#publish();
   }
 
-  /** Brings the records in line with the sources; returns the ids of those that may have changed. */
-  async #readSources(paths: ReadonlySet<string> | null): Promise<Set<string>> {
-    const sources = await listSources(this.#settings.directory);
-    const changed = new Set<string>();
-    const present = new Set(sources.map((source) => source.path));
-    for (const record of this.#records.values()) {
-      if (present.has(record.id)) continue;
-      this.#unload(record, "removed");
-      this.#records.delete(record.id);
-      changed.add(record.id);
-    }
-    const toRead = sources.filter(
-      ({ path }) => paths === null || paths.has(path) || !this.#records.has(path),
-    );
-    await Promise.all(
-      toRead.map(async (source) => {
-        const declared = await readManifest(source, this.#host.toDisplayPath);
-        const record = this.#records.get(source.path);
-        if (record === undefined) this.#records.set(source.path, new PluginRecord(source, declared));
-        else Object.assign(record, { source, declared });
-        changed.add(source.path);
-      }),
-    );
-    return changed;
-  }
-
   /** Picks the changed plugins, those that lacked something, and all that depend on either. */
   #selectToLoad(changed: ReadonlySet<string>, resolution: Resolution): Set<string> {
     const { order, dependencies, problems } = resolution;
     const selected = new Set(changed);
-    for (const { id, failure } of this.#records.values()) {
+    for (const { id, failure } of this.#inventory.records.values()) {
       if (failure?.stage === "dependencies") selected.add(id);
     }
     // Each may bring more of the other: what is being loaded may have been given what changes now.
@@ -196,42 +185,26 @@ export class PluginManager {
       for (const id of order) {
         if ((dependencies.get(id) ?? []).some((dependency) => selected.has(dependency))) selected.add(id);
       }
-      this.#absorbGroups(selected, resolution);
+      this.#groups.absorb(selected, resolution);
     }
     for (const [id, problem] of problems) {
-      const record = this.#records.get(id);
+      const record = this.#inventory.records.get(id);
       if (record !== undefined && !(record.declared instanceof PluginError)) this.#fail(record, problem);
     }
-    return new Set(order.filter((id) => selected.has(id) && isLoadable(this.#records.get(id))));
-  }
-
-  /** Aborts the loads that a selected plugin, or a new problem, has to do with; selects what they were loading. */
-  #absorbGroups(selected: Set<string>, { dependencies, problems }: Resolution): void {
-    for (const group of this.#groups) {
-      if (group.abort.signal.aborted) continue; // what it was loading is being loaded again, or gone
-      const isRelated = [...selected].some((id) =>
-        [id, ...(dependencies.get(id) ?? [])].some((one) => group.ids.has(one)),
-      );
-      if (!isRelated && ![...group.ids].some((id) => problems.has(id))) continue;
-      group.abort.abort(new Error("superseded by a newer change"));
-      for (const id of group.ids) selected.add(id);
-    }
+    return new Set(order.filter((id) => selected.has(id) && isLoadable(this.#inventory.records.get(id))));
   }
 
   #load(selected: ReadonlySet<string>, resolution: Resolution): void {
     for (const ids of groupByDependency(selected, resolution.dependencies)) {
       const order = resolution.order.filter((id) => ids.has(id));
-      const abort = new AbortController();
-      const group: Group = { ids, abort, done: this.#loadGroup(order, resolution, abort.signal) };
-      this.#groups.add(group);
-      void group.done.finally(() => this.#groups.delete(group));
+      this.#groups.add(ids, (signal) => this.#loadGroup(order, resolution, signal));
     }
   }
 
   async #loadGroup(order: readonly string[], resolution: Resolution, signal: AbortSignal): Promise<void> {
     const loads = new Map<PluginRecord, Promise<Generation | null>>();
     for (const id of order) {
-      const record = this.#records.get(id);
+      const record = this.#inventory.records.get(id);
       if (record !== undefined) loads.set(record, this.#loadOne(record, loads, resolution, signal));
     }
     const loaded: [PluginRecord, Generation][] = [];
@@ -253,11 +226,11 @@ export class PluginManager {
   ): Promise<Generation | null> {
     const { declared: manifest, source } = record;
     const current = record.mustReload ? null : record.current;
-    if (manifest instanceof PluginError) return null;
+    if (manifest === null || manifest instanceof PluginError) return null;
     try {
       const dependencies = new Map<string, Generation>();
       for (const id of resolution.dependencies.get(record.id) ?? []) {
-        const dependency = this.#records.get(id);
+        const dependency = this.#inventory.records.get(id);
         const fresh = dependency && (await loads.get(dependency));
         dependencies.set(dependency?.name ?? id, fresh ?? assertServing(dependency));
       }
@@ -265,14 +238,37 @@ export class PluginManager {
       this.#attempts.set(manifest.name, number);
       const all = this.#settings.settings;
       const settings = Object.hasOwn(all, manifest.name) ? (all[manifest.name] ?? {}) : {};
-      const options = { source, manifest, number, settings, dependencies, current, signal };
+      const { opened } = record;
+      record.opened = null;
+      const options: LoadOptions = {
+        source,
+        opened: source.remote === null ? null : (opened ?? (await this.#open(record))),
+        manifest,
+        number,
+        settings,
+        dependencies,
+        current,
+        signal,
+        onInstall: (isInstalling) => (record.isInstalling = isInstalling),
+      };
       const generation = await loadGeneration(this.#host, options);
       if (generation !== "unchanged") return generation;
-      if (!signal.aborted) record.failure = null;
+      if (!signal.aborted) record.loadFailure = null;
     } catch (error) {
       if (!signal.aborted) this.#fail(record, error);
     }
     return null;
+  }
+
+  /** Reads the bytes of a plugin from elsewhere, and checks them. */
+  async #open(record: PluginRecord): Promise<OpenedSnapshot> {
+    const found = await this.#remote.find(record.source);
+    if (found !== null) return found.opened;
+    this.#inventory.refetch(record);
+    throw new PluginError(
+      "fetch",
+      `Cannot load "${record.name}": its files are damaged; they are fetched again`,
+    );
   }
 
   /** Puts the new generations in the place of the running ones, for all requests and events from here on. */
@@ -294,7 +290,8 @@ export class PluginManager {
   }
 
   #disable(record: PluginRecord): void {
-    record.failure = null;
+    record.loadFailure = null;
+    record.fetchFailure = null;
     this.#unload(record, "disabled");
   }
 
@@ -323,18 +320,15 @@ export class PluginManager {
     const { stackTraces, toDisplayPath } = this.#host;
     const failure = toFailure(error, "import", { source, stackTraces, toDisplayPath });
     const isNews = record.failure?.message !== failure.message || failure.stage !== "dependencies";
-    record.failure = failure;
+    if (failure.stage === "fetch") record.fetchFailure = failure;
+    else record.loadFailure = failure;
     record.mustReload = false;
     if (isNews) this.#report.failed(record, failure);
   }
 
   #publish(): void {
-    this.#publishMounts(toMounts([...this.#records.values()]));
+    this.#publishMounts(toMounts([...this.#inventory.records.values()]));
   }
-}
-
-function isLoadable(record: PluginRecord | undefined): boolean {
-  return record !== undefined && !(record.declared instanceof PluginError);
 }
 
 function assertServing(dependency: PluginRecord | undefined): Generation {

@@ -60,6 +60,11 @@ export const ManifestSchema = Type.Object(
         description: "Permissions that it defines, with descriptions",
       }),
     ),
+    files: Type.Optional(
+      Type.Array(Type.String(), {
+        description: "Files beside its modules, for a plugin that is fetched as single files",
+      }),
+    ),
     config: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), { description: "Defaults of its settings" }),
     ),
@@ -186,13 +191,22 @@ function findSenseProblems(manifest: Static<typeof ManifestSchema>): Problem[] {
     });
   }
   const prefix = manifest.api_prefix ?? `/${manifest.name}`;
-  const reserved = RESERVED_PREFIXES.find((one) => prefix === one || prefix.startsWith(`${one}/`));
+  const reserved = findReserved(prefix);
   if (reserved !== undefined) {
     const isGiven = manifest.api_prefix !== undefined;
     const text = `"${reserved}" is reserved for xcore: choose another "api_prefix", such as "/my${reserved.replace(".", "_")}"`;
     problems.push({ path: [isGiven ? "api_prefix" : "name"], text });
   }
   return problems;
+}
+
+/** Whether a prefix belongs to xcore. */
+export function isReserved(prefix: string): boolean {
+  return findReserved(prefix) !== undefined;
+}
+
+function findReserved(prefix: string): string | undefined {
+  return RESERVED_PREFIXES.find((one) => prefix === one || prefix.startsWith(`${one}/`));
 }
 
 function toRanges(dependencies: Record<string, string> | string[]): Record<string, string> {

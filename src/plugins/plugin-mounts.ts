@@ -1,6 +1,7 @@
 import { AppError } from "../errors/app-error.ts";
 import { InFlight } from "../web/in-flight.ts";
 import type { Mount } from "../web/mounts.ts";
+import { isReserved } from "./manifest.ts";
 import type { PluginRecord } from "./record.ts";
 
 /** The mounts of all plugins: the serving generations, and answers for those that should serve. */
@@ -21,9 +22,11 @@ export function toMounts(records: readonly PluginRecord[]): Mount[] {
 /** Answers below the prefix of a plugin that should serve and doesn't; null when it has no prefix to answer. */
 function toUnavailableMount(record: PluginRecord): Mount | null {
   const { manifest, name } = record;
-  if (manifest === null || record.current !== null || !manifest.active) return null;
+  // Of one that was never there only the name is known: its prefix is most likely that.
+  const prefix = manifest?.api_prefix ?? (record.source.remote === null ? null : `/${name}`);
+  if (prefix === null || isReserved(prefix) || record.current !== null || !record.isActive) return null;
   return {
-    prefix: manifest.api_prefix,
+    prefix,
     plugin: name,
     inFlight: new InFlight(),
     isGuarded: false,

@@ -1,4 +1,4 @@
-import { setJsonKey } from "../config/json-edit.ts";
+import { setJsonPath } from "../config/json-edit.ts";
 import { replaceFile } from "../files/replace-file.ts";
 import { AppError } from "../errors/app-error.ts";
 import { manifestPathOf } from "./manifest-file.ts";
@@ -23,6 +23,6 @@ export async function writeActive(
     throw new AppError("conflict", 409, message);
   }
   const file = manifestPathOf(source);
-  await replaceFile(file, (text) => setJsonKey(text ?? "{}", "active", active));
+  await replaceFile(file, (text) => setJsonPath(text ?? "{}", ["active"], active));
   return file;
 }

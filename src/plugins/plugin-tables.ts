@@ -10,6 +10,9 @@ import { PluginError } from "./failure.ts";
 import { generationId } from "./generation.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
 import { collectSchema, toModules } from "./modules.ts";
+import type { PackageStore } from "./packages/package-store.ts";
+import { ensurePluginPackages } from "./packages/plugin-packages.ts";
+import type { OpenedSnapshot } from "./remote/snapshot-store.ts";
 import { findSchemaFiles } from "./schema-files.ts";
 import { type PluginSource, showFilesOf } from "./sources.ts";
 import { StackTraces } from "./stack-traces.ts";
@@ -22,6 +25,14 @@ interface DeclaredTables {
   readonly tables: readonly Table[];
 }
 
+export interface LoadTablesOptions {
+  /** The plugins that it may depend on. */
+  readonly byName: ReadonlyMap<string, DeclaredPlugin>;
+  readonly packages: PackageStore;
+  readonly dialect: Dialect;
+  readonly toDisplayPath: (file: string) => string;
+}
+
 /**
  * Runs the schema files of a plugin, and of those that it depends on, for one database; returns the tables that
  * they declare, by name. The rest of the plugin's code isn't run.
@@ -30,12 +41,10 @@ interface DeclaredTables {
  */
 export async function loadPluginTables(
   plugin: DeclaredPlugin,
-  byName: ReadonlyMap<string, DeclaredPlugin>,
-  dialect: Dialect,
-  toDisplayPath: (file: string) => string,
+  { byName, packages, dialect, toDisplayPath }: LoadTablesOptions,
 ): Promise<SchemaTables> {
   const done = new Map<string, DeclaredTables>();
-  async function declare({ name, source, manifest }: DeclaredPlugin): Promise<DeclaredTables> {
+  async function declare({ name, source, opened, manifest }: DeclaredPlugin): Promise<DeclaredTables> {
     const known = done.get(name);
     if (known !== undefined) return known;
     done.set(name, { exports: {}, tables: [] }); // for plugins that depend on each other
@@ -48,6 +57,8 @@ export async function loadPluginTables(
     const tables: Table[] = [];
     const modules = await evaluateSchema(source, {
       name,
+      opened,
+      packages,
       toDisplayPath,
       findPlugin: (dependency) => dependencies.get(dependency),
       dialect,
@@ -63,6 +74,8 @@ export async function loadPluginTables(
 
 interface EvaluateOptions {
   readonly name: string;
+  readonly opened: OpenedSnapshot | null;
+  readonly packages: PackageStore;
   readonly dialect: Dialect;
   readonly toDisplayPath: (file: string) => string;
   readonly findPlugin: (name: string) => ModuleExports | undefined;
@@ -70,11 +83,14 @@ interface EvaluateOptions {
 }
 
 async function evaluateSchema(source: PluginSource, options: EvaluateOptions): Promise<ModuleExports[]> {
-  const { name, dialect, findPlugin, onTable } = options;
+  const { name, opened, dialect, findPlugin, onTable } = options;
   const files = await findSchemaFiles(source);
   if (files.length === 0) return [];
   const toDisplayPath = showFilesOf(source, options.toDisplayPath);
-  const bundle = await bundleFiles(source, files, { toDisplayPath });
+  const { signal } = new AbortController();
+  const installing = { plugin: name, signal, onInstall() {} };
+  const packages = await ensurePluginPackages(options.packages, { source, opened }, installing);
+  const bundle = await bundleFiles(source, files, { toDisplayPath, packages, opened });
   const generation = generationId(name, 0);
   const stackTraces = new StackTraces();
   stackTraces.add(generation, {

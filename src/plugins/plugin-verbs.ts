@@ -10,12 +10,26 @@ import type { PluginManager } from "./manager.ts";
 import { assertRemovable, removeFiles } from "./plugin-removal.ts";
 import { writeActive } from "./plugin-switch.ts";
 import type { PluginRecord } from "./record.ts";
+import { FetchError } from "./remote/fetch-error.ts";
+import type { PluginInstaller, PreparedPlugin } from "./remote/installer.ts";
+
+const MAX_WAIT_MS = 100_000; // for a plugin to be loaded: connections without a byte are closed soon after
 
 export interface PluginVerbsOptions {
   readonly manager: PluginManager;
+  readonly installer: PluginInstaller;
+  /** Reads config.json again and applies it; resolves once the plugins follow it. */
+  readonly reloadConfig: () => Promise<void>;
   readonly store: CoreStore;
   readonly driver: Driver;
   readonly toDisplayPath: (file: string) => string;
+}
+
+/** What an administrator asks to be added. */
+export interface PluginRequest {
+  readonly url?: string;
+  readonly urls?: readonly string[];
+  readonly integrity?: string;
 }
 
 /** Who asks for a change, and from where. */
@@ -33,27 +47,79 @@ export class PluginVerbs {
   }
 
   /**
-   * Takes a plugin into service or out of it, and writes that into its plugin.json. Resolves once it serves, or has
-   * failed: the record says which.
+   * Fetches a plugin and looks at it, without running or writing anything.
+   *
+   * @throws AppError validation_error, plugin_fetch_failed, plugin_refused; conflict for a name that is taken
+   */
+  async prepare({ url, urls, integrity }: PluginRequest): Promise<PreparedPlugin> {
+    const places = urls ?? (url === undefined ? [] : [url]);
+    if (places.length === 0 || (url !== undefined && urls !== undefined)) {
+      throw new AppError("validation_error", 422, 'Cannot add a plugin: give either "url" or "urls"');
+    }
+    try {
+      return await this.#options.installer.prepare(places, { integrity, allowsPaths: false });
+    } catch (error) {
+      if (!(error instanceof PluginError)) throw error;
+      const isTransient = error instanceof FetchError && error.isTransient;
+      throw isTransient
+        ? new AppError("plugin_fetch_failed", 502, error.message, { cause: error })
+        : new AppError("plugin_refused", 422, error.message, { cause: error });
+    }
+  }
+
+  /**
+   * Pins a plugin in config.json, which the running server follows. Resolves once it serves, or has failed: the record
+   * says which.
+   *
+   * @throws AppError plugin_not_kept; conflict when config.json can't be used
+   */
+  async install(prepared: PreparedPlugin, change: PluginChange): Promise<PluginRecord> {
+    const { installer, manager } = this.#options;
+    const { name, version, integrity } = prepared.inspection;
+    const known = manager.list().find((record) => record.id === idOf(name));
+    const before = known && { urls: known.source.remote?.places, integrity: known.source.remote?.integrity };
+    try {
+      await installer.commit(prepared);
+    } catch (error) {
+      if (!(error instanceof PluginError)) throw error;
+      throw new AppError("plugin_not_kept", 500, error.message, { cause: error });
+    }
+    await this.#audit(prepared.isListed ? "plugin.updated" : "plugin.added", name, change, {
+      ...(before && { before }),
+      after: { version, urls: prepared.places, integrity },
+    });
+    await this.#follow(idOf(name));
+    const record = manager.list().find(({ id }) => id === idOf(name));
+    if (record !== undefined) return record;
+    const message = `Cannot load "${name}": it is pinned in config.json, which the server can't follow; see its log`;
+    throw new AppError("conflict", 409, message);
+  }
+
+  /**
+   * Takes a plugin into service or out of it, and writes that into its plugin.json, or into config.json for one from
+   * elsewhere. Resolves once it serves, or has failed: the record says which.
    *
    * @throws AppError plugin_not_found; conflict for a single file and for a manifest that can't be read
    */
   async setActive(name: string, active: boolean, change: PluginChange): Promise<PluginRecord> {
-    const { manager, toDisplayPath } = this.#options;
+    const { manager, toDisplayPath, installer } = this.#options;
     const record = this.find(name);
-    if (record.declared instanceof PluginError) {
+    const { remote, basename } = record.source;
+    if (remote === null && record.declared instanceof PluginError) {
       const verb = active ? "enable" : "disable";
       throw new AppError("conflict", 409, `Cannot ${verb} "${name}": ${record.declared.message}`);
     }
-    const before = record.declared.active;
+    const before = remote?.isActive ?? record.isActive;
     if (before === active) return record;
-    await writeActive(record, active, toDisplayPath);
+    await (remote === null
+      ? writeActive(record, active, toDisplayPath)
+      : installer.setActive(basename, active));
     await this.#audit(active ? "plugin.enabled" : "plugin.disabled", name, change, {
       before: { active: before },
       after: { active },
     });
-    await manager.refresh(new Set([record.id]));
-    return record;
+    await (remote === null ? manager.refresh(new Set([record.id])) : this.#follow(record.id));
+    return manager.list().find(({ id }) => id === record.id) ?? record;
   }
 
   /**
@@ -64,7 +130,7 @@ export class PluginVerbs {
    */
   async reload(name: string, change: PluginChange): Promise<PluginRecord> {
     const record = this.find(name);
-    if (record.manifest?.active === false) {
+    if (!record.isActive) {
       throw new AppError("conflict", 409, `Cannot reload "${name}": it is disabled`);
     }
     await this.#audit("plugin.reloaded", name, change);
@@ -73,27 +139,33 @@ export class PluginVerbs {
   }
 
   /**
-   * Deletes a plugin's files, and with `purge` its tables. When the tables can't be dropped it stays as it was.
+   * Deletes a plugin's files, or its entry in config.json, and with `purge` its tables. When the tables can't be dropped
+   * it stays as it was.
    *
    * @throws AppError plugin_not_found; conflict while another depends on it, or on its tables
    */
   async remove(name: string, { purge }: { readonly purge: boolean }, change: PluginChange): Promise<void> {
-    const { manager, driver } = this.#options;
+    const { manager, driver, installer } = this.#options;
     const record = this.find(name);
+    const { remote, basename } = record.source;
     const others = manager.list().filter((other) => other !== record);
     assertRemovable(
       name,
       others.flatMap(({ manifest }) => manifest ?? []),
     );
-    const refresh = () => manager.refresh(new Set([record.id]));
-    const before = { version: record.manifest?.version ?? null };
+    const follow = () => (remote === null ? manager.refresh(new Set([record.id])) : this.#follow(record.id));
+    const next = async () => {
+      await follow(); // it takes no more requests when its tables go
+      if (purge) await dropTables(driver, name);
+    };
+    const before = {
+      version: record.manifest?.version ?? null,
+      ...(remote && { urls: remote.places, integrity: remote.integrity }),
+    };
     try {
-      await removeFiles(record.source, async () => {
-        await refresh(); // it takes no more requests when its tables go
-        if (purge) await dropTables(driver, name);
-      });
+      await (remote === null ? removeFiles(record.source, next) : installer.remove(basename, next));
     } catch (error) {
-      await refresh();
+      await follow();
       throw error;
     }
     await this.#audit("plugin.removed", name, change, { before, after: { purge } });
@@ -107,6 +179,22 @@ export class PluginVerbs {
     throw new AppError("plugin_not_found", 404, `Cannot find plugin "${name}": there is none`);
   }
 
+  /** Makes the running server follow config.json, and try again to load a plugin whose entry is as it was. */
+  async #follow(id: string): Promise<void> {
+    const { manager, reloadConfig } = this.#options;
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, MAX_WAIT_MS);
+    const failureOf = () => manager.list().find((record) => record.id === id)?.failure ?? null;
+    const load = async (): Promise<void> => {
+      const known = failureOf();
+      await reloadConfig();
+      if (known !== null && failureOf() === known) await manager.refresh(new Set([id]));
+      await manager.settled(id);
+    };
+    await Promise.race([load(), late.promise]);
+    clearTimeout(timer);
+  }
+
   async #audit(
     action: string,
     name: string,
@@ -117,6 +205,11 @@ export class PluginVerbs {
     const target = { type: "plugin", id: name.slice(0, 64) };
     await writeAudit(db, tables, { action, actor, target, origin, ...changed });
   }
+}
+
+/** What identifies a plugin of `plugins.remote` among the records. */
+function idOf(name: string): string {
+  return `remote:${name}`;
 }
 
 async function dropTables(driver: Driver, name: string): Promise<void> {

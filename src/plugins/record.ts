@@ -3,43 +3,66 @@ import { PluginError } from "./failure.ts";
 import type { Generation } from "./generation.ts";
 import type { Manifest } from "./manifest.ts";
 import type { Candidate } from "./resolve.ts";
-import type { PluginSource } from "./sources.ts";
+import { showManifest } from "./manifest-file.ts";
+import type { OpenedSnapshot } from "./remote/snapshot-store.ts";
+import { type PluginSource, showSource } from "./sources.ts";
 
-export type PluginState = "loading" | "serving" | "failed" | "disabled";
+export type PluginState = "fetching" | "installing" | "loading" | "serving" | "failed" | "disabled";
 
 /** Everything that the host knows of one plugin. */
 export class PluginRecord {
   source: PluginSource;
-  /** What its manifest says now, or why it can't be used. */
-  declared: Manifest | PluginError;
+  /** What its manifest says now, or why it can't be used; null for one whose files aren't there yet. */
+  declared: Manifest | PluginError | null;
+  /** The checked bytes of a plugin from elsewhere, until they are loaded. */
+  opened: OpenedSnapshot | null = null;
   /** The generation that serves, null when none does. */
   current: Generation | null = null;
-  /** Why the latest attempt failed; the current generation, if there is one, is then the last good one. */
-  failure: PluginError | null = null;
+  /** Why the latest attempt to load it failed. */
+  loadFailure: PluginError | null = null;
+  /** Why what config.json asks for can't be had; the source and the manifest are then those of before. */
+  fetchFailure: PluginError | null = null;
+  /** Whether its files are being fetched. */
+  isFetching = false;
+  /** Whether its npm dependencies are being installed. */
+  isInstalling = false;
   /** Whether it is to be loaded anew even if nothing has changed. */
   mustReload = false;
 
-  constructor(source: PluginSource, declared: Manifest | PluginError) {
+  constructor(source: PluginSource, declared: Manifest | PluginError | null) {
     this.source = source;
     this.declared = declared;
   }
 
   get id(): string {
-    return this.source.path;
+    return this.source.id;
+  }
+
+  /** Why the latest attempt failed; the current generation, if there is one, is then the last good one. */
+  get failure(): PluginError | null {
+    return this.fetchFailure ?? this.loadFailure;
   }
 
   /** The manifest that counts: the declared one, or that of the serving generation while it can't be used. */
   get manifest(): Manifest | null {
-    return this.declared instanceof PluginError ? (this.current?.manifest ?? null) : this.declared;
+    const isKnown = this.declared !== null && !(this.declared instanceof PluginError);
+    return isKnown ? (this.declared as Manifest) : (this.current?.manifest ?? null);
   }
 
   get name(): string {
     return this.manifest?.name ?? basename(this.source.basename, extname(this.source.basename));
   }
 
+  /** Whether it is asked for, by config.json and by its manifest as far as that is known. */
+  get isActive(): boolean {
+    return this.source.remote?.isActive !== false && this.manifest?.active !== false;
+  }
+
   get state(): PluginState {
+    if (this.isFetching) return "fetching";
+    if (this.isInstalling) return "installing";
     if (this.failure !== null) return "failed";
-    if (this.manifest?.active === false) return "disabled";
+    if (!this.isActive) return "disabled";
     return this.current === null ? "loading" : "serving";
   }
 
@@ -47,7 +70,7 @@ export class PluginRecord {
   replace(generation: Generation): Generation | null {
     const previous = this.current;
     this.current = generation;
-    this.failure = null;
+    this.loadFailure = null;
     this.mustReload = false;
     return previous;
   }
@@ -56,9 +79,9 @@ export class PluginRecord {
   toCandidate(toDisplayPath: (file: string) => string): Candidate | null {
     const { id, manifest } = this;
     if (manifest === null) return null;
-    const { path, basename: folder, kind } = this.source;
-    const shown = toDisplayPath(path);
-    const manifestFile = kind === "folder" ? `${shown}/plugin.json` : shown;
+    const { basename: folder } = this.source;
+    const shown = showSource(this.source, toDisplayPath);
+    const manifestFile = showManifest(this.source, toDisplayPath);
     const serving = this.current?.manifest ?? null;
     return { id, manifest, basename: folder, shown, manifestFile, serving };
   }

@@ -3,45 +3,16 @@ import type { createGuards } from "../auth/guards.ts";
 import type { Origin } from "../auth/principal.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { PluginManager } from "./manager.ts";
+import {
+  describePlugin,
+  PluginDetails,
+  PluginPreview,
+  PluginSummary,
+  previewPlugin,
+  summarizePlugin,
+} from "./plugin-answers.ts";
 import { type PluginChange, PluginVerbs, type PluginVerbsOptions } from "./plugin-verbs.ts";
 import type { PluginRecord } from "./record.ts";
-
-const Failure = t.Object({
-  stage: t.String({ description: "manifest, dependencies, bundle, migrate, import or setup" }),
-  message: t.String(),
-  file: t.Nullable(t.String({ description: "File of the plugin that is at fault" })),
-  line: t.Nullable(t.Integer()),
-});
-
-const PluginSummary = t.Object({
-  name: t.String(),
-  version: t.Nullable(t.String()),
-  description: t.Nullable(t.String()),
-  author: t.Nullable(t.String()),
-  state: t.UnionEnum(["loading", "serving", "failed", "disabled"]),
-  active: t.Boolean({ description: "What the manifest asks for" }),
-  serving: t.Boolean({ description: "Whether a generation serves now; true with failed: the last good one" }),
-  failure: t.Nullable(Failure),
-  api_prefix: t.Nullable(t.String()),
-  tags: t.Array(t.String()),
-  dependencies: t.Record(t.String(), t.String()),
-  source: t.String({ description: "Folder or file that it is loaded from" }),
-  generation: t.Nullable(t.Integer({ description: "Counts up with each attempt to load" })),
-  hash: t.Nullable(t.String({ description: "SHA-256 of the sources that serve" })),
-  load_ms: t.Nullable(t.Number()),
-  loaded_at: t.Nullable(
-    t.String({ format: "date-time", description: "When the serving generation was loaded" }),
-  ),
-});
-
-const PluginDetails = t.Composite([
-  PluginSummary,
-  t.Object({
-    permissions: t.Record(t.String(), t.String()),
-    routes: t.Array(t.Object({ method: t.String(), path: t.String() })),
-    hooks: t.Array(t.Object({ event: t.String(), order: t.String() })),
-  }),
-]);
 
 export interface PluginRoutesOptions extends PluginVerbsOptions {
   readonly hooks: HookBus;
@@ -49,14 +20,22 @@ export interface PluginRoutesOptions extends PluginVerbsOptions {
   readonly originOf: (request: Request) => Origin;
 }
 
+const MAX_URL = 2048; // characters
 const Name = t.Object({ name: t.String({ maxLength: 255 }) });
+const Url = t.String({ minLength: 1, maxLength: MAX_URL });
+const Place = t.Object({
+  url: t.Optional(Url),
+  urls: t.Optional(t.Array(Url, { minItems: 1, maxItems: 16, description: "Mirrors, instead of url" })),
+  integrity: t.Optional(t.String({ pattern: "^sha256-[A-Za-z0-9+/]{43}=$", description: "What it must be" })),
+  dry_run: t.Boolean({ default: false, description: "Tell what it is, and change nothing" }),
+});
 const GUARD = { permission: "system:plugins" } as const;
 
 /** Serves what is known of the plugins below `/system/plugins`, and what administrators do to them. */
 export function pluginRoutes(options: PluginRoutesOptions) {
-  const { manager, hooks, guards, originOf, toDisplayPath } = options;
+  const { manager, guards, originOf, toDisplayPath } = options;
   const verbs = new PluginVerbs(options);
-  const toDetails = (record: PluginRecord) => describePlugin(record, hooks, toDisplayPath);
+  const toDetails = (record: PluginRecord) => describePlugin(record, options);
   const describe = async (record: Promise<PluginRecord>) => toDetails(await record);
   const toChange = ({ user, request }: { user: PluginChange["actor"]; request: Request }): PluginChange => ({
     actor: user,
@@ -69,8 +48,8 @@ export function pluginRoutes(options: PluginRoutesOptions) {
     detail: { summary },
   });
   // One for each route: Elysia takes the guard out of the options that it is given.
-  const enable = () => toVerb("Enable a plugin, in its plugin.json");
-  const disable = () => toVerb("Disable a plugin, in its plugin.json");
+  const enable = () => toVerb("Enable a plugin, in its plugin.json or in config.json");
+  const disable = () => toVerb("Disable a plugin, in its plugin.json or in config.json");
   const reload = () => toVerb("Load a plugin anew");
   return new Elysia({ name: "xcore/plugins", prefix: "/system/plugins", detail: { tags: ["system"] } })
     .use(guards)
@@ -90,6 +69,26 @@ export function pluginRoutes(options: PluginRoutesOptions) {
       }),
       detail: { summary: "All plugins, in order of name" },
     })
+    .post(
+      "",
+      async ({ body, status, ...context }) => {
+        const prepared = await verbs.prepare(body);
+        if (body.dry_run) return previewPlugin(prepared);
+        const record = await verbs.install(prepared, toChange(context));
+        return status(prepared.isListed ? 200 : 201, toDetails(record));
+      },
+      {
+        ...GUARD,
+        body: Place,
+        response: { 200: t.Union([PluginDetails, PluginPreview]), 201: PluginDetails },
+        detail: {
+          summary: "Add a plugin from a URL, pinned to what is there now, or tell what it is",
+          description:
+            "It is written into plugins.remote of config.json. 201 when it is new, 200 when its pin was replaced, " +
+            "and 200 with a preview for dry_run.",
+        },
+      },
+    )
     .get("/:name", ({ params }) => toDetails(verbs.find(params.name)), {
       ...GUARD,
       params: Name,
@@ -113,7 +112,9 @@ export function pluginRoutes(options: PluginRoutesOptions) {
           purge: t.BooleanString({ default: false, description: "Drop its tables too, with all their rows" }),
         }),
         response: { 204: t.Void() },
-        detail: { summary: "Remove a plugin's files, and with ?purge=true its tables" },
+        detail: {
+          summary: "Remove a plugin's files, or its entry in config.json; with ?purge=true its tables too",
+        },
       },
     );
 }
@@ -127,9 +128,7 @@ function listPlugins(
   query: { active_only?: boolean | ""; page: number; per_page: number },
   toDisplayPath: (file: string) => string,
 ) {
-  const records = manager
-    .list()
-    .filter((record) => !isAsked(query.active_only) || record.manifest?.active !== false);
+  const records = manager.list().filter((record) => !isAsked(query.active_only) || record.isActive);
   const start = (query.page - 1) * query.per_page;
   return {
     items: records
@@ -139,48 +138,4 @@ function listPlugins(
     per_page: query.per_page,
     total: records.length,
   };
-}
-
-/** What the list of plugins says of one. */
-export function summarizePlugin(record: PluginRecord, toDisplayPath: (file: string) => string) {
-  const { manifest, current, failure, state } = record;
-  return {
-    name: record.name,
-    version: manifest?.version ?? null,
-    description: manifest?.description ?? null,
-    author: manifest?.author ?? null,
-    state,
-    active: manifest?.active ?? true,
-    serving: current !== null,
-    failure:
-      failure === null
-        ? null
-        : { stage: failure.stage, message: failure.message, file: failure.file, line: failure.line },
-    api_prefix: manifest?.api_prefix ?? null,
-    tags: [...(manifest?.tags ?? [])],
-    dependencies: { ...manifest?.dependencies },
-    source: toDisplayPath(record.source.path),
-    generation: current?.number ?? null,
-    hash: current?.hash ?? null,
-    load_ms: current === null ? null : Math.round(current.loadMs * 10) / 10,
-    loaded_at: current?.loadedAt.toISOString() ?? null,
-  };
-}
-
-function describePlugin(record: PluginRecord, hooks: HookBus, toDisplayPath: (file: string) => string) {
-  const listened = hooks.list({ source: record.name });
-  return {
-    ...summarizePlugin(record, toDisplayPath),
-    permissions: { ...record.manifest?.permissions },
-    routes: listRoutes(record),
-    hooks: listened.map(({ event, order }) => ({ event, order })),
-  };
-}
-
-/** The routes that a plugin serves now. */
-export function listRoutes(record: PluginRecord): { method: string; path: string }[] {
-  const routes = record.current?.app.router.history ?? [];
-  return routes
-    .filter((route) => route.hooks?.detail?.hide !== true)
-    .map(({ method, path }) => ({ method, path }));
 }

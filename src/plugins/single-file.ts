@@ -1,6 +1,7 @@
 import { extname } from "node:path";
-import { type Expression, parse, type Program } from "acorn";
+import type { Expression, Program } from "acorn";
 import { PluginError } from "./failure.ts";
+import { parseProgram } from "./program.ts";
 
 /**
  * Returns the value of `export const PLUGIN_INFO = { … }` without running the file: what a plugin is called
@@ -44,8 +45,7 @@ function findExportedName(program: Program): string | null {
 
 function parseModule(code: string, file: string): Program {
   try {
-    const javascript = new Bun.Transpiler({ loader: loaderOf(file), target: "bun" }).transformSync(code);
-    return parse(javascript, { ecmaVersion: "latest", sourceType: "module" });
+    return parseProgram(code, loaderOf(file));
   } catch (error) {
     const mistake = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
     const line = mistake instanceof BuildMessage ? (mistake.position?.line ?? null) : null;

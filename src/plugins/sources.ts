@@ -6,13 +6,31 @@ const NOT_PLUGINS = /^[._]|^node_modules$|\.d\.ts$|\.test\.[jt]sx?$/;
 
 /** Where a plugin's code comes from. */
 export interface PluginSource {
-  /** Absolute path of the folder or file in the plugins directory: what identifies the source. */
+  /** Identifies the source: its path in the plugins directory, or its name in `plugins.remote`, "remote:blog". */
+  readonly id: string;
+  /** Absolute path of the folder or file. */
   readonly path: string;
   /** "blog" or "hello.ts". */
   readonly basename: string;
   readonly kind: "folder" | "file";
-  /** The folder with links resolved, which everything that the plugin bundles must be in. */
+  /** The folder or file with links resolved. Everything that the plugin bundles must be in it. */
   readonly root: string;
+  /** Set for a plugin from elsewhere. */
+  readonly remote: RemoteOrigin | null;
+}
+
+/** A plugin from elsewhere, as config.json has it and as it is kept on the disk. */
+export interface RemoteOrigin {
+  /** Where it is found: URLs, "npm:…" or paths, in the order in which they are tried. */
+  readonly places: readonly string[];
+  /** Its pin; null when there is none. */
+  readonly integrity: string | null;
+  /** What config.json says; its manifest may say otherwise. */
+  readonly isActive: boolean;
+  /** Absolute folder of its files, among them those that are outside of its own folder; null until it is there. */
+  readonly directory: string | null;
+  /** Returns what to show for one of its files: where it comes from. */
+  readonly show: (file: string) => string;
 }
 
 /**
@@ -31,11 +49,20 @@ export function isInside(root: string, file: string): boolean {
   return file.startsWith(root + sep);
 }
 
+/** Returns how to show where a plugin comes from. */
+export function showSource(
+  { path, remote }: Pick<PluginSource, "path" | "remote">,
+  toDisplayPath: (file: string) => string,
+): string {
+  return remote?.places[0] ?? toDisplayPath(path);
+}
+
 /** Returns how to show the files of a plugin: below the path that identifies it, wherever links lead. */
 export function showFilesOf(
-  { path, root }: PluginSource,
+  { path, root, remote }: PluginSource,
   toDisplayPath: (file: string) => string,
 ): (file: string) => string {
+  if (remote !== null) return remote.show;
   return (file) =>
     toDisplayPath(file === root || isInside(root, file) ? join(path, relative(root, file)) : file);
 }
@@ -54,9 +81,10 @@ async function toSource(path: string): Promise<PluginSource | null> {
   try {
     const root = await realpath(path);
     const stats = await stat(root);
-    if (stats.isDirectory()) return { path, basename: basename(path), kind: "folder", root };
     const isCode = stats.isFile() && CODE_FILES.has(extname(path));
-    return isCode ? { path, basename: basename(path), kind: "file", root } : null;
+    if (!stats.isDirectory() && !isCode) return null;
+    const kind = isCode ? "file" : "folder";
+    return { id: path, path, basename: basename(path), kind, root, remote: null };
   } catch {
     return null; // Gone since the directory was read, or a dangling link.
   }

@@ -1,7 +1,7 @@
 import { namePlugin } from "../db/database-error.ts";
 import { redactText } from "../log/redact.ts";
 import { PluginError, type PluginStage } from "./failure.ts";
-import type { PluginSource } from "./sources.ts";
+import { type PluginSource, showSource } from "./sources.ts";
 import type { SourcePosition, StackTraces } from "./stack-traces.ts";
 
 const MAX_MESSAGE = 2000; // characters
@@ -52,7 +52,8 @@ function readText(error: unknown, key: "name" | "message"): string {
 }
 
 function hideRoot(text: string, { source, toDisplayPath }: ThrownOptions): string {
-  const shown = toDisplayPath(source.path);
+  if (source.root === "") return text; // it was never there
+  const shown = showSource(source, toDisplayPath);
   return text.replaceAll(source.root, shown).replaceAll(source.path, shown);
 }
 

@@ -2,7 +2,7 @@ import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "bun:test";
-import { type Files, plugin, TestApp } from "../setup.ts";
+import { NO_REMOTE, type Files, plugin, TestApp } from "../setup.ts";
 
 /** What the plugins of a test wait for and tell; tests in one file run one after another. */
 function createRace() {
@@ -201,6 +201,7 @@ test("a storm of refreshes and settings ends with the latest, and leaves nothing
         ? app.app.plugins.configure({
             directory: isAway ? elsewhere : directory,
             watch: false,
+            remote: NO_REMOTE,
             settings: { ears: { n } },
           })
         : app.app.plugins.refresh(n % 2 === 0 ? null : new Set([join(directory, "ears")])),

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Scope } from "../../src/plugins/scope.ts";
-import { type Files, plugin, TestApp } from "../setup.ts";
+import { NO_REMOTE, type Files, plugin, TestApp } from "../setup.ts";
 
 /** A plugin that answers, for each event that it hears, with its generation. */
 function listener(value: number, setup = ""): Files {
@@ -100,7 +100,12 @@ test("config is the manifest's, overridden by the settings, frozen, and follows 
   });
   const settings = { shop: { currency: "CHF" } };
   await app.after("plugin.reloaded", () =>
-    app.app.plugins.configure({ directory: `${app.folder.path}/plugins`, watch: false, settings }),
+    app.app.plugins.configure({
+      directory: `${app.folder.path}/plugins`,
+      watch: false,
+      remote: NO_REMOTE,
+      settings,
+    }),
   );
   expect((await app.get("/shop")).body.config.currency).toBe("CHF");
 });
