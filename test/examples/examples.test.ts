@@ -17,11 +17,6 @@ function json(method: string, body: object) {
   return { method, body: JSON.stringify(body), headers: { "content-type": "application/json" } };
 }
 
-test("plugins/hello says hello", async () => {
-  await using app = await startExample("hello");
-  expect(await app.get("/hello")).toEqual({ status: 200, body: { message: "Hello from My Plugin!" } });
-});
-
 testOnEachDialect("plugins/todo keeps a list", async ({ url }) => {
   await using app = await startExample("todo", url);
   expect((await app.get("/todo")).body).toEqual({ items: [], page: 1, per_page: 20, total: 0 });
@@ -47,21 +42,6 @@ testOnEachDialect("plugins/todo keeps a list", async ({ url }) => {
     status: 404,
     code: "not_found",
     detail: 'Cannot read todo "1": not found',
-  });
-});
-
-test("plugins/todo refuses what isn't valid, and more than its settings allow", async () => {
-  await using app = await startExample("todo");
-  const invalid = await app.problem("/todo", json("POST", { title: "" }));
-  expect(invalid).toMatchObject({ status: 422, code: "validation_error", errors: [{ path: "/body/title" }] });
-  expect((await app.problem("/todo?per_page=101")).code).toBe("validation_error");
-
-  const settings = { todo: { max_items: 1 } };
-  await app.app.plugins.configure({ directory: join(app.folder.path, "plugins"), watch: false, settings });
-  await app.fetch("/todo", json("POST", { title: "one" }));
-  expect(await app.problem("/todo", json("POST", { title: "two" }))).toMatchObject({
-    status: 409,
-    code: "conflict",
   });
 });
 
