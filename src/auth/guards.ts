@@ -10,7 +10,7 @@ export const GUARDS = ["auth", "permission", "role"] as const;
 type Check = (principal: Principal) => void;
 type GuardHook = (context: { request: Request; user?: User }) => void;
 /** What a guard adds to a handler's context, for Elysia's types. */
-interface GuardContext {
+export interface GuardContext {
   readonly detail: { security: Record<string, string[]>[] };
   readonly resolve: (context: { request: Request }) => { user: User };
 }

@@ -5,6 +5,8 @@ import { Command } from "commander";
 import { toConfigJsonSchema } from "../config/json-schema.ts";
 import { loadConfig } from "../config/load.ts";
 import type { CommandContext } from "./command-context.ts";
+import { EDITOR_FOLDER } from "./editor-types/editor-folder.ts";
+import { offerEditor } from "./editor-types/editor-project.ts";
 import { toExamples } from "./examples.ts";
 import { writePlugin } from "./plugin-new.ts";
 
@@ -15,12 +17,14 @@ const CONFIG = {
   plugins: { directory: "plugins" },
 };
 
-const GIT_IGNORE = ".env\ndata/\nlogs/\n";
+const GIT_IGNORE = `.env\n${EDITOR_FOLDER}/\ndata/\nlogs/\n`;
 
 /** `xcore init [DIR]`: makes the files of a new project, and leaves those alone that are there. */
 export function initCommand(context: CommandContext): Command {
   return new Command("init")
-    .description("Start a project: config.json with its schema, .env with a secret key, and a first plugin")
+    .description(
+      "Start a project: config.json with its schema, .env with a secret key, a first plugin, editor types",
+    )
     .argument("[directory]", "where to start it", ".")
     .addHelpText("after", toExamples("xcore init", "xcore init shop && cd shop && xcore"))
     .action(async (directory: string) => {
@@ -38,9 +42,15 @@ export function initCommand(context: CommandContext): Command {
         await make(context, join(target, name), (file) => writeFile(file, text, { flag: "wx", mode }));
       }
       // The configuration may be one that was kept, or that the environment adds to.
-      const { config } = loadConfig({ cwd: target, env: context.env });
+      const loaded = loadConfig({ cwd: target, env: context.env });
+      const { config } = loaded;
       const plugin = join(resolve(target, config.plugins.directory), "hello");
       await make(context, plugin, (folder) => writePlugin(folder, "hello"));
+      const editor = await offerEditor(loaded, context.warn);
+      if (editor !== null) {
+        report(context, join(target, EDITOR_FOLDER), editor.folder !== "current");
+        report(context, join(target, "tsconfig.json"), editor.tsconfig === "made");
+      }
       const enter = target === context.cwd ? "" : `cd ${relative(context.cwd, target)} && `;
       const { host, port } = config.server;
       context.print(`\nRun \`${enter}xcore\`, and open http://${host}:${port}/hello`);
@@ -58,11 +68,11 @@ async function make(
   path: string,
   write: (path: string) => Promise<void>,
 ): Promise<void> {
-  const shown = relative(context.cwd, path);
-  if (existsSync(path)) {
-    context.print(`kept  ${shown}`);
-    return;
-  }
-  await write(path);
-  context.print(`made  ${shown}`);
+  const isMissing = !existsSync(path);
+  if (isMissing) await write(path);
+  report(context, path, isMissing);
+}
+
+function report(context: CommandContext, path: string, isMade: boolean): void {
+  context.print(`${isMade ? "made" : "kept"}  ${relative(context.cwd, path)}`);
 }

@@ -6,6 +6,8 @@ import { AppError } from "../errors/app-error.ts";
 import { PluginError } from "../plugins/failure.ts";
 import { toManifest } from "../plugins/manifest.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
+import { EDITOR_FOLDER } from "./editor-types/editor-folder.ts";
+import { offerEditor } from "./editor-types/editor-project.ts";
 import { toExamples } from "./examples.ts";
 import { toPluginFiles } from "./plugin-files.ts";
 
@@ -16,7 +18,8 @@ export function pluginNewCommand(context: CommandContext): Command {
     .argument("<name>", "lower-case letters, digits and underscores", parseName)
     .addHelpText("after", toExamples("xcore plugin new invoices"))
     .action(async (name: string, _options: object, command: Command) => {
-      const { config, directory } = loadFor(command, context);
+      const loaded = loadFor(command, context);
+      const { config, directory } = loaded;
       const folder = join(resolve(directory, config.plugins.directory), name);
       const shown = relative(context.cwd, folder);
       if (existsSync(folder)) {
@@ -24,6 +27,11 @@ export function pluginNewCommand(context: CommandContext): Command {
       }
       await writePlugin(folder, name);
       context.print(`Made ${shown}: edit ${join(shown, "run.ts")}, it is served at /${name}`);
+      const editor = await offerEditor(loaded, context.warn);
+      if (editor === null || editor.folder !== "made") return;
+      const made = [EDITOR_FOLDER, ...(editor.tsconfig === "made" ? ["tsconfig.json"] : [])];
+      const names = made.map((file) => relative(context.cwd, join(directory, file))).join(" and ");
+      context.print(`Made ${names}: your editor knows what a plugin imports`);
     });
 }
 

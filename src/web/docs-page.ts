@@ -13,6 +13,8 @@ const START_SCRIPT = `SwaggerUIBundle({
 });
 `;
 
+const STYLE_TYPE = "text/css;charset=utf-8";
+const SCRIPT_TYPE = "text/javascript;charset=utf-8";
 const ASSET_HEADERS = { "cache-control": "public, max-age=3600" };
 
 /** Serves Swagger UI at `/docs` from files inside the executable: the page asks no other host for anything. */
@@ -23,21 +25,39 @@ export function docsRoutes(options: { appName: string }) {
       // The page's links are relative, so that it works below any path of a proxy; "/docs/" would break them.
       return pathOf(request.url).endsWith("/") ? toRedirect("../docs") : toPageResponse(page);
     })
-    .get(
-      "/docs/swagger-ui.css",
-      () => new Response(Bun.file(swaggerUiStyle), typed("text/css;charset=utf-8")),
-    )
-    .get(
-      "/docs/swagger-ui.js",
-      () => new Response(Bun.file(swaggerUiScript), typed("text/javascript;charset=utf-8")),
-    )
-    .get("/docs/start.js", () => new Response(START_SCRIPT, typed("text/javascript;charset=utf-8")));
+    .get("/docs/swagger-ui.css", ({ request }) => toAssetResponse(request, swaggerUiStyle, STYLE_TYPE))
+    .get("/docs/swagger-ui.js", ({ request }) => toAssetResponse(request, swaggerUiScript, SCRIPT_TYPE))
+    .get("/docs/start.js", () => {
+      return new Response(START_SCRIPT, { headers: { ...ASSET_HEADERS, "content-type": SCRIPT_TYPE } });
+    });
+}
+
+/** Answers with a file as the client takes it. build.ts puts it into the executable compressed, as "….gz". */
+function toAssetResponse(request: Request, path: string, contentType: string): Response {
+  const file = Bun.file(path);
+  const isCompressed = path.endsWith(".gz");
+  const asksCompressed = acceptsGzip(request.headers.get("accept-encoding") ?? "");
+  const toAsked = asksCompressed ? new CompressionStream("gzip") : new DecompressionStream("gzip");
+  return new Response(isCompressed === asksCompressed ? file : file.stream().pipeThrough(toAsked), {
+    headers: {
+      ...ASSET_HEADERS,
+      "content-type": contentType,
+      vary: "accept-encoding",
+      ...(asksCompressed ? { "content-encoding": "gzip" } : {}),
+    },
+  });
+}
+
+/** Whether an Accept-Encoding takes gzip (RFC 9110, 12.5.3). */
+function acceptsGzip(accepted: string): boolean {
+  const codings = accepted
+    .toLowerCase()
+    .split(",")
+    .map((coding) => coding.replaceAll(/\s/g, "").split(";"));
+  const coding = codings.find(([name]) => name === "gzip") ?? codings.find(([name]) => name === "*");
+  return coding !== undefined && !coding.slice(1).some((parameter) => /^q=0(\.0*)?$/.test(parameter));
 }
 
 function toRedirect(location: string): Response {
   return new Response(null, { status: 308, headers: { location } });
-}
-
-function typed(contentType: string): ResponseInit {
-  return { headers: { ...ASSET_HEADERS, "content-type": contentType } };
 }

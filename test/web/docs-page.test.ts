@@ -30,6 +30,32 @@ test("docsRoutes() serves everything that the page needs, with the right types",
   ]);
 });
 
+test.each([
+  ["", false],
+  ["gzip", true],
+  ["br, GZIP;q=0.5", true],
+  ["gzip;q=0, *", false],
+  ["gzip; q=0.0", false],
+  ["*", true],
+  ["identity, br", false],
+])("docsRoutes() compresses its files as Accept-Encoding says: %p", async (accepted, isCompressed) => {
+  await using app = await TestApp.start();
+  const sources = ["swagger-ui-dist/swagger-ui.css", "swagger-ui-dist/swagger-ui-bundle.js"];
+  for (const [index, path] of ["/docs/swagger-ui.css", "/docs/swagger-ui.js"].entries()) {
+    const response = await fetch(app.url + path, {
+      headers: { "accept-encoding": accepted },
+      decompress: false,
+    });
+    expect(response.headers.get("vary")).toBe("accept-encoding");
+    expect(response.headers.get("content-encoding")).toBe(isCompressed ? "gzip" : null);
+    const body = await response.bytes();
+    const source = Bun.file(Bun.resolveSync(sources[index] ?? "", import.meta.dir));
+    expect(Bun.SHA256.hash(isCompressed ? Bun.gunzipSync(body) : body, "hex")).toBe(
+      Bun.SHA256.hash(await source.bytes(), "hex"),
+    );
+  }
+});
+
 test("docsRoutes() lets the page load nothing from elsewhere", async () => {
   await using app = await TestApp.start();
   for (const path of ["/", "/docs"]) {

@@ -193,7 +193,7 @@ const methods: [string, string, string][] = [
   ["POST", "/health", "GET, HEAD"],
   ["POST", "/", "GET, HEAD"],
   ["DELETE", "/docs/swagger-ui.css", "GET, HEAD"],
-  ["DELETE", "/system/plugins", "GET, HEAD"],
+  ["DELETE", "/system/plugins", "GET, HEAD, POST"],
   ["PATCH", "/system/plugins/x", "DELETE, GET, HEAD"],
   ["GET", "/x/echo", "POST"],
   ["GET", "/x/echo/", "POST"],

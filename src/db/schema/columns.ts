@@ -65,7 +65,8 @@ export interface PortableColumn<
   references(target: () => pg.AnyPgColumn, actions?: ReferenceActions): this;
 }
 
-interface ConfigOf<Type extends ColumnDataType, Data> {
+/** How drizzle describes a column of a type to its own types. */
+export interface ConfigOf<Type extends ColumnDataType, Data> {
   name: "";
   dataType: Type;
   columnType: "PgCustomColumn";
@@ -76,12 +77,14 @@ interface ConfigOf<Type extends ColumnDataType, Data> {
 
 type ColumnOf<Type extends ColumnDataType, Data> = PortableColumn<ConfigOf<Type, Data>>;
 
-interface UuidColumn extends ColumnOf<"string", string> {
+/** A column of UUIDs. */
+export interface UuidColumn extends ColumnOf<"string", string> {
   /** Rows that are inserted without one get a new UUID (version 7: they sort by the time they were made). */
   defaultRandom(): HasRuntimeDefault<HasDefault<this>>;
 }
 
-interface TimestampColumn extends ColumnOf<"date", Date> {
+/** A column of moments. */
+export interface TimestampColumn extends ColumnOf<"date", Date> {
   /** Rows that are inserted without one get the database's present time. */
   defaultNow(): HasDefault<this>;
 }
