@@ -10,6 +10,7 @@ for (const file of [
   "login.ts",
   "database.ts",
   "users.ts",
+  "remote.ts",
 ]) {
   console.log(`\n## ${file}\n`);
   const child = Bun.spawn([process.execPath, join(import.meta.dir, file)], {

@@ -3,8 +3,10 @@ import { copyFile, open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { DIALECTS } from "../src/db/dialect.ts";
+import { checkTypes, findUnexpected, TYPED_PLUGINS, WRONG_PLUGIN } from "./cli/typed-project.ts";
 import { xcore, XcoreServer } from "./cli/xcore-process.ts";
 import { createTestDatabase, testWithServer } from "./database-servers.ts";
+import { TestRegistry } from "./plugins/packages/registry.ts";
 import { type Files, TestFolder } from "./setup.ts";
 
 setDefaultTimeout(180_000);
@@ -76,6 +78,95 @@ test("the executable holds the pages, the API documentation and its assets", asy
     expect(response.status).toBe(200);
     expect(await response.text()).toContain(words);
   }
+});
+
+test("the executable installs the npm dependencies of a plugin itself, and finds what their package.json names", async () => {
+  await using registry = await TestRegistry.start({
+    "@acme/tax@2.1.0": {
+      "package.json": { exports: { import: "./lib/tax.mjs" }, dependencies: { rates: "^1.0.0" } },
+      "lib/tax.mjs": 'export { rate } from "rates";',
+    },
+    "rates@1.0.0": { "package.json": { main: "./lib/rates.cjs" }, "lib/rates.cjs": "exports.rate = 19;" },
+  });
+  await using folder = await TestFolder.create({
+    ".npmrc": registry.npmrc,
+    "plugins/tax/plugin.json": { name: "tax", version: "1.0.0" },
+    "plugins/tax/package.json": { dependencies: { "@acme/tax": "^2.0.0" } },
+    "plugins/tax/run.ts":
+      'import { rate } from "@acme/tax";\nimport { createRouter } from "xcore";\n' +
+      'export default createRouter().get("/", () => ({ rate }));\n',
+  });
+  await using server = await XcoreServer.start(folder, await install(folder));
+  expect(await (await server.fetch("/tax")).json()).toEqual({ rate: 19 });
+});
+
+test("the executable runs the tests of plugins, and fails when one does", async () => {
+  await using folder = await TestFolder.create();
+  const run = await install(folder);
+  for (const args of [["init"], ["plugin", "new", "invoices"]]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    expect((await xcore(folder, args, run)).code).toBe(0);
+  }
+  await folder.write({
+    "plugins/invoices/run.ts": `
+import { createRouter, hooks } from "xcore";
+export default createRouter().get("/", async ({ user }) => {
+  await hooks.emit("invoices.seen", { by: user.email });
+  return { invoices: [] };
+}, { permission: "invoices:read" });
+`,
+    "plugins/invoices/invoices.test.ts": `
+import { expect, test } from "bun:test";
+import { createTestHost } from "xcore/testing";
+
+test("lists invoices", async () => {
+  await using host = await createTestHost({ plugins: ["./plugins/invoices"] });
+  const { headers, email } = await host.createUser({ permissions: ["invoices:read"] });
+  expect((await host.fetch("/invoices")).status).toBe(401);
+  expect(await (await host.fetch("/invoices", { headers })).json()).toEqual({ invoices: [] });
+  expect(host.events.at(-1)).toEqual({ name: "invoices.seen", source: "invoices", data: { by: email } });
+});
+
+test("fails", async () => {
+  await using host = await createTestHost({ plugins: [import.meta.dir] });
+  expect((await host.fetch("/invoices")).status).toBe(200);
+});
+`,
+  });
+  const passing = await xcore(folder, ["test", "-t", "lists"], run);
+  expect(passing).toMatchObject({ code: 0, stderr: expect.stringContaining("1 pass") });
+  const failing = await xcore(folder, ["test"], run);
+  expect(failing).toMatchObject({ code: 1, stderr: expect.stringMatching(/2 pass\n +1 fail/) });
+});
+
+test("the executable holds its code once, and its large assets compressed", async () => {
+  const bytes = await Bun.file(join(built.path, "xcore")).bytes();
+  const holds = (text: string, encoding: "latin1" | "utf16le") =>
+    Buffer.from(bytes.buffer).includes(Buffer.from(text, encoding));
+  // Two bytes a character would be 3 MB more; see build.ts.
+  expect([holds("xcore/docs", "latin1"), holds("xcore/docs", "utf16le")]).toEqual([true, false]);
+  expect(holds("SwaggerUIBundle=", "latin1")).toBe(false);
+
+  await using folder = await TestFolder.create();
+  await using server = await XcoreServer.start(folder, await install(folder));
+  for (const encoding of ["gzip", "identity"]) {
+    const headers = { "accept-encoding": encoding };
+    const response = await server.fetch("/docs/swagger-ui.js", { headers });
+    expect(response.headers.get("content-encoding")).toBe(encoding === "gzip" ? "gzip" : null);
+    expect(await response.text()).toContain("SwaggerUIBundle");
+  }
+});
+
+test("the executable gives an editor all that it needs to check plugins", async () => {
+  await using folder = await TestFolder.create();
+  const run = await install(folder);
+  expect(await xcore(folder, ["init"], run)).toMatchObject({ code: 0, stderr: "" });
+  expect(await xcore(folder, ["plugin", "new", "invoices"], run)).toMatchObject({ code: 0, stderr: "" });
+  await folder.write(TYPED_PLUGINS);
+  expect((await xcore(folder, ["types"], run)).stdout).toStartWith("Updated .xcore/");
+  expect(await checkTypes(folder)).toEqual(new Map());
+  await folder.write(WRONG_PLUGIN);
+  expect(findUnexpected(await checkTypes(folder))).toEqual([]);
 });
 
 test("the executable's stack traces show lines of a plugin's files and of xcore's own sources", async () => {

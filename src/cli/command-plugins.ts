@@ -1,12 +1,17 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import type { LoadedConfig } from "../config/load.ts";
+import type { ConfigOverrides } from "../config/schema.ts";
 import {
   type DeclaredPlugin,
   type DeclaredPlugins,
   readDeclaredPlugins,
 } from "../plugins/declared-plugins.ts";
 import { createDisplayPath } from "../plugins/display-path.ts";
+import type { PackageStore } from "../plugins/packages/package-store.ts";
+import { openPluginStores, toRemoteSettings } from "../plugins/remote/plugin-stores.ts";
+import { RemoteSources } from "../plugins/remote/remote-sources.ts";
+import { createCommandLog } from "./command-log.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 import { findPlugin } from "./find-plugin.ts";
 
@@ -14,17 +19,26 @@ import { findPlugin } from "./find-plugin.ts";
 export interface CommandPlugins {
   readonly loaded: LoadedConfig;
   readonly plugins: DeclaredPlugins;
+  /** Where npm dependencies of plugins are installed. */
+  readonly packages: PackageStore;
   readonly toDisplayPath: (file: string) => string;
   /** Finds a plugin by its name, disabled or not. @throws AppError plugin_not_found */
   readonly find: (name: string) => DeclaredPlugin;
 }
 
 /** Loads the configuration and reads what the plugins declare, none of whose code is run. @throws ConfigError */
-export async function loadCommandPlugins(command: Command, context: CommandContext): Promise<CommandPlugins> {
-  const loaded = loadFor(command, context);
+export async function loadCommandPlugins(
+  command: Command,
+  context: CommandContext,
+  flags: ConfigOverrides = {},
+): Promise<CommandPlugins> {
+  const loaded = loadFor(command, context, flags);
   const toDisplayPath = createDisplayPath(loaded.directory);
   const directory = resolve(loaded.directory, loaded.config.plugins.directory);
-  const plugins = await readDeclaredPlugins(directory, toDisplayPath);
+  const isOffline = (): boolean => loaded.config.plugins.offline;
+  const stores = openPluginStores(loaded, { log: createCommandLog(context.warn), isOffline });
+  const remote = new RemoteSources(stores, toRemoteSettings(loaded));
+  const plugins = await readDeclaredPlugins(directory, remote, toDisplayPath);
   const find = (name: string): DeclaredPlugin => findPlugin(plugins, name, toDisplayPath(directory));
-  return { loaded, plugins, toDisplayPath, find };
+  return { loaded, plugins, packages: stores.packages, toDisplayPath, find };
 }

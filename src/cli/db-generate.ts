@@ -77,9 +77,13 @@ function toCoreSubject({ loaded, toDisplayPath }: CommandPlugins): Subject {
 
 async function toPluginSubject(
   name: string,
-  { plugins, toDisplayPath, find }: CommandPlugins,
+  { plugins, packages, toDisplayPath, find }: CommandPlugins,
 ): Promise<Subject> {
   const plugin = find(name);
+  if (plugin.source.remote !== null) {
+    const message = `Cannot generate migrations of "${name}": it is pinned in plugins.remote; its author does`;
+    throw new AppError("conflict", 409, message);
+  }
   const folder = migrationsFolder(plugin.source);
   if (folder === null) {
     const message = `Cannot generate migrations of "${name}": a single file has none; make it a folder`;
@@ -92,7 +96,8 @@ async function toPluginSubject(
   }
   return {
     folder,
-    schemaFor: (dialect) => loadPluginTables(plugin, plugins.byName, dialect, toDisplayPath),
+    schemaFor: (dialect) =>
+      loadPluginTables(plugin, { byName: plugins.byName, packages, dialect, toDisplayPath }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { summarizePlugin } from "../plugins/routes.ts";
+import { summarizePlugin } from "../plugins/plugin-answers.ts";
 import type { CommandContext } from "./command-context.ts";
 import { toExamples } from "./examples.ts";
 import { describePluginError } from "./failure-text.ts";

@@ -3,7 +3,8 @@ import { purgeTables } from "../db/migrations/purge.ts";
 import { assertRemovable, removeFiles } from "../plugins/plugin-removal.ts";
 import { withDatabase } from "./command-database.ts";
 import type { CommandContext } from "./command-context.ts";
-import { loadCommandPlugins } from "./command-plugins.ts";
+import { type CommandPlugins, loadCommandPlugins } from "./command-plugins.ts";
+import { type CommandRemote, isRemote, openRemote } from "./command-remote.ts";
 import { confirm } from "./confirm.ts";
 import { toExamples } from "./examples.ts";
 import { toTable } from "./table.ts";
@@ -13,25 +14,39 @@ interface RemoveOptions {
   readonly yes?: boolean;
 }
 
-/** `xcore plugin remove NAME`: removes a plugin's folder, and with `--purge` its tables. */
+/** What of a plugin is removed beside its tables. */
+interface Removal {
+  /** What it is called. */
+  readonly shown: string;
+  /** Removes it once `next` is done. */
+  readonly run: (next: () => Promise<void>) => Promise<void>;
+}
+
+/** `xcore plugin remove NAME`: removes a plugin's folder or its entry in config.json, and with `--purge` its tables. */
 export function pluginRemoveCommand(context: CommandContext): Command {
   return new Command("remove")
-    .description("Remove a plugin's files; with --purge its tables and all that is in them too")
+    .description(
+      "Remove a plugin's files, or its entry in plugins.remote; with --purge its tables and all that is in them too",
+    )
     .argument("<name>", "name of the plugin")
     .option("--purge", "drop the tables that the plugin's migrations have made")
     .option("--yes", "don't ask")
     .addHelpText("after", toExamples("xcore plugin remove invoices", "xcore plugin remove invoices --purge"))
     .action(async (name: string, options: RemoveOptions, command: Command) => {
-      const { loaded, plugins, toDisplayPath, find } = await loadCommandPlugins(command, context);
+      // A plugin whose host is gone must not hold up its own removal.
+      const found = await loadCommandPlugins(command, context, { plugins: { offline: true } });
+      const remote = openRemote(command, context, { offline: true });
+      const isFromElsewhere = await isRemote(name, remote);
+      const toRemoval = () => (isFromElsewhere ? removalOfEntry(name, remote) : removalOfFiles(name, found));
+      const { loaded, plugins } = found;
       assertRemovable(
         name,
         [...plugins.byName.values()].map(({ manifest }) => manifest),
       );
       if (!options.purge) {
-        const plugin = find(name);
-        const shown = toDisplayPath(plugin.source.path);
+        const { shown, run } = toRemoval();
         if (!options.yes && !(await confirm(`Remove ${shown}? Its tables stay.`))) return;
-        await removeFiles(plugin.source, async () => {});
+        await run(async () => {});
         context.print(
           `Removed ${shown}; its tables stay: \`xcore plugin remove ${name} --purge\` drops them`,
         );
@@ -41,16 +56,24 @@ export function pluginRemoveCommand(context: CommandContext): Command {
         const purge = purgeTables(driver, name);
         const tables = await purge.list();
         // Without its files there may still be its tables.
-        const plugin = tables.length === 0 ? find(name) : plugins.byName.get(name);
-        const shown = plugin === undefined ? null : toDisplayPath(plugin.source.path);
+        const isGone = tables.length > 0 && !isFromElsewhere && !plugins.byName.has(name);
+        const removal = isGone ? null : toRemoval();
         const rows = tables.map((table) => [table.name, String(table.rows ?? "gone")]);
         if (rows.length > 0) context.print(toTable([["TABLE", "ROWS"], ...rows]));
-        const what = [...(shown === null ? [] : [shown]), `${tables.length} tables with all their rows`].join(
-          " and ",
-        );
+        const all = `${tables.length} tables with all their rows`;
+        const what = removal === null ? all : `${removal.shown} and ${all}`;
         if (!options.yes && !(await confirm(`Remove ${what}? This can't be undone.`))) return;
-        await (plugin === undefined ? purge.drop() : removeFiles(plugin.source, () => purge.drop()));
+        await (removal === null ? purge.drop() : removal.run(() => purge.drop()));
         context.print(`Removed ${what}`);
       });
     });
+}
+
+function removalOfFiles(name: string, { find, toDisplayPath }: CommandPlugins): Removal {
+  const { source } = find(name);
+  return { shown: toDisplayPath(source.path), run: (next) => removeFiles(source, next) };
+}
+
+function removalOfEntry(name: string, { installer, configName }: CommandRemote): Removal {
+  return { shown: `plugins.remote.${name} of ${configName}`, run: (next) => installer.remove(name, next) };
 }

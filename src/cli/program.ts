@@ -9,6 +9,9 @@ import { pluginCommand } from "./plugin.ts";
 import { routesCommand } from "./routes.ts";
 import { serveCommand } from "./serve.ts";
 import { addSubcommands } from "./subcommands.ts";
+import { testCommand } from "./test.ts";
+import { testHostCommand } from "./test-host.ts";
+import { typesCommand } from "./types.ts";
 import { userCommand } from "./user.ts";
 
 /** Builds the command line: every command with its help. `xcore` alone is `xcore serve`. */
@@ -27,7 +30,10 @@ export function createProgram(context: CommandContext): Command {
     userCommand(context),
     routesCommand(context),
     openApiCommand(context),
+    typesCommand(context),
+    testCommand(context),
   ]);
+  program.addCommand(testHostCommand(context), { hidden: true });
   return prepare(program);
 }
 

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { listRoutes } from "../plugins/routes.ts";
+import { listRoutes } from "../plugins/plugin-answers.ts";
 import type { CommandContext } from "./command-context.ts";
 import { toExamples } from "./examples.ts";
 import { inspect, warnOfFailures } from "./inspection.ts";

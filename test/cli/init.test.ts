@@ -2,6 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { TestFolder } from "../setup.ts";
+import { checkTypes } from "./typed-project.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 
 setDefaultTimeout(60_000);
@@ -14,13 +15,17 @@ test("xcore init makes a project that serves", async () => {
   expect((await readdir(folder.path)).toSorted()).toEqual([
     ".env",
     ".gitignore",
+    ".xcore",
     "config.json",
     "plugins",
+    "tsconfig.json",
     "xcore.schema.json",
   ]);
   expect(await readdir(join(folder.path, "plugins"))).toEqual(["hello"]);
   const { mode } = await stat(join(folder.path, ".env"));
   expect(mode & 0o777).toBe(0o600);
+  expect(await Bun.file(join(folder.path, ".gitignore")).text()).toContain(".xcore/\n");
+  expect(await checkTypes(folder)).toEqual(new Map());
   await using server = await XcoreServer.start(folder);
   expect(await readdir(join(folder.path, "data"))).not.toContain("jwt_secret_key"); // the one of .env is used
   expect(await (await server.fetch("/hello")).json()).toEqual({ message: "Hello from My Plugin!" });
@@ -54,7 +59,15 @@ test("xcore init follows a config.json that is there already", async () => {
   expect(stdout).toContain("kept  config.json");
   expect(stdout).not.toContain(".env"); // another secret key would end its sessions
   expect(stdout).toContain("made  modules/hello");
+  const { include } = await Bun.file(join(folder.path, "tsconfig.json")).json();
+  expect(include).toEqual(["modules"]);
   expect(stdout).toContain("http://127.0.0.1:9002/hello");
+});
+
+test("xcore init leaves the editor alone when the project has a tsconfig.json of its own", async () => {
+  await using folder = await TestFolder.create({ "tsconfig.json": "{}" });
+  expect((await xcore(folder, ["init"])).stdout).not.toMatch(/\.xcore\b|tsconfig/);
+  expect(await readdir(folder.path)).not.toContain(".xcore");
 });
 
 test("xcore init exits with 1 and one line when the folder can't be made", async () => {

@@ -2,6 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { TestFolder } from "../setup.ts";
+import { checkTypes } from "./typed-project.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 
 setDefaultTimeout(60_000);
@@ -31,6 +32,28 @@ test("xcore plugin new makes it in the configured directory", async () => {
   expect(await Bun.file(join(folder.path, "modules/blog/plugin.json")).json()).toMatchObject({
     name: "blog",
   });
+});
+
+test("xcore plugin new gives the editor the types of the plugin, unless it has others", async () => {
+  await using folder = await TestFolder.create();
+  const { stdout } = await xcore(folder, ["plugin", "new", "blog"]);
+  expect(stdout).toContain("Made .xcore and tsconfig.json: ");
+  expect(await checkTypes(folder)).toEqual(new Map());
+  expect((await xcore(folder, ["plugin", "new", "crm"])).stdout).not.toContain(".xcore");
+  expect((await readdir(join(folder.path, ".xcore/plugins"))).toSorted()).toEqual(["blog.d.ts", "crm.d.ts"]);
+
+  await folder.remove(".xcore");
+  await folder.write({ "tsconfig.json": "{}" });
+  expect((await xcore(folder, ["plugin", "new", "shop"])).stdout).not.toContain(".xcore");
+  expect((await readdir(folder.path)).toSorted()).toEqual(["plugins", "tsconfig.json"]);
+});
+
+test("xcore plugin new makes the plugin although the editor's files can't be written", async () => {
+  await using folder = await TestFolder.create({ "tsconfig.json/taken": "" });
+  const { code, stdout, stderr } = await xcore(folder, ["plugin", "new", "blog"]);
+  expect(code).toBe(0);
+  expect(stdout).toContain("Made plugins/blog");
+  expect(stderr).toMatch(/^Cannot prepare the editor: .+; run `xcore types`.*\n$/);
 });
 
 test.each([

@@ -1,7 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { chmod, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { setJsonKey } from "../../src/config/json-edit.ts";
 import { plugin, TestFolder } from "../setup.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 
@@ -87,17 +86,4 @@ test("xcore plugin disable says where to do it when the plugin is a single file"
     'Cannot disable "shop": set `active: false` in PLUGIN_INFO of plugins/shop.ts yourself\n',
   );
   expect((await xcore(folder, ["plugin", "enable", "shop"])).stdout).toBe("shop is enabled already\n");
-});
-
-test.each([
-  ['{"name":"a"}', '{"name":"a","x": true}'],
-  ["{}", '{"x": true}'],
-  ['{ "x": false, "y": 1 }', '{ "x": true, "y": 1 }'],
-  ['{\n  "x": false // off\n}\n', '{\n  "x": true // off\n}\n'],
-  ['{\n    "y": [\n        1\n    ]\n}', '{\n    "y": [\n        1\n    ],\n    "x": true\n}'],
-  ['{\n  "y": 1, // one\n}', '{\n  "y": 1, // one\n  "x": true,\n}'],
-  ['\uFEFF{\r\n\t"y": 1\r\n}\r\n', '\uFEFF{\r\n\t"y": 1,\r\n\t"x": true\r\n}\r\n'],
-  ['{\n  "y": 1 }', '{\n  "y": 1,"x": true }'],
-])("setJsonKey() keeps the style when the text is %j", (text, expected) => {
-  expect(setJsonKey(text, "x", true)).toBe(expected);
 });

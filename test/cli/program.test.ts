@@ -68,5 +68,6 @@ test("xcore serves when it is given no command", async () => {
 });
 
 function listCommands(command: Command): Command[] {
-  return [command, ...command.commands.flatMap(listCommands)];
+  const shown = command.createHelp().visibleCommands(command);
+  return [command, ...command.commands.filter((one) => shown.includes(one)).flatMap(listCommands)];
 }

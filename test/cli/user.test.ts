@@ -1,4 +1,3 @@
-import { join } from "node:path";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { createPasswords } from "../../src/auth/passwords.ts";
 import { parseDatabaseUrl } from "../../src/db/database-url.ts";
@@ -6,12 +5,12 @@ import { openDatabase } from "../../src/db/open.ts";
 import { createCoreSchema } from "../../src/db/schema/schema-module.ts";
 import { openStore, readAccessChanges, readAudit, silent } from "../auth/factor-accounts.ts";
 import { testOnEachDialect } from "../database-servers.ts";
+import { XCORE } from "./xcore-command.ts";
 import { TestFolder } from "../setup.ts";
 import { XcoreServer } from "./xcore-process.ts";
 
 setDefaultTimeout(60_000);
 
-const XCORE = [process.execPath, join(import.meta.dir, "../../src/index.ts")];
 const CONFIG = { "config.json": { security: { bcrypt_cost: 4 } } };
 
 /** Runs `xcore user …`, with a text on standard input. */
@@ -169,10 +168,12 @@ test("a running server follows what user changes, from the next request on", asy
 async function createInTerminal(folder: TestFolder, answers: readonly string[]) {
   const { PATH = "", HOME = "" } = process.env;
   let screen = "";
+  const ended = Promise.withResolvers<void>();
   const left = [...answers];
   const terminal = new Bun.Terminal({
     data(one, bytes) {
       screen += new TextDecoder().decode(bytes);
+      if (screen.includes("the end")) ended.resolve();
       const asked = [...screen.matchAll(/(New password|The same again): /g)].length;
       while (left.length > 0 && answers.length - left.length < asked) one.write(left.shift() ?? "");
     },
@@ -181,7 +182,7 @@ async function createInTerminal(folder: TestFolder, answers: readonly string[]) 
     [
       "sh",
       "-c",
-      `"$@"; echo "ended with $?"; stty -a`,
+      `"$@"; echo "ended with $?"; stty -a; echo "the end"`,
       "sh",
       ...XCORE,
       "user",
@@ -195,7 +196,7 @@ async function createInTerminal(folder: TestFolder, answers: readonly string[]) 
       terminal,
     },
   );
-  await child.exited;
+  await Promise.all([child.exited, ended.promise]);
   terminal.close();
   return screen;
 }

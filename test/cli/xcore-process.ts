@@ -1,13 +1,8 @@
-import { join } from "node:path";
 import type { TestFolder } from "../setup.ts";
-
-const ENTRY = join(import.meta.dir, "../../src/index.ts");
-
-/** How `xcore` is run: with Bun from its sources. */
-const FROM_SOURCES: readonly string[] = [process.execPath, ENTRY];
+import { XCORE } from "./xcore-command.ts";
 
 export interface RunOptions {
-  /** The program and its first arguments. @default Bun with src/index.ts */
+  /** The program and its first arguments. @default what xcore-command.ts says */
   readonly command?: readonly string[];
   /** Added to an environment that holds next to nothing. */
   readonly env?: Readonly<Record<string, string>>;
@@ -117,11 +112,7 @@ export class XcoreServer implements AsyncDisposable {
   }
 }
 
-function spawn(
-  folder: TestFolder,
-  args: readonly string[],
-  { command = FROM_SOURCES, env = {} }: RunOptions,
-) {
+function spawn(folder: TestFolder, args: readonly string[], { command = XCORE, env = {} }: RunOptions) {
   const { PATH = "", HOME = "" } = process.env;
   return Bun.spawn([...command, ...args], {
     cwd: folder.path,

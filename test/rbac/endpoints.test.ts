@@ -1,7 +1,8 @@
-import { expect, test } from "bun:test";
+import { afterAll, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import { generateOtpCode } from "../../src/auth/otp-codes.ts";
 import { CORE_PERMISSIONS } from "../../src/rbac/permission-catalog.ts";
+import { PluginHost } from "../plugins/remote/plugin-host.ts";
 import { plugin, TestApp, type TestUser } from "../setup.ts";
 
 /** Who a route lets in: everybody, somebody known, or who holds a permission. */
@@ -148,6 +149,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "GET /admin/permissions": { guard: "roles:read", status: 200 },
   "GET /admin/audit": { guard: "audit:read", status: 200 },
   "GET /system/plugins": { guard: "system:plugins", status: 200 },
+  "POST /system/plugins": { guard: "system:plugins", status: 201, prepare: toNewPlugin },
   "GET /system/plugins/{name}": { guard: "system:plugins", status: 200, prepare: toPlugin },
   "PUT /system/plugins/{name}/enable": { guard: "system:plugins", status: 200, prepare: toPlugin },
   "POST /system/plugins/{name}/enable": { guard: "system:plugins", status: 200, prepare: toPlugin },
@@ -159,6 +161,9 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
 };
 
 const CONFIG = { security: { bcrypt_cost: 4 } };
+
+const host = new PluginHost();
+afterAll(() => host.stop());
 
 test("every route of the core is in the table, and locked in the OpenAPI document when it is guarded", async () => {
   await using app = await TestApp.start({ config: CONFIG });
@@ -225,6 +230,16 @@ function uniqueName(): string {
 
 function uniqueEmail(): string {
   return `${uniqueName()}@example.com`;
+}
+
+/** A plugin that has not been added yet, wherever it comes from. */
+function toNewPlugin(): Call {
+  const name = uniqueName();
+  const code = `import { createRouter } from "xcore";
+export const PLUGIN_INFO = { name: "${name}", version: "1.0.0" };
+export default createRouter();`;
+  const { url } = host.publish(`/${name}`, { "plugin.ts": code }, "plugin.ts");
+  return { body: { url } };
 }
 
 function toPlugin(): Call {

@@ -1,0 +1,88 @@
+import { existsSync, statSync } from "node:fs";
+import { extname, join, resolve } from "node:path";
+import type { Command } from "commander";
+import type { LoadedConfig } from "../config/load.ts";
+import { AppError } from "../errors/app-error.ts";
+import { createDisplayPath } from "../plugins/display-path.ts";
+import { PluginError } from "../plugins/failure.ts";
+import { readManifest } from "../plugins/manifest-file.ts";
+import { type FetchedPlugin, type FetchOptions, fetchPlugin } from "../plugins/remote/fetch-plugin.ts";
+import { openPluginStores, toFetchLimits } from "../plugins/remote/plugin-stores.ts";
+import { listSources } from "../plugins/sources.ts";
+import { createCommandLog } from "./command-log.ts";
+import { type CommandContext, loadFor } from "./command-context.ts";
+
+/** A plugin on this machine that its author works on. */
+export interface PluginTarget {
+  /** Absolute path of its folder, its module, or its archive. */
+  readonly path: string;
+  /** As the user would type it. */
+  readonly shown: string;
+  readonly kind: "folder" | "module" | "archive";
+  readonly loaded: LoadedConfig;
+  readonly fetch: FetchOptions;
+}
+
+const ARCHIVES = /\.(tgz|tar\.gz)$/;
+
+/**
+ * Finds what an author's command is about: the name of a plugin in the plugins directory, or the path of a plugin's
+ * folder, module or archive.
+ *
+ * @throws AppError plugin_not_found
+ */
+export async function findPluginTarget(
+  text: string,
+  command: Command,
+  context: CommandContext,
+): Promise<PluginTarget> {
+  const loaded = loadFor(command, context);
+  const path = /^[a-z][a-z0-9_]*$/.test(text)
+    ? await findByName(text, loaded, context)
+    : resolve(context.cwd, text);
+  const shown = createDisplayPath(context.cwd)(path) || ".";
+  return { path, shown, kind: toKind(path, shown), loaded, fetch: toFetchOptions(loaded, context) };
+}
+
+/** Reads a plugin as it will be once it is published, with what it imports from elsewhere. @throws FetchError */
+export async function readTarget(path: string, fetch: FetchOptions): Promise<FetchedPlugin> {
+  return fetchPlugin({ kind: "path", text: path, path }, fetch);
+}
+
+/** Returns how a command fetches plugins. */
+export function toFetchOptions(loaded: LoadedConfig, context: CommandContext): FetchOptions {
+  const isOffline = (): boolean => loaded.config.plugins.offline;
+  const { tmp, projectDirectory } = openPluginStores(loaded, {
+    log: createCommandLog(context.warn),
+    isOffline,
+  });
+  return { limits: toFetchLimits(loaded), tmp, projectDirectory };
+}
+
+async function findByName(name: string, loaded: LoadedConfig, context: CommandContext): Promise<string> {
+  const directory = resolve(loaded.directory, loaded.config.plugins.directory);
+  const toDisplayPath = createDisplayPath(context.cwd);
+  for (const source of await listSources(directory)) {
+    // oxlint-disable-next-line no-await-in-loop -- mostly the first few
+    const manifest = await readManifest(source, toDisplayPath);
+    const found = manifest instanceof PluginError ? source.basename : manifest.name;
+    if (found === name) return source.path;
+  }
+  const folder = resolve(context.cwd, name);
+  if (existsSync(join(folder, "plugin.json"))) return folder;
+  const where = toDisplayPath(directory) || ".";
+  const advice = "see `xcore plugin list`, or give its path, such as ./crm";
+  throw new AppError("plugin_not_found", 404, `Cannot find plugin "${name}" in ${where}: ${advice}`);
+}
+
+function toKind(path: string, shown: string): PluginTarget["kind"] {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) {
+    throw new AppError("plugin_not_found", 404, `Cannot find plugin "${shown}": no file is there`);
+  }
+  if (stats.isDirectory()) return "folder";
+  if (ARCHIVES.test(path)) return "archive";
+  if (/^\.[cm]?[jt]sx?$/.test(extname(path))) return "module";
+  const accepted = "name a plugin, its folder, its module or its .tgz";
+  throw new AppError("plugin_not_found", 404, `Cannot use "${shown}" as a plugin: ${accepted}`);
+}
