@@ -1,6 +1,7 @@
 import { DatabaseError } from "../db/database-error.ts";
 import { InvalidMigrationError, MigrationError } from "../db/migrations/migration-error.ts";
 import { AppError } from "../errors/app-error.ts";
+import { toPrintable } from "../errors/printable.ts";
 import { PluginError } from "../plugins/failure.ts";
 
 const EXPECTED_ERRORS = [AppError, DatabaseError, MigrationError, InvalidMigrationError];
@@ -15,7 +16,7 @@ export function describeFailure(error: unknown): string {
 
 /** Why a plugin can't be used, after the place in its source. */
 export function describePluginError({ location, message }: PluginError): string {
-  return location === null ? message : `${location}: ${message}`;
+  return location === null ? message : `${toPrintable(location)}: ${message}`;
 }
 
 /** Where code that was to be loaded can't be read, as `bun --hot` finds it; null for any other error. */

@@ -1,3 +1,5 @@
+import { toPrintable } from "../errors/printable.ts";
+
 /** Where a value stands in a JSON document: the keys and array indices that lead to it from the top. */
 export type KeyPath = readonly (string | number)[];
 
@@ -18,13 +20,11 @@ export function startsWithPath(path: KeyPath, prefix: KeyPath): boolean {
 }
 
 const MAX_QUOTE = 60; // characters
-// Control and direction characters that JSON leaves as they are but that would garble a terminal.
-const UNPRINTABLE = /[\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 /** Writes any value as one line of JSON that is safe to print, cut after 60 characters. */
 export function quote(value: unknown): string {
   const isJson = typeof value !== "number" || Number.isFinite(value);
   const json = (isJson ? JSON.stringify(value) : undefined) ?? String(value);
   const cut = json.length > MAX_QUOTE ? `${json.slice(0, MAX_QUOTE - 1).toWellFormed()}…` : json;
-  return cut.replace(UNPRINTABLE, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return toPrintable(cut); // JSON leaves some characters as they are
 }

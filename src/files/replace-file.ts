@@ -27,7 +27,7 @@ async function write(file: string, content: string | Uint8Array, mode: number): 
     await writeFile(written, content, { mode });
     await rename(written, file);
   } catch (error) {
-    await rm(written, { force: true });
+    await rm(written, { force: true }).catch(() => {}); // the reason of the failure counts
     throw error;
   }
 }

@@ -1,3 +1,7 @@
+import { toPrintable } from "../errors/printable.ts";
+
+const MAX_MESSAGE = 8000; // characters
+
 /** Where in its life a plugin failed. */
 export type PluginStage =
   | "fetch"
@@ -22,7 +26,11 @@ export class PluginError extends Error {
     message: string,
     options: { file?: string | null; line?: number | null; cause?: unknown } = {},
   ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    // It may quote what a stranger wrote, at any length.
+    super(
+      toPrintable(message.slice(0, MAX_MESSAGE).toWellFormed()),
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
     this.stage = stage;
     this.file = options.file ?? null;
     this.line = options.line ?? null;
