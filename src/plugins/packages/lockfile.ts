@@ -1,17 +1,36 @@
 import { valid } from "semver";
-import { parseJsonDocument } from "../../config/json-document.ts";
+import { type JsonDocument, parseJsonDocument } from "../../config/json-document.ts";
 import { PluginError } from "../failure.ts";
 
 /** Names of the lockfiles that are followed, the first that is there. */
-export const LOCKFILES = ["bun.lock", "package-lock.json", "yarn.lock", "pnpm-lock.yaml"] as const;
+export const LOCKFILES = [
+  "bun.lock",
+  "npm-shrinkwrap.json",
+  "package-lock.json",
+  "yarn.lock",
+  "pnpm-lock.yaml",
+] as const;
 
 /** What a bun.lock says that matters here. */
 export interface BunLock {
   /** Whether it gives the same packages on every machine: none of them is for some systems only. */
   readonly isPortable: boolean;
+  /** Digests by package, "left@1.0.0". */
+  readonly digests: ReadonlyMap<string, string>;
 }
 
-const INTEGRITY = /^sha(1|256|384|512)-[A-Za-z0-9+/]+=*$/;
+/** An entry of a package: `["left@1.0.0", "<URL>", { … }, "sha512-…"]`. */
+interface LockedPackage {
+  /** What is installed where: "left", or "right/left" for one inside of another. */
+  readonly key: string;
+  readonly id: string;
+  readonly info: Readonly<Record<string, unknown>>;
+  /** Null when it has none that Bun would compare. */
+  readonly digest: string | null;
+}
+
+const DIGEST_BYTES: Readonly<Record<string, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
+const NESTED = /^(?:@[^/]+\/[^/]+|[^@/][^/]*)\//;
 
 /**
  * Reads a bun.lock, whose packages must all come from the registry and with a digest: only then it says what
@@ -20,6 +39,44 @@ const INTEGRITY = /^sha(1|256|384|512)-[A-Za-z0-9+/]+=*$/;
  * @throws PluginError that names the package which doesn't
  */
 export function readBunLock(content: Uint8Array): BunLock {
+  const { document, packages } = parseBunLock(content);
+  const lineOf = (key: string): number => document.positionOf(["packages", key], "key").line;
+  const locked = Object.entries(packages).map(([key, entry]) => {
+    const read = readEntry(key, entry);
+    if (read !== null) return read;
+    const id: unknown = Array.isArray(entry) ? entry[0] : undefined;
+    throw invalid(`"${String(id)}" doesn't come from the registry`, lineOf(key));
+  });
+  const digests = new Map(
+    locked.flatMap(({ id, digest }) => (digest === null ? [] : [[id, digest] as const])),
+  );
+  for (const { key, id, info, digest } of locked) {
+    // It may come inside of another package, with that one's digest. Bun fetches it when it stands elsewhere too.
+    const isInside = info["bundled"] === true && NESTED.test(key) && !digests.has(id);
+    if (digest === null && !isInside) throw invalid(`"${id}" has no digest`, lineOf(key));
+  }
+  const isPortable = !locked.some(({ info }) => ["os", "cpu", "libc"].some((key) => info[key] !== undefined));
+  return { isPortable, digests };
+}
+
+/**
+ * Returns the text of a bun.lock as `readBunLock` has read it, without the URLs that lead elsewhere than to the given
+ * origins: Bun would ask any host that a lockfile names. It asks its registry for the packages of the others.
+ */
+export function toRegistryLock(content: Uint8Array, origins: ReadonlySet<string>): string {
+  const { lock, packages } = parseBunLock(content);
+  const kept = Object.entries(packages).map(([key, [id, url, ...rest]]) => {
+    const isKept = origins.has(URL.parse(String(url))?.origin ?? "");
+    return [key, [id, isKept ? url : "", ...rest]] as const;
+  });
+  return JSON.stringify({ ...lock, packages: Object.fromEntries(kept) });
+}
+
+function parseBunLock(content: Uint8Array): {
+  document: JsonDocument;
+  lock: Record<string, unknown>;
+  packages: Record<string, unknown[]>;
+} {
   const document = parseJsonDocument(new TextDecoder().decode(content));
   const { value, faults } = document;
   const [fault] = faults;
@@ -30,27 +87,25 @@ export function readBunLock(content: Uint8Array): BunLock {
     });
   }
   const packages = isRecord(value) ? (value["packages"] ?? {}) : null;
-  if (!isRecord(packages)) throw invalid("it has no packages");
-  let isPortable = true;
-  for (const [key, entry] of Object.entries(packages)) {
-    const { problem, isConstrained } = readEntry(entry);
-    if (problem !== null) throw invalid(problem, document.positionOf(["packages", key], "key").line);
-    isPortable &&= !isConstrained;
-  }
-  return { isPortable };
+  if (!isRecord(value) || !isRecord(packages)) throw invalid("it has no packages");
+  return { document, lock: value, packages: packages as Record<string, unknown[]> };
 }
 
-/** An entry of a package from the registry: `["left@1.0.0", "<URL>", { … }, "sha512-…"]`. */
-function readEntry(entry: unknown): { problem: string | null; isConstrained: boolean } {
-  const [id, , info, integrity] = Array.isArray(entry) ? (entry as unknown[]) : [];
+/** Returns null for a package that doesn't come from the registry. */
+function readEntry(key: string, entry: unknown): LockedPackage | null {
+  const [id, url, info, integrity] = Array.isArray(entry) ? (entry as unknown[]) : [];
   const version = typeof id === "string" ? id.slice(id.indexOf("@", 1) + 1) : "";
-  if (typeof id !== "string" || valid(version) === null || !isRecord(info)) {
-    return { problem: `"${String(id)}" doesn't come from the registry`, isConstrained: false };
-  }
-  const isBundled = info["bundled"] === true; // It comes inside of another package, with that one's digest.
-  const hasDigest = typeof integrity === "string" && INTEGRITY.test(integrity);
-  const problem = isBundled || hasDigest ? null : `"${id}" has no digest`;
-  return { problem, isConstrained: ["os", "cpu", "libc"].some((key) => info[key] !== undefined) };
+  if (typeof id !== "string" || valid(version) === null || typeof url !== "string" || !isRecord(info))
+    return null;
+  return { key, id, info, digest: isDigest(integrity) ? integrity : null };
+}
+
+/** Bun doesn't compare what it can't read: a digest that is cut off, or of another form. */
+function isDigest(text: unknown): text is string {
+  if (typeof text !== "string") return false;
+  const [, algorithm = "", encoded = ""] = /^(\w+)-(.*)$/s.exec(text) ?? [];
+  const bytes = Buffer.from(encoded, "base64");
+  return bytes.length === DIGEST_BYTES[algorithm] && bytes.toString("base64") === encoded;
 }
 
 const ANEW = 'make it anew with "bun install" or "xcore plugin pack"';

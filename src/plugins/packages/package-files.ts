@@ -1,6 +1,6 @@
 import { readdir, readFile, realpath, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
-import { sha256 } from "../remote/integrity.ts";
+import { sha256 } from "../../files/sha256.ts";
 
 /** Lists the files of an installed folder with the SHA-256 of each. */
 export const FILES_LIST = "files.json";

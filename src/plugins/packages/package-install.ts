@@ -1,12 +1,12 @@
-import { mkdir, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { PluginError } from "../failure.ts";
 import { type BunRun, type Environment, runBun } from "./bun-process.ts";
-import { readBunLock } from "./lockfile.ts";
+import { readBunLock, toRegistryLock } from "./lockfile.ts";
 import { recordFiles } from "./package-files.ts";
 import { HOST_PACKAGES, type PackageNeeds } from "./package-needs.ts";
-import { copyRegistrySettings, removeRegistrySettings } from "./registry-settings.ts";
+import { copyRegistrySettings, findRegistryOrigins, removeRegistrySettings } from "./registry-settings.ts";
 
 export interface PackageInstallOptions {
   /** Name of the plugin, for errors. */
@@ -37,7 +37,10 @@ export async function installPackages(
   const env = await copyRegistrySettings(projectDirectory, folder);
   const run = (args: readonly string[]): Promise<BunRun> => runLogged(args, { folder, env, log, signal });
   for (const [name, content] of needs.files) await writeFile(join(folder, name), content);
-  if (needs.isFrozen) await toBunLock(folder, needs, { plugin, run });
+  if (needs.isFrozen) {
+    await toBunLock(folder, needs, { plugin, run });
+    await keepToRegistries(folder, projectDirectory);
+  }
   const { code, output } = await run([
     "install",
     "--ignore-scripts",
@@ -91,12 +94,26 @@ async function toBunLock(
       { file: name },
     );
   }
+  let digests: ReadonlyMap<string, string>;
   try {
-    readBunLock(await lock.bytes());
+    ({ digests } = readBunLock(await lock.bytes()));
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
     throw new PluginError("install", error.message.replace("bun.lock", name), { file: name });
   }
+  const text = new TextDecoder().decode(needs.files.get(name));
+  // Bun asks the registry for those that aren't there.
+  const [missing] = [...digests].find(([, digest]) => !text.includes(digest)) ?? [];
+  if (missing === undefined) return;
+  const message = `Cannot use ${name}: it has no digest of "${missing}"; make a bun.lock with "bun install"`;
+  throw new PluginError("install", message, { file: name });
+}
+
+/** What has been read of the lockfile is what Bun gets, whatever hosts it names. */
+async function keepToRegistries(folder: string, projectDirectory: string): Promise<void> {
+  const lock = join(folder, "bun.lock");
+  const origins = await findRegistryOrigins(projectDirectory);
+  await writeFile(lock, toRegistryLock(await readFile(lock), origins));
 }
 
 /** A setting such as `dryRun` makes Bun say that all went well. */

@@ -20,6 +20,8 @@ type Versions = Record<string, string>;
 
 /** What npm knows as dependencies; those for development are never installed. */
 const INSTALLED_KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
+/** What decides over the versions of packages wherever they are needed. */
+const OVERRIDING_KINDS = ["overrides", "resolutions"] as const;
 const PACKAGE_NAME = /^(?:@[a-z0-9~-][\w.~-]*\/)?[a-z0-9~-][\w.~-]*$/i;
 /** A range, a tag, or either of another package: `npm:@scope/name@^1.0.0`. */
 const REGISTRY_SPEC = /^(?:npm:(?:@[^/:@]+\/)?[^/:@]+(?:@[^/:@]*)?|[^/:@]*)$/;
@@ -52,6 +54,7 @@ export async function readPackageNeeds(
   if (count === 0) return null;
   if (count > MAX_PACKAGES) throw invalid(`it names ${count} packages, of ${MAX_PACKAGES} at most`);
   for (const [name, spec] of Object.entries(dependencies)) assertFromRegistry(name, spec);
+  for (const kind of OVERRIDING_KINDS) assertOverrides(kind, manifest[kind] ?? {}, kind);
   if (manifest["patchedDependencies"] !== undefined) throw invalid('"patchedDependencies" is not supported');
   const lockfile = await readLockfile(read);
   const isFrozen = lockfile !== null;
@@ -102,6 +105,13 @@ function assertFromRegistry(name: string, spec: string): void {
   );
 }
 
+/** @param name of the package that is meant: npm lets overrides stand in others, where "." is the one around it */
+function assertOverrides(name: string, value: unknown, kind: string): void {
+  if (typeof value === "string") return assertFromRegistry(name, value);
+  if (!isRecord(value)) throw invalid(`expected a version of "${name}" in "${kind}"`);
+  for (const [key, inner] of Object.entries(value)) assertOverrides(key === "." ? name : key, inner, kind);
+}
+
 async function readLockfile(
   read: (name: string) => Promise<Uint8Array | null>,
 ): Promise<{ name: string; content: Uint8Array } | null> {
@@ -130,9 +140,7 @@ function toInstalled(manifest: Record<string, unknown>, isFrozen: boolean): Reco
       Object.fromEntries(versions.filter(([name]) => isFrozen || !HOST_PACKAGES.has(name))),
     ] as const;
   });
-  const kept = ["peerDependenciesMeta", "overrides", "resolutions"].map(
-    (key) => [key, manifest[key]] as const,
-  );
+  const kept = ["peerDependenciesMeta", ...OVERRIDING_KINDS].map((key) => [key, manifest[key]] as const);
   return Object.fromEntries([...installed, ...kept]);
 }
 

@@ -1,6 +1,7 @@
 import { chmod, cp, mkdir, readdir, realpath, rename, rm, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import type { Logger } from "pino";
+import { makeTemporaryFolder } from "../../files/temporary-folder.ts";
 import { PluginError } from "../failure.ts";
 import { type BundledFiles, FILES_LIST, findDamage } from "./package-files.ts";
 import { installPackages } from "./package-install.ts";
@@ -210,11 +211,8 @@ async function findFolder(place: string, hash: string): Promise<string | null> {
 }
 
 async function makeTemporary(place: string): Promise<string> {
-  const folder = join(place, "tmp", crypto.randomUUID());
   try {
-    await mkdir(dirname(folder), { recursive: true });
-    await mkdir(folder, { mode: 0o700 }); // Settings of registries are put there.
-    return folder;
+    return await makeTemporaryFolder(join(place, "tmp"));
   } catch (error) {
     throw new PluginError(
       "install",

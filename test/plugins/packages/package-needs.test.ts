@@ -186,6 +186,55 @@ test("readPackageNeeds() follows a package inside of another without a digest of
   expect(needs?.isFrozen).toBe(true);
 });
 
+test("readPackageNeeds() refuses a package without a digest that would be fetched all the same", async () => {
+  const inner = ["inner@1.0.0", "", { bundled: true }, ""];
+  const left = ["left@1.0.0", "", { dependencies: { inner: "1" } }, DIGEST];
+  for (const packages of [
+    { inner },
+    { left, "@acme/inner": inner },
+    { "left/inner": inner, left, inner: ["inner@1.0.0", "", {}, DIGEST] },
+  ]) {
+    const files = { "package.json": { dependencies: { left: "1.0.0" } }, "bun.lock": lockOf(packages) };
+    expect((await failureOf(files)).message).toContain('"inner@1.0.0" has no digest');
+  }
+});
+
+// Bun compares a package with none of these.
+for (const digest of [
+  "",
+  "sha512-A",
+  "sha512-AA==",
+  `sha512-${"A".repeat(85)}==`,
+  `sha512-${"A".repeat(85)}B==`,
+  `sha512-${"A".repeat(87)}=`,
+  `sha512-${"A".repeat(86)}`,
+  `sha384-${"A".repeat(86)}==`,
+  `sha1-${"A".repeat(27)}`,
+  `md5-${"A".repeat(22)}==`,
+]) {
+  test(`readPackageNeeds() refuses the digest "${digest}"`, async () => {
+    const lock = lockOf({ left: ["left@1.0.0", "", {}, digest] });
+    const files = { "package.json": { dependencies: { left: "1.0.0" } }, "bun.lock": lock };
+    expect((await failureOf(files)).message).toContain('"left@1.0.0" has no digest');
+  });
+}
+
+for (const key of ["overrides", "resolutions"]) {
+  test(`readPackageNeeds() refuses ${key} that lead out of the registry`, async () => {
+    for (const spec of ["file:../left", "git+https://example.com/left.git", "http://10.0.0.1/left.tgz"]) {
+      for (const overrides of [{ left: spec }, { right: { left: { ".": spec } } }]) {
+        const files = { "package.json": { dependencies: { left: "1.0.0" }, [key]: overrides } };
+        expect((await failureOf(files)).message).toContain(`"left" comes from "${spec}"`);
+      }
+    }
+    const fine = { left: "1.1.0", right: { ".": "2.0.0", left: "$left" }, "right/left": "npm:other@1.0.0" };
+    expect(await read({ "package.json": { dependencies: { left: "1.0.0" }, [key]: fine } })).not.toBeNull();
+    expect(
+      (await failureOf({ "package.json": { dependencies: { left: "1" }, [key]: { left: 1 } } })).message,
+    ).toContain(`expected a version of "left" in "${key}"`);
+  });
+}
+
 test("readPackageNeeds() refuses a binary lockfile with the command that converts it", async () => {
   const files = { "package.json": { dependencies: { left: "1.0.0" } }, "bun.lockb": "\0" };
   expect((await failureOf(files)).message).toBe(

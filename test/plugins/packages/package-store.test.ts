@@ -129,19 +129,20 @@ function digestOf(lock: string, name: string): string {
   return new RegExp(`"${name}@.*?(sha512-[^"]+)`).exec(lock)?.[1] ?? "";
 }
 
+function toNpmLock(integrity: string): string {
+  return JSON.stringify({
+    lockfileVersion: 3,
+    requires: true,
+    packages: {
+      "": { dependencies: { left: "^1.0.0" } },
+      "node_modules/left": { version: "1.0.0", integrity },
+    },
+  });
+}
+
 const FOREIGN_LOCKS: [string, (registry: TestRegistry, digest: string) => string][] = [
-  [
-    "package-lock.json",
-    (_, integrity) =>
-      JSON.stringify({
-        lockfileVersion: 3,
-        requires: true,
-        packages: {
-          "": { dependencies: { left: "^1.0.0" } },
-          "node_modules/left": { version: "1.0.0", integrity },
-        },
-      }),
-  ],
+  ["package-lock.json", (_, digest) => toNpmLock(digest)],
+  ["npm-shrinkwrap.json", (_, digest) => toNpmLock(digest)],
   [
     "yarn.lock",
     ({ url }, digest) =>
@@ -183,6 +184,69 @@ test.each(FOREIGN_LOCKS)("ensure() refuses a %s that is none or has no digests",
   const open = await project.needs({ "package.json": manifest, [name]: toLock(registry, "") });
   expect((await failureOf(project.store.ensure(open, { plugin: "invoices" }))).stage).toBe("install");
   expect(await project.list()).toEqual(["tmp"]);
+});
+
+test("ensure() refuses a lockfile of others without digests, for which Bun would ask the registry", async () => {
+  await using registry = await TestRegistry.start(PACKAGES);
+  await using project = await PackagesProject.create(registry);
+  const left = { version: "1.0.0", resolved: "https://registry.example.com/left/-/left-1.0.0.tgz" };
+  const packages = { "": { dependencies: { left: "1.0.0" } }, "node_modules/left": left };
+  const needs = await project.needs({
+    "package.json": { dependencies: { left: "1.0.0" } },
+    "package-lock.json": { lockfileVersion: 3, packages },
+  });
+  const { stage, message } = await failureOf(project.store.ensure(needs, { plugin: "invoices" }));
+  expect(stage).toBe("install");
+  expect(message).toBe(
+    'Cannot use package-lock.json: it has no digest of "left@1.0.0"; make a bun.lock with "bun install"',
+  );
+  expect(registry.downloads).toBe(0);
+});
+
+test("ensure() asks no host that only a lockfile names", async () => {
+  await using other = await TestRegistry.start(PACKAGES);
+  await using registry = await TestRegistry.start(PACKAGES);
+  await using project = await PackagesProject.create(registry);
+  const lock = await project.lock({ dependencies: { left: "1.0.0" } });
+  const digest = digestOf(lock, "left");
+  const elsewhere = { resolved: `${other.url}left/-/left-1.0.0.tgz`, integrity: digest, version: "1.0.0" };
+  const packages = { "": { dependencies: { left: "1.0.0" } }, "node_modules/left": elsewhere };
+  const locks = {
+    "bun.lock": lock.replaceAll(registry.url, `${other.url}latest/meta-data/`),
+    "package-lock.json": JSON.stringify({ lockfileVersion: 3, packages }),
+    "yarn.lock": `# yarn lockfile v1\n\n\nleft@1.0.0:\n  version "1.0.0"\n  resolved "${elsewhere.resolved}"\n  integrity ${digest}\n`,
+  };
+  for (const [name, text] of Object.entries(locks)) {
+    const needs = await project.needs({ "package.json": { dependencies: { left: "1.0.0" } }, [name]: text });
+    const folder = await project.store.ensure(needs, { plugin: "invoices" });
+    expect(await Bun.file(join(folder, "node_modules/left/index.js")).text()).toContain("1.0.0");
+  }
+  expect(other.requests).toEqual([]);
+});
+
+test("ensure() takes a package from where its lockfile says, on the host of a registry that is set up", async () => {
+  await using registry = await TestRegistry.start({
+    "left@1.0.0": {},
+    "moved@1.0.0": PACKAGES["left@1.0.0"] ?? {},
+  });
+  await using project = await PackagesProject.create(registry, {
+    ".npmrc": "registry=${PACKAGES_TEST_REGISTRY}\n",
+  });
+  process.env["PACKAGES_TEST_REGISTRY"] = registry.url;
+  try {
+    const { href } = new URL("moved/-/moved-1.0.0.tgz", registry.url);
+    const digest = `sha512-${new Bun.CryptoHasher("sha512").update(await (await fetch(href)).bytes()).digest("base64")}`;
+    const workspaces = { "": { dependencies: { left: "1.0.0" } } };
+    const lock = { lockfileVersion: 1, workspaces, packages: { left: ["left@1.0.0", href, {}, digest] } };
+    const needs = await project.needs({
+      "package.json": { dependencies: { left: "1.0.0" } },
+      "bun.lock": lock,
+    });
+    const folder = await project.store.ensure(needs, { plugin: "invoices" });
+    expect(await Bun.file(join(folder, "node_modules/left/index.js")).text()).toContain("1.0.0");
+  } finally {
+    delete process.env["PACKAGES_TEST_REGISTRY"];
+  }
 });
 
 test("ensure() runs no script of a package, trusted or not", async () => {
