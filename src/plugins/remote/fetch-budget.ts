@@ -32,12 +32,12 @@ export class FetchBudget {
     throw new FetchError(`Cannot fetch ${subject}: more than ${this.#maxBytes} bytes came; ${this.#advice}`);
   }
 
-  /** Counts a file. @throws FetchError when they are too many */
+  /** Counts a file, or a redirect to one. @throws FetchError when they are too many */
   takeFile(subject: string): void {
     this.#files += 1;
     if (this.#files <= MAX_FILES) return;
     throw new FetchError(
-      `Cannot fetch ${subject}: the plugin has more than ${MAX_FILES} files; leave some out`,
+      `Cannot fetch ${subject}: the plugin has more than ${MAX_FILES} files and redirects; leave some out`,
     );
   }
 }

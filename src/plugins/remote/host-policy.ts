@@ -5,6 +5,8 @@ import { isLoopback } from "./location.ts";
 import { isPublicAddress } from "./public-address.ts";
 
 const PROXIED_LOOKUP_MS = 2000;
+/** This machine, or behind a proxy that one (RFC 6761), where resolvers don't know it: "app.localhost", "localhost.". */
+const OWN_NAME = /^(.+\.localhost\.?|localhost\.)$/;
 
 /**
  * Which hosts a plugin may be fetched from. The host of its own URL, which a user has written, and those of
@@ -83,6 +85,7 @@ export class HostPolicy {
 async function lookUp(hostname: string): Promise<readonly string[]> {
   const literal = hostname.replace(/^\[(.*)\]$/, "$1");
   if (isIP(literal) !== 0) return [literal];
+  if (OWN_NAME.test(hostname)) return ["127.0.0.1"];
   const found = await lookup(hostname, { all: true });
   // They are tried one after another: where IPv6 leads nowhere, each request would wait for it.
   return found.toSorted((a, b) => a.family - b.family).map(({ address }) => address);

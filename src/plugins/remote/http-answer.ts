@@ -1,7 +1,10 @@
+import { quote } from "../../config/key-path.ts";
 import type { FetchBudget } from "./fetch-budget.ts";
 import { FetchError } from "./fetch-error.ts";
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+const MAX_SHOWN = 1000; // characters of a URL
+const MAX_REASON = 60; // characters of the words beside a status
 const SLOW_DOWN = new Set([408, 425, 429]);
 
 /** A file that is asked for. */
@@ -32,7 +35,9 @@ export interface HttpRedirect {
 export function toSubject({ url, reason }: Pick<HttpRequest, "url" | "reason">): string {
   const shown = new URL(url);
   shown.username = shown.password = "";
-  return reason === null ? `"${shown.href}"` : `"${shown.href}", ${reason}`;
+  const { href } = shown;
+  const text = href.length > MAX_SHOWN ? `${href.slice(0, MAX_SHOWN)}…` : href;
+  return reason === null ? `"${text}"` : `"${text}", ${reason}`;
 }
 
 /**
@@ -58,14 +63,14 @@ export async function readAnswer(
   }
   if (status !== 200) {
     const isTransient = status >= 500 || SLOW_DOWN.has(status);
-    const state = `its host answered ${`${status} ${statusText}`.trim()}${toAdvice(status, request)}`;
+    const state = `its host answered ${`${status} ${statusText.slice(0, MAX_REASON)}`.trim()}${toAdvice(status, request)}`;
     throw new FetchError(`Cannot fetch ${subject}: ${state}`, { status, isTransient });
   }
   const encoding = headers.get("content-encoding") ?? "identity";
   // Some hosts say so of an archive, whose own form it is.
   const isItsForm = /gzip$/i.test(encoding) && request.url.pathname.endsWith("gz");
   if (encoding !== "identity" && !isItsForm) {
-    const state = `its host sends it as ${JSON.stringify(encoding)}, which was not asked for`;
+    const state = `its host sends it as ${quote(encoding)}, which was not asked for`;
     throw new FetchError(`Cannot fetch ${subject}: ${state}; switch that off at the host`);
   }
   const type = (headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";

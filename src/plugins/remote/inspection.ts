@@ -1,9 +1,10 @@
 import { posix } from "node:path";
 import { DIALECTS, type Dialect } from "../../db/dialect.ts";
 import { InvalidMigrationError } from "../../db/migrations/migration-error.ts";
-import { assertNumbered, parseMigration } from "../../db/migrations/migration-files.ts";
+import { parseMigrations } from "../../db/migrations/migration-files.ts";
 import { PluginError } from "../failure.ts";
 import { type Manifest, parseManifest, toManifest } from "../manifest.ts";
+import { migrationFilesOf } from "../migrate.ts";
 import { readPackageNeeds } from "../packages/package-needs.ts";
 import { readPluginInfo } from "../single-file.ts";
 import { isCodeFile } from "./code-modules.ts";
@@ -120,7 +121,7 @@ async function readPackages({ files }: Snapshot): Promise<Readonly<Record<string
   throw new PluginError(
     "install",
     "Cannot pin its npm dependencies: it brings no lockfile, so they could change any time; " +
-      "its author must publish it with one, which `xcore plugin pack` makes",
+      "its author must publish it with a bun.lock, which `xcore plugin pack` makes",
     { file: "package.json" },
   );
 }
@@ -131,20 +132,14 @@ function readMigrationNames(snapshot: Snapshot): Record<Dialect, string[]> {
   return names;
 }
 
-function listMigrations({ files }: Snapshot, dialect: Dialect): string[] {
-  const folder = `drizzle/${dialect}/`;
-  const found = [...files].filter(
-    ([name]) => name.startsWith(folder) && /^[^/]+\.sql$/.test(name.slice(folder.length)),
-  );
-  const names = found.map(([name]) => name.slice(folder.length)).toSorted();
+function listMigrations(snapshot: Snapshot, dialect: Dialect): string[] {
   try {
-    assertNumbered(folder, names);
-    for (const [name, content] of found) parseMigration(name, name.slice(folder.length), content);
+    const files = migrationFilesOf(snapshot, dialect);
+    return parseMigrations(`drizzle/${dialect}`, files).map(({ name }) => name);
   } catch (error) {
     if (!(error instanceof InvalidMigrationError)) throw error;
     throw new PluginError("migrate", error.message, { cause: error });
   }
-  return names.map((name) => name.slice(0, -".sql".length));
 }
 
 function isFolder({ entry }: Snapshot): boolean {

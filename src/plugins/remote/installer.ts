@@ -7,7 +7,7 @@ import { hostsOf, inspectPlugin, type PluginInspection } from "./inspection.ts";
 import { compareInspections, type InspectionChange } from "./inspection-difference.ts";
 import { type Location, parseLocation } from "./location.ts";
 import type { PluginStores } from "./plugin-stores.ts";
-import { RemoteEntries, type RemoteEntry } from "./remote-entries.ts";
+import { placesOf, RemoteEntries, type RemoteEntry } from "./remote-entries.ts";
 import type { RemoteSettings } from "./remote-sources.ts";
 import { assertSigned } from "./signatures.ts";
 
@@ -28,6 +28,8 @@ export interface PrepareOptions {
   readonly name?: string | undefined;
   /** Whether it may come from a path on this machine. @default true */
   readonly allowsPaths?: boolean;
+  /** Ends it, when nobody waits for it any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A plugin that was fetched and looked at, and is not pinned yet. */
@@ -62,11 +64,12 @@ export class PluginInstaller {
    * that a plugin of the plugins directory has
    * @throws FetchError when no place gives it, or gives something else than asked for
    * @throws PluginError when it can't be used, or no trusted key has signed it
+   * @throws the signal's reason when it is aborted
    */
   async prepare(places: readonly string[], options: PrepareOptions = {}): Promise<PreparedPlugin> {
     const locations = places.map((place) => this.#parse(place, options));
     const expected = options.integrity ?? null;
-    const fetched = await fetchFromMirrors(locations, { ...this.#fetchOptions(), expected });
+    const fetched = await fetchFromMirrors(locations, { ...this.#fetchOptions(options), expected });
     const inspection = await inspectPlugin(fetched);
     const { name, integrity } = inspection;
     if (options.name !== undefined && options.name !== name) throw refuseName(inspection, options.name);
@@ -76,7 +79,8 @@ export class PluginInstaller {
     const entry = Object.hasOwn(entries, name) ? entries[name] : undefined;
     const written = locations.map((location) => this.#toPlace(location, fetched.location));
     const isSame = entry?.integrity === integrity && Bun.deepEquals(placesOf(entry), written);
-    const before = entry && (await this.#inspectPinned(entry));
+    const before = entry && (await this.#inspectPinned(entry, options));
+    options.signal?.throwIfAborted();
     const after = { ...inspection, hosts: hostsOf(fetched.location, fetched.snapshot) };
     return {
       inspection,
@@ -102,10 +106,14 @@ export class PluginInstaller {
     await this.#entries.pin(name, { places: isMoved ? places : null, integrity });
   }
 
-  /** Places at which a newer version of a plugin is looked for: those of its entry, npm packages at their latest. */
+  /**
+   * Places at which a newer version of a plugin is looked for: those of its entry, npm packages at their latest.
+   * What isn't pinned yet is taken as it is written.
+   */
   newestPlacesOf(name: string): string[] {
     const entry = this.#find(name);
     if (entry === null) throw notListed(name);
+    if (entry.integrity === undefined) return [...placesOf(entry)];
     return placesOf(entry).map((place) => {
       const location = parseLocation(place, this.#options.stores.projectDirectory);
       return location.kind === "npm" ? `npm:${location.name}` : place;
@@ -137,9 +145,9 @@ export class PluginInstaller {
     return Object.hasOwn(entries, name) ? (entries[name] ?? null) : null;
   }
 
-  #fetchOptions(): FetchOptions {
+  #fetchOptions({ signal }: PrepareOptions): FetchOptions {
     const { tmp, projectDirectory } = this.#options.stores;
-    return { limits: this.#options.settings().limits, tmp, projectDirectory };
+    return { limits: this.#options.settings().limits, tmp, projectDirectory, signal };
   }
 
   #parse(place: string, { allowsPaths = true }: PrepareOptions): Location {
@@ -168,7 +176,7 @@ export class PluginInstaller {
   }
 
   /** What is pinned now; null when it can't be had any more, or can't be used. */
-  async #inspectPinned(entry: RemoteEntry): Promise<PluginInspection | null> {
+  async #inspectPinned(entry: RemoteEntry, options: PrepareOptions): Promise<PluginInspection | null> {
     const { integrity } = entry;
     if (integrity === undefined) return null;
     try {
@@ -179,18 +187,13 @@ export class PluginInstaller {
       if (location === undefined) return null;
       const kept = await this.#options.stores.store.find(integrity);
       const { snapshot } =
-        kept ?? (await fetchFromMirrors(locations, { ...this.#fetchOptions(), expected: integrity }));
+        kept ?? (await fetchFromMirrors(locations, { ...this.#fetchOptions(options), expected: integrity }));
       return await inspectPlugin({ snapshot, integrity, location, hosts: hostsOf(location, snapshot) });
     } catch (error) {
       if (error instanceof PluginError || error instanceof AppError) return null;
       throw error;
     }
   }
-}
-
-/** Where an entry of config.json says that its plugin is, in the order in which the places are tried. */
-export function placesOf({ url, urls }: RemoteEntry): readonly string[] {
-  return urls ?? (url === undefined ? [] : [url]);
 }
 
 function refuseName({ name, location }: PluginInspection, asked: string): AppError {

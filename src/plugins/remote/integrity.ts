@@ -1,3 +1,4 @@
+import { sha256 } from "../../files/sha256.ts";
 import { isName, type Snapshot } from "./snapshot.ts";
 
 const PREFIX = "sha256-";
@@ -40,11 +41,6 @@ export function toIntegrity(listed: {
   for (const [from, to] of inByteOrder(listed.redirects)) hasher.update(`redirect\t${from}\t${to}\n`);
   if (listed.entry !== "plugin.json") hasher.update(`entry\t${listed.entry}\n`);
   return `${PREFIX}${hasher.digest("base64")}`;
-}
-
-/** SHA-256 in lower-case hex. */
-export function sha256(content: Uint8Array | string): string {
-  return new Bun.CryptoHasher("sha256").update(content).digest("hex");
 }
 
 /** Whether a text is an integrity as `computeIntegrity` gives it. */

@@ -1,3 +1,4 @@
+import { quote } from "../../config/key-path.ts";
 import type { FetchBudget } from "./fetch-budget.ts";
 import { FetchError } from "./fetch-error.ts";
 import { assertNoPage } from "./html-page.ts";
@@ -5,8 +6,10 @@ import { toSubject } from "./http-answer.ts";
 import type { HttpClient } from "./http-client.ts";
 import { ListedFiles } from "./listed-files.ts";
 import { findImports, isCodeName } from "./module-imports.ts";
-import { isBundled, isFilePath, isUrlName, nameImport, type Snapshot } from "./snapshot.ts";
+import { isFilePath, isFollowed, isName, isUrlName, nameImport, type Snapshot } from "./snapshot.ts";
 import { toFileUrl, toRelativeName } from "./url-names.ts";
+
+const MAX_CODE = 8 * 1024 * 1024; // bytes of a file; the server waits while it is read, 0.1 s a MiB
 
 /** Reads a file of the plugin's own folder. @param reason who wants it, for errors */
 export type ReadOwnFile = (name: string, reason: string) => Promise<Uint8Array>;
@@ -57,6 +60,7 @@ export class ModuleGraph {
   list(names: readonly string[], listing: string): void {
     const missing = [...new Set(names)].filter((name) => !this.#files.has(name));
     for (const name of missing) {
+      this.#options.budget.takeFile(`"${name}"`);
       this.#listed.add(name);
       this.#asked.add(name);
     }
@@ -88,7 +92,11 @@ export class ModuleGraph {
   }
 
   #follow(name: string, content: Uint8Array): void {
-    if (!isUrlName(name) && !isBundled(name)) return;
+    if (!isUrlName(name) && !isFollowed(name)) return;
+    if (isCodeName(name) && content.length > MAX_CODE) {
+      const advice = "split it, or take data out of it";
+      throw new FetchError(`Cannot read "${name}": code is at most ${MAX_CODE} bytes a file; ${advice}`);
+    }
     for (const specifier of findImports(name, content)) {
       const imported = this.#nameImport(name, specifier);
       if (imported !== null) this.#request(imported, `which "${name}" imports`, 0);
@@ -99,7 +107,7 @@ export class ModuleGraph {
     const name = nameImport(importer, specifier);
     const isFile = /^(\.{0,2}\/|https?:|file:)/.test(specifier);
     if (!isFile) return null;
-    const subject = `Cannot import ${JSON.stringify(specifier)} in "${importer}"`;
+    const subject = `Cannot import ${quote(specifier)} in "${importer}"`;
     if (name === null) throw new FetchError(`${subject}: write a path such as "./lib/tax.ts", or a URL`);
     if (!isUrlName(name) && name.includes("?")) {
       throw new FetchError(`${subject}: a file of the plugin has no "?" in its name; leave it out`);
@@ -111,13 +119,17 @@ export class ModuleGraph {
     if (this.#asked.has(name)) return;
     this.#asked.add(name);
     const known = this.#toKnownName(name, reason);
+    const isOwn = known === name && !isUrlName(name);
+    if (isOwn && this.#listed.find(name) !== null) return;
+    // Redirects too: each may be a request, and all are kept.
+    this.#options.budget.takeFile(`"${name}"`);
     if (known !== name) {
       this.#aliases.set(name, known);
       this.#request(known, reason, hops);
-    } else if (isUrlName(name)) {
-      this.#run(() => this.#getModule(name, new URL(name), reason, hops));
-    } else if (this.#listed.find(name) === null) {
+    } else if (isOwn) {
       this.#run(() => this.#getOwn(name, reason, hops));
+    } else {
+      this.#run(() => this.#getModule(name, new URL(name), reason, hops));
     }
   }
 
@@ -132,7 +144,9 @@ export class ModuleGraph {
     }
     const url = isUrlName(name) ? new URL(name) : toFileUrl(root, name);
     const own = toRelativeName(root, url);
-    return own === null ? url.href : (this.#listed.find(own) ?? own);
+    if (own !== null) return this.#listed.find(own) ?? own;
+    if (isName(url.href)) return url.href;
+    throw new FetchError(`Cannot fetch ${toSubject({ url, reason })}: its URL is too long; shorten it`);
   }
 
   async #getOwn(name: string, reason: string, hops: number): Promise<void> {
@@ -175,7 +189,6 @@ export class ModuleGraph {
   }
 
   #keep(name: string, content: Uint8Array): void {
-    this.#options.budget.takeFile(`"${name}"`);
     this.#files.set(name, content);
     this.#follow(name, content);
   }

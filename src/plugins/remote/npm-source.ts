@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { valid } from "semver";
 import { type Environment, runBun } from "../packages/bun-process.ts";
@@ -12,13 +12,24 @@ import type { Location } from "./location.ts";
 /** Downloads of one fetch: those that Bun keeps for a user it wouldn't compare with the registry's digest again. */
 const DOWNLOADS = ".downloads";
 const MAX_REASON = 500; // characters
-const FINAL = / - 4(?!08|25|29)\d\d\b|no version matching|but package exists|not found|integrity/i;
+const MAX_ANSWER = 8_000_000; // characters of what a registry says of a package
+const FINAL = /(^| - )4(?!08|25|29)\d\d\b|no matching version|not found|integrity/i;
+const INTEGRITY = /^sha(1|256|384|512)-[A-Za-z0-9+/]+=*$/;
 
 type NpmLocation = Extract<Location, { kind: "npm" }>;
 
 interface RegistryAccess {
   readonly work: FetchWork;
   readonly env: Environment;
+}
+
+/** One version of a package, as its registry has it. */
+interface Release {
+  readonly version: string;
+  /** Digest of what is downloaded. */
+  readonly integrity: string;
+  /** Host that it is downloaded from; null when the registry doesn't say. */
+  readonly host: string | null;
 }
 
 /**
@@ -37,16 +48,17 @@ export async function fetchFromNpm(location: NpmLocation, work: FetchWork): Prom
       ...(await copyRegistrySettings(work.projectDirectory, folder)),
       BUN_INSTALL_CACHE_DIR: join(folder, DOWNLOADS),
     };
-    await install(folder, location, { work, env });
+    const { version, integrity, host } = await findRelease(folder, location, { work, env });
+    const exact = { ...location, text: `npm:${name}@${version}`, version };
+    await install(folder, { location: exact, integrity }, { work, env });
     const root = join(folder, "node_modules", name);
-    const exact = await readVersion(root, location);
     await assertPlugin(root, text);
     const { files, signatures } = await readPluginFolder(root, { maxBytes: work.limits.maxBytes });
     for (const content of files.values()) work.budget.takeBytes(content.length, `"${text}"`);
     return {
-      location: { ...location, text: `npm:${name}@${exact}`, version: exact },
+      location: exact,
       snapshot: await takeFolder(files, signatures, work),
-      hosts: await findHosts(folder, `${name}@${exact}`, { work, env }),
+      hosts: host === null ? [] : [host],
     };
   } finally {
     await rm(folder, { recursive: true, force: true });
@@ -64,53 +76,100 @@ async function makeFolder(tmp: string): Promise<string> {
   }
 }
 
+/** Asks the registry which version of a package is meant, without downloading it. */
+async function findRelease(
+  folder: string,
+  { text, name, version: wanted }: NpmLocation,
+  access: RegistryAccess,
+): Promise<Release> {
+  await writeFile(join(folder, "package.json"), "{}");
+  const { code, output } = await run(["info", `${name}@${wanted}`, "--json"], folder, text, access);
+  const answer = parseAnswer(output);
+  const { version, error } = answer;
+  if (code !== 0) throw refused(text, typeof error === "string" ? error : toReason(output));
+  const { integrity, shasum, tarball } = (answer["dist"] ?? {}) as Record<string, unknown>;
+  if (typeof version !== "string" || valid(version) !== version) {
+    throw new FetchError(`Cannot fetch "${text}": its registry names no version`);
+  }
+  const digests = typeof integrity === "string" ? integrity.split(/\s+/) : [];
+  if (/^[0-9a-f]{40}$/.test(String(shasum))) {
+    digests.push(`sha1-${Buffer.from(String(shasum), "hex").toString("base64")}`);
+  }
+  const known = digests.filter((one) => INTEGRITY.test(one));
+  const digest = known.find((one) => one.startsWith("sha512-")) ?? known[0];
+  if (digest === undefined) {
+    throw new FetchError(`Cannot fetch "${text}": its registry gives no digest of it`);
+  }
+  return { version, integrity: digest, host: URL.parse(String(tarball))?.host ?? null };
+}
+
+/**
+ * Downloads one package. A lockfile says that it is all there is: what it depends on, which may name any place, URLs
+ * and repositories among them, is asked for nothing.
+ */
 async function install(
   folder: string,
-  { text, name, version }: NpmLocation,
+  { location: { text, name, version }, integrity }: { location: NpmLocation; integrity: string },
   access: RegistryAccess,
 ): Promise<void> {
-  const { work, env } = access;
-  const needed = { name: "fetched", private: true, dependencies: { [name]: version } };
+  const needed = { name: "fetched", dependencies: { [name]: version } };
+  const packages = { [name]: [`${name}@${version}`, "", {}, integrity] };
+  const lock = { lockfileVersion: 1, workspaces: { "": needed }, packages };
   await writeFile(join(folder, "package.json"), JSON.stringify(needed));
-  const args = ["install", "--ignore-scripts", "--production", "--omit=peer", "--omit=optional"];
-  const { code, output } = await runBun(
-    [...args, "--linker=hoisted", "--no-progress", `--cache-dir=${env.BUN_INSTALL_CACHE_DIR}`],
-    { cwd: folder, signal: work.signal, env },
-  ).catch((error: unknown) => {
-    work.signal.throwIfAborted();
+  await writeFile(join(folder, "bun.lock"), JSON.stringify(lock));
+  const args = ["install", "--frozen-lockfile", "--ignore-scripts", "--production", "--linker=hoisted"];
+  const downloads = `--cache-dir=${join(folder, DOWNLOADS)}`;
+  const { code, output } = await run([...args, "--no-progress", downloads], folder, text, access);
+  if (code !== 0) throw refused(text, toReason(output));
+}
+
+async function run(
+  args: readonly string[],
+  folder: string,
+  text: string,
+  { work: { signal }, env }: RegistryAccess,
+): Promise<{ code: number; output: string }> {
+  try {
+    let output = "";
+    const onLine = (line: string): void => {
+      output = `${output}${line}\n`.slice(0, MAX_ANSWER);
+    };
+    const { code } = await runBun(args, { cwd: folder, signal, env, onLine });
+    return { code, output: output.replaceAll(/\/\/[^/@\s]+@/g, "//") }; // no credentials
+  } catch (error) {
+    signal.throwIfAborted();
     const reason = (error as Error).message;
     throw new FetchError(`Cannot fetch "${text}": ${reason}`, { isTransient: true, cause: error });
-  });
-  if (code === 0) return;
-  const reason = toReason(output);
-  throw new FetchError(
+  }
+}
+
+function refused(text: string, reason: string): FetchError {
+  return new FetchError(
     `Cannot fetch "${text}": ${reason}; see that the registry has it, and the .npmrc beside config.json`,
     { isTransient: !FINAL.test(reason) },
   );
 }
 
-/** The lines with which Bun says what is wrong; the last one when there are none such. */
+/** The lines with which Bun says what is wrong; the first one when there are none such. */
 function toReason(output: string): string {
   const lines = output
-    .replaceAll(/\/\/[^/@\s]+@/g, "//") // credentials
     .split("\n")
     .map((line) => line.trim())
     .filter((line) => line !== "");
   const marked = lines.filter((line) => line.startsWith("error: "));
-  const told = marked.length > 0 ? marked.map((line) => line.slice("error: ".length)) : lines.slice(-1);
+  const told = marked.length > 0 ? marked.map((line) => line.slice("error: ".length)) : lines.slice(0, 1);
   return [...new Set(told)].join(", ").slice(0, MAX_REASON) || "Bun gave no reason";
 }
 
-async function readVersion(root: string, { text }: NpmLocation): Promise<string> {
+/** What Bun prints as JSON; warnings may stand around it. */
+function parseAnswer(output: string): Readonly<Record<string, unknown>> {
   try {
-    const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
-      version?: unknown;
-    };
-    if (typeof version === "string" && valid(version) === version) return version;
+    const value: unknown = JSON.parse(output.slice(output.indexOf("{"), output.lastIndexOf("}") + 1));
+    if (typeof value === "object" && value !== null) return value as Record<string, unknown>;
   } catch {
-    // Said below.
+    // It printed no JSON.
   }
-  throw new FetchError(`Cannot fetch "${text}": its package.json names no version`);
+  return {};
 }
 
 async function assertPlugin(root: string, text: string): Promise<void> {
@@ -122,15 +181,4 @@ async function assertPlugin(root: string, text: string): Promise<void> {
   throw new FetchError(
     `Cannot fetch "${text}": the package holds no plugin.json, so it is no plugin of xcore`,
   );
-}
-
-/** The host of the registry; none when it can't be told any more. */
-async function findHosts(folder: string, exact: string, { work, env }: RegistryAccess): Promise<string[]> {
-  const { signal } = work;
-  const { output } = await runBun(["info", exact, "dist.tarball"], { cwd: folder, signal, env }).catch(() => {
-    signal.throwIfAborted();
-    return { output: "" };
-  });
-  const url = URL.parse(/https?:\/\/\S+/.exec(output)?.[0] ?? "");
-  return url === null ? [] : [url.host];
 }

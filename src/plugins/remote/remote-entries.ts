@@ -10,6 +10,11 @@ import { readTextFile } from "../../files/text-file.ts";
 /** A plugin from elsewhere, as `plugins.remote.<name>` of config.json has it. */
 export type RemoteEntry = Config["plugins"]["remote"][string];
 
+/** Where an entry says that its plugin is, in the order in which the places are tried. */
+export function placesOf({ url, urls }: RemoteEntry): readonly string[] {
+  return urls ?? (url === undefined ? [] : [url]);
+}
+
 /** What a plugin is pinned to. */
 export interface Pin {
   /** Where it is found, in the order in which the places are tried; null leaves them as they are written. */
@@ -32,7 +37,7 @@ export class RemoteEntries {
     this.#file = file;
   }
 
-  /** Pins a plugin; what else its entry says stays. @throws AppError conflict when the file can't be used */
+  /** Pins a plugin; what else its entry says stays. @throws AppError conflict when the file can't be used, plugin_not_kept when it can't be written */
   async pin(name: string, { places, integrity }: Pin): Promise<void> {
     await this.#change((text) => {
       const path = [...REMOTE, name];
@@ -51,7 +56,7 @@ export class RemoteEntries {
     });
   }
 
-  /** Writes whether a plugin is loaded. @throws AppError conflict when the file can't be used */
+  /** Writes whether a plugin is loaded. @throws AppError conflict when the file can't be used, plugin_not_kept when it can't be written */
   async setActive(name: string, active: boolean): Promise<void> {
     await this.#change((text) => setJsonPath(text, [...REMOTE, name, "active"], active));
   }
@@ -59,7 +64,8 @@ export class RemoteEntries {
   /**
    * Takes a plugin out, then does `next`; puts it back when that fails.
    *
-   * @throws AppError conflict when the file can't be used, or doesn't list the plugin
+   * @throws AppError conflict when the file can't be used, or doesn't list the plugin; plugin_not_kept when it can't be
+   * written
    */
   async remove(name: string, next: () => Promise<void>): Promise<void> {
     const path = [...REMOTE, name];
@@ -96,6 +102,8 @@ export class RemoteEntries {
       before = text ?? before;
       this.#assertUsable(before);
       return change(before);
+    }).catch((error: NodeJS.ErrnoException) => {
+      throw error.syscall === undefined ? error : this.#notWritten(error);
     });
     return before;
   }
@@ -112,6 +120,13 @@ export class RemoteEntries {
       if (isJsonObject(value) || (value === undefined && path.length > 0)) continue;
       throw this.#refuse(`${path.length === 0 ? "it" : `"${path.join(".")}"`} is no object`);
     }
+  }
+
+  #notWritten(error: NodeJS.ErrnoException): AppError {
+    const isFull = error.code === "ENOSPC" || error.code === "EDQUOT";
+    const advice = isFull ? "make room on that disk" : "let the user that xcore runs as write there";
+    const message = `Cannot change ${basename(this.#file)}: it can't be written (${error.code}); ${advice}`;
+    return new AppError("plugin_not_kept", 500, message, { cause: error });
   }
 
   #refuse(reason: string, advice = "correct it first"): AppError {

@@ -4,7 +4,7 @@ import type { PluginSource, RemoteOrigin } from "../sources.ts";
 import { FetchError } from "./fetch-error.ts";
 import { fetchFromMirrors, type FetchLimits } from "./fetch-plugin.ts";
 import { parseLocation } from "./location.ts";
-import type { RemoteEntry } from "./remote-entries.ts";
+import { placesOf, type RemoteEntry } from "./remote-entries.ts";
 import { assertSigned } from "./signatures.ts";
 import { isUrlName } from "./snapshot.ts";
 import type { OpenedSnapshot, SnapshotStore } from "./snapshot-store.ts";
@@ -107,10 +107,10 @@ export class RemoteSources {
   }
 }
 
-function toSource(name: string, { url, urls, integrity, active = true }: RemoteEntry): PluginSource {
-  const places = urls ?? (url === undefined ? [] : [url]);
+function toSource(name: string, entry: RemoteEntry): PluginSource {
+  const { integrity, active = true } = entry;
   const remote: RemoteOrigin = {
-    places,
+    places: placesOf(entry),
     integrity: integrity ?? null,
     isActive: active,
     directory: null,
@@ -146,11 +146,10 @@ function assertPinned({ basename: name, remote }: PluginSource, entry: RemoteEnt
   if (entry?.url !== undefined && entry.urls !== undefined) {
     throw new PluginError("fetch", `Cannot use ${where}: it has both "url" and "urls"; keep one of them`);
   }
-  const place = remote?.places[0];
-  if (place === undefined) {
+  if (remote?.places[0] === undefined) {
     throw new PluginError("fetch", `Cannot use ${where}: it has no "url"; say where the plugin is`);
   }
-  if (remote?.integrity) return remote.integrity;
-  const message = `Cannot load "${name}": it isn't pinned; run \`xcore plugin add ${place}\``;
+  if (remote.integrity) return remote.integrity;
+  const message = `Cannot load "${name}": it isn't pinned; run \`xcore plugin update ${name}\``;
   throw new PluginError("fetch", message);
 }

@@ -1,7 +1,8 @@
 import type { Dirent } from "node:fs";
-import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { lstat, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, extname, join } from "node:path";
-import { computeIntegrity, sha256 } from "./integrity.ts";
+import { sha256 } from "../../files/sha256.ts";
+import { computeIntegrity } from "./integrity.ts";
 import { isFilePath, isUrlName, type Snapshot } from "./snapshot.ts";
 
 /** A snapshot on this machine's disk. */
@@ -67,8 +68,10 @@ export async function writeSnapshot(directory: string, snapshot: Snapshot): Prom
  */
 export async function readSnapshot(directory: string, integrity: string): Promise<Snapshot | null> {
   try {
-    const parts = await readdir(directory, { withFileTypes: true }).catch(toNothing);
-    return parts === null ? null : await readParts(directory, parts, integrity);
+    const stats = await lstat(directory).catch(toNothing);
+    if (stats === null) return null;
+    if (!stats.isDirectory()) throw new DamagedSnapshotError("it is no folder");
+    return await readParts(directory, integrity);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (error instanceof RangeError) throw damagedGraph();
@@ -94,7 +97,8 @@ export function toOpened(
   return { integrity, directory, root, isVendored, snapshot, pathOf: (name) => placeOf(directory, name) };
 }
 
-async function readParts(directory: string, parts: readonly Dirent[], integrity: string): Promise<Snapshot> {
+async function readParts(directory: string, integrity: string): Promise<Snapshot> {
+  const parts = await readdir(directory, { withFileTypes: true });
   for (const entry of parts) assertPart(entry);
   const has = (part: string): boolean => parts.some(({ name }) => name === part);
   const [text, paths, modules, signatures] = await Promise.all([

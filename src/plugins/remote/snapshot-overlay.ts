@@ -1,10 +1,9 @@
-import { isBundled, isUrlName, nameImport, type Snapshot } from "./snapshot.ts";
+import { isUrlName, nameImport, type Snapshot } from "./snapshot.ts";
 import type { OpenedSnapshot } from "./snapshot-store.ts";
 
-/** The files of a snapshot that can be bundled, by absolute path: the bundler takes them in place of the disk's. */
+/** The files of a snapshot by absolute path: the bundler takes them in place of the disk's. */
 export function toOverlay({ snapshot, pathOf }: OpenedSnapshot): Record<string, Uint8Array> {
-  const names = [...snapshot.files].filter(([name]) => isBundled(name));
-  return Object.fromEntries(names.map(([name, content]) => [pathOf(name), content]));
+  return Object.fromEntries([...snapshot.files].map(([name, content]) => [pathOf(name), content]));
 }
 
 /** Whether imports of a snapshot lead elsewhere than their paths say. */

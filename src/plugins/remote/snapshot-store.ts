@@ -1,6 +1,7 @@
 import { mkdir, readdir, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Logger } from "pino";
+import { makeTemporaryFolder } from "../../files/temporary-folder.ts";
 import { PluginError } from "../failure.ts";
 import { computeIntegrity, integrityToHex, isIntegrity } from "./integrity.ts";
 import { findNameClash } from "./name-clash.ts";
@@ -39,7 +40,6 @@ interface Shelf {
   readonly isVendored: boolean;
 }
 
-const STALE_MS = 3_600_000; // age at which a temporary folder was left behind by a process that is gone
 const MAX_TRIES = 3;
 
 /**
@@ -184,9 +184,10 @@ export class SnapshotStore {
     }
     try {
       await withTemporary(shelf, async (folder) => {
-        await writeSnapshot(folder, snapshot);
+        const written = join(folder, "new");
+        await writeSnapshot(written, snapshot);
         await mkdir(dirname(directory), { recursive: true });
-        await rename(folder, directory);
+        await rename(written, directory);
       });
       return toOpened({ ...shelf, directory }, integrity, snapshot);
     } catch (error) {
@@ -209,7 +210,6 @@ export class SnapshotStore {
     try {
       await withTemporary(shelf, async (folder) => {
         const written = join(folder, "signatures");
-        await mkdir(folder, { recursive: true });
         await writeFile(written, signatures);
         await rename(written, signaturesOf(directory));
       });
@@ -222,10 +222,11 @@ export class SnapshotStore {
   async #throwAway(shelf: Shelf, directory: string, integrity: string): Promise<void> {
     try {
       await withTemporary(shelf, async (folder) => {
-        await rename(directory, folder);
+        const damaged = join(folder, "damaged");
+        await rename(directory, damaged);
         // Another process may have put a whole one in its place meanwhile.
-        const snapshot = await readSnapshot(folder, integrity).catch(() => null);
-        if (snapshot !== null) await rename(folder, directory);
+        const snapshot = await readSnapshot(damaged, integrity).catch(() => null);
+        if (snapshot !== null) await rename(damaged, directory);
       });
     } catch (error) {
       if (!(await isThere(directory))) return; // another process was faster
@@ -238,29 +239,16 @@ function directoryOf({ directory }: Shelf, integrity: string): string {
   return join(directory, "sources", integrityToHex(integrity));
 }
 
-/** Runs `act` with the path of a folder that it may make, on the disk that it will be renamed on. */
+/** Runs `act` with a temporary folder on the same disk. */
 async function withTemporary(shelf: Shelf, act: (folder: string) => Promise<void>): Promise<void> {
   const tmp = join(shelf.directory, "tmp");
-  await mkdir(tmp, { recursive: true });
-  await sweep(tmp);
-  const folder = join(tmp, crypto.randomUUID());
+  const folder = await makeTemporaryFolder(tmp);
   try {
     await act(folder);
   } finally {
     await rm(folder, { recursive: true, force: true });
     if (shelf.isVendored) await rmdir(tmp).catch(() => {}); // the project's own folder: another may be using it
   }
-}
-
-/** Deletes what processes have left behind that were killed. */
-async function sweep(tmp: string): Promise<void> {
-  const names = await readdir(tmp);
-  const deletions = names.map(async (name) => {
-    const path = join(tmp, name);
-    const { mtimeMs } = await stat(path);
-    if (Date.now() - mtimeMs > STALE_MS) await rm(path, { recursive: true, force: true });
-  });
-  await Promise.allSettled(deletions);
 }
 
 function assertNames({ entry, files, redirects }: Snapshot): void {

@@ -16,8 +16,8 @@ export interface Snapshot {
 }
 
 const MAX_NAME = 1024; // characters
-/** What is served or applied from the disk. */
-const NOT_BUNDLED = /^(public|drizzle)\//;
+/** What is served or applied; modules in it are code for browsers. */
+const NOT_FOLLOWED = /^(public|drizzle)\//;
 
 /** Name of the file that holds the signatures of a plugin that begins with `entry`. */
 export function signatureNameOf(entry: string): string {
@@ -47,9 +47,9 @@ export function isFilePath(name: string): boolean {
   );
 }
 
-/** Whether a file of a snapshot may become part of its bundle, with what it imports. */
-export function isBundled(name: string): boolean {
-  return !NOT_BUNDLED.test(name);
+/** Whether what a file of a snapshot imports belongs to the plugin too. */
+export function isFollowed(name: string): boolean {
+  return !NOT_FOLLOWED.test(name);
 }
 
 /**

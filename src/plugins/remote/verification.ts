@@ -1,9 +1,8 @@
 import { AppError } from "../../errors/app-error.ts";
 import { PluginError } from "../failure.ts";
 import { type FetchOptions, fetchPlugin } from "./fetch-plugin.ts";
-import { placesOf } from "./installer.ts";
 import { parseLocation } from "./location.ts";
-import type { RemoteEntry } from "./remote-entries.ts";
+import { placesOf, type RemoteEntry } from "./remote-entries.ts";
 import { assertSigned } from "./signatures.ts";
 import type { Snapshot } from "./snapshot.ts";
 import type { SnapshotStore } from "./snapshot-store.ts";

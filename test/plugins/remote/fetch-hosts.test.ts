@@ -46,6 +46,8 @@ test("fetchPlugin() refuses redirects to private addresses, to http: and to what
   const targets = {
     "https://192.168.0.1/x.ts": "is at the private address 192.168.0.1",
     "https://localhost/x.ts": "is at the private address 127.0.0.1",
+    "https://app.localhost/x.ts": "is at the private address 127.0.0.1",
+    "https://localhost./x.ts": "is at the private address 127.0.0.1",
     [secret.url("/x.ts")]: 'it is no "https:" URL; serve it by HTTPS',
     "http://1.1.1.1/x.ts": 'it is no "https:" URL; serve it by HTTPS',
     "file:///etc/passwd": 'it is no "https:" URL',

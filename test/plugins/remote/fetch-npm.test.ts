@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { TestFolder } from "../../setup.ts";
 import { TestRegistry } from "../packages/registry.ts";
-import { failureOf, fetchFrom, namesOf, textsOf, type FetchTestOptions } from "./file-host.ts";
+import { failureOf, fetchFrom, FileHost, namesOf, textsOf, type FetchTestOptions } from "./file-host.ts";
 
 async function createProject(npmrc: string): Promise<{ folder: TestFolder; options: FetchTestOptions }> {
   const folder = await TestFolder.create({ ".npmrc": npmrc });
@@ -44,6 +44,31 @@ test("fetchPlugin() takes an npm package from the project's registry, and makes 
   expect(await readdir(join(folder.path, "data/tmp"))).toEqual([]);
 });
 
+test("fetchPlugin() asks for nothing that an npm package depends on", async () => {
+  await using internal = new FileHost({});
+  const url = internal.url("/latest/meta-data");
+  await using registry = await TestRegistry.start({
+    "crm@1.0.0": {
+      ...pluginFiles("1.0.0"),
+      "package.json": {
+        dependencies: {
+          archive: `${url}.tgz`,
+          repository: `git+${url}.git`,
+          file: "file:/etc",
+          tax: "1.0.0",
+        },
+        optionalDependencies: { optional: `${url}.tgz` },
+        peerDependencies: { peer: `${url}.tgz` },
+      },
+    },
+  });
+  const { folder, options } = await createProject(registry.npmrc);
+  await using _ = folder;
+  expect(namesOf(await fetchFrom("npm:crm@^1.0.0", options))).toContain("run.ts");
+  expect(internal.requests).toEqual([]);
+  expect(new Set(registry.requests)).toEqual(new Set(["GET /crm", "GET /crm/-/crm-1.0.0.tgz"]));
+});
+
 test("fetchPlugin() says why an npm package can't be had, and leaves nothing behind", async () => {
   await using registry = await TestRegistry.start({
     "crm@1.0.0": { "index.js": "" },
@@ -53,8 +78,9 @@ test("fetchPlugin() says why an npm package can't be had, and leaves nothing beh
   await using _ = folder;
   const messages = {
     "npm:crm": "the package holds no plugin.json, so it is no plugin of xcore",
-    "npm:crm@9.9.9": 'Cannot fetch "npm:crm@9.9.9": No version matching "9.9.9"',
-    "npm:missing": 'Cannot fetch "npm:missing": GET',
+    "npm:crm@9.9.9": 'Cannot fetch "npm:crm@9.9.9": No matching version found; see',
+    "npm:missing": 'Cannot fetch "npm:missing": 404 Not Found: http',
+    "npm:crm@old": 'Cannot fetch "npm:crm@old": Dist-tag not found; see',
     "npm:large": "1000 bytes",
   };
   for (const [place, message] of Object.entries(messages)) {

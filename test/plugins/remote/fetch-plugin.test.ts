@@ -292,7 +292,7 @@ test("fetchPlugin() refuses more than 5,000 files", async () => {
     ...Object.fromEntries(files.map((name) => [`/${name}`, ""])),
   });
   const { message } = await failureOf(fetchFrom(host.url("/plugin.json")));
-  expect(message).toContain("the plugin has more than 5000 files; leave some out");
+  expect(message).toContain("the plugin has more than 5000 files and redirects; leave some out");
 });
 
 test("fetchPlugin() follows code that begins with #!, and leaves what can't be parsed to the bundler", async () => {

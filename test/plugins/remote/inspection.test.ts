@@ -1,10 +1,13 @@
 import { expect, test } from "bun:test";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { PluginError } from "../../../src/plugins/failure.ts";
 import type { FetchedPlugin } from "../../../src/plugins/remote/fetch-plugin.ts";
 import { hostsOf, inspectPlugin } from "../../../src/plugins/remote/inspection.ts";
 import { compareInspections, describeChanges } from "../../../src/plugins/remote/inspection-difference.ts";
 import { computeIntegrity } from "../../../src/plugins/remote/integrity.ts";
 import { parseLocation } from "../../../src/plugins/remote/location.ts";
+import { TestFolder } from "../../setup.ts";
 
 const LOCK = { lockfileVersion: 1, workspaces: { "": { name: "crm" } }, packages: {} };
 const CDN = "https://cdn.example.com/tax.ts";
@@ -168,3 +171,29 @@ test("compareInspections() tells what differs, in words too", async () => {
   });
   expect(compareInspections(before, before)).toEqual([]);
 });
+
+const MACRO = 'export { writeFileSync as run } from "node:fs";';
+
+for (const imported of [
+  'import { run } from "<macro.ts>" with { type: "macro" };',
+  String.raw`import { run } from "<macro.ts>" with { "t\u0079pe": /* as */ "\u006dacro" };`,
+  'import * as all from "<macro.ts>" assert { type: "macro" };\nconst { run } = all;\nall.run("<ran>", "");',
+  'import { writeFileSync as run } from "node:fs" with { type: "macro" };',
+  'import { run } from "macro:<macro.ts>";',
+]) {
+  test(`inspectPlugin() doesn't run a macro: ${imported}`, async () => {
+    await using folder = await TestFolder.create({ "macro.ts": MACRO });
+    const text = `${imported}\nexport const x = run("<ran>", "");\n`;
+    const code = text.replaceAll(/<(.+?)>/g, (_, name: string) => join(folder.path, name));
+    const info = 'export const PLUGIN_INFO = { name: "crm", version: "1.0.0" };';
+    const single = { entry: "crm.ts", url: "https://plugins.example.com/crm.ts" };
+    const error: unknown = await inspectPlugin(fetched({ "crm.ts": code + info }, single)).catch(String);
+    expect(error).toBe(
+      "PluginError: Cannot use a macro: it would run while the plugin is read and bundled; " +
+        'import it without { type: "macro" }',
+    );
+    const { routes_complete: isComplete } = await inspectPlugin(fetched({ ...CRM, "run.ts": code }));
+    expect(isComplete).toBe(false);
+    expect(await readdir(folder.path)).toEqual(["macro.ts"]);
+  });
+}

@@ -135,6 +135,13 @@ test("an npm package is pinned to its exact version, and its latest is the newes
   expect(installer.prepare(mirrors)).rejects.toThrow("a mirror must be pinned to an exact version");
 });
 
+test("an npm package that isn't pinned yet is taken at the version that is written", async () => {
+  await using project = await createProject({
+    plugins: { remote: { crm: { url: "npm:@acme/crm@1.0.0" } } },
+  });
+  expect(project.installer.newestPlacesOf("crm")).toEqual(["npm:@acme/crm@1.0.0"]);
+});
+
 test("what can't be used is refused, and nothing is written", async () => {
   await using host = new PluginHost();
   const pinned = host.publish("/crm", crm());

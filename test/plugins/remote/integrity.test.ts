@@ -1,10 +1,6 @@
 import { expect, test } from "bun:test";
-import {
-  computeIntegrity,
-  integrityToHex,
-  isIntegrity,
-  sha256,
-} from "../../../src/plugins/remote/integrity.ts";
+import { sha256 } from "../../../src/files/sha256.ts";
+import { computeIntegrity, integrityToHex, isIntegrity } from "../../../src/plugins/remote/integrity.ts";
 import { readPluginFolder } from "../../../src/plugins/remote/folder-files.ts";
 import { TestFolder } from "../../setup.ts";
 

@@ -138,3 +138,13 @@ test("a file that isn't UTF-8 is refused", async () => {
   expect(error).toMatchObject({ message: expect.stringContaining("UTF-8") });
   expect(Buffer.from(await Bun.file(file).bytes())).toEqual(bytes);
 });
+
+test("a file that can't be written is said, and stays as it was", async () => {
+  const name = `${"c".repeat(240)}.json`; // what is renamed into its place has a longer name
+  await using folder = await TestFolder.create({ [name]: CONFIG });
+  const entries = new RemoteEntries(join(folder.path, name));
+  const message = `Cannot change ${name}: it can't be written (ENAMETOOLONG); let the user that xcore runs as write there`;
+  const pinned = entries.pin("crm", { places: [URL_A], integrity: A });
+  expect(await pinned.catch((error: unknown) => error)).toMatchObject({ code: "plugin_not_kept", message });
+  expect(await readFile(join(folder.path, name), "utf8")).toBe(CONFIG);
+});

@@ -1,4 +1,4 @@
-import { cp, mkdir, readdir, readFile, rm, symlink, utimes, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rename, rm, symlink, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, test } from "bun:test";
@@ -192,6 +192,18 @@ describe("find() doesn't take for the plugin, logs and throws away", () => {
     "an empty folder in its place": async ({ directory }) => {
       await rm(directory, { recursive: true });
       await mkdir(directory);
+    },
+    "a file in its place": async ({ directory }) => {
+      await rm(directory, { recursive: true });
+      await writeFile(directory, "");
+    },
+    "a link to a whole one in its place": async ({ directory }) => {
+      await rename(directory, join(directory, "../../same"));
+      await symlink(join(directory, "../../same"), directory);
+    },
+    "a link to nothing in its place": async ({ directory }) => {
+      await rm(directory, { recursive: true });
+      await symlink(join(directory, "../../nothing"), directory);
     },
   };
   test.each(Object.entries(cases))("%s", async (_what, damage) => {
