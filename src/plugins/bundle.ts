@@ -3,6 +3,7 @@ import { isBuiltin } from "node:module";
 import { dirname, join, relative, resolve } from "node:path";
 import { PluginError } from "./failure.ts";
 import { EXTERNAL_SPECIFIERS, JSX_IMPORT_SOURCE } from "./host-modules.ts";
+import { explainMacro } from "./macros.ts";
 import { forgetFolders } from "./resolver-cache.ts";
 import { createPackageResolver } from "./packages/package-resolver.ts";
 import { isUrlName } from "./remote/snapshot.ts";
@@ -41,6 +42,9 @@ const VIRTUAL_ENTRY = "<xcore>.ts";
 // With "type": "module" Bun interoperates as Node does, where `import x from` gives all of a CommonJS module.
 // The host's modules say what their default export is. The blanks keep the source map's columns right.
 const NODE_INTEROP = /__toESM\(require\(("(?:[^"\\]|\\.)*")\), 1\)/g;
+
+// Macros run while code is bundled. Bun's types don't know this option.
+const WITHOUT_MACROS = { macros: false };
 
 /**
  * Bundles files of a plugin with everything that they import from its folder, the host's packages left out.
@@ -100,6 +104,7 @@ function build(virtual: string, files: readonly string[], options: BundleOptions
     naming: "bundle.[ext]",
     define: { "process.env.NODE_ENV": JSON.stringify("production") },
     jsx: { runtime: "automatic", importSource: JSX_IMPORT_SOURCE, development: false },
+    ...WITHOUT_MACROS,
   });
 }
 
@@ -146,12 +151,27 @@ function assertInside(source: PluginSource, files: readonly string[], options: B
   const roots = [options.packages, source.remote?.directory].filter((root) => typeof root === "string");
   if (source.kind === "folder") roots.push(source.root);
   const outside = files.find((file) => file !== source.root && !roots.some((root) => isInside(root, file)));
-  if (outside === undefined) return;
+  if (outside === undefined) return assertPinned(files, options);
   const shown = options.toDisplayPath(outside);
   const message =
     source.kind === "file"
       ? `Cannot import "${shown}" in a single-file plugin: make it a folder with a plugin.json`
       : `Cannot import "${shown}": it is outside the plugin's folder; move it in, or import "plugin:<name>"`;
+  throw new PluginError("bundle", message, { file: shown });
+}
+
+/** What has come into the folder since the plugin's files were checked is none of them. */
+function assertPinned(
+  files: readonly string[],
+  { opened = null, packages, toDisplayPath }: BundleOptions,
+): void {
+  if (opened === null) return;
+  const pinned = new Set([...opened.snapshot.files.keys()].map(opened.pathOf));
+  const isPackage = (file: string): boolean => typeof packages === "string" && isInside(packages, file);
+  const added = files.find((file) => !pinned.has(file) && !isPackage(file));
+  if (added === undefined) return;
+  const shown = toDisplayPath(added);
+  const message = `Cannot import "${shown}": it isn't among the files that the pin covers; reload the plugin, which is fetched anew then`;
   throw new PluginError("bundle", message, { file: shown });
 }
 
@@ -195,9 +215,9 @@ function describe(message: string, log: BuildMessage | ResolveMessage | undefine
   if (log instanceof ResolveMessage) {
     return log.specifier.startsWith(".")
       ? `Cannot find "${log.specifier}": correct the path, or create the file`
-      : `Cannot find package "${log.specifier}": xcore doesn't embed it, and the plugin's node_modules doesn't have it`;
+      : `Cannot find package "${log.specifier}": xcore doesn't embed it and it isn't installed; name it in the plugin's package.json`;
   }
-  return message;
+  return explainMacro(message);
 }
 
 /** Returns the absolute path of a file as Bun names it in maps and metafiles: relative to where it runs. */

@@ -8,5 +8,8 @@ export const PLUGIN_ERROR_CODES = {
     status: 422,
     meaning: "The plugin is not what was asked for, not signed, or can't be used",
   },
-  plugin_not_kept: { status: 500, meaning: "The plugin can't be written to the data directory" },
+  plugin_not_kept: {
+    status: 500,
+    meaning: "The plugin can't be written to the data directory, or its pin to config.json",
+  },
 } as const satisfies Record<string, ErrorCode>;

@@ -4,7 +4,7 @@ import { readManifest, readRemoteManifest } from "./manifest-file.ts";
 import { PluginRecord } from "./record.ts";
 import { FetchError } from "./remote/fetch-error.ts";
 import type { OpenedSource, RemoteSources } from "./remote/remote-sources.ts";
-import { listSources, type PluginSource } from "./sources.ts";
+import { listSources, type PluginSource, type RemoteOrigin } from "./sources.ts";
 
 const FIRST_RETRY_MS = 5000;
 const LAST_RETRY_MS = 300_000;
@@ -22,8 +22,7 @@ export interface InventoryOptions {
 }
 
 interface Fetching {
-  readonly integrity: string | null;
-  readonly places: string;
+  readonly origin: RemoteOrigin;
   readonly abort: AbortController;
   readonly done: Promise<void>;
 }
@@ -69,19 +68,11 @@ export class Inventory {
     return changed;
   }
 
-  /** Fetches a plugin anew whose files have turned out to be damaged. */
-  refetch(record: PluginRecord): void {
-    if (!this.#isStopped && record.source.remote !== null) this.#fetch(record.source);
-  }
-
-  /** Resolves once no plugin is being fetched, or this one isn't. */
-  async settled(id?: string): Promise<void> {
-    const pending = (): Fetching[] =>
-      [...this.#fetching].flatMap(([one, fetching]) => (id === undefined || one === id ? [fetching] : []));
-    for (let left = pending(); left.length > 0; left = pending()) {
-      // oxlint-disable-next-line no-await-in-loop -- what is fetched may make more be fetched
-      await Promise.all(left.map(({ done }) => done));
-    }
+  /** Waits for what is being fetched now, or for this plugin alone; returns whether there was anything to wait for. */
+  async settled(id?: string): Promise<boolean> {
+    const pending = [...this.#fetching].filter(([one]) => id === undefined || one === id);
+    await Promise.all(pending.map(([, { done }]) => done));
+    return pending.length > 0;
   }
 
   /** Gives up what is being fetched. */
@@ -94,38 +85,38 @@ export class Inventory {
 
   /** Returns whether there is something new to load. */
   async #readSource(source: PluginSource): Promise<boolean> {
-    if (source.remote === null) {
+    const { remote: origin } = source;
+    if (origin === null) {
       this.#put(source, await readManifest(source, this.#options.toDisplayPath));
       return true;
     }
-    const known = this.#fetching.get(source.id);
-    if (known && known.integrity === source.remote.integrity && known.places === placesOf(source))
-      return false;
-    this.#forget(source.id, { keepsAttempts: true });
+    const { isActive } = origin;
+    const fetching = this.#fetching.get(source.id);
+    if (fetching !== undefined && isActive && isSamePin(fetching.origin, origin)) return false;
+    this.#forget(source.id, { keepsAttempts: isActive });
     try {
       const found = await this.#options.remote.find(source);
       if (found !== null) {
         this.#putOpened(found);
         return true;
       }
-      const record = this.records.get(source.id) ?? this.#put(source, null);
-      if (source.remote.isActive) this.#fetch(source);
-      else disable(record);
+      const record = this.#putUnread(source);
+      if (isActive) this.#fetch(record, source, origin);
     } catch (error) {
-      this.#options.onFailed(this.records.get(source.id) ?? this.#put(source, null), error);
+      const record = this.#putUnread(source);
+      if (isActive) this.#options.onFailed(record, error);
     }
-    return !source.remote.isActive;
+    return !isActive;
   }
 
-  #fetch(source: PluginSource): void {
-    const record = this.records.get(source.id);
-    if (record === undefined || this.#fetching.has(source.id)) return;
+  #fetch(record: PluginRecord, source: PluginSource, origin: RemoteOrigin): void {
+    if (this.#isStopped) return;
     const abort = new AbortController();
     record.isFetching = true;
-    const { places = [], integrity = null } = source.remote ?? {};
+    const { places, integrity } = origin;
     this.#options.log.info({ plugin: record.name, from: places, integrity }, "fetching plugin");
     const done = this.#runFetch(record, source, abort.signal);
-    this.#fetching.set(source.id, { integrity, places: placesOf(source), abort, done });
+    this.#fetching.set(source.id, { origin, abort, done });
   }
 
   async #runFetch(record: PluginRecord, source: PluginSource, signal: AbortSignal): Promise<void> {
@@ -170,6 +161,16 @@ export class Inventory {
     this.#retries.delete(source.id);
   }
 
+  /** The record of a plugin whose files can't be read: what they said before stays, not whether it is asked for. */
+  #putUnread(source: PluginSource): PluginRecord {
+    const record = this.records.get(source.id);
+    if (record === undefined || record.declared === null) return this.#put(source, null);
+    const { remote } = record.source;
+    const isActive = source.remote?.isActive ?? true;
+    if (remote !== null) record.source = { ...record.source, remote: { ...remote, isActive } };
+    return record;
+  }
+
   #put(source: PluginSource, declared: PluginRecord["declared"]): PluginRecord {
     const record = this.records.get(source.id);
     if (record !== undefined) return Object.assign(record, { source, declared });
@@ -179,16 +180,8 @@ export class Inventory {
   }
 }
 
-/** A plugin that is not wanted isn't fetched: what is known of it stays. */
-function disable(record: PluginRecord): void {
-  const { source, declared } = record;
-  if (source.remote !== null) record.source = { ...source, remote: { ...source.remote, isActive: false } };
-  if (declared !== null && !(declared instanceof PluginError))
-    record.declared = { ...declared, active: false };
-}
-
-function placesOf({ remote }: PluginSource): string {
-  return JSON.stringify(remote?.places);
+function isSamePin(one: RemoteOrigin, other: RemoteOrigin): boolean {
+  return one.integrity === other.integrity && Bun.deepEquals(one.places, other.places);
 }
 
 /** Whether what a record declares can be loaded. */

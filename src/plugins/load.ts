@@ -1,25 +1,23 @@
-import { existsSync } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type AnyElysia, Elysia } from "elysia";
 import { InFlight } from "../web/in-flight.ts";
 import { isGuarded } from "../auth/guards.ts";
 import type { Mount } from "../web/mounts.ts";
-import { type Bundle, bundleFiles, findEntry, toSourceFile } from "./bundle.ts";
-import { PluginError, type PluginStage } from "./failure.ts";
+import { findEntry, toSourceFile } from "./bundle.ts";
 import { Generation, generationId, type PluginHost } from "./generation.ts";
 import type { ModuleExports } from "./host-modules.ts";
 import { awaitModules, runSetup } from "./life-cycle.ts";
 import type { Manifest } from "./manifest.ts";
-import { ensurePluginPackages } from "./packages/plugin-packages.ts";
 import type { OpenedSnapshot } from "./remote/snapshot-store.ts";
 import { migratePlugin, readPluginMigrations } from "./migrate.ts";
 import { evaluateModules } from "./modules.ts";
 import { asksWhoItIs } from "./plugin-accounts.ts";
 import { createPluginApp, findRouter } from "./plugin-app.ts";
+import { bundlePlugin } from "./plugin-bundle.ts";
 import { Scope } from "./scope.ts";
 import { findSchemaFiles } from "./schema-files.ts";
-import { type ThrownOptions, toFailure } from "./thrown.ts";
+import { atStage } from "./thrown.ts";
 import { isInside, type PluginSource, showFilesOf } from "./sources.ts";
 
 export interface LoadOptions {
@@ -54,8 +52,15 @@ export async function loadGeneration(
   const { source, manifest, number } = options;
   const toDisplayPath = showFilesOf(source, host.toDisplayPath);
   const failure = { source, plugin: manifest.name, stackTraces: host.stackTraces, toDisplayPath };
-  const bundle = await bundlePlugin(host, options, failure);
-  const migrations = await atStage("migrate", failure, () => readPluginMigrations(host, source));
+  const files = await atStage("bundle", failure, async () => [
+    await findEntry(source, manifest.entry, { toDisplayPath }),
+    ...(await findSchemaFiles(source)),
+  ]);
+  const { packages, managerLog: log } = host;
+  const bundle = await bundlePlugin(files, { ...options, plugin: manifest.name, packages, log, failure });
+  const migrations = await atStage("migrate", failure, () =>
+    readPluginMigrations(host.database.dialect, options),
+  );
   const publicDirectory = await findPublicDirectory(source);
   const fingerprint = fingerprintOf(
     options,
@@ -116,58 +121,6 @@ export async function loadGeneration(
   }
 }
 
-/** Bundles the plugin with its npm packages. Those that have been damaged are installed anew, once. */
-async function bundlePlugin(host: PluginHost, options: LoadOptions, failure: ThrownOptions): Promise<Bundle> {
-  const packages = await atStage("install", failure, () => ensurePackages(host, options));
-  try {
-    return await atStage("bundle", failure, () => bundleWith(packages, host, options, failure));
-  } catch (error) {
-    if (packages === null || options.signal.aborted || (await isIntact(host, packages))) throw error;
-  }
-  const installed = await atStage("install", failure, () => ensurePackages(host, options));
-  return atStage("bundle", failure, () => bundleWith(installed, host, options, failure));
-}
-
-async function bundleWith(
-  packages: string | null,
-  host: PluginHost,
-  { source, opened, manifest }: LoadOptions,
-  { toDisplayPath }: ThrownOptions,
-): Promise<Bundle> {
-  const entry = await findEntry(source, manifest.entry, { toDisplayPath });
-  const files = [entry, ...(await findSchemaFiles(source))];
-  const bundle = await bundleFiles(source, files, { toDisplayPath, packages, opened });
-  if (packages !== null) await host.packages.assertIntact(packages, bundle.inputs);
-  return bundle;
-}
-
-/** Returns the folder of the plugin's npm packages; null for a plugin that has none, or brings them itself. */
-async function ensurePackages(host: PluginHost, options: LoadOptions): Promise<string | null> {
-  const { source, manifest, signal, onInstall } = options;
-  const { name: plugin } = manifest;
-  try {
-    return await ensurePluginPackages(host.packages, options, {
-      plugin,
-      signal,
-      onInstall: () => onInstall(true),
-    });
-  } catch (error) {
-    const brings = source.remote === null && existsSync(join(source.root, "node_modules"));
-    if (!brings || !(error instanceof PluginError)) throw error;
-    host.managerLog.warn({ plugin, reason: error.message }, "the plugin's own node_modules is used");
-    return null;
-  } finally {
-    onInstall(false);
-  }
-}
-
-async function isIntact({ packages }: PluginHost, folder: string): Promise<boolean> {
-  return packages.assertIntact(folder).then(
-    () => true,
-    () => false,
-  );
-}
-
 function fingerprintOf(
   { manifest, settings, dependencies }: LoadOptions,
   publicDirectory: string | null,
@@ -213,16 +166,4 @@ async function findPublicDirectory(source: PluginSource): Promise<string | null>
   if (directory === null || !isInside(source.root, directory)) return null;
   const stats = await stat(directory).catch(() => null);
   return stats?.isDirectory() ? directory : null;
-}
-
-async function atStage<T>(
-  stage: PluginStage,
-  options: ThrownOptions,
-  work: () => T | Promise<T>,
-): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    throw toFailure(error, stage, options);
-  }
 }

@@ -9,11 +9,11 @@ import { type LoadOptions, loadGeneration } from "./load.ts";
 import { Inventory, isLoadable } from "./inventory.ts";
 import { toMounts } from "./plugin-mounts.ts";
 import type { PluginRecord } from "./record.ts";
-import { RemoteSources, type RemoteSettings } from "./remote/remote-sources.ts";
-import type { OpenedSnapshot } from "./remote/snapshot-store.ts";
+import { type OpenedSource, RemoteSources, type RemoteSettings } from "./remote/remote-sources.ts";
 import { PluginReport, type UnloadReason } from "./report.ts";
 import { groupByDependency, type Resolution, resolvePlugins } from "./resolve.ts";
 import { toFailure } from "./thrown.ts";
+import type { PluginSource } from "./sources.ts";
 import { watchTree } from "../files/watch.ts";
 
 export interface PluginSettings {
@@ -77,7 +77,7 @@ export class PluginManager {
       log: options.log,
       onRemoved: (record) => this.#unload(record, "removed"),
       onFetched: (id) => void this.refresh(new Set([id])),
-      onFailed: (record, error) => this.#fail(record, error),
+      onFailed: (record, error) => this.#fail(record, error, "fetchFailure"),
     });
   }
 
@@ -114,9 +114,13 @@ export class PluginManager {
 
   /** Resolves once no plugin is being fetched or loaded; with an id, once that one isn't being fetched. */
   async settled(id?: string): Promise<void> {
-    await this.#loaded();
-    await this.#inventory.settled(id);
-    await this.#loaded();
+    for (let isBusy = true; isBusy;) {
+      const convergence = this.#convergence;
+      // oxlint-disable-next-line no-await-in-loop -- what is loaded may be fetched anew, and what is fetched is loaded
+      await this.#loaded();
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      isBusy = (await this.#inventory.settled(id)) || convergence !== this.#convergence;
+    }
   }
 
   async #loaded(): Promise<void> {
@@ -169,6 +173,8 @@ export class PluginManager {
         this.#fail(record, record.declared);
     }
     this.#load(this.#selectToLoad(changed, resolution), resolution);
+    // Loads that have begun hold theirs: the bytes of what is disabled or can't be used would stay for good.
+    for (const record of records) record.opened = null;
     this.#publish();
   }
 
@@ -176,8 +182,8 @@ export class PluginManager {
   #selectToLoad(changed: ReadonlySet<string>, resolution: Resolution): Set<string> {
     const { order, dependencies, problems } = resolution;
     const selected = new Set(changed);
-    for (const { id, failure } of this.#inventory.records.values()) {
-      if (failure?.stage === "dependencies") selected.add(id);
+    for (const { id, loadFailure } of this.#inventory.records.values()) {
+      if (loadFailure?.stage === "dependencies") selected.add(id);
     }
     // Each may bring more of the other: what is being loaded may have been given what changes now.
     for (let size = -1; size < selected.size;) {
@@ -224,7 +230,8 @@ export class PluginManager {
     resolution: Resolution,
     signal: AbortSignal,
   ): Promise<Generation | null> {
-    const { declared: manifest, source } = record;
+    // All at once: by the time that the dependencies are there, another version may have been read.
+    const { declared: manifest, source, opened } = record;
     const current = record.mustReload ? null : record.current;
     if (manifest === null || manifest instanceof PluginError) return null;
     try {
@@ -238,18 +245,16 @@ export class PluginManager {
       this.#attempts.set(manifest.name, number);
       const all = this.#settings.settings;
       const settings = Object.hasOwn(all, manifest.name) ? (all[manifest.name] ?? {}) : {};
-      const { opened } = record;
-      record.opened = null;
+      const isRead = source.remote === null || opened !== null;
       const options: LoadOptions = {
-        source,
-        opened: source.remote === null ? null : (opened ?? (await this.#open(record))),
+        ...(isRead ? { source, opened } : await this.#open(source)),
         manifest,
         number,
         settings,
         dependencies,
         current,
         signal,
-        onInstall: (isInstalling) => (record.isInstalling = isInstalling),
+        onInstall: (isInstalling) => record.setInstalling(isInstalling, signal),
       };
       const generation = await loadGeneration(this.#host, options);
       if (generation !== "unchanged") return generation;
@@ -260,15 +265,13 @@ export class PluginManager {
     return null;
   }
 
-  /** Reads the bytes of a plugin from elsewhere, and checks them. */
-  async #open(record: PluginRecord): Promise<OpenedSnapshot> {
-    const found = await this.#remote.find(record.source);
-    if (found !== null) return found.opened;
-    this.#inventory.refetch(record);
-    throw new PluginError(
-      "fetch",
-      `Cannot load "${record.name}": its files are damaged; they are fetched again`,
-    );
+  /** Reads a plugin from elsewhere again, and checks every byte. What can't be used any more is fetched. */
+  async #open(source: PluginSource): Promise<OpenedSource> {
+    const found = await this.#remote.find(source);
+    if (found !== null) return found;
+    void this.refresh(new Set([source.id]));
+    const message = `Cannot load "${source.basename}": its files are gone or damaged; they are fetched again`;
+    throw new PluginError("fetch", message);
   }
 
   /** Puts the new generations in the place of the running ones, for all requests and events from here on. */
@@ -315,13 +318,12 @@ export class PluginManager {
     });
   }
 
-  #fail(record: PluginRecord, error: unknown): void {
+  #fail(record: PluginRecord, error: unknown, kind: "loadFailure" | "fetchFailure" = "loadFailure"): void {
     const { source } = record;
     const { stackTraces, toDisplayPath } = this.#host;
     const failure = toFailure(error, "import", { source, stackTraces, toDisplayPath });
     const isNews = record.failure?.message !== failure.message || failure.stage !== "dependencies";
-    if (failure.stage === "fetch") record.fetchFailure = failure;
-    else record.loadFailure = failure;
+    record[kind] = failure;
     record.mustReload = false;
     if (isNews) this.#report.failed(record, failure);
   }

@@ -25,7 +25,7 @@ export function readRemoteManifest(source: PluginSource, { entry, files }: Snaps
       source.kind === "file"
         ? toManifest(readPluginInfo(text, file), { file, label: "PLUGIN_INFO" })
         : parseManifest(text, file);
-    if (manifest.name === source.basename) return { ...manifest, active: isWanted(source, manifest) };
+    if (manifest.name === source.basename) return manifest;
     const message =
       `Cannot use "${manifest.name}" as "${source.basename}": ` +
       `call it "${manifest.name}" in plugins.remote too, or find out why its name has changed`;
@@ -34,10 +34,6 @@ export function readRemoteManifest(source: PluginSource, { entry, files }: Snaps
     if (error instanceof PluginError) return error;
     return new PluginError("manifest", `Cannot read the manifest: ${(error as Error).message}`, { file });
   }
-}
-
-function isWanted({ remote }: PluginSource, manifest: Manifest): boolean {
-  return manifest.active && remote?.isActive !== false;
 }
 
 /** Reads what a plugin says of itself: `plugin.json` of a folder, PLUGIN_INFO of a single file. */

@@ -167,7 +167,7 @@ function toWords({ kind, path, expected }: Fault, value: unknown): string {
 /** What a schema can't say: versions, ranges and prefixes that make no sense. */
 function findSenseProblems(manifest: Static<typeof ManifestSchema>): Problem[] {
   const problems: Problem[] = [];
-  if (valid(manifest.version) === null) {
+  if (valid(manifest.version) === null || /\s/.test(manifest.version)) {
     const text = `"version" must be a semantic version such as "1.0.0", found ${quote(manifest.version)}`;
     problems.push({ path: ["version"], text });
   }

@@ -1,9 +1,10 @@
 import { getTableName, type Table } from "drizzle-orm";
+import type { Logger } from "pino";
 import type { SchemaTables } from "../db/database.ts";
 import { createDetachedDriver } from "../db/detached.ts";
 import type { Dialect } from "../db/dialect.ts";
 import { createSchemaModule } from "../db/schema/schema-module.ts";
-import { bundleFiles, toSourceFile } from "./bundle.ts";
+import { toSourceFile } from "./bundle.ts";
 import type { DeclaredPlugin } from "./declared-plugins.ts";
 import { evaluateBundle } from "./evaluate.ts";
 import { PluginError } from "./failure.ts";
@@ -11,7 +12,7 @@ import { generationId } from "./generation.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
 import { collectSchema, toModules } from "./modules.ts";
 import type { PackageStore } from "./packages/package-store.ts";
-import { ensurePluginPackages } from "./packages/plugin-packages.ts";
+import { bundlePlugin } from "./plugin-bundle.ts";
 import type { OpenedSnapshot } from "./remote/snapshot-store.ts";
 import { findSchemaFiles } from "./schema-files.ts";
 import { type PluginSource, showFilesOf } from "./sources.ts";
@@ -29,6 +30,7 @@ export interface LoadTablesOptions {
   /** The plugins that it may depend on. */
   readonly byName: ReadonlyMap<string, DeclaredPlugin>;
   readonly packages: PackageStore;
+  readonly log: Logger;
   readonly dialect: Dialect;
   readonly toDisplayPath: (file: string) => string;
 }
@@ -41,7 +43,7 @@ export interface LoadTablesOptions {
  */
 export async function loadPluginTables(
   plugin: DeclaredPlugin,
-  { byName, packages, dialect, toDisplayPath }: LoadTablesOptions,
+  { byName, packages, log, dialect, toDisplayPath }: LoadTablesOptions,
 ): Promise<SchemaTables> {
   const done = new Map<string, DeclaredTables>();
   async function declare({ name, source, opened, manifest }: DeclaredPlugin): Promise<DeclaredTables> {
@@ -59,6 +61,7 @@ export async function loadPluginTables(
       name,
       opened,
       packages,
+      log,
       toDisplayPath,
       findPlugin: (dependency) => dependencies.get(dependency),
       dialect,
@@ -76,6 +79,7 @@ interface EvaluateOptions {
   readonly name: string;
   readonly opened: OpenedSnapshot | null;
   readonly packages: PackageStore;
+  readonly log: Logger;
   readonly dialect: Dialect;
   readonly toDisplayPath: (file: string) => string;
   readonly findPlugin: (name: string) => ModuleExports | undefined;
@@ -83,16 +87,15 @@ interface EvaluateOptions {
 }
 
 async function evaluateSchema(source: PluginSource, options: EvaluateOptions): Promise<ModuleExports[]> {
-  const { name, opened, dialect, findPlugin, onTable } = options;
+  const { name: plugin, opened, packages, log, dialect, findPlugin, onTable } = options;
   const files = await findSchemaFiles(source);
   if (files.length === 0) return [];
   const toDisplayPath = showFilesOf(source, options.toDisplayPath);
-  const { signal } = new AbortController();
-  const installing = { plugin: name, signal, onInstall() {} };
-  const packages = await ensurePluginPackages(options.packages, { source, opened }, installing);
-  const bundle = await bundleFiles(source, files, { toDisplayPath, packages, opened });
-  const generation = generationId(name, 0);
   const stackTraces = new StackTraces();
+  const failure = { source, stackTraces, toDisplayPath };
+  const { signal } = new AbortController();
+  const bundle = await bundlePlugin(files, { source, opened, plugin, packages, log, signal, failure });
+  const generation = generationId(plugin, 0);
   stackTraces.add(generation, {
     json: bundle.map,
     toDisplayPath: (file) => toDisplayPath(toSourceFile(file)),
@@ -111,7 +114,7 @@ async function evaluateSchema(source: PluginSource, options: EvaluateOptions): P
     });
     return toModules(exported);
   } catch (error) {
-    throw toFailure(error, "import", { source, stackTraces, toDisplayPath });
+    throw toFailure(error, "import", failure);
   }
 }
 

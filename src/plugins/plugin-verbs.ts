@@ -49,16 +49,19 @@ export class PluginVerbs {
   /**
    * Fetches a plugin and looks at it, without running or writing anything.
    *
+   * @param signal of the request: who has gone away must not find it added later
    * @throws AppError validation_error, plugin_fetch_failed, plugin_refused; conflict for a name that is taken
    */
-  async prepare({ url, urls, integrity }: PluginRequest): Promise<PreparedPlugin> {
+  async prepare({ url, urls, integrity }: PluginRequest, signal: AbortSignal): Promise<PreparedPlugin> {
     const places = urls ?? (url === undefined ? [] : [url]);
     if (places.length === 0 || (url !== undefined && urls !== undefined)) {
       throw new AppError("validation_error", 422, 'Cannot add a plugin: give either "url" or "urls"');
     }
     try {
-      return await this.#options.installer.prepare(places, { integrity, allowsPaths: false });
+      return await this.#options.installer.prepare(places, { integrity, allowsPaths: false, signal });
     } catch (error) {
+      if (signal.aborted)
+        throw new AppError("plugin_fetch_failed", 502, "Cannot add a plugin: nobody waits for it");
       if (!(error instanceof PluginError)) throw error;
       const isTransient = error instanceof FetchError && error.isTransient;
       throw isTransient

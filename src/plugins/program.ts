@@ -9,12 +9,15 @@ const ProgramParser = Parser.extend(
     },
 );
 
+// A macro would run here. Bun's types don't know `false`.
+const WITHOUT_MACROS = { macro: false } as object;
+
 /**
  * Parses a module in TypeScript or JavaScript, with JSX or without, and runs none of it.
  *
  * @throws an AggregateError, a BuildMessage or a SyntaxError for what is no code, a RangeError where it is nested too deep
  */
 export function parseProgram(code: string, loader: "ts" | "tsx" | "js" | "jsx"): Program {
-  const javascript = new Bun.Transpiler({ loader, target: "bun" }).transformSync(code);
+  const javascript = new Bun.Transpiler({ loader, target: "bun", ...WITHOUT_MACROS }).transformSync(code);
   return ProgramParser.parse(javascript, { ecmaVersion: "latest", sourceType: "module" });
 }

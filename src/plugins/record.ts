@@ -14,7 +14,7 @@ export class PluginRecord {
   source: PluginSource;
   /** What its manifest says now, or why it can't be used; null for one whose files aren't there yet. */
   declared: Manifest | PluginError | null;
-  /** The checked bytes of a plugin from elsewhere, until they are loaded. */
+  /** The checked bytes of a plugin from elsewhere that was just read; null once its load has begun. */
   opened: OpenedSnapshot | null = null;
   /** The generation that serves, null when none does. */
   current: Generation | null = null;
@@ -24,10 +24,10 @@ export class PluginRecord {
   fetchFailure: PluginError | null = null;
   /** Whether its files are being fetched. */
   isFetching = false;
-  /** Whether its npm dependencies are being installed. */
-  isInstalling = false;
   /** Whether it is to be loaded anew even if nothing has changed. */
   mustReload = false;
+  /** The signal of the load that is installing its npm dependencies. */
+  #installing: AbortSignal | null = null;
 
   constructor(source: PluginSource, declared: Manifest | PluginError | null) {
     this.source = source;
@@ -60,10 +60,16 @@ export class PluginRecord {
 
   get state(): PluginState {
     if (this.isFetching) return "fetching";
-    if (this.isInstalling) return "installing";
+    if (this.#installing?.aborted === false) return "installing";
     if (this.failure !== null) return "failed";
     if (!this.isActive) return "disabled";
     return this.current === null ? "loading" : "serving";
+  }
+
+  /** Notes that a load has begun to install its npm dependencies, or has done so. */
+  setInstalling(isInstalling: boolean, load: AbortSignal): void {
+    if (isInstalling) this.#installing = load;
+    else if (this.#installing === load) this.#installing = null;
   }
 
   /** Makes `generation` the one that serves; returns the one before. */
@@ -77,8 +83,9 @@ export class PluginRecord {
 
   /** The plugin as the others see it, null when its manifest has never been readable. */
   toCandidate(toDisplayPath: (file: string) => string): Candidate | null {
-    const { id, manifest } = this;
-    if (manifest === null) return null;
+    const { id } = this;
+    if (this.manifest === null) return null;
+    const manifest = { ...this.manifest, active: this.isActive };
     const { basename: folder } = this.source;
     const shown = showSource(this.source, toDisplayPath);
     const manifestFile = showManifest(this.source, toDisplayPath);

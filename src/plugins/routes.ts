@@ -72,7 +72,7 @@ export function pluginRoutes(options: PluginRoutesOptions) {
     .post(
       "",
       async ({ body, status, ...context }) => {
-        const prepared = await verbs.prepare(body);
+        const prepared = await verbs.prepare(body, context.request.signal);
         if (body.dry_run) return previewPlugin(prepared);
         const record = await verbs.install(prepared, toChange(context));
         return status(prepared.isListed ? 200 : 201, toDetails(record));

@@ -1,6 +1,7 @@
 import { extname } from "node:path";
 import type { Expression, Program } from "acorn";
 import { PluginError } from "./failure.ts";
+import { explainMacro } from "./macros.ts";
 import { parseProgram } from "./program.ts";
 
 /**
@@ -49,10 +50,14 @@ function parseModule(code: string, file: string): Program {
   } catch (error) {
     const mistake = error instanceof AggregateError ? (error.errors[0] as unknown) : error;
     const line = mistake instanceof BuildMessage ? (mistake.position?.line ?? null) : null;
-    throw new PluginError("manifest", mistake instanceof Error ? mistake.message : String(mistake), {
-      file,
-      line,
-    });
+    throw new PluginError(
+      "manifest",
+      explainMacro(mistake instanceof Error ? mistake.message : String(mistake)),
+      {
+        file,
+        line,
+      },
+    );
   }
 }
 

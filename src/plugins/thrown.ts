@@ -35,6 +35,19 @@ export function toFailure(thrown: unknown, stage: PluginStage, options: ThrownOp
   });
 }
 
+/** Does a part of a plugin's load. @throws PluginError of that stage for whatever it throws */
+export async function atStage<T>(
+  stage: PluginStage,
+  options: ThrownOptions,
+  work: () => T | Promise<T>,
+): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw toFailure(error, stage, options);
+  }
+}
+
 /** Before the maps of this generation are dropped with it. */
 function mapStack(thrown: unknown, stackTraces: StackTraces): void {
   if (thrown instanceof Error) thrown.stack = stackTraces.map(String(thrown.stack));

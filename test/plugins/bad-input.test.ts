@@ -28,6 +28,18 @@ const manifest = (value: string | object): Files => ({
 
 const BAD_PLUGINS: BadPlugin[] = [
   {
+    name: "with a macro",
+    files: {
+      ...run('import { make } from "./make.ts" with { type: "macro" };\n\nexport default make();'),
+      "bad/make.ts": 'export function make() { throw new Error("the macro ran"); }',
+    },
+    stage: "bundle",
+    message:
+      /^Cannot use a macro: it would run while the plugin is read and bundled; import it without \{ type: "macro" \}$/,
+    file: "plugins/bad/run.ts",
+    line: 3,
+  },
+  {
     name: "without plugin.json",
     files: { "bad/run.ts": "export default 1;" },
     stage: "manifest",
@@ -76,6 +88,13 @@ const BAD_PLUGINS: BadPlugin[] = [
     files: manifest({ name: "bad", version: "latest" }),
     stage: "manifest",
     message: /"version" must be a semantic version such as "1\.0\.0", found "latest"/,
+    file: "plugins/bad/plugin.json",
+  },
+  {
+    name: "with lines around its version, which would draw what they like where it is shown",
+    files: manifest({ name: "bad", version: "\n\n1.0.0\n" }),
+    stage: "manifest",
+    message: /"version" must be a semantic version such as "1\.0\.0", found "\\n\\n1\.0\.0\\n"/,
     file: "plugins/bad/plugin.json",
   },
   {
@@ -157,7 +176,8 @@ const BAD_PLUGINS: BadPlugin[] = [
     name: "that imports a package that isn't there",
     files: run('import x from "left-pad";\nexport default x;'),
     stage: "bundle",
-    message: /Cannot find package "left-pad": xcore doesn't embed it/,
+    message:
+      /Cannot find package "left-pad": xcore doesn't embed it .* name it in the plugin's package\.json$/,
     file: "plugins/bad/run.ts",
     line: 1,
   },

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConfigOverrides } from "../../src/config/schema.ts";
 import { computeIntegrity, integrityToHex } from "../../src/plugins/remote/integrity.ts";
@@ -43,6 +43,11 @@ async function configure(app: TestApp, remote: Entries): Promise<void> {
 async function reload(app: TestApp): Promise<void> {
   await app.reloadConfig();
   await app.app.plugins.settled();
+}
+
+/** Where a file of a plugin is kept. */
+function keptFile(app: TestApp, { integrity }: { integrity: string }, name: string): string {
+  return join(app.folder.path, "data/plugins/sources", integrityToHex(integrity), "files", name);
 }
 
 const failureOf = async (app: TestApp, name: string) =>
@@ -130,7 +135,7 @@ test("an entry without a pin is refused with the command that pins it, and nothi
   await using app = await startWith({ crm: { url } });
   const { state, failure } = await failureOf(app, "crm");
   expect(state).toBe("failed");
-  expect(failure?.message).toContain(`xcore plugin add ${url}`);
+  expect(failure?.message).toContain("`xcore plugin update crm`");
   expect(host.requests).toEqual([]);
 });
 
@@ -255,12 +260,7 @@ test("a damaged copy in the cache is noticed when the plugin is reloaded, and fe
   await using host = new PluginHost();
   const pinned = host.publish("/crm", crm("one"));
   await using app = await startWith({ crm: pinned });
-  const file = join(
-    app.folder.path,
-    "data/plugins/sources",
-    integrityToHex(pinned.integrity),
-    "files/run.ts",
-  );
+  const file = keptFile(app, pinned, "run.ts");
   await writeFile(file, answering("evil"));
   const before = host.requests.length;
   const [record] = app.app.plugins.list();
@@ -277,12 +277,7 @@ test("a damaged copy isn't served even when the host is gone: the last good gene
   const pinned = host.publish("/crm", crm("one"));
   await using app = await startWith({ crm: pinned });
   await host.stop();
-  const file = join(
-    app.folder.path,
-    "data/plugins/sources",
-    integrityToHex(pinned.integrity),
-    "files/run.ts",
-  );
+  const file = keptFile(app, pinned, "run.ts");
   await writeFile(file, answering("evil"));
   const [record] = app.app.plugins.list();
   if (record === undefined) throw new Error("no record");
@@ -398,4 +393,113 @@ test("plugin.failed tells of a plugin that can't be fetched", async () => {
   await using app = await startWith({ crm: { url, integrity: WRONG } });
   const failed = app.events.find(({ name }: SeenEvent) => name === "plugin.failed");
   expect(failed?.data).toMatchObject({ name: "crm", stage: "fetch", serving: false });
+});
+
+test("an entry that is switched off goes out of service, whatever else is wrong with it", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm("one"));
+  await using app = await startWith({ crm: pinned });
+  await configure(app, { crm: { url: pinned.url, active: false } });
+  expect(await failureOf(app, "crm")).toMatchObject({ state: "disabled", serving: false, failure: null });
+  expect((await app.fetch("/crm")).status).toBe(404);
+});
+
+test("an entry that is switched off is fetched no longer, and goes out of service at once", async () => {
+  await using host = new PluginHost();
+  const asked = Promise.withResolvers<void>();
+  const gone = Promise.withResolvers<void>();
+  const second = host.publish("/2", crm("two"));
+  host.add({
+    "/2/plugin.json": (request) => {
+      request.signal.addEventListener("abort", () => gone.resolve());
+      asked.resolve();
+      return new Promise<Response>(() => {});
+    },
+  });
+  await using app = await startWith({ crm: host.publish("/1", crm("one")) });
+  await app.folder.write({ "config.json": { plugins: { remote: { crm: second } } } });
+  await app.reloadConfig();
+  await asked.promise;
+  await configure(app, { crm: { ...second, active: false } });
+  expect(await failureOf(app, "crm")).toMatchObject({ state: "disabled", serving: false });
+  await gone.promise;
+});
+
+test("an entry that is switched on again counts as active while it can't be had", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm("one"));
+  await host.stop();
+  await using app = await startWith({ crm: { ...pinned, active: false } });
+  await configure(app, { crm: pinned });
+  await app.app.plugins.refresh(new Set()); // such as a change of another plugin
+  expect((await app.get("/system/plugins/crm")).body).toMatchObject({
+    state: "failed",
+    active: true,
+    failure: { stage: "fetch" },
+  });
+});
+
+test("a server that stops while it reads config.json begins to fetch nothing", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm("one"));
+  await using app = await startWith({});
+  const { plugins } = app.app;
+  const configured = plugins.configure({
+    directory: join(app.folder.path, "plugins"),
+    watch: false,
+    settings: {},
+    remote: {
+      entries: { crm: pinned },
+      trustedKeys: [],
+      limits: { timeoutMs: 5000, maxBytes: 1e6, maxRedirects: 1, allowHosts: [], isOffline: false },
+    },
+  });
+  await plugins.stop();
+  await configured;
+  expect(plugins.list().filter(({ isFetching }) => isFetching)).toEqual([]);
+});
+
+test("the bytes of plugins are not kept in memory once they are loaded, or aren't to be", async () => {
+  await using host = new PluginHost();
+  const [good, off, bad] = ["good", "off", "bad"].map((name) =>
+    host.publish(`/${name}`, {
+      "plugin.json": { name, version: "1.0.0", dependencies: name === "bad" ? ["missing"] : [] },
+      "run.ts": answering(name),
+    }),
+  );
+  if (!good || !off || !bad) throw new Error("nothing published");
+  await using app = await startWith({ good, off, bad });
+  await configure(app, { good, off: { ...off, active: false }, bad });
+  const states = app.app.plugins.list().map(({ state, opened }) => [state, opened]);
+  expect(states).toEqual([
+    ["failed", null],
+    ["serving", null],
+    ["disabled", null],
+  ]);
+});
+
+test("a plugin that is loaded anew with its dependency is taken from where it is kept by then", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", {
+    "plugin.json": { name: "crm", version: "1.0.0", dependencies: ["base"] },
+    "run.ts": answering("${value}", 'import { value } from "plugin:base";').replace(
+      '"${value}"',
+      "String(value)",
+    ),
+  });
+  const base = (value: number) => ({
+    "base/plugin.json": { name: "base", version: "1.0.0" },
+    "base/run.ts": answering("base", `export const value = ${value};`),
+  });
+  await using app = await startWith(
+    { crm: pinned },
+    { plugins: base(1), config: { plugins: { watch: false } } },
+  );
+  expect(await (await app.fetch("/crm")).text()).toBe("1");
+  await mkdir(join(app.folder.path, "vendor"));
+  await rename(join(app.folder.path, "data/plugins"), join(app.folder.path, "vendor/plugins"));
+  await app.writePlugins(base(2));
+  await app.app.plugins.refresh(new Set([join(app.folder.path, "plugins/base")]));
+  expect((await failureOf(app, "crm")).failure).toBeNull();
+  expect(await (await app.fetch("/crm")).text()).toBe("2");
 });

@@ -244,3 +244,29 @@ test("asking for a failed plugin's own pin again tries again", async () => {
     body: { state: "serving" },
   });
 });
+
+test("a plugin is not added for somebody who has gone away", async () => {
+  const asked = Promise.withResolvers<void>();
+  const stopped = Promise.withResolvers<void>();
+  await using host = new PluginHost();
+  const { url } = host.publish("/crm", crm("one"));
+  host.answers.set("/crm/run.ts", (request: Request) => {
+    request.signal.addEventListener("abort", () => stopped.resolve());
+    asked.resolve();
+    return new Promise<Response>(() => {});
+  });
+  await using app = await startApp();
+  const { headers } = await app.admin();
+  const leaving = new AbortController();
+  const added = app.fetch("/system/plugins", {
+    method: "POST",
+    headers: { ...headers, "content-type": "application/json" },
+    body: JSON.stringify({ url }),
+    signal: leaving.signal,
+  });
+  await asked.promise;
+  leaving.abort();
+  await added.catch(() => {});
+  await stopped.promise; // what was fetched is given up
+  expect(await readConfig(app)).toBe(CONFIG);
+});
