@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { copyFile, open, readdir, stat } from "node:fs/promises";
+import { copyFile, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { DIALECTS } from "../src/db/dialect.ts";
@@ -7,6 +7,7 @@ import { checkTypes, findUnexpected, TYPED_PLUGINS, WRONG_PLUGIN } from "./cli/t
 import { xcore, XcoreServer } from "./cli/xcore-process.ts";
 import { createTestDatabase, testWithServer } from "./database-servers.ts";
 import { TestRegistry } from "./plugins/packages/registry.ts";
+import { PluginHost } from "./plugins/remote/plugin-host.ts";
 import { type Files, TestFolder } from "./setup.ts";
 
 setDefaultTimeout(180_000);
@@ -137,6 +138,37 @@ test("fails", async () => {
   expect(passing).toMatchObject({ code: 0, stderr: expect.stringContaining("1 pass") });
   const failing = await xcore(folder, ["test"], run);
   expect(failing).toMatchObject({ code: 1, stderr: expect.stringMatching(/2 pass\n +1 fail/) });
+});
+
+test("the executable takes a plugin from its first line to somebody else's server", async () => {
+  await using author = await TestFolder.create();
+  const run = await install(author);
+  const asAuthor = async (...args: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await xcore(author, args, run);
+    if (code !== 0) throw new Error(`xcore ${args.join(" ")} ended with ${code}: ${stderr}`);
+    return stdout;
+  };
+  await asAuthor("plugin", "new", "crm");
+  await asAuthor("test");
+  const key = (await asAuthor("plugin", "key", "signing.pem")).trim();
+  await asAuthor("plugin", "sign", "crm", "--key", "signing.pem");
+  const [, integrity = ""] = /Integrity: (\S+)/.exec(await asAuthor("plugin", "pack", "crm")) ?? [];
+  const packed = await Bun.file(join(author.path, "crm-1.0.0.tgz")).bytes();
+  await using host = new PluginHost({ "/crm-1.0.0.tgz": () => new Response(packed) });
+
+  await using buyer = await TestFolder.create({ "config.json": { plugins: { trusted_keys: [key] } } });
+  const bought = await install(buyer);
+  const add = ["plugin", "add", host.url("/crm-1.0.0.tgz"), "--integrity", integrity, "--yes"];
+  expect(await xcore(buyer, add, bought)).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(new RegExp(`signed by +${RegExp.escape(key)}\n`)),
+  });
+  expect(await xcore(buyer, ["plugin", "vendor"], bought)).toMatchObject({ code: 0 });
+  await host.stop();
+  await rm(join(buyer.path, "data"), { recursive: true });
+  const args = ["serve", "--port", "0", "--offline"];
+  await using server = await XcoreServer.start(buyer, { ...bought, args });
+  expect(await (await server.fetch("/crm")).json()).toEqual({ message: "Hello from Crm!" });
 });
 
 test("the executable holds its code once, and its large assets compressed", async () => {

@@ -3,11 +3,11 @@ import { parseDatabaseUrl } from "../db/database-url.ts";
 import type { Dialect } from "../db/dialect.ts";
 import type { Driver } from "../db/driver.ts";
 import { CORE_OWNER, coreMigrations } from "../db/migrations/core.ts";
-import { type Migration, readMigrations } from "../db/migrations/migration-files.ts";
+import type { Migration } from "../db/migrations/migration-files.ts";
 import { openDatabase } from "../db/open.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
 import type { DeclaredPlugins } from "../plugins/declared-plugins.ts";
-import { migrationsFolder } from "../plugins/migrate.ts";
+import { readPluginMigrations } from "../plugins/migrate.ts";
 
 /** Whose migrations a database has. */
 export interface MigrationOwner {
@@ -54,14 +54,9 @@ export async function withDatabase<T>(
 /** Lists whose migrations are to be applied, in the order in which they are: the core, then plugins. */
 export function listMigrationOwners(dialect: Dialect, plugins: DeclaredPlugins): MigrationOwner[] {
   const core = { name: CORE_OWNER, after: [], readMigrations: async () => coreMigrations(dialect) };
-  const owners = plugins.loadable.map(({ name, source, manifest }): MigrationOwner => {
-    const after = [CORE_OWNER, ...Object.keys(manifest.dependencies)];
-    const folder = migrationsFolder(source);
-    return {
-      name,
-      after,
-      readMigrations: async () => (folder === null ? [] : readMigrations(folder, dialect)),
-    };
+  const owners = plugins.loadable.map((plugin): MigrationOwner => {
+    const after = [CORE_OWNER, ...Object.keys(plugin.manifest.dependencies)];
+    return { name: plugin.name, after, readMigrations: () => readPluginMigrations(dialect, plugin) };
   });
   return [core, ...owners];
 }

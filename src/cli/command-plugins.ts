@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
+import type { Logger } from "pino";
 import type { LoadedConfig } from "../config/load.ts";
 import type { ConfigOverrides } from "../config/schema.ts";
 import {
@@ -9,10 +10,10 @@ import {
 } from "../plugins/declared-plugins.ts";
 import { createDisplayPath } from "../plugins/display-path.ts";
 import type { PackageStore } from "../plugins/packages/package-store.ts";
-import { openPluginStores, toRemoteSettings } from "../plugins/remote/plugin-stores.ts";
+import { toRemoteSettings } from "../plugins/remote/plugin-stores.ts";
 import { RemoteSources } from "../plugins/remote/remote-sources.ts";
-import { createCommandLog } from "./command-log.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
+import { openCommandStores } from "./command-stores.ts";
 import { findPlugin } from "./find-plugin.ts";
 
 /** What a command that works with the plugins' files has at hand. */
@@ -21,6 +22,7 @@ export interface CommandPlugins {
   readonly plugins: DeclaredPlugins;
   /** Where npm dependencies of plugins are installed. */
   readonly packages: PackageStore;
+  readonly log: Logger;
   readonly toDisplayPath: (file: string) => string;
   /** Finds a plugin by its name, disabled or not. @throws AppError plugin_not_found */
   readonly find: (name: string) => DeclaredPlugin;
@@ -35,10 +37,10 @@ export async function loadCommandPlugins(
   const loaded = loadFor(command, context, flags);
   const toDisplayPath = createDisplayPath(loaded.directory);
   const directory = resolve(loaded.directory, loaded.config.plugins.directory);
-  const isOffline = (): boolean => loaded.config.plugins.offline;
-  const stores = openPluginStores(loaded, { log: createCommandLog(context.warn), isOffline });
+  const stores = openCommandStores(loaded, context);
   const remote = new RemoteSources(stores, toRemoteSettings(loaded));
   const plugins = await readDeclaredPlugins(directory, remote, toDisplayPath);
   const find = (name: string): DeclaredPlugin => findPlugin(plugins, name, toDisplayPath(directory));
-  return { loaded, plugins, packages: stores.packages, toDisplayPath, find };
+  const { packages, log } = stores;
+  return { loaded, plugins, packages, log, toDisplayPath, find };
 }

@@ -3,16 +3,14 @@ import type { Command } from "commander";
 import type { LoadedConfig } from "../config/load.ts";
 import { AppError } from "../errors/app-error.ts";
 import { createDisplayPath } from "../plugins/display-path.ts";
-import { PluginError } from "../plugins/failure.ts";
-import { readManifest } from "../plugins/manifest-file.ts";
+import { findLocalSource } from "../plugins/local-source.ts";
 import type { FetchOptions } from "../plugins/remote/fetch-plugin.ts";
 import { PluginInstaller } from "../plugins/remote/installer.ts";
-import { openPluginStores, toRemoteSettings } from "../plugins/remote/plugin-stores.ts";
+import { toRemoteSettings } from "../plugins/remote/plugin-stores.ts";
 import type { RemoteSettings } from "../plugins/remote/remote-sources.ts";
 import type { SnapshotStore } from "../plugins/remote/snapshot-store.ts";
-import { listSources } from "../plugins/sources.ts";
-import { createCommandLog } from "./command-log.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
+import { openCommandStores } from "./command-stores.ts";
 
 /** What a command that works with plugins from elsewhere has at hand. */
 export interface CommandRemote {
@@ -35,10 +33,7 @@ export function openRemote(
 ): CommandRemote {
   const loaded = loadFor(command, context, offline === undefined ? {} : { plugins: { offline } });
   const settings = toRemoteSettings(loaded);
-  const stores = openPluginStores(loaded, {
-    log: createCommandLog(context.warn),
-    isOffline: () => settings.limits.isOffline,
-  });
+  const stores = openCommandStores(loaded, context);
   const findLocal = (name: string): Promise<string | null> => findLocalPlugin(name, loaded);
   const installer = new PluginInstaller({
     configFile: loaded.file,
@@ -66,12 +61,6 @@ export async function isRemote(name: string, { settings, findLocal }: CommandRem
 }
 
 async function findLocalPlugin(name: string, { config, directory }: LoadedConfig): Promise<string | null> {
-  const toDisplayPath = createDisplayPath(directory);
-  for (const source of await listSources(resolve(directory, config.plugins.directory))) {
-    // oxlint-disable-next-line no-await-in-loop -- mostly the first few
-    const manifest = await readManifest(source, toDisplayPath);
-    const found = manifest instanceof PluginError ? source.basename : manifest.name;
-    if (found === name) return toDisplayPath(source.path);
-  }
-  return null;
+  const source = await findLocalSource(resolve(directory, config.plugins.directory), name);
+  return source && createDisplayPath(directory)(source.path);
 }

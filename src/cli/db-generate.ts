@@ -77,7 +77,7 @@ function toCoreSubject({ loaded, toDisplayPath }: CommandPlugins): Subject {
 
 async function toPluginSubject(
   name: string,
-  { plugins, packages, toDisplayPath, find }: CommandPlugins,
+  { plugins, packages, log, toDisplayPath, find }: CommandPlugins,
 ): Promise<Subject> {
   const plugin = find(name);
   if (plugin.source.remote !== null) {
@@ -97,7 +97,7 @@ async function toPluginSubject(
   return {
     folder,
     schemaFor: (dialect) =>
-      loadPluginTables(plugin, { byName: plugins.byName, packages, dialect, toDisplayPath }),
+      loadPluginTables(plugin, { byName: plugins.byName, packages, log, dialect, toDisplayPath }),
   };
 }
 

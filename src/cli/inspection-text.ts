@@ -1,6 +1,7 @@
 import { DIALECTS } from "../db/dialect.ts";
 import type { PluginInspection } from "../plugins/remote/inspection.ts";
 import { describeChanges, type InspectionChange } from "../plugins/remote/inspection-difference.ts";
+import { toCount } from "./count-text.ts";
 import { toTable } from "./table.ts";
 
 const MAX_CELL = 200; // characters
@@ -17,7 +18,7 @@ export function toInspectionText(inspection: PluginInspection): string {
     ["from", inspection.location],
     ["integrity", inspection.integrity],
     ...toRows("signed by", inspection.signers, "nobody"),
-    ["code", `${inspection.modules} modules in ${inspection.files} files, ${toSize(inspection.size)}`],
+    ["code", toCode(inspection)],
     ...toRows("hosts", inspection.hosts, "none"),
     ...toRows("permissions", toPairs(inspection.permissions), "none"),
     ...toRows("plugins", toPairs(inspection.dependencies), "none"),
@@ -63,6 +64,10 @@ function toRows(key: string, values: readonly string[], none: string): [string, 
 
 function toPairs(values: Readonly<Record<string, string>>): string[] {
   return Object.entries(values).map(([name, value]) => `${name}  ${value}`);
+}
+
+function toCode({ modules, files, size }: PluginInspection): string {
+  return `${toCount(modules, "module")} in ${toCount(files, "file")}, ${toSize(size)}`;
 }
 
 function toMigrations({ migrations }: PluginInspection, dialect: (typeof DIALECTS)[number]): string[] {

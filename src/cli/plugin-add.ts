@@ -8,6 +8,7 @@ import { openRemote } from "./command-remote.ts";
 import { confirm } from "./confirm.ts";
 import { toExamples } from "./examples.ts";
 import { toChangesText, toInspectionText } from "./inspection-text.ts";
+import { withWaitNotice } from "./wait-notice.ts";
 
 interface AddOptions {
   readonly integrity?: string;
@@ -44,7 +45,8 @@ export function pluginAddCommand(context: CommandContext): Command {
       const { integrity } = options;
       if (integrity !== undefined && !isIntegrity(integrity)) throw invalidIntegrity(integrity);
       const places = [url, ...mirrors].map((place) => fromHere(place, context.cwd));
-      const prepared = await installer.prepare(places, { integrity });
+      const preparing = installer.prepare(places, { integrity });
+      const prepared = await withWaitNotice(`Fetching ${url} …`, preparing, context.warn);
       const { name, version } = prepared.inspection;
       if (options.json !== true) printPrepared(prepared, context);
       const isWanted =

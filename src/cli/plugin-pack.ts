@@ -10,6 +10,7 @@ import { writePublished } from "../plugins/remote/published-folder.ts";
 import { listSigners } from "../plugins/remote/signatures.ts";
 import { signatureNameOf } from "../plugins/remote/snapshot.ts";
 import type { CommandContext } from "./command-context.ts";
+import { toCount } from "./count-text.ts";
 import { toExamples } from "./examples.ts";
 import { findPluginTarget, type PluginTarget, readTarget } from "./plugin-target.ts";
 
@@ -65,7 +66,8 @@ export function pluginPackCommand(context: CommandContext): Command {
         return;
       }
       const shown = relative(context.cwd, file) || ".";
-      context.print(`Packed ${name} ${version} into ${shown}: ${plugin.files.size} files, ${size} bytes`);
+      const files = toCount(plugin.files.size, "file");
+      context.print(`Packed ${name} ${version} into ${shown}: ${files}, ${size} bytes`);
       context.print(`Integrity: ${integrity}`);
     });
 }

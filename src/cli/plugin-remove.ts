@@ -6,6 +6,7 @@ import type { CommandContext } from "./command-context.ts";
 import { type CommandPlugins, loadCommandPlugins } from "./command-plugins.ts";
 import { type CommandRemote, isRemote, openRemote } from "./command-remote.ts";
 import { confirm } from "./confirm.ts";
+import { toCount } from "./count-text.ts";
 import { toExamples } from "./examples.ts";
 import { toTable } from "./table.ts";
 
@@ -45,10 +46,10 @@ export function pluginRemoveCommand(context: CommandContext): Command {
       );
       if (!options.purge) {
         const { shown, run } = toRemoval();
-        if (!options.yes && !(await confirm(`Remove ${shown}? Its tables stay.`))) return;
+        if (!options.yes && !(await confirm(`Remove ${shown}? Tables of its own stay.`))) return;
         await run(async () => {});
         context.print(
-          `Removed ${shown}; its tables stay: \`xcore plugin remove ${name} --purge\` drops them`,
+          `Removed ${shown}; tables of its own stay: \`xcore plugin remove ${name} --purge\` drops them`,
         );
         return;
       }
@@ -60,8 +61,8 @@ export function pluginRemoveCommand(context: CommandContext): Command {
         const removal = isGone ? null : toRemoval();
         const rows = tables.map((table) => [table.name, String(table.rows ?? "gone")]);
         if (rows.length > 0) context.print(toTable([["TABLE", "ROWS"], ...rows]));
-        const all = `${tables.length} tables with all their rows`;
-        const what = removal === null ? all : `${removal.shown} and ${all}`;
+        const all = `${toCount(tables.length, "table")} with all rows`;
+        const what = [removal?.shown ?? [], tables.length > 0 ? all : []].flat().join(" and ");
         if (!options.yes && !(await confirm(`Remove ${what}? This can't be undone.`))) return;
         await (removal === null ? purge.drop() : removal.run(() => purge.drop()));
         context.print(`Removed ${what}`);

@@ -4,13 +4,11 @@ import type { Command } from "commander";
 import type { LoadedConfig } from "../config/load.ts";
 import { AppError } from "../errors/app-error.ts";
 import { createDisplayPath } from "../plugins/display-path.ts";
-import { PluginError } from "../plugins/failure.ts";
-import { readManifest } from "../plugins/manifest-file.ts";
+import { findLocalSource } from "../plugins/local-source.ts";
 import { type FetchedPlugin, type FetchOptions, fetchPlugin } from "../plugins/remote/fetch-plugin.ts";
-import { openPluginStores, toFetchLimits } from "../plugins/remote/plugin-stores.ts";
-import { listSources } from "../plugins/sources.ts";
-import { createCommandLog } from "./command-log.ts";
+import { toFetchLimits } from "../plugins/remote/plugin-stores.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
+import { openCommandStores } from "./command-stores.ts";
 
 /** A plugin on this machine that its author works on. */
 export interface PluginTarget {
@@ -51,26 +49,17 @@ export async function readTarget(path: string, fetch: FetchOptions): Promise<Fet
 
 /** Returns how a command fetches plugins. */
 export function toFetchOptions(loaded: LoadedConfig, context: CommandContext): FetchOptions {
-  const isOffline = (): boolean => loaded.config.plugins.offline;
-  const { tmp, projectDirectory } = openPluginStores(loaded, {
-    log: createCommandLog(context.warn),
-    isOffline,
-  });
+  const { tmp, projectDirectory } = openCommandStores(loaded, context);
   return { limits: toFetchLimits(loaded), tmp, projectDirectory };
 }
 
 async function findByName(name: string, loaded: LoadedConfig, context: CommandContext): Promise<string> {
   const directory = resolve(loaded.directory, loaded.config.plugins.directory);
-  const toDisplayPath = createDisplayPath(context.cwd);
-  for (const source of await listSources(directory)) {
-    // oxlint-disable-next-line no-await-in-loop -- mostly the first few
-    const manifest = await readManifest(source, toDisplayPath);
-    const found = manifest instanceof PluginError ? source.basename : manifest.name;
-    if (found === name) return source.path;
-  }
+  const source = await findLocalSource(directory, name);
+  if (source !== null) return source.path;
   const folder = resolve(context.cwd, name);
   if (existsSync(join(folder, "plugin.json"))) return folder;
-  const where = toDisplayPath(directory) || ".";
+  const where = createDisplayPath(context.cwd)(directory) || ".";
   const advice = "see `xcore plugin list`, or give its path, such as ./crm";
   throw new AppError("plugin_not_found", 404, `Cannot find plugin "${name}" in ${where}: ${advice}`);
 }

@@ -9,6 +9,7 @@ import { toExamples } from "./examples.ts";
 import { describeFailure } from "./failure-text.ts";
 import { toChangesText, toInspectionText } from "./inspection-text.ts";
 import { fromHere, toJson } from "./plugin-add.ts";
+import { withWaitNotice } from "./wait-notice.ts";
 
 interface UpdateOptions {
   readonly yes?: boolean;
@@ -38,14 +39,17 @@ export function pluginUpdateCommand(context: CommandContext): Command {
     .action(
       async (name: string | undefined, url: string | undefined, options: UpdateOptions, command: Command) => {
         const remote = openRemote(command, context);
-        const names = name === undefined ? Object.keys(remote.settings.entries).toSorted() : [name];
         const update = new Update(remote, options, context);
-        for (const one of names) {
+        const names = Object.keys(remote.settings.entries).toSorted();
+        if (name === undefined) {
           // oxlint-disable-next-line no-await-in-loop -- each is asked for
-          await update.run(one, url === undefined ? undefined : fromHere(url, context.cwd));
+          for (const one of names) await update.tryRun(one);
+        } else {
+          await update.run(name, url === undefined ? undefined : fromHere(url, context.cwd));
         }
         if (options.json === true) context.print(JSON.stringify(update.results, null, 2));
-        else if (names.length === 0) context.print("Nothing to update: plugins.remote lists no plugin");
+        else if (name === undefined && names.length === 0)
+          context.print("Nothing to update: plugins.remote lists no plugin");
         if (update.failed.length === 0) return;
         throw new AppError("plugin_unavailable", 503, `Cannot update ${update.failed.join(", ")}: see above`);
       },
@@ -67,17 +71,10 @@ class Update {
     this.#context = context;
   }
 
-  async run(name: string, url: string | undefined): Promise<void> {
-    const { installer } = this.#remote;
+  /** Updates a plugin; when it can't, that is said, and kept in `failed`. */
+  async tryRun(name: string): Promise<void> {
     try {
-      const newest = installer.newestPlacesOf(name);
-      const prepared = await installer.prepare(url === undefined ? newest : [url], { name });
-      if (prepared.isUpToDate) this.#print(`${name} is up to date`);
-      const isWanted = !prepared.isUpToDate && (await this.#show(prepared));
-      if (isWanted) await installer.commit(prepared);
-      this.results.push(toJson(prepared, isWanted));
-      if (isWanted)
-        this.#print(`Pinned ${name} ${prepared.inspection.version}: a running server swaps it now`);
+      await this.run(name);
     } catch (error) {
       if (!(error instanceof PluginError || error instanceof AppError)) throw error;
       this.#context.warn(`${name}: ${describeFailure(error)}`);
@@ -85,11 +82,24 @@ class Update {
     }
   }
 
+  /** Updates a plugin. @throws PluginError or AppError when it can't */
+  async run(name: string, url?: string): Promise<void> {
+    const { installer } = this.#remote;
+    const newest = installer.newestPlacesOf(name);
+    const preparing = installer.prepare(url === undefined ? newest : [url], { name });
+    const prepared = await withWaitNotice(`Fetching ${name} …`, preparing, this.#context.warn);
+    if (prepared.isUpToDate) this.#print(`${name} is up to date`);
+    const isWanted = !prepared.isUpToDate && (await this.#show(prepared));
+    if (isWanted) await installer.commit(prepared);
+    this.results.push(toJson(prepared, isWanted));
+    if (isWanted) this.#print(`Pinned ${name} ${prepared.inspection.version}: a running server swaps it now`);
+  }
+
   /** Returns whether it is to be pinned. */
   async #show({ inspection, changes }: PreparedPlugin): Promise<boolean> {
     const { name } = inspection;
     if (changes === null)
-      this.#print(`${toInspectionText(inspection)}\n(The pinned version can't be had to compare)`);
+      this.#print(`${toInspectionText(inspection)}\n(There is no pinned version to compare with)`);
     else if (changes.length === 0) this.#print(`${name}: the same, at another place`);
     else this.#print(`${name}\n${toChangesText(changes)}`);
     if (this.#options.dryRun === true) return false;

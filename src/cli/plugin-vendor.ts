@@ -2,12 +2,14 @@ import { Command } from "commander";
 import { AppError } from "../errors/app-error.ts";
 import { PluginError } from "../plugins/failure.ts";
 import { type PackageNeeds, readPackageNeeds } from "../plugins/packages/package-needs.ts";
-import { openPluginStores, type PluginStores, toRemoteSettings } from "../plugins/remote/plugin-stores.ts";
+import { type PluginStores, toRemoteSettings } from "../plugins/remote/plugin-stores.ts";
 import { RemoteSources } from "../plugins/remote/remote-sources.ts";
 import type { PluginSource } from "../plugins/sources.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
-import { createCommandLog } from "./command-log.ts";
+import { openCommandStores } from "./command-stores.ts";
+import { toCount } from "./count-text.ts";
 import { toExamples } from "./examples.ts";
+import { withWaitNotice } from "./wait-notice.ts";
 
 /** A plugin that the project now brings with it. */
 interface Vendored {
@@ -31,15 +33,15 @@ export function pluginVendorCommand(context: CommandContext): Command {
     .addHelpText("after", toExamples("xcore plugin vendor"))
     .action(async ({ json }: { json?: boolean }, command: Command) => {
       const loaded = loadFor(command, context);
-      const isOffline = (): boolean => loaded.config.plugins.offline;
-      const stores = openPluginStores(loaded, { log: createCommandLog(context.warn), isOffline });
+      const stores = openCommandStores(loaded, context);
       const settings = toRemoteSettings(loaded);
       const remote = new RemoteSources(stores, settings);
       const vendored: Vendored[] = [];
       const failures = new Map<string, string>();
       for (const source of remote.list()) {
+        const vendoring = vendorPlugin(source, remote, stores);
         // oxlint-disable-next-line no-await-in-loop -- in the order in which they are printed
-        const result = await vendorPlugin(source, remote, stores);
+        const result = await withWaitNotice(`Fetching ${source.basename} …`, vendoring, context.warn);
         if (result instanceof PluginError) failures.set(source.basename, result.message);
         else vendored.push(result);
       }
@@ -51,6 +53,8 @@ export function pluginVendorCommand(context: CommandContext): Command {
         context.print(JSON.stringify({ plugins, removed, failed: Object.fromEntries(failures) }, null, 2));
       } else {
         printText(context, vendored, removed);
+        if (remote.list().length + removed.length === 0)
+          context.print("Nothing to copy: plugins.remote lists no plugin");
       }
       for (const [name, reason] of failures) context.warn(`${name}: ${reason}`);
       if (isWhole) return;
@@ -61,12 +65,10 @@ export function pluginVendorCommand(context: CommandContext): Command {
 
 function printText(context: CommandContext, vendored: readonly Vendored[], removed: readonly string[]): void {
   for (const { name, files, packages, integrity } of vendored) {
-    const npm = packages === 0 ? "" : `, ${packages} npm dependencies`;
-    context.print(`${name}: ${files} files${npm} (${integrity})`);
+    const npm = packages === 0 ? "" : `, ${toCount(packages, "npm dependency", "npm dependencies")}`;
+    context.print(`${name}: ${toCount(files, "file")}${npm} (${integrity})`);
   }
   for (const path of removed) context.print(`removed vendor/plugins/${path}`);
-  if (vendored.length + removed.length === 0)
-    context.print("Nothing to copy: plugins.remote lists no plugin");
 }
 
 async function vendorPlugin(

@@ -5,6 +5,7 @@ import type { CommandContext } from "./command-context.ts";
 import { openRemote } from "./command-remote.ts";
 import { toExamples } from "./examples.ts";
 import { toTable } from "./table.ts";
+import { withWaitNotice } from "./wait-notice.ts";
 
 interface VerifyOptions {
   readonly offline?: boolean;
@@ -33,8 +34,9 @@ export function pluginVerifyCommand(context: CommandContext): Command {
       const results: PluginVerification[] = [];
       const how = { store, fetch, trustedKeys, isOffline: limits.isOffline };
       for (const one of names) {
+        const verifying = verifyPlugin(one, entries[one] ?? {}, how);
         // oxlint-disable-next-line no-await-in-loop -- one plugin's bytes in memory at a time
-        results.push(await verifyPlugin(one, entries[one] ?? {}, how));
+        results.push(await withWaitNotice(`Fetching ${one} …`, verifying, context.warn));
       }
       if (options.json === true) context.print(JSON.stringify(results, null, 2));
       else

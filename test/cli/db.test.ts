@@ -117,7 +117,7 @@ test("plugin remove leaves the tables, and refuses while another plugin depends 
   expect(refused).toMatchObject({ code: 1 });
   expect(refused.stderr).toContain('"other" depends on it');
   await run("plugin", "remove", "other", "--yes");
-  expect(await run("plugin", "remove", "notes", "--yes")).toContain("its tables stay");
+  expect(await run("plugin", "remove", "notes", "--yes")).toContain("tables of its own stay");
   // Its files are gone, its tables can still be dropped.
   expect(await run("plugin", "remove", "notes", "--purge", "--yes")).toMatch(/notes_notes +0/);
   const nothing = await xcore(folder, ["plugin", "remove", "notes", "--purge", "--yes"]);

@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { PluginHost } from "../plugins/remote/plugin-host.ts";
 import { plugin, TestFolder } from "../setup.ts";
+import { XCORE } from "./xcore-command.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 
 setDefaultTimeout(60_000);
@@ -43,7 +44,7 @@ test("xcore plugin add shows what a plugin is, and pins it only when that is wan
   from          ${pinned.url}
   integrity     ${pinned.integrity}
   signed by     nobody
-  code          1 modules in 2 files, ${size.reduce((a, b) => a + b)} bytes
+  code          1 module in 2 files, ${size.reduce((a, b) => a + b)} bytes
   hosts         ${new URL(pinned.url).host}
   permissions   crm:read  See customers\uFFFD[31m
   plugins       none
@@ -171,6 +172,41 @@ test("a running server follows xcore plugin add, disable, enable and remove", as
   expect(await readConfig(folder)).toContain('"remote": {}');
 });
 
+test("xcore plugin add says on a terminal that it waits for a slow host, and asks", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm());
+  const isTold = Promise.withResolvers<void>();
+  const manifest = JSON.stringify(crm()["plugin.json"]);
+  host.answers.set("/crm/plugin.json", () => isTold.promise.then(() => new Response(manifest)));
+  await using folder = await TestFolder.create({ "config.json": CONFIG });
+  const add = async (answer: string): Promise<string> => {
+    let screen = "";
+    let isAsked = false;
+    const { PATH = "", HOME = "" } = process.env;
+    const terminal = new Bun.Terminal({
+      data(one, bytes) {
+        screen += new TextDecoder().decode(bytes);
+        if (screen.includes(`Fetching ${pinned.url} …`)) isTold.resolve();
+        if (isAsked || !screen.includes("Add crm 1.0.0? [y/N] ")) return;
+        isAsked = true;
+        one.write(answer);
+      },
+    });
+    const child = Bun.spawn([...XCORE, "plugin", "add", pinned.url], {
+      cwd: folder.path,
+      env: { PATH, HOME, TERM: "xterm" },
+      terminal,
+    });
+    expect(await child.exited).toBe(0);
+    terminal.close();
+    return screen;
+  };
+  expect(await add("n\r")).toMatch(/^Fetching \S+ …\r\ncrm 1\.0\.0: Customers/);
+  expect(await readConfig(folder)).toBe(CONFIG);
+  expect(await add("y\r")).toStartWith("crm 1.0.0: Customers");
+  expect(await readConfig(folder)).toContain(pinned.integrity);
+});
+
 test("xcore plugin remove takes an entry whose host is gone out of config.json, and refuses what is needed", async () => {
   await using host = new PluginHost();
   const pinned = host.publish("/crm", crm());
@@ -183,10 +219,14 @@ test("xcore plugin remove takes an entry whose host is gone out of config.json, 
   const needed = await xcore(folder, ["plugin", "remove", "crm", "--yes"]);
   expect(needed).toMatchObject({ code: 1, stderr: expect.stringContaining('"shop" depends on it') });
   await folder.remove("plugins/shop");
+  const before = await readConfig(folder);
+  const purged = await xcore(folder, ["plugin", "remove", "crm", "--purge", "--yes"]);
+  expect(purged).toMatchObject({ code: 0, stdout: "Removed plugins.remote.crm of config.json\n" });
+  await folder.write({ "config.json": before });
   const removed = await xcore(folder, ["plugin", "remove", "crm", "--yes"]);
   expect(removed).toMatchObject({
     code: 0,
-    stdout: expect.stringContaining("Removed plugins.remote.crm of config.json; its tables stay"),
+    stdout: expect.stringContaining("Removed plugins.remote.crm of config.json; tables of its own stay"),
   });
   expect(JSON.parse(await readConfig(folder))).toEqual({ plugins: { remote: {} } });
 });

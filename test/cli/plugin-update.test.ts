@@ -78,9 +78,10 @@ test("xcore plugin update goes on past a plugin that can't be had, and exits wit
   expect(stderr).toMatch(/^a: Cannot fetch .*404[\s\S]*Cannot update a: see above\n$/);
   expect(stdout).toContain("Pinned crm 1.1.0");
   expect(await readRemote(folder)).toEqual({ a: gone, crm: next });
-  expect(await xcore(folder, ["plugin", "update", "nobody"])).toMatchObject({
+  expect(await xcore(folder, ["plugin", "update", "nobody"])).toEqual({
     code: 1,
-    stderr: expect.stringContaining('Cannot find plugin "nobody" in plugins.remote'),
+    stdout: "",
+    stderr: 'Cannot find plugin "nobody" in plugins.remote of config.json: see `xcore plugin list`\n',
   });
 });
 
@@ -91,7 +92,11 @@ test("an entry without a pin gets one, and a running server swaps to a new versi
     "config.json": { plugins: { remote: { crm: { url: crm.url } } } },
   });
   await using server = await XcoreServer.start(folder);
-  await server.after(() => xcore(folder, ["plugin", "update", "crm", "--yes"]), /plugin loaded/);
+  expect(server.output).toContain("it isn't pinned; run `xcore plugin update crm`");
+  const update = () => xcore(folder, ["plugin", "update", "crm", "--yes"]);
+  let shown = "";
+  await server.after(async () => ({ stdout: shown } = await update()), /plugin loaded/);
+  expect(shown).toContain("(There is no pinned version to compare with)\nPinned crm 1.0.0");
   expect(await (await server.fetch("/crm")).text()).toBe("1.0.0");
   host.publish("/crm", toFiles("crm", "1.1.0"));
   await server.after(() => xcore(folder, ["plugin", "update", "--yes"]), /plugin reloaded/);

@@ -71,7 +71,9 @@ test("xcore types follows the plugins directory, and plugins from elsewhere that
     Object.entries({
       "plugin.json": JSON.stringify(manifest),
       "run.ts":
-        'import { createRouter } from "xcore";\nexport const rate = 20;\nexport default createRouter();\n',
+        '#!/usr/bin/env xcore\nimport { createRouter } from "xcore";\n' +
+        'import { round } from "https://cdn.invalid/round.ts";\nimport left from "left";\n' +
+        "const loose = (n) => left(round(n));\nexport const rate = 20;\nexport default createRouter();\n",
     }).map(([name, text]) => [name, new TextEncoder().encode(text)]),
   );
   await using folder = await TestFolder.create({
@@ -90,10 +92,13 @@ export default createRouter().get("/", (): number => rate);
   await folder.write({ "config.json": { plugins: { directory: "modules", remote } } });
 
   expect((await xcore(folder, ["types"])).code).toBe(0);
-  expect(await moduleNames(folder)).toEqual(["shop.d.ts", "taxes.d.ts"]);
+  expect(await moduleNames(folder)).toEqual(["shop.d.ts", "taxes", "taxes.d.ts"]);
   expect(await checkTypes(folder)).toEqual(new Map());
   await folder.write({ "modules/shop.ts": 'import { nothing } from "plugin:taxes";\n' });
   expect([...(await checkTypes(folder)).values()]).toEqual([expect.stringContaining("'nothing'")]);
+  await folder.write({ "config.json": { plugins: { directory: "modules" } } });
+  expect((await xcore(folder, ["types"])).code).toBe(0);
+  expect(await moduleNames(folder)).toEqual([]);
 });
 
 test("xcore types exits with 1 and one line when it can't write", async () => {

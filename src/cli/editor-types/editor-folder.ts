@@ -73,12 +73,16 @@ async function update(folder: string, files: ReadonlyMap<string, string>): Promi
   for (const [name, text] of files) {
     const file = join(folder, name);
     if ((await readFile(file, "utf8").catch(() => null)) === text) continue;
+    await mkdir(dirname(file), { recursive: true });
     await replaceFile(file, () => text);
     isChanged = true;
   }
-  for (const name of new Bun.Glob("plugins/*.d.ts").scanSync(folder)) {
-    if (files.has(name.replaceAll("\\", "/"))) continue;
-    await rm(join(folder, name));
+  for (const found of new Bun.Glob("plugins/**").scanSync(folder)) {
+    const name = found.replaceAll("\\", "/");
+    if (files.has(name)) continue;
+    const [, plugin = ""] = name.split("/");
+    const isKnown = files.has(`plugins/${plugin}.d.ts`);
+    await rm(join(folder, isKnown ? name : `plugins/${plugin}`), { recursive: true, force: true });
     isChanged = true;
   }
   return isChanged ? "updated" : "current";

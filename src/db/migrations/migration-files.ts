@@ -29,12 +29,29 @@ const COMMENTS = /--[^\n]*|\/\*[\s\S]*?\*\//g;
 export async function readMigrations(folder: string, dialect: Dialect): Promise<Migration[]> {
   const directory = join(folder, dialect);
   const names = await listMigrationFiles(directory);
-  return Promise.all(
-    names.map(async (name) => {
-      const file = join(directory, name);
-      return parseMigration(file, name, await readFile(file));
-    }),
+  const contents = await Promise.all(names.map((name) => readFile(join(directory, name))));
+  return parseMigrations(
+    directory,
+    new Map(names.map((name, index) => [name, contents[index] ?? Buffer.of()])),
   );
+}
+
+/**
+ * Makes the migrations of a folder's files, in the order of their numbers; those that don't end in `.sql` are none.
+ *
+ * @param directory what errors call the folder
+ * @param contents by the names of the files
+ * @throws InvalidMigrationError as `readMigrations` does
+ */
+export function parseMigrations(directory: string, contents: ReadonlyMap<string, Uint8Array>): Migration[] {
+  const files = [...contents]
+    .filter(([name]) => name.endsWith(".sql"))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+  assertNumbered(
+    directory,
+    files.map(([name]) => name),
+  );
+  return files.map(([name, content]) => parseMigration(join(directory, name), name, content));
 }
 
 /** Makes a migration of a file's content. @throws InvalidMigrationError where it isn't UTF-8 */
