@@ -1,6 +1,7 @@
 import { Console } from "node:console";
 import type { Command } from "commander";
 import { type App, createApp } from "../app.ts";
+import type { ConfigOverrides } from "../config/schema.ts";
 import { describePluginError } from "./failure-text.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 
@@ -12,9 +13,10 @@ export async function inspect<T>(
   command: Command,
   context: CommandContext,
   look: (app: App) => T | Promise<T>,
+  flags: ConfigOverrides = {},
 ): Promise<T> {
   const app = await createApp({
-    loaded: loadFor(command, context),
+    loaded: loadFor(command, context, flags),
     version: context.version,
     inspects: true,
   });

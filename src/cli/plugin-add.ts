@@ -3,6 +3,7 @@ import { AppError } from "../errors/app-error.ts";
 import { isIntegrity } from "../plugins/remote/integrity.ts";
 import type { PreparedPlugin } from "../plugins/remote/installer.ts";
 import { parseLocation } from "../plugins/remote/location.ts";
+import { checkPlaces } from "../plugins/remote/verification.ts";
 import type { CommandContext } from "./command-context.ts";
 import { openRemote } from "./command-remote.ts";
 import { confirm } from "./confirm.ts";
@@ -41,14 +42,20 @@ export function pluginAddCommand(context: CommandContext): Command {
       ),
     )
     .action(async (url: string, mirrors: readonly string[], options: AddOptions, command: Command) => {
-      const { installer, configName } = openRemote(command, context, options);
+      const { installer, fetch, configName } = openRemote(command, context, options);
       const { integrity } = options;
       if (integrity !== undefined && !isIntegrity(integrity)) throw invalidIntegrity(integrity);
       const places = [url, ...mirrors].map((place) => fromHere(place, context.cwd));
       const preparing = installer.prepare(places, { integrity });
       const prepared = await withWaitNotice(`Fetching ${url} …`, preparing, context.warn);
-      const { name, version } = prepared.inspection;
+      const { name, version, integrity: found } = prepared.inspection;
       if (options.json !== true) printPrepared(prepared, context);
+      if (mirrors.length > 0) {
+        const checking = checkPlaces(places, found, fetch);
+        const copies = await withWaitNotice("Comparing the mirrors …", checking, context.warn);
+        for (const { where, reason } of copies)
+          if (reason !== null) context.warn(`Mirror ${where}: ${reason}`);
+      }
       const isWanted =
         options.dryRun !== true && !prepared.isUpToDate && (options.yes || (await ask(prepared)));
       if (isWanted) await installer.commit(prepared);

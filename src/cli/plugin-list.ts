@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import type { App } from "../app.ts";
 import { summarizePlugin } from "../plugins/plugin-answers.ts";
 import type { CommandContext } from "./command-context.ts";
 import { toExamples } from "./examples.ts";
@@ -10,15 +11,15 @@ import { toTable } from "./table.ts";
 export function pluginListCommand(context: CommandContext): Command {
   return new Command("list")
     .description("List the plugins, and why those fail that can't be loaded")
+    .option(
+      "--offline",
+      "fetch nothing: plugins from elsewhere as far as they are in the cache or in vendor/",
+    )
     .option("--json", "print JSON")
     .addHelpText("after", toExamples("xcore plugin list", "xcore plugin list --json"))
-    .action(async (options: { json?: boolean }, command: Command) => {
-      const plugins = await inspect(command, context, (app) =>
-        app.plugins.list().map((record) => ({
-          summary: summarizePlugin(record, app.toDisplayPath),
-          reason: record.failure === null ? null : describePluginError(record.failure),
-        })),
-      );
+    .action(async (options: { json?: boolean; offline?: boolean }, command: Command) => {
+      const flags = options.offline === true ? { plugins: { offline: true } } : {};
+      const plugins = await inspect(command, context, describePlugins, flags);
       if (options.json) {
         const summaries = plugins.map(({ summary }) => summary);
         context.print(JSON.stringify(summaries, null, 2));
@@ -36,4 +37,11 @@ export function pluginListCommand(context: CommandContext): Command {
         if (reason !== null) context.print(`\n${summary.name}: ${reason}`);
       }
     });
+}
+
+function describePlugins({ plugins, toDisplayPath }: App) {
+  return plugins.list().map((record) => ({
+    summary: summarizePlugin(record, toDisplayPath),
+    reason: record.failure === null ? null : describePluginError(record.failure),
+  }));
 }

@@ -114,7 +114,9 @@ export class Inventory {
     const abort = new AbortController();
     record.isFetching = true;
     const { places, integrity } = origin;
-    this.#options.log.info({ plugin: record.name, from: places, integrity }, "fetching plugin");
+    if (!this.#options.remote.isOffline) {
+      this.#options.log.info({ plugin: record.name, from: places, integrity }, "fetching plugin");
+    }
     const done = this.#runFetch(record, source, abort.signal);
     this.#fetching.set(source.id, { origin, abort, done });
   }

@@ -2,7 +2,7 @@ import { extname } from "node:path";
 import type { Expression, Program } from "acorn";
 import { PluginError } from "./failure.ts";
 import { explainMacro } from "./macros.ts";
-import { parseProgram } from "./program.ts";
+import { parseProgram } from "./code/program.ts";
 
 /**
  * Returns the value of `export const PLUGIN_INFO = { … }` without running the file: what a plugin is called

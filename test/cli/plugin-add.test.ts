@@ -230,3 +230,28 @@ test("xcore plugin remove takes an entry whose host is gone out of config.json, 
   });
   expect(JSON.parse(await readConfig(folder))).toEqual({ plugins: { remote: {} } });
 });
+
+test("xcore plugin add tells which mirrors give something else, or nothing", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm());
+  const other = host.publish("/other", crm({ "run.ts": `${RUN}// another` }));
+  const gone = host.url("/gone/plugin.json");
+  await using folder = await TestFolder.create({ "config.json": CONFIG });
+  const { code, stderr } = await xcore(folder, ["plugin", "add", pinned.url, other.url, gone, "--yes"]);
+  expect(code).toBe(0);
+  expect(stderr).toContain(
+    `Mirror ${other.url}: expected ${pinned.integrity}, found ${other.integrity}\nMirror ${gone}: `,
+  );
+  expect(stderr).not.toContain(`Mirror ${pinned.url}`);
+});
+
+test("xcore plugin list --offline asks no host", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm());
+  await using folder = await TestFolder.create({ "config.json": { plugins: { remote: { crm: pinned } } } });
+  const { code, stdout } = await xcore(folder, ["plugin", "list", "--offline"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^crm +- +failed/m);
+  expect(stdout).toContain("offline");
+  expect(host.requests).toEqual([]);
+});

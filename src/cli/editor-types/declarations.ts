@@ -76,6 +76,12 @@ async function readFiles(listed: readonly string[], emitted: string): Promise<Ma
       places.set(`node_modules/${folder}/package.json`, join(modules, folder, "package.json"));
     }
   }
+  const missing = ["types/sdk/xcore.d.ts", "node_modules/elysia/package.json"].find(
+    (name) => !places.has(name),
+  );
+  // As where node_modules is a link to that of another folder.
+  if (missing !== undefined)
+    throw new Error(`Cannot make the declarations of xcore: "${missing}" is missing`);
   const names = [...places.keys()].toSorted();
   const texts = await Promise.all(names.map((name) => readText(places.get(name) ?? "")));
   return new Map(names.map((name, index) => [name, texts[index] ?? ""]));

@@ -49,6 +49,11 @@ export class RemoteSources {
     this.#settings = settings;
   }
 
+  /** Whether nothing may be fetched. */
+  get isOffline(): boolean {
+    return this.#settings.limits.isOffline;
+  }
+
   /** What config.json lists, in order of name, whether its files are there or not. */
   list(): PluginSource[] {
     const names = Object.keys(this.#settings.entries).toSorted();

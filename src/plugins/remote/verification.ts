@@ -49,12 +49,21 @@ export async function verifyPlugin(
   if (integrity === null) return { name, integrity, copies: [], distrust: null, ok: false };
   const kept = await checkKept(integrity, options.store);
   const places = options.isOffline ? [] : placesOf(entry);
-  const served = await Promise.all(places.map((place) => checkPlace(place, integrity, options.fetch)));
+  const served = await Promise.all(places.map((place) => fetchCopy(place, integrity, options.fetch)));
   const copies = [...kept, ...served];
   const snapshot = copies.find((copy) => copy.snapshot !== null)?.snapshot ?? null;
   const distrust = snapshot && (await findDistrust(integrity, snapshot, options.trustedKeys));
   const ok = snapshot !== null && distrust === null && copies.every(({ state }) => state !== "differs");
-  return { name, integrity, copies: copies.map(({ snapshot: _bytes, ...copy }) => copy), distrust, ok };
+  return { name, integrity, copies: copies.map(withoutBytes), distrust, ok };
+}
+
+/** Compares what each place gives now with a pin. */
+export async function checkPlaces(
+  places: readonly string[],
+  integrity: string,
+  fetch: FetchOptions,
+): Promise<CopyCheck[]> {
+  return Promise.all(places.map(async (place) => withoutBytes(await fetchCopy(place, integrity, fetch))));
 }
 
 type Checked = CopyCheck & { readonly snapshot: Snapshot | null };
@@ -70,7 +79,7 @@ async function checkKept(integrity: string, store: SnapshotStore): Promise<Check
   }));
 }
 
-async function checkPlace(place: string, integrity: string, fetch: FetchOptions): Promise<Checked> {
+async function fetchCopy(place: string, integrity: string, fetch: FetchOptions): Promise<Checked> {
   try {
     const fetched = await fetchPlugin(parseLocation(place, fetch.projectDirectory), fetch);
     const { integrity: found, snapshot } = fetched;
@@ -81,6 +90,10 @@ async function checkPlace(place: string, integrity: string, fetch: FetchOptions)
     if (!(error instanceof PluginError || error instanceof AppError)) throw error;
     return { where: place, state: "failed", found: null, reason: error.message, snapshot: null };
   }
+}
+
+function withoutBytes({ snapshot: _bytes, ...copy }: Checked): CopyCheck {
+  return copy;
 }
 
 async function findDistrust(

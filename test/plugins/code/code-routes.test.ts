@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { findCodeRoutes } from "../../../src/plugins/remote/code-routes.ts";
+import { findCodeRoutes } from "../../../src/plugins/code/code-routes.ts";
 
 function routesOf(files: Readonly<Record<string, string>>, redirects: Record<string, string> = {}) {
   const bytes = new Map(Object.entries(files).map(([name, text]) => [name, new TextEncoder().encode(text)]));

@@ -1,6 +1,6 @@
 import { CodeModules } from "./code-modules.ts";
 import type { CodeRoute, CodeRouter } from "./code-values.ts";
-import type { Snapshot } from "./snapshot.ts";
+import type { Snapshot } from "../remote/snapshot.ts";
 
 const MAX_ROUTES = 5000;
 const MAX_DEPTH = 50; // routers within routers

@@ -1,9 +1,9 @@
 import { extname } from "node:path";
 import type { ExportNamedDeclaration, ImportDeclaration, Program } from "acorn";
-import { parseProgram } from "../program.ts";
+import { parseProgram } from "./program.ts";
 import { CodeEvaluator, DEFAULT } from "./code-evaluator.ts";
 import { type CodeModule, type CodeRouter, CodeScope, type CodeValue } from "./code-values.ts";
-import { nameImport, type Snapshot } from "./snapshot.ts";
+import { nameImport, type Snapshot } from "../remote/snapshot.ts";
 
 const LOADERS: Readonly<Record<string, "ts" | "tsx" | "js" | "jsx">> = {
   ".ts": "ts",
