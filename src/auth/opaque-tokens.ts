@@ -1,4 +1,5 @@
 import { timingSafeEqual } from "node:crypto";
+import { sha256 } from "../files/sha256.ts";
 
 /** Crockford's base 32: no letter looks like a digit, and upper case is the same. */
 const ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz";
@@ -15,7 +16,7 @@ export function randomText(length: number): string {
  * text of 80 bits and more: guessing it is as hopeless as guessing the token.
  */
 export function hashToken(token: string): string {
-  return new Bun.CryptoHasher("sha256").update(token).digest("hex");
+  return sha256(token);
 }
 
 /** Whether two texts are the same, in a time that tells nothing of where they differ. */

@@ -7,7 +7,7 @@ import { createCommandLog } from "./command-log.ts";
 /** Opens the cache and the vendor folder of a project for a command. Warnings go to standard error. */
 export function openCommandStores(
   loaded: LoadedConfig,
-  { warn }: CommandContext,
+  { warn }: Pick<CommandContext, "warn">,
 ): PluginStores & { readonly log: Logger } {
   const log = createCommandLog(warn);
   return { ...openPluginStores(loaded, { log, isOffline: () => loaded.config.plugins.offline }), log };

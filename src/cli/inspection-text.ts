@@ -12,7 +12,7 @@ const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 /** Lays out what was found out about a plugin, as a person should read it before saying yes. */
 export function toInspectionText(inspection: PluginInspection): string {
   const { name, version, description, author, routes } = inspection;
-  const title = `${name} ${version}${description === null ? "" : `: ${toPrintable(description)}`}`;
+  const title = `${name} ${version}${description === null ? "" : `: ${toCell(description)}`}`;
   const rows: (readonly [string, string])[] = [
     ...(author === null ? [] : [["author", author] as const]),
     ["from", inspection.location],
@@ -35,7 +35,7 @@ export function toInspectionText(inspection: PluginInspection): string {
     ),
     ["", toRouteNote(inspection)],
   ];
-  const cells = rows.map(([key, value]) => [`  ${key}`, toPrintable(value)]);
+  const cells = rows.map(([key, value]) => [`  ${key}`, toCell(value)]);
   return `${title}\n${toTable(cells)}`;
 }
 
@@ -47,12 +47,12 @@ export function toChangesText(changes: readonly InspectionChange[]): string {
       : change,
   );
   return describeChanges(shown)
-    .map((line) => `  ${toPrintable(line)}`)
+    .map((line) => `  ${toCell(line)}`)
     .join("\n");
 }
 
 /** A text on one line, without characters that a terminal would obey. */
-export function toPrintable(text: string): string {
+export function toCell(text: string): string {
   const safe = text.replaceAll(UNPRINTABLE, "\uFFFD");
   return safe.length > MAX_CELL ? `${safe.slice(0, MAX_CELL - 1).toWellFormed()}…` : safe;
 }

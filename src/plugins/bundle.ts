@@ -8,7 +8,7 @@ import { forgetFolders } from "./resolver-cache.ts";
 import { createPackageResolver } from "./packages/package-resolver.ts";
 import { isUrlName } from "./remote/snapshot.ts";
 import type { OpenedSnapshot } from "./remote/snapshot-store.ts";
-import { createSnapshotResolver, needsResolver, toOverlay } from "./remote/snapshot-overlay.ts";
+import { createSnapshotResolver, needsResolver, type Overlay, toOverlay } from "./remote/snapshot-overlay.ts";
 import { isInside, type PluginSource } from "./sources.ts";
 
 /** A plugin's code in one piece, ready to be evaluated. */
@@ -59,28 +59,34 @@ export async function bundleFiles(
 ): Promise<Bundle> {
   const folder = source.kind === "file" ? dirname(source.root) : source.root;
   const virtual = join(folder, VIRTUAL_ENTRY);
+  const overlay: Overlay = options.opened ? toOverlay(options.opened) : new Map();
   const forgotten = new Set<string>();
-  let result = await build(virtual, files, options);
+  let result = await build(virtual, files, overlay, options);
   while (!result.success && forgetFolders(folder, result.logs, forgotten)) {
-    result = await build(virtual, files, options);
+    result = await build(virtual, files, overlay, options);
   }
   if (!result.success) throw toPluginError(result.logs, options);
   const bundled = Object.keys(result.metafile?.inputs ?? {})
     .map(toSourceFile)
     .filter((file) => file !== virtual);
   assertInside(source, bundled, options);
+  if (options.opened) assertPinned(bundled, overlay, options);
   assertStatic(result.metafile, options);
   const [code, map] = await Promise.all([
     textOf(result.outputs, "entry-point"),
     textOf(result.outputs, "sourcemap"),
   ]);
-  const inputs = await readInputs(bundled, map, options);
+  const inputs = await readInputs(bundled, map, overlay);
   const hash = hashInputs(folder, inputs, options);
   return { code: code.replace(NODE_INTEROP, "__toESM(require($1)   )"), map, hash, inputs };
 }
 
-function build(virtual: string, files: readonly string[], options: BundleOptions): Promise<Bun.BuildOutput> {
-  const { packages = null, opened = null } = options;
+function build(
+  virtual: string,
+  files: readonly string[],
+  overlay: Overlay,
+  { packages = null, opened = null }: BundleOptions,
+): Promise<Bun.BuildOutput> {
   const imports = files.map(
     (file, index) => `import * as ${moduleName(index)} from ${JSON.stringify(file)};`,
   );
@@ -88,7 +94,7 @@ function build(virtual: string, files: readonly string[], options: BundleOptions
   return Bun.build({
     entrypoints: [virtual],
     files: {
-      ...(opened === null ? {} : toOverlay(opened)),
+      ...Object.fromEntries(overlay),
       [virtual]: `${imports.join("")} export { ${names.join(", ")} };`,
     },
     plugins: [
@@ -148,10 +154,10 @@ function outsideError(entry: string): PluginError {
 
 /** A plugin is whole in its folder: what it took from elsewhere would be missing wherever it is copied to. */
 function assertInside(source: PluginSource, files: readonly string[], options: BundleOptions): void {
-  const roots = [options.packages, source.remote?.directory].filter((root) => typeof root === "string");
+  const roots = [options.packages, options.opened?.directory].filter((root) => typeof root === "string");
   if (source.kind === "folder") roots.push(source.root);
   const outside = files.find((file) => file !== source.root && !roots.some((root) => isInside(root, file)));
-  if (outside === undefined) return assertPinned(files, options);
+  if (outside === undefined) return;
   const shown = options.toDisplayPath(outside);
   const message =
     source.kind === "file"
@@ -163,10 +169,9 @@ function assertInside(source: PluginSource, files: readonly string[], options: B
 /** What has come into the folder since the plugin's files were checked is none of them. */
 function assertPinned(
   files: readonly string[],
-  { opened = null, packages, toDisplayPath }: BundleOptions,
+  pinned: Overlay,
+  { packages, toDisplayPath }: BundleOptions,
 ): void {
-  if (opened === null) return;
-  const pinned = new Set([...opened.snapshot.files.keys()].map(opened.pathOf));
   const isPackage = (file: string): boolean => typeof packages === "string" && isInside(packages, file);
   const added = files.find((file) => !pinned.has(file) && !isPackage(file));
   if (added === undefined) return;
@@ -229,12 +234,11 @@ export function toSourceFile(name: string): string {
 async function readInputs(
   files: readonly string[],
   map: string,
-  { opened = null }: BundleOptions,
+  overlay: Overlay,
 ): Promise<Map<string, string | Uint8Array>> {
   const { sources, sourcesContent } = JSON.parse(map) as { sources: string[]; sourcesContent: string[] };
   const contents = new Map(sources.map((name, index) => [toSourceFile(name), sourcesContent[index]]));
   const inputs = new Map<string, string | Uint8Array>();
-  const overlay: ReadonlyMap<string, Uint8Array> = new Map(opened && Object.entries(toOverlay(opened)));
   for (const file of files.toSorted()) {
     // oxlint-disable-next-line no-await-in-loop -- the few that have no code, such as JSON
     inputs.set(file, overlay.get(file) ?? contents.get(file) ?? (await Bun.file(file).bytes()));

@@ -27,8 +27,6 @@ export interface RemoteOrigin {
   readonly integrity: string | null;
   /** What config.json says; its manifest may say otherwise. */
   readonly isActive: boolean;
-  /** Absolute folder of its files, among them those that are outside of its own folder; null until it is there. */
-  readonly directory: string | null;
   /** Returns what to show for one of its files: where it comes from. */
   readonly show: (file: string) => string;
 }

@@ -3,9 +3,9 @@ import { join, relative, resolve } from "node:path";
 import { parse } from "jsonc-parser";
 import type { LoadedConfig } from "../../config/load.ts";
 import { readDeclaredPlugins } from "../../plugins/declared-plugins.ts";
-import { openPluginStores, toRemoteSettings } from "../../plugins/remote/plugin-stores.ts";
+import { toRemoteSettings } from "../../plugins/remote/plugin-stores.ts";
 import { RemoteSources } from "../../plugins/remote/remote-sources.ts";
-import { createCommandLog } from "../command-log.ts";
+import { openCommandStores } from "../command-stores.ts";
 import { EDITOR_FOLDER, type EditorFolderState, writeEditorFolder } from "./editor-folder.ts";
 
 const EXTENDED = `./${EDITOR_FOLDER}/tsconfig.json`;
@@ -22,14 +22,13 @@ export interface EditorProject {
  * Asks the network for nothing: of plugins from elsewhere it knows those that are in the cache.
  */
 export async function prepareEditor(
-  { config, directory }: LoadedConfig,
+  loaded: LoadedConfig,
   warn: (line: string) => void,
 ): Promise<EditorProject> {
+  const { config, directory } = loaded;
   const pluginsDirectory = resolve(directory, config.plugins.directory);
-  const log = createCommandLog(warn);
-  const stores = openPluginStores({ config, directory }, { log, isOffline: () => true });
-  const offline = { ...config, plugins: { ...config.plugins, offline: true } };
-  const remote = new RemoteSources(stores, toRemoteSettings({ config: offline }));
+  const offline = { ...loaded, config: { ...config, plugins: { ...config.plugins, offline: true } } };
+  const remote = new RemoteSources(openCommandStores(offline, { warn }), toRemoteSettings(offline));
   const { byName } = await readDeclaredPlugins(pluginsDirectory, remote, (file) => file);
   const folder = await writeEditorFolder(directory, {
     pluginsDirectory,

@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { sha256 } from "../../files/sha256.ts";
 import type { Dialect } from "../dialect.ts";
 import { InvalidMigrationError } from "./migration-error.ts";
 
@@ -61,7 +62,7 @@ export function parseMigration(file: string, fileName: string, content: Uint8Arr
     .split(BREAKPOINT)
     .map((statement) => statement.trim())
     .filter((statement) => statement.replaceAll(COMMENTS, "").trim() !== "");
-  return { name: fileName.slice(0, -".sql".length), file, hash: hashText(text), statements };
+  return { name: fileName.slice(0, -".sql".length), file, hash: sha256(text), statements };
 }
 
 /** Names of a dialect's migration files, checked and in order. */
@@ -69,11 +70,6 @@ export async function listMigrationFiles(directory: string): Promise<string[]> {
   const names = (await listFolder(directory)).filter((name) => name.endsWith(".sql")).toSorted();
   assertNumbered(directory, names);
   return names;
-}
-
-/** SHA-256 in hexadecimal. */
-export function hashText(text: string): string {
-  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
 }
 
 /** Throws unless the files are numbered 0000, 0001, … without a gap. */

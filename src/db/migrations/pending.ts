@@ -1,5 +1,6 @@
 import { type LedgerEntry, LEDGER_OWNER } from "./ledger.ts";
-import { hashText, type Migration } from "./migration-files.ts";
+import { sha256 } from "../../files/sha256.ts";
+import type { Migration } from "./migration-files.ts";
 import { MigrationError } from "./migration-error.ts";
 import { findTransactionControl } from "./statement-parts.ts";
 import { findTableEffects } from "./table-effects.ts";
@@ -17,7 +18,7 @@ export interface PendingContext {
 
 /** Hash of the first statements of a migration. */
 export function hashStatements(statements: readonly string[]): string {
-  return hashText(statements.join("\0"));
+  return sha256(statements.join("\0"));
 }
 
 /**

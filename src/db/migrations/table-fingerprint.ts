@@ -1,6 +1,6 @@
+import { sha256 } from "../../files/sha256.ts";
 import { DatabaseError } from "../database-error.ts";
 import type { MigrationConnection } from "../driver.ts";
-import { hashText } from "./migration-files.ts";
 import type { TableEffect } from "./table-effects.ts";
 
 /** Hash of what MySQL says the tables of these effects look like; rows and counters don't count. */
@@ -16,7 +16,7 @@ export async function fingerprintTables(
     // oxlint-disable-next-line no-await-in-loop -- one connection
     definitions.push(await readDefinition(connection, name));
   }
-  return hashText(definitions.join("\0"));
+  return sha256(definitions.join("\0"));
 }
 
 async function readDefinition(connection: MigrationConnection, table: string): Promise<string> {

@@ -2,9 +2,9 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PluginError } from "../failure.ts";
+import { toBunReason } from "./bun-output.ts";
 import { runBun } from "./bun-process.ts";
 import { readBunLock } from "./lockfile.ts";
-import { toReason } from "./package-install.ts";
 import { copyRegistrySettings } from "./registry-settings.ts";
 
 /**
@@ -25,7 +25,7 @@ export async function createLockfile(
     const env = await copyRegistrySettings(projectDirectory, folder);
     const args = ["install", "--lockfile-only", "--ignore-scripts", "--save-text-lockfile"];
     const { code, output } = await runBun(args, { cwd: folder, env });
-    if (code !== 0) throw new Error(toReason(output));
+    if (code !== 0) throw new Error(toBunReason(output));
     const content = await readFile(join(folder, "bun.lock"));
     readBunLock(content); // what others would refuse is not published
     return content;

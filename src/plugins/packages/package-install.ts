@@ -2,6 +2,7 @@ import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { PluginError } from "../failure.ts";
+import { toBunReason, withoutCredentials } from "./bun-output.ts";
 import { type BunRun, type Environment, runBun } from "./bun-process.ts";
 import { readBunLock, toRegistryLock } from "./lockfile.ts";
 import { recordFiles } from "./package-files.ts";
@@ -19,8 +20,6 @@ export interface PackageInstallOptions {
 
 /** Downloads of one installation. Those that Bun keeps for a user it wouldn't compare with the lockfile again. */
 const DOWNLOADS = ".downloads";
-
-const MAX_REASON = 500; // characters
 
 /**
  * Fills an empty folder with the npm packages that a plugin needs and the list of their files. No script of theirs
@@ -87,7 +86,7 @@ async function toBunLock(
   const { output } = await run(["pm", "migrate"]);
   const lock = Bun.file(join(folder, "bun.lock"));
   if (!(await lock.exists())) {
-    const reason = toReason(output.replaceAll(/^.*migrated lockfile.*$/gm, ""));
+    const reason = toBunReason(output.replaceAll(/^.*migrated lockfile.*$/gm, ""));
     throw new PluginError(
       "install",
       `Cannot follow ${name} of "${plugin}": ${reason || "it can't be read"}; make a bun.lock with "bun install"`,
@@ -136,25 +135,11 @@ async function assertInstalled(folder: string, needs: PackageNeeds, plugin: stri
 }
 
 function failure(plugin: string, output: string): PluginError {
-  const reason = toReason(output) || "Bun gave no reason";
+  const reason = toBunReason(output) || "Bun gave no reason";
   return new PluginError(
     "install",
     `Cannot install the npm dependencies of "${plugin}": ${reason}; ${toAdvice(reason)}`,
   );
-}
-
-/** The lines with which Bun says what is wrong; the last one when there are none such. */
-export function toReason(output: string): string {
-  const lines = withoutCredentials(output)
-    .split("\n")
-    .map((line) => line.trim())
-    .filter((line) => line !== "");
-  const marked = lines.filter(
-    (line) => /^(error|note|\w*Error):/.test(line) && !line.includes("try re-running"),
-  );
-  const told =
-    marked.length > 0 ? marked.map((line) => line.replace(/^(error|note): /, "")) : lines.slice(-1);
-  return [...new Set(told)].join(", ").slice(0, MAX_REASON);
 }
 
 function toAdvice(reason: string): string {
@@ -165,8 +150,4 @@ function toAdvice(reason: string): string {
   if (/ - 40[13]\b/.test(reason))
     return "the registry wants credentials: put them in the .npmrc beside config.json";
   return "see that the registry can be reached and has them, then reload the plugin";
-}
-
-function withoutCredentials(text: string): string {
-  return text.replaceAll(/\/\/[^/@\s]+@/g, "//");
 }

@@ -1,6 +1,8 @@
-import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { valid } from "semver";
+import { makeTemporaryFolder } from "../../files/temporary-folder.ts";
+import { toBunReason, withoutCredentials } from "../packages/bun-output.ts";
 import { type Environment, runBun } from "../packages/bun-process.ts";
 import { copyRegistrySettings } from "../packages/registry-settings.ts";
 import { takeFolder } from "./folder-snapshot.ts";
@@ -11,7 +13,6 @@ import type { Location } from "./location.ts";
 
 /** Downloads of one fetch: those that Bun keeps for a user it wouldn't compare with the registry's digest again. */
 const DOWNLOADS = ".downloads";
-const MAX_REASON = 500; // characters
 const MAX_ANSWER = 8_000_000; // characters of what a registry says of a package
 const FINAL = /(^| - )4(?!08|25|29)\d\d\b|no matching version|not found|integrity/i;
 const INTEGRITY = /^sha(1|256|384|512)-[A-Za-z0-9+/]+=*$/;
@@ -67,8 +68,7 @@ export async function fetchFromNpm(location: NpmLocation, work: FetchWork): Prom
 
 async function makeFolder(tmp: string): Promise<string> {
   try {
-    await mkdir(tmp, { recursive: true });
-    return await mkdtemp(join(tmp, "npm-"));
+    return await makeTemporaryFolder(tmp);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     const advice = "let the user that xcore runs as write there";
@@ -86,7 +86,7 @@ async function findRelease(
   const { code, output } = await run(["info", `${name}@${wanted}`, "--json"], folder, text, access);
   const answer = parseAnswer(output);
   const { version, error } = answer;
-  if (code !== 0) throw refused(text, typeof error === "string" ? error : toReason(output));
+  if (code !== 0) throw refused(text, typeof error === "string" ? error : toBunReason(output, "first"));
   const { integrity, shasum, tarball } = (answer["dist"] ?? {}) as Record<string, unknown>;
   if (typeof version !== "string" || valid(version) !== version) {
     throw new FetchError(`Cannot fetch "${text}": its registry names no version`);
@@ -120,7 +120,7 @@ async function install(
   const args = ["install", "--frozen-lockfile", "--ignore-scripts", "--production", "--linker=hoisted"];
   const downloads = `--cache-dir=${join(folder, DOWNLOADS)}`;
   const { code, output } = await run([...args, "--no-progress", downloads], folder, text, access);
-  if (code !== 0) throw refused(text, toReason(output));
+  if (code !== 0) throw refused(text, toBunReason(output));
 }
 
 async function run(
@@ -135,7 +135,7 @@ async function run(
       output = `${output}${line}\n`.slice(0, MAX_ANSWER);
     };
     const { code } = await runBun(args, { cwd: folder, signal, env, onLine });
-    return { code, output: output.replaceAll(/\/\/[^/@\s]+@/g, "//") }; // no credentials
+    return { code, output: withoutCredentials(output) };
   } catch (error) {
     signal.throwIfAborted();
     const reason = (error as Error).message;
@@ -145,20 +145,9 @@ async function run(
 
 function refused(text: string, reason: string): FetchError {
   return new FetchError(
-    `Cannot fetch "${text}": ${reason}; see that the registry has it, and the .npmrc beside config.json`,
+    `Cannot fetch "${text}": ${reason || "Bun gave no reason"}; see that the registry has it, and the .npmrc beside config.json`,
     { isTransient: !FINAL.test(reason) },
   );
-}
-
-/** The lines with which Bun says what is wrong; the first one when there are none such. */
-function toReason(output: string): string {
-  const lines = output
-    .split("\n")
-    .map((line) => line.trim())
-    .filter((line) => line !== "");
-  const marked = lines.filter((line) => line.startsWith("error: "));
-  const told = marked.length > 0 ? marked.map((line) => line.slice("error: ".length)) : lines.slice(0, 1);
-  return [...new Set(told)].join(", ").slice(0, MAX_REASON) || "Bun gave no reason";
 }
 
 /** What Bun prints as JSON; warnings may stand around it. */

@@ -118,14 +118,13 @@ function toSource(name: string, entry: RemoteEntry): PluginSource {
     places: placesOf(entry),
     integrity: integrity ?? null,
     isActive: active,
-    directory: null,
     show: (file) => file,
   };
   return { id: `remote:${name}`, path: "", basename: name, kind: "folder", root: "", remote };
 }
 
 function toOpenedSource(source: PluginSource, opened: OpenedSnapshot): PluginSource {
-  const { snapshot, root, directory } = opened;
+  const { snapshot, root } = opened;
   const { entry } = snapshot;
   const isFolder = entry === "plugin.json";
   const path = isFolder ? root : join(root, entry);
@@ -134,7 +133,7 @@ function toOpenedSource(source: PluginSource, opened: OpenedSnapshot): PluginSou
   );
   const base = source.remote?.places[0] ?? source.basename;
   const show = (file: string): string => urls.get(file) ?? showBelow(base, relative(root, file), isFolder);
-  const remote = source.remote && { ...source.remote, directory, show };
+  const remote = source.remote && { ...source.remote, show };
   return { ...source, kind: isFolder ? "folder" : "file", path, root: path, remote };
 }
 

@@ -1,9 +1,12 @@
 import { isUrlName, nameImport, type Snapshot } from "./snapshot.ts";
 import type { OpenedSnapshot } from "./snapshot-store.ts";
 
+/** Bytes of files by absolute path. */
+export type Overlay = ReadonlyMap<string, Uint8Array>;
+
 /** The files of a snapshot by absolute path: the bundler takes them in place of the disk's. */
-export function toOverlay({ snapshot, pathOf }: OpenedSnapshot): Record<string, Uint8Array> {
-  return Object.fromEntries([...snapshot.files].map(([name, content]) => [pathOf(name), content]));
+export function toOverlay({ snapshot, pathOf }: OpenedSnapshot): Overlay {
+  return new Map([...snapshot.files].map(([name, content]) => [pathOf(name), content]));
 }
 
 /** Whether imports of a snapshot lead elsewhere than their paths say. */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { PluginError } from "../../../src/plugins/failure.ts";
+import { refusalOf } from "./refusal.ts";
 import {
   assertSigned,
   isPublicKey,
@@ -28,27 +28,17 @@ function readFile(bytes: Uint8Array): SignatureFile {
   return JSON.parse(new TextDecoder().decode(bytes)) as SignatureFile;
 }
 
-async function refusal(promise: Promise<unknown>): Promise<string> {
-  const error: unknown = await promise.then(
-    () => null,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(PluginError);
-  expect((error as PluginError).stage).toBe("fetch");
-  return (error as PluginError).message;
-}
-
 test("signIntegrity() writes a signature that assertSigned() takes for that key and that plugin alone", async () => {
   const [mine, theirs] = await Promise.all([newKey(), newKey()]);
   const file = await signIntegrity(INTEGRITY, mine, null);
   expect(await assertSigned(INTEGRITY, file, [theirs.publicKey, mine.publicKey])).toBe(mine.publicKey);
   expect(await listSigners(INTEGRITY, file)).toEqual([mine.publicKey]);
   expect(await listSigners(OTHER, file)).toEqual([]);
-  const foreign = await refusal(assertSigned(INTEGRITY, file, [theirs.publicKey]));
+  const foreign = await refusalOf(assertSigned(INTEGRITY, file, [theirs.publicKey]));
   expect(foreign).toContain(`signed by ${mine.publicKey}`);
   expect(foreign).toContain("plugins.trusted_keys");
-  expect(await refusal(assertSigned(OTHER, file, [mine.publicKey]))).toContain("are of something else");
-  expect(await refusal(assertSigned(INTEGRITY, file, []))).toContain("doesn't name");
+  expect(await refusalOf(assertSigned(OTHER, file, [mine.publicKey]))).toContain("are of something else");
+  expect(await refusalOf(assertSigned(INTEGRITY, file, []))).toContain("doesn't name");
 });
 
 test("signIntegrity() keeps the signatures of others while they hold, and signs anew with the same key", async () => {
@@ -86,12 +76,12 @@ test("a signature is of the text that the docs name, and openssl agrees", async 
 describe("assertSigned() refuses", () => {
   test("a plugin without signatures, with what to do", async () => {
     const key = await newKey();
-    const message = await refusal(assertSigned(INTEGRITY, null, [key.publicKey]));
+    const message = await refusalOf(assertSigned(INTEGRITY, null, [key.publicKey]));
     expect(message).toBe(
       `Cannot trust ${INTEGRITY}: it isn't signed; ask its author to run \`xcore plugin sign\`, ` +
         "or leave plugins.trusted_keys empty",
     );
-    expect(await refusal(assertSigned(INTEGRITY, toBytes({ signatures: [] }), [key.publicKey]))).toBe(
+    expect(await refusalOf(assertSigned(INTEGRITY, toBytes({ signatures: [] }), [key.publicKey]))).toBe(
       message,
     );
   });
@@ -115,7 +105,7 @@ describe("assertSigned() refuses", () => {
   ])("a signature file with %s", async (what, value, reason) => {
     const key = await newKey();
     const file = what.startsWith("bytes") ? new Uint8Array([0xff, 0xfe]) : toBytes(value);
-    expect(await refusal(assertSigned(INTEGRITY, file, [key.publicKey]))).toContain(reason);
+    expect(await refusalOf(assertSigned(INTEGRITY, file, [key.publicKey]))).toContain(reason);
     expect(await listSigners(INTEGRITY, file)).toEqual([]);
     // What it signs anew is whole again.
     expect(await listSigners(INTEGRITY, await signIntegrity(INTEGRITY, key, file))).toEqual([key.publicKey]);
@@ -137,7 +127,7 @@ describe("assertSigned() refuses", () => {
     ];
     for (const entry of forged) {
       // oxlint-disable-next-line no-await-in-loop -- one case after another
-      const message = await refusal(
+      const message = await refusalOf(
         assertSigned(INTEGRITY, toBytes({ signatures: [entry] }), [mine.publicKey, theirs.publicKey]),
       );
       expect(message).toContain("are of something else");
@@ -145,7 +135,7 @@ describe("assertSigned() refuses", () => {
   });
 
   test("trusted keys that are none, naming the key", async () => {
-    const message = await refusal(assertSigned(INTEGRITY, null, ["ed25519:abc"]));
+    const message = await refusalOf(assertSigned(INTEGRITY, null, ["ed25519:abc"]));
     expect(message).toContain('Cannot use "ed25519:abc" of plugins.trusted_keys');
   });
 });
@@ -179,7 +169,7 @@ describe("parseSigningKey()", () => {
     ],
     ["-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----", '"OPENSSH PRIVATE KEY"'],
   ])("refuses %j", async (text, reason) => {
-    const message = await refusal(parseSigningKey(text, "key.pem"));
+    const message = await refusalOf(parseSigningKey(text, "key.pem"));
     expect(message).toContain('Cannot sign with "key.pem"');
     expect(message).toContain(reason);
     expect(message).not.toContain("AAAA");
@@ -187,6 +177,6 @@ describe("parseSigningKey()", () => {
 
   test.each(["rsa", "x25519"])("refuses a key of %s", async (algorithm) => {
     const made = await Bun.$`openssl genpkey -algorithm ${algorithm}`.quiet().text();
-    expect(await refusal(parseSigningKey(made, "key.pem"))).toContain("of another kind");
+    expect(await refusalOf(parseSigningKey(made, "key.pem"))).toContain("of another kind");
   });
 });

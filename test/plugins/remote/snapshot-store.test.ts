@@ -2,7 +2,7 @@ import { cp, mkdir, readdir, readFile, rename, rm, symlink, utimes, writeFile } 
 import { join } from "node:path";
 import { pino } from "pino";
 import { describe, expect, test } from "bun:test";
-import { PluginError } from "../../../src/plugins/failure.ts";
+import { refusalOf } from "./refusal.ts";
 import { computeIntegrity, integrityToHex } from "../../../src/plugins/remote/integrity.ts";
 import type { Snapshot } from "../../../src/plugins/remote/snapshot.ts";
 import { type OpenedSnapshot, SnapshotStore } from "../../../src/plugins/remote/snapshot-store.ts";
@@ -74,16 +74,6 @@ function texts({ snapshot }: OpenedSnapshot): Record<string, string> {
   return Object.fromEntries(
     [...snapshot.files].map(([name, bytes]) => [name, new TextDecoder().decode(bytes)]),
   );
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<string> {
-  const error: unknown = await promise.then(
-    () => null,
-    (reason: unknown) => reason,
-  );
-  expect(error).toBeInstanceOf(PluginError);
-  expect((error as PluginError).stage).toBe("fetch");
-  return (error as PluginError).message;
 }
 
 test("SnapshotStore finds what was put, every byte of it, in another process too", async () => {
@@ -274,14 +264,14 @@ describe("put() refuses and keeps nothing of", () => {
   ];
   test.each(cases)("%s", async (_what, snapshot, reason) => {
     await using kept = await TestStore.create();
-    expect(await failureOf(kept.store.put(snapshot))).toContain(reason);
+    expect(await refusalOf(kept.store.put(snapshot))).toContain(reason);
     expect((await kept.list()).filter((name) => name !== "tmp")).toEqual([]);
   });
 
   test("anything but what was asked for", async () => {
     await using kept = await TestStore.create();
     const other = toSnapshot({ "plugin.json": "other" });
-    const message = await failureOf(kept.store.put(other, CRM));
+    const message = await refusalOf(kept.store.put(other, CRM));
     expect(message).toBe(`Cannot keep a plugin: expected ${CRM}, found ${computeIntegrity(other)}`);
     expect(await kept.list()).toEqual([]);
   });
@@ -290,7 +280,7 @@ describe("put() refuses and keeps nothing of", () => {
 test("put() says who must be let write when the cache can't be written", async () => {
   await using kept = await TestStore.create();
   await kept.folder.write({ data: "a file" });
-  const message = await failureOf(kept.store.put(crm));
+  const message = await refusalOf(kept.store.put(crm));
   expect(message).toStartWith(`Cannot keep plugins in ${kept.cache}: `);
   expect(message).toContain("a file stands where the folder should be");
   expect(await kept.store.find(CRM)).toBeNull();
@@ -405,7 +395,7 @@ describe("the project's own copies", () => {
 
   test("can't be made of what isn't there", async () => {
     await using kept = await TestStore.create();
-    expect(await failureOf(kept.store.copyToVendor(CRM))).toContain(`Cannot copy ${CRM}`);
+    expect(await refusalOf(kept.store.copyToVendor(CRM))).toContain(`Cannot copy ${CRM}`);
     expect(await kept.list("vendor")).toEqual([]);
   });
 
