@@ -63,8 +63,10 @@ export class PackagesProject implements AsyncDisposable {
     const cache = join(folder.path, "cache");
     const args = ["install", "--lockfile-only", "--ignore-scripts", `--cache-dir=${cache}`];
     const { code, output } = await runBun(args, { cwd: folder.path });
-    if (code !== 0) throw new Error(output);
-    return Bun.file(join(folder.path, "bun.lock")).text();
+    const lock = Bun.file(join(folder.path, "bun.lock"));
+    if (code !== 0 || !(await lock.exists()))
+      throw new Error(`bun install made no lockfile (${code}): ${output}`);
+    return lock.text();
   }
 
   /** Paths of what is in the cache, or in another folder. */
