@@ -2,8 +2,8 @@ import { chmod, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
-import { collectDeclarations } from "./src/cli/editor-types/declarations.ts";
-import { packDeclarations } from "./src/cli/editor-types/packed-declarations.ts";
+import { collectDeclarations } from "./src/editor/declarations.ts";
+import { packDeclarations } from "./src/editor/packed-declarations.ts";
 
 /** Targets by the name that users type, with the npm package that holds Bun for them. */
 const TARGETS = {
@@ -79,7 +79,7 @@ async function packFiles(folder: string): Promise<Bun.BunPlugin> {
   return {
     name: "packed-files",
     setup(builder) {
-      builder.onLoad({ filter: /[/\\]editor-types[/\\]archive\.ts$/ }, () => ({
+      builder.onLoad({ filter: /[/\\]editor[/\\]archive\.ts$/ }, () => ({
         contents: `import archive from ${JSON.stringify(archive)} with { type: "file" };
           export const readArchive = () => Bun.file(archive).bytes();`,
         loader: "ts",

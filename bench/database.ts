@@ -8,7 +8,7 @@ import { asc, eq, gt, sql } from "drizzle-orm";
 import { drizzle } from "drizzle-orm/bun-sqlite";
 import { type BaseSQLiteDatabase, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import pino from "pino";
-import type { Driver } from "../src/db/driver.ts";
+import type { Driver } from "../src/db/contract/driver.ts";
 import { openSqlite } from "../src/db/sqlite/driver.ts";
 import { median, printTable, toMs, toRatio } from "./report.ts";
 

@@ -7,7 +7,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { computeIntegrity } from "../src/plugins/remote/integrity.ts";
+import { computeIntegrity } from "../src/plugins/snapshot/integrity.ts";
 import { median, printTable, toMs, toRatio } from "./report.ts";
 import { startServer } from "./server.ts";
 

@@ -1,8 +1,8 @@
 import { CommanderError } from "commander";
 import manifest from "../package.json" with { type: "json" };
-import { describeFailure } from "./cli/failure-text.ts";
+import { describeFailure } from "./app/failure-text.ts";
 import { createProgram } from "./cli/program.ts";
-import { findRunningServer } from "./cli/running-server.ts";
+import { findRunningServer } from "./app/running-server.ts";
 
 // Bound before plugins load: what they print while a command looks at them is sent elsewhere.
 const writeOut = process.stdout.write.bind(process.stdout);

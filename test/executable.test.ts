@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFile, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
-import { DIALECTS } from "../src/db/dialect.ts";
+import { DIALECTS } from "../src/db/contract/dialect.ts";
 import { checkTypes, findUnexpected, TYPED_PLUGINS, WRONG_PLUGIN } from "./cli/typed-project.ts";
 import { xcore, XcoreServer } from "./cli/xcore-process.ts";
 import { createTestDatabase, testWithServer } from "./database-servers.ts";
@@ -217,7 +217,7 @@ test("the executable's stack traces show lines of a plugin's files and of xcore'
   const life = await Bun.file(join(folder.path, "logs/manager.log")).text();
   expect(life).toContain("plugins/thrower/run.ts:2:");
   expect(life + log).not.toContain("plugin-bundle:");
-  const frames = [...life.matchAll(/at (?:async )?(\S+) \((src\/plugins\/[\w-]+\.ts):(\d+):\d+\)/g)];
+  const frames = [...life.matchAll(/at (?:async )?(\S+) \((src\/plugins\/[\w/-]+\.ts):(\d+):\d+\)/g)];
   expect(frames.length).toBeGreaterThan(2);
   for (const [, name = "", file = "", line] of frames) {
     const source = await Bun.file(join(PROJECT, file)).text();

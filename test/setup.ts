@@ -1,9 +1,9 @@
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type App, createApp } from "../src/app.ts";
-import { type KnownTestUser as TestUser, TestUsers } from "../src/cli/test-host/test-users.ts";
-import { ADMIN_ROLE } from "../src/rbac/builtin-roles.ts";
+import { type App, createApp } from "../src/app/app.ts";
+import { type KnownTestUser as TestUser, TestUsers } from "../src/testing/test-users.ts";
+import { ADMIN_ROLE } from "../src/accounts/rights/builtin-roles.ts";
 import type { RemoteSettings } from "../src/plugins/remote/remote-sources.ts";
 import { loadConfig } from "../src/config/load.ts";
 import type { ConfigOverrides } from "../src/config/schema.ts";

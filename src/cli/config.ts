@@ -1,9 +1,9 @@
 import { Command } from "commander";
 import { toConfigJsonSchema } from "../config/json-schema.ts";
 import { maskSecrets } from "../config/secrets.ts";
-import { type CommandContext, loadFor } from "./command-context.ts";
-import { toExamples } from "./examples.ts";
-import { addSubcommands } from "./subcommands.ts";
+import { type CommandContext, loadFor } from "./open/command-context.ts";
+import { toExamples } from "./terminal/examples.ts";
+import { addSubcommands } from "./terminal/subcommands.ts";
 
 /** `xcore config`: shows, checks and describes the configuration. */
 export function configCommand(context: CommandContext): Command {

@@ -4,11 +4,11 @@ import { join, relative, resolve } from "node:path";
 import { Command } from "commander";
 import { toConfigJsonSchema } from "../config/json-schema.ts";
 import { loadConfig } from "../config/load.ts";
-import type { CommandContext } from "./command-context.ts";
-import { EDITOR_FOLDER } from "./editor-types/editor-folder.ts";
-import { offerEditor } from "./editor-types/editor-project.ts";
-import { toExamples } from "./examples.ts";
-import { writePlugin } from "./plugin-new.ts";
+import type { CommandContext } from "./open/command-context.ts";
+import { EDITOR_FOLDER } from "../editor/editor-folder.ts";
+import { offerEditor } from "../editor/editor-project.ts";
+import { toExamples } from "./terminal/examples.ts";
+import { writePlugin } from "./plugin/new.ts";
 
 const CONFIG = {
   $schema: "./xcore.schema.json",

@@ -1,7 +1,7 @@
 import { Command } from "commander";
-import type { CommandContext } from "./command-context.ts";
-import { toExamples } from "./examples.ts";
-import { inspect, warnOfFailures } from "./inspection.ts";
+import type { CommandContext } from "./open/command-context.ts";
+import { toExamples } from "./terminal/examples.ts";
+import { inspect, warnOfFailures } from "./open/inspection.ts";
 
 /** `xcore openapi`: prints the OpenAPI document without running a server. */
 export function openApiCommand(context: CommandContext): Command {

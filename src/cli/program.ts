@@ -1,18 +1,18 @@
 import { Command } from "commander";
-import type { CommandContext } from "./command-context.ts";
+import type { CommandContext } from "./open/command-context.ts";
 import { configCommand } from "./config.ts";
-import { dbCommand } from "./db.ts";
-import { toExamples } from "./examples.ts";
+import { dbCommand } from "./db/db.ts";
+import { toExamples } from "./terminal/examples.ts";
 import { initCommand } from "./init.ts";
 import { openApiCommand } from "./openapi.ts";
-import { pluginCommand } from "./plugin.ts";
+import { pluginCommand } from "./plugin/plugin.ts";
 import { routesCommand } from "./routes.ts";
 import { serveCommand } from "./serve.ts";
-import { addSubcommands } from "./subcommands.ts";
+import { addSubcommands } from "./terminal/subcommands.ts";
 import { testCommand } from "./test.ts";
 import { testHostCommand } from "./test-host.ts";
 import { typesCommand } from "./types.ts";
-import { userCommand } from "./user.ts";
+import { userCommand } from "./user/user.ts";
 
 /** Builds the command line: every command with its help. `xcore` alone is `xcore serve`. */
 export function createProgram(context: CommandContext): Command {

@@ -1,9 +1,9 @@
 import { Command } from "commander";
-import { listRoutes } from "../plugins/plugin-answers.ts";
-import type { CommandContext } from "./command-context.ts";
-import { toExamples } from "./examples.ts";
-import { inspect, warnOfFailures } from "./inspection.ts";
-import { toTable } from "./table.ts";
+import { listRoutes } from "../plugins/admin/answers.ts";
+import type { CommandContext } from "./open/command-context.ts";
+import { toExamples } from "./terminal/examples.ts";
+import { inspect, warnOfFailures } from "./open/inspection.ts";
+import { toTable } from "./terminal/table.ts";
 
 /** `xcore routes`: prints every route that the plugins serve. */
 export function routesCommand(context: CommandContext): Command {

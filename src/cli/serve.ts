@@ -1,9 +1,9 @@
 import { Command, InvalidArgumentError } from "commander";
 import type { ConfigOverrides } from "../config/schema.ts";
-import { type CommandContext, loadFor } from "./command-context.ts";
-import { toExamples } from "./examples.ts";
-import { findRunningServer, runServer } from "./running-server.ts";
-import { ServerProcess } from "./server-process.ts";
+import { type CommandContext, loadFor } from "./open/command-context.ts";
+import { toExamples } from "./terminal/examples.ts";
+import { findRunningServer, runServer } from "../app/running-server.ts";
+import { ServerProcess } from "../app/server-process.ts";
 
 interface ServeOptions {
   readonly host?: string;

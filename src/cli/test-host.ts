@@ -2,10 +2,10 @@ import { rm } from "node:fs/promises";
 import { Command } from "commander";
 import { AppError } from "../errors/app-error.ts";
 import type { HostMessage, HostQuestion, HostQuestions, StartQuestion } from "../sdk/testing.ts";
-import type { CommandContext } from "./command-context.ts";
-import { describeFailure } from "./failure-text.ts";
-import { HostedApp } from "./test-host/hosted-app.ts";
-import { endWithParent } from "./test-host/parent-watch.ts";
+import type { CommandContext } from "./open/command-context.ts";
+import { describeFailure } from "../app/failure-text.ts";
+import { HostedApp } from "../testing/hosted-app.ts";
+import { endWithParent } from "../testing/parent-watch.ts";
 
 /** `xcore test-host`, which `createTestHost` of xcore/testing starts: serves plugins until the test lets go of it. */
 export function testHostCommand(context: CommandContext): Command {

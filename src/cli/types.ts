@@ -1,8 +1,8 @@
 import { Command } from "commander";
-import { EDITOR_FOLDER } from "./editor-types/editor-folder.ts";
-import { prepareEditor } from "./editor-types/editor-project.ts";
-import { type CommandContext, loadFor } from "./command-context.ts";
-import { toExamples } from "./examples.ts";
+import { EDITOR_FOLDER } from "../editor/editor-folder.ts";
+import { prepareEditor } from "../editor/editor-project.ts";
+import { type CommandContext, loadFor } from "./open/command-context.ts";
+import { toExamples } from "./terminal/examples.ts";
 
 const STATES = {
   made: `Made ${EDITOR_FOLDER}/`,

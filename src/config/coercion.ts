@@ -1,4 +1,4 @@
-import { parseJsonDocument } from "./json-document.ts";
+import { parseJsonDocument } from "./json/document.ts";
 import { isAnything, type SchemaNode } from "./schema-node.ts";
 
 const TRUE = /^(?:true|1|yes|on)$/i;

@@ -1,5 +1,5 @@
-import { parseJsonDocument, type Position } from "./json-document.ts";
-import { formatKeyPath, type KeyPath, startsWithPath } from "./key-path.ts";
+import { parseJsonDocument, type Position } from "./json/document.ts";
+import { formatKeyPath, type KeyPath, startsWithPath } from "./json/key-path.ts";
 import { isJsonObject, type Layer } from "./layers.ts";
 import { fillPlaceholders } from "./placeholders.ts";
 import type { ConfigProblem } from "./problems.ts";

@@ -1,4 +1,4 @@
-import { type KeyPath, startsWithPath } from "./key-path.ts";
+import { type KeyPath, startsWithPath } from "./json/key-path.ts";
 import {
   createDefaults,
   type JsonObject,

@@ -1,4 +1,4 @@
-import type { KeyPath } from "./key-path.ts";
+import type { KeyPath } from "./json/key-path.ts";
 import { rootNode, type SchemaNode } from "./schema-node.ts";
 
 /** An object as JSON holds them. */

@@ -2,7 +2,7 @@ import { dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { readConfigFile } from "./config-file.ts";
 import { diagnose } from "./diagnosis.ts";
 import { type DotEnv, parseDotEnv } from "./dot-env.ts";
-import type { KeyPath } from "./key-path.ts";
+import type { KeyPath } from "./json/key-path.ts";
 import { freezeDeep, type Layer } from "./layers.ts";
 import { readFlags, readVariableOverrides } from "./overrides.ts";
 import { ConfigError, type ConfigProblem } from "./problems.ts";

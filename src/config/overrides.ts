@@ -1,6 +1,6 @@
 import { coerceText } from "./coercion.ts";
 import { describeExpectation } from "./expectation.ts";
-import { type KeyPath, startsWithPath } from "./key-path.ts";
+import { type KeyPath, startsWithPath } from "./json/key-path.ts";
 import { isJsonObject, type JsonObject, type Layer, mergeValues } from "./layers.ts";
 import { type ConfigProblem, createUnknownKeyProblem, createValueProblem } from "./problems.ts";
 import type { ConfigOverrides } from "./schema.ts";

@@ -1,5 +1,5 @@
 import { AppError } from "../errors/app-error.ts";
-import { formatKeyPath, type KeyPath, quote } from "./key-path.ts";
+import { formatKeyPath, type KeyPath, quote } from "./json/key-path.ts";
 import type { Origin } from "./layers.ts";
 import { isSecretName, maskAll, maskSecrets } from "./secrets.ts";
 

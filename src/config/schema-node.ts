@@ -1,4 +1,4 @@
-import type { KeyPath } from "./key-path.ts";
+import type { KeyPath } from "./json/key-path.ts";
 import { ConfigSchema } from "./schema.ts";
 
 /** The parts of a JSON Schema that `ConfigSchema` uses, read without knowing which type it describes. */

@@ -1,9 +1,9 @@
 import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
-import { DatabaseError } from "./database-error.ts";
-import type { DatabaseUrl, ServerUrl } from "./database-url.ts";
-import type { Driver } from "./driver.ts";
-import { at } from "./server-faults.ts";
+import { DatabaseError } from "./contract/database-error.ts";
+import type { DatabaseUrl, ServerUrl } from "./contract/database-url.ts";
+import type { Driver } from "./contract/driver.ts";
+import { at } from "./server/faults.ts";
 
 export interface OpenOptions {
   readonly url: DatabaseUrl;

@@ -1,4 +1,4 @@
-import type { Resolution } from "./resolve.ts";
+import type { Resolution } from "./inventory/resolve.ts";
 
 /** Plugins that are loaded together, because some depend on others, and take over together. */
 interface LoadGroup {

@@ -2,18 +2,18 @@ import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Mount } from "../web/mounts.ts";
 import type { DocumentedApp } from "../web/openapi.ts";
-import { PluginError } from "./failure.ts";
-import type { Generation, PluginHost } from "./generation.ts";
+import { PluginError } from "./failure/failure.ts";
+import type { Generation, PluginHost } from "./runtime/generation.ts";
 import { LoadGroups } from "./load-groups.ts";
 import { type LoadOptions, loadGeneration } from "./load.ts";
-import { Inventory, isLoadable } from "./inventory.ts";
-import { toMounts } from "./plugin-mounts.ts";
-import type { PluginRecord } from "./record.ts";
+import { Inventory, isLoadable } from "./inventory/inventory.ts";
+import { toMounts } from "./mounts.ts";
+import type { PluginRecord } from "./inventory/record.ts";
 import { type OpenedSource, RemoteSources, type RemoteSettings } from "./remote/remote-sources.ts";
 import { PluginReport, type UnloadReason } from "./report.ts";
-import { groupByDependency, type Resolution, resolvePlugins } from "./resolve.ts";
-import { toFailure } from "./thrown.ts";
-import type { PluginSource } from "./sources.ts";
+import { groupByDependency, type Resolution, resolvePlugins } from "./inventory/resolve.ts";
+import { toFailure } from "./build/thrown.ts";
+import type { PluginSource } from "./source/sources.ts";
 import { watchTree } from "../files/watch.ts";
 
 export interface PluginSettings {

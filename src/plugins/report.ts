@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
 import type { HookBus } from "../hooks/bus.ts";
-import type { PluginError } from "./failure.ts";
-import type { Generation } from "./generation.ts";
-import type { PluginRecord } from "./record.ts";
+import type { PluginError } from "./failure/failure.ts";
+import type { Generation } from "./runtime/generation.ts";
+import type { PluginRecord } from "./inventory/record.ts";
 
 export type UnloadReason = "disabled" | "removed" | "stopped";
 

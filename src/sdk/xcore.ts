@@ -1,14 +1,14 @@
 import type { Logger } from "pino";
-import type { Database, SchemaTables } from "../db/database.ts";
-import type { page as hostPage, paginate as hostPaginate } from "../db/paginate.ts";
+import type { Database, SchemaTables } from "../db/contract/database.ts";
+import type { page as hostPage, paginate as hostPaginate } from "../db/paging/paginate.ts";
 import type { AppError as HostAppError } from "../errors/app-error.ts";
 import type { HookBus } from "../hooks/bus.ts";
-import type { User } from "../auth/principal.ts";
-import type { createPluginRouter } from "../plugins/plugin-elysia.ts";
-import type { UserDirectory } from "../rbac/user-directory.ts";
+import type { User } from "../accounts/identity/principal.ts";
+import type { createPluginRouter } from "./router.ts";
+import type { UserDirectory } from "../accounts/user-directory.ts";
 
-export type { User } from "../auth/principal.ts";
-export type { KnownUser } from "../rbac/user-directory.ts";
+export type { User } from "../accounts/identity/principal.ts";
+export type { KnownUser } from "../accounts/user-directory.ts";
 export type { AppErrorOptions, InputProblem } from "../errors/app-error.ts";
 export * from "../hooks/events.ts";
 

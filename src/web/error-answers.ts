@@ -1,7 +1,7 @@
 import { type AnyElysia, ElysiaCustomStatusResponse, NotFoundError } from "elysia";
 import type { Logger } from "pino";
-import { DatabaseError, namePlugin } from "../db/database-error.ts";
-import { toClientError } from "../db/error-codes.ts";
+import { DatabaseError, namePlugin } from "../db/contract/database-error.ts";
+import { toClientError } from "../db/contract/error-codes.ts";
 import { AppError } from "../errors/app-error.ts";
 import { toAppError, toProblemResponse } from "../errors/problem.ts";
 import { findInvalidInput, toValidationProblem } from "./invalid-requests.ts";

@@ -1,8 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { readPluginFolder } from "../../src/plugins/remote/folder-files.ts";
-import { computeIntegrity } from "../../src/plugins/remote/integrity.ts";
+import { readPluginFolder } from "../../src/plugins/snapshot/folder-files.ts";
+import { computeIntegrity } from "../../src/plugins/snapshot/integrity.ts";
 import { TestRegistry } from "../plugins/packages/registry.ts";
 import { type Files, plugin, TestFolder } from "../setup.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";

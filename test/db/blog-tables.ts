@@ -1,5 +1,5 @@
 import { createSchemaModule } from "../../src/db/schema/schema-module.ts";
-import type { Driver } from "../../src/db/driver.ts";
+import type { Driver } from "../../src/db/contract/driver.ts";
 import { createTables } from "./schema/created-tables.ts";
 
 function declareTables(driver: Driver) {

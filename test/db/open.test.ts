@@ -1,9 +1,9 @@
 import { type AddressInfo, createServer } from "node:net";
 import pino from "pino";
 import { expect, test } from "bun:test";
-import { DatabaseError } from "../../src/db/database-error.ts";
-import { parseDatabaseUrl } from "../../src/db/database-url.ts";
-import type { Driver } from "../../src/db/driver.ts";
+import { DatabaseError } from "../../src/db/contract/database-error.ts";
+import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
+import type { Driver } from "../../src/db/contract/driver.ts";
 import { openDatabase, type OpenOptions } from "../../src/db/open.ts";
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
 import { TestFolder } from "../setup.ts";

@@ -1,8 +1,8 @@
 import { eq, sql } from "drizzle-orm";
 import pino from "pino";
 import { expect } from "bun:test";
-import { DatabaseError } from "../../src/db/database-error.ts";
-import { parseDatabaseUrl } from "../../src/db/database-url.ts";
+import { DatabaseError } from "../../src/db/contract/database-error.ts";
+import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
 import { openDatabase } from "../../src/db/open.ts";
 import { createTestDatabase, testOnDialect, testWithServer } from "../database-servers.ts";
 import { createBlog } from "./blog-tables.ts";

@@ -1,6 +1,6 @@
 import { and, asc, count, desc, eq, gt, inArray, sql, TransactionRollbackError } from "drizzle-orm";
 import { expect } from "bun:test";
-import { ConstraintError, DatabaseError } from "../../src/db/database-error.ts";
+import { ConstraintError, DatabaseError } from "../../src/db/contract/database-error.ts";
 import { testOnDialect, testOnEachDialect } from "../database-servers.ts";
 import { createBlog } from "./blog-tables.ts";
 import { failureOf } from "./failures.ts";

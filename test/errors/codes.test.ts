@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { AUTH_ERROR_CODES } from "../../src/auth/error-codes.ts";
-import { DATABASE_ERROR_CODES } from "../../src/db/error-codes.ts";
+import { AUTH_ERROR_CODES } from "../../src/accounts/people/error-codes.ts";
+import { DATABASE_ERROR_CODES } from "../../src/db/contract/error-codes.ts";
 import { HTTP_ERROR_CODES } from "../../src/errors/codes.ts";
-import { PLUGIN_ERROR_CODES } from "../../src/plugins/error-codes.ts";
+import { PLUGIN_ERROR_CODES } from "../../src/plugins/admin/error-codes.ts";
 
 const root = join(import.meta.dir, "../..");
 const tables = [HTTP_ERROR_CODES, AUTH_ERROR_CODES, DATABASE_ERROR_CODES, PLUGIN_ERROR_CODES];

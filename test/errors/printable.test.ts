@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { toPrintable } from "../../src/errors/printable.ts";
-import { PluginError } from "../../src/plugins/failure.ts";
+import { PluginError } from "../../src/plugins/failure/failure.ts";
 
 test("toPrintable() shows what a terminal would obey, and leaves all else", () => {
   expect(toPrintable("a\n\tb ü 😀")).toBe("a\n\tb ü 😀");

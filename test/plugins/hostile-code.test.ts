@@ -2,8 +2,8 @@ import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { createHookBus } from "../../src/hooks/bus.ts";
-import { Scope } from "../../src/plugins/scope.ts";
-import { createXcoreModule } from "../../src/plugins/xcore-module.ts";
+import { Scope } from "../../src/plugins/given/scope.ts";
+import { createXcoreModule } from "../../src/plugins/given/xcore-module.ts";
 import type * as sdk from "../../src/sdk/xcore.ts";
 import { type Files, plugin, TestApp, TestFolder } from "../setup.ts";
 

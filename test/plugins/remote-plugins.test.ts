@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConfigOverrides } from "../../src/config/schema.ts";
-import { computeIntegrity, integrityToHex } from "../../src/plugins/remote/integrity.ts";
+import { computeIntegrity, integrityToHex } from "../../src/plugins/snapshot/integrity.ts";
 import { type SeenEvent, TestApp } from "../setup.ts";
 import { PluginHost } from "./remote/plugin-host.ts";
 

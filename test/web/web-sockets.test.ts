@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createApp } from "../../src/app.ts";
+import { createApp } from "../../src/app/app.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { plugin, TestApp, TestFolder } from "../setup.ts";
 import { exchange } from "./raw-socket.ts";

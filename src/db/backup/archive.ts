@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
-import { DatabaseError } from "../database-error.ts";
+import { DatabaseError } from "../contract/database-error.ts";
 import { findFreeSpace, isDiskFull } from "./disk-space.ts";
 import {
   type BackupManifest,

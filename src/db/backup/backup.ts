@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { mkdir, rename, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { DatabaseError } from "../database-error.ts";
-import type { DatabaseUrl } from "../database-url.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import type { DatabaseUrl } from "../contract/database-url.ts";
 import { packBackup } from "./archive.ts";
 import { toBackupFile } from "./backup-name.ts";
 import { isDiskFull } from "./disk-space.ts";

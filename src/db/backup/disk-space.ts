@@ -1,5 +1,5 @@
 import { statfs } from "node:fs/promises";
-import { DatabaseError } from "../database-error.ts";
+import { DatabaseError } from "../contract/database-error.ts";
 
 const FULL_CODES: readonly unknown[] = ["ENOSPC", "EDQUOT", "EFBIG"];
 

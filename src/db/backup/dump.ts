@@ -1,4 +1,4 @@
-import type { DatabaseUrl } from "../database-url.ts";
+import type { DatabaseUrl } from "../contract/database-url.ts";
 import { MysqlDump } from "./mysql-dump.ts";
 import { PostgresDump } from "./postgres-dump.ts";
 import type { Environment } from "./programs.ts";

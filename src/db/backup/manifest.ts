@@ -1,6 +1,6 @@
 import { type Static, Type } from "typebox";
 import { Check } from "typebox/schema";
-import { DatabaseError } from "../database-error.ts";
+import { DatabaseError } from "../contract/database-error.ts";
 
 /** Name of the first file of a backup, which describes the others. */
 export const MANIFEST_NAME = "manifest.json";

@@ -1,7 +1,7 @@
 import { open } from "node:fs/promises";
-import { DatabaseError } from "../database-error.ts";
-import type { ServerUrl } from "../database-url.ts";
-import { toTls } from "../tls.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import type { ServerUrl } from "../contract/database-url.ts";
+import { toTls } from "../contract/tls.ts";
 import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
 import {
   type Environment,

@@ -1,5 +1,5 @@
-import type { ServerUrl } from "../database-url.ts";
-import { toTls } from "../tls.ts";
+import type { ServerUrl } from "../contract/database-url.ts";
+import { toTls } from "../contract/tls.ts";
 import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
 import {
   type Environment,

@@ -1,6 +1,6 @@
 import { copyFile, mkdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { DatabaseError } from "../database-error.ts";
+import { DatabaseError } from "../contract/database-error.ts";
 import { type UnpackedBackup, unpackBackup } from "./archive.ts";
 import { backupDatabase, type BackupProject } from "./backup.ts";
 import { toBackupFile, toTimestamp } from "./backup-name.ts";

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
-import { DatabaseError, type DatabaseFault, namePlugin } from "../database-error.ts";
-import type { Dialect } from "../dialect.ts";
-import type { Driver, MigrationConnection } from "../driver.ts";
+import { DatabaseError, type DatabaseFault, namePlugin } from "../contract/database-error.ts";
+import type { Dialect } from "../contract/dialect.ts";
+import type { Driver, MigrationConnection } from "../contract/driver.ts";
 import { assertNoDanglingReferences } from "./dangling-references.ts";
 import { Ledger, readLedger } from "./ledger.ts";
 import type { Migration } from "./migration-files.ts";

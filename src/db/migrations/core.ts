@@ -1,4 +1,4 @@
-import type { Dialect } from "../dialect.ts";
+import type { Dialect } from "../contract/dialect.ts";
 import { readEmbeddedFiles } from "./embedded-files.ts" with { type: "macro" };
 import { assertNumbered, type Migration, parseMigration } from "./migration-files.ts";
 

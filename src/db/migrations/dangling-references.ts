@@ -1,5 +1,5 @@
-import { DatabaseError } from "../database-error.ts";
-import type { MigrationConnection } from "../driver.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import type { MigrationConnection } from "../contract/driver.ts";
 
 const DANGLING = `select m.name as "from", f."table" as "to"
 from sqlite_master m join pragma_foreign_key_list(m.name) f

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm";
-import { DatabaseError } from "../database-error.ts";
-import type { Driver, MigrationConnection } from "../driver.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import type { Driver, MigrationConnection } from "../contract/driver.ts";
 import type { TableEffect } from "./table-effects.ts";
 
 /** What is known of a migration that was applied, whole or in part. */

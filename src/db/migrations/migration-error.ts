@@ -1,4 +1,4 @@
-import type { DatabaseFault } from "../database-error.ts";
+import type { DatabaseFault } from "../contract/database-error.ts";
 
 export interface MigrationFailure {
   /** The plugin, or "core". */

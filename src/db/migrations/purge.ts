@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
-import { DatabaseError } from "../database-error.ts";
-import type { Dialect } from "../dialect.ts";
-import type { Driver, MigrationConnection } from "../driver.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import type { Dialect } from "../contract/dialect.ts";
+import type { Driver, MigrationConnection } from "../contract/driver.ts";
 import { Ledger, readOwnedTables } from "./ledger.ts";
 
 export interface OwnedTable {

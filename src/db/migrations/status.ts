@@ -1,5 +1,5 @@
 import { AppError } from "../../errors/app-error.ts";
-import type { Driver } from "../driver.ts";
+import type { Driver } from "../contract/driver.ts";
 import { readLedger } from "./ledger.ts";
 import type { Migration } from "./migration-files.ts";
 import { findMissing, isUnchanged } from "./pending.ts";

@@ -1,6 +1,6 @@
 import { sha256 } from "../../files/sha256.ts";
-import { DatabaseError } from "../database-error.ts";
-import type { MigrationConnection } from "../driver.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import type { MigrationConnection } from "../contract/driver.ts";
 import type { TableEffect } from "./table-effects.ts";
 
 /** Hash of what MySQL says the tables of these effects look like; rows and counters don't count. */

@@ -1,10 +1,10 @@
 import type { Pool, PoolConnection, QueryOptions, ResultSetHeader, RowDataPacket } from "mysql2/promise";
-import { toBindable } from "../bindable.ts";
-import { ConstraintError, DatabaseError } from "../database-error.ts";
-import type { OpenWork } from "../open-work.ts";
-import type { OnQuery } from "../query-log.ts";
-import { failedQuery, type ServerPlace } from "../server-faults.ts";
-import { isRead, type TransactionScope, TransactionState } from "../transaction-state.ts";
+import { toBindable } from "../drizzle/bindable.ts";
+import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
+import type { OpenWork } from "../server/open-work.ts";
+import type { OnQuery } from "../server/query-log.ts";
+import { failedQuery, type ServerPlace } from "../server/faults.ts";
+import { isRead, type TransactionScope, TransactionState } from "../server/transaction-state.ts";
 import { toDuplicateKey, toMysqlFault } from "./faults.ts";
 import type { UniqueKey } from "./unique-keys.ts";
 

@@ -1,6 +1,6 @@
 import { getTableColumns, type SQL, type Subquery } from "drizzle-orm";
 import type { MySqlDialect, MySqlTable } from "drizzle-orm/mysql-core";
-import type { WriteResult } from "../database.ts";
+import type { WriteResult } from "../contract/database.ts";
 import { assertPrimaryKey, lockRows, matchKeys, type ReturnedFields } from "./returning.ts";
 import type { MysqlSession } from "./session.ts";
 import { MysqlWrite, type Values } from "./write-query.ts";

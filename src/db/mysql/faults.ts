@@ -1,4 +1,4 @@
-import { ConstraintError, DatabaseError } from "../database-error.ts";
+import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
 import {
   failedQuery,
   missingColumn,
@@ -11,7 +11,7 @@ import {
   unfitValue,
   unreachable,
   wrongCredentials,
-} from "../server-faults.ts";
+} from "../server/faults.ts";
 
 /** What was run when the error came. */
 export interface FailedStatement {

@@ -1,7 +1,7 @@
 import { getTableColumns, getTableName, is, Param, Placeholder, SQL, sql } from "drizzle-orm";
 import { type MySqlColumn, type MySqlDialect, type MySqlTable, QueryBuilder } from "drizzle-orm/mysql-core";
 import type { ResultSetHeader } from "mysql2/promise";
-import type { WriteResult } from "../database.ts";
+import type { WriteResult } from "../contract/database.ts";
 import {
   buildConflict,
   type Conflict,

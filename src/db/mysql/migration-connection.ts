@@ -1,9 +1,9 @@
 import { type ConnectionOptions, createConnection, type RowDataPacket } from "mysql2/promise";
 import type { Logger } from "pino";
-import { DatabaseError } from "../database-error.ts";
-import type { MigrationConnection } from "../driver.ts";
-import type { ServerPlace } from "../server-faults.ts";
-import { toMigrationConnection } from "../server-migrations.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import type { MigrationConnection } from "../contract/driver.ts";
+import type { ServerPlace } from "../server/faults.ts";
+import { toMigrationConnection } from "../server/migrations.ts";
 import { toMysqlFault } from "./faults.ts";
 
 export interface MysqlMigrationOptions {

@@ -7,10 +7,10 @@ import type {
 } from "drizzle-orm/mysql-core";
 import type { MySqlPreparedQueryHKT } from "drizzle-orm/mysql-core";
 import type { ResultSetHeader } from "mysql2/promise";
-import type { TransactionOptions } from "../database.ts";
-import { mapResultRow } from "../drizzle-internals.ts";
-import type { RelationalSchema } from "../relational-schema.ts";
-import { withRetries } from "../retries.ts";
+import type { TransactionOptions } from "../contract/database.ts";
+import { mapResultRow } from "../drizzle/internals.ts";
+import type { RelationalSchema } from "../drizzle/relational-schema.ts";
+import { withRetries } from "../server/retries.ts";
 import type { MysqlChannel } from "./channel.ts";
 import { uniqueKeysOf } from "./unique-keys.ts";
 

@@ -1,9 +1,9 @@
 import type postgres from "postgres";
-import { toBindable } from "../bindable.ts";
-import { DatabaseError } from "../database-error.ts";
-import type { OnQuery } from "../query-log.ts";
-import type { ServerPlace } from "../server-faults.ts";
-import { isRead, type TransactionScope, TransactionState } from "../transaction-state.ts";
+import { toBindable } from "../drizzle/bindable.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import type { OnQuery } from "../server/query-log.ts";
+import type { ServerPlace } from "../server/faults.ts";
+import { isRead, type TransactionScope, TransactionState } from "../server/transaction-state.ts";
 import { toPostgresFault } from "./faults.ts";
 import { HeldConnection } from "./held-connection.ts";
 import type { PostgresPool } from "./pool.ts";

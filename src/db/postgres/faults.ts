@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import { ConstraintError, DatabaseError } from "../database-error.ts";
+import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
 import {
   failedQuery,
   missingColumn,
@@ -12,7 +12,7 @@ import {
   unfitValue,
   unreachable,
   wrongCredentials,
-} from "../server-faults.ts";
+} from "../server/faults.ts";
 
 /** Reasons for values that don't fit, by SQLSTATE. PostgreSQL's own messages repeat the value. */
 const VALUE_REASONS: Readonly<Record<string, string>> = {

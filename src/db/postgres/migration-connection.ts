@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
 import postgres from "postgres";
-import type { MigrationConnection } from "../driver.ts";
-import { type ServerPlace, unreachable } from "../server-faults.ts";
-import { toMigrationConnection } from "../server-migrations.ts";
+import type { MigrationConnection } from "../contract/driver.ts";
+import { type ServerPlace, unreachable } from "../server/faults.ts";
+import { toMigrationConnection } from "../server/migrations.ts";
 import { toPostgresFault } from "./faults.ts";
 
 export interface PostgresMigrationOptions {

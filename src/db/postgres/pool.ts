@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import { OpenWork } from "../open-work.ts";
+import { OpenWork } from "../server/open-work.ts";
 
 /** postgres.js's pool, and what runs on it. */
 interface Generation {

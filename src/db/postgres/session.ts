@@ -1,10 +1,10 @@
 import { fillPlaceholders, type Query, type SQL } from "drizzle-orm";
 import { PgDatabase, type PgDialect, PgPreparedQuery, PgSession, PgTransaction } from "drizzle-orm/pg-core";
 import type { PgQueryResultHKT, PreparedQueryConfig, SelectedFieldsOrdered } from "drizzle-orm/pg-core";
-import type { TransactionOptions, WriteResult } from "../database.ts";
-import { mapResultRow } from "../drizzle-internals.ts";
-import type { RelationalSchema } from "../relational-schema.ts";
-import { withRetries } from "../retries.ts";
+import type { TransactionOptions, WriteResult } from "../contract/database.ts";
+import { mapResultRow } from "../drizzle/internals.ts";
+import type { RelationalSchema } from "../drizzle/relational-schema.ts";
+import { withRetries } from "../server/retries.ts";
 import type { PostgresChannel } from "./channel.ts";
 
 type RowsMapper = (rows: unknown[][], mapColumnValue?: (value: unknown) => unknown) => unknown;

@@ -1,6 +1,6 @@
 import { type Column, getTableName } from "drizzle-orm";
-import { DatabaseError } from "../database-error.ts";
-import type { Dialect } from "../dialect.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import type { Dialect } from "../contract/dialect.ts";
 import { toFittingDecimal, toRoundedDecimal } from "./decimal-text.ts";
 
 /** How the values of a column are written and read. What doesn't fit throws DatabaseError: "value" where it is written, "other" where it is read. */

@@ -14,10 +14,10 @@ export function createCoreTables(schema: Columns & Constraints & { readonly tabl
     "users",
     {
       id: id(),
-      /** Normalized: see `normalizeEmail` in src/auth. */
+      /** Normalized: see `normalizeEmail` in src/accounts/people. */
       email: varchar(255).notNull().unique(),
       full_name: varchar(255),
-      /** What a search by name compares with: see `toNameKey` in src/auth. */
+      /** What a search by name compares with: see `toNameKey` in src/accounts/people. */
       name_key: varchar(255),
       /** Null for an account that can't log in with a password. */
       password_hash: varchar(255),

@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm";
-import type { Dialect } from "../dialect.ts";
+import type { Dialect } from "../contract/dialect.ts";
 import type { ColumnKind } from "./column-kind.ts";
 
 /**

@@ -1,8 +1,8 @@
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import type { Logger } from "pino";
-import type { WriteResult } from "../database.ts";
-import { DatabaseError } from "../database-error.ts";
-import { toDatabaseError } from "./errors.ts";
+import type { WriteResult } from "../contract/database.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import { toDatabaseError } from "./faults.ts";
 import { assertBindable } from "./parameters.ts";
 import { StatementCache } from "./statement-cache.ts";
 

@@ -1,11 +1,11 @@
 import type { Logger } from "pino";
-import type { Database, SchemaTables } from "../database.ts";
-import { DatabaseError } from "../database-error.ts";
-import type { Driver, MigrationConnection } from "../driver.ts";
+import type { Database, SchemaTables } from "../contract/database.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import type { Driver, MigrationConnection } from "../contract/driver.ts";
 import { ChangeToken } from "./change-token.ts";
 import type { Connection } from "./connection.ts";
 import { Dialect } from "./dialect.ts";
-import { toRelationalSchema } from "../relational-schema.ts";
+import { toRelationalSchema } from "../drizzle/relational-schema.ts";
 import { lockMigrations } from "./migration-lock.ts";
 import { SqliteMigrationConnection } from "./migration-connection.ts";
 import { OpenAccess } from "./open-access.ts";

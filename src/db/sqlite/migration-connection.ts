@@ -1,5 +1,5 @@
-import { DatabaseError } from "../database-error.ts";
-import type { MigrationConnection } from "../driver.ts";
+import { DatabaseError } from "../contract/database-error.ts";
+import type { MigrationConnection } from "../contract/driver.ts";
 import { retryWhileBusy } from "./busy.ts";
 import type { Connection } from "./connection.ts";
 

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import type { Logger } from "pino";
 import { setTimeout } from "node:timers/promises";
-import { toDatabaseError } from "./errors.ts";
+import { toDatabaseError } from "./faults.ts";
 import { isBusy } from "./busy.ts";
 
 const pauseMs = 50;

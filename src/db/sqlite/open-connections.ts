@@ -2,10 +2,10 @@ import { Database } from "bun:sqlite";
 import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Logger } from "pino";
-import { DatabaseError } from "../database-error.ts";
+import { DatabaseError } from "../contract/database-error.ts";
 import { retryWhileBusy } from "./busy.ts";
 import { Connection } from "./connection.ts";
-import { toDatabaseError } from "./errors.ts";
+import { toDatabaseError } from "./faults.ts";
 
 export interface Connections {
   /** May only read, and sees what is committed. */

@@ -5,7 +5,7 @@ import {
   type SQLiteExecuteMethod,
   SQLitePreparedQuery,
 } from "drizzle-orm/sqlite-core";
-import type { WriteResult } from "../database.ts";
+import type { WriteResult } from "../contract/database.ts";
 import { type Access, isReading, type Task } from "./access.ts";
 import { createParameterFiller, type ParameterFiller, type PlaceholderValues } from "./parameters.ts";
 import { createRowMapper, type RowMapper } from "./row-mapper.ts";

@@ -10,8 +10,8 @@ import {
   type SQLiteView,
 } from "drizzle-orm/sqlite-core";
 import type { SQLiteViewBase } from "drizzle-orm/sqlite-core/view-base";
-import type { SchemaTables, WriteResult } from "../database.ts";
-import type { RelationalSchema } from "../relational-schema.ts";
+import type { SchemaTables, WriteResult } from "../contract/database.ts";
+import type { RelationalSchema } from "../drizzle/relational-schema.ts";
 import type { Access } from "./access.ts";
 import type { Row } from "./connection.ts";
 import type { Dialect } from "./dialect.ts";

@@ -5,7 +5,7 @@ import {
   type SQLiteExecuteMethod,
   SQLiteSession,
 } from "drizzle-orm/sqlite-core";
-import type { WriteResult } from "../database.ts";
+import type { WriteResult } from "../contract/database.ts";
 import { type Access, isReading } from "./access.ts";
 import type { Row } from "./connection.ts";
 import { PreparedQuery, type RowsMapper } from "./prepared-query.ts";

@@ -1,6 +1,6 @@
 import { valid } from "semver";
-import { type JsonDocument, parseJsonDocument } from "../../config/json-document.ts";
-import { PluginError } from "../failure.ts";
+import { type JsonDocument, parseJsonDocument } from "../../config/json/document.ts";
+import { PluginError } from "../failure/failure.ts";
 
 /** Names of the lockfiles that are followed, the first that is there. */
 export const LOCKFILES = [

@@ -1,7 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PluginError } from "../failure.ts";
+import { PluginError } from "../failure/failure.ts";
 import { toBunReason } from "./bun-output.ts";
 import { runBun } from "./bun-process.ts";
 import { readBunLock } from "./lockfile.ts";

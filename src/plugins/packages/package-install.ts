@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
-import { PluginError } from "../failure.ts";
+import { PluginError } from "../failure/failure.ts";
 import { toBunReason, withoutCredentials } from "./bun-output.ts";
 import { type BunRun, type Environment, runBun } from "./bun-process.ts";
 import { readBunLock, toRegistryLock } from "./lockfile.ts";

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
-import { parseJsonDocument } from "../../config/json-document.ts";
-import { PluginError } from "../failure.ts";
-import { EXTERNAL_SPECIFIERS } from "../host-modules.ts";
+import { parseJsonDocument } from "../../config/json/document.ts";
+import { PluginError } from "../failure/failure.ts";
+import { EXTERNAL_SPECIFIERS } from "../given/host-modules.ts";
 import { LOCKFILES, readBunLock } from "./lockfile.ts";
 
 /** The npm packages that a plugin needs: what is installed follows from these files alone. */

@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join, sep } from "node:path";
-import { EXTERNAL_SPECIFIERS } from "../host-modules.ts";
+import { EXTERNAL_SPECIFIERS } from "../given/host-modules.ts";
 
 /** What a specifier of a package doesn't begin with: a path, or "#", which a package's own package.json resolves. */
 const BARE = /^[^./#]/;

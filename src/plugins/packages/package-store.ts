@@ -2,7 +2,7 @@ import { chmod, cp, mkdir, readdir, realpath, rename, rm, rmdir, writeFile } fro
 import { dirname, join, relative } from "node:path";
 import type { Logger } from "pino";
 import { makeTemporaryFolder } from "../../files/temporary-folder.ts";
-import { PluginError } from "../failure.ts";
+import { PluginError } from "../failure/failure.ts";
 import { type BundledFiles, FILES_LIST, findDamage } from "./package-files.ts";
 import { installPackages } from "./package-install.ts";
 import type { PackageNeeds } from "./package-needs.ts";

@@ -1,4 +1,4 @@
-import { DIALECTS } from "../../db/dialect.ts";
+import { DIALECTS } from "../../db/contract/dialect.ts";
 import type { PluginInspection } from "./inspection.ts";
 
 /** One thing that differs between two versions of a plugin. */

@@ -1,19 +1,19 @@
 import { posix } from "node:path";
-import { DIALECTS, type Dialect } from "../../db/dialect.ts";
+import { DIALECTS, type Dialect } from "../../db/contract/dialect.ts";
 import { InvalidMigrationError } from "../../db/migrations/migration-error.ts";
 import { parseMigrations } from "../../db/migrations/migration-files.ts";
-import { PluginError } from "../failure.ts";
-import { type Manifest, parseManifest, toManifest } from "../manifest.ts";
-import { migrationFilesOf } from "../migrate.ts";
+import { PluginError } from "../failure/failure.ts";
+import { type Manifest, parseManifest, toManifest } from "../source/manifest.ts";
+import { migrationFilesOf } from "../runtime/migrate.ts";
 import { readPackageNeeds } from "../packages/package-needs.ts";
-import { readPluginInfo } from "../single-file.ts";
-import { isCodeFile } from "../code/code-modules.ts";
-import { findCodeRoutes } from "../code/code-routes.ts";
-import type { CodeRoute } from "../code/code-values.ts";
-import type { FetchedPlugin } from "./fetch-plugin.ts";
-import type { Location } from "./location.ts";
-import { listSigners } from "./signatures.ts";
-import { isUrlName, type Snapshot } from "./snapshot.ts";
+import { readPluginInfo } from "../source/single-file.ts";
+import { isCodeFile } from "./preview/modules.ts";
+import { findCodeRoutes } from "./preview/routes.ts";
+import type { CodeRoute } from "./preview/values.ts";
+import type { FetchedPlugin } from "./fetch/fetch-plugin.ts";
+import type { Location } from "./fetch/location.ts";
+import { listSigners } from "../snapshot/signatures.ts";
+import { isUrlName, type Snapshot } from "../snapshot/snapshot.ts";
 
 /** What can be told of a plugin before any of its code runs. */
 export interface PluginInspection {

@@ -1,15 +1,15 @@
 import { relative } from "node:path";
 import { valid } from "semver";
 import { AppError } from "../../errors/app-error.ts";
-import { PluginError } from "../failure.ts";
-import { type FetchedPlugin, fetchFromMirrors, type FetchOptions } from "./fetch-plugin.ts";
+import { PluginError } from "../failure/failure.ts";
+import { type FetchedPlugin, fetchFromMirrors, type FetchOptions } from "./fetch/fetch-plugin.ts";
 import { hostsOf, inspectPlugin, type PluginInspection } from "./inspection.ts";
 import { compareInspections, type InspectionChange } from "./inspection-difference.ts";
-import { type Location, parseLocation } from "./location.ts";
-import type { PluginStores } from "./plugin-stores.ts";
+import { type Location, parseLocation } from "./fetch/location.ts";
+import type { PluginStores } from "./stores.ts";
 import { placesOf, RemoteEntries, type RemoteEntry } from "./remote-entries.ts";
 import type { RemoteSettings } from "./remote-sources.ts";
-import { assertSigned } from "./signatures.ts";
+import { assertSigned } from "../snapshot/signatures.ts";
 
 export interface PluginInstallerOptions {
   /** Absolute path of config.json. */

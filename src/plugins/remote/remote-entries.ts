@@ -1,6 +1,6 @@
 import { basename } from "node:path";
-import { type JsonDocument, parseJsonDocument } from "../../config/json-document.ts";
-import { setJsonPath } from "../../config/json-edit.ts";
+import { type JsonDocument, parseJsonDocument } from "../../config/json/document.ts";
+import { setJsonPath } from "../../config/json/edit.ts";
 import { isJsonObject, valueAt } from "../../config/layers.ts";
 import type { Config } from "../../config/schema.ts";
 import { AppError } from "../../errors/app-error.ts";

@@ -1,13 +1,13 @@
 import { dirname, join, relative } from "node:path";
-import { PluginError } from "../failure.ts";
-import type { PluginSource, RemoteOrigin } from "../sources.ts";
-import { FetchError } from "./fetch-error.ts";
-import { fetchFromMirrors, type FetchLimits } from "./fetch-plugin.ts";
-import { parseLocation } from "./location.ts";
+import { PluginError } from "../failure/failure.ts";
+import type { PluginSource, RemoteOrigin } from "../source/sources.ts";
+import { FetchError } from "./fetch/error.ts";
+import { fetchFromMirrors, type FetchLimits } from "./fetch/fetch-plugin.ts";
+import { parseLocation } from "./fetch/location.ts";
 import { placesOf, type RemoteEntry } from "./remote-entries.ts";
-import { assertSigned } from "./signatures.ts";
-import { isUrlName } from "./snapshot.ts";
-import type { OpenedSnapshot, SnapshotStore } from "./snapshot-store.ts";
+import { assertSigned } from "../snapshot/signatures.ts";
+import { isUrlName } from "../snapshot/snapshot.ts";
+import type { OpenedSnapshot, SnapshotStore } from "../snapshot/store.ts";
 
 /** What config.json says of plugins from elsewhere. */
 export interface RemoteSettings {

@@ -1,11 +1,11 @@
 import { AppError } from "../../errors/app-error.ts";
-import { PluginError } from "../failure.ts";
-import { type FetchOptions, fetchPlugin } from "./fetch-plugin.ts";
-import { parseLocation } from "./location.ts";
+import { PluginError } from "../failure/failure.ts";
+import { type FetchOptions, fetchPlugin } from "./fetch/fetch-plugin.ts";
+import { parseLocation } from "./fetch/location.ts";
 import { placesOf, type RemoteEntry } from "./remote-entries.ts";
-import { assertSigned } from "./signatures.ts";
-import type { Snapshot } from "./snapshot.ts";
-import type { SnapshotStore } from "./snapshot-store.ts";
+import { assertSigned } from "../snapshot/signatures.ts";
+import type { Snapshot } from "../snapshot/snapshot.ts";
+import type { SnapshotStore } from "../snapshot/store.ts";
 
 /** What was found out about one copy of a plugin. */
 export interface CopyCheck {

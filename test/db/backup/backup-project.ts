@@ -8,10 +8,10 @@ import {
   type BackupProject,
 } from "../../../src/db/backup/backup.ts";
 import { type RestoreOptions, type RestorePlan, restoreDatabase } from "../../../src/db/backup/restore.ts";
-import type { Database } from "../../../src/db/database.ts";
-import { parseDatabaseUrl, type ServerUrl } from "../../../src/db/database-url.ts";
-import type { Dialect } from "../../../src/db/dialect.ts";
-import type { Driver } from "../../../src/db/driver.ts";
+import type { Database } from "../../../src/db/contract/database.ts";
+import { parseDatabaseUrl, type ServerUrl } from "../../../src/db/contract/database-url.ts";
+import type { Dialect } from "../../../src/db/contract/dialect.ts";
+import type { Driver } from "../../../src/db/contract/driver.ts";
 import { openDatabase } from "../../../src/db/open.ts";
 import { createSchemaModule } from "../../../src/db/schema/schema-module.ts";
 import { createTestDatabase, type TestDatabase } from "../../database-servers.ts";

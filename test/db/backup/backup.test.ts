@@ -4,9 +4,9 @@ import { existsSync } from "node:fs";
 import { chmod, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
-import { DatabaseError } from "../../../src/db/database-error.ts";
+import { DatabaseError } from "../../../src/db/contract/database-error.ts";
 import { restoreDatabase } from "../../../src/db/backup/restore.ts";
-import { DIALECTS } from "../../../src/db/dialect.ts";
+import { DIALECTS } from "../../../src/db/contract/dialect.ts";
 import { testWithServer } from "../../database-servers.ts";
 import { BackupTest } from "./backup-project.ts";
 

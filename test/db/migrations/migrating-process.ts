@@ -4,8 +4,8 @@
  * killed where the statement that holds the text runs.
  */
 import pino from "pino";
-import { parseDatabaseUrl } from "../../../src/db/database-url.ts";
-import type { Driver, MigrationConnection } from "../../../src/db/driver.ts";
+import { parseDatabaseUrl } from "../../../src/db/contract/database-url.ts";
+import type { Driver, MigrationConnection } from "../../../src/db/contract/driver.ts";
 import { applyMigrations } from "../../../src/db/migrations/apply.ts";
 import { readMigrations } from "../../../src/db/migrations/migration-files.ts";
 import { openDatabase } from "../../../src/db/open.ts";

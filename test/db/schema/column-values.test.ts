@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { DatabaseError } from "../../../src/db/database-error.ts";
+import { DatabaseError } from "../../../src/db/contract/database-error.ts";
 import {
   bigintValues,
   type ColumnValues,

@@ -1,6 +1,6 @@
 import { expect, expectTypeOf, test } from "bun:test";
 import type { AnyColumn, enum as Enum } from "xcore/schema";
-import type { Database } from "../../../src/db/database.ts";
+import type { Database } from "../../../src/db/contract/database.ts";
 import { createSchemaModule } from "../../../src/db/schema/schema-module.ts";
 
 const schema = createSchemaModule("sqlite");

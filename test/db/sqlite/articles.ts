@@ -2,8 +2,8 @@ import { join } from "node:path";
 import { relations, type SQL } from "drizzle-orm";
 import { type BaseSQLiteDatabase, integer, sqliteTable, text } from "drizzle-orm/sqlite-core";
 import pino from "pino";
-import type { WriteResult } from "../../../src/db/database.ts";
-import type { Driver } from "../../../src/db/driver.ts";
+import type { WriteResult } from "../../../src/db/contract/database.ts";
+import type { Driver } from "../../../src/db/contract/driver.ts";
 import { openSqlite } from "../../../src/db/sqlite/driver.ts";
 import { TestFolder } from "../../setup.ts";
 

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { eq, sql, TransactionRollbackError } from "drizzle-orm";
 import { expect, test } from "bun:test";
-import { ConstraintError } from "../../../src/db/database-error.ts";
+import { ConstraintError } from "../../../src/db/contract/database-error.ts";
 import { Articles, articles, authors, failureOf, type SqliteDb } from "./articles.ts";
 
 test("a transaction commits all of its writes, also across turns of the event loop", async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { PluginError } from "../../../src/plugins/failure.ts";
+import { PluginError } from "../../../src/plugins/failure/failure.ts";
 import { type PackageNeeds, readPackageNeeds } from "../../../src/plugins/packages/package-needs.ts";
 
 const DIGEST = `sha512-${"A".repeat(86)}==`;

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Script } from "node:vm";
-import { EXTERNAL_SPECIFIERS } from "../../../src/plugins/host-modules.ts";
+import { EXTERNAL_SPECIFIERS } from "../../../src/plugins/given/host-modules.ts";
 import { createPackageResolver } from "../../../src/plugins/packages/package-resolver.ts";
 import { PackagesProject } from "./packages-project.ts";
 import { type PackageFiles, TestRegistry } from "./registry.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { PluginError } from "../../../src/plugins/failure.ts";
+import { PluginError } from "../../../src/plugins/failure/failure.ts";
 import { TestFolder } from "../../setup.ts";
 import { PackagesProject } from "./packages-project.ts";
 import { type PackageFiles, TestRegistry } from "./registry.ts";

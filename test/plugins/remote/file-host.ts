@@ -1,14 +1,14 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { writeTar } from "../../../src/files/tar.ts";
-import { FetchError } from "../../../src/plugins/remote/fetch-error.ts";
+import { FetchError } from "../../../src/plugins/remote/fetch/error.ts";
 import {
   type FetchedPlugin,
   type FetchLimits,
   type FetchOptions,
   fetchPlugin,
-} from "../../../src/plugins/remote/fetch-plugin.ts";
-import { parseLocation } from "../../../src/plugins/remote/location.ts";
+} from "../../../src/plugins/remote/fetch/fetch-plugin.ts";
+import { parseLocation } from "../../../src/plugins/remote/fetch/location.ts";
 
 /** What a host has at a path: a text, JSON, bytes, or an answer of its own. */
 export type Served = string | object | Uint8Array | ((request: Request) => Response | Promise<Response>);

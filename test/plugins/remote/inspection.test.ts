@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { PluginError } from "../../../src/plugins/failure.ts";
-import type { FetchedPlugin } from "../../../src/plugins/remote/fetch-plugin.ts";
+import { PluginError } from "../../../src/plugins/failure/failure.ts";
+import type { FetchedPlugin } from "../../../src/plugins/remote/fetch/fetch-plugin.ts";
 import { hostsOf, inspectPlugin } from "../../../src/plugins/remote/inspection.ts";
 import { compareInspections, describeChanges } from "../../../src/plugins/remote/inspection-difference.ts";
-import { computeIntegrity } from "../../../src/plugins/remote/integrity.ts";
-import { parseLocation } from "../../../src/plugins/remote/location.ts";
+import { computeIntegrity } from "../../../src/plugins/snapshot/integrity.ts";
+import { parseLocation } from "../../../src/plugins/remote/fetch/location.ts";
 import { TestFolder } from "../../setup.ts";
 
 const LOCK = { lockfileVersion: 1, workspaces: { "": { name: "crm" } }, packages: {} };

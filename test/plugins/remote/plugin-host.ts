@@ -1,4 +1,4 @@
-import { computeIntegrity } from "../../../src/plugins/remote/integrity.ts";
+import { computeIntegrity } from "../../../src/plugins/snapshot/integrity.ts";
 
 type Answer = (request: Request) => Response | Promise<Response>;
 

@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { PluginError } from "../../../src/plugins/failure.ts";
+import { PluginError } from "../../../src/plugins/failure/failure.ts";
 
 /** The message with which what is fetched or kept is refused; fails the test when it isn't. */
 export async function refusalOf(promise: Promise<unknown>): Promise<string> {

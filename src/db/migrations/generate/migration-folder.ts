@@ -1,6 +1,6 @@
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Dialect, DIALECTS } from "../../dialect.ts";
+import { type Dialect, DIALECTS } from "../../contract/dialect.ts";
 import { BREAKPOINT, listMigrationFiles } from "../migration-files.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { InvalidMigrationError } from "../migration-error.ts";

@@ -2,7 +2,7 @@ import { type Column, getTableName, is, SQL, Table, View } from "drizzle-orm";
 import * as mysql from "drizzle-orm/mysql-core";
 import * as pg from "drizzle-orm/pg-core";
 import * as sqlite from "drizzle-orm/sqlite-core";
-import type { Dialect } from "../../dialect.ts";
+import type { Dialect } from "../../contract/dialect.ts";
 import type { ColumnModel, ForeignKeyModel, IndexModel, SchemaModel, TableModel } from "./table-model.ts";
 import { InvalidMigrationError } from "../migration-error.ts";
 

@@ -1,0 +1,165 @@
+import { and, count, desc, gt, lte, lt, max, sql } from "drizzle-orm";
+import type { Driver } from "../db/contract/driver.ts";
+import type { CoreStore } from "./people/store.ts";
+
+/** Whose access has changed; null for everybody's, as far as is known. */
+export type ChangedUsers = ReadonlySet<number> | null;
+
+export interface AccessFollowerOptions {
+  readonly store: CoreStore;
+  readonly driver: Pick<Driver, "dialect" | "changeToken">;
+  /** Is told of changes before any request is answered that came after their commit. */
+  readonly onChange: (users: ChangedUsers) => void;
+  /** In ms since the epoch. @default Date.now */
+  readonly now?: () => number;
+}
+
+/** Changes that a server's transactions may commit in another order than that of their ids. */
+const OVERLAP = 1000;
+/** More news than this are taken for "everybody". */
+const MAX_NEWS = 1000;
+const DAY_MS = 24 * 60 * 60 * 1000;
+const PRUNE_EVERY_MS = 60 * 60 * 1000;
+
+/**
+ * Follows the table `access_changes`, which every instance writes to, so that nothing that was committed before a
+ * request is missed by it.
+ *
+ * On SQLite `changeToken()` says whether there can be news at all. On a server it takes one query, which the
+ * requests share that came before it began. A server gives out ids before their transactions commit, in any order:
+ * so the latest changes are counted each time, and one that comes late among them is told apart by its id.
+ */
+export class AccessFollower {
+  readonly #options: AccessFollowerOptions;
+  readonly #now: () => number;
+  readonly #isOrdered: boolean;
+  readonly #readState;
+  readonly #readRows;
+  #token: number | null = null;
+  /** The latest id that was seen; null until it has first looked. */
+  #last: number | null = null;
+  /** What is seen of the ids after `#floor`. */
+  #ids: ReadonlySet<number> = new Set();
+  #floor = 0;
+  #lookedAt = 0;
+  #prunedAt = 0;
+  #running: Promise<void> | null = null;
+  #waiting: Promise<void> | null = null;
+  #pruning: Promise<unknown> = Promise.resolve();
+
+  constructor(options: AccessFollowerOptions) {
+    const { store, driver, now = Date.now } = options;
+    const { accessChanges } = store.tables;
+    this.#options = options;
+    this.#now = now;
+    this.#isOrdered = driver.dialect === "sqlite"; // one transaction writes at a time
+    const isLater = gt(accessChanges.id, sql.placeholder("floor"));
+    this.#readState = store.db
+      .select({ last: max(accessChanges.id), rows: count() })
+      .from(accessChanges)
+      .where(isLater)
+      .prepare("xcore_access_state");
+    this.#readRows = store.db
+      .select({ id: accessChanges.id, user_id: accessChanges.user_id })
+      .from(accessChanges)
+      .where(isLater)
+      .orderBy(desc(accessChanges.id))
+      .limit(OVERLAP + MAX_NEWS)
+      .prepare("xcore_access_changes");
+  }
+
+  /**
+   * Makes sure that `onChange` has been told of everything that was committed before now: returns null when it has
+   * been, and otherwise a promise.
+   *
+   * @throws DatabaseError
+   */
+  follow(): Promise<void> | null {
+    const token = this.#options.driver.changeToken();
+    if (token !== null && token === this.#token) return null;
+    if (this.#running === null) return this.#start(token);
+    // What runs may have read before the latest commit: the next one is shared by all that come until it begins.
+    return (this.#waiting ??= this.#running
+      .catch(() => {})
+      .then(() => {
+        this.#waiting = null;
+        return this.#start(this.#options.driver.changeToken());
+      }));
+  }
+
+  /** Resolves when nothing of it is under way: before the database is closed. */
+  async settle(): Promise<void> {
+    await this.#running?.catch(() => {});
+    await this.#pruning;
+  }
+
+  #start(token: number | null): Promise<void> {
+    const running = this.#look().then(() => {
+      this.#token = token;
+    });
+    this.#running = running.finally(() => {
+      this.#running = null;
+    });
+    return this.#running;
+  }
+
+  async #look(): Promise<void> {
+    const now = this.#now();
+    // What was pruned since would be missed.
+    if (now - this.#lookedAt > DAY_MS / 2) this.#forget();
+    if (!this.#isOrdered && this.#last !== null) {
+      const [state] = await this.#readState.execute({ floor: this.#floor });
+      const last = state?.last ?? 0;
+      // A database that was put back to what it was before.
+      if (last < this.#last) this.#forget();
+      else if (last === this.#last && state?.rows === this.#ids.size) {
+        this.#lookedAt = now;
+        return;
+      }
+    }
+    const rows = await this.#readRows.execute({ floor: this.#floor });
+    this.#tell(rows);
+    this.#keep(rows.map(({ id }) => id));
+    this.#lookedAt = now;
+    this.#prune(now);
+  }
+
+  #tell(rows: readonly { readonly id: number; readonly user_id: number | null }[]): void {
+    const news = rows.filter(({ id }) => !this.#ids.has(id));
+    if (this.#last === null || rows.length === OVERLAP + MAX_NEWS) this.#options.onChange(null);
+    else if (news.some(({ user_id: userId }) => userId === null)) this.#options.onChange(null);
+    else if (news.length > 0) {
+      this.#options.onChange(new Set(news.flatMap(({ user_id: userId }) => userId ?? [])));
+    }
+  }
+
+  /** @param ids after `#floor`, the latest first */
+  #keep(ids: readonly number[]): void {
+    this.#last = Math.max(this.#last ?? 0, ids[0] ?? 0);
+    this.#floor = this.#isOrdered ? this.#last : Math.max(this.#floor, this.#last - OVERLAP);
+    this.#ids = new Set(ids.filter((id) => id > this.#floor));
+  }
+
+  #forget(): void {
+    this.#last = null;
+    this.#floor = 0;
+    this.#ids = new Set();
+  }
+
+  /** Deletes what every instance has seen long ago. */
+  #prune(now: number): void {
+    if (now - this.#prunedAt < PRUNE_EVERY_MS) return;
+    this.#prunedAt = now;
+    const { db, tables } = this.#options.store;
+    const { accessChanges } = tables;
+    const isOld = and(
+      lt(accessChanges.at, new Date(now - DAY_MS)),
+      lte(accessChanges.id, (this.#last ?? 0) - OVERLAP),
+    );
+    // The next hour tries again.
+    this.#pruning = db
+      .delete(accessChanges)
+      .where(isOld)
+      .catch(() => {});
+  }
+}

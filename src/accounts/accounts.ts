@@ -1,0 +1,175 @@
+import type { AnyElysia } from "elysia";
+import type { Logger } from "pino";
+import { type AccessTokens, createAccessTokens, createOtpTokens } from "./identity/access-tokens.ts";
+import { apiKeyRoutes } from "./api-keys/routes.ts";
+import { ApiKeys } from "./api-keys/api-keys.ts";
+import { createAuthLimits } from "./login/attempt-limits.ts";
+import { authRoutes } from "./login/routes.ts";
+import { Authenticator } from "./authenticator.ts";
+import type { CoreStore } from "./people/store.ts";
+import { createGuards } from "./identity/guards.ts";
+import { Lockout } from "./login/lockout.ts";
+import { Login } from "./login/login.ts";
+import { OtpDevices } from "./two-factor/devices.ts";
+import { otpRoutes } from "./two-factor/routes.ts";
+import { createPasswords } from "./login/passwords.ts";
+import type { Origin } from "./identity/principal.ts";
+import { Principals } from "./identity/principals.ts";
+import { createRefreshTokens } from "./sessions/refresh-tokens.ts";
+import { SecretBox } from "./keys/secret-box.ts";
+import type { SecretKey } from "./keys/secret-key.ts";
+import { sessionRoutes } from "./sessions/routes.ts";
+import { Sessions } from "./sessions/sessions.ts";
+import { createSetupLink, type SetupLink } from "./setup/link.ts";
+import { setupRoutes } from "./setup/routes.ts";
+import type { Config } from "../config/schema.ts";
+import type { Transaction } from "../db/contract/database.ts";
+import { CORE_OWNER } from "../db/migrations/core.ts";
+import type { Driver } from "../db/contract/driver.ts";
+import type { HookBus } from "../hooks/bus.ts";
+import { createAccessLoader } from "./rights/access.ts";
+import { adminRoutes } from "./admin/routes.ts";
+import {
+  ADMIN_ROLE,
+  ensureBuiltinRoles,
+  grantRole,
+  hasAdministrator,
+  USER_ROLE,
+} from "./rights/builtin-roles.ts";
+import { CORE_PERMISSIONS, declarePermissions } from "./rights/permission-catalog.ts";
+import { restrictPermissions } from "./rights/permission-set.ts";
+import { createUserDirectory, type UserDirectory } from "./user-directory.ts";
+
+const OTP_STEP_SECONDS = 300;
+const PURGE_MS = 3_600_000;
+
+export interface AccountsOptions {
+  readonly driver: Driver;
+  readonly store: CoreStore;
+  readonly secretKey: SecretKey;
+  readonly appName: string;
+  readonly security: Config["security"];
+  readonly hooks: HookBus;
+  readonly log: Logger;
+  readonly originOf: (request: Request) => Origin;
+  /** Shows text to whoever started the server, and to no log file. */
+  readonly print: (text: string) => void;
+}
+
+/** Everything that has to do with accounts, wired together. */
+export interface Accounts {
+  readonly principals: Principals;
+  readonly guards: ReturnType<typeof createGuards>;
+  readonly authenticator: Authenticator;
+  readonly accessTokens: AccessTokens;
+  readonly users: UserDirectory;
+  readonly devices: OtpDevices;
+  readonly setup: SetupLink;
+  /** The routes below /auth and /admin. */
+  readonly slices: readonly AnyElysia[];
+  /** Makes the built-in roles and enters the core's permissions; from then on old sessions are purged by the hour. */
+  start(): Promise<void>;
+  /** Writes what is yet to be written. */
+  close(): Promise<void>;
+}
+
+/** Builds the services of accounts and their routes. */
+export function createAccounts(options: AccountsOptions): Accounts {
+  const { driver, store, secretKey, appName, security, hooks, log, originOf, print } = options;
+  const principals = new Principals();
+  const guards = createGuards(principals);
+  const loadAccess = createAccessLoader(store);
+  const passwords = createPasswords({
+    algorithm: security.password_hash_algorithm,
+    bcryptCost: security.bcrypt_cost,
+  });
+  const limits = createAuthLimits();
+  const accessTokens = createAccessTokens({
+    secretKey,
+    lifetime: security.access_token_expire_minutes * 60,
+  });
+  const sessions = new Sessions({
+    store,
+    accessTokens,
+    refreshTokens: createRefreshTokens(secretKey),
+    lifetimeMs: security.refresh_token_expire_days * 86_400_000,
+  });
+  const devices = new OtpDevices({ store, box: new SecretBox(secretKey.deriveKey("otp")), issuer: appName });
+  const apiKeys = new ApiKeys({ store, log });
+  const login = new Login({
+    store,
+    passwords,
+    sessions,
+    otpTokens: createOtpTokens({ secretKey, lifetime: OTP_STEP_SECONDS }),
+    secondFactors: devices,
+    lockout: new Lockout(store),
+    limits,
+    hooks,
+  });
+  const grant = (role: string) => (tx: Transaction, userId: number) =>
+    grantRole(tx, store.tables, userId, role);
+  const setup = createSetupLink({
+    store,
+    passwords,
+    hasAdministrator: () => hasAdministrator(store),
+    grantAdministrator: grant(ADMIN_ROLE),
+    print,
+  });
+  const registration = {
+    store,
+    passwords,
+    limits,
+    hooks,
+    isOpen: security.allow_registration,
+    grantDefaultRole: grant(USER_ROLE),
+  };
+  const context = { guards, principals, originOf };
+  const purge = (): void =>
+    void sessions.purge().catch((error: unknown) => log.warn({ err: error }, "old sessions can't be purged"));
+  let timer: ReturnType<typeof setInterval> | null = null;
+
+  const authenticator = new Authenticator({
+    store,
+    driver,
+    tokens: accessTokens,
+    apiKeys,
+    loadAccess,
+    restrict: restrictPermissions,
+    principals,
+  });
+
+  return {
+    principals,
+    guards,
+    authenticator,
+    accessTokens,
+    users: createUserDirectory({ store, loadAccess, principals }),
+    devices,
+    setup,
+    slices: [
+      authRoutes({
+        ...context,
+        login,
+        registration,
+        passwordChange: { store, passwords, sessions, limits },
+        profile: { store, secondFactors: devices },
+      }),
+      sessionRoutes({ ...context, sessions }),
+      otpRoutes({ ...context, devices, limits: limits.codes }),
+      apiKeyRoutes({ ...context, apiKeys }),
+      setupRoutes({ setup, appName, originOf }),
+      adminRoutes({ ...context, store, hooks, passwords }),
+    ],
+    async start() {
+      await ensureBuiltinRoles(store);
+      await declarePermissions(store, CORE_OWNER, CORE_PERMISSIONS);
+      timer = setInterval(purge, PURGE_MS);
+      timer.unref();
+    },
+    async close() {
+      if (timer !== null) clearInterval(timer);
+      await authenticator.settle();
+      await apiKeys.settle();
+    },
+  };
+}

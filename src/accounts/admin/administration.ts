@@ -1,0 +1,259 @@
+import { eq } from "drizzle-orm";
+import { noteAccessChange } from "../people/access-changes.ts";
+import { type AuditEntry, writeAudit } from "../people/audit.ts";
+import type { CoreStore } from "../people/store.ts";
+import type { Origin, Permissions, Principal } from "../identity/principal.ts";
+import { unauthenticated } from "../identity/principals.ts";
+import type { Transaction } from "../../db/contract/database.ts";
+import { ConstraintError } from "../../db/contract/database-error.ts";
+import type { CoreTables } from "../../db/schema/core-tables.ts";
+import { AppError } from "../../errors/app-error.ts";
+import type { HookBus } from "../../hooks/bus.ts";
+import type { HookEvents } from "../../hooks/events.ts";
+import { ADMIN_ROLE, EVERYTHING, hasAdministrator, USER_ROLE } from "../rights/builtin-roles.ts";
+import { readUserGrants, readUserRoles } from "../rights/grants.ts";
+import { createPermissions, isGrant } from "../rights/permission-set.ts";
+
+/** Who changes accounts, and from where; null is the command line, which may do everything. */
+export type Actor = { readonly principal: Principal; readonly origin: Origin } | null;
+
+/** What the administration of accounts works with. */
+export interface AdministrationServices {
+  readonly store: CoreStore;
+  readonly hooks: HookBus;
+  /** Whether routes ask for a role by its name. @default for none: the command line doesn't need to know */
+  readonly isGuardRole?: (role: string) => boolean;
+}
+
+/** What an actor is about to do. */
+export interface Intent {
+  readonly permission: "users:write" | "roles:write";
+  /** As the audit log calls it: "user.deleted". */
+  readonly action: string;
+  readonly target?: { readonly type: "user" | "role"; readonly id: number };
+  /** For messages: `delete user "7"`. */
+  readonly doing: string;
+}
+
+/** What nobody may take from themselves. */
+const OWN_RIGHTS = ["users:write", "roles:write", EVERYTHING];
+/** Of a deadlock with a registration or a login. */
+const RETRIES = 3;
+
+/**
+ * Runs a change of accounts in a transaction, one at a time on all instances. It is undone when it would leave no
+ * administrator or take the actor's own right to administer. Refusals are written to the audit log.
+ *
+ * @throws AppError authorization_error when the actor lacks the permission by now, or more than they hold is asked
+ * @throws AppError conflict when the change would lock somebody out
+ */
+export async function administer<T>(
+  { store, hooks, isGuardRole = () => false }: AdministrationServices,
+  actor: Actor,
+  intent: Intent,
+  work: (change: Change) => Promise<T>,
+): Promise<T> {
+  try {
+    const { result, change } = await store.db.transaction(
+      async (tx) => {
+        await lockAdministration(tx, store.tables);
+        const begun = await Change.begin({ db: tx, tables: store.tables }, actor, intent, isGuardRole);
+        const made = await work(begun);
+        await begun.assertNobodyLockedOut();
+        return { result: made, change: begun };
+      },
+      { isolationLevel: "read committed", retries: RETRIES },
+    );
+    await change.emitTo(hooks);
+    return result;
+  } catch (error) {
+    if (isRefusal(error)) {
+      const { action, target } = intent;
+      await writeAudit(store.db, store.tables, {
+        ...toAuditActor(actor),
+        action,
+        result: "refused",
+        after: { reason: error.message },
+        ...(target && { target }),
+      });
+    }
+    throw error;
+  }
+}
+
+/** A change of accounts under way, in its transaction. */
+export class Change {
+  readonly tx: Transaction;
+  readonly tables: CoreTables;
+  readonly actor: Actor;
+  readonly #intent: Intent;
+  /** What the actor's roles grant now; null for the command line. */
+  readonly #held: Permissions | null;
+  readonly #hadAdministrator: boolean;
+  readonly #isGuardRole: (role: string) => boolean;
+  readonly #events: ((hooks: HookBus) => Promise<unknown>)[] = [];
+
+  private constructor(
+    { tx, tables }: { tx: Transaction; tables: CoreTables },
+    actor: Actor,
+    intent: Intent,
+    known: {
+      held: Permissions | null;
+      hadAdministrator: boolean;
+      isGuardRole: (role: string) => boolean;
+    },
+  ) {
+    this.tx = tx;
+    this.tables = tables;
+    this.actor = actor;
+    this.#intent = intent;
+    this.#held = known.held;
+    this.#hadAdministrator = known.hadAdministrator;
+    this.#isGuardRole = known.isGuardRole;
+  }
+
+  /** Looks again at what the actor holds: it may have changed since the request came in. */
+  static async begin(
+    store: { readonly db: Transaction; readonly tables: CoreTables },
+    actor: Actor,
+    intent: Intent,
+    isGuardRole: (role: string) => boolean,
+  ): Promise<Change> {
+    const { db: tx, tables } = store;
+    const held = actor === null ? null : await readActorGrants(store, actor.principal.user.id);
+    const hadAdministrator = await hasAdministrator(store);
+    const change = new Change({ tx, tables }, actor, intent, { held, hadAdministrator, isGuardRole });
+    if (!change.#holds(intent.permission))
+      throw forbidden(`This needs the permission "${intent.permission}"`);
+    return change;
+  }
+
+  /** The store as this transaction sees it. */
+  get store(): CoreStore {
+    return { db: this.tx, tables: this.tables };
+  }
+
+  /** Id of the actor, null for the command line. */
+  get actorId(): number | null {
+    return this.actor?.principal.user.id ?? null;
+  }
+
+  /** @throws AppError authorization_error unless the actor holds all of it: what is granted, or somebody has */
+  assertHolds(grants: readonly string[]): void {
+    // What is no grant, in a row that somebody wrote by hand, grants nothing.
+    const beyond = grants.filter((grant) => isGrant(grant) && !this.#holds(grant));
+    if (beyond.length === 0) return;
+    const listed = beyond.map((grant) => `"${grant}"`).join(", ");
+    throw forbidden(`Cannot ${this.#intent.doing}: it takes ${listed}, which you don't hold`);
+  }
+
+  /** @throws AppError authorization_error when the user holds more than the actor */
+  async assertHoldsAllOf(userId: number): Promise<void> {
+    if (this.#held === null) return;
+    this.assertHolds(await readUserGrants(this.store, userId));
+    await this.assertHoldsRoles(await readUserRoles(this.store, userId));
+  }
+
+  /**
+   * Of roles that routes ask for by name the permissions tell only half: they are given by who holds them.
+   *
+   * @throws AppError authorization_error unless the actor holds those of these roles, or everything
+   */
+  async assertHoldsRoles(names: readonly string[]): Promise<void> {
+    // Everybody who registers gets that one.
+    const asked = names.filter((name) => name !== USER_ROLE && this.#isGuardRole(name));
+    if (asked.length === 0 || this.actor === null || this.#holds(EVERYTHING)) return;
+    const { apiKeyId, user } = this.actor.principal;
+    // An API key holds no role.
+    const held = apiKeyId === null ? await readUserRoles(this.store, user.id) : [];
+    const beyond = asked.filter((name) => !held.includes(name));
+    if (beyond.length === 0) return;
+    const listed = beyond.map((name) => `"${name}"`).join(", ");
+    throw forbidden(`Cannot ${this.#intent.doing}: it takes the role ${listed}, which you don't hold`);
+  }
+
+  /** @throws AppError conflict when the user is the actor */
+  assertNotOneself(userId: number, instead: string): void {
+    if (userId === this.actorId) throw conflict(`Cannot ${this.#intent.doing}: it is your own; ${instead}`);
+  }
+
+  /** Writes what was done to the audit log. */
+  async audit(
+    entry: Pick<AuditEntry, "before" | "after"> & { target?: Intent["target"]; action?: string },
+  ): Promise<void> {
+    const { action, target } = this.#intent;
+    const named = entry.target ?? target;
+    await writeAudit(this.tx, this.tables, {
+      ...toAuditActor(this.actor),
+      action: entry.action ?? action,
+      ...(named && { target: named }),
+      ...(entry.before && { before: entry.before }),
+      ...(entry.after && { after: entry.after }),
+    });
+  }
+
+  /** Makes every instance look again at what a user (null: everybody) may do. */
+  async noteAccess(userId: number | null): Promise<void> {
+    await noteAccessChange(this.tx, this.tables, userId);
+  }
+
+  /** Emits an event once the change is committed. */
+  emit<Name extends keyof HookEvents>(name: Name, data: HookEvents[Name]): void {
+    const emit = (hooks: HookBus): Promise<unknown> =>
+      (hooks.emit as (event: string, value: unknown) => Promise<unknown>).call(hooks, name, data);
+    this.#events.push(emit);
+  }
+
+  async emitTo(hooks: HookBus): Promise<void> {
+    // oxlint-disable-next-line no-await-in-loop -- in the order of what happened
+    for (const emit of this.#events) await emit(hooks);
+  }
+
+  /** @throws AppError conflict when the change has left no administrator, or the actor without their rights */
+  async assertNobodyLockedOut(): Promise<void> {
+    const { doing } = this.#intent;
+    if (this.actorId !== null) {
+      const kept = createPermissions(await readUserGrants(this.store, this.actorId));
+      const lost = OWN_RIGHTS.find((right) => this.#held?.has(right) && !kept.has(right));
+      if (lost !== undefined) throw conflict(`Cannot ${doing}: you would lose "${lost}" yourself`);
+    }
+    if (this.#hadAdministrator && !(await hasAdministrator(this.store))) {
+      throw conflict(`Cannot ${doing}: no active administrator would be left`);
+    }
+  }
+
+  #holds(grant: string): boolean {
+    if (this.actor === null || this.#held === null) return true;
+    // An API key may hold less than its user.
+    return this.#held.has(grant) && this.actor.principal.permissions.has(grant);
+  }
+}
+
+/** Everybody who changes accounts waits here, so that what one has checked still holds when it is committed. */
+async function lockAdministration(tx: Transaction, { roles }: CoreTables): Promise<void> {
+  await tx.select({ id: roles.id }).from(roles).where(eq(roles.name, ADMIN_ROLE)).for("update");
+}
+
+async function readActorGrants(store: CoreStore, userId: number): Promise<Permissions> {
+  const { users } = store.tables;
+  const [user] = await store.db.select({ isActive: users.is_active }).from(users).where(eq(users.id, userId));
+  if (user?.isActive !== true) throw unauthenticated("The account isn't active any more");
+  return createPermissions(await readUserGrants(store, userId));
+}
+
+function toAuditActor(actor: Actor): Pick<AuditEntry, "actor" | "origin"> {
+  return actor === null ? {} : { actor: actor.principal.user, origin: actor.origin };
+}
+
+function isRefusal(error: unknown): error is AppError {
+  if (!(error instanceof AppError) || error instanceof ConstraintError) return false;
+  return error.status === 403 || error.status === 409;
+}
+
+function forbidden(message: string): AppError {
+  return new AppError("authorization_error", 403, message);
+}
+
+function conflict(message: string): AppError {
+  return new AppError("conflict", 409, message);
+}

@@ -1,0 +1,75 @@
+import { asc, eq, inArray } from "drizzle-orm";
+import type { CoreStore } from "../people/store.ts";
+import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
+import type { CoreTables } from "../../db/schema/core-tables.ts";
+import { AppError } from "../../errors/app-error.ts";
+import { startsWith } from "./prefix-search.ts";
+
+type RoleRow = CoreTables["roles"]["$inferSelect"];
+
+/** A role as it is shown. */
+export interface RoleAnswer extends Omit<RoleRow, "created_at" | "updated_at"> {
+  /** What it grants, in order: "invoices:read", "invoices:*" or "*". */
+  readonly permissions: string[];
+  readonly created_at: string;
+  readonly updated_at: string;
+}
+
+/** Which roles are asked for. */
+export interface RoleQuery extends PageQuery {
+  /** Beginning of the name. */
+  readonly q?: string | undefined;
+}
+
+/** Returns a page of roles, in order of their names unless the query says otherwise. */
+export async function listRoles(store: CoreStore, query: RoleQuery): Promise<Page<RoleAnswer>> {
+  const { roles } = store.tables;
+  const text = (query.q ?? "").trim().toLowerCase();
+  const where = text === "" ? undefined : startsWith(roles.name, text);
+  const rows = store.db.select().from(roles).where(where).orderBy(asc(roles.name));
+  const found = await paginate(rows, query, { sort: ["id", "name", "created_at", "updated_at"] });
+  return { ...found, items: await toRoleAnswers(store, found.items) };
+}
+
+/** @throws AppError not_found */
+export async function readRole(store: CoreStore, id: number): Promise<RoleAnswer> {
+  const [role] = await toRoleAnswers(store, [await findRole(store, id)]);
+  if (role === undefined) throw noRole(id);
+  return role;
+}
+
+/** @throws AppError not_found */
+export async function findRole({ db, tables: { roles } }: CoreStore, id: number): Promise<RoleRow> {
+  const [role] = await db.select().from(roles).where(eq(roles.id, id));
+  if (role === undefined) throw noRole(id);
+  return role;
+}
+
+/** @throws AppError not_found */
+export async function findRoleByName({ db, tables: { roles } }: CoreStore, name: string): Promise<RoleRow> {
+  const [role] = await db.select().from(roles).where(eq(roles.name, name));
+  if (role === undefined) throw noRole(name);
+  return role;
+}
+
+function noRole(id: number | string): AppError {
+  return new AppError("not_found", 404, `Cannot find role "${id}": there is none`);
+}
+
+async function toRoleAnswers(store: CoreStore, rows: readonly RoleRow[]): Promise<RoleAnswer[]> {
+  if (rows.length === 0) return [];
+  const { rolePermissions } = store.tables;
+  const ids = rows.map(({ id }) => id);
+  const granted = await store.db
+    .select()
+    .from(rolePermissions)
+    .where(inArray(rolePermissions.role_id, ids))
+    .orderBy(rolePermissions.permission);
+  const byRole = Map.groupBy(granted, ({ role_id }) => role_id);
+  return rows.map((role) => ({
+    ...role,
+    permissions: (byRole.get(role.id) ?? []).map(({ permission }) => permission).toSorted(),
+    created_at: role.created_at.toISOString(),
+    updated_at: role.updated_at.toISOString(),
+  }));
+}

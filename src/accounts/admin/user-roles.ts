@@ -1,0 +1,111 @@
+import { and, eq } from "drizzle-orm";
+import { findAccount } from "../people/users.ts";
+import { type Actor, type AdministrationServices, administer, type Change } from "./administration.ts";
+import { readRoleGrants } from "../rights/grants.ts";
+import { findRole } from "./role-list.ts";
+import { noUser, readUser, type UserAnswer } from "./user-list.ts";
+
+/**
+ * Gives a role to a user, who may hold it already.
+ *
+ * @throws AppError not_found
+ * @throws AppError authorization_error when the role grants, or the user holds, more than the actor does
+ */
+export async function assignRole(
+  services: AdministrationServices,
+  actor: Actor,
+  held: { userId: number; roleId: number },
+): Promise<UserAnswer> {
+  return changeRole(services, actor, held, "assign");
+}
+
+/**
+ * Takes a role from a user, who may not hold it.
+ *
+ * @throws AppError not_found
+ * @throws AppError authorization_error when the role grants, or the user holds, more than the actor does
+ * @throws AppError conflict for the last administrator, and one's own right to administer
+ */
+export async function removeRole(
+  services: AdministrationServices,
+  actor: Actor,
+  held: { userId: number; roleId: number },
+): Promise<UserAnswer> {
+  return changeRole(services, actor, held, "remove");
+}
+
+/** Gives a role within a change; tells whether the user hadn't held it. @throws AppError authorization_error */
+export async function giveRole(
+  change: Change,
+  user: { id: number; email: string },
+  role: { id: number; name: string },
+): Promise<boolean> {
+  const { tx, tables, actorId } = change;
+  change.assertHolds(await readRoleGrants(change.store, role.id));
+  await change.assertHoldsRoles([role.name]);
+  const { rowsAffected } = await tx
+    .insert(tables.userRoles)
+    .values({ user_id: user.id, role_id: role.id })
+    .onConflictDoNothing();
+  if (rowsAffected === 0) return false;
+  await change.noteAccess(user.id);
+  change.emit("role.assigned", {
+    role_id: role.id,
+    role: role.name,
+    user_id: user.id,
+    email: user.email,
+    actor_id: actorId,
+  });
+  return true;
+}
+
+async function changeRole(
+  services: AdministrationServices,
+  actor: Actor,
+  { userId, roleId }: { userId: number; roleId: number },
+  way: "assign" | "remove",
+): Promise<UserAnswer> {
+  const intent = {
+    permission: "users:write",
+    action: way === "assign" ? "role.assigned" : "role.removed",
+    target: { type: "user", id: userId },
+    doing:
+      way === "assign"
+        ? `give role "${roleId}" to user "${userId}"`
+        : `take role "${roleId}" from user "${userId}"`,
+  } as const;
+  return administer(services, actor, intent, async (change) => {
+    const user = await findAccount(change.store, userId);
+    if (user === null) throw noUser(userId);
+    const role = await findRole(change.store, roleId);
+    await change.assertHoldsAllOf(userId);
+    const give = way === "assign" ? giveRole : takeRole;
+    if (await give(change, user, role)) {
+      const what = { role: role.name };
+      await change.audit(way === "assign" ? { after: what } : { before: what });
+    }
+    return readUser(change.store, userId);
+  });
+}
+
+async function takeRole(
+  change: Change,
+  user: { id: number; email: string },
+  role: { id: number; name: string },
+): Promise<boolean> {
+  const { tx, actorId } = change;
+  const { userRoles } = change.tables;
+  const { rowsAffected } = await tx
+    .delete(userRoles)
+    .where(and(eq(userRoles.user_id, user.id), eq(userRoles.role_id, role.id)));
+  if (rowsAffected === 0) return false;
+  await change.noteAccess(user.id);
+  change.emit("role.removed", {
+    role_id: role.id,
+    role: role.name,
+    user_id: user.id,
+    email: user.email,
+    actor_id: actorId,
+  });
+  return true;
+}

@@ -1,0 +1,159 @@
+import { Elysia, t } from "elysia";
+import type { createGuards } from "../identity/guards.ts";
+import { page } from "../../db/paging/paginate.ts";
+import type { Actor } from "./administration.ts";
+import { listOf, RowId, Time } from "./answer-schemas.ts";
+import { listUsers, readUser, SEARCH_LIMIT } from "./user-list.ts";
+import { assignRole, removeRole } from "./user-roles.ts";
+import {
+  createUser,
+  deleteUser,
+  removeUserOtp,
+  setUserActive,
+  setUserPassword,
+  updateUser,
+  type UserServices,
+} from "./users.ts";
+
+export interface UserRoutesOptions extends UserServices {
+  readonly guards: ReturnType<typeof createGuards>;
+  readonly actorOf: (request: Request) => Actor;
+}
+
+const User = t.Object({
+  id: t.Integer(),
+  email: t.String(),
+  full_name: t.Nullable(t.String()),
+  is_active: t.Boolean({ description: "Whether they may log in" }),
+  roles: t.Array(t.Object({ id: t.Integer(), name: t.String() })),
+  has_otp: t.Boolean({ description: "Whether logging in takes a second factor" }),
+  last_login_at: t.Nullable(Time),
+  created_at: Time,
+  updated_at: Time,
+});
+
+// One that can't be a password, an email or a name is refused where these are known.
+const Email = t.String({ minLength: 3, maxLength: 1024 });
+const FullName = t.Nullable(t.String({ maxLength: 1024 }));
+const Password = t.String({ minLength: 1, maxLength: 4096 });
+const MAX_ROLES = 100;
+
+const UserFilter = t.Object({
+  ...page.properties,
+  q: t.Optional(
+    t.String({
+      maxLength: 255,
+      pattern: String.raw`^[^\u0000-\u001f]*$`,
+      description: `Beginning of the email or the name. Finds ${SEARCH_LIMIT} users by each at most`,
+    }),
+  ),
+  is_active: t.Optional(t.Boolean()),
+  role: t.Optional(t.String({ maxLength: 64, description: "Name of a role that they hold" })),
+});
+
+const RoleOfUser = t.Object({ ...RowId.properties, role_id: RowId.properties.id });
+
+/** Serves accounts to who may administer them, below `/admin/users`. */
+export function userRoutes({ guards, actorOf, ...services }: UserRoutesOptions) {
+  const { store } = services;
+  const written = { permission: "users:write", params: RowId, response: { 200: User } } as const;
+  const activate = { ...written, detail: { summary: "Let a user log in again" } };
+  const deactivate = {
+    ...written,
+    detail: { summary: "Keep a user from logging in, and end their sessions" },
+  };
+  const setActive = (request: Request, id: number, isActive: boolean) =>
+    setUserActive(services, actorOf(request), id, isActive);
+
+  return new Elysia({ name: "xcore/admin/users", prefix: "/admin/users", detail: { tags: ["admin"] } })
+    .use(guards)
+    .get("", ({ query }) => listUsers(store, query), {
+      permission: "users:read",
+      query: UserFilter,
+      response: { 200: listOf(User) },
+      detail: { summary: "Users; sort by id, email, full_name or created_at" },
+    })
+    .post(
+      "",
+      async ({ body, request, status }) => status(201, await createUser(services, actorOf(request), body)),
+      {
+        permission: "users:write",
+        body: t.Object({
+          email: Email,
+          full_name: t.Optional(FullName),
+          password: t.Optional(Password),
+          roles: t.Optional(
+            t.Array(t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }), {
+              maxItems: MAX_ROLES,
+              description: 'Ids of roles; the built-in role "user" when left out',
+            }),
+          ),
+        }),
+        response: { 201: User },
+        detail: { summary: "Make a user" },
+      },
+    )
+    .get("/:id", ({ params }) => readUser(store, params.id), {
+      permission: "users:read",
+      params: RowId,
+      response: { 200: User },
+      detail: { summary: "One user" },
+    })
+    .put("/:id", ({ params, body, request }) => updateUser(services, actorOf(request), params.id, body), {
+      ...written,
+      body: t.Object({ email: t.Optional(Email), full_name: t.Optional(FullName) }),
+      detail: { summary: "Change a user; what isn't named stays" },
+    })
+    .delete(
+      "/:id",
+      async ({ params, request, status }) =>
+        status(204, await deleteUser(services, actorOf(request), params.id)),
+      {
+        permission: "users:write",
+        params: RowId,
+        response: { 204: t.Void() },
+        detail: { summary: "Delete a user, with sessions, devices and API keys" },
+      },
+    )
+    .put("/:id/activate", ({ params, request }) => setActive(request, params.id, true), activate)
+    .post("/:id/activate", ({ params, request }) => setActive(request, params.id, true), activate)
+    .put("/:id/deactivate", ({ params, request }) => setActive(request, params.id, false), deactivate)
+    .post("/:id/deactivate", ({ params, request }) => setActive(request, params.id, false), deactivate)
+    .post(
+      "/:id/password",
+      async ({ params, body, request, status }) =>
+        status(204, await setUserPassword(services, actorOf(request), params.id, body.password)),
+      {
+        permission: "users:write",
+        params: RowId,
+        body: t.Object({ password: Password }),
+        response: { 204: t.Void() },
+        detail: { summary: "Set a user's password, and end their sessions" },
+      },
+    )
+    .delete(
+      "/:id/otp",
+      async ({ params, request, status }) =>
+        status(204, await removeUserOtp(services, actorOf(request), params.id)),
+      {
+        permission: "users:write",
+        params: RowId,
+        response: { 204: t.Void() },
+        detail: { summary: "Turn two factors off for a user who has lost them, and end their sessions" },
+      },
+    )
+    .post(
+      "/:id/roles/:role_id",
+      ({ params, request }) => assignRole(services, actorOf(request), toHolding(params)),
+      { ...written, params: RoleOfUser, detail: { summary: "Give a role to a user" } },
+    )
+    .delete(
+      "/:id/roles/:role_id",
+      ({ params, request }) => removeRole(services, actorOf(request), toHolding(params)),
+      { ...written, params: RoleOfUser, detail: { summary: "Take a role from a user" } },
+    );
+}
+
+function toHolding(params: { id: number; role_id: number }): { userId: number; roleId: number } {
+  return { userId: params.id, roleId: params.role_id };
+}

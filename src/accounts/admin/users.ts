@@ -1,0 +1,244 @@
+import { and, eq, inArray, isNull } from "drizzle-orm";
+import { normalizeEmail } from "../people/emails.ts";
+import { toNameKey } from "../people/name-key.ts";
+import type { Passwords } from "../login/passwords.ts";
+import { removeSecondFactors } from "../two-factor/second-factors.ts";
+import { type Account, findAccount, insertAccount, normalizeFullName } from "../people/users.ts";
+import { ConstraintError } from "../../db/contract/database-error.ts";
+import { AppError } from "../../errors/app-error.ts";
+import {
+  type Actor,
+  type AdministrationServices,
+  administer,
+  type Change,
+  type Intent,
+} from "./administration.ts";
+import { USER_ROLE } from "../rights/builtin-roles.ts";
+import { giveRole } from "./user-roles.ts";
+import { noUser, readUser, type UserAnswer } from "./user-list.ts";
+
+export interface UserServices extends AdministrationServices {
+  readonly passwords: Pick<Passwords, "hash">;
+  /** Present time, in ms. @default Date.now */
+  readonly now?: () => number;
+}
+
+/** What an administrator says of a new user. */
+export interface NewUser {
+  readonly email: string;
+  readonly full_name?: string | null | undefined;
+  /** Without one the account can't log in with a password. */
+  readonly password?: string | undefined;
+  /** Ids of roles. @default the built-in role "user" */
+  readonly roles?: readonly number[] | undefined;
+}
+
+/** What an administrator changes of a user; what isn't named stays. */
+export interface UserChanges {
+  readonly email?: string | undefined;
+  readonly full_name?: string | null | undefined;
+}
+
+/** Makes an account. @throws AppError validation_error, conflict, authorization_error */
+export async function createUser(
+  services: UserServices,
+  actor: Actor,
+  { email: text, full_name, password, roles: roleIds }: NewUser,
+): Promise<UserAnswer> {
+  const email = normalizeEmail(text);
+  const fullName = normalizeFullName(full_name);
+  const passwordHash = password === undefined ? null : await services.passwords.hash(password);
+  const intent: Intent = {
+    permission: "users:write",
+    action: "user.created",
+    doing: `create user "${email}"`,
+  };
+  return administer(services, actor, intent, async (change) => {
+    const account = await insertAccount(change.tx, change.tables, { email, fullName, passwordHash });
+    const { id } = account;
+    const given: string[] = [];
+    for (const role of await findRoles(change, roleIds)) {
+      // oxlint-disable-next-line no-await-in-loop -- on one connection
+      await giveRole(change, account, role);
+      given.push(role.name);
+    }
+    const after = { email, full_name: fullName, has_password: passwordHash !== null, roles: given };
+    await change.audit({ target: { type: "user", id }, after });
+    return readUser(change.store, id);
+  });
+}
+
+/** Changes email and name. @throws AppError not_found, validation_error, conflict, authorization_error */
+export async function updateUser(
+  services: UserServices,
+  actor: Actor,
+  id: number,
+  changes: UserChanges,
+): Promise<UserAnswer> {
+  const email = changes.email === undefined ? undefined : normalizeEmail(changes.email);
+  const fullName = changes.full_name === undefined ? undefined : normalizeFullName(changes.full_name);
+  return administer(services, actor, toIntent(id, "updated", "change"), async (change) => {
+    const account = await requireAccount(change, id);
+    const before: Record<string, unknown> = {};
+    const after: Record<string, unknown> = {};
+    const differs = (name: "email" | "full_name", value: string | null | undefined): void => {
+      if (value === undefined || value === account[name]) return;
+      before[name] = account[name];
+      after[name] = value;
+    };
+    differs("email", email);
+    differs("full_name", fullName);
+    if (Object.keys(after).length > 0) {
+      const values = {
+        email: email ?? account.email,
+        full_name: fullName === undefined ? account.full_name : fullName,
+      };
+      await saveUser(change, id, { ...values, name_key: toNameKey(values.full_name) });
+      // What is known of a user beside their rights is cached with these.
+      await change.noteAccess(id);
+      await change.audit({ before, after });
+    }
+    return readUser(change.store, id);
+  });
+}
+
+/** Deletes an account with its sessions, devices and keys. @throws AppError not_found, conflict, authorization_error */
+export async function deleteUser(services: UserServices, actor: Actor, id: number): Promise<void> {
+  await administer(services, actor, toIntent(id, "deleted", "delete"), async (change) => {
+    const account = await requireAccount(change, id);
+    change.assertNotOneself(id, "ask another administrator");
+    const { roles } = await readUser(change.store, id);
+    const { users } = change.tables;
+    await change.tx.delete(users).where(eq(users.id, id));
+    await change.noteAccess(id);
+    const { email, full_name } = account;
+    await change.audit({ before: { email, full_name, roles: roles.map(({ name }) => name) } });
+  });
+}
+
+/**
+ * Lets a user log in again, or no more: then their sessions end. Does nothing when it is so already.
+ *
+ * @throws AppError not_found, conflict, authorization_error
+ */
+export async function setUserActive(
+  services: UserServices,
+  actor: Actor,
+  id: number,
+  isActive: boolean,
+): Promise<UserAnswer> {
+  const intent = isActive ? toIntent(id, "activated", "activate") : toIntent(id, "deactivated", "deactivate");
+  return administer(services, actor, intent, async (change) => {
+    const { is_active: wasActive } = await requireAccount(change, id);
+    if (!isActive) change.assertNotOneself(id, "ask another administrator");
+    if (wasActive !== isActive) {
+      const { users } = change.tables;
+      await change.tx
+        .update(users)
+        .set({ is_active: isActive, failed_attempts: 0, locked_until: null })
+        .where(eq(users.id, id));
+      if (!isActive) await endSessions(change, id, services);
+      await change.noteAccess(id);
+      await change.audit({ before: { is_active: wasActive }, after: { is_active: isActive } });
+    }
+    return readUser(change.store, id);
+  });
+}
+
+/** Sets a password for a user, ends their sessions and lifts a lock. @throws AppError as the others do */
+export async function setUserPassword(
+  services: UserServices,
+  actor: Actor,
+  id: number,
+  password: string,
+): Promise<void> {
+  const passwordHash = await services.passwords.hash(password);
+  await administer(services, actor, toIntent(id, "password_set", "set the password of"), async (change) => {
+    await requireAccount(change, id);
+    // That one asks for the present password: a session that was left open must not be enough.
+    change.assertNotOneself(id, "use PUT /auth/password");
+    const { users } = change.tables;
+    await change.tx
+      .update(users)
+      .set({ password_hash: passwordHash, failed_attempts: 0, locked_until: null })
+      .where(eq(users.id, id));
+    await endSessions(change, id, services);
+    await change.noteAccess(id);
+    await change.audit({});
+  });
+}
+
+/** Turns two factors off for somebody who has lost them, and ends their sessions. @throws AppError as the others do */
+export async function removeUserOtp(services: UserServices, actor: Actor, id: number): Promise<void> {
+  const intent = toIntent(id, "otp_removed", "turn two factors off for");
+  await administer(services, actor, intent, async (change) => {
+    await requireAccount(change, id);
+    // That one asks for a code.
+    change.assertNotOneself(id, "use DELETE /auth/otp/devices/{id}");
+    const devices = await removeSecondFactors(change.tx, change.tables, id);
+    // The lost phone may be logged in.
+    await endSessions(change, id, services);
+    await change.audit({ before: { devices }, after: { devices: 0 } });
+  });
+}
+
+function toIntent(id: number, done: string, verb: string): Intent {
+  return {
+    permission: "users:write",
+    action: `user.${done}`,
+    target: { type: "user", id },
+    doing: `${verb} user "${id}"`,
+  };
+}
+
+/** Returns an account that the actor may change: one that holds nothing beyond what they hold. */
+async function requireAccount(change: Change, id: number): Promise<Account> {
+  const account = await findAccount(change.store, id);
+  if (account === null) throw noUser(id);
+  await change.assertHoldsAllOf(id);
+  return account;
+}
+
+async function findRoles(
+  { tx, tables: { roles } }: Change,
+  ids: readonly number[] | undefined,
+): Promise<{ id: number; name: string }[]> {
+  const wanted = [...new Set(ids)];
+  if (ids !== undefined && wanted.length === 0) return [];
+  const found = await tx
+    .select({ id: roles.id, name: roles.name })
+    .from(roles)
+    .where(ids === undefined ? eq(roles.name, USER_ROLE) : inArray(roles.id, wanted));
+  const missing = wanted.filter((id) => !found.some((role) => role.id === id));
+  if (missing.length === 0) return found;
+  const errors = missing.map((id) => ({
+    path: "/body/roles",
+    code: "not_found",
+    message: `There is no role "${id}"`,
+  }));
+  throw new AppError("validation_error", 422, "The request is not valid: see errors", { errors });
+}
+
+async function saveUser(
+  { tx, tables: { users } }: Change,
+  id: number,
+  values: { email: string; full_name: string | null; name_key: string | null },
+): Promise<void> {
+  try {
+    await tx.update(users).set(values).where(eq(users.id, id));
+  } catch (error) {
+    if (!(error instanceof ConstraintError)) throw error;
+    throw new AppError("conflict", 409, "There is an account with this email already");
+  }
+}
+
+async function endSessions(
+  { tx, tables: { sessions } }: Change,
+  userId: number,
+  { now = Date.now }: UserServices,
+): Promise<void> {
+  await tx
+    .update(sessions)
+    .set({ revoked_at: new Date(now()) })
+    .where(and(eq(sessions.user_id, userId), isNull(sessions.revoked_at)));
+}

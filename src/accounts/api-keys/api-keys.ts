@@ -1,0 +1,252 @@
+import { and, eq, isNull, lte, or } from "drizzle-orm";
+import type { Logger } from "pino";
+import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
+import { AppError } from "../../errors/app-error.ts";
+import { noteAccessChange } from "../people/access-changes.ts";
+import { writeAudit } from "../people/audit.ts";
+import type { CoreStore } from "../people/store.ts";
+import { toDisplayName } from "../people/display-name.ts";
+import { hashToken, isSameText, randomText } from "../keys/opaque-tokens.ts";
+import { isGrant } from "../identity/permission-name.ts";
+import type { Origin, Permissions, Principal } from "../identity/principal.ts";
+import { assertSecondFactorGiven } from "../two-factor/second-factors.ts";
+import { requireSession } from "../identity/session-principal.ts";
+import { lockUser } from "../people/user-lock.ts";
+
+export interface ApiKeysOptions {
+  readonly store: CoreStore;
+  readonly log: Logger;
+  /** @default Date.now */
+  readonly now?: () => number;
+}
+
+/** What a key is asked for with. */
+export interface ApiKeyInput {
+  readonly name: string;
+  /** Permissions that its owner holds, wildcards too. */
+  readonly permissions: readonly string[];
+  /** ISO 8601, in the future. @default null: it doesn't expire */
+  readonly expires_at?: string | null | undefined;
+}
+
+/** A key as its owner sees it. */
+export interface ApiKey {
+  readonly id: number;
+  readonly name: string;
+  /** How the key begins: "xc_4f7k2m9q1x". */
+  readonly prefix: string;
+  readonly permissions: readonly string[];
+  readonly expires_at: Date | null;
+  /** Behind by up to a minute. */
+  readonly last_used_at: Date | null;
+  readonly created_at: Date;
+}
+
+/** A new key, and the one time that all of it is readable. */
+export interface NewApiKey extends ApiKey {
+  readonly key: string;
+}
+
+/** What a key stands for. */
+export interface VerifiedApiKey {
+  readonly userId: number;
+  readonly apiKeyId: number;
+  /** What the key was given; its user may hold less by now. */
+  readonly permissions: readonly string[];
+  /** In ms since the epoch; Infinity for never. */
+  readonly expiresAt: number;
+}
+
+/** What every API key begins with, and no access token. */
+export const API_KEY_START = "xc_";
+
+const PREFIX_LENGTH = 10;
+const SECRET_LENGTH = 40; // 200 bits
+const KEY = /^xc_([0-9a-hjkmnp-tv-z]{10})_[0-9a-hjkmnp-tv-z]{40}$/;
+const MAX_KEYS = 50;
+const USE_NOTED_EVERY_MS = 60_000;
+const MAX_NOTED = 10_000;
+const MAX_TIME_MS = Date.parse("9999-12-31T23:59:59.999Z");
+
+/** Keys with which programs act for a user, each with permissions of its own. */
+export class ApiKeys {
+  readonly #store: CoreStore;
+  readonly #log: Logger;
+  readonly #now: () => number;
+  /** When the use of a key was last noted, the longest ago first. */
+  readonly #notedAt = new Map<number, number>();
+  readonly #notes = new Set<Promise<void>>();
+
+  constructor({ store, log, now = Date.now }: ApiKeysOptions) {
+    this.#store = store;
+    this.#log = log;
+    this.#now = now;
+  }
+
+  /**
+   * Makes a key with permissions that its owner holds.
+   *
+   * @throws AppError authorization_error for an API key and for what isn't held, otp_required, validation_error,
+   * conflict when there are 50
+   */
+  async create(
+    principal: Principal,
+    input: ApiKeyInput,
+    { origin }: { origin?: Origin } = {},
+  ): Promise<NewApiKey> {
+    const sessionId = requireSession(principal);
+    assertOtp(principal);
+    const name = toDisplayName(input.name);
+    const expires_at = toExpiry(input.expires_at ?? null, this.#now());
+    const permissions = [...new Set(input.permissions)].toSorted();
+    for (const permission of permissions) assertHeld(principal.permissions, permission);
+    const prefix = randomText(PREFIX_LENGTH);
+    const key = `${API_KEY_START}${prefix}_${randomText(SECRET_LENGTH)}`;
+    const userId = principal.user.id;
+    const created_at = new Date(this.#now());
+    const row = { name, prefix, permissions, expires_at, created_at };
+    const { db, tables } = this.#store;
+    const { apiKeys } = tables;
+    return db.transaction(async (tx) => {
+      const actor = await lockUser(tx, tables, userId);
+      await assertSecondFactorGiven(tx, tables, { userId, sessionId });
+      const mine = and(eq(apiKeys.user_id, userId), isNull(apiKeys.revoked_at));
+      if ((await tx.$count(apiKeys, mine)) >= MAX_KEYS) {
+        throw new AppError("conflict", 409, `Cannot make an API key: there are ${MAX_KEYS} already`);
+      }
+      const [made] = await tx
+        .insert(apiKeys)
+        .values({ ...row, user_id: userId, key_hash: hashToken(key) })
+        .returning({ id: apiKeys.id });
+      if (made === undefined) throw new Error("Cannot make an API key: the database returned no row");
+      const shown = { name, prefix: API_KEY_START + prefix, permissions };
+      await writeAudit(tx, tables, {
+        action: "api_key.created",
+        actor,
+        target: { type: "api_key", id: made.id },
+        ...(origin !== undefined && { origin }),
+        after: { ...shown, expires_at: expires_at?.toISOString() ?? null },
+      });
+      return { id: made.id, ...shown, expires_at, last_used_at: null, created_at, key };
+    });
+  }
+
+  /** Lists the keys of an account that aren't revoked. */
+  async list(userId: number, page: PageQuery): Promise<Page<ApiKey>> {
+    const { db, tables } = this.#store;
+    const { apiKeys } = tables;
+    const { id, name, prefix, permissions, expires_at, last_used_at, created_at } = apiKeys;
+    const query = db.select({ id, name, prefix, permissions, expires_at, last_used_at, created_at });
+    const mine = and(eq(apiKeys.user_id, userId), isNull(apiKeys.revoked_at));
+    const list = await paginate(query.from(apiKeys).where(mine), page);
+    return { ...list, items: list.items.map((key) => ({ ...key, prefix: API_KEY_START + key.prefix })) };
+  }
+
+  /** Ends a key: the next request with it is refused. @throws AppError not_found */
+  async revoke(userId: number, apiKeyId: number, { origin }: { origin?: Origin } = {}): Promise<void> {
+    const { db, tables } = this.#store;
+    const { apiKeys } = tables;
+    await db.transaction(async (tx) => {
+      const actor = await lockUser(tx, tables, userId);
+      const own = and(eq(apiKeys.id, apiKeyId), eq(apiKeys.user_id, userId), isNull(apiKeys.revoked_at));
+      const [key] = await tx.select({ name: apiKeys.name, prefix: apiKeys.prefix }).from(apiKeys).where(own);
+      if (key === undefined) {
+        throw new AppError("not_found", 404, `Cannot revoke API key "${apiKeyId}": there is none`);
+      }
+      await tx
+        .update(apiKeys)
+        .set({ revoked_at: new Date(this.#now()) })
+        .where(own);
+      await noteAccessChange(tx, tables, userId);
+      await writeAudit(tx, tables, {
+        action: "api_key.revoked",
+        actor,
+        target: { type: "api_key", id: apiKeyId },
+        ...(origin !== undefined && { origin }),
+        before: { name: key.name, prefix: API_KEY_START + key.prefix },
+      });
+    });
+  }
+
+  /**
+   * Finds what a key stands for: null when it is malformed, unknown, revoked or expired, or its user isn't active.
+   * Its use is noted.
+   */
+  async verify(key: string): Promise<VerifiedApiKey | null> {
+    const [, prefix] = KEY.exec(key) ?? [];
+    if (prefix === undefined) return null;
+    const { db, tables } = this.#store;
+    const { apiKeys, users } = tables;
+    const { id, user_id, key_hash, permissions, expires_at } = apiKeys;
+    const [found] = await db
+      .select({ id, user_id, key_hash, permissions, expires_at })
+      .from(apiKeys)
+      .innerJoin(users, eq(users.id, user_id))
+      .where(and(eq(apiKeys.prefix, prefix), isNull(apiKeys.revoked_at), eq(users.is_active, true)));
+    if (found === undefined || !isSameText(found.key_hash, hashToken(key))) return null;
+    const expiresAt = found.expires_at?.getTime() ?? Infinity;
+    if (expiresAt <= this.#now()) return null;
+    this.noteUse(found.id);
+    return { userId: found.user_id, apiKeyId: found.id, permissions: found.permissions, expiresAt };
+  }
+
+  /**
+   * Notes that a key is used, for who caches what `verify` found: written behind the request's back, at most once a
+   * minute.
+   */
+  noteUse(apiKeyId: number): void {
+    const now = this.#now();
+    const notedAt = this.#notedAt.get(apiKeyId);
+    if (notedAt !== undefined && now - notedAt < USE_NOTED_EVERY_MS) return;
+    this.#notedAt.delete(apiKeyId);
+    this.#notedAt.set(apiKeyId, now);
+    const [oldest] = this.#notedAt.keys();
+    if (this.#notedAt.size > MAX_NOTED && oldest !== undefined) this.#notedAt.delete(oldest);
+    const note = this.#writeUse(apiKeyId, now).finally(() => this.#notes.delete(note));
+    this.#notes.add(note);
+  }
+
+  /** Resolves when every use so far is written: before the database is closed. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#notes);
+  }
+
+  async #writeUse(apiKeyId: number, nowMs: number): Promise<void> {
+    const { id, last_used_at } = this.#store.tables.apiKeys;
+    // Another instance may have noted it.
+    const isDue = or(isNull(last_used_at), lte(last_used_at, new Date(nowMs - USE_NOTED_EVERY_MS)));
+    try {
+      await this.#store.db
+        .update(this.#store.tables.apiKeys)
+        .set({ last_used_at: new Date(nowMs) })
+        .where(and(eq(id, apiKeyId), isDue));
+    } catch (error) {
+      this.#log.warn({ err: error, api_key_id: apiKeyId }, "Cannot note the use of an API key");
+    }
+  }
+}
+
+/** A session with one factor mustn't make a key that asks for none. */
+function assertOtp({ lacksOtp }: Principal): void {
+  if (lacksOtp)
+    throw new AppError("otp_required", 403, "A role asks for two factors: log in with both first");
+}
+
+function assertHeld(held: Permissions, permission: string): void {
+  if (!isGrant(permission)) throw invalid("permissions", 'Expected permissions such as "invoices:read"');
+  if (held.has(permission)) return;
+  throw new AppError("authorization_error", 403, `Cannot grant "${permission}": you don't hold it`);
+}
+
+function toExpiry(text: string | null, nowMs: number): Date | null {
+  if (text === null) return null;
+  const time = Date.parse(text);
+  if (time > nowMs && time <= MAX_TIME_MS) return new Date(time);
+  throw invalid("expires_at", "Expected a time in the future");
+}
+
+function invalid(field: keyof ApiKeyInput, message: string): AppError {
+  return new AppError("validation_error", 422, "The request is not valid: see errors", {
+    errors: [{ path: `/body/${field}`, code: "invalid", message }],
+  });
+}

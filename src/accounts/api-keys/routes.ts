@@ -1,0 +1,119 @@
+import { Elysia, t } from "elysia";
+import { page, type Page } from "../../db/paging/paginate.ts";
+import type { ApiKey, ApiKeyInput, ApiKeys } from "./api-keys.ts";
+import { MAX_DISPLAY_NAME } from "../people/display-name.ts";
+import type { createGuards } from "../identity/guards.ts";
+import type { Origin, Principal } from "../identity/principal.ts";
+import type { Principals } from "../identity/principals.ts";
+import { requireSession } from "../identity/session-principal.ts";
+
+export interface ApiKeyRoutesOptions {
+  readonly guards: ReturnType<typeof createGuards>;
+  readonly principals: Principals;
+  readonly apiKeys: ApiKeys;
+  readonly originOf: (request: Request) => Origin;
+}
+
+const MAX_PERMISSIONS = 100;
+
+const Key = t.Object({
+  id: t.Integer(),
+  name: t.String(),
+  prefix: t.String({ description: "How the key begins" }),
+  permissions: t.Array(t.String()),
+  expires_at: t.Nullable(t.String({ format: "date-time" })),
+  last_used_at: t.Nullable(t.String({ format: "date-time", description: "Behind by up to a minute" })),
+  created_at: t.String({ format: "date-time" }),
+});
+
+/** Serves the API keys of who has logged in, below `/auth/api_keys`. */
+export function apiKeyRoutes({ guards, principals, apiKeys, originOf }: ApiKeyRoutesOptions) {
+  const identify = (request: Request) => ({
+    principal: principals.require(request),
+    origin: originOf(request),
+  });
+  return new Elysia({ name: "xcore/api-keys", prefix: "/auth/api_keys", detail: { tags: ["auth"] } })
+    .use(guards)
+    .onBeforeHandle(({ set }) => {
+      set.headers["cache-control"] = "no-store";
+    })
+    .get("", ({ query, request }) => listKeys(apiKeys, identify(request), query), {
+      auth: true,
+      query: page,
+      response: t.Object({
+        items: t.Array(Key),
+        page: t.Integer(),
+        per_page: t.Integer(),
+        total: t.Nullable(t.Integer()),
+      }),
+      detail: { summary: "Your API keys" },
+    })
+    .post(
+      "",
+      async ({ body, request, status }) => status(201, await createKey(apiKeys, identify(request), body)),
+      {
+        auth: true,
+        body: t.Object({
+          name: t.String({ minLength: 1, maxLength: MAX_DISPLAY_NAME }),
+          permissions: t.Array(t.String({ maxLength: 128 }), {
+            maxItems: MAX_PERMISSIONS,
+            description: "Of those that you hold, such as invoices:read or invoices:*",
+          }),
+          expires_at: t.Optional(
+            t.Nullable(t.String({ format: "date-time", description: "In the future; null for never" })),
+          ),
+        }),
+        response: {
+          201: t.Composite([Key, t.Object({ key: t.String({ description: "The key; shown this once" }) })]),
+        },
+        detail: { summary: "Make an API key" },
+      },
+    )
+    .delete(
+      "/:id",
+      async ({ params, request, status }) =>
+        status(204, await revokeKey(apiKeys, identify(request), params.id)),
+      {
+        auth: true,
+        params: t.Object({ id: t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) }),
+        response: { 204: t.Void() },
+        detail: { summary: "Revoke an API key" },
+      },
+    );
+}
+
+interface Owner {
+  readonly principal: Principal;
+  readonly origin: Origin;
+}
+
+async function listKeys(apiKeys: ApiKeys, { principal }: Owner, query: Parameters<ApiKeys["list"]>[1]) {
+  requireSession(principal);
+  return toList(await apiKeys.list(principal.user.id, query));
+}
+
+async function createKey(apiKeys: ApiKeys, { principal, origin }: Owner, input: ApiKeyInput) {
+  const made = await apiKeys.create(principal, input, { origin });
+  return { ...toKey(made), key: made.key };
+}
+
+function revokeKey(apiKeys: ApiKeys, { principal, origin }: Owner, id: number): Promise<void> {
+  requireSession(principal);
+  return apiKeys.revoke(principal.user.id, id, { origin });
+}
+
+function toList(list: Page<ApiKey>) {
+  return { ...list, items: list.items.map(toKey) };
+}
+
+function toKey({ id, name, prefix, permissions, expires_at, last_used_at, created_at }: ApiKey) {
+  return {
+    id,
+    name,
+    prefix,
+    permissions: [...permissions],
+    expires_at: expires_at?.toISOString() ?? null,
+    last_used_at: last_used_at?.toISOString() ?? null,
+    created_at: created_at.toISOString(),
+  };
+}

@@ -1,0 +1,211 @@
+import { and, eq, isNull, sql } from "drizzle-orm";
+import type { Driver } from "../db/contract/driver.ts";
+import { toClientError } from "../db/contract/error-codes.ts";
+import { AppError } from "../errors/app-error.ts";
+import { AccessFollower } from "./access-follower.ts";
+import { API_KEY_START } from "./api-keys/api-keys.ts";
+import type { CoreStore } from "./people/store.ts";
+import type { Access, Permissions, Principal, User } from "./identity/principal.ts";
+import { PrincipalCache } from "./principal-cache.ts";
+import { type Principals, unauthenticated } from "./identity/principals.ts";
+
+/** Verifies access tokens; null for one that isn't valid. */
+export interface TokenVerifier {
+  /** `expiresAt` is in ms since the epoch. */
+  verify(token: string): Promise<{ userId: number; sessionId: string; expiresAt: number } | null>;
+}
+
+/** Verifies API keys; null for one that isn't valid. */
+export interface ApiKeyVerifier {
+  /** `expiresAt` is in ms since the epoch, Infinity for never. */
+  verify(key: string): Promise<{
+    userId: number;
+    apiKeyId: number;
+    permissions: readonly string[];
+    expiresAt: number;
+  } | null>;
+}
+
+/** Reads who somebody is and what they may do now; null for nobody. */
+export type LoadAccess = (
+  userId: number,
+) => Promise<(Access & { readonly user: User; readonly isActive: boolean }) | null>;
+
+export interface AuthenticatorOptions {
+  readonly store: CoreStore;
+  readonly driver: Pick<Driver, "dialect" | "changeToken">;
+  readonly tokens: TokenVerifier;
+  readonly apiKeys: ApiKeyVerifier;
+  readonly loadAccess: LoadAccess;
+  /** Returns what somebody holds, as far as it was granted to a key. */
+  readonly restrict: (held: Permissions, granted: readonly string[]) => Permissions;
+  readonly principals: Principals;
+  /** In ms since the epoch. @default Date.now */
+  readonly now?: () => number;
+  /** How many tokens and keys are remembered once they have been verified. @default 10_000 */
+  readonly maxEntries?: number;
+}
+
+const BEARER = /^bearer +/i;
+const MAX_LENGTH = 4096;
+/** An API key, or the three parts of a token, in base64url. */
+const PRESENTED = /^(?:bearer +)?(?:xc_[\w-]+|[\w-]+\.[\w-]+\.[\w-]+)$/i;
+/** How long a key is remembered, so that its `last_used_at` stays true to the minute. */
+const KEY_MS = 60_000;
+
+/**
+ * Finds out who is behind each request, from its `Authorization: Bearer` or `X-API-Key` header, and notes it in
+ * `Principals`: the guards ask there. What was verified once is remembered until it expires or access changes; what
+ * isn't valid is verified each time.
+ */
+export class Authenticator {
+  readonly #options: AuthenticatorOptions;
+  readonly #now: () => number;
+  readonly #cache: PrincipalCache;
+  readonly #follower: AccessFollower;
+  readonly #readSession;
+  readonly #invalid = unauthenticated("The access token or API key isn't valid, or not any more");
+
+  constructor(options: AuthenticatorOptions) {
+    const { store, driver, now = Date.now, maxEntries = 10_000 } = options;
+    this.#options = options;
+    this.#now = now;
+    this.#cache = new PrincipalCache(maxEntries);
+    this.#follower = new AccessFollower({
+      store,
+      driver,
+      now,
+      onChange: (users) => this.#cache.drop(users),
+    });
+    const { sessions } = store.tables;
+    this.#readSession = store.db
+      .select({ has_otp: sessions.has_otp, expires_at: sessions.expires_at })
+      .from(sessions)
+      .where(
+        and(
+          eq(sessions.id, sql.placeholder("id")),
+          eq(sessions.user_id, sql.placeholder("userId")),
+          isNull(sessions.revoked_at),
+        ),
+      )
+      .prepare("xcore_session");
+  }
+
+  /**
+   * Notes who `request` comes from. Returns null when that is done, without anything to wait for: nobody, somebody
+   * remembered, or what can't be valid. A database that can't answer is noted too: only guarded routes need it.
+   */
+  authenticate(request: Request): Promise<void> | null {
+    const presented = readPresented(request);
+    if (presented === null) return null;
+    const known = this.#cache.find(presented, this.#now());
+    if (known === null && !mayBeValid(presented)) {
+      this.#options.principals.set(request, this.#invalid);
+      return null;
+    }
+    try {
+      const following = this.#follower.follow();
+      if (known === null || following !== null) return this.#authenticateLater(request, presented, following);
+      this.#options.principals.set(request, known);
+    } catch (error) {
+      this.#noteFailure(request, error);
+    }
+    return null;
+  }
+
+  /** Resolves when nothing of it is under way: before the database is closed. */
+  settle(): Promise<void> {
+    return this.#follower.settle();
+  }
+
+  async #authenticateLater(
+    request: Request,
+    presented: string,
+    following: Promise<void> | null,
+  ): Promise<void> {
+    try {
+      await following;
+      const known = this.#cache.find(presented, this.#now());
+      if (known !== null) {
+        this.#options.principals.set(request, known);
+        return;
+      }
+      const { drops } = this.#cache;
+      const found = await this.#verify(presented);
+      this.#options.principals.set(request, found ?? this.#invalid);
+      // What was read may be older than a change that was told of meanwhile.
+      if (found !== null && !found.lacksOtp) this.#options.principals.remember(found.user, found.permissions);
+      if (found === null || drops !== this.#cache.drops) return;
+      this.#cache.add(presented, found, this.#rememberUntil(found));
+    } catch (error) {
+      this.#noteFailure(request, error);
+    }
+  }
+
+  async #verify(presented: string): Promise<Principal | null> {
+    const credential = presented.replace(BEARER, "");
+    return credential.startsWith(API_KEY_START)
+      ? this.#verifyApiKey(credential)
+      : this.#verifyToken(credential);
+  }
+
+  async #verifyToken(token: string): Promise<Principal | null> {
+    const verified = await this.#options.tokens.verify(token);
+    if (verified === null) return null;
+    const { userId, sessionId, expiresAt } = verified;
+    const [[session], access] = await Promise.all([
+      this.#readSession.execute({ id: sessionId, userId }),
+      this.#options.loadAccess(userId),
+    ]);
+    const now = this.#now();
+    if (session === undefined || access === null || !access.isActive) return null;
+    const until = Math.min(expiresAt, session.expires_at.getTime());
+    if (until <= now) return null;
+    return {
+      user: access.user,
+      permissions: access.permissions,
+      lacksOtp: access.requiresOtp && !session.has_otp,
+      sessionId,
+      apiKeyId: null,
+      expiresAt: until,
+    };
+  }
+
+  async #verifyApiKey(key: string): Promise<Principal | null> {
+    const verified = await this.#options.apiKeys.verify(key);
+    if (verified === null || verified.expiresAt <= this.#now()) return null;
+    const access = await this.#options.loadAccess(verified.userId);
+    if (access === null || !access.isActive) return null;
+    return {
+      user: access.user,
+      permissions: this.#options.restrict(access.permissions, verified.permissions),
+      // No code can be asked of a key: it stands for the session that made it.
+      lacksOtp: false,
+      sessionId: null,
+      apiKeyId: verified.apiKeyId,
+      expiresAt: verified.expiresAt,
+    };
+  }
+
+  #rememberUntil({ expiresAt, apiKeyId }: Principal): number {
+    return apiKeyId === null ? expiresAt : Math.min(expiresAt, this.#now() + KEY_MS);
+  }
+
+  #noteFailure(request: Request, error: unknown): void {
+    const known = toClientError(error);
+    if (!(known instanceof AppError)) throw error;
+    this.#options.principals.set(request, known);
+  }
+}
+
+/** What proves who asks: the header `Authorization` with `Bearer` in front, or the one of an API key. */
+function readPresented({ headers }: Request): string | null {
+  const authorization = headers.get("authorization");
+  if (authorization !== null && BEARER.test(authorization)) return authorization;
+  return headers.get("x-api-key");
+}
+
+/** Whether it is worth verifying; what isn't costs no work of the database. */
+function mayBeValid(presented: string): boolean {
+  return presented.length <= MAX_LENGTH && PRESENTED.test(presented);
+}

@@ -1,0 +1,46 @@
+/** What a handler is told of who asks: `user` behind `{ auth }`, `{ permission }` or `{ role }`. */
+export interface User {
+  readonly id: number;
+  readonly email: string;
+  readonly full_name: string | null;
+  /** Names of the roles held, in order. */
+  readonly roles: readonly string[];
+}
+
+/** Permissions that somebody holds, wildcards applied. */
+export interface Permissions {
+  /** As granted, wildcards and all, in order: "invoices:*". */
+  readonly granted: readonly string[];
+  /** Whether the permission is among them, such as "invoices:read". */
+  has(permission: string): boolean;
+}
+
+/** Who a request comes from, and what they may do. */
+export interface Principal {
+  readonly user: User;
+  readonly permissions: Permissions;
+  /** Whether a role asks for two factors and only one was given: then only `{ auth }` lets it through. */
+  readonly lacksOtp: boolean;
+  /** The session of an access token; null for an API key. */
+  readonly sessionId: string | null;
+  /** Null for an access token. */
+  readonly apiKeyId: number | null;
+  /** When what was presented expires, in ms since the epoch; Infinity for never. */
+  readonly expiresAt: number;
+}
+
+/** Roles and permissions of one account, as src/accounts/rights reads them from the database. */
+export interface Access {
+  readonly roles: readonly string[];
+  readonly permissions: Permissions;
+  /** Whether one of the roles asks for two factors. */
+  readonly requiresOtp: boolean;
+}
+
+/** Where a request comes from, for limits, sessions and the audit log. */
+export interface Origin {
+  /** Address of the client, "" when it isn't known. */
+  readonly ipAddress: string;
+  /** At most 255 characters. */
+  readonly userAgent: string;
+}

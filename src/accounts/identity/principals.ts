@@ -1,0 +1,53 @@
+import { AppError } from "../../errors/app-error.ts";
+import type { Permissions, Principal, User } from "./principal.ts";
+
+/** Who is behind the requests under way. */
+export class Principals {
+  readonly #known = new WeakMap<Request, Principal | AppError>();
+  readonly #permissions = new WeakMap<User, Permissions>();
+  readonly #guardRoles = new Set<string>();
+
+  /** Notes who a request comes from, or why what it presented isn't valid. */
+  set(request: Request, principal: Principal | AppError): void {
+    this.#known.set(request, principal);
+  }
+
+  /** Returns who a request comes from, null for nobody known. */
+  find(request: Request): Principal | null {
+    const known = this.#known.get(request);
+    return known === undefined || known instanceof AppError ? null : known;
+  }
+
+  /** Remembers what somebody may do, for whoever has only the user. */
+  remember(user: User, permissions: Permissions): void {
+    this.#permissions.set(user, permissions);
+  }
+
+  /** Returns what a user of a request, or of the directory, may do; null for one who isn't known to be active. */
+  permissionsOf(user: User): Permissions | null {
+    return this.#permissions.get(user) ?? null;
+  }
+
+  /** Notes that routes ask for a role by its name, which makes the role more than the permissions that it grants. */
+  noteGuardRole(role: string): void {
+    this.#guardRoles.add(role);
+  }
+
+  /** Whether any route has asked for this role by its name. */
+  isGuardRole(role: string): boolean {
+    return this.#guardRoles.has(role);
+  }
+
+  /** Like find. @throws AppError authentication_error for nobody known */
+  require(request: Request): Principal {
+    const known = this.#known.get(request);
+    if (known === undefined) throw unauthenticated("Log in first: this needs an access token or an API key");
+    if (known instanceof AppError) throw known;
+    return known;
+  }
+}
+
+/** The error of whoever isn't known, with the challenge of RFC 6750. */
+export function unauthenticated(message: string): AppError {
+  return new AppError("authentication_error", 401, message, { headers: { "www-authenticate": "Bearer" } });
+}

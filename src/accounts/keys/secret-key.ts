@@ -1,0 +1,104 @@
+import { hkdfSync, randomUUID } from "node:crypto";
+import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { AppError } from "../../errors/app-error.ts";
+import { findKeyWeakness } from "./weak-keys.ts";
+
+const FILE_NAME = "jwt_secret_key";
+const KEY_BYTES = 32;
+const OWNER_ONLY = 0o600;
+const ADVICE =
+  `set JWT_SECRET_KEY or security.jwt_secret_key to 32 random characters or more ` +
+  `("openssl rand -base64 32" makes some), or leave it out, and one is made`;
+
+export interface SecretKeyOptions {
+  /** `security.jwt_secret_key`. */
+  readonly configured: string | null;
+  /** Absolute path of the folder that a generated key is kept in. */
+  readonly dataDirectory: string;
+  /** Whether a weak key may be used: `app.debug`. */
+  readonly isDebug: boolean;
+}
+
+/** The one secret of an installation, from which the keys for each purpose are derived. */
+export interface SecretKey {
+  /** Returns 32 bytes, always the same for a purpose such as "access" (HKDF, RFC 5869): one tells nothing of another. */
+  deriveKey(purpose: string): Uint8Array<ArrayBuffer>;
+}
+
+/**
+ * Takes the configured key; with none, the one in the data directory, which is made if it isn't there.
+ *
+ * @throws AppError secret_key_refused for a key that is weak or a known example, except where `isDebug`
+ */
+export async function loadSecretKey({
+  configured,
+  dataDirectory,
+  isDebug,
+}: SecretKeyOptions): Promise<SecretKey> {
+  const file = join(dataDirectory, FILE_NAME);
+  const key = configured?.trim() ?? (await readKey(file)) ?? (await generateKey(dataDirectory, file));
+  const weakness = findKeyWeakness(key);
+  if (weakness !== null && (!isDebug || key === "")) {
+    const where = configured === null ? `"${file}"` : "security.jwt_secret_key";
+    const advice = configured === null ? "remove the file, and a new one is made" : ADVICE;
+    throw new AppError(
+      "secret_key_refused",
+      500,
+      `Cannot use the secret key of ${where}: ${weakness}; ${advice}`,
+    );
+  }
+  return createSecretKey(key);
+}
+
+/** Creates the secret key of a text. */
+export function createSecretKey(key: string): SecretKey {
+  return {
+    deriveKey: (purpose) => new Uint8Array(hkdfSync("sha256", key, "xcore", purpose, KEY_BYTES)),
+  };
+}
+
+async function readKey(file: string): Promise<string | null> {
+  try {
+    const key = (await readFile(file, "utf8")).trim();
+    // As a restored backup may have left it. Where modes mean nothing, or others own the file, it stays.
+    await chmod(file, OWNER_ONLY).catch(() => {});
+    return key;
+  } catch (error) {
+    if (isCode(error, "ENOENT")) return null;
+    throw error;
+  }
+}
+
+/** Makes the file in one step: of two processes that start at once, both end up with the same key. */
+async function generateKey(directory: string, file: string): Promise<string> {
+  await mkdir(directory, { recursive: true });
+  const key = Buffer.from(crypto.getRandomValues(new Uint8Array(KEY_BYTES))).toString("base64url");
+  const written = `${file}.${randomUUID()}`;
+  try {
+    await writeFile(written, `${key}\n`, { mode: OWNER_ONLY, flag: "wx", flush: true });
+    await link(written, file);
+    return key;
+  } catch (error) {
+    if (isCode(error, "EEXIST")) return (await readKey(file)) ?? "";
+    if (!isCode(error, "EPERM", "ENOTSUP", "ENOSYS", "EOPNOTSUPP", "EMLINK")) throw error;
+    return await writeKey(file, key);
+  } finally {
+    await rm(written, { force: true });
+  }
+}
+
+/** For file systems without hard links. */
+async function writeKey(file: string, key: string): Promise<string> {
+  try {
+    await writeFile(file, `${key}\n`, { mode: OWNER_ONLY, flag: "wx", flush: true });
+    return key;
+  } catch (error) {
+    if (isCode(error, "EEXIST")) return (await readKey(file)) ?? "";
+    throw error;
+  }
+}
+
+function isCode(error: unknown, ...codes: readonly string[]): boolean {
+  return error instanceof Error && "code" in error && codes.includes(String(error.code));
+}

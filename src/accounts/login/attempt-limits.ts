@@ -1,0 +1,127 @@
+import { isIPv6 } from "node:net";
+import { AppError } from "../../errors/app-error.ts";
+
+const MAX_KEYS = 10_000;
+
+export interface AttemptLimitOptions {
+  /** How many within the window. */
+  readonly limit: number;
+  readonly windowMs: number;
+  /** @default Date.now */
+  readonly now?: () => number;
+  /** How many keys are remembered; the one that was seen longest ago is forgotten first. @default 10000 */
+  readonly maxKeys?: number;
+}
+
+/** Counts attempts by key, such as an address, within a sliding window, in memory. */
+export class AttemptLimit {
+  readonly #limit: number;
+  readonly #windowMs: number;
+  readonly #now: () => number;
+  readonly #maxKeys: number;
+  /** When each of the last attempts was, the oldest first; keys in the order in which they were last seen. */
+  readonly #attempts = new Map<string, number[]>();
+
+  constructor({ limit, windowMs, now = Date.now, maxKeys = MAX_KEYS }: AttemptLimitOptions) {
+    this.#limit = limit;
+    this.#windowMs = windowMs;
+    this.#now = now;
+    this.#maxKeys = maxKeys;
+  }
+
+  /** How many keys are remembered. */
+  get size(): number {
+    return this.#attempts.size;
+  }
+
+  /** Counts an attempt. @throws AppError rate_limited, without counting, when there were too many */
+  take(key: string): void {
+    const now = this.#now();
+    const recent = (this.#attempts.get(key) ?? []).filter((at) => at > now - this.#windowMs);
+    const [oldest = now] = recent;
+    this.#attempts.delete(key);
+    if (recent.length < this.#limit) recent.push(now);
+    else this.#throwLimited(key, recent, oldest + this.#windowMs - now);
+    this.#remember(key, recent);
+  }
+
+  /** Takes back the last attempt: it was none to be limited, such as a login that succeeded. */
+  giveBack(key: string): void {
+    const recent = this.#attempts.get(key);
+    recent?.pop();
+    if (recent?.length === 0) this.#attempts.delete(key);
+  }
+
+  #throwLimited(key: string, recent: number[], waitMs: number): never {
+    this.#remember(key, recent);
+    throw tooMany("rate_limited", "Too many attempts", waitMs);
+  }
+
+  #remember(key: string, recent: number[]): void {
+    this.#attempts.set(key, recent);
+    if (this.#attempts.size <= this.#maxKeys) return;
+    for (const first of this.#attempts.keys()) {
+      this.#attempts.delete(first);
+      return;
+    }
+  }
+}
+
+/** The limits of everything that guesses could be tried at. */
+export interface AuthLimits {
+  /** By address. */
+  readonly login: AttemptLimit;
+  /** By address. */
+  readonly otp: AttemptLimit;
+  /** By address. */
+  readonly registration: AttemptLimit;
+  /** Of a user who is logged in and proves it again, by id: current passwords and codes. */
+  readonly confirmation: AttemptLimit;
+  /** The same for codes alone, of which a day's guesses must be few too: there are only a million. */
+  readonly codes: Pick<AttemptLimit, "take">;
+}
+
+/** Creates the limits that the server runs with. */
+export function createAuthLimits(now: () => number = Date.now): AuthLimits {
+  const confirmation = new AttemptLimit({ limit: 5, windowMs: 60_000, now });
+  const daily = new AttemptLimit({ limit: 30, windowMs: 86_400_000, now });
+  return {
+    login: new AttemptLimit({ limit: 30, windowMs: 60_000, now }),
+    otp: new AttemptLimit({ limit: 30, windowMs: 60_000, now }),
+    registration: new AttemptLimit({ limit: 20, windowMs: 3_600_000, now }),
+    confirmation,
+    codes: {
+      take(key) {
+        confirmation.take(key);
+        daily.take(key);
+      },
+    },
+  };
+}
+
+/** Returns the key to count a client's address under: of IPv6 the network of 64 bits, which one customer has. */
+export function toAddressKey(address: string): string {
+  if (!isIPv6(address)) return address;
+  const [head = "", tail] = address.toLowerCase().split("%", 1)[0]?.split("::") ?? [];
+  const left = head === "" ? [] : head.split(":");
+  const right = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = tail === undefined ? 0 : 8 - countGroups(left) - countGroups(right);
+  const groups = [...left, ...Array.from({ length: zeros }, () => "0"), ...right];
+  return `${groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":")}::/64`;
+}
+
+/** How many groups these stand for: an IPv4 address at the end for two. */
+function countGroups(groups: readonly string[]): number {
+  return groups.length + (groups.at(-1)?.includes(".") === true ? 1 : 0);
+}
+
+/** The error of whoever must wait. */
+export function tooMany(code: "rate_limited" | "account_locked", what: string, waitMs: number): AppError {
+  const seconds = Math.max(1, Math.ceil(waitMs / 1000));
+  return new AppError(code, 429, `${what}: try again in ${seconds} seconds`, {
+    headers: { "retry-after": String(seconds) },
+  });
+}

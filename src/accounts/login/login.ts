@@ -1,0 +1,283 @@
+import { and, eq, sql } from "drizzle-orm";
+import { AppError } from "../../errors/app-error.ts";
+import type { HookBus } from "../../hooks/bus.ts";
+import type { LoginFailure } from "../../hooks/events.ts";
+import type { OtpTokens } from "../identity/access-tokens.ts";
+import { type AuthLimits, toAddressKey } from "./attempt-limits.ts";
+import { writeAudit } from "../people/audit.ts";
+import type { CoreStore } from "../people/store.ts";
+import { parseEmail } from "../people/emails.ts";
+import type { Candidate, Lockout } from "./lockout.ts";
+import { hashToken } from "../keys/opaque-tokens.ts";
+import type { Passwords } from "./passwords.ts";
+import type { Origin } from "../identity/principal.ts";
+import { unauthenticated } from "../identity/principals.ts";
+import type { SessionOwner } from "../identity/session-owner.ts";
+import type { Sessions, TokenPair } from "../sessions/sessions.ts";
+import { type Account, findAccount, findAccountByEmail } from "../people/users.ts";
+
+/** Codes beside the password. */
+export interface SecondFactors {
+  isEnabled(userId: number): Promise<boolean>;
+  /** Whether the code is right; it is not accepted again. */
+  verify(userId: number, code: string, origin?: Origin): Promise<boolean>;
+}
+
+/** What a right password gets where a code is asked for too. */
+export interface OtpChallenge {
+  readonly otp_required: true;
+  readonly otp_token: string;
+  /** In seconds. */
+  readonly expires_in: number;
+}
+
+export interface LoginOptions {
+  readonly store: CoreStore;
+  readonly passwords: Passwords;
+  readonly sessions: Sessions;
+  readonly otpTokens: OtpTokens;
+  readonly secondFactors: SecondFactors;
+  readonly lockout: Lockout;
+  readonly limits: Pick<AuthLimits, "login" | "otp">;
+  readonly hooks: HookBus;
+  /** @default Date.now */
+  readonly now?: () => number;
+}
+
+/** What somebody logs in with; `email` may be anything. */
+export interface Credentials {
+  readonly email: string;
+  readonly password: string;
+}
+
+type Known = Account & { readonly password_hash: string };
+
+/**
+ * Logs people in: by password, and by a code where a second factor is on. Unknown emails, accounts that are
+ * inactive and wrong passwords are told the same after the same time.
+ */
+export class Login {
+  readonly #options: LoginOptions;
+  readonly #now: () => number;
+
+  constructor(options: LoginOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /**
+   * @throws AppError invalid_credentials
+   * @throws AppError account_locked, rate_limited after too many failures
+   * @throws AppError authorization_error when a hook cancels it
+   */
+  async withPassword({ email, password }: Credentials, origin: Origin): Promise<TokenPair | OtpChallenge> {
+    const { store, lockout, limits } = this.#options;
+    const address = toAddressKey(origin.ipAddress);
+    limits.login.take(address);
+    const normal = parseEmail(email);
+    const name = normal ?? email;
+    const answer = await lockout.takeTurn(name, async () => {
+      const account = normal === null ? null : await findAccountByEmail(store, normal);
+      await this.#assertOpen({ name, account }, origin);
+      const known = await this.#checkPassword(account, password);
+      if (known !== null) return this.#goOn(known, origin);
+      const reason = account === null ? "unknown_email" : account.is_active ? "wrong_password" : "inactive";
+      return this.#fail({ name, account }, reason, origin);
+    });
+    limits.login.giveBack(address);
+    return answer;
+  }
+
+  /**
+   * Takes the second step, with what the first one answered.
+   *
+   * @throws AppError authentication_error when the first step was too long ago, or the password has changed since
+   * @throws AppError invalid_credentials for a wrong code
+   * @throws AppError account_locked, rate_limited, authorization_error as withPassword
+   */
+  async withCode(
+    { otp_token, code }: { otp_token: string; code: string },
+    origin: Origin,
+  ): Promise<TokenPair> {
+    const { store, otpTokens, secondFactors, lockout, limits } = this.#options;
+    const address = toAddressKey(origin.ipAddress);
+    limits.otp.take(address);
+    const claims = await otpTokens.verify(otp_token);
+    const first = claims === null ? null : await findAccount(store, claims.userId);
+    if (claims === null || first === null) throw tooLate();
+    const pair = await lockout.takeTurn(first.email, async () => {
+      const account = await findAccount(store, first.id);
+      if (!isUsable(account) || toFingerprint(account) !== claims.fingerprint) throw tooLate();
+      const candidate = { name: account.email, account };
+      await this.#assertOpen(candidate, origin);
+      if (await secondFactors.verify(account.id, code, origin)) return this.#finish(account, origin, true);
+      return this.#fail(candidate, "wrong_code", origin);
+    });
+    limits.otp.giveBack(address);
+    return pair;
+  }
+
+  /** Ends a session, and tells the hooks. */
+  async logout(owner: SessionOwner): Promise<void> {
+    const { sessions, hooks } = this.#options;
+    const { user, sessionId, origin } = owner;
+    await sessions.revoke(owner, sessionId, "user.logout");
+    const { id, email } = user;
+    await hooks.emit("user.logout", {
+      user: { id, email },
+      session_id: sessionId,
+      ip_address: origin.ipAddress,
+    });
+  }
+
+  async #assertOpen(candidate: Candidate, origin: Origin): Promise<void> {
+    try {
+      this.#options.lockout.assertOpen(candidate);
+    } catch (error) {
+      await this.#tellFailure(candidate, "locked", origin);
+      throw error;
+    }
+  }
+
+  /** Returns the account when the password is right and it may log in; takes as long when it may not. */
+  async #checkPassword(account: Account | null, password: string): Promise<Known | null> {
+    const { passwords } = this.#options;
+    if (!hasPassword(account)) {
+      await passwords.burn(password);
+      return null;
+    }
+    const { isValid, isRehashDue } = await passwords.verify(password, account.password_hash);
+    if (!isValid || !account.is_active) return null;
+    return isRehashDue ? this.#rehash(account, password) : account;
+  }
+
+  async #rehash(account: Known, password: string): Promise<Known> {
+    const { store, passwords } = this.#options;
+    const { users } = store.tables;
+    // A password of another system may be shorter than ours have to be.
+    const hash = await passwords.hash(password).catch((error: unknown) => {
+      if (error instanceof AppError) return null;
+      throw error;
+    });
+    if (hash === null) return account;
+    const { rowsAffected } = await store.db
+      .update(users)
+      .set({ password_hash: hash })
+      .where(and(eq(users.id, account.id), eq(users.password_hash, account.password_hash)));
+    return rowsAffected === 0 ? account : { ...account, password_hash: hash };
+  }
+
+  async #goOn(account: Known, origin: Origin): Promise<TokenPair | OtpChallenge> {
+    const { secondFactors, otpTokens } = this.#options;
+    if (!(await secondFactors.isEnabled(account.id))) return this.#finish(account, origin, false);
+    // Failures still count: a right password alone must not open the way to more codes.
+    const otpToken = await otpTokens.sign({ userId: account.id, fingerprint: toFingerprint(account) });
+    return { otp_required: true, otp_token: otpToken, expires_in: otpTokens.lifetime };
+  }
+
+  async #finish(account: Known, origin: Origin, hasOtp: boolean): Promise<TokenPair> {
+    const { store, sessions } = this.#options;
+    const { users } = store.tables;
+    const id = crypto.randomUUID();
+    await this.#askHooks(account, { id, hasOtp, origin });
+    return store.db.transaction(
+      async (tx) => {
+        const { rowsAffected } = await tx
+          .update(users)
+          .set({
+            failed_attempts: 0,
+            locked_until: null,
+            last_login_at: new Date(this.#now()),
+            updated_at: sql`${users.updated_at}`, // stays: nobody has edited the account
+          })
+          .where(
+            and(
+              eq(users.id, account.id),
+              eq(users.is_active, true),
+              eq(users.password_hash, account.password_hash),
+            ),
+          );
+        // Deactivated, or given another password, while this one was checked.
+        if (rowsAffected === 0) throw invalidCredentials();
+        const target = { type: "session", id };
+        await writeAudit(tx, store.tables, { action: "user.login", actor: account, target, origin });
+        return sessions.create(tx, { id, userId: account.id, hasOtp, origin });
+      },
+      { retries: 3 },
+    );
+  }
+
+  async #askHooks(
+    account: Known,
+    { id, hasOtp, origin }: { id: string; hasOtp: boolean; origin: Origin },
+  ): Promise<void> {
+    const { store, hooks } = this.#options;
+    const { cancelled, cancel_reason } = await hooks.emit("user.login", {
+      user: { id: account.id, email: account.email, full_name: account.full_name },
+      session_id: id,
+      has_otp: hasOtp,
+      ip_address: origin.ipAddress,
+      user_agent: origin.userAgent,
+    });
+    if (!cancelled) return;
+    const target = { type: "user", id: account.id };
+    const after = { reason: cancel_reason };
+    const entry = { action: "user.login", actor: account, target, origin, after };
+    await writeAudit(store.db, store.tables, { ...entry, result: "refused" });
+    throw new AppError("authorization_error", 403, cancel_reason ?? "This login is refused");
+  }
+
+  async #fail(candidate: Candidate, reason: LoginFailure["reason"], origin: Origin): Promise<never> {
+    const { store, lockout } = this.#options;
+    const { account } = candidate;
+    const email = parseEmail(candidate.name);
+    await store.db.transaction(async (tx) => {
+      const isLocked = await lockout.countFailure(tx, candidate);
+      await writeAudit(tx, store.tables, {
+        action: reason === "wrong_code" ? "user.otp_failed" : "user.login_failed",
+        ...(account === null ? {} : { target: { type: "user", id: account.id } }),
+        result: "refused",
+        origin,
+        // What isn't an email may be a password, typed into the wrong field.
+        after: { email, is_locked: isLocked },
+      });
+    });
+    await this.#tellFailure(candidate, reason, origin);
+    throw invalidCredentials();
+  }
+
+  async #tellFailure(
+    { name, account }: Candidate,
+    reason: LoginFailure["reason"],
+    origin: Origin,
+  ): Promise<void> {
+    await this.#options.hooks.emit("user.login_failed", {
+      email: parseEmail(name),
+      user_id: account?.id ?? null,
+      reason,
+      ip_address: origin.ipAddress,
+      user_agent: origin.userAgent,
+    });
+  }
+}
+
+function hasPassword(account: Account | null): account is Known {
+  return account !== null && account.password_hash !== null;
+}
+
+function isUsable(account: Account | null): account is Known {
+  return hasPassword(account) && account.is_active;
+}
+
+/** Changes with the password; says nothing of it, for the hash has a salt. */
+function toFingerprint({ password_hash }: Known): string {
+  return hashToken(password_hash).slice(0, 16);
+}
+
+function invalidCredentials(): AppError {
+  return new AppError("invalid_credentials", 401, "The email, the password or the code is wrong");
+}
+
+function tooLate(): AppError {
+  return unauthenticated("The login took too long, or isn't valid: start again");
+}

@@ -1,0 +1,44 @@
+import type { CoreStore } from "../people/store.ts";
+import type { SecondFactors } from "./login.ts";
+import type { Principal } from "../identity/principal.ts";
+import { unauthenticated } from "../identity/principals.ts";
+import { findAccount } from "../people/users.ts";
+
+export interface ProfileOptions {
+  readonly store: CoreStore;
+  readonly secondFactors: Pick<SecondFactors, "isEnabled">;
+}
+
+/** What somebody may know of themselves. */
+export interface Profile {
+  readonly id: number;
+  readonly email: string;
+  readonly full_name: string | null;
+  readonly roles: string[];
+  readonly permissions: string[];
+  readonly has_otp: boolean;
+  readonly otp_required: boolean;
+  readonly last_login_at: string | null;
+  readonly created_at: string;
+}
+
+/** Reads what the account behind a request is, and may do. */
+export async function readProfile(
+  { store, secondFactors }: ProfileOptions,
+  principal: Principal,
+): Promise<Profile> {
+  const { user, permissions, lacksOtp } = principal;
+  const account = await findAccount(store, user.id);
+  if (account === null) throw unauthenticated("The account is gone");
+  return {
+    id: user.id,
+    email: account.email,
+    full_name: account.full_name,
+    roles: [...user.roles],
+    permissions: [...permissions.granted],
+    has_otp: await secondFactors.isEnabled(user.id),
+    otp_required: lacksOtp,
+    last_login_at: account.last_login_at?.toISOString() ?? null,
+    created_at: account.created_at.toISOString(),
+  };
+}

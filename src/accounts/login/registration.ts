@@ -1,0 +1,113 @@
+import { eq } from "drizzle-orm";
+import type { Transaction } from "../../db/contract/database.ts";
+import { AppError } from "../../errors/app-error.ts";
+import type { HookBus } from "../../hooks/bus.ts";
+import { noteAccessChange } from "../people/access-changes.ts";
+import { type AuthLimits, toAddressKey } from "./attempt-limits.ts";
+import { writeAudit } from "../people/audit.ts";
+import type { CoreStore } from "../people/store.ts";
+import { normalizeEmail } from "../people/emails.ts";
+import { assertPassword, type Passwords } from "./passwords.ts";
+import type { Origin } from "../identity/principal.ts";
+import { type Account, insertAccount, normalizeFullName } from "../people/users.ts";
+
+export interface RegistrationOptions {
+  readonly store: CoreStore;
+  readonly passwords: Passwords;
+  readonly limits: Pick<AuthLimits, "registration">;
+  readonly hooks: HookBus;
+  /** Whether anybody may make an account: `security.allow_registration`. */
+  readonly isOpen: boolean;
+  /** Gives a new account the role that everybody has. */
+  readonly grantDefaultRole: (tx: Transaction, userId: number) => Promise<void>;
+}
+
+/** What somebody says of themselves to make an account. */
+export interface NewUser {
+  readonly email: string;
+  readonly password: string;
+  readonly full_name?: string | null | undefined;
+}
+
+/** An account as its owner sees it. */
+export interface UserView {
+  readonly id: number;
+  readonly email: string;
+  readonly full_name: string | null;
+  readonly is_active: boolean;
+  readonly created_at: string;
+}
+
+/**
+ * Makes an account. It is there, but can't be used, while the handlers of `user.registered` look at it.
+ *
+ * @throws AppError registration_closed, rate_limited
+ * @throws AppError validation_error for an email, a password or a name that can't be used
+ * @throws AppError conflict when the email has an account
+ * @throws AppError authorization_error when a hook cancels it
+ */
+export async function register(
+  options: RegistrationOptions,
+  user: NewUser,
+  origin: Origin,
+): Promise<UserView> {
+  const { store, passwords, limits, isOpen, grantDefaultRole } = options;
+  const { db, tables } = store;
+  if (!isOpen) {
+    throw new AppError("registration_closed", 403, "Accounts are made by an administrator here: ask for one");
+  }
+  limits.registration.take(toAddressKey(origin.ipAddress));
+  const email = normalizeEmail(user.email);
+  const fullName = normalizeFullName(user.full_name);
+  assertPassword(user.password);
+  const passwordHash = await passwords.hash(user.password);
+  const account = await db.transaction(
+    async (tx) => {
+      const made = await insertAccount(tx, tables, { email, fullName, passwordHash, isActive: false });
+      await grantDefaultRole(tx, made.id);
+      return made;
+    },
+    { retries: 3 },
+  );
+  await askHooks(options, account, origin);
+  await db.transaction(async (tx) => {
+    await tx.update(tables.users).set({ is_active: true }).where(eq(tables.users.id, account.id));
+    await noteAccessChange(tx, tables, account.id);
+    const target = { type: "user", id: account.id };
+    await writeAudit(tx, tables, {
+      action: "user.registered",
+      actor: account,
+      target,
+      origin,
+      after: { email },
+    });
+  });
+  return toUserView({ ...account, is_active: true });
+}
+
+/** Returns what its owner may see of an account. */
+export function toUserView({ id, email, full_name, is_active, created_at }: Account): UserView {
+  return { id, email, full_name, is_active, created_at: created_at.toISOString() };
+}
+
+async function askHooks(
+  { store, hooks }: RegistrationOptions,
+  account: Account,
+  origin: Origin,
+): Promise<void> {
+  const { id, email, full_name } = account;
+  const { ipAddress: ip_address, userAgent: user_agent } = origin;
+  const { cancelled, cancel_reason } = await hooks.emit("user.registered", {
+    user: { id, email, full_name },
+    ip_address,
+    user_agent,
+  });
+  if (!cancelled) return;
+  const { db, tables } = store;
+  await db.transaction(async (tx) => {
+    await tx.delete(tables.users).where(eq(tables.users.id, id));
+    const after = { email, reason: cancel_reason };
+    await writeAudit(tx, tables, { action: "user.registered", result: "refused", origin, after });
+  });
+  throw new AppError("authorization_error", 403, cancel_reason ?? "This registration is refused");
+}

@@ -1,0 +1,43 @@
+import { domainToASCII } from "node:url";
+import { AppError } from "../../errors/app-error.ts";
+
+const MAX_LENGTH = 255; // characters, what the column holds
+// What RFC 5321 allows without quotes, and beyond ASCII letters, marks and digits (RFC 6531).
+const LOCAL_PART = /^[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*$/u;
+const UNICODE_DOMAIN = /^[\p{L}\p{M}\p{N}.-]+$/u;
+const ASCII = /^[\x21-\x7e]+$/;
+const DOMAIN = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/;
+
+/** Returns the one spelling of an email that accounts are kept under; null for text that isn't one. */
+export function parseEmail(text: string): string | null {
+  if (text.length > 4 * MAX_LENGTH) return null;
+  // Small letters may compose anew, as those of "İ" do.
+  const normal = text.normalize("NFKC").trim().toLowerCase().normalize("NFKC");
+  const at = normal.lastIndexOf("@");
+  const local = normal.slice(0, at);
+  if (at < 1 || local.length > 64 || !LOCAL_PART.test(local)) return null;
+  const domain = toAsciiDomain(normal.slice(at + 1));
+  if (domain === null) return null;
+  const email = `${local}@${domain}`;
+  return email.length > MAX_LENGTH ? null : email;
+}
+
+/**
+ * Returns the one spelling of an email that accounts are kept under: composed, in small letters, the domain as
+ * DNS knows it. Variants of case and Unicode form are one account.
+ *
+ * @throws AppError validation_error for text that isn't an email
+ */
+export function normalizeEmail(text: string): string {
+  const email = parseEmail(text);
+  if (email !== null) return email;
+  const message = 'Expected an email such as "ada@example.com", of at most 255 characters';
+  const errors = [{ path: "/body/email", code: "invalid", message }];
+  throw new AppError("validation_error", 422, message, { errors });
+}
+
+function toAsciiDomain(domain: string): string | null {
+  if (domain.length > 253 || !UNICODE_DOMAIN.test(domain)) return null;
+  const ascii = ASCII.test(domain) ? domain : domainToASCII(domain);
+  return ascii.length <= 253 && DOMAIN.test(ascii) ? ascii : null;
+}

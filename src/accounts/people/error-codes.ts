@@ -1,0 +1,20 @@
+import type { ErrorCode } from "../../errors/codes.ts";
+
+export const AUTH_ERROR_CODES = {
+  authentication_error: {
+    status: 401,
+    meaning: "Nobody is logged in, or the token or key isn't valid (any more)",
+  },
+  invalid_credentials: { status: 401, meaning: "The email, the password or the code is wrong" },
+  authorization_error: { status: 403, meaning: "The user may not do this" },
+  otp_required: {
+    status: 403,
+    meaning: "A role of the user asks for two factors: enrol a device, and log in with it",
+  },
+  account_locked: {
+    status: 429,
+    meaning: "Too many wrong passwords or codes; try again, as retry-after says",
+  },
+  rate_limited: { status: 429, meaning: "Too many requests; try again, as retry-after says" },
+  registration_closed: { status: 403, meaning: "Accounts are made by an administrator here" },
+} as const satisfies Record<string, ErrorCode>;

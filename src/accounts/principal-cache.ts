@@ -1,0 +1,73 @@
+import type { ChangedUsers } from "./access-follower.ts";
+import type { Principal } from "./identity/principal.ts";
+
+interface Entry {
+  readonly principal: Principal;
+  /** In ms since the epoch. */
+  readonly until: number;
+}
+
+/**
+ * Remembers who presented which header, for at most `maxEntries` of them: those that haven't been asked for longest
+ * go first. The keys are what was presented, which a lookup compares by hash: the time that it takes tells nothing
+ * of them.
+ */
+export class PrincipalCache {
+  readonly #maxYoung: number;
+  // Two halves instead of an order: an entry that is asked for is young again, which hardly ever costs anything.
+  #young = new Map<string, Entry>();
+  #old = new Map<string, Entry>();
+  #drops = 0;
+
+  constructor(maxEntries: number) {
+    this.#maxYoung = Math.max(1, Math.floor(maxEntries / 2));
+  }
+
+  /** Counts what was dropped: who looks somebody up and finds another count then has read what may be outdated. */
+  get drops(): number {
+    return this.#drops;
+  }
+
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
+
+  /** @param now in ms since the epoch */
+  find(presented: string, now: number): Principal | null {
+    const entry = this.#young.get(presented) ?? this.#findOld(presented);
+    if (entry === undefined) return null;
+    if (entry.until > now) return entry.principal;
+    this.#young.delete(presented);
+    return null;
+  }
+
+  /** @param until when it is to be forgotten, in ms since the epoch */
+  add(presented: string, principal: Principal, until: number): void {
+    if (this.#young.size >= this.#maxYoung) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(presented, { principal, until });
+    this.#old.delete(presented);
+  }
+
+  /** Forgets these users, or everybody. */
+  drop(users: ChangedUsers): void {
+    this.#drops += 1;
+    for (const entries of [this.#young, this.#old]) {
+      if (users === null) {
+        entries.clear();
+        continue;
+      }
+      for (const [presented, { principal }] of entries) {
+        if (users.has(principal.user.id)) entries.delete(presented);
+      }
+    }
+  }
+
+  #findOld(presented: string): Entry | undefined {
+    const entry = this.#old.get(presented);
+    if (entry !== undefined) this.add(presented, entry.principal, entry.until);
+    return entry;
+  }
+}

@@ -1,0 +1,61 @@
+import { and, eq, inArray } from "drizzle-orm";
+import type { CoreStore } from "../people/store.ts";
+
+/** Permissions of xcore itself, with descriptions. */
+export const CORE_PERMISSIONS = {
+  "users:read": "See accounts",
+  "users:write": "Make, change and delete accounts, and give them roles",
+  "roles:read": "See roles and permissions",
+  "roles:write": "Make, change and delete roles",
+  "audit:read": "Read the audit log",
+  "system:plugins": "See plugins, and enable, disable, reload and remove them",
+} as const;
+
+const MAX_DESCRIPTION = 255; // characters
+
+/** A permission that somebody else has declared before. */
+export interface TakenPermission {
+  readonly name: string;
+  /** The plugin that keeps it, or "core". */
+  readonly owner: string;
+}
+
+/**
+ * Enters permissions into the table of those that can be assigned, where they stay when their plugin goes. A name
+ * belongs to whoever declares it first. Several instances may do so at once.
+ *
+ * @param owner a plugin's name, or "core"
+ * @param declared descriptions by name
+ * @returns those that belong to somebody else
+ */
+export async function declarePermissions(
+  { db, tables: { permissions } }: CoreStore,
+  owner: string,
+  declared: Readonly<Record<string, string>>,
+): Promise<TakenPermission[]> {
+  const names = Object.keys(declared);
+  if (names.length === 0) return [];
+  const describe = (name: string): string => (declared[name] ?? "").slice(0, MAX_DESCRIPTION).toWellFormed();
+  const read = () => db.select().from(permissions).where(inArray(permissions.name, names));
+  const known = new Map((await read()).map((row) => [row.name, row]));
+  const missing = names.filter((name) => !known.has(name));
+  if (missing.length > 0) {
+    await db
+      .insert(permissions)
+      .values(missing.map((name) => ({ name, description: describe(name), owner })))
+      .onConflictDoNothing({ target: permissions.name });
+    for (const row of await read()) known.set(row.name, row);
+  }
+  for (const row of known.values()) {
+    const description = describe(row.name);
+    if (row.owner !== owner || row.description === description) continue;
+    // oxlint-disable-next-line no-await-in-loop -- seldom more than one
+    await db
+      .update(permissions)
+      .set({ description })
+      .where(and(eq(permissions.name, row.name), eq(permissions.owner, owner)));
+  }
+  return [...known.values()]
+    .filter((row) => row.owner !== owner)
+    .map((row) => ({ name: row.name, owner: row.owner }));
+}

@@ -1,0 +1,261 @@
+import { and, desc, eq, gt, inArray, isNull, lte, ne } from "drizzle-orm";
+import type { Transaction } from "../../db/contract/database.ts";
+import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
+import type { CoreTables } from "../../db/schema/core-tables.ts";
+import { AppError } from "../../errors/app-error.ts";
+import { noteAccessChange } from "../people/access-changes.ts";
+import type { AccessTokens } from "../identity/access-tokens.ts";
+import { writeAudit } from "../people/audit.ts";
+import type { CoreStore } from "../people/store.ts";
+import { hashToken, isSameText } from "../keys/opaque-tokens.ts";
+import type { Origin } from "../identity/principal.ts";
+import { unauthenticated } from "../identity/principals.ts";
+import type { RefreshTokens } from "./refresh-tokens.ts";
+import type { SessionOwner } from "../identity/session-owner.ts";
+
+/** Two tabs may refresh at once: for so long, the token before the last one is refused and no more. */
+const GRACE_MS = 5000;
+const PURGED_AT_ONCE = 500;
+
+/** What a login and a refresh answer. */
+export interface TokenPair {
+  readonly access_token: string;
+  readonly refresh_token: string;
+  readonly token_type: "bearer";
+  /** Of the access token, in seconds. */
+  readonly expires_in: number;
+}
+
+/** A session as its owner sees it. */
+export interface SessionView {
+  readonly id: string;
+  /** Whether it is the one that asks. */
+  readonly current: boolean;
+  readonly has_otp: boolean;
+  readonly ip_address: string;
+  readonly user_agent: string;
+  readonly created_at: string;
+  readonly last_used_at: string;
+  readonly expires_at: string;
+}
+
+export interface SessionsOptions {
+  readonly store: CoreStore;
+  readonly accessTokens: AccessTokens;
+  readonly refreshTokens: RefreshTokens;
+  /** How long a session lasts after its last refresh. */
+  readonly lifetimeMs: number;
+  /** @default Date.now */
+  readonly now?: () => number;
+}
+
+/**
+ * The sessions of users. Each refresh token is exchanged once; one that is replayed ends its session, for it or
+ * its successor is in the wrong hands.
+ */
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #now: () => number;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+    this.#now = options.now ?? Date.now;
+  }
+
+  /** Adds a session, within the transaction of a login. */
+  async create(
+    tx: Transaction,
+    { id, userId, hasOtp, origin }: { id: string; userId: number; hasOtp: boolean; origin: Origin },
+  ): Promise<TokenPair> {
+    const { store, refreshTokens } = this.#options;
+    const refreshToken = refreshTokens.mint(id);
+    const now = new Date(this.#now());
+    await tx.insert(store.tables.sessions).values({
+      id,
+      user_id: userId,
+      refresh_hash: hashToken(refreshToken),
+      has_otp: hasOtp,
+      ip_address: origin.ipAddress,
+      user_agent: origin.userAgent,
+      created_at: now,
+      last_used_at: now,
+      expires_at: this.#expiry(now),
+    });
+    return this.#toPair(userId, id, refreshToken);
+  }
+
+  /**
+   * Exchanges a refresh token for new tokens; of several exchanges at once, one succeeds.
+   *
+   * @throws AppError authentication_error for a token that isn't valid (any more)
+   */
+  async refresh(token: string, origin: Origin): Promise<TokenPair> {
+    const { store, refreshTokens } = this.#options;
+    const { sessions } = store.tables;
+    const id = refreshTokens.read(token);
+    const found = id === null ? null : await this.#findLive(id);
+    if (found === null) throw invalidToken();
+    const { session, user } = found;
+    const hash = hashToken(token);
+    if (!isSameText(session.refresh_hash, hash)) {
+      if (!this.#isJustReplaced(session, hash)) await this.#endReplayed(session.id, user, origin);
+      throw invalidToken();
+    }
+    const next = refreshTokens.mint(session.id);
+    const now = new Date(this.#now());
+    const { rowsAffected } = await store.db
+      .update(sessions)
+      .set({
+        refresh_hash: hashToken(next),
+        previous_hash: hash,
+        rotated_at: now,
+        last_used_at: now,
+        expires_at: this.#expiry(now),
+        ip_address: origin.ipAddress,
+        user_agent: origin.userAgent,
+      })
+      .where(and(eq(sessions.id, session.id), eq(sessions.refresh_hash, hash), isNull(sessions.revoked_at)));
+    if (rowsAffected === 0) throw invalidToken();
+    return this.#toPair(user.id, session.id, next);
+  }
+
+  /** Lists the sessions of a user that can be used, the last used first. */
+  async list(
+    { user, sessionId }: Omit<SessionOwner, "origin">,
+    query: PageQuery,
+  ): Promise<Page<SessionView>> {
+    const { sessions } = this.#options.store.tables;
+    const { id, has_otp, ip_address, user_agent, created_at, last_used_at, expires_at } = sessions;
+    const rows = this.#options.store.db
+      .select({ id, has_otp, ip_address, user_agent, created_at, last_used_at, expires_at })
+      .from(sessions)
+      .where(and(eq(sessions.user_id, user.id), this.#isLive()))
+      .orderBy(desc(sessions.last_used_at));
+    const page = await paginate(rows, query);
+    const items = page.items.map((row) => ({
+      ...row,
+      current: row.id === sessionId,
+      created_at: row.created_at.toISOString(),
+      last_used_at: row.last_used_at.toISOString(),
+      expires_at: row.expires_at.toISOString(),
+    }));
+    return { ...page, items };
+  }
+
+  /** Ends one of the owner's sessions. @throws AppError not_found when they have none with this id */
+  async revoke(
+    { user, origin }: SessionOwner,
+    id: string,
+    action: "session.revoked" | "user.logout" = "session.revoked",
+  ): Promise<void> {
+    const { db, tables } = this.#options.store;
+    await db.transaction(async (tx) => {
+      const ended = await this.#end(
+        tx,
+        and(eq(tables.sessions.user_id, user.id), eq(tables.sessions.id, id)),
+      );
+      if (ended === 0)
+        throw new AppError("not_found", 404, `Cannot end session "${id}": you have none with this id`);
+      await noteAccessChange(tx, tables, user.id);
+      await writeAudit(tx, tables, { action, actor: user, target: { type: "session", id }, origin });
+    });
+  }
+
+  /** Ends all of the owner's sessions but the one that asks, and says how many. */
+  async revokeOthers({ user, sessionId, origin }: SessionOwner): Promise<number> {
+    const { db, tables } = this.#options.store;
+    return db.transaction(async (tx) => {
+      const ended = await this.endAll(tx, user.id, sessionId);
+      const target = { type: "user", id: user.id };
+      const entry = { action: "session.others_revoked", actor: user, target, origin, after: { ended } };
+      if (ended > 0) await writeAudit(tx, tables, entry);
+      return ended;
+    });
+  }
+
+  /** Ends all sessions of a user but `except`, within the transaction of what makes it necessary. */
+  async endAll(tx: Transaction, userId: number, except: string | null = null): Promise<number> {
+    const { tables } = this.#options.store;
+    const { sessions } = tables;
+    const others = except === null ? undefined : ne(sessions.id, except);
+    const ended = await this.#end(tx, and(eq(sessions.user_id, userId), others));
+    await noteAccessChange(tx, tables, userId);
+    return ended;
+  }
+
+  /** Deletes the sessions that have expired, a few at a time, and says how many there were. */
+  async purge(): Promise<number> {
+    const { db, tables } = this.#options.store;
+    const { sessions } = tables;
+    const expired = await db
+      .select({ id: sessions.id })
+      .from(sessions)
+      .where(lte(sessions.expires_at, new Date(this.#now())))
+      .limit(PURGED_AT_ONCE);
+    if (expired.length === 0) return 0;
+    const ids = expired.map(({ id }) => id);
+    const { rowsAffected } = await db.delete(sessions).where(inArray(sessions.id, ids));
+    return rowsAffected + (expired.length < PURGED_AT_ONCE ? 0 : await this.purge());
+  }
+
+  async #findLive(id: string) {
+    const { db, tables } = this.#options.store;
+    const { sessions, users } = tables;
+    const [found] = await db
+      .select({ session: sessions, user: { id: users.id, email: users.email } })
+      .from(sessions)
+      .innerJoin(users, eq(users.id, sessions.user_id))
+      .where(and(eq(sessions.id, id), eq(users.is_active, true), this.#isLive()));
+    return found ?? null;
+  }
+
+  #isLive() {
+    const { sessions } = this.#options.store.tables;
+    return and(isNull(sessions.revoked_at), gt(sessions.expires_at, new Date(this.#now())));
+  }
+
+  #isJustReplaced(session: CoreTables["sessions"]["$inferSelect"], hash: string): boolean {
+    const { previous_hash, rotated_at } = session;
+    if (previous_hash === null || rotated_at === null || !isSameText(previous_hash, hash)) return false;
+    return this.#now() - rotated_at.getTime() <= GRACE_MS;
+  }
+
+  async #endReplayed(id: string, user: { id: number; email: string }, origin: Origin): Promise<void> {
+    const { db, tables } = this.#options.store;
+    await db.transaction(async (tx) => {
+      if ((await this.#end(tx, eq(tables.sessions.id, id))) === 0) return;
+      await noteAccessChange(tx, tables, user.id);
+      const target = { type: "session", id };
+      // Who replays it may be anybody: nobody is named as having done this.
+      const entry = { action: "session.reuse", target, origin, result: "refused" as const };
+      await writeAudit(tx, tables, { ...entry, after: { user_id: user.id, email: user.email } });
+    });
+  }
+
+  async #end(tx: Transaction, which: ReturnType<typeof and>): Promise<number> {
+    const { sessions } = this.#options.store.tables;
+    const { rowsAffected } = await tx
+      .update(sessions)
+      .set({ revoked_at: new Date(this.#now()) })
+      .where(and(which, this.#isLive()));
+    return rowsAffected;
+  }
+
+  #expiry(now: Date): Date {
+    return new Date(now.getTime() + this.#options.lifetimeMs);
+  }
+
+  async #toPair(userId: number, sessionId: string, refreshToken: string): Promise<TokenPair> {
+    const { accessTokens } = this.#options;
+    return {
+      access_token: await accessTokens.sign(userId, sessionId),
+      refresh_token: refreshToken,
+      token_type: "bearer",
+      expires_in: accessTokens.lifetime,
+    };
+  }
+}
+
+function invalidToken(): AppError {
+  return unauthenticated("The refresh token isn't valid, or no longer: log in again");
+}

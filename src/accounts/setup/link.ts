@@ -1,0 +1,115 @@
+import type { Transaction } from "../../db/contract/database.ts";
+import { AppError } from "../../errors/app-error.ts";
+import { noteAccessChange } from "../people/access-changes.ts";
+import { writeAudit } from "../people/audit.ts";
+import type { CoreStore } from "../people/store.ts";
+import { normalizeEmail } from "../people/emails.ts";
+import { hashToken, isSameText } from "../keys/opaque-tokens.ts";
+import type { Passwords } from "../login/passwords.ts";
+import type { Origin } from "../identity/principal.ts";
+import { type NewUser, toUserView, type UserView } from "../login/registration.ts";
+import { insertAccount, normalizeFullName } from "../people/users.ts";
+
+const LIFETIME_MS = 30 * 60_000;
+const TOKEN_BYTES = 32;
+
+export interface SetupLinkOptions {
+  readonly store: CoreStore;
+  readonly passwords: Passwords;
+  /** Whether somebody active may do everything. */
+  readonly hasAdministrator: () => Promise<boolean>;
+  readonly grantAdministrator: (tx: Transaction, userId: number) => Promise<void>;
+  /** Shows text to whoever started the server: on the console, and never in a log file. */
+  readonly print: (text: string) => void;
+  /** @default Date.now */
+  readonly now?: () => number;
+}
+
+/** The one-time link to the page that makes the first administrator. */
+export interface SetupLink {
+  /** Prints a new link below the server's URL, in the place of any before it, when there is no administrator. */
+  announce(url: string): Promise<void>;
+  /** @throws AppError not_found unless the token is that of the link, which is neither used, nor old, nor needless */
+  assertValid(token: string): Promise<void>;
+  /**
+   * Makes the first administrator, once.
+   *
+   * @throws AppError not_found as assertValid
+   * @throws AppError validation_error, conflict for an account that can't be made; the link can still be used
+   */
+  complete(request: {
+    readonly token: string;
+    readonly user: NewUser;
+    readonly origin: Origin;
+  }): Promise<UserView>;
+}
+
+/** Creates the setup link. Its token is kept in memory, hashed: a restart voids it. */
+export function createSetupLink(options: SetupLinkOptions): SetupLink {
+  const { store, hasAdministrator, print, now = Date.now } = options;
+  let link: { readonly hash: string; readonly expiresAt: number } | null = null;
+
+  const assertValid = async (token: string): Promise<void> => {
+    const isOurs = link !== null && isSameText(link.hash, hashToken(token)) && now() < link.expiresAt;
+    if (!isOurs || (await hasAdministrator())) throw notFound();
+  };
+
+  return {
+    assertValid,
+    async announce(url) {
+      if (await hasAdministrator()) return;
+      const token = Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
+      link = { hash: hashToken(token), expiresAt: now() + LIFETIME_MS };
+      print(
+        "\nThere is no administrator yet. Make the first one on this page, within 30 minutes:\n" +
+          `  ${url.replace(/\/+$/, "")}/auth/setup?token=${token}\n`,
+      );
+    },
+    async complete({ token, user, origin }) {
+      await assertValid(token);
+      const taken = link;
+      if (taken === null || !isSameText(taken.hash, hashToken(token))) throw notFound();
+      // Before anything is awaited: of two people who press the button at once, one goes on.
+      link = null;
+      try {
+        return toUserView(await addAdministrator(options, user, origin));
+      } catch (error) {
+        link ??= taken;
+        throw error;
+      }
+    },
+  };
+
+  async function addAdministrator(
+    { passwords, grantAdministrator }: SetupLinkOptions,
+    user: NewUser,
+    origin: Origin,
+  ) {
+    const { db, tables } = store;
+    const email = normalizeEmail(user.email);
+    const fullName = normalizeFullName(user.full_name);
+    const passwordHash = await passwords.hash(user.password);
+    return db.transaction(async (tx) => {
+      const account = await insertAccount(tx, tables, { email, fullName, passwordHash });
+      await grantAdministrator(tx, account.id);
+      await noteAccessChange(tx, tables, account.id);
+      const target = { type: "user", id: account.id };
+      await writeAudit(tx, tables, {
+        action: "user.first_administrator",
+        actor: account,
+        target,
+        origin,
+        after: { email },
+      });
+      return account;
+    });
+  }
+}
+
+function notFound(): AppError {
+  return new AppError(
+    "not_found",
+    404,
+    "This link isn't valid, or no longer: a restart of the server prints a new one",
+  );
+}

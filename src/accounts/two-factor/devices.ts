@@ -1,0 +1,326 @@
+import { and, eq, gt, isNotNull, isNull, lt, lte, or } from "drizzle-orm";
+import type { Database, Transaction } from "../../db/contract/database.ts";
+import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
+import { AppError } from "../../errors/app-error.ts";
+import { noteAccessChange } from "../people/access-changes.ts";
+import { writeAudit } from "../people/audit.ts";
+import type { CoreStore } from "../people/store.ts";
+import { toDisplayName } from "../people/display-name.ts";
+import { createOtpSecret, findOtpStep, toOtpCode, toOtpUri } from "./codes.ts";
+import type { Origin } from "../identity/principal.ts";
+import { toQrCodeSvg } from "./qr-code.ts";
+import { renewRecoveryCodes, toRecoveryCode, useRecoveryCode } from "./recovery-codes.ts";
+import { assertSecondFactorGiven, endSecondFactor, hasSecondFactor } from "./second-factors.ts";
+import type { SecretBox } from "../keys/secret-box.ts";
+import { lockUser } from "../people/user-lock.ts";
+
+export interface OtpDevicesOptions {
+  readonly store: CoreStore;
+  /** Keeps the secrets of devices. */
+  readonly box: SecretBox;
+  /** What authenticator apps show above the account: the name of the app. */
+  readonly issuer: string;
+  /** @default Date.now */
+  readonly now?: () => number;
+}
+
+/** A device as its owner sees it. */
+export interface OtpDevice {
+  readonly id: number;
+  readonly name: string;
+  /** Null until a code has shown that it works. */
+  readonly confirmed_at: Date | null;
+  readonly created_at: Date;
+}
+
+/** A new device: the one time that its secret is readable. */
+export interface OtpEnrolment extends OtpDevice {
+  /** In base 32, for typing. */
+  readonly secret: string;
+  /** Returns the `otpauth://` URI, for a link on the phone itself. */
+  qrCodeUri(): string;
+  /** Returns the URI as a QR code, an SVG element. */
+  qrCodeSvg(): string;
+}
+
+export interface ConfirmedOtpDevice extends OtpDevice {
+  /** With the first device of an account, shown this once; else null. */
+  readonly recovery_codes: string[] | null;
+}
+
+/** On whose behalf factors change. */
+export interface FactorChange {
+  /**
+   * The session that asks. When two factors are on already, it must have given both to add a device; without a
+   * session the caller answers for it.
+   */
+  readonly sessionId?: string;
+  readonly origin?: Origin;
+}
+
+interface GivenCode {
+  readonly account: { readonly id: number; readonly email: string };
+  readonly code: string;
+  readonly origin: Origin | undefined;
+}
+
+const MAX_DEVICES = 10;
+const ENROLMENT_MS = 15 * 60_000;
+
+/**
+ * Devices that give one-time codes (TOTP, RFC 6238). One that is enrolled counts once a first code has confirmed it,
+ * within 15 minutes. No code is accepted twice, on whichever instance.
+ */
+export class OtpDevices {
+  readonly #store: CoreStore;
+  readonly #box: SecretBox;
+  readonly #issuer: string;
+  readonly #now: () => number;
+
+  constructor({ store, box, issuer, now = Date.now }: OtpDevicesOptions) {
+    this.#store = store;
+    this.#box = box;
+    this.#issuer = issuer;
+    this.#now = now;
+  }
+
+  /** Whether an account has two factors: a confirmed device. */
+  isEnabled(userId: number): Promise<boolean> {
+    return hasSecondFactor(this.#store.db, this.#store.tables, userId);
+  }
+
+  /** Whether the code is of a confirmed device, or a recovery code. It is used up then. */
+  async verify(userId: number, code: string, origin?: Origin): Promise<boolean> {
+    const { db, tables } = this.#store;
+    const { users } = tables;
+    if (toRecoveryCode(code) === null) return this.#acceptOtp(db, userId, code);
+    return db.transaction(async (tx) => {
+      const query = tx.select({ id: users.id, email: users.email }).from(users);
+      const [account] = await query.where(eq(users.id, userId));
+      return account !== undefined && this.#acceptRecovery(tx, { account, code, origin });
+    });
+  }
+
+  /**
+   * Enrols a device, which counts once it is confirmed.
+   *
+   * @throws AppError conflict when there are 10, validation_error for the name, otp_required
+   */
+  async create(userId: number, name: string, { sessionId }: FactorChange = {}): Promise<OtpEnrolment> {
+    const { db, tables } = this.#store;
+    const { otpDevices } = tables;
+    const secret = createOtpSecret();
+    const row = {
+      user_id: userId,
+      name: toDisplayName(name),
+      secret: await this.#box.seal(secret, toContext(userId)),
+      created_at: new Date(this.#now()),
+    };
+    return db.transaction(async (tx) => {
+      const account = await lockUser(tx, tables, userId);
+      if (sessionId !== undefined) await assertSecondFactorGiven(tx, tables, { userId, sessionId });
+      const mine = eq(otpDevices.user_id, userId);
+      const expired = lte(otpDevices.created_at, this.#enrolledBefore());
+      await tx.delete(otpDevices).where(and(mine, isNull(otpDevices.confirmed_at), expired));
+      if ((await tx.$count(otpDevices, mine)) >= MAX_DEVICES) {
+        throw new AppError("conflict", 409, `Cannot add a device: there are ${MAX_DEVICES} already`);
+      }
+      const [device] = await tx.insert(otpDevices).values(row).returning({ id: otpDevices.id });
+      if (device === undefined) throw new Error("Cannot add a device: the database returned no row");
+      const { name: shown, created_at } = row;
+      const uri = toOtpUri({ secret, issuer: this.#issuer, account: account.email });
+      return {
+        id: device.id,
+        name: shown,
+        confirmed_at: null,
+        created_at,
+        secret,
+        qrCodeUri: () => uri,
+        qrCodeSvg: () => toQrCodeSvg(uri),
+      };
+    });
+  }
+
+  /**
+   * Confirms a device with a first code of it. With the first device the account has two factors, and so has the
+   * session that asked.
+   *
+   * @throws AppError not_found, conflict when it is confirmed already, invalid_credentials, otp_required
+   */
+  async confirm(
+    userId: number,
+    deviceId: number,
+    code: string,
+    { sessionId, origin }: FactorChange = {},
+  ): Promise<ConfirmedOtpDevice> {
+    const { db, tables } = this.#store;
+    const { otpDevices, sessions } = tables;
+    return db.transaction(async (tx) => {
+      const actor = await lockUser(tx, tables, userId);
+      const { secret, last_step, ...device } = await this.#find(tx, userId, deviceId);
+      if (device.confirmed_at !== null) {
+        throw new AppError("conflict", 409, `Cannot confirm device "${deviceId}": it is confirmed already`);
+      }
+      const isFirst = !(await hasSecondFactor(tx, tables, userId));
+      if (sessionId !== undefined) await assertSecondFactorGiven(tx, tables, { userId, sessionId });
+      const opened = await this.#box.open(secret, toContext(userId));
+      const step = findOtpStep(opened, toOtpCode(code) ?? "", { nowMs: this.#now(), after: last_step });
+      if (step === null) throw wrongCode();
+
+      const confirmed_at = new Date(this.#now());
+      await tx.update(otpDevices).set({ confirmed_at, last_step: step }).where(eq(otpDevices.id, deviceId));
+      const recovery_codes = isFirst ? await renewRecoveryCodes(tx, tables, userId) : null;
+      if (isFirst && sessionId !== undefined) {
+        const own = and(eq(sessions.id, sessionId), eq(sessions.user_id, userId));
+        await tx.update(sessions).set({ has_otp: true }).where(own);
+      }
+      await noteAccessChange(tx, tables, userId);
+      const target = { type: "otp_device", id: deviceId };
+      const after = { name: device.name };
+      await writeAudit(tx, tables, { action: "otp.enrolled", actor, target, ...withOrigin(origin), after });
+      return { ...device, confirmed_at, recovery_codes };
+    });
+  }
+
+  /**
+   * Removes a device. A confirmed one takes a code of it or another, or a recovery code: neither a stolen session
+   * nor a password turns two factors off. With the last one the recovery codes go too.
+   *
+   * @throws AppError not_found, invalid_credentials
+   */
+  async remove(
+    userId: number,
+    deviceId: number,
+    { code = "", origin }: { code?: string | undefined; origin?: Origin } = {},
+  ): Promise<void> {
+    const { db, tables } = this.#store;
+    await db.transaction(async (tx) => {
+      const account = await lockUser(tx, tables, userId);
+      const { name, confirmed_at } = await this.#find(tx, userId, deviceId);
+      const isCounted = confirmed_at !== null;
+      if (isCounted && !(await this.#accept(tx, { account, code, origin }))) throw wrongCode();
+      await tx.delete(tables.otpDevices).where(eq(tables.otpDevices.id, deviceId));
+      if (!isCounted) return;
+      if (await hasSecondFactor(tx, tables, userId)) await noteAccessChange(tx, tables, userId);
+      else await endSecondFactor(tx, tables, userId);
+      const target = { type: "otp_device", id: deviceId };
+      const entry = { action: "otp.removed", actor: account, target, before: { name } };
+      await writeAudit(tx, tables, { ...entry, ...withOrigin(origin) });
+    });
+  }
+
+  /**
+   * Makes new recovery codes and voids the old ones, for a code of a device: a recovery code found by somebody must
+   * not give them ten more.
+   *
+   * @throws AppError conflict without a confirmed device, invalid_credentials
+   */
+  async renewRecoveryCodes(
+    userId: number,
+    code: string,
+    { origin }: Pick<FactorChange, "origin"> = {},
+  ): Promise<string[]> {
+    const { db, tables } = this.#store;
+    return db.transaction(async (tx) => {
+      const actor = await lockUser(tx, tables, userId);
+      if (!(await hasSecondFactor(tx, tables, userId))) {
+        throw new AppError("conflict", 409, "Cannot make recovery codes: no device is confirmed");
+      }
+      if (!(await this.#acceptOtp(tx, userId, code))) throw wrongCode();
+      const codes = await renewRecoveryCodes(tx, tables, userId);
+      const target = { type: "user", id: userId };
+      await writeAudit(tx, tables, { action: "otp.recovery_renewed", actor, target, ...withOrigin(origin) });
+      return codes;
+    });
+  }
+
+  /** Lists the devices of an account, without those that weren't confirmed in time. */
+  list(userId: number, page: PageQuery): Promise<Page<OtpDevice>> {
+    const { db, tables } = this.#store;
+    const { id, name, confirmed_at, created_at, user_id } = tables.otpDevices;
+    const isAlive = or(isNotNull(confirmed_at), gt(created_at, this.#enrolledBefore()));
+    const devices = db.select({ id, name, confirmed_at, created_at }).from(tables.otpDevices);
+    return paginate(devices.where(and(eq(user_id, userId), isAlive)), page);
+  }
+  async #find(tx: Transaction, userId: number, deviceId: number) {
+    const { otpDevices } = this.#store.tables;
+    const { id, name, secret, last_step, confirmed_at, created_at } = otpDevices;
+    const [device] = await tx
+      .select({ id, name, secret, last_step, confirmed_at, created_at })
+      .from(otpDevices)
+      .where(and(eq(id, deviceId), eq(otpDevices.user_id, userId)));
+    const isKept = device?.confirmed_at !== null || device.created_at > this.#enrolledBefore();
+    if (device !== undefined && isKept) return device;
+    throw new AppError("not_found", 404, `Cannot find device "${deviceId}": there is none, or not any more`);
+  }
+
+  async #accept(tx: Transaction, given: GivenCode): Promise<boolean> {
+    const isOtp = toRecoveryCode(given.code) === null;
+    return isOtp ? this.#acceptOtp(tx, given.account.id, given.code) : this.#acceptRecovery(tx, given);
+  }
+
+  async #acceptRecovery(tx: Transaction, { account, code, origin }: GivenCode): Promise<boolean> {
+    const { tables } = this.#store;
+    const used = { userId: account.id, code: toRecoveryCode(code) ?? "", nowMs: this.#now() };
+    if (!(await useRecoveryCode(tx, tables, used))) return false;
+    const entry = { action: "otp.recovery_used", actor: account, target: { type: "user", id: account.id } };
+    await writeAudit(tx, tables, { ...entry, ...withOrigin(origin) });
+    return true;
+  }
+
+  async #acceptOtp(db: Database, userId: number, typed: string): Promise<boolean> {
+    const code = toOtpCode(typed);
+    if (code === null) return false;
+    const { otpDevices } = this.#store.tables;
+    const { id, secret, last_step } = otpDevices;
+    const devices = await db
+      .select({ id, secret, last_step })
+      .from(otpDevices)
+      .where(and(eq(otpDevices.user_id, userId), isNotNull(otpDevices.confirmed_at)))
+      .orderBy(id);
+    const failures: unknown[] = [];
+    for (const device of devices) {
+      // oxlint-disable-next-line no-await-in-loop -- a code is used up on one device
+      const opened = await this.#box.open(device.secret, toContext(userId)).catch((error: unknown) => {
+        failures.push(error);
+        return null;
+      });
+      if (opened === null) continue;
+      const step = findOtpStep(opened, code, { nowMs: this.#now(), after: device.last_step });
+      // oxlint-disable-next-line no-await-in-loop
+      if (step !== null && (await advance(db, otpDevices, device.id, step))) return true;
+    }
+    // A code can't be right or wrong when nothing is readable: that isn't the fault of who typed it.
+    if (failures.length > 0 && failures.length === devices.length) throw failures[0];
+    return false;
+  }
+
+  #enrolledBefore(): Date {
+    return new Date(this.#now() - ENROLMENT_MS);
+  }
+}
+
+/** Uses up a step: of several at once, on any instance, one succeeds. */
+async function advance(
+  db: Pick<Database, "update">,
+  otpDevices: CoreStore["tables"]["otpDevices"],
+  deviceId: number,
+  step: number,
+): Promise<boolean> {
+  const isUnused = and(eq(otpDevices.id, deviceId), lt(otpDevices.last_step, step));
+  const { rowsAffected } = await db.update(otpDevices).set({ last_step: step }).where(isUnused);
+  return rowsAffected === 1;
+}
+
+/** A secret opens for its account only. */
+function toContext(userId: number): string {
+  return `otp of user ${userId}`;
+}
+
+function wrongCode(): AppError {
+  return new AppError("invalid_credentials", 401, "The code is wrong, or was used already");
+}
+
+function withOrigin(origin: Origin | undefined): { origin?: Origin } {
+  return origin === undefined ? {} : { origin };
+}

@@ -1,0 +1,214 @@
+import { type App, createApp } from "./app.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { AppError } from "../errors/app-error.ts";
+import { watchFile } from "../files/watch.ts";
+import { describeBuildFailure } from "./failure-text.ts";
+import { followProcess } from "./process-events.ts";
+import { findRestartKeys } from "./restart-keys.ts";
+
+const STARTUP_HOLD_MS = 5000; // a plugin whose setup takes longer no longer holds up the others
+const SHRINK_AFTER_MS = 500;
+const STOP_TIMEOUT_MS = 30_000;
+
+export interface ServerProcessOptions {
+  readonly version: string;
+  /** Loads the configuration, now and whenever its file changes. */
+  readonly load: () => LoadedConfig;
+}
+
+interface Address {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** A server that runs in this process until a signal stops it, or new code takes over its socket. */
+export class ServerProcess {
+  readonly #options: ServerProcessOptions;
+  readonly #app: App;
+  /** What the app was built with: some keys stay as they were then. */
+  readonly #initial: LoadedConfig;
+  #loaded: LoadedConfig;
+  readonly #disposals: (() => void)[] = [];
+  #stopping: Promise<void> | null = null;
+  #reloading: Promise<void> = Promise.resolve();
+
+  private constructor(options: ServerProcessOptions, loaded: LoadedConfig, app: App) {
+    this.#options = options;
+    this.#initial = loaded;
+    this.#loaded = loaded;
+    this.#app = app;
+  }
+
+  /**
+   * Builds a server with its database open; it doesn't listen yet.
+   *
+   * @throws ConfigError
+   * @throws DatabaseError or MigrationError when the database can't be used
+   */
+  static async create(options: ServerProcessOptions): Promise<ServerProcess> {
+    const loaded = options.load();
+    const reloadConfig = () => server.#reload();
+    const app = await createApp({ loaded, version: options.version, reloadConfig });
+    const server: ServerProcess = new ServerProcess(options, loaded, app);
+    return server;
+  }
+
+  /** Address that it answers at. */
+  get url(): string {
+    return this.#loaded.config.server.public_url ?? this.#app.web.url ?? "";
+  }
+
+  /** Address that it was told to listen on. */
+  get address(): Address {
+    const { host, port } = this.#initial.config.server;
+    return { hostname: host, port };
+  }
+
+  get socket(): Bun.Server<unknown> | null {
+    return this.#app.web.bun;
+  }
+
+  /**
+   * Listens, loads the plugins, and emits `server.started`.
+   *
+   * @throws AppError port_unavailable when it can't listen
+   */
+  async start(): Promise<void> {
+    const app = this.#app;
+    try {
+      app.web.listen(this.address);
+    } catch (error) {
+      await app.close();
+      throw toListenError(error, this.address);
+    }
+    this.#followEvents();
+    await app.web.holdUntil(app.plugins.start(), STARTUP_HOLD_MS);
+    this.#announce("listening");
+    await app.accounts.setup.announce(this.url);
+    // Starting leaves garbage behind that a server without traffic would keep for long.
+    setTimeout(() => Bun.shrink(), SHRINK_AFTER_MS).unref();
+    await app.hooks.emit("server.started", { url: this.url, version: this.#options.version });
+  }
+
+  /**
+   * Loads everything beside the server that runs, then takes over its socket. Under `bun --hot` that server is
+   * of an earlier evaluation of this class, so only its public side can be used.
+   *
+   * @throws AppError port_unavailable when it must listen elsewhere and can't; the other server then goes on
+   */
+  async takeOverFrom(running: ServerProcess): Promise<void> {
+    const app = this.#app;
+    const isSameAddress = Bun.deepEquals(this.address, running.address);
+    await app.plugins.start();
+    try {
+      app.web.listen(this.address, isSameAddress ? running.socket : null);
+    } catch (error) {
+      await this.dispose();
+      throw toListenError(error, this.address);
+    }
+    running.release();
+    this.#followEvents();
+    this.#announce("swapped");
+    await app.accounts.setup.announce(this.url);
+    if (!isSameAddress) await running.closeSocket();
+    await running.dispose();
+    app.loggers.app.info("the server before is disposed of");
+  }
+
+  /** Stops following the process and the configuration: another server does that from now on. */
+  release(): void {
+    for (const undo of this.#disposals.splice(0)) undo();
+  }
+
+  /** Takes no new connection, and waits for the requests under way. */
+  async closeSocket(): Promise<void> {
+    await this.#app.web.stop(STOP_TIMEOUT_MS);
+  }
+
+  /** Drains the plugins and disposes of them, closes the database, and flushes the logs. */
+  async dispose(): Promise<void> {
+    await this.#app.close();
+  }
+
+  /** Finishes the requests under way, disposes of the plugins, and flushes the logs. */
+  stop(reason: string): Promise<void> {
+    this.#stopping ??= this.#stop(reason);
+    return this.#stopping;
+  }
+
+  async #stop(reason: string): Promise<void> {
+    const app = this.#app;
+    app.loggers.app.info({ reason }, "stopping");
+    await app.hooks.emit("server.stopping", { reason });
+    await this.closeSocket();
+    await app.plugins.stop();
+    app.loggers.app.info("stopped");
+    await app.close();
+  }
+
+  #announce(message: string): void {
+    const app = this.#app;
+    const states = app.plugins.list().map(({ state }) => state);
+    const failed = states.filter((state) => state === "failed").length;
+    app.loggers.app.info(
+      { url: this.url, version: this.#options.version, plugins: states.length, failed },
+      `${message} on ${this.url}`,
+    );
+  }
+
+  #followEvents(): void {
+    const { loggers } = this.#app;
+    this.#disposals.push(
+      followProcess({
+        stop: (signal) => this.stop(signal),
+        onError: (error) =>
+          loggers.app.error({ err: error }, describeBuildFailure(error) ?? "uncaught error"),
+      }),
+      watchFile(this.#initial.file, {
+        onChange: () => void this.#reload(),
+        onError: (error) => loggers.app.warn({ err: error }, "changes to the configuration are not seen"),
+      }),
+    );
+  }
+
+  /** Applies a changed config.json, one change after another; resolves once the plugins follow it. */
+  #reload(): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#applyConfig());
+    return this.#reloading;
+  }
+
+  /** A config.json that can't be used changes nothing. */
+  async #applyConfig(): Promise<void> {
+    const { loggers } = this.#app;
+    if (this.#stopping !== null) return;
+    let next: LoadedConfig;
+    try {
+      next = this.#options.load();
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      loggers.app.error(`${message}\nThe running configuration stays`);
+      return;
+    }
+    if (Bun.deepEquals(next.config, this.#loaded.config)) return;
+    this.#loaded = next;
+    await this.#app.configure(next);
+    const late = findRestartKeys(this.#initial, next);
+    if (late.length > 0) loggers.app.warn({ keys: late }, `restart to apply: ${late.join(", ")}`);
+    loggers.app.info("configuration applied");
+  }
+}
+
+function toListenError(error: unknown, { hostname, port }: Address): AppError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const reasons: Record<string, string> = {
+    EADDRINUSE:
+      "the port is in use; stop the other program, or choose another port with --port or server.port",
+    EACCES: "this user may not use the port; choose one above 1023 with --port or server.port",
+    EADDRNOTAVAIL: "this machine doesn't have the address; choose another with --host or server.host",
+    EINVAL: "the host has no address; choose another with --host or server.host",
+  };
+  const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
+  return new AppError("port_unavailable", 500, `Cannot listen on ${hostname}:${port}: ${reason}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,20 @@
+import { Command } from "commander";
+import type { CommandContext } from "../open/command-context.ts";
+import { dbBackupCommand } from "./backup.ts";
+import { dbGenerateCommand } from "./generate.ts";
+import { dbMigrateCommand } from "./migrate.ts";
+import { dbRestoreCommand } from "./restore.ts";
+import { dbStatusCommand } from "./status.ts";
+import { toExamples } from "../terminal/examples.ts";
+
+/** `xcore db`: migrations and backups. */
+export function dbCommand(context: CommandContext): Command {
+  return new Command("db")
+    .description("Generate and apply migrations, back up and restore the database")
+    .addHelpText("after", toExamples("xcore db status", "xcore db generate blog", "xcore db backup"))
+    .addCommand(dbStatusCommand(context))
+    .addCommand(dbGenerateCommand(context))
+    .addCommand(dbMigrateCommand(context))
+    .addCommand(dbBackupCommand(context))
+    .addCommand(dbRestoreCommand(context));
+}

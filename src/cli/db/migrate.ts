@@ -1,0 +1,50 @@
+import { Command } from "commander";
+import { applyMigrations } from "../../db/migrations/apply.ts";
+import { AppError } from "../../errors/app-error.ts";
+import { listMigrationOwners, withDatabase } from "../open/database.ts";
+import type { CommandContext } from "../open/command-context.ts";
+import { loadCommandPlugins } from "../open/plugins.ts";
+import { toExamples } from "../terminal/examples.ts";
+import { describeFailure, describePluginError } from "../../app/failure-text.ts";
+
+/** `xcore db migrate`: applies the pending migrations of the core and of every plugin. */
+export function dbMigrateCommand(context: CommandContext): Command {
+  return new Command("migrate")
+    .description("Apply the pending migrations of xcore and of every active plugin")
+    .addHelpText("after", toExamples("xcore db migrate", "DATABASE_URL=postgresql://… xcore db migrate"))
+    .action(async (_options: object, command: Command) => {
+      const { loaded, plugins, toDisplayPath } = await loadCommandPlugins(command, context);
+      await withDatabase(loaded, async ({ driver, loggers }) => {
+        for (const [name, problem] of plugins.problems) {
+          context.warn(`Left out plugin "${name}": ${describePluginError(problem)}`);
+        }
+        const failed = new Set<string>();
+        let count = 0;
+        for (const { name: owner, after, readMigrations } of listMigrationOwners(driver.dialect, plugins)) {
+          const missing = after.find((other) => failed.has(other));
+          if (missing !== undefined) {
+            context.warn(`Left out "${owner}": it needs "${missing}", whose migration failed`);
+            failed.add(owner);
+            continue;
+          }
+          try {
+            const { applied } = await applyMigrations(driver, {
+              owner,
+              migrations: await readMigrations(),
+              log: loggers.manager,
+              toDisplayPath,
+            });
+            for (const name of applied) context.print(`applied ${owner} ${name}`);
+            count += applied.length;
+          } catch (error) {
+            context.warn(describeFailure(error));
+            failed.add(owner);
+          }
+        }
+        if (failed.size > 0) {
+          throw new AppError("migration_failed", 500, `Cannot migrate ${[...failed].join(", ")}: see above`);
+        }
+        if (count === 0) context.print("Nothing to apply: the database is up to date");
+      });
+    });
+}

@@ -1,0 +1,62 @@
+import type { LoadedConfig } from "../../config/load.ts";
+import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
+import type { Dialect } from "../../db/contract/dialect.ts";
+import type { Driver } from "../../db/contract/driver.ts";
+import { CORE_OWNER, coreMigrations } from "../../db/migrations/core.ts";
+import type { Migration } from "../../db/migrations/migration-files.ts";
+import { openDatabase } from "../../db/open.ts";
+import { createLoggers, type Loggers } from "../../log/loggers.ts";
+import type { DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
+import { readPluginMigrations } from "../../plugins/runtime/migrate.ts";
+
+/** Whose migrations a database has. */
+export interface MigrationOwner {
+  /** A plugin's name, or "core". */
+  readonly name: string;
+  /** Names of the owners whose migrations come first. */
+  readonly after: readonly string[];
+  /** @throws InvalidMigrationError for files that can't be read: those of the others still can */
+  readonly readMigrations: () => Promise<readonly Migration[]>;
+}
+
+/** What a command that works with the database has at hand. */
+export interface CommandDatabase {
+  readonly driver: Driver;
+  readonly loggers: Loggers;
+}
+
+/** Opens the configured database for a command and closes it at its end. Logs go to standard error. */
+export async function withDatabase<T>(
+  { config, directory }: LoadedConfig,
+  work: (database: CommandDatabase) => Promise<T>,
+): Promise<T> {
+  const loggers = createLoggers({
+    ...config.logging,
+    level: "warn",
+    directory: null,
+    console: true,
+    stdout: process.stderr,
+  });
+  try {
+    const url = parseDatabaseUrl(config.database.url, directory);
+    const { pool_size: poolSize, echo } = config.database;
+    const driver = await openDatabase({ url, poolSize, echo, log: loggers.app });
+    try {
+      return await work({ driver, loggers });
+    } finally {
+      await driver.close();
+    }
+  } finally {
+    await loggers.close();
+  }
+}
+
+/** Lists whose migrations are to be applied, in the order in which they are: the core, then plugins. */
+export function listMigrationOwners(dialect: Dialect, plugins: DeclaredPlugins): MigrationOwner[] {
+  const core = { name: CORE_OWNER, after: [], readMigrations: async () => coreMigrations(dialect) };
+  const owners = plugins.loadable.map((plugin): MigrationOwner => {
+    const after = [CORE_OWNER, ...Object.keys(plugin.manifest.dependencies)];
+    return { name: plugin.name, after, readMigrations: () => readPluginMigrations(dialect, plugin) };
+  });
+  return [core, ...owners];
+}

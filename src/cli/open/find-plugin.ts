@@ -1,0 +1,24 @@
+import { AppError } from "../../errors/app-error.ts";
+import type { DeclaredPlugin, DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
+
+/**
+ * Finds a plugin by its name, disabled or not.
+ *
+ * @throws PluginError when its manifest can't be read
+ * @throws AppError plugin_not_found
+ */
+export function findPlugin(
+  { byName, problems }: DeclaredPlugins,
+  name: string,
+  where: string,
+): DeclaredPlugin {
+  const found = byName.get(name);
+  if (found !== undefined) return found;
+  const problem = problems.get(name);
+  if (problem !== undefined) throw problem;
+  throw new AppError(
+    "plugin_not_found",
+    404,
+    `Cannot find plugin "${name}" in ${where}: see \`xcore plugin list\``,
+  );
+}

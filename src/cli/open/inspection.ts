@@ -1,0 +1,54 @@
+import { Console } from "node:console";
+import type { Command } from "commander";
+import { type App, createApp } from "../../app/app.ts";
+import type { ConfigOverrides } from "../../config/schema.ts";
+import { describePluginError } from "../../app/failure-text.ts";
+import { type CommandContext, loadFor } from "./command-context.ts";
+
+/**
+ * Loads the plugins without starting anything of theirs, lets `look` look at them, and drops them again.
+ * Whatever they print goes to standard error, and what fails later in code that they left running too.
+ */
+export async function inspect<T>(
+  command: Command,
+  context: CommandContext,
+  look: (app: App) => T | Promise<T>,
+  flags: ConfigOverrides = {},
+): Promise<T> {
+  const app = await createApp({
+    loaded: loadFor(command, context, flags),
+    version: context.version,
+    inspects: true,
+  });
+  divertOutput();
+  const onError = (error: unknown): void =>
+    context.warn(app.stackTraces.map(error instanceof Error ? String(error.stack) : String(error)));
+  process.on("uncaughtException", onError);
+  process.on("unhandledRejection", onError);
+  try {
+    await app.plugins.start();
+    await app.plugins.settled();
+    return await look(app);
+  } finally {
+    await app.close();
+  }
+}
+
+/** Tells which plugins an answer about all of them leaves out. */
+export function warnOfFailures(app: App, context: CommandContext): void {
+  for (const { name, failure } of app.plugins.list()) {
+    if (failure !== null) context.warn(`Left out plugin "${name}": ${describePluginError(failure)}`);
+  }
+}
+
+/** Standard output is for the command's answer alone, until the process ends: programs read it. */
+function divertOutput(): void {
+  process.stdout.write = process.stderr.write.bind(process.stderr);
+  Object.assign(console, new Console(process.stderr), { write: writeToStderr });
+}
+
+function writeToStderr(...data: readonly unknown[]): number {
+  const text = data.join("");
+  process.stderr.write(text);
+  return text.length;
+}

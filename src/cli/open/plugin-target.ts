@@ -1,0 +1,81 @@
+import { existsSync, statSync } from "node:fs";
+import { extname, join, resolve } from "node:path";
+import type { Command } from "commander";
+import type { LoadedConfig } from "../../config/load.ts";
+import { AppError } from "../../errors/app-error.ts";
+import { createDisplayPath } from "../../plugins/failure/display-path.ts";
+import { findLocalSource } from "../../plugins/inventory/local-source.ts";
+import {
+  type FetchedPlugin,
+  type FetchOptions,
+  fetchPlugin,
+} from "../../plugins/remote/fetch/fetch-plugin.ts";
+import { toFetchLimits } from "../../plugins/remote/stores.ts";
+import { type CommandContext, loadFor } from "./command-context.ts";
+import { openCommandStores } from "../../app/command-stores.ts";
+
+/** A plugin on this machine that its author works on. */
+export interface PluginTarget {
+  /** Absolute path of its folder, its module, or its archive. */
+  readonly path: string;
+  /** As the user would type it. */
+  readonly shown: string;
+  readonly kind: "folder" | "module" | "archive";
+  readonly loaded: LoadedConfig;
+  readonly fetch: FetchOptions;
+}
+
+const ARCHIVES = /\.(tgz|tar\.gz)$/;
+
+/**
+ * Finds what an author's command is about: the name of a plugin in the plugins directory, or the path of a plugin's
+ * folder, module or archive.
+ *
+ * @throws AppError plugin_not_found
+ */
+export async function findPluginTarget(
+  text: string,
+  command: Command,
+  context: CommandContext,
+): Promise<PluginTarget> {
+  const loaded = loadFor(command, context);
+  const path = /^[a-z][a-z0-9_]*$/.test(text)
+    ? await findByName(text, loaded, context)
+    : resolve(context.cwd, text);
+  const shown = createDisplayPath(context.cwd)(path) || ".";
+  return { path, shown, kind: toKind(path, shown), loaded, fetch: toFetchOptions(loaded, context) };
+}
+
+/** Reads a plugin as it will be once it is published, with what it imports from elsewhere. @throws FetchError */
+export async function readTarget(path: string, fetch: FetchOptions): Promise<FetchedPlugin> {
+  return fetchPlugin({ kind: "path", text: path, path }, fetch);
+}
+
+/** Returns how a command fetches plugins. */
+export function toFetchOptions(loaded: LoadedConfig, context: CommandContext): FetchOptions {
+  const { tmp, projectDirectory } = openCommandStores(loaded, context);
+  return { limits: toFetchLimits(loaded), tmp, projectDirectory };
+}
+
+async function findByName(name: string, loaded: LoadedConfig, context: CommandContext): Promise<string> {
+  const directory = resolve(loaded.directory, loaded.config.plugins.directory);
+  const source = await findLocalSource(directory, name);
+  if (source !== null) return source.path;
+  const folder = resolve(context.cwd, name);
+  if (existsSync(join(folder, "plugin.json"))) return folder;
+  const where = createDisplayPath(context.cwd)(directory) || ".";
+  const advice = "see `xcore plugin list`, or give its path, such as ./crm";
+  throw new AppError("plugin_not_found", 404, `Cannot find plugin "${name}" in ${where}: ${advice}`);
+}
+
+function toKind(path: string, shown: string): PluginTarget["kind"] {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) {
+    throw new AppError("plugin_not_found", 404, `Cannot find plugin "${shown}": no file is there`);
+  }
+  if (stats.isDirectory()) return "folder";
+  if (ARCHIVES.test(path)) return "archive";
+  if (/^\.[cm]?[jt]sx?$/.test(extname(path))) return "module";
+  const accepted = "name a plugin, its folder, its module or its .tgz";
+  throw new AppError("plugin_not_found", 404, `Cannot use "${shown}" as a plugin: ${accepted}`);
+}

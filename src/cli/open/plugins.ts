@@ -1,0 +1,46 @@
+import { resolve } from "node:path";
+import type { Command } from "commander";
+import type { Logger } from "pino";
+import type { LoadedConfig } from "../../config/load.ts";
+import type { ConfigOverrides } from "../../config/schema.ts";
+import {
+  type DeclaredPlugin,
+  type DeclaredPlugins,
+  readDeclaredPlugins,
+} from "../../plugins/inventory/declared-plugins.ts";
+import { createDisplayPath } from "../../plugins/failure/display-path.ts";
+import type { PackageStore } from "../../plugins/packages/package-store.ts";
+import { toRemoteSettings } from "../../plugins/remote/stores.ts";
+import { RemoteSources } from "../../plugins/remote/remote-sources.ts";
+import { type CommandContext, loadFor } from "./command-context.ts";
+import { openCommandStores } from "../../app/command-stores.ts";
+import { findPlugin } from "./find-plugin.ts";
+
+/** What a command that works with the plugins' files has at hand. */
+export interface CommandPlugins {
+  readonly loaded: LoadedConfig;
+  readonly plugins: DeclaredPlugins;
+  /** Where npm dependencies of plugins are installed. */
+  readonly packages: PackageStore;
+  readonly log: Logger;
+  readonly toDisplayPath: (file: string) => string;
+  /** Finds a plugin by its name, disabled or not. @throws AppError plugin_not_found */
+  readonly find: (name: string) => DeclaredPlugin;
+}
+
+/** Loads the configuration and reads what the plugins declare, none of whose code is run. @throws ConfigError */
+export async function loadCommandPlugins(
+  command: Command,
+  context: CommandContext,
+  flags: ConfigOverrides = {},
+): Promise<CommandPlugins> {
+  const loaded = loadFor(command, context, flags);
+  const toDisplayPath = createDisplayPath(loaded.directory);
+  const directory = resolve(loaded.directory, loaded.config.plugins.directory);
+  const stores = openCommandStores(loaded, context);
+  const remote = new RemoteSources(stores, toRemoteSettings(loaded));
+  const plugins = await readDeclaredPlugins(directory, remote, toDisplayPath);
+  const find = (name: string): DeclaredPlugin => findPlugin(plugins, name, toDisplayPath(directory));
+  const { packages, log } = stores;
+  return { loaded, plugins, packages, log, toDisplayPath, find };
+}

@@ -1,0 +1,66 @@
+import { basename, resolve } from "node:path";
+import type { Command } from "commander";
+import type { LoadedConfig } from "../../config/load.ts";
+import { AppError } from "../../errors/app-error.ts";
+import { createDisplayPath } from "../../plugins/failure/display-path.ts";
+import { findLocalSource } from "../../plugins/inventory/local-source.ts";
+import type { FetchOptions } from "../../plugins/remote/fetch/fetch-plugin.ts";
+import { PluginInstaller } from "../../plugins/remote/installer.ts";
+import { toRemoteSettings } from "../../plugins/remote/stores.ts";
+import type { RemoteSettings } from "../../plugins/remote/remote-sources.ts";
+import type { SnapshotStore } from "../../plugins/snapshot/store.ts";
+import { type CommandContext, loadFor } from "./command-context.ts";
+import { openCommandStores } from "../../app/command-stores.ts";
+
+/** What a command that works with plugins from elsewhere has at hand. */
+export interface CommandRemote {
+  readonly loaded: LoadedConfig;
+  /** What config.json is called. */
+  readonly configName: string;
+  readonly settings: RemoteSettings;
+  readonly installer: PluginInstaller;
+  readonly store: SnapshotStore;
+  readonly fetch: FetchOptions;
+  /** Where the plugin of that name stands in the plugins directory, to show; null when there is none. */
+  readonly findLocal: (name: string) => Promise<string | null>;
+}
+
+/** Loads the configuration for a command about plugins from elsewhere. Nothing is fetched yet. @throws ConfigError */
+export function openRemote(
+  command: Command,
+  context: CommandContext,
+  { offline }: { readonly offline?: boolean | undefined } = {},
+): CommandRemote {
+  const loaded = loadFor(command, context, offline === undefined ? {} : { plugins: { offline } });
+  const settings = toRemoteSettings(loaded);
+  const stores = openCommandStores(loaded, context);
+  const findLocal = (name: string): Promise<string | null> => findLocalPlugin(name, loaded);
+  const installer = new PluginInstaller({
+    configFile: loaded.file,
+    stores,
+    settings: () => settings,
+    findLocal,
+  });
+  const { store, tmp, projectDirectory } = stores;
+  const fetch = { limits: settings.limits, tmp, projectDirectory };
+  const configName = basename(loaded.file);
+  return { loaded, configName, settings, installer, store, fetch, findLocal };
+}
+
+/**
+ * Whether a name is that of a plugin from elsewhere.
+ *
+ * @throws AppError conflict when a plugin of the plugins directory has it too
+ */
+export async function isRemote(name: string, { settings, findLocal }: CommandRemote): Promise<boolean> {
+  if (!Object.hasOwn(settings.entries, name)) return false;
+  const local = await findLocal(name);
+  if (local === null) return true;
+  const message = `Cannot tell which "${name}" is meant: ${local} and plugins.remote both have one; delete one yourself`;
+  throw new AppError("conflict", 409, message);
+}
+
+async function findLocalPlugin(name: string, { config, directory }: LoadedConfig): Promise<string | null> {
+  const source = await findLocalSource(resolve(directory, config.plugins.directory), name);
+  return source && createDisplayPath(directory)(source.path);
+}

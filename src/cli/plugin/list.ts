@@ -1,0 +1,47 @@
+import { Command } from "commander";
+import type { App } from "../../app/app.ts";
+import { summarizePlugin } from "../../plugins/admin/answers.ts";
+import type { CommandContext } from "../open/command-context.ts";
+import { toExamples } from "../terminal/examples.ts";
+import { describePluginError } from "../../app/failure-text.ts";
+import { inspect } from "../open/inspection.ts";
+import { toTable } from "../terminal/table.ts";
+
+/** `xcore plugin list`: tells what each plugin is and whether it can be loaded. */
+export function pluginListCommand(context: CommandContext): Command {
+  return new Command("list")
+    .description("List the plugins, and why those fail that can't be loaded")
+    .option(
+      "--offline",
+      "fetch nothing: plugins from elsewhere as far as they are in the cache or in vendor/",
+    )
+    .option("--json", "print JSON")
+    .addHelpText("after", toExamples("xcore plugin list", "xcore plugin list --json"))
+    .action(async (options: { json?: boolean; offline?: boolean }, command: Command) => {
+      const flags = options.offline === true ? { plugins: { offline: true } } : {};
+      const plugins = await inspect(command, context, describePlugins, flags);
+      if (options.json) {
+        const summaries = plugins.map(({ summary }) => summary);
+        context.print(JSON.stringify(summaries, null, 2));
+        return;
+      }
+      const rows = plugins.map(({ summary: { name, version, state, api_prefix, source } }) => [
+        name,
+        version ?? "-",
+        state === "serving" ? "ok" : state,
+        api_prefix ?? "-",
+        source,
+      ]);
+      context.print(toTable([["NAME", "VERSION", "STATE", "PREFIX", "SOURCE"], ...rows]));
+      for (const { summary, reason } of plugins) {
+        if (reason !== null) context.print(`\n${summary.name}: ${reason}`);
+      }
+    });
+}
+
+function describePlugins({ plugins, toDisplayPath }: App) {
+  return plugins.list().map((record) => ({
+    summary: summarizePlugin(record, toDisplayPath),
+    reason: record.failure === null ? null : describePluginError(record.failure),
+  }));
+}

@@ -1,0 +1,45 @@
+import { Command } from "commander";
+import { MAX_PER_PAGE } from "../../db/paging/page-query.ts";
+import { listUsers, type UserAnswer } from "../../accounts/admin/user-list.ts";
+import type { UserServices } from "../../accounts/admin/users.ts";
+import { withAccounts } from "../open/accounts.ts";
+import type { CommandContext } from "../open/command-context.ts";
+import { toExamples } from "../terminal/examples.ts";
+import { toTable } from "../terminal/table.ts";
+
+/** `xcore user list [TEXT]`: lists the accounts. */
+export function userListCommand(context: CommandContext): Command {
+  return new Command("list")
+    .description("List the accounts with their roles")
+    .argument("[text]", "only those whose email or name begins so")
+    .option("--json", "print JSON")
+    .addHelpText("after", toExamples("xcore user list", "xcore user list ada --json"))
+    .action((text: string | undefined, options: { json?: boolean }, command: Command) =>
+      withAccounts(command, context, async (services) => {
+        const users = await listAll(services, text);
+        if (options.json) {
+          context.print(JSON.stringify(users, null, 2));
+          return;
+        }
+        const rows = users.map((user) => [
+          user.email,
+          user.full_name ?? "-",
+          user.roles.map(({ name }) => name).join(", ") || "-",
+          user.is_active ? "active" : "disabled",
+          user.has_otp ? "yes" : "no",
+          user.last_login_at ?? "-",
+        ]);
+        context.print(toTable([["EMAIL", "NAME", "ROLES", "STATE", "TWO FACTORS", "LAST LOGIN"], ...rows]));
+      }),
+    );
+}
+
+async function listAll({ store }: UserServices, q: string | undefined): Promise<UserAnswer[]> {
+  const users: UserAnswer[] = [];
+  for (let page = 1; ; page++) {
+    // oxlint-disable-next-line no-await-in-loop -- one page after another
+    const { items } = await listUsers(store, { q, page, per_page: MAX_PER_PAGE, total: false });
+    users.push(...items);
+    if (items.length < MAX_PER_PAGE) return users;
+  }
+}

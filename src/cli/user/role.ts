@@ -1,0 +1,26 @@
+import { Command } from "commander";
+import { findRoleByName } from "../../accounts/admin/role-list.ts";
+import { assignRole, removeRole } from "../../accounts/admin/user-roles.ts";
+import { findUser, withAccounts } from "../open/accounts.ts";
+import type { CommandContext } from "../open/command-context.ts";
+import { toExamples } from "../terminal/examples.ts";
+
+/** `xcore user grant|revoke EMAIL ROLE`: gives a role to an account, or takes it. */
+export function userRoleCommand(context: CommandContext, verb: "grant" | "revoke"): Command {
+  const isGrant = verb === "grant";
+  return new Command(verb)
+    .description(isGrant ? "Give a role to an account" : "Take a role from an account")
+    .argument("<email>", "which account")
+    .argument("<role>", 'name of the role, such as "admin"')
+    .addHelpText("after", toExamples(`xcore user ${verb} ada@example.com admin`))
+    .action((email: string, roleName: string, _options: object, command: Command) =>
+      withAccounts(command, context, async (services) => {
+        const user = await findUser(services, email);
+        const role = await findRoleByName(services.store, roleName);
+        const change = isGrant ? assignRole : removeRole;
+        const { roles } = await change(services, null, { userId: user.id, roleId: role.id });
+        const held = roles.map(({ name }) => name).join(", ");
+        context.print(`${user.email} holds ${held === "" ? "no role" : held} now`);
+      }),
+    );
+}

@@ -1,0 +1,32 @@
+import { AppError } from "../../errors/app-error.ts";
+import type { ErrorCode } from "../../errors/codes.ts";
+import { DatabaseError, type DatabaseFault } from "./database-error.ts";
+
+export const DATABASE_ERROR_CODES = {
+  database_unavailable: {
+    status: 503,
+    meaning: "The database can't answer now; try again, as retry-after says",
+  },
+} as const satisfies Record<string, ErrorCode>;
+
+const PASSING_FAULTS: ReadonlySet<DatabaseFault> = new Set(["busy", "unavailable", "serialization"]);
+const RETRY_AFTER = "1"; // seconds
+
+/** Values mostly come from the request; the messages name columns and checks, never values. */
+const INPUT_FAULTS: ReadonlySet<DatabaseFault> = new Set(["value", "check"]);
+
+/** Returns what the client is told of a fault that passes by itself or lies in its data, else the error as it is. */
+export function toClientError(error: unknown): unknown {
+  if (!(error instanceof DatabaseError)) return error;
+  if (INPUT_FAULTS.has(error.fault)) {
+    return new AppError("validation_error", 422, error.message, {
+      cause: error,
+      errors: [{ path: "", code: "invalid", message: error.message }],
+    });
+  }
+  if (!PASSING_FAULTS.has(error.fault)) return error;
+  return new AppError("database_unavailable", 503, "The database can't answer now: try again", {
+    cause: error,
+    headers: { "retry-after": RETRY_AFTER },
+  });
+}

@@ -1,0 +1,193 @@
+import {
+  type AnyColumn,
+  Column,
+  getTableColumns,
+  getTableName,
+  is,
+  SQL,
+  sql,
+  type Subquery,
+  Table,
+} from "drizzle-orm";
+import { MySqlSelectBase } from "drizzle-orm/mysql-core";
+import { PgSelectBase } from "drizzle-orm/pg-core";
+import { SQLiteSelectBase } from "drizzle-orm/sqlite-core";
+import type { Dialect } from "../contract/dialect.ts";
+
+// What this file knows of drizzle's builders is internal to drizzle-orm 0.45.4, which is pinned exactly:
+// `config`, `session`, `dialect` and the parameters of the constructors, alike for the three databases.
+
+/** A column or an expression that can be selected and sorted by. */
+export type Expression = AnyColumn | SQL | SQL.Aliased;
+
+/** The parts of a select, as drizzle keeps them. */
+export interface SelectConfig {
+  readonly table: unknown;
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly joins?: readonly SelectJoin[] | undefined;
+  readonly withList?: readonly Subquery[] | undefined;
+  readonly where?: SQL | undefined;
+  readonly having?: SQL | undefined;
+  readonly groupBy?: readonly Expression[] | undefined;
+  readonly orderBy?: readonly Expression[] | undefined;
+  readonly distinct?: unknown;
+  readonly limit?: unknown;
+  readonly offset?: unknown;
+  readonly lockingClause?: unknown;
+  readonly setOperators: readonly unknown[];
+}
+
+/** One joined table of a select. */
+export interface SelectJoin {
+  readonly table: unknown;
+  readonly alias: string | undefined;
+  readonly on: SQL | undefined;
+  readonly joinType: "inner" | "left" | "right" | "full" | "cross";
+}
+
+interface Builder {
+  config: SelectConfig;
+  readonly session: unknown;
+  readonly dialect: unknown;
+  readonly isPartialSelect: boolean;
+  joinsNotNullableMap: Record<string, boolean>;
+  usedTables: Set<string>;
+  cacheConfig: unknown;
+  as(alias: string): Subquery;
+}
+
+interface BuilderOptions extends Pick<Builder, "session" | "dialect" | "isPartialSelect"> {
+  readonly table: unknown;
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly withList?: readonly Subquery[];
+}
+
+/** A select that was checked to be one. */
+export interface Select {
+  readonly database: Dialect;
+  readonly config: SelectConfig;
+  readonly builder: Builder;
+}
+
+const CLASSES = [
+  ["postgres", PgSelectBase],
+  ["sqlite", SQLiteSelectBase],
+  ["mysql", MySqlSelectBase],
+] as const;
+
+/**
+ * Looks into a query of drizzle.
+ *
+ * @throws TypeError when it isn't a select, or one that can't be cut into pages
+ */
+export function toSelect(query: unknown): Select {
+  const database = CLASSES.find(([, base]) => is(query, base))?.[0];
+  if (database === undefined) {
+    throw new TypeError("Cannot paginate: expected a query of db.select() that isn't awaited");
+  }
+  const builder = query as Builder;
+  const { config } = builder;
+  if (config.limit !== undefined || config.offset !== undefined) {
+    throw new TypeError("Cannot paginate a query with limit() or offset(): leave them out");
+  }
+  if (config.setOperators.length > 0) {
+    throw new TypeError(
+      'Cannot paginate a union: select from it, as in `db.select().from(union(…).as("rows"))`',
+    );
+  }
+  return { database, config, builder };
+}
+
+/** Returns the same query for one page; the given one stays as it is. */
+export function toPageQuery<Row>(
+  { builder }: Select,
+  page: { orderBy: readonly Expression[]; limit: number; offset: number },
+): PromiseLike<Row[]> {
+  return withConfig(builder, page) as unknown as PromiseLike<Row[]>;
+}
+
+/** Returns the query that counts the rows of a select. */
+export function toCountQuery({ builder, config }: Select): PromiseLike<{ total: number }[]> {
+  const fields = { total: sql<number>`count(*)`.mapWith(Number) };
+  const isGrouped = (config.groupBy?.length ?? 0) > 0 || config.having !== undefined;
+  if (!isGrouped && !config.distinct) {
+    const parts = { fields, orderBy: undefined, lockingClause: undefined };
+    return withConfig(builder, parts, { fields, isPartialSelect: true }) as never;
+  }
+  const rows = withConfig(builder, {
+    fields: toUniqueNames(config.fields),
+    orderBy: undefined,
+    lockingClause: undefined,
+  });
+  return createBuilder(builder, { table: rows.as("xcore_rows"), fields, isPartialSelect: true }) as never;
+}
+
+/** Lists the columns and expressions that a select returns, by their place in the result, such as "author.name". */
+export function listFields(fields: Readonly<Record<string, unknown>>, prefix = ""): [string, Expression][] {
+  return Object.entries(fields).flatMap(([key, field]): [string, Expression][] => {
+    const name = prefix + key;
+    if (isExpression(field)) return [[name, field]];
+    const nested = is(field, Table) ? getTableColumns(field) : field;
+    return typeof nested === "object" && nested !== null
+      ? listFields(nested as Record<string, unknown>, `${name}.`)
+      : [];
+  });
+}
+
+/** Whether a value is a column, or an expression of SQL. */
+export function isExpression(value: unknown): value is Expression {
+  return is(value, Column) || is(value, SQL) || is(value, SQL.Aliased);
+}
+
+/** Returns what stands for an expression in a query that doesn't select it under its alias. */
+export function toOperand(field: Expression): AnyColumn | SQL | SQL.Aliased {
+  const isAlias = is(field, SQL.Aliased) && !isOfSubquery(field);
+  return isAlias ? field.sql : field;
+}
+
+/** Names a column together with its table or alias, so that two can be compared: aliases make them anew. */
+export function identify(column: AnyColumn): string {
+  return JSON.stringify([tableOf(column), column.name]);
+}
+
+/** The name, or the alias, of a column's table. */
+export function tableOf(column: AnyColumn): string {
+  return getTableName(column.table);
+}
+
+/** Two columns of one name would be refused in a subquery. */
+function toUniqueNames(fields: SelectConfig["fields"]): Record<string, unknown> {
+  return Object.fromEntries(
+    listFields(fields).map(([, field], index) => {
+      const keepsAlias = is(field, SQL.Aliased) && !isOfSubquery(field); // groupBy may refer to it
+      return [`c${index}`, keepsAlias ? field : sql`${field}`.as(`c${index}`)];
+    }),
+  );
+}
+
+function isOfSubquery(field: SQL.Aliased): boolean {
+  return (field as unknown as { isSelectionField: boolean }).isSelectionField;
+}
+
+function withConfig(
+  builder: Builder,
+  parts: Partial<SelectConfig>,
+  shape: Pick<BuilderOptions, "fields" | "isPartialSelect"> = {
+    fields: builder.config.fields,
+    isPartialSelect: builder.isPartialSelect,
+  },
+): Builder {
+  const made = createBuilder(builder, { table: builder.config.table, ...shape });
+  made.config = { ...builder.config, ...parts };
+  made.joinsNotNullableMap = builder.joinsNotNullableMap;
+  made.usedTables = builder.usedTables;
+  made.cacheConfig = builder.cacheConfig;
+  return made;
+}
+
+function createBuilder(
+  { constructor, session, dialect }: Builder,
+  options: Omit<BuilderOptions, "session" | "dialect">,
+): Builder {
+  return new (constructor as new (options: BuilderOptions) => Builder)({ ...options, session, dialect });
+}

@@ -1,0 +1,157 @@
+import { type AnyColumn, Column, getTableColumns, is, SQL, sql, StringChunk, Table } from "drizzle-orm";
+import { AppError } from "../../errors/app-error.ts";
+import type { Dialect } from "../contract/dialect.ts";
+import { declarationOf } from "../schema/column-kind.ts";
+import {
+  type Expression,
+  identify,
+  listFields,
+  type Select,
+  type SelectConfig,
+  type SelectJoin,
+  tableOf,
+  toOperand,
+} from "../drizzle/select-parts.ts";
+
+/** Names that clients may sort by, each with what it stands for. */
+export type SortNames = readonly string[] | Readonly<Record<string, Expression>>;
+
+type Direction = "asc" | "desc";
+
+interface Term {
+  readonly field: Expression;
+  readonly direction: Direction;
+}
+
+const NOT_SORTABLE = new Set<string | undefined>(["json", "buffer"]);
+
+/**
+ * Returns the order of a page: what the client's `sort` names, else the query's own order; made total by the
+ * primary key. Names are looked up and never become SQL.
+ *
+ * @throws AppError `validation_error` for a name that isn't offered
+ */
+export function toOrder(select: Select, sort: string, names?: SortNames): SQL[] {
+  const { config, database } = select;
+  const terms = parseSort(sort, toSortable(config, names));
+  const own = terms.length === 0 ? (config.orderBy ?? []) : [];
+  // In the direction of the last term, one index serves both.
+  const direction = terms.at(-1)?.direction ?? directionOf(own.at(-1));
+  const used = new Set([...terms.map(({ field }) => field), ...own].flatMap(columnOf).map(identify));
+  const rest = listTieBreakers(config)
+    .filter((field) => !columnOf(field).some((column) => used.has(identify(column))))
+    .map((field): Term => ({ field, direction }));
+  const nullable = findNullable(config);
+  const toSql = (term: Term): SQL => toTermSql(term, database, nullable(term.field));
+  return [...own.map((term) => sql`${term}`), ...[...terms, ...rest].map(toSql)];
+}
+
+function toSortable({ fields }: SelectConfig, names: SortNames | undefined): Sortable {
+  const selected = listFields(fields).filter(([, field]) => isSortable(field));
+  if (names === undefined) return new Map(selected);
+  if (!isNameList(names)) {
+    return new Map(Object.entries(names).map(([name, field]) => [name, toOperand(field)]));
+  }
+  const known = new Map(selected);
+  return new Map(
+    names.map((name) => {
+      const field = known.get(name);
+      if (field !== undefined) return [name, field];
+      throw new TypeError(
+        `Cannot sort by "${name}": the query doesn't select it; write { "${name}": column }`,
+      );
+    }),
+  );
+}
+
+type Sortable = ReadonlyMap<string, Expression>;
+
+function isNameList(names: SortNames): names is readonly string[] {
+  return Array.isArray(names);
+}
+
+function isSortable(field: Expression): boolean {
+  if (!is(field, Column)) return true;
+  return !NOT_SORTABLE.has(field.dataType) && !NOT_SORTABLE.has(declarationOf(field)?.kind.type);
+}
+
+function parseSort(sort: string, sortable: Sortable): Term[] {
+  const terms = new Map<string, Term>();
+  const unknown: string[] = [];
+  for (const part of sort.split(",").filter((one) => one !== "")) {
+    const direction = part.startsWith("-") ? "desc" : "asc";
+    const name = direction === "desc" ? part.slice(1) : part;
+    const field = sortable.get(name);
+    if (field === undefined) unknown.push(name);
+    else if (!terms.has(name)) terms.set(name, { field, direction });
+  }
+  if (unknown.length === 0) return [...terms.values()];
+  const allowed = [...sortable.keys()].map((name) => `"${name}"`).join(", ");
+  throw new AppError("validation_error", 422, `Cannot sort by "${unknown.join('", "')}": no such name`, {
+    errors: unknown.map((name) => ({
+      path: "/query/sort",
+      code: "unknown_name",
+      message: `Expected ${allowed === "" ? "no name" : `one of ${allowed}`}, not "${name}"`,
+    })),
+  });
+}
+
+/** Lists what tells any two rows apart, as far as that is known. */
+function listTieBreakers({ groupBy = [], distinct, fields, table, joins = [] }: SelectConfig): Expression[] {
+  if (groupBy.length > 0) return [...groupBy];
+  const sources = [table, ...joins.filter((join) => !isToOne(join)).map((join) => join.table)];
+  const keys = sources.map((source) => (is(source, Table) ? keyOf(source) : null));
+  if (!distinct && keys.every((key) => key !== null)) return keys.flat();
+  return listFields(fields).flatMap(([, field]) => (isSortable(field) ? [field] : []));
+}
+
+/** The primary key, or every column of a table that has none of one column. */
+function keyOf(table: Table): AnyColumn[] {
+  const columns = Object.values<AnyColumn>(getTableColumns(table));
+  const key = columns.find(({ primary }) => primary);
+  return key === undefined ? columns.filter(isSortable) : [key];
+}
+
+/** Whether a join adds one row at most: `eq(articles.author_id, users.id)`. MySQL can't sort by two tables fast. */
+function isToOne({ table, on, joinType }: SelectJoin): boolean {
+  if (!is(table, Table) || on === undefined || (joinType !== "inner" && joinType !== "left")) return false;
+  const parts = on.queryChunks.filter((chunk) => !is(chunk, StringChunk) || chunk.value.join("") !== "");
+  const [left, operator, right] = parts;
+  if (parts.length !== 3 || !is(operator, StringChunk) || operator.value.join("") !== " = ") return false;
+  if (!is(left, Column) || !is(right, Column) || tableOf(left) === tableOf(right)) return false;
+  const key = Object.values<AnyColumn>(getTableColumns(table)).find(({ primary }) => primary);
+  return key !== undefined && [left, right].some((side) => identify(side) === identify(key));
+}
+
+/** Tells which fields may be NULL in the result: an outer join makes any column of its table so. */
+function findNullable({ joins = [] }: SelectConfig): (field: Expression) => boolean {
+  const isAllNullable = joins.some(({ joinType }) => joinType === "right" || joinType === "full");
+  const outer = new Set(
+    joins.flatMap(({ joinType, alias }) => (joinType === "left" && alias !== undefined ? [alias] : [])),
+  );
+  return (field) => isAllNullable || !is(field, Column) || !field.notNull || outer.has(tableOf(field));
+}
+
+// Rows without a value come last, and first downwards: PostgreSQL's own order, which SQLite's indexes serve too.
+function toTermSql({ field, direction }: Term, database: Dialect, isNullable: boolean): SQL {
+  const way = sql.raw(direction);
+  if (!isNullable || database === "postgres") return sql`${field} ${way}`;
+  // An alias of `count(*)` can't be part of an expression there.
+  if (database === "mysql") return sql`${toOperand(field)} is null ${way}, ${field} ${way}`;
+  return sql`${field} ${way} nulls ${sql.raw(direction === "asc" ? "last" : "first")}`;
+}
+
+function directionOf(term: Expression | undefined): Direction {
+  const last = is(term, SQL) ? term.queryChunks.at(-1) : undefined;
+  return is(last, StringChunk) && last.value.join("") === " desc" ? "desc" : "asc";
+}
+
+/** The column that a field, or a term such as `desc(column)`, is; none for any other expression. */
+function columnOf(field: Expression): AnyColumn[] {
+  if (is(field, Column)) return [field];
+  if (!is(field, SQL)) return [];
+  const [before, column, after, ...rest] = field.queryChunks;
+  const isTerm = is(before, StringChunk) && before.value.join("") === "" && rest.length === 0;
+  const isDirected = is(after, StringChunk) && / (asc|desc)$/.test(after.value.join(""));
+  return isTerm && isDirected && is(column, Column) ? [column] : [];
+}

@@ -1,0 +1,225 @@
+import { writeAudit } from "../../accounts/people/audit.ts";
+import type { CoreStore } from "../../accounts/people/store.ts";
+import type { Origin, User } from "../../accounts/identity/principal.ts";
+import { DatabaseError } from "../../db/contract/database-error.ts";
+import type { Driver } from "../../db/contract/driver.ts";
+import { purgeTables } from "../../db/migrations/purge.ts";
+import { AppError } from "../../errors/app-error.ts";
+import { PluginError } from "../failure/failure.ts";
+import type { PluginManager } from "../manager.ts";
+import { assertRemovable, removeFiles } from "./removal.ts";
+import { writeActive } from "./switch.ts";
+import type { PluginRecord } from "../inventory/record.ts";
+import { FetchError } from "../remote/fetch/error.ts";
+import type { PluginInstaller, PreparedPlugin } from "../remote/installer.ts";
+
+const MAX_WAIT_MS = 100_000; // for a plugin to be loaded: connections without a byte are closed soon after
+
+export interface PluginVerbsOptions {
+  readonly manager: PluginManager;
+  readonly installer: PluginInstaller;
+  /** Reads config.json again and applies it; resolves once the plugins follow it. */
+  readonly reloadConfig: () => Promise<void>;
+  readonly store: CoreStore;
+  readonly driver: Driver;
+  readonly toDisplayPath: (file: string) => string;
+}
+
+/** What an administrator asks to be added. */
+export interface PluginRequest {
+  readonly url?: string;
+  readonly urls?: readonly string[];
+  readonly integrity?: string;
+}
+
+/** Who asks for a change, and from where. */
+export interface PluginChange {
+  readonly actor: User;
+  readonly origin: Origin;
+}
+
+/** What administrators do to running plugins. Each is written to the audit log. */
+export class PluginVerbs {
+  readonly #options: PluginVerbsOptions;
+
+  constructor(options: PluginVerbsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Fetches a plugin and looks at it, without running or writing anything.
+   *
+   * @param signal of the request: who has gone away must not find it added later
+   * @throws AppError validation_error, plugin_fetch_failed, plugin_refused; conflict for a name that is taken
+   */
+  async prepare({ url, urls, integrity }: PluginRequest, signal: AbortSignal): Promise<PreparedPlugin> {
+    const places = urls ?? (url === undefined ? [] : [url]);
+    if (places.length === 0 || (url !== undefined && urls !== undefined)) {
+      throw new AppError("validation_error", 422, 'Cannot add a plugin: give either "url" or "urls"');
+    }
+    try {
+      return await this.#options.installer.prepare(places, { integrity, allowsPaths: false, signal });
+    } catch (error) {
+      if (signal.aborted)
+        throw new AppError("plugin_fetch_failed", 502, "Cannot add a plugin: nobody waits for it");
+      if (!(error instanceof PluginError)) throw error;
+      const isTransient = error instanceof FetchError && error.isTransient;
+      throw isTransient
+        ? new AppError("plugin_fetch_failed", 502, error.message, { cause: error })
+        : new AppError("plugin_refused", 422, error.message, { cause: error });
+    }
+  }
+
+  /**
+   * Pins a plugin in config.json, which the running server follows. Resolves once it serves, or has failed: the record
+   * says which.
+   *
+   * @throws AppError plugin_not_kept; conflict when config.json can't be used
+   */
+  async install(prepared: PreparedPlugin, change: PluginChange): Promise<PluginRecord> {
+    const { installer, manager } = this.#options;
+    const { name, version, integrity } = prepared.inspection;
+    const known = manager.list().find((record) => record.id === idOf(name));
+    const before = known && { urls: known.source.remote?.places, integrity: known.source.remote?.integrity };
+    try {
+      await installer.commit(prepared);
+    } catch (error) {
+      if (!(error instanceof PluginError)) throw error;
+      throw new AppError("plugin_not_kept", 500, error.message, { cause: error });
+    }
+    await this.#audit(prepared.isListed ? "plugin.updated" : "plugin.added", name, change, {
+      ...(before && { before }),
+      after: { version, urls: prepared.places, integrity },
+    });
+    await this.#follow(idOf(name));
+    const record = manager.list().find(({ id }) => id === idOf(name));
+    if (record !== undefined) return record;
+    const message = `Cannot load "${name}": it is pinned in config.json, which the server can't follow; see its log`;
+    throw new AppError("conflict", 409, message);
+  }
+
+  /**
+   * Takes a plugin into service or out of it, and writes that into its plugin.json, or into config.json for one from
+   * elsewhere. Resolves once it serves, or has failed: the record says which.
+   *
+   * @throws AppError plugin_not_found; conflict for a single file and for a manifest that can't be read
+   */
+  async setActive(name: string, active: boolean, change: PluginChange): Promise<PluginRecord> {
+    const { manager, toDisplayPath, installer } = this.#options;
+    const record = this.find(name);
+    const { remote, basename } = record.source;
+    if (remote === null && record.declared instanceof PluginError) {
+      const verb = active ? "enable" : "disable";
+      throw new AppError("conflict", 409, `Cannot ${verb} "${name}": ${record.declared.message}`);
+    }
+    const before = remote?.isActive ?? record.isActive;
+    if (before === active) return record;
+    await (remote === null
+      ? writeActive(record, active, toDisplayPath)
+      : installer.setActive(basename, active));
+    await this.#audit(active ? "plugin.enabled" : "plugin.disabled", name, change, {
+      before: { active: before },
+      after: { active },
+    });
+    await (remote === null ? manager.refresh(new Set([record.id])) : this.#follow(record.id));
+    return manager.list().find(({ id }) => id === record.id) ?? record;
+  }
+
+  /**
+   * Loads a plugin anew, though nothing has changed, with those that depend on it. When that fails, the last good
+   * generation keeps serving, and the record says why.
+   *
+   * @throws AppError plugin_not_found; conflict for a disabled plugin
+   */
+  async reload(name: string, change: PluginChange): Promise<PluginRecord> {
+    const record = this.find(name);
+    if (!record.isActive) {
+      throw new AppError("conflict", 409, `Cannot reload "${name}": it is disabled`);
+    }
+    await this.#audit("plugin.reloaded", name, change);
+    await this.#options.manager.reload(record);
+    return record;
+  }
+
+  /**
+   * Deletes a plugin's files, or its entry in config.json, and with `purge` its tables. When the tables can't be dropped
+   * it stays as it was.
+   *
+   * @throws AppError plugin_not_found; conflict while another depends on it, or on its tables
+   */
+  async remove(name: string, { purge }: { readonly purge: boolean }, change: PluginChange): Promise<void> {
+    const { manager, driver, installer } = this.#options;
+    const record = this.find(name);
+    const { remote, basename } = record.source;
+    const others = manager.list().filter((other) => other !== record);
+    assertRemovable(
+      name,
+      others.flatMap(({ manifest }) => manifest ?? []),
+    );
+    const follow = () => (remote === null ? manager.refresh(new Set([record.id])) : this.#follow(record.id));
+    const next = async () => {
+      await follow(); // it takes no more requests when its tables go
+      if (purge) await dropTables(driver, name);
+    };
+    const before = {
+      version: record.manifest?.version ?? null,
+      ...(remote && { urls: remote.places, integrity: remote.integrity }),
+    };
+    try {
+      await (remote === null ? removeFiles(record.source, next) : installer.remove(basename, next));
+    } catch (error) {
+      await follow();
+      throw error;
+    }
+    await this.#audit("plugin.removed", name, change, { before, after: { purge } });
+  }
+
+  /** Finds a plugin, of two with one name the one that serves. @throws AppError plugin_not_found */
+  find(name: string): PluginRecord {
+    const named = this.#options.manager.list().filter((candidate) => candidate.name === name);
+    const record = named.find(({ current }) => current !== null) ?? named[0];
+    if (record !== undefined) return record;
+    throw new AppError("plugin_not_found", 404, `Cannot find plugin "${name}": there is none`);
+  }
+
+  /** Makes the running server follow config.json, and try again to load a plugin whose entry is as it was. */
+  async #follow(id: string): Promise<void> {
+    const { manager, reloadConfig } = this.#options;
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, MAX_WAIT_MS);
+    const failureOf = () => manager.list().find((record) => record.id === id)?.failure ?? null;
+    const load = async (): Promise<void> => {
+      const known = failureOf();
+      await reloadConfig();
+      if (known !== null && failureOf() === known) await manager.refresh(new Set([id]));
+      await manager.settled(id);
+    };
+    await Promise.race([load(), late.promise]);
+    clearTimeout(timer);
+  }
+
+  async #audit(
+    action: string,
+    name: string,
+    { actor, origin }: PluginChange,
+    changed: { before?: Record<string, unknown>; after?: Record<string, unknown> } = {},
+  ): Promise<void> {
+    const { db, tables } = this.#options.store;
+    const target = { type: "plugin", id: name.slice(0, 64) };
+    await writeAudit(db, tables, { action, actor, target, origin, ...changed });
+  }
+}
+
+/** What identifies a plugin of `plugins.remote` among the records. */
+function idOf(name: string): string {
+  return `remote:${name}`;
+}
+
+async function dropTables(driver: Driver, name: string): Promise<void> {
+  try {
+    await purgeTables(driver, name).drop();
+  } catch (error) {
+    if (!(error instanceof DatabaseError) || error.fault !== "other") throw error;
+    throw new AppError("conflict", 409, error.message, { cause: error });
+  }
+}

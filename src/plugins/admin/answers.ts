@@ -1,0 +1,162 @@
+import { t } from "elysia";
+import type { HookBus } from "../../hooks/bus.ts";
+import type { PluginRecord } from "../inventory/record.ts";
+import type { PreparedPlugin } from "../remote/installer.ts";
+import { showSource } from "../source/sources.ts";
+
+const Failure = t.Object({
+  stage: t.String({
+    description: "fetch, manifest, dependencies, install, bundle, migrate, import or setup",
+  }),
+  message: t.String(),
+  file: t.Nullable(t.String({ description: "File of the plugin that is at fault" })),
+  line: t.Nullable(t.Integer()),
+});
+
+const Remote = t.Object({
+  urls: t.Array(t.String(), {
+    description: "Where it is fetched from, in the order in which they are tried",
+  }),
+  integrity: t.Nullable(t.String({ description: "What it is pinned to" })),
+});
+
+/** What the list of plugins says of one. */
+export const PluginSummary = t.Object({
+  name: t.String(),
+  version: t.Nullable(t.String()),
+  description: t.Nullable(t.String()),
+  author: t.Nullable(t.String()),
+  state: t.UnionEnum(["fetching", "installing", "loading", "serving", "failed", "disabled"]),
+  active: t.Boolean({ description: "What the manifest asks for, and plugins.remote" }),
+  serving: t.Boolean({ description: "Whether a generation serves now; true with failed: the last good one" }),
+  failure: t.Nullable(Failure),
+  api_prefix: t.Nullable(t.String()),
+  tags: t.Array(t.String()),
+  dependencies: t.Record(t.String(), t.String()),
+  source: t.String({ description: "Folder, file or URL that it is loaded from" }),
+  remote: t.Nullable(Remote),
+  generation: t.Nullable(t.Integer({ description: "Counts up with each attempt to load" })),
+  hash: t.Nullable(t.String({ description: "SHA-256 of the sources that serve" })),
+  load_ms: t.Nullable(t.Number()),
+  loaded_at: t.Nullable(
+    t.String({ format: "date-time", description: "When the serving generation was loaded" }),
+  ),
+});
+
+const Route = t.Object({ method: t.String(), path: t.String() });
+
+/** All that is said of one plugin. */
+export const PluginDetails = t.Composite([
+  PluginSummary,
+  t.Object({
+    permissions: t.Record(t.String(), t.String()),
+    routes: t.Array(Route),
+    hooks: t.Array(t.Object({ event: t.String(), order: t.String() })),
+  }),
+]);
+
+const Names = t.Array(t.String());
+
+/** What is told of a plugin before it is pinned. */
+export const PluginPreview = t.Object({
+  inspection: t.Object({
+    name: t.String(),
+    version: t.String(),
+    description: t.Nullable(t.String()),
+    author: t.Nullable(t.String()),
+    location: t.String({ description: "Where it was found" }),
+    integrity: t.String(),
+    signers: t.Array(t.String(), { description: "Keys that have signed it" }),
+    entry: t.String(),
+    api_prefix: t.String(),
+    modules: t.Integer({ description: "Number of its files that hold code" }),
+    files: t.Integer({ description: "Number of all its files" }),
+    size: t.Integer({ description: "Bytes of all its files" }),
+    hosts: t.Array(t.String(), { description: "Hosts that it comes from" }),
+    permissions: t.Record(t.String(), t.String()),
+    dependencies: t.Record(t.String(), t.String()),
+    packages: t.Record(t.String(), t.String(), { description: "npm packages that it needs" }),
+    routes: t.Array(Route, { description: "Read from its code, which was not run" }),
+    routes_complete: t.Boolean({ description: "Whether all of its code could be read for routes" }),
+    migrations: t.Object({ sqlite: Names, postgres: Names, mysql: Names }),
+  }),
+  replaces: t.Boolean({ description: "Whether config.json lists a plugin of this name" }),
+  changes: t.Nullable(
+    t.Array(
+      t.Object({
+        what: t.String(),
+        name: t.Nullable(t.String()),
+        before: t.Nullable(t.Union([t.String(), t.Number()])),
+        after: t.Nullable(t.Union([t.String(), t.Number()])),
+      }),
+      { description: "What differs from the version that is pinned now; null without one" },
+    ),
+  ),
+});
+
+/** Says what the list of plugins says of one. */
+export function summarizePlugin(record: PluginRecord, toDisplayPath: (file: string) => string) {
+  const { manifest, current, failure, state, source } = record;
+  const { remote } = source;
+  return {
+    name: record.name,
+    version: manifest?.version ?? null,
+    description: manifest?.description ?? null,
+    author: manifest?.author ?? null,
+    state,
+    active: record.isActive,
+    serving: current !== null,
+    failure:
+      failure === null
+        ? null
+        : { stage: failure.stage, message: failure.message, file: failure.file, line: failure.line },
+    api_prefix: manifest?.api_prefix ?? null,
+    tags: [...(manifest?.tags ?? [])],
+    dependencies: { ...manifest?.dependencies },
+    source: showSource(source, toDisplayPath),
+    remote: remote && { urls: [...remote.places], integrity: remote.integrity },
+    generation: current?.number ?? null,
+    hash: current?.hash ?? null,
+    load_ms: current === null ? null : Math.round(current.loadMs * 10) / 10,
+    loaded_at: current?.loadedAt.toISOString() ?? null,
+  };
+}
+
+/** Says all that is known of a plugin. */
+export function describePlugin(
+  record: PluginRecord,
+  { hooks, toDisplayPath }: { readonly hooks: HookBus; readonly toDisplayPath: (file: string) => string },
+) {
+  const listened = hooks.list({ source: record.name });
+  return {
+    ...summarizePlugin(record, toDisplayPath),
+    permissions: { ...record.manifest?.permissions },
+    routes: listRoutes(record),
+    hooks: listened.map(({ event, order }) => ({ event, order })),
+  };
+}
+
+/** Lists the routes that a plugin serves now. */
+export function listRoutes(record: PluginRecord): { method: string; path: string }[] {
+  const routes = record.current?.app.router.history ?? [];
+  return routes
+    .filter((route) => route.hooks?.detail?.hide !== true)
+    .map(({ method, path }) => ({ method, path }));
+}
+
+/** Says what is known of a plugin before it is pinned. */
+export function previewPlugin({ inspection, isListed, changes }: PreparedPlugin) {
+  const { signers, hosts, routes, migrations } = inspection;
+  const { sqlite, postgres, mysql } = migrations;
+  return {
+    inspection: {
+      ...inspection,
+      signers: [...signers],
+      hosts: [...hosts],
+      routes: [...routes],
+      migrations: { sqlite: [...sqlite], postgres: [...postgres], mysql: [...mysql] },
+    },
+    replaces: isListed,
+    changes: changes && [...changes],
+  };
+}

@@ -1,0 +1,35 @@
+import { rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { AppError } from "../../errors/app-error.ts";
+import { CORE_OWNER } from "../../db/migrations/core.ts";
+import type { Manifest } from "../source/manifest.ts";
+import type { PluginSource } from "../source/sources.ts";
+
+/**
+ * Checks that nothing depends on a plugin.
+ *
+ * @param others what is declared beside it
+ * @throws AppError conflict
+ */
+export function assertRemovable(name: string, others: Iterable<Manifest>): void {
+  if (name === CORE_OWNER) {
+    throw new AppError("conflict", 409, `Cannot remove "${CORE_OWNER}": that is xcore itself`);
+  }
+  const dependents = [...others].filter(({ dependencies }) => Object.hasOwn(dependencies, name));
+  if (dependents.length === 0) return;
+  const names = dependents.map((dependent) => `"${dependent.name}"`).join(", ");
+  throw new AppError("conflict", 409, `Cannot remove "${name}": ${names} depends on it; remove that first`);
+}
+
+/** Takes a plugin's files out of service, does `next`, and deletes them; puts them back when `next` fails. */
+export async function removeFiles({ path }: PluginSource, next: () => Promise<void>): Promise<void> {
+  const aside = join(dirname(path), `.removed-${process.pid}-${basename(path)}`);
+  await rename(path, aside);
+  try {
+    await next();
+  } catch (error) {
+    await rename(aside, path);
+    throw error;
+  }
+  await rm(aside, { recursive: true });
+}

@@ -1,0 +1,141 @@
+import { Elysia, t } from "elysia";
+import type { createGuards } from "../../accounts/identity/guards.ts";
+import type { Origin } from "../../accounts/identity/principal.ts";
+import type { HookBus } from "../../hooks/bus.ts";
+import type { PluginManager } from "../manager.ts";
+import {
+  describePlugin,
+  PluginDetails,
+  PluginPreview,
+  PluginSummary,
+  previewPlugin,
+  summarizePlugin,
+} from "./answers.ts";
+import { type PluginChange, PluginVerbs, type PluginVerbsOptions } from "./administration.ts";
+import type { PluginRecord } from "../inventory/record.ts";
+
+export interface PluginRoutesOptions extends PluginVerbsOptions {
+  readonly hooks: HookBus;
+  readonly guards: ReturnType<typeof createGuards>;
+  readonly originOf: (request: Request) => Origin;
+}
+
+const MAX_URL = 2048; // characters
+const Name = t.Object({ name: t.String({ maxLength: 255 }) });
+const Url = t.String({ minLength: 1, maxLength: MAX_URL });
+const Place = t.Object({
+  url: t.Optional(Url),
+  urls: t.Optional(t.Array(Url, { minItems: 1, maxItems: 16, description: "Mirrors, instead of url" })),
+  integrity: t.Optional(t.String({ pattern: "^sha256-[A-Za-z0-9+/]{43}=$", description: "What it must be" })),
+  dry_run: t.Boolean({ default: false, description: "Tell what it is, and change nothing" }),
+});
+const GUARD = { permission: "system:plugins" } as const;
+
+/** Serves what is known of the plugins below `/system/plugins`, and what administrators do to them. */
+export function pluginRoutes(options: PluginRoutesOptions) {
+  const { manager, guards, originOf, toDisplayPath } = options;
+  const verbs = new PluginVerbs(options);
+  const toDetails = (record: PluginRecord) => describePlugin(record, options);
+  const describe = async (record: Promise<PluginRecord>) => toDetails(await record);
+  const toChange = ({ user, request }: { user: PluginChange["actor"]; request: Request }): PluginChange => ({
+    actor: user,
+    origin: originOf(request),
+  });
+  const toVerb = (summary: string) => ({
+    ...GUARD,
+    params: Name,
+    response: { 200: PluginDetails },
+    detail: { summary },
+  });
+  // One for each route: Elysia takes the guard out of the options that it is given.
+  const enable = () => toVerb("Enable a plugin, in its plugin.json or in config.json");
+  const disable = () => toVerb("Disable a plugin, in its plugin.json or in config.json");
+  const reload = () => toVerb("Load a plugin anew");
+  return new Elysia({ name: "xcore/plugins", prefix: "/system/plugins", detail: { tags: ["system"] } })
+    .use(guards)
+    .get("", ({ query }) => listPlugins(manager, query, toDisplayPath), {
+      ...GUARD,
+      // Without a value, `?active_only`, it is asked for too.
+      query: t.Object({
+        active_only: t.Optional(t.Union([t.BooleanString(), t.Literal("")])),
+        page: t.Integer({ minimum: 1, default: 1 }),
+        per_page: t.Integer({ minimum: 1, maximum: 100, default: 20 }),
+      }),
+      response: t.Object({
+        items: t.Array(PluginSummary),
+        page: t.Integer(),
+        per_page: t.Integer(),
+        total: t.Integer(),
+      }),
+      detail: { summary: "All plugins, in order of name" },
+    })
+    .post(
+      "",
+      async ({ body, status, ...context }) => {
+        const prepared = await verbs.prepare(body, context.request.signal);
+        if (body.dry_run) return previewPlugin(prepared);
+        const record = await verbs.install(prepared, toChange(context));
+        return status(prepared.isListed ? 200 : 201, toDetails(record));
+      },
+      {
+        ...GUARD,
+        body: Place,
+        response: { 200: t.Union([PluginDetails, PluginPreview]), 201: PluginDetails },
+        detail: {
+          summary: "Add a plugin from a URL, pinned to what is there now, or tell what it is",
+          description:
+            "It is written into plugins.remote of config.json. 201 when it is new, 200 when its pin was replaced, " +
+            "and 200 with a preview for dry_run.",
+        },
+      },
+    )
+    .get("/:name", ({ params }) => toDetails(verbs.find(params.name)), {
+      ...GUARD,
+      params: Name,
+      response: { 200: PluginDetails },
+      detail: { summary: "One plugin, with its routes and hooks" },
+    })
+    .put("/:name/enable", (c) => describe(verbs.setActive(c.params.name, true, toChange(c))), enable())
+    .post("/:name/enable", (c) => describe(verbs.setActive(c.params.name, true, toChange(c))), enable())
+    .put("/:name/disable", (c) => describe(verbs.setActive(c.params.name, false, toChange(c))), disable())
+    .post("/:name/disable", (c) => describe(verbs.setActive(c.params.name, false, toChange(c))), disable())
+    .put("/:name/reload", (c) => describe(verbs.reload(c.params.name, toChange(c))), reload())
+    .post("/:name/reload", (c) => describe(verbs.reload(c.params.name, toChange(c))), reload())
+    .delete(
+      "/:name",
+      async ({ params, query, status, ...context }) =>
+        status(204, await verbs.remove(params.name, query, toChange(context))),
+      {
+        ...GUARD,
+        params: Name,
+        query: t.Object({
+          purge: t.BooleanString({ default: false, description: "Drop its tables too, with all their rows" }),
+        }),
+        response: { 204: t.Void() },
+        detail: {
+          summary: "Remove a plugin's files, or its entry in config.json; with ?purge=true its tables too",
+        },
+      },
+    );
+}
+
+function isAsked(flag: boolean | "" | undefined): boolean {
+  return flag === true || flag === "";
+}
+
+function listPlugins(
+  manager: PluginManager,
+  query: { active_only?: boolean | ""; page: number; per_page: number },
+  toDisplayPath: (file: string) => string,
+) {
+  const records = manager.list().filter((record) => !isAsked(query.active_only) || record.isActive);
+  const start = (query.page - 1) * query.per_page;
+  return {
+    items: records
+      .slice(start, start + query.per_page)
+      .map((record) => summarizePlugin(record, toDisplayPath)),
+    page: query.page,
+    per_page: query.per_page,
+    total: records.length,
+  };
+}

@@ -1,0 +1,34 @@
+import type { Permissions } from "../../accounts/identity/principal.ts";
+import type { Principals } from "../../accounts/identity/principals.ts";
+import type * as sdk from "../../sdk/xcore.ts";
+
+/** What plugins are given of accounts. */
+export interface PluginAccounts {
+  readonly principals: Principals;
+  readonly users: sdk.PluginUsers;
+  readonly createOtpDevice: sdk.PluginAuth["createOtpDevice"];
+  /** Enters the permissions of a plugin; returns those that belong to somebody else. */
+  readonly declarePermissions: (
+    plugin: string,
+    declared: Readonly<Record<string, string>>,
+  ) => Promise<readonly { readonly name: string; readonly owner: string }[]>;
+}
+
+/** Creates the `auth` that plugins import. */
+export function createPluginAuth({ principals, createOtpDevice }: PluginAccounts): sdk.PluginAuth {
+  const permissionsOf = (subject: Request | sdk.User): Permissions | null => {
+    if (!(subject instanceof Request)) return principals.permissionsOf(subject);
+    const principal = principals.find(subject);
+    return principal === null ? null : principals.permissionsOf(principal.user);
+  };
+  return {
+    currentUser: (request) => principals.find(request)?.user ?? null,
+    hasPermission: (subject, permission) => permissionsOf(subject)?.has(permission) ?? false,
+    createOtpDevice,
+  };
+}
+
+/** Whether code may ask who is behind a request without a guard to show it. */
+export function asksWhoItIs(code: string): boolean {
+  return /\b(?:currentUser|hasPermission)\b/.test(code);
+}

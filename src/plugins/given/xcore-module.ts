@@ -1,0 +1,66 @@
+import type { Logger } from "pino";
+import type { Database } from "../../db/contract/database.ts";
+import { page, paginate } from "../../db/paging/paginate.ts";
+import { AppError } from "../../errors/app-error.ts";
+import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
+import type { HookName } from "../../hooks/events.ts";
+import type * as sdk from "../../sdk/xcore.ts";
+import { type ModuleExports, withKnownExports } from "./host-modules.ts";
+import { createPluginAuth, type PluginAccounts } from "./accounts.ts";
+import { createPluginRouter } from "../../sdk/router.ts";
+import type { Scope, Undo } from "./scope.ts";
+
+/** Everything that `src/sdk/xcore.ts` promises to plugins. */
+type Xcore = typeof sdk;
+
+export interface XcoreModuleOptions {
+  readonly name: string;
+  readonly scope: Scope;
+  readonly hooks: HookBus;
+  readonly db: Database;
+  readonly accounts: PluginAccounts;
+  readonly log: Logger;
+  readonly settings: sdk.PluginConfig;
+}
+
+/** Builds what `import … from "xcore"` gives one generation of a plugin, with its own scope behind it. */
+export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
+  const { name, scope, hooks, db, accounts, log, settings } = options;
+  const xcore: Xcore = {
+    createRouter: () => createPluginRouter(accounts.principals),
+    hooks: createPluginHooks(name, scope, hooks),
+    // Its rows have the types that plugins declare: the host knows nothing of them.
+    db: db as Xcore["db"],
+    paginate,
+    page,
+    config: settings,
+    log,
+    AppError,
+    auth: createPluginAuth(accounts),
+    users: accounts.users,
+  };
+  return withKnownExports("xcore", xcore);
+}
+
+function createPluginHooks(source: string, scope: Scope, hooks: HookBus): sdk.PluginHooks {
+  return {
+    on(event, handler, options = {}) {
+      // A copy: the options may have changed when the generation takes over.
+      const kept = { ...options, source };
+      let undo: Undo | null = null;
+      const handleOnce: typeof handler = (happened) => {
+        undo?.(); // or the scope would hold everything that ever waited once
+        return handler(happened);
+      };
+      const isOnce = kept.once === true && typeof handler === "function";
+      const register = () => hooks.on(event, isOnce ? handleOnce : handler, kept);
+      // A mistake must fail the plugin here, not the takeover.
+      register()();
+      undo = scope.register(register);
+      return undo;
+    },
+    emit<Name extends HookName>(event: Name, ...[data, options]: EmitArguments<Name>) {
+      return hooks.emit(event, ...([data, { ...options, source }] as unknown as EmitArguments<Name>));
+    },
+  };
+}

@@ -1,0 +1,192 @@
+import type { Logger } from "pino";
+import { PluginError } from "../failure/failure.ts";
+import { readManifest, readRemoteManifest } from "../source/manifest-file.ts";
+import { PluginRecord } from "./record.ts";
+import { FetchError } from "../remote/fetch/error.ts";
+import type { OpenedSource, RemoteSources } from "../remote/remote-sources.ts";
+import { listSources, type PluginSource, type RemoteOrigin } from "../source/sources.ts";
+
+const FIRST_RETRY_MS = 5000;
+const LAST_RETRY_MS = 300_000;
+
+export interface InventoryOptions {
+  readonly remote: RemoteSources;
+  readonly toDisplayPath: (file: string) => string;
+  readonly log: Logger;
+  /** Gets a plugin that is gone from the plugins directory or from config.json. */
+  readonly onRemoved: (record: PluginRecord) => void;
+  /** Gets a plugin whose files are there now, or to try once more for: read it again. */
+  readonly onFetched: (id: string) => void;
+  /** Gets a plugin whose files can't be had, and why. */
+  readonly onFailed: (record: PluginRecord, error: unknown) => void;
+}
+
+interface Fetching {
+  readonly origin: RemoteOrigin;
+  readonly abort: AbortController;
+  readonly done: Promise<void>;
+}
+
+/**
+ * A record of each plugin in the plugins directory and in `plugins.remote`. Those from elsewhere are fetched in the
+ * background when they aren't in the cache: until then, their records are as they were.
+ */
+export class Inventory {
+  readonly records = new Map<string, PluginRecord>();
+  readonly #options: InventoryOptions;
+  readonly #fetching = new Map<string, Fetching>();
+  readonly #retries = new Map<string, { attempts: number; timer: Timer }>();
+  #isStopped = false;
+
+  constructor(options: InventoryOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Brings the records in line with what there is; returns the ids of those that may have changed.
+   *
+   * @param ids those to look at, null for all
+   */
+  async read(directory: string, ids: ReadonlySet<string> | null): Promise<Set<string>> {
+    const { remote, onRemoved } = this.#options;
+    const sources = [...(await listSources(directory)), ...remote.list()];
+    const changed = new Set<string>();
+    const present = new Set(sources.map((source) => source.id));
+    for (const record of this.records.values()) {
+      if (present.has(record.id)) continue;
+      this.#forget(record.id);
+      onRemoved(record);
+      this.records.delete(record.id);
+      changed.add(record.id);
+    }
+    const toRead = sources.filter(({ id }) => ids === null || ids.has(id) || !this.records.has(id));
+    await Promise.all(
+      toRead.map(async (source) => {
+        if (await this.#readSource(source)) changed.add(source.id);
+      }),
+    );
+    return changed;
+  }
+
+  /** Waits for what is being fetched now, or for this plugin alone; returns whether there was anything to wait for. */
+  async settled(id?: string): Promise<boolean> {
+    const pending = [...this.#fetching].filter(([one]) => id === undefined || one === id);
+    await Promise.all(pending.map(([, { done }]) => done));
+    return pending.length > 0;
+  }
+
+  /** Gives up what is being fetched. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    const pending = [...this.#fetching.values()];
+    for (const id of [...this.#fetching.keys(), ...this.#retries.keys()]) this.#forget(id);
+    await Promise.all(pending.map(({ done }) => done));
+  }
+
+  /** Returns whether there is something new to load. */
+  async #readSource(source: PluginSource): Promise<boolean> {
+    const { remote: origin } = source;
+    if (origin === null) {
+      this.#put(source, await readManifest(source, this.#options.toDisplayPath));
+      return true;
+    }
+    const { isActive } = origin;
+    const fetching = this.#fetching.get(source.id);
+    if (fetching !== undefined && isActive && isSamePin(fetching.origin, origin)) return false;
+    this.#forget(source.id, { keepsAttempts: isActive });
+    try {
+      const found = await this.#options.remote.find(source);
+      if (found !== null) {
+        this.#putOpened(found);
+        return true;
+      }
+      const record = this.#putUnread(source);
+      if (isActive) this.#fetch(record, source, origin);
+    } catch (error) {
+      const record = this.#putUnread(source);
+      if (isActive) this.#options.onFailed(record, error);
+    }
+    return !isActive;
+  }
+
+  #fetch(record: PluginRecord, source: PluginSource, origin: RemoteOrigin): void {
+    if (this.#isStopped) return;
+    const abort = new AbortController();
+    record.isFetching = true;
+    const { places, integrity } = origin;
+    if (!this.#options.remote.isOffline) {
+      this.#options.log.info({ plugin: record.name, from: places, integrity }, "fetching plugin");
+    }
+    const done = this.#runFetch(record, source, abort.signal);
+    this.#fetching.set(source.id, { origin, abort, done });
+  }
+
+  async #runFetch(record: PluginRecord, source: PluginSource, signal: AbortSignal): Promise<void> {
+    const startedAt = performance.now();
+    try {
+      const fetched = await this.#options.remote.fetch(source, signal);
+      if (signal.aborted) return;
+      this.#forget(record.id);
+      const ms = Math.round(performance.now() - startedAt);
+      const files = fetched.opened.snapshot.files.size;
+      this.#options.log.info({ plugin: record.name, files, ms }, "plugin fetched");
+      this.#options.onFetched(record.id);
+    } catch (error) {
+      if (signal.aborted) return;
+      this.#forget(record.id, { keepsAttempts: true });
+      this.#options.onFailed(record, error);
+      if (error instanceof FetchError && error.isTransient) this.#retryLater(record);
+    }
+  }
+
+  #retryLater({ id, name }: PluginRecord): void {
+    const attempts = (this.#retries.get(id)?.attempts ?? 0) + 1;
+    const ms = Math.min(FIRST_RETRY_MS * 2 ** (attempts - 1), LAST_RETRY_MS);
+    const timer = setTimeout(() => this.#options.onFetched(id), ms).unref();
+    this.#retries.set(id, { attempts, timer });
+    this.#options.log.info({ plugin: name, ms }, `plugin is fetched again in ${ms / 1000} s`);
+  }
+
+  #forget(id: string, { keepsAttempts = false } = {}): void {
+    this.#fetching.get(id)?.abort.abort(new Error("it is no longer wanted"));
+    this.#fetching.delete(id);
+    const record = this.records.get(id);
+    if (record !== undefined) record.isFetching = false;
+    clearTimeout(this.#retries.get(id)?.timer);
+    if (!keepsAttempts) this.#retries.delete(id);
+  }
+
+  #putOpened({ source, opened }: OpenedSource): void {
+    const record = this.#put(source, readRemoteManifest(source, opened.snapshot));
+    record.opened = opened;
+    record.fetchFailure = null;
+    this.#retries.delete(source.id);
+  }
+
+  /** The record of a plugin whose files can't be read: what they said before stays, not whether it is asked for. */
+  #putUnread(source: PluginSource): PluginRecord {
+    const record = this.records.get(source.id);
+    if (record === undefined || record.declared === null) return this.#put(source, null);
+    const { remote } = record.source;
+    const isActive = source.remote?.isActive ?? true;
+    if (remote !== null) record.source = { ...record.source, remote: { ...remote, isActive } };
+    return record;
+  }
+
+  #put(source: PluginSource, declared: PluginRecord["declared"]): PluginRecord {
+    const record = this.records.get(source.id);
+    if (record !== undefined) return Object.assign(record, { source, declared });
+    const made = new PluginRecord(source, declared);
+    this.records.set(source.id, made);
+    return made;
+  }
+}
+
+function isSamePin(one: RemoteOrigin, other: RemoteOrigin): boolean {
+  return one.integrity === other.integrity && Bun.deepEquals(one.places, other.places);
+}
+
+/** Whether what a record declares can be loaded. */
+export function isLoadable(record: PluginRecord | undefined): boolean {
+  return record !== undefined && record.declared !== null && !(record.declared instanceof PluginError);
+}

@@ -1,0 +1,95 @@
+import { basename, extname } from "node:path";
+import { PluginError } from "../failure/failure.ts";
+import type { Generation } from "../runtime/generation.ts";
+import type { Manifest } from "../source/manifest.ts";
+import type { Candidate } from "./resolve.ts";
+import { showManifest } from "../source/manifest-file.ts";
+import type { OpenedSnapshot } from "../snapshot/store.ts";
+import { type PluginSource, showSource } from "../source/sources.ts";
+
+export type PluginState = "fetching" | "installing" | "loading" | "serving" | "failed" | "disabled";
+
+/** Everything that the host knows of one plugin. */
+export class PluginRecord {
+  source: PluginSource;
+  /** What its manifest says now, or why it can't be used; null for one whose files aren't there yet. */
+  declared: Manifest | PluginError | null;
+  /** The checked bytes of a plugin from elsewhere that was just read; null once its load has begun. */
+  opened: OpenedSnapshot | null = null;
+  /** The generation that serves, null when none does. */
+  current: Generation | null = null;
+  /** Why the latest attempt to load it failed. */
+  loadFailure: PluginError | null = null;
+  /** Why what config.json asks for can't be had; the source and the manifest are then those of before. */
+  fetchFailure: PluginError | null = null;
+  /** Whether its files are being fetched. */
+  isFetching = false;
+  /** Whether it is to be loaded anew even if nothing has changed. */
+  mustReload = false;
+  /** The signal of the load that is installing its npm dependencies. */
+  #installing: AbortSignal | null = null;
+
+  constructor(source: PluginSource, declared: Manifest | PluginError | null) {
+    this.source = source;
+    this.declared = declared;
+  }
+
+  get id(): string {
+    return this.source.id;
+  }
+
+  /** Why the latest attempt failed; the current generation, if there is one, is then the last good one. */
+  get failure(): PluginError | null {
+    return this.fetchFailure ?? this.loadFailure;
+  }
+
+  /** The manifest that counts: the declared one, or that of the serving generation while it can't be used. */
+  get manifest(): Manifest | null {
+    const isKnown = this.declared !== null && !(this.declared instanceof PluginError);
+    return isKnown ? (this.declared as Manifest) : (this.current?.manifest ?? null);
+  }
+
+  get name(): string {
+    return this.manifest?.name ?? basename(this.source.basename, extname(this.source.basename));
+  }
+
+  /** Whether it is asked for, by config.json and by its manifest as far as that is known. */
+  get isActive(): boolean {
+    return this.source.remote?.isActive !== false && this.manifest?.active !== false;
+  }
+
+  get state(): PluginState {
+    if (this.isFetching) return "fetching";
+    if (this.#installing?.aborted === false) return "installing";
+    if (this.failure !== null) return "failed";
+    if (!this.isActive) return "disabled";
+    return this.current === null ? "loading" : "serving";
+  }
+
+  /** Notes that a load has begun to install its npm dependencies, or has done so. */
+  setInstalling(isInstalling: boolean, load: AbortSignal): void {
+    if (isInstalling) this.#installing = load;
+    else if (this.#installing === load) this.#installing = null;
+  }
+
+  /** Makes `generation` the one that serves; returns the one before. */
+  replace(generation: Generation): Generation | null {
+    const previous = this.current;
+    this.current = generation;
+    this.loadFailure = null;
+    this.mustReload = false;
+    return previous;
+  }
+
+  /** The plugin as the others see it, null when its manifest has never been readable. */
+  toCandidate(toDisplayPath: (file: string) => string): Candidate | null {
+    const { id } = this;
+    if (this.manifest === null) return null;
+    const manifest = { ...this.manifest, active: this.isActive };
+    const { basename: folder } = this.source;
+    const shown = showSource(this.source, toDisplayPath);
+    const manifestFile = showManifest(this.source, toDisplayPath);
+    const serving = this.current?.manifest ?? null;
+    return { id, manifest, basename: folder, shown, manifestFile, serving };
+  }
+}

@@ -1,0 +1,123 @@
+import { getTableName, type Table } from "drizzle-orm";
+import type { Logger } from "pino";
+import type { SchemaTables } from "../../db/contract/database.ts";
+import { createDetachedDriver } from "../../db/detached.ts";
+import type { Dialect } from "../../db/contract/dialect.ts";
+import { createSchemaModule } from "../../db/schema/schema-module.ts";
+import { toSourceFile } from "../build/bundle.ts";
+import type { DeclaredPlugin } from "./declared-plugins.ts";
+import { evaluateBundle } from "../runtime/evaluate.ts";
+import { PluginError } from "../failure/failure.ts";
+import { generationId } from "../runtime/generation.ts";
+import { type ModuleExports, withKnownExports } from "../given/host-modules.ts";
+import { collectSchema, toModules } from "../runtime/modules.ts";
+import type { PackageStore } from "../packages/package-store.ts";
+import { bundlePlugin } from "../build/build.ts";
+import type { OpenedSnapshot } from "../snapshot/store.ts";
+import { findSchemaFiles } from "../source/schema-files.ts";
+import { type PluginSource, showFilesOf } from "../source/sources.ts";
+import { StackTraces } from "../failure/stack-traces.ts";
+import { toFailure } from "../build/thrown.ts";
+
+/** What the schema files of one plugin declare. */
+interface DeclaredTables {
+  /** What dependents import. */
+  readonly exports: ModuleExports;
+  readonly tables: readonly Table[];
+}
+
+export interface LoadTablesOptions {
+  /** The plugins that it may depend on. */
+  readonly byName: ReadonlyMap<string, DeclaredPlugin>;
+  readonly packages: PackageStore;
+  readonly log: Logger;
+  readonly dialect: Dialect;
+  readonly toDisplayPath: (file: string) => string;
+}
+
+/**
+ * Runs the schema files of a plugin, and of those that it depends on, for one database; returns the tables that
+ * they declare, by name. The rest of the plugin's code isn't run.
+ *
+ * @throws PluginError when they can't be bundled or run
+ */
+export async function loadPluginTables(
+  plugin: DeclaredPlugin,
+  { byName, packages, log, dialect, toDisplayPath }: LoadTablesOptions,
+): Promise<SchemaTables> {
+  const done = new Map<string, DeclaredTables>();
+  async function declare({ name, source, opened, manifest }: DeclaredPlugin): Promise<DeclaredTables> {
+    const known = done.get(name);
+    if (known !== undefined) return known;
+    done.set(name, { exports: {}, tables: [] }); // for plugins that depend on each other
+    const dependencies = new Map<string, ModuleExports>();
+    for (const dependency of Object.keys(manifest.dependencies)) {
+      const found = byName.get(dependency);
+      if (found === undefined) throw new PluginError("dependencies", missingDependency(dependency));
+      dependencies.set(dependency, (await declare(found)).exports);
+    }
+    const tables: Table[] = [];
+    const modules = await evaluateSchema(source, {
+      name,
+      opened,
+      packages,
+      log,
+      toDisplayPath,
+      findPlugin: (dependency) => dependencies.get(dependency),
+      dialect,
+      onTable: (table) => void tables.push(table),
+    });
+    const exports = withKnownExports(`The schema of "${name}"`, collectSchema(modules));
+    done.set(name, { exports, tables });
+    return { exports, tables };
+  }
+  const { tables } = await declare(plugin);
+  return Object.fromEntries(tables.map((table) => [getTableName(table), table]));
+}
+
+interface EvaluateOptions {
+  readonly name: string;
+  readonly opened: OpenedSnapshot | null;
+  readonly packages: PackageStore;
+  readonly log: Logger;
+  readonly dialect: Dialect;
+  readonly toDisplayPath: (file: string) => string;
+  readonly findPlugin: (name: string) => ModuleExports | undefined;
+  readonly onTable: (table: Table) => void;
+}
+
+async function evaluateSchema(source: PluginSource, options: EvaluateOptions): Promise<ModuleExports[]> {
+  const { name: plugin, opened, packages, log, dialect, findPlugin, onTable } = options;
+  const files = await findSchemaFiles(source);
+  if (files.length === 0) return [];
+  const toDisplayPath = showFilesOf(source, options.toDisplayPath);
+  const stackTraces = new StackTraces();
+  const failure = { source, stackTraces, toDisplayPath };
+  const { signal } = new AbortController();
+  const bundle = await bundlePlugin(files, { source, opened, plugin, packages, log, signal, failure });
+  const generation = generationId(plugin, 0);
+  stackTraces.add(generation, {
+    json: bundle.map,
+    toDisplayPath: (file) => toDisplayPath(toSourceFile(file)),
+  });
+  let schema: ModuleExports | null = null;
+  try {
+    const exported = evaluateBundle(bundle.code, {
+      generation,
+      root: source.root,
+      xcore: withKnownExports("xcore, inside a schema file,", {
+        db: createDetachedDriver(dialect).toDatabase({}),
+      }),
+      createSchema: () =>
+        (schema ??= withKnownExports("xcore/schema", { ...createSchemaModule(dialect, { onTable }) })),
+      findPlugin,
+    });
+    return toModules(exported);
+  } catch (error) {
+    throw toFailure(error, "import", failure);
+  }
+}
+
+function missingDependency(name: string): string {
+  return `Cannot find dependency "${name}": put it beside this plugin, or remove it from "dependencies"`;
+}

@@ -1,0 +1,120 @@
+import { type AnyElysia, Elysia } from "elysia";
+import { type ErrorAnswer, toElysiaErrorHandler } from "../../web/error-answers.ts";
+import type { InFlight } from "../../web/in-flight.ts";
+import { assertGuarded } from "../../sdk/router.ts";
+import { serveFile } from "../../web/static-files.ts";
+import { followStream, withoutEncoding } from "../../web/streams.ts";
+import type { ModuleExports } from "../given/host-modules.ts";
+import type { Manifest } from "../source/manifest.ts";
+
+export interface PluginAppOptions {
+  readonly manifest: Manifest;
+  /** Folder whose files are served below `/static`, null for none. */
+  readonly publicDirectory: string | null;
+  readonly answerError: ErrorAnswer;
+  readonly inFlight: InFlight;
+  readonly isOpen: (request: Request) => boolean;
+}
+
+/**
+ * Builds the app of one generation: the plugin's router below its prefix, its errors as problems.
+ *
+ * @throws TypeError for guards that would do nothing
+ */
+export function createPluginApp(router: AnyElysia, options: PluginAppOptions): AnyElysia {
+  const { manifest, publicDirectory } = options;
+  const onError = toElysiaErrorHandler(() => app, options.answerError, manifest.name);
+  assertGuarded(router);
+  addRouteHooks(router, onError, options);
+  const app: AnyElysia = new Elysia({
+    name: `xcore-plugin/${manifest.name}`,
+    prefix: manifest.api_prefix,
+    detail: { tags: [...manifest.tags] },
+  });
+  app.use(router).onError(onError as never);
+  if (publicDirectory !== null) {
+    app.get("/static/*", ({ params, request }) => serveFile(publicDirectory, params["*"] ?? "", request), {
+      detail: { hide: true },
+    });
+  }
+  return app.compile();
+}
+
+/**
+ * Returns what a plugin's entry exports as its router: null when it has none, as a plugin of hooks may.
+ *
+ * @throws TypeError when the default export is something else
+ */
+export function findRouter(exports: ModuleExports): AnyElysia | null {
+  const router = exports["default"];
+  if (router instanceof Elysia) return router;
+  if (router !== undefined) {
+    throw new TypeError(
+      `The default export is ${describe(router)}, not a router: write \`export default createRouter()…\``,
+    );
+  }
+  const named = Object.entries(exports).find(([, value]) => value instanceof Elysia);
+  if (named === undefined) return null;
+  throw new TypeError(`The router is exported as "${named[0]}": write \`export default ${named[0]}\``);
+}
+
+/**
+ * Appends xcore's hooks to each route behind the plugin's own: on an app around the router, Elysia would run
+ * them first, and a plugin's `onError` would never be asked.
+ */
+function addRouteHooks(
+  router: AnyElysia,
+  onError: ReturnType<typeof toElysiaErrorHandler>,
+  { inFlight, isOpen, answerError, manifest }: PluginAppOptions,
+): void {
+  const followBody = ({
+    request,
+    responseValue: value,
+  }: {
+    request: Request;
+    responseValue: unknown;
+  }): Response | undefined => {
+    if (value instanceof Error) return onError({ error: value, request });
+    if (!mayStream(value)) return undefined;
+    if (request.method === "HEAD" && !(value instanceof Blob)) return toHeadAnswer(value);
+    inFlight.followBody(request, isOpen);
+    if (value instanceof Response) return withoutEncoding(value);
+    followStream(value, request, (error) => answerError(error, request, manifest.name));
+    return undefined;
+  };
+  // Said outright: Elysia guesses from a function's text, and one async hook makes every answer a promise.
+  const isAsync = false;
+  for (const route of router.router.history) {
+    route.hooks = {
+      ...route.hooks,
+      error: [...toList(route.hooks?.error), { fn: onError, isAsync }],
+      mapResponse: [...toList(route.hooks?.mapResponse), { fn: followBody, isAsync }],
+    };
+  }
+}
+
+function mayStream(value: unknown): value is object {
+  if (typeof value !== "object" || value === null || value.constructor === Object) return false;
+  return (
+    value instanceof Response || value instanceof ReadableStream || value instanceof Blob || "next" in value
+  );
+}
+
+/** Answers HEAD without the body: Elysia would read it to its end to tell its length, and a stream may have none. */
+function toHeadAnswer(value: object): Response {
+  const body = value instanceof Response ? value.body : value;
+  if (body instanceof ReadableStream && !body.locked) void body.cancel().catch(() => {});
+  if ("return" in value && typeof value.return === "function") void value.return();
+  const { status = 200, headers = {} } = value instanceof Response ? value : {};
+  return new Response(null, { status, headers });
+}
+
+function toList<T>(value: T | T[] | undefined): T[] {
+  return value === undefined ? [] : Array.isArray(value) ? value : [value];
+}
+
+function describe(value: unknown): string {
+  if (value === null) return "null";
+  const type = typeof value;
+  return /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
+}

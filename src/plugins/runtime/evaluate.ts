@@ -1,0 +1,64 @@
+import { createRequire, isBuiltin } from "node:module";
+import vm from "node:vm";
+import { findHostModule, type ModuleExports } from "../given/host-modules.ts";
+import { StackTraces } from "../failure/stack-traces.ts";
+
+type BundleFunction = (
+  exports: ModuleExports,
+  require: (specifier: string) => unknown,
+  module: { exports: ModuleExports },
+  filename: string,
+  dirname: string,
+) => void;
+
+export interface EvaluateOptions {
+  /** "blog@3": names the bundle in stack traces. */
+  readonly generation: string;
+  /** The plugin's folder, its `__dirname`. */
+  readonly root: string;
+  /** What `import … from "xcore"` gives this plugin. */
+  readonly xcore: ModuleExports;
+  /** Makes what `import … from "xcore/schema"` gives this plugin, when it is imported. */
+  readonly createSchema: () => ModuleExports;
+  /** Exports of a plugin that the manifest names as a dependency, undefined for any other. */
+  readonly findPlugin: (name: string) => ModuleExports | undefined;
+}
+
+const hostRequire = createRequire(import.meta.url);
+
+/**
+ * Runs a bundle and returns what its entry exports. The bundle is a CommonJS function that gets its imports
+ * from here, so nothing of it stays behind in a module registry once it is dropped.
+ *
+ * @throws whatever the plugin's top level throws
+ */
+export function evaluateBundle(code: string, options: EvaluateOptions): ModuleExports {
+  const require = (specifier: string): unknown => requireFor(specifier, options);
+  const script = new vm.Script(code, {
+    filename: StackTraces.scriptName(options.generation),
+    // For `import("node:…")`. A callback of our own here would keep every generation in memory for ever.
+    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
+  const run = script.runInThisContext() as BundleFunction;
+  const module = { exports: {} };
+  run(module.exports, require, module, `${options.root}/bundle.js`, options.root);
+  return module.exports;
+}
+
+function requireFor(specifier: string, options: EvaluateOptions): unknown {
+  if (specifier === "xcore") return options.xcore;
+  if (specifier === "xcore/schema") return options.createSchema();
+  if (specifier.startsWith("plugin:")) {
+    const name = specifier.slice("plugin:".length);
+    const exports = options.findPlugin(name);
+    if (exports !== undefined) return exports;
+    throw new Error(`Cannot import "${specifier}": add "${name}" to "dependencies" of plugin.json`);
+  }
+  const host = findHostModule(specifier);
+  if (host !== undefined) return host;
+  if (isBuiltin(specifier) || specifier === "bun" || specifier.startsWith("bun:"))
+    return hostRequire(specifier);
+  throw new Error(
+    `Cannot import "${specifier}": xcore doesn't embed it, and it isn't in the plugin's folder`,
+  );
+}

@@ -1,0 +1,96 @@
+import { is, Relations, Table } from "drizzle-orm";
+import type { SchemaTables } from "../../db/contract/database.ts";
+import { createSchemaModule } from "../../db/schema/schema-module.ts";
+import { type Bundle, moduleName } from "../build/bundle.ts";
+import { evaluateBundle } from "./evaluate.ts";
+import type { Generation, PluginHost } from "./generation.ts";
+import { type ModuleExports, withKnownExports } from "../given/host-modules.ts";
+import { CORE_OWNER } from "../../db/migrations/core.ts";
+import type { Manifest } from "../source/manifest.ts";
+import { createPluginDatabase, mergeSchemas } from "../given/database.ts";
+import type { Scope } from "../given/scope.ts";
+import { mergeSettings } from "../given/settings.ts";
+import type { PluginSource } from "../source/sources.ts";
+import { createXcoreModule } from "../given/xcore-module.ts";
+
+export interface ModulesOptions {
+  readonly source: PluginSource;
+  readonly manifest: Manifest;
+  /** `plugins.settings.<name>` of config.json. */
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** The generations of its dependencies, by name. */
+  readonly dependencies: ReadonlyMap<string, Generation>;
+}
+
+/** What the modules of a plugin say once they have run. */
+export interface PluginModules {
+  /** The exports of its entry. */
+  readonly entry: ModuleExports;
+  /** What other plugins import from it: its tables and relations, and all that its entry exports. */
+  readonly exports: ModuleExports;
+  /** Its tables and relations, those of its dependencies and of the core. */
+  readonly schema: SchemaTables;
+}
+
+/**
+ * Runs the bundled entry and schema files of a plugin, with what they import from the host.
+ *
+ * @throws whatever the plugin's top level throws
+ */
+export function evaluateModules(
+  bundle: Bundle,
+  generation: string,
+  scope: Scope,
+  host: PluginHost,
+  { source, manifest, settings, dependencies }: ModulesOptions,
+): PluginModules {
+  let schema: SchemaTables | null = null;
+  const { database, core } = host;
+  let schemaModule: ModuleExports | null = null; // made for those that have tables
+  const xcore = createXcoreModule({
+    name: manifest.name,
+    scope,
+    hooks: host.hooks,
+    db: createPluginDatabase(database, () => schema),
+    accounts: host.accounts,
+    log: host.log.child({ plugin: manifest.name }),
+    settings: mergeSettings(manifest.config, settings),
+  });
+  const exported = evaluateBundle(bundle.code, {
+    generation,
+    root: source.root,
+    xcore,
+    createSchema: () =>
+      (schemaModule ??= withKnownExports("xcore/schema", {
+        ...createSchemaModule(database.dialect, { core }),
+      })),
+    findPlugin: (name) => dependencies.get(name)?.exports,
+  });
+  const [entry = {}, ...schemaModules] = toModules(exported);
+  const own = collectSchema(schemaModules);
+  schema = mergeSchemas(own, [
+    [CORE_OWNER, { users: core.users }],
+    ...[...dependencies].map(([name, dependency]) => [name, dependency.schema] as const),
+  ]);
+  return { entry, exports: withExports(own, entry), schema };
+}
+
+/** The modules that a bundle exports, in the order in which they were asked for. */
+export function toModules(exported: ModuleExports): ModuleExports[] {
+  const modules: ModuleExports[] = [];
+  for (let index = 0; moduleName(index) in exported; index += 1) {
+    modules.push(exported[moduleName(index)] as ModuleExports);
+  }
+  return modules;
+}
+
+/** The tables and relations among what schema files export. */
+export function collectSchema(modules: readonly ModuleExports[]): SchemaTables {
+  const entries = modules.flatMap((module) => Object.entries(module));
+  return Object.fromEntries(entries.filter(([, value]) => is(value, Table) || is(value, Relations)));
+}
+
+/** Keeps the entry's exports live: an exported variable may change after its module has run. */
+function withExports(schema: SchemaTables, entry: ModuleExports): ModuleExports {
+  return Object.defineProperties({ ...schema }, Object.getOwnPropertyDescriptors(entry));
+}

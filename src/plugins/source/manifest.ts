@@ -1,0 +1,216 @@
+import { valid, validRange } from "semver";
+import { type Static, Type } from "typebox";
+import { CORE_OWNER } from "../../db/migrations/core.ts";
+import { formatKeyPath, quote } from "../../config/json/key-path.ts";
+import { parseJsonDocument } from "../../config/json/document.ts";
+import { closestWord } from "../../config/suggestion.ts";
+import { valueAt } from "../../config/layers.ts";
+import { type Fault, findFaults } from "../../config/validation.ts";
+import { isPermissionName } from "../../accounts/identity/permission-name.ts";
+import { PluginError } from "../failure/failure.ts";
+
+const NAME = "^[a-z][a-z0-9_]{0,63}$";
+const NAME_TITLE =
+  "a name of lower-case letters, digits and underscores that starts with a letter, at most 64";
+const RESERVED_PREFIXES = [
+  "/auth",
+  "/admin",
+  "/system",
+  "/docs",
+  "/openapi.json",
+  "/health",
+  "/metrics",
+  "/ui",
+  "/static",
+];
+
+/** Schema of `plugin.json` and of PLUGIN_INFO. */
+export const ManifestSchema = Type.Object(
+  {
+    $schema: Type.Optional(Type.String()),
+    name: Type.String({ pattern: NAME, title: NAME_TITLE, description: "Name that other plugins depend on" }),
+    version: Type.String({
+      title: 'a semantic version such as "1.0.0"',
+      description: "Version (semver.org)",
+    }),
+    active: Type.Optional(Type.Boolean({ default: true, description: "Whether the plugin is loaded" })),
+    description: Type.Optional(Type.String()),
+    author: Type.Optional(Type.String()),
+    entry: Type.Optional(
+      Type.String({ minLength: 1, default: "run.ts", description: "File that exports the router" }),
+    ),
+    api_prefix: Type.Optional(
+      Type.String({
+        pattern: "^(/[A-Za-z0-9_.~-]*[A-Za-z0-9_~-])+$",
+        title: 'a path such as "/blog", with no slash at its end',
+        description: 'Path below which its routes are served, default "/<name>"',
+      }),
+    ),
+    tags: Type.Optional(
+      Type.Array(Type.String(), { description: "Tags in the API documentation, default [name]" }),
+    ),
+    dependencies: Type.Optional(
+      Type.Union([Type.Record(Type.String(), Type.String()), Type.Array(Type.String())], {
+        title: 'plugins with version ranges such as { "erp_core": "^1.0.0" }, or an array of names',
+        description: "Plugins that it imports",
+      }),
+    ),
+    permissions: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: "Permissions that it defines, with descriptions",
+      }),
+    ),
+    files: Type.Optional(
+      Type.Array(Type.String(), {
+        description: "Files beside its modules, for a plugin that is fetched as single files",
+      }),
+    ),
+    config: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), { description: "Defaults of its settings" }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+/** A plugin's manifest with every default filled in. */
+export interface Manifest {
+  readonly name: string;
+  readonly version: string;
+  readonly active: boolean;
+  readonly description: string | null;
+  readonly author: string | null;
+  readonly entry: string;
+  readonly api_prefix: string;
+  readonly tags: readonly string[];
+  /** Version ranges by plugin name. */
+  readonly dependencies: Readonly<Record<string, string>>;
+  /** Descriptions by permission name. */
+  readonly permissions: Readonly<Record<string, string>>;
+  /** Defaults of the plugin's settings. */
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Reads the text of a `plugin.json`; comments and trailing commas are allowed.
+ *
+ * @param file path to show in errors
+ * @throws PluginError that lists every problem
+ */
+export function parseManifest(text: string, file: string): Manifest {
+  const document = parseJsonDocument(text);
+  const [fault] = document.faults;
+  if (fault !== undefined) {
+    const where = `line ${fault.position.line}, column ${fault.position.column}`;
+    const options = { file, line: fault.position.line };
+    throw new PluginError("manifest", `Cannot read plugin.json: ${fault.message} (${where})`, options);
+  }
+  const lineOf = (path: Fault["path"]) => document.positionOf(path).line;
+  return toManifest(document.value, { file, label: "plugin.json", lineOf });
+}
+
+/**
+ * Checks a manifest and fills in its defaults.
+ *
+ * @param source `label` is what the manifest is called in messages, `file` the path to show
+ * @throws PluginError that lists every problem
+ */
+export function toManifest(
+  value: unknown,
+  source: { file: string; label: string; lineOf?: (path: Fault["path"]) => number },
+): Manifest {
+  const problems = findProblems(value);
+  const [first] = problems;
+  if (first !== undefined) {
+    const count = problems.length === 1 ? "" : ` (${problems.length} problems)`;
+    const message = `Cannot use ${source.label}${count}: ${problems.map(({ text }) => text).join("; ")}`;
+    const line = source.lineOf?.(first.path) ?? null;
+    throw new PluginError("manifest", message, { file: source.file, line });
+  }
+  const given = value as Static<typeof ManifestSchema>;
+  return {
+    name: given.name,
+    version: given.version,
+    active: given.active ?? true,
+    description: given.description ?? null,
+    author: given.author ?? null,
+    entry: given.entry ?? "run.ts",
+    api_prefix: given.api_prefix ?? `/${given.name}`,
+    tags: given.tags ?? [given.name],
+    dependencies: toRanges(given.dependencies ?? {}),
+    permissions: given.permissions ?? {},
+    config: given.config ?? {},
+  };
+}
+
+interface Problem {
+  readonly path: Fault["path"];
+  readonly text: string;
+}
+
+function findProblems(value: unknown): Problem[] {
+  const faults = findFaults(value, ManifestSchema);
+  if (faults.length > 0) return faults.map((fault) => ({ path: fault.path, text: toWords(fault, value) }));
+  return findSenseProblems(value as Static<typeof ManifestSchema>);
+}
+
+function toWords({ kind, path, expected }: Fault, value: unknown): string {
+  const key = formatKeyPath(path) || "it";
+  if (kind === "unknown_key") {
+    const meant = closestWord(String(path.at(-1)), Object.keys(ManifestSchema.properties));
+    return `unknown key "${key}", ${meant === undefined ? `expected ${expected}` : `did you mean "${meant}"?`}`;
+  }
+  const found = valueAt(value, path);
+  if (found === undefined) return `"${key}" is missing, expected ${expected}`;
+  return `"${key}" must be ${expected}, found ${quote(found)}`;
+}
+
+/** What a schema can't say: versions, ranges and prefixes that make no sense. */
+function findSenseProblems(manifest: Static<typeof ManifestSchema>): Problem[] {
+  const problems: Problem[] = [];
+  if (valid(manifest.version) === null || /\s/.test(manifest.version)) {
+    const text = `"version" must be a semantic version such as "1.0.0", found ${quote(manifest.version)}`;
+    problems.push({ path: ["version"], text });
+  }
+  for (const [name, range] of Object.entries(toRanges(manifest.dependencies ?? {}))) {
+    const path = Array.isArray(manifest.dependencies) ? ["dependencies"] : ["dependencies", name];
+    if (!new RegExp(NAME).test(name))
+      problems.push({ path, text: `"dependencies" must name plugins, found ${quote(name)}` });
+    if (validRange(range) !== null) continue;
+    const text = `"${formatKeyPath(path)}" must be a version range such as "^1.0.0", found ${quote(range)}`;
+    problems.push({ path, text });
+  }
+  for (const name of Object.keys(manifest.permissions ?? {})) {
+    if (isPermissionName(name)) continue;
+    const text = `"permissions" must name a resource and an action each, such as "invoices:read", found ${quote(name)}`;
+    problems.push({ path: ["permissions", name], text });
+  }
+  if (manifest.name === CORE_OWNER) {
+    problems.push({
+      path: ["name"],
+      text: `"${CORE_OWNER}" stands for xcore's own tables: choose another "name"`,
+    });
+  }
+  const prefix = manifest.api_prefix ?? `/${manifest.name}`;
+  const reserved = findReserved(prefix);
+  if (reserved !== undefined) {
+    const isGiven = manifest.api_prefix !== undefined;
+    const text = `"${reserved}" is reserved for xcore: choose another "api_prefix", such as "/my${reserved.replace(".", "_")}"`;
+    problems.push({ path: [isGiven ? "api_prefix" : "name"], text });
+  }
+  return problems;
+}
+
+/** Whether a prefix belongs to xcore. */
+export function isReserved(prefix: string): boolean {
+  return findReserved(prefix) !== undefined;
+}
+
+function findReserved(prefix: string): string | undefined {
+  return RESERVED_PREFIXES.find((one) => prefix === one || prefix.startsWith(`${one}/`));
+}
+
+function toRanges(dependencies: Record<string, string> | string[]): Record<string, string> {
+  return Array.isArray(dependencies)
+    ? Object.fromEntries(dependencies.map((name) => [name, "*"]))
+    : dependencies;
+}

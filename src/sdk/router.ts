@@ -1,0 +1,73 @@
+import { type AnyElysia, Elysia } from "elysia";
+import { createGuards, GUARDS } from "../accounts/identity/guards.ts";
+import type { Principals } from "../accounts/identity/principals.ts";
+
+/** What is easily written for a guard: no type is checked when a plugin is loaded. */
+const MISSPELT = [
+  ["permissions", "permission"],
+  ["roles", "role"],
+] as const;
+
+type Method = (this: AnyElysia, ...args: unknown[]) => AnyElysia;
+
+const base = Elysia.prototype as unknown as Readonly<Record<"guard" | "group", Method>>;
+
+/**
+ * The Elysia that plugins import. It knows no guards, and Elysia forgets options that it doesn't know: so here
+ * `guard({ permission: … })` throws, which would otherwise leave its routes open without a trace.
+ */
+export class PluginElysia extends Elysia {}
+
+const overrides: Record<"guard" | "group", Method> = {
+  guard(...args) {
+    const made = base.guard.apply(this, args.map(watchNested));
+    // An applied guard has taken its option out; with a callback the routes still show what is left.
+    if (args[1] === undefined) assertApplied(args[0], "guard()");
+    return made;
+  },
+  group(...args) {
+    return base.group.apply(this, args.map(watchNested));
+  },
+};
+Object.assign(PluginElysia.prototype, overrides);
+
+/** Creates the router of a plugin, which knows the guards. */
+export function createPluginRouter(principals: Principals) {
+  return new PluginElysia().use(createGuards(principals));
+}
+
+/**
+ * Refuses a router with guards that nobody has applied: those routes would be open.
+ *
+ * @throws TypeError that names the route
+ */
+export function assertGuarded(router: AnyElysia): void {
+  for (const { method, path, hooks } of router.router.history) {
+    assertApplied(hooks, method === "WS" ? `WebSocket "${path}"` : `${method} "${path}"`);
+  }
+}
+
+/** Elysia hands a new app of its own to the callback. */
+function watchNested(argument: unknown): unknown {
+  if (typeof argument !== "function") return argument;
+  const run = argument as (app: AnyElysia) => unknown;
+  return (app: AnyElysia) => run(Object.setPrototypeOf(app, PluginElysia.prototype) as AnyElysia);
+}
+
+function assertApplied(options: unknown, where: string): void {
+  if (typeof options !== "object" || options === null) return;
+  for (const [wrong, right] of MISSPELT) {
+    if ((options as Record<string, unknown>)[wrong] === undefined) continue;
+    throw new TypeError(
+      `Cannot guard ${where} with { ${wrong} }: there is no such guard, and the route would be open; did you mean { ${right} }?`,
+    );
+  }
+  const ignored = GUARDS.find((name) => {
+    const value = (options as Record<string, unknown>)[name];
+    return value !== undefined && value !== false;
+  });
+  if (ignored === undefined) return;
+  throw new TypeError(
+    `Cannot guard ${where} with { ${ignored} }: a plain \`new Elysia()\` ignores it, and the route would be open; write \`createRouter()\` instead, imported from "xcore"`,
+  );
+}

@@ -1,0 +1,107 @@
+import { stat, symlink } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
+import { AppError } from "../errors/app-error.ts";
+import { PluginError } from "../plugins/failure/failure.ts";
+import type { Manifest } from "../plugins/source/manifest.ts";
+import { readManifest } from "../plugins/source/manifest-file.ts";
+import { listSources, type PluginSource } from "../plugins/source/sources.ts";
+
+export interface PluginLinks {
+  /** Path to show for each plugin, from the folder that the test runs in, by its name in the plugins directory. */
+  readonly shown: ReadonlyMap<string, string>;
+  /** Names of the dependencies that stand nowhere. */
+  readonly missing: readonly string[];
+}
+
+interface Named {
+  readonly source: PluginSource;
+  readonly manifest: Manifest;
+}
+
+/**
+ * Links plugins into a plugins directory, and what they depend on as far as it stands beside them.
+ *
+ * @param paths absolute
+ * @throws AppError not_found for a path without a plugin, conflict for two of one name
+ */
+export async function linkPlugins(
+  paths: readonly string[],
+  { directory, cwd }: { readonly directory: string; readonly cwd: string },
+): Promise<PluginLinks> {
+  const show = (path: string): string => {
+    const shown = relative(cwd, path);
+    return (shown.startsWith("..") ? path : shown).replaceAll("\\", "/");
+  };
+  const wanted = await Promise.all(paths.map((path) => findPlugin(path, show(path))));
+  const missing = await addDependencies(wanted);
+  const shown = new Map<string, string>();
+  for (const { basename, path, kind, root } of wanted) {
+    const other = shown.get(basename);
+    if (other === show(path)) continue;
+    if (other !== undefined) {
+      const message = `Cannot test ${other} together with ${show(path)}: both are called "${basename}"`;
+      throw new AppError("conflict", 409, message);
+    }
+    shown.set(basename, show(path));
+    // Windows lets everybody make junctions, which are for folders.
+    // oxlint-disable-next-line no-await-in-loop -- a few at most
+    await symlink(root, join(directory, basename), kind === "folder" ? "junction" : "file");
+  }
+  return { shown, missing };
+}
+
+async function findPlugin(path: string, shown: string): Promise<PluginSource> {
+  const beside = await listSources(dirname(path));
+  const found = beside.find((source) => source.path === path);
+  if (found !== undefined) return found;
+  const isThere = await stat(path).catch(() => null);
+  const message =
+    isThere === null
+      ? `Cannot find plugin "${shown}": nothing is at ${path}`
+      : `Cannot use "${shown}" as a plugin: name a folder with a plugin.json, or a .ts, .tsx, .js or .jsx file`;
+  throw new AppError("not_found", 404, message);
+}
+
+/** Adds what the plugins depend on to them; returns the names that were not found. */
+async function addDependencies(wanted: PluginSource[]): Promise<string[]> {
+  const directories = new Map<string, Promise<ReadonlyMap<string, Named>>>();
+  const readBeside = (path: string): Promise<ReadonlyMap<string, Named>> => {
+    const directory = dirname(path);
+    const known = directories.get(directory) ?? readPlugins(directory);
+    directories.set(directory, known);
+    return known;
+  };
+  const queue = await readNamed(wanted);
+  const known = new Set(queue.map(({ manifest }) => manifest.name));
+  const missing = new Set<string>();
+  for (const { source, manifest } of queue) {
+    for (const name of Object.keys(manifest.dependencies)) {
+      if (known.has(name)) continue;
+      // oxlint-disable-next-line no-await-in-loop -- each may bring more
+      const beside = (await readBeside(source.path)).get(name);
+      if (beside === undefined) {
+        missing.add(name);
+        continue;
+      }
+      known.add(name);
+      queue.push(beside);
+      wanted.push(beside.source);
+    }
+  }
+  return [...missing].filter((name) => !known.has(name));
+}
+
+/** The plugins of a directory by name. */
+async function readPlugins(directory: string): Promise<ReadonlyMap<string, Named>> {
+  const named = await readNamed(await listSources(directory));
+  return new Map(named.toReversed().map((plugin) => [plugin.manifest.name, plugin]));
+}
+
+/** Leaves out those whose manifest can't be used: the server says why. */
+async function readNamed(sources: readonly PluginSource[]): Promise<Named[]> {
+  const manifests = await Promise.all(sources.map((source) => readManifest(source, String)));
+  return sources.flatMap((source, index) => {
+    const manifest = manifests[index];
+    return manifest === undefined || manifest instanceof PluginError ? [] : [{ source, manifest }];
+  });
+}

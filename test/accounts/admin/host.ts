@@ -1,0 +1,95 @@
+import { eq } from "drizzle-orm";
+import type { CoreStore } from "../../../src/accounts/people/store.ts";
+import { toNameKey } from "../../../src/accounts/people/name-key.ts";
+import type { Principal } from "../../../src/accounts/identity/principal.ts";
+import type { Driver } from "../../../src/db/contract/driver.ts";
+import { createHookBus, type HookBus } from "../../../src/hooks/bus.ts";
+import { createPasswords, type Passwords } from "../../../src/accounts/login/passwords.ts";
+import { createAccessLoader } from "../../../src/accounts/rights/access.ts";
+import { adminRoutes } from "../../../src/accounts/admin/routes.ts";
+import { ensureBuiltinRoles } from "../../../src/accounts/rights/builtin-roles.ts";
+import { createPermissions } from "../../../src/accounts/rights/permission-set.ts";
+import { openStore, serve } from "../factor-accounts.ts";
+
+/** The administration of accounts on an empty database, with requests on behalf of anybody. */
+export class AdminHost {
+  readonly store: CoreStore;
+  readonly hooks: HookBus;
+  /** Names and data of the events so far. */
+  readonly events: { name: string; data: unknown }[] = [];
+  readonly passwords: Passwords = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
+  readonly request: ReturnType<typeof serve>;
+
+  private constructor(store: CoreStore) {
+    this.store = store;
+    this.hooks = createHookBus({
+      onError: (error) => {
+        throw error;
+      },
+    });
+    this.hooks.on("*", ({ name, data }: { name: string; data: unknown }) => this.events.push({ name, data }));
+    this.request = serve((context) => adminRoutes({ ...context, ...this.services }));
+  }
+
+  static async open(driver: Driver): Promise<AdminHost> {
+    const store = await openStore(driver);
+    await ensureBuiltinRoles(store);
+    return new AdminHost(store);
+  }
+
+  get services() {
+    return { store: this.store, hooks: this.hooks, passwords: this.passwords };
+  }
+
+  /** Adds a role; returns its id. */
+  async addRole(name: string, permissions: readonly string[]): Promise<number> {
+    const { db, tables } = this.store;
+    const [role] = await db.insert(tables.roles).values({ name }).returning();
+    const id = role?.id ?? 0;
+    const rows = permissions.map((permission) => ({ role_id: id, permission }));
+    if (rows.length > 0) await db.insert(tables.rolePermissions).values(rows);
+    return id;
+  }
+
+  async roleId(name: string): Promise<number> {
+    const { db, tables } = this.store;
+    const [role] = await db.select().from(tables.roles).where(eq(tables.roles.name, name));
+    return role?.id ?? 0;
+  }
+
+  /** Adds an account with these roles; returns its id. */
+  async addUser(
+    email: string,
+    roles: readonly string[] = [],
+    fullName: string | null = null,
+  ): Promise<number> {
+    const { db, tables } = this.store;
+    const values = { email, full_name: fullName, name_key: toNameKey(fullName) };
+    const [user] = await db.insert(tables.users).values(values).returning();
+    const id = user?.id ?? 0;
+    const ids = await Promise.all(roles.map((name) => this.roleId(name)));
+    if (ids.length > 0) {
+      await db.insert(tables.userRoles).values(ids.map((role_id) => ({ user_id: id, role_id })));
+    }
+    return id;
+  }
+
+  /** Who is behind a request of a user now; with permissions given, one of their API keys. */
+  async principal(userId: number, keyPermissions?: readonly string[]): Promise<Principal> {
+    const access = await createAccessLoader(this.store)(userId);
+    if (access === null) throw new Error(`There is no user ${userId}`);
+    return {
+      user: access.user,
+      permissions: keyPermissions === undefined ? access.permissions : createPermissions(keyPermissions),
+      lacksOtp: false,
+      sessionId: keyPermissions === undefined ? Bun.randomUUIDv7() : null,
+      apiKeyId: keyPermissions === undefined ? null : 1,
+      expiresAt: Infinity,
+    };
+  }
+
+  /** Adds an account with these roles, and returns who is behind its requests. */
+  async join(email: string, ...roles: string[]): Promise<Principal> {
+    return this.principal(await this.addUser(email, roles));
+  }
+}

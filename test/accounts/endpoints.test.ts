@@ -1,0 +1,307 @@
+import { afterAll, expect, test } from "bun:test";
+import { eq } from "drizzle-orm";
+import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
+import { CORE_PERMISSIONS } from "../../src/accounts/rights/permission-catalog.ts";
+import { PluginHost } from "../plugins/remote/plugin-host.ts";
+import { plugin, TestApp, type TestUser } from "../setup.ts";
+
+/** Who a route lets in: everybody, somebody known, or who holds a permission. */
+type Guard = "public" | "auth" | keyof typeof CORE_PERMISSIONS;
+type Json = Record<string, unknown>;
+
+/** What a request that must succeed is made of. */
+interface Call {
+  /** For the parameters of the path, in order. */
+  readonly params?: readonly (string | number)[];
+  readonly body?: Json;
+}
+
+interface Endpoint {
+  readonly guard: Guard;
+  /** Status of the answer to who is let in. */
+  readonly status: number;
+  /** Makes ready what the request needs. @default a request without parameters or a body */
+  readonly prepare?: (world: World) => Promise<Call> | Call;
+}
+
+/** Everything that a request may be about. */
+interface World {
+  readonly app: TestApp;
+  /** Who asks. */
+  readonly user: TestUser;
+}
+
+const PASSWORD = "correct horse battery";
+
+/** Every route of the core. One that is added must be added here, with what guards it. */
+const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
+  "GET /health": { guard: "public", status: 200 },
+  "POST /auth/register": {
+    guard: "public",
+    status: 201,
+    prepare: () => ({ body: { email: uniqueEmail(), password: PASSWORD } }),
+  },
+  "POST /auth/login": { guard: "public", status: 200, prepare: toLogin },
+  "POST /auth/login/otp": { guard: "public", status: 200, prepare: toSecondStep },
+  "POST /auth/refresh": { guard: "public", status: 200, prepare: toRefresh },
+  "POST /auth/logout": { guard: "auth", status: 204 },
+  "GET /auth/me": { guard: "auth", status: 200 },
+  "PUT /auth/password": { guard: "auth", status: 204, prepare: toPasswordChange },
+  "GET /auth/sessions": { guard: "auth", status: 200 },
+  "DELETE /auth/sessions": { guard: "auth", status: 200 },
+  "DELETE /auth/sessions/{id}": {
+    guard: "auth",
+    status: 204,
+    prepare: ({ user }) => ({ params: [user.sessionId] }),
+  },
+  "GET /auth/otp/devices": { guard: "auth", status: 200 },
+  "POST /auth/otp/devices": { guard: "auth", status: 201, prepare: () => ({ body: { name: "My phone" } }) },
+  "POST /auth/otp/devices/{id}/confirm": {
+    guard: "auth",
+    status: 200,
+    async prepare({ app, user }) {
+      const { id, secret } = await app.app.accounts.devices.create(user.id, "My phone");
+      return { params: [id], body: { code: generateOtpCode(secret, Date.now()) } };
+    },
+  },
+  "DELETE /auth/otp/devices/{id}": {
+    guard: "auth",
+    status: 204,
+    async prepare(world) {
+      const { id, codes } = await addDevice(world, world.user.id);
+      return { params: [id], body: { code: codes[0] } };
+    },
+  },
+  "POST /auth/otp/recovery_codes": {
+    guard: "auth",
+    status: 201,
+    async prepare(world) {
+      const { secret } = await addDevice(world, world.user.id);
+      return { body: { code: generateOtpCode(secret, Date.now() + 30_000) } }; // the present one is used up
+    },
+  },
+  "GET /auth/api_keys": { guard: "auth", status: 200 },
+  "POST /auth/api_keys": {
+    guard: "auth",
+    status: 201,
+    prepare: () => ({ body: { name: "Reports", permissions: [] } }),
+  },
+  "DELETE /auth/api_keys/{id}": {
+    guard: "auth",
+    status: 204,
+    async prepare({ app, user }) {
+      const body = JSON.stringify({ name: "Reports", permissions: [] });
+      const made = await app.fetch("/auth/api_keys", { method: "POST", body, headers: jsonOf(user) });
+      return { params: [((await made.json()) as { id: number }).id] };
+    },
+  },
+  "GET /admin/users": { guard: "users:read", status: 200 },
+  "POST /admin/users": {
+    guard: "users:write",
+    status: 201,
+    prepare: () => ({ body: { email: uniqueEmail(), password: PASSWORD, roles: [] } }),
+  },
+  "GET /admin/users/{id}": { guard: "users:read", status: 200, prepare: toOther },
+  "PUT /admin/users/{id}": {
+    guard: "users:write",
+    status: 200,
+    prepare: async (world) => ({ ...(await toOther(world)), body: { full_name: "Ada" } }),
+  },
+  "DELETE /admin/users/{id}": { guard: "users:write", status: 204, prepare: toOther },
+  "PUT /admin/users/{id}/activate": { guard: "users:write", status: 200, prepare: toOther },
+  "POST /admin/users/{id}/activate": { guard: "users:write", status: 200, prepare: toOther },
+  "PUT /admin/users/{id}/deactivate": { guard: "users:write", status: 200, prepare: toOther },
+  "POST /admin/users/{id}/deactivate": { guard: "users:write", status: 200, prepare: toOther },
+  "POST /admin/users/{id}/password": {
+    guard: "users:write",
+    status: 204,
+    prepare: async (world) => ({ ...(await toOther(world)), body: { password: PASSWORD } }),
+  },
+  "DELETE /admin/users/{id}/otp": {
+    guard: "users:write",
+    status: 204,
+    async prepare(world) {
+      const other = await world.app.createUser(uniqueEmail());
+      await addDevice(world, other.id);
+      return { params: [other.id] };
+    },
+  },
+  "POST /admin/users/{id}/roles/{role_id}": { guard: "users:write", status: 200, prepare: toOtherAndRole },
+  "DELETE /admin/users/{id}/roles/{role_id}": { guard: "users:write", status: 200, prepare: toOtherAndRole },
+  "GET /admin/roles": { guard: "roles:read", status: 200 },
+  "POST /admin/roles": {
+    guard: "roles:write",
+    status: 201,
+    prepare: () => ({ body: { name: uniqueName() } }),
+  },
+  "GET /admin/roles/{id}": { guard: "roles:read", status: 200, prepare: toRole },
+  "PUT /admin/roles/{id}": {
+    guard: "roles:write",
+    status: 200,
+    prepare: async (world) => ({ ...(await toRole(world)), body: { description: "Sells" } }),
+  },
+  "DELETE /admin/roles/{id}": { guard: "roles:write", status: 204, prepare: toRole },
+  "PUT /admin/roles/{id}/permissions": {
+    guard: "roles:write",
+    status: 200,
+    prepare: async (world) => ({ ...(await toRole(world)), body: { permissions: [] } }),
+  },
+  "GET /admin/permissions": { guard: "roles:read", status: 200 },
+  "GET /admin/audit": { guard: "audit:read", status: 200 },
+  "GET /system/plugins": { guard: "system:plugins", status: 200 },
+  "POST /system/plugins": { guard: "system:plugins", status: 201, prepare: toNewPlugin },
+  "GET /system/plugins/{name}": { guard: "system:plugins", status: 200, prepare: toPlugin },
+  "PUT /system/plugins/{name}/enable": { guard: "system:plugins", status: 200, prepare: toPlugin },
+  "POST /system/plugins/{name}/enable": { guard: "system:plugins", status: 200, prepare: toPlugin },
+  "PUT /system/plugins/{name}/disable": { guard: "system:plugins", status: 200, prepare: toPlugin },
+  "POST /system/plugins/{name}/disable": { guard: "system:plugins", status: 200, prepare: toPlugin },
+  "PUT /system/plugins/{name}/reload": { guard: "system:plugins", status: 200, prepare: toPlugin },
+  "POST /system/plugins/{name}/reload": { guard: "system:plugins", status: 200, prepare: toPlugin },
+  "DELETE /system/plugins/{name}": { guard: "system:plugins", status: 204, prepare: toPlugin },
+};
+
+const CONFIG = { security: { bcrypt_cost: 4 } };
+
+const host = new PluginHost();
+afterAll(() => host.stop());
+
+test("every route of the core is in the table, and locked in the OpenAPI document when it is guarded", async () => {
+  await using app = await TestApp.start({ config: CONFIG });
+  const { paths } = (await app.get("/openapi.json")).body as { paths: Record<string, Record<string, Json>> };
+  const locked = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.entries(operations).map(([method, { security }]) => [
+      `${method.toUpperCase()} ${path}`,
+      security !== undefined,
+    ]),
+  );
+  const expected = Object.entries(ENDPOINTS).map(([name, { guard }]) => [name, guard !== "public"]);
+  expect(Object.fromEntries(locked)).toEqual(Object.fromEntries(expected));
+});
+
+for (const [name, endpoint] of Object.entries(ENDPOINTS)) {
+  const [method = "", template = ""] = name.split(" ");
+  const { guard, status } = endpoint;
+  test(`${name} answers who ${guard === "public" ? "anybody is" : `passes ${guard}`}, and nobody else`, async () => {
+    await using app = await TestApp.start({ config: CONFIG, plugins: plugin("notes", '.get("/", () => 1)') });
+    const send = async (user: TestUser | null, { params = [], body }: Call): Promise<number> => {
+      const left = [...params];
+      const path = template.replaceAll(/\{\w+\}/g, () => String(left.shift() ?? 1));
+      const headers = user === null ? { "content-type": "application/json" } : jsonOf(user);
+      const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+      return (await app.fetch(path, init)).status;
+    };
+    const ask = async (user: TestUser): Promise<number> =>
+      send(user, (await endpoint.prepare?.({ app, user })) ?? {});
+    const plain = await app.createUser("plain@example.com", ["user"]);
+    const call = (await endpoint.prepare?.({ app, user: plain })) ?? {};
+    expect(await send(null, call)).toBe(guard === "public" ? status : 401);
+    if (guard === "public") return;
+    if (guard === "auth") {
+      expect(await send(plain, call)).toBe(status);
+      expect(await ask(await app.admin())).toBe(status);
+      return;
+    }
+    expect(await send(plain, call)).toBe(403);
+    const others = Object.keys(CORE_PERMISSIONS).filter((permission) => permission !== guard);
+    expect(await send(await createHolder(app, others), call)).toBe(403);
+    expect(await ask(await createHolder(app, [guard]))).toBe(status);
+    if (method !== "DELETE" || !template.includes("{name}"))
+      expect(await ask(await app.admin())).toBe(status);
+  });
+}
+
+/** Makes somebody who holds these permissions and no other. */
+async function createHolder(app: TestApp, permissions: readonly string[]): Promise<TestUser> {
+  const { db, tables } = app.app.store;
+  const name = uniqueName();
+  const [role] = await db.insert(tables.roles).values({ name }).returning({ id: tables.roles.id });
+  const role_id = role?.id ?? 0;
+  await db.insert(tables.rolePermissions).values(permissions.map((permission) => ({ role_id, permission })));
+  return app.createUser(uniqueEmail(), [name]);
+}
+
+function jsonOf({ headers }: TestUser): Record<string, string> {
+  return { ...headers, "content-type": "application/json" };
+}
+
+function uniqueName(): string {
+  return `r${crypto.randomUUID().replaceAll("-", "")}`;
+}
+
+function uniqueEmail(): string {
+  return `${uniqueName()}@example.com`;
+}
+
+/** A plugin that has not been added yet, wherever it comes from. */
+function toNewPlugin(): Call {
+  const name = uniqueName();
+  const code = `import { createRouter } from "xcore";
+export const PLUGIN_INFO = { name: "${name}", version: "1.0.0" };
+export default createRouter();`;
+  const { url } = host.publish(`/${name}`, { "plugin.ts": code }, "plugin.ts");
+  return { body: { url } };
+}
+
+function toPlugin(): Call {
+  return { params: ["notes"] };
+}
+
+async function toOther({ app }: World): Promise<Call> {
+  return { params: [(await app.createUser(uniqueEmail())).id] };
+}
+
+async function toRole({ app }: World): Promise<Call> {
+  const { db, tables } = app.app.store;
+  const [role] = await db.insert(tables.roles).values({ name: uniqueName() }).returning();
+  return { params: [role?.id ?? 0] };
+}
+
+async function toOtherAndRole(world: World): Promise<Call> {
+  const { db, tables } = world.app.app.store;
+  const [[user_id], [role_id]] = [(await toOther(world)).params ?? [], (await toRole(world)).params ?? []];
+  const held = { user_id: Number(user_id), role_id: Number(role_id) };
+  await db.insert(tables.userRoles).values(held);
+  return { params: [held.user_id, held.role_id] };
+}
+
+/** Enrols and confirms a device of somebody. */
+async function addDevice({ app }: World, userId: number) {
+  const { devices } = app.app.accounts;
+  const { id, secret } = await devices.create(userId, "My phone");
+  const { recovery_codes } = await devices.confirm(userId, id, generateOtpCode(secret, Date.now()), {});
+  return { id, secret, codes: recovery_codes ?? [] };
+}
+
+async function setPassword({ app }: World, userId: number): Promise<void> {
+  const { db, tables } = app.app.store;
+  const password_hash = await Bun.password.hash(PASSWORD, { algorithm: "bcrypt", cost: 4 });
+  await db.update(tables.users).set({ password_hash }).where(eq(tables.users.id, userId));
+}
+
+async function toLogin(world: World): Promise<Call> {
+  await setPassword(world, world.user.id);
+  return { body: { email: world.user.email, password: PASSWORD } };
+}
+
+async function toPasswordChange(world: World): Promise<Call> {
+  await setPassword(world, world.user.id);
+  return { body: { current_password: PASSWORD, new_password: `${PASSWORD} staple` } };
+}
+
+async function logIn(world: World): Promise<Record<string, string>> {
+  const { body } = await toLogin(world);
+  const headers = { "content-type": "application/json" };
+  const init = { method: "POST", headers, body: JSON.stringify(body) };
+  return (await (await world.app.fetch("/auth/login", init)).json()) as Record<string, string>;
+}
+
+async function toRefresh(world: World): Promise<Call> {
+  const { refresh_token } = await logIn(world);
+  return { body: { refresh_token } };
+}
+
+async function toSecondStep(world: World): Promise<Call> {
+  const { codes } = await addDevice(world, world.user.id);
+  const { otp_token } = await logIn(world);
+  return { body: { otp_token, code: codes[0] } };
+}

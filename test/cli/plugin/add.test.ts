@@ -1,0 +1,257 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { PluginHost } from "../../plugins/remote/plugin-host.ts";
+import { plugin, TestFolder } from "../../setup.ts";
+import { XCORE } from "../xcore-command.ts";
+import { xcore, XcoreServer } from "../xcore-process.ts";
+
+setDefaultTimeout(60_000);
+
+const WRONG = `sha256-${"A".repeat(43)}=`;
+const CONFIG = '{\n  "app": { "name": "Shop" } // ours\n}\n';
+const RUN = `import { createRouter } from "xcore";
+console.log("this code ran");
+export default createRouter().get("/", () => "open");
+`;
+
+function crm(more: Record<string, string | object> = {}) {
+  const permissions = { "crm:read": "See customers\u001b[31m" };
+  return {
+    "plugin.json": { name: "crm", version: "1.0.0", description: "Customers", author: "Ada", permissions },
+    "run.ts": RUN,
+    ...more,
+  };
+}
+
+function sizeOf(content: string | object): number {
+  return typeof content === "string" ? content.length : JSON.stringify(content).length;
+}
+
+function readConfig(folder: TestFolder): Promise<string> {
+  return readFile(join(folder.path, "config.json"), "utf8");
+}
+
+test("xcore plugin add shows what a plugin is, and pins it only when that is wanted", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm());
+  await using folder = await TestFolder.create({ "config.json": CONFIG });
+
+  const asked = await xcore(folder, ["plugin", "add", pinned.url]);
+  const size = Object.values(crm()).map(sizeOf);
+  const shown = `crm 1.0.0: Customers
+  author        Ada
+  from          ${pinned.url}
+  integrity     ${pinned.integrity}
+  signed by     nobody
+  code          1 module in 2 files, ${size.reduce((a, b) => a + b)} bytes
+  hosts         ${new URL(pinned.url).host}
+  permissions   crm:read  See customers\uFFFD[31m
+  plugins       none
+  npm packages  none
+  migrations    none
+  routes        GET /crm/
+                (routes are read from the code, which was not run)
+`;
+  expect(asked).toEqual({
+    code: 1,
+    stdout: shown,
+    stderr: 'Cannot ask "Add crm 1.0.0?" without a terminal: add --yes\n',
+  });
+  const dry = await xcore(folder, ["plugin", "add", pinned.url, "--dry-run"]);
+  expect(dry).toEqual({ code: 0, stdout: `${shown}\nNothing was changed\n`, stderr: "" });
+  expect(await readConfig(folder)).toBe(CONFIG);
+  expect(await readdir(folder.path)).toEqual(["config.json"]);
+
+  const added = await xcore(folder, ["plugin", "add", pinned.url, "--yes"]);
+  const done = "\nPinned crm 1.0.0 in config.json: a running server loads it now\n";
+  expect(added).toEqual({ code: 0, stdout: shown + done, stderr: "" });
+  expect(await readConfig(folder)).toBe(`{
+  "app": { "name": "Shop" }, // ours
+  "plugins": {
+    "remote": {
+      "crm": {
+        "url": "${pinned.url}",
+        "integrity": "${pinned.integrity}"
+      }
+    }
+  }
+}
+`);
+  const again = await xcore(folder, ["plugin", "add", pinned.url]);
+  expect(again).toMatchObject({ code: 0, stdout: expect.stringContaining("crm is pinned to this already") });
+});
+
+test("xcore plugin add --json prints what it found out, and xcore plugin list --json where it is from", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm());
+  await using folder = await TestFolder.create();
+  const mirror = `${host.origin}/mirror/plugin.json`;
+  const options = ["--integrity", pinned.integrity, "--yes", "--json"];
+  const added = await xcore(folder, ["plugin", "add", mirror, pinned.url, ...options]);
+  expect(JSON.parse(added.stdout)).toMatchObject({
+    name: "crm",
+    urls: [mirror, pinned.url],
+    pinned: true,
+    inspection: { version: "1.0.0", integrity: pinned.integrity, routes: [{ method: "GET", path: "/crm/" }] },
+    changes: null,
+  });
+  await host.stop();
+  const listed = await xcore(folder, ["plugin", "list", "--json"]);
+  expect(JSON.parse(listed.stdout)).toMatchObject([
+    {
+      name: "crm",
+      state: "serving",
+      source: mirror,
+      remote: { urls: [mirror, pinned.url], integrity: pinned.integrity },
+    },
+  ]);
+});
+
+test("xcore plugin add takes paths from where it runs, and writes them from config.json on", async () => {
+  await using folder = await TestFolder.create({
+    "project/config.json": {},
+    "shared/crm/plugin.json": { name: "crm", version: "1.0.0" },
+    "shared/crm/run.ts": RUN,
+  });
+  const args = ["--config", "project/config.json", "plugin", "add", "shared/crm", "--yes", "--offline"];
+  expect(await xcore(folder, args)).toMatchObject({ code: 0 });
+  const config = JSON.parse(await readFile(join(folder.path, "project/config.json"), "utf8"));
+  expect(config.plugins.remote.crm.url).toBe("../shared/crm");
+});
+
+test("xcore plugin add exits with 1 and the reason, and writes nothing", async () => {
+  await using host = new PluginHost({ "/page/plugin.json": "<!doctype html><html></html>" });
+  const pinned = host.publish("/crm", crm());
+  const notes = host.publish("/notes", crm({ "plugin.json": { name: "notes", version: "1.0.0" } }));
+  await using folder = await TestFolder.create({
+    "config.json": CONFIG,
+    ...Object.fromEntries(
+      Object.entries(plugin("notes", "")).map(([name, text]) => [`plugins/${name}`, text]),
+    ),
+  });
+  const refused: [args: string[], message: string][] = [
+    [[pinned.url, "--integrity", WRONG], `expected ${WRONG}, found ${pinned.integrity}`],
+    [[pinned.url, "--integrity", "abc"], 'Cannot use "abc" as an integrity'],
+    [[host.url("/page/plugin.json")], "HTML"],
+    [[host.url("/none/plugin.json")], "404"],
+    [[notes.url], 'Cannot add "notes": plugins/notes has this name; remove it first'],
+    [[pinned.url, "--offline"], "offline"],
+    [["./nowhere"], "nowhere"],
+  ];
+  const results = await Promise.all(
+    refused.map(([args]) => xcore(folder, ["plugin", "add", ...args, "--yes"])),
+  );
+  for (const [index, [args, message]] of refused.entries()) {
+    expect([args, results[index]]).toEqual([
+      args,
+      { code: 1, stdout: "", stderr: expect.stringContaining(message) },
+    ]);
+  }
+  expect(await readConfig(folder)).toBe(CONFIG);
+  expect((await readdir(folder.path)).toSorted()).toEqual(["config.json", "plugins"]);
+});
+
+test("a running server follows xcore plugin add, disable, enable and remove", async () => {
+  await using host = new PluginHost();
+  const { url } = host.publish("/crm", crm());
+  await using folder = await TestFolder.create({ "config.json": CONFIG });
+  await using server = await XcoreServer.start(folder);
+  expect((await server.fetch("/crm")).status).toBe(404);
+  await server.after(() => xcore(folder, ["plugin", "add", url, "--yes"]), /plugin loaded/);
+  expect(await (await server.fetch("/crm")).text()).toBe("open");
+  const disabled = await server.after(() => xcore(folder, ["plugin", "disable", "crm"]), /plugin unloaded/);
+  expect(disabled).not.toBeNull();
+  expect((await server.fetch("/crm")).status).toBe(404);
+  expect((await xcore(folder, ["plugin", "disable", "crm"])).stdout).toBe("crm is disabled already\n");
+  await server.after(() => xcore(folder, ["plugin", "enable", "crm"]), /plugin loaded/);
+  expect(await (await server.fetch("/crm")).text()).toBe("open");
+  await host.stop();
+  await server.after(() => xcore(folder, ["plugin", "remove", "crm", "--yes"]), /plugin unloaded/);
+  expect((await server.fetch("/crm")).status).toBe(404);
+  expect(await readConfig(folder)).toContain('"remote": {}');
+});
+
+test("xcore plugin add says on a terminal that it waits for a slow host, and asks", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm());
+  const isTold = Promise.withResolvers<void>();
+  const manifest = JSON.stringify(crm()["plugin.json"]);
+  host.answers.set("/crm/plugin.json", () => isTold.promise.then(() => new Response(manifest)));
+  await using folder = await TestFolder.create({ "config.json": CONFIG });
+  const add = async (answer: string): Promise<string> => {
+    let screen = "";
+    let isAsked = false;
+    const { PATH = "", HOME = "" } = process.env;
+    const terminal = new Bun.Terminal({
+      data(one, bytes) {
+        screen += new TextDecoder().decode(bytes);
+        if (screen.includes(`Fetching ${pinned.url} …`)) isTold.resolve();
+        if (isAsked || !screen.includes("Add crm 1.0.0? [y/N] ")) return;
+        isAsked = true;
+        one.write(answer);
+      },
+    });
+    const child = Bun.spawn([...XCORE, "plugin", "add", pinned.url], {
+      cwd: folder.path,
+      env: { PATH, HOME, TERM: "xterm" },
+      terminal,
+    });
+    expect(await child.exited).toBe(0);
+    terminal.close();
+    return screen;
+  };
+  expect(await add("n\r")).toMatch(/^Fetching \S+ …\r\ncrm 1\.0\.0: Customers/);
+  expect(await readConfig(folder)).toBe(CONFIG);
+  expect(await add("y\r")).toStartWith("crm 1.0.0: Customers");
+  expect(await readConfig(folder)).toContain(pinned.integrity);
+});
+
+test("xcore plugin remove takes an entry whose host is gone out of config.json, and refuses what is needed", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm());
+  await host.stop();
+  const shop = plugin("shop", "", { dependencies: ["crm"] });
+  await using folder = await TestFolder.create({
+    "config.json": { plugins: { remote: { crm: pinned } } },
+    ...Object.fromEntries(Object.entries(shop).map(([name, text]) => [`plugins/${name}`, text])),
+  });
+  const needed = await xcore(folder, ["plugin", "remove", "crm", "--yes"]);
+  expect(needed).toMatchObject({ code: 1, stderr: expect.stringContaining('"shop" depends on it') });
+  await folder.remove("plugins/shop");
+  const before = await readConfig(folder);
+  const purged = await xcore(folder, ["plugin", "remove", "crm", "--purge", "--yes"]);
+  expect(purged).toMatchObject({ code: 0, stdout: "Removed plugins.remote.crm of config.json\n" });
+  await folder.write({ "config.json": before });
+  const removed = await xcore(folder, ["plugin", "remove", "crm", "--yes"]);
+  expect(removed).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("Removed plugins.remote.crm of config.json; tables of its own stay"),
+  });
+  expect(JSON.parse(await readConfig(folder))).toEqual({ plugins: { remote: {} } });
+});
+
+test("xcore plugin add tells which mirrors give something else, or nothing", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm());
+  const other = host.publish("/other", crm({ "run.ts": `${RUN}// another` }));
+  const gone = host.url("/gone/plugin.json");
+  await using folder = await TestFolder.create({ "config.json": CONFIG });
+  const { code, stderr } = await xcore(folder, ["plugin", "add", pinned.url, other.url, gone, "--yes"]);
+  expect(code).toBe(0);
+  expect(stderr).toContain(
+    `Mirror ${other.url}: expected ${pinned.integrity}, found ${other.integrity}\nMirror ${gone}: `,
+  );
+  expect(stderr).not.toContain(`Mirror ${pinned.url}`);
+});
+
+test("xcore plugin list --offline asks no host", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm());
+  await using folder = await TestFolder.create({ "config.json": { plugins: { remote: { crm: pinned } } } });
+  const { code, stdout } = await xcore(folder, ["plugin", "list", "--offline"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^crm +- +failed/m);
+  expect(stdout).toContain("offline");
+  expect(host.requests).toEqual([]);
+});

@@ -1,0 +1,177 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { isIntegrity } from "../../../src/plugins/snapshot/integrity.ts";
+import { TestRegistry } from "../../plugins/packages/registry.ts";
+import { type Files, plugin, TestFolder } from "../../setup.ts";
+import { xcore } from "../xcore-process.ts";
+
+setDefaultTimeout(30_000); // several processes each
+
+interface Packed {
+  name: string;
+  version: string;
+  file: string;
+  size: number;
+  files: number;
+  integrity: string;
+  signers: string[];
+}
+
+const CRM = plugin("crm", "", { version: "1.2.0" });
+
+function below(folder: string, files: Files): Files {
+  return Object.fromEntries(Object.entries(files).map(([name, content]) => [`${folder}/${name}`, content]));
+}
+
+function inPlugins(files: Files): Files {
+  return below("plugins", files);
+}
+
+async function packJson(folder: TestFolder, ...args: string[]): Promise<Packed> {
+  const { code, stdout, stderr } = await xcore(folder, ["plugin", "pack", ...args, "--json"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return JSON.parse(stdout) as Packed;
+}
+
+describe("xcore plugin pack", () => {
+  test("packs a plugin by its name into the current folder, and over the one before", async () => {
+    await using folder = await TestFolder.create(inPlugins({ ...CRM, "crm/lib/tax.test.ts": "" }));
+    const { code, stdout } = await xcore(folder, ["plugin", "pack", "crm"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(
+      /^Packed crm 1\.2\.0 into crm-1\.2\.0\.tgz: 2 files, \d+ bytes\nIntegrity: sha256-\S+\n$/,
+    );
+    expect(await readdir(folder.path)).toEqual(expect.arrayContaining(["crm-1.2.0.tgz", "plugins"]));
+    const first = await readFile(join(folder.path, "crm-1.2.0.tgz"));
+    const same = await packJson(folder, "crm");
+    expect(stdout).toContain(same.integrity);
+    expect(await readFile(join(folder.path, "crm-1.2.0.tgz"))).toEqual(first);
+    await folder.write({ "plugins/crm/lib.ts": "" });
+    const changed = await packJson(folder, "crm");
+    expect(changed).toMatchObject({ name: "crm", version: "1.2.0", files: 3, signers: [] });
+    expect(changed.size).toBe(Bun.file(changed.file).size);
+    expect(changed.integrity).not.toBe(same.integrity);
+    expect((await readdir(folder.path)).filter((name) => name.includes("tmp"))).toEqual([]);
+  });
+
+  test("packs a folder by its path, into the file that was asked for", async () => {
+    await using folder = await TestFolder.create(below("work", CRM));
+    const packed = await packJson(folder, "work/crm", "--output", "work/out.tgz");
+    expect(packed.file).toBe(join(folder.path, "work/out.tgz"));
+    expect(await readdir(join(folder.path, "work"))).toEqual(expect.arrayContaining(["crm", "out.tgz"]));
+  });
+
+  test("counts what is imported from URLs into the integrity, but packs the plugin's own files", async () => {
+    let tax = "export const tax = 1;";
+    using server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(tax) });
+    const { host } = server.url;
+    const run = `import { tax } from "${server.url.href}tax.ts";\nexport default tax;\n`;
+    await using folder = await TestFolder.create({
+      ...inPlugins({ ...CRM, "crm/run.ts": run }),
+      "config.json": { plugins: { fetch: { allow_hosts: [host] } } },
+    });
+    const first = await packJson(folder, "crm");
+    expect(first.files).toBe(2);
+    tax = "export const tax = 2;";
+    const second = await packJson(folder, "crm");
+    expect(second.size).toBe(first.size);
+    expect(second.integrity).not.toBe(first.integrity);
+    tax = "<!doctype html>";
+    const failed = await xcore(folder, ["plugin", "pack", "crm", "--output", "never.tgz"]);
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toContain("tax.ts");
+    expect((await readdir(folder.path)).filter((name) => name.includes("never"))).toEqual([]);
+  });
+
+  test("makes the lockfile that an author forgot, from the project's registry", async () => {
+    await using registry = await TestRegistry.start({ "left@1.0.0": { "index.js": "" } });
+    const packageJson = { name: "crm", dependencies: { left: "^1.0.0" }, devDependencies: { gone: "*" } };
+    await using folder = await TestFolder.create({
+      ...inPlugins({ ...CRM, "crm/package.json": { ...packageJson, devDependencies: {} } }),
+      ".npmrc": registry.npmrc,
+    });
+    const { code, stdout, stderr } = await xcore(folder, ["plugin", "pack", "crm"]);
+    expect({ code, stderr }).toEqual({
+      code: 0,
+      stderr: `Made plugins/crm/bun.lock: it says which npm packages exactly the plugin gets\n`,
+    });
+    expect(stdout).toContain("4 files");
+    expect((await readdir(join(folder.path, "plugins/crm"))).toSorted()).toEqual([
+      "bun.lock",
+      "package.json",
+      "plugin.json",
+      "run.ts",
+    ]);
+    expect(await readFile(join(folder.path, "plugins/crm/bun.lock"), "utf8")).toContain("left@1.0.0");
+    await registry.publish("left@1.1.0", { "index.js": "" });
+    expect((await packJson(folder, "crm")).files).toBe(4);
+    expect(await readFile(join(folder.path, "plugins/crm/bun.lock"), "utf8")).toContain("left@1.0.0");
+    await folder.remove("plugins/crm/bun.lock");
+    await folder.write({ "plugins/crm/package.json": packageJson });
+    const failed = await xcore(folder, ["plugin", "pack", "crm"]);
+    expect(failed.code).toBe(1);
+    expect(failed.stderr).toMatch(/^Cannot make bun\.lock for package\.json: .*gone/);
+  });
+
+  test("writes a folder for a web server, and again", async () => {
+    await using folder = await TestFolder.create(inPlugins({ ...CRM, "crm/public/a.svg": "" }));
+    const first = await packJson(folder, "crm", "--folder", "www/crm");
+    expect(first).toMatchObject({ file: join(folder.path, "www/crm"), files: 3 });
+    const manifest = await Bun.file(join(folder.path, "www/crm/plugin.json")).json();
+    expect(manifest.files).toEqual(["public/a.svg", "run.ts"]);
+    await folder.remove("plugins/crm/public");
+    const second = await packJson(folder, "crm", "--folder", "www/crm");
+    expect(await readdir(join(folder.path, "www/crm"))).toHaveLength(2);
+    expect((await packJson(folder, "./www/crm")).integrity).toBe(second.integrity);
+    expect(isIntegrity(second.integrity)).toBe(true);
+  });
+
+  test("carries signatures along, as far as they hold", async () => {
+    await using folder = await TestFolder.create(inPlugins(CRM));
+    await xcore(folder, ["plugin", "key", "k.pem"]);
+    await xcore(folder, ["plugin", "sign", "crm", "--key", "k.pem"]);
+    const packed = await packJson(folder, "crm");
+    expect(packed.signers).toHaveLength(1);
+    await folder.write({ "plugins/crm/run.ts": "export default 1;" });
+    const { code, stderr } = await xcore(folder, ["plugin", "pack", "crm"]);
+    expect(code).toBe(0);
+    expect(stderr).toBe("Left out plugin.json.sig: it is of other files; sign what was packed\n");
+    const listed = await Bun.$`tar -tzf crm-1.2.0.tgz`.cwd(folder.path).text();
+    expect(listed).toBe("plugin.json\nrun.ts\n");
+    const published = await xcore(folder, ["plugin", "pack", "crm", "--folder", "www"]);
+    expect(published.stderr).toContain("Left out plugin.json.sig");
+    expect(await readdir(join(folder.path, "www"))).not.toContain("plugin.json.sig");
+  });
+
+  test.each([
+    [["nope"], 1, 'Cannot find plugin "nope" in plugins: see `xcore plugin list`'],
+    [["./nope"], 1, 'Cannot find plugin "nope": no file is there'],
+    [["hello"], 1, 'Cannot pack "plugins/hello.ts": it is a single file: publish it as it is'],
+    [["config.json"], 1, 'Cannot use "config.json" as a plugin'],
+    [["./plugins"], 1, 'Cannot find plugin.json in "plugins"'],
+    [["broken"], 1, "plugins/broken/plugin.json"],
+    [["entryless"], 1, 'Cannot find entry "run.ts"'],
+    [["crm", "--folder", "plugins/crm"], 1, "the plugin itself is there"],
+    [["crm", "--folder", "plugins/crm/public"], 1, "the plugin itself is there"],
+    [["crm", "--folder", "."], 1, "the plugin itself is there"],
+    [["crm", "--folder", "docs"], 1, 'it holds "readme.md"'],
+    [["crm", "--output", "crm.zip"], 2, "name it .tgz"],
+    [["crm", "--output", "crm.tgz", "--folder", "www"], 2, "cannot be used with"],
+    [[], 2, "missing required argument"],
+  ] as const)("refuses %j with exit code %d", async (args, code, reason) => {
+    await using folder = await TestFolder.create({
+      ...inPlugins(CRM),
+      "plugins/hello.ts": 'export const PLUGIN_INFO = { name: "hello", version: "1.0.0" };',
+      "plugins/broken/plugin.json": "{",
+      "plugins/entryless/plugin.json": { name: "entryless", version: "1.0.0" },
+      "config.json": {},
+      "docs/readme.md": "",
+    });
+    const before = (await readdir(folder.path, { recursive: true })).toSorted();
+    const finished = await xcore(folder, ["plugin", "pack", ...args]);
+    expect(finished.stderr).toContain(reason);
+    expect(finished.code).toBe(code);
+    expect((await readdir(folder.path, { recursive: true })).toSorted()).toEqual(before);
+  });
+});

@@ -1,0 +1,127 @@
+import { expect, test } from "bun:test";
+import { rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import pino from "pino";
+import { type Bundle, bundleFiles, findEntry } from "../../../src/plugins/build/bundle.ts";
+import { PluginError } from "../../../src/plugins/failure/failure.ts";
+import { readPluginMigrations } from "../../../src/plugins/runtime/migrate.ts";
+import { type OpenedSnapshot, SnapshotStore } from "../../../src/plugins/snapshot/store.ts";
+import type { PluginSource } from "../../../src/plugins/source/sources.ts";
+import { TestFolder } from "../../setup.ts";
+
+const GOOD = {
+  "run.ts": 'import { tax } from "./tax";\nexport default tax;\n',
+  "tax.ts": "export const tax = 19;\n",
+};
+const EVIL = "export const tax = 666;\nexport default tax;\n";
+
+/** Keeps a plugin from elsewhere, whose bytes are checked by then. */
+async function keep(folder: TestFolder, files: Readonly<Record<string, string>>): Promise<OpenedSnapshot> {
+  const cache = join(folder.path, "data/plugins");
+  const store = new SnapshotStore({
+    cache,
+    vendor: join(folder.path, "vendor"),
+    log: pino({ level: "silent" }),
+  });
+  const texts = Object.entries({ "plugin.json": '{"name":"crm","version":"1.0.0"}', ...files });
+  const bytes = new Map(texts.map(([name, text]) => [name, new TextEncoder().encode(text)]));
+  return store.put({ entry: "plugin.json", files: bytes, redirects: new Map(), signatures: null });
+}
+
+function sourceOf({ root, directory, integrity }: OpenedSnapshot): PluginSource {
+  const show = (file: string): string => file.replace(`${root}/`, "");
+  const remote = { places: ["https://example.com/"], integrity, isActive: true, directory, show };
+  return { id: "remote:crm", path: root, basename: "crm", kind: "folder", root, remote };
+}
+
+async function bundle(opened: OpenedSnapshot): Promise<Bundle> {
+  const source = sourceOf(opened);
+  const options = { toDisplayPath: source.remote?.show ?? String, opened };
+  return bundleFiles(source, [await findEntry(source, "run.ts", options)], options);
+}
+
+test("a plugin from elsewhere is bundled from the bytes that were checked", async () => {
+  await using folder = await TestFolder.create();
+  const opened = await keep(folder, {
+    ...GOOD,
+    "run.ts":
+      'import { tax } from "./tax";\nimport texts from "./public/texts.json";\nexport default [tax, texts];\n',
+    "public/texts.json": '{ "greeting": "hello" }',
+  });
+  await writeFile(join(opened.root, "tax.ts"), EVIL);
+  await writeFile(join(opened.root, "public/texts.json"), '{ "greeting": "EVIL" }');
+  const { code } = await bundle(opened);
+  expect(code).toContain("tax = 19");
+  expect(code).toContain("hello");
+  expect(code).not.toContain("EVIL");
+});
+
+const TAMPERED: [string, Record<string, string>, (root: string) => Promise<void>][] = [
+  ["is found before a file of its own", GOOD, (root) => writeFile(join(root, "tax.tsx"), EVIL)],
+  [
+    "stands where one was missing",
+    { "run.ts": GOOD["run.ts"] },
+    (root) => writeFile(join(root, "tax.ts"), EVIL),
+  ],
+  [
+    "its entry leads to by now",
+    GOOD,
+    async (root) => {
+      await writeFile(join(root, "evil.ts"), EVIL);
+      await rm(join(root, "run.ts"));
+      await symlink("evil.ts", join(root, "run.ts"));
+    },
+  ],
+];
+
+for (const [what, files, tamper] of TAMPERED) {
+  test(`a plugin from elsewhere isn't bundled with a file that ${what}`, async () => {
+    await using folder = await TestFolder.create();
+    const opened = await keep(folder, files);
+    await tamper(opened.root);
+    const error: unknown = await bundle(opened).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(PluginError);
+    expect((error as PluginError).message).toMatch(
+      /^Cannot import "(tax\.tsx?|evil\.ts)": it isn't among the files that the pin covers; /,
+    );
+  });
+}
+
+test("what stands in the folders above a plugin from elsewhere has no effect on it", async () => {
+  await using folder = await TestFolder.create({
+    "package.json": { sideEffects: false, type: "commonjs", imports: { "#tax": "./evil.ts" } },
+    "tsconfig.json": {
+      compilerOptions: { jsx: "react", jsxImportSource: "evil", baseUrl: ".", paths: { "*": ["./evil.ts"] } },
+    },
+    "evil.ts": EVIL,
+    "data/plugins/node_modules/left/index.js": EVIL,
+  });
+  const opened = await keep(folder, {
+    "run.ts":
+      'import "./side.ts";\nimport { Page } from "./page.tsx";\nimport * as xcore from "xcore";\nexport default [Page, xcore];\n',
+    "side.ts": "globalThis.isThere = true;\n",
+    "page.tsx": "export const Page = () => <main />;\n",
+  });
+  const { code } = await bundle(opened);
+  expect(code).toContain("isThere = true");
+  expect(code).toContain('require("@kitajs/html/jsx-runtime")');
+  expect(code).toContain('require("xcore")');
+  for (const specifier of ["#tax", "left", "lib/tax"]) {
+    const other = await keep(folder, { "run.ts": `import tax from "${specifier}";\nexport default tax;\n` });
+    expect(bundle(other)).rejects.toThrow(PluginError);
+  }
+});
+
+test("migrations of a plugin from elsewhere are those that were checked", async () => {
+  await using folder = await TestFolder.create();
+  const opened = await keep(folder, {
+    ...GOOD,
+    "drizzle/sqlite/0000_create.sql": "CREATE TABLE a (id integer);",
+  });
+  await writeFile(join(opened.root, "drizzle/sqlite/0000_create.sql"), "DROP TABLE core_users;");
+  await writeFile(join(opened.root, "drizzle/sqlite/0001_more.sql"), "DROP TABLE core_users;");
+  const migrations = await readPluginMigrations("sqlite", { source: sourceOf(opened), opened });
+  expect(migrations.map(({ name, statements }) => [name, statements])).toEqual([
+    ["0000_create", ["CREATE TABLE a (id integer);"]],
+  ]);
+});
