@@ -29,3 +29,34 @@ export function describeBuildFailure(error: unknown): string | null {
   });
   return lines.length === 0 ? null : lines.join("\n");
 }
+
+const LISTEN_FAILURES: Readonly<Record<string, string>> = {
+  EADDRINUSE: "the port is in use; stop the other program, or choose another port with --port or server.port",
+  EACCES: "this user may not use the port; choose one above 1023 with --port or server.port",
+  EADDRNOTAVAIL: "this machine doesn't have the address; choose another with --host or server.host",
+};
+
+/** Says what to do about an address that can't be listened on: AppError port_unavailable. */
+export async function toListenError(
+  error: unknown,
+  { hostname, port }: { hostname: string; port: number },
+): Promise<AppError> {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  // For a host without an address, Bun gives the code of whatever failed last: EINVAL, ENOENT, ENOTCONN, …
+  const reason = (await hasAddress(hostname))
+    ? (LISTEN_FAILURES[code] ?? (error instanceof Error ? error.message : String(error)))
+    : "the host has no address; choose another with --host or server.host";
+  return new AppError("port_unavailable", 500, `Cannot listen on ${hostname}:${port}: ${reason}`, {
+    cause: error,
+  });
+}
+
+/** Whether the system's resolver, which listening asks as well, knows an address of a host. */
+async function hasAddress(hostname: string): Promise<boolean> {
+  const host = hostname.replace(/^\[(.*)\]$/, "$1");
+  try {
+    return host === "*" || (await Bun.dns.lookup(host, { backend: "libc" })).length > 0;
+  } catch {
+    return false;
+  }
+}

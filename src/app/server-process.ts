@@ -1,8 +1,7 @@
 import { type App, createApp } from "./app.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { AppError } from "../errors/app-error.ts";
 import { watchFile } from "../files/watch.ts";
-import { describeBuildFailure } from "./failure-text.ts";
+import { describeBuildFailure, toListenError } from "./failure-text.ts";
 import { followProcess } from "./process-events.ts";
 import { findRestartKeys } from "./restart-keys.ts";
 
@@ -79,7 +78,7 @@ export class ServerProcess {
       app.web.listen(this.address);
     } catch (error) {
       await app.close();
-      throw toListenError(error, this.address);
+      throw await toListenError(error, this.address);
     }
     this.#followEvents();
     await app.web.holdUntil(app.plugins.start(), STARTUP_HOLD_MS);
@@ -104,7 +103,7 @@ export class ServerProcess {
       app.web.listen(this.address, isSameAddress ? running.socket : null);
     } catch (error) {
       await this.dispose();
-      throw toListenError(error, this.address);
+      throw await toListenError(error, this.address);
     }
     running.release();
     this.#followEvents();
@@ -196,19 +195,4 @@ export class ServerProcess {
     if (late.length > 0) loggers.app.warn({ keys: late }, `restart to apply: ${late.join(", ")}`);
     loggers.app.info("configuration applied");
   }
-}
-
-function toListenError(error: unknown, { hostname, port }: Address): AppError {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
-  const reasons: Record<string, string> = {
-    EADDRINUSE:
-      "the port is in use; stop the other program, or choose another port with --port or server.port",
-    EACCES: "this user may not use the port; choose one above 1023 with --port or server.port",
-    EADDRNOTAVAIL: "this machine doesn't have the address; choose another with --host or server.host",
-    EINVAL: "the host has no address; choose another with --host or server.host",
-  };
-  const reason = reasons[code] ?? (error instanceof Error ? error.message : String(error));
-  return new AppError("port_unavailable", 500, `Cannot listen on ${hostname}:${port}: ${reason}`, {
-    cause: error,
-  });
 }
