@@ -1,6 +1,7 @@
 import { DatabaseError } from "../db/contract/database-error.ts";
 import { InvalidMigrationError, MigrationError } from "../db/migrations/migration-error.ts";
 import { AppError } from "../errors/app-error.ts";
+import { fail } from "../errors/codes.ts";
 import { toPrintable } from "../errors/printable.ts";
 import { PluginError } from "../plugins/failure/failure.ts";
 
@@ -46,7 +47,7 @@ export async function toListenError(
   const reason = (await hasAddress(hostname))
     ? (LISTEN_FAILURES[code] ?? (error instanceof Error ? error.message : String(error)))
     : "the host has no address; choose another with --host or server.host";
-  return new AppError("port_unavailable", 500, `Cannot listen on ${hostname}:${port}: ${reason}`, {
+  return fail("port_unavailable", `Cannot listen on ${hostname}:${port}: ${reason}`, {
     cause: error,
   });
 }

@@ -1,6 +1,6 @@
 import { rm } from "node:fs/promises";
 import { Command } from "commander";
-import { AppError } from "../errors/app-error.ts";
+import { fail } from "../errors/codes.ts";
 import type { HostMessage, HostQuestion, HostQuestions, StartQuestion } from "../sdk/testing.ts";
 import type { CommandContext } from "./open/command-context.ts";
 import { describeFailure } from "../app/failure-text.ts";
@@ -12,7 +12,7 @@ export function testHostCommand(context: CommandContext): Command {
   return new Command("test-host").description("Serve plugins for a test").action(async () => {
     if (process.send === undefined) {
       const message = 'Cannot host a test: nobody asks; call createTestHost of "xcore/testing" in a test';
-      throw new AppError("validation_error", 422, message);
+      throw fail("validation_error", message);
     }
     endWithParent();
     await new TestHostProcess(context).run();
@@ -95,7 +95,7 @@ class TestHostProcess {
 
   #require(): HostedApp {
     if (this.#app !== null && this.#closing === null) return this.#app;
-    throw new AppError("conflict", 409, "Cannot use the test host: it is closed");
+    throw fail("conflict", "Cannot use the test host: it is closed");
   }
 
   #tell(message: HostMessage): void {

@@ -1,4 +1,5 @@
 import { AppError } from "../errors/app-error.ts";
+import { COMMAND_ERROR_CODES } from "../errors/codes.ts";
 import { formatKeyPath, type KeyPath, quote } from "./json/key-path.ts";
 import type { Origin } from "./layers.ts";
 import { isSecretName, maskAll, maskSecrets } from "./secrets.ts";
@@ -39,7 +40,11 @@ export class ConfigError extends AppError {
     const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
     const lines = problems.slice(0, MAX_LINES).map((problem) => `\n  ${formatProblem(problem)}`);
     if (problems.length > MAX_LINES) lines.push(`\n  and ${problems.length - MAX_LINES} more`);
-    super("config_invalid", 500, `Cannot use ${subject}: ${count}${lines.join("")}`);
+    super(
+      "config_invalid",
+      COMMAND_ERROR_CODES.config_invalid.status,
+      `Cannot use ${subject}: ${count}${lines.join("")}`,
+    );
     this.problems = problems;
   }
 }

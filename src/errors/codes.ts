@@ -1,3 +1,5 @@
+import { AppError, type AppErrorOptions } from "./app-error.ts";
+
 /** What a code of the API means. Codes are never renamed or reused; docs/errors.md lists them all. */
 export interface ErrorCode {
   readonly status: number;
@@ -22,3 +24,47 @@ export const HTTP_ERROR_CODES = {
   validation_error: { status: 422, meaning: "The request does not fit the route's schema; see errors" },
   internal_error: { status: 500, meaning: "Something unexpected; the log has it under the request id" },
 } as const satisfies Record<string, ErrorCode>;
+
+/** Codes that end a command with exit code 1; no answer over HTTP has them. */
+export const COMMAND_ERROR_CODES = {
+  config_invalid: {
+    status: 500,
+    meaning: "config.json, `.env` or a variable can't be used; the message lists every problem",
+  },
+  port_unavailable: { status: 500, meaning: "The server can't listen on its host and port" },
+  confirmation_required: {
+    status: 409,
+    meaning: "A command that asks was started without a terminal and without `--yes`",
+  },
+  password_required: {
+    status: 409,
+    meaning:
+      "A command that asks for a password was started without a terminal and without `--password-stdin`",
+  },
+  prompt_cancelled: { status: 409, meaning: "A question was answered with Ctrl-C or Ctrl-D" },
+  secret_key_refused: { status: 500, meaning: "The secret key is weak, or can't be read or written" },
+  migration_failed: {
+    status: 500,
+    meaning: "Migrations could not be applied; each reason is printed above",
+  },
+} as const satisfies Record<string, ErrorCode>;
+
+/** Makes an AppError of a known code, whose status stands in the code's table. */
+export type Fail<Code extends string> = (code: Code, message: string, options?: AppErrorOptions) => AppError;
+
+const COMMON_CODES = { ...HTTP_ERROR_CODES, ...COMMAND_ERROR_CODES };
+
+/** Creates the `fail` of a slice: it takes the codes of the slice's own table beside those that all share. */
+export function createFail<Table extends Readonly<Record<string, ErrorCode>>>(
+  table: Table,
+): Fail<Extract<keyof Table | keyof typeof COMMON_CODES, string>> {
+  const all = { ...COMMON_CODES, ...table };
+  return (code, message, options) => new AppError(code, all[code].status, message, options);
+}
+
+/**
+ * Makes the AppError of a code that all slices share.
+ *
+ * @example throw fail("conflict", `Cannot add role "${name}": there is one of this name`);
+ */
+export const fail = createFail({});

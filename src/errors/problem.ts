@@ -2,6 +2,7 @@ import { STATUS_CODES } from "node:http";
 import { inspect } from "node:util";
 import { InvalidCookieSignature, InvalidFileType, NotFoundError, ParseError } from "elysia";
 import { AppError, type InputProblem } from "./app-error.ts";
+import { fail } from "./codes.ts";
 import { toFileProblem } from "./input-problems.ts";
 
 /** The body of every error over HTTP: problem details of RFC 9457, with a stable `code`. */
@@ -25,29 +26,29 @@ export interface Problem {
 export function toAppError(error: unknown, options: { isDebug: boolean }): AppError {
   if (error instanceof AppError) return error;
   if (error instanceof NotFoundError) {
-    return new AppError("not_found", 404, "Nothing is served at this path", { cause: error });
+    return fail("not_found", "Nothing is served at this path", { cause: error });
   }
   if (error instanceof ParseError) {
     if (error.cause instanceof AppError) return error.cause;
-    return new AppError("parse_error", 400, "Cannot read the body: it is not what its content-type says", {
+    return fail("parse_error", "Cannot read the body: it is not what its content-type says", {
       cause: error,
     });
   }
   if (error instanceof InvalidFileType) {
-    return new AppError("validation_error", 422, "The request is not valid: see errors", {
+    return fail("validation_error", "The request is not valid: see errors", {
       cause: error,
       errors: [toFileProblem(error)],
     });
   }
   if (error instanceof InvalidCookieSignature) {
-    return new AppError("invalid_cookie", 400, `Cannot use cookie "${error.key}": its signature is wrong`, {
+    return fail("invalid_cookie", `Cannot use cookie "${error.key}": its signature is wrong`, {
       cause: error,
     });
   }
   const detail = options.isDebug
     ? describe(error)
     : "Something went wrong: quote the request id to the administrator";
-  return new AppError("internal_error", 500, detail, { cause: error });
+  return fail("internal_error", detail, { cause: error });
 }
 
 /** Builds the `application/problem+json` response of an error, for the request that met it. */

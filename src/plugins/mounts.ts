@@ -1,4 +1,4 @@
-import { AppError } from "../errors/app-error.ts";
+import { fail } from "./failure/error-codes.ts";
 import { InFlight } from "../web/in-flight.ts";
 import type { Mount } from "../web/mounts.ts";
 import { isReserved } from "./source/manifest.ts";
@@ -32,14 +32,10 @@ function toUnavailableMount(record: PluginRecord): Mount | null {
     isGuarded: false,
     fetch: () => {
       throw record.failure === null
-        ? new AppError("plugin_unavailable", 503, `Plugin "${name}" is being loaded: try again in a moment`, {
+        ? fail("plugin_unavailable", `Plugin "${name}" is being loaded: try again in a moment`, {
             headers: { "retry-after": "1" },
           })
-        : new AppError(
-            "plugin_unavailable",
-            503,
-            `Plugin "${name}" failed to load: see /system/plugins/${name}`,
-          );
+        : fail("plugin_unavailable", `Plugin "${name}" failed to load: see /system/plugins/${name}`);
     },
   };
 }

@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import { type App, createApp } from "../app/app.ts";
-import { AppError } from "../errors/app-error.ts";
+import { fail } from "../plugins/failure/error-codes.ts";
 import type { PluginRecord } from "../plugins/inventory/record.ts";
 import type {
   HostMessage,
@@ -81,7 +81,7 @@ export class HostedApp {
     await plugins.settled();
     const reasons = plugins.list().flatMap((record) => describeState(record) ?? []);
     if (reasons.length > 0) {
-      throw new AppError("plugin_unavailable", 503, this.#project.toShown(reasons.join("\n")));
+      throw fail("plugin_unavailable", this.#project.toShown(reasons.join("\n")));
     }
     this.#log.isShown = true;
     return web.url ?? "";

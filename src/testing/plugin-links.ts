@@ -1,6 +1,6 @@
 import { stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { AppError } from "../errors/app-error.ts";
+import { fail } from "../errors/codes.ts";
 import { PluginError } from "../plugins/failure/failure.ts";
 import type { Manifest } from "../plugins/source/manifest.ts";
 import { readManifest } from "../plugins/source/manifest-file.ts";
@@ -40,7 +40,7 @@ export async function linkPlugins(
     if (other === show(path)) continue;
     if (other !== undefined) {
       const message = `Cannot test ${other} together with ${show(path)}: both are called "${basename}"`;
-      throw new AppError("conflict", 409, message);
+      throw fail("conflict", message);
     }
     shown.set(basename, show(path));
     // Windows lets everybody make junctions, which are for folders.
@@ -59,7 +59,7 @@ async function findPlugin(path: string, shown: string): Promise<PluginSource> {
     isThere === null
       ? `Cannot find plugin "${shown}": nothing is at ${path}`
       : `Cannot use "${shown}" as a plugin: name a folder with a plugin.json, or a .ts, .tsx, .js or .jsx file`;
-  throw new AppError("not_found", 404, message);
+  throw fail("not_found", message);
 }
 
 /** Adds what the plugins depend on to them; returns the names that were not found. */

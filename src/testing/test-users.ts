@@ -5,7 +5,7 @@ import { normalizeEmail } from "../accounts/people/emails.ts";
 import { isGrant } from "../accounts/identity/permission-name.ts";
 import { insertAccount } from "../accounts/people/users.ts";
 import type { Transaction } from "../db/contract/database.ts";
-import { AppError } from "../errors/app-error.ts";
+import { fail } from "../errors/codes.ts";
 import { ADMIN_ROLE, grantRole, USER_ROLE } from "../accounts/rights/builtin-roles.ts";
 import type { NewTestUser, TestUser } from "../sdk/testing.ts";
 
@@ -76,5 +76,5 @@ function assertGrants(permissions: readonly string[]): void {
   const wrong = permissions.find((permission) => !isGrant(permission));
   if (wrong === undefined) return;
   const message = `Cannot give the permission "${wrong}": expected a resource and an action, such as "invoices:read"`;
-  throw new AppError("validation_error", 422, message);
+  throw fail("validation_error", message);
 }

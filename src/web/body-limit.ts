@@ -1,4 +1,5 @@
-import { AppError } from "../errors/app-error.ts";
+import type { AppError } from "../errors/app-error.ts";
+import { fail } from "../errors/codes.ts";
 
 /**
  * Returns the request with its body held to `limit` bytes, the same one where its length is declared.
@@ -29,7 +30,7 @@ function countBytes(limit: number): TransformStream<Uint8Array, Uint8Array> {
 }
 
 function tooLarge(limit: number): AppError {
-  return new AppError("payload_too_large", 413, `Cannot take the body: it is larger than ${limit} bytes`, {
+  return fail("payload_too_large", `Cannot take the body: it is larger than ${limit} bytes`, {
     headers: { connection: "close" },
   });
 }

@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import { DatabaseError, namePlugin } from "../db/contract/database-error.ts";
 import { toClientError } from "../db/contract/error-codes.ts";
 import { AppError } from "../errors/app-error.ts";
+import { fail } from "../errors/codes.ts";
 import { toAppError, toProblemResponse } from "../errors/problem.ts";
 import { findInvalidInput, toValidationProblem } from "./invalid-requests.ts";
 import { requestIdOf } from "./request-ids.ts";
@@ -66,5 +67,5 @@ function toMethodNotAllowed(app: AnyElysia, request: Request): AppError | null {
   if (served.length === 0 || served.includes(request.method) || served.includes("ALL")) return null;
   const methods = served.join(", ");
   const message = `Cannot ${request.method} "${path}": only ${methods} is served here`;
-  return new AppError("method_not_allowed", 405, message, { headers: { allow: methods } });
+  return fail("method_not_allowed", message, { headers: { allow: methods } });
 }

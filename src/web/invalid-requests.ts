@@ -1,6 +1,7 @@
 import { TransformDecodeCheckError, TransformDecodeError } from "@sinclair/typebox/value";
 import { type AnyElysia, ValidationError } from "elysia";
-import { AppError, type InputProblem } from "../errors/app-error.ts";
+import type { AppError, InputProblem } from "../errors/app-error.ts";
+import { fail } from "../errors/codes.ts";
 import { findPartProblems, toInputProblems } from "../errors/input-problems.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../errors/plain-schema.ts";
 import { findRoute } from "./routes.ts";
@@ -43,7 +44,7 @@ export function toValidationProblem(error: InvalidInput, app: AnyElysia, request
   }
   if (problems.length === 0) return null;
   const errors = [...new Map(problems.map((problem) => [problem.path, problem])).values()];
-  return new AppError("validation_error", 422, "The request is not valid: see errors", {
+  return fail("validation_error", "The request is not valid: see errors", {
     cause: error,
     errors,
   });

@@ -1,6 +1,6 @@
 import { realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
-import { AppError } from "../errors/app-error.ts";
+import { fail } from "../errors/codes.ts";
 
 const CACHE_CONTROL = "public, max-age=0, must-revalidate";
 const RANGE = /^bytes=(\d*)-(\d*)$/i;
@@ -14,7 +14,7 @@ const RANGE = /^bytes=(\d*)-(\d*)$/i;
  */
 export async function serveFile(directory: string, path: string, request: Request): Promise<Response> {
   const found = await findFile(directory, path);
-  if (found === null) throw new AppError("not_found", 404, "Nothing is served at this path");
+  if (found === null) throw fail("not_found", "Nothing is served at this path");
   const { size, mtimeMs } = found.stats;
   const file = Bun.file(found.file);
   const headers: Record<string, string> = {
@@ -75,7 +75,7 @@ function toRange(
   const start = first === "" ? Math.max(0, size - Number(last)) : Number(first);
   const end = first === "" || last === "" ? size : Math.min(size, Number(last) + 1);
   if (start < end) return { start, end };
-  throw new AppError("range_not_satisfiable", 416, `Cannot send the range: the file has ${size} bytes`, {
+  throw fail("range_not_satisfiable", `Cannot send the range: the file has ${size} bytes`, {
     headers: { "content-range": `bytes */${size}` },
   });
 }

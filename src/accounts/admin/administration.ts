@@ -8,6 +8,7 @@ import type { Transaction } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { HookEvents } from "../../hooks/events.ts";
 import { ADMIN_ROLE, EVERYTHING, hasAdministrator, USER_ROLE } from "../rights/builtin-roles.ts";
@@ -251,9 +252,9 @@ function isRefusal(error: unknown): error is AppError {
 }
 
 function forbidden(message: string): AppError {
-  return new AppError("authorization_error", 403, message);
+  return fail("authorization_error", message);
 }
 
 function conflict(message: string): AppError {
-  return new AppError("conflict", 409, message);
+  return fail("conflict", message);
 }

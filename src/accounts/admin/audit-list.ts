@@ -2,7 +2,7 @@ import { and, desc, eq, gte, lte, type SQL } from "drizzle-orm";
 import type { CoreStore } from "../people/store.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { startsWith } from "./prefix-search.ts";
 
 type AuditRow = CoreTables["auditLog"]["$inferSelect"];
@@ -58,7 +58,7 @@ function toMoment(text: string, field: "from" | "to"): Date {
   const moment = new Date(text);
   if (!Number.isNaN(moment.getTime())) return moment;
   const errors = [{ path: `/query/${field}`, code: "invalid", message: "There is no such moment" }];
-  throw new AppError("validation_error", 422, "The request is not valid: see errors", { errors });
+  throw fail("validation_error", "The request is not valid: see errors", { errors });
 }
 
 function whose(auditLog: CoreTables["auditLog"], actor: string): SQL {

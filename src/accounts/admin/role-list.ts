@@ -2,7 +2,8 @@ import { asc, eq, inArray } from "drizzle-orm";
 import type { CoreStore } from "../people/store.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { startsWith } from "./prefix-search.ts";
 
 type RoleRow = CoreTables["roles"]["$inferSelect"];
@@ -53,7 +54,7 @@ export async function findRoleByName({ db, tables: { roles } }: CoreStore, name:
 }
 
 function noRole(id: number | string): AppError {
-  return new AppError("not_found", 404, `Cannot find role "${id}": there is none`);
+  return fail("not_found", `Cannot find role "${id}": there is none`);
 }
 
 async function toRoleAnswers(store: CoreStore, rows: readonly RoleRow[]): Promise<RoleAnswer[]> {

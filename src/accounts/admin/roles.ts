@@ -1,6 +1,6 @@
 import { and, eq, inArray } from "drizzle-orm";
 import { ConstraintError } from "../../db/contract/database-error.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import {
   type Actor,
   type AdministrationServices,
@@ -75,7 +75,7 @@ export async function updateRole(
     const changed = given.filter(([name, value]) => role[name as keyof RoleChanges] !== value);
     if (changed.length === 0) return readRole(change.store, id);
     if (role.is_builtin && changed.some(([name]) => name === "name")) {
-      throw new AppError("conflict", 409, `Cannot rename role "${role.name}": it is built in`);
+      throw fail("conflict", `Cannot rename role "${role.name}": it is built in`);
     }
     // Who holds the role would hold the one of that name from then on.
     if (wanted.name !== undefined && wanted.name !== role.name) await change.assertHoldsRoles([wanted.name]);
@@ -105,7 +105,7 @@ export async function setRolePermissions(
     const before = await readRoleGrants(change.store, id);
     change.assertHolds([...before, ...grants]);
     if (role.is_builtin && role.name === ADMIN_ROLE && !grants.includes(EVERYTHING)) {
-      throw new AppError("conflict", 409, `Cannot take "*" from role "${ADMIN_ROLE}": it is built in`);
+      throw fail("conflict", `Cannot take "*" from role "${ADMIN_ROLE}": it is built in`);
     }
     const added = grants.filter((grant) => !before.includes(grant));
     const removed = before.filter((grant) => !grants.includes(grant));
@@ -126,7 +126,7 @@ export async function deleteRole(services: AdministrationServices, actor: Actor,
     const role = await readRole(change.store, id);
     change.assertHolds(role.permissions);
     if (role.is_builtin) {
-      throw new AppError("conflict", 409, `Cannot delete role "${role.name}": it is built in`);
+      throw fail("conflict", `Cannot delete role "${role.name}": it is built in`);
     }
     const { roles } = change.tables;
     await change.tx.delete(roles).where(eq(roles.id, id));
@@ -160,7 +160,7 @@ function toGrants(permissions: readonly string[]): string[] {
         ],
   );
   if (errors.length === 0) return [...new Set(permissions)].toSorted();
-  throw new AppError("validation_error", 422, "The request is not valid: see errors", { errors });
+  throw fail("validation_error", "The request is not valid: see errors", { errors });
 }
 
 async function addGrants({ tx, tables }: Change, roleId: number, grants: readonly string[]): Promise<void> {
@@ -196,6 +196,6 @@ async function withUniqueName<T>(name: string, write: () => Promise<T>): Promise
     return await write();
   } catch (error) {
     if (!(error instanceof ConstraintError)) throw error;
-    throw new AppError("conflict", 409, `Cannot name a role "${name}": there is one already`);
+    throw fail("conflict", `Cannot name a role "${name}": there is one already`);
   }
 }

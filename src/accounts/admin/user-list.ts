@@ -3,7 +3,8 @@ import type { PgColumn } from "drizzle-orm/pg-core";
 import type { CoreStore } from "../people/store.ts";
 import { toNameKey } from "../people/name-key.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
-import { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { startsWith } from "./prefix-search.ts";
 
 /** A user as administrators see one: nothing of it helps to log in. */
@@ -59,7 +60,7 @@ export async function readUser(store: CoreStore, id: number): Promise<UserAnswer
 
 /** The error of an id that no user has. */
 export function noUser(id: number): AppError {
-  return new AppError("not_found", 404, `Cannot find user "${id}": there is none`);
+  return fail("not_found", `Cannot find user "${id}": there is none`);
 }
 
 function columnsOf({ tables: { users } }: CoreStore) {

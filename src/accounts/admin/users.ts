@@ -5,7 +5,7 @@ import type { Passwords } from "../login/passwords.ts";
 import { removeSecondFactors } from "../two-factor/second-factors.ts";
 import { type Account, findAccount, insertAccount, normalizeFullName } from "../people/users.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import {
   type Actor,
   type AdministrationServices,
@@ -216,7 +216,7 @@ async function findRoles(
     code: "not_found",
     message: `There is no role "${id}"`,
   }));
-  throw new AppError("validation_error", 422, "The request is not valid: see errors", { errors });
+  throw fail("validation_error", "The request is not valid: see errors", { errors });
 }
 
 async function saveUser(
@@ -228,7 +228,7 @@ async function saveUser(
     await tx.update(users).set(values).where(eq(users.id, id));
   } catch (error) {
     if (!(error instanceof ConstraintError)) throw error;
-    throw new AppError("conflict", 409, "There is an account with this email already");
+    throw fail("conflict", "There is an account with this email already");
   }
 }
 

@@ -1,7 +1,8 @@
 import { and, eq, isNull, lte, or } from "drizzle-orm";
 import type { Logger } from "pino";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
-import { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 import { noteAccessChange } from "../people/access-changes.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
@@ -112,7 +113,7 @@ export class ApiKeys {
       await assertSecondFactorGiven(tx, tables, { userId, sessionId });
       const mine = and(eq(apiKeys.user_id, userId), isNull(apiKeys.revoked_at));
       if ((await tx.$count(apiKeys, mine)) >= MAX_KEYS) {
-        throw new AppError("conflict", 409, `Cannot make an API key: there are ${MAX_KEYS} already`);
+        throw fail("conflict", `Cannot make an API key: there are ${MAX_KEYS} already`);
       }
       const [made] = await tx
         .insert(apiKeys)
@@ -151,7 +152,7 @@ export class ApiKeys {
       const own = and(eq(apiKeys.id, apiKeyId), eq(apiKeys.user_id, userId), isNull(apiKeys.revoked_at));
       const [key] = await tx.select({ name: apiKeys.name, prefix: apiKeys.prefix }).from(apiKeys).where(own);
       if (key === undefined) {
-        throw new AppError("not_found", 404, `Cannot revoke API key "${apiKeyId}": there is none`);
+        throw fail("not_found", `Cannot revoke API key "${apiKeyId}": there is none`);
       }
       await tx
         .update(apiKeys)
@@ -228,14 +229,13 @@ export class ApiKeys {
 
 /** A session with one factor mustn't make a key that asks for none. */
 function assertOtp({ lacksOtp }: Principal): void {
-  if (lacksOtp)
-    throw new AppError("otp_required", 403, "A role asks for two factors: log in with both first");
+  if (lacksOtp) throw fail("otp_required", "A role asks for two factors: log in with both first");
 }
 
 function assertHeld(held: Permissions, permission: string): void {
   if (!isGrant(permission)) throw invalid("permissions", 'Expected permissions such as "invoices:read"');
   if (held.has(permission)) return;
-  throw new AppError("authorization_error", 403, `Cannot grant "${permission}": you don't hold it`);
+  throw fail("authorization_error", `Cannot grant "${permission}": you don't hold it`);
 }
 
 function toExpiry(text: string | null, nowMs: number): Date | null {
@@ -246,7 +246,7 @@ function toExpiry(text: string | null, nowMs: number): Date | null {
 }
 
 function invalid(field: keyof ApiKeyInput, message: string): AppError {
-  return new AppError("validation_error", 422, "The request is not valid: see errors", {
+  return fail("validation_error", "The request is not valid: see errors", {
     errors: [{ path: `/body/${field}`, code: "invalid", message }],
   });
 }

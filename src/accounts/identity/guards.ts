@@ -1,5 +1,5 @@
 import { type AnyElysia, Elysia } from "elysia";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 import { isPermissionName } from "./permission-name.ts";
 import type { Principal, User } from "./principal.ts";
 import type { Principals } from "./principals.ts";
@@ -59,7 +59,7 @@ export function isGuarded(app: AnyElysia): boolean {
 function assertPermission(principal: Principal, permission: string): void {
   assertOtp(principal);
   if (principal.permissions.has(permission)) return;
-  throw new AppError("authorization_error", 403, `This needs the permission "${permission}"`);
+  throw fail("authorization_error", `This needs the permission "${permission}"`);
 }
 
 /** @throws AppError authorization_error unless the principal holds the role */
@@ -67,13 +67,13 @@ function assertRole(principal: Principal, role: string): void {
   assertOtp(principal);
   // A key may do what is named in it, and a role isn't.
   if (principal.apiKeyId === null && principal.user.roles.includes(role)) return;
-  throw new AppError("authorization_error", 403, `This needs the role "${role}"`);
+  throw fail("authorization_error", `This needs the role "${role}"`);
 }
 
 function assertOtp({ lacksOtp }: Principal): void {
   if (!lacksOtp) return;
   const message = "A role asks for two factors: enrol a device at /auth/otp/devices, then log in with it";
-  throw new AppError("otp_required", 403, message);
+  throw fail("otp_required", message);
 }
 
 /** Said outright that it is synchronous: Elysia guesses from a function's text. */

@@ -1,4 +1,5 @@
 import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 import type { Permissions, Principal, User } from "./principal.ts";
 
 /** Who is behind the requests under way. */
@@ -49,5 +50,5 @@ export class Principals {
 
 /** The error of whoever isn't known, with the challenge of RFC 6750. */
 export function unauthenticated(message: string): AppError {
-  return new AppError("authentication_error", 401, message, { headers: { "www-authenticate": "Bearer" } });
+  return fail("authentication_error", message, { headers: { "www-authenticate": "Bearer" } });
 }

@@ -1,4 +1,4 @@
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 import type { Principal } from "./principal.ts";
 
 /**
@@ -8,9 +8,5 @@ import type { Principal } from "./principal.ts";
  */
 export function requireSession({ sessionId }: Principal): string {
   if (sessionId !== null) return sessionId;
-  throw new AppError(
-    "authorization_error",
-    403,
-    "This needs somebody who has logged in: an API key isn't enough",
-  );
+  throw fail("authorization_error", "This needs somebody who has logged in: an API key isn't enough");
 }

@@ -1,7 +1,7 @@
 import { hkdfSync, randomUUID } from "node:crypto";
 import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { findKeyWeakness } from "./weak-keys.ts";
 
 const FILE_NAME = "jwt_secret_key";
@@ -42,11 +42,7 @@ export async function loadSecretKey({
   if (weakness !== null && (!isDebug || key === "")) {
     const where = configured === null ? `"${file}"` : "security.jwt_secret_key";
     const advice = configured === null ? "remove the file, and a new one is made" : ADVICE;
-    throw new AppError(
-      "secret_key_refused",
-      500,
-      `Cannot use the secret key of ${where}: ${weakness}; ${advice}`,
-    );
+    throw fail("secret_key_refused", `Cannot use the secret key of ${where}: ${weakness}; ${advice}`);
   }
   return createSecretKey(key);
 }

@@ -1,5 +1,6 @@
 import { isIPv6 } from "node:net";
-import { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 
 const MAX_KEYS = 10_000;
 
@@ -121,7 +122,7 @@ function countGroups(groups: readonly string[]): number {
 /** The error of whoever must wait. */
 export function tooMany(code: "rate_limited" | "account_locked", what: string, waitMs: number): AppError {
   const seconds = Math.max(1, Math.ceil(waitMs / 1000));
-  return new AppError(code, 429, `${what}: try again in ${seconds} seconds`, {
+  return fail(code, `${what}: try again in ${seconds} seconds`, {
     headers: { "retry-after": String(seconds) },
   });
 }

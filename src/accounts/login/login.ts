@@ -1,5 +1,6 @@
 import { and, eq, sql } from "drizzle-orm";
 import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { LoginFailure } from "../../hooks/events.ts";
 import type { OtpTokens } from "../identity/access-tokens.ts";
@@ -224,7 +225,7 @@ export class Login {
     const after = { reason: cancel_reason };
     const entry = { action: "user.login", actor: account, target, origin, after };
     await writeAudit(store.db, store.tables, { ...entry, result: "refused" });
-    throw new AppError("authorization_error", 403, cancel_reason ?? "This login is refused");
+    throw fail("authorization_error", cancel_reason ?? "This login is refused");
   }
 
   async #fail(candidate: Candidate, reason: LoginFailure["reason"], origin: Origin): Promise<never> {
@@ -275,7 +276,7 @@ function toFingerprint({ password_hash }: Known): string {
 }
 
 function invalidCredentials(): AppError {
-  return new AppError("invalid_credentials", 401, "The email, the password or the code is wrong");
+  return fail("invalid_credentials", "The email, the password or the code is wrong");
 }
 
 function tooLate(): AppError {

@@ -1,5 +1,5 @@
 import { and, eq } from "drizzle-orm";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 import type { AuthLimits } from "./attempt-limits.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
@@ -37,7 +37,7 @@ export async function changePassword(
   const entry = { action: "user.password_changed", actor: user, target, origin };
   if (hash === null || !isRight) {
     await writeAudit(db, tables, { ...entry, result: "refused" });
-    throw new AppError("invalid_credentials", 401, "The current password is wrong");
+    throw fail("invalid_credentials", "The current password is wrong");
   }
   limits.confirmation.giveBack(key);
   const passwordHash = await passwords.hash(new_password);
@@ -46,8 +46,7 @@ export async function changePassword(
       .update(users)
       .set({ password_hash: passwordHash })
       .where(and(eq(users.id, user.id), eq(users.password_hash, hash)));
-    if (rowsAffected === 0)
-      throw new AppError("conflict", 409, "The password was changed just now: try again");
+    if (rowsAffected === 0) throw fail("conflict", "The password was changed just now: try again");
     await sessions.endAll(tx, user.id, sessionId);
     await writeAudit(tx, tables, entry);
   });

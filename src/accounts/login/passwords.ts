@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 
 const MIN_LENGTH = 8; // characters
 const MAX_LENGTH = 1024;
@@ -70,7 +70,7 @@ export function assertPassword(password: string, field = "password"): void {
   if (problem === null) return;
   const message = `Cannot use the password: ${problem}`;
   const errors = [{ path: `/body/${field}`, code: "invalid", message }];
-  throw new AppError("validation_error", 422, message, { errors });
+  throw fail("validation_error", message, { errors });
 }
 
 function findProblem(password: string): string | null {
@@ -143,7 +143,7 @@ class WaitingLine {
   #wait(): Promise<void> {
     if (this.#waiting.length >= MAX_WAITING) {
       const message = "Too many people log in right now: try again";
-      throw new AppError("rate_limited", 429, message, { headers: { "retry-after": "1" } });
+      throw fail("rate_limited", message, { headers: { "retry-after": "1" } });
     }
     return new Promise((resolve) => this.#waiting.push(resolve));
   }

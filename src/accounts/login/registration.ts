@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import { noteAccessChange } from "../people/access-changes.ts";
 import { type AuthLimits, toAddressKey } from "./attempt-limits.ts";
@@ -54,7 +54,7 @@ export async function register(
   const { store, passwords, limits, isOpen, grantDefaultRole } = options;
   const { db, tables } = store;
   if (!isOpen) {
-    throw new AppError("registration_closed", 403, "Accounts are made by an administrator here: ask for one");
+    throw fail("registration_closed", "Accounts are made by an administrator here: ask for one");
   }
   limits.registration.take(toAddressKey(origin.ipAddress));
   const email = normalizeEmail(user.email);
@@ -109,5 +109,5 @@ async function askHooks(
     const after = { email, reason: cancel_reason };
     await writeAudit(tx, tables, { action: "user.registered", result: "refused", origin, after });
   });
-  throw new AppError("authorization_error", 403, cancel_reason ?? "This registration is refused");
+  throw fail("authorization_error", cancel_reason ?? "This registration is refused");
 }

@@ -1,5 +1,5 @@
 import { Elysia, t } from "elysia";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import type { createGuards } from "../identity/guards.ts";
 import type { Credentials, Login } from "./login.ts";
 import { changePassword, type PasswordChangeOptions } from "./password-change.ts";
@@ -124,5 +124,5 @@ function toCredentials({ email, username, password }: typeof LoginBody.static): 
   const name = email ?? username;
   if (name !== undefined) return { email: name, password };
   const errors = [{ path: "/body/email", code: "required", message: "Required, but missing" }];
-  throw new AppError("validation_error", 422, "The request is not valid: see errors", { errors });
+  throw fail("validation_error", "The request is not valid: see errors", { errors });
 }

@@ -1,4 +1,4 @@
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 
 /** Characters that the name of a device or a key may have. */
 export const MAX_DISPLAY_NAME = 100;
@@ -10,7 +10,7 @@ export function toDisplayName(text: string): string {
   const name = text.trim();
   if (name.length > 0 && name.length <= MAX_DISPLAY_NAME && !FORBIDDEN.test(name)) return name;
   const message = `Expected 1 to ${MAX_DISPLAY_NAME} characters, without control characters`;
-  throw new AppError("validation_error", 422, "The request is not valid: see errors", {
+  throw fail("validation_error", "The request is not valid: see errors", {
     errors: [{ path: "/body/name", code: "invalid", message }],
   });
 }

@@ -1,5 +1,5 @@
 import { domainToASCII } from "node:url";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 
 const MAX_LENGTH = 255; // characters, what the column holds
 // What RFC 5321 allows without quotes, and beyond ASCII letters, marks and digits (RFC 6531).
@@ -33,7 +33,7 @@ export function normalizeEmail(text: string): string {
   if (email !== null) return email;
   const message = 'Expected an email such as "ada@example.com", of at most 255 characters';
   const errors = [{ path: "/body/email", code: "invalid", message }];
-  throw new AppError("validation_error", 422, message, { errors });
+  throw fail("validation_error", message, { errors });
 }
 
 function toAsciiDomain(domain: string): string | null {

@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../../errors/codes.ts";
+import { createFail, type ErrorCode } from "../../errors/codes.ts";
 
 export const AUTH_ERROR_CODES = {
   authentication_error: {
@@ -18,3 +18,6 @@ export const AUTH_ERROR_CODES = {
   rate_limited: { status: 429, meaning: "Too many requests; try again, as retry-after says" },
   registration_closed: { status: 403, meaning: "Accounts are made by an administrator here" },
 } as const satisfies Record<string, ErrorCode>;
+
+/** Makes the AppError of a code of accounts, or of one that all slices share. */
+export const fail = createFail(AUTH_ERROR_CODES);

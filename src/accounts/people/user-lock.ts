@@ -1,7 +1,7 @@
 import { eq, sql } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 
 /**
  * Locks an account until the end of the transaction, so that what is counted or looked up of it stays true: others
@@ -23,5 +23,5 @@ export async function lockUser(
     .from(users)
     .where(eq(users.id, userId));
   if (user !== undefined) return user;
-  throw new AppError("not_found", 404, `Cannot find user "${userId}": there is none`);
+  throw fail("not_found", `Cannot find user "${userId}": there is none`);
 }

@@ -2,7 +2,7 @@ import { eq } from "drizzle-orm";
 import type { Database } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import type { CoreStore } from "./store.ts";
 import { toNameKey } from "./name-key.ts";
 
@@ -51,7 +51,7 @@ export async function insertAccount(
     return account;
   } catch (error) {
     if (!(error instanceof ConstraintError)) throw error;
-    throw new AppError("conflict", 409, "There is an account with this email already");
+    throw fail("conflict", "There is an account with this email already");
   }
 }
 
@@ -67,5 +67,5 @@ export function normalizeFullName(text: string | null | undefined): string | nul
   if (name.length <= 255 && name.isWellFormed() && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) return name;
   const message = "Expected a name of at most 255 characters, without line breaks";
   const errors = [{ path: "/body/full_name", code: "invalid", message }];
-  throw new AppError("validation_error", 422, message, { errors });
+  throw fail("validation_error", message, { errors });
 }

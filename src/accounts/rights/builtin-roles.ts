@@ -3,7 +3,7 @@ import { noteAccessChange } from "../people/access-changes.ts";
 import type { CoreStore } from "../people/store.ts";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 
 /** The role that may do everything. */
 export const ADMIN_ROLE = "admin";
@@ -53,7 +53,7 @@ export async function grantRole(
   const { roles, userRoles } = tables;
   const [role] = await tx.select({ id: roles.id }).from(roles).where(eq(roles.name, roleName));
   if (role === undefined) {
-    throw new AppError("not_found", 404, `Cannot give the role "${roleName}": there is none`);
+    throw fail("not_found", `Cannot give the role "${roleName}": there is none`);
   }
   await tx.insert(userRoles).values({ user_id: userId, role_id: role.id }).onConflictDoNothing();
   await noteAccessChange(tx, tables, userId);

@@ -2,7 +2,8 @@ import { and, desc, eq, gt, inArray, isNull, lte, ne } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { noteAccessChange } from "../people/access-changes.ts";
 import type { AccessTokens } from "../identity/access-tokens.ts";
 import { writeAudit } from "../people/audit.ts";
@@ -154,8 +155,7 @@ export class Sessions {
         tx,
         and(eq(tables.sessions.user_id, user.id), eq(tables.sessions.id, id)),
       );
-      if (ended === 0)
-        throw new AppError("not_found", 404, `Cannot end session "${id}": you have none with this id`);
+      if (ended === 0) throw fail("not_found", `Cannot end session "${id}": you have none with this id`);
       await noteAccessChange(tx, tables, user.id);
       await writeAudit(tx, tables, { action, actor: user, target: { type: "session", id }, origin });
     });

@@ -1,5 +1,6 @@
 import type { Transaction } from "../../db/contract/database.ts";
-import { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { noteAccessChange } from "../people/access-changes.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
@@ -107,9 +108,5 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
 }
 
 function notFound(): AppError {
-  return new AppError(
-    "not_found",
-    404,
-    "This link isn't valid, or no longer: a restart of the server prints a new one",
-  );
+  return fail("not_found", "This link isn't valid, or no longer: a restart of the server prints a new one");
 }

@@ -1,7 +1,8 @@
 import { and, eq, gt, isNotNull, isNull, lt, lte, or } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
-import { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 import { noteAccessChange } from "../people/access-changes.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
@@ -123,7 +124,7 @@ export class OtpDevices {
       const expired = lte(otpDevices.created_at, this.#enrolledBefore());
       await tx.delete(otpDevices).where(and(mine, isNull(otpDevices.confirmed_at), expired));
       if ((await tx.$count(otpDevices, mine)) >= MAX_DEVICES) {
-        throw new AppError("conflict", 409, `Cannot add a device: there are ${MAX_DEVICES} already`);
+        throw fail("conflict", `Cannot add a device: there are ${MAX_DEVICES} already`);
       }
       const [device] = await tx.insert(otpDevices).values(row).returning({ id: otpDevices.id });
       if (device === undefined) throw new Error("Cannot add a device: the database returned no row");
@@ -159,7 +160,7 @@ export class OtpDevices {
       const actor = await lockUser(tx, tables, userId);
       const { secret, last_step, ...device } = await this.#find(tx, userId, deviceId);
       if (device.confirmed_at !== null) {
-        throw new AppError("conflict", 409, `Cannot confirm device "${deviceId}": it is confirmed already`);
+        throw fail("conflict", `Cannot confirm device "${deviceId}": it is confirmed already`);
       }
       const isFirst = !(await hasSecondFactor(tx, tables, userId));
       if (sessionId !== undefined) await assertSecondFactorGiven(tx, tables, { userId, sessionId });
@@ -224,7 +225,7 @@ export class OtpDevices {
     return db.transaction(async (tx) => {
       const actor = await lockUser(tx, tables, userId);
       if (!(await hasSecondFactor(tx, tables, userId))) {
-        throw new AppError("conflict", 409, "Cannot make recovery codes: no device is confirmed");
+        throw fail("conflict", "Cannot make recovery codes: no device is confirmed");
       }
       if (!(await this.#acceptOtp(tx, userId, code))) throw wrongCode();
       const codes = await renewRecoveryCodes(tx, tables, userId);
@@ -251,7 +252,7 @@ export class OtpDevices {
       .where(and(eq(id, deviceId), eq(otpDevices.user_id, userId)));
     const isKept = device?.confirmed_at !== null || device.created_at > this.#enrolledBefore();
     if (device !== undefined && isKept) return device;
-    throw new AppError("not_found", 404, `Cannot find device "${deviceId}": there is none, or not any more`);
+    throw fail("not_found", `Cannot find device "${deviceId}": there is none, or not any more`);
   }
 
   async #accept(tx: Transaction, given: GivenCode): Promise<boolean> {
@@ -318,7 +319,7 @@ function toContext(userId: number): string {
 }
 
 function wrongCode(): AppError {
-  return new AppError("invalid_credentials", 401, "The code is wrong, or was used already");
+  return fail("invalid_credentials", "The code is wrong, or was used already");
 }
 
 function withOrigin(origin: Origin | undefined): { origin?: Origin } {

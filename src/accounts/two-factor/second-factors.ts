@@ -1,7 +1,7 @@
 import { and, eq, isNotNull } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../people/error-codes.ts";
 import { noteAccessChange } from "../people/access-changes.ts";
 
 /** Whether somebody has turned two factors on: a device of theirs is confirmed. */
@@ -36,7 +36,7 @@ export async function assertSecondFactorGiven(
     .from(sessions)
     .where(and(eq(sessions.id, sessionId), eq(sessions.user_id, userId)));
   if (session?.has_otp === true) return;
-  throw new AppError("otp_required", 403, "This needs a session with two factors: log in again");
+  throw fail("otp_required", "This needs a session with two factors: log in again");
 }
 
 /**

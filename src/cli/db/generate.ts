@@ -5,7 +5,7 @@ import type { Dialect } from "../../db/contract/dialect.ts";
 import { type GeneratedMigration, generateMigration } from "../../db/migrations/generate/generate.ts";
 import { parseRename, type Rename } from "../../db/migrations/generate/renames.ts";
 import { createCoreSchema } from "../../db/schema/schema-module.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
 import { migrationsFolder } from "../../plugins/runtime/migrate.ts";
 import { loadPluginTables } from "../../plugins/inventory/tables.ts";
@@ -67,7 +67,7 @@ function toCoreSubject({ loaded, toDisplayPath }: CommandPlugins): Subject {
   if (!existsSync(folder)) {
     // The executable holds those of its own tables: what a project has in such a folder nobody would apply.
     const message = `Cannot generate migrations of "${CORE_OWNER}": ${toDisplayPath(folder)} isn't there; that is done in xcore's own repository`;
-    throw new AppError("not_found", 404, message);
+    throw fail("not_found", message);
   }
   return {
     folder,
@@ -82,17 +82,17 @@ async function toPluginSubject(
   const plugin = find(name);
   if (plugin.source.remote !== null) {
     const message = `Cannot generate migrations of "${name}": it is pinned in plugins.remote; its author does`;
-    throw new AppError("conflict", 409, message);
+    throw fail("conflict", message);
   }
   const folder = migrationsFolder(plugin.source);
   if (folder === null) {
     const message = `Cannot generate migrations of "${name}": a single file has none; make it a folder`;
-    throw new AppError("conflict", 409, message);
+    throw fail("conflict", message);
   }
   if ((await findSchemaFiles(plugin.source)).length === 0 && !existsSync(folder)) {
     const file = `${toDisplayPath(plugin.source.path)}/schema.ts`;
     const message = `Cannot generate a migration of "${name}": it has no tables; declare them in ${file}`;
-    throw new AppError("not_found", 404, message);
+    throw fail("not_found", message);
   }
   return {
     folder,

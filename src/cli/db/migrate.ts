@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { applyMigrations } from "../../db/migrations/apply.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { listMigrationOwners, withDatabase } from "../open/database.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { loadCommandPlugins } from "../open/plugins.ts";
@@ -42,7 +42,7 @@ export function dbMigrateCommand(context: CommandContext): Command {
           }
         }
         if (failed.size > 0) {
-          throw new AppError("migration_failed", 500, `Cannot migrate ${[...failed].join(", ")}: see above`);
+          throw fail("migration_failed", `Cannot migrate ${[...failed].join(", ")}: see above`);
         }
         if (count === 0) context.print("Nothing to apply: the database is up to date");
       });

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { Driver } from "../../db/contract/driver.ts";
 import { migrationStatus } from "../../db/migrations/status.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { listMigrationOwners, type MigrationOwner, withDatabase } from "../open/database.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { loadCommandPlugins } from "../open/plugins.ts";
@@ -31,11 +31,7 @@ export function dbStatusCommand(context: CommandContext): Command {
         }
         printStates(all, { print: context.print, isJson: options.json === true });
         if (unread.length === 0) return;
-        throw new AppError(
-          "migration_failed",
-          500,
-          `Cannot read the migrations of ${unread.join(", ")}: see above`,
-        );
+        throw fail("migration_failed", `Cannot read the migrations of ${unread.join(", ")}: see above`);
       });
     });
 }

@@ -7,7 +7,7 @@ import { applyMigrations } from "../../db/migrations/apply.ts";
 import { CORE_OWNER, coreMigrations } from "../../db/migrations/core.ts";
 import { assertApplied } from "../../db/migrations/status.ts";
 import { createCoreSchema } from "../../db/schema/schema-module.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { createHookBus } from "../../hooks/bus.ts";
 import { ensureBuiltinRoles } from "../../accounts/rights/builtin-roles.ts";
 import type { UserServices } from "../../accounts/admin/users.ts";
@@ -39,7 +39,7 @@ export async function withAccounts<T>(
 export async function findUser({ store }: UserServices, email: string): Promise<Account> {
   const account = await findAccountByEmail(store, normalizeEmail(email));
   if (account !== null) return account;
-  throw new AppError("not_found", 404, `Cannot find user "${email}": there is none`);
+  throw fail("not_found", `Cannot find user "${email}": there is none`);
 }
 
 async function prepareTables({ driver, loggers }: CommandDatabase, loaded: LoadedConfig): Promise<void> {

@@ -1,4 +1,4 @@
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../plugins/failure/error-codes.ts";
 import type { DeclaredPlugin, DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
 
 /**
@@ -16,9 +16,5 @@ export function findPlugin(
   if (found !== undefined) return found;
   const problem = problems.get(name);
   if (problem !== undefined) throw problem;
-  throw new AppError(
-    "plugin_not_found",
-    404,
-    `Cannot find plugin "${name}" in ${where}: see \`xcore plugin list\``,
-  );
+  throw fail("plugin_not_found", `Cannot find plugin "${name}" in ${where}: see \`xcore plugin list\``);
 }

@@ -2,7 +2,7 @@ import { existsSync, statSync } from "node:fs";
 import { extname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { LoadedConfig } from "../../config/load.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../plugins/failure/error-codes.ts";
 import { createDisplayPath } from "../../plugins/failure/display-path.ts";
 import { findLocalSource } from "../../plugins/inventory/local-source.ts";
 import {
@@ -65,17 +65,17 @@ async function findByName(name: string, loaded: LoadedConfig, context: CommandCo
   if (existsSync(join(folder, "plugin.json"))) return folder;
   const where = createDisplayPath(context.cwd)(directory) || ".";
   const advice = "see `xcore plugin list`, or give its path, such as ./crm";
-  throw new AppError("plugin_not_found", 404, `Cannot find plugin "${name}" in ${where}: ${advice}`);
+  throw fail("plugin_not_found", `Cannot find plugin "${name}" in ${where}: ${advice}`);
 }
 
 function toKind(path: string, shown: string): PluginTarget["kind"] {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats === undefined) {
-    throw new AppError("plugin_not_found", 404, `Cannot find plugin "${shown}": no file is there`);
+    throw fail("plugin_not_found", `Cannot find plugin "${shown}": no file is there`);
   }
   if (stats.isDirectory()) return "folder";
   if (ARCHIVES.test(path)) return "archive";
   if (/^\.[cm]?[jt]sx?$/.test(extname(path))) return "module";
   const accepted = "name a plugin, its folder, its module or its .tgz";
-  throw new AppError("plugin_not_found", 404, `Cannot use "${shown}" as a plugin: ${accepted}`);
+  throw fail("plugin_not_found", `Cannot use "${shown}" as a plugin: ${accepted}`);
 }

@@ -1,7 +1,7 @@
 import { basename, resolve } from "node:path";
 import type { Command } from "commander";
 import type { LoadedConfig } from "../../config/load.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { createDisplayPath } from "../../plugins/failure/display-path.ts";
 import { findLocalSource } from "../../plugins/inventory/local-source.ts";
 import type { FetchOptions } from "../../plugins/remote/fetch/fetch-plugin.ts";
@@ -57,7 +57,7 @@ export async function isRemote(name: string, { settings, findLocal }: CommandRem
   const local = await findLocal(name);
   if (local === null) return true;
   const message = `Cannot tell which "${name}" is meant: ${local} and plugins.remote both have one; delete one yourself`;
-  throw new AppError("conflict", 409, message);
+  throw fail("conflict", message);
 }
 
 async function findLocalPlugin(name: string, { config, directory }: LoadedConfig): Promise<string | null> {

@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { isIntegrity } from "../../plugins/snapshot/integrity.ts";
 import type { PreparedPlugin } from "../../plugins/remote/installer.ts";
 import { parseLocation } from "../../plugins/remote/fetch/location.ts";
@@ -93,5 +94,5 @@ export function fromHere(place: string, cwd: string): string {
 
 function invalidIntegrity(text: string): AppError {
   const message = `Cannot use "${text}" as an integrity: write it as "sha256-…", as \`xcore plugin pack\` prints it`;
-  return new AppError("validation_error", 422, message);
+  return fail("validation_error", message);
 }

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { PluginError } from "../../plugins/failure/failure.ts";
 import { toManifest } from "../../plugins/source/manifest.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
@@ -23,7 +23,7 @@ export function pluginNewCommand(context: CommandContext): Command {
       const folder = join(resolve(directory, config.plugins.directory), name);
       const shown = relative(context.cwd, folder);
       if (existsSync(folder)) {
-        throw new AppError("conflict", 409, `Cannot make ${shown}: it exists; choose another name`);
+        throw fail("conflict", `Cannot make ${shown}: it exists; choose another name`);
       }
       await writePlugin(folder, name);
       context.print(`Made ${shown}: edit ${join(shown, "run.ts")}, it is served at /${name}`);

@@ -1,7 +1,7 @@
 import { rm, writeFile } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { replaceBytes } from "../../files/replace-file.ts";
 import { createLockfile } from "../../plugins/packages/new-lockfile.ts";
 import { readPackageNeeds } from "../../plugins/packages/package-needs.ts";
@@ -81,7 +81,7 @@ async function readPlugin(target: PluginTarget, context: CommandContext): Promis
   const { path, shown, kind, fetch } = target;
   if (kind !== "folder") {
     const state = kind === "module" ? "it is a single file: publish it as it is" : "it is packed already";
-    throw new AppError("validation_error", 422, `Cannot pack "${shown}": ${state}`);
+    throw fail("validation_error", `Cannot pack "${shown}": ${state}`);
   }
   const { maxBytes } = fetch.limits;
   const plugin = await readPublishable(path, { shown, maxBytes });
@@ -113,7 +113,7 @@ async function packInto(file: string, plugin: PublishablePlugin, target: PluginT
 
 async function publishInto(folder: string, plugin: PublishablePlugin, target: PluginTarget): Promise<Packed> {
   if (isWithin(target.path, folder) || isWithin(folder, target.path)) {
-    throw new AppError("validation_error", 422, `Cannot write to "${folder}": the plugin itself is there`);
+    throw fail("validation_error", `Cannot write to "${folder}": the plugin itself is there`);
   }
   const listed = listFiles(plugin);
   const { integrity, signers } = await writePublished(listed, folder, async (written) => {

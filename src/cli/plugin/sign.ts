@@ -1,7 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { replaceBytes } from "../../files/replace-file.ts";
 import { packFiles } from "../../plugins/remote/publish/pack.ts";
 import { signIntegrity, type SigningKey } from "../../plugins/snapshot/signatures.ts";
@@ -54,7 +54,7 @@ async function readKey(name: string, context: CommandContext): Promise<SigningKe
   const file = resolve(context.cwd, name);
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     const advice = "make a key with `xcore plugin key FILE`";
-    throw new AppError("not_found", 404, `Cannot read key "${name}": ${error.code}; ${advice}`);
+    throw fail("not_found", `Cannot read key "${name}": ${error.code}; ${advice}`);
   });
   const key = await parseSigningKey(text, name);
   const { mode } = await stat(file);

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../plugins/failure/error-codes.ts";
 import { PluginError } from "../../plugins/failure/failure.ts";
 import type { PreparedPlugin } from "../../plugins/remote/installer.ts";
 import type { CommandContext } from "../open/command-context.ts";
@@ -51,7 +52,7 @@ export function pluginUpdateCommand(context: CommandContext): Command {
         else if (name === undefined && names.length === 0)
           context.print("Nothing to update: plugins.remote lists no plugin");
         if (update.failed.length === 0) return;
-        throw new AppError("plugin_unavailable", 503, `Cannot update ${update.failed.join(", ")}: see above`);
+        throw fail("plugin_unavailable", `Cannot update ${update.failed.join(", ")}: see above`);
       },
     );
 }

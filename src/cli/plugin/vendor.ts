@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../plugins/failure/error-codes.ts";
 import { PluginError } from "../../plugins/failure/failure.ts";
 import { type PackageNeeds, readPackageNeeds } from "../../plugins/packages/package-needs.ts";
 import { type PluginStores, toRemoteSettings } from "../../plugins/remote/stores.ts";
@@ -59,7 +59,7 @@ export function pluginVendorCommand(context: CommandContext): Command {
       for (const [name, reason] of failures) context.warn(`${name}: ${reason}`);
       if (isWhole) return;
       const names = [...failures.keys()].join(", ");
-      throw new AppError("plugin_unavailable", 503, `Cannot copy ${names} into the project: see above`);
+      throw fail("plugin_unavailable", `Cannot copy ${names} into the project: see above`);
     });
 }
 

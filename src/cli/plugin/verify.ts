@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../plugins/failure/error-codes.ts";
 import { type PluginVerification, verifyPlugin } from "../../plugins/remote/verification.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { openRemote } from "../open/remote.ts";
@@ -28,7 +28,7 @@ export function pluginVerifyCommand(context: CommandContext): Command {
       const { entries, trustedKeys, limits } = settings;
       if (name !== undefined && !Object.hasOwn(entries, name)) {
         const message = `Cannot verify "${name}": plugins.remote doesn't list it`;
-        throw new AppError("plugin_not_found", 404, message);
+        throw fail("plugin_not_found", message);
       }
       const names = name === undefined ? Object.keys(entries).toSorted() : [name];
       const results: PluginVerification[] = [];
@@ -45,7 +45,7 @@ export function pluginVerifyCommand(context: CommandContext): Command {
         );
       const wrong = results.filter(({ ok }) => !ok).map((result) => result.name);
       if (wrong.length === 0) return;
-      throw new AppError("plugin_refused", 422, `Cannot vouch for ${wrong.join(", ")}: see above`);
+      throw fail("plugin_refused", `Cannot vouch for ${wrong.join(", ")}: see above`);
     });
 }
 

@@ -1,5 +1,5 @@
 import { createInterface } from "node:readline/promises";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 
 /**
  * Asks a yes-or-no question on the terminal; anything but "y" or "yes" is no, Ctrl+C and Ctrl+D too.
@@ -8,11 +8,7 @@ import { AppError } from "../../errors/app-error.ts";
  */
 export async function confirm(question: string): Promise<boolean> {
   if (!process.stdin.isTTY) {
-    throw new AppError(
-      "confirmation_required",
-      409,
-      `Cannot ask "${question}" without a terminal: add --yes`,
-    );
+    throw fail("confirmation_required", `Cannot ask "${question}" without a terminal: add --yes`);
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   try {

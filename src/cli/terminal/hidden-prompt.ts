@@ -1,4 +1,5 @@
-import { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 
 /** A terminal as keys come from it: `process.stdin`, or a stream of a test. */
 export interface PromptInput {
@@ -103,7 +104,7 @@ export async function askNewPassword(options: HiddenPromptOptions): Promise<stri
   const password = await prompt.ask("New password: ");
   const repeated = await prompt.ask("The same again: ");
   if (password === repeated) return password;
-  throw new AppError("validation_error", 422, "Cannot set the password: the two differ");
+  throw fail("validation_error", "Cannot set the password: the two differ");
 }
 
 function edit(line: string, key: string): string {
@@ -114,5 +115,5 @@ function edit(line: string, key: string): string {
 }
 
 function cancelled(): AppError {
-  return new AppError("prompt_cancelled", 409, "Cancelled: nothing has changed");
+  return fail("prompt_cancelled", "Cancelled: nothing has changed");
 }

@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import { normalizeEmail } from "../../accounts/people/emails.ts";
 import { findAccountByEmail } from "../../accounts/people/users.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { ADMIN_ROLE } from "../../accounts/rights/builtin-roles.ts";
 import { findRoleByName } from "../../accounts/admin/role-list.ts";
 import { createUser } from "../../accounts/admin/users.ts";
@@ -38,7 +38,7 @@ export function userCreateCommand(context: CommandContext): Command {
       await withAccounts(command, context, async (services) => {
         // Before somebody thinks of a password.
         if ((await findAccountByEmail(services.store, normalized)) !== null) {
-          throw new AppError("conflict", 409, `Cannot create user "${normalized}": there is one already`);
+          throw fail("conflict", `Cannot create user "${normalized}": there is one already`);
         }
         const password = await readNewPassword({ fromStdin: options.passwordStdin === true });
         const admin = options.admin ? await findRoleByName(services.store, ADMIN_ROLE) : null;

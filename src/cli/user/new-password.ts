@@ -1,6 +1,6 @@
 import { text } from "node:stream/consumers";
 import { assertPassword } from "../../accounts/login/passwords.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { askNewPassword } from "../terminal/hidden-prompt.ts";
 
 /**
@@ -19,5 +19,5 @@ async function readPassword(fromStdin: boolean): Promise<string> {
   if (fromStdin) return (await text(process.stdin)).replace(/\r?\n$/, "");
   if (process.stdin.isTTY) return askNewPassword({ input: process.stdin, output: process.stderr });
   const message = "Cannot ask for a password without a terminal: add --password-stdin";
-  throw new AppError("password_required", 409, message);
+  throw fail("password_required", message);
 }

@@ -1,4 +1,5 @@
 import { AppError } from "../../errors/app-error.ts";
+import { HTTP_ERROR_CODES } from "../../errors/codes.ts";
 
 /** What went wrong, on every database alike. */
 export type DatabaseFault =
@@ -64,7 +65,8 @@ export class ConstraintError extends AppError {
     constraint: "unique" | "foreign_key",
     options: { table?: string | undefined; columns?: readonly string[]; cause?: unknown },
   ) {
-    super("conflict", 409, toMessage(constraint, options.columns ?? []), { cause: options.cause });
+    const message = toMessage(constraint, options.columns ?? []);
+    super("conflict", HTTP_ERROR_CODES.conflict.status, message, { cause: options.cause });
     this.constraint = constraint;
     this.table = options.table;
     this.columns = options.columns ?? [];

@@ -1,6 +1,7 @@
 import { userInfo } from "node:os";
 import { resolve } from "node:path";
-import { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { assertTlsMode, TLS_OPTIONS } from "./tls.ts";
 
 /** Where the database is, as `database.url` says. */
@@ -149,5 +150,5 @@ function unreadable(scheme: string): Error {
 }
 
 function invalidUrl(message: string): AppError {
-  return new AppError("config_invalid", 500, message);
+  return fail("config_invalid", message);
 }

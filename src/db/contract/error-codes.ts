@@ -1,5 +1,4 @@
-import { AppError } from "../../errors/app-error.ts";
-import type { ErrorCode } from "../../errors/codes.ts";
+import { createFail, type ErrorCode } from "../../errors/codes.ts";
 import { DatabaseError, type DatabaseFault } from "./database-error.ts";
 
 export const DATABASE_ERROR_CODES = {
@@ -8,6 +7,9 @@ export const DATABASE_ERROR_CODES = {
     meaning: "The database can't answer now; try again, as retry-after says",
   },
 } as const satisfies Record<string, ErrorCode>;
+
+/** Makes the AppError of a code of the database, or of one that all slices share. */
+export const fail = createFail(DATABASE_ERROR_CODES);
 
 const PASSING_FAULTS: ReadonlySet<DatabaseFault> = new Set(["busy", "unavailable", "serialization"]);
 const RETRY_AFTER = "1"; // seconds
@@ -19,13 +21,13 @@ const INPUT_FAULTS: ReadonlySet<DatabaseFault> = new Set(["value", "check"]);
 export function toClientError(error: unknown): unknown {
   if (!(error instanceof DatabaseError)) return error;
   if (INPUT_FAULTS.has(error.fault)) {
-    return new AppError("validation_error", 422, error.message, {
+    return fail("validation_error", error.message, {
       cause: error,
       errors: [{ path: "", code: "invalid", message: error.message }],
     });
   }
   if (!PASSING_FAULTS.has(error.fault)) return error;
-  return new AppError("database_unavailable", 503, "The database can't answer now: try again", {
+  return fail("database_unavailable", "The database can't answer now: try again", {
     cause: error,
     headers: { "retry-after": RETRY_AFTER },
   });

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 
 /** What `node:tls` is told; null for an unencrypted connection. */
 export type Tls = { readonly rejectUnauthorized: boolean; readonly ca?: string } | null;
@@ -45,9 +45,8 @@ function checksCertificate(options: Readonly<Record<string, string>>): boolean |
   const mode = options["sslmode"] ?? options["ssl-mode"] ?? options["ssl"] ?? "disable";
   const checks = CHECKS_CERTIFICATE[mode.toLowerCase()];
   if (checks !== undefined) return checks;
-  throw new AppError(
+  throw fail(
     "config_invalid",
-    500,
     'Cannot read "sslmode" of the database URL: use "disable", "require" or "verify-full"',
   );
 }
@@ -56,6 +55,6 @@ function readCertificate(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch {
-    throw new AppError("config_invalid", 500, `Cannot read "${file}", the "sslrootcert" of the database URL`);
+    throw fail("config_invalid", `Cannot read "${file}", the "sslrootcert" of the database URL`);
   }
 }

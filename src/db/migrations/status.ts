@@ -1,4 +1,4 @@
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import type { Driver } from "../contract/driver.ts";
 import { readLedger } from "./ledger.ts";
 import type { Migration } from "./migration-files.ts";
@@ -33,7 +33,7 @@ export async function assertApplied(
   const states = await migrationStatus(driver, owner);
   if (states.every(({ state }) => state === "applied" || state === "missing")) return;
   const message = `Cannot use the tables of "${owner.owner}": they aren't up to date; run "xcore db migrate"`;
-  throw new AppError("migration_failed", 500, message);
+  throw fail("migration_failed", message);
 }
 
 /** Tells for each migration of an owner whether it was applied, in the order of their names. */

@@ -1,5 +1,5 @@
 import { type AnyColumn, Column, getTableColumns, is, SQL, sql, StringChunk, Table } from "drizzle-orm";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import type { Dialect } from "../contract/dialect.ts";
 import { declarationOf } from "../schema/column-kind.ts";
 import {
@@ -87,7 +87,7 @@ function parseSort(sort: string, sortable: Sortable): Term[] {
   }
   if (unknown.length === 0) return [...terms.values()];
   const allowed = [...sortable.keys()].map((name) => `"${name}"`).join(", ");
-  throw new AppError("validation_error", 422, `Cannot sort by "${unknown.join('", "')}": no such name`, {
+  throw fail("validation_error", `Cannot sort by "${unknown.join('", "')}": no such name`, {
     errors: unknown.map((name) => ({
       path: "/query/sort",
       code: "unknown_name",

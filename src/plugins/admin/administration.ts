@@ -4,7 +4,7 @@ import type { Origin, User } from "../../accounts/identity/principal.ts";
 import { DatabaseError } from "../../db/contract/database-error.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import { purgeTables } from "../../db/migrations/purge.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../failure/error-codes.ts";
 import { PluginError } from "../failure/failure.ts";
 import type { PluginManager } from "../manager.ts";
 import { assertRemovable, removeFiles } from "./removal.ts";
@@ -55,18 +55,17 @@ export class PluginVerbs {
   async prepare({ url, urls, integrity }: PluginRequest, signal: AbortSignal): Promise<PreparedPlugin> {
     const places = urls ?? (url === undefined ? [] : [url]);
     if (places.length === 0 || (url !== undefined && urls !== undefined)) {
-      throw new AppError("validation_error", 422, 'Cannot add a plugin: give either "url" or "urls"');
+      throw fail("validation_error", 'Cannot add a plugin: give either "url" or "urls"');
     }
     try {
       return await this.#options.installer.prepare(places, { integrity, allowsPaths: false, signal });
     } catch (error) {
-      if (signal.aborted)
-        throw new AppError("plugin_fetch_failed", 502, "Cannot add a plugin: nobody waits for it");
+      if (signal.aborted) throw fail("plugin_fetch_failed", "Cannot add a plugin: nobody waits for it");
       if (!(error instanceof PluginError)) throw error;
       const isTransient = error instanceof FetchError && error.isTransient;
       throw isTransient
-        ? new AppError("plugin_fetch_failed", 502, error.message, { cause: error })
-        : new AppError("plugin_refused", 422, error.message, { cause: error });
+        ? fail("plugin_fetch_failed", error.message, { cause: error })
+        : fail("plugin_refused", error.message, { cause: error });
     }
   }
 
@@ -85,7 +84,7 @@ export class PluginVerbs {
       await installer.commit(prepared);
     } catch (error) {
       if (!(error instanceof PluginError)) throw error;
-      throw new AppError("plugin_not_kept", 500, error.message, { cause: error });
+      throw fail("plugin_not_kept", error.message, { cause: error });
     }
     await this.#audit(prepared.isListed ? "plugin.updated" : "plugin.added", name, change, {
       ...(before && { before }),
@@ -95,7 +94,7 @@ export class PluginVerbs {
     const record = manager.list().find(({ id }) => id === idOf(name));
     if (record !== undefined) return record;
     const message = `Cannot load "${name}": it is pinned in config.json, which the server can't follow; see its log`;
-    throw new AppError("conflict", 409, message);
+    throw fail("conflict", message);
   }
 
   /**
@@ -110,7 +109,7 @@ export class PluginVerbs {
     const { remote, basename } = record.source;
     if (remote === null && record.declared instanceof PluginError) {
       const verb = active ? "enable" : "disable";
-      throw new AppError("conflict", 409, `Cannot ${verb} "${name}": ${record.declared.message}`);
+      throw fail("conflict", `Cannot ${verb} "${name}": ${record.declared.message}`);
     }
     const before = remote?.isActive ?? record.isActive;
     if (before === active) return record;
@@ -134,7 +133,7 @@ export class PluginVerbs {
   async reload(name: string, change: PluginChange): Promise<PluginRecord> {
     const record = this.find(name);
     if (!record.isActive) {
-      throw new AppError("conflict", 409, `Cannot reload "${name}": it is disabled`);
+      throw fail("conflict", `Cannot reload "${name}": it is disabled`);
     }
     await this.#audit("plugin.reloaded", name, change);
     await this.#options.manager.reload(record);
@@ -179,7 +178,7 @@ export class PluginVerbs {
     const named = this.#options.manager.list().filter((candidate) => candidate.name === name);
     const record = named.find(({ current }) => current !== null) ?? named[0];
     if (record !== undefined) return record;
-    throw new AppError("plugin_not_found", 404, `Cannot find plugin "${name}": there is none`);
+    throw fail("plugin_not_found", `Cannot find plugin "${name}": there is none`);
   }
 
   /** Makes the running server follow config.json, and try again to load a plugin whose entry is as it was. */
@@ -220,6 +219,6 @@ async function dropTables(driver: Driver, name: string): Promise<void> {
     await purgeTables(driver, name).drop();
   } catch (error) {
     if (!(error instanceof DatabaseError) || error.fault !== "other") throw error;
-    throw new AppError("conflict", 409, error.message, { cause: error });
+    throw fail("conflict", error.message, { cause: error });
   }
 }

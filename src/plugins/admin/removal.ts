@@ -1,6 +1,6 @@
 import { rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
 import type { Manifest } from "../source/manifest.ts";
 import type { PluginSource } from "../source/sources.ts";
@@ -13,12 +13,12 @@ import type { PluginSource } from "../source/sources.ts";
  */
 export function assertRemovable(name: string, others: Iterable<Manifest>): void {
   if (name === CORE_OWNER) {
-    throw new AppError("conflict", 409, `Cannot remove "${CORE_OWNER}": that is xcore itself`);
+    throw fail("conflict", `Cannot remove "${CORE_OWNER}": that is xcore itself`);
   }
   const dependents = [...others].filter(({ dependencies }) => Object.hasOwn(dependencies, name));
   if (dependents.length === 0) return;
   const names = dependents.map((dependent) => `"${dependent.name}"`).join(", ");
-  throw new AppError("conflict", 409, `Cannot remove "${name}": ${names} depends on it; remove that first`);
+  throw fail("conflict", `Cannot remove "${name}": ${names} depends on it; remove that first`);
 }
 
 /** Takes a plugin's files out of service, does `next`, and deletes them; puts them back when `next` fails. */

@@ -1,6 +1,6 @@
 import { setJsonPath } from "../../config/json/edit.ts";
 import { replaceFile } from "../../files/replace-file.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../../errors/codes.ts";
 import { manifestPathOf } from "../source/manifest-file.ts";
 import type { PluginSource } from "../source/sources.ts";
 
@@ -20,7 +20,7 @@ export async function writeActive(
     const verb = active ? "enable" : "disable";
     const file = toDisplayPath(source.path);
     const message = `Cannot ${verb} "${name}": set \`active: ${active}\` in PLUGIN_INFO of ${file} yourself`;
-    throw new AppError("conflict", 409, message);
+    throw fail("conflict", message);
   }
   const file = manifestPathOf(source);
   await replaceFile(file, (text) => setJsonPath(text ?? "{}", ["active"], active));

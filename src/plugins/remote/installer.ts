@@ -1,6 +1,7 @@
 import { relative } from "node:path";
 import { valid } from "semver";
 import { AppError } from "../../errors/app-error.ts";
+import { fail } from "../failure/error-codes.ts";
 import { PluginError } from "../failure/failure.ts";
 import { type FetchedPlugin, fetchFromMirrors, type FetchOptions } from "./fetch/fetch-plugin.ts";
 import { hostsOf, inspectPlugin, type PluginInspection } from "./inspection.ts";
@@ -172,7 +173,7 @@ export class PluginInstaller {
   async #assertFree(name: string): Promise<void> {
     const local = await this.#options.findLocal(name);
     if (local === null) return;
-    throw new AppError("conflict", 409, `Cannot add "${name}": ${local} has this name; remove it first`);
+    throw fail("conflict", `Cannot add "${name}": ${local} has this name; remove it first`);
   }
 
   /** What is pinned now; null when it can't be had any more, or can't be used. */
@@ -198,16 +199,16 @@ export class PluginInstaller {
 
 function refuseName({ name, location }: PluginInspection, asked: string): AppError {
   const message = `Cannot use "${location}" as "${asked}": it is the plugin "${name}"; find out why its name differs`;
-  return new AppError("plugin_refused", 422, message);
+  return fail("plugin_refused", message);
 }
 
 function notListed(name: string): AppError {
   const message = `Cannot find plugin "${name}" in plugins.remote of config.json: see \`xcore plugin list\``;
-  return new AppError("plugin_not_found", 404, message);
+  return fail("plugin_not_found", message);
 }
 
 function invalidPlace(place: string, reason: string): AppError {
-  return new AppError("validation_error", 422, `Cannot fetch a plugin from "${place}": ${reason}`);
+  return fail("validation_error", `Cannot fetch a plugin from "${place}": ${reason}`);
 }
 
 /** With slashes on every system; a path on another drive stays whole. */

@@ -3,7 +3,8 @@ import { type JsonDocument, parseJsonDocument } from "../../config/json/document
 import { setJsonPath } from "../../config/json/edit.ts";
 import { isJsonObject, valueAt } from "../../config/layers.ts";
 import type { Config } from "../../config/schema.ts";
-import { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/app-error.ts";
+import { fail } from "../failure/error-codes.ts";
 import { replaceFile } from "../../files/replace-file.ts";
 import { readTextFile } from "../../files/text-file.ts";
 
@@ -126,11 +127,11 @@ export class RemoteEntries {
     const isFull = error.code === "ENOSPC" || error.code === "EDQUOT";
     const advice = isFull ? "make room on that disk" : "let the user that xcore runs as write there";
     const message = `Cannot change ${basename(this.#file)}: it can't be written (${error.code}); ${advice}`;
-    return new AppError("plugin_not_kept", 500, message, { cause: error });
+    return fail("plugin_not_kept", message, { cause: error });
   }
 
   #refuse(reason: string, advice = "correct it first"): AppError {
-    return new AppError("conflict", 409, `Cannot change ${basename(this.#file)}: ${reason}; ${advice}`);
+    return fail("conflict", `Cannot change ${basename(this.#file)}: ${reason}; ${advice}`);
   }
 }
 

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { quote } from "../../../config/json/key-path.ts";
-import { AppError } from "../../../errors/app-error.ts";
+import type { AppError } from "../../../errors/app-error.ts";
+import { fail } from "../../../errors/codes.ts";
 
 /** Where a plugin can be fetched from. */
 export type Location =
@@ -60,5 +61,5 @@ function toPath(text: string): string {
 }
 
 function invalid(text: string, reason: string): AppError {
-  return new AppError("validation_error", 422, `Cannot fetch a plugin from ${quote(text)}: ${reason}`);
+  return fail("validation_error", `Cannot fetch a plugin from ${quote(text)}: ${reason}`);
 }

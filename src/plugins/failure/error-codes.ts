@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../../errors/codes.ts";
+import { createFail, type ErrorCode } from "../../errors/codes.ts";
 
 export const PLUGIN_ERROR_CODES = {
   plugin_not_found: { status: 404, meaning: "No plugin has this name" },
@@ -13,3 +13,6 @@ export const PLUGIN_ERROR_CODES = {
     meaning: "The plugin can't be written to the data directory, or its pin to config.json",
   },
 } as const satisfies Record<string, ErrorCode>;
+
+/** Makes the AppError of a code of plugins, or of one that all slices share. */
+export const fail = createFail(PLUGIN_ERROR_CODES);
