@@ -2,7 +2,7 @@ import type { Pool, PoolConnection, QueryOptions, ResultSetHeader, RowDataPacket
 import { toBindable } from "../drizzle/bindable.ts";
 import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
 import type { OpenWork } from "../server/open-work.ts";
-import type { OnQuery } from "../server/query-log.ts";
+import type { OnQuery } from "../contract/query-log.ts";
 import { failedQuery, type ServerPlace } from "../server/faults.ts";
 import { isRead, type TransactionScope, TransactionState } from "../server/transaction-state.ts";
 import { toDuplicateKey, toMysqlFault } from "./faults.ts";

@@ -3,7 +3,7 @@ import type { PoolOptions } from "mysql2/promise";
 import type { Database, SchemaTables } from "../contract/database.ts";
 import type { Driver } from "../contract/driver.ts";
 import { OpenWork } from "../server/open-work.ts";
-import { createQueryLog } from "../server/query-log.ts";
+import { createQueryLog } from "../contract/query-log.ts";
 import { toRelationalSchema } from "../drizzle/relational-schema.ts";
 import { keepValuesInRelations } from "../schema/relational-json.ts";
 import type { ServerDriverOptions } from "../server/driver-options.ts";

@@ -1,7 +1,7 @@
 import type postgres from "postgres";
 import { toBindable } from "../drizzle/bindable.ts";
 import { DatabaseError } from "../contract/database-error.ts";
-import type { OnQuery } from "../server/query-log.ts";
+import type { OnQuery } from "../contract/query-log.ts";
 import type { ServerPlace } from "../server/faults.ts";
 import { isRead, type TransactionScope, TransactionState } from "../server/transaction-state.ts";
 import { toPostgresFault } from "./faults.ts";

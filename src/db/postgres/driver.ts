@@ -2,7 +2,7 @@ import { PgDialect } from "drizzle-orm/pg-core";
 import type postgres from "postgres";
 import type { Database, SchemaTables } from "../contract/database.ts";
 import type { Driver } from "../contract/driver.ts";
-import { createQueryLog } from "../server/query-log.ts";
+import { createQueryLog } from "../contract/query-log.ts";
 import { toRelationalSchema } from "../drizzle/relational-schema.ts";
 import { keepValuesInRelations } from "../schema/relational-json.ts";
 import type { ServerDriverOptions } from "../server/driver-options.ts";

@@ -1,7 +1,7 @@
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
-import type { Logger } from "pino";
 import type { WriteResult } from "../contract/database.ts";
 import { DatabaseError } from "../contract/database-error.ts";
+import type { OnQuery } from "../contract/query-log.ts";
 import { toDatabaseError } from "./faults.ts";
 import { assertBindable } from "./parameters.ts";
 import { StatementCache } from "./statement-cache.ts";
@@ -16,14 +16,13 @@ export type Row = Record<string, unknown>;
 export class Connection {
   readonly #database: Database;
   readonly #statements: StatementCache;
-  readonly #echo: Logger | null;
+  readonly #onQuery: OnQuery | null;
   #isClosed = false;
 
-  /** @param echo gets each statement, without values, and how long it took */
-  constructor(database: Database, echo: Logger | null) {
+  constructor(database: Database, onQuery: OnQuery | null) {
     this.#database = database;
     this.#statements = new StatementCache(database);
-    this.#echo = echo;
+    this.#onQuery = onQuery;
   }
 
   /** Whether a transaction is open; SQLite ends it by itself after errors such as a full disk. */
@@ -49,13 +48,14 @@ export class Connection {
   /** Runs a whole script, without parameters and without keeping it prepared. */
   execute(script: string): void {
     this.#assertOpen();
-    const startedAt = this.#echo === null ? 0 : performance.now();
+    const startedAt = this.#onQuery === null ? 0 : performance.now();
     try {
       this.#database.run(script);
     } catch (error) {
       throw toDatabaseError(error, { sql: script, showsReason: true });
+    } finally {
+      this.#onQuery?.(script, performance.now() - startedAt);
     }
-    this.#log(script, startedAt);
   }
 
   /** Closes it; later calls throw DatabaseError "unavailable". */
@@ -68,26 +68,21 @@ export class Connection {
   #run<T>(sql: string, parameters: unknown[], read: StatementReader<T>): T {
     this.#assertOpen();
     assertBindable(parameters, sql);
-    const startedAt = this.#echo === null ? 0 : performance.now();
+    const startedAt = this.#onQuery === null ? 0 : performance.now();
     let isPrepared = false;
     try {
       const statement = this.#statements.get(sql);
       isPrepared = true;
-      const result = read(statement, parameters);
-      this.#log(sql, startedAt);
-      return result;
+      return read(statement, parameters);
     } catch (error) {
       throw toDatabaseError(error, { sql, showsReason: !isPrepared });
+    } finally {
+      this.#onQuery?.(sql, performance.now() - startedAt);
     }
   }
 
   #assertOpen(): void {
     if (this.#isClosed) throw new DatabaseError("unavailable", "Cannot query the database: it is closed");
-  }
-
-  #log(sql: string, startedAt: number): void {
-    if (this.#echo === null) return;
-    this.#echo.info({ sql, duration_ms: performance.now() - startedAt }, "query");
   }
 }
 

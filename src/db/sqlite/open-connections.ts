@@ -3,6 +3,7 @@ import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Logger } from "pino";
 import { DatabaseError } from "../contract/database-error.ts";
+import { createQueryLog } from "../contract/query-log.ts";
 import { retryWhileBusy } from "./busy.ts";
 import { Connection } from "./connection.ts";
 import { toDatabaseError } from "./faults.ts";
@@ -31,13 +32,13 @@ const keptLogBytes = 64 * 1024 * 1024;
 export async function openConnections(options: OpenConnectionsOptions): Promise<Connections> {
   const { file, log, echo, waitMs } = options;
   const opened: Connection[] = [];
-  const logger = echo ? log : null;
+  const onQuery = createQueryLog(echo, log);
   try {
     createFile(file);
-    const writer = new Connection(openFile(file), logger);
+    const writer = new Connection(openFile(file), onQuery);
     opened.push(writer);
     await retryWhileBusy(() => setUp(writer), waitMs);
-    const reader = new Connection(openFile(file), logger);
+    const reader = new Connection(openFile(file), onQuery);
     opened.push(reader);
     await retryWhileBusy(() => setUp(reader), waitMs);
     reader.execute("pragma query_only = on");
