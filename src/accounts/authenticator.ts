@@ -1,7 +1,7 @@
 import { and, eq, isNull, sql } from "drizzle-orm";
 import type { Driver } from "../db/contract/driver.ts";
 import { toClientError } from "../db/contract/error-codes.ts";
-import { AppError } from "../errors/app-error.ts";
+import { AppError } from "../errors/errors.ts";
 import { AccessFollower } from "./access-follower.ts";
 import { API_KEY_START } from "./api-keys/api-keys.ts";
 import type { CoreStore } from "./people/store.ts";

@@ -1,6 +1,6 @@
 import { DatabaseError } from "../db/contract/database-error.ts";
 import { InvalidMigrationError, MigrationError } from "../db/migrations/migration-error.ts";
-import { AppError } from "../errors/app-error.ts";
+import { AppError } from "../errors/errors.ts";
 import { fail } from "../errors/codes.ts";
 import { toPrintable } from "../errors/printable.ts";
 import { PluginError } from "../plugins/failure/failure.ts";

@@ -5,8 +5,8 @@ import { Command } from "commander";
 import { toConfigJsonSchema } from "../config/json-schema.ts";
 import { loadConfig } from "../config/load.ts";
 import type { CommandContext } from "./open/command-context.ts";
-import { EDITOR_FOLDER } from "../editor/editor-folder.ts";
-import { offerEditor } from "../editor/editor-project.ts";
+import { EDITOR_FOLDER } from "../editor/folder.ts";
+import { offerEditor } from "../editor/project.ts";
 import { toExamples } from "./terminal/examples.ts";
 import { writePlugin } from "./plugin/new.ts";
 

@@ -2,8 +2,8 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Command } from "commander";
 import { type CommandContext, loadFor } from "./open/command-context.ts";
-import { EDITOR_FOLDER } from "../editor/editor-folder.ts";
-import { prepareEditor } from "../editor/editor-project.ts";
+import { EDITOR_FOLDER } from "../editor/folder.ts";
+import { prepareEditor } from "../editor/project.ts";
 import { toExamples } from "./terminal/examples.ts";
 
 /** `xcore test`: runs tests with the test runner of Bun, which the executable holds. */

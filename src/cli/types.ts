@@ -1,6 +1,6 @@
 import { Command } from "commander";
-import { EDITOR_FOLDER } from "../editor/editor-folder.ts";
-import { prepareEditor } from "../editor/editor-project.ts";
+import { EDITOR_FOLDER } from "../editor/folder.ts";
+import { prepareEditor } from "../editor/project.ts";
 import { type CommandContext, loadFor } from "./open/command-context.ts";
 import { toExamples } from "./terminal/examples.ts";
 

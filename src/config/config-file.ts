@@ -3,7 +3,7 @@ import { formatKeyPath, type KeyPath, startsWithPath } from "./json/key-path.ts"
 import { isJsonObject, type Layer } from "./layers.ts";
 import { fillPlaceholders } from "./placeholders.ts";
 import type { ConfigProblem } from "./problems.ts";
-import { readTextFile } from "../files/text-file.ts";
+import { readTextFile } from "../files/text.ts";
 import type { Variables } from "./variables.ts";
 
 /** What `config.json` gives. */

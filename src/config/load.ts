@@ -7,7 +7,7 @@ import { freezeDeep, type Layer } from "./layers.ts";
 import { readFlags, readVariableOverrides } from "./overrides.ts";
 import { ConfigError, type ConfigProblem } from "./problems.ts";
 import type { Config, ConfigOverrides } from "./schema.ts";
-import { readTextFile } from "../files/text-file.ts";
+import { readTextFile } from "../files/text.ts";
 import type { ConfigValues } from "./validation.ts";
 import { joinVariables } from "./variables.ts";
 

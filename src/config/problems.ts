@@ -1,4 +1,4 @@
-import { AppError } from "../errors/app-error.ts";
+import { AppError } from "../errors/errors.ts";
 import { COMMAND_ERROR_CODES } from "../errors/codes.ts";
 import { formatKeyPath, type KeyPath, quote } from "./json/key-path.ts";
 import type { Origin } from "./layers.ts";

@@ -1,4 +1,4 @@
-import { AppError, type AppErrorOptions } from "./app-error.ts";
+import { AppError, type AppErrorOptions } from "./errors.ts";
 
 /** What a code of the API means. Codes are never renamed or reused; docs/errors.md lists them all. */
 export interface ErrorCode {

@@ -1,7 +1,7 @@
 import { Kind } from "@sinclair/typebox";
 import { ValueErrorType } from "@sinclair/typebox/value";
 import type { InvalidFileType, ValidationError } from "elysia";
-import type { InputProblem } from "./app-error.ts";
+import type { InputProblem } from "./errors.ts";
 import { findValueErrors, isTypeBoxSchema, type JsonSchema } from "./plain-schema.ts";
 
 /** What TypeBox, or a Standard Schema, says of one value. */

@@ -1,7 +1,7 @@
 import { STATUS_CODES } from "node:http";
 import { inspect } from "node:util";
 import { InvalidCookieSignature, InvalidFileType, NotFoundError, ParseError } from "elysia";
-import { AppError, type InputProblem } from "./app-error.ts";
+import { AppError, type InputProblem } from "./errors.ts";
 import { fail } from "./codes.ts";
 import { toFileProblem } from "./input-problems.ts";
 

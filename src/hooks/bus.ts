@@ -1,8 +1,14 @@
 import type { HookData, HookEvents, HookName } from "./events.ts";
 import { EmissionChains } from "./emission-chain.ts";
-import { callHandler } from "./hook-call.ts";
-import type { Emission, HookHandler, HookOrder, HookResult, Registration } from "./hook-call.ts";
-import { assertEventName, toNameTest } from "./hook-name.ts";
+import {
+  callHandler,
+  type Emission,
+  type HookHandler,
+  type HookOrder,
+  type HookResult,
+  type Registration,
+} from "./handlers.ts";
+import { assertEventName, toNameTest } from "./names.ts";
 
 export interface HookBusOptions {
   /** Told of every handler that fails; what it throws itself is ignored. */

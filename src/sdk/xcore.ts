@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Database, SchemaTables } from "../db/contract/database.ts";
 import type { page as hostPage, paginate as hostPaginate } from "../db/paging/paginate.ts";
-import type { AppError as HostAppError } from "../errors/app-error.ts";
+import type { AppError as HostAppError } from "../errors/errors.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { User } from "../accounts/identity/principal.ts";
 import type { createPluginRouter } from "./router.ts";
@@ -9,7 +9,7 @@ import type { UserDirectory } from "../accounts/user-directory.ts";
 
 export type { User } from "../accounts/identity/principal.ts";
 export type { KnownUser } from "../accounts/user-directory.ts";
-export type { AppErrorOptions, InputProblem } from "../errors/app-error.ts";
+export type { AppErrorOptions, InputProblem } from "../errors/errors.ts";
 export * from "../hooks/events.ts";
 
 /** The hook bus as a plugin uses it: what it listens to is undone with the plugin. */

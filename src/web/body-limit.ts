@@ -1,4 +1,4 @@
-import type { AppError } from "../errors/app-error.ts";
+import type { AppError } from "../errors/errors.ts";
 import { fail } from "../errors/codes.ts";
 
 /**

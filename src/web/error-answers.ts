@@ -2,7 +2,7 @@ import { type AnyElysia, ElysiaCustomStatusResponse, NotFoundError } from "elysi
 import type { Logger } from "pino";
 import { DatabaseError, namePlugin } from "../db/contract/database-error.ts";
 import { toClientError } from "../db/contract/error-codes.ts";
-import { AppError } from "../errors/app-error.ts";
+import { AppError } from "../errors/errors.ts";
 import { fail } from "../errors/codes.ts";
 import { toAppError, toProblemResponse } from "../errors/problem.ts";
 import { findInvalidInput, toValidationProblem } from "./invalid-requests.ts";

@@ -1,6 +1,6 @@
 import { TransformDecodeCheckError, TransformDecodeError } from "@sinclair/typebox/value";
 import { type AnyElysia, ValidationError } from "elysia";
-import type { AppError, InputProblem } from "../errors/app-error.ts";
+import type { AppError, InputProblem } from "../errors/errors.ts";
 import { fail } from "../errors/codes.ts";
 import { findPartProblems, toInputProblems } from "../errors/input-problems.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../errors/plain-schema.ts";

@@ -11,7 +11,7 @@ import type { Driver } from "../../src/db/contract/driver.ts";
 import { applyMigrations } from "../../src/db/migrations/apply.ts";
 import { coreMigrations } from "../../src/db/migrations/core.ts";
 import { createCoreSchema } from "../../src/db/schema/schema-module.ts";
-import type { AppError } from "../../src/errors/app-error.ts";
+import type { AppError } from "../../src/errors/errors.ts";
 import { createPermissions } from "../../src/accounts/rights/permission-set.ts";
 import { createErrorAnswer, toElysiaErrorHandler } from "../../src/web/error-answers.ts";
 

@@ -10,7 +10,7 @@ import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
 import type { Driver } from "../../src/db/contract/driver.ts";
 import { openDatabase } from "../../src/db/open.ts";
 import { createCoreSchema } from "../../src/db/schema/schema-module.ts";
-import { AppError } from "../../src/errors/app-error.ts";
+import { AppError } from "../../src/errors/errors.ts";
 import { createAccessLoader } from "../../src/accounts/rights/access.ts";
 import { restrictPermissions } from "../../src/accounts/rights/permission-set.ts";
 import type { DialectTest } from "../database-servers.ts";

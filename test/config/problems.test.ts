@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { AppError } from "../../src/errors/app-error.ts";
+import { AppError } from "../../src/errors/errors.ts";
 import { ConfigError } from "../../src/config/problems.ts";
 import { ConfigFolder, problemsOf } from "./config-folder.ts";
 

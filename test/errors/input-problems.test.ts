@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { t } from "elysia";
-import type { InputProblem } from "../../src/errors/app-error.ts";
+import type { InputProblem } from "../../src/errors/errors.ts";
 import { findPartProblems } from "../../src/errors/input-problems.ts";
 import { TestApp } from "../setup.ts";
 

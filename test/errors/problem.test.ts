@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { InvalidCookieSignature, NotFoundError, ParseError } from "elysia";
-import { AppError } from "../../src/errors/app-error.ts";
+import { AppError } from "../../src/errors/errors.ts";
 import { toAppError, toProblemResponse } from "../../src/errors/problem.ts";
 
 const request = { id: "id-1", path: "/a" };

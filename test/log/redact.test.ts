@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { AppError } from "../../src/errors/app-error.ts";
+import { AppError } from "../../src/errors/errors.ts";
 import { createRedactor, redactText } from "../../src/log/redact.ts";
 
 const redact = createRedactor();

@@ -7,7 +7,7 @@ import { unauthenticated } from "../identity/principals.ts";
 import type { Transaction } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { AppError } from "../../errors/errors.ts";
 import { fail } from "../people/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { HookEvents } from "../../hooks/events.ts";

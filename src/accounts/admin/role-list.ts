@@ -2,7 +2,7 @@ import { asc, eq, inArray } from "drizzle-orm";
 import type { CoreStore } from "../people/store.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import type { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import { startsWith } from "./prefix-search.ts";
 

@@ -3,7 +3,7 @@ import type { PgColumn } from "drizzle-orm/pg-core";
 import type { CoreStore } from "../people/store.ts";
 import { toNameKey } from "../people/name-key.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
-import type { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import { startsWith } from "./prefix-search.ts";
 

@@ -1,4 +1,4 @@
-import { AppError } from "../../errors/app-error.ts";
+import { AppError } from "../../errors/errors.ts";
 import { fail } from "../people/error-codes.ts";
 import type { Permissions, Principal, User } from "./principal.ts";
 

@@ -1,5 +1,5 @@
 import { isIPv6 } from "node:net";
-import type { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../people/error-codes.ts";
 
 const MAX_KEYS = 10_000;

@@ -1,5 +1,5 @@
 import { and, eq, sql } from "drizzle-orm";
-import { AppError } from "../../errors/app-error.ts";
+import { AppError } from "../../errors/errors.ts";
 import { fail } from "../people/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { LoginFailure } from "../../hooks/events.ts";

@@ -2,7 +2,7 @@ import { and, desc, eq, gt, inArray, isNull, lte, ne } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import type { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import { noteAccessChange } from "../people/access-changes.ts";
 import type { AccessTokens } from "../identity/access-tokens.ts";

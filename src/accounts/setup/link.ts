@@ -1,5 +1,5 @@
 import type { Transaction } from "../../db/contract/database.ts";
-import type { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import { noteAccessChange } from "../people/access-changes.ts";
 import { writeAudit } from "../people/audit.ts";

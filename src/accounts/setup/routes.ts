@@ -1,5 +1,5 @@
 import { Elysia, t } from "elysia";
-import { AppError } from "../../errors/app-error.ts";
+import { AppError } from "../../errors/errors.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { SetupLink } from "./link.ts";
 import { toSetupDonePage, toSetupPage } from "./pages.ts";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import type { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import { isIntegrity } from "../../plugins/snapshot/integrity.ts";
 import type { PreparedPlugin } from "../../plugins/remote/installer.ts";

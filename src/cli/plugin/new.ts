@@ -6,8 +6,8 @@ import { fail } from "../../errors/codes.ts";
 import { PluginError } from "../../plugins/failure/failure.ts";
 import { toManifest } from "../../plugins/source/manifest.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
-import { EDITOR_FOLDER } from "../../editor/editor-folder.ts";
-import { offerEditor } from "../../editor/editor-project.ts";
+import { EDITOR_FOLDER } from "../../editor/folder.ts";
+import { offerEditor } from "../../editor/project.ts";
 import { toExamples } from "../terminal/examples.ts";
 import { toPluginFiles } from "./files.ts";
 

@@ -2,7 +2,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { fail } from "../../errors/codes.ts";
-import { replaceBytes } from "../../files/replace-file.ts";
+import { replaceBytes } from "../../files/replace.ts";
 import { createLockfile } from "../../plugins/packages/new-lockfile.ts";
 import { readPackageNeeds } from "../../plugins/packages/package-needs.ts";
 import {

@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { fail } from "../../errors/codes.ts";
-import { replaceBytes } from "../../files/replace-file.ts";
+import { replaceBytes } from "../../files/replace.ts";
 import { packFiles } from "../../plugins/remote/publish/pack.ts";
 import { signIntegrity, type SigningKey } from "../../plugins/snapshot/signatures.ts";
 import { parseSigningKey } from "../../plugins/remote/publish/signing-key.ts";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { AppError } from "../../errors/app-error.ts";
+import { AppError } from "../../errors/errors.ts";
 import { fail } from "../../plugins/failure/error-codes.ts";
 import { PluginError } from "../../plugins/failure/failure.ts";
 import type { PreparedPlugin } from "../../plugins/remote/installer.ts";

@@ -1,4 +1,4 @@
-import { AppError } from "../../errors/app-error.ts";
+import { AppError } from "../../errors/errors.ts";
 import { HTTP_ERROR_CODES } from "../../errors/codes.ts";
 
 /** What went wrong, on every database alike. */

@@ -1,6 +1,6 @@
 import { userInfo } from "node:os";
 import { resolve } from "node:path";
-import type { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import { assertTlsMode, TLS_OPTIONS } from "./tls.ts";
 

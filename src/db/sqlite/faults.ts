@@ -1,4 +1,4 @@
-import { AppError } from "../../errors/app-error.ts";
+import { AppError } from "../../errors/errors.ts";
 import { ConstraintError, DatabaseError, type DatabaseFault } from "../contract/database-error.ts";
 import { failedQuery, missingColumn, missingTable } from "../server/faults.ts";
 

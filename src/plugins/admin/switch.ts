@@ -1,5 +1,5 @@
 import { setJsonPath } from "../../config/json/edit.ts";
-import { replaceFile } from "../../files/replace-file.ts";
+import { replaceFile } from "../../files/replace.ts";
 import { fail } from "../../errors/codes.ts";
 import { manifestPathOf } from "../source/manifest-file.ts";
 import type { PluginSource } from "../source/sources.ts";

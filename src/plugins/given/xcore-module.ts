@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Database } from "../../db/contract/database.ts";
 import { page, paginate } from "../../db/paging/paginate.ts";
-import { AppError } from "../../errors/app-error.ts";
+import { AppError } from "../../errors/errors.ts";
 import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
 import type { HookName } from "../../hooks/events.ts";
 import type * as sdk from "../../sdk/xcore.ts";

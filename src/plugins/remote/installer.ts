@@ -1,6 +1,6 @@
 import { relative } from "node:path";
 import { valid } from "semver";
-import { AppError } from "../../errors/app-error.ts";
+import { AppError } from "../../errors/errors.ts";
 import { fail } from "../failure/error-codes.ts";
 import { PluginError } from "../failure/failure.ts";
 import { type FetchedPlugin, fetchFromMirrors, type FetchOptions } from "./fetch/fetch-plugin.ts";

@@ -3,10 +3,10 @@ import { type JsonDocument, parseJsonDocument } from "../../config/json/document
 import { setJsonPath } from "../../config/json/edit.ts";
 import { isJsonObject, valueAt } from "../../config/layers.ts";
 import type { Config } from "../../config/schema.ts";
-import type { AppError } from "../../errors/app-error.ts";
+import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../failure/error-codes.ts";
-import { replaceFile } from "../../files/replace-file.ts";
-import { readTextFile } from "../../files/text-file.ts";
+import { replaceFile } from "../../files/replace.ts";
+import { readTextFile } from "../../files/text.ts";
 
 /** A plugin from elsewhere, as `plugins.remote.<name>` of config.json has it. */
 export type RemoteEntry = Config["plugins"]["remote"][string];

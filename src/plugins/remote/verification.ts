@@ -1,4 +1,4 @@
-import { AppError } from "../../errors/app-error.ts";
+import { AppError } from "../../errors/errors.ts";
 import { PluginError } from "../failure/failure.ts";
 import { type FetchOptions, fetchPlugin } from "./fetch/fetch-plugin.ts";
 import { parseLocation } from "./fetch/location.ts";

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readTextFile } from "../../files/text-file.ts";
+import { readTextFile } from "../../files/text.ts";
 import { PluginError } from "../failure/failure.ts";
 import { type Manifest, parseManifest, toManifest } from "./manifest.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { normalizeEmail, parseEmail } from "../../../src/accounts/people/emails.ts";
-import type { AppError } from "../../../src/errors/app-error.ts";
+import type { AppError } from "../../../src/errors/errors.ts";
 
 test.each([
   ["ada@example.com", "ada@example.com"],

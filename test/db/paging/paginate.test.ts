@@ -6,7 +6,7 @@ import { toOrder } from "../../../src/db/paging/page-order.ts";
 import { paginate, type SelectQuery } from "../../../src/db/paging/paginate.ts";
 import { createSchemaModule } from "../../../src/db/schema/schema-module.ts";
 import { toPageQuery, toSelect } from "../../../src/db/drizzle/select-parts.ts";
-import type { AppError } from "../../../src/errors/app-error.ts";
+import type { AppError } from "../../../src/errors/errors.ts";
 import { testOnEachDialect } from "../../database-servers.ts";
 import { type Files, plugin, TestApp } from "../../setup.ts";
 import { createTables } from "../schema/created-tables.ts";

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { quote } from "../../../config/json/key-path.ts";
-import type { AppError } from "../../../errors/app-error.ts";
+import type { AppError } from "../../../errors/errors.ts";
 import { fail } from "../../../errors/codes.ts";
 
 /** Where a plugin can be fetched from. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { AppError } from "../../../../src/errors/app-error.ts";
+import { AppError } from "../../../../src/errors/errors.ts";
 import { isLoopback, parseLocation } from "../../../../src/plugins/remote/fetch/location.ts";
 
 const PROJECT = "/srv/project";

@@ -6,7 +6,7 @@ import { readDeclaredPlugins } from "../plugins/inventory/declared-plugins.ts";
 import { toRemoteSettings } from "../plugins/remote/stores.ts";
 import { RemoteSources } from "../plugins/remote/remote-sources.ts";
 import { openCommandStores } from "../app/command-stores.ts";
-import { EDITOR_FOLDER, type EditorFolderState, writeEditorFolder } from "./editor-folder.ts";
+import { EDITOR_FOLDER, type EditorFolderState, writeEditorFolder } from "./folder.ts";
 
 const EXTENDED = `./${EDITOR_FOLDER}/tsconfig.json`;
 

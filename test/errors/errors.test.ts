@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { AppError } from "../../src/errors/app-error.ts";
+import { AppError } from "../../src/errors/errors.ts";
 
 test("AppError carries its code, status, errors, headers and cause", () => {
   const cause = new Error("below");

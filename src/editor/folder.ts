@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
-import { replaceFile } from "../files/replace-file.ts";
+import { replaceFile } from "../files/replace.ts";
 import type { DeclaredPlugin } from "../plugins/inventory/declared-plugins.ts";
 import { readArchive } from "./archive.ts";
 import { toCompilerOptions } from "./compiler-options.ts";
