@@ -16,7 +16,7 @@ import { createHookBus, type HookBus } from "../hooks/bus.ts";
 import type { ConsoleStream } from "../log/console-sink.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
 import { createDisplayPath } from "../plugins/failure/display-path.ts";
-import type { PluginHost } from "../plugins/runtime/generation.ts";
+import type { PluginHost } from "../plugins/runtime/host.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { PluginInstaller } from "../plugins/remote/installer.ts";
 import { openPluginStores, toRemoteSettings } from "../plugins/remote/stores.ts";
@@ -130,32 +130,37 @@ export async function createApp(options: AppOptions): Promise<App> {
     isOffline: () => config.plugins.offline,
   });
   const host: PluginHost = {
-    remote: stores,
-    packages: stores.packages,
-    hooks,
-    log: loggers.app,
-    managerLog: loggers.manager,
-    database,
-    accounts: {
-      principals: accounts.principals,
-      users: accounts.users,
-      createOtpDevice: (userId, name) => accounts.devices.create(userId, name),
-      declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
+    given: {
+      hooks,
+      log: loggers.app,
+      database,
+      accounts: {
+        principals: accounts.principals,
+        users: accounts.users,
+        createOtpDevice: (userId, name) => accounts.devices.create(userId, name),
+        declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
+      },
+      core: declareCore(database.dialect),
     },
-    core: declareCore(database.dialect),
-    autoMigrate: () => config.database.auto_migrate,
-    stackTraces,
-    answerError,
-    isOpen: (request) => web.isOpen(request),
-    serverFor: (inFlight) => web.serverFor(inFlight),
-    toDisplayPath,
-    runsSetup: !inspects,
-    setupTimeoutMs,
-    drainTimeoutMs,
+    web: {
+      answerError,
+      isOpen: (request) => web.isOpen(request),
+      serverFor: (inFlight) => web.serverFor(inFlight),
+    },
+    lifeCycle: {
+      log: loggers.manager,
+      packages: stores.packages,
+      autoMigrate: () => config.database.auto_migrate,
+      stackTraces,
+      toDisplayPath,
+      runsSetup: !inspects,
+      setupTimeoutMs,
+      drainTimeoutMs,
+    },
   };
   const plugins: PluginManager = new PluginManager({
     host,
-    log: loggers.manager,
+    remote: stores,
     settings: toPluginSettings(loaded, inspects),
     publish: (mounts) => {
       pluginMounts = mounts;

@@ -4,20 +4,22 @@ import { type AnyElysia, Elysia } from "elysia";
 import { InFlight } from "../web/in-flight.ts";
 import { isGuarded } from "../accounts/identity/guards.ts";
 import type { Mount } from "../web/mounts.ts";
-import { findEntry, toSourceFile } from "./build/bundle.ts";
-import { Generation, generationId, type PluginHost } from "./runtime/generation.ts";
+import type { Migration } from "../db/migrations/migration-files.ts";
+import { type Bundle, findEntry, toSourceFile } from "./build/bundle.ts";
+import { Generation, generationId } from "./runtime/generation.ts";
+import type { PluginHost, PluginWeb } from "./runtime/host.ts";
 import type { ModuleExports } from "./given/host-modules.ts";
 import { awaitModules, runSetup } from "./runtime/life-cycle.ts";
 import type { Manifest } from "./source/manifest.ts";
 import type { OpenedSnapshot } from "./snapshot/store.ts";
 import { migratePlugin, readPluginMigrations } from "./runtime/migrate.ts";
-import { evaluateModules } from "./runtime/modules.ts";
+import { evaluateModules, type ModulesOptions } from "./runtime/modules.ts";
 import { asksWhoItIs } from "./given/accounts.ts";
 import { createPluginApp, findRouter } from "./runtime/app.ts";
 import { bundlePlugin } from "./build/build.ts";
 import { Scope } from "./given/scope.ts";
 import { findSchemaFiles } from "./source/schema-files.ts";
-import { atStage } from "./build/thrown.ts";
+import { atStage, type ThrownOptions } from "./build/thrown.ts";
 import { isInside, type PluginSource, showFilesOf } from "./source/sources.ts";
 
 export interface LoadOptions {
@@ -49,76 +51,110 @@ export async function loadGeneration(
   options: LoadOptions,
 ): Promise<Generation | "unchanged"> {
   const startedAt = performance.now();
-  const { source, manifest, number } = options;
-  const toDisplayPath = showFilesOf(source, host.toDisplayPath);
-  const failure = { source, plugin: manifest.name, stackTraces: host.stackTraces, toDisplayPath };
-  const files = await atStage("bundle", failure, async () => [
-    await findEntry(source, manifest.entry, { toDisplayPath }),
-    ...(await findSchemaFiles(source)),
-  ]);
-  const { packages, managerLog: log } = host;
-  const bundle = await bundlePlugin(files, { ...options, plugin: manifest.name, packages, log, failure });
-  const migrations = await atStage("migrate", failure, () =>
-    readPluginMigrations(host.database.dialect, options),
-  );
-  const publicDirectory = await findPublicDirectory(source);
-  const fingerprint = fingerprintOf(
-    options,
-    publicDirectory,
-    migrations.map(({ hash }) => hash),
-  );
-  if (options.current?.hash === bundle.hash && options.current.fingerprint === fingerprint)
-    return "unchanged";
-  options.signal.throwIfAborted();
-  if (host.runsSetup) {
-    await atStage("migrate", failure, () => migratePlugin(host, manifest.name, migrations));
-    await atStage("migrate", failure, () => declarePermissions(host, manifest));
-    options.signal.throwIfAborted();
+  const { manifest, number, dependencies, current, signal } = options;
+  const { stackTraces, runsSetup } = host.lifeCycle;
+  const toDisplayPath = showFilesOf(options.source, host.lifeCycle.toDisplayPath);
+  const failure = { source: options.source, plugin: manifest.name, stackTraces, toDisplayPath };
+  const parts = await readParts(host, options, failure);
+  const { fingerprint, bundle } = parts;
+  const { hash } = bundle;
+  if (current?.hash === hash && current.fingerprint === fingerprint) return "unchanged";
+  signal.throwIfAborted();
+  if (runsSetup) {
+    await atStage("migrate", failure, () => prepareDatabase(host, manifest, parts.migrations));
+    signal.throwIfAborted();
   }
-
   const id = generationId(manifest.name, number);
-  host.stackTraces.add(id, {
-    json: bundle.map,
-    toDisplayPath: (name) => toDisplayPath(toSourceFile(name)),
-  });
+  stackTraces.add(id, { json: bundle.map, toDisplayPath: (name) => toDisplayPath(toSourceFile(name)) });
   const scope = new Scope();
   try {
-    const inFlight = new InFlight();
-    async function importPlugin() {
-      const { entry, exports: exported, schema } = evaluateModules(bundle, id, scope, host, options);
-      const router = findRouter(entry) ?? createEmptyRouter(entry, scope);
-      await awaitModules(router, host.setupTimeoutMs, options.signal);
-      const built = createPluginApp(router, {
-        manifest,
-        publicDirectory,
-        answerError: host.answerError,
-        inFlight,
-        isOpen: host.isOpen,
-      });
-      return { exports: exported, schema, app: built };
-    }
-    const { exports, schema, app } = await atStage("import", failure, importPlugin);
-    if (host.runsSetup) {
-      const onLate = (teardown: Promise<void>): void => void teardown.catch(reportLateTeardown);
-      const reportLateTeardown = (error: unknown): void =>
-        host.log.error({ err: error, plugin: manifest.name, generation: number }, "teardown failed");
-      await atStage("setup", failure, () =>
-        runSetup(exports, { timeoutMs: host.setupTimeoutMs, signal: options.signal, onLate }),
-      );
-    }
-    const isAsking =
-      isGuarded(app) ||
-      asksWhoItIs(bundle.code) ||
-      [...options.dependencies.values()].some(({ mount: { isGuarded: asks } }) => asks);
-    const mount = { ...createMount(app, manifest, inFlight, host), isGuarded: isAsking };
+    const imported = await atStage("import", failure, () =>
+      importPlugin(host, { ...options, ...parts, generation: id, scope }),
+    );
+    if (runsSetup) await atStage("setup", failure, () => setUp(imported.exports, host, options));
     const loadMs = performance.now() - startedAt;
-    const parts = { number, manifest, hash: bundle.hash, fingerprint, loadMs, app, mount, exports, schema };
-    return new Generation(parts, scope, [...options.dependencies.values()]);
+    const made = { number, manifest, hash, fingerprint, loadMs, ...imported };
+    return new Generation(made, scope, [...dependencies.values()]);
   } catch (error) {
     scope.close();
-    host.stackTraces.delete(id);
+    stackTraces.delete(id);
     throw error;
   }
+}
+
+/** What a generation is made of. */
+interface PluginParts {
+  readonly bundle: Bundle;
+  readonly migrations: readonly Migration[];
+  /** Folder whose files are served, null for none. */
+  readonly publicDirectory: string | null;
+  /** All of it but the code, and all that it depends on. */
+  readonly fingerprint: string;
+}
+
+async function readParts(
+  { given, lifeCycle }: PluginHost,
+  options: LoadOptions,
+  failure: ThrownOptions,
+): Promise<PluginParts> {
+  const { source, manifest } = options;
+  const { packages, log } = lifeCycle;
+  const files = await atStage("bundle", failure, async () => [
+    await findEntry(source, manifest.entry, failure),
+    ...(await findSchemaFiles(source)),
+  ]);
+  const bundle = await bundlePlugin(files, { ...options, plugin: manifest.name, packages, log, failure });
+  const { dialect } = given.database;
+  const migrations = await atStage("migrate", failure, () => readPluginMigrations(dialect, options));
+  const publicDirectory = await findPublicDirectory(source);
+  const hashes = migrations.map(({ hash }) => hash);
+  return {
+    bundle,
+    migrations,
+    publicDirectory,
+    fingerprint: fingerprintOf(options, publicDirectory, hashes),
+  };
+}
+
+/** The permissions stay when the plugin goes, as do the roles that hold them. */
+async function prepareDatabase(
+  { given: { database, accounts }, lifeCycle }: PluginHost,
+  { name: plugin, permissions }: Manifest,
+  migrations: readonly Migration[],
+): Promise<void> {
+  await migratePlugin(database, { owner: plugin, migrations }, lifeCycle);
+  for (const { name, owner } of await accounts.declarePermissions(plugin, permissions)) {
+    lifeCycle.log.warn({ plugin }, `permission "${name}" belongs to "${owner}", which declared it first`);
+  }
+}
+
+async function importPlugin(
+  { given, web, lifeCycle }: PluginHost,
+  options: LoadOptions & PluginParts & ModulesOptions,
+): Promise<Pick<Generation, "exports" | "schema" | "app" | "mount">> {
+  const { manifest, publicDirectory, scope, signal } = options;
+  const { entry, exports, schema } = evaluateModules(given, options);
+  const router = findRouter(entry) ?? createEmptyRouter(entry, scope);
+  await awaitModules(router, lifeCycle.setupTimeoutMs, signal);
+  const inFlight = new InFlight();
+  const app = createPluginApp(router, { ...web, manifest, publicDirectory, inFlight });
+  const isAsking =
+    isGuarded(app) ||
+    asksWhoItIs(options.bundle.code) ||
+    [...options.dependencies.values()].some(({ mount: { isGuarded: asks } }) => asks);
+  const mount = { ...createMount(app, manifest, inFlight, web), isGuarded: isAsking };
+  return { exports, schema, app, mount };
+}
+
+async function setUp(
+  exports: ModuleExports,
+  { given: { log }, lifeCycle: { setupTimeoutMs: timeoutMs } }: PluginHost,
+  { manifest, number, signal }: LoadOptions,
+): Promise<void> {
+  const fields = { plugin: manifest.name, generation: number };
+  const onLate = (teardown: Promise<void>): void =>
+    void teardown.catch((error: unknown) => log.error({ err: error, ...fields }, "teardown failed"));
+  await runSetup(exports, { timeoutMs, signal, onLate });
 }
 
 function fingerprintOf(
@@ -138,23 +174,15 @@ function createEmptyRouter(exports: ModuleExports, scope: Scope): AnyElysia {
   );
 }
 
-/** They stay when the plugin goes, as do the roles that hold them. */
-async function declarePermissions({ accounts, managerLog }: PluginHost, manifest: Manifest): Promise<void> {
-  const { name: plugin, permissions } = manifest;
-  for (const { name, owner } of await accounts.declarePermissions(plugin, permissions)) {
-    managerLog.warn({ plugin }, `permission "${name}" belongs to "${owner}", which declared it first`);
-  }
-}
-
 function createMount(
   app: AnyElysia,
   manifest: Manifest,
   inFlight: InFlight,
-  host: PluginHost,
+  { serverFor }: PluginWeb,
 ): Omit<Mount, "isGuarded"> {
   // Found when it is used: a server that takes over a socket loads its plugins before it listens.
-  let server: ReturnType<PluginHost["serverFor"]> = null;
-  Object.defineProperty(app, "server", { get: () => (server ??= host.serverFor(inFlight)) });
+  let server: ReturnType<PluginWeb["serverFor"]> = null;
+  Object.defineProperty(app, "server", { get: () => (server ??= serverFor(inFlight)) });
   const { fetch } = app;
   return { prefix: manifest.api_prefix, plugin: manifest.name, fetch, inFlight };
 }

@@ -3,13 +3,19 @@ import type { Logger } from "pino";
 import type { Mount } from "../web/mounts.ts";
 import type { DocumentedApp } from "../web/openapi.ts";
 import { PluginError } from "./failure/failure.ts";
-import type { Generation, PluginHost } from "./runtime/generation.ts";
+import type { Generation } from "./runtime/generation.ts";
+import type { PluginHost } from "./runtime/host.ts";
 import { LoadGroups } from "./load-groups.ts";
 import { type LoadOptions, loadGeneration } from "./load.ts";
 import { Inventory, isLoadable } from "./inventory/inventory.ts";
 import { toMounts } from "./mounts.ts";
 import type { PluginRecord } from "./inventory/record.ts";
-import { type OpenedSource, RemoteSources, type RemoteSettings } from "./remote/remote-sources.ts";
+import {
+  type OpenedSource,
+  RemoteSources,
+  type RemoteSettings,
+  type RemoteSourcesOptions,
+} from "./remote/remote-sources.ts";
 import { PluginReport, type UnloadReason } from "./report.ts";
 import { groupByDependency, type Resolution, resolvePlugins } from "./inventory/resolve.ts";
 import { toFailure } from "./build/thrown.ts";
@@ -29,8 +35,8 @@ export interface PluginSettings {
 export interface PluginManagerOptions {
   readonly host: PluginHost;
   readonly settings: PluginSettings;
-  /** Log of the plugins' lives. */
-  readonly log: Logger;
+  /** Where plugins from elsewhere are kept. */
+  readonly remote: RemoteSourcesOptions;
   /** Makes these the mounts that are live, in one step. */
   readonly publish: (mounts: readonly Mount[]) => void;
 }
@@ -66,15 +72,17 @@ export class PluginManager {
 
   constructor(options: PluginManagerOptions) {
     this.#host = options.host;
-    this.#log = options.log;
-    this.#report = new PluginReport(options.log, options.host.hooks);
+    const { given, lifeCycle } = options.host;
+    const { log, toDisplayPath } = lifeCycle;
+    this.#log = log;
+    this.#report = new PluginReport(log, given.hooks);
     this.#publishMounts = options.publish;
     this.#settings = options.settings;
-    this.#remote = new RemoteSources(options.host.remote, options.settings.remote);
+    this.#remote = new RemoteSources(options.remote, options.settings.remote);
     this.#inventory = new Inventory({
       remote: this.#remote,
-      toDisplayPath: options.host.toDisplayPath,
-      log: options.log,
+      toDisplayPath,
+      log,
       onRemoved: (record) => this.#unload(record, "removed"),
       onFetched: (id) => void this.refresh(new Set([id])),
       onFailed: (record, error) => this.#fail(record, error, "fetchFailure"),
@@ -165,7 +173,7 @@ export class PluginManager {
     const changed = await this.#inventory.read(this.#settings.directory, paths);
     if (this.#isStopped) return;
     const records = [...this.#inventory.records.values()];
-    const candidates = records.map((record) => record.toCandidate(this.#host.toDisplayPath));
+    const candidates = records.map((record) => record.toCandidate(this.#host.lifeCycle.toDisplayPath));
     const resolution = resolvePlugins(candidates.filter((candidate) => candidate !== null));
     for (const record of records) {
       if (!record.isActive) this.#disable(record);
@@ -320,7 +328,7 @@ export class PluginManager {
 
   #fail(record: PluginRecord, error: unknown, kind: "loadFailure" | "fetchFailure" = "loadFailure"): void {
     const { source } = record;
-    const { stackTraces, toDisplayPath } = this.#host;
+    const { stackTraces, toDisplayPath } = this.#host.lifeCycle;
     const failure = toFailure(error, "import", { source, stackTraces, toDisplayPath });
     const isNews = record.failure?.message !== failure.message || failure.stage !== "dependencies";
     record[kind] = failure;

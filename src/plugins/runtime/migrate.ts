@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { applyMigrations } from "../../db/migrations/apply.ts";
 import type { Dialect } from "../../db/contract/dialect.ts";
+import type { Driver } from "../../db/contract/driver.ts";
 import { type Migration, parseMigrations, readMigrations } from "../../db/migrations/migration-files.ts";
 import { migrationStatus } from "../../db/migrations/status.ts";
-import type { PluginHost } from "./generation.ts";
+import type { PluginLifeCycle } from "./host.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { OpenedSnapshot } from "../snapshot/store.ts";
 import type { PluginSource } from "../source/sources.ts";
@@ -42,23 +43,18 @@ export function migrationFilesOf({ files }: Snapshot, dialect: Dialect): Readonl
 
 /** Applies a plugin's pending migrations, or says in the log that there are some. @throws MigrationError */
 export async function migratePlugin(
-  host: PluginHost,
-  owner: string,
-  migrations: readonly Migration[],
+  database: Driver,
+  { owner, migrations }: { readonly owner: string; readonly migrations: readonly Migration[] },
+  { autoMigrate, log, toDisplayPath }: PluginLifeCycle,
 ): Promise<void> {
   if (migrations.length === 0) return;
-  if (host.autoMigrate()) {
-    await applyMigrations(host.database, {
-      owner,
-      migrations,
-      log: host.managerLog,
-      toDisplayPath: host.toDisplayPath,
-    });
+  if (autoMigrate()) {
+    await applyMigrations(database, { owner, migrations, log, toDisplayPath });
     return;
   }
-  const states = await migrationStatus(host.database, { owner, migrations });
+  const states = await migrationStatus(database, { owner, migrations });
   const pending = states.filter(({ state }) => state === "pending").map(({ name }) => name);
   if (pending.length > 0) {
-    host.managerLog.warn({ plugin: owner, pending }, `migrations are pending: run "xcore db migrate"`);
+    log.warn({ plugin: owner, pending }, `migrations are pending: run "xcore db migrate"`);
   }
 }

@@ -3,7 +3,8 @@ import type { SchemaTables } from "../../db/contract/database.ts";
 import { createSchemaModule } from "../../db/schema/schema-module.ts";
 import { type Bundle, moduleName } from "../build/bundle.ts";
 import { evaluateBundle } from "./evaluate.ts";
-import type { Generation, PluginHost } from "./generation.ts";
+import type { Generation } from "./generation.ts";
+import type { PluginServices } from "./host.ts";
 import { type ModuleExports, withKnownExports } from "../given/host-modules.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
 import type { Manifest } from "../source/manifest.ts";
@@ -14,6 +15,10 @@ import type { PluginSource } from "../source/sources.ts";
 import { createXcoreModule } from "../given/xcore-module.ts";
 
 export interface ModulesOptions {
+  readonly bundle: Bundle;
+  /** Such as "blog@3". */
+  readonly generation: string;
+  readonly scope: Scope;
   readonly source: PluginSource;
   readonly manifest: Manifest;
   /** `plugins.settings.<name>` of config.json. */
@@ -38,22 +43,18 @@ export interface PluginModules {
  * @throws whatever the plugin's top level throws
  */
 export function evaluateModules(
-  bundle: Bundle,
-  generation: string,
-  scope: Scope,
-  host: PluginHost,
-  { source, manifest, settings, dependencies }: ModulesOptions,
+  { hooks, log, database, accounts, core }: PluginServices,
+  { bundle, generation, scope, source, manifest, settings, dependencies }: ModulesOptions,
 ): PluginModules {
   let schema: SchemaTables | null = null;
-  const { database, core } = host;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
   const xcore = createXcoreModule({
     name: manifest.name,
     scope,
-    hooks: host.hooks,
+    hooks,
     db: createPluginDatabase(database, () => schema),
-    accounts: host.accounts,
-    log: host.log.child({ plugin: manifest.name }),
+    accounts,
+    log: log.child({ plugin: manifest.name }),
     settings: mergeSettings(manifest.config, settings),
   });
   const exported = evaluateBundle(bundle.code, {

@@ -1,0 +1,52 @@
+import type { Logger } from "pino";
+import type { Driver } from "../../db/contract/driver.ts";
+import type { CoreDeclaration } from "../../db/schema/schema-module.ts";
+import type { HookBus } from "../../hooks/bus.ts";
+import type { ErrorAnswer } from "../../web/error-answers.ts";
+import type { InFlight } from "../../web/in-flight.ts";
+import type { StackTraces } from "../failure/stack-traces.ts";
+import type { PluginAccounts } from "../given/accounts.ts";
+import type { PackageStore } from "../packages/package-store.ts";
+
+/** What generations need of the host. */
+export interface PluginHost {
+  readonly given: PluginServices;
+  readonly web: PluginWeb;
+  readonly lifeCycle: PluginLifeCycle;
+}
+
+/** What plugins are given to work with. */
+export interface PluginServices {
+  readonly hooks: HookBus;
+  /** Log that plugins write to. */
+  readonly log: Logger;
+  readonly database: Driver;
+  readonly accounts: PluginAccounts;
+  /** What plugins see of the core's tables: one declaration for all, so that their relations meet. */
+  readonly core: CoreDeclaration;
+}
+
+/** How the requests of plugins are served. */
+export interface PluginWeb {
+  readonly answerError: ErrorAnswer;
+  /** Whether the client of a request still waits for the rest of its response. */
+  readonly isOpen: (request: Request) => boolean;
+  readonly serverFor: (inFlight: InFlight) => Bun.Server<unknown> | null;
+}
+
+/** How plugins are loaded and disposed of. */
+export interface PluginLifeCycle {
+  /** Log of the plugins' lives. */
+  readonly log: Logger;
+  /** Where npm dependencies of plugins are installed. */
+  readonly packages: PackageStore;
+  /** Whether pending migrations are applied before a plugin serves. */
+  readonly autoMigrate: () => boolean;
+  readonly stackTraces: StackTraces;
+  /** Path to show for a file. */
+  readonly toDisplayPath: (file: string) => string;
+  /** False to load plugins only to look at them: nothing is migrated, and `setup` isn't called. */
+  readonly runsSetup: boolean;
+  readonly setupTimeoutMs: number;
+  readonly drainTimeoutMs: number;
+}
