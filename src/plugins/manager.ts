@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Mount } from "../web/mounts.ts";
 import type { DocumentedApp } from "../web/openapi.ts";
@@ -7,7 +6,7 @@ import type { Generation } from "./runtime/generation.ts";
 import type { PluginHost } from "./runtime/host.ts";
 import { LoadGroups } from "./load-groups.ts";
 import { type LoadOptions, loadGeneration } from "./load.ts";
-import { Inventory, isLoadable } from "./inventory/inventory.ts";
+import { Inventory } from "./inventory/inventory.ts";
 import { toMounts } from "./mounts.ts";
 import type { PluginRecord } from "./inventory/record.ts";
 import {
@@ -16,7 +15,9 @@ import {
   type RemoteSettings,
   type RemoteSourcesOptions,
 } from "./remote/remote-sources.ts";
-import { PluginReport, type UnloadReason } from "./report.ts";
+import { PluginReport } from "./report.ts";
+import { selectToLoad } from "./selection.ts";
+import { Takeover } from "./takeover.ts";
 import { groupByDependency, type Resolution, resolvePlugins } from "./inventory/resolve.ts";
 import { toFailure } from "./build/thrown.ts";
 import type { PluginSource } from "./source/sources.ts";
@@ -41,8 +42,6 @@ export interface PluginManagerOptions {
   readonly publish: (mounts: readonly Mount[]) => void;
 }
 
-const SHRINK_EVERY = 20; // retired generations
-
 /**
  * Keeps the running plugins equal to what stands in the plugins directory and in the settings.
  *
@@ -61,11 +60,7 @@ export class PluginManager {
   /** How many generations of each name have been attempted: a plugin that comes back counts on. */
   readonly #attempts = new Map<string, number>();
   readonly #groups = new LoadGroups();
-  /** Loaded generations that take over in the next turn: those of one turn do so in one step. */
-  #ready: { record: PluginRecord; generation: Generation; signal: AbortSignal }[] = [];
-  #takeover: Promise<void> | null = null;
-  readonly #retiring = new Set<Promise<void>>();
-  #retired = 0;
+  readonly #takeover: Takeover;
   #convergence: Promise<void> = Promise.resolve();
   #unwatch: (() => void) | null = null;
   #isStopped = false;
@@ -77,13 +72,18 @@ export class PluginManager {
     this.#log = log;
     this.#report = new PluginReport(log, given.hooks);
     this.#publishMounts = options.publish;
+    this.#takeover = new Takeover({
+      host: options.host,
+      report: this.#report,
+      publish: () => this.#publish(),
+    });
     this.#settings = options.settings;
     this.#remote = new RemoteSources(options.remote, options.settings.remote);
     this.#inventory = new Inventory({
       remote: this.#remote,
       toDisplayPath,
       log,
-      onRemoved: (record) => this.#unload(record, "removed"),
+      onRemoved: (record) => this.#takeover.unload(record, "removed"),
       onFetched: (id) => void this.refresh(new Set([id])),
       onFailed: (record, error) => this.#fail(record, error, "fetchFailure"),
     });
@@ -153,8 +153,8 @@ export class PluginManager {
     this.#groups.abortAll();
     await this.#inventory.stop();
     await this.#loaded();
-    for (const record of this.#inventory.records.values()) this.#unload(record, "stopped");
-    await Promise.all(this.#retiring);
+    for (const record of this.#inventory.records.values()) this.#takeover.unload(record, "stopped");
+    await this.#takeover.settled();
   }
 
   #watch(): void {
@@ -172,40 +172,30 @@ export class PluginManager {
     if (this.#isStopped) return;
     const changed = await this.#inventory.read(this.#settings.directory, paths);
     if (this.#isStopped) return;
-    const records = [...this.#inventory.records.values()];
-    const candidates = records.map((record) => record.toCandidate(this.#host.lifeCycle.toDisplayPath));
-    const resolution = resolvePlugins(candidates.filter((candidate) => candidate !== null));
-    for (const record of records) {
-      if (!record.isActive) this.#disable(record);
-      if (changed.has(record.id) && record.declared instanceof PluginError)
-        this.#fail(record, record.declared);
+    const { records } = this.#inventory;
+    const resolution = this.#resolve();
+    for (const record of records.values()) {
+      const { id, isActive, declared } = record;
+      if (!isActive) this.#disable(record);
+      if (declared instanceof PluginError && changed.has(id)) this.#fail(record, declared);
     }
-    this.#load(this.#selectToLoad(changed, resolution), resolution);
+    const selected = selectToLoad(changed, resolution, { records, groups: this.#groups });
+    for (const [id, problem] of resolution.problems) {
+      const record = records.get(id);
+      if (record !== undefined && !(record.declared instanceof PluginError)) this.#fail(record, problem);
+    }
+    this.#load(selected, resolution);
     // Loads that have begun hold theirs: the bytes of what is disabled or can't be used would stay for good.
-    for (const record of records) record.opened = null;
+    for (const record of records.values()) record.opened = null;
     this.#publish();
   }
 
-  /** Picks the changed plugins, those that lacked something, and all that depend on either. */
-  #selectToLoad(changed: ReadonlySet<string>, resolution: Resolution): Set<string> {
-    const { order, dependencies, problems } = resolution;
-    const selected = new Set(changed);
-    for (const { id, loadFailure } of this.#inventory.records.values()) {
-      if (loadFailure?.stage === "dependencies") selected.add(id);
-    }
-    // Each may bring more of the other: what is being loaded may have been given what changes now.
-    for (let size = -1; size < selected.size;) {
-      size = selected.size;
-      for (const id of order) {
-        if ((dependencies.get(id) ?? []).some((dependency) => selected.has(dependency))) selected.add(id);
-      }
-      this.#groups.absorb(selected, resolution);
-    }
-    for (const [id, problem] of problems) {
-      const record = this.#inventory.records.get(id);
-      if (record !== undefined && !(record.declared instanceof PluginError)) this.#fail(record, problem);
-    }
-    return new Set(order.filter((id) => selected.has(id) && isLoadable(this.#inventory.records.get(id))));
+  #resolve(): Resolution {
+    const { toDisplayPath } = this.#host.lifeCycle;
+    const candidates = [...this.#inventory.records.values()].map((record) =>
+      record.toCandidate(toDisplayPath),
+    );
+    return resolvePlugins(candidates.filter((candidate) => candidate !== null));
   }
 
   #load(selected: ReadonlySet<string>, resolution: Resolution): void {
@@ -226,9 +216,7 @@ export class PluginManager {
       const generation = await load;
       if (generation !== null) loaded.push([record, generation]);
     }
-    this.#ready.push(...loaded.map(([record, generation]) => ({ record, generation, signal })));
-    this.#takeover ??= setImmediate().then(() => this.#takeOver());
-    await this.#takeover;
+    await this.#takeover.add(loaded, signal);
   }
 
   /** Loads a plugin's next generation; null when that fails, or when nothing would change. */
@@ -282,48 +270,10 @@ export class PluginManager {
     throw new PluginError("fetch", message);
   }
 
-  /** Puts the new generations in the place of the running ones, for all requests and events from here on. */
-  #takeOver(): void {
-    this.#takeover = null;
-    const superseded = this.#ready.filter(({ signal }) => signal.aborted);
-    const ready = this.#ready.filter(({ signal }) => !signal.aborted);
-    this.#ready = [];
-    const replaced = ready.map(({ record, generation }) => record.replace(generation));
-    this.#publish();
-    for (const [index, { generation }] of ready.entries()) {
-      const previous = replaced[index] ?? null;
-      previous?.deactivate();
-      generation.activate();
-      this.#report.loaded(generation, previous);
-      if (previous !== null) this.#retire(previous);
-    }
-    for (const { generation } of superseded) this.#retire(generation);
-  }
-
   #disable(record: PluginRecord): void {
     record.loadFailure = null;
     record.fetchFailure = null;
-    this.#unload(record, "disabled");
-  }
-
-  #unload(record: PluginRecord, reason: UnloadReason): void {
-    const { current } = record;
-    if (current === null) return;
-    record.current = null;
-    this.#publish();
-    this.#report.unloaded(current, reason);
-    this.#retire(current);
-  }
-
-  #retire(generation: Generation): void {
-    const retirement = generation.retire(this.#host);
-    this.#retiring.add(retirement);
-    void retirement.finally(() => {
-      this.#retiring.delete(retirement);
-      this.#retired += 1;
-      // JavaScriptCore lets many dropped generations pile up before it collects them by itself.
-      if (this.#retired % SHRINK_EVERY === 0) Bun.shrink();
-    });
+    this.#takeover.unload(record, "disabled");
   }
 
   #fail(record: PluginRecord, error: unknown, kind: "loadFailure" | "fetchFailure" = "loadFailure"): void {
