@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { AUTH_ERROR_CODES } from "../../src/accounts/people/error-codes.ts";
+import { AUTH_ERROR_CODES } from "../../src/accounts/identity/error-codes.ts";
 import { DATABASE_ERROR_CODES } from "../../src/db/contract/error-codes.ts";
 import { AppError } from "../../src/errors/errors.ts";
 import { COMMAND_ERROR_CODES, createFail, type ErrorCode, HTTP_ERROR_CODES } from "../../src/errors/codes.ts";

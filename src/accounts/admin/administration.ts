@@ -8,7 +8,7 @@ import type { Transaction } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { AppError } from "../../errors/errors.ts";
-import { fail } from "../people/error-codes.ts";
+import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { HookEvents } from "../../hooks/events.ts";
 import { ADMIN_ROLE, EVERYTHING, hasAdministrator, USER_ROLE } from "../rights/builtin-roles.ts";

@@ -2,7 +2,7 @@ import { and, eq, isNull, lte, or } from "drizzle-orm";
 import type { Logger } from "pino";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { AppError } from "../../errors/errors.ts";
-import { fail } from "../people/error-codes.ts";
+import { fail } from "../identity/error-codes.ts";
 import { noteAccessChange } from "../people/access-changes.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";

@@ -1,5 +1,5 @@
 import { type AnyElysia, Elysia } from "elysia";
-import { fail } from "../people/error-codes.ts";
+import { fail } from "./error-codes.ts";
 import { isPermissionName } from "./permission-name.ts";
 import type { Principal, User } from "./principal.ts";
 import type { Principals } from "./principals.ts";

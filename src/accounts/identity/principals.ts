@@ -1,5 +1,5 @@
 import { AppError } from "../../errors/errors.ts";
-import { fail } from "../people/error-codes.ts";
+import { fail } from "./error-codes.ts";
 import type { Permissions, Principal, User } from "./principal.ts";
 
 /** Who is behind the requests under way. */

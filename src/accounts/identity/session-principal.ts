@@ -1,4 +1,4 @@
-import { fail } from "../people/error-codes.ts";
+import { fail } from "./error-codes.ts";
 import type { Principal } from "./principal.ts";
 
 /**

@@ -1,6 +1,6 @@
 import { isIPv6 } from "node:net";
 import type { AppError } from "../../errors/errors.ts";
-import { fail } from "../people/error-codes.ts";
+import { fail } from "../identity/error-codes.ts";
 
 const MAX_KEYS = 10_000;
 

@@ -1,6 +1,6 @@
 import { and, eq, sql } from "drizzle-orm";
 import { AppError } from "../../errors/errors.ts";
-import { fail } from "../people/error-codes.ts";
+import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { LoginFailure } from "../../hooks/events.ts";
 import type { OtpTokens } from "../identity/access-tokens.ts";

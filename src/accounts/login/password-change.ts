@@ -1,5 +1,5 @@
 import { and, eq } from "drizzle-orm";
-import { fail } from "../people/error-codes.ts";
+import { fail } from "../identity/error-codes.ts";
 import type { AuthLimits } from "./attempt-limits.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";

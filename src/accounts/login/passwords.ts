@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
-import { fail } from "../people/error-codes.ts";
+import { fail } from "../identity/error-codes.ts";
 
 const MIN_LENGTH = 8; // characters
 const MAX_LENGTH = 1024;

@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
-import { fail } from "../people/error-codes.ts";
+import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import { noteAccessChange } from "../people/access-changes.ts";
 import { type AuthLimits, toAddressKey } from "./attempt-limits.ts";

@@ -1,7 +1,7 @@
 import { and, eq, isNotNull } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import { fail } from "../people/error-codes.ts";
+import { fail } from "../identity/error-codes.ts";
 import { noteAccessChange } from "../people/access-changes.ts";
 
 /** Whether somebody has turned two factors on: a device of theirs is confirmed. */
