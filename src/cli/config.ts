@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { toConfigJsonSchema } from "../config/json-schema.ts";
-import { maskSecrets } from "../config/secrets.ts";
+import { maskConfig } from "../config/load.ts";
 import { type CommandContext, loadFor } from "./open/command-context.ts";
 import { toExamples } from "./terminal/examples.ts";
 import { addSubcommands } from "./terminal/subcommands.ts";
@@ -11,8 +11,7 @@ export function configCommand(context: CommandContext): Command {
     .description("Print the effective configuration as JSON, with secrets masked")
     .addHelpText("after", toExamples("xcore config show", "XCORE_SERVER__PORT=9000 xcore config show"))
     .action((_options: object, command: Command) => {
-      const { config, secretPaths } = loadFor(command, context);
-      context.print(JSON.stringify(maskSecrets(config, secretPaths), null, 2));
+      context.print(JSON.stringify(maskConfig(loadFor(command, context)), null, 2));
     });
   const schema = new Command("schema")
     .description("Print the JSON Schema of config.json, for editors")

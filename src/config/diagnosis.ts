@@ -1,22 +1,28 @@
-import { type KeyPath, startsWithPath } from "./json/key-path.ts";
 import {
-  createDefaults,
   type JsonObject,
-  type Layer,
+  type KeyPath,
   mergeValues,
-  type Origin,
   selectReplaced,
+  startsWithPath,
   valueAt,
-} from "./layers.ts";
+} from "./json/values.ts";
+import { createDefaults, schemaAt } from "./schema-node.ts";
 import {
   type ConfigProblem,
   createMissingKeyProblem,
   createUnknownKeyProblem,
   createValueProblem,
+  type Origin,
 } from "./problems.ts";
-import { schemaAt } from "./schema-node.ts";
 import { closestWord, suggestKey } from "./suggestion.ts";
 import { type ConfigValues, type Fault, findConflicts, findFaults, isConfigValues } from "./validation.ts";
+
+/** Some keys of the configuration from one place; a later layer wins over an earlier one, key by key. */
+export interface Layer {
+  readonly values: JsonObject;
+  /** Where this layer gives the value at `path`, or the key of it; only asked for paths that it holds. */
+  originOf(path: KeyPath, part: "key" | "value"): Origin;
+}
 
 /** All layers laid over the defaults, and everything that is wrong with them. */
 export interface Diagnosis {

@@ -1,4 +1,4 @@
-import { quote } from "./json/key-path.ts";
+import { quote } from "./json/values.ts";
 import type { SchemaNode } from "./schema-node.ts";
 
 /** Says which values a node accepts, in words that follow "expected": `an integer between 0 and 65535`. */

@@ -1,15 +1,14 @@
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
-import { readConfigFile } from "./config-file.ts";
-import { diagnose } from "./diagnosis.ts";
-import { type DotEnv, parseDotEnv } from "./dot-env.ts";
-import type { KeyPath } from "./json/key-path.ts";
-import { freezeDeep, type Layer } from "./layers.ts";
+import { readConfigFile } from "./file.ts";
+import { diagnose, type Layer } from "./diagnosis.ts";
+import { type DotEnv, joinVariables, parseDotEnv } from "./variables.ts";
+import { freezeDeep, type KeyPath } from "./json/values.ts";
 import { readFlags, readVariableOverrides } from "./overrides.ts";
 import { ConfigError, type ConfigProblem } from "./problems.ts";
 import type { Config, ConfigOverrides } from "./schema.ts";
+import { maskSecrets } from "./secrets.ts";
 import { readTextFile } from "../files/text.ts";
 import type { ConfigValues } from "./validation.ts";
-import { joinVariables } from "./variables.ts";
 
 export interface LoadConfigOptions {
   /**
@@ -34,7 +33,7 @@ export interface LoadedConfig {
   readonly exists: boolean;
   /** The folder of `file`: relative paths in the configuration start there. */
   readonly directory: string;
-  /** Values to mask although their keys do not look secret, for `maskSecrets`: `"dsn": "${DB_PASSWORD}"`. */
+  /** Where values are secret although their keys do not look so: `"dsn": "${DB_PASSWORD}"`. */
   readonly secretPaths: readonly KeyPath[];
 }
 
@@ -68,6 +67,11 @@ export function loadConfig({ file: named, cwd, env, flags = {} }: LoadConfigOpti
   }
   const { exists, secretPaths } = configFile;
   return { config: toConfig(values), file, exists, directory, secretPaths };
+}
+
+/** Copies the effective configuration with its secrets masked, so that it can be printed. */
+export function maskConfig({ config, secretPaths }: LoadedConfig): Config {
+  return maskSecrets(config, secretPaths);
 }
 
 function toConfig(values: ConfigValues): Config {

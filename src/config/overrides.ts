@@ -1,7 +1,7 @@
 import { coerceText } from "./coercion.ts";
 import { describeExpectation } from "./expectation.ts";
-import { type KeyPath, startsWithPath } from "./json/key-path.ts";
-import { isJsonObject, type JsonObject, type Layer, mergeValues } from "./layers.ts";
+import { isJsonObject, type JsonObject, type KeyPath, mergeValues, startsWithPath } from "./json/values.ts";
+import type { Layer } from "./diagnosis.ts";
 import { type ConfigProblem, createUnknownKeyProblem, createValueProblem } from "./problems.ts";
 import type { ConfigOverrides } from "./schema.ts";
 import { schemaAt } from "./schema-node.ts";

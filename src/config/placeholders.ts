@@ -1,5 +1,5 @@
 import { coerceText } from "./coercion.ts";
-import type { KeyPath } from "./json/key-path.ts";
+import type { KeyPath } from "./json/values.ts";
 import { childNode, isAnything, rootNode, type SchemaNode } from "./schema-node.ts";
 import { isSecretName } from "./secrets.ts";
 import type { Variables } from "./variables.ts";

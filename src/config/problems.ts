@@ -1,10 +1,19 @@
 import { AppError } from "../errors/errors.ts";
 import { COMMAND_ERROR_CODES } from "../errors/codes.ts";
-import { formatKeyPath, type KeyPath, quote } from "./json/key-path.ts";
-import type { Origin } from "./layers.ts";
+import { formatKeyPath, type KeyPath, quote } from "./json/values.ts";
 import { isSecretName, maskAll, maskSecrets } from "./secrets.ts";
 
 const MAX_LINES = 100;
+
+/** Where a value was given. */
+export interface Origin {
+  /** For programs: `config.json:3:12`, ".env", "environment" or "flag". */
+  readonly source: string;
+  /** For people: "line 3", or the name of the variable. */
+  readonly where: string;
+  /** Set when the value came from a variable with the name of a secret: it must not be shown. */
+  readonly isSecret: boolean;
+}
 
 /** One thing that is wrong with the configuration. */
 export interface ConfigProblem {

@@ -1,4 +1,4 @@
-import type { KeyPath } from "./json/key-path.ts";
+import type { JsonObject, KeyPath } from "./json/values.ts";
 import { ConfigSchema } from "./schema.ts";
 
 /** The parts of a JSON Schema that `ConfigSchema` uses, read without knowing which type it describes. */
@@ -54,4 +54,14 @@ export function configKeys(node: SchemaNode = rootNode, path: readonly string[] 
   return Object.entries(node.properties ?? {}).flatMap(([key, child]) =>
     child.properties ? configKeys(child, [...path, key]) : [{ path: [...path, key], node: child }],
   );
+}
+
+/** A fresh object with the default of every key. */
+export function createDefaults(node: SchemaNode = rootNode): JsonObject {
+  const values: JsonObject = {};
+  for (const [key, child] of Object.entries(node.properties ?? {})) {
+    if (child.properties) values[key] = createDefaults(child);
+    else if (child.default !== undefined) values[key] = structuredClone(child.default);
+  }
+  return values;
 }

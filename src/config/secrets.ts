@@ -1,4 +1,4 @@
-import { type KeyPath, startsWithPath } from "./json/key-path.ts";
+import { type KeyPath, startsWithPath } from "./json/values.ts";
 
 /** What stands in the place of a masked value. */
 export const MASK = "***";

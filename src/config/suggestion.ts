@@ -1,5 +1,5 @@
 import { distance } from "fastest-levenshtein";
-import type { KeyPath } from "./json/key-path.ts";
+import type { KeyPath } from "./json/values.ts";
 import { configKeys, schemaAt } from "./schema-node.ts";
 
 const MAX_LENGTH = 64; // characters; nothing longer is a mistyped key

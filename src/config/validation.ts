@@ -2,8 +2,7 @@ import type { Static, TSchema } from "typebox";
 import { Settings } from "typebox/system";
 import { Check, Errors } from "typebox/schema";
 import { describeExpectation, describeKeys } from "./expectation.ts";
-import type { KeyPath } from "./json/key-path.ts";
-import { valueAt } from "./layers.ts";
+import { type KeyPath, valueAt } from "./json/values.ts";
 import { ConfigSchema } from "./schema.ts";
 import { schemaAt } from "./schema-node.ts";
 

@@ -1,5 +1,5 @@
 import { describeExpectation } from "../../src/config/expectation.ts";
-import { formatKeyPath } from "../../src/config/json/key-path.ts";
+import { formatKeyPath } from "../../src/config/json/values.ts";
 import { type ConfigKey, configKeys } from "../../src/config/schema-node.ts";
 
 /** The table of `docs/configuration.md`: every key with what it accepts, its default and what it does. */

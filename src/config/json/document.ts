@@ -1,5 +1,5 @@
 import { createScanner, type Node, type ParseError, parseTree, printParseErrorCode } from "jsonc-parser";
-import { type KeyPath, quote } from "./key-path.ts";
+import { type KeyPath, quote } from "./values.ts";
 import { describeSyntaxError } from "./syntax.ts";
 
 const MAX_DEPTH = 100; // levels; deeper only happens by accident or in an attack on the parser's stack

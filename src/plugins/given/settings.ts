@@ -1,4 +1,4 @@
-import { freezeDeep, mergeValues } from "../../config/layers.ts";
+import { freezeDeep, mergeValues } from "../../config/json/values.ts";
 
 type Settings = Readonly<Record<string, unknown>>;
 

@@ -1,7 +1,7 @@
 import { basename } from "node:path";
 import { type JsonDocument, parseJsonDocument } from "../../config/json/document.ts";
 import { setJsonPath } from "../../config/json/edit.ts";
-import { isJsonObject, valueAt } from "../../config/layers.ts";
+import { isJsonObject, valueAt } from "../../config/json/values.ts";
 import type { Config } from "../../config/schema.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../failure/error-codes.ts";

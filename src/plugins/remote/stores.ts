@@ -1,7 +1,7 @@
 import { realpathSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Logger } from "pino";
-import { parseByteSize } from "../../config/byte-size.ts";
+import { parseByteSize } from "../../config/schema.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import { PackageStore } from "../packages/package-store.ts";
 import type { FetchLimits } from "./fetch/fetch-plugin.ts";

@@ -1,4 +1,4 @@
-import { quote } from "../../config/json/key-path.ts";
+import { quote } from "../../config/json/values.ts";
 import { PluginError } from "../failure/failure.ts";
 
 /** A key pair to sign plugins with. */

@@ -1,10 +1,9 @@
 import { valid, validRange } from "semver";
 import { type Static, Type } from "typebox";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
-import { formatKeyPath, quote } from "../../config/json/key-path.ts";
+import { formatKeyPath, quote, valueAt } from "../../config/json/values.ts";
 import { parseJsonDocument } from "../../config/json/document.ts";
 import { closestWord } from "../../config/suggestion.ts";
-import { valueAt } from "../../config/layers.ts";
 import { type Fault, findFaults } from "../../config/validation.ts";
 import { isPermissionName } from "../../accounts/identity/permission-name.ts";
 import { PluginError } from "../failure/failure.ts";

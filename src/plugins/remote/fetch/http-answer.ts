@@ -1,4 +1,4 @@
-import { quote } from "../../../config/json/key-path.ts";
+import { quote } from "../../../config/json/values.ts";
 import type { FetchBudget } from "./budget.ts";
 import { FetchError } from "./error.ts";
 

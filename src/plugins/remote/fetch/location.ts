@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import { quote } from "../../../config/json/key-path.ts";
+import { quote } from "../../../config/json/values.ts";
 import type { AppError } from "../../../errors/errors.ts";
 import { fail } from "../../../errors/codes.ts";
 

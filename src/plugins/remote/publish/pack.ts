@@ -2,7 +2,7 @@ import { posix } from "node:path";
 import { crc32, deflateRawSync } from "node:zlib";
 import { parseJsonDocument } from "../../../config/json/document.ts";
 import { setJsonPath } from "../../../config/json/edit.ts";
-import { isJsonObject } from "../../../config/layers.ts";
+import { isJsonObject } from "../../../config/json/values.ts";
 import { TarError, writeTar } from "../../../files/tar.ts";
 import { PluginError } from "../../failure/failure.ts";
 import { type Manifest, parseManifest } from "../../source/manifest.ts";

@@ -1,6 +1,6 @@
 import { parseJsonDocument, type Position } from "./json/document.ts";
-import { formatKeyPath, type KeyPath, startsWithPath } from "./json/key-path.ts";
-import { isJsonObject, type Layer } from "./layers.ts";
+import { formatKeyPath, isJsonObject, type KeyPath, startsWithPath } from "./json/values.ts";
+import type { Layer } from "./diagnosis.ts";
 import { fillPlaceholders } from "./placeholders.ts";
 import type { ConfigProblem } from "./problems.ts";
 import { readTextFile } from "../files/text.ts";

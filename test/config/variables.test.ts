@@ -1,7 +1,7 @@
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
-import { parseDotEnv } from "../../src/config/dot-env.ts";
+import { parseDotEnv } from "../../src/config/variables.ts";
 import { ConfigFolder } from "./config-folder.ts";
 
 test.each([
