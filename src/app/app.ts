@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { CoreStore } from "../accounts/people/store.ts";
+import { type CoreStore, openCoreStore } from "../accounts/people/store.ts";
 import type { Origin } from "../accounts/identity/principal.ts";
 import { createSecretKey, loadSecretKey, type SecretKey } from "../accounts/keys/secret-key.ts";
 import { parseByteSize } from "../config/schema.ts";
@@ -7,11 +7,9 @@ import type { LoadedConfig } from "../config/load.ts";
 import { namePlugin } from "../db/contract/database-error.ts";
 import { parseDatabaseUrl } from "../db/contract/database-url.ts";
 import type { Driver } from "../db/contract/driver.ts";
-import { applyMigrations } from "../db/migrations/apply.ts";
-import { CORE_OWNER, coreMigrations } from "../db/migrations/core.ts";
-import { assertApplied } from "../db/migrations/status.ts";
+import { prepareCoreTables } from "../db/migrations/core.ts";
 import { openDatabase } from "../db/open.ts";
-import { createCoreSchema, declareCore } from "../db/schema/schema-module.ts";
+import { declareCore } from "../db/schema/schema-module.ts";
 import { createHookBus, type HookBus } from "../hooks/bus.ts";
 import type { ConsoleStream } from "../log/console-sink.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
@@ -107,8 +105,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   });
   const answerError = createErrorAnswer({ log: loggers.app, isDebug: () => config.app.debug });
 
-  const tables = createCoreSchema(database.dialect);
-  const store: CoreStore = { db: database.toDatabase(tables), tables };
+  const store = openCoreStore(database);
   const accounts = createAccounts({
     driver: database,
     store,
@@ -140,7 +137,7 @@ export async function createApp(options: AppOptions): Promise<App> {
         createOtpDevice: (userId, name) => accounts.devices.create(userId, name),
         declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
       },
-      core: declareCore(database.dialect),
+      core: declareCore(database.dialect, store.tables),
     },
     web: {
       answerError,
@@ -278,9 +275,7 @@ async function openAppDatabase({ config, directory }: LoadedConfig, loggers: Log
   const parsed = parseDatabaseUrl(url, directory);
   const database = await openDatabase({ url: parsed, poolSize, echo, log: loggers.app });
   try {
-    const core = { owner: CORE_OWNER, migrations: coreMigrations(database.dialect) };
-    if (migrates) await applyMigrations(database, { ...core, log: loggers.manager });
-    else await assertApplied(database, core);
+    await prepareCoreTables(database, { migrates, log: loggers.manager });
     return database;
   } catch (error) {
     await database.close();

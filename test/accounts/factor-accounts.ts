@@ -1,6 +1,6 @@
 import { type AnyElysia, Elysia } from "elysia";
 import pino from "pino";
-import type { CoreStore } from "../../src/accounts/people/store.ts";
+import { type CoreStore, openCoreStore } from "../../src/accounts/people/store.ts";
 import { createGuards } from "../../src/accounts/identity/guards.ts";
 import { OtpDevices } from "../../src/accounts/two-factor/devices.ts";
 import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
@@ -8,9 +8,7 @@ import type { Origin, Principal } from "../../src/accounts/identity/principal.ts
 import { Principals } from "../../src/accounts/identity/principals.ts";
 import { SecretBox } from "../../src/accounts/keys/secret-box.ts";
 import type { Driver } from "../../src/db/contract/driver.ts";
-import { applyMigrations } from "../../src/db/migrations/apply.ts";
-import { coreMigrations } from "../../src/db/migrations/core.ts";
-import { createCoreSchema } from "../../src/db/schema/schema-module.ts";
+import { prepareCoreTables } from "../../src/db/migrations/core.ts";
 import type { AppError } from "../../src/errors/errors.ts";
 import { createPermissions } from "../../src/accounts/rights/permission-set.ts";
 import { createErrorAnswer, toElysiaErrorHandler } from "../../src/web/error-answers.ts";
@@ -31,9 +29,8 @@ export class Clock {
 
 /** The core's tables in an empty database. */
 export async function openStore(driver: Driver): Promise<CoreStore> {
-  await applyMigrations(driver, { owner: "core", migrations: coreMigrations(driver.dialect), log: silent });
-  const tables = createCoreSchema(driver.dialect);
-  return { db: driver.toDatabase(tables), tables };
+  await prepareCoreTables(driver, { migrates: true, log: silent });
+  return openCoreStore(driver);
 }
 
 /** Adds an account with a session, and returns who is behind it. */

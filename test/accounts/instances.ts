@@ -2,14 +2,13 @@ import { setImmediate } from "node:timers/promises";
 import { createAccessTokens } from "../../src/accounts/identity/access-tokens.ts";
 import { ApiKeys } from "../../src/accounts/api-keys/api-keys.ts";
 import { Authenticator, type LoadAccess } from "../../src/accounts/authenticator.ts";
-import type { CoreStore } from "../../src/accounts/people/store.ts";
+import { type CoreStore, openCoreStore } from "../../src/accounts/people/store.ts";
 import type { Principal } from "../../src/accounts/identity/principal.ts";
 import { Principals } from "../../src/accounts/identity/principals.ts";
 import { createSecretKey, type SecretKey } from "../../src/accounts/keys/secret-key.ts";
 import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
 import type { Driver } from "../../src/db/contract/driver.ts";
 import { openDatabase } from "../../src/db/open.ts";
-import { createCoreSchema } from "../../src/db/schema/schema-module.ts";
 import { AppError } from "../../src/errors/errors.ts";
 import { createAccessLoader } from "../../src/accounts/rights/access.ts";
 import { restrictPermissions } from "../../src/accounts/rights/permission-set.ts";
@@ -90,8 +89,7 @@ export async function withOther(
     log: silent,
   });
   try {
-    const tables = createCoreSchema(driver.dialect);
-    const store = { db: driver.toDatabase(tables), tables };
+    const store = openCoreStore(driver);
     await work(new Instance(store, driver, clock), store);
   } finally {
     await driver.close();

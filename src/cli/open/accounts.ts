@@ -2,17 +2,14 @@ import type { Command } from "commander";
 import { normalizeEmail } from "../../accounts/people/emails.ts";
 import { createPasswords } from "../../accounts/login/passwords.ts";
 import { type Account, findAccountByEmail } from "../../accounts/people/users.ts";
-import type { LoadedConfig } from "../../config/load.ts";
-import { applyMigrations } from "../../db/migrations/apply.ts";
-import { CORE_OWNER, coreMigrations } from "../../db/migrations/core.ts";
-import { assertApplied } from "../../db/migrations/status.ts";
-import { createCoreSchema } from "../../db/schema/schema-module.ts";
+import { openCoreStore } from "../../accounts/people/store.ts";
+import { prepareCoreTables } from "../../db/migrations/core.ts";
 import { fail } from "../../errors/codes.ts";
 import { createHookBus } from "../../hooks/bus.ts";
 import { ensureBuiltinRoles } from "../../accounts/rights/builtin-roles.ts";
 import type { UserServices } from "../../accounts/admin/users.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
-import { type CommandDatabase, withDatabase } from "./database.ts";
+import { withDatabase } from "./database.ts";
 
 /** Opens the configured database for a command about accounts, with their tables and the built-in roles in it. */
 export async function withAccounts<T>(
@@ -22,10 +19,10 @@ export async function withAccounts<T>(
 ): Promise<T> {
   const loaded = loadFor(command, context);
   return withDatabase(loaded, async (database) => {
-    await prepareTables(database, loaded);
     const { driver, loggers } = database;
-    const tables = createCoreSchema(driver.dialect);
-    const store = { db: driver.toDatabase(tables), tables };
+    const { auto_migrate: migrates } = loaded.config.database;
+    await prepareCoreTables(driver, { migrates, log: loggers.manager });
+    const store = openCoreStore(driver);
     await ensureBuiltinRoles(store);
     const { password_hash_algorithm: algorithm, bcrypt_cost: bcryptCost } = loaded.config.security;
     const hooks = createHookBus({
@@ -40,13 +37,4 @@ export async function findUser({ store }: UserServices, email: string): Promise<
   const account = await findAccountByEmail(store, normalizeEmail(email));
   if (account !== null) return account;
   throw fail("not_found", `Cannot find user "${email}": there is none`);
-}
-
-async function prepareTables({ driver, loggers }: CommandDatabase, loaded: LoadedConfig): Promise<void> {
-  const core = { owner: CORE_OWNER, migrations: coreMigrations(driver.dialect) };
-  if (loaded.config.database.auto_migrate) {
-    await applyMigrations(driver, { ...core, log: loggers.manager });
-    return;
-  }
-  await assertApplied(driver, core);
 }

@@ -1,6 +1,10 @@
+import type { Logger } from "pino";
 import type { Dialect } from "../contract/dialect.ts";
+import type { Driver } from "../contract/driver.ts";
+import { applyMigrations } from "./apply.ts";
 import { readEmbeddedFiles } from "./embedded-files.ts" with { type: "macro" };
 import { assertNumbered, type Migration, parseMigration } from "./migration-files.ts";
+import { assertApplied } from "./status.ts";
 
 /** Owner of the tables and permissions that belong to xcore itself; no plugin may have the name. */
 export const CORE_OWNER = "core";
@@ -18,4 +22,20 @@ export function coreMigrations(dialect: Dialect): Migration[] {
   return files.map(([, name, text]) =>
     parseMigration(`${directory}/${name}`, name, new TextEncoder().encode(text)),
   );
+}
+
+/**
+ * Brings the core's tables up to date, or makes sure that they are.
+ *
+ * @param options.migrates whether pending migrations are applied: `database.auto_migrate`
+ * @throws MigrationError when one can't be applied
+ * @throws AppError migration_failed when they aren't up to date and nothing may be applied
+ */
+export async function prepareCoreTables(
+  driver: Driver,
+  { migrates, log }: { readonly migrates: boolean; readonly log: Logger },
+): Promise<void> {
+  const core = { owner: CORE_OWNER, migrations: coreMigrations(driver.dialect) };
+  if (migrates) await applyMigrations(driver, { ...core, log });
+  else await assertApplied(driver, core);
 }

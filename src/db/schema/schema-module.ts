@@ -48,9 +48,9 @@ export function createSchemaModule(dialect: Dialect, options: SchemaModuleOption
 }
 
 /** Declares what plugins are given of the core's tables, once for all modules that are to share it. */
-export function declareCore(dialect: Dialect): CoreDeclaration {
+export function declareCore(dialect: Dialect, tables = createCoreSchema(dialect)): CoreDeclaration {
   const users = createPublicUsers(createBuilder(dialect));
-  return { users, tableNames: Object.values(createCoreSchema(dialect)).map((table) => getTableName(table)) };
+  return { users, tableNames: Object.values(tables).map((table) => getTableName(table)) };
 }
 
 /** Returns the tables of xcore itself for a dialect. */

@@ -1,8 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { openCoreStore } from "../../../src/accounts/people/store.ts";
 import { createPasswords } from "../../../src/accounts/login/passwords.ts";
 import { parseDatabaseUrl } from "../../../src/db/contract/database-url.ts";
 import { openDatabase } from "../../../src/db/open.ts";
-import { createCoreSchema } from "../../../src/db/schema/schema-module.ts";
 import { openStore, readAccessChanges, readAudit, silent } from "../../accounts/factor-accounts.ts";
 import { testOnEachDialect } from "../../database-servers.ts";
 import { XCORE } from "../xcore-command.ts";
@@ -62,8 +62,7 @@ testOnEachDialect(
       "bob@example.com",
     );
 
-    const tables = createCoreSchema(driver.dialect);
-    const store = { db: driver.toDatabase(tables), tables };
+    const store = openCoreStore(driver);
     const { entries, text } = await readAudit(store);
     expect(entries.map(({ action, actor, target_id }) => `${action} ${actor}${target_id}`)).toEqual([
       "user.created 1",
@@ -76,7 +75,7 @@ testOnEachDialect(
     ]);
     expect(text).not.toMatch(/correct horse|battery staple|\$2/);
     expect((await readAccessChanges(store)).slice(-5)).toEqual([2, 2, 1, 1, 2]);
-    const rows = await store.db.select().from(tables.users);
+    const rows = await store.db.select().from(store.tables.users);
     const passwords = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
     const hash = rows.find(({ id }) => id === 2)?.password_hash ?? "";
     expect(await passwords.verify("battery staple", hash)).toEqual({ isValid: true, isRehashDue: false });
