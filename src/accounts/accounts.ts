@@ -7,7 +7,7 @@ import { createAuthLimits } from "./login/attempt-limits.ts";
 import { authRoutes } from "./login/routes.ts";
 import { Authenticator } from "./authenticator.ts";
 import type { CoreStore } from "./people/store.ts";
-import { createGuards } from "./identity/guards.ts";
+import { createGuards, type Guards } from "./identity/guards.ts";
 import { Lockout } from "./login/lockout.ts";
 import { Login } from "./login/login.ts";
 import { OtpDevices } from "./two-factor/devices.ts";
@@ -59,7 +59,7 @@ export interface AccountsOptions {
 /** Everything that has to do with accounts, wired together. */
 export interface Accounts {
   readonly principals: Principals;
-  readonly guards: ReturnType<typeof createGuards>;
+  readonly guards: Guards;
   readonly authenticator: Authenticator;
   readonly accessTokens: AccessTokens;
   readonly users: UserDirectory;
@@ -77,7 +77,6 @@ export interface Accounts {
 export function createAccounts(options: AccountsOptions): Accounts {
   const { driver, store, secretKey, appName, security, hooks, log, originOf, print } = options;
   const principals = new Principals();
-  const guards = createGuards(principals);
   const loadAccess = createAccessLoader(store);
   const passwords = createPasswords({
     algorithm: security.password_hash_algorithm,
@@ -123,7 +122,6 @@ export function createAccounts(options: AccountsOptions): Accounts {
     isOpen: security.allow_registration,
     grantDefaultRole: grant(USER_ROLE),
   };
-  const context = { guards, principals, originOf };
   const purge = (): void =>
     void sessions.purge().catch((error: unknown) => log.warn({ err: error }, "old sessions can't be purged"));
   let timer: ReturnType<typeof setInterval> | null = null;
@@ -137,6 +135,11 @@ export function createAccounts(options: AccountsOptions): Accounts {
     restrict: restrictPermissions,
     principals,
   });
+  const guards = createGuards({
+    principals,
+    authenticate: (request) => authenticator.authenticate(request),
+  });
+  const context = { guards, principals, originOf };
 
   return {
     principals,

@@ -93,14 +93,13 @@ export class Authenticator {
 
   /**
    * Notes who `request` comes from. Returns null when that is done, without anything to wait for: nobody, somebody
-   * remembered, or what can't be valid. A database that can't answer is noted too: only guarded routes need it.
+   * remembered, or what can't be valid. A database that can't answer is noted too: only guards refuse for it.
    */
   authenticate(request: Request): Promise<void> | null {
     const presented = readPresented(request);
-    if (presented === null) return null;
-    const known = this.#cache.find(presented, this.#now());
-    if (known === null && !mayBeValid(presented)) {
-      this.#options.principals.set(request, this.#invalid);
+    const known = presented === null ? null : this.#cache.find(presented, this.#now());
+    if (presented === null || (known === null && !mayBeValid(presented))) {
+      this.#options.principals.set(request, presented === null ? null : this.#invalid);
       return null;
     }
     try {

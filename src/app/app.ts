@@ -133,6 +133,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       database,
       accounts: {
         principals: accounts.principals,
+        guards: accounts.guards,
         users: accounts.users,
         createOtpDevice: (userId, name) => accounts.devices.create(userId, name),
         declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
@@ -210,7 +211,6 @@ export async function createApp(options: AppOptions): Promise<App> {
     table: new MountTable(core, pluginMounts),
     settings: toWebSettings(loaded),
     answerError,
-    authenticate: (request) => accounts.authenticator.authenticate(request),
     logRequest: (line) => loggers.logRequest(line),
   });
 

@@ -2,7 +2,6 @@ import { realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type AnyElysia, Elysia } from "elysia";
 import { InFlight } from "../web/in-flight.ts";
-import { isGuarded } from "../accounts/identity/guards.ts";
 import type { Mount } from "../web/mounts.ts";
 import type { Migration } from "../db/migrations/migration-files.ts";
 import { type Bundle, findEntry, toSourceFile } from "./build/bundle.ts";
@@ -14,7 +13,6 @@ import type { Manifest } from "./source/manifest.ts";
 import type { OpenedSnapshot } from "./snapshot/store.ts";
 import { migratePlugin, readPluginMigrations } from "./runtime/migrate.ts";
 import { evaluateModules, type ModulesOptions } from "./runtime/modules.ts";
-import { asksWhoItIs } from "./given/accounts.ts";
 import { createPluginApp, findRouter } from "./runtime/app.ts";
 import { bundlePlugin } from "./build/build.ts";
 import { Scope } from "./given/scope.ts";
@@ -138,12 +136,7 @@ async function importPlugin(
   await awaitModules(router, lifeCycle.setupTimeoutMs, signal);
   const inFlight = new InFlight();
   const app = createPluginApp(router, { ...web, manifest, publicDirectory, inFlight });
-  const isAsking =
-    isGuarded(app) ||
-    asksWhoItIs(options.bundle.code) ||
-    [...options.dependencies.values()].some(({ mount: { isGuarded: asks } }) => asks);
-  const mount = { ...createMount(app, manifest, inFlight, web), isGuarded: isAsking };
-  return { exports, schema, app, mount };
+  return { exports, schema, app, mount: createMount(app, manifest, inFlight, web) };
 }
 
 async function setUp(
@@ -179,7 +172,7 @@ function createMount(
   manifest: Manifest,
   inFlight: InFlight,
   { serverFor }: PluginWeb,
-): Omit<Mount, "isGuarded"> {
+): Mount {
   // Found when it is used: a server that takes over a socket loads its plugins before it listens.
   let server: ReturnType<PluginWeb["serverFor"]> = null;
   Object.defineProperty(app, "server", { get: () => (server ??= serverFor(inFlight)) });

@@ -29,7 +29,6 @@ function toUnavailableMount(record: PluginRecord): Mount | null {
     prefix,
     plugin: name,
     inFlight: new InFlight(),
-    isGuarded: false,
     fetch: () => {
       throw record.failure === null
         ? fail("plugin_unavailable", `Plugin "${name}" is being loaded: try again in a moment`, {

@@ -1,6 +1,5 @@
 import { type AnyElysia, Elysia } from "elysia";
-import { createGuards, GUARDS } from "../accounts/identity/guards.ts";
-import type { Principals } from "../accounts/identity/principals.ts";
+import { type Guards, GUARDS } from "../accounts/identity/guards.ts";
 
 /** What is easily written for a guard: no type is checked when a plugin is loaded. */
 const MISSPELT = [
@@ -31,9 +30,9 @@ const overrides: Record<"guard" | "group", Method> = {
 };
 Object.assign(PluginElysia.prototype, overrides);
 
-/** Creates the router of a plugin, which knows the guards. */
-export function createPluginRouter(principals: Principals) {
-  return new PluginElysia().use(createGuards(principals));
+/** Creates the router of a plugin, which knows the guards: one instance for all plugins. */
+export function createPluginRouter(guards: Guards) {
+  return new PluginElysia().use(guards);
 }
 
 /**
@@ -67,7 +66,8 @@ function assertApplied(options: unknown, where: string): void {
     return value !== undefined && value !== false;
   });
   if (ignored === undefined) return;
+  const effect = ignored === "optionalAuth" ? "nobody would be known" : "the route would be open";
   throw new TypeError(
-    `Cannot guard ${where} with { ${ignored} }: a plain \`new Elysia()\` ignores it, and the route would be open; write \`createRouter()\` instead, imported from "xcore"`,
+    `Cannot guard ${where} with { ${ignored} }: a plain \`new Elysia()\` ignores it, and ${effect}; write \`createRouter()\` instead, imported from "xcore"`,
   );
 }

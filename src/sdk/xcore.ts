@@ -26,7 +26,8 @@ export type Router = ReturnType<typeof createPluginRouter>;
 /**
  * Creates the router of a plugin: an Elysia app. Its prefix and tags come from the manifest. Options of a route, of
  * `guard()` or of `group()` say who may use it, and give its handler `user`: `{ auth: true }` for everybody who has
- * logged in, `{ permission: "invoices:read" }`, `{ role: "admin" }`.
+ * logged in, `{ permission: "invoices:read" }`, `{ role: "admin" }`. With `{ optionalAuth: true }` everybody may, and
+ * `user` is null for nobody known.
  *
  * @example export default createRouter().get("/", ({ user }) => `Hello ${user.email}!`, { auth: true });
  */
@@ -42,13 +43,15 @@ export interface OtpEnrolment {
   qrCodeSvg(): string;
 }
 
-/** What a plugin asks of whoever makes a request. */
+/** What a plugin asks of whoever makes a request to a route with a guard, or with `{ optionalAuth: true }`. */
 export interface PluginAuth {
-  /** Returns who makes a request, also where no guard asks; null for nobody known. */
+  /** Returns who makes a request, null for nobody known. @throws TypeError when the request's route doesn't ask */
   currentUser(request: Request): User | null;
   /**
    * Whether somebody holds a permission: who makes the request, the `user` of a handler, or one that `users` has
    * found. False for nobody known, for a disabled account, and while a second factor is missing.
+   *
+   * @throws TypeError for a request whose route doesn't ask
    */
   hasPermission(subject: Request | User, permission: string): boolean;
   /** Enrols a device for one-time codes, which its owner confirms with a first code. */

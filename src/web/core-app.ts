@@ -6,6 +6,7 @@ import { InFlight } from "./in-flight.ts";
 import type { Mount } from "./mounts.ts";
 import { createOpenApiDocument, type DocumentedApp } from "./openapi.ts";
 import { fillPage, HOME_PAGE, toPageResponse } from "./pages.ts";
+import { prepareRoutes } from "./routes.ts";
 
 export interface CoreAppOptions {
   readonly appName: string;
@@ -39,6 +40,7 @@ export function createCoreMount(options: CoreAppOptions): CoreMount {
     .use(docsRoutes({ appName }))
     .use(healthRoutes({ version, checks: options.checks }));
   for (const slice of options.slices) app.use(slice);
+  prepareRoutes(app);
   const { fetch } = app;
-  return { openApi, prefix: "", plugin: null, fetch, inFlight: new InFlight(), isGuarded: true };
+  return { openApi, prefix: "", plugin: null, fetch, inFlight: new InFlight() };
 }

@@ -9,8 +9,6 @@ export interface Mount {
   /** Answers a request; undefined once the request has become a WebSocket. */
   readonly fetch: (request: Request) => Response | undefined | Promise<Response | undefined>;
   readonly inFlight: InFlight;
-  /** Whether it must be known who asks, before `fetch`. */
-  readonly isGuarded: boolean;
 }
 
 /** Finds the mount of a path by its longest matching prefix. Immutable: a swap builds a new table. */

@@ -155,11 +155,16 @@ function toResponses(responses: unknown): Json {
   return { ...(isDescribed ? {} : { "200": { description: "Done" } }), ...Object.fromEntries(entries) };
 }
 
-/** Each way to prove who asks once: every guard of a route has named them. */
+/**
+ * Each way to prove who asks once: every guard of a route has named them. That nothing need be proven, `{}`, counts
+ * only when all of them have said so.
+ */
 function toSecurity(security: unknown): Json {
   if (!Array.isArray(security)) return {};
-  const byText = new Map(security.map((one: unknown) => [JSON.stringify(one), one]));
-  return { security: [...byText.values()] };
+  const byText = Map.groupBy(security as Json[], (one) => JSON.stringify(one));
+  const times = [...byText.values()].map(({ length }) => length);
+  if ((byText.get("{}")?.length ?? 0) < Math.max(...times)) byText.delete("{}");
+  return { security: [...byText.values()].map(([one]) => one) };
 }
 
 /** The parameters of an operation, with exactly those of its path among them. */

@@ -1,5 +1,63 @@
-import type { AnyElysia, InternalRoute } from "elysia";
+import type { AnyElysia, ComposedHandler, InternalRoute } from "elysia";
 import { pathOf } from "./request-path.ts";
+
+/** Work that must be done before a request is handled; null when there is nothing to wait for. */
+export type Preparation = (request: Request) => Promise<void> | null;
+
+type RouteHandler = (context: { request: Request }) => unknown;
+
+const PREPARATION = Symbol("preparation");
+
+/**
+ * Makes a hook of a route out of a synchronous function, and has the route's requests prepared: `prepareRoutes` sees
+ * to it. A route without such a hook pays nothing for its neighbours.
+ */
+export function toPreparedHook<Hook extends (context: never) => void>(run: Hook, prepare: Preparation): Hook {
+  // Said outright that it is synchronous: Elysia guesses from a function's text.
+  return { fn: Object.assign(run, { [PREPARATION]: prepare }), isAsync: false } as unknown as Hook;
+}
+
+/**
+ * Lets the routes of an app that hooks want prepared be prepared, before anything of theirs runs. A hook couldn't
+ * wait without making a promise of every answer: Elysia composes one handler of a route and its hooks, so it is
+ * that handler which waits. For an app that has all of its routes and isn't compiled yet.
+ */
+export function prepareRoutes(app: AnyElysia): void {
+  const { history, http } = app.router;
+  for (const route of history) {
+    const prepare = preparationOf(route);
+    if (prepare === null) continue;
+    const handle = toPreparedHandler(route, prepare);
+    route.composed = handle;
+    for (const [method, path, store] of http.deferred) {
+      if (method === route.method && path === route.path) store.handler = handle;
+    }
+  }
+}
+
+function preparationOf({ hooks }: InternalRoute): Preparation | null {
+  for (const hook of [hooks?.transform ?? []].flat() as { fn?: { [PREPARATION]?: Preparation } }[]) {
+    const prepare = hook.fn?.[PREPARATION];
+    if (prepare !== undefined) return prepare;
+  }
+  return null;
+}
+
+function toPreparedHandler(route: InternalRoute, prepare: Preparation): ComposedHandler {
+  let compiled: RouteHandler | null = null;
+  const handle: RouteHandler = (context) => {
+    if (compiled === null) {
+      compiled = route.compile() as RouteHandler;
+      route.composed = preparing; // compiling has put the other one there
+    }
+    return compiled(context);
+  };
+  const preparing = ((context) => {
+    const waiting = prepare(context.request);
+    return waiting === null ? handle(context) : waiting.then(() => handle(context));
+  }) as RouteHandler as ComposedHandler;
+  return preparing;
+}
 
 /** Lists the methods that an app serves a path for, in the order of their names. */
 export function methodsOf(app: AnyElysia, path: string): string[] {

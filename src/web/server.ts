@@ -21,8 +21,6 @@ export interface WebServerOptions {
   readonly table: MountTable;
   readonly settings: WebSettings;
   readonly answerError: ErrorAnswer;
-  /** Finds out who asks, for guarded mounts; null when there is nothing to wait for. */
-  readonly authenticate: (request: Request) => Promise<void> | null;
   readonly logRequest: (entry: RequestEntry) => void;
 }
 
@@ -46,7 +44,6 @@ export class WebServer {
   /** What requests wait for before they are answered. */
   #held: Promise<void> | null = null;
   readonly #answerError: ErrorAnswer;
-  readonly #authenticate: (request: Request) => Promise<void> | null;
   readonly #logRequest: (entry: RequestEntry) => void;
   /** A body of unknown length is counted in a copy of its request; Bun only knows the first one. */
   readonly #received = new WeakMap<Request, Request>();
@@ -57,7 +54,6 @@ export class WebServer {
     this.#table = options.table;
     this.#settings = options.settings;
     this.#answerError = options.answerError;
-    this.#authenticate = options.authenticate;
     this.#logRequest = options.logRequest;
   }
 
@@ -168,11 +164,7 @@ export class WebServer {
         if (preflight !== null) return this.#finish(exchange, preflight);
         exchange.request = this.#prepare(received);
       }
-      const authenticated = mount.isGuarded ? this.#authenticate(exchange.request) : null;
-      const answer =
-        authenticated === null
-          ? mount.fetch(exchange.request)
-          : authenticated.then(() => mount.fetch(exchange.request));
+      const answer = mount.fetch(exchange.request);
       if (!(answer instanceof Promise)) return this.#finish(exchange, answer);
       // Elysia takes many a handler for async whose answer is there already.
       if (Bun.peek.status(answer) !== "fulfilled") return this.#finishLater(exchange, answer);

@@ -1,7 +1,7 @@
 import { type AnyElysia, Elysia } from "elysia";
 import pino from "pino";
 import { type CoreStore, openCoreStore } from "../../src/accounts/people/store.ts";
-import { createGuards } from "../../src/accounts/identity/guards.ts";
+import { createGuards, type Guards } from "../../src/accounts/identity/guards.ts";
 import { OtpDevices } from "../../src/accounts/two-factor/devices.ts";
 import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
 import type { Origin, Principal } from "../../src/accounts/identity/principal.ts";
@@ -101,14 +101,11 @@ export async function readAccessChanges({ db, tables }: CoreStore): Promise<(num
 
 /** A slice of routes, and requests to it on behalf of somebody. */
 export function serve(
-  createSlice: (context: {
-    guards: ReturnType<typeof createGuards>;
-    principals: Principals;
-    originOf: () => Origin;
-  }) => AnyElysia,
+  createSlice: (context: { guards: Guards; principals: Principals; originOf: () => Origin }) => AnyElysia,
 ) {
   const principals = new Principals();
-  const slice = createSlice({ guards: createGuards(principals), principals, originOf: () => ORIGIN });
+  const guards = createGuards({ principals, authenticate: () => null });
+  const slice = createSlice({ guards, principals, originOf: () => ORIGIN });
   const answerError = createErrorAnswer({ log: silent, isDebug: () => true });
   const app: AnyElysia = new Elysia().onError(toElysiaErrorHandler(() => app, answerError, null)).use(slice);
   return async (who: Principal | null, method: string, path: string, body?: unknown) => {

@@ -27,6 +27,7 @@ import {
 } from "../../src/accounts/rights/builtin-roles.ts";
 import { restrictPermissions } from "../../src/accounts/rights/permission-set.ts";
 import { createErrorAnswer, toElysiaErrorHandler } from "../../src/web/error-answers.ts";
+import { prepareRoutes } from "../../src/web/routes.ts";
 import { Clock, createDevices, openStore, readAudit, silent } from "./factor-accounts.ts";
 
 export const PASSWORD = "correct horse battery";
@@ -114,7 +115,10 @@ export async function createIdentity(
     principals,
     now,
   });
-  const guards = createGuards(principals);
+  const guards = createGuards({
+    principals,
+    authenticate: (request) => authenticator.authenticate(request),
+  });
   const context = { guards, principals, originOf };
   const answerError = createErrorAnswer({ log: silent, isDebug: () => true });
   const app: AnyElysia = new Elysia()
@@ -130,6 +134,7 @@ export async function createIdentity(
     )
     .use(sessionRoutes({ ...context, sessions }))
     .use(setupRoutes({ setup, appName: "Acme <ERP>", originOf }));
+  prepareRoutes(app);
 
   const send = async (method: string, path: string, body?: unknown, options: SendOptions = {}) => {
     const { token, headers = {}, address } = options;
@@ -145,7 +150,6 @@ export async function createIdentity(
       },
       ...(body === undefined ? {} : { body: body instanceof URLSearchParams ? body : JSON.stringify(body) }),
     });
-    await authenticator.authenticate(request);
     const response = await app.handle(request);
     const text = await response.text();
     const isJson = response.headers.get("content-type")?.includes("json") === true;

@@ -99,6 +99,10 @@ export const MISTAKES: readonly [code: string, error: RegExp][] = [
   [`export const a = db.select().from(companies).where(eq(companies.nmae, ""));`, /'nmae' does not exist/],
   [`export const b = createRouter().get("/", ({ user }) => user);`, /'user' does not exist/],
   [`export const c = createRouter().get("/", ({ user }) => user.nope, { auth: true });`, /'nope' does not/],
+  [
+    `export const o = createRouter().get("/", ({ user }) => user.email, { optionalAuth: true });`,
+    /'user' is possibly 'null'/,
+  ],
   [`export const d = hooks.emit("company.created", { id: "1", name: "x" });`, /'string' is not assignable/],
   [`export const e = <main clas="x" />;`, /'\{ clas: string; \}' is not assignable/],
   [`export const f: string = Bun.file("x").size;`, /'number' is not assignable to type 'string'/],

@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { type Files, plugin, TestApp } from "../setup.ts";
 
 const PERMISSIONS = { permissions: { "notes:read": "Read", "notes:write": "Write" } };
@@ -80,12 +80,16 @@ test("guards let through who is known, who holds the permission, and who has the
 
 test("a guard of a WebSocket refuses the upgrade", async () => {
   await using app = await TestApp.start({
-    plugins: plugin("live", '.ws("/", { auth: true, message(ws, text) { ws.send(ws.data.user.email); } })'),
+    plugins: plugin(
+      "live",
+      `.ws("/", { auth: true, message(ws, text) { ws.send(ws.data.user.email); } })
+  .ws("/room/:id", { optionalAuth: true, message(ws) { ws.send(ws.data.user?.email ?? "nobody"); } })`,
+    ),
   });
   const url = `${app.url.replace("http", "ws")}/live`;
-  const connect = (headers: Record<string, string>) => {
+  const connect = (headers: Record<string, string>, path = "") => {
     const { promise, resolve } = Promise.withResolvers<string>();
-    const socket = new WebSocket(url, { headers } as unknown as string[]);
+    const socket = new WebSocket(url + path, { headers } as unknown as string[]);
     socket.addEventListener("open", () => socket.send("who?"));
     socket.addEventListener("message", ({ data }) => {
       socket.close();
@@ -98,6 +102,8 @@ test("a guard of a WebSocket refuses the upgrade", async () => {
   expect(await connect({})).toBe("refused");
   expect(await connect({ authorization: "Bearer a.b.c" })).toBe("refused");
   expect(await connect(admin.headers)).toBe(admin.email);
+  expect(await connect(admin.headers, "/room/1")).toBe(admin.email);
+  expect(await connect({}, "/room/1")).toBe("nobody");
 });
 
 test("options that two routes share guard both of them", async () => {
@@ -135,6 +141,7 @@ const IGNORED: readonly (readonly [what: string, router: string, where: string])
   ["auth", '.get("/x", () => 1, { auth: true })', 'GET "/x" with { auth }'],
   ["permission", '.post("/x", () => 1, { permission: "a:b" })', 'POST "/x" with { permission }'],
   ["role", '.get("/x", () => 1, { role: "admin" })', 'GET "/x" with { role }'],
+  ["optionalAuth", '.get("/x", () => 1, { optionalAuth: true })', 'GET "/x" with { optionalAuth }'],
   ["a static answer's guard", '.get("/x", "text", { auth: true })', 'GET "/x" with { auth }'],
   ["a WebSocket's guard", '.ws("/x", { auth: true, message() {} })', 'WebSocket "/x" with { auth }'],
   [
@@ -222,7 +229,7 @@ test("auth and users tell a plugin who asks, who there is, and what they may do"
         `import { auth, createRouter, users } from "xcore";
 export const may = (request: Request) => auth.hasPermission(request, "notes:read");
 export default createRouter()
-  .get("/me", ({ request }) => ({ user: auth.currentUser(request), may: may(request) }))
+  .get("/me", ({ request }) => ({ user: auth.currentUser(request), may: may(request) }), { optionalAuth: true })
   .get("/find/:id", async ({ params }) => {
     const user = await users.find(Number(params.id));
     return { user, may: user !== null && auth.hasPermission(user, "notes:read"), copy: user !== null && auth.hasPermission({ ...user }, "notes:read") };
@@ -235,7 +242,7 @@ export default createRouter()
       ...plugin("user", '.get("/", ({ request }) => may(request))', { dependencies: ["asker"] }),
       "user/run.ts": `import { createRouter } from "xcore";
 import { may } from "plugin:asker";
-export default createRouter().get("/", ({ request }) => may(request));`,
+export default createRouter().get("/", ({ request }) => may(request), { optionalAuth: true });`,
     },
   });
   const reader = await app.createUser("reader@example.com");
@@ -257,6 +264,124 @@ export default createRouter().get("/", ({ request }) => may(request));`,
   await db.insert(tables.accessChanges).values({ user_id: id });
   expect(await ask("/asker/me")).toEqual({ user: null, may: false });
   expect((await app.get(`/asker/find/${id}`)).body).toMatchObject({ user: { is_active: false }, may: false });
+});
+
+test("optionalAuth gives a handler the user, or null, and refuses nobody", async () => {
+  await using app = await TestApp.start({
+    plugins: plugin(
+      "notes",
+      `.get("/plain", ({ user }) => ({ email: user?.email ?? null }), { optionalAuth: true })
+  .get("/param/:id", ({ user, params }) => ({ email: user?.email ?? null, id: params.id }), { optionalAuth: true })
+  .post("/body", ({ user, body }) => ({ email: user?.email ?? null, body }), { optionalAuth: true })
+  .get("/not", (context) => ({ knows: "user" in context }), { optionalAuth: false })
+  .guard({ permission: "notes:read" }, (app) => app.get("/both", ({ user }) => ({ email: user.email }), { optionalAuth: true }))
+  .guard({ optionalAuth: true })
+  .get("/all", (context) => ({ email: (context as any).user?.email ?? null }))
+  .get("/known", ({ user }) => ({ email: user.email }), { auth: true })`,
+      PERMISSIONS,
+    ),
+  });
+  const { email, headers } = await app.admin();
+  const body = JSON.stringify({ a: 1 });
+  const ask = async (path: string, asked: Record<string, string>) => {
+    const method = path === "/body" ? { method: "POST", body } : {};
+    const answer = await app.fetch(`/notes${path}`, {
+      ...method,
+      headers: { ...asked, ...(path === "/body" && { "content-type": "application/json" }) },
+    });
+    return [answer.status, await answer.json()];
+  };
+  const invalid = { authorization: "Bearer a.b.c" };
+  // The first request of somebody waits for the database; the second finds them remembered.
+  for (const [path, rest] of [
+    ["/body", { body: { a: 1 } }],
+    ["/body", { body: { a: 1 } }],
+    ["/plain", {}],
+    ["/param/1", { id: "1" }],
+    ["/all", {}],
+  ] as const) {
+    for (const asked of [{}, invalid])
+      expect(await ask(path, asked)).toEqual([200, { email: null, ...rest }]);
+    expect(await ask(path, headers)).toEqual([200, { email, ...rest }]);
+  }
+  expect(await ask("/not", headers)).toEqual([200, { knows: false }]);
+  for (const path of ["/both", "/known"]) {
+    expect((await ask(path, {}))[0]).toBe(401);
+    expect((await ask(path, invalid))[0]).toBe(401);
+    expect(await ask(path, headers)).toEqual([200, { email }]);
+  }
+  const { paths } = (await app.get("/openapi.json")).body;
+  const lock = [{ bearer: [] }, { api_key: [] }];
+  expect(paths["/notes/plain"].get.security).toEqual([{}, ...lock]);
+  expect(paths["/notes/all"].get.security).toEqual([{}, ...lock]);
+  expect(paths["/notes/both"].get.security).toEqual(lock);
+  expect(paths["/notes/known"].get.security).toEqual(lock);
+  expect(paths["/notes/not"].get.security).toBeUndefined();
+});
+
+test("a route that declares nothing can't ask who makes its requests, whatever its neighbours do", async () => {
+  const start = `import { auth, createRouter } from "xcore";
+export default createRouter().onError(({ error }) => ({ message: (error as Error).message }))
+  .get("/plain", ({ request }) => auth.currentUser(request))
+  .get("/param/:id", ({ request }) => auth.hasPermission(request, "notes:read"))`;
+  await using app = await TestApp.start({
+    plugins: {
+      ...entry(start, "alone"),
+      ...entry(
+        `${start}.get("/known", ({ request }) => auth.currentUser(request), { auth: true })`,
+        "beside",
+      ),
+    },
+  });
+  const admin = await app.admin();
+  expect((await app.fetch("/beside/known", { headers: admin.headers })).status).toBe(200);
+  for (const path of ["/alone/plain", "/alone/param/1", "/beside/plain", "/beside/param/1"]) {
+    for (const headers of [{}, admin.headers]) {
+      const answer = await app.fetch(path, { headers });
+      expect([path, answer.status]).toEqual([path, 500]);
+      expect((await answer.json()).message).toContain("add { optionalAuth: true } to the route");
+    }
+  }
+});
+
+test("who asks is found out only in routes that declare it", async () => {
+  await using app = await TestApp.start({
+    plugins: {
+      ...plugin(
+        "notes",
+        `.get("/param/:id", () => 1).get("/static/*", () => "own", { auth: true })${ROUTES}`,
+        PERMISSIONS,
+      ),
+      "notes/public/file.txt": "file",
+    },
+  });
+  const { headers } = await app.admin();
+  const authenticate = spyOn(app.app.accounts.authenticator, "authenticate");
+  for (const [method, path, times] of [
+    ["GET", "/notes/open", 0],
+    ["HEAD", "/notes/open", 0],
+    ["GET", "/notes/asked", 0],
+    ["GET", "/notes/param/1", 0],
+    ["GET", "/notes/param/1", 0],
+    ["GET", "/notes/nothing/here", 0],
+    ["GET", "/health", 0],
+    ["GET", "/notes/known", 1],
+    ["GET", "/notes/known", 1],
+    ["HEAD", "/notes/known", 1],
+    ["PATCH", "/notes/all", 1],
+    ["POST", "/notes/late", 1],
+    ["GET", "/notes/static/file.txt", 1],
+    ["GET", "/auth/me", 1],
+    ["GET", "/system/plugins/notes", 1],
+  ] as const) {
+    authenticate.mockClear();
+    expect([method, path, (await app.fetch(path, { method, headers })).status]).toEqual([
+      method,
+      path,
+      path.includes("nothing") ? 404 : 200,
+    ]);
+    expect([method, path, authenticate.mock.calls.length]).toEqual([method, path, times]);
+  }
 });
 
 test("permissions of plugins can be assigned, and stay when the plugin goes", async () => {

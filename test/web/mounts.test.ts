@@ -7,7 +7,6 @@ function mount(prefix: string): Mount {
     prefix,
     plugin: prefix,
     fetch: () => new Response(prefix),
-    isGuarded: false,
     inFlight: new InFlight(),
   };
 }

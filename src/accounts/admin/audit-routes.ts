@@ -1,13 +1,13 @@
 import { Elysia, t } from "elysia";
 import type { CoreStore } from "../people/store.ts";
-import type { createGuards } from "../identity/guards.ts";
+import type { Guards } from "../identity/guards.ts";
 import { page } from "../../db/paging/paginate.ts";
 import { listOf, Time } from "./answer-schemas.ts";
 import { listAudit } from "./audit-list.ts";
 
 export interface AuditRoutesOptions {
   readonly store: CoreStore;
-  readonly guards: ReturnType<typeof createGuards>;
+  readonly guards: Guards;
 }
 
 const Values = t.Nullable(t.Record(t.String(), t.Unknown()));

@@ -1,5 +1,5 @@
 import { Elysia, t } from "elysia";
-import type { createGuards } from "../identity/guards.ts";
+import type { Guards } from "../identity/guards.ts";
 import { page } from "../../db/paging/paginate.ts";
 import type { Actor, AdministrationServices } from "./administration.ts";
 import { listOf, RowId, Time } from "./answer-schemas.ts";
@@ -8,7 +8,7 @@ import { listRoles, readRole } from "./role-list.ts";
 import { createRole, deleteRole, ROLE_NAME, setRolePermissions, updateRole } from "./roles.ts";
 
 export interface RoleRoutesOptions extends AdministrationServices {
-  readonly guards: ReturnType<typeof createGuards>;
+  readonly guards: Guards;
   readonly actorOf: (request: Request) => Actor;
 }
 

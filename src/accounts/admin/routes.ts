@@ -1,14 +1,14 @@
 import { Elysia } from "elysia";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
-import type { createGuards } from "../identity/guards.ts";
+import type { Guards } from "../identity/guards.ts";
 import { auditRoutes } from "./audit-routes.ts";
 import { roleRoutes } from "./role-routes.ts";
 import { userRoutes } from "./user-routes.ts";
 import type { UserServices } from "./users.ts";
 
 export interface AdminRoutesOptions extends UserServices {
-  readonly guards: ReturnType<typeof createGuards>;
+  readonly guards: Guards;
   readonly principals: Principals;
   readonly originOf: (request: Request) => Origin;
 }

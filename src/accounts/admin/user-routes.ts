@@ -1,5 +1,5 @@
 import { Elysia, t } from "elysia";
-import type { createGuards } from "../identity/guards.ts";
+import type { Guards } from "../identity/guards.ts";
 import { page } from "../../db/paging/paginate.ts";
 import type { Actor } from "./administration.ts";
 import { listOf, RowId, Time } from "./answer-schemas.ts";
@@ -16,7 +16,7 @@ import {
 } from "./users.ts";
 
 export interface UserRoutesOptions extends UserServices {
-  readonly guards: ReturnType<typeof createGuards>;
+  readonly guards: Guards;
   readonly actorOf: (request: Request) => Actor;
 }
 

@@ -2,13 +2,13 @@ import { Elysia, t } from "elysia";
 import { page, type Page } from "../../db/paging/paginate.ts";
 import type { ApiKey, ApiKeyInput, ApiKeys } from "./api-keys.ts";
 import { MAX_DISPLAY_NAME } from "../people/display-name.ts";
-import type { createGuards } from "../identity/guards.ts";
+import type { Guards } from "../identity/guards.ts";
 import type { Origin, Principal } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import { requireSession } from "../identity/session-principal.ts";
 
 export interface ApiKeyRoutesOptions {
-  readonly guards: ReturnType<typeof createGuards>;
+  readonly guards: Guards;
   readonly principals: Principals;
   readonly apiKeys: ApiKeys;
   readonly originOf: (request: Request) => Origin;

@@ -1,39 +1,59 @@
-import { type AnyElysia, Elysia } from "elysia";
+import { Elysia } from "elysia";
+import { type Preparation, toPreparedHook } from "../../web/routes.ts";
 import { fail } from "./error-codes.ts";
 import { isPermissionName } from "./permission-name.ts";
 import type { Principal, User } from "./principal.ts";
 import type { Principals } from "./principals.ts";
 
-/** Names of the guards, as options of a route. */
-export const GUARDS = ["auth", "permission", "role"] as const;
+/** Names of what asks who makes a request, as options of a route; `optionalAuth` lets everybody through. */
+export const GUARDS = ["auth", "optionalAuth", "permission", "role"] as const;
 
-type Check = (principal: Principal) => void;
-type GuardHook = (context: { request: Request; user?: User }) => void;
-/** What a guard adds to a handler's context, for Elysia's types. */
-export interface GuardContext {
-  readonly detail: { security: Record<string, string[]>[] };
-  readonly resolve: (context: { request: Request }) => { user: User };
+export interface GuardsOptions {
+  readonly principals: Principals;
+  /** Notes in `principals` who makes a request; null when there is nothing to wait for. */
+  readonly authenticate: Preparation;
 }
 
-const IS_GUARD = Symbol("guard");
+type Check = (principal: Principal) => void;
+type GuardHook = (context: { request: Request; user?: User | null }) => void;
+type Security = readonly Record<string, string[]>[];
+/** What a guard adds to a handler's context, for Elysia's types. */
+export interface GuardContext<Found extends User | null = User> {
+  readonly detail: { security: Record<string, string[]>[] };
+  readonly resolve: (context: { request: Request }) => { user: Found };
+}
+
+/** The guards, for routes to use. */
+export type Guards = ReturnType<typeof createGuards>;
+
+const LOCK: Security = [{ bearer: [] }, { api_key: [] }];
 
 /**
  * Creates the guards of routes: `{ auth: true }` asks for somebody known, `{ permission: "invoices:read" }` and
  * `{ role: "admin" }` for what they hold. They run before the request is validated; behind them handlers have
- * `user`.
+ * `user`. With `{ optionalAuth: true }` they have it too, null for nobody known. Who asks is found out in these
+ * routes alone.
  */
-export function createGuards(principals: Principals) {
-  const guard = (check: Check): GuardContext => {
-    const transform = toHook((context) => {
+export function createGuards({ principals, authenticate }: GuardsOptions) {
+  const toContext = (security: Security, run: GuardHook): object => ({
+    detail: { security: [...security] },
+    transform: toPreparedHook(run, authenticate),
+  });
+  const guard = (check: Check) =>
+    toContext(LOCK, (context) => {
       const principal = principals.require(context.request);
       check(principal);
       // Here rather than in a `resolve`, which would look it up again and copy it.
       context.user = principal.user;
-    });
-    return { detail: { security: [{ bearer: [] }, { api_key: [] }] }, transform } as unknown as GuardContext;
-  };
+    }) as GuardContext;
+  const identify = () =>
+    toContext([{}, ...LOCK], (context) => {
+      context.user = principals.find(context.request)?.user ?? null;
+    }) as GuardContext<User | null>;
   return new Elysia({ name: "xcore/guards" }).macro({
     auth: (isAsked: boolean) => (isAsked ? guard(() => {}) : {}) as GuardContext,
+    // Not a value of `auth`: Elysia tells a handler's types by the names of its options alone.
+    optionalAuth: (isAsked: boolean) => (isAsked ? identify() : {}) as GuardContext<User | null>,
     permission(permission: string) {
       if (isPermissionName(permission)) return guard((principal) => assertPermission(principal, permission));
       const example = 'expected a resource and an action, such as "invoices:read"';
@@ -44,15 +64,6 @@ export function createGuards(principals: Principals) {
       return guard((principal) => assertRole(principal, role));
     },
   });
-}
-
-/** Whether any route of an app has a guard, so that it must be known who asks. */
-export function isGuarded(app: AnyElysia): boolean {
-  return app.router.history.some(({ hooks }) =>
-    [hooks?.transform ?? []]
-      .flat()
-      .some((hook: object) => "fn" in hook && Object.hasOwn(hook.fn as object, IS_GUARD)),
-  );
 }
 
 /** @throws AppError authorization_error unless the principal holds the permission */
@@ -74,9 +85,4 @@ function assertOtp({ lacksOtp }: Principal): void {
   if (!lacksOtp) return;
   const message = "A role asks for two factors: enrol a device at /auth/otp/devices, then log in with it";
   throw fail("otp_required", message);
-}
-
-/** Said outright that it is synchronous: Elysia guesses from a function's text. */
-function toHook(run: GuardHook): GuardHook {
-  return { fn: Object.assign(run, { [IS_GUARD]: true }), isAsync: false } as unknown as GuardHook;
 }

@@ -2,21 +2,25 @@ import { AppError } from "../../errors/errors.ts";
 import { fail } from "./error-codes.ts";
 import type { Permissions, Principal, User } from "./principal.ts";
 
-/** Who is behind the requests under way. */
+/** Who is behind those requests under way whose routes ask. */
 export class Principals {
-  readonly #known = new WeakMap<Request, Principal | AppError>();
+  readonly #known = new WeakMap<Request, Principal | AppError | null>();
   readonly #permissions = new WeakMap<User, Permissions>();
   readonly #guardRoles = new Set<string>();
 
-  /** Notes who a request comes from, or why what it presented isn't valid. */
-  set(request: Request, principal: Principal | AppError): void {
+  /** Notes who a request comes from, why what it presented isn't valid, or null when it presented nothing. */
+  set(request: Request, principal: Principal | AppError | null): void {
     this.#known.set(request, principal);
   }
 
-  /** Returns who a request comes from, null for nobody known. */
+  /** Returns who a request comes from, null for nobody known. @throws TypeError when its route doesn't ask */
   find(request: Request): Principal | null {
     const known = this.#known.get(request);
-    return known === undefined || known instanceof AppError ? null : known;
+    if (known !== undefined) return known instanceof AppError ? null : known;
+    const message = "Cannot tell who makes a request whose route doesn't ask";
+    throw new TypeError(
+      `${message}: add { optionalAuth: true } to the route, and pass on its own \`request\``,
+    );
   }
 
   /** Remembers what somebody may do, for whoever has only the user. */
@@ -42,7 +46,8 @@ export class Principals {
   /** Like find. @throws AppError authentication_error for nobody known */
   require(request: Request): Principal {
     const known = this.#known.get(request);
-    if (known === undefined) throw unauthenticated("Log in first: this needs an access token or an API key");
+    if (known === undefined || known === null)
+      throw unauthenticated("Log in first: this needs an access token or an API key");
     if (known instanceof AppError) throw known;
     return known;
   }

@@ -1,6 +1,6 @@
 import { Elysia, t } from "elysia";
 import { fail } from "../../errors/codes.ts";
-import type { createGuards } from "../identity/guards.ts";
+import type { Guards } from "../identity/guards.ts";
 import type { Credentials, Login } from "./login.ts";
 import { changePassword, type PasswordChangeOptions } from "./password-change.ts";
 import type { Origin } from "../identity/principal.ts";
@@ -52,7 +52,7 @@ const Profile = t.Object({
 });
 
 export interface AuthRoutesOptions {
-  readonly guards: ReturnType<typeof createGuards>;
+  readonly guards: Guards;
   readonly principals: Principals;
   readonly originOf: (request: Request) => Origin;
   readonly login: Login;

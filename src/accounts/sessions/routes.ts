@@ -1,6 +1,6 @@
 import { Elysia, t } from "elysia";
 import { page } from "../../db/paging/paginate.ts";
-import type { createGuards } from "../identity/guards.ts";
+import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import { toSessionOwner } from "../identity/session-owner.ts";
@@ -25,7 +25,7 @@ const Session = t.Object({
 });
 
 export interface SessionRoutesOptions {
-  readonly guards: ReturnType<typeof createGuards>;
+  readonly guards: Guards;
   readonly principals: Principals;
   readonly originOf: (request: Request) => Origin;
   readonly sessions: Sessions;

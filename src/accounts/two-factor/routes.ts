@@ -1,6 +1,6 @@
 import { Elysia, t } from "elysia";
 import { page, type Page } from "../../db/paging/paginate.ts";
-import type { createGuards } from "../identity/guards.ts";
+import type { Guards } from "../identity/guards.ts";
 import { MAX_DISPLAY_NAME } from "../people/display-name.ts";
 import type { ConfirmedOtpDevice, FactorChange, OtpDevice, OtpDevices, OtpEnrolment } from "./devices.ts";
 import type { Origin } from "../identity/principal.ts";
@@ -8,7 +8,7 @@ import type { Principals } from "../identity/principals.ts";
 import { requireSession } from "../identity/session-principal.ts";
 
 export interface OtpRoutesOptions {
-  readonly guards: ReturnType<typeof createGuards>;
+  readonly guards: Guards;
   readonly principals: Principals;
   readonly devices: OtpDevices;
   /** Counts tries of codes by user id; `take` throws AppError rate_limited when there were too many. */

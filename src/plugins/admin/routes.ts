@@ -1,5 +1,5 @@
 import { Elysia, t } from "elysia";
-import type { createGuards } from "../../accounts/identity/guards.ts";
+import type { Guards } from "../../accounts/identity/guards.ts";
 import type { Origin } from "../../accounts/identity/principal.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { PluginManager } from "../manager.ts";
@@ -16,7 +16,7 @@ import type { PluginRecord } from "../inventory/record.ts";
 
 export interface PluginRoutesOptions extends PluginVerbsOptions {
   readonly hooks: HookBus;
-  readonly guards: ReturnType<typeof createGuards>;
+  readonly guards: Guards;
   readonly originOf: (request: Request) => Origin;
 }
 

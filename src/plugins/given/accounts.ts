@@ -1,3 +1,4 @@
+import type { Guards } from "../../accounts/identity/guards.ts";
 import type { Permissions } from "../../accounts/identity/principal.ts";
 import type { Principals } from "../../accounts/identity/principals.ts";
 import type * as sdk from "../../sdk/xcore.ts";
@@ -5,6 +6,7 @@ import type * as sdk from "../../sdk/xcore.ts";
 /** What plugins are given of accounts. */
 export interface PluginAccounts {
   readonly principals: Principals;
+  readonly guards: Guards;
   readonly users: sdk.PluginUsers;
   readonly createOtpDevice: sdk.PluginAuth["createOtpDevice"];
   /** Enters the permissions of a plugin; returns those that belong to somebody else. */
@@ -26,9 +28,4 @@ export function createPluginAuth({ principals, createOtpDevice }: PluginAccounts
     hasPermission: (subject, permission) => permissionsOf(subject)?.has(permission) ?? false,
     createOtpDevice,
   };
-}
-
-/** Whether code may ask who is behind a request without a guard to show it. */
-export function asksWhoItIs(code: string): boolean {
-  return /\b(?:currentUser|hasPermission)\b/.test(code);
 }

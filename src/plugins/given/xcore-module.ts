@@ -27,7 +27,7 @@ export interface XcoreModuleOptions {
 export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
   const { name, scope, hooks, db, accounts, log, settings } = options;
   const xcore: Xcore = {
-    createRouter: () => createPluginRouter(accounts.principals),
+    createRouter: () => createPluginRouter(accounts.guards),
     hooks: createPluginHooks(name, scope, hooks),
     // Its rows have the types that plugins declare: the host knows nothing of them.
     db: db as Xcore["db"],

@@ -2,6 +2,7 @@ import { type AnyElysia, Elysia } from "elysia";
 import { type ErrorAnswer, toElysiaErrorHandler } from "../../web/error-answers.ts";
 import type { InFlight } from "../../web/in-flight.ts";
 import { assertGuarded } from "../../sdk/router.ts";
+import { prepareRoutes } from "../../web/routes.ts";
 import { serveFile } from "../../web/static-files.ts";
 import { followStream, withoutEncoding } from "../../web/streams.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
@@ -32,6 +33,7 @@ export function createPluginApp(router: AnyElysia, options: PluginAppOptions): A
     detail: { tags: [...manifest.tags] },
   });
   app.use(router).onError(onError as never);
+  prepareRoutes(app);
   if (publicDirectory !== null) {
     app.get("/static/*", ({ params, request }) => serveFile(publicDirectory, params["*"] ?? "", request), {
       detail: { hide: true },
