@@ -4,7 +4,7 @@ import { dirname, join } from "node:path";
 import { type App, createApp } from "../src/app/app.ts";
 import { type KnownTestUser as TestUser, TestUsers } from "../src/testing/test-users.ts";
 import { ADMIN_ROLE } from "../src/accounts/rights/builtin-roles.ts";
-import type { RemoteSettings } from "../src/plugins/remote/remote-sources.ts";
+import type { RemoteSettings } from "../src/plugins/remote/sources.ts";
 import { loadConfig } from "../src/config/load.ts";
 import type { ConfigOverrides } from "../src/config/schema.ts";
 import type { Problem } from "../src/errors/problem.ts";

@@ -59,8 +59,6 @@ export interface App {
   readonly plugins: PluginManager;
   readonly web: WebServer;
   readonly stackTraces: StackTraces;
-  /** Path to show for a file: relative to the folder of config.json. */
-  readonly toDisplayPath: (file: string) => string;
   /** The OpenAPI 3.1 document of everything that is served now. */
   openApi(): Record<string, unknown>;
   /** Applies a changed configuration to the running app; resolves once the plugins follow it. */
@@ -174,7 +172,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       const found = plugins
         .list()
         .find(({ source, name: other }) => source.remote === null && other === name);
-      return found === undefined ? null : toDisplayPath(found.source.path);
+      return found?.source.shown ?? null;
     },
   });
 
@@ -197,7 +195,6 @@ export async function createApp(options: AppOptions): Promise<App> {
           store,
           driver: database,
           originOf,
-          toDisplayPath,
           installer,
           reloadConfig,
         }),
@@ -230,7 +227,6 @@ export async function createApp(options: AppOptions): Promise<App> {
     plugins,
     web,
     stackTraces,
-    toDisplayPath,
     openApi: () => core.openApi(),
     async configure(next) {
       config = next.config;

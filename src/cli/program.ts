@@ -2,7 +2,7 @@ import { Command } from "commander";
 import type { CommandContext } from "./open/command-context.ts";
 import { configCommand } from "./config.ts";
 import { dbCommand } from "./db/db.ts";
-import { toExamples } from "./terminal/output.ts";
+import { toExamples } from "./terminal/examples.ts";
 import { initCommand } from "./init.ts";
 import { openApiCommand } from "./openapi.ts";
 import { pluginCommand } from "./plugin/plugin.ts";

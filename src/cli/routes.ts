@@ -1,8 +1,9 @@
 import { Command } from "commander";
 import { listRoutes } from "../plugins/admin/answers.ts";
 import type { CommandContext } from "./open/command-context.ts";
-import { toExamples, toTable } from "./terminal/output.ts";
+import { toExamples } from "./terminal/examples.ts";
 import { inspect, warnOfFailures } from "./open/inspection.ts";
+import { toTable } from "./terminal/table.ts";
 
 /** `xcore routes`: prints every route that the plugins serve. */
 export function routesCommand(context: CommandContext): Command {

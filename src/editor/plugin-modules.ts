@@ -1,9 +1,7 @@
-import { dirname, join, relative } from "node:path";
-import { findEntry } from "../plugins/build/bundle.ts";
+import { join, relative } from "node:path";
 import type { DeclaredPlugin } from "../plugins/inventory/declared-plugins.ts";
-import type { OpenedSnapshot } from "../plugins/snapshot/store.ts";
-import { isUrlName } from "../plugins/snapshot/snapshot.ts";
-import { findSchemaFiles } from "../plugins/source/schema-files.ts";
+import type { PluginFiles } from "../plugins/source/files.ts";
+import { isInside } from "../plugins/source/local.ts";
 
 const TYPED_FILES = /\.([cm]?ts|tsx|json)$/;
 
@@ -25,26 +23,27 @@ export async function toPluginModules(
 
 async function toModule(
   folder: string,
-  { name, source, opened, manifest }: DeclaredPlugin,
+  { name, files, manifest }: DeclaredPlugin,
 ): Promise<[path: string, text: string][]> {
-  const entry = await findEntry(source, manifest.entry, { toDisplayPath: String }).catch(() => null);
+  const entry = await files.findEntry(manifest.entry).catch(() => null);
   if (entry === null) return []; // the server says what is wrong with it
-  const files = new Set([entry, ...(await findSchemaFiles(source))]);
+  const exporting = new Set([entry, ...(await files.findSchemas())]);
   const modules = join(folder, "plugins");
-  const own = source.kind === "folder" ? source.path : dirname(source.path);
-  const lines = [...files].map((file) => {
-    const shown = opened === null ? file : join(modules, name, relative(own, file));
+  const { folder: own, overlay } = files;
+  const lines = [...exporting].map((file) => {
+    const shown = overlay === null ? file : join(modules, name, relative(own, file));
     const path = relative(modules, shown).replaceAll("\\", "/");
     return `export * from ${JSON.stringify(path.startsWith(".") ? path : `./${path}`)};\n`;
   });
-  const copies = opened === null ? [] : copyUnchecked(name, opened);
+  const copies = copyUnchecked(name, files);
   return [[`plugins/${name}.d.ts`, lines.join("")], ...copies];
 }
 
 /** What the files of a plugin from elsewhere import from other hosts and from npm is of any type here. */
-function copyUnchecked(name: string, { snapshot }: OpenedSnapshot): [path: string, text: string][] {
-  const files = [...snapshot.files].filter(([path]) => !isUrlName(path) && TYPED_FILES.test(path));
-  return files.map(([path, bytes]) => {
+function copyUnchecked(name: string, { overlay, folder }: PluginFiles): [path: string, text: string][] {
+  const pinned = [...(overlay ?? [])].filter(([file]) => isInside(folder, file) && TYPED_FILES.test(file));
+  return pinned.map(([file, bytes]) => {
+    const path = relative(folder, file).replaceAll("\\", "/");
     const text = new TextDecoder().decode(bytes);
     const copy = path.endsWith(".json") ? text : text.replace(/^(#!.*\n)?/, "$1// @ts-nocheck\n");
     return [`plugins/${name}/${path}`, copy];

@@ -1,29 +1,23 @@
-import { realpath, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { type AnyElysia, Elysia } from "elysia";
 import { InFlight } from "../web/in-flight.ts";
 import type { Mount } from "../web/mounts.ts";
 import type { Migration } from "../db/migrations/migration-files.ts";
-import { type Bundle, findEntry, toSourceFile } from "./build/bundle.ts";
+import { type Bundle, toSourceFile } from "./build/bundle.ts";
 import { Generation, generationId } from "./runtime/generation.ts";
 import type { PluginHost, PluginWeb } from "./runtime/host.ts";
 import type { ModuleExports } from "./given/host-modules.ts";
 import { awaitModules, runSetup } from "./runtime/life-cycle.ts";
 import type { Manifest } from "./source/manifest.ts";
-import type { OpenedSnapshot } from "./snapshot/store.ts";
-import { migratePlugin, readPluginMigrations } from "./runtime/migrate.ts";
+import { migratePlugin } from "./runtime/migrate.ts";
 import { evaluateModules, type ModulesOptions } from "./runtime/modules.ts";
 import { createPluginApp, findRouter } from "./runtime/app.ts";
 import { bundlePlugin } from "./build/build.ts";
 import { Scope } from "./given/scope.ts";
-import { findSchemaFiles } from "./source/schema-files.ts";
 import { atStage, type ThrownOptions } from "./build/thrown.ts";
-import { isInside, type PluginSource, showFilesOf } from "./source/sources.ts";
+import type { PluginFiles } from "./source/files.ts";
 
 export interface LoadOptions {
-  readonly source: PluginSource;
-  /** The checked bytes of a plugin from elsewhere; null for one of the plugins directory. */
-  readonly opened: OpenedSnapshot | null;
+  readonly files: PluginFiles;
   readonly manifest: Manifest;
   readonly number: number;
   /** `plugins.settings.<name>` of config.json. */
@@ -51,8 +45,8 @@ export async function loadGeneration(
   const startedAt = performance.now();
   const { manifest, number, dependencies, current, signal } = options;
   const { stackTraces, runsSetup } = host.lifeCycle;
-  const toDisplayPath = showFilesOf(options.source, host.lifeCycle.toDisplayPath);
-  const failure = { source: options.source, plugin: manifest.name, stackTraces, toDisplayPath };
+  const { source } = options.files;
+  const failure = { source, plugin: manifest.name, stackTraces };
   const parts = await readParts(host, options, failure);
   const { fingerprint, bundle } = parts;
   const { hash } = bundle;
@@ -63,7 +57,7 @@ export async function loadGeneration(
     signal.throwIfAborted();
   }
   const id = generationId(manifest.name, number);
-  stackTraces.add(id, { json: bundle.map, toDisplayPath: (name) => toDisplayPath(toSourceFile(name)) });
+  stackTraces.add(id, { json: bundle.map, toDisplayPath: (name) => source.show(toSourceFile(name)) });
   const scope = new Scope();
   try {
     const imported = await atStage("import", failure, () =>
@@ -95,16 +89,16 @@ async function readParts(
   options: LoadOptions,
   failure: ThrownOptions,
 ): Promise<PluginParts> {
-  const { source, manifest } = options;
+  const { files, manifest } = options;
   const { packages, log } = lifeCycle;
-  const files = await atStage("bundle", failure, async () => [
-    await findEntry(source, manifest.entry, failure),
-    ...(await findSchemaFiles(source)),
+  const entries = await atStage("bundle", failure, async () => [
+    await files.findEntry(manifest.entry),
+    ...(await files.findSchemas()),
   ]);
-  const bundle = await bundlePlugin(files, { ...options, plugin: manifest.name, packages, log, failure });
+  const bundle = await bundlePlugin({ ...options, entries, plugin: manifest.name, packages, log, failure });
   const { dialect } = given.database;
-  const migrations = await atStage("migrate", failure, () => readPluginMigrations(dialect, options));
-  const publicDirectory = await findPublicDirectory(source);
+  const migrations = await atStage("migrate", failure, () => files.readMigrations(dialect));
+  const publicDirectory = await files.findPublic();
   const hashes = migrations.map(({ hash }) => hash);
   return {
     bundle,
@@ -178,13 +172,4 @@ function createMount(
   Object.defineProperty(app, "server", { get: () => (server ??= serverFor(inFlight)) });
   const { fetch } = app;
   return { prefix: manifest.api_prefix, plugin: manifest.name, fetch, inFlight };
-}
-
-async function findPublicDirectory(source: PluginSource): Promise<string | null> {
-  if (source.kind === "file") return null;
-  const directory = await realpath(join(source.root, "public")).catch(() => null);
-  // A link that leads out would serve files that are none of the plugin's.
-  if (directory === null || !isInside(source.root, directory)) return null;
-  const stats = await stat(directory).catch(() => null);
-  return stats?.isDirectory() ? directory : null;
 }

@@ -9,18 +9,13 @@ import { type LoadOptions, loadGeneration } from "./load.ts";
 import { Inventory } from "./inventory/inventory.ts";
 import { toMounts } from "./mounts.ts";
 import type { PluginRecord } from "./inventory/record.ts";
-import {
-  type OpenedSource,
-  RemoteSources,
-  type RemoteSettings,
-  type RemoteSourcesOptions,
-} from "./remote/remote-sources.ts";
+import { RemoteSources, type RemoteSettings, type RemoteSourcesOptions } from "./remote/sources.ts";
 import { PluginReport } from "./report.ts";
 import { selectToLoad } from "./selection.ts";
 import { Takeover } from "./takeover.ts";
 import { groupByDependency, type Resolution, resolvePlugins } from "./inventory/resolve.ts";
 import { toFailure } from "./build/thrown.ts";
-import type { PluginSource } from "./source/sources.ts";
+import type { PluginFiles, PluginSource } from "./source/files.ts";
 import { watchTree } from "../files/watch.ts";
 
 export interface PluginSettings {
@@ -186,15 +181,12 @@ export class PluginManager {
     }
     this.#load(selected, resolution);
     // Loads that have begun hold theirs: the bytes of what is disabled or can't be used would stay for good.
-    for (const record of records.values()) record.opened = null;
+    for (const record of records.values()) record.releaseBytes();
     this.#publish();
   }
 
   #resolve(): Resolution {
-    const { toDisplayPath } = this.#host.lifeCycle;
-    const candidates = [...this.#inventory.records.values()].map((record) =>
-      record.toCandidate(toDisplayPath),
-    );
+    const candidates = [...this.#inventory.records.values()].map((record) => record.toCandidate());
     return resolvePlugins(candidates.filter((candidate) => candidate !== null));
   }
 
@@ -227,7 +219,7 @@ export class PluginManager {
     signal: AbortSignal,
   ): Promise<Generation | null> {
     // All at once: by the time that the dependencies are there, another version may have been read.
-    const { declared: manifest, source, opened } = record;
+    const { declared: manifest, source, files } = record;
     const current = record.mustReload ? null : record.current;
     if (manifest === null || manifest instanceof PluginError) return null;
     try {
@@ -241,9 +233,8 @@ export class PluginManager {
       this.#attempts.set(manifest.name, number);
       const all = this.#settings.settings;
       const settings = Object.hasOwn(all, manifest.name) ? (all[manifest.name] ?? {}) : {};
-      const isRead = source.remote === null || opened !== null;
       const options: LoadOptions = {
-        ...(isRead ? { source, opened } : await this.#open(source)),
+        files: files ?? (await this.#open(source)),
         manifest,
         number,
         settings,
@@ -262,7 +253,7 @@ export class PluginManager {
   }
 
   /** Reads a plugin from elsewhere again, and checks every byte. What can't be used any more is fetched. */
-  async #open(source: PluginSource): Promise<OpenedSource> {
+  async #open(source: PluginSource): Promise<PluginFiles> {
     const found = await this.#remote.find(source);
     if (found !== null) return found;
     void this.refresh(new Set([source.id]));
@@ -278,8 +269,8 @@ export class PluginManager {
 
   #fail(record: PluginRecord, error: unknown, kind: "loadFailure" | "fetchFailure" = "loadFailure"): void {
     const { source } = record;
-    const { stackTraces, toDisplayPath } = this.#host.lifeCycle;
-    const failure = toFailure(error, "import", { source, stackTraces, toDisplayPath });
+    const { stackTraces } = this.#host.lifeCycle;
+    const failure = toFailure(error, "import", { source, stackTraces });
     const isNews = record.failure?.message !== failure.message || failure.stage !== "dependencies";
     record[kind] = failure;
     record.mustReload = false;

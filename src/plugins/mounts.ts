@@ -23,7 +23,7 @@ export function toMounts(records: readonly PluginRecord[]): Mount[] {
 function toUnavailableMount(record: PluginRecord): Mount | null {
   const { manifest, name } = record;
   // Of one that was never there only the name is known: its prefix is most likely that.
-  const prefix = manifest?.api_prefix ?? (record.source.remote === null ? null : `/${name}`);
+  const prefix = manifest?.api_prefix ?? (record.source.remote && `/${name}`);
   if (prefix === null || isReserved(prefix) || record.current !== null || !record.isActive) return null;
   return {
     prefix,

@@ -2,9 +2,9 @@ import { stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fail } from "../errors/codes.ts";
 import { PluginError } from "../plugins/failure/failure.ts";
-import type { Manifest } from "../plugins/source/manifest.ts";
-import { readManifest } from "../plugins/source/manifest-file.ts";
-import { listSources, type PluginSource } from "../plugins/source/sources.ts";
+import type { PluginFiles } from "../plugins/source/files.ts";
+import { listLocalPlugins } from "../plugins/source/local.ts";
+import { type Manifest, readManifest } from "../plugins/source/manifest.ts";
 
 export interface PluginLinks {
   /** Path to show for each plugin, from the folder that the test runs in, by its name in the plugins directory. */
@@ -14,7 +14,7 @@ export interface PluginLinks {
 }
 
 interface Named {
-  readonly source: PluginSource;
+  readonly files: PluginFiles;
   readonly manifest: Manifest;
 }
 
@@ -35,7 +35,8 @@ export async function linkPlugins(
   const wanted = await Promise.all(paths.map((path) => findPlugin(path, show(path))));
   const missing = await addDependencies(wanted);
   const shown = new Map<string, string>();
-  for (const { basename, path, kind, root } of wanted) {
+  for (const { path, root, isSingleFile, source } of wanted) {
+    const { basename } = source;
     const other = shown.get(basename);
     if (other === show(path)) continue;
     if (other !== undefined) {
@@ -45,14 +46,14 @@ export async function linkPlugins(
     shown.set(basename, show(path));
     // Windows lets everybody make junctions, which are for folders.
     // oxlint-disable-next-line no-await-in-loop -- a few at most
-    await symlink(root, join(directory, basename), kind === "folder" ? "junction" : "file");
+    await symlink(root, join(directory, basename), isSingleFile ? "file" : "junction");
   }
   return { shown, missing };
 }
 
-async function findPlugin(path: string, shown: string): Promise<PluginSource> {
-  const beside = await listSources(dirname(path));
-  const found = beside.find((source) => source.path === path);
+async function findPlugin(path: string, shown: string): Promise<PluginFiles> {
+  const beside = await listLocalPlugins(dirname(path), String);
+  const found = beside.find((plugin) => plugin.path === path);
   if (found !== undefined) return found;
   const isThere = await stat(path).catch(() => null);
   const message =
@@ -63,7 +64,7 @@ async function findPlugin(path: string, shown: string): Promise<PluginSource> {
 }
 
 /** Adds what the plugins depend on to them; returns the names that were not found. */
-async function addDependencies(wanted: PluginSource[]): Promise<string[]> {
+async function addDependencies(wanted: PluginFiles[]): Promise<string[]> {
   const directories = new Map<string, Promise<ReadonlyMap<string, Named>>>();
   const readBeside = (path: string): Promise<ReadonlyMap<string, Named>> => {
     const directory = dirname(path);
@@ -74,18 +75,18 @@ async function addDependencies(wanted: PluginSource[]): Promise<string[]> {
   const queue = await readNamed(wanted);
   const known = new Set(queue.map(({ manifest }) => manifest.name));
   const missing = new Set<string>();
-  for (const { source, manifest } of queue) {
+  for (const { files, manifest } of queue) {
     for (const name of Object.keys(manifest.dependencies)) {
       if (known.has(name)) continue;
       // oxlint-disable-next-line no-await-in-loop -- each may bring more
-      const beside = (await readBeside(source.path)).get(name);
+      const beside = (await readBeside(files.path)).get(name);
       if (beside === undefined) {
         missing.add(name);
         continue;
       }
       known.add(name);
       queue.push(beside);
-      wanted.push(beside.source);
+      wanted.push(beside.files);
     }
   }
   return [...missing].filter((name) => !known.has(name));
@@ -93,15 +94,15 @@ async function addDependencies(wanted: PluginSource[]): Promise<string[]> {
 
 /** The plugins of a directory by name. */
 async function readPlugins(directory: string): Promise<ReadonlyMap<string, Named>> {
-  const named = await readNamed(await listSources(directory));
+  const named = await readNamed(await listLocalPlugins(directory, String));
   return new Map(named.toReversed().map((plugin) => [plugin.manifest.name, plugin]));
 }
 
 /** Leaves out those whose manifest can't be used: the server says why. */
-async function readNamed(sources: readonly PluginSource[]): Promise<Named[]> {
-  const manifests = await Promise.all(sources.map((source) => readManifest(source, String)));
-  return sources.flatMap((source, index) => {
+async function readNamed(plugins: readonly PluginFiles[]): Promise<Named[]> {
+  const manifests = await Promise.all(plugins.map(readManifest));
+  return plugins.flatMap((files, index) => {
     const manifest = manifests[index];
-    return manifest === undefined || manifest instanceof PluginError ? [] : [{ source, manifest }];
+    return manifest === undefined || manifest instanceof PluginError ? [] : [{ files, manifest }];
   });
 }

@@ -106,12 +106,12 @@ test("bun --hot keeps the app when a source has a syntax error, until it is mend
   await using server = await XcoreServer.start(folder, HOT);
   const version = await versionOf(server);
   await server.after(
-    () => folder.write({ "src/cli/terminal/output.ts": "export const = broken" }),
-    /src\/cli\/terminal\/output\.ts:1:/,
+    () => folder.write({ "src/cli/terminal/table.ts": "export const = broken" }),
+    /src\/cli\/terminal\/table\.ts:1:/,
   );
   expect(await versionOf(server)).toBe(version);
   await folder.write({
-    "src/cli/terminal/output.ts": await readFile(join(PROJECT, "src/cli/terminal/output.ts"), "utf8"),
+    "src/cli/terminal/table.ts": await readFile(join(PROJECT, "src/cli/terminal/table.ts"), "utf8"),
   });
   await swapTo("9.2.0", folder, server);
   expect(await versionOf(server)).toBe("9.2.0");

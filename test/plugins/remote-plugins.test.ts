@@ -470,7 +470,7 @@ test("the bytes of plugins are not kept in memory once they are loaded, or aren'
   if (!good || !off || !bad) throw new Error("nothing published");
   await using app = await startWith({ good, off, bad });
   await configure(app, { good, off: { ...off, active: false }, bad });
-  const states = app.app.plugins.list().map(({ state, opened }) => [state, opened]);
+  const states = app.app.plugins.list().map(({ state, files }) => [state, files]);
   expect(states).toEqual([
     ["failed", null],
     ["serving", null],

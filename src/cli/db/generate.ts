@@ -7,13 +7,11 @@ import { parseRename, type Rename } from "../../db/migrations/generate/renames.t
 import { createCoreSchema } from "../../db/schema/schema-module.ts";
 import { fail } from "../../errors/codes.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
-import { migrationsFolder } from "../../plugins/runtime/migrate.ts";
 import { loadPluginTables } from "../../plugins/inventory/tables.ts";
-import { findSchemaFiles } from "../../plugins/source/schema-files.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { type CommandPlugins, loadCommandPlugins } from "../open/plugins.ts";
-import { confirm } from "../terminal/prompts.ts";
-import { toExamples } from "../terminal/output.ts";
+import { confirm } from "../terminal/confirm.ts";
+import { toExamples } from "../terminal/examples.ts";
 
 interface GenerateOptions {
   readonly name?: string;
@@ -77,27 +75,27 @@ function toCoreSubject({ loaded, toDisplayPath }: CommandPlugins): Subject {
 
 async function toPluginSubject(
   name: string,
-  { plugins, packages, log, toDisplayPath, find }: CommandPlugins,
+  { plugins, packages, log, find }: CommandPlugins,
 ): Promise<Subject> {
   const plugin = find(name);
-  if (plugin.source.remote !== null) {
+  const { source, isSingleFile, root } = plugin.files;
+  if (source.remote !== null) {
     const message = `Cannot generate migrations of "${name}": it is pinned in plugins.remote; its author does`;
     throw fail("conflict", message);
   }
-  const folder = migrationsFolder(plugin.source);
-  if (folder === null) {
+  if (isSingleFile) {
     const message = `Cannot generate migrations of "${name}": a single file has none; make it a folder`;
     throw fail("conflict", message);
   }
-  if ((await findSchemaFiles(plugin.source)).length === 0 && !existsSync(folder)) {
-    const file = `${toDisplayPath(plugin.source.path)}/schema.ts`;
+  const folder = join(root, "drizzle");
+  if ((await plugin.files.findSchemas()).length === 0 && !existsSync(folder)) {
+    const file = `${source.shown}/schema.ts`;
     const message = `Cannot generate a migration of "${name}": it has no tables; declare them in ${file}`;
     throw fail("not_found", message);
   }
   return {
     folder,
-    schemaFor: (dialect) =>
-      loadPluginTables(plugin, { byName: plugins.byName, packages, log, dialect, toDisplayPath }),
+    schemaFor: (dialect) => loadPluginTables(plugin, { byName: plugins.byName, packages, log, dialect }),
   };
 }
 

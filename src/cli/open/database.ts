@@ -7,7 +7,6 @@ import type { Migration } from "../../db/migrations/migration-files.ts";
 import { openDatabase } from "../../db/open.ts";
 import { createLoggers, type Loggers } from "../../log/loggers.ts";
 import type { DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
-import { readPluginMigrations } from "../../plugins/runtime/migrate.ts";
 
 /** Whose migrations a database has. */
 export interface MigrationOwner {
@@ -56,7 +55,7 @@ export function listMigrationOwners(dialect: Dialect, plugins: DeclaredPlugins):
   const core = { name: CORE_OWNER, after: [], readMigrations: async () => coreMigrations(dialect) };
   const owners = plugins.loadable.map((plugin): MigrationOwner => {
     const after = [CORE_OWNER, ...Object.keys(plugin.manifest.dependencies)];
-    return { name: plugin.name, after, readMigrations: () => readPluginMigrations(dialect, plugin) };
+    return { name: plugin.name, after, readMigrations: () => plugin.files.readMigrations(dialect) };
   });
   return [core, ...owners];
 }

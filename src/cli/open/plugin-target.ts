@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { LoadedConfig } from "../../config/load.ts";
 import { fail } from "../../plugins/failure/error-codes.ts";
 import { createDisplayPath } from "../../plugins/failure/display-path.ts";
-import { findLocalSource } from "../../plugins/inventory/local-source.ts";
+import { findLocalPlugin } from "../../plugins/source/local.ts";
 import {
   type FetchedPlugin,
   type FetchOptions,
@@ -59,8 +59,8 @@ export function toFetchOptions(loaded: LoadedConfig, context: CommandContext): F
 
 async function findByName(name: string, loaded: LoadedConfig, context: CommandContext): Promise<string> {
   const directory = resolve(loaded.directory, loaded.config.plugins.directory);
-  const source = await findLocalSource(directory, name);
-  if (source !== null) return source.path;
+  const found = await findLocalPlugin(directory, name, String);
+  if (found !== null) return found.path;
   const folder = resolve(context.cwd, name);
   if (existsSync(join(folder, "plugin.json"))) return folder;
   const where = createDisplayPath(context.cwd)(directory) || ".";

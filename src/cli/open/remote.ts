@@ -3,11 +3,11 @@ import type { Command } from "commander";
 import type { LoadedConfig } from "../../config/load.ts";
 import { fail } from "../../errors/codes.ts";
 import { createDisplayPath } from "../../plugins/failure/display-path.ts";
-import { findLocalSource } from "../../plugins/inventory/local-source.ts";
+import { findLocalPlugin } from "../../plugins/source/local.ts";
 import type { FetchOptions } from "../../plugins/remote/fetch/fetch-plugin.ts";
 import { PluginInstaller } from "../../plugins/remote/installer.ts";
 import { toRemoteSettings } from "../../plugins/remote/stores.ts";
-import type { RemoteSettings } from "../../plugins/remote/remote-sources.ts";
+import type { RemoteSettings } from "../../plugins/remote/sources.ts";
 import type { SnapshotStore } from "../../plugins/snapshot/store.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 import { openCommandStores } from "../../app/command-stores.ts";
@@ -34,7 +34,7 @@ export function openRemote(
   const loaded = loadFor(command, context, offline === undefined ? {} : { plugins: { offline } });
   const settings = toRemoteSettings(loaded);
   const stores = openCommandStores(loaded, context);
-  const findLocal = (name: string): Promise<string | null> => findLocalPlugin(name, loaded);
+  const findLocal = (name: string): Promise<string | null> => showLocal(name, loaded);
   const installer = new PluginInstaller({
     configFile: loaded.file,
     stores,
@@ -60,7 +60,8 @@ export async function isRemote(name: string, { settings, findLocal }: CommandRem
   throw fail("conflict", message);
 }
 
-async function findLocalPlugin(name: string, { config, directory }: LoadedConfig): Promise<string | null> {
-  const source = await findLocalSource(resolve(directory, config.plugins.directory), name);
-  return source && createDisplayPath(directory)(source.path);
+async function showLocal(name: string, { config, directory }: LoadedConfig): Promise<string | null> {
+  const plugins = resolve(directory, config.plugins.directory);
+  const found = await findLocalPlugin(plugins, name, createDisplayPath(directory));
+  return found?.source.shown ?? null;
 }

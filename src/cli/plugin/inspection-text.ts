@@ -1,7 +1,8 @@
 import { DIALECTS } from "../../db/contract/dialect.ts";
 import type { PluginInspection } from "../../plugins/remote/inspection.ts";
 import { describeChanges, type InspectionChange } from "../../plugins/remote/inspection-difference.ts";
-import { toCount, toTable } from "../terminal/output.ts";
+import { toCount } from "../terminal/count-text.ts";
+import { toTable } from "../terminal/table.ts";
 
 const MAX_CELL = 200; // characters
 const UNITS = ["bytes", "kB", "MB", "GB"];

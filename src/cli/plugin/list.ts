@@ -2,9 +2,10 @@ import { Command } from "commander";
 import type { App } from "../../app/app.ts";
 import { summarizePlugin } from "../../plugins/admin/answers.ts";
 import type { CommandContext } from "../open/command-context.ts";
-import { toExamples, toTable } from "../terminal/output.ts";
+import { toExamples } from "../terminal/examples.ts";
 import { describePluginError } from "../../app/failure-text.ts";
 import { inspect } from "../open/inspection.ts";
+import { toTable } from "../terminal/table.ts";
 
 /** `xcore plugin list`: tells what each plugin is and whether it can be loaded. */
 export function pluginListCommand(context: CommandContext): Command {
@@ -38,9 +39,9 @@ export function pluginListCommand(context: CommandContext): Command {
     });
 }
 
-function describePlugins({ plugins, toDisplayPath }: App) {
+function describePlugins({ plugins }: App) {
   return plugins.list().map((record) => ({
-    summary: summarizePlugin(record, toDisplayPath),
+    summary: summarizePlugin(record),
     reason: record.failure === null ? null : describePluginError(record.failure),
   }));
 }

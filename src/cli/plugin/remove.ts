@@ -5,8 +5,10 @@ import { withDatabase } from "../open/database.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { type CommandPlugins, loadCommandPlugins } from "../open/plugins.ts";
 import { type CommandRemote, isRemote, openRemote } from "../open/remote.ts";
-import { confirm } from "../terminal/prompts.ts";
-import { toCount, toExamples, toTable } from "../terminal/output.ts";
+import { confirm } from "../terminal/confirm.ts";
+import { toCount } from "../terminal/count-text.ts";
+import { toExamples } from "../terminal/examples.ts";
+import { toTable } from "../terminal/table.ts";
 
 interface RemoveOptions {
   readonly purge?: boolean;
@@ -68,9 +70,9 @@ export function pluginRemoveCommand(context: CommandContext): Command {
     });
 }
 
-function removalOfFiles(name: string, { find, toDisplayPath }: CommandPlugins): Removal {
-  const { source } = find(name);
-  return { shown: toDisplayPath(source.path), run: (next) => removeFiles(source, next) };
+function removalOfFiles(name: string, { find }: CommandPlugins): Removal {
+  const { files } = find(name);
+  return { shown: files.source.shown, run: (next) => removeFiles(files, next) };
 }
 
 function removalOfEntry(name: string, { installer, configName }: CommandRemote): Removal {

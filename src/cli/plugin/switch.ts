@@ -3,7 +3,7 @@ import { writeActive } from "../../plugins/admin/switch.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { loadCommandPlugins } from "../open/plugins.ts";
 import { isRemote, openRemote } from "../open/remote.ts";
-import { toExamples } from "../terminal/output.ts";
+import { toExamples } from "../terminal/examples.ts";
 
 /**
  * `xcore plugin enable|disable NAME`: sets `active` in a plugin's manifest, or in config.json; a running server
@@ -29,13 +29,13 @@ export function pluginSwitchCommand(context: CommandContext, verb: "enable" | "d
         return;
       }
       const flags = { plugins: { offline: true } };
-      const { toDisplayPath, find } = await loadCommandPlugins(command, context, flags);
+      const { find } = await loadCommandPlugins(command, context, flags);
       const found = find(name);
       if (found.manifest.active === active) {
         context.print(`${name} is ${done} already`);
         return;
       }
-      const file = await writeActive(found, active, toDisplayPath);
-      context.print(`${name} is ${done} now, in ${toDisplayPath(file)}`);
+      await writeActive(found, active);
+      context.print(`${name} is ${done} now, in ${found.files.source.shownManifest}`);
     });
 }

@@ -3,11 +3,13 @@ import { fail } from "../../plugins/failure/error-codes.ts";
 import { PluginError } from "../../plugins/failure/failure.ts";
 import { type PackageNeeds, readPackageNeeds } from "../../plugins/packages/package-needs.ts";
 import { type PluginStores, toRemoteSettings } from "../../plugins/remote/stores.ts";
-import { RemoteSources } from "../../plugins/remote/remote-sources.ts";
-import type { PluginSource } from "../../plugins/source/sources.ts";
+import { RemoteSources } from "../../plugins/remote/sources.ts";
+import type { PluginSource } from "../../plugins/source/files.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { openCommandStores } from "../../app/command-stores.ts";
-import { toCount, toExamples, withWaitNotice } from "../terminal/output.ts";
+import { toCount } from "../terminal/count-text.ts";
+import { toExamples } from "../terminal/examples.ts";
+import { withWaitNotice } from "../terminal/wait-notice.ts";
 
 /** A plugin that the project now brings with it. */
 interface Vendored {

@@ -3,7 +3,9 @@ import { fail } from "../../plugins/failure/error-codes.ts";
 import { type PluginVerification, verifyPlugin } from "../../plugins/remote/verification.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { openRemote } from "../open/remote.ts";
-import { toExamples, toTable, withWaitNotice } from "../terminal/output.ts";
+import { toExamples } from "../terminal/examples.ts";
+import { toTable } from "../terminal/table.ts";
+import { withWaitNotice } from "../terminal/wait-notice.ts";
 
 interface VerifyOptions {
   readonly offline?: boolean;

@@ -22,7 +22,6 @@ export interface PluginVerbsOptions {
   readonly reloadConfig: () => Promise<void>;
   readonly store: CoreStore;
   readonly driver: Driver;
-  readonly toDisplayPath: (file: string) => string;
 }
 
 /** What an administrator asks to be added. */
@@ -36,6 +35,16 @@ export interface PluginRequest {
 export interface PluginChange {
   readonly actor: User;
   readonly origin: Origin;
+}
+
+/** Where a plugin is switched and removed. */
+interface PluginOwner {
+  readonly isActive: boolean;
+  readonly setActive: (active: boolean) => Promise<void>;
+  /** Removes the plugin, then does `next`; puts it back when that fails. */
+  readonly remove: (next: () => Promise<void>) => Promise<void>;
+  /** Makes the running server follow a change. */
+  readonly follow: () => Promise<void>;
 }
 
 /** What administrators do to running plugins. Each is written to the audit log. */
@@ -104,24 +113,21 @@ export class PluginVerbs {
    * @throws AppError plugin_not_found; conflict for a single file and for a manifest that can't be read
    */
   async setActive(name: string, active: boolean, change: PluginChange): Promise<PluginRecord> {
-    const { manager, toDisplayPath, installer } = this.#options;
     const record = this.find(name);
-    const { remote, basename } = record.source;
-    if (remote === null && record.declared instanceof PluginError) {
+    const owner = this.#ownerOf(record);
+    if (record.source.remote === null && record.declared instanceof PluginError) {
       const verb = active ? "enable" : "disable";
       throw fail("conflict", `Cannot ${verb} "${name}": ${record.declared.message}`);
     }
-    const before = remote?.isActive ?? record.isActive;
+    const before = owner.isActive;
     if (before === active) return record;
-    await (remote === null
-      ? writeActive(record, active, toDisplayPath)
-      : installer.setActive(basename, active));
+    await owner.setActive(active);
     await this.#audit(active ? "plugin.enabled" : "plugin.disabled", name, change, {
       before: { active: before },
       after: { active },
     });
-    await (remote === null ? manager.refresh(new Set([record.id])) : this.#follow(record.id));
-    return manager.list().find(({ id }) => id === record.id) ?? record;
+    await owner.follow();
+    return this.#options.manager.list().find(({ id }) => id === record.id) ?? record;
   }
 
   /**
@@ -147,27 +153,27 @@ export class PluginVerbs {
    * @throws AppError plugin_not_found; conflict while another depends on it, or on its tables
    */
   async remove(name: string, { purge }: { readonly purge: boolean }, change: PluginChange): Promise<void> {
-    const { manager, driver, installer } = this.#options;
+    const { manager, driver } = this.#options;
     const record = this.find(name);
-    const { remote, basename } = record.source;
+    const owner = this.#ownerOf(record);
     const others = manager.list().filter((other) => other !== record);
     assertRemovable(
       name,
       others.flatMap(({ manifest }) => manifest ?? []),
     );
-    const follow = () => (remote === null ? manager.refresh(new Set([record.id])) : this.#follow(record.id));
     const next = async () => {
-      await follow(); // it takes no more requests when its tables go
+      await owner.follow(); // it takes no more requests when its tables go
       if (purge) await dropTables(driver, name);
     };
+    const { remote } = record.source;
     const before = {
       version: record.manifest?.version ?? null,
       ...(remote && { urls: remote.places, integrity: remote.integrity }),
     };
     try {
-      await (remote === null ? removeFiles(record.source, next) : installer.remove(basename, next));
+      await owner.remove(next);
     } catch (error) {
-      await follow();
+      await owner.follow();
       throw error;
     }
     await this.#audit("plugin.removed", name, change, { before, after: { purge } });
@@ -179,6 +185,26 @@ export class PluginVerbs {
     const record = named.find(({ current }) => current !== null) ?? named[0];
     if (record !== undefined) return record;
     throw fail("plugin_not_found", `Cannot find plugin "${name}": there is none`);
+  }
+
+  /** What says that a plugin is there, and active: its files in the plugins directory, or its entry in config.json. */
+  #ownerOf(record: PluginRecord): PluginOwner {
+    const { manager, installer } = this.#options;
+    const { id, name, source, files } = record;
+    if (source.remote === null && files !== null) {
+      return {
+        isActive: record.isActive,
+        setActive: (active) => writeActive({ name, files }, active),
+        remove: (next) => removeFiles(files, next),
+        follow: () => manager.refresh(new Set([id])),
+      };
+    }
+    return {
+      isActive: source.isActive,
+      setActive: (active) => installer.setActive(source.basename, active),
+      remove: (next) => installer.remove(source.basename, next),
+      follow: () => this.#follow(id),
+    };
   }
 
   /** Makes the running server follow config.json, and try again to load a plugin whose entry is as it was. */

@@ -2,7 +2,6 @@ import { t } from "elysia";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { PluginRecord } from "../inventory/record.ts";
 import type { PreparedPlugin } from "../remote/installer.ts";
-import { showSource } from "../source/sources.ts";
 
 const Failure = t.Object({
   stage: t.String({
@@ -95,7 +94,7 @@ export const PluginPreview = t.Object({
 });
 
 /** Says what the list of plugins says of one. */
-export function summarizePlugin(record: PluginRecord, toDisplayPath: (file: string) => string) {
+export function summarizePlugin(record: PluginRecord) {
   const { manifest, current, failure, state, source } = record;
   const { remote } = source;
   return {
@@ -113,7 +112,7 @@ export function summarizePlugin(record: PluginRecord, toDisplayPath: (file: stri
     api_prefix: manifest?.api_prefix ?? null,
     tags: [...(manifest?.tags ?? [])],
     dependencies: { ...manifest?.dependencies },
-    source: showSource(source, toDisplayPath),
+    source: source.shown,
     remote: remote && { urls: [...remote.places], integrity: remote.integrity },
     generation: current?.number ?? null,
     hash: current?.hash ?? null,
@@ -123,13 +122,10 @@ export function summarizePlugin(record: PluginRecord, toDisplayPath: (file: stri
 }
 
 /** Says all that is known of a plugin. */
-export function describePlugin(
-  record: PluginRecord,
-  { hooks, toDisplayPath }: { readonly hooks: HookBus; readonly toDisplayPath: (file: string) => string },
-) {
+export function describePlugin(record: PluginRecord, hooks: HookBus) {
   const listened = hooks.list({ source: record.name });
   return {
-    ...summarizePlugin(record, toDisplayPath),
+    ...summarizePlugin(record),
     permissions: { ...record.manifest?.permissions },
     routes: listRoutes(record),
     hooks: listened.map(({ event, order }) => ({ event, order })),

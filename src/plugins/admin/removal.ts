@@ -3,7 +3,7 @@ import { basename, dirname, join } from "node:path";
 import { fail } from "../../errors/codes.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
 import type { Manifest } from "../source/manifest.ts";
-import type { PluginSource } from "../source/sources.ts";
+import type { PluginFiles } from "../source/files.ts";
 
 /**
  * Checks that nothing depends on a plugin.
@@ -22,7 +22,7 @@ export function assertRemovable(name: string, others: Iterable<Manifest>): void 
 }
 
 /** Takes a plugin's files out of service, does `next`, and deletes them; puts them back when `next` fails. */
-export async function removeFiles({ path }: PluginSource, next: () => Promise<void>): Promise<void> {
+export async function removeFiles({ path }: PluginFiles, next: () => Promise<void>): Promise<void> {
   const aside = join(dirname(path), `.removed-${process.pid}-${basename(path)}`);
   await rename(path, aside);
   try {

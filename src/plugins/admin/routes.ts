@@ -33,9 +33,9 @@ const GUARD = { permission: "system:plugins" } as const;
 
 /** Serves what is known of the plugins below `/system/plugins`, and what administrators do to them. */
 export function pluginRoutes(options: PluginRoutesOptions) {
-  const { manager, guards, originOf, toDisplayPath } = options;
+  const { manager, guards, originOf, hooks } = options;
   const verbs = new PluginVerbs(options);
-  const toDetails = (record: PluginRecord) => describePlugin(record, options);
+  const toDetails = (record: PluginRecord) => describePlugin(record, hooks);
   const describe = async (record: Promise<PluginRecord>) => toDetails(await record);
   const toChange = ({ user, request }: { user: PluginChange["actor"]; request: Request }): PluginChange => ({
     actor: user,
@@ -53,7 +53,7 @@ export function pluginRoutes(options: PluginRoutesOptions) {
   const reload = () => toVerb("Load a plugin anew");
   return new Elysia({ name: "xcore/plugins", prefix: "/system/plugins", detail: { tags: ["system"] } })
     .use(guards)
-    .get("", ({ query }) => listPlugins(manager, query, toDisplayPath), {
+    .get("", ({ query }) => listPlugins(manager, query), {
       ...GUARD,
       // Without a value, `?active_only`, it is asked for too.
       query: t.Object({
@@ -126,14 +126,11 @@ function isAsked(flag: boolean | "" | undefined): boolean {
 function listPlugins(
   manager: PluginManager,
   query: { active_only?: boolean | ""; page: number; per_page: number },
-  toDisplayPath: (file: string) => string,
 ) {
   const records = manager.list().filter((record) => !isAsked(query.active_only) || record.isActive);
   const start = (query.page - 1) * query.per_page;
   return {
-    items: records
-      .slice(start, start + query.per_page)
-      .map((record) => summarizePlugin(record, toDisplayPath)),
+    items: records.slice(start, start + query.per_page).map(summarizePlugin),
     page: query.page,
     per_page: query.per_page,
     total: records.length,

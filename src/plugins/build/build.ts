@@ -1,18 +1,15 @@
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Logger } from "pino";
 import { type Bundle, bundleFiles } from "./bundle.ts";
 import { PluginError } from "../failure/failure.ts";
 import { readPackageNeeds } from "../packages/package-needs.ts";
 import type { PackageStore } from "../packages/package-store.ts";
-import type { OpenedSnapshot } from "../snapshot/store.ts";
-import type { PluginSource } from "../source/sources.ts";
+import type { PluginFiles } from "../source/files.ts";
 import { atStage, type ThrownOptions } from "./thrown.ts";
 
 export interface PluginBundleOptions {
-  readonly source: PluginSource;
-  /** The checked bytes of a plugin from elsewhere; null for one of the plugins directory. */
-  readonly opened: OpenedSnapshot | null;
+  readonly files: PluginFiles;
+  /** Absolute paths of files of the plugin, with links resolved. */
+  readonly entries: readonly string[];
   /** Its name. */
   readonly plugin: string;
   readonly packages: PackageStore;
@@ -28,48 +25,39 @@ export interface PluginBundleOptions {
  * Bundles files of a plugin with its npm packages, which are installed when they aren't there yet, and once more when
  * they turn out to be damaged.
  *
- * @param files absolute paths, with links resolved
  * @throws PluginError of stage "install" or "bundle"
  */
-export async function bundlePlugin(files: readonly string[], options: PluginBundleOptions): Promise<Bundle> {
+export async function bundlePlugin(options: PluginBundleOptions): Promise<Bundle> {
   const { failure, signal } = options;
   const packages = await atStage("install", failure, () => ensurePackages(options));
   try {
-    return await atStage("bundle", failure, () => bundleWith(packages, files, options));
+    return await atStage("bundle", failure, () => bundleWith(packages, options));
   } catch (error) {
     if (packages === null || signal.aborted || (await isIntact(packages, options))) throw error;
   }
   const installed = await atStage("install", failure, () => ensurePackages(options));
-  return atStage("bundle", failure, () => bundleWith(installed, files, options));
+  return atStage("bundle", failure, () => bundleWith(installed, options));
 }
 
 async function bundleWith(
   folder: string | null,
-  files: readonly string[],
-  { source, opened, packages, failure: { toDisplayPath } }: PluginBundleOptions,
+  { files, entries, packages }: PluginBundleOptions,
 ): Promise<Bundle> {
-  const bundle = await bundleFiles(source, files, { toDisplayPath, packages: folder, opened });
+  const bundle = await bundleFiles(files, { entries, packages: folder });
   if (folder !== null) await packages.assertIntact(folder, bundle.inputs);
   return bundle;
 }
 
 /** Returns the folder of the plugin's npm packages; null for a plugin that has none, or brings them itself. */
 async function ensurePackages(options: PluginBundleOptions): Promise<string | null> {
-  const { source, opened, plugin, packages, log, signal, onInstall = () => {} } = options;
-  if (source.kind === "file") return null;
-  const read = async (name: string): Promise<Uint8Array | null> => {
-    if (opened !== null) return opened.snapshot.files.get(name) ?? null;
-    const file = join(source.root, name);
-    return existsSync(file) ? Bun.file(file).bytes() : null;
-  };
+  const { files, plugin, packages, log, signal, onInstall = () => {} } = options;
   try {
-    const needs = await readPackageNeeds(read);
+    const needs = await readPackageNeeds(files.read);
     if (needs === null) return null;
-    if (source.remote !== null && !needs.isFrozen) throw withoutLockfile(plugin);
+    if (files.overlay !== null && !needs.isFrozen) throw withoutLockfile(plugin);
     return await packages.ensure(needs, { plugin, signal, onInstall: () => onInstall(true) });
   } catch (error) {
-    const brings = source.remote === null && existsSync(join(source.root, "node_modules"));
-    if (!brings || !(error instanceof PluginError)) throw error;
+    if (!(error instanceof PluginError) || !files.bringsPackages()) throw error;
     log.warn({ plugin, reason: error.message }, "the plugin's own node_modules is used");
     return null;
   } finally {

@@ -1,15 +1,13 @@
-import { realpath, stat } from "node:fs/promises";
 import { isBuiltin } from "node:module";
-import { dirname, join, relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { PluginError } from "../failure/failure.ts";
 import { EXTERNAL_SPECIFIERS, JSX_IMPORT_SOURCE } from "../given/host-modules.ts";
 import { explainMacro } from "../failure/macros.ts";
 import { forgetFolders } from "./resolver-cache.ts";
 import { createPackageResolver } from "../packages/package-resolver.ts";
 import { isUrlName } from "../snapshot/snapshot.ts";
-import type { OpenedSnapshot } from "../snapshot/store.ts";
-import { createSnapshotResolver, needsResolver, type Overlay, toOverlay } from "../snapshot/overlay.ts";
-import { isInside, type PluginSource } from "../source/sources.ts";
+import type { PluginFiles } from "../source/files.ts";
+import { isInside } from "../source/local.ts";
 
 /** A plugin's code in one piece, ready to be evaluated. */
 export interface Bundle {
@@ -23,12 +21,12 @@ export interface Bundle {
   readonly inputs: ReadonlyMap<string, string | Uint8Array>;
 }
 
+/** What is bundled. */
 export interface BundleOptions {
-  readonly toDisplayPath: (file: string) => string;
+  /** Absolute paths of files of the plugin, with links resolved. */
+  readonly entries: readonly string[];
   /** Folder whose node_modules holds the plugin's npm dependencies. */
-  readonly packages?: string | null;
-  /** The plugin's files, for one from elsewhere: these bytes are bundled, whatever the disk says by now. */
-  readonly opened?: OpenedSnapshot | null;
+  readonly packages: string | null;
 }
 
 /** The name of a bundled file's module in what the bundle exports. */
@@ -49,56 +47,49 @@ const WITHOUT_MACROS = { macros: false };
 /**
  * Bundles files of a plugin with everything that they import from its folder, the host's packages left out.
  *
- * @param files absolute paths, with links resolved
  * @throws PluginError with the file and line of the first mistake
  */
-export async function bundleFiles(
-  source: PluginSource,
-  files: readonly string[],
-  options: BundleOptions,
-): Promise<Bundle> {
-  const folder = source.kind === "file" ? dirname(source.root) : source.root;
+export async function bundleFiles(plugin: PluginFiles, options: BundleOptions): Promise<Bundle> {
+  const { folder, overlay } = plugin;
+  const { packages } = options;
   const virtual = join(folder, VIRTUAL_ENTRY);
-  const overlay: Overlay = options.opened ? toOverlay(options.opened) : new Map();
   const forgotten = new Set<string>();
-  let result = await build(virtual, files, overlay, options);
+  let result = await build(virtual, plugin, options);
   while (!result.success && forgetFolders(folder, result.logs, forgotten)) {
-    result = await build(virtual, files, overlay, options);
+    result = await build(virtual, plugin, options);
   }
-  if (!result.success) throw toPluginError(result.logs, options);
+  if (!result.success) throw toPluginError(result.logs, plugin);
   const bundled = Object.keys(result.metafile?.inputs ?? {})
     .map(toSourceFile)
     .filter((file) => file !== virtual);
-  assertInside(source, bundled, options);
-  if (options.opened) assertPinned(bundled, overlay, options);
-  assertStatic(result.metafile, options);
+  assertOwn(plugin, bundled, packages);
+  assertStatic(result.metafile, plugin);
   const [code, map] = await Promise.all([
     textOf(result.outputs, "entry-point"),
     textOf(result.outputs, "sourcemap"),
   ]);
   const inputs = await readInputs(bundled, map, overlay);
-  const hash = hashInputs(folder, inputs, options);
+  const hash = hashInputs(folder, inputs, packages);
   return { code: code.replace(NODE_INTEROP, "__toESM(require($1)   )"), map, hash, inputs };
 }
 
 function build(
   virtual: string,
-  files: readonly string[],
-  overlay: Overlay,
-  { packages = null, opened = null }: BundleOptions,
+  { overlay, resolver }: PluginFiles,
+  { entries, packages }: BundleOptions,
 ): Promise<Bun.BuildOutput> {
-  const imports = files.map(
+  const imports = entries.map(
     (file, index) => `import * as ${moduleName(index)} from ${JSON.stringify(file)};`,
   );
-  const names = files.map((_, index) => moduleName(index));
+  const names = entries.map((_, index) => moduleName(index));
   return Bun.build({
     entrypoints: [virtual],
     files: {
-      ...Object.fromEntries(overlay),
+      ...Object.fromEntries(overlay ?? []),
       [virtual]: `${imports.join("")} export { ${names.join(", ")} };`,
     },
     plugins: [
-      ...(opened !== null && needsResolver(opened.snapshot) ? [createSnapshotResolver(opened)] : []),
+      ...(resolver === null ? [] : [resolver]),
       ...(packages === null ? [] : [createPackageResolver(packages)]),
     ],
     target: "bun",
@@ -114,87 +105,41 @@ function build(
   });
 }
 
-/**
- * Returns the file that `entry` of plugin.json names; the file itself for a single-file plugin.
- *
- * @throws PluginError when there is none, or when it leads outside the plugin's folder
- */
-export async function findEntry(
-  source: PluginSource,
-  entry: string,
-  options: BundleOptions,
-): Promise<string> {
-  if (source.kind === "file") return source.root;
-  const file = resolve(source.root, entry);
-  let real: string;
-  try {
-    real = await realpath(file);
-  } catch {
-    if (!isInside(source.root, file)) throw outsideError(entry);
-    throw new PluginError(
-      "bundle",
-      `Cannot find entry "${entry}": create it, or name another file in "entry" of plugin.json`,
-      { file: options.toDisplayPath(file) },
-    );
-  }
-  if (!isInside(source.root, real)) throw outsideError(entry);
-  if (!(await stat(real)).isFile()) {
-    const message = `Cannot use entry "${entry}": it is no file; name the file that exports the router`;
-    throw new PluginError("bundle", message, { file: options.toDisplayPath(file) });
-  }
-  return real;
-}
-
-function outsideError(entry: string): PluginError {
-  return new PluginError(
-    "bundle",
-    `Cannot use entry "${entry}": it leads outside the plugin's folder; move the file into it`,
-  );
-}
-
 /** A plugin is whole in its folder: what it took from elsewhere would be missing wherever it is copied to. */
-function assertInside(source: PluginSource, files: readonly string[], options: BundleOptions): void {
-  const roots = [options.packages, options.opened?.directory].filter((root) => typeof root === "string");
-  if (source.kind === "folder") roots.push(source.root);
-  const outside = files.find((file) => file !== source.root && !roots.some((root) => isInside(root, file)));
-  if (outside === undefined) return;
-  const shown = options.toDisplayPath(outside);
-  const message =
-    source.kind === "file"
+function assertOwn(plugin: PluginFiles, bundled: readonly string[], packages: string | null): void {
+  const { isSingleFile, overlay, source } = plugin;
+  const files = bundled.filter((file) => packages === null || !isInside(packages, file));
+  const outside = files.find((file) => !plugin.holds(file));
+  if (outside !== undefined) {
+    const shown = source.show(outside);
+    const message = isSingleFile
       ? `Cannot import "${shown}" in a single-file plugin: make it a folder with a plugin.json`
       : `Cannot import "${shown}": it is outside the plugin's folder; move it in, or import "plugin:<name>"`;
-  throw new PluginError("bundle", message, { file: shown });
-}
-
-/** What has come into the folder since the plugin's files were checked is none of them. */
-function assertPinned(
-  files: readonly string[],
-  pinned: Overlay,
-  { packages, toDisplayPath }: BundleOptions,
-): void {
-  const isPackage = (file: string): boolean => typeof packages === "string" && isInside(packages, file);
-  const added = files.find((file) => !pinned.has(file) && !isPackage(file));
+    throw new PluginError("bundle", message, { file: shown });
+  }
+  // What has come into the folder since the plugin's files were checked is none of them.
+  const added = overlay === null ? undefined : files.find((file) => !overlay.has(file));
   if (added === undefined) return;
-  const shown = toDisplayPath(added);
+  const shown = source.show(added);
   const message = `Cannot import "${shown}": it isn't among the files that the pin covers; reload the plugin, which is fetched anew then`;
   throw new PluginError("bundle", message, { file: shown });
 }
 
 /** What the host hands out comes through `require`, which `import()` doesn't go through. */
-function assertStatic(metafile: Bun.BuildMetafile | undefined, options: BundleOptions): void {
+function assertStatic(metafile: Bun.BuildMetafile | undefined, { source }: PluginFiles): void {
   for (const [input, { imports }] of Object.entries(metafile?.inputs ?? {})) {
     const url = imports.find(({ path, external }) => external === true && isUrlName(path));
     if (url !== undefined) {
       const reason = "only a plugin that is pinned in plugins.remote may import from URLs";
       const message = `Cannot import "${url.path}": ${reason}; put the file into the plugin's folder`;
-      throw new PluginError("bundle", message, { file: options.toDisplayPath(toSourceFile(input)) });
+      throw new PluginError("bundle", message, { file: source.show(toSourceFile(input)) });
     }
     const dynamic = imports.find(
       ({ kind, path, external }) => kind === "dynamic-import" && external === true && !isBuiltin(path),
     );
     if (dynamic === undefined) continue;
     const message = `Cannot use import("${dynamic.path}"): import it at the top of the file instead`;
-    throw new PluginError("bundle", message, { file: options.toDisplayPath(toSourceFile(input)) });
+    throw new PluginError("bundle", message, { file: source.show(toSourceFile(input)) });
   }
 }
 
@@ -204,11 +149,11 @@ async function textOf(outputs: Bun.BuildArtifact[], kind: string): Promise<strin
   return output.text();
 }
 
-function toPluginError(logs: (BuildMessage | ResolveMessage)[], options: BundleOptions): PluginError {
+function toPluginError(logs: (BuildMessage | ResolveMessage)[], { source }: PluginFiles): PluginError {
   const log = logs.find((candidate) => candidate.level === "error") ?? logs[0];
   const position = log?.position ?? null;
   return new PluginError("bundle", describe(log?.message ?? "Cannot bundle: Bun gave no reason", log), {
-    file: position === null ? null : options.toDisplayPath(position.file),
+    file: position === null ? null : source.show(position.file),
     line: position === null || position.line < 1 ? null : position.line,
   });
 }
@@ -234,14 +179,14 @@ export function toSourceFile(name: string): string {
 async function readInputs(
   files: readonly string[],
   map: string,
-  overlay: Overlay,
+  overlay: PluginFiles["overlay"],
 ): Promise<Map<string, string | Uint8Array>> {
   const { sources, sourcesContent } = JSON.parse(map) as { sources: string[]; sourcesContent: string[] };
   const contents = new Map(sources.map((name, index) => [toSourceFile(name), sourcesContent[index]]));
   const inputs = new Map<string, string | Uint8Array>();
   for (const file of files.toSorted()) {
     // oxlint-disable-next-line no-await-in-loop -- the few that have no code, such as JSON
-    inputs.set(file, overlay.get(file) ?? contents.get(file) ?? (await Bun.file(file).bytes()));
+    inputs.set(file, overlay?.get(file) ?? contents.get(file) ?? (await Bun.file(file).bytes()));
   }
   return inputs;
 }
@@ -250,7 +195,7 @@ async function readInputs(
 function hashInputs(
   folder: string,
   inputs: ReadonlyMap<string, string | Uint8Array>,
-  { packages = null }: BundleOptions,
+  packages: string | null,
 ): string {
   const hasher = new Bun.CryptoHasher("sha256");
   for (const [file, content] of inputs) {

@@ -1,7 +1,7 @@
 import { namePlugin } from "../../db/contract/database-error.ts";
 import { redactText } from "../../log/redact.ts";
 import { PluginError, type PluginStage } from "../failure/failure.ts";
-import { type PluginSource, showSource } from "../source/sources.ts";
+import type { PluginSource } from "../source/files.ts";
 import type { SourcePosition, StackTraces } from "../failure/stack-traces.ts";
 
 const MAX_MESSAGE = 2000; // characters
@@ -11,8 +11,6 @@ export interface ThrownOptions {
   readonly stackTraces: StackTraces;
   /** Its name, where it is known. */
   readonly plugin?: string;
-  /** Path to show for a file of the plugin. */
-  readonly toDisplayPath: (file: string) => string;
 }
 
 /**
@@ -26,7 +24,7 @@ export function toFailure(thrown: unknown, stage: PluginStage, options: ThrownOp
   if (plugin !== undefined) attempt(() => namePlugin(thrown, plugin), undefined);
   const position = attempt<SourcePosition | null>(() => options.stackTraces.locate(thrown), null);
   attempt(() => mapStack(thrown, options.stackTraces), undefined);
-  const message = redactText(hideRoot(describe(thrown), options));
+  const message = redactText(hidePaths(describe(thrown), options));
   const cut = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE).toWellFormed()}…` : message;
   return new PluginError(stage, cut, {
     file: position?.file ?? null,
@@ -64,10 +62,8 @@ function readText(error: unknown, key: "name" | "message"): string {
   return String(Reflect.get(error as object, key));
 }
 
-function hideRoot(text: string, { source, toDisplayPath }: ThrownOptions): string {
-  if (source.root === "") return text; // it was never there
-  const shown = showSource(source, toDisplayPath);
-  return text.replaceAll(source.root, shown).replaceAll(source.path, shown);
+function hidePaths(text: string, { source: { paths, shown } }: ThrownOptions): string {
+  return paths.reduce((hidden, path) => hidden.replaceAll(path, shown), text);
 }
 
 function attempt<T>(read: () => T, otherwise: T): T {

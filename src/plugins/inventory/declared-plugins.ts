@@ -1,18 +1,16 @@
 import { PluginError } from "../failure/failure.ts";
 import type { Manifest } from "../source/manifest.ts";
-import { readManifest, readRemoteManifest } from "../source/manifest-file.ts";
+import type { PluginFiles, PluginSource } from "../source/files.ts";
+import { listLocalPlugins } from "../source/local.ts";
+import { readManifest } from "../source/manifest.ts";
 import { PluginRecord } from "./record.ts";
-import type { OpenedSnapshot } from "../snapshot/store.ts";
-import type { RemoteSources } from "../remote/remote-sources.ts";
+import type { RemoteSources } from "../remote/sources.ts";
 import { resolvePlugins } from "./resolve.ts";
-import { listSources, type PluginSource } from "../source/sources.ts";
 
 /** A plugin as its folder and manifest declare it, with none of its code run. */
 export interface DeclaredPlugin {
   readonly name: string;
-  readonly source: PluginSource;
-  /** The checked bytes of a plugin from elsewhere; null for one of the plugins directory. */
-  readonly opened: OpenedSnapshot | null;
+  readonly files: PluginFiles;
   readonly manifest: Manifest;
 }
 
@@ -35,20 +33,18 @@ export async function readDeclaredPlugins(
   toDisplayPath: (file: string) => string,
 ): Promise<DeclaredPlugins> {
   const records = await Promise.all([
-    ...(await listSources(directory)).map(
-      async (source) => new PluginRecord(source, await readManifest(source, toDisplayPath)),
-    ),
+    ...(await listLocalPlugins(directory, toDisplayPath)).map(toRecord),
     ...remote.list().map((source) => readRemote(source, remote)),
   ]);
-  const candidates = records.map((record) => record.toCandidate(toDisplayPath));
+  const candidates = records.map((record) => record.toCandidate());
   const { order, problems } = resolvePlugins(candidates.filter((candidate) => candidate !== null));
   const byId = new Map<string, DeclaredPlugin>();
   const failures = new Map<string, PluginError>();
-  for (const { id, name, source, opened, declared } of records) {
+  for (const { id, name, files, declared } of records) {
     const failure = declared instanceof PluginError ? declared : problems.get(id);
     if (failure !== undefined) failures.set(name, failure);
-    if (declared !== null && !(declared instanceof PluginError)) {
-      byId.set(id, { name, source, opened, manifest: declared });
+    if (files !== null && declared !== null && !(declared instanceof PluginError)) {
+      byId.set(id, { name, files, manifest: declared });
     }
   }
   return {
@@ -60,12 +56,13 @@ export async function readDeclaredPlugins(
 
 async function readRemote(source: PluginSource, remote: RemoteSources): Promise<PluginRecord> {
   try {
-    const found = await remote.open(source, new AbortController().signal);
-    const record = new PluginRecord(found.source, readRemoteManifest(found.source, found.opened.snapshot));
-    record.opened = found.opened;
-    return record;
+    return await toRecord(await remote.open(source, new AbortController().signal));
   } catch (error) {
-    if (error instanceof PluginError) return new PluginRecord(source, error);
+    if (error instanceof PluginError) return new PluginRecord(source, { declared: error, files: null });
     throw error;
   }
+}
+
+async function toRecord(files: PluginFiles): Promise<PluginRecord> {
+  return new PluginRecord(files.source, { declared: await readManifest(files), files });
 }

@@ -1,10 +1,11 @@
 import type { Logger } from "pino";
 import { PluginError } from "../failure/failure.ts";
-import { readManifest, readRemoteManifest } from "../source/manifest-file.ts";
+import type { PluginFiles, PluginSource, RemoteOrigin } from "../source/files.ts";
+import { listLocalPlugins } from "../source/local.ts";
+import { readManifest } from "../source/manifest.ts";
 import { PluginRecord } from "./record.ts";
 import { FetchError } from "../remote/fetch/error.ts";
-import type { OpenedSource, RemoteSources } from "../remote/remote-sources.ts";
-import { listSources, type PluginSource, type RemoteOrigin } from "../source/sources.ts";
+import type { RemoteSources } from "../remote/sources.ts";
 
 const FIRST_RETRY_MS = 5000;
 const LAST_RETRY_MS = 300_000;
@@ -22,7 +23,7 @@ export interface InventoryOptions {
 }
 
 interface Fetching {
-  readonly origin: RemoteOrigin;
+  readonly origin: RemoteOrigin | null;
   readonly abort: AbortController;
   readonly done: Promise<void>;
 }
@@ -48,10 +49,13 @@ export class Inventory {
    * @param ids those to look at, null for all
    */
   async read(directory: string, ids: ReadonlySet<string> | null): Promise<Set<string>> {
-    const { remote, onRemoved } = this.#options;
-    const sources = [...(await listSources(directory)), ...remote.list()];
+    const { remote, onRemoved, toDisplayPath } = this.#options;
+    const local = await listLocalPlugins(directory, toDisplayPath);
+    const present = new Map([
+      ...local.map((files) => [files.source.id, () => this.#putFiles(files)] as const),
+      ...remote.list().map((source) => [source.id, () => this.#readRemote(source)] as const),
+    ]);
     const changed = new Set<string>();
-    const present = new Set(sources.map((source) => source.id));
     for (const record of this.records.values()) {
       if (present.has(record.id)) continue;
       this.#forget(record.id);
@@ -59,10 +63,10 @@ export class Inventory {
       this.records.delete(record.id);
       changed.add(record.id);
     }
-    const toRead = sources.filter(({ id }) => ids === null || ids.has(id) || !this.records.has(id));
+    const toRead = [...present].filter(([id]) => ids === null || ids.has(id) || !this.records.has(id));
     await Promise.all(
-      toRead.map(async (source) => {
-        if (await this.#readSource(source)) changed.add(source.id);
+      toRead.map(async ([id, readPlugin]) => {
+        if (await readPlugin()) changed.add(id);
       }),
     );
     return changed;
@@ -84,24 +88,16 @@ export class Inventory {
   }
 
   /** Returns whether there is something new to load. */
-  async #readSource(source: PluginSource): Promise<boolean> {
-    const { remote: origin } = source;
-    if (origin === null) {
-      this.#put(source, await readManifest(source, this.#options.toDisplayPath));
-      return true;
-    }
-    const { isActive } = origin;
+  async #readRemote(source: PluginSource): Promise<boolean> {
+    const { isActive, remote: origin } = source;
     const fetching = this.#fetching.get(source.id);
-    if (fetching !== undefined && isActive && isSamePin(fetching.origin, origin)) return false;
+    if (fetching !== undefined && isActive && Bun.deepEquals(fetching.origin, origin)) return false;
     this.#forget(source.id, { keepsAttempts: isActive });
     try {
       const found = await this.#options.remote.find(source);
-      if (found !== null) {
-        this.#putOpened(found);
-        return true;
-      }
+      if (found !== null) return await this.#putFiles(found);
       const record = this.#putUnread(source);
-      if (isActive) this.#fetch(record, source, origin);
+      if (isActive) this.#fetch(record, source);
     } catch (error) {
       const record = this.#putUnread(source);
       if (isActive) this.#options.onFailed(record, error);
@@ -109,13 +105,14 @@ export class Inventory {
     return !isActive;
   }
 
-  #fetch(record: PluginRecord, source: PluginSource, origin: RemoteOrigin): void {
+  #fetch(record: PluginRecord, source: PluginSource): void {
     if (this.#isStopped) return;
     const abort = new AbortController();
     record.isFetching = true;
-    const { places, integrity } = origin;
+    const { remote: origin } = source;
     if (!this.#options.remote.isOffline) {
-      this.#options.log.info({ plugin: record.name, from: places, integrity }, "fetching plugin");
+      const { places: from, integrity } = origin ?? {};
+      this.#options.log.info({ plugin: record.name, from, integrity }, "fetching plugin");
     }
     const done = this.#runFetch(record, source, abort.signal);
     this.#fetching.set(source.id, { origin, abort, done });
@@ -156,34 +153,30 @@ export class Inventory {
     if (!keepsAttempts) this.#retries.delete(id);
   }
 
-  #putOpened({ source, opened }: OpenedSource): void {
-    const record = this.#put(source, readRemoteManifest(source, opened.snapshot));
-    record.opened = opened;
+  async #putFiles(files: PluginFiles): Promise<true> {
+    const record = this.#put(files.source, { declared: await readManifest(files), files });
     record.fetchFailure = null;
-    this.#retries.delete(source.id);
+    this.#retries.delete(record.id);
+    return true;
   }
 
   /** The record of a plugin whose files can't be read: what they said before stays, not whether it is asked for. */
   #putUnread(source: PluginSource): PluginRecord {
     const record = this.records.get(source.id);
-    if (record === undefined || record.declared === null) return this.#put(source, null);
-    const { remote } = record.source;
-    const isActive = source.remote?.isActive ?? true;
-    if (remote !== null) record.source = { ...record.source, remote: { ...remote, isActive } };
+    if (record === undefined || record.declared === null) {
+      return this.#put(source, { declared: null, files: null });
+    }
+    record.source = { ...record.source, isActive: source.isActive };
     return record;
   }
 
-  #put(source: PluginSource, declared: PluginRecord["declared"]): PluginRecord {
+  #put(source: PluginSource, read: Pick<PluginRecord, "declared" | "files">): PluginRecord {
     const record = this.records.get(source.id);
-    if (record !== undefined) return Object.assign(record, { source, declared });
-    const made = new PluginRecord(source, declared);
+    if (record !== undefined) return Object.assign(record, { source, ...read });
+    const made = new PluginRecord(source, read);
     this.records.set(source.id, made);
     return made;
   }
-}
-
-function isSamePin(one: RemoteOrigin, other: RemoteOrigin): boolean {
-  return one.integrity === other.integrity && Bun.deepEquals(one.places, other.places);
 }
 
 /** Whether what a record declares can be loaded. */

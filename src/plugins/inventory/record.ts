@@ -3,9 +3,7 @@ import { PluginError } from "../failure/failure.ts";
 import type { Generation } from "../runtime/generation.ts";
 import type { Manifest } from "../source/manifest.ts";
 import type { Candidate } from "./resolve.ts";
-import { showManifest } from "../source/manifest-file.ts";
-import type { OpenedSnapshot } from "../snapshot/store.ts";
-import { type PluginSource, showSource } from "../source/sources.ts";
+import type { PluginFiles, PluginSource } from "../source/files.ts";
 
 export type PluginState = "fetching" | "installing" | "loading" | "serving" | "failed" | "disabled";
 
@@ -14,13 +12,13 @@ export class PluginRecord {
   source: PluginSource;
   /** What its manifest says now, or why it can't be used; null for one whose files aren't there yet. */
   declared: Manifest | PluginError | null;
-  /** The checked bytes of a plugin from elsewhere that was just read; null once its load has begun. */
-  opened: OpenedSnapshot | null = null;
+  /** Its files; null for a plugin from elsewhere, but between the reading of its bytes and the load of them. */
+  files: PluginFiles | null;
   /** The generation that serves, null when none does. */
   current: Generation | null = null;
   /** Why the latest attempt to load it failed. */
   loadFailure: PluginError | null = null;
-  /** Why what config.json asks for can't be had; the source and the manifest are then those of before. */
+  /** Why what config.json asks for can't be had; the source and the manifest are then those of the last files that could be read. */
   fetchFailure: PluginError | null = null;
   /** Whether its files are being fetched. */
   isFetching = false;
@@ -29,9 +27,10 @@ export class PluginRecord {
   /** The signal of the load that is installing its npm dependencies. */
   #installing: AbortSignal | null = null;
 
-  constructor(source: PluginSource, declared: Manifest | PluginError | null) {
+  constructor(source: PluginSource, { declared, files }: Pick<PluginRecord, "declared" | "files">) {
     this.source = source;
     this.declared = declared;
+    this.files = files;
   }
 
   get id(): string {
@@ -55,7 +54,7 @@ export class PluginRecord {
 
   /** Whether it is asked for, by config.json and by its manifest as far as that is known. */
   get isActive(): boolean {
-    return this.source.remote?.isActive !== false && this.manifest?.active !== false;
+    return this.source.isActive && this.manifest?.active !== false;
   }
 
   get state(): PluginState {
@@ -72,6 +71,11 @@ export class PluginRecord {
     else if (this.#installing === load) this.#installing = null;
   }
 
+  /** Lets go of bytes in memory: they are read again when they are needed. */
+  releaseBytes(): void {
+    if (this.files?.overlay) this.files = null;
+  }
+
   /** Makes `generation` the one that serves; returns the one before. */
   replace(generation: Generation): Generation | null {
     const previous = this.current;
@@ -82,14 +86,9 @@ export class PluginRecord {
   }
 
   /** The plugin as the others see it, null when its manifest has never been readable. */
-  toCandidate(toDisplayPath: (file: string) => string): Candidate | null {
-    const { id } = this;
+  toCandidate(): Candidate | null {
     if (this.manifest === null) return null;
     const manifest = { ...this.manifest, active: this.isActive };
-    const { basename: folder } = this.source;
-    const shown = showSource(this.source, toDisplayPath);
-    const manifestFile = showManifest(this.source, toDisplayPath);
-    const serving = this.current?.manifest ?? null;
-    return { id, manifest, basename: folder, shown, manifestFile, serving };
+    return { source: this.source, manifest, serving: this.current?.manifest ?? null };
   }
 }

@@ -1,17 +1,11 @@
 import { satisfies } from "semver";
 import { PluginError } from "../failure/failure.ts";
+import type { PluginSource } from "../source/files.ts";
 import type { Manifest } from "../source/manifest.ts";
 
 /** A plugin as far as its relations to the others go. */
 export interface Candidate {
-  /** Identifies the plugin's source, such as its path. */
-  readonly id: string;
-  /** Path to show in messages. */
-  readonly shown: string;
-  /** Path of its manifest to show. */
-  readonly manifestFile: string;
-  /** Name of its folder or file. */
-  readonly basename: string;
+  readonly source: PluginSource;
   readonly manifest: Manifest;
   /** The manifest that it serves with now, null when it doesn't: it keeps its name and prefix against others. */
   readonly serving: Manifest | null;
@@ -32,7 +26,7 @@ export function resolvePlugins(candidates: readonly Candidate[]): Resolution {
   const problems = new Map<string, PluginError>();
   const byName = claim("name", candidates, problems, {
     keyOf: (manifest) => manifest.name,
-    isNatural: ({ manifest, basename }) => manifest.name === basename,
+    isNatural: ({ manifest, source }) => manifest.name === source.basename,
   });
   const active = candidates.filter(({ manifest }) => manifest.active);
   claim("api_prefix", active, problems, {
@@ -72,15 +66,16 @@ function claim(
   const isHolder = ({ serving, manifest }: Candidate): boolean =>
     serving !== null && by.keyOf(serving) === by.keyOf(manifest);
   const rank = (one: Candidate): number => Number(isHolder(one)) * 2 + Number(by.isNatural(one));
-  const sorted = candidates.toSorted((a, b) => rank(b) - rank(a) || (a.id < b.id ? -1 : 1));
+  const sorted = candidates.toSorted((a, b) => rank(b) - rank(a) || (a.source.id < b.source.id ? -1 : 1));
   const owners = new Map<string, Candidate>();
   for (const candidate of sorted) {
     const key = by.keyOf(candidate.manifest);
     const owner = owners.get(key);
+    const { id, shown, shownManifest: file } = candidate.source;
     if (owner === undefined) owners.set(key, candidate);
-    else if (!problems.has(candidate.id)) {
-      const message = `Cannot use ${label} "${key}": ${owner.shown} has it already; change it in ${candidate.shown}`;
-      problems.set(candidate.id, new PluginError("dependencies", message, { file: candidate.manifestFile }));
+    else if (!problems.has(id)) {
+      const message = `Cannot use ${label} "${key}": ${owner.source.shown} has it already; change it in ${shown}`;
+      problems.set(id, new PluginError("dependencies", message, { file }));
     }
   }
   return owners;
@@ -92,14 +87,15 @@ function findDependencies(
   problems: Map<string, PluginError>,
 ): Map<string, string[]> {
   const found = new Map<string, string[]>();
-  for (const { id, manifest, manifestFile: file } of candidates) {
+  for (const { source, manifest } of candidates) {
+    const { id, shownManifest: file } = source;
     const ids: string[] = [];
     for (const [name, range] of Object.entries(manifest.dependencies)) {
       const dependency = byName.get(name);
       const reason = whyUnusable(name, range, dependency);
       if (reason !== null && !problems.has(id))
         problems.set(id, new PluginError("dependencies", reason, { file }));
-      if (dependency !== undefined) ids.push(dependency.id);
+      if (dependency !== undefined) ids.push(dependency.source.id);
     }
     found.set(id, ids);
   }
@@ -123,7 +119,7 @@ function sortByDependencies(
   dependencies: ReadonlyMap<string, readonly string[]>,
   problems: Map<string, PluginError>,
 ): string[] {
-  const byId = new Map(candidates.map((candidate) => [candidate.id, candidate]));
+  const byId = new Map(candidates.map((candidate) => [candidate.source.id, candidate]));
   const order: string[] = [];
   const done = new Set<string>();
   const path: string[] = [];
@@ -135,7 +131,7 @@ function sortByDependencies(
       const names = [...cycle, id].map((one) => byId.get(one)?.manifest.name ?? one);
       const message = `Cannot order dependencies: ${names.join(" → ")} is a cycle; remove one of them`;
       for (const one of cycle) {
-        const file = byId.get(one)?.manifestFile ?? null;
+        const file = byId.get(one)?.source.shownManifest ?? null;
         problems.set(one, new PluginError("dependencies", message, { file }));
       }
       return;
@@ -146,6 +142,6 @@ function sortByDependencies(
     done.add(id);
     if (byId.has(id) && !problems.has(id)) order.push(id);
   };
-  for (const { id } of candidates.toSorted((a, b) => (a.id < b.id ? -1 : 1))) visit(id);
+  for (const id of [...byId.keys()].toSorted()) visit(id);
   return order.filter((id) => !problems.has(id));
 }

@@ -13,9 +13,7 @@ import { type ModuleExports, withKnownExports } from "../given/host-modules.ts";
 import { collectSchema, toModules } from "../runtime/modules.ts";
 import type { PackageStore } from "../packages/package-store.ts";
 import { bundlePlugin } from "../build/build.ts";
-import type { OpenedSnapshot } from "../snapshot/store.ts";
-import { findSchemaFiles } from "../source/schema-files.ts";
-import { type PluginSource, showFilesOf } from "../source/sources.ts";
+import type { PluginFiles } from "../source/files.ts";
 import { StackTraces } from "../failure/stack-traces.ts";
 import { toFailure } from "../build/thrown.ts";
 
@@ -32,7 +30,6 @@ export interface LoadTablesOptions {
   readonly packages: PackageStore;
   readonly log: Logger;
   readonly dialect: Dialect;
-  readonly toDisplayPath: (file: string) => string;
 }
 
 /**
@@ -43,10 +40,10 @@ export interface LoadTablesOptions {
  */
 export async function loadPluginTables(
   plugin: DeclaredPlugin,
-  { byName, packages, log, dialect, toDisplayPath }: LoadTablesOptions,
+  { byName, packages, log, dialect }: LoadTablesOptions,
 ): Promise<SchemaTables> {
   const done = new Map<string, DeclaredTables>();
-  async function declare({ name, source, opened, manifest }: DeclaredPlugin): Promise<DeclaredTables> {
+  async function declare({ name, files, manifest }: DeclaredPlugin): Promise<DeclaredTables> {
     const known = done.get(name);
     if (known !== undefined) return known;
     done.set(name, { exports: {}, tables: [] }); // for plugins that depend on each other
@@ -57,12 +54,10 @@ export async function loadPluginTables(
       dependencies.set(dependency, (await declare(found)).exports);
     }
     const tables: Table[] = [];
-    const modules = await evaluateSchema(source, {
+    const modules = await evaluateSchema(files, {
       name,
-      opened,
       packages,
       log,
-      toDisplayPath,
       findPlugin: (dependency) => dependencies.get(dependency),
       dialect,
       onTable: (table) => void tables.push(table),
@@ -77,34 +72,32 @@ export async function loadPluginTables(
 
 interface EvaluateOptions {
   readonly name: string;
-  readonly opened: OpenedSnapshot | null;
   readonly packages: PackageStore;
   readonly log: Logger;
   readonly dialect: Dialect;
-  readonly toDisplayPath: (file: string) => string;
   readonly findPlugin: (name: string) => ModuleExports | undefined;
   readonly onTable: (table: Table) => void;
 }
 
-async function evaluateSchema(source: PluginSource, options: EvaluateOptions): Promise<ModuleExports[]> {
-  const { name: plugin, opened, packages, log, dialect, findPlugin, onTable } = options;
-  const files = await findSchemaFiles(source);
-  if (files.length === 0) return [];
-  const toDisplayPath = showFilesOf(source, options.toDisplayPath);
+async function evaluateSchema(files: PluginFiles, options: EvaluateOptions): Promise<ModuleExports[]> {
+  const { name: plugin, packages, log, dialect, findPlugin, onTable } = options;
+  const entries = await files.findSchemas();
+  if (entries.length === 0) return [];
+  const { source } = files;
   const stackTraces = new StackTraces();
-  const failure = { source, stackTraces, toDisplayPath };
+  const failure = { source, stackTraces };
   const { signal } = new AbortController();
-  const bundle = await bundlePlugin(files, { source, opened, plugin, packages, log, signal, failure });
+  const bundle = await bundlePlugin({ files, entries, plugin, packages, log, signal, failure });
   const generation = generationId(plugin, 0);
   stackTraces.add(generation, {
     json: bundle.map,
-    toDisplayPath: (file) => toDisplayPath(toSourceFile(file)),
+    toDisplayPath: (file) => source.show(toSourceFile(file)),
   });
   let schema: ModuleExports | null = null;
   try {
     const exported = evaluateBundle(bundle.code, {
       generation,
-      root: source.root,
+      root: files.root,
       xcore: withKnownExports("xcore, inside a schema file,", {
         db: createDetachedDriver(dialect).toDatabase({}),
       }),

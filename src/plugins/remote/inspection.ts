@@ -1,12 +1,10 @@
 import { posix } from "node:path";
 import { DIALECTS, type Dialect } from "../../db/contract/dialect.ts";
 import { InvalidMigrationError } from "../../db/migrations/migration-error.ts";
-import { parseMigrations } from "../../db/migrations/migration-files.ts";
 import { PluginError } from "../failure/failure.ts";
-import { type Manifest, parseManifest, toManifest } from "../source/manifest.ts";
-import { migrationFilesOf } from "../runtime/migrate.ts";
+import { type Manifest, parseManifest, parsePluginInfo } from "../source/manifest.ts";
+import { isFolder, parsePinnedMigrations } from "../source/pinned.ts";
 import { readPackageNeeds } from "../packages/package-needs.ts";
-import { readPluginInfo } from "../source/single-file.ts";
 import { isCodeFile } from "./preview/modules.ts";
 import { findCodeRoutes } from "./preview/routes.ts";
 import type { CodeRoute } from "./preview/values.ts";
@@ -96,9 +94,7 @@ function readManifestOf(snapshot: Snapshot, location: Location): Manifest {
   const { entry, files } = snapshot;
   const file = showEntry(entry, location);
   const text = new TextDecoder().decode(files.get(entry));
-  return isFolder(snapshot)
-    ? parseManifest(text, file)
-    : toManifest(readPluginInfo(text, file), { file, label: "PLUGIN_INFO" });
+  return (isFolder(snapshot) ? parseManifest : parsePluginInfo)(text, file);
 }
 
 function showEntry(entry: string, { text }: Location): string {
@@ -128,20 +124,15 @@ async function readPackages({ files }: Snapshot): Promise<Readonly<Record<string
 
 function readMigrationNames(snapshot: Snapshot): Record<Dialect, string[]> {
   const names: Record<Dialect, string[]> = { sqlite: [], postgres: [], mysql: [] };
-  if (isFolder(snapshot)) for (const dialect of DIALECTS) names[dialect] = listMigrations(snapshot, dialect);
+  for (const dialect of DIALECTS) names[dialect] = listMigrations(snapshot, dialect);
   return names;
 }
 
 function listMigrations(snapshot: Snapshot, dialect: Dialect): string[] {
   try {
-    const files = migrationFilesOf(snapshot, dialect);
-    return parseMigrations(`drizzle/${dialect}`, files).map(({ name }) => name);
+    return parsePinnedMigrations(snapshot, dialect, `drizzle/${dialect}`).map(({ name }) => name);
   } catch (error) {
     if (!(error instanceof InvalidMigrationError)) throw error;
     throw new PluginError("migrate", error.message, { cause: error });
   }
-}
-
-function isFolder({ entry }: Snapshot): boolean {
-  return entry === "plugin.json";
 }

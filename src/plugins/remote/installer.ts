@@ -8,8 +8,8 @@ import { hostsOf, inspectPlugin, type PluginInspection } from "./inspection.ts";
 import { compareInspections, type InspectionChange } from "./inspection-difference.ts";
 import { type Location, parseLocation } from "./fetch/location.ts";
 import type { PluginStores } from "./stores.ts";
-import { placesOf, RemoteEntries, type RemoteEntry } from "./remote-entries.ts";
-import type { RemoteSettings } from "./remote-sources.ts";
+import { placesOf, RemoteEntries, type RemoteEntry } from "./entries.ts";
+import type { RemoteSettings } from "./sources.ts";
 import { assertSigned } from "../snapshot/signatures.ts";
 
 export interface PluginInstallerOptions {

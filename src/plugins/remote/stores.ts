@@ -5,7 +5,7 @@ import { parseByteSize } from "../../config/schema.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import { PackageStore } from "../packages/package-store.ts";
 import type { FetchLimits } from "./fetch/fetch-plugin.ts";
-import type { RemoteSettings } from "./remote-sources.ts";
+import type { RemoteSettings } from "./sources.ts";
 import { SnapshotStore } from "../snapshot/store.ts";
 
 /** Where plugins from elsewhere and npm dependencies are kept: the cache in the data directory, and `vendor/`. */

@@ -2,7 +2,7 @@ import { AppError } from "../../errors/errors.ts";
 import { PluginError } from "../failure/failure.ts";
 import { type FetchOptions, fetchPlugin } from "./fetch/fetch-plugin.ts";
 import { parseLocation } from "./fetch/location.ts";
-import { placesOf, type RemoteEntry } from "./remote-entries.ts";
+import { placesOf, type RemoteEntry } from "./entries.ts";
 import { assertSigned } from "../snapshot/signatures.ts";
 import type { Snapshot } from "../snapshot/snapshot.ts";
 import type { SnapshotStore } from "../snapshot/store.ts";

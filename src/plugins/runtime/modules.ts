@@ -11,7 +11,7 @@ import type { Manifest } from "../source/manifest.ts";
 import { createPluginDatabase, mergeSchemas } from "../given/database.ts";
 import type { Scope } from "../given/scope.ts";
 import { mergeSettings } from "../given/settings.ts";
-import type { PluginSource } from "../source/sources.ts";
+import type { PluginFiles } from "../source/files.ts";
 import { createXcoreModule } from "../given/xcore-module.ts";
 
 export interface ModulesOptions {
@@ -19,7 +19,7 @@ export interface ModulesOptions {
   /** Such as "blog@3". */
   readonly generation: string;
   readonly scope: Scope;
-  readonly source: PluginSource;
+  readonly files: PluginFiles;
   readonly manifest: Manifest;
   /** `plugins.settings.<name>` of config.json. */
   readonly settings: Readonly<Record<string, unknown>>;
@@ -44,7 +44,7 @@ export interface PluginModules {
  */
 export function evaluateModules(
   { hooks, log, database, accounts, core }: PluginServices,
-  { bundle, generation, scope, source, manifest, settings, dependencies }: ModulesOptions,
+  { bundle, generation, scope, files, manifest, settings, dependencies }: ModulesOptions,
 ): PluginModules {
   let schema: SchemaTables | null = null;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
@@ -59,7 +59,7 @@ export function evaluateModules(
   });
   const exported = evaluateBundle(bundle.code, {
     generation,
-    root: source.root,
+    root: files.root,
     xcore,
     createSchema: () =>
       (schemaModule ??= withKnownExports("xcore/schema", {

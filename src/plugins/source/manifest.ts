@@ -7,6 +7,8 @@ import { closestWord } from "../../config/suggestion.ts";
 import { type Fault, findFaults } from "../../config/validation.ts";
 import { isPermissionName } from "../../accounts/identity/permission-name.ts";
 import { PluginError } from "../failure/failure.ts";
+import type { PluginFiles } from "./files.ts";
+import { readPluginInfo } from "./plugin-info.ts";
 
 const NAME = "^[a-z][a-z0-9_]{0,63}$";
 const NAME_TITLE =
@@ -87,6 +89,28 @@ export interface Manifest {
   readonly permissions: Readonly<Record<string, string>>;
   /** Defaults of the plugin's settings. */
   readonly config: Readonly<Record<string, unknown>>;
+}
+
+/** Reads what a plugin says of itself: `plugin.json` of a folder, PLUGIN_INFO of a single file. */
+export async function readManifest(files: PluginFiles): Promise<Manifest | PluginError> {
+  const { basename, remote, shownManifest: file } = files.source;
+  try {
+    const parse = files.isSingleFile ? parsePluginInfo : parseManifest;
+    const manifest = parse(await files.readManifest(), file);
+    if (remote === null || manifest.name === basename) return manifest;
+    const message =
+      `Cannot use "${manifest.name}" as "${basename}": ` +
+      `call it "${manifest.name}" in plugins.remote too, or find out why its name has changed`;
+    return new PluginError("manifest", message, { file });
+  } catch (error) {
+    if (error instanceof PluginError) return error;
+    return new PluginError("manifest", `Cannot read the manifest: ${(error as Error).message}`, { file });
+  }
+}
+
+/** Reads the PLUGIN_INFO of a module, which isn't run. @throws as `parseManifest` does */
+export function parsePluginInfo(code: string, file: string): Manifest {
+  return toManifest(readPluginInfo(code, file), { file, label: "PLUGIN_INFO" });
 }
 
 /**

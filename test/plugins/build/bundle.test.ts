@@ -2,11 +2,11 @@ import { expect, test } from "bun:test";
 import { rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import pino from "pino";
-import { type Bundle, bundleFiles, findEntry } from "../../../src/plugins/build/bundle.ts";
+import { type Bundle, bundleFiles } from "../../../src/plugins/build/bundle.ts";
 import { PluginError } from "../../../src/plugins/failure/failure.ts";
-import { readPluginMigrations } from "../../../src/plugins/runtime/migrate.ts";
 import { type OpenedSnapshot, SnapshotStore } from "../../../src/plugins/snapshot/store.ts";
-import type { PluginSource } from "../../../src/plugins/source/sources.ts";
+import type { PluginFiles } from "../../../src/plugins/source/files.ts";
+import { createPinnedFiles } from "../../../src/plugins/source/pinned.ts";
 import { TestFolder } from "../../setup.ts";
 
 const GOOD = {
@@ -28,16 +28,24 @@ async function keep(folder: TestFolder, files: Readonly<Record<string, string>>)
   return store.put({ entry: "plugin.json", files: bytes, redirects: new Map(), signatures: null });
 }
 
-function sourceOf({ root, directory, integrity }: OpenedSnapshot): PluginSource {
-  const show = (file: string): string => file.replace(`${root}/`, "");
-  const remote = { places: ["https://example.com/"], integrity, isActive: true, directory, show };
-  return { id: "remote:crm", path: root, basename: "crm", kind: "folder", root, remote };
+function filesOf(opened: OpenedSnapshot): PluginFiles {
+  const { root, integrity } = opened;
+  const source = {
+    id: "remote:crm",
+    basename: "crm",
+    shown: "https://example.com/",
+    shownManifest: "https://example.com/plugin.json",
+    show: (file: string): string => file.replace(`${root}/`, ""),
+    paths: [root],
+    isActive: true,
+    remote: { places: ["https://example.com/"], integrity },
+  };
+  return createPinnedFiles(source, opened);
 }
 
 async function bundle(opened: OpenedSnapshot): Promise<Bundle> {
-  const source = sourceOf(opened);
-  const options = { toDisplayPath: source.remote?.show ?? String, opened };
-  return bundleFiles(source, [await findEntry(source, "run.ts", options)], options);
+  const files = filesOf(opened);
+  return bundleFiles(files, { entries: [await files.findEntry("run.ts")], packages: null });
 }
 
 test("a plugin from elsewhere is bundled from the bytes that were checked", async () => {
@@ -120,7 +128,7 @@ test("migrations of a plugin from elsewhere are those that were checked", async 
   });
   await writeFile(join(opened.root, "drizzle/sqlite/0000_create.sql"), "DROP TABLE core_users;");
   await writeFile(join(opened.root, "drizzle/sqlite/0001_more.sql"), "DROP TABLE core_users;");
-  const migrations = await readPluginMigrations("sqlite", { source: sourceOf(opened), opened });
+  const migrations = await filesOf(opened).readMigrations("sqlite");
   expect(migrations.map(({ name, statements }) => [name, statements])).toEqual([
     ["0000_create", ["CREATE TABLE a (id integer);"]],
   ]);

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { PluginError } from "../../../src/plugins/failure/failure.ts";
-import { readPluginInfo } from "../../../src/plugins/source/single-file.ts";
+import { readPluginInfo } from "../../../src/plugins/source/plugin-info.ts";
 import { TestApp } from "../../setup.ts";
 
 const SINGLE = `import { createRouter } from "xcore";

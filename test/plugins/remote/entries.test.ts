@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { chmod, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { RemoteEntries } from "../../../src/plugins/remote/remote-entries.ts";
+import { RemoteEntries } from "../../../src/plugins/remote/entries.ts";
 import { TestFolder } from "../../setup.ts";
 
 const A = `sha256-${"A".repeat(43)}=`;

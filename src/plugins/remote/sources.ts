@@ -1,10 +1,11 @@
-import { dirname, join, relative } from "node:path";
+import { dirname, relative } from "node:path";
 import { PluginError } from "../failure/failure.ts";
-import type { PluginSource, RemoteOrigin } from "../source/sources.ts";
+import type { PluginSource } from "../source/files.ts";
+import { createPinnedFiles, isFolder, type PinnedFiles } from "../source/pinned.ts";
 import { FetchError } from "./fetch/error.ts";
 import { fetchFromMirrors, type FetchLimits } from "./fetch/fetch-plugin.ts";
 import { parseLocation } from "./fetch/location.ts";
-import { placesOf, type RemoteEntry } from "./remote-entries.ts";
+import { placesOf, type RemoteEntry } from "./entries.ts";
 import { assertSigned } from "../snapshot/signatures.ts";
 import { isUrlName } from "../snapshot/snapshot.ts";
 import type { OpenedSnapshot, SnapshotStore } from "../snapshot/store.ts";
@@ -24,12 +25,6 @@ export interface RemoteSourcesOptions {
   readonly projectDirectory: string;
   /** Folder for what is being fetched. */
   readonly tmp: string;
-}
-
-/** A plugin from elsewhere whose bytes are there, and are those that its pin asks for. */
-export interface OpenedSource {
-  readonly source: PluginSource;
-  readonly opened: OpenedSnapshot;
 }
 
 /**
@@ -66,7 +61,7 @@ export class RemoteSources {
    * @returns null when it isn't there, or is damaged: it must be fetched
    * @throws PluginError when it isn't pinned, or not signed by a trusted key
    */
-  async find(source: PluginSource): Promise<OpenedSource | null> {
+  async find(source: PluginSource): Promise<PinnedFiles | null> {
     const integrity = assertPinned(source, this.#settings.entries[source.basename]);
     const opened = await this.#options.store.find(integrity);
     if (opened === null) return null;
@@ -85,7 +80,7 @@ export class RemoteSources {
    * @throws FetchError, with `isTransient` when another try may have more luck
    * @throws PluginError when it isn't pinned, or not signed by a trusted key
    */
-  async fetch(source: PluginSource, signal: AbortSignal): Promise<OpenedSource> {
+  async fetch(source: PluginSource, signal: AbortSignal): Promise<PinnedFiles> {
     const { store, projectDirectory, tmp } = this.#options;
     const integrity = assertPinned(source, this.#settings.entries[source.basename]);
     const locations = source.remote?.places.map((place) => parseLocation(place, projectDirectory)) ?? [];
@@ -100,48 +95,58 @@ export class RemoteSources {
   }
 
   /** Finds a plugin, or fetches it. @throws as `find` and `fetch` do */
-  async open(source: PluginSource, signal: AbortSignal): Promise<OpenedSource> {
+  async open(source: PluginSource, signal: AbortSignal): Promise<PinnedFiles> {
     return (await this.find(source)) ?? (await this.fetch(source, signal));
   }
 
-  async #check(source: PluginSource, opened: OpenedSnapshot): Promise<OpenedSource> {
+  async #check(source: PluginSource, opened: OpenedSnapshot): Promise<PinnedFiles> {
     const { trustedKeys } = this.#settings;
     const { integrity, snapshot } = opened;
     if (trustedKeys.length > 0) await assertSigned(integrity, snapshot.signatures, trustedKeys);
-    return { source: toOpenedSource(source, opened), opened };
+    return createPinnedFiles(toOpenedSource(source, opened), opened);
   }
 }
 
+/** A plugin whose files aren't known yet. */
 function toSource(name: string, entry: RemoteEntry): PluginSource {
-  const { integrity, active = true } = entry;
-  const remote: RemoteOrigin = {
-    places: placesOf(entry),
-    integrity: integrity ?? null,
-    isActive: active,
+  const places = placesOf(entry);
+  return {
+    id: `remote:${name}`,
+    basename: name,
+    shown: places[0] ?? "",
+    shownManifest: "plugin.json",
     show: (file) => file,
+    paths: [],
+    isActive: entry.active ?? true,
+    remote: { places, integrity: entry.integrity ?? null },
   };
-  return { id: `remote:${name}`, path: "", basename: name, kind: "folder", root: "", remote };
 }
 
-function toOpenedSource(source: PluginSource, opened: OpenedSnapshot): PluginSource {
-  const { snapshot, root } = opened;
-  const { entry } = snapshot;
-  const isFolder = entry === "plugin.json";
-  const path = isFolder ? root : join(root, entry);
-  const urls = new Map(
-    [...snapshot.files.keys()].filter(isUrlName).map((name) => [opened.pathOf(name), name]),
-  );
-  const base = source.remote?.places[0] ?? source.basename;
-  const show = (file: string): string => urls.get(file) ?? showBelow(base, relative(root, file), isFolder);
-  const remote = source.remote && { ...source.remote, show };
-  return { ...source, kind: isFolder ? "folder" : "file", path, root: path, remote };
+function toOpenedSource(source: PluginSource, { snapshot, root, pathOf }: OpenedSnapshot): PluginSource {
+  const names = [...snapshot.files.keys()].filter(isUrlName);
+  const urls = new Map(names.map((name) => [pathOf(name), name]));
+  const show = createShow(source.shown, { root, urls, isFolder: isFolder(snapshot) });
+  const manifest = pathOf(snapshot.entry);
+  return { ...source, show, shownManifest: show(manifest), paths: [isFolder(snapshot) ? root : manifest] };
 }
 
-/** "https://host/crm/plugin.json" and "lib/tax.ts" are shown as "https://host/crm/lib/tax.ts". */
-function showBelow(place: string, path: string, isFolder: boolean): string {
-  if (path === "") return place;
-  const isListed = place.endsWith("/plugin.json") || !isFolder;
-  return `${isListed ? dirname(place) : place}/${path}`;
+/**
+ * Shows "lib/tax.ts" of "https://host/crm/plugin.json" as "https://host/crm/lib/tax.ts". It is kept for as long as the
+ * plugin's errors may be shown, so nothing around it may hold the plugin's bytes.
+ */
+function createShow(
+  place: string,
+  {
+    root,
+    urls,
+    isFolder: isOfFolder,
+  }: { root: string; urls: ReadonlyMap<string, string>; isFolder: boolean },
+): PluginSource["show"] {
+  const base = isOfFolder && !place.endsWith("/plugin.json") ? place : dirname(place);
+  return (file) => {
+    const path = relative(root, file);
+    return urls.get(file) ?? (path === "" ? place : `${base}/${path}`);
+  };
 }
 
 /** Returns the pin of an entry. */
