@@ -110,6 +110,7 @@ async function build(
     format: "esm",
     minify: { whitespace: true, syntax: true, identifiers: false }, // stack traces keep their names
     bytecode: true,
+    splitting: true,
     sourcemap: "inline",
     define: { "process.env.NODE_ENV": JSON.stringify("production") },
     compile: {

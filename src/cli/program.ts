@@ -1,40 +1,53 @@
 import { Command } from "commander";
 import type { CommandContext } from "./open/command-context.ts";
-import { configCommand } from "./config.ts";
-import { dbCommand } from "./db/db.ts";
-import { toExamples } from "./terminal/examples.ts";
-import { initCommand } from "./init.ts";
-import { openApiCommand } from "./openapi.ts";
-import { pluginCommand } from "./plugin/plugin.ts";
-import { routesCommand } from "./routes.ts";
 import { serveCommand } from "./serve.ts";
+import { toExamples } from "./terminal/examples.ts";
 import { addSubcommands } from "./terminal/subcommands.ts";
-import { testCommand } from "./test.ts";
-import { testHostCommand } from "./test-host.ts";
-import { typesCommand } from "./types.ts";
-import { userCommand } from "./user/user.ts";
 
-/** Builds the command line: every command with its help. `xcore` alone is `xcore serve`. */
-export function createProgram(context: CommandContext): Command {
+type CommandLoader = () => Promise<(context: CommandContext) => Command>;
+
+/** Commands beside `serve`, in the order of the help. Each is loaded when it is asked for. */
+const COMMANDS: Readonly<Record<string, CommandLoader>> = {
+  init: async () => (await import("./init.ts")).initCommand,
+  config: async () => (await import("./config.ts")).configCommand,
+  plugin: async () => (await import("./plugin/plugin.ts")).pluginCommand,
+  db: async () => (await import("./db/db.ts")).dbCommand,
+  user: async () => (await import("./user/user.ts")).userCommand,
+  routes: async () => (await import("./routes.ts")).routesCommand,
+  openapi: async () => (await import("./openapi.ts")).openApiCommand,
+  types: async () => (await import("./types.ts")).typesCommand,
+  test: async () => (await import("./test.ts")).testCommand,
+  "test-host": async () => (await import("./test-host.ts")).testHostCommand,
+};
+const HELP = ["--help", "-h"];
+
+/**
+ * Builds the command line as far as the arguments ask for it: the command that they name, or all of them with their
+ * help. `xcore` alone is `xcore serve`.
+ *
+ * @throws CommanderError when the arguments are wrong, and once the version is printed that they ask for
+ */
+export async function createProgram(context: CommandContext, args: readonly string[]): Promise<Command> {
   const program = new Command("xcore")
     .description("Modular business software in one executable")
     .version(context.version, "-v, --version")
     .option("-c, --config <file>", "configuration file (default: config.json, which may be missing)")
     .addHelpText("after", toExamples("xcore init", "xcore", "xcore plugin new invoices"));
-  addSubcommands(program, [
-    serveCommand(context),
-    initCommand(context),
-    configCommand(context),
-    pluginCommand(context),
-    dbCommand(context),
-    userCommand(context),
-    routesCommand(context),
-    openApiCommand(context),
-    typesCommand(context),
-    testCommand(context),
-  ]);
-  program.addCommand(testHostCommand(context), { hidden: true });
+  prepare(program);
+  addSubcommands(program, [serveCommand(context)], ["serve", ...Object.keys(COMMANDS)]);
+  for (const [name, load] of findAsked(program, args)) {
+    // oxlint-disable-next-line no-await-in-loop -- one, but for the help
+    program.addCommand((await load())(context), { hidden: name === "test-host" });
+  }
   return prepare(program);
+}
+
+/** Finds the commands without which the arguments can't be followed. */
+function findAsked(program: Command, args: readonly string[]): [string, CommandLoader][] {
+  const { operands, unknown } = program.parseOptions([...args]);
+  const [word] = operands;
+  const listsAll = word === undefined ? unknown.some((arg) => HELP.includes(arg)) : word === "help";
+  return Object.entries(COMMANDS).filter(([name]) => listsAll || name === word);
 }
 
 /** Sets how a command and those below it show help and end. */

@@ -1,9 +1,8 @@
 import { Command, InvalidArgumentError } from "commander";
 import type { ConfigOverrides } from "../config/schema.ts";
-import { type CommandContext, loadFor } from "./open/command-context.ts";
+import type { CommandContext } from "./open/command-context.ts";
 import { toExamples } from "./terminal/examples.ts";
 import { findRunningServer, runServer } from "../app/running-server.ts";
-import { ServerProcess } from "../app/server-process.ts";
 
 interface ServeOptions {
   readonly host?: string;
@@ -22,6 +21,10 @@ export function serveCommand(context: CommandContext): Command {
     .option("--open", "open the server's home page in the browser")
     .addHelpText("after", toExamples("xcore", "xcore serve --host 0.0.0.0 --port 8080"))
     .action(async (options: ServeOptions, command: Command) => {
+      const [{ ServerProcess }, { loadFor }] = await Promise.all([
+        import("../app/server-process.ts"),
+        import("./open/command-context.ts"),
+      ]);
       const load = () => loadFor(command, context, toOverrides(options));
       const server = await ServerProcess.create({ version: context.version, load });
       const isFirst = (await findRunningServer()) === null;

@@ -101,21 +101,21 @@ export default createRouter().get("/", () => "slow");`,
   expect(await listenersOf(server)).toEqual([1, 1, 1, 1, expect.any(Number), expect.any(Number)]);
 });
 
-test("bun --hot keeps the app when a source has a syntax error, until it is mended", async () => {
-  await using folder = await copyProject();
-  await using server = await XcoreServer.start(folder, HOT);
-  const version = await versionOf(server);
-  await server.after(
-    () => folder.write({ "src/cli/terminal/table.ts": "export const = broken" }),
-    /src\/cli\/terminal\/table\.ts:1:/,
-  );
-  expect(await versionOf(server)).toBe(version);
-  await folder.write({
-    "src/cli/terminal/table.ts": await readFile(join(PROJECT, "src/cli/terminal/table.ts"), "utf8"),
-  });
-  await swapTo("9.2.0", folder, server);
-  expect(await versionOf(server)).toBe("9.2.0");
-});
+// The first is loaded with the program, the other when it serves.
+test.each(["src/cli/program.ts", "src/web/health.ts"])(
+  "bun --hot keeps the app when %s has a syntax error, until it is mended",
+  async (file) => {
+    await using folder = await copyProject();
+    await using server = await XcoreServer.start(folder, HOT);
+    const version = await versionOf(server);
+    const broken = new RegExp(`${RegExp.escape(file)}:1:`);
+    await server.after(() => folder.write({ [file]: "export const = broken" }), broken);
+    expect(await versionOf(server)).toBe(version);
+    await folder.write({ [file]: await readFile(join(PROJECT, file), "utf8") });
+    await swapTo("9.2.0", folder, server);
+    expect(await versionOf(server)).toBe("9.2.0");
+  },
+);
 
 test("bun --hot keeps the app when the new one can't start", async () => {
   await using folder = await copyProject();

@@ -7,8 +7,9 @@ import { xcore, XcoreServer } from "./xcore-process.ts";
 
 setDefaultTimeout(60_000);
 
-test("every command shows help with an example, and takes --config and --version", () => {
-  const program = createProgram({ version: "1.2.3", cwd: "/", env: {}, print: () => {}, warn: () => {} });
+test("every command shows help with an example, and takes --config and --version", async () => {
+  const context = { version: "1.2.3", cwd: "/", env: {}, print: () => {}, warn: () => {} };
+  const program = await createProgram(context, ["--help"]);
   const commands = listCommands(program);
   expect(commands.length).toBeGreaterThan(10);
   for (const command of commands) {

@@ -1,6 +1,6 @@
 import { Console } from "node:console";
 import type { Command } from "commander";
-import { type App, createApp } from "../../app/app.ts";
+import type { App } from "../../app/app.ts";
 import type { ConfigOverrides } from "../../config/schema.ts";
 import { describePluginError } from "../../app/failure-text.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
@@ -15,6 +15,7 @@ export async function inspect<T>(
   look: (app: App) => T | Promise<T>,
   flags: ConfigOverrides = {},
 ): Promise<T> {
+  const { createApp } = await import("../../app/app.ts");
   const app = await createApp({
     loaded: loadFor(command, context, flags),
     version: context.version,
