@@ -1,7 +1,6 @@
-import type { Logger } from "pino";
+import { type Logger, pino } from "pino";
 import type { LoadedConfig } from "../config/load.ts";
 import { openPluginStores, type PluginStores } from "../plugins/remote/stores.ts";
-import { createCommandLog } from "./command-log.ts";
 
 /** Opens the cache and the vendor folder of a project for a command. Warnings go to standard error. */
 export function openCommandStores(
@@ -10,4 +9,16 @@ export function openCommandStores(
 ): PluginStores & { readonly log: Logger } {
   const log = createCommandLog(warn);
   return { ...openPluginStores(loaded, { log, isOffline: () => loaded.config.plugins.offline }), log };
+}
+
+/** Creates the log of a command: warnings go to standard error, one line each, as its user should read them. */
+function createCommandLog(warn: (line: string) => void): Logger {
+  return pino({ level: "warn", base: null }, { write: (line: string) => warn(toText(line)) });
+}
+
+function toText(line: string): string {
+  const { msg, plugin, reason, err } = JSON.parse(line) as Record<string, unknown>;
+  const cause = reason ?? (err as { message?: unknown } | undefined)?.message;
+  const subject = typeof plugin === "string" ? `${plugin}: ` : "";
+  return `${subject}${String(msg)}${typeof cause === "string" ? `: ${cause}` : ""}`;
 }

@@ -1,9 +1,9 @@
+import { resolve } from "node:path";
 import { type App, createApp } from "./app.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { watchFile } from "../files/watch.ts";
 import { describeBuildFailure, toListenError } from "./failure-text.ts";
 import { followProcess } from "./process-events.ts";
-import { findRestartKeys } from "./restart-keys.ts";
 
 const STARTUP_HOLD_MS = 5000; // a plugin whose setup takes longer no longer holds up the others
 const SHRINK_AFTER_MS = 500;
@@ -195,4 +195,26 @@ export class ServerProcess {
     if (late.length > 0) loggers.app.warn({ keys: late }, `restart to apply: ${late.join(", ")}`);
     loggers.app.info("configuration applied");
   }
+}
+
+/** Keys that a running server can't apply, and that differ from those it was started with. */
+function findRestartKeys(running: LoadedConfig, next: LoadedConfig): string[] {
+  const { server: from, logging: fromLog, database: fromDatabase } = running.config;
+  const { server: to, logging: toLog, database: toDatabase } = next.config;
+  const keys = {
+    "server.host": from.host !== to.host,
+    "server.port": from.port !== to.port,
+    security: !Bun.deepEquals(running.config.security, next.config.security),
+    "app.name": running.config.app.name !== next.config.app.name,
+    "app.data_directory": running.config.app.data_directory !== next.config.app.data_directory,
+    "database.url": fromDatabase.url !== toDatabase.url,
+    "database.pool_size": fromDatabase.pool_size !== toDatabase.pool_size,
+    "database.echo": fromDatabase.echo !== toDatabase.echo,
+    "logging.directory":
+      resolve(running.directory, fromLog.directory) !== resolve(next.directory, toLog.directory),
+    "logging.console": fromLog.console !== toLog.console,
+    "logging.max_bytes": fromLog.max_bytes !== toLog.max_bytes,
+    "logging.backup_count": fromLog.backup_count !== toLog.backup_count,
+  };
+  return Object.entries(keys).flatMap(([key, differs]) => (differs ? [key] : []));
 }

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { toConfigJsonSchema } from "../config/json-schema.ts";
 import { maskConfig } from "../config/load.ts";
 import { type CommandContext, loadFor } from "./open/command-context.ts";
-import { toExamples } from "./terminal/examples.ts";
+import { toExamples } from "./terminal/output.ts";
 import { addSubcommands } from "./terminal/subcommands.ts";
 
 /** `xcore config`: shows, checks and describes the configuration. */

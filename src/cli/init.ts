@@ -7,7 +7,7 @@ import { loadConfig } from "../config/load.ts";
 import type { CommandContext } from "./open/command-context.ts";
 import { EDITOR_FOLDER } from "../editor/folder.ts";
 import { offerEditor } from "../editor/project.ts";
-import { toExamples } from "./terminal/examples.ts";
+import { toExamples } from "./terminal/output.ts";
 import { writePlugin } from "./plugin/new.ts";
 
 const CONFIG = {

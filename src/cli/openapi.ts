@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { CommandContext } from "./open/command-context.ts";
-import { toExamples } from "./terminal/examples.ts";
+import { toExamples } from "./terminal/output.ts";
 import { inspect, warnOfFailures } from "./open/inspection.ts";
 
 /** `xcore openapi`: prints the OpenAPI document without running a server. */

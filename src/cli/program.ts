@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { CommandContext } from "./open/command-context.ts";
 import { serveCommand } from "./serve.ts";
-import { toExamples } from "./terminal/examples.ts";
+import { toExamples } from "./terminal/output.ts";
 import { addSubcommands } from "./terminal/subcommands.ts";
 
 type CommandLoader = () => Promise<(context: CommandContext) => Command>;

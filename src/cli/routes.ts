@@ -1,9 +1,8 @@
 import { Command } from "commander";
 import { listRoutes } from "../plugins/admin/answers.ts";
 import type { CommandContext } from "./open/command-context.ts";
-import { toExamples } from "./terminal/examples.ts";
+import { toExamples, toTable } from "./terminal/output.ts";
 import { inspect, warnOfFailures } from "./open/inspection.ts";
-import { toTable } from "./terminal/table.ts";
 
 /** `xcore routes`: prints every route that the plugins serve. */
 export function routesCommand(context: CommandContext): Command {

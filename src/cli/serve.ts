@@ -1,7 +1,7 @@
 import { Command, InvalidArgumentError } from "commander";
 import type { ConfigOverrides } from "../config/schema.ts";
 import type { CommandContext } from "./open/command-context.ts";
-import { toExamples } from "./terminal/examples.ts";
+import { toExamples } from "./terminal/output.ts";
 import { findRunningServer, runServer } from "../app/running-server.ts";
 
 interface ServeOptions {

@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { type CommandContext, loadFor } from "./open/command-context.ts";
 import { EDITOR_FOLDER } from "../editor/folder.ts";
 import { prepareEditor } from "../editor/project.ts";
-import { toExamples } from "./terminal/examples.ts";
+import { toExamples } from "./terminal/output.ts";
 
 /** `xcore test`: runs tests with the test runner of Bun, which the executable holds. */
 export function testCommand(context: CommandContext): Command {

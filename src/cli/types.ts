@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { EDITOR_FOLDER } from "../editor/folder.ts";
 import { prepareEditor } from "../editor/project.ts";
 import { type CommandContext, loadFor } from "./open/command-context.ts";
-import { toExamples } from "./terminal/examples.ts";
+import { toExamples } from "./terminal/output.ts";
 
 const STATES = {
   made: `Made ${EDITOR_FOLDER}/`,

@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { backupDatabase } from "../../db/backup/backup.ts";
-import { loadBackupProject } from "../open/backup-project.ts";
-import type { CommandContext } from "../open/command-context.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { backupDatabase, type BackupProject } from "../../db/backup/backup.ts";
+import { type CommandContext, loadFor } from "../open/command-context.ts";
+import { toExamples } from "../terminal/output.ts";
+import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 
 interface BackupCommandOptions {
   readonly force?: boolean;
@@ -32,4 +32,17 @@ export function dbBackupCommand(context: CommandContext): Command {
       context.print(`Backed up "${project.url.shown}" to ${backup.file} (${backup.size} bytes)`);
       context.print("Keep .env and the plugins' code elsewhere: they are not in it");
     });
+}
+
+/** Returns the project that `db backup` and `db restore` work on, as the configuration says. */
+export function loadBackupProject(command: Command, context: CommandContext): BackupProject {
+  const { config, directory, file, exists } = loadFor(command, context);
+  return {
+    url: parseDatabaseUrl(config.database.url, directory),
+    configFile: exists ? file : null,
+    pluginsDirectory: resolve(directory, config.plugins.directory),
+    dataDirectory: resolve(directory, config.app.data_directory),
+    version: context.version,
+    env: context.env,
+  };
 }

@@ -5,7 +5,7 @@ import { dbGenerateCommand } from "./generate.ts";
 import { dbMigrateCommand } from "./migrate.ts";
 import { dbRestoreCommand } from "./restore.ts";
 import { dbStatusCommand } from "./status.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toExamples } from "../terminal/output.ts";
 
 /** `xcore db`: migrations and backups. */
 export function dbCommand(context: CommandContext): Command {

@@ -10,8 +10,8 @@ import { CORE_OWNER } from "../../db/migrations/core.ts";
 import { loadPluginTables } from "../../plugins/inventory/tables.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { type CommandPlugins, loadCommandPlugins } from "../open/plugins.ts";
-import { confirm } from "../terminal/confirm.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { confirm } from "../terminal/prompts.ts";
+import { toExamples } from "../terminal/output.ts";
 
 interface GenerateOptions {
   readonly name?: string;

@@ -4,7 +4,7 @@ import { fail } from "../../errors/codes.ts";
 import { listMigrationOwners, withDatabase } from "../open/database.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { loadCommandPlugins } from "../open/plugins.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toExamples } from "../terminal/output.ts";
 import { describeFailure, describePluginError } from "../../app/failure-text.ts";
 
 /** `xcore db migrate`: applies the pending migrations of the core and of every plugin. */

@@ -1,10 +1,10 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { type RestorePlan, restoreDatabase } from "../../db/backup/restore.ts";
-import { loadBackupProject } from "../open/backup-project.ts";
+import { loadBackupProject } from "./backup.ts";
 import type { CommandContext } from "../open/command-context.ts";
-import { confirm } from "../terminal/confirm.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { confirm } from "../terminal/prompts.ts";
+import { toExamples } from "../terminal/output.ts";
 
 interface RestoreCommandOptions {
   readonly withConfig?: boolean;

@@ -5,9 +5,8 @@ import { fail } from "../../errors/codes.ts";
 import { listMigrationOwners, type MigrationOwner, withDatabase } from "../open/database.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { loadCommandPlugins } from "../open/plugins.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toExamples, toTable } from "../terminal/output.ts";
 import { describeFailure } from "../../app/failure-text.ts";
-import { toTable } from "../terminal/table.ts";
 
 /** `xcore db status`: tells which migrations are applied, pending, or changed since they were applied. */
 export function dbStatusCommand(context: CommandContext): Command {

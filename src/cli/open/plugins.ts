@@ -14,7 +14,7 @@ import { toRemoteSettings } from "../../plugins/remote/stores.ts";
 import { RemoteSources } from "../../plugins/remote/sources.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 import { openCommandStores } from "../../app/command-stores.ts";
-import { findPlugin } from "./find-plugin.ts";
+import { fail } from "../../plugins/failure/error-codes.ts";
 
 /** What a command that works with the plugins' files has at hand. */
 export interface CommandPlugins {
@@ -24,7 +24,12 @@ export interface CommandPlugins {
   readonly packages: PackageStore;
   readonly log: Logger;
   readonly toDisplayPath: (file: string) => string;
-  /** Finds a plugin by its name, disabled or not. @throws AppError plugin_not_found */
+  /**
+   * Finds a plugin by its name, disabled or not.
+   *
+   * @throws PluginError when its manifest can't be read
+   * @throws AppError plugin_not_found
+   */
   readonly find: (name: string) => DeclaredPlugin;
 }
 
@@ -43,4 +48,12 @@ export async function loadCommandPlugins(
   const find = (name: string): DeclaredPlugin => findPlugin(plugins, name, toDisplayPath(directory));
   const { packages, log } = stores;
   return { loaded, plugins, packages, log, toDisplayPath, find };
+}
+
+function findPlugin({ byName, problems }: DeclaredPlugins, name: string, where: string): DeclaredPlugin {
+  const found = byName.get(name);
+  if (found !== undefined) return found;
+  const problem = problems.get(name);
+  if (problem !== undefined) throw problem;
+  throw fail("plugin_not_found", `Cannot find plugin "${name}" in ${where}: see \`xcore plugin list\``);
 }

@@ -7,10 +7,9 @@ import { parseLocation } from "../../plugins/remote/fetch/location.ts";
 import { checkPlaces } from "../../plugins/remote/verification.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { openRemote } from "../open/remote.ts";
-import { confirm } from "../terminal/confirm.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { confirm } from "../terminal/prompts.ts";
+import { toExamples, withWaitNotice } from "../terminal/output.ts";
 import { toChangesText, toInspectionText } from "./inspection-text.ts";
-import { withWaitNotice } from "../terminal/wait-notice.ts";
 
 interface AddOptions {
   readonly integrity?: string;

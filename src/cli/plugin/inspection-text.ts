@@ -1,8 +1,7 @@
 import { DIALECTS } from "../../db/contract/dialect.ts";
 import type { PluginInspection } from "../../plugins/remote/inspection.ts";
 import { describeChanges, type InspectionChange } from "../../plugins/remote/inspection-difference.ts";
-import { toCount } from "../terminal/count-text.ts";
-import { toTable } from "../terminal/table.ts";
+import { toCount, toTable } from "../terminal/output.ts";
 
 const MAX_CELL = 200; // characters
 const UNITS = ["bytes", "kB", "MB", "GB"];

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { Command } from "commander";
 import { createSigningKey, parseSigningKey } from "../../plugins/remote/publish/signing-key.ts";
 import type { CommandContext } from "../open/command-context.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toExamples } from "../terminal/output.ts";
 
 /** `xcore plugin key FILE`: makes a key to sign plugins with, and prints its public half. */
 export function pluginKeyCommand(context: CommandContext): Command {

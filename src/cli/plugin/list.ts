@@ -2,10 +2,9 @@ import { Command } from "commander";
 import type { App } from "../../app/app.ts";
 import { summarizePlugin } from "../../plugins/admin/answers.ts";
 import type { CommandContext } from "../open/command-context.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toExamples, toTable } from "../terminal/output.ts";
 import { describePluginError } from "../../app/failure-text.ts";
 import { inspect } from "../open/inspection.ts";
-import { toTable } from "../terminal/table.ts";
 
 /** `xcore plugin list`: tells what each plugin is and whether it can be loaded. */
 export function pluginListCommand(context: CommandContext): Command {

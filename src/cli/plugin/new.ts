@@ -8,7 +8,7 @@ import { toManifest } from "../../plugins/source/manifest.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { EDITOR_FOLDER } from "../../editor/folder.ts";
 import { offerEditor } from "../../editor/project.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toExamples } from "../terminal/output.ts";
 import { toPluginFiles } from "./files.ts";
 
 /** `xcore plugin new NAME`: makes a folder with the files of a minimal plugin. */

@@ -15,8 +15,7 @@ import { writePublished } from "../../plugins/remote/publish/published-folder.ts
 import { listSigners } from "../../plugins/snapshot/signatures.ts";
 import { signatureNameOf } from "../../plugins/snapshot/snapshot.ts";
 import type { CommandContext } from "../open/command-context.ts";
-import { toCount } from "../terminal/count-text.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toCount, toExamples } from "../terminal/output.ts";
 import { findPluginTarget, type PluginTarget, readTarget } from "../open/plugin-target.ts";
 
 interface PackOptions {

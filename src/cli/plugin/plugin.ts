@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { CommandContext } from "../open/command-context.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toExamples } from "../terminal/output.ts";
 import { pluginAddCommand } from "./add.ts";
 import { pluginListCommand } from "./list.ts";
 import { pluginKeyCommand } from "./key.ts";

@@ -5,10 +5,8 @@ import { withDatabase } from "../open/database.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { type CommandPlugins, loadCommandPlugins } from "../open/plugins.ts";
 import { type CommandRemote, isRemote, openRemote } from "../open/remote.ts";
-import { confirm } from "../terminal/confirm.ts";
-import { toCount } from "../terminal/count-text.ts";
-import { toExamples } from "../terminal/examples.ts";
-import { toTable } from "../terminal/table.ts";
+import { confirm } from "../terminal/prompts.ts";
+import { toCount, toExamples, toTable } from "../terminal/output.ts";
 
 interface RemoveOptions {
   readonly purge?: boolean;

@@ -8,7 +8,7 @@ import { signIntegrity, type SigningKey } from "../../plugins/snapshot/signature
 import { parseSigningKey } from "../../plugins/remote/publish/signing-key.ts";
 import { isUrlName, type Snapshot, signatureNameOf } from "../../plugins/snapshot/snapshot.ts";
 import type { CommandContext } from "../open/command-context.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toExamples } from "../terminal/output.ts";
 import { findPluginTarget, type PluginTarget, readTarget } from "../open/plugin-target.ts";
 
 interface SignOptions {

@@ -3,7 +3,7 @@ import { writeActive } from "../../plugins/admin/switch.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { loadCommandPlugins } from "../open/plugins.ts";
 import { isRemote, openRemote } from "../open/remote.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toExamples } from "../terminal/output.ts";
 
 /**
  * `xcore plugin enable|disable NAME`: sets `active` in a plugin's manifest, or in config.json; a running server

@@ -5,12 +5,11 @@ import { PluginError } from "../../plugins/failure/failure.ts";
 import type { PreparedPlugin } from "../../plugins/remote/installer.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { type CommandRemote, openRemote } from "../open/remote.ts";
-import { confirm } from "../terminal/confirm.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { confirm } from "../terminal/prompts.ts";
+import { toExamples, withWaitNotice } from "../terminal/output.ts";
 import { describeFailure } from "../../app/failure-text.ts";
 import { toChangesText, toInspectionText } from "./inspection-text.ts";
 import { fromHere, toJson } from "./add.ts";
-import { withWaitNotice } from "../terminal/wait-notice.ts";
 
 interface UpdateOptions {
   readonly yes?: boolean;

@@ -7,9 +7,7 @@ import { RemoteSources } from "../../plugins/remote/sources.ts";
 import type { PluginSource } from "../../plugins/source/files.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { openCommandStores } from "../../app/command-stores.ts";
-import { toCount } from "../terminal/count-text.ts";
-import { toExamples } from "../terminal/examples.ts";
-import { withWaitNotice } from "../terminal/wait-notice.ts";
+import { toCount, toExamples, withWaitNotice } from "../terminal/output.ts";
 
 /** A plugin that the project now brings with it. */
 interface Vendored {

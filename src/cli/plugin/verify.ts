@@ -3,9 +3,7 @@ import { fail } from "../../plugins/failure/error-codes.ts";
 import { type PluginVerification, verifyPlugin } from "../../plugins/remote/verification.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { openRemote } from "../open/remote.ts";
-import { toExamples } from "../terminal/examples.ts";
-import { toTable } from "../terminal/table.ts";
-import { withWaitNotice } from "../terminal/wait-notice.ts";
+import { toExamples, toTable, withWaitNotice } from "../terminal/output.ts";
 
 interface VerifyOptions {
   readonly offline?: boolean;

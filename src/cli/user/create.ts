@@ -7,8 +7,8 @@ import { findRoleByName } from "../../accounts/admin/role-list.ts";
 import { createUser } from "../../accounts/admin/users.ts";
 import { withAccounts } from "../open/accounts.ts";
 import type { CommandContext } from "../open/command-context.ts";
-import { toExamples } from "../terminal/examples.ts";
-import { readNewPassword } from "./new-password.ts";
+import { toExamples } from "../terminal/output.ts";
+import { readNewPassword } from "./password.ts";
 
 interface CreateOptions {
   readonly admin?: boolean;

@@ -4,8 +4,7 @@ import { listUsers, type UserAnswer } from "../../accounts/admin/user-list.ts";
 import type { UserServices } from "../../accounts/admin/users.ts";
 import { withAccounts } from "../open/accounts.ts";
 import type { CommandContext } from "../open/command-context.ts";
-import { toExamples } from "../terminal/examples.ts";
-import { toTable } from "../terminal/table.ts";
+import { toExamples, toTable } from "../terminal/output.ts";
 
 /** `xcore user list [TEXT]`: lists the accounts. */
 export function userListCommand(context: CommandContext): Command {

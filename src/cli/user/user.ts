@@ -1,11 +1,10 @@
 import { Command } from "commander";
 import type { CommandContext } from "../open/command-context.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toExamples } from "../terminal/output.ts";
 import { userCreateCommand } from "./create.ts";
 import { userListCommand } from "./list.ts";
 import { userPasswordCommand } from "./password.ts";
-import { userRoleCommand } from "./role.ts";
-import { userSwitchCommand } from "./switch.ts";
+import { userRoleCommand, userSwitchCommand } from "./access.ts";
 
 /** `xcore user`: makes, lists and changes accounts. */
 export function userCommand(context: CommandContext): Command {

@@ -1,3 +1,4 @@
+import { createInterface } from "node:readline/promises";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 
@@ -25,6 +26,28 @@ const CLEAR = "\u0015"; // Ctrl-U
 // oxlint-disable-next-line no-control-regex -- that is how they begin
 const ESCAPE_SEQUENCE = /\u001b(?:\[[0-9;]*[ -/]*[@-~]|O[A-Z]|[^\r\n])?/gu;
 const LETTERS = new Intl.Segmenter();
+
+/**
+ * Asks a yes-or-no question on the terminal; anything but "y" or "yes" is no, Ctrl+C and Ctrl+D too.
+ *
+ * @throws AppError confirmation_required where nobody can answer: `--yes` says yes beforehand
+ */
+export async function confirm(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY) {
+    throw fail("confirmation_required", `Cannot ask "${question}" without a terminal: add --yes`);
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await terminal.question(`${question} [y/N] `);
+    return /^y(es)?$/i.test(answer.trim());
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== "AbortError") throw error;
+    process.stderr.write("\n");
+    return false;
+  } finally {
+    terminal.close();
+  }
+}
 
 /** Reads lines from a terminal without showing them. Dispose of it to give the terminal back as it was. */
 export class HiddenPrompt implements Disposable {

@@ -1,6 +1,6 @@
 import { EventEmitter } from "node:events";
 import { expect, test } from "bun:test";
-import { askNewPassword, HiddenPrompt, type PromptInput } from "../../../src/cli/terminal/hidden-prompt.ts";
+import { askNewPassword, HiddenPrompt, type PromptInput } from "../../../src/cli/terminal/prompts.ts";
 
 /** A terminal of a test: notes its mode, and what is written to it. */
 class Terminal extends EventEmitter implements PromptInput {

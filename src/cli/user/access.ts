@@ -3,7 +3,8 @@ import { findRoleByName } from "../../accounts/admin/role-list.ts";
 import { assignRole, removeRole } from "../../accounts/admin/user-roles.ts";
 import { findUser, withAccounts } from "../open/accounts.ts";
 import type { CommandContext } from "../open/command-context.ts";
-import { toExamples } from "../terminal/examples.ts";
+import { toExamples } from "../terminal/output.ts";
+import { setUserActive } from "../../accounts/admin/users.ts";
 
 /** `xcore user grant|revoke EMAIL ROLE`: gives a role to an account, or takes it. */
 export function userRoleCommand(context: CommandContext, verb: "grant" | "revoke"): Command {
@@ -21,6 +22,24 @@ export function userRoleCommand(context: CommandContext, verb: "grant" | "revoke
         const { roles } = await change(services, null, { userId: user.id, roleId: role.id });
         const held = roles.map(({ name }) => name).join(", ");
         context.print(`${user.email} holds ${held === "" ? "no role" : held} now`);
+      }),
+    );
+}
+
+/** `xcore user enable|disable EMAIL`: lets somebody log in, or no more. */
+export function userSwitchCommand(context: CommandContext, verb: "enable" | "disable"): Command {
+  const isActive = verb === "enable";
+  return new Command(verb)
+    .description(
+      isActive ? "Let an account log in again" : "Keep an account from logging in, and end its sessions",
+    )
+    .argument("<email>", "which account")
+    .addHelpText("after", toExamples(`xcore user ${verb} ada@example.com`))
+    .action((email: string, _options: object, command: Command) =>
+      withAccounts(command, context, async (services) => {
+        const user = await findUser(services, email);
+        await setUserActive(services, null, user.id, isActive);
+        context.print(`${user.email} is ${isActive ? "enabled" : "disabled"} now`);
       }),
     );
 }
