@@ -11,7 +11,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { createAccessTokens } from "../src/accounts/identity/access-tokens.ts";
-import { createSecretKey } from "../src/accounts/keys/secret-key.ts";
+import { createSecretKey } from "../src/accounts/keys/secret.ts";
 import { measureLoad } from "./load.ts";
 import { median, printTable, toRatio } from "./report.ts";
 import { startServer } from "./server.ts";

@@ -17,7 +17,7 @@ import type { Origin } from "./identity/principal.ts";
 import { Principals } from "./identity/principals.ts";
 import { createRefreshTokens } from "./sessions/refresh-tokens.ts";
 import { SecretBox } from "./keys/secret-box.ts";
-import type { SecretKey } from "./keys/secret-key.ts";
+import type { SecretKey } from "./keys/secret.ts";
 import { sessionRoutes } from "./sessions/routes.ts";
 import { Sessions } from "./sessions/sessions.ts";
 import { createSetupLink, type SetupLink } from "./setup/link.ts";

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { type CoreStore, openCoreStore } from "../accounts/people/store.ts";
 import type { Origin } from "../accounts/identity/principal.ts";
-import { createSecretKey, loadSecretKey, type SecretKey } from "../accounts/keys/secret-key.ts";
+import { createSecretKey, loadSecretKey, type SecretKey } from "../accounts/keys/secret.ts";
 import { parseByteSize } from "../config/schema.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { namePlugin } from "../db/contract/database-error.ts";

@@ -1,8 +1,7 @@
 import { expect } from "bun:test";
 import { AccessFollower, type ChangedUsers } from "../../src/accounts/access-follower.ts";
-import { noteAccessChange } from "../../src/accounts/people/access-changes.ts";
-import type { DialectTest } from "../database-servers.ts";
-import { testOnEachDialect } from "../database-servers.ts";
+import { noteAccessChange } from "../../src/accounts/people/store.ts";
+import { type DialectTest, testOnEachDialect } from "../database-servers.ts";
 import { Clock, openStore } from "./factor-accounts.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;

@@ -1,9 +1,8 @@
 import { eq } from "drizzle-orm";
 import { expect, test } from "bun:test";
-import { noteAccessChange } from "../../src/accounts/people/access-changes.ts";
-import type { CoreStore } from "../../src/accounts/people/store.ts";
+import { type CoreStore, noteAccessChange } from "../../src/accounts/people/store.ts";
 import type { Principal } from "../../src/accounts/identity/principal.ts";
-import { createSecretKey } from "../../src/accounts/keys/secret-key.ts";
+import { createSecretKey } from "../../src/accounts/keys/secret.ts";
 import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
 import type { Transaction } from "../../src/db/contract/database.ts";
 import { openDatabase } from "../../src/db/open.ts";

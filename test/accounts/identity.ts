@@ -10,7 +10,7 @@ import { Login } from "../../src/accounts/login/login.ts";
 import { createPasswords } from "../../src/accounts/login/passwords.ts";
 import { Principals } from "../../src/accounts/identity/principals.ts";
 import { createRefreshTokens } from "../../src/accounts/sessions/refresh-tokens.ts";
-import { createSecretKey } from "../../src/accounts/keys/secret-key.ts";
+import { createSecretKey } from "../../src/accounts/keys/secret.ts";
 import { sessionRoutes } from "../../src/accounts/sessions/routes.ts";
 import { Sessions } from "../../src/accounts/sessions/sessions.ts";
 import { createSetupLink } from "../../src/accounts/setup/link.ts";

@@ -5,7 +5,7 @@ import { Authenticator, type LoadAccess } from "../../src/accounts/authenticator
 import { type CoreStore, openCoreStore } from "../../src/accounts/people/store.ts";
 import type { Principal } from "../../src/accounts/identity/principal.ts";
 import { Principals } from "../../src/accounts/identity/principals.ts";
-import { createSecretKey, type SecretKey } from "../../src/accounts/keys/secret-key.ts";
+import { createSecretKey, type SecretKey } from "../../src/accounts/keys/secret.ts";
 import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
 import type { Driver } from "../../src/db/contract/driver.ts";
 import { openDatabase } from "../../src/db/open.ts";

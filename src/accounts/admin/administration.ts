@@ -1,7 +1,6 @@
 import { eq } from "drizzle-orm";
-import { noteAccessChange } from "../people/access-changes.ts";
+import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { type AuditEntry, writeAudit } from "../people/audit.ts";
-import type { CoreStore } from "../people/store.ts";
 import type { Origin, Permissions, Principal } from "../identity/principal.ts";
 import { unauthenticated } from "../identity/principals.ts";
 import type { Transaction } from "../../db/contract/database.ts";
@@ -12,7 +11,7 @@ import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { HookEvents } from "../../hooks/events.ts";
 import { ADMIN_ROLE, EVERYTHING, hasAdministrator, USER_ROLE } from "../rights/builtin-roles.ts";
-import { readUserGrants, readUserRoles } from "../rights/grants.ts";
+import { readUserGrants, readUserRoles } from "../rights/access.ts";
 import { createPermissions, isGrant } from "../rights/permission-set.ts";
 
 /** Who changes accounts, and from where; null is the command line, which may do everything. */

@@ -2,9 +2,8 @@ import { Elysia, t } from "elysia";
 import type { Guards } from "../identity/guards.ts";
 import { page } from "../../db/paging/paginate.ts";
 import type { Actor, AdministrationServices } from "./administration.ts";
-import { listOf, RowId, Time } from "./answer-schemas.ts";
-import { listPermissions } from "./permission-list.ts";
-import { listRoles, readRole } from "./role-list.ts";
+import { listOf, RowId, Time } from "./answers.ts";
+import { listPermissions, listRoles, readRole } from "./role-list.ts";
 import { createRole, deleteRole, ROLE_NAME, setRolePermissions, updateRole } from "./roles.ts";
 
 export interface RoleRoutesOptions extends AdministrationServices {

@@ -9,7 +9,7 @@ import {
   type Intent,
 } from "./administration.ts";
 import { ADMIN_ROLE, EVERYTHING } from "../rights/builtin-roles.ts";
-import { readRoleGrants } from "../rights/grants.ts";
+import { readRoleGrants } from "../rights/access.ts";
 import { isGrant } from "../rights/permission-set.ts";
 import { findRole, readRole, type RoleAnswer } from "./role-list.ts";
 

@@ -2,7 +2,7 @@ import { Elysia } from "elysia";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import type { Guards } from "../identity/guards.ts";
-import { auditRoutes } from "./audit-routes.ts";
+import { auditRoutes } from "./audit.ts";
 import { roleRoutes } from "./role-routes.ts";
 import { userRoutes } from "./user-routes.ts";
 import type { UserServices } from "./users.ts";

@@ -1,11 +1,11 @@
 import { and, eq, inArray, isNotNull, type SQL, sql } from "drizzle-orm";
 import type { PgColumn } from "drizzle-orm/pg-core";
 import type { CoreStore } from "../people/store.ts";
-import { toNameKey } from "../people/name-key.ts";
+import { toNameKey } from "../people/names.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
-import { startsWith } from "./prefix-search.ts";
+import { startsWith } from "../../db/schema/prefix-search.ts";
 
 /** A user as administrators see one: nothing of it helps to log in. */
 export interface UserAnswer {

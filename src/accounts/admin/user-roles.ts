@@ -1,7 +1,7 @@
 import { and, eq } from "drizzle-orm";
 import { findAccount } from "../people/users.ts";
 import { type Actor, type AdministrationServices, administer, type Change } from "./administration.ts";
-import { readRoleGrants } from "../rights/grants.ts";
+import { readRoleGrants } from "../rights/access.ts";
 import { findRole } from "./role-list.ts";
 import { noUser, readUser, type UserAnswer } from "./user-list.ts";
 

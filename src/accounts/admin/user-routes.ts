@@ -2,7 +2,7 @@ import { Elysia, t } from "elysia";
 import type { Guards } from "../identity/guards.ts";
 import { page } from "../../db/paging/paginate.ts";
 import type { Actor } from "./administration.ts";
-import { listOf, RowId, Time } from "./answer-schemas.ts";
+import { listOf, RowId, Time } from "./answers.ts";
 import { listUsers, readUser, SEARCH_LIMIT } from "./user-list.ts";
 import { assignRole, removeRole } from "./user-roles.ts";
 import {

@@ -1,9 +1,9 @@
 import { and, eq, inArray, isNull } from "drizzle-orm";
 import { normalizeEmail } from "../people/emails.ts";
-import { toNameKey } from "../people/name-key.ts";
+import { normalizeFullName, toNameKey } from "../people/names.ts";
 import type { Passwords } from "../login/passwords.ts";
-import { removeSecondFactors } from "../two-factor/second-factors.ts";
-import { type Account, findAccount, insertAccount, normalizeFullName } from "../people/users.ts";
+import { removeSecondFactors } from "../two-factor/enrolment.ts";
+import { type Account, findAccount, insertAccount } from "../people/users.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import { fail } from "../../errors/codes.ts";
 import {

@@ -3,16 +3,15 @@ import type { Logger } from "pino";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
-import { noteAccessChange } from "../people/access-changes.ts";
+import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { writeAudit } from "../people/audit.ts";
-import type { CoreStore } from "../people/store.ts";
-import { toDisplayName } from "../people/display-name.ts";
+import { toDisplayName } from "../people/names.ts";
 import { hashToken, isSameText, randomText } from "../keys/opaque-tokens.ts";
 import { isGrant } from "../identity/permission-name.ts";
 import type { Origin, Permissions, Principal } from "../identity/principal.ts";
-import { assertSecondFactorGiven } from "../two-factor/second-factors.ts";
+import { assertSecondFactorGiven } from "../two-factor/enrolment.ts";
 import { requireSession } from "../identity/session-principal.ts";
-import { lockUser } from "../people/user-lock.ts";
+import { lockUser } from "../people/users.ts";
 
 export interface ApiKeysOptions {
   readonly store: CoreStore;

@@ -1,5 +1,5 @@
 import { jwt } from "@elysiajs/jwt";
-import type { SecretKey } from "../keys/secret-key.ts";
+import type { SecretKey } from "../keys/secret.ts";
 
 const ISSUER = "xcore";
 const MAX_LENGTH = 4096; // characters

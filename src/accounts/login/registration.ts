@@ -2,14 +2,14 @@ import { eq } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
-import { noteAccessChange } from "../people/access-changes.ts";
+import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { type AuthLimits, toAddressKey } from "./attempt-limits.ts";
 import { writeAudit } from "../people/audit.ts";
-import type { CoreStore } from "../people/store.ts";
 import { normalizeEmail } from "../people/emails.ts";
 import { assertPassword, type Passwords } from "./passwords.ts";
 import type { Origin } from "../identity/principal.ts";
-import { type Account, insertAccount, normalizeFullName } from "../people/users.ts";
+import { normalizeFullName } from "../people/names.ts";
+import { type Account, insertAccount } from "../people/users.ts";
 
 export interface RegistrationOptions {
   readonly store: CoreStore;

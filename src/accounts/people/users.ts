@@ -1,10 +1,10 @@
-import { eq } from "drizzle-orm";
-import type { Database } from "../../db/contract/database.ts";
+import { eq, sql } from "drizzle-orm";
+import type { Database, Transaction } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../../errors/codes.ts";
 import type { CoreStore } from "./store.ts";
-import { toNameKey } from "./name-key.ts";
+import { toNameKey } from "./names.ts";
 
 /** A row of `users`. Its hash goes nowhere but to `Passwords`. */
 export type Account = CoreTables["users"]["$inferSelect"];
@@ -56,16 +56,24 @@ export async function insertAccount(
 }
 
 /**
- * Returns a name as it is kept: composed, without spaces around it, null for an empty one.
+ * Locks an account until the end of the transaction, so that what is counted or looked up of it stays true: others
+ * that lock it wait. To be the first query: what MySQL reads later is then as new as the lock.
  *
- * @throws AppError validation_error for one of more than 255 characters, or with control characters
+ * @throws AppError not_found
  */
-export function normalizeFullName(text: string | null | undefined): string | null {
-  const name = (text ?? "").normalize("NFC").trim();
-  if (name === "") return null;
-  // Line breaks would let a name add headers to a mail.
-  if (name.length <= 255 && name.isWellFormed() && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) return name;
-  const message = "Expected a name of at most 255 characters, without line breaks";
-  const errors = [{ path: "/body/full_name", code: "invalid", message }];
-  throw fail("validation_error", message, { errors });
+export async function lockUser(
+  tx: Transaction,
+  { users }: Pick<CoreTables, "users">,
+  userId: number,
+): Promise<{ id: number; email: string }> {
+  await tx
+    .update(users)
+    .set({ updated_at: sql`${users.updated_at}` })
+    .where(eq(users.id, userId));
+  const [user] = await tx
+    .select({ id: users.id, email: users.email })
+    .from(users)
+    .where(eq(users.id, userId));
+  if (user !== undefined) return user;
+  throw fail("not_found", `Cannot find user "${userId}": there is none`);
 }

@@ -1,6 +1,5 @@
 import { and, eq, inArray } from "drizzle-orm";
-import { noteAccessChange } from "../people/access-changes.ts";
-import type { CoreStore } from "../people/store.ts";
+import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../../errors/codes.ts";

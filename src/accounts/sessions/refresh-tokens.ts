@@ -1,5 +1,5 @@
 import { isSameText } from "../keys/opaque-tokens.ts";
-import type { SecretKey } from "../keys/secret-key.ts";
+import type { SecretKey } from "../keys/secret.ts";
 
 const SECRET_BYTES = 24;
 const TOKEN = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([\w-]{32})\.([\w-]{43})$/;

@@ -4,10 +4,9 @@ import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
-import { noteAccessChange } from "../people/access-changes.ts";
+import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import type { AccessTokens } from "../identity/access-tokens.ts";
 import { writeAudit } from "../people/audit.ts";
-import type { CoreStore } from "../people/store.ts";
 import { hashToken, isSameText } from "../keys/opaque-tokens.ts";
 import type { Origin } from "../identity/principal.ts";
 import { unauthenticated } from "../identity/principals.ts";

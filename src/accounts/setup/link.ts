@@ -1,15 +1,15 @@
 import type { Transaction } from "../../db/contract/database.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
-import { noteAccessChange } from "../people/access-changes.ts";
+import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { writeAudit } from "../people/audit.ts";
-import type { CoreStore } from "../people/store.ts";
 import { normalizeEmail } from "../people/emails.ts";
 import { hashToken, isSameText } from "../keys/opaque-tokens.ts";
 import type { Passwords } from "../login/passwords.ts";
 import type { Origin } from "../identity/principal.ts";
 import { type NewUser, toUserView, type UserView } from "../login/registration.ts";
-import { insertAccount, normalizeFullName } from "../people/users.ts";
+import { normalizeFullName } from "../people/names.ts";
+import { insertAccount } from "../people/users.ts";
 
 const LIFETIME_MS = 30 * 60_000;
 const TOKEN_BYTES = 32;

@@ -1,4 +1,5 @@
 import { HOTP, Secret, TOTP } from "otpauth";
+import { renderSVG } from "uqr";
 import { isSameText } from "../keys/opaque-tokens.ts";
 
 /** What authenticator apps take for granted (RFC 6238). */
@@ -8,6 +9,9 @@ const PERIOD = 30; // seconds
 /** Steps that a clock may be early or late by. */
 const WINDOW = 1;
 const SECRET_BYTES = 20; // as long as the hash, RFC 4226
+/** Modules of white that a scanner needs around a QR code. */
+const QUIET_ZONE = 4;
+const MODULE_SIZE = 4;
 const CODE = /^\d{6}$/;
 
 /** Returns a new random secret, in base 32 as authenticator apps take it. */
@@ -64,6 +68,11 @@ export function toOtpUri({
     digits: DIGITS,
     period: PERIOD,
   }).toString();
+}
+
+/** Draws text as a QR code: an SVG element for a page or a file, black on white in every theme. */
+export function toQrCodeSvg(text: string): string {
+  return renderSVG(text, { ecc: "M", border: QUIET_ZONE, pixelSize: MODULE_SIZE });
 }
 
 function toStep(ms: number): number {

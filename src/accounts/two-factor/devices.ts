@@ -3,17 +3,15 @@ import type { Database, Transaction } from "../../db/contract/database.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
-import { noteAccessChange } from "../people/access-changes.ts";
+import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { writeAudit } from "../people/audit.ts";
-import type { CoreStore } from "../people/store.ts";
-import { toDisplayName } from "../people/display-name.ts";
-import { createOtpSecret, findOtpStep, toOtpCode, toOtpUri } from "./codes.ts";
+import { toDisplayName } from "../people/names.ts";
+import { createOtpSecret, findOtpStep, toOtpCode, toOtpUri, toQrCodeSvg } from "./codes.ts";
 import type { Origin } from "../identity/principal.ts";
-import { toQrCodeSvg } from "./qr-code.ts";
 import { renewRecoveryCodes, toRecoveryCode, useRecoveryCode } from "./recovery-codes.ts";
-import { assertSecondFactorGiven, endSecondFactor, hasSecondFactor } from "./second-factors.ts";
+import { assertSecondFactorGiven, endSecondFactor, hasSecondFactor } from "./enrolment.ts";
 import type { SecretBox } from "../keys/secret-box.ts";
-import { lockUser } from "../people/user-lock.ts";
+import { lockUser } from "../people/users.ts";
 
 export interface OtpDevicesOptions {
   readonly store: CoreStore;

@@ -1,7 +1,7 @@
 import { Elysia, t } from "elysia";
 import { page, type Page } from "../../db/paging/paginate.ts";
 import type { Guards } from "../identity/guards.ts";
-import { MAX_DISPLAY_NAME } from "../people/display-name.ts";
+import { MAX_DISPLAY_NAME } from "../people/names.ts";
 import type { ConfirmedOtpDevice, FactorChange, OtpDevice, OtpDevices, OtpEnrolment } from "./devices.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";

@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import type { CoreStore } from "../../../src/accounts/people/store.ts";
-import { toNameKey } from "../../../src/accounts/people/name-key.ts";
+import { toNameKey } from "../../../src/accounts/people/names.ts";
 import type { Principal } from "../../../src/accounts/identity/principal.ts";
 import type { Driver } from "../../../src/db/contract/driver.ts";
 import { createHookBus, type HookBus } from "../../../src/hooks/bus.ts";

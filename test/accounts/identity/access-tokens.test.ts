@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { expect, test } from "bun:test";
 import { createAccessTokens, createOtpTokens } from "../../../src/accounts/identity/access-tokens.ts";
-import { createSecretKey } from "../../../src/accounts/keys/secret-key.ts";
+import { createSecretKey } from "../../../src/accounts/keys/secret.ts";
 import { SECRET_KEY } from "../identity.ts";
 
 const START = Date.parse("2030-01-01T00:00:00Z");

@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { noteAccessChange } from "../../../src/accounts/people/access-changes.ts";
+import { noteAccessChange } from "../../../src/accounts/people/store.ts";
 import type { Transaction } from "../../../src/db/contract/database.ts";
 import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
 import { readAccessChanges } from "../factor-accounts.ts";

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { createRefreshTokens } from "../../../src/accounts/sessions/refresh-tokens.ts";
-import { createSecretKey } from "../../../src/accounts/keys/secret-key.ts";
+import { createSecretKey } from "../../../src/accounts/keys/secret.ts";
 import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
 import { codesOf, readAccessChanges, readAudit } from "../factor-accounts.ts";
 import { createIdentity, type Identity, SECRET_KEY } from "../identity.ts";

@@ -6,8 +6,8 @@ import {
   generateOtpCode,
   toOtpCode,
   toOtpUri,
+  toQrCodeSvg,
 } from "../../../src/accounts/two-factor/codes.ts";
-import { toQrCodeSvg } from "../../../src/accounts/two-factor/qr-code.ts";
 
 /** The test vectors' secret of RFC 6238, "12345678901234567890". */
 const SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";

@@ -3,7 +3,7 @@ import { expect, expectTypeOf } from "bun:test";
 import type { SecondFactors } from "../../../src/accounts/login/login.ts";
 import { OtpDevices } from "../../../src/accounts/two-factor/devices.ts";
 import { generateOtpCode } from "../../../src/accounts/two-factor/codes.ts";
-import { removeSecondFactors } from "../../../src/accounts/two-factor/second-factors.ts";
+import { removeSecondFactors } from "../../../src/accounts/two-factor/enrolment.ts";
 import { SecretBox } from "../../../src/accounts/keys/secret-box.ts";
 import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
 import {

@@ -2,7 +2,7 @@ import { and, eq, isNotNull } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../identity/error-codes.ts";
-import { noteAccessChange } from "../people/access-changes.ts";
+import { noteAccessChange } from "../people/store.ts";
 
 /** Whether somebody has turned two factors on: a device of theirs is confirmed. */
 export async function hasSecondFactor(

@@ -1,8 +1,7 @@
 import { chmod, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
-import { createSecretKey, loadSecretKey } from "../../../src/accounts/keys/secret-key.ts";
-import { findKeyWeakness } from "../../../src/accounts/keys/weak-keys.ts";
+import { createSecretKey, findKeyWeakness, loadSecretKey } from "../../../src/accounts/keys/secret.ts";
 import { TestFolder } from "../../setup.ts";
 import { messageOf } from "../factor-accounts.ts";
 
@@ -33,7 +32,7 @@ test("loadSecretKey() gives all that start at once the same key", async () => {
 
 test("loadSecretKey() gives processes that start at once the same key", async () => {
   await using folder = await TestFolder.create();
-  const module = join(import.meta.dir, "../../../src/accounts/keys/secret-key.ts");
+  const module = join(import.meta.dir, "../../../src/accounts/keys/secret.ts");
   const code = `const { loadSecretKey } = await import(${JSON.stringify(module)});
     const key = await loadSecretKey({ configured: null, dataDirectory: ${JSON.stringify(folder.path)}, isDebug: false });
     process.stdout.write(Buffer.from(key.deriveKey("a")).toString("hex"));`;

@@ -2,7 +2,6 @@ import { hkdfSync, randomUUID } from "node:crypto";
 import { chmod, link, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fail } from "../../errors/codes.ts";
-import { findKeyWeakness } from "./weak-keys.ts";
 
 const FILE_NAME = "jwt_secret_key";
 const KEY_BYTES = 32;
@@ -10,6 +9,44 @@ const OWNER_ONLY = 0o600;
 const ADVICE =
   `set JWT_SECRET_KEY or security.jwt_secret_key to 32 random characters or more ` +
   `("openssl rand -base64 32" makes some), or leave it out, and one is made`;
+
+const MIN_LENGTH = 32; // characters
+const MIN_DISTINCT = 8; // of 32 random hex digits, 14 are distinct; fewer than 8 are not to be seen
+// As `simplify` leaves them. No random key of a sensible alphabet holds one of these by chance.
+const EXAMPLE_WORDS = [
+  "changeme",
+  "changethis",
+  "changeit",
+  "replaceme",
+  "replacethis",
+  "votrenouvellecle",
+  "votrecle",
+  "votresecret",
+  "maclesecrete",
+  "clesecrete",
+  "yoursecret",
+  "yourjwtsecret",
+  "yourkey",
+  "yoursupersecret",
+  "your256bit",
+  "your512bit",
+  "mysecret",
+  "myjwtsecret",
+  "supersecret",
+  "topsecret",
+  "secretkey",
+  "jwtsecret",
+  "astringsecretatleast",
+  "insecure",
+  "password",
+  "placeholder",
+  "examplekey",
+  "exemple",
+  "0123456789abcdef",
+  "abcdefghijklmnop",
+  "fischlvonluftschloss", // the JWT examples of Elysia
+  "09d25e094faa6ca2556c818166b7a956", // the tutorial of FastAPI
+];
 
 export interface SecretKeyOptions {
   /** `security.jwt_secret_key`. */
@@ -97,4 +134,22 @@ async function writeKey(file: string, key: string): Promise<string> {
 
 function isCode(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && "code" in error && codes.includes(String(error.code));
+}
+
+/** Says why a secret key isn't safe: too short, too plain, or one that an example has made known; null when it is. */
+export function findKeyWeakness(key: string): string | null {
+  const simple = simplify(key);
+  if (EXAMPLE_WORDS.some((word) => simple.includes(word)) || simple === "secret")
+    return "it is an example that anybody knows";
+  if (key.length < MIN_LENGTH) return `it has fewer than ${MIN_LENGTH} characters`;
+  const isRepeated = (key + key).indexOf(key, 1) <= key.length / 2;
+  return new Set(key).size < MIN_DISTINCT || isRepeated ? "it repeats few characters" : null;
+}
+
+/** Small letters and digits alone, without accents: "Votre nouvelle clé" is "votrenouvellecle". */
+function simplify(key: string): string {
+  return key
+    .normalize("NFKD")
+    .toLowerCase()
+    .replace(/[^a-z0-9]/g, "");
 }
