@@ -1,34 +1,27 @@
-import type { AnyElysia } from "elysia";
 import type { Logger } from "pino";
 import { type AccessTokens, createAccessTokens, createOtpTokens } from "./identity/access-tokens.ts";
-import { apiKeyRoutes } from "./api-keys/routes.ts";
 import { ApiKeys } from "./api-keys/api-keys.ts";
-import { createAuthLimits } from "./login/attempt-limits.ts";
-import { authRoutes } from "./login/routes.ts";
+import { type AuthLimits, createAuthLimits } from "./login/attempt-limits.ts";
 import { Authenticator } from "./authenticator.ts";
 import type { CoreStore } from "./people/store.ts";
 import { createGuards, type Guards } from "./identity/guards.ts";
 import { Lockout } from "./login/lockout.ts";
 import { Login } from "./login/login.ts";
 import { OtpDevices } from "./two-factor/devices.ts";
-import { otpRoutes } from "./two-factor/routes.ts";
-import { createPasswords } from "./login/passwords.ts";
-import type { Origin } from "./identity/principal.ts";
+import { createPasswords, type Passwords } from "./login/passwords.ts";
+import type { RegistrationOptions } from "./login/registration.ts";
 import { Principals } from "./identity/principals.ts";
 import { createRefreshTokens } from "./sessions/refresh-tokens.ts";
 import { SecretBox } from "./keys/secret-box.ts";
 import type { SecretKey } from "./keys/secret.ts";
-import { sessionRoutes } from "./sessions/routes.ts";
 import { Sessions } from "./sessions/sessions.ts";
 import { createSetupLink, type SetupLink } from "./setup/link.ts";
-import { setupRoutes } from "./setup/routes.ts";
 import type { Config } from "../config/schema.ts";
 import type { Transaction } from "../db/contract/database.ts";
 import { CORE_OWNER } from "../db/migrations/core.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import { createAccessLoader } from "./rights/access.ts";
-import { adminRoutes } from "./admin/routes.ts";
 import {
   ADMIN_ROLE,
   ensureBuiltinRoles,
@@ -51,42 +44,98 @@ export interface AccountsOptions {
   readonly security: Config["security"];
   readonly hooks: HookBus;
   readonly log: Logger;
-  readonly originOf: (request: Request) => Origin;
   /** Shows text to whoever started the server, and to no log file. */
   readonly print: (text: string) => void;
 }
 
-/** Everything that has to do with accounts, wired together. */
-export interface Accounts {
-  readonly principals: Principals;
-  readonly guards: Guards;
-  readonly authenticator: Authenticator;
-  readonly accessTokens: AccessTokens;
-  readonly users: UserDirectory;
-  readonly devices: OtpDevices;
-  readonly setup: SetupLink;
-  /** The routes below /auth and /admin. */
-  readonly slices: readonly AnyElysia[];
+/** The services of accounts, wired together. */
+export interface Accounts extends Identity, LoginServices {
   /** Makes the built-in roles and enters the core's permissions; from then on old sessions are purged by the hour. */
   start(): Promise<void>;
   /** Writes what is yet to be written. */
   close(): Promise<void>;
 }
 
-/** Builds the services of accounts and their routes. */
+/** What tells who a request comes from, and what they may do. */
+interface Identity {
+  readonly principals: Principals;
+  readonly guards: Guards;
+  readonly authenticator: Authenticator;
+  readonly accessTokens: AccessTokens;
+  readonly apiKeys: ApiKeys;
+  readonly users: UserDirectory;
+}
+
+/** What somebody becomes known with. */
+interface LoginServices {
+  readonly passwords: Passwords;
+  readonly limits: AuthLimits;
+  readonly sessions: Sessions;
+  readonly devices: OtpDevices;
+  readonly login: Login;
+  readonly registration: RegistrationOptions;
+  readonly setup: SetupLink;
+}
+
+/** Builds the services of accounts; their routes are built from them. */
 export function createAccounts(options: AccountsOptions): Accounts {
-  const { driver, store, secretKey, appName, security, hooks, log, originOf, print } = options;
+  const { store, log } = options;
+  const identity = createIdentity(options);
+  const services = createLoginServices(options, identity.accessTokens);
+  const purge = (): void =>
+    void services.sessions
+      .purge()
+      .catch((error: unknown) => log.warn({ err: error }, "old sessions can't be purged"));
+  let timer: ReturnType<typeof setInterval> | null = null;
+  return {
+    ...identity,
+    ...services,
+    async start() {
+      await ensureBuiltinRoles(store);
+      await declarePermissions(store, CORE_OWNER, CORE_PERMISSIONS);
+      timer = setInterval(purge, PURGE_MS);
+      timer.unref();
+    },
+    async close() {
+      if (timer !== null) clearInterval(timer);
+      await identity.authenticator.settle();
+      await identity.apiKeys.settle();
+    },
+  };
+}
+
+function createIdentity({ driver, store, secretKey, security, log }: AccountsOptions): Identity {
   const principals = new Principals();
   const loadAccess = createAccessLoader(store);
+  const accessTokens = createAccessTokens({
+    secretKey,
+    lifetime: security.access_token_expire_minutes * 60,
+  });
+  const apiKeys = new ApiKeys({ store, log });
+  const authenticator = new Authenticator({
+    store,
+    driver,
+    tokens: accessTokens,
+    apiKeys,
+    loadAccess,
+    restrict: restrictPermissions,
+    principals,
+  });
+  const users = createUserDirectory({ store, loadAccess, principals });
+  const guards = createGuards({
+    principals,
+    authenticate: (request) => authenticator.authenticate(request),
+  });
+  return { principals, guards, authenticator, accessTokens, apiKeys, users };
+}
+
+function createLoginServices(options: AccountsOptions, accessTokens: AccessTokens): LoginServices {
+  const { store, secretKey, appName, security, hooks, print } = options;
   const passwords = createPasswords({
     algorithm: security.password_hash_algorithm,
     bcryptCost: security.bcrypt_cost,
   });
   const limits = createAuthLimits();
-  const accessTokens = createAccessTokens({
-    secretKey,
-    lifetime: security.access_token_expire_minutes * 60,
-  });
   const sessions = new Sessions({
     store,
     accessTokens,
@@ -94,7 +143,6 @@ export function createAccounts(options: AccountsOptions): Accounts {
     lifetimeMs: security.refresh_token_expire_days * 86_400_000,
   });
   const devices = new OtpDevices({ store, box: new SecretBox(secretKey.deriveKey("otp")), issuer: appName });
-  const apiKeys = new ApiKeys({ store, log });
   const login = new Login({
     store,
     passwords,
@@ -107,14 +155,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
   });
   const grant = (role: string) => (tx: Transaction, userId: number) =>
     grantRole(tx, store.tables, userId, role);
-  const setup = createSetupLink({
-    store,
-    passwords,
-    hasAdministrator: () => hasAdministrator(store),
-    grantAdministrator: grant(ADMIN_ROLE),
-    print,
-  });
-  const registration = {
+  const registration: RegistrationOptions = {
     store,
     passwords,
     limits,
@@ -122,57 +163,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
     isOpen: security.allow_registration,
     grantDefaultRole: grant(USER_ROLE),
   };
-  const purge = (): void =>
-    void sessions.purge().catch((error: unknown) => log.warn({ err: error }, "old sessions can't be purged"));
-  let timer: ReturnType<typeof setInterval> | null = null;
-
-  const authenticator = new Authenticator({
+  const setup = createSetupLink({
     store,
-    driver,
-    tokens: accessTokens,
-    apiKeys,
-    loadAccess,
-    restrict: restrictPermissions,
-    principals,
+    passwords,
+    hasAdministrator: () => hasAdministrator(store),
+    grantAdministrator: grant(ADMIN_ROLE),
+    print,
   });
-  const guards = createGuards({
-    principals,
-    authenticate: (request) => authenticator.authenticate(request),
-  });
-  const context = { guards, principals, originOf };
-
-  return {
-    principals,
-    guards,
-    authenticator,
-    accessTokens,
-    users: createUserDirectory({ store, loadAccess, principals }),
-    devices,
-    setup,
-    slices: [
-      authRoutes({
-        ...context,
-        login,
-        registration,
-        passwordChange: { store, passwords, sessions, limits },
-        profile: { store, secondFactors: devices },
-      }),
-      sessionRoutes({ ...context, sessions }),
-      otpRoutes({ ...context, devices, limits: limits.codes }),
-      apiKeyRoutes({ ...context, apiKeys }),
-      setupRoutes({ setup, appName, originOf }),
-      adminRoutes({ ...context, store, hooks, passwords }),
-    ],
-    async start() {
-      await ensureBuiltinRoles(store);
-      await declarePermissions(store, CORE_OWNER, CORE_PERMISSIONS);
-      timer = setInterval(purge, PURGE_MS);
-      timer.unref();
-    },
-    async close() {
-      if (timer !== null) clearInterval(timer);
-      await authenticator.settle();
-      await apiKeys.settle();
-    },
-  };
+  return { passwords, limits, sessions, devices, login, registration, setup };
 }

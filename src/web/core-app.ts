@@ -1,7 +1,7 @@
 import { type AnyElysia, Elysia } from "elysia";
 import { docsRoutes } from "./docs-page.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "./error-answers.ts";
-import { type HealthCheck, healthRoutes } from "./health.ts";
+import { createPingCheck, type HealthCheck, healthRoutes } from "./health.ts";
 import { InFlight } from "./in-flight.ts";
 import type { Mount } from "./mounts.ts";
 import { createOpenApiDocument, type DocumentedApp } from "./openapi.ts";
@@ -13,6 +13,8 @@ export interface CoreAppOptions {
   readonly version: string;
   /** Public address of the server for the OpenAPI document, null when it isn't configured. */
   readonly publicUrl: string | null;
+  /** Resolves while the database answers. */
+  readonly ping: () => Promise<unknown>;
   readonly checks: Readonly<Record<string, HealthCheck>>;
   /** Routes of the other slices of the core. */
   readonly slices: readonly AnyElysia[];
@@ -38,7 +40,7 @@ export function createCoreMount(options: CoreAppOptions): CoreMount {
     .get("/", () => toPageResponse(home), { detail: { hide: true } })
     .get("/openapi.json", openApi, { detail: { hide: true } })
     .use(docsRoutes({ appName }))
-    .use(healthRoutes({ version, checks: options.checks }));
+    .use(healthRoutes({ version, checks: { database: createPingCheck(options.ping), ...options.checks } }));
   for (const slice of options.slices) app.use(slice);
   prepareRoutes(app);
   const { fetch } = app;

@@ -3,6 +3,7 @@ import { Elysia, t } from "elysia";
 /** What one part of the server says of itself: "ok", or why it isn't. */
 export type HealthCheck = () => "ok" | "failing" | Promise<"ok" | "failing">;
 
+const PING_TIMEOUT_MS = 2000;
 const CheckResult = t.Union([t.Literal("ok"), t.Literal("failing")]);
 
 /**
@@ -35,4 +36,22 @@ export function healthRoutes(options: { version: string; checks: Readonly<Record
       }),
     },
   );
+}
+
+/** Pings one at a time: while a database hangs, whoever asks for its health must not take up its pool's connections. */
+export function createPingCheck(ping: () => Promise<unknown>): HealthCheck {
+  let pinging: Promise<"ok" | "failing"> | null = null;
+  return async () => {
+    pinging ??= ping()
+      .then(
+        () => "ok" as const,
+        () => "failing" as const,
+      )
+      .finally(() => (pinging = null));
+    const late = Promise.withResolvers<"failing">();
+    const timer = setTimeout(() => late.resolve("failing"), PING_TIMEOUT_MS);
+    const result = await Promise.race([pinging, late.promise]);
+    clearTimeout(timer);
+    return result;
+  };
 }

@@ -1,9 +1,10 @@
 import type { RequestEntry } from "../log/request-line.ts";
 import { limitBody } from "./body-limit.ts";
+import { createClientAddress } from "./client-address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
-import type { InFlight } from "./in-flight.ts";
-import type { Mount, MountTable } from "./mounts.ts";
+import { InFlight } from "./in-flight.ts";
+import { type Mount, MountTable } from "./mounts.ts";
 import { finalRequestIdOf } from "./request-ids.ts";
 import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
 import { addSecurityHeaders } from "./security-headers.ts";
@@ -15,10 +16,11 @@ export type BunServer = Bun.Server<unknown>;
 export interface WebSettings {
   readonly cors: CorsOptions;
   readonly bodyLimit: number; // bytes
+  /** Addresses and networks whose `x-forwarded-for` is believed. */
+  readonly trustedProxies: readonly string[];
 }
 
 export interface WebServerOptions {
-  readonly table: MountTable;
   readonly settings: WebSettings;
   readonly answerError: ErrorAnswer;
   readonly logRequest: (entry: RequestEntry) => void;
@@ -38,8 +40,11 @@ const IDLE_TIMEOUT = 120; // seconds without a byte before Bun closes a connecti
 
 /** Listens for HTTP and hands each request to the mount that is live at that moment. */
 export class WebServer {
-  #table: MountTable;
+  #core: Mount = createEmptyMount();
+  #plugins: readonly Mount[] = [];
+  #table = new MountTable(this.#core, this.#plugins);
   #settings: WebSettings;
+  #clientAddress;
   #server: BunServer | null = null;
   /** What requests wait for before they are answered. */
   #held: Promise<void> | null = null;
@@ -51,8 +56,8 @@ export class WebServer {
   readonly #upgraded = new Set<Request>();
 
   constructor(options: WebServerOptions) {
-    this.#table = options.table;
     this.#settings = options.settings;
+    this.#clientAddress = createClientAddress(options.settings.trustedProxies);
     this.#answerError = options.answerError;
     this.#logRequest = options.logRequest;
   }
@@ -66,14 +71,22 @@ export class WebServer {
     return this.#server === null ? null : this.#server.url.origin;
   }
 
-  /** Sends every request from now on to `table`; requests under way finish where they are. */
-  swap(table: MountTable): void {
-    this.#table = table;
+  /** Lets `core` answer from now on; requests under way finish where they are. */
+  mountCore(core: Mount): void {
+    this.#core = core;
+    this.#table = new MountTable(core, this.#plugins);
+  }
+
+  /** Lets these answer below their prefixes from now on, in one step; requests under way finish where they are. */
+  mountPlugins(plugins: readonly Mount[]): void {
+    this.#plugins = plugins;
+    this.#table = new MountTable(this.#core, plugins);
   }
 
   /** Applies new settings to every request from now on. */
   configure(settings: WebSettings): void {
     this.#settings = settings;
+    this.#clientAddress = createClientAddress(settings.trustedProxies);
   }
 
   /**
@@ -113,9 +126,10 @@ export class WebServer {
     this.#held = null;
   }
 
-  /** Address that a request under way was sent from, "" once it has been answered. */
+  /** Address of the client of a request under way, behind trusted proxies; "" once it has been answered. */
   addressOf(request: Request): string {
-    return this.#server?.requestIP(this.#toReceived(request))?.address ?? "";
+    const connection = this.#server?.requestIP(this.#toReceived(request))?.address ?? "";
+    return this.#clientAddress(connection, request.headers);
   }
 
   /** Whether the client of `request` still waits for the rest of its response. */
@@ -234,6 +248,15 @@ export class WebServer {
     });
     return response;
   }
+}
+
+/** The core before one is mounted. */
+function createEmptyMount(): Mount {
+  return { prefix: "", plugin: null, inFlight: new InFlight(), fetch: refuse };
+}
+
+function refuse(): never {
+  throw new TypeError("Cannot answer: no core is mounted");
 }
 
 /** Adds the headers of every answer, to a copy where the response's own can't be changed (Fetch: "immutable"). */

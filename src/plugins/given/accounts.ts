@@ -1,6 +1,9 @@
+import type { Accounts } from "../../accounts/accounts.ts";
 import type { Guards } from "../../accounts/identity/guards.ts";
 import type { Permissions } from "../../accounts/identity/principal.ts";
 import type { Principals } from "../../accounts/identity/principals.ts";
+import type { CoreStore } from "../../accounts/people/store.ts";
+import { declarePermissions } from "../../accounts/rights/permission-catalog.ts";
 import type * as sdk from "../../sdk/xcore.ts";
 
 /** What plugins are given of accounts. */
@@ -14,6 +17,20 @@ export interface PluginAccounts {
     plugin: string,
     declared: Readonly<Record<string, string>>,
   ) => Promise<readonly { readonly name: string; readonly owner: string }[]>;
+}
+
+/** Picks what plugins are given. */
+export function toPluginAccounts(
+  { principals, guards, users, devices }: Accounts,
+  store: CoreStore,
+): PluginAccounts {
+  return {
+    principals,
+    guards,
+    users,
+    createOtpDevice: (userId, name) => devices.create(userId, name),
+    declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
+  };
 }
 
 /** Creates the `auth` that plugins import. */

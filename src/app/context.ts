@@ -1,0 +1,56 @@
+import { resolve } from "node:path";
+import type { LoadedConfig } from "../config/load.ts";
+import { namePlugin } from "../db/contract/database-error.ts";
+import { createHookBus, type HookBus } from "../hooks/bus.ts";
+import type { ConsoleStream } from "../log/console-sink.ts";
+import { createLoggers, type Loggers } from "../log/loggers.ts";
+import { createDisplayPath } from "../plugins/failure/display-path.ts";
+import { StackTraces } from "../plugins/failure/stack-traces.ts";
+import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
+
+export interface ContextOptions {
+  readonly loaded: LoadedConfig;
+  readonly version: string;
+  /** Loads plugins only to look at them: no database, no `setup`, no watching, no log. */
+  readonly inspects?: boolean;
+  /** What the console part of the log is written to. @default process.stdout */
+  readonly stdout?: ConsoleStream;
+}
+
+/** What all parts of an app are built with. */
+export interface AppContext {
+  readonly version: string;
+  readonly inspects: boolean;
+  /** The configuration that applies now. */
+  readonly live: { loaded: LoadedConfig };
+  readonly loggers: Loggers;
+  readonly hooks: HookBus;
+  readonly stackTraces: StackTraces;
+  /** Path to show for a file: relative to the folder of config.json. */
+  readonly toDisplayPath: (file: string) => string;
+  readonly answerError: ErrorAnswer;
+}
+
+/** Opens the logs, and builds what everything else reports to. */
+export function createContext({ loaded, version, inspects = false, stdout }: ContextOptions): AppContext {
+  const live = { loaded };
+  const { logging } = loaded.config;
+  const stackTraces = new StackTraces();
+  const loggers = createLoggers({
+    ...logging,
+    level: inspects ? "silent" : logging.level,
+    directory: inspects ? null : resolve(loaded.directory, logging.directory),
+    mapStack: (stack) => stackTraces.map(stack),
+    ...(stdout && { stdout }),
+  });
+  const hooks = createHookBus({
+    onError: (error, { event, source, reason }) => {
+      if (source !== null) namePlugin(error, source);
+      loggers.app.error({ err: error, event, plugin: source, reason }, "hook handler failed");
+    },
+  });
+  const isDebug = (): boolean => live.loaded.config.app.debug;
+  const answerError = createErrorAnswer({ log: loggers.app, isDebug });
+  const toDisplayPath = createDisplayPath(loaded.directory);
+  return { version, inspects, live, loggers, hooks, stackTraces, toDisplayPath, answerError };
+}

@@ -1,0 +1,97 @@
+import { resolve } from "node:path";
+import type { Accounts } from "../accounts/accounts.ts";
+import { declareCore } from "../db/schema/schema-module.ts";
+import { toPluginAccounts } from "../plugins/given/accounts.ts";
+import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
+import { PluginInstaller } from "../plugins/remote/installer.ts";
+import { toRemoteSettings } from "../plugins/remote/stores.ts";
+import type { PluginHost, PluginServices } from "../plugins/runtime/host.ts";
+import type { WebServer } from "../web/server.ts";
+import type { AppContext } from "./context.ts";
+import type { AppStores } from "./stores.ts";
+
+export interface PluginTimeouts {
+  /** @default 30 seconds */
+  readonly setupTimeoutMs?: number;
+  /** @default 30 seconds */
+  readonly drainTimeoutMs?: number;
+}
+
+/** The parts of the app that plugins stand on. */
+interface Parts {
+  readonly stores: AppStores;
+  readonly accounts: Accounts;
+  readonly web: WebServer;
+}
+
+/** Builds the manager of plugins, which mounts them; nothing is loaded yet. */
+export function createPlugins(context: AppContext, parts: Parts, timeouts: PluginTimeouts): PluginManager {
+  const { live, loggers, stackTraces, toDisplayPath, answerError, inspects } = context;
+  const { stores, web } = parts;
+  const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = timeouts;
+  const host: PluginHost = {
+    given: toPluginServices(context, parts),
+    web: {
+      answerError,
+      isOpen: (request) => web.isOpen(request),
+      serverFor: (inFlight) => web.serverFor(inFlight),
+    },
+    lifeCycle: {
+      log: loggers.manager,
+      packages: stores.plugins.packages,
+      autoMigrate: () => live.loaded.config.database.auto_migrate,
+      stackTraces,
+      toDisplayPath,
+      runsSetup: !inspects,
+      setupTimeoutMs,
+      drainTimeoutMs,
+    },
+  };
+  return new PluginManager({
+    host,
+    remote: stores.plugins,
+    settings: toPluginSettings(context),
+    publish: (mounts) => web.mountPlugins(mounts),
+  });
+}
+
+function toPluginServices({ hooks, loggers }: AppContext, { stores, accounts }: Parts): PluginServices {
+  const { database, store } = stores;
+  return {
+    hooks,
+    log: loggers.app,
+    database,
+    accounts: toPluginAccounts(accounts, store),
+    core: declareCore(database.dialect, store.tables),
+  };
+}
+
+/** Returns what config.json says of plugins now. */
+export function toPluginSettings({ live: { loaded }, inspects }: AppContext): PluginSettings {
+  const { directory, watch, settings } = loaded.config.plugins;
+  return {
+    directory: resolve(loaded.directory, directory),
+    watch: watch && !inspects,
+    remote: toRemoteSettings(loaded),
+    settings,
+  };
+}
+
+/** Builds what adds plugins from elsewhere to the running app. */
+export function createInstaller(
+  { live }: AppContext,
+  { plugins: stores }: AppStores,
+  plugins: PluginManager,
+): PluginInstaller {
+  return new PluginInstaller({
+    configFile: live.loaded.file,
+    stores,
+    settings: () => toRemoteSettings(live.loaded),
+    findLocal: async (name) => {
+      const found = plugins
+        .list()
+        .find(({ source, name: other }) => source.remote === null && other === name);
+      return found?.source.shown ?? null;
+    },
+  });
+}

@@ -1,0 +1,65 @@
+import { resolve } from "node:path";
+import { createSecretKey, loadSecretKey, type SecretKey } from "../accounts/keys/secret.ts";
+import { type CoreStore, openCoreStore } from "../accounts/people/store.ts";
+import { parseDatabaseUrl } from "../db/contract/database-url.ts";
+import type { Driver } from "../db/contract/driver.ts";
+import { prepareCoreTables } from "../db/migrations/core.ts";
+import { openDatabase } from "../db/open.ts";
+import { openPluginStores, type PluginStores } from "../plugins/remote/stores.ts";
+import type { AppContext } from "./context.ts";
+
+/** What an app keeps outside of its memory. */
+export interface AppStores {
+  readonly database: Driver;
+  /** The core's tables. */
+  readonly store: CoreStore;
+  /** What tokens are signed with. */
+  readonly secretKey: SecretKey;
+  /** Plugins from elsewhere, and npm dependencies of plugins. */
+  readonly plugins: PluginStores;
+}
+
+/**
+ * Opens the database, with the core's tables up to date, and what is kept in files.
+ *
+ * @throws DatabaseError when the database can't be opened
+ * @throws MigrationError when the core's tables can't be brought up to date
+ * @throws AppError migration_failed when they aren't, and `database.auto_migrate` is off
+ */
+export async function openStores(context: AppContext): Promise<AppStores> {
+  const { live, loggers } = context;
+  const plugins = openPluginStores(live.loaded, {
+    log: loggers.manager,
+    isOffline: () => live.loaded.config.plugins.offline,
+  });
+  const secretKey = await openSecretKey(context);
+  const database = await openAppDatabase(context);
+  return { database, store: openCoreStore(database), secretKey, plugins };
+}
+
+async function openSecretKey({ live: { loaded }, inspects }: AppContext): Promise<SecretKey> {
+  if (inspects) return createSecretKey(crypto.randomUUID());
+  const { app, security } = loaded.config;
+  return loadSecretKey({
+    configured: security.jwt_secret_key,
+    dataDirectory: resolve(loaded.directory, app.data_directory),
+    isDebug: app.debug,
+  });
+}
+
+async function openAppDatabase({ live: { loaded }, inspects, loggers }: AppContext): Promise<Driver> {
+  const { url, pool_size: poolSize, echo, auto_migrate: migrates } = loaded.config.database;
+  const parsed = parseDatabaseUrl(url, loaded.directory);
+  if (inspects) {
+    const { createDetachedDriver } = await import("../db/detached.ts");
+    return createDetachedDriver(parsed.dialect);
+  }
+  const database = await openDatabase({ url: parsed, poolSize, echo, log: loggers.app });
+  try {
+    await prepareCoreTables(database, { migrates, log: loggers.manager });
+    return database;
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
