@@ -175,9 +175,9 @@ for (const dialect of ["postgres", "mysql"] as const) {
     const driver = await opening;
     await driver.ping();
     await driver.close();
-    const entry = JSON.parse(lines.at(-1) ?? "") as { sql: string; durationMs: number };
+    const entry = JSON.parse(lines.at(-1) ?? "") as { sql: string; duration_ms: number };
     expect(entry.sql).toStartWith("select ");
-    expect(entry.durationMs).toBeNumber();
+    expect(entry.duration_ms).toBeNumber();
     expect(lines.join("")).not.toContain("s3cret");
   });
 }

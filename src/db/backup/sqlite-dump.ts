@@ -4,7 +4,7 @@ import { link, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { SqliteUrl } from "../contract/database-url.ts";
-import { toDatabaseError } from "../sqlite/faults.ts";
+import { toSqliteFault } from "../sqlite/faults.ts";
 import { toTimestamp } from "./backup-name.ts";
 import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
 import { copyOwner } from "./file-owner.ts";
@@ -124,7 +124,7 @@ function lockDatabase(file: string, shown: string): Database | null {
     return database;
   } catch (thrown) {
     database.close();
-    const error = toDatabaseError(thrown);
+    const error = toSqliteFault(thrown);
     if (!(error instanceof DatabaseError)) throw error;
     if (error.fault === "corrupt") return null;
     if (error.fault !== "busy") throw error;
@@ -137,7 +137,7 @@ function lockDatabase(file: string, shown: string): Database | null {
 
 /** Says what was done instead of which statement failed. */
 function toDumpError(thrown: unknown, action: string): unknown {
-  const error = toDatabaseError(thrown, { showsReason: true });
+  const error = toSqliteFault(thrown, { showsReason: true });
   if (!(error instanceof DatabaseError)) return error;
   return new DatabaseError(error.fault, `${action}: ${error.message.replace(/^Cannot [^:]*: /, "")}`);
 }

@@ -44,6 +44,11 @@ export class DatabaseError extends Error {
   }
 }
 
+/** Whether something was refused or failed for this reason. */
+export function isFault(error: unknown, fault: DatabaseFault): error is DatabaseError {
+  return error instanceof DatabaseError && error.fault === fault;
+}
+
 const ANY_PLUGIN = '"xcore db generate <plugin>"';
 
 /** Puts a plugin's name into the command that the message of its missing table or column advises. */

@@ -1,5 +1,19 @@
+import type { Logger } from "pino";
 import type { Database, SchemaTables } from "./database.ts";
+import type { ServerUrl } from "./database-url.ts";
 import type { Dialect } from "./dialect.ts";
+
+/** What the drivers of database servers are made with. */
+export interface ServerDriverOptions {
+  readonly url: ServerUrl;
+  /** Connections, at most. */
+  readonly poolSize: number;
+  /** Logs each statement, without its values. */
+  readonly echo: boolean;
+  readonly log: Logger;
+  /** How long one try to connect may take, in ms. */
+  readonly connectTimeoutMs: number;
+}
 
 /** One open database: its connections, and what the rest of xcore asks of it. */
 export interface Driver {

@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { DatabaseError } from "../contract/database-error.ts";
+import { isFault } from "../contract/database-error.ts";
 import type { Driver, MigrationConnection } from "../contract/driver.ts";
 import type { TableEffect } from "./table-effects.ts";
 
@@ -62,7 +62,7 @@ async function readIfThere<Row extends Record<string, unknown>>(
     return await driver.toDatabase({}).execute<Row>(query);
   } catch (error) {
     // Made with the first migration.
-    if (error instanceof DatabaseError && error.fault === "missing_table") return [];
+    if (isFault(error, "missing_table")) return [];
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm";
-import { DatabaseError } from "../contract/database-error.ts";
+import { DatabaseError, isFault } from "../contract/database-error.ts";
 import type { Dialect } from "../contract/dialect.ts";
 import type { Driver, MigrationConnection } from "../contract/driver.ts";
 import { Ledger, readOwnedTables } from "./ledger.ts";
@@ -38,7 +38,7 @@ async function countRows(driver: Driver, table: string): Promise<number | null> 
     const [row] = await driver.toDatabase({}).execute<{ count: number | string }>(query);
     return Number(row?.count ?? 0);
   } catch (error) {
-    if (error instanceof DatabaseError && error.fault === "missing_table") return null;
+    if (isFault(error, "missing_table")) return null;
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { sha256 } from "../../files/sha256.ts";
-import { DatabaseError } from "../contract/database-error.ts";
+import { isFault } from "../contract/database-error.ts";
 import type { MigrationConnection } from "../contract/driver.ts";
 import type { TableEffect } from "./table-effects.ts";
 
@@ -25,7 +25,7 @@ async function readDefinition(connection: MigrationConnection, table: string): P
     const [row] = await connection.all<Record<string, unknown>>(query);
     return String(row?.["Create Table"]).replace(/ AUTO_INCREMENT=\d+/, "");
   } catch (error) {
-    if (error instanceof DatabaseError && error.fault === "missing_table") return "";
+    if (isFault(error, "missing_table")) return "";
     throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { getTableColumns, is, Name, SQL, sql, StringChunk } from "drizzle-orm";
 import { getTableName } from "drizzle-orm";
 import type { MySqlColumn, MySqlTable } from "drizzle-orm/mysql-core";
-import { mapUpdateSet } from "../drizzle/internals.ts";
+import { mapUpdateSet } from "../drizzle/session-parts.ts";
 import { WRONG_CONFLICT } from "./faults.ts";
 import { isSameKey, type UniqueKey, uniqueKeysOf } from "./unique-keys.ts";
 

@@ -1,7 +1,7 @@
 import { type SQL, type Subquery, TransactionRollbackError } from "drizzle-orm";
 import { MySqlDatabase, type MySqlDialect, type MySqlTable } from "drizzle-orm/mysql-core";
 import type { TransactionOptions } from "../contract/database.ts";
-import type { RelationalSchema } from "../drizzle/relational-schema.ts";
+import type { RelationalSchema } from "../drizzle/session-parts.ts";
 import { MysqlDelete } from "./delete.ts";
 import { MysqlInsertBuilder } from "./insert.ts";
 import type { MysqlSession } from "./session.ts";

@@ -7,7 +7,7 @@ type SelectConfig = Parameters<MySqlDialect["buildSelectQuery"]>[0];
 const NO_LIMIT = sql.raw("18446744073709551615");
 
 /** MySQL's SQL in words that MariaDB understands too. */
-export class PortableMySqlDialect extends MySqlDialect {
+export class MysqlDialect extends MySqlDialect {
   /** Which of both relational queries are written for. */
   isMariaDb = true;
   /** How selects were built that may stand in the FROM of a relation's, to sort and limit its rows. */

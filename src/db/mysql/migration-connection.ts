@@ -1,15 +1,15 @@
-import { type ConnectionOptions, createConnection, type RowDataPacket } from "mysql2/promise";
+import { type ConnectionOptions, createConnection } from "mysql2/promise";
 import type { Logger } from "pino";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { MigrationConnection } from "../contract/driver.ts";
 import type { ServerPlace } from "../server/faults.ts";
-import { toMigrationConnection } from "../server/migrations.ts";
+import { type RunStatement, toMigrationConnection } from "../server/migration-connection.ts";
+import { MysqlConnection } from "./connection.ts";
 import { toMysqlFault } from "./faults.ts";
+import { SET_UP } from "./pool.ts";
 
 export interface MysqlMigrationOptions {
   readonly settings: ConnectionOptions;
-  /** Sets up the session. */
-  readonly session: string;
   readonly server: ServerPlace;
   readonly log: Logger;
 }
@@ -19,7 +19,7 @@ const WAIT_SECONDS = 86_400;
 
 /** Runs `work` on a connection of its own, which holds the lock of migrations of this database. */
 export async function migrateOnMysql<T>(
-  { settings, session, server, log }: MysqlMigrationOptions,
+  { settings, server, log }: MysqlMigrationOptions,
   work: (connection: MigrationConnection) => Promise<T>,
 ): Promise<T> {
   const connection = await createConnection(settings).catch((error: unknown) => {
@@ -27,16 +27,10 @@ export async function migrateOnMysql<T>(
   });
   // Without a listener, losing the connection between two statements would end the process; the next one tells.
   connection.on("error", () => {});
-  const all = async (statement: string, parameters: readonly (string | number | null)[] = []) => {
-    try {
-      const [rows] = await connection.query<RowDataPacket[]>(statement, [...parameters]);
-      return Array.isArray(rows) ? rows : [];
-    } catch (error) {
-      throw toMysqlFault(error, server, { sql: statement, hasValues: parameters.length > 0 });
-    }
-  };
+  const statements = new MysqlConnection(connection, { server, onQuery: null });
+  const all: RunStatement = (statement, parameters) => statements.all(statement, parameters);
   try {
-    await all(session);
+    await all(SET_UP);
     await takeLock(all, log);
     return await work(toMigrationConnection(all, { isTransactional: false, begin: "start transaction" }));
   } finally {
@@ -45,10 +39,7 @@ export async function migrateOnMysql<T>(
   }
 }
 
-async function takeLock(
-  all: (statement: string, parameters?: (string | number)[]) => Promise<RowDataPacket[]>,
-  log: Logger,
-): Promise<void> {
+async function takeLock(all: RunStatement, log: Logger): Promise<void> {
   // Names are those of the server; hashed, as they may only have 64 characters.
   const lock = "get_lock(concat('xcore-', md5(database())), ?) as locked";
   const [free] = await all(`select ${lock}`, [0]);

@@ -1,7 +1,7 @@
 import { getTableColumns, getTableName, type SQL, type Subquery } from "drizzle-orm";
 import type { MySqlDialect, MySqlTable } from "drizzle-orm/mysql-core";
 import type { WriteResult } from "../contract/database.ts";
-import { mapUpdateSet } from "../drizzle/internals.ts";
+import { mapUpdateSet } from "../drizzle/session-parts.ts";
 import { assertPrimaryKey, lockRows, matchKeys, readRows, type ReturnedFields } from "./returning.ts";
 import type { MysqlSession } from "./session.ts";
 import { MysqlWrite, type Values } from "./write-query.ts";

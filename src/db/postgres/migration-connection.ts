@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import postgres from "postgres";
 import type { MigrationConnection } from "../contract/driver.ts";
 import { type ServerPlace, unreachable } from "../server/faults.ts";
-import { toMigrationConnection } from "../server/migrations.ts";
+import { type RunStatement, toMigrationConnection } from "../server/migration-connection.ts";
 import { toPostgresFault } from "./faults.ts";
 
 export interface PostgresMigrationOptions {
@@ -35,7 +35,7 @@ export async function migrateOnPostgres<T>(
       isLost = isLocked;
     },
   });
-  const all = async (statement: string, parameters: readonly (string | number | null)[] = []) => {
+  const all: RunStatement = async (statement, parameters = []) => {
     // postgres.js would connect again, without the lock and outside of the transaction.
     if (isLost) throw unreachable(server, "connection lost while migrating");
     try {

@@ -1,4 +1,7 @@
 import postgres from "postgres";
+import { isFault } from "../contract/database-error.ts";
+import type { ServerDriverOptions } from "../contract/driver.ts";
+import { toTls } from "../contract/tls.ts";
 import { OpenWork } from "../server/open-work.ts";
 
 /** postgres.js's pool, and what runs on it. */
@@ -9,6 +12,7 @@ interface Generation {
 }
 
 const END_SECONDS = 5;
+const MAX_BACKOFF_SECONDS = 1;
 
 /**
  * A pool that recovers. After a connection was lost, postgres.js 3.4.9 may keep its place in the pool and fail
@@ -34,12 +38,8 @@ export class PostgresPool {
     this.#current = this.#create();
   }
 
-  /**
-   * Runs `work` on the pool.
-   *
-   * @param isLost tells from an error whether a connection was lost
-   */
-  use<T>(work: (client: postgres.Sql) => Promise<T>, isLost: (error: unknown) => boolean): Promise<T> {
+  /** Runs `work` on the pool. What it throws says whether a connection was lost: DatabaseError "unavailable". */
+  use<T>(work: (client: postgres.Sql) => Promise<T>): Promise<T> {
     return this.#work.run(async () => {
       await this.#take();
       const generation = this.#current;
@@ -47,7 +47,7 @@ export class PostgresPool {
       try {
         return await work(generation.client);
       } catch (error) {
-        if (isLost(error)) this.#retire(generation);
+        if (isFault(error, "unavailable")) this.#retire(generation);
         throw error;
       } finally {
         generation.running--;
@@ -94,3 +94,53 @@ export class PostgresPool {
     if (isRetired && running === 0) void client.end({ timeout: END_SECONDS }).catch(() => {});
   }
 }
+
+/** Returns what postgres.js is told of the server and of values, for a pool or a single connection. */
+export function toSettings({ url, log, connectTimeoutMs }: ServerDriverOptions): postgres.Options<never> {
+  const { host, port, user, password, database } = url;
+  const tls = toTls(url.options);
+  return {
+    // In arrays, as postgres.js would split an IPv6 address at its colons.
+    host: [host] as unknown as string,
+    port: [port] as unknown as number,
+    user,
+    password,
+    database,
+
+    ssl: tls === null ? false : tls,
+    connect_timeout: connectTimeoutMs / 1000,
+    backoff: (tries) => Math.min(0.05 * 2 ** tries, MAX_BACKOFF_SECONDS),
+    fetch_types: false,
+    connection: { application_name: "xcore", TimeZone: "UTC" },
+    // postgres.js types only the types that it reads by default.
+    types: TYPES as never,
+    onnotice: ({ severity, code, message }) => log.debug({ severity, code }, message ?? ""),
+  };
+}
+
+const asIs = (value: string): string => value;
+
+/** How values are written and read, by PostgreSQL's number of the type (`select oid, typname from pg_type`). */
+const TYPES = {
+  // timestamptz, date, time, timestamp and their arrays: drizzle's columns read the text.
+  date: {
+    to: 1184,
+    from: [1082, 1083, 1114, 1115, 1182, 1184, 1185, 1231],
+    serialize: (value: unknown) => (value instanceof Date ? value.toISOString() : value),
+    parse: asIs,
+  },
+  // json, jsonb: drizzle's columns have written the text.
+  json: {
+    to: 114,
+    from: [114, 3802],
+    serialize: (value: unknown) => value,
+    parse: (text: string) => JSON.parse(text),
+  },
+  // int8, such as count(*): a number where it is one exactly, as on the other databases.
+  bigint: {
+    to: 20,
+    from: [20],
+    serialize: String,
+    parse: (text: string) => (Number.isSafeInteger(Number(text)) ? Number(text) : text),
+  },
+};

@@ -105,7 +105,7 @@ export function unfitValue(
 }
 
 /** @param reason without values of the query */
-export function failedQuery(fault: DatabaseFault, reason: string, sql: string | undefined): DatabaseError {
+export function failedQuery(fault: DatabaseFault, reason: string, sql?: string): DatabaseError {
   return new DatabaseError(fault, `Cannot run the query: ${reason}`, { sql });
 }
 

@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import { DatabaseError } from "../contract/database-error.ts";
+import { isFault } from "../contract/database-error.ts";
 
 const FIRST_PAUSE_MS = 10;
 const MAX_PAUSE_MS = 1000;
@@ -18,7 +18,7 @@ export async function withRetries<T>(retries: number, run: () => Promise<T>): Pr
       // oxlint-disable-next-line no-await-in-loop -- one try after another
       return await run();
     } catch (error) {
-      if (left <= 0 || !(error instanceof DatabaseError) || error.fault !== "serialization") throw error;
+      if (left <= 0 || !isFault(error, "serialization")) throw error;
     }
     // oxlint-disable-next-line no-await-in-loop
     await setTimeout(pauseMs * Math.random());

@@ -42,8 +42,13 @@ export class TransactionState {
 export class TransactionScope {
   readonly #storage = new AsyncLocalStorage<TransactionState>();
 
-  run<T>(state: TransactionState, work: () => Promise<T>): Promise<T> {
-    return this.#storage.run(state, work);
+  /** Runs the work of a transaction or savepoint, which has ended then. */
+  async run<T>(state: TransactionState, work: () => Promise<T>): Promise<T> {
+    try {
+      return await this.#storage.run(state, work);
+    } finally {
+      state.end();
+    }
   }
 
   /**
@@ -57,12 +62,4 @@ export class TransactionScope {
     if (state === undefined || state.isOver) return;
     throw new TypeError('Cannot write with "db" inside of a transaction: use the "tx" that it is given');
   }
-}
-
-/** Whether a statement only reads, as far as its first words tell. */
-export function isRead(statement: string): boolean {
-  return (
-    /^[\s(]*(?:select|show|explain|values)\b/i.test(statement) ||
-    /^\s*with\b(?!.*\b(?:insert|update|delete)\b)/is.test(statement)
-  );
 }

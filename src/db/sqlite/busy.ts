@@ -1,13 +1,8 @@
 import { setTimeout } from "node:timers/promises";
-import { DatabaseError } from "../contract/database-error.ts";
+import { DatabaseError, isFault } from "../contract/database-error.ts";
 
 const pausesMs = [1, 2, 5, 10, 20] as const;
 const longestPauseMs = 50;
-
-/** Whether another process held a lock on the file. */
-export function isBusy(error: unknown): boolean {
-  return error instanceof DatabaseError && error.fault === "busy";
-}
 
 /**
  * Runs a statement again, with pauses that leave the event loop free, for as long as another process holds the
@@ -21,7 +16,7 @@ export async function retryWhileBusy<T>(run: () => T, waitMs: number): Promise<T
     try {
       return run();
     } catch (error) {
-      if (!isBusy(error)) throw error;
+      if (!isFault(error, "busy")) throw error;
       if (performance.now() - startedAt >= waitMs) {
         throw new DatabaseError(
           "busy",

@@ -1,6 +1,6 @@
-import { isBusy } from "./busy.ts";
-import type { Connection } from "./connection.ts";
-import type { OpenAccess } from "./open-access.ts";
+import { isFault } from "../contract/database-error.ts";
+import type { SqliteChannel } from "./channel.ts";
+import type { SqliteConnection } from "./connection.ts";
 
 const QUICK_MS = 0.25;
 
@@ -13,21 +13,21 @@ const QUICK_MS = 0.25;
  * anything that another process has committed since. A turn that takes long is not relied upon.
  */
 export class ChangeToken {
-  readonly #reader: Connection;
-  readonly #access: OpenAccess;
+  readonly #reader: SqliteConnection;
+  readonly #channel: SqliteChannel;
   #token: number | null = null;
   #writes = -1;
   #isOfThisTurn = false;
   #readAt = 0;
 
-  constructor(reader: Connection, access: OpenAccess) {
+  constructor(reader: SqliteConnection, channel: SqliteChannel) {
     this.#reader = reader;
-    this.#access = access;
+    this.#channel = channel;
   }
 
   /** Null while the file is locked. @throws DatabaseError */
   read(): number | null {
-    const { writes } = this.#access;
+    const { writes } = this.#channel;
     const now = performance.now();
     if (this.#isOfThisTurn && this.#writes === writes && now - this.#readAt < QUICK_MS) return this.#token;
     if (!this.#isOfThisTurn) {
@@ -48,7 +48,7 @@ export class ChangeToken {
     try {
       return Number(this.#reader.values("pragma data_version", [])[0]?.[0]);
     } catch (error) {
-      if (isBusy(error)) return null;
+      if (isFault(error, "busy")) return null;
       throw error;
     }
   }

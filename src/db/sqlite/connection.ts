@@ -1,8 +1,8 @@
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import type { WriteResult } from "../contract/database.ts";
 import { DatabaseError } from "../contract/database-error.ts";
-import type { OnQuery } from "../contract/query-log.ts";
-import { toDatabaseError } from "./faults.ts";
+import type { OnQuery } from "../contract/statements.ts";
+import { toSqliteFault } from "./faults.ts";
 import { assertBindable } from "./parameters.ts";
 import { StatementCache } from "./statement-cache.ts";
 
@@ -13,7 +13,7 @@ export type Row = Record<string, unknown>;
  * One connection. Every call runs to its end before it returns, keeps its statement prepared, and throws
  * DatabaseError or ConstraintError.
  */
-export class Connection {
+export class SqliteConnection {
   readonly #database: Database;
   readonly #statements: StatementCache;
   readonly #onQuery: OnQuery | null;
@@ -41,7 +41,7 @@ export class Connection {
   }
 
   /** Writes, and tells how many rows it touched. */
-  run(sql: string, parameters: unknown[]): WriteResult {
+  write(sql: string, parameters: unknown[]): WriteResult {
     return this.#run(sql, parameters, write);
   }
 
@@ -52,7 +52,7 @@ export class Connection {
     try {
       this.#database.run(script);
     } catch (error) {
-      throw toDatabaseError(error, { sql: script, showsReason: true });
+      throw toSqliteFault(error, { sql: script, showsReason: true });
     } finally {
       this.#onQuery?.(script, performance.now() - startedAt);
     }
@@ -75,7 +75,7 @@ export class Connection {
       isPrepared = true;
       return read(statement, parameters);
     } catch (error) {
-      throw toDatabaseError(error, { sql, showsReason: !isPrepared });
+      throw toSqliteFault(error, { sql, showsReason: !isPrepared });
     } finally {
       this.#onQuery?.(sql, performance.now() - startedAt);
     }

@@ -29,7 +29,7 @@ type SetOperation = Parameters<SQLiteAsyncDialect["buildSetOperationQuery"]>[0];
  * Drizzle's dialect for SQLite, which puts the text of a query together in one pass (drizzle's own way costs
  * most of the time of a small query), and takes an offset without a limit, as PostgreSQL does.
  */
-export class Dialect extends SQLiteAsyncDialect {
+export class SqliteDialect extends SQLiteAsyncDialect {
   readonly #kinds = new WeakMap<object, ChunkKind>();
   /** By the object that holds the columns of a table. */
   readonly #wholeTables = new WeakMap<object, WholeTable | null>();

@@ -16,7 +16,7 @@ export interface FailedStatement {
  * Turns what bun:sqlite throws into an error that holds no value of the query. What is no error of SQLite is
  * returned as it is.
  */
-export function toDatabaseError(error: unknown, statement: FailedStatement = {}): unknown {
+export function toSqliteFault(error: unknown, statement: FailedStatement = {}): unknown {
   if (error instanceof DatabaseError || error instanceof AppError || !(error instanceof Error)) return error;
   const code = "code" in error && typeof error.code === "string" ? error.code : null;
   if (error.message === "Invalid SQL statement") {

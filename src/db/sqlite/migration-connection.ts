@@ -1,17 +1,78 @@
-import { DatabaseError } from "../contract/database-error.ts";
+import { Database } from "bun:sqlite";
+import { setTimeout } from "node:timers/promises";
+import type { Logger } from "pino";
+import { DatabaseError, isFault } from "../contract/database-error.ts";
 import type { MigrationConnection } from "../contract/driver.ts";
 import { retryWhileBusy } from "./busy.ts";
-import type { Connection } from "./connection.ts";
+import type { SqliteChannel } from "./channel.ts";
+import type { SqliteConnection } from "./connection.ts";
+import { toSqliteFault } from "./faults.ts";
 
 type Parameters = readonly (string | number | null)[];
 
-/** Runs migrations on the writing connection, whose lock the caller holds. */
-export class SqliteMigrationConnection implements MigrationConnection {
+export interface SqliteMigrationOptions {
+  readonly channel: SqliteChannel;
+  readonly file: string;
+  readonly waitMs: number;
+  readonly log: Logger;
+}
+
+const LOCK_PAUSE_MS = 50;
+
+/** Runs `work` on the writing connection, while this process holds the lock of migrations of this file. */
+export async function migrateOnSqlite<T>(
+  { channel, file, waitMs, log }: SqliteMigrationOptions,
+  work: (connection: MigrationConnection) => Promise<T>,
+): Promise<T> {
+  channel.assertNotHolder();
+  const unlock = await takeLock(file, log);
+  try {
+    return await channel.withWriter((writer) => work(new SqliteMigrationConnection(writer, waitMs)));
+  } finally {
+    unlock();
+  }
+}
+
+/**
+ * Waits until no other process migrates this database. The lock is one of the operating system on a file
+ * beside it, so that it ends with the process that holds it, however that ends.
+ *
+ * @returns lets go of the lock
+ */
+async function takeLock(file: string, log: Logger): Promise<() => void> {
+  const database = openLock(`${file}.migrating`);
+  let isTold = false;
+  for (;;) {
+    try {
+      database.run("begin exclusive");
+      return () => database.close();
+    } catch (thrown) {
+      const error = toSqliteFault(thrown);
+      if (!isFault(error, "busy")) {
+        database.close();
+        throw error;
+      }
+    }
+    if (!isTold) log.info("waiting for another process that migrates the database");
+    isTold = true;
+    await setTimeout(LOCK_PAUSE_MS);
+  }
+}
+
+function openLock(file: string): Database {
+  try {
+    return new Database(file, { create: true, readwrite: true });
+  } catch (error) {
+    throw toSqliteFault(error);
+  }
+}
+
+class SqliteMigrationConnection implements MigrationConnection {
   readonly isTransactional = true;
-  readonly #writer: Connection;
+  readonly #writer: SqliteConnection;
   readonly #waitMs: number;
 
-  constructor(writer: Connection, waitMs: number) {
+  constructor(writer: SqliteConnection, waitMs: number) {
     this.#writer = writer;
     this.#waitMs = waitMs;
   }
@@ -19,7 +80,7 @@ export class SqliteMigrationConnection implements MigrationConnection {
   async run(statement: string, parameters?: Parameters): Promise<void> {
     await this.#patiently(() => {
       if (parameters === undefined || parameters.length === 0) this.#writer.execute(statement);
-      else this.#writer.run(statement, [...parameters]);
+      else this.#writer.write(statement, [...parameters]);
     });
   }
 

@@ -6,16 +6,15 @@ import {
   SQLitePreparedQuery,
 } from "drizzle-orm/sqlite-core";
 import type { WriteResult } from "../contract/database.ts";
-import { type Access, isReading, type Task } from "./access.ts";
+import { isRead } from "../contract/statements.ts";
+import type { RowsMapper } from "../drizzle/session-parts.ts";
+import type { Channel, Task } from "./channel.ts";
 import { createParameterFiller, type ParameterFiller, type PlaceholderValues } from "./parameters.ts";
 import { createRowMapper, type RowMapper } from "./row-mapper.ts";
 
 interface AsyncQueryConfig extends PreparedQueryConfig {
   type: "async";
 }
-
-/** Maps the rows of a relational query, all at once. */
-export type RowsMapper = (rows: unknown[][], mapColumnValue?: (value: unknown) => unknown) => unknown;
 
 export interface PreparedQueryParts {
   readonly query: Query;
@@ -25,25 +24,25 @@ export interface PreparedQueryParts {
 }
 
 /** A query of drizzle that is ready to run, once or many times. */
-export class PreparedQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
-  readonly #access: Access;
+export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
+  readonly #channel: Channel;
   readonly #parts: PreparedQueryParts;
-  readonly #isReading: boolean;
+  readonly #isRead: boolean;
   readonly #fill: ParameterFiller | null;
   #mapRow: RowMapper | null = null;
   /** Drizzle's builder of selects sets it: which joined tables always have a row. */
   declare joinsNotNullableMap: Record<string, boolean> | undefined;
 
-  constructor(access: Access, parts: PreparedQueryParts) {
+  constructor(channel: Channel, parts: PreparedQueryParts) {
     super("async", parts.method, parts.query);
-    this.#access = access;
+    this.#channel = channel;
     this.#parts = parts;
-    this.#isReading = isReading(parts.query.sql);
+    this.#isRead = isRead(parts.query.sql);
     this.#fill = createParameterFiller(parts.query.params, parts.query.sql);
   }
 
   run(placeholders?: PlaceholderValues): Promise<WriteResult> {
-    return this.#submit((connection) => connection.run(this.query.sql, this.#toParameters(placeholders)));
+    return this.#submit((connection) => connection.write(this.query.sql, this.#toParameters(placeholders)));
   }
 
   all(placeholders?: PlaceholderValues): Promise<unknown> {
@@ -71,7 +70,7 @@ export class PreparedQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
   }
 
   #submit<T>(task: Task<T>): Promise<T> {
-    return this.#isReading ? this.#access.read(task) : this.#access.write(task);
+    return this.#isRead ? this.#channel.read(task) : this.#channel.write(task);
   }
 
   #toParameters(placeholders: PlaceholderValues | undefined): unknown[] {

@@ -1,50 +1,51 @@
 import type { Query, SQL, TablesRelationalConfig } from "drizzle-orm";
-import {
-  type SelectedFieldsOrdered,
-  type SQLiteAsyncDialect,
-  type SQLiteExecuteMethod,
-  SQLiteSession,
-} from "drizzle-orm/sqlite-core";
+import { type SelectedFieldsOrdered, type SQLiteExecuteMethod, SQLiteSession } from "drizzle-orm/sqlite-core";
 import type { WriteResult } from "../contract/database.ts";
-import { type Access, isReading } from "./access.ts";
-import type { Row } from "./connection.ts";
-import { PreparedQuery, type RowsMapper } from "./prepared-query.ts";
+import { isRead } from "../contract/statements.ts";
+import type { RowsMapper } from "../drizzle/session-parts.ts";
+import type { Channel } from "./channel.ts";
+import type { SqliteDialect } from "./dialect.ts";
+import { SqliteQuery } from "./prepared-query.ts";
 
-/** Runs what drizzle builds, on the open database or in one transaction. */
-export class Session extends SQLiteSession<
+/** Drizzle's session on SQLite. Its errors are ours, and hold no values of the query. */
+export class SqliteSession extends SQLiteSession<
   "async",
   WriteResult,
   Record<string, unknown>,
   TablesRelationalConfig
 > {
-  readonly #access: Access;
-  readonly #dialect: SQLiteAsyncDialect;
+  readonly #dialect: SqliteDialect;
+  readonly #channel: Channel;
 
-  constructor(access: Access, dialect: SQLiteAsyncDialect) {
+  constructor(dialect: SqliteDialect, channel: Channel) {
     super(dialect);
-    this.#access = access;
     this.#dialect = dialect;
+    this.#channel = channel;
   }
 
-  prepareQuery(
+  override prepareQuery(
     query: Query,
     fields: SelectedFieldsOrdered | undefined,
     method: SQLiteExecuteMethod,
     _isArrayMode: boolean,
     mapRows?: RowsMapper,
-  ): PreparedQuery {
-    return new PreparedQuery(this.#access, { query, method, fields, mapRows });
+  ): SqliteQuery {
+    return new SqliteQuery(this.#channel, { query, method, fields, mapRows });
   }
 
   /** Runs SQL of the caller's own; rows by column name. */
-  execute(query: SQL): Promise<Row[]> {
+  override all<Row = unknown>(query: SQL): Promise<Row[]> {
     const { sql, params } = this.#dialect.sqlToQuery(query);
-    return isReading(sql)
-      ? this.#access.read((connection) => connection.all(sql, params))
-      : this.#access.write((connection) => connection.all(sql, params));
+    const run = isRead(sql) ? "read" : "write";
+    return this.#channel[run]((connection) => connection.all(sql, params) as Row[]);
   }
 
-  transaction(): never {
-    throw new TypeError("Cannot open a transaction on a session: use transaction() of the database");
+  /** Runs `work` on the session of a new transaction; nested, it is a savepoint. */
+  transact<T>(work: (session: SqliteSession) => Promise<T>): Promise<T> {
+    return this.#channel.transact((channel) => work(new SqliteSession(this.#dialect, channel)));
+  }
+
+  override transaction(): never {
+    throw new TypeError('Cannot begin a transaction on a session: use "db.transaction"');
   }
 }

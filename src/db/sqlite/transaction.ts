@@ -1,14 +1,14 @@
 import { DatabaseError } from "../contract/database-error.ts";
-import { type Access, runNow, type Task } from "./access.ts";
-import type { Connection } from "./connection.ts";
+import type { Channel, Task } from "./channel.ts";
+import type { SqliteConnection } from "./connection.ts";
 import type { EventLoopTurn } from "./event-loop-turn.ts";
 
 /**
  * One open transaction on the writing connection, or one savepoint in it: the queries of its `tx` run through
  * it, and are refused once it has ended.
  */
-export class OpenTransaction implements Access {
-  readonly #writer: Connection;
+export class OpenTransaction implements Channel {
+  readonly #writer: SqliteConnection;
   readonly #turn: EventLoopTurn;
   readonly #depth: number;
   #isOpen = true;
@@ -16,7 +16,7 @@ export class OpenTransaction implements Access {
   /** Why SQLite has ended the transaction by itself. */
   #endedBy: unknown = null;
 
-  private constructor(writer: Connection, turn: EventLoopTurn, depth: number) {
+  private constructor(writer: SqliteConnection, turn: EventLoopTurn, depth: number) {
     this.#writer = writer;
     this.#turn = turn;
     this.#depth = depth;
@@ -27,7 +27,7 @@ export class OpenTransaction implements Access {
    * holds the writer lock.
    */
   static async run<T>(
-    { writer, turn }: { readonly writer: Connection; readonly turn: EventLoopTurn },
+    { writer, turn }: { readonly writer: SqliteConnection; readonly turn: EventLoopTurn },
     work: (transaction: OpenTransaction) => Promise<T>,
   ): Promise<T> {
     const transaction = new OpenTransaction(writer, turn, 0);
@@ -35,7 +35,7 @@ export class OpenTransaction implements Access {
   }
 
   /** Runs `work` in a savepoint: what it wrote stays or is undone as a whole. */
-  async nest<T>(work: (savepoint: OpenTransaction) => Promise<T>): Promise<T> {
+  async transact<T>(work: (savepoint: OpenTransaction) => Promise<T>): Promise<T> {
     this.#assertOpen();
     if (this.#hasSavepoint) {
       throw new TypeError(
@@ -44,7 +44,7 @@ export class OpenTransaction implements Access {
     }
     const savepoint = new OpenTransaction(this.#writer, this.#turn, this.#depth + 1);
     const name = `savepoint_${this.#depth}`;
-    this.#writer.run(`savepoint ${name}`, []);
+    this.#writer.write(`savepoint ${name}`, []);
     this.#hasSavepoint = true;
     try {
       return await savepoint.#end(work, {
@@ -104,12 +104,21 @@ export class OpenTransaction implements Access {
       const result = await work(this);
       this.#isOpen = false;
       this.#assertBegun();
-      this.#writer.run(keep, []);
+      this.#writer.write(keep, []);
       return result;
     } catch (error) {
       this.#isOpen = false;
-      if (this.#writer.isInTransaction) for (const sql of undo) this.#writer.run(sql, []);
+      if (this.#writer.isInTransaction) for (const sql of undo) this.#writer.write(sql, []);
       throw error;
     }
+  }
+}
+
+/** Runs a task now. Its promise is settled already, so that awaiting it costs no turn of the event loop. */
+function runNow<T>(task: Task<T>, connection: SqliteConnection): Promise<T> {
+  try {
+    return Promise.resolve(task(connection));
+  } catch (error) {
+    return Promise.reject(error);
   }
 }

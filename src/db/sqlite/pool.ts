@@ -1,24 +1,24 @@
 import { Database } from "bun:sqlite";
 import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import type { Logger } from "pino";
 import { DatabaseError } from "../contract/database-error.ts";
-import { createQueryLog } from "../contract/query-log.ts";
+import type { OnQuery } from "../contract/statements.ts";
 import { retryWhileBusy } from "./busy.ts";
-import { Connection } from "./connection.ts";
-import { toDatabaseError } from "./faults.ts";
+import { SqliteConnection } from "./connection.ts";
+import { toSqliteFault } from "./faults.ts";
 
-export interface Connections {
+/** The two connections of a database. */
+export interface SqlitePool {
   /** May only read, and sees what is committed. */
-  readonly reader: Connection;
-  readonly writer: Connection;
+  readonly reader: SqliteConnection;
+  readonly writer: SqliteConnection;
+  close(): void;
 }
 
-export interface OpenConnectionsOptions {
+export interface SqlitePoolOptions {
   readonly file: string;
-  readonly log: Logger;
-  readonly echo: boolean;
   readonly waitMs: number;
+  readonly onQuery: OnQuery | null;
 }
 
 // SQLite's own waiting blocks the event loop: the rest of it is done by retryWhileBusy().
@@ -28,23 +28,24 @@ const cacheKib = 16_384;
 // What a big transaction has made of the log is given back at the next checkpoint.
 const keptLogBytes = 64 * 1024 * 1024;
 
-/** Opens the two connections of a database and makes the file, with its folder, when it is missing. */
-export async function openConnections(options: OpenConnectionsOptions): Promise<Connections> {
-  const { file, log, echo, waitMs } = options;
-  const opened: Connection[] = [];
-  const onQuery = createQueryLog(echo, log);
+/** Opens the connections and makes the file, with its folder, when it is missing. */
+export async function openSqlitePool({ file, waitMs, onQuery }: SqlitePoolOptions): Promise<SqlitePool> {
+  const opened: SqliteConnection[] = [];
+  const close = (): void => {
+    for (const connection of opened) connection.close();
+  };
   try {
     createFile(file);
-    const writer = new Connection(openFile(file), onQuery);
+    const writer = new SqliteConnection(openFile(file), onQuery);
     opened.push(writer);
     await retryWhileBusy(() => setUp(writer), waitMs);
-    const reader = new Connection(openFile(file), onQuery);
+    const reader = new SqliteConnection(openFile(file), onQuery);
     opened.push(reader);
     await retryWhileBusy(() => setUp(reader), waitMs);
     reader.execute("pragma query_only = on");
-    return { reader, writer };
+    return { reader, writer, close };
   } catch (error) {
-    for (const connection of opened) connection.close();
+    close();
     throw toOpenError(file, error);
   }
 }
@@ -64,7 +65,7 @@ function openFile(file: string): Database {
   return new Database(file, { readwrite: true, create: true });
 }
 
-function setUp(connection: Connection): void {
+function setUp(connection: SqliteConnection): void {
   connection.execute(`pragma busy_timeout = ${busyTimeoutMs}`);
   connection.execute("pragma journal_mode = wal");
   connection.execute("pragma synchronous = normal");
@@ -76,7 +77,7 @@ function setUp(connection: Connection): void {
 }
 
 function toOpenError(file: string, thrown: unknown): unknown {
-  const error = toDatabaseError(thrown);
+  const error = toSqliteFault(thrown);
   if (error instanceof DatabaseError) {
     if (error.fault === "corrupt") {
       return new DatabaseError(

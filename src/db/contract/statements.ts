@@ -1,5 +1,13 @@
 import type { Logger } from "pino";
 
+/** Whether a statement only reads, as far as its first words tell. */
+export function isRead(statement: string): boolean {
+  return (
+    /^[\s(]*(?:select|show|explain|values)\b/i.test(statement) ||
+    /^\s*with\b(?!.*\b(?:insert|update|delete|replace\s+into)\b)/is.test(statement)
+  );
+}
+
 /** Told of each statement that was run, or failed: its text with placeholders, never its values. */
 export type OnQuery = (sql: string, durationMs: number) => void;
 

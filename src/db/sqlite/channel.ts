@@ -1,32 +1,40 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import type { Access, Task } from "./access.ts";
-import { isBusy, retryWhileBusy } from "./busy.ts";
-import type { Connection } from "./connection.ts";
+import { isFault } from "../contract/database-error.ts";
+import { retryWhileBusy } from "./busy.ts";
+import type { SqliteConnection } from "./connection.ts";
 import { EventLoopTurn } from "./event-loop-turn.ts";
+import type { SqlitePool } from "./pool.ts";
 import { OpenTransaction } from "./transaction.ts";
 import { WriterLock } from "./writer-lock.ts";
 
-export interface OpenAccessOptions {
-  readonly reader: Connection;
-  readonly writer: Connection;
-  /** How long a write waits for its turn, and for other processes, in ms. */
-  readonly waitMs: number;
+/** Work on a connection that runs to its end at once. */
+export type Task<T> = (connection: SqliteConnection) => T;
+
+/** Where the statements of a session run: on the open database, or in one transaction. */
+export interface Channel {
+  /** Runs a task that only reads. */
+  read<T>(task: Task<T>): Promise<T>;
+  /** Runs a task that may write. */
+  write<T>(task: Task<T>): Promise<T>;
+  /** Runs `work` in a transaction; inside of one, in a savepoint. */
+  transact<T>(work: (channel: Channel) => Promise<T>): Promise<T>;
 }
 
 /**
  * The open database: reads go to the reading connection at once, writes and transactions to the writing one,
  * one after another. Where another process has locked the file they wait without blocking the event loop.
  */
-export class OpenAccess implements Access {
-  readonly #reader: Connection;
-  readonly #writer: Connection;
+export class SqliteChannel implements Channel {
+  readonly #reader: SqliteConnection;
+  readonly #writer: SqliteConnection;
   readonly #waitMs: number;
   readonly #turn = new EventLoopTurn();
   readonly #lock: WriterLock;
   /** The work that holds the writer lock, seen from inside it, to tell when a write would wait for itself. */
   readonly #holder = new AsyncLocalStorage<{ holds: boolean }>();
 
-  constructor({ reader, writer, waitMs }: OpenAccessOptions) {
+  /** @param waitMs how long a write waits for its turn, and for other processes */
+  constructor({ reader, writer }: SqlitePool, waitMs: number) {
     this.#reader = reader;
     this.#writer = writer;
     this.#waitMs = waitMs;
@@ -43,7 +51,7 @@ export class OpenAccess implements Access {
     try {
       return Promise.resolve(task(this.#reader));
     } catch (error) {
-      return isBusy(error) ? this.#readLater(task) : Promise.reject(error);
+      return isFault(error, "busy") ? this.#readLater(task) : Promise.reject(error);
     }
   }
 
@@ -54,7 +62,7 @@ export class OpenAccess implements Access {
       this.#lock.release();
       return Promise.resolve(result);
     } catch (error) {
-      if (!isBusy(error)) {
+      if (!isFault(error, "busy")) {
         this.#lock.release();
         return Promise.reject(error);
       }
@@ -62,16 +70,15 @@ export class OpenAccess implements Access {
     }
   }
 
-  /** Runs `work` in a transaction; see OpenTransaction. */
-  transaction<T>(work: (transaction: OpenTransaction) => Promise<T>): Promise<T> {
+  transact<T>(work: (channel: Channel) => Promise<T>): Promise<T> {
     return this.withWriter(async (writer) => {
-      await this.#patiently(() => writer.run("begin immediate", []));
+      await this.#patiently(() => writer.write("begin immediate", []));
       return OpenTransaction.run({ writer, turn: this.#turn }, work);
     });
   }
 
   /** Runs `work` while nobody else of this process writes. @throws DatabaseError "busy" */
-  async withWriter<T>(work: (writer: Connection) => Promise<T>): Promise<T> {
+  async withWriter<T>(work: (writer: SqliteConnection) => Promise<T>): Promise<T> {
     this.assertNotHolder();
     await this.#lock.acquire();
     const holder = { holds: true };
@@ -100,7 +107,7 @@ export class OpenAccess implements Access {
     const result = task(this.#writer);
     if (!this.#writer.isInTransaction) return result;
     // Left open by a BEGIN, it would take in the writes of all others and lose them together.
-    this.#writer.run("rollback", []);
+    this.#writer.write("rollback", []);
     throw new TypeError("Cannot run BEGIN or SAVEPOINT as a query: use db.transaction()");
   }
 

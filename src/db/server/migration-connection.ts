@@ -3,7 +3,10 @@ import type { MigrationConnection } from "../contract/driver.ts";
 type Parameters = readonly (string | number | null)[];
 
 /** Runs one statement on the connection that holds the lock; rows by column name. */
-export type RunStatement = (statement: string, parameters?: Parameters) => Promise<readonly unknown[]>;
+export type RunStatement = (
+  statement: string,
+  parameters?: Parameters,
+) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
 /** Makes the connection of migrations of what runs a statement on a server. */
 export function toMigrationConnection(

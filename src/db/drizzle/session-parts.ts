@@ -1,0 +1,39 @@
+import * as drizzle from "drizzle-orm";
+import {
+  createTableRelationsHelpers,
+  extractTablesRelationalConfig,
+  type RelationalSchemaConfig,
+  type SQL,
+  type Table,
+  type TablesRelationalConfig,
+} from "drizzle-orm";
+import type { SchemaTables } from "../contract/database.ts";
+
+/**
+ * What drizzle-orm 0.45.4 exports without typing it: its own sessions are made with these. Whoever raises the
+ * version checks them.
+ */
+interface Internals {
+  /** Decodes a row that came as an array. */
+  mapResultRow: (
+    fields: readonly { path: string[]; field: unknown }[],
+    row: readonly unknown[],
+    joinsNotNullableMap: Record<string, boolean> | undefined,
+  ) => Record<string, unknown>;
+  /** Turns the values of `set()` into parameters. */
+  mapUpdateSet: (table: Table, values: Record<string, unknown>) => Record<string, SQL>;
+}
+
+export const { mapResultRow, mapUpdateSet } = drizzle as unknown as Internals;
+
+/** Maps the rows of a relational query, all at once. */
+export type RowsMapper = (rows: unknown[][], mapColumnValue?: (value: unknown) => unknown) => unknown;
+
+/** Tables and relations as drizzle's sessions take them. */
+export type RelationalSchema = RelationalSchemaConfig<TablesRelationalConfig>;
+
+/** Returns what `db.query` needs to know of these tables and relations. */
+export function toRelationalSchema(schema: SchemaTables): RelationalSchema {
+  const { tables, tableNamesMap } = extractTablesRelationalConfig(schema, createTableRelationsHelpers);
+  return { fullSchema: schema, schema: tables, tableNamesMap };
+}

@@ -1,0 +1,60 @@
+import type postgres from "postgres";
+import type { WriteResult } from "../contract/database.ts";
+import type { OnQuery } from "../contract/statements.ts";
+import type { ServerPlace } from "../server/faults.ts";
+import { toBindable } from "../server/parameters.ts";
+import { toPostgresFault } from "./faults.ts";
+
+export interface ConnectionOptions {
+  readonly server: ServerPlace;
+  /** Whether statements are prepared on the connection, and kept. */
+  readonly prepare: boolean;
+  readonly onQuery: OnQuery | null;
+}
+
+/** A client of postgres.js: the pool's, or the one of a transaction. Its errors are ours. */
+export class PostgresConnection {
+  readonly #client: postgres.Sql | postgres.TransactionSql;
+  readonly #options: ConnectionOptions;
+
+  constructor(client: postgres.Sql | postgres.TransactionSql, options: ConnectionOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  /** Returns the rows as lists of values. */
+  values(sql: string, parameters: readonly unknown[]): Promise<unknown[][]> {
+    return this.#run(sql, parameters, (query) => query.values());
+  }
+
+  /** Returns the rows by column name. */
+  async all(sql: string, parameters: readonly unknown[]): Promise<postgres.Row[]> {
+    return [...(await this.#run(sql, parameters, (query) => query))];
+  }
+
+  /** Writes, and tells how many rows it touched. */
+  async write(sql: string, parameters: readonly unknown[]): Promise<WriteResult> {
+    const { count } = await this.#run(sql, parameters, (query) => query);
+    return { rowsAffected: count };
+  }
+
+  async #run<T>(
+    sql: string,
+    parameters: readonly unknown[],
+    read: (query: postgres.PendingQuery<postgres.Row[]>) => PromiseLike<T>,
+  ): Promise<T> {
+    const { server, prepare, onQuery } = this.#options;
+    const values = parameters.map((value) => toBindable(value, sql));
+    const startedAt = onQuery === null ? 0 : performance.now();
+    try {
+      // What drizzle hands over is encoded already; the types of postgres.js know no such values.
+      const encoded = values as postgres.ParameterOrJSON<never>[];
+      const options = { prepare, simple: false };
+      return await read(this.#client.unsafe(sql, encoded, options));
+    } catch (error) {
+      throw toPostgresFault(error, server, sql);
+    } finally {
+      onQuery?.(sql, performance.now() - startedAt);
+    }
+  }
+}

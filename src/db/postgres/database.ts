@@ -1,0 +1,34 @@
+import { TransactionRollbackError } from "drizzle-orm";
+import { PgDatabase, type PgDialect, type PgQueryResultHKT } from "drizzle-orm/pg-core";
+import type { TransactionOptions } from "../contract/database.ts";
+import type { RelationalSchema } from "../drizzle/session-parts.ts";
+import type { PostgresSession } from "./session.ts";
+
+/** Drizzle's queries on PostgreSQL: what plugins are typed against. */
+export class PostgresDatabase extends PgDatabase<PgQueryResultHKT> {
+  readonly #dialect: PgDialect;
+  readonly #session: PostgresSession;
+  readonly #schema: RelationalSchema;
+
+  constructor(dialect: PgDialect, session: PostgresSession, schema: RelationalSchema) {
+    // Drizzle types only a schema that is known when this is compiled.
+    super(dialect, session, schema as never);
+    this.#dialect = dialect;
+    this.#session = session;
+    this.#schema = schema;
+  }
+
+  // oxlint-disable-next-line typescript/no-explicit-any -- drizzle's own signature; Database is what is typed
+  override transaction<T>(work: (tx: any) => Promise<T>, options?: TransactionOptions): Promise<T> {
+    return this.#session.transact(
+      (session) => work(new PostgresTransaction(this.#dialect, session, this.#schema)),
+      options,
+    );
+  }
+}
+
+export class PostgresTransaction extends PostgresDatabase {
+  rollback(): never {
+    throw new TransactionRollbackError();
+  }
+}
