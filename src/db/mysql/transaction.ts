@@ -1,6 +1,6 @@
 import type { Pool } from "mysql2/promise";
 import { isFault } from "../contract/database-error.ts";
-import { failedQuery } from "../server/faults.ts";
+import { failedQuery } from "../contract/faults.ts";
 import type { Channel, Task } from "../server/channel.ts";
 import { type TransactionScope, TransactionState } from "../server/transaction-state.ts";
 import { type ConnectionOptions, MysqlConnection } from "./connection.ts";

@@ -1,119 +1,108 @@
 import postgres from "postgres";
 import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
 import {
+  alike,
+  type FaultTable,
   failedQuery,
+  findFault,
   missingColumn,
-  missingDatabase,
   missingTable,
+} from "../contract/faults.ts";
+import {
+  missingDatabase,
   missingValue,
   refusedByCheck,
+  type ServerFailure,
   type ServerPlace,
   toConnectionFault,
   unfitValue,
-  unreachable,
+  unreachableBy,
   wrongCredentials,
 } from "../server/faults.ts";
 
-/** Reasons for values that don't fit, by SQLSTATE. PostgreSQL's own messages repeat the value. */
-const VALUE_REASONS: Readonly<Record<string, string>> = {
-  "22001": "it is too long for its column",
-  "22003": "the number is out of its column's range",
-  "22007": "it isn't a date or time",
-  "22008": "the date or time is out of range",
-  "22012": "division by zero",
-  "22021": "it holds a character that the database can't store, such as NUL",
-  "22P02": "it isn't of its column's type",
-  "22P05": "it holds a character that the database can't store, such as NUL",
+interface PostgresFailure extends ServerFailure {
+  readonly error: postgres.PostgresError;
+}
+
+/**
+ * By SQLSTATE, or the class that it begins with. PostgreSQL's own messages of values repeat the value.
+ *
+ * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
+ */
+const FAULTS: FaultTable<PostgresFailure> = {
+  "23505": ({ error }) => new ConstraintError("unique", toTableAndColumns(error)),
+  "23503": ({ error }) => new ConstraintError("foreign_key", toTableAndColumns(error)),
+  "23502": ({ error, sql }) => missingValue(error.column_name ?? "", nonEmpty(error.table_name), sql),
+  "23514": ({ error, sql }) => refusedByCheck(error.constraint_name ?? "", nonEmpty(error.table_name), sql),
+  "42P01": ({ error, sql }) => missingTable(toNamed(error.message), sql),
+  "42703": ({ error, sql }) => missingColumn(toNamed(error.message), sql),
+  "42501": ({ error, server, sql }) =>
+    failedQuery("credentials", `${error.message} to user "${server.user}"`, sql),
+  // Of the statement's text alone, in which values are placeholders.
+  "42": ({ error, sql }) => failedQuery("syntax", error.message, sql),
+  ...alike(
+    ["40001", "40P01"],
+    ["serialization", "Cannot run the query: it was given up for another transaction; try again"],
+  ),
+  "55P03": ["busy", "Cannot run the query: another transaction holds a lock"],
+  "57014": ["busy", "Cannot run the query: it took longer than it may"],
+  "57": unreachableBy("it is starting or stopping"),
+  "25P02": [
+    "other",
+    "Cannot run the query: an earlier query of this transaction failed, so all of it is undone",
+  ],
+  "25006": ["readonly", "Cannot run the query: the database only reads now"],
+  "53100": ["full", "Cannot run the query: the database's disk is full"],
+  "53": unreachableBy("it has no more connections or memory to give"),
+  "08": unreachableBy("connection lost"),
+  "28P01": ({ server }) => wrongCredentials(server),
+  "28000": ({ server }) =>
+    wrongCredentials(server, `the server refuses this user, host, or a connection without TLS ("sslmode")`),
+  "3D000": missingDatabase,
+  "22001": unfitBy("it is too long for its column"),
+  "22003": unfitBy("the number is out of its column's range"),
+  "22007": unfitBy("it isn't a date or time"),
+  "22008": unfitBy("the date or time is out of range"),
+  "22012": unfitBy("division by zero"),
+  ...alike(["22021", "22P05"], unfitBy("it holds a character that the database can't store, such as NUL")),
+  "22P02": unfitBy("it isn't of its column's type"),
+  "22": (failure) => unfitBy(`SQLSTATE ${failure.error.code}`)(failure),
+  ...alike(["XX001", "XX002"], ({ error, sql }) => failedQuery("corrupt", `SQLSTATE ${error.code}`, sql)),
 };
 
 /**
  * Turns what postgres.js throws into an error that may be shown and logged: it holds neither values of the query
  * nor credentials. Any other error is returned as it is.
- *
- * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 export function toPostgresFault(error: unknown, server: ServerPlace, sql?: string): unknown {
-  if (error instanceof postgres.PostgresError) return toServerFault(error, server, sql);
+  if (error instanceof postgres.PostgresError) {
+    const { code } = error;
+    const fault = findFault(FAULTS, [code, code.slice(0, 2)], { error, server, sql });
+    return fault ?? failedQuery("other", `SQLSTATE ${code}`, sql);
+  }
   if (!(error instanceof Error) || error instanceof DatabaseError) return error;
   const code = "code" in error ? String(error.code) : "";
-  const connection = toConnectionFault(code, server);
+  const connection = toConnectionFault(code, { server, sql });
   if (connection !== null) return connection;
   // postgres.js puts the values of a query on whatever it fails with.
   if (!("parameters" in error)) return error;
   return failedQuery("value", `it can't be sent to the database${code === "" ? "" : ` (${code})`}`, sql);
 }
 
-function toServerFault(error: postgres.PostgresError, server: ServerPlace, sql: string | undefined): Error {
-  const { code } = error;
-  const table = nonEmpty(error.table_name);
-  switch (code) {
-    case "23505":
-      return new ConstraintError("unique", { table, columns: toColumns(error.detail) });
-    case "23503":
-      return new ConstraintError("foreign_key", { table, columns: toColumns(error.detail) });
-    case "23502":
-      return missingValue(error.column_name ?? "", table, sql);
-    case "23514":
-      return refusedByCheck(error.constraint_name ?? "", table, sql);
-    case "42P01":
-      return missingTable(toNamed(error.message), sql);
-    case "42703":
-      return missingColumn(toNamed(error.message), sql);
-    case "42501":
-      return failedQuery("credentials", `${error.message} to user "${server.user}"`, sql);
-    case "40001":
-    case "40P01":
-      return failedQuery("serialization", "it was given up for another transaction; try again", sql);
-    case "55P03":
-      return failedQuery("busy", "another transaction holds a lock", sql);
-    case "57014":
-      return failedQuery("busy", "it took longer than it may", sql);
-    case "25P02":
-      return failedQuery("other", "an earlier query of this transaction failed, so all of it is undone", sql);
-    case "25006":
-      return failedQuery("readonly", "the database only reads now", sql);
-    case "53100":
-      return failedQuery("full", "the database's disk is full", sql);
-    case "28P01":
-      return wrongCredentials(server);
-    case "28000":
-      return wrongCredentials(
-        server,
-        `the server refuses this user, host, or a connection without TLS ("sslmode")`,
-      );
-    case "3D000":
-      return missingDatabase(server);
-    default:
-      return toFaultOfClass(error, server, sql);
-  }
+function unfitBy(reason: string): (failure: PostgresFailure) => DatabaseError {
+  return ({ error, sql }) => unfitValue(nonEmpty(error.column_name), reason, sql);
 }
 
-function toFaultOfClass(error: postgres.PostgresError, server: ServerPlace, sql: string | undefined): Error {
-  const { code } = error;
-  switch (code.slice(0, 2)) {
-    case "22":
-      return unfitValue(nonEmpty(error.column_name), VALUE_REASONS[code] ?? `SQLSTATE ${code}`, sql);
-    case "08":
-      return unreachable(server, "connection lost");
-    case "57":
-      return unreachable(server, "it is starting or stopping");
-    case "53":
-      return unreachable(server, "it has no more connections or memory to give");
-    case "42":
-      // Of the statement's text alone, in which values are placeholders.
-      return failedQuery("syntax", error.message, sql);
-    case "XX":
-    case "58":
-      return failedQuery(code === "XX001" || code === "XX002" ? "corrupt" : "other", `SQLSTATE ${code}`, sql);
-    default:
-      return failedQuery("other", `SQLSTATE ${code}`, sql);
-  }
-}
-
-/** From "Key (a, b)=(1, 2) already exists." Only the part before "=" is read, the rest are values. */
-function toColumns(detail: string | undefined): string[] {
+/** The columns of "Key (a, b)=(1, 2) already exists.": only the part before "=" is read, the rest are values. */
+function toTableAndColumns({ table_name, detail }: postgres.PostgresError): {
+  table: string | undefined;
+  columns: string[];
+} {
   const columns = /^Key \(([^=]*)\)=/.exec(detail ?? "")?.[1] ?? "";
-  return columns === "" ? [] : columns.split(", ").map((column) => column.replaceAll('"', ""));
+  return {
+    table: nonEmpty(table_name),
+    columns: columns === "" ? [] : columns.split(", ").map((column) => column.replaceAll('"', "")),
+  };
 }
 
 /** The last part of the quoted or bare name in `relation "public.x" does not exist`, `column x.y does not exist`. */

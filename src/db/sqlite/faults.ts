@@ -1,6 +1,68 @@
 import { AppError } from "../../errors/errors.ts";
-import { ConstraintError, DatabaseError, type DatabaseFault } from "../contract/database-error.ts";
-import { failedQuery, missingColumn, missingTable } from "../server/faults.ts";
+import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
+import {
+  alike,
+  type Failure,
+  type FaultTable,
+  failedQuery,
+  findFault,
+  missingColumn,
+  missingTable,
+} from "../contract/faults.ts";
+
+interface SqliteFailure extends Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly showsReason: boolean;
+}
+
+/** By SQLite's extended codes, or the primary code before them. @see https://www.sqlite.org/rescode.html */
+const FAULTS: FaultTable<SqliteFailure> = {
+  ...alike(
+    ["SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"],
+    ({ message }) => new ConstraintError("unique", toTableAndColumns(message)),
+  ),
+  SQLITE_CONSTRAINT_FOREIGNKEY: ({ sql }) => new ConstraintError("foreign_key", { table: tableWritten(sql) }),
+  SQLITE_CONSTRAINT_NOTNULL({ message, sql }) {
+    const { table, columns } = toTableAndColumns(message);
+    const text = `Cannot save: "${columns[0] ?? toDetail(message)}" has no value`;
+    return new DatabaseError("not_null", text, { sql, table });
+  },
+  SQLITE_CONSTRAINT_CHECK({ message, sql }) {
+    const text = `Cannot save: the check "${toDetail(message)}" refuses the row`;
+    return new DatabaseError("check", text, { sql, table: tableWritten(sql) });
+  },
+  SQLITE_CONSTRAINT_DATATYPE: ["value", "Cannot save: a value doesn't fit its column"],
+  SQLITE_CONSTRAINT: ({ code, sql }) =>
+    new DatabaseError("other", `Cannot save: SQLite answers "${code}"`, { sql }),
+  ...alike(
+    ["SQLITE_BUSY", "SQLITE_LOCKED"],
+    ["busy", "Cannot use the database: another process has locked it"],
+  ),
+  SQLITE_FULL: ["full", "Cannot write to the database: no space is left on its disk"],
+  // Where the shared memory beside the file finds no space SQLite knows no more than this either.
+  SQLITE_IOERR: ({ code, sql }) =>
+    new DatabaseError("other", `Cannot use the database: its disk is full, or fails (${code})`, { sql }),
+  SQLITE_CORRUPT: [
+    "corrupt",
+    'Cannot use the database: its file is damaged; restore a backup with "xcore db restore"',
+  ],
+  SQLITE_NOTADB: [
+    "corrupt",
+    'Cannot use the database: its file is not an SQLite database; restore a backup with "xcore db restore"',
+  ],
+  ...alike(
+    ["SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"],
+    ["readonly", "Cannot write to the database: it may only be read"],
+  ),
+  SQLITE_CANTOPEN: ["unavailable", "Cannot open the database: its file can't be opened"],
+  ...alike(
+    ["SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLITE_RANGE"],
+    ["value", "Cannot run the query: a value doesn't fit where it is used"],
+  ),
+  SQLITE_ERROR: toSqlError,
+  SQLITE: ({ code, sql }) => failedQuery("other", `SQLite answers "${code}"`, sql),
+};
 
 export interface FailedStatement {
   /** The statement with its placeholders. */
@@ -18,95 +80,35 @@ export interface FailedStatement {
  */
 export function toSqliteFault(error: unknown, statement: FailedStatement = {}): unknown {
   if (error instanceof DatabaseError || error instanceof AppError || !(error instanceof Error)) return error;
-  const code = "code" in error && typeof error.code === "string" ? error.code : null;
-  if (error.message === "Invalid SQL statement") {
-    return new DatabaseError("syntax", "Cannot run the query: it is empty", { sql: statement.sql });
-  }
-  if (code === null || !code.startsWith("SQLITE_")) return error;
-  if (code.startsWith("SQLITE_CONSTRAINT")) return toConstraint(code, error.message, statement.sql);
-  if (code === "SQLITE_ERROR") return toSqlError(error.message, statement);
-  const { fault, message } = faultOf(code);
-  return new DatabaseError(fault, message, { sql: statement.sql });
+  const { sql, showsReason = false } = statement;
+  if (error.message === "Invalid SQL statement") return failedQuery("syntax", "it is empty", sql);
+  const code = "code" in error && typeof error.code === "string" ? error.code : "";
+  const [sqlite = "", primary = ""] = code.split("_");
+  const codes = [code, `${sqlite}_${primary}`, sqlite];
+  return findFault(FAULTS, codes, { code, message: error.message, sql, showsReason }) ?? error;
 }
 
-function faultOf(code: string): { fault: DatabaseFault; message: string } {
-  const [, family = ""] = code.split("_");
-  switch (family) {
-    case "BUSY":
-    case "LOCKED":
-      return { fault: "busy", message: "Cannot use the database: another process has locked it" };
-    case "FULL":
-      return { fault: "full", message: "Cannot write to the database: no space is left on its disk" };
-    case "IOERR":
-      // Where the shared memory beside the file finds no space SQLite knows no more than this either.
-      return { fault: "other", message: `Cannot use the database: its disk is full, or fails (${code})` };
-    case "CORRUPT":
-      return {
-        fault: "corrupt",
-        message: 'Cannot use the database: its file is damaged; restore a backup with "xcore db restore"',
-      };
-    case "NOTADB":
-      return {
-        fault: "corrupt",
-        message:
-          'Cannot use the database: its file is not an SQLite database; restore a backup with "xcore db restore"',
-      };
-    case "READONLY":
-    case "PERM":
-    case "AUTH":
-      return { fault: "readonly", message: "Cannot write to the database: it may only be read" };
-    case "CANTOPEN":
-      return { fault: "unavailable", message: "Cannot open the database: its file can't be opened" };
-    case "TOOBIG":
-    case "MISMATCH":
-    case "RANGE":
-      return { fault: "value", message: "Cannot run the query: a value doesn't fit where it is used" };
-    default:
-      return { fault: "other", message: `Cannot run the query: SQLite answers "${code}"` };
-  }
-}
-
-function toConstraint(code: string, text: string, sql: string | undefined): Error {
-  const detail = text.slice(text.indexOf(": ") + 2);
-  switch (code) {
-    case "SQLITE_CONSTRAINT_UNIQUE":
-    case "SQLITE_CONSTRAINT_PRIMARYKEY":
-    case "SQLITE_CONSTRAINT_ROWID":
-      return new ConstraintError("unique", toTableAndColumns(detail));
-    case "SQLITE_CONSTRAINT_FOREIGNKEY":
-      return new ConstraintError("foreign_key", { table: sql === undefined ? undefined : tableWritten(sql) });
-    case "SQLITE_CONSTRAINT_NOTNULL": {
-      const { table, columns } = toTableAndColumns(detail);
-      return new DatabaseError("not_null", `Cannot save: "${columns[0] ?? detail}" has no value`, {
-        sql,
-        table,
-      });
-    }
-    case "SQLITE_CONSTRAINT_CHECK": {
-      const table = sql === undefined ? undefined : tableWritten(sql);
-      return new DatabaseError("check", `Cannot save: the check "${detail}" refuses the row`, { sql, table });
-    }
-    case "SQLITE_CONSTRAINT_DATATYPE":
-      return new DatabaseError("value", "Cannot save: a value doesn't fit its column", { sql });
-    default:
-      return new DatabaseError("other", `Cannot save: SQLite answers "${code}"`, { sql });
-  }
+/** "orders.number" of "UNIQUE constraint failed: orders.number". */
+function toDetail(message: string): string {
+  return message.slice(message.indexOf(": ") + 2);
 }
 
 /** Reads "orders.number, orders.year". */
-function toTableAndColumns(detail: string): { table: string | undefined; columns: string[] } {
-  const names = detail.split(", ").map((name) => name.split("."));
+function toTableAndColumns(message: string): { table: string | undefined; columns: string[] } {
+  const names = toDetail(message)
+    .split(", ")
+    .map((name) => name.split("."));
   if (names.some((parts) => parts.length !== 2)) return { table: undefined, columns: [] };
   return { table: names[0]?.[0], columns: names.map(([, column = ""]) => column) };
 }
 
-function tableWritten(sql: string): string | undefined {
-  return /^(?:insert into|update|delete from) `([^`]+)`/i.exec(sql)?.[1];
+function tableWritten(sql: string | undefined): string | undefined {
+  return /^(?:insert into|update|delete from) `([^`]+)`/i.exec(sql ?? "")?.[1];
 }
 
 const SYNTAX = /^near "|syntax error|^incomplete input|^unrecognized token/;
 
-function toSqlError(text: string, { sql, showsReason = false }: FailedStatement): DatabaseError {
+function toSqlError({ message: text, sql, showsReason }: SqliteFailure): DatabaseError {
   const table = /^no such table: (?:main\.)?(.+)$/.exec(text)?.[1];
   if (table !== undefined) return missingTable(table, sql);
   const column = /^no such column: (?:.*\.)?"?([^"]+?)"?(?: - .*)?$|has no column named (.+)$/.exec(text);
