@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { listRoutes } from "../plugins/admin/answers.ts";
+import { showGuards } from "../plugins/source/surface.ts";
 import type { CommandContext } from "./open/command-context.ts";
 import { toExamples, toTable } from "./terminal/output.ts";
 import { inspect, warnOfFailures } from "./open/inspection.ts";
@@ -7,7 +7,7 @@ import { inspect, warnOfFailures } from "./open/inspection.ts";
 /** `xcore routes`: prints every route that the plugins serve. */
 export function routesCommand(context: CommandContext): Command {
   return new Command("routes")
-    .description("List the routes of the plugins")
+    .description("List the routes of the plugins, and who may use them: OPEN is everybody")
     .option("--json", "print JSON")
     .addHelpText("after", toExamples("xcore routes", "xcore routes --json"))
     .action(async (options: { json?: boolean }, command: Command) => {
@@ -15,12 +15,17 @@ export function routesCommand(context: CommandContext): Command {
         warnOfFailures(app, context);
         return app.plugins
           .list()
-          .flatMap((record) => listRoutes(record).map((route) => ({ ...route, plugin: record.name })));
+          .flatMap(({ name, current }) =>
+            (current?.surface.routes ?? []).map((route) => ({ ...route, plugin: name })),
+          );
       });
       if (options.json) context.print(JSON.stringify(routes, null, 2));
       else
         context.print(
-          toTable([["METHOD", "PATH", "PLUGIN"], ...routes.map((r) => [r.method, r.path, r.plugin])]),
+          toTable([
+            ["METHOD", "PATH", "GUARD", "PLUGIN"],
+            ...routes.map((route) => [route.method, route.path, showGuards(route), route.plugin]),
+          ]),
         );
     });
 }

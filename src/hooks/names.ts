@@ -1,5 +1,6 @@
 const eventName = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$/;
-const patternName = /^([A-Za-z0-9_-]+|\*)(\.([A-Za-z0-9_-]+|\*))*$/;
+/** What a handler may listen to: the name of an event, or a pattern of names. */
+export const EVENT_PATTERN = /^([A-Za-z0-9_-]+|\*)(\.([A-Za-z0-9_-]+|\*))*$/;
 const maxLength = 200; // characters
 
 /**
@@ -9,7 +10,7 @@ const maxLength = 200; // characters
  * @throws TypeError when the pattern is not a string of segments joined by dots
  */
 export function toNameTest(pattern: unknown): (name: string) => boolean {
-  if (typeof pattern !== "string" || pattern.length > maxLength || !patternName.test(pattern)) {
+  if (typeof pattern !== "string" || pattern.length > maxLength || !EVENT_PATTERN.test(pattern)) {
     throw new TypeError(
       `Cannot listen to ${quote(pattern)}: a name is letters, digits, "_" and "-" in segments joined by dots, ` +
         `such as "invoice.created", and "*" may stand for a segment`,

@@ -11,6 +11,7 @@ import type { Manifest } from "./source/manifest.ts";
 import { migratePlugin } from "./runtime/migrate.ts";
 import { evaluateModules, type ModulesOptions } from "./runtime/modules.ts";
 import { createPluginApp, findRouter } from "./runtime/app.ts";
+import { Registrations } from "./runtime/surface.ts";
 import { bundlePlugin } from "./build/build.ts";
 import { Scope } from "./given/scope.ts";
 import { atStage, type ThrownOptions } from "./build/thrown.ts";
@@ -59,13 +60,14 @@ export async function loadGeneration(
   const id = generationId(manifest.name, number);
   stackTraces.add(id, { json: bundle.map, toDisplayPath: (name) => source.show(toSourceFile(name)) });
   const scope = new Scope();
+  const registrations = new Registrations(manifest);
   try {
     const imported = await atStage("import", failure, () =>
-      importPlugin(host, { ...options, ...parts, generation: id, scope }),
+      importPlugin(host, { ...options, ...parts, generation: id, scope, registrations }),
     );
     if (runsSetup) await atStage("setup", failure, () => setUp(imported.exports, host, options));
     const loadMs = performance.now() - startedAt;
-    const made = { number, manifest, hash, fingerprint, loadMs, ...imported };
+    const made = { number, manifest, hash, fingerprint, loadMs, registrations, ...imported };
     return new Generation(made, scope, [...dependencies.values()]);
   } catch (error) {
     scope.close();
@@ -124,12 +126,13 @@ async function importPlugin(
   { given, web, lifeCycle }: PluginHost,
   options: LoadOptions & PluginParts & ModulesOptions,
 ): Promise<Pick<Generation, "exports" | "schema" | "app" | "mount">> {
-  const { manifest, publicDirectory, scope, signal } = options;
+  const { manifest, publicDirectory, scope, registrations, signal } = options;
   const { entry, exports, schema } = evaluateModules(given, options);
   const router = findRouter(entry) ?? createEmptyRouter(entry, scope);
   await awaitModules(router, lifeCycle.setupTimeoutMs, signal);
   const inFlight = new InFlight();
   const app = createPluginApp(router, { ...web, manifest, publicDirectory, inFlight });
+  registrations.assertDeclared(app);
   return { exports, schema, app, mount: createMount(app, manifest, inFlight, web) };
 }
 

@@ -59,6 +59,32 @@ function toPreparedHandler(route: InternalRoute, prepare: Preparation): Composed
   return preparing;
 }
 
+/** A route as an app serves it. */
+export interface ServedRoute {
+  /** "GET"; "ALL" for every method, "WS" for a WebSocket. */
+  readonly method: string;
+  /** Whole, with its prefix: "/blog/:id", "/blog/static/*". */
+  readonly path: string;
+  readonly hooks: Partial<InternalRoute["hooks"]>;
+}
+
+/** Lists the routes of an app, those that the API documentation hides too. */
+export function listRoutes(app: AnyElysia): ServedRoute[] {
+  return app.router.history.map(({ method, path, hooks }) => ({ method, path, hooks: hooks ?? {} }));
+}
+
+/**
+ * Whether hooks of an app can answer requests for any path, also where it has no route: those of `onRequest` and
+ * `wrap`, and of `onError` when they are told of paths without a route.
+ *
+ * @param ownErrorHooks how many hooks of `onError` are the host's
+ */
+export function answersAnyPath(app: AnyElysia, { ownErrorHooks }: { ownErrorHooks: number }): boolean {
+  const { request = [], error = [] } = app.event;
+  const wraps = app["extender"].higherOrderFunctions.length;
+  return request.length + wraps > 0 || error.length > ownErrorHooks;
+}
+
 /** Lists the methods that an app serves a path for, in the order of their names. */
 export function methodsOf(app: AnyElysia, path: string): string[] {
   const { http, static: fixed } = app.router;

@@ -127,6 +127,7 @@ test("a hook that was called once is forgotten", async () => {
     name: "x",
     scope,
     hooks,
+    onListen() {},
     db: database.toDatabase({}),
     accounts: {
       ...accounts,

@@ -51,7 +51,7 @@ test("a plugin is previewed, added, replaced, switched off and on, and removed",
     body: {
       inspection: {
         name: "crm",
-        routes: [{ method: "GET", path: "/crm/" }],
+        surface: null,
         integrity: first.integrity,
       },
       replaces: false,

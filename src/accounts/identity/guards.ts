@@ -1,5 +1,5 @@
 import { Elysia } from "elysia";
-import { type Preparation, toPreparedHook } from "../../web/routes.ts";
+import { type Preparation, type ServedRoute, toPreparedHook } from "../../web/routes.ts";
 import { fail } from "./error-codes.ts";
 import { isPermissionName } from "./permission-name.ts";
 import type { Principal, User } from "./principal.ts";
@@ -7,6 +7,13 @@ import type { Principals } from "./principals.ts";
 
 /** Names of what asks who makes a request, as options of a route; `optionalAuth` lets everybody through. */
 export const GUARDS = ["auth", "optionalAuth", "permission", "role"] as const;
+
+/** What a guard asks for; that of `optionalAuth` only wants to know who it is. */
+export type Guard =
+  | { readonly auth: true }
+  | { readonly optional_auth: true }
+  | { readonly permission: string }
+  | { readonly role: string };
 
 export interface GuardsOptions {
   readonly principals: Principals;
@@ -26,6 +33,7 @@ export interface GuardContext<Found extends User | null = User> {
 /** The guards, for routes to use. */
 export type Guards = ReturnType<typeof createGuards>;
 
+const ASKED = Symbol("guard");
 const LOCK: Security = [{ bearer: [] }, { api_key: [] }];
 
 /**
@@ -35,35 +43,43 @@ const LOCK: Security = [{ bearer: [] }, { api_key: [] }];
  * routes alone.
  */
 export function createGuards({ principals, authenticate }: GuardsOptions) {
-  const toContext = (security: Security, run: GuardHook): object => ({
+  const toContext = (asked: Guard, security: Security, run: GuardHook): object => ({
     detail: { security: [...security] },
-    transform: toPreparedHook(run, authenticate),
+    transform: toPreparedHook(Object.assign(run, { [ASKED]: asked }), authenticate),
   });
-  const guard = (check: Check) =>
-    toContext(LOCK, (context) => {
+  const guard = (asked: Guard, check: Check) =>
+    toContext(asked, LOCK, (context) => {
       const principal = principals.require(context.request);
       check(principal);
       // Here rather than in a `resolve`, which would look it up again and copy it.
       context.user = principal.user;
     }) as GuardContext;
   const identify = () =>
-    toContext([{}, ...LOCK], (context) => {
+    toContext({ optional_auth: true }, [{}, ...LOCK], (context) => {
       context.user = principals.find(context.request)?.user ?? null;
     }) as GuardContext<User | null>;
   return new Elysia({ name: "xcore/guards" }).macro({
-    auth: (isAsked: boolean) => (isAsked ? guard(() => {}) : {}) as GuardContext,
+    auth: (isAsked: boolean) => (isAsked ? guard({ auth: true }, () => {}) : {}) as GuardContext,
     // Not a value of `auth`: Elysia tells a handler's types by the names of its options alone.
     optionalAuth: (isAsked: boolean) => (isAsked ? identify() : {}) as GuardContext<User | null>,
     permission(permission: string) {
-      if (isPermissionName(permission)) return guard((principal) => assertPermission(principal, permission));
+      if (isPermissionName(permission)) {
+        return guard({ permission }, (principal) => assertPermission(principal, permission));
+      }
       const example = 'expected a resource and an action, such as "invoices:read"';
       throw new TypeError(`Cannot guard a route with the permission "${permission}": ${example}`);
     },
     role(role: string) {
       principals.noteGuardRole(role);
-      return guard((principal) => assertRole(principal, role));
+      return guard({ role }, (principal) => assertRole(principal, role));
     },
   });
+}
+
+/** Lists what the guards of a route ask for: all of them must let a request through. */
+export function guardsOf({ hooks }: Pick<ServedRoute, "hooks">): Guard[] {
+  const guards = [hooks.transform ?? []].flat() as { readonly fn?: { readonly [ASKED]?: Guard } }[];
+  return guards.flatMap(({ fn }) => fn?.[ASKED] ?? []);
 }
 
 /** @throws AppError authorization_error unless the principal holds the permission */

@@ -1,16 +1,20 @@
 import { DIALECTS } from "../../db/contract/dialect.ts";
 import type { PluginInspection } from "../../plugins/remote/inspection.ts";
 import { describeChanges, type InspectionChange } from "../../plugins/remote/inspection-difference.ts";
+import { isOpen, OPEN, showGuards, type Surface } from "../../plugins/source/surface.ts";
 import { toCount, toTable } from "../terminal/output.ts";
 
+/** What is said of the surface of a plugin that declares none. */
+export const NO_SURFACE = "declares none: its routes are known once it runs";
 const MAX_CELL = 200; // characters
+const MAX_GUARDS = 40; // characters that are lined up
 const UNITS = ["bytes", "kB", "MB", "GB"];
 // What a plugin says of itself could draw something else on the terminal.
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** Lays out what was found out about a plugin, as a person should read it before saying yes. */
 export function toInspectionText(inspection: PluginInspection): string {
-  const { name, version, description, author, routes } = inspection;
+  const { name, version, description, author, surface } = inspection;
   const title = `${name} ${version}${description === null ? "" : `: ${toCell(description)}`}`;
   const rows: (readonly [string, string])[] = [
     ...(author === null ? [] : [["author", author] as const]),
@@ -27,12 +31,7 @@ export function toInspectionText(inspection: PluginInspection): string {
       DIALECTS.flatMap((dialect) => toMigrations(inspection, dialect)),
       "none",
     ),
-    ...toRows(
-      "routes",
-      routes.map(({ method, path }) => `${method} ${path}`),
-      "none were found",
-    ),
-    ["", toRouteNote(inspection)],
+    ...(surface === null ? [["surface", NO_SURFACE] as const] : toSurfaceRows(surface)),
   ];
   const cells = rows.map(([key, value]) => [`  ${key}`, toCell(value)]);
   return `${title}\n${toTable(cells)}`;
@@ -74,9 +73,17 @@ function toMigrations({ migrations }: PluginInspection, dialect: (typeof DIALECT
   return names.length === 0 ? [] : [`${dialect}: ${names.join(", ")}`];
 }
 
-function toRouteNote({ routes_complete: isComplete }: PluginInspection): string {
-  const source = "(routes are read from the code, which was not run";
-  return isComplete ? `${source})` : `${source}; not all of it could be read)`;
+/** The open routes first; the guards before the paths, whose ends may be cut off. */
+function toSurfaceRows({ routes, hooks, tables }: Surface): [string, string][] {
+  const shown = routes.toSorted((a, b) => Number(isOpen(b)) - Number(isOpen(a)));
+  const width = Math.min(MAX_GUARDS, Math.max(...shown.map((route) => showGuards(route).length)));
+  const lines = shown.map((route) => `${showGuards(route).padEnd(width)}  ${route.method} ${route.path}`);
+  if (routes.some(isOpen)) lines.push(`(${OPEN}: no guard of xcore asks who it is)`);
+  return [
+    ...toRows("routes", lines, "none"),
+    ...toRows("listens to", hooks, "nothing"),
+    ...toRows("tables", tables, "none"),
+  ];
 }
 
 function toSize(bytes: number | string | null): string {

@@ -8,7 +8,7 @@ import { type CommandRemote, openRemote } from "../open/remote.ts";
 import { confirm } from "../terminal/prompts.ts";
 import { toExamples, withWaitNotice } from "../terminal/output.ts";
 import { describeFailure } from "../../app/failure-text.ts";
-import { toChangesText, toInspectionText } from "./inspection-text.ts";
+import { NO_SURFACE, toChangesText, toInspectionText } from "./inspection-text.ts";
 import { fromHere, toJson } from "./add.ts";
 
 interface UpdateOptions {
@@ -102,6 +102,7 @@ class Update {
       this.#print(`${toInspectionText(inspection)}\n(There is no pinned version to compare with)`);
     else if (changes.length === 0) this.#print(`${name}: the same, at another place`);
     else this.#print(`${name}\n${toChangesText(changes)}`);
+    if (changes !== null && inspection.surface === null) this.#print(`  surface: ${NO_SURFACE}`);
     if (this.#options.dryRun === true) return false;
     return this.#options.yes === true || confirm(`Update ${name}?`);
   }

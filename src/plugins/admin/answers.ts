@@ -2,6 +2,7 @@ import { t } from "elysia";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { PluginRecord } from "../inventory/record.ts";
 import type { PreparedPlugin } from "../remote/installer.ts";
+import type { RouteSurface } from "../source/surface.ts";
 
 const Failure = t.Object({
   stage: t.String({
@@ -42,7 +43,21 @@ export const PluginSummary = t.Object({
   ),
 });
 
-const Route = t.Object({ method: t.String(), path: t.String() });
+const Names = t.Array(t.String());
+
+const Route = t.Object({
+  method: t.String({ description: "ALL for every method, WS for a WebSocket" }),
+  path: t.String(),
+  guards: t.Array(
+    t.Union([
+      t.Object({ auth: t.Literal(true) }),
+      t.Object({ optional_auth: t.Literal(true) }),
+      t.Object({ permission: t.String() }),
+      t.Object({ role: t.String() }),
+    ]),
+    { description: "All of them must let a request through; none: it is open to everybody" },
+  ),
+});
 
 /** All that is said of one plugin. */
 export const PluginDetails = t.Composite([
@@ -53,8 +68,6 @@ export const PluginDetails = t.Composite([
     hooks: t.Array(t.Object({ event: t.String(), order: t.String() })),
   }),
 ]);
-
-const Names = t.Array(t.String());
 
 /** What is told of a plugin before it is pinned. */
 export const PluginPreview = t.Object({
@@ -75,8 +88,10 @@ export const PluginPreview = t.Object({
     permissions: t.Record(t.String(), t.String()),
     dependencies: t.Record(t.String(), t.String()),
     packages: t.Record(t.String(), t.String(), { description: "npm packages that it needs" }),
-    routes: t.Array(Route, { description: "Read from its code, which was not run" }),
-    routes_complete: t.Boolean({ description: "Whether all of its code could be read for routes" }),
+    surface: t.Nullable(
+      t.Object({ routes: t.Array(Route), hooks: Names, permissions: Names, tables: Names }),
+      { description: "What it declares that it registers; null: that is known once it runs" },
+    ),
     migrations: t.Object({ sqlite: Names, postgres: Names, mysql: Names }),
   }),
   replaces: t.Boolean({ description: "Whether config.json lists a plugin of this name" }),
@@ -127,32 +142,33 @@ export function describePlugin(record: PluginRecord, hooks: HookBus) {
   return {
     ...summarizePlugin(record),
     permissions: { ...record.manifest?.permissions },
-    routes: listRoutes(record),
+    routes: toRoutes(record.current?.surface.routes ?? []),
     hooks: listened.map(({ event, order }) => ({ event, order })),
   };
 }
 
-/** Lists the routes that a plugin serves now. */
-export function listRoutes(record: PluginRecord): { method: string; path: string }[] {
-  const routes = record.current?.app.router.history ?? [];
-  return routes
-    .filter((route) => route.hooks?.detail?.hide !== true)
-    .map(({ method, path }) => ({ method, path }));
-}
-
 /** Says what is known of a plugin before it is pinned. */
 export function previewPlugin({ inspection, isListed, changes }: PreparedPlugin) {
-  const { signers, hosts, routes, migrations } = inspection;
+  const { signers, hosts, surface, migrations } = inspection;
   const { sqlite, postgres, mysql } = migrations;
   return {
     inspection: {
       ...inspection,
       signers: [...signers],
       hosts: [...hosts],
-      routes: [...routes],
+      surface: surface && {
+        routes: toRoutes(surface.routes),
+        hooks: [...surface.hooks],
+        permissions: [...surface.permissions],
+        tables: [...surface.tables],
+      },
       migrations: { sqlite: [...sqlite], postgres: [...postgres], mysql: [...mysql] },
     },
     replaces: isListed,
     changes: changes && [...changes],
   };
+}
+
+function toRoutes(routes: readonly RouteSurface[]) {
+  return routes.map(({ method, path, guards }) => ({ method, path, guards: [...guards] }));
 }

@@ -17,6 +17,8 @@ export interface XcoreModuleOptions {
   readonly name: string;
   readonly scope: Scope;
   readonly hooks: HookBus;
+  /** Gets what is listened to before it is; throws when the plugin may not. */
+  readonly onListen: (event: string) => void;
   readonly db: Database;
   readonly accounts: PluginAccounts;
   readonly log: Logger;
@@ -25,10 +27,10 @@ export interface XcoreModuleOptions {
 
 /** Builds what `import … from "xcore"` gives one generation of a plugin, with its own scope behind it. */
 export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
-  const { name, scope, hooks, db, accounts, log, settings } = options;
+  const { db, accounts, log, settings } = options;
   const xcore: Xcore = {
     createRouter: () => createPluginRouter(accounts.guards),
-    hooks: createPluginHooks(name, scope, hooks),
+    hooks: createPluginHooks(options),
     // Its rows have the types that plugins declare: the host knows nothing of them.
     db: db as Xcore["db"],
     paginate,
@@ -42,7 +44,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
   return withKnownExports("xcore", xcore);
 }
 
-function createPluginHooks(source: string, scope: Scope, hooks: HookBus): sdk.PluginHooks {
+function createPluginHooks({ name: source, scope, hooks, onListen }: XcoreModuleOptions): sdk.PluginHooks {
   return {
     on(event, handler, options = {}) {
       // A copy: the options may have changed when the generation takes over.
@@ -56,6 +58,7 @@ function createPluginHooks(source: string, scope: Scope, hooks: HookBus): sdk.Pl
       const register = () => hooks.on(event, isOnce ? handleOnce : handler, kept);
       // A mistake must fail the plugin here, not the takeover.
       register()();
+      onListen(event);
       undo = scope.register(register);
       return undo;
     },

@@ -1,4 +1,5 @@
 import { DIALECTS } from "../../db/contract/dialect.ts";
+import { OPEN, showGuards } from "../source/surface.ts";
 import type { PluginInspection } from "./inspection.ts";
 
 /** One thing that differs between two versions of a plugin. */
@@ -26,10 +27,21 @@ const SCALARS = [
   "integrity",
 ] as const;
 
-/** Lists what differs between two versions of a plugin: first what it is, then what it brings. */
+/**
+ * Lists what differs between two versions of a plugin: first the routes that have lost their guards, then what it is,
+ * then what it brings.
+ */
 export function compareInspections(before: PluginInspection, after: PluginInspection): InspectionChange[] {
   const scalars = SCALARS.map((what) => ({ what, name: null, before: before[what], after: after[what] }));
-  const sides = [toItems(before), toItems(after)] as const;
+  const surface = {
+    what: "surface",
+    name: null,
+    before: describeSurface(before),
+    after: describeSurface(after),
+  };
+  // What is declared no more isn't gone.
+  const known = after.surface === null ? { ...before, surface: null } : before;
+  const sides = [toItems(known), toItems(after)] as const;
   const items = [...new Set([...sides[0].keys(), ...sides[1].keys()])].map((key) => {
     const [what = "", ...name] = key.split(" ");
     return {
@@ -39,13 +51,29 @@ export function compareInspections(before: PluginInspection, after: PluginInspec
       after: sides[1].get(key) ?? null,
     };
   });
-  return [...scalars, ...items].filter((change) => change.before !== change.after);
+  const changes = [surface, ...scalars, ...items].filter((change) => change.before !== change.after);
+  return changes.toSorted((a, b) => Number(hasLostGuard(b)) - Number(hasLostGuard(a)));
 }
 
-/** Puts changes in words, a line each: "version 1.0.0 → 1.1.0", "+ route GET /invoices/export". */
+/** Whether a route that asked for somebody is open now, or nothing is said of the routes any more. */
+function hasLostGuard({ what, before, after }: InspectionChange): boolean {
+  if (what === "surface") return after === null;
+  return what === "route" && isGuarded(before) && after !== null && !isGuarded(after);
+}
+
+function isGuarded(guards: InspectionChange["before"]): boolean {
+  return guards !== null && !String(guards).startsWith(OPEN);
+}
+
+function describeSurface({ surface }: PluginInspection): string | null {
+  return surface && "declared";
+}
+
+/** Puts changes in words, a line each: "version 1.0.0 → 1.1.0", "+ route GET /invoices/export: OPEN". */
 export function describeChanges(changes: readonly InspectionChange[]): string[] {
-  return changes.map(({ what, name, before, after }) => {
-    const subject = name === null ? what : `${what} ${name}`;
+  return changes.map((change) => {
+    const { what, name, before, after } = change;
+    const subject = `${hasLostGuard(change) ? "! " : ""}${name === null ? what : `${what} ${name}`}`;
     if (name === null) return `${subject} ${before ?? "none"} → ${after ?? "none"}`;
     if (before === null) return `+ ${subject}${toDetail(name, after)}`;
     if (after === null) return `- ${subject}${toDetail(name, before)}`;
@@ -68,10 +96,10 @@ function toItems(inspection: PluginInspection): Map<string, string> {
   };
   addNames("host", inspection.hosts);
   addNames("signer", inspection.signers);
-  addNames(
-    "route",
-    inspection.routes.map(({ method, path }) => `${method} ${path}`),
-  );
+  for (const route of inspection.surface?.routes ?? [])
+    items.set(`route ${route.method} ${route.path}`, showGuards(route));
+  addNames("hook", inspection.surface?.hooks ?? []);
+  addNames("table", inspection.surface?.tables ?? []);
   addValues("permission", inspection.permissions);
   addValues("dependency", inspection.dependencies);
   addValues("package", inspection.packages);

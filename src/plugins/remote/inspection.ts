@@ -5,13 +5,14 @@ import { PluginError } from "../failure/failure.ts";
 import { type Manifest, parseManifest, parsePluginInfo } from "../source/manifest.ts";
 import { isFolder, parsePinnedMigrations } from "../source/pinned.ts";
 import { readPackageNeeds } from "../packages/package-needs.ts";
-import { isCodeFile } from "./preview/modules.ts";
-import { findCodeRoutes } from "./preview/routes.ts";
-import type { CodeRoute } from "./preview/values.ts";
+import type { Surface } from "../source/surface.ts";
 import type { FetchedPlugin } from "./fetch/fetch-plugin.ts";
 import type { Location } from "./fetch/location.ts";
 import { listSigners } from "../snapshot/signatures.ts";
 import { isUrlName, type Snapshot } from "../snapshot/snapshot.ts";
+
+/** Ends of names, also of URLs, that hold code: no declarations, and no tests. */
+const CODE = /(?<!\.d|\.test)\.(?:[jt]sx?|[cm][jt]s)(?:\?.*)?$/;
 
 /** What can be told of a plugin before any of its code runs. */
 export interface PluginInspection {
@@ -41,10 +42,8 @@ export interface PluginInspection {
   readonly dependencies: Readonly<Record<string, string>>;
   /** npm packages that it needs: version ranges by name. */
   readonly packages: Readonly<Record<string, string>>;
-  /** What its code seems to serve: it is read, not run. */
-  readonly routes: readonly CodeRoute[];
-  /** Whether all of its code could be read for routes. */
-  readonly routes_complete: boolean;
+  /** What it declares that it registers, which its load is held to; null when it declares nothing. */
+  readonly surface: Surface | null;
   /** Names of its migrations, by dialect. */
   readonly migrations: Readonly<Record<Dialect, readonly string[]>>;
 }
@@ -59,7 +58,6 @@ export async function inspectPlugin(fetched: FetchedPlugin): Promise<PluginInspe
   const { files } = snapshot;
   const manifest = readManifestOf(snapshot, location);
   assertEntry(snapshot, manifest);
-  const { routes, isComplete } = findCodeRoutes(snapshot, { prefix: manifest.api_prefix });
   return {
     name: manifest.name,
     version: manifest.version,
@@ -70,15 +68,14 @@ export async function inspectPlugin(fetched: FetchedPlugin): Promise<PluginInspe
     signers: await listSigners(integrity, snapshot.signatures),
     entry: isFolder(snapshot) ? manifest.entry : snapshot.entry,
     api_prefix: manifest.api_prefix,
-    modules: [...files.keys()].filter(isCodeFile).length,
+    modules: [...files.keys()].filter((name) => CODE.test(name)).length,
     files: files.size,
     size: [...files.values()].reduce((total, content) => total + content.length, 0),
     hosts,
     permissions: manifest.permissions,
     dependencies: manifest.dependencies,
     packages: isFolder(snapshot) ? await readPackages(snapshot) : {},
-    routes,
-    routes_complete: isComplete,
+    surface: manifest.surface,
     migrations: readMigrationNames(snapshot),
   };
 }

@@ -3,6 +3,8 @@ import type { SchemaTables } from "../../db/contract/database.ts";
 import type { Mount } from "../../web/mounts.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
 import type { PluginHost } from "./host.ts";
+import type { Surface } from "../source/surface.ts";
+import type { Registrations } from "./surface.ts";
 import { runTeardown } from "./life-cycle.ts";
 import type { Manifest } from "../source/manifest.ts";
 import type { Scope } from "../given/scope.ts";
@@ -22,6 +24,7 @@ export class Generation {
   readonly exports: ModuleExports;
   /** Its tables and relations and those of its dependencies. */
   readonly schema: SchemaTables;
+  readonly registrations: Registrations;
   readonly #scope: Scope;
   readonly #dependencies: readonly Generation[];
   readonly #dependents = new Set<Generation>();
@@ -30,7 +33,16 @@ export class Generation {
   constructor(
     parts: Pick<
       Generation,
-      "number" | "manifest" | "hash" | "fingerprint" | "loadMs" | "app" | "mount" | "exports" | "schema"
+      | "number"
+      | "manifest"
+      | "hash"
+      | "fingerprint"
+      | "loadMs"
+      | "app"
+      | "mount"
+      | "exports"
+      | "schema"
+      | "registrations"
     >,
     scope: Scope,
     dependencies: readonly Generation[],
@@ -44,6 +56,7 @@ export class Generation {
     this.mount = parts.mount;
     this.exports = parts.exports;
     this.schema = parts.schema;
+    this.registrations = parts.registrations;
     this.#scope = scope;
     this.#dependencies = dependencies;
     for (const dependency of dependencies) dependency.#dependents.add(this);
@@ -52,6 +65,11 @@ export class Generation {
   /** Such as "blog@3". */
   get id(): string {
     return generationId(this.manifest.name, this.number);
+  }
+
+  /** What it serves, listens to and keeps. */
+  get surface(): Surface {
+    return this.registrations.toSurface(this.app);
   }
 
   /** Puts what it registered into effect, as it takes over. */

@@ -1,4 +1,4 @@
-import { is, Relations, Table } from "drizzle-orm";
+import { getTableName, is, Relations, Table } from "drizzle-orm";
 import type { SchemaTables } from "../../db/contract/database.ts";
 import { createSchemaModule } from "../../db/schema/schema-module.ts";
 import { type Bundle, moduleName } from "../build/bundle.ts";
@@ -12,6 +12,7 @@ import { createPluginDatabase, mergeSchemas } from "../given/database.ts";
 import type { Scope } from "../given/scope.ts";
 import { mergeSettings } from "../given/settings.ts";
 import type { PluginFiles } from "../source/files.ts";
+import type { Registrations } from "./surface.ts";
 import { createXcoreModule } from "../given/xcore-module.ts";
 
 export interface ModulesOptions {
@@ -19,6 +20,7 @@ export interface ModulesOptions {
   /** Such as "blog@3". */
   readonly generation: string;
   readonly scope: Scope;
+  readonly registrations: Registrations;
   readonly files: PluginFiles;
   readonly manifest: Manifest;
   /** `plugins.settings.<name>` of config.json. */
@@ -44,7 +46,7 @@ export interface PluginModules {
  */
 export function evaluateModules(
   { hooks, log, database, accounts, core }: PluginServices,
-  { bundle, generation, scope, files, manifest, settings, dependencies }: ModulesOptions,
+  { bundle, generation, scope, registrations, files, manifest, settings, dependencies }: ModulesOptions,
 ): PluginModules {
   let schema: SchemaTables | null = null;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
@@ -52,6 +54,7 @@ export function evaluateModules(
     name: manifest.name,
     scope,
     hooks,
+    onListen: (event) => registrations.addHook(event),
     db: createPluginDatabase(database, () => schema),
     accounts,
     log: log.child({ plugin: manifest.name }),
@@ -63,7 +66,10 @@ export function evaluateModules(
     xcore,
     createSchema: () =>
       (schemaModule ??= withKnownExports("xcore/schema", {
-        ...createSchemaModule(database.dialect, { core }),
+        ...createSchemaModule(database.dialect, {
+          core,
+          onTable: (made) => registrations.addTable(getTableName(made)),
+        }),
       })),
     findPlugin: (name) => dependencies.get(name)?.exports,
   });

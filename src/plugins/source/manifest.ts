@@ -6,9 +6,11 @@ import { parseJsonDocument } from "../../config/json/document.ts";
 import { closestWord } from "../../config/suggestion.ts";
 import { type Fault, findFaults } from "../../config/validation.ts";
 import { isPermissionName } from "../../accounts/identity/permission-name.ts";
+import { EVENT_PATTERN } from "../../hooks/names.ts";
 import { PluginError } from "../failure/failure.ts";
 import type { PluginFiles } from "./files.ts";
 import { readPluginInfo } from "./plugin-info.ts";
+import { findSurfaceProblem, type Surface, SurfaceSchema } from "./surface.ts";
 
 const NAME = "^[a-z][a-z0-9_]{0,63}$";
 const NAME_TITLE =
@@ -69,6 +71,16 @@ export const ManifestSchema = Type.Object(
     config: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), { description: "Defaults of its settings" }),
     ),
+    hooks: Type.Optional(
+      Type.Array(
+        Type.String({ pattern: EVENT_PATTERN.source, maxLength: 200, title: "a name of an event" }),
+        {
+          maxItems: 1000,
+          description: "Events that it listens to only once it runs, as in setup()",
+        },
+      ),
+    ),
+    surface: Type.Optional(SurfaceSchema),
   },
   { additionalProperties: false },
 );
@@ -89,6 +101,10 @@ export interface Manifest {
   readonly permissions: Readonly<Record<string, string>>;
   /** Defaults of the plugin's settings. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** Events that it listens to only once it runs. */
+  readonly hooks: readonly string[];
+  /** All that it may register, which a load holds it to; null when it declares nothing. */
+  readonly surface: Surface | null;
 }
 
 /** Reads what a plugin says of itself: `plugin.json` of a folder, PLUGIN_INFO of a single file. */
@@ -162,6 +178,8 @@ export function toManifest(
     dependencies: toRanges(given.dependencies ?? {}),
     permissions: given.permissions ?? {},
     config: given.config ?? {},
+    hooks: given.hooks ?? [],
+    surface: given.surface ?? null,
   };
 }
 
@@ -178,6 +196,9 @@ function findProblems(value: unknown): Problem[] {
 
 function toWords({ kind, path, expected }: Fault, value: unknown): string {
   const key = formatKeyPath(path) || "it";
+  if (kind === "unknown_key" && path[0] === "surface") {
+    return `"${key}" declares what this version of xcore doesn't know, and so can't hold the plugin to: use a newer one`;
+  }
   if (kind === "unknown_key") {
     const meant = closestWord(String(path.at(-1)), Object.keys(ManifestSchema.properties));
     return `unknown key "${key}", ${meant === undefined ? `expected ${expected}` : `did you mean "${meant}"?`}`;
@@ -220,6 +241,8 @@ function findSenseProblems(manifest: Static<typeof ManifestSchema>): Problem[] {
     const text = `"${reserved}" is reserved for xcore: choose another "api_prefix", such as "/my${reserved.replace(".", "_")}"`;
     problems.push({ path: [isGiven ? "api_prefix" : "name"], text });
   }
+  const misfit = manifest.surface && findSurfaceProblem(manifest.surface, prefix);
+  if (misfit) problems.push({ path: ["surface"], text: misfit });
   return problems;
 }
 

@@ -16,7 +16,7 @@ setTimeout(() => { throw new Error("NOISE thrown"); }, 0);
 Promise.reject(new Error("NOISE rejected"));
 export function setup() { writeFileSync("setup-ran", ""); }
 export function teardown() { writeFileSync("teardown-ran", ""); }
-export default createRouter().get("/", () => 1).post("/items", () => 1);
+export default createRouter().get("/", () => 1).post("/items", () => 1, { permission: "items:write", auth: true });
 `;
 
 const PLUGINS: Files = {
@@ -86,9 +86,9 @@ test("xcore plugin list prints only headings when there is no plugins directory"
 test("xcore routes lists methods and whole paths, and says which plugins it leaves out", async () => {
   await using folder = await TestFolder.create(PLUGINS);
   const { stdout, stderr } = await xcore(folder, ["routes"]);
-  expect(stdout).toMatch(/^METHOD +PATH +PLUGIN$/m);
-  expect(stdout).toMatch(/^GET +\/api\/noisy\/ +noisy$/m);
-  expect(stdout).toMatch(/^POST +\/api\/noisy\/items +noisy$/m);
+  expect(stdout).toMatch(/^METHOD +PATH +GUARD +PLUGIN$/m);
+  expect(stdout).toMatch(/^GET +\/api\/noisy\/ +OPEN +noisy$/m);
+  expect(stdout).toMatch(/^POST +\/api\/noisy\/items +auth \+ permission items:write +noisy$/m);
   expect(stdout).not.toContain("/off");
   expectLeftOut(stderr);
 });
@@ -96,8 +96,13 @@ test("xcore routes lists methods and whole paths, and says which plugins it leav
 test("xcore routes --json gives a list of objects", async () => {
   await using folder = await TestFolder.create(PLUGINS);
   expect(JSON.parse((await xcore(folder, ["routes", "--json"])).stdout)).toEqual([
-    { method: "GET", path: "/api/noisy/", plugin: "noisy" },
-    { method: "POST", path: "/api/noisy/items", plugin: "noisy" },
+    { method: "GET", path: "/api/noisy/", guards: [], plugin: "noisy" },
+    {
+      method: "POST",
+      path: "/api/noisy/items",
+      guards: [{ auth: true }, { permission: "items:write" }],
+      plugin: "noisy",
+    },
   ]);
 });
 

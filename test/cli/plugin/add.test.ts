@@ -50,8 +50,7 @@ test("xcore plugin add shows what a plugin is, and pins it only when that is wan
   plugins       none
   npm packages  none
   migrations    none
-  routes        GET /crm/
-                (routes are read from the code, which was not run)
+  surface       declares none: its routes are known once it runs
 `;
   expect(asked).toEqual({
     code: 1,
@@ -93,7 +92,7 @@ test("xcore plugin add --json prints what it found out, and xcore plugin list --
     name: "crm",
     urls: [mirror, pinned.url],
     pinned: true,
-    inspection: { version: "1.0.0", integrity: pinned.integrity, routes: [{ method: "GET", path: "/crm/" }] },
+    inspection: { version: "1.0.0", integrity: pinned.integrity, surface: null },
     changes: null,
   });
   await host.stop();
@@ -106,6 +105,39 @@ test("xcore plugin add --json prints what it found out, and xcore plugin list --
       remote: { urls: [mirror, pinned.url], integrity: pinned.integrity },
     },
   ]);
+});
+
+test("xcore plugin add shows what a plugin declares that it serves, open routes first", async () => {
+  await using host = new PluginHost();
+  const manifest = crm()["plugin.json"];
+  const pinned = host.publish("/crm", {
+    ...crm(),
+    "plugin.json": {
+      ...manifest,
+      surface: {
+        routes: [
+          { method: "ALL", path: "/crm/admin/*", guards: [{ role: "admin" }] },
+          { method: "DELETE", path: "/crm/:id", guards: [{ permission: "crm:read" }, { auth: true }] },
+          { method: "GET", path: "/crm/", guards: [] },
+          { method: "WS", path: "/crm/live", guards: [{ optional_auth: true }] },
+        ],
+        hooks: ["user.*"],
+        permissions: ["crm:read"],
+        tables: ["crm_notes"],
+      },
+    },
+  });
+  await using folder = await TestFolder.create({ "config.json": CONFIG });
+  const { stdout } = await xcore(folder, ["plugin", "add", pinned.url, "--dry-run"]);
+  expect(stdout).toContain(`
+  routes        OPEN                        GET /crm/
+                OPEN (optional auth)        WS /crm/live
+                role admin                  ALL /crm/admin/*
+                permission crm:read + auth  DELETE /crm/:id
+                (OPEN: no guard of xcore asks who it is)
+  listens to    user.*
+  tables        crm_notes
+`);
 });
 
 test("xcore plugin add takes paths from where it runs, and writes them from config.json on", async () => {

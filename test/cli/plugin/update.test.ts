@@ -8,8 +8,9 @@ import { xcore, XcoreServer } from "../xcore-process.ts";
 setDefaultTimeout(60_000);
 
 function toFiles(name: string, version: string, path = "/") {
+  const routes = [{ method: "GET", path: `/${name}${path}`, guards: [] }];
   return {
-    "plugin.json": { name, version },
+    "plugin.json": { name, version, surface: { routes, hooks: [], permissions: [], tables: [] } },
     "run.ts": `import { createRouter } from "xcore";\nexport default createRouter().get("${path}", () => "${version}");\n`,
   };
 }
@@ -33,10 +34,10 @@ test("xcore plugin update shows what differs, and pins it when that is wanted", 
   const next = host.publish("/crm", toFiles("crm", "1.1.0", "/new"));
   const changes = `crm
   version 1.0.0 → 1.1.0
-  size 125 bytes → 128 bytes
+  size 232 bytes → 238 bytes
   integrity ${crm.integrity} → ${next.integrity}
-  - route GET /crm/
-  + route GET /crm/new
+  - route GET /crm/: OPEN
+  + route GET /crm/new: OPEN
 `;
   const dry = await xcore(folder, ["plugin", "update", "--dry-run"]);
   expect(dry).toEqual({ code: 0, stdout: `${changes}erp is up to date\n`, stderr: "" });

@@ -7,6 +7,7 @@ import { hostsOf, inspectPlugin } from "../../../src/plugins/remote/inspection.t
 import { compareInspections, describeChanges } from "../../../src/plugins/remote/inspection-difference.ts";
 import { computeIntegrity } from "../../../src/plugins/snapshot/integrity.ts";
 import { parseLocation } from "../../../src/plugins/remote/fetch/location.ts";
+import type { Surface } from "../../../src/plugins/source/surface.ts";
 import { TestFolder } from "../../setup.ts";
 
 const LOCK = { lockfileVersion: 1, workspaces: { "": { name: "crm" } }, packages: {} };
@@ -27,6 +28,17 @@ function fetched(
   return { snapshot, integrity: computeIntegrity(snapshot), location, hosts: hostsOf(location, snapshot) };
 }
 
+const SURFACE: Surface = {
+  routes: [
+    { method: "GET", path: "/crm/", guards: [] },
+    { method: "POST", path: "/crm/:id", guards: [{ permission: "crm:write" }] },
+    { method: "GET", path: "/crm/me", guards: [{ auth: true }] },
+  ],
+  hooks: ["user.created"],
+  permissions: ["crm:write"],
+  tables: ["crm_notes"],
+};
+
 const CRM = {
   "plugin.json": {
     name: "crm",
@@ -35,6 +47,7 @@ const CRM = {
     author: "Ada",
     permissions: { "crm:read": "See customers" },
     dependencies: ["erp_core"],
+    surface: SURFACE,
   },
   "run.ts": `import { createRouter } from "xcore"; import "./boom.ts"; import tax from "${CDN}";
 export default createRouter().get("/", () => 1).post("/:id", () => 1);`,
@@ -68,11 +81,7 @@ test("inspectPlugin() tells what a plugin is and brings, and runs none of its co
     permissions: { "crm:read": "See customers" },
     dependencies: { erp_core: "*" },
     packages: { "left-pad": "^1.3.0" },
-    routes: [
-      { method: "GET", path: "/crm/" },
-      { method: "POST", path: "/crm/:id" },
-    ],
-    routes_complete: true,
+    surface: SURFACE,
     migrations: { sqlite: ["0000_create", "0001_more"], postgres: ["0000_create"], mysql: [] },
   });
 });
@@ -90,7 +99,7 @@ export default createRouter().get("/:name", () => 1);`,
     name: "hello",
     entry: "hello.ts",
     packages: {},
-    routes: [{ method: "GET", path: "/hi/:name" }],
+    surface: null,
     migrations: { sqlite: [] },
   });
 });
@@ -139,26 +148,40 @@ test("compareInspections() tells what differs, in words too", async () => {
         author: "Ada",
         permissions: { "crm:read": "See all customers", "crm:write": "" },
         dependencies: { erp_core: "^2.0.0" },
+        surface: {
+          routes: [
+            { method: "GET", path: "/crm/", guards: [{ optional_auth: true }] },
+            { method: "POST", path: "/crm/:id", guards: [{ optional_auth: true }] },
+            { method: "GET", path: "/crm/export", guards: [] },
+          ],
+          hooks: ["user.*"],
+          permissions: [],
+          tables: ["crm_notes", "crm_tags"],
+        },
       },
-      "run.ts":
-        'import { createRouter } from "xcore"; export default createRouter().get("/", () => 1).get("/export", () => 1);',
+      "run.ts": "export {};",
       "package.json": { dependencies: { "right-pad": "1.0.0" } },
       "drizzle/sqlite/0002_most.sql": "",
     }),
   );
   const changes = compareInspections(before, after);
   expect(describeChanges(changes)).toEqual([
+    "! route POST /crm/:id: permission crm:write → OPEN (optional auth)",
     "version 1.0.0 → 1.1.0",
     "description Customers → none",
     "modules 3 → 2",
     `size ${before.size} → ${after.size}`,
     `integrity ${before.integrity} → ${after.integrity}`,
     "- host cdn.example.com",
-    "- route POST /crm/:id",
+    "route GET /crm/: OPEN → OPEN (optional auth)",
+    "- route GET /crm/me: auth",
+    "- hook user.created",
     "permission crm:read: See customers → See all customers",
     "dependency erp_core: * → ^2.0.0",
     "- package left-pad: ^1.3.0",
-    "+ route GET /crm/export",
+    "+ route GET /crm/export: OPEN",
+    "+ hook user.*",
+    "+ table crm_tags",
     "+ permission crm:write",
     "+ package right-pad: 1.0.0",
     "+ migration sqlite/0002_most",
@@ -167,9 +190,21 @@ test("compareInspections() tells what differs, in words too", async () => {
     what: "route",
     name: "GET /crm/export",
     before: null,
-    after: "GET /crm/export",
+    after: "OPEN",
   });
   expect(compareInspections(before, before)).toEqual([]);
+});
+
+test("compareInspections() tells first that nothing is declared any more, and no route is said to be gone", async () => {
+  const { surface: _surface, ...manifest } = CRM["plugin.json"];
+  const before = await inspectPlugin(fetched(CRM));
+  const after = await inspectPlugin(fetched({ ...CRM, "plugin.json": manifest }));
+  const [lost, ...others] = describeChanges(compareInspections(before, after));
+  expect(lost).toBe("! surface declared → none");
+  expect(others.filter((line) => !/^(size|integrity) /.test(line))).toEqual([]);
+  const gained = describeChanges(compareInspections(after, before));
+  expect(gained[0]).toBe("surface none → declared");
+  expect(gained).toContain("+ route POST /crm/:id: permission crm:write");
 });
 
 const MACRO = 'export { writeFileSync as run } from "node:fs";';
@@ -192,8 +227,7 @@ for (const imported of [
       "PluginError: Cannot use a macro: it would run while the plugin is read and bundled; " +
         'import it without { type: "macro" }',
     );
-    const { routes_complete: isComplete } = await inspectPlugin(fetched({ ...CRM, "run.ts": code }));
-    expect(isComplete).toBe(false);
+    await inspectPlugin(fetched({ ...CRM, "run.ts": code }));
     expect(await readdir(folder.path)).toEqual(["macro.ts"]);
   });
 }

@@ -66,8 +66,17 @@ test("prepare() writes nothing; commit() keeps the files and pins them", async (
 
 test("a new version is compared with the pinned one, from the cache or from its place", async () => {
   await using host = new PluginHost();
-  const first = host.publish("/crm-1", crm());
-  const second = host.publish("/crm-2", crm("1.1.0", RUN.replace('"/"', '"/new"')));
+  const publish = (version: string, path: string) => {
+    const routes = [{ method: "GET", path: `/crm${path}`, guards: [] }];
+    const surface = { routes, hooks: [], permissions: [], tables: [] };
+    const files = {
+      "plugin.json": { name: "crm", version, surface },
+      "run.ts": RUN.replace('"/"', `"${path}"`),
+    };
+    return host.publish(`/crm-${version[2]}`, files);
+  };
+  const first = publish("1.0.0", "/");
+  const second = publish("1.1.0", "/new");
   await using project = await createProject();
   const { folder, installer, add, read } = project;
   await add([first.url]);
@@ -75,14 +84,14 @@ test("a new version is compared with the pinned one, from the cache or from its 
     { what: "version", name: null, before: "1.0.0", after: "1.1.0" },
     { what: "size", name: null, before: expect.any(Number), after: expect.any(Number) },
     { what: "integrity", name: null, before: first.integrity, after: second.integrity },
-    { what: "route", name: "GET /crm/", before: "GET /crm/", after: null },
-    { what: "route", name: "GET /crm/new", before: null, after: "GET /crm/new" },
+    { what: "route", name: "GET /crm/", before: "OPEN", after: null },
+    { what: "route", name: "GET /crm/new", before: null, after: "OPEN" },
   ];
   expect((await installer.prepare([second.url], { name: "crm" })).changes).toEqual(expected);
   await folder.remove("data");
   expect((await installer.prepare([second.url], { name: "crm" })).changes).toEqual(expected);
   await folder.remove("data");
-  host.answers.delete("/crm-1/plugin.json");
+  host.answers.delete("/crm-0/plugin.json");
   expect(await installer.prepare([second.url])).toMatchObject({ isListed: true, changes: null });
   await add([second.url, first.url], { integrity: second.integrity });
   expect(await read()).toEqual({
