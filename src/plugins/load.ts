@@ -2,7 +2,7 @@ import { type AnyElysia, Elysia } from "elysia";
 import { InFlight } from "../web/in-flight.ts";
 import type { Mount } from "../web/mounts.ts";
 import type { Migration } from "../db/migrations/migration-files.ts";
-import { type Bundle, toSourceFile } from "./build/bundle.ts";
+import type { Bundle } from "./build/bundle.ts";
 import { Generation, generationId } from "./runtime/generation.ts";
 import type { PluginHost, PluginWeb } from "./runtime/host.ts";
 import type { ModuleExports } from "./given/host-modules.ts";
@@ -58,7 +58,7 @@ export async function loadGeneration(
     signal.throwIfAborted();
   }
   const id = generationId(manifest.name, number);
-  stackTraces.add(id, { json: bundle.map, toDisplayPath: (name) => source.show(toSourceFile(name)) });
+  stackTraces.add(id, { json: bundle.map, show: source.show });
   const scope = new Scope();
   const registrations = new Registrations(manifest);
   try {

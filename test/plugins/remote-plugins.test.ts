@@ -3,6 +3,7 @@ import { mkdir, readdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConfigOverrides } from "../../src/config/schema.ts";
 import { computeIntegrity, integrityToHex } from "../../src/plugins/snapshot/integrity.ts";
+import { SnapshotStore } from "../../src/plugins/snapshot/store.ts";
 import { type SeenEvent, TestApp } from "../setup.ts";
 import { PluginHost } from "./remote/plugin-host.ts";
 
@@ -476,6 +477,31 @@ test("the bytes of plugins are not kept in memory once they are loaded, or aren'
     ["serving", null],
     ["disabled", null],
   ]);
+});
+
+test("nothing of a plugin that serves holds its bytes", async () => {
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", crm("one"));
+  const held: WeakRef<object>[] = [];
+  const { prototype } = SnapshotStore;
+  // oxlint-disable-next-line typescript/unbound-method -- called on the store that it is asked of
+  const { find } = prototype;
+  using undo = new DisposableStack(); // a spy would hold what it has seen
+  undo.defer(() => (prototype.find = find));
+  prototype.find = async function (this: SnapshotStore, integrity) {
+    const opened = await find.call(this, integrity);
+    if (opened !== null) held.push(new WeakRef(opened.snapshot.files));
+    return opened;
+  };
+  await using app = await startWith({ crm: pinned });
+  expect(await (await app.fetch("/crm")).text()).toBe("one");
+  expect(held.length).toBeGreaterThan(0);
+  const isHeld = (): boolean => held.some((files) => files.deref() !== undefined);
+  for (let turn = 0; turn < 20 && isHeld(); turn++) {
+    await new Promise(setImmediate);
+    Bun.gc(true);
+  }
+  expect(isHeld()).toBe(false);
 });
 
 test("a plugin that is loaded anew with its dependency is taken from where it is kept by then", async () => {

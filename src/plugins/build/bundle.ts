@@ -1,8 +1,9 @@
 import { isBuiltin } from "node:module";
-import { join, relative, resolve } from "node:path";
+import { join, relative } from "node:path";
 import { PluginError } from "../failure/failure.ts";
 import { EXTERNAL_SPECIFIERS, JSX_IMPORT_SOURCE } from "../given/host-modules.ts";
 import { explainMacro } from "../failure/macros.ts";
+import { toSourceFile } from "../failure/stack-traces.ts";
 import { forgetFolders } from "./resolver-cache.ts";
 import { createPackageResolver } from "../packages/package-resolver.ts";
 import { isUrlName } from "../snapshot/snapshot.ts";
@@ -168,11 +169,6 @@ function describe(message: string, log: BuildMessage | ResolveMessage | undefine
       : `Cannot find package "${log.specifier}": xcore doesn't embed it and it isn't installed; name it in the plugin's package.json`;
   }
   return explainMacro(message);
-}
-
-/** Returns the absolute path of a file as Bun names it in maps and metafiles: relative to where it runs. */
-export function toSourceFile(name: string): string {
-  return resolve(process.cwd(), name);
 }
 
 /** What the bundler read counts, not what the disk says since. */

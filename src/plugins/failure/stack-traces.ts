@@ -1,9 +1,11 @@
+import { resolve } from "node:path";
 import { originalPositionFor, TraceMap } from "@jridgewell/trace-mapping";
 
 interface BundleMap {
   /** Source map (ECMA-426) as JSON, decoded when it is first needed. */
   readonly json: string;
-  readonly toDisplayPath: (source: string) => string;
+  /** Returns what to show for a file of the plugin, which is named by its absolute path. */
+  readonly show: (file: string) => string;
   decoded?: TraceMap;
 }
 
@@ -61,6 +63,11 @@ export class StackTraces {
     // Stack traces count columns from 1, source maps from 0.
     const found = originalPositionFor(map.decoded, { line, column: Math.max(0, column - 1) });
     if (found.source === null) return null;
-    return { file: map.toDisplayPath(found.source), line: found.line, column: found.column + 1 };
+    return { file: map.show(toSourceFile(found.source)), line: found.line, column: found.column + 1 };
   }
+}
+
+/** Returns the absolute path of a file as Bun names it in maps and metafiles: relative to where it runs. */
+export function toSourceFile(name: string): string {
+  return resolve(process.cwd(), name);
 }

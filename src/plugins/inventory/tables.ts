@@ -4,7 +4,6 @@ import type { SchemaTables } from "../../db/contract/database.ts";
 import { createDetachedDriver } from "../../db/detached.ts";
 import type { Dialect } from "../../db/contract/dialect.ts";
 import { createSchemaModule } from "../../db/schema/schema-module.ts";
-import { toSourceFile } from "../build/bundle.ts";
 import type { DeclaredPlugin } from "./declared-plugins.ts";
 import { evaluateBundle } from "../runtime/evaluate.ts";
 import { PluginError } from "../failure/failure.ts";
@@ -89,10 +88,7 @@ async function evaluateSchema(files: PluginFiles, options: EvaluateOptions): Pro
   const { signal } = new AbortController();
   const bundle = await bundlePlugin({ files, entries, plugin, packages, log, signal, failure });
   const generation = generationId(plugin, 0);
-  stackTraces.add(generation, {
-    json: bundle.map,
-    toDisplayPath: (file) => source.show(toSourceFile(file)),
-  });
+  stackTraces.add(generation, { json: bundle.map, show: source.show });
   let schema: ModuleExports | null = null;
   try {
     const exported = evaluateBundle(bundle.code, {
