@@ -70,6 +70,8 @@ export class Takeover {
       if (previous !== null) this.#retire(previous);
     }
     for (const { generation } of superseded) this.#retire(generation);
+    // The executable's Elysia leaves it out when it compiles an app; see build.ts.
+    Bun.gc(false);
   }
 
   #retire(generation: Generation): void {
