@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type App, createApp } from "../src/app/app.ts";
-import { type KnownTestUser as TestUser, TestUsers } from "../src/testing/test-users.ts";
+import { type KnownTestUser as TestUser, TestUsers } from "../src/testing/users.ts";
 import { ADMIN_ROLE } from "../src/accounts/rights/builtin-roles.ts";
 import type { RemoteSettings } from "../src/plugins/remote/sources.ts";
 import { loadConfig } from "../src/config/load.ts";

@@ -1,8 +1,7 @@
 import pino from "pino";
 import type { Logger } from "pino";
-import { isoNow } from "./clock.ts";
+import { escapeRaw, isoNow } from "./request-line.ts";
 import type { Redactor } from "./redact.ts";
-import { escapeRaw } from "./request-line.ts";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
 

@@ -6,8 +6,8 @@ import { LineBuffer } from "./line-buffer.ts";
 import type { LineSink } from "./line-buffer.ts";
 import { createLogger } from "./logger.ts";
 import type { LogLevel } from "./logger.ts";
-import { createPrettyConsole } from "./pretty-console.ts";
-import { createRedactor, redactText } from "./redact.ts";
+import { createPrettyConsole, type PrettyConsole } from "./pretty-console.ts";
+import { createRedactor, type Redactor, redactText } from "./redact.ts";
 import { pushRequestLine } from "./request-line.ts";
 import type { RequestEntry } from "./request-line.ts";
 import { RotatingFile } from "./rotating-file.ts";
@@ -51,90 +51,115 @@ export interface Loggers {
  * be written is reported once on the console and tried again: logging never throws and never stops the server.
  */
 export function createLoggers(options: LoggersOptions): Loggers {
-  const stdout: ConsoleStream = options.stdout ?? process.stdout;
-  const isTerminal = stdout.isTTY === true;
-  const pretty =
-    (options.pretty ?? isTerminal)
-      ? createPrettyConsole({ colors: isTerminal && !process.env["NO_COLOR"] })
-      : null;
+  return new OpenLogs(options);
+}
 
-  const redact = createRedactor(options);
+class OpenLogs implements Loggers {
+  readonly app: Logger;
+  readonly manager: Logger;
+  readonly #options: LoggersOptions;
+  readonly #redact: Redactor;
+  readonly #files: RotatingFile[] = [];
+  readonly #screen: ConsoleSink;
+  readonly #screenLines: LineBuffer;
+  /** Null where the console takes JSON. */
+  readonly #pretty: PrettyConsole | null;
+  /** What the logs have to say about themselves goes to the console alone, whatever the level. */
+  readonly #status: Logger;
+  readonly #appLines: LineBuffer<RequestEntry>;
+  readonly #managerLines: LineBuffer;
+  #isClosed = false;
 
-  const screen = new ConsoleSink(stdout, {
-    onCatchUp: (lostLines) => status.warn(`The console was stalled: ${lostLines} lines are not shown`),
-  });
-  const screenLines = new LineBuffer([screen]);
-  const show = (line: string): void => screenLines.write(pretty === null ? line : pretty.format(line), true);
-  // What the logs have to say about themselves goes to the console alone, whatever the level.
-  const status = createLogger({ level: "info", redact, write: show });
+  constructor(options: LoggersOptions) {
+    const stdout: ConsoleStream = options.stdout ?? process.stdout;
+    const isTerminal = stdout.isTTY === true;
+    this.#options = options;
+    this.#pretty =
+      (options.pretty ?? isTerminal)
+        ? createPrettyConsole({ colors: isTerminal && !process.env["NO_COLOR"] })
+        : null;
+    this.#redact = createRedactor(options);
+    this.#screen = new ConsoleSink(stdout, {
+      onCatchUp: (lostLines) =>
+        this.#status.warn(`The console was stalled: ${lostLines} lines are not shown`),
+    });
+    this.#screenLines = new LineBuffer([this.#screen]);
+    const write = (line: string): void => this.#screenLines.write(this.#pretty?.format(line) ?? line, true);
+    this.#status = createLogger({ level: "info", redact: this.#redact, write });
+    this.#appLines = new LineBuffer(this.#openSinks("app.log"), { toPieces: pushRequestLine });
+    this.#managerLines = new LineBuffer(this.#openSinks("manager.log"));
+    this.app = this.#createLogger((line, isUrgent) => {
+      this.#appLines.write(line, isUrgent);
+      this.#show(line, isUrgent);
+    });
+    this.manager = this.#createLogger((line) => {
+      // Rare lines, written at once after those of `app`: that keeps the order of the two on the console.
+      this.#appLines.flush();
+      this.#managerLines.write(line, true);
+      this.#show(line, true);
+    });
+    process.on("exit", this.#flushNow);
+  }
 
-  const files: RotatingFile[] = [];
-  const openSinks = (name: string): LineSink[] => {
-    const sinks: LineSink[] = options.console && pretty === null ? [screen] : [];
-    if (options.directory !== null) {
-      const file = openFile(join(options.directory, name), options, status);
-      files.push(file);
+  logRequest(entry: RequestEntry): void {
+    if (this.#isClosed || this.app.levelVal > (entry.status >= 500 ? 40 : 30)) return;
+    this.#appLines.defer(entry);
+    if (this.#options.console && this.#pretty !== null) {
+      this.#screenLines.write(this.#pretty.formatRequest(entry), false);
+    }
+  }
+
+  setLevel(level: LogLevel): void {
+    this.app.level = level;
+    this.manager.level = level;
+  }
+
+  async flush(): Promise<void> {
+    this.#flushNow();
+    await this.#screen.drained();
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#flushNow();
+    process.off("exit", this.#flushNow);
+    for (const file of this.#files) file.close();
+    await this.#screen.drained();
+    this.#screen.close();
+  }
+
+  readonly #flushNow = (): void => {
+    this.#appLines.flush();
+    this.#screenLines.flush();
+  };
+
+  #openSinks(name: string): LineSink[] {
+    const { console, directory } = this.#options;
+    const sinks: LineSink[] = console && this.#pretty === null ? [this.#screen] : [];
+    if (directory !== null) {
+      const file = openFile(join(directory, name), this.#options, this.#status);
+      this.#files.push(file);
       sinks.push(file);
     }
     return sinks;
-  };
+  }
 
-  let isClosed = false;
-  const appLines = new LineBuffer<RequestEntry>(openSinks("app.log"), { toPieces: pushRequestLine });
-  const app = createLogger({
-    level: options.level,
-    redact,
-    write(line, isUrgent) {
-      if (isClosed) return;
-      appLines.write(line, isUrgent);
-      if (options.console && pretty !== null) screenLines.write(pretty.format(line), isUrgent);
-    },
-  });
-  const managerLines = new LineBuffer(openSinks("manager.log"));
-  const manager = createLogger({
-    level: options.level,
-    redact,
-    write(line) {
-      if (isClosed) return;
-      // Rare lines, written at once after those of `app`: that keeps the order of the two on the console.
-      appLines.flush();
-      managerLines.write(line, true);
-      if (options.console && pretty !== null) screenLines.write(pretty.format(line), true);
-    },
-  });
+  #createLogger(write: (line: string, isUrgent: boolean) => void): Logger {
+    return createLogger({
+      level: this.#options.level,
+      redact: this.#redact,
+      write: (line, isUrgent) => {
+        if (!this.#isClosed) write(line, isUrgent);
+      },
+    });
+  }
 
-  const flushNow = (): void => {
-    appLines.flush();
-    screenLines.flush();
-  };
-  process.on("exit", flushNow);
-
-  return {
-    app,
-    manager,
-    logRequest(entry) {
-      if (isClosed || app.levelVal > (entry.status >= 500 ? 40 : 30)) return;
-      appLines.defer(entry);
-      if (options.console && pretty !== null) screenLines.write(pretty.formatRequest(entry), false);
-    },
-    setLevel(level) {
-      app.level = level;
-      manager.level = level;
-    },
-    async flush() {
-      flushNow();
-      await screen.drained();
-    },
-    async close() {
-      if (isClosed) return;
-      isClosed = true;
-      flushNow();
-      process.off("exit", flushNow);
-      for (const file of files) file.close();
-      await screen.drained();
-      screen.close();
-    },
-  };
+  /** Shows a line to a person; a console of JSON is one of the sinks. */
+  #show(line: string, isUrgent: boolean): void {
+    if (!this.#options.console || this.#pretty === null) return;
+    this.#screenLines.write(this.#pretty.format(line), isUrgent);
+  }
 }
 
 function openFile(path: string, options: LoggersOptions, status: Logger): RotatingFile {

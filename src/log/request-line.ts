@@ -1,5 +1,3 @@
-import { isoAt } from "./clock.ts";
-
 /** What one answered HTTP request leaves in the log. */
 export interface RequestEntry {
   /** When it was answered, in milliseconds since the epoch. */
@@ -33,6 +31,8 @@ const thousandths = milliseconds.map((part) => `.${part.padStart(3, "0")}`);
 const pluginPieces = new Map<string | null, string>();
 const constantLength = 160; // characters of a line beside the id and the path, about
 
+let lastMs = Number.NaN;
+let lastIso = "";
 let headTime = "";
 let infoHead = "";
 let warnHead = "";
@@ -87,6 +87,20 @@ export function escapeRaw(json: string): string {
 export function toMicros(durationMs: number): number {
   const micros = Math.round(durationMs * 1000);
   return micros >= 0 && micros <= Number.MAX_SAFE_INTEGER ? micros : 0;
+}
+
+/** The current time as ISO 8601 UTC. */
+export function isoNow(): string {
+  return isoAt(Date.now());
+}
+
+/** A time in milliseconds since the epoch as ISO 8601 UTC, formatted once however many lines ask for it. */
+function isoAt(ms: number): string {
+  if (ms !== lastMs) {
+    lastIso = new Date(ms).toISOString();
+    lastMs = ms;
+  }
+  return lastIso;
 }
 
 function toMethodPiece(method: string): string {

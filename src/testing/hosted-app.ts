@@ -11,9 +11,9 @@ import type {
   TestUser,
 } from "../sdk/testing.ts";
 import { describePluginError } from "../app/failure-text.ts";
-import { TestLog } from "./test-log.ts";
-import { createTestProject, type TestProject } from "./test-project.ts";
-import { TestUsers } from "./test-users.ts";
+import { TestLog } from "./log.ts";
+import { createTestProject, type TestProject } from "./project.ts";
+import { TestUsers } from "./users.ts";
 
 const SETUP_TIMEOUT_MS = 4000;
 const DRAIN_TIMEOUT_MS = 2000;

@@ -40,11 +40,31 @@ const Search = t.Object({
   q: t.Optional(t.String({ maxLength: 128, pattern: "^[ -~]*$", description: "Beginning of the name" })),
 });
 
+const PermissionSearch = t.Object({
+  ...Search.properties,
+  owner: t.Optional(t.String({ maxLength: 64, description: 'A plugin, or "core"' })),
+});
+
+const RoleChange = t.Object({
+  name: t.Optional(Name),
+  description: t.Optional(Description),
+  requires_otp: t.Optional(t.Boolean()),
+});
+
+const NewRole = t.Object({
+  name: Name,
+  description: t.Optional(Description),
+  permissions: t.Optional(Grants),
+  requires_otp: t.Optional(t.Boolean()),
+});
+
+/** Routes that change a role, and answer with the role or with nothing. */
+const written = { permission: "roles:write", params: RowId, response: { 200: Role } } as const;
+const emptied = { permission: "roles:write", params: RowId, response: { 204: t.Void() } } as const;
+
 /** Serves roles, and the permissions that they can hold, below `/admin/roles` and `/admin/permissions`. */
 export function roleRoutes({ guards, actorOf, ...services }: RoleRoutesOptions) {
   const { store } = services;
-  const written = { permission: "roles:write", params: RowId, response: { 200: Role } } as const;
-
   return new Elysia({ name: "xcore/admin/roles", prefix: "/admin", detail: { tags: ["admin"] } })
     .use(guards)
     .get("/roles", ({ query }) => listRoles(store, query), {
@@ -58,12 +78,7 @@ export function roleRoutes({ guards, actorOf, ...services }: RoleRoutesOptions) 
       async ({ body, request, status }) => status(201, await createRole(services, actorOf(request), body)),
       {
         permission: "roles:write",
-        body: t.Object({
-          name: Name,
-          description: t.Optional(Description),
-          permissions: t.Optional(Grants),
-          requires_otp: t.Optional(t.Boolean()),
-        }),
+        body: NewRole,
         response: { 201: Role },
         detail: { summary: "Make a role" },
       },
@@ -79,11 +94,7 @@ export function roleRoutes({ guards, actorOf, ...services }: RoleRoutesOptions) 
       ({ params, body, request }) => updateRole(services, actorOf(request), params.id, body),
       {
         ...written,
-        body: t.Object({
-          name: t.Optional(Name),
-          description: t.Optional(Description),
-          requires_otp: t.Optional(t.Boolean()),
-        }),
+        body: RoleChange,
         detail: { summary: "Change a role; what isn't named stays" },
       },
     )
@@ -91,12 +102,7 @@ export function roleRoutes({ guards, actorOf, ...services }: RoleRoutesOptions) 
       "/roles/:id",
       async ({ params, request, status }) =>
         status(204, await deleteRole(services, actorOf(request), params.id)),
-      {
-        permission: "roles:write",
-        params: RowId,
-        response: { 204: t.Void() },
-        detail: { summary: "Delete a role; who holds it doesn't any more" },
-      },
+      { ...emptied, detail: { summary: "Delete a role; who holds it doesn't any more" } },
     )
     .put(
       "/roles/:id/permissions",
@@ -110,10 +116,7 @@ export function roleRoutes({ guards, actorOf, ...services }: RoleRoutesOptions) 
     )
     .get("/permissions", ({ query }) => listPermissions(store, query), {
       permission: "roles:read",
-      query: t.Object({
-        ...Search.properties,
-        owner: t.Optional(t.String({ maxLength: 64, description: 'A plugin, or "core"' })),
-      }),
+      query: PermissionSearch,
       response: { 200: listOf(Permission) },
       detail: { summary: "Permissions that can be granted; sort by name or owner" },
     });

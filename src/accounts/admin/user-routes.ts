@@ -51,20 +51,27 @@ const UserFilter = t.Object({
   role: t.Optional(t.String({ maxLength: 64, description: "Name of a role that they hold" })),
 });
 
+const NewUser = t.Object({
+  email: Email,
+  full_name: t.Optional(FullName),
+  password: t.Optional(Password),
+  roles: t.Optional(
+    t.Array(RowId.properties.id, {
+      maxItems: MAX_ROLES,
+      description: 'Ids of roles; the built-in role "user" when left out',
+    }),
+  ),
+});
+
 const RoleOfUser = t.Object({ ...RowId.properties, role_id: RowId.properties.id });
+
+/** Routes that change a user, and answer with the user or with nothing. */
+const written = { permission: "users:write", params: RowId, response: { 200: User } } as const;
+const emptied = { permission: "users:write", params: RowId, response: { 204: t.Void() } } as const;
 
 /** Serves accounts to who may administer them, below `/admin/users`. */
 export function userRoutes({ guards, actorOf, ...services }: UserRoutesOptions) {
   const { store } = services;
-  const written = { permission: "users:write", params: RowId, response: { 200: User } } as const;
-  const activate = { ...written, detail: { summary: "Let a user log in again" } };
-  const deactivate = {
-    ...written,
-    detail: { summary: "Keep a user from logging in, and end their sessions" },
-  };
-  const setActive = (request: Request, id: number, isActive: boolean) =>
-    setUserActive(services, actorOf(request), id, isActive);
-
   return new Elysia({ name: "xcore/admin/users", prefix: "/admin/users", detail: { tags: ["admin"] } })
     .use(guards)
     .get("", ({ query }) => listUsers(store, query), {
@@ -78,17 +85,7 @@ export function userRoutes({ guards, actorOf, ...services }: UserRoutesOptions) 
       async ({ body, request, status }) => status(201, await createUser(services, actorOf(request), body)),
       {
         permission: "users:write",
-        body: t.Object({
-          email: Email,
-          full_name: t.Optional(FullName),
-          password: t.Optional(Password),
-          roles: t.Optional(
-            t.Array(t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }), {
-              maxItems: MAX_ROLES,
-              description: 'Ids of roles; the built-in role "user" when left out',
-            }),
-          ),
-        }),
+        body: NewUser,
         response: { 201: User },
         detail: { summary: "Make a user" },
       },
@@ -108,47 +105,56 @@ export function userRoutes({ guards, actorOf, ...services }: UserRoutesOptions) 
       "/:id",
       async ({ params, request, status }) =>
         status(204, await deleteUser(services, actorOf(request), params.id)),
-      {
-        permission: "users:write",
-        params: RowId,
-        response: { 204: t.Void() },
-        detail: { summary: "Delete a user, with sessions, devices and API keys" },
-      },
-    )
-    .put("/:id/activate", ({ params, request }) => setActive(request, params.id, true), activate)
-    .post("/:id/activate", ({ params, request }) => setActive(request, params.id, true), activate)
-    .put("/:id/deactivate", ({ params, request }) => setActive(request, params.id, false), deactivate)
-    .post("/:id/deactivate", ({ params, request }) => setActive(request, params.id, false), deactivate)
+      { ...emptied, detail: { summary: "Delete a user, with sessions, devices and API keys" } },
+    );
+}
+
+/** Serves what lets a user in and what they may do, below `/admin/users/{id}`. */
+export function userAccessRoutes({ guards, actorOf, ...services }: UserRoutesOptions) {
+  const activate = { ...written, detail: { summary: "Let a user log in again" } };
+  const deactivate = {
+    ...written,
+    detail: { summary: "Keep a user from logging in, and end their sessions" },
+  };
+  const setActive = (request: Request, id: number, isActive: boolean) =>
+    setUserActive(services, actorOf(request), id, isActive);
+
+  return new Elysia({
+    name: "xcore/admin/users/access",
+    prefix: "/admin/users/:id",
+    detail: { tags: ["admin"] },
+  })
+    .use(guards)
+    .put("/activate", ({ params, request }) => setActive(request, params.id, true), activate)
+    .post("/activate", ({ params, request }) => setActive(request, params.id, true), activate)
+    .put("/deactivate", ({ params, request }) => setActive(request, params.id, false), deactivate)
+    .post("/deactivate", ({ params, request }) => setActive(request, params.id, false), deactivate)
     .post(
-      "/:id/password",
+      "/password",
       async ({ params, body, request, status }) =>
         status(204, await setUserPassword(services, actorOf(request), params.id, body.password)),
       {
-        permission: "users:write",
-        params: RowId,
+        ...emptied,
         body: t.Object({ password: Password }),
-        response: { 204: t.Void() },
         detail: { summary: "Set a user's password, and end their sessions" },
       },
     )
     .delete(
-      "/:id/otp",
+      "/otp",
       async ({ params, request, status }) =>
         status(204, await removeUserOtp(services, actorOf(request), params.id)),
       {
-        permission: "users:write",
-        params: RowId,
-        response: { 204: t.Void() },
+        ...emptied,
         detail: { summary: "Turn two factors off for a user who has lost them, and end their sessions" },
       },
     )
     .post(
-      "/:id/roles/:role_id",
+      "/roles/:role_id",
       ({ params, request }) => assignRole(services, actorOf(request), toHolding(params)),
       { ...written, params: RoleOfUser, detail: { summary: "Give a role to a user" } },
     )
     .delete(
-      "/:id/roles/:role_id",
+      "/roles/:role_id",
       ({ params, request }) => removeRole(services, actorOf(request), toHolding(params)),
       { ...written, params: RoleOfUser, detail: { summary: "Take a role from a user" } },
     );

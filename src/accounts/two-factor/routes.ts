@@ -1,5 +1,5 @@
-import { Elysia, t } from "elysia";
-import { page, type Page } from "../../db/paging/paginate.ts";
+import { type Context, Elysia, t } from "elysia";
+import { page, type PageQuery } from "../../db/paging/paginate.ts";
 import type { Guards } from "../identity/guards.ts";
 import { MAX_DISPLAY_NAME } from "../people/names.ts";
 import type { ConfirmedOtpDevice, FactorChange, OtpDevice, OtpDevices, OtpEnrolment } from "./devices.ts";
@@ -25,6 +25,17 @@ const Device = t.Object({
   created_at: t.String({ format: "date-time" }),
 });
 
+const DeviceList = t.Object({
+  items: t.Array(Device),
+  page: t.Integer(),
+  per_page: t.Integer(),
+  total: t.Nullable(t.Integer()),
+});
+
+const DeviceName = t.Object({
+  name: t.String({ minLength: 1, maxLength: MAX_DISPLAY_NAME, description: "Such as My phone" }),
+});
+
 const NewDevice = t.Composite([
   Device,
   t.Object({
@@ -37,46 +48,31 @@ const NewDevice = t.Composite([
 const RecoveryCodes = t.Array(t.String(), {
   description: "Each stands in for a code of a device, once; shown this once",
 });
+const ConfirmedDevice = t.Composite([Device, t.Object({ recovery_codes: t.Nullable(RecoveryCodes) })]);
 const Code = t.String({ minLength: 1, maxLength: 64, description: "A code of a device, as it is now" });
 const Id = t.Object({ id: t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) });
 
+/** Who has logged in, and asks. */
+type Owner = Required<FactorChange> & { readonly userId: number };
+
 /** Serves the devices and recovery codes of who has logged in, below `/auth/otp`. */
 export function otpRoutes({ guards, principals, devices, limits, originOf }: OtpRoutesOptions) {
-  const identify = (request: Request) => toOwner(principals, originOf, request);
-  /** A code that is tried counts. */
-  const tryAs = (request: Request, code: string | undefined) => {
-    const owner = identify(request);
-    if (code !== undefined) limits.take(String(owner.userId));
-    return owner;
-  };
+  const { identify, tryAs } = createOwners({ principals, limits, originOf });
   return new Elysia({ name: "xcore/otp", prefix: "/auth/otp", detail: { tags: ["auth"] } })
     .use(guards)
-    .onBeforeHandle(({ set }) => {
-      set.headers["cache-control"] = "no-store";
+    .onBeforeHandle(forbidCaching)
+    .get("/devices", ({ query, request }) => list(devices, identify(request), query), {
+      auth: true,
+      query: page,
+      response: DeviceList,
+      detail: { summary: "Your devices that give one-time codes" },
     })
-    .get(
-      "/devices",
-      async ({ query, request }) => toList(await devices.list(identify(request).userId, query)),
-      {
-        auth: true,
-        query: page,
-        response: t.Object({
-          items: t.Array(Device),
-          page: t.Integer(),
-          per_page: t.Integer(),
-          total: t.Nullable(t.Integer()),
-        }),
-        detail: { summary: "Your devices that give one-time codes" },
-      },
-    )
     .post(
       "/devices",
       async ({ body, request, status }) => status(201, await enrol(devices, identify(request), body.name)),
       {
         auth: true,
-        body: t.Object({
-          name: t.String({ minLength: 1, maxLength: MAX_DISPLAY_NAME, description: "Such as My phone" }),
-        }),
+        body: DeviceName,
         response: { 201: NewDevice },
         detail: { summary: "Enrol a device; it counts once it is confirmed, within 15 minutes" },
       },
@@ -88,9 +84,7 @@ export function otpRoutes({ guards, principals, devices, limits, originOf }: Otp
         auth: true,
         params: Id,
         body: t.Object({ code: Code }),
-        response: {
-          200: t.Composite([Device, t.Object({ recovery_codes: t.Nullable(RecoveryCodes) })]),
-        },
+        response: { 200: ConfirmedDevice },
         detail: { summary: "Confirm a device with a first code; with your first device come recovery codes" },
       },
     )
@@ -121,11 +115,22 @@ export function otpRoutes({ guards, principals, devices, limits, originOf }: Otp
     );
 }
 
-type Owner = Required<FactorChange> & { readonly userId: number };
+function forbidCaching({ set }: Pick<Context, "set">): void {
+  set.headers["cache-control"] = "no-store";
+}
 
-function toOwner(principals: Principals, originOf: (request: Request) => Origin, request: Request): Owner {
-  const principal = principals.require(request);
-  return { userId: principal.user.id, sessionId: requireSession(principal), origin: originOf(request) };
+function createOwners({ principals, limits, originOf }: Omit<OtpRoutesOptions, "guards" | "devices">) {
+  const identify = (request: Request): Owner => {
+    const principal = principals.require(request);
+    return { userId: principal.user.id, sessionId: requireSession(principal), origin: originOf(request) };
+  };
+  /** A code that is tried counts. */
+  const tryAs = (request: Request, code: string | undefined): Owner => {
+    const owner = identify(request);
+    if (code !== undefined) limits.take(String(owner.userId));
+    return owner;
+  };
+  return { identify, tryAs };
 }
 
 async function enrol(devices: OtpDevices, { userId, sessionId }: Owner, name: string) {
@@ -150,8 +155,9 @@ async function renewCodes(devices: OtpDevices, { userId, origin }: Owner, code: 
   return { recovery_codes: await devices.renewRecoveryCodes(userId, code, { origin }) };
 }
 
-function toList(list: Page<OtpDevice>) {
-  return { ...list, items: list.items.map(toDevice) };
+async function list(devices: OtpDevices, { userId }: Owner, query: PageQuery) {
+  const found = await devices.list(userId, query);
+  return { ...found, items: found.items.map(toDevice) };
 }
 
 function toNewDevice(device: OtpEnrolment) {
