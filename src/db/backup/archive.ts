@@ -6,7 +6,7 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGunzip, createGzip } from "node:zlib";
 import { DatabaseError } from "../contract/database-error.ts";
-import { findFreeSpace, isDiskFull } from "./disk-space.ts";
+import { findFreeSpace, isDiskFull } from "./disk.ts";
 import {
   type BackupManifest,
   type BackupMember,

@@ -4,12 +4,10 @@ import { basename, dirname, join } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { DatabaseUrl } from "../contract/database-url.ts";
 import { packBackup } from "./archive.ts";
-import { toBackupFile } from "./backup-name.ts";
-import { isDiskFull } from "./disk-space.ts";
+import { isDiskFull, toBackupFile, withWorkFolder } from "./disk.ts";
 import { createDump } from "./dump.ts";
 import { collectProjectFiles } from "./project-files.ts";
 import type { Environment } from "./programs.ts";
-import { withWorkFolder } from "./work-folder.ts";
 
 /** What backups and restores work on. */
 export interface BackupProject {

@@ -2,15 +2,8 @@ import { open } from "node:fs/promises";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { ServerUrl } from "../contract/database-url.ts";
 import { toTls } from "../contract/tls.ts";
-import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
-import {
-  type Environment,
-  findProgram,
-  type Program,
-  readBytes,
-  runProgram,
-  toProgramEnv,
-} from "./programs.ts";
+import type { DumpFormat } from "./dump.ts";
+import { type Environment, findProgram, readBytes, runProgram, toProgramEnv } from "./programs.ts";
 
 const PACKAGES = '"mariadb-client" or "mysql-client"';
 const END_OF_DUMP = "-- Dump completed";
@@ -30,60 +23,41 @@ prepare dropping from @statement; execute dropping; deallocate prepare dropping;
 `;
 
 /** MySQL and MariaDB: a dump in SQL. Its changes of tables take effect one by one. */
-export class MysqlDump implements DumpFormat {
-  readonly member = "database.sql";
-  readonly directory = null;
-  readonly #url: ServerUrl;
-  readonly #env: Environment;
-
-  constructor(url: ServerUrl, env: Environment) {
-    this.#url = url;
-    this.#env = env;
-  }
-
-  async dump(file: string): Promise<void> {
-    const action = `Cannot back up "${this.#url.shown}"`;
-    const program = this.#find(["mariadb-dump", "mysqldump"], action);
-    const isMariaDb = program.name.startsWith("mariadb");
-    const own = isMariaDb ? [] : ["--column-statistics=0", "--set-gtid-purged=OFF"];
-    const snapshot = ["--single-transaction", "--quick", "--hex-blob", "--no-tablespaces", "--triggers"];
-    const connection = toConnectionArgs(this.#url, isMariaDb);
-    await runProgram(program, {
-      args: [...connection, ...snapshot, ...own, `--result-file=${file}`, this.#url.database],
-      env: toMysqlEnv(this.#url, this.#env),
-      action,
-    });
-  }
-
-  async take(): Promise<TakenDatabase> {
-    const url = this.#url;
-    const action = `Cannot restore "${url.shown}"`;
-    const program = this.#find(["mariadb", "mysql"], action);
-    // Binary mode: nothing in the dump is a command to the client, which could run programs.
-    const args = [
-      ...toConnectionArgs(url, program.name === "mariadb"),
-      "--batch",
-      "--binary-mode",
-      url.database,
-    ];
-    const env = toMysqlEnv(url, this.#env);
-    return {
-      warnings: ["tables are replaced one by one: stop every server that runs on it"],
-      keptAs: null,
-      needsBackup: true,
-      isAtomic: false,
-      async check(file) {
-        if ((await readEnd(file)).includes(END_OF_DUMP)) return [];
-        throw new DatabaseError("corrupt", `${action}: the dump in the backup is not complete`);
-      },
-      replace: (file) => runProgram(program, { args, env, action, input: afterDrop(file) }),
-      async [Symbol.asyncDispose]() {},
-    };
-  }
-
-  #find(names: readonly string[], action: string): Program {
-    return findProgram(names, { env: this.#env, action, packages: PACKAGES });
-  }
+export function createMysqlDump(url: ServerUrl, given: Environment): DumpFormat {
+  const env = toProgramEnv(given, { MYSQL_PWD: url.password });
+  return {
+    member: "database.sql",
+    directory: null,
+    async dump(file) {
+      const action = `Cannot back up "${url.shown}"`;
+      const program = findProgram(["mariadb-dump", "mysqldump"], { env: given, action, packages: PACKAGES });
+      const isMariaDb = program.name.startsWith("mariadb");
+      const own = isMariaDb ? [] : ["--column-statistics=0", "--set-gtid-purged=OFF"];
+      const snapshot = ["--single-transaction", "--quick", "--hex-blob", "--no-tablespaces", "--triggers"];
+      const connection = toConnectionArgs(url, isMariaDb);
+      const args = [...connection, ...snapshot, ...own, `--result-file=${file}`, url.database];
+      await runProgram(program, { args, env, action });
+    },
+    async take() {
+      const action = `Cannot restore "${url.shown}"`;
+      const program = findProgram(["mariadb", "mysql"], { env: given, action, packages: PACKAGES });
+      const connection = toConnectionArgs(url, program.name === "mariadb");
+      // Binary mode: nothing in the dump is a command to the client, which could run programs.
+      const args = [...connection, "--batch", "--binary-mode", url.database];
+      return {
+        warnings: ["tables are replaced one by one: stop every server that runs on it"],
+        keptAs: null,
+        needsBackup: true,
+        isAtomic: false,
+        async check(file) {
+          if ((await readEnd(file)).includes(END_OF_DUMP)) return [];
+          throw new DatabaseError("corrupt", `${action}: the dump in the backup is not complete`);
+        },
+        replace: (file) => runProgram(program, { args, env, action, input: afterDrop(file) }),
+        async [Symbol.asyncDispose]() {},
+      };
+    },
+  };
 }
 
 async function* afterDrop(file: string): AsyncGenerator<Uint8Array | string> {
@@ -125,8 +99,4 @@ function toMariaDbTls(isChecked: boolean | undefined): string[] {
 function toMysqlTls(isChecked: boolean | undefined): string[] {
   if (isChecked === undefined) return ["--ssl-mode=DISABLED", "--get-server-public-key"];
   return [`--ssl-mode=${isChecked ? "VERIFY_IDENTITY" : "REQUIRED"}`];
-}
-
-function toMysqlEnv({ password }: ServerUrl, env: Environment): Environment {
-  return toProgramEnv(env, { MYSQL_PWD: password });
 }

@@ -1,14 +1,9 @@
 import type { ServerUrl } from "../contract/database-url.ts";
 import { toTls } from "../contract/tls.ts";
-import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
-import {
-  type Environment,
-  findProgram,
-  type Program,
-  readProgram,
-  runProgram,
-  toProgramEnv,
-} from "./programs.ts";
+import type { DumpFormat } from "./dump.ts";
+import { type Environment, findProgram, readProgram, runProgram, toProgramEnv } from "./programs.ts";
+
+const PACKAGE = '"postgresql-client"';
 
 // Everything that a dump holds, but for what belongs to extensions. In the transaction of the restore: whoever
 // reads meanwhile waits, and nothing is gone when the restore fails.
@@ -49,57 +44,42 @@ end $drop$;
 `;
 
 /** PostgreSQL: pg_dump's custom format, restored whole or not at all. */
-export class PostgresDump implements DumpFormat {
-  readonly member = "database.dump";
-  readonly directory = null;
-  readonly #url: ServerUrl;
-  readonly #env: Environment;
-
-  constructor(url: ServerUrl, env: Environment) {
-    this.#url = url;
-    this.#env = env;
-  }
-
-  async dump(file: string): Promise<void> {
-    const action = `Cannot back up "${this.#url.shown}"`;
-    await runProgram(this.#find("pg_dump", action), {
-      args: ["--format=custom", "--no-owner", "--no-privileges", "--no-password", `--file=${file}`],
-      env: toPostgresEnv(this.#url, this.#env),
-      action,
-    });
-  }
-
-  async take(): Promise<TakenDatabase> {
-    const action = `Cannot restore "${this.#url.shown}"`;
-    const [pgRestore, psql] = [this.#find("pg_restore", action), this.#find("psql", action)];
-    const env = toPostgresEnv(this.#url, this.#env);
-    const script = (file: string) => ({
-      args: ["--file=-", "--no-owner", "--no-privileges", file],
-      env,
-      action,
-    });
-    return {
-      warnings: ["a server that runs on it meanwhile waits, and should be restarted afterwards"],
-      keptAs: null,
-      needsBackup: true,
-      isAtomic: true,
-      async check(file) {
-        await drain(readProgram(pgRestore, script(file)));
-        return [];
-      },
-      async replace(file) {
-        const args = ["--no-psqlrc", "--quiet", "--no-password", "--output=/dev/null", "--file=-"];
-        const settings = ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"];
-        const input = inTransaction(readProgram(pgRestore, script(file)));
-        await runProgram(psql, { args: [...args, ...settings], env, action, input });
-      },
-      async [Symbol.asyncDispose]() {},
-    };
-  }
-
-  #find(name: string, action: string): Program {
-    return findProgram([name], { env: this.#env, action, packages: '"postgresql-client"' });
-  }
+export function createPostgresDump(url: ServerUrl, given: Environment): DumpFormat {
+  const env = toPostgresEnv(url, given);
+  const find = (name: string, action: string) =>
+    findProgram([name], { env: given, action, packages: PACKAGE });
+  return {
+    member: "database.dump",
+    directory: null,
+    async dump(file) {
+      const action = `Cannot back up "${url.shown}"`;
+      const args = ["--format=custom", "--no-owner", "--no-privileges", "--no-password", `--file=${file}`];
+      await runProgram(find("pg_dump", action), { args, env, action });
+    },
+    async take() {
+      const action = `Cannot restore "${url.shown}"`;
+      const [pgRestore, psql] = [find("pg_restore", action), find("psql", action)];
+      const readScript = (file: string) =>
+        readProgram(pgRestore, { args: ["--file=-", "--no-owner", "--no-privileges", file], env, action });
+      return {
+        warnings: ["a server that runs on it meanwhile waits, and should be restarted afterwards"],
+        keptAs: null,
+        needsBackup: true,
+        isAtomic: true,
+        async check(file) {
+          await drain(readScript(file));
+          return [];
+        },
+        async replace(file) {
+          const args = ["--no-psqlrc", "--quiet", "--no-password", "--output=/dev/null", "--file=-"];
+          const settings = ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"];
+          const input = inTransaction(readScript(file));
+          await runProgram(psql, { args: [...args, ...settings], env, action, input });
+        },
+        async [Symbol.asyncDispose]() {},
+      };
+    },
+  };
 }
 
 async function drain(parts: AsyncIterable<Uint8Array>): Promise<void> {

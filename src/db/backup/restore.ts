@@ -3,13 +3,10 @@ import { join } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import { type UnpackedBackup, unpackBackup } from "./archive.ts";
 import { backupDatabase, type BackupProject } from "./backup.ts";
-import { toBackupFile, toTimestamp } from "./backup-name.ts";
-import { createDump } from "./dump.ts";
-import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
-import { copyOwner } from "./file-owner.ts";
+import { copyOwner, toBackupFile, toTimestamp, withWorkFolder } from "./disk.ts";
+import { createDump, type DumpFormat, type TakenDatabase } from "./dump.ts";
 import type { BackupManifest } from "./manifest.ts";
 import { findPlaces, listMissingPlugins } from "./project-files.ts";
-import { withWorkFolder } from "./work-folder.ts";
 
 /** What a restore is about to do. */
 export interface RestorePlan {

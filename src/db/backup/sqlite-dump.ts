@@ -5,108 +5,96 @@ import { dirname } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { SqliteUrl } from "../contract/database-url.ts";
 import { toSqliteFault } from "../sqlite/faults.ts";
-import { toTimestamp } from "./backup-name.ts";
-import type { DumpFormat, TakenDatabase } from "./dump-format.ts";
-import { copyOwner } from "./file-owner.ts";
+import { copyOwner, toTimestamp } from "./disk.ts";
+import type { DumpFormat, TakenDatabase } from "./dump.ts";
 
 const BUSY_TIMEOUT_MS = 2000;
 // What SQLite keeps beside a database. Left there, a log of the old database would be played into the new one.
 const SIDE_FILES = ["-wal", "-shm", "-journal"];
 
 /** SQLite: the dump is a database itself. */
-export class SqliteDump implements DumpFormat {
-  readonly member = "database.sqlite";
-  readonly directory: string;
-  readonly #url: SqliteUrl;
-  /** The file itself, where the URL names a link. */
-  readonly #file: string;
-
-  constructor(url: SqliteUrl) {
-    this.#url = url;
-    this.#file = existsSync(url.file) ? realpathSync(url.file) : url.file;
-    this.directory = dirname(this.#file);
-  }
-
-  async dump(file: string): Promise<void> {
-    if (!existsSync(this.#file)) {
-      throw new DatabaseError("unavailable", `Cannot back up "${this.#url.shown}": there is no such file`);
-    }
-    try {
-      using database = new Database(this.#file, { readonly: true });
-      database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
-      database.query("vacuum into ?").run(file);
-      using copy = new Database(file, { readonly: true });
-      assertIntegrity(copy);
-    } catch (error) {
-      throw toDumpError(error, `Cannot back up "${this.#url.shown}"`);
-    }
-  }
-
-  async take(): Promise<TakenDatabase> {
-    if (!existsSync(this.#file)) return new TakenSqlite(this.#file, { lock: null, isThere: false });
-    const lock = lockDatabase(this.#file, this.#url.shown);
-    return new TakenSqlite(this.#file, { lock, isThere: true });
-  }
+export function createSqliteDump(url: SqliteUrl): DumpFormat {
+  // The file itself, where the URL names a link.
+  const present = existsSync(url.file) ? realpathSync(url.file) : url.file;
+  return {
+    member: "database.sqlite",
+    directory: dirname(present),
+    async dump(file) {
+      const action = `Cannot back up "${url.shown}"`;
+      if (!existsSync(present)) throw new DatabaseError("unavailable", `${action}: there is no such file`);
+      try {
+        using database = new Database(present, { readonly: true });
+        database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
+        database.query("vacuum into ?").run(file);
+        using copy = new Database(file, { readonly: true });
+        assertIntegrity(copy);
+      } catch (error) {
+        throw toDumpError(error, action);
+      }
+    },
+    async take() {
+      if (!existsSync(present)) return toTaken(present, { keptAs: null, lock: null });
+      const keptAs = `${present}.before-restore-${toTimestamp(new Date())}`;
+      return toTaken(present, { keptAs, lock: lockDatabase(present, url.shown) });
+    },
+  };
 }
 
-class TakenSqlite implements TakenDatabase {
-  readonly needsBackup = false;
-  readonly isAtomic = true;
-  readonly warnings: readonly string[];
-  readonly keptAs: string | null;
-  readonly #file: string;
-  readonly #lock: Database | null;
-
-  constructor(file: string, { lock, isThere }: { lock: Database | null; isThere: boolean }) {
-    this.#file = file;
-    this.#lock = lock;
-    this.keptAs = isThere ? `${file}.before-restore-${toTimestamp(new Date())}` : null;
-    const isDamaged = isThere && lock === null;
-    this.warnings = isDamaged
+function toTaken(
+  present: string,
+  { keptAs, lock }: { readonly keptAs: string | null; readonly lock: Database | null },
+): TakenDatabase {
+  const isDamaged = keptAs !== null && lock === null;
+  return {
+    needsBackup: false,
+    isAtomic: true,
+    warnings: isDamaged
       ? ["the present database can't be read, so whether a server uses it can't be told: stop it first"]
-      : [];
-  }
-
-  async check(file: string): Promise<string[]> {
-    try {
-      using database = new Database(file, { readonly: true });
-      assertIntegrity(database);
-      const { count } = database
-        .query<{ count: number }, []>("select count(*) as count from pragma_foreign_key_check")
-        .get() ?? { count: 0 };
-      return count === 0 ? [] : [`in the backup, ${count} rows refer to rows that are missing`];
-    } catch (error) {
-      throw toDumpError(error, "Cannot restore the backup");
-    }
-  }
-
-  async replace(file: string): Promise<void> {
-    const present = this.keptAs === null ? null : await stat(this.#file);
-    if (present !== null) await copyOwner(present, file);
-    const keptAs = this.keptAs ?? `${this.#file}.before-restore-${toTimestamp(new Date())}`;
-    const moved: string[] = [];
-    try {
-      for (const suffix of ["", ...SIDE_FILES]) {
-        if (!existsSync(this.#file + suffix)) continue;
-        const [from, to] = [this.#file + suffix, keptAs + suffix];
-        // oxlint-disable-next-line no-await-in-loop -- in this order, and undone in the other
-        await (suffix === "" ? keepBeside(from, to) : rename(from, to));
-        moved.push(suffix);
+      : [],
+    keptAs,
+    async check(file) {
+      try {
+        using database = new Database(file, { readonly: true });
+        assertIntegrity(database);
+        const { count } = database
+          .query<{ count: number }, []>("select count(*) as count from pragma_foreign_key_check")
+          .get() ?? { count: 0 };
+        return count === 0 ? [] : [`in the backup, ${count} rows refer to rows that are missing`];
+      } catch (error) {
+        throw toDumpError(error, "Cannot restore the backup");
       }
-      await rename(file, this.#file);
-    } catch (error) {
-      // oxlint-disable-next-line no-await-in-loop
-      for (const suffix of moved.toReversed()) await rename(keptAs + suffix, this.#file + suffix);
-      // Two names of one file aren't renamed.
-      await rm(keptAs, { force: true });
-      throw error;
-    }
-    await syncDirectory(dirname(this.#file));
-  }
+    },
+    replace: (file) => replaceFile(file, { present, keptAs }),
+    async [Symbol.asyncDispose]() {
+      lock?.close();
+    },
+  };
+}
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#lock?.close();
+async function replaceFile(
+  file: string,
+  { present, keptAs }: { readonly present: string; readonly keptAs: string | null },
+): Promise<void> {
+  if (keptAs !== null) await copyOwner(await stat(present), file);
+  const kept = keptAs ?? `${present}.before-restore-${toTimestamp(new Date())}`;
+  const moved: string[] = [];
+  try {
+    for (const suffix of ["", ...SIDE_FILES]) {
+      if (!existsSync(present + suffix)) continue;
+      const [from, to] = [present + suffix, kept + suffix];
+      // oxlint-disable-next-line no-await-in-loop -- in this order, and undone in the other
+      await (suffix === "" ? keepBeside(from, to) : rename(from, to));
+      moved.push(suffix);
+    }
+    await rename(file, present);
+  } catch (error) {
+    // oxlint-disable-next-line no-await-in-loop
+    for (const suffix of moved.toReversed()) await rename(kept + suffix, present + suffix);
+    // Two names of one file aren't renamed.
+    await rm(kept, { force: true });
+    throw error;
   }
+  await syncDirectory(dirname(present));
 }
 
 /**

@@ -1,10 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
-import { withWorkFolder } from "../../../src/db/backup/work-folder.ts";
+import { withWorkFolder } from "../../../src/db/backup/disk.ts";
 import { TestFolder } from "../../setup.ts";
 
-const MODULE = join(import.meta.dir, "../../../src/db/backup/work-folder.ts");
+const MODULE = join(import.meta.dir, "../../../src/db/backup/disk.ts");
 
 test("withWorkFolder() removes its folder when the work fails", async () => {
   await using folder = await TestFolder.create();
