@@ -1,5 +1,5 @@
 import { DatabaseError } from "../db/contract/database-error.ts";
-import { InvalidMigrationError, MigrationError } from "../db/migrations/migration-error.ts";
+import { InvalidMigrationError, MigrationError } from "../db/migrations/error.ts";
 import { AppError } from "../errors/errors.ts";
 import { fail } from "../errors/codes.ts";
 import { toPrintable } from "../errors/printable.ts";

@@ -1,7 +1,7 @@
 import { type AnyElysia, Elysia } from "elysia";
 import { InFlight } from "../web/in-flight.ts";
 import type { Mount } from "../web/mounts.ts";
-import type { Migration } from "../db/migrations/migration-files.ts";
+import type { Migration } from "../db/migrations/files.ts";
 import type { Bundle } from "./build/bundle.ts";
 import { Generation, generationId } from "./runtime/generation.ts";
 import type { PluginHost, PluginWeb } from "./runtime/host.ts";

@@ -3,7 +3,7 @@ import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { Dialect } from "../../db/contract/dialect.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import { CORE_OWNER, coreMigrations } from "../../db/migrations/core.ts";
-import type { Migration } from "../../db/migrations/migration-files.ts";
+import type { Migration } from "../../db/migrations/files.ts";
 import { openDatabase } from "../../db/open.ts";
 import { createLoggers, type Loggers } from "../../log/loggers.ts";
 import type { DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";

@@ -3,7 +3,7 @@ import type { Dialect } from "../contract/dialect.ts";
 import type { Driver } from "../contract/driver.ts";
 import { applyMigrations } from "./apply.ts";
 import { readEmbeddedFiles } from "./embedded-files.ts" with { type: "macro" };
-import { assertNumbered, type Migration, parseMigration } from "./migration-files.ts";
+import { assertNumbered, type Migration, parseMigration } from "./files.ts";
 import { assertApplied } from "./status.ts";
 
 /** Owner of the tables and permissions that belong to xcore itself; no plugin may have the name. */

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { isFault } from "../contract/database-error.ts";
 import type { Driver, MigrationConnection } from "../contract/driver.ts";
-import type { TableEffect } from "./table-effects.ts";
+import type { TableEffect } from "./statements.ts";
 
 /** What is known of a migration that was applied, whole or in part. */
 export interface LedgerEntry {

@@ -1,9 +1,9 @@
 import { type LedgerEntry, LEDGER_OWNER } from "./ledger.ts";
 import { sha256 } from "../../files/sha256.ts";
-import type { Migration } from "./migration-files.ts";
-import { MigrationError } from "./migration-error.ts";
-import { findTransactionControl } from "./statement-parts.ts";
-import { findTableEffects } from "./table-effects.ts";
+import type { Migration } from "./files.ts";
+import { MigrationError } from "./error.ts";
+import { findTransactionControl } from "./statements.ts";
+import { findTableEffects } from "./statements.ts";
 
 export interface PendingMigration {
   readonly migration: Migration;

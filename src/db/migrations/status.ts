@@ -1,7 +1,7 @@
 import { fail } from "../../errors/codes.ts";
 import type { Driver } from "../contract/driver.ts";
 import { readLedger } from "./ledger.ts";
-import type { Migration } from "./migration-files.ts";
+import type { Migration } from "./files.ts";
 import { findMissing, isUnchanged } from "./pending.ts";
 
 export interface MigrationStatus {

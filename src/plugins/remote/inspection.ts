@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import { DIALECTS, type Dialect } from "../../db/contract/dialect.ts";
-import { InvalidMigrationError } from "../../db/migrations/migration-error.ts";
+import { InvalidMigrationError } from "../../db/migrations/error.ts";
 import { PluginError } from "../failure/failure.ts";
 import { type Manifest, parseManifest, parsePluginInfo } from "../source/manifest.ts";
 import { isFolder, parsePinnedMigrations } from "../source/pinned.ts";

@@ -1,6 +1,6 @@
 import { applyMigrations } from "../../db/migrations/apply.ts";
 import type { Driver } from "../../db/contract/driver.ts";
-import type { Migration } from "../../db/migrations/migration-files.ts";
+import type { Migration } from "../../db/migrations/files.ts";
 import { migrationStatus } from "../../db/migrations/status.ts";
 import type { PluginLifeCycle } from "./host.ts";
 

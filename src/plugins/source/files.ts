@@ -1,5 +1,5 @@
 import type { Dialect } from "../../db/contract/dialect.ts";
-import type { Migration } from "../../db/migrations/migration-files.ts";
+import type { Migration } from "../../db/migrations/files.ts";
 
 /** Where a plugin comes from and how to speak of it; holds none of its files, so it may be kept for long. */
 export interface PluginSource {

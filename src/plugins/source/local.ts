@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
-import { readMigrations } from "../../db/migrations/migration-files.ts";
+import { readMigrations } from "../../db/migrations/files.ts";
 import { readTextFile } from "../../files/text.ts";
 import { PluginError } from "../failure/failure.ts";
 import type { PluginFiles, PluginSource } from "./files.ts";

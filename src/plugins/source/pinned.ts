@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import type { Dialect } from "../../db/contract/dialect.ts";
-import { type Migration, parseMigrations } from "../../db/migrations/migration-files.ts";
+import { type Migration, parseMigrations } from "../../db/migrations/files.ts";
 import { isUrlName, nameImport, type Snapshot } from "../snapshot/snapshot.ts";
 import type { OpenedSnapshot } from "../snapshot/store.ts";
 import type { Overlay, PluginFiles, PluginSource } from "./files.ts";

@@ -5,7 +5,7 @@ import { integer, pgTable, pgView } from "drizzle-orm/pg-core";
 import { coreMigrations } from "../../../src/db/migrations/core.ts";
 import { generateMigration, type GenerateOptions } from "../../../src/db/migrations/generate/generate.ts";
 import { parseRename } from "../../../src/db/migrations/generate/renames.ts";
-import { readMigrations } from "../../../src/db/migrations/migration-files.ts";
+import { readMigrations } from "../../../src/db/migrations/files.ts";
 import { type Dialect, DIALECTS } from "../../../src/db/contract/dialect.ts";
 import { createCoreSchema, createSchemaModule } from "../../../src/db/schema/schema-module.ts";
 import { TestFolder } from "../../setup.ts";

@@ -7,7 +7,7 @@ import pino from "pino";
 import { parseDatabaseUrl } from "../../../src/db/contract/database-url.ts";
 import type { Driver, MigrationConnection } from "../../../src/db/contract/driver.ts";
 import { applyMigrations } from "../../../src/db/migrations/apply.ts";
-import { readMigrations } from "../../../src/db/migrations/migration-files.ts";
+import { readMigrations } from "../../../src/db/migrations/files.ts";
 import { openDatabase } from "../../../src/db/open.ts";
 
 const [url = "", folder = "", moment = "", text = ""] = process.argv.slice(2);

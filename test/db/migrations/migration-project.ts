@@ -8,7 +8,7 @@ import {
   type GenerateOptions,
 } from "../../../src/db/migrations/generate/generate.ts";
 import { parseRename } from "../../../src/db/migrations/generate/renames.ts";
-import { type Migration, readMigrations } from "../../../src/db/migrations/migration-files.ts";
+import { type Migration, readMigrations } from "../../../src/db/migrations/files.ts";
 import { createSchemaModule, type SchemaModule } from "../../../src/db/schema/schema-module.ts";
 import type { DialectTest } from "../../database-servers.ts";
 

@@ -11,7 +11,7 @@ import { readSchema } from "./schema-model.ts";
 import { readSnapshot, toSnapshot } from "./snapshot.ts";
 import { toSqliteStatements } from "./sqlite-sql.ts";
 import type { SchemaModel } from "./table-model.ts";
-import { InvalidMigrationError } from "../migration-error.ts";
+import { InvalidMigrationError } from "../error.ts";
 
 export interface GenerateOptions {
   /** The `drizzle` folder, with a folder for each dialect. */

@@ -1,9 +1,9 @@
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Dialect, DIALECTS } from "../../contract/dialect.ts";
-import { BREAKPOINT, listMigrationFiles } from "../migration-files.ts";
+import { BREAKPOINT, listMigrationFiles } from "../files.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { InvalidMigrationError } from "../migration-error.ts";
+import { InvalidMigrationError } from "../error.ts";
 
 /** What a `drizzle` folder holds already. */
 export interface MigrationFolder {

@@ -1,5 +1,5 @@
 import type { ForeignKeyModel, SchemaModel, TableModel } from "./table-model.ts";
-import { InvalidMigrationError } from "../migration-error.ts";
+import { InvalidMigrationError } from "../error.ts";
 
 /** A table or column that goes on under another name. */
 export interface Rename {

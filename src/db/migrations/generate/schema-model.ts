@@ -4,7 +4,7 @@ import * as pg from "drizzle-orm/pg-core";
 import * as sqlite from "drizzle-orm/sqlite-core";
 import type { Dialect } from "../../contract/dialect.ts";
 import type { ColumnModel, ForeignKeyModel, IndexModel, SchemaModel, TableModel } from "./table-model.ts";
-import { InvalidMigrationError } from "../migration-error.ts";
+import { InvalidMigrationError } from "../error.ts";
 
 /** What drizzle's `getTableConfig` says of a table, which is alike in each dialect. */
 interface TableConfig {

@@ -1,9 +1,14 @@
-import { toParts } from "./statement-parts.ts";
-
 /** What one statement does to tables. */
 export type TableEffect =
   | { readonly kind: "create" | "alter" | "drop"; readonly table: string }
   | { readonly kind: "rename"; readonly table: string; readonly to: string };
+
+// What could hold words that look like SQL: strings, comments, bodies between dollars.
+const MASKED = /'(?:[^']|'')*'|--[^\n]*|\/\*[\s\S]*?\*\/|\$(\w*)\$[\s\S]*?\$\1\$/g;
+const ROUTINE =
+  /^create\s+(?:or\s+replace\s+)?(?:definer\s*=\s*\S+\s+)?(?:(?:temp|temporary|constraint|aggregate)\s+)*(?:trigger|function|procedure|event)\b/i;
+const TRANSACTION =
+  /^(?:begin|start\s+transaction|commit|end|rollback|abort|savepoint|release|prepare\s+transaction|xa)\b/i;
 
 const PART = '(?:"(?:[^"]|"")+"|`[^`]+`|\\[[^\\]]+\\]|[\\w$]+)';
 const NAME = `((?:${PART}\\s*\\.\\s*)*${PART})`;
@@ -23,6 +28,14 @@ const CREATE_INDEX = pattern(
 );
 const DROP_INDEX = pattern(`drop\\s+index\\b.*?\\son\\s+${NAME}`);
 const TRUNCATE = pattern(`truncate\\s+(?:table\\s+)?(?:only\\s+)?${NAME}`);
+
+/** Finds what begins or ends a transaction or savepoint, such as "COMMIT"; null when nothing does. */
+export function findTransactionControl(statement: string): string | null {
+  const parts = toParts(statement);
+  // BEGIN and END stand around the body of a trigger.
+  if (parts.some((part) => ROUTINE.test(part))) return null;
+  return parts.map((part) => TRANSACTION.exec(part)?.[0]).find((found) => found !== undefined) ?? null;
+}
 
 /** Tells which tables a statement creates, alters, drops or renames. Temporary tables and rows don't count. */
 export function findTableEffects(statement: string): TableEffect[] {
@@ -60,4 +73,10 @@ function toName(written: string): string {
   const last = written.trim().match(new RegExp(`${PART}$`))?.[0] ?? written.trim();
   const bare = /^["`[]/.test(last) ? last.slice(1, -1).replaceAll('""', '"') : last;
   return bare.toLowerCase();
+}
+
+/** Splits a statement at its semicolons, without the text of its strings and comments. */
+function toParts(statement: string): string[] {
+  const masked = statement.replaceAll(MASKED, (found) => (found.startsWith("'") ? "''" : " "));
+  return masked.split(";").map((part) => part.trim());
 }

@@ -1,12 +1,38 @@
 import { expect, test } from "bun:test";
-import { findTableEffects, type TableEffect } from "../../../src/db/migrations/table-effects.ts";
+import {
+  findTableEffects,
+  findTransactionControl,
+  type TableEffect,
+} from "../../../src/db/migrations/statements.ts";
+
+const CONTROLS: Readonly<Record<string, string | null>> = {
+  COMMIT: "COMMIT",
+  "-- ready\n/* now */ commit;": "commit",
+  "insert into a values (1); rollback; select 1": "rollback",
+  "start  transaction read only": "start  transaction",
+  "BEGIN IMMEDIATE": "BEGIN",
+  end: "end",
+  "savepoint a": "savepoint",
+  "insert into a values ('; commit; ')": null,
+  "-- ; commit;\nselect 1": null,
+  "create table commit_log (id int)": null,
+  "select 'it''s'; update endings set x = 1": null,
+  "create trigger a after insert on b begin update c set d = 1; end;": null,
+  "CREATE OR REPLACE FUNCTION a() RETURNS void LANGUAGE sql BEGIN ATOMIC select 1; END": null,
+  "do $$ begin perform 1; end $$": null,
+};
+
+test("findTransactionControl() finds what would end a migration's transaction", () => {
+  const found = Object.keys(CONTROLS).map((text) => [text, findTransactionControl(text)]);
+  expect(Object.fromEntries(found)).toEqual(CONTROLS);
+});
 
 const create = (table: string): TableEffect => ({ kind: "create", table });
 const alter = (table: string): TableEffect => ({ kind: "alter", table });
 const drop = (table: string): TableEffect => ({ kind: "drop", table });
 const rename = (table: string, to: string): TableEffect => ({ kind: "rename", table, to });
 
-const STATEMENTS: Readonly<Record<string, readonly TableEffect[]>> = {
+const EFFECTS: Readonly<Record<string, readonly TableEffect[]>> = {
   'CREATE TABLE "users" (id integer);': [create("users")],
   "create table if not exists `Users`(id int) default character set utf8mb4": [create("users")],
   "create unlogged table users as select * from other": [create("users")],
@@ -33,7 +59,7 @@ const STATEMENTS: Readonly<Record<string, readonly TableEffect[]>> = {
 };
 
 test("findTableEffects() finds what a statement does to tables", () => {
-  for (const [statement, effects] of Object.entries(STATEMENTS)) {
+  for (const [statement, effects] of Object.entries(EFFECTS)) {
     expect({ statement, effects: findTableEffects(statement) }).toEqual({ statement, effects: [...effects] });
   }
 });

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { expect, test } from "bun:test";
-import { readMigrations } from "../../../src/db/migrations/migration-files.ts";
+import { readMigrations } from "../../../src/db/migrations/files.ts";
 import { TestFolder } from "../../setup.ts";
 import { failureOf } from "./migration-project.ts";
 
