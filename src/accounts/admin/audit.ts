@@ -1,10 +1,10 @@
 import { and, desc, eq, gte, lte, type SQL } from "drizzle-orm";
 import { Elysia, t } from "elysia";
 import type { CoreStore } from "../people/store.ts";
-import { type Page, page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
+import { listOf, type Page, page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../../errors/codes.ts";
-import { listOf, Time } from "./answers.ts";
+import { Time } from "./answers.ts";
 import { startsWith } from "../../db/schema/prefix-search.ts";
 import type { Guards } from "../identity/guards.ts";
 

@@ -1,8 +1,8 @@
 import { Elysia, t } from "elysia";
 import type { Guards } from "../identity/guards.ts";
-import { page } from "../../db/paging/paginate.ts";
+import { listOf, page } from "../../db/paging/paginate.ts";
 import type { Actor, AdministrationServices } from "./administration.ts";
-import { listOf, RowId, Time } from "./answers.ts";
+import { RowId, Time } from "./answers.ts";
 import { listPermissions, listRoles, readRole } from "./role-list.ts";
 import { createRole, deleteRole, ROLE_NAME, setRolePermissions, updateRole } from "./roles.ts";
 

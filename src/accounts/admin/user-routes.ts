@@ -1,8 +1,8 @@
 import { Elysia, t } from "elysia";
 import type { Guards } from "../identity/guards.ts";
-import { page } from "../../db/paging/paginate.ts";
+import { listOf, page } from "../../db/paging/paginate.ts";
 import type { Actor } from "./administration.ts";
-import { listOf, RowId, Time } from "./answers.ts";
+import { RowId, Time } from "./answers.ts";
 import { listUsers, readUser, SEARCH_LIMIT } from "./user-list.ts";
 import { assignRole, removeRole } from "./user-roles.ts";
 import {

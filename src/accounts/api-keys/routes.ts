@@ -1,5 +1,5 @@
 import { Elysia, t } from "elysia";
-import { page, type Page } from "../../db/paging/paginate.ts";
+import { listOf, page, type Page } from "../../db/paging/paginate.ts";
 import type { ApiKey, ApiKeyInput, ApiKeys } from "./api-keys.ts";
 import { MAX_DISPLAY_NAME } from "../people/names.ts";
 import type { Guards } from "../identity/guards.ts";
@@ -40,12 +40,7 @@ export function apiKeyRoutes({ guards, principals, apiKeys, originOf }: ApiKeyRo
     .get("", ({ query, request }) => listKeys(apiKeys, identify(request), query), {
       auth: true,
       query: page,
-      response: t.Object({
-        items: t.Array(Key),
-        page: t.Integer(),
-        per_page: t.Integer(),
-        total: t.Nullable(t.Integer()),
-      }),
+      response: listOf(Key),
       detail: { summary: "Your API keys" },
     })
     .post(

@@ -1,5 +1,5 @@
 import { Elysia, t } from "elysia";
-import { page } from "../../db/paging/paginate.ts";
+import { listOf, page } from "../../db/paging/paginate.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
@@ -48,12 +48,7 @@ export function sessionRoutes({ guards, principals, originOf, sessions }: Sessio
     .get("/sessions", ({ request, query }) => sessions.list(ownerOf(request), query), {
       auth: true,
       query: page,
-      response: t.Object({
-        items: t.Array(Session),
-        page: t.Integer(),
-        per_page: t.Integer(),
-        total: t.Nullable(t.Integer()),
-      }),
+      response: listOf(Session),
       detail: { summary: "Where the user is logged in" },
     })
     .delete("/sessions", async ({ request }) => ({ ended: await sessions.revokeOthers(ownerOf(request)) }), {

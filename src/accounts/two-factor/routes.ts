@@ -1,5 +1,5 @@
 import { type Context, Elysia, t } from "elysia";
-import { page, type PageQuery } from "../../db/paging/paginate.ts";
+import { listOf, page, type PageQuery } from "../../db/paging/paginate.ts";
 import type { Guards } from "../identity/guards.ts";
 import { MAX_DISPLAY_NAME } from "../people/names.ts";
 import type { ConfirmedOtpDevice, FactorChange, OtpDevice, OtpDevices, OtpEnrolment } from "./devices.ts";
@@ -23,13 +23,6 @@ const Device = t.Object({
     t.String({ format: "date-time", description: "Null until a code has shown that the device works" }),
   ),
   created_at: t.String({ format: "date-time" }),
-});
-
-const DeviceList = t.Object({
-  items: t.Array(Device),
-  page: t.Integer(),
-  per_page: t.Integer(),
-  total: t.Nullable(t.Integer()),
 });
 
 const DeviceName = t.Object({
@@ -64,7 +57,7 @@ export function otpRoutes({ guards, principals, devices, limits, originOf }: Otp
     .get("/devices", ({ query, request }) => list(devices, identify(request), query), {
       auth: true,
       query: page,
-      response: DeviceList,
+      response: listOf(Device),
       detail: { summary: "Your devices that give one-time codes" },
     })
     .post(

@@ -1,4 +1,4 @@
-import { t } from "elysia";
+import { t, type TSchema } from "elysia";
 
 /** Rows that a page may hold at most. */
 export const MAX_PER_PAGE = 100;
@@ -53,3 +53,13 @@ export const page = t.Object({
     }),
   ),
 });
+
+/** The schema of a page of these, with a total that may not have been counted. */
+export function listOf<Item extends TSchema>(item: Item) {
+  return t.Object({
+    items: t.Array(item),
+    page: t.Integer(),
+    per_page: t.Integer(),
+    total: t.Nullable(t.Integer()),
+  });
+}

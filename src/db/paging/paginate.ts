@@ -2,7 +2,7 @@ import { MAX_PAGE, MAX_PER_PAGE, type PageQuery } from "./page-query.ts";
 import { type SortNames, toOrder } from "./page-order.ts";
 import { toCountQuery, toPageQuery, toSelect } from "../drizzle/select-parts.ts";
 
-export { page, type PageQuery } from "./page-query.ts";
+export { listOf, page, type PageQuery } from "./page-query.ts";
 
 /** A part of a list. */
 export interface Page<Row> {

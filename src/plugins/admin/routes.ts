@@ -33,25 +33,16 @@ const GUARD = { permission: "system:plugins" } as const;
 
 /** Serves what is known of the plugins below `/system/plugins`, and what administrators do to them. */
 export function pluginRoutes(options: PluginRoutesOptions) {
-  const { manager, guards, originOf, hooks } = options;
   const verbs = new PluginVerbs(options);
-  const toDetails = (record: PluginRecord) => describePlugin(record, hooks);
-  const describe = async (record: Promise<PluginRecord>) => toDetails(await record);
-  const toChange = ({ user, request }: { user: PluginChange["actor"]; request: Request }): PluginChange => ({
-    actor: user,
-    origin: originOf(request),
-  });
-  const toVerb = (summary: string) => ({
-    ...GUARD,
-    params: Name,
-    response: { 200: PluginDetails },
-    detail: { summary },
-  });
-  // One for each route: Elysia takes the guard out of the options that it is given.
-  const enable = () => toVerb("Enable a plugin, in its plugin.json or in config.json");
-  const disable = () => toVerb("Disable a plugin, in its plugin.json or in config.json");
-  const reload = () => toVerb("Load a plugin anew");
   return new Elysia({ name: "xcore/plugins", prefix: "/system/plugins", detail: { tags: ["system"] } })
+    .use(listRoutes(verbs, options))
+    .use(changeRoutes(verbs, options));
+}
+
+/** What there is, and more of it. */
+function listRoutes(verbs: PluginVerbs, { manager, guards, originOf, hooks }: PluginRoutesOptions) {
+  const toDetails = (record: PluginRecord) => describePlugin(record, hooks);
+  return new Elysia({ name: "xcore/plugins/list" })
     .use(guards)
     .get("", ({ query }) => listPlugins(manager, query), {
       ...GUARD,
@@ -74,7 +65,7 @@ export function pluginRoutes(options: PluginRoutesOptions) {
       async ({ body, status, ...context }) => {
         const prepared = await verbs.prepare(body, context.request.signal);
         if (body.dry_run) return previewPlugin(prepared);
-        const record = await verbs.install(prepared, toChange(context));
+        const record = await verbs.install(prepared, toChange(context, originOf));
         return status(prepared.isListed ? 200 : 201, toDetails(record));
       },
       {
@@ -94,17 +85,35 @@ export function pluginRoutes(options: PluginRoutesOptions) {
       params: Name,
       response: { 200: PluginDetails },
       detail: { summary: "One plugin, with its routes and hooks" },
-    })
-    .put("/:name/enable", (c) => describe(verbs.setActive(c.params.name, true, toChange(c))), enable())
-    .post("/:name/enable", (c) => describe(verbs.setActive(c.params.name, true, toChange(c))), enable())
-    .put("/:name/disable", (c) => describe(verbs.setActive(c.params.name, false, toChange(c))), disable())
-    .post("/:name/disable", (c) => describe(verbs.setActive(c.params.name, false, toChange(c))), disable())
-    .put("/:name/reload", (c) => describe(verbs.reload(c.params.name, toChange(c))), reload())
-    .post("/:name/reload", (c) => describe(verbs.reload(c.params.name, toChange(c))), reload())
+    });
+}
+
+/** What happens to one that is there. */
+function changeRoutes(verbs: PluginVerbs, { guards, originOf, hooks }: PluginRoutesOptions) {
+  const describe = async (record: Promise<PluginRecord>) => describePlugin(await record, hooks);
+  const by = (context: Parameters<typeof toChange>[0]) => toChange(context, originOf);
+  const toVerb = (summary: string) => ({
+    ...GUARD,
+    params: Name,
+    response: { 200: PluginDetails },
+    detail: { summary },
+  });
+  // One for each route: Elysia takes the guard out of the options that it is given.
+  const enable = () => toVerb("Enable a plugin, in its plugin.json or in config.json");
+  const disable = () => toVerb("Disable a plugin, in its plugin.json or in config.json");
+  const reload = () => toVerb("Load a plugin anew");
+  return new Elysia({ name: "xcore/plugins/changes" })
+    .use(guards)
+    .put("/:name/enable", (c) => describe(verbs.setActive(c.params.name, true, by(c))), enable())
+    .post("/:name/enable", (c) => describe(verbs.setActive(c.params.name, true, by(c))), enable())
+    .put("/:name/disable", (c) => describe(verbs.setActive(c.params.name, false, by(c))), disable())
+    .post("/:name/disable", (c) => describe(verbs.setActive(c.params.name, false, by(c))), disable())
+    .put("/:name/reload", (c) => describe(verbs.reload(c.params.name, by(c))), reload())
+    .post("/:name/reload", (c) => describe(verbs.reload(c.params.name, by(c))), reload())
     .delete(
       "/:name",
       async ({ params, query, status, ...context }) =>
-        status(204, await verbs.remove(params.name, query, toChange(context))),
+        status(204, await verbs.remove(params.name, query, by(context))),
       {
         ...GUARD,
         params: Name,
@@ -117,6 +126,13 @@ export function pluginRoutes(options: PluginRoutesOptions) {
         },
       },
     );
+}
+
+function toChange(
+  { user: actor, request }: { readonly user: PluginChange["actor"]; readonly request: Request },
+  originOf: PluginRoutesOptions["originOf"],
+): PluginChange {
+  return { actor, origin: originOf(request) };
 }
 
 function isAsked(flag: boolean | "" | undefined): boolean {
