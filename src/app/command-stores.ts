@@ -1,6 +1,6 @@
 import { type Logger, pino } from "pino";
 import type { LoadedConfig } from "../config/load.ts";
-import { openPluginStores, type PluginStores } from "../plugins/remote/stores.ts";
+import { openPluginStores, type PluginStores } from "../plugins/remote/sources.ts";
 
 /** Opens the cache and the vendor folder of a project for a command. Warnings go to standard error. */
 export function openCommandStores(

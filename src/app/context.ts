@@ -4,7 +4,7 @@ import { namePlugin } from "../db/contract/database-error.ts";
 import { createHookBus, type HookBus } from "../hooks/bus.ts";
 import type { ConsoleStream } from "../log/console-sink.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
-import { createDisplayPath } from "../plugins/failure/display-path.ts";
+import { createDisplayPath } from "../files/paths.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
 import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
 

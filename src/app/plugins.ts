@@ -4,7 +4,7 @@ import { declareCore } from "../db/schema/schema-module.ts";
 import { toPluginAccounts } from "../plugins/given/accounts.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { PluginInstaller } from "../plugins/remote/installer.ts";
-import { toRemoteSettings } from "../plugins/remote/stores.ts";
+import { toRemoteSettings } from "../plugins/remote/sources.ts";
 import type { PluginHost, PluginServices } from "../plugins/runtime/host.ts";
 import type { WebServer } from "../web/server.ts";
 import type { AppContext } from "./context.ts";

@@ -5,7 +5,7 @@ import { parseDatabaseUrl } from "../db/contract/database-url.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import { prepareCoreTables } from "../db/migrations/core.ts";
 import { openDatabase } from "../db/open.ts";
-import { openPluginStores, type PluginStores } from "../plugins/remote/stores.ts";
+import { openPluginStores, type PluginStores } from "../plugins/remote/sources.ts";
 import type { AppContext } from "./context.ts";
 
 /** What an app keeps outside of its memory. */

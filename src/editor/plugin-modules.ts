@@ -1,7 +1,7 @@
 import { join, relative } from "node:path";
 import type { DeclaredPlugin } from "../plugins/inventory/declared-plugins.ts";
 import type { PluginFiles } from "../plugins/source/files.ts";
-import { isInside } from "../plugins/source/local.ts";
+import { isInside } from "../files/paths.ts";
 
 const TYPED_FILES = /\.([cm]?ts|tsx|json)$/;
 

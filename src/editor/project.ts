@@ -3,8 +3,7 @@ import { join, relative, resolve } from "node:path";
 import { parse } from "jsonc-parser";
 import type { LoadedConfig } from "../config/load.ts";
 import { readDeclaredPlugins } from "../plugins/inventory/declared-plugins.ts";
-import { toRemoteSettings } from "../plugins/remote/stores.ts";
-import { RemoteSources } from "../plugins/remote/sources.ts";
+import { RemoteSources, toRemoteSettings } from "../plugins/remote/sources.ts";
 import { openCommandStores } from "../app/command-stores.ts";
 import { EDITOR_FOLDER, type EditorFolderState, writeEditorFolder } from "./folder.ts";
 

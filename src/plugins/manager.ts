@@ -9,7 +9,7 @@ import { type LoadOptions, loadGeneration } from "./load.ts";
 import { Inventory } from "./inventory/inventory.ts";
 import { toMounts } from "./mounts.ts";
 import type { PluginRecord } from "./inventory/record.ts";
-import { RemoteSources, type RemoteSettings, type RemoteSourcesOptions } from "./remote/sources.ts";
+import { RemoteSources, type RemoteSettings, type RemoteStores } from "./remote/sources.ts";
 import { PluginReport } from "./report.ts";
 import { selectToLoad } from "./selection.ts";
 import { Takeover } from "./takeover.ts";
@@ -32,7 +32,7 @@ export interface PluginManagerOptions {
   readonly host: PluginHost;
   readonly settings: PluginSettings;
   /** Where plugins from elsewhere are kept. */
-  readonly remote: RemoteSourcesOptions;
+  readonly remote: RemoteStores;
   /** Makes these the mounts that are live, in one step. */
   readonly publish: (mounts: readonly Mount[]) => void;
 }

@@ -3,14 +3,10 @@ import { extname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import type { LoadedConfig } from "../../config/load.ts";
 import { fail } from "../../plugins/failure/error-codes.ts";
-import { createDisplayPath } from "../../plugins/failure/display-path.ts";
+import { createDisplayPath } from "../../files/paths.ts";
 import { findLocalPlugin } from "../../plugins/source/local.ts";
-import {
-  type FetchedPlugin,
-  type FetchOptions,
-  fetchPlugin,
-} from "../../plugins/remote/fetch/fetch-plugin.ts";
-import { toFetchLimits } from "../../plugins/remote/stores.ts";
+import { type FetchedPlugin, type FetchOptions, fetchPlugin } from "../../plugins/remote/fetch/fetch.ts";
+import { toFetchLimits } from "../../plugins/remote/sources.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 import { openCommandStores } from "../../app/command-stores.ts";
 

@@ -8,10 +8,9 @@ import {
   type DeclaredPlugins,
   readDeclaredPlugins,
 } from "../../plugins/inventory/declared-plugins.ts";
-import { createDisplayPath } from "../../plugins/failure/display-path.ts";
-import type { PackageStore } from "../../plugins/packages/package-store.ts";
-import { toRemoteSettings } from "../../plugins/remote/stores.ts";
-import { RemoteSources } from "../../plugins/remote/sources.ts";
+import { createDisplayPath } from "../../files/paths.ts";
+import type { PackageStore } from "../../plugins/packages/store.ts";
+import { RemoteSources, toRemoteSettings } from "../../plugins/remote/sources.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 import { openCommandStores } from "../../app/command-stores.ts";
 import { fail } from "../../plugins/failure/error-codes.ts";

@@ -3,8 +3,8 @@ import { join, relative, resolve, sep } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { fail } from "../../errors/codes.ts";
 import { replaceBytes } from "../../files/replace.ts";
-import { createLockfile } from "../../plugins/packages/new-lockfile.ts";
-import { readPackageNeeds } from "../../plugins/packages/package-needs.ts";
+import { createLockfile } from "../../plugins/packages/install.ts";
+import { readPackageNeeds } from "../../plugins/packages/needs.ts";
 import {
   listFiles,
   packFiles,

@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import { purgeTables } from "../../db/migrations/purge.ts";
-import { assertRemovable, removeFiles } from "../../plugins/admin/removal.ts";
+import { assertRemovable, removeFiles } from "../../plugins/admin/local-files.ts";
 import { withDatabase } from "../open/database.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { type CommandPlugins, loadCommandPlugins } from "../open/plugins.ts";

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { writeActive } from "../../plugins/admin/switch.ts";
+import { writeActive } from "../../plugins/admin/local-files.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { loadCommandPlugins } from "../open/plugins.ts";
 import { isRemote, openRemote } from "../open/remote.ts";

@@ -1,9 +1,8 @@
 import { Command } from "commander";
 import { fail } from "../../plugins/failure/error-codes.ts";
 import { PluginError } from "../../plugins/failure/failure.ts";
-import { type PackageNeeds, readPackageNeeds } from "../../plugins/packages/package-needs.ts";
-import { type PluginStores, toRemoteSettings } from "../../plugins/remote/stores.ts";
-import { RemoteSources } from "../../plugins/remote/sources.ts";
+import { type PackageNeeds, readPackageNeeds } from "../../plugins/packages/needs.ts";
+import { type PluginStores, RemoteSources, toRemoteSettings } from "../../plugins/remote/sources.ts";
 import type { PluginSource } from "../../plugins/source/files.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { openCommandStores } from "../../app/command-stores.ts";

@@ -5,12 +5,10 @@ import { DatabaseError } from "../../db/contract/database-error.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import { purgeTables } from "../../db/migrations/purge.ts";
 import { fail } from "../failure/error-codes.ts";
-import { PluginError } from "../failure/failure.ts";
+import { FetchError, PluginError } from "../failure/failure.ts";
 import type { PluginManager } from "../manager.ts";
-import { assertRemovable, removeFiles } from "./removal.ts";
-import { writeActive } from "./switch.ts";
+import { assertRemovable, removeFiles, writeActive } from "./local-files.ts";
 import type { PluginRecord } from "../inventory/record.ts";
-import { FetchError } from "../remote/fetch/error.ts";
 import type { PluginInstaller, PreparedPlugin } from "../remote/installer.ts";
 
 const MAX_WAIT_MS = 100_000; // for a plugin to be loaded: connections without a byte are closed soon after

@@ -1,8 +1,8 @@
 import type { Logger } from "pino";
 import { type Bundle, bundleFiles } from "./bundle.ts";
 import { PluginError } from "../failure/failure.ts";
-import { readPackageNeeds } from "../packages/package-needs.ts";
-import type { PackageStore } from "../packages/package-store.ts";
+import { readPackageNeeds } from "../packages/needs.ts";
+import type { PackageStore } from "../packages/store.ts";
 import type { PluginFiles } from "../source/files.ts";
 import { atStage, type ThrownOptions } from "./thrown.ts";
 

@@ -1,14 +1,13 @@
 import { isBuiltin } from "node:module";
 import { join, relative } from "node:path";
-import { PluginError } from "../failure/failure.ts";
+import { explainMacro, PluginError } from "../failure/failure.ts";
 import { EXTERNAL_SPECIFIERS, JSX_IMPORT_SOURCE } from "../given/host-modules.ts";
-import { explainMacro } from "../failure/macros.ts";
 import { toSourceFile } from "../failure/stack-traces.ts";
 import { forgetFolders } from "./resolver-cache.ts";
-import { createPackageResolver } from "../packages/package-resolver.ts";
+import { createPackageResolver } from "../packages/resolver.ts";
 import { isUrlName } from "../snapshot/snapshot.ts";
 import type { PluginFiles } from "../source/files.ts";
-import { isInside } from "../source/local.ts";
+import { isInside } from "../../files/paths.ts";
 
 /** A plugin's code in one piece, ready to be evaluated. */
 export interface Bundle {

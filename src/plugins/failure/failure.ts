@@ -41,3 +41,30 @@ export class PluginError extends Error {
     return this.file === null ? null : this.line === null ? this.file : `${this.file}:${this.line}`;
   }
 }
+
+/**
+ * Returns what to say for a message of Bun about code that it can't read: its own words, but for a macro.
+ * A macro is code that runs while other code is read: before a plugin is pinned, and without being part of its bundle.
+ * Bun is told to run none.
+ */
+export function explainMacro(message: string): string {
+  if (!message.includes("Macros are disabled")) return message;
+  return 'Cannot use a macro: it would run while the plugin is read and bundled; import it without { type: "macro" }';
+}
+
+/** Why a plugin could not be fetched from a place, or from any of its places. */
+export class FetchError extends PluginError {
+  /** Whether the network is at fault, or a host that is out of order: another try may have more luck. */
+  readonly isTransient: boolean;
+  /** Status that a host has answered with; null when it isn't the reason. */
+  readonly status: number | null;
+
+  constructor(
+    message: string,
+    options: { isTransient?: boolean; status?: number | null; cause?: unknown } = {},
+  ) {
+    super("fetch", message, { cause: options.cause });
+    this.isTransient = options.isTransient ?? false;
+    this.status = options.status ?? null;
+  }
+}

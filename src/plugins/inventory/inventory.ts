@@ -1,10 +1,9 @@
 import type { Logger } from "pino";
-import { PluginError } from "../failure/failure.ts";
+import { FetchError, PluginError } from "../failure/failure.ts";
 import type { PluginFiles, PluginSource, RemoteOrigin } from "../source/files.ts";
 import { listLocalPlugins } from "../source/local.ts";
 import { readManifest } from "../source/manifest.ts";
 import { PluginRecord } from "./record.ts";
-import { FetchError } from "../remote/fetch/error.ts";
 import type { RemoteSources } from "../remote/sources.ts";
 
 const FIRST_RETRY_MS = 5000;

@@ -10,7 +10,7 @@ import { PluginError } from "../failure/failure.ts";
 import { generationId } from "../runtime/generation.ts";
 import { type ModuleExports, withKnownExports } from "../given/host-modules.ts";
 import { collectSchema, toModules } from "../runtime/modules.ts";
-import type { PackageStore } from "../packages/package-store.ts";
+import type { PackageStore } from "../packages/store.ts";
 import { bundlePlugin } from "../build/build.ts";
 import type { PluginFiles } from "../source/files.ts";
 import { StackTraces } from "../failure/stack-traces.ts";

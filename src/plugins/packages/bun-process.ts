@@ -23,6 +23,7 @@ export interface BunRun {
 }
 
 const MAX_OUTPUT = 64 * 1024; // characters
+const MAX_REASON = 500; // characters of what Bun says is wrong
 const KILL_AFTER_MS = 3_000;
 const DEFAULT_TIMEOUT_MS = 600_000;
 
@@ -78,6 +79,29 @@ export async function runBun(args: readonly string[], options: BunRunOptions): P
 export function toBunEnv(env: Environment): Record<string, string> {
   const passed = Object.entries(env).filter(([name, value]) => PASSED_ON.test(name) && value !== undefined);
   return Object.fromEntries(passed) as Record<string, string>;
+}
+
+/**
+ * Returns the lines with which Bun says what is wrong; "" for no output.
+ *
+ * @param unmarked line to take where none says that it is an error: `bun info` begins with the reason, others end so
+ */
+export function toBunReason(output: string, unmarked: "first" | "last" = "last"): string {
+  const lines = withoutCredentials(output)
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "");
+  const marked = lines.filter(
+    (line) => /^(error|note|\w*Error):/.test(line) && !line.includes("try re-running"),
+  );
+  const told = marked.map((line) => line.replace(/^(error|note): /, ""));
+  if (told.length === 0) told.push(lines.at(unmarked === "first" ? 0 : -1) ?? "");
+  return [...new Set(told)].join(", ").slice(0, MAX_REASON);
+}
+
+/** Takes the credentials out of the URLs in what Bun prints. */
+export function withoutCredentials(text: string): string {
+  return text.replaceAll(/\/\/[^/@\s]+@/g, "//");
 }
 
 async function readLines(stream: ReadableStream<Uint8Array>, take: (line: string) => void): Promise<void> {

@@ -3,13 +3,12 @@ import { valid } from "semver";
 import { AppError } from "../../errors/errors.ts";
 import { fail } from "../failure/error-codes.ts";
 import { PluginError } from "../failure/failure.ts";
-import { type FetchedPlugin, fetchFromMirrors, type FetchOptions } from "./fetch/fetch-plugin.ts";
+import { type FetchedPlugin, fetchFromMirrors, type FetchOptions } from "./fetch/fetch.ts";
 import { hostsOf, inspectPlugin, type PluginInspection } from "./inspection.ts";
 import { compareInspections, type InspectionChange } from "./inspection-difference.ts";
 import { type Location, parseLocation } from "./fetch/location.ts";
-import type { PluginStores } from "./stores.ts";
 import { placesOf, RemoteEntries, type RemoteEntry } from "./entries.ts";
-import type { RemoteSettings } from "./sources.ts";
+import type { PluginStores, RemoteSettings } from "./sources.ts";
 import { assertSigned } from "../snapshot/signatures.ts";
 
 export interface PluginInstallerOptions {

@@ -1,14 +1,18 @@
-import { dirname, relative } from "node:path";
-import { PluginError } from "../failure/failure.ts";
+import type { Logger } from "pino";
+import { realpathSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
+import { FetchError, PluginError } from "../failure/failure.ts";
 import type { PluginSource } from "../source/files.ts";
 import { createPinnedFiles, isFolder, type PinnedFiles } from "../source/pinned.ts";
-import { FetchError } from "./fetch/error.ts";
-import { fetchFromMirrors, type FetchLimits } from "./fetch/fetch-plugin.ts";
+import { fetchFromMirrors, type FetchLimits } from "./fetch/fetch.ts";
 import { parseLocation } from "./fetch/location.ts";
 import { placesOf, type RemoteEntry } from "./entries.ts";
 import { assertSigned } from "../snapshot/signatures.ts";
 import { isUrlName } from "../snapshot/snapshot.ts";
-import type { OpenedSnapshot, SnapshotStore } from "../snapshot/store.ts";
+import { type OpenedSnapshot, SnapshotStore } from "../snapshot/store.ts";
+import { parseByteSize } from "../../config/schema.ts";
+import type { LoadedConfig } from "../../config/load.ts";
+import { PackageStore } from "../packages/store.ts";
 
 /** What config.json says of plugins from elsewhere. */
 export interface RemoteSettings {
@@ -19,12 +23,18 @@ export interface RemoteSettings {
   readonly limits: FetchLimits;
 }
 
-export interface RemoteSourcesOptions {
+/** Where plugins from elsewhere are kept: the cache in the data directory, and `vendor/`. */
+export interface RemoteStores {
   readonly store: SnapshotStore;
-  /** Folder of config.json. */
-  readonly projectDirectory: string;
   /** Folder for what is being fetched. */
   readonly tmp: string;
+  /** Folder of config.json. */
+  readonly projectDirectory: string;
+}
+
+/** Where they and npm dependencies are kept. */
+export interface PluginStores extends RemoteStores {
+  readonly packages: PackageStore;
 }
 
 /**
@@ -32,10 +42,10 @@ export interface RemoteSourcesOptions {
  * Nothing that differs from its pin, or that lacks a trusted signature, leaves this class.
  */
 export class RemoteSources {
-  readonly #options: RemoteSourcesOptions;
+  readonly #options: RemoteStores;
   #settings: RemoteSettings;
 
-  constructor(options: RemoteSourcesOptions, settings: RemoteSettings) {
+  constructor(options: RemoteStores, settings: RemoteSettings) {
     this.#options = options;
     this.#settings = settings;
   }
@@ -107,6 +117,44 @@ export class RemoteSources {
   }
 }
 
+/**
+ * Opens the cache and the vendor folder of a project; nothing is written before it is needed.
+ *
+ * @param isOffline asked each time something would be fetched
+ */
+export function openPluginStores(
+  { config, directory }: Pick<LoadedConfig, "config" | "directory">,
+  { log, isOffline }: { readonly log: Logger; readonly isOffline: () => boolean },
+): PluginStores {
+  // With links resolved: the bundler names files so.
+  const cache = toRealPath(resolve(directory, config.app.data_directory, "plugins"));
+  const vendor = toRealPath(resolve(directory, "vendor", "plugins"));
+  return {
+    store: new SnapshotStore({ cache, vendor, log }),
+    packages: new PackageStore({ cache, vendor, projectDirectory: directory, isOffline, log }),
+    tmp: join(cache, "tmp"),
+    projectDirectory: directory,
+  };
+}
+
+/** Returns what config.json says of plugins from elsewhere. */
+export function toRemoteSettings({ config }: Pick<LoadedConfig, "config">): RemoteSettings {
+  const { remote: entries, trusted_keys: trustedKeys } = config.plugins;
+  return { entries, trustedKeys, limits: toFetchLimits({ config }) };
+}
+
+/** Returns the limits that config.json sets to what is fetched. */
+export function toFetchLimits({ config }: Pick<LoadedConfig, "config">): FetchLimits {
+  const { fetch, offline } = config.plugins;
+  return {
+    timeoutMs: fetch.timeout_seconds * 1000,
+    maxBytes: parseByteSize(fetch.size_limit),
+    maxRedirects: fetch.max_redirects,
+    allowHosts: fetch.allow_hosts,
+    isOffline: offline,
+  };
+}
+
 /** A plugin whose files aren't known yet. */
 function toSource(name: string, entry: RemoteEntry): PluginSource {
   const places = placesOf(entry);
@@ -123,9 +171,11 @@ function toSource(name: string, entry: RemoteEntry): PluginSource {
 }
 
 function toOpenedSource(source: PluginSource, { snapshot, root, pathOf }: OpenedSnapshot): PluginSource {
+  const { shown } = source;
+  const base = isFolder(snapshot) && !shown.endsWith("/plugin.json") ? shown : dirname(shown);
   const names = [...snapshot.files.keys()].filter(isUrlName);
   const urls = new Map(names.map((name) => [pathOf(name), name]));
-  const show = createShow(source.shown, { root, urls, isFolder: isFolder(snapshot) });
+  const show = createShow(shown, { base, root, urls });
   const manifest = pathOf(snapshot.entry);
   return { ...source, show, shownManifest: show(manifest), paths: [isFolder(snapshot) ? root : manifest] };
 }
@@ -136,13 +186,8 @@ function toOpenedSource(source: PluginSource, { snapshot, root, pathOf }: Opened
  */
 function createShow(
   place: string,
-  {
-    root,
-    urls,
-    isFolder: isOfFolder,
-  }: { root: string; urls: ReadonlyMap<string, string>; isFolder: boolean },
+  { base, root, urls }: { base: string; root: string; urls: ReadonlyMap<string, string> },
 ): PluginSource["show"] {
-  const base = isOfFolder && !place.endsWith("/plugin.json") ? place : dirname(place);
   return (file) => {
     const path = relative(root, file);
     return urls.get(file) ?? (path === "" ? place : `${base}/${path}`);
@@ -161,4 +206,14 @@ function assertPinned({ basename: name, remote }: PluginSource, entry: RemoteEnt
   if (remote.integrity) return remote.integrity;
   const message = `Cannot load "${name}": it isn't pinned; run \`xcore plugin update ${name}\``;
   throw new PluginError("fetch", message);
+}
+
+/** The path with links resolved, as far as it exists. */
+function toRealPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    const folder = dirname(path);
+    return folder === path ? path : join(toRealPath(folder), basename(path));
+  }
 }

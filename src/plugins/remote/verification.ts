@@ -1,6 +1,6 @@
 import { AppError } from "../../errors/errors.ts";
 import { PluginError } from "../failure/failure.ts";
-import { type FetchOptions, fetchPlugin } from "./fetch/fetch-plugin.ts";
+import { type FetchOptions, fetchPlugin } from "./fetch/fetch.ts";
 import { parseLocation } from "./fetch/location.ts";
 import { placesOf, type RemoteEntry } from "./entries.ts";
 import { assertSigned } from "../snapshot/signatures.ts";

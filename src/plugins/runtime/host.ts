@@ -6,7 +6,7 @@ import type { ErrorAnswer } from "../../web/error-answers.ts";
 import type { InFlight } from "../../web/in-flight.ts";
 import type { StackTraces } from "../failure/stack-traces.ts";
 import type { PluginAccounts } from "../given/accounts.ts";
-import type { PackageStore } from "../packages/package-store.ts";
+import type { PackageStore } from "../packages/store.ts";
 
 /** What generations need of the host. */
 export interface PluginHost {

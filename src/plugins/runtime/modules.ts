@@ -10,10 +10,10 @@ import { CORE_OWNER } from "../../db/migrations/core.ts";
 import type { Manifest } from "../source/manifest.ts";
 import { createPluginDatabase, mergeSchemas } from "../given/database.ts";
 import type { Scope } from "../given/scope.ts";
-import { mergeSettings } from "../given/settings.ts";
 import type { PluginFiles } from "../source/files.ts";
 import type { Registrations } from "./surface.ts";
 import { createXcoreModule } from "../given/xcore-module.ts";
+import { freezeDeep, mergeValues } from "../../config/json/values.ts";
 
 export interface ModulesOptions {
   readonly bundle: Bundle;
@@ -100,4 +100,12 @@ export function collectSchema(modules: readonly ModuleExports[]): SchemaTables {
 /** Keeps the entry's exports live: an exported variable may change after its module has run. */
 function withExports(schema: SchemaTables, entry: ModuleExports): ModuleExports {
   return Object.defineProperties({ ...schema }, Object.getOwnPropertyDescriptors(entry));
+}
+
+/** Lays a plugin's settings from config.json over its manifest's defaults, object by object; deeply frozen. */
+function mergeSettings(
+  defaults: Manifest["config"],
+  overrides: ModulesOptions["settings"],
+): ModulesOptions["settings"] {
+  return freezeDeep(structuredClone(mergeValues(defaults, overrides)));
 }

@@ -4,8 +4,7 @@ import type { Logger } from "pino";
 import { makeTemporaryFolder } from "../../files/temporary-folder.ts";
 import { PluginError } from "../failure/failure.ts";
 import { computeIntegrity, integrityToHex, isIntegrity } from "./integrity.ts";
-import { findNameClash } from "./name-clash.ts";
-import { isFilePath, isUrlName, signatureNameOf, type Snapshot } from "./snapshot.ts";
+import { findNameClash, isFilePath, isUrlName, signatureNameOf, type Snapshot } from "./snapshot.ts";
 import {
   DamagedSnapshotError,
   type OpenedSnapshot,

@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
-import { basename, dirname, extname, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { readMigrations } from "../../db/migrations/files.ts";
+import { isInside } from "../../files/paths.ts";
 import { readTextFile } from "../../files/text.ts";
 import { PluginError } from "../failure/failure.ts";
 import type { PluginFiles, PluginSource } from "./files.ts";
@@ -41,11 +42,6 @@ export async function findLocalPlugin(
     if (name === (manifest instanceof PluginError ? plugin.source.basename : manifest.name)) return plugin;
   }
   return null;
-}
-
-/** Whether a file, with links resolved, is below `root`. */
-export function isInside(root: string, file: string): boolean {
-  return file.startsWith(root + sep);
 }
 
 /** A plugin that is a folder on the disk. @param path as it is named; `root`: with links resolved */

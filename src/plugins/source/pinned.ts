@@ -4,7 +4,8 @@ import { type Migration, parseMigrations } from "../../db/migrations/files.ts";
 import { isUrlName, nameImport, type Snapshot } from "../snapshot/snapshot.ts";
 import type { OpenedSnapshot } from "../snapshot/store.ts";
 import type { Overlay, PluginFiles, PluginSource } from "./files.ts";
-import { createFolderFiles, createSingleFile, isInside } from "./local.ts";
+import { isInside } from "../../files/paths.ts";
+import { createFolderFiles, createSingleFile } from "./local.ts";
 
 /** The files of a plugin from elsewhere. */
 export interface PinnedFiles extends PluginFiles {

@@ -1,8 +1,18 @@
 import { extname } from "node:path";
-import type { Expression, Program } from "acorn";
-import { PluginError } from "../failure/failure.ts";
-import { explainMacro } from "../failure/macros.ts";
-import { parseProgram } from "./program.ts";
+import { type Expression, Parser, type Program } from "acorn";
+import { explainMacro, PluginError } from "../failure/failure.ts";
+
+/** Bun has checked already that nothing is declared twice: acorn would take a square of the number of names for it. */
+const ProgramParser = Parser.extend(
+  (Base) =>
+    class extends Base {
+      declareName(): void {}
+      checkLocalExport(): void {}
+    },
+);
+
+// A macro would run here. Bun's types don't know `false`.
+const WITHOUT_MACROS = { macro: false } as object;
 
 /**
  * Returns the value of `export const PLUGIN_INFO = { … }` without running the file: what a plugin is called
@@ -101,4 +111,14 @@ function toValue(node: Expression, file: string): unknown {
 function computed(file: string): PluginError {
   const message = "Cannot read PLUGIN_INFO: write it as a plain literal, it is read before the file runs";
   return new PluginError("manifest", message, { file });
+}
+
+/**
+ * Parses a module in TypeScript or JavaScript, with JSX or without, and runs none of it.
+ *
+ * @throws an AggregateError, a BuildMessage or a SyntaxError for what is no code, a RangeError where it is nested too deep
+ */
+function parseProgram(code: string, loader: "ts" | "tsx" | "js" | "jsx"): Program {
+  const javascript = new Bun.Transpiler({ loader, target: "bun", ...WITHOUT_MACROS }).transformSync(code);
+  return ProgramParser.parse(javascript, { ecmaVersion: "latest", sourceType: "module" });
 }

@@ -2,8 +2,8 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import pino from "pino";
 import { runBun } from "../../../src/plugins/packages/bun-process.ts";
-import { type PackageNeeds, readPackageNeeds } from "../../../src/plugins/packages/package-needs.ts";
-import { PackageStore } from "../../../src/plugins/packages/package-store.ts";
+import { type PackageNeeds, readPackageNeeds } from "../../../src/plugins/packages/needs.ts";
+import { PackageStore } from "../../../src/plugins/packages/store.ts";
 import { type Files, TestFolder } from "../../setup.ts";
 import type { TestRegistry } from "./registry.ts";
 

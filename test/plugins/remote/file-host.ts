@@ -1,13 +1,13 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { writeTar } from "../../../src/files/tar.ts";
-import { FetchError } from "../../../src/plugins/remote/fetch/error.ts";
+import { FetchError } from "../../../src/plugins/failure/failure.ts";
 import {
   type FetchedPlugin,
   type FetchLimits,
   type FetchOptions,
   fetchPlugin,
-} from "../../../src/plugins/remote/fetch/fetch-plugin.ts";
+} from "../../../src/plugins/remote/fetch/fetch.ts";
 import { parseLocation } from "../../../src/plugins/remote/fetch/location.ts";
 
 /** What a host has at a path: a text, JSON, bytes, or an answer of its own. */

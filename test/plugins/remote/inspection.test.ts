@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PluginError } from "../../../src/plugins/failure/failure.ts";
-import type { FetchedPlugin } from "../../../src/plugins/remote/fetch/fetch-plugin.ts";
+import type { FetchedPlugin } from "../../../src/plugins/remote/fetch/fetch.ts";
 import { hostsOf, inspectPlugin } from "../../../src/plugins/remote/inspection.ts";
 import { compareInspections, describeChanges } from "../../../src/plugins/remote/inspection-difference.ts";
 import { computeIntegrity } from "../../../src/plugins/snapshot/integrity.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { loadConfig } from "../../../src/config/load.ts";
 import { PluginInstaller } from "../../../src/plugins/remote/installer.ts";
-import { openPluginStores, toRemoteSettings } from "../../../src/plugins/remote/stores.ts";
+import { openPluginStores, toRemoteSettings } from "../../../src/plugins/remote/sources.ts";
 import { signIntegrity } from "../../../src/plugins/snapshot/signatures.ts";
 import { createSigningKey, parseSigningKey } from "../../../src/plugins/remote/publish/signing-key.ts";
 import { verifyPlugin } from "../../../src/plugins/remote/verification.ts";

@@ -1,4 +1,4 @@
-import { FetchError } from "./error.ts";
+import { FetchError } from "../../failure/failure.ts";
 
 const MAX_FILES = 5000;
 

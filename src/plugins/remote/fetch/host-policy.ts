@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
-import { FetchError } from "./error.ts";
+import { FetchError } from "../../failure/failure.ts";
 import { isLoopback } from "./location.ts";
 import { isPublicAddress } from "./public-address.ts";
 

@@ -1,11 +1,15 @@
 import { quote } from "../../../config/json/values.ts";
 import type { FetchBudget } from "./budget.ts";
-import { FetchError } from "./error.ts";
+import { FetchError } from "../../failure/failure.ts";
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 const MAX_SHOWN = 1000; // characters of a URL
 const MAX_REASON = 60; // characters of the words beside a status
 const SLOW_DOWN = new Set([408, 425, 429]);
+// Hosts of applications with one page answer with it whatever is asked for, and sign-in pages come with status 200.
+const NEVER_HTML = /\.([cm]?[jt]sx?|jsonc?|sql|css|lock|tgz|gz|toml|ya?ml|csv)$/i;
+const START_OF_HTML = /^\s*(<!doctype html|<html)\b/i;
+const LOOKED_AT = 256; // bytes
 
 /** A file that is asked for. */
 export interface HttpRequest {
@@ -75,6 +79,15 @@ export async function readAnswer(
   }
   const type = (headers.get("content-type") ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
   return { kind: "file", url: request.url, content: await readBody(response, request, subject), type };
+}
+
+/** @throws FetchError when a host has answered with a page where the file's ending promises something else */
+export function assertNoPage(file: HttpFile, request: Pick<HttpRequest, "url" | "reason">): void {
+  if (!NEVER_HTML.test(request.url.pathname)) return;
+  const start = new TextDecoder().decode(file.content.subarray(0, LOOKED_AT));
+  if (file.type !== "text/html" && !START_OF_HTML.test(start)) return;
+  const advice = "see in a browser what is there";
+  throw new FetchError(`Cannot fetch ${toSubject(request)}: its host answered with an HTML page; ${advice}`);
 }
 
 async function readBody(response: Response, { budget }: HttpRequest, subject: string): Promise<Uint8Array> {

@@ -1,11 +1,13 @@
 import { rootCertificates } from "node:tls";
-import { FetchError } from "./error.ts";
-import type { FetchLimits } from "./fetch-plugin.ts";
+import { FetchError } from "../../failure/failure.ts";
+import type { FetchLimits } from "./fetch.ts";
 import { HostPolicy } from "./host-policy.ts";
 import { type HttpFile, type HttpRedirect, type HttpRequest, readAnswer, toSubject } from "./http-answer.ts";
-import { describeNetworkError } from "./network-failure.ts";
 
 const AT_ONCE = 16; // requests
+const UNREACHABLE =
+  /^(ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENETDOWN|EADDRNOTAVAIL|FailedToOpenSocket|ConnectionRefused)$/;
+const CERTIFICATE = /CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO_|EPROTO|HOSTNAME_MISMATCH/;
 
 export interface HttpClientOptions {
   readonly limits: FetchLimits;
@@ -163,4 +165,34 @@ function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   const abort = (): void => reject(signal.reason);
   signal.addEventListener("abort", abort, { once: true });
   return Promise.race([promise, aborted]).finally(() => signal.removeEventListener("abort", abort));
+}
+
+/** What is wrong with a connection, in words. */
+interface NetworkFailure {
+  /** Such as "it refuses the connection". */
+  readonly state: string;
+  /** Whether another try may have more luck. */
+  readonly isTransient: boolean;
+  /** Whether nothing was reached at that address. */
+  readonly isUnreachable: boolean;
+}
+
+/** Puts an error of Bun's `fetch` in words; its own hold the address in place of the name. */
+function describeNetworkError(error: unknown): NetworkFailure {
+  const { code, name, message } = error as { code?: unknown; name?: string; message?: string };
+  const reason = typeof code === "string" && code !== "" ? code : (name ?? String(message));
+  if (UNREACHABLE.test(reason)) {
+    return { state: `its host can't be reached (${reason})`, isTransient: true, isUnreachable: true };
+  }
+  if (reason === "EPROTO") {
+    return { state: "its host doesn't speak TLS", isTransient: false, isUnreachable: false };
+  }
+  if (CERTIFICATE.test(reason)) {
+    const state = `the certificate of its host is not valid for it (${reason})`;
+    return { state, isTransient: false, isUnreachable: false };
+  }
+  if (reason === "ECONNRESET" || reason === "ConnectionClosed") {
+    return { state: "the connection ended before its end", isTransient: true, isUnreachable: false };
+  }
+  return { state: `the connection failed (${reason})`, isTransient: true, isUnreachable: false };
 }

@@ -1,16 +1,12 @@
-import { isArchiveName } from "./archive-files.ts";
+import { isArchiveName, takeArchive } from "./archive.ts";
 import { FetchBudget } from "./budget.ts";
-import { FetchError } from "./error.ts";
-import type { FetchWork, FoundPlugin } from "./fetch-plugin.ts";
-import { assertNoPage } from "./html-page.ts";
-import { type HttpFile, toSubject } from "./http-answer.ts";
-import type { Location } from "./location.ts";
-import { takeArchive } from "./take-folder.ts";
-import { ModuleGraph } from "./module-graph.ts";
-import { isCodeName } from "./module-imports.ts";
-import { readServedManifest } from "./served-manifest.ts";
-import { signatureNameOf } from "../../snapshot/snapshot.ts";
-import { toBasename } from "./url-names.ts";
+import { FetchError } from "../../failure/failure.ts";
+import type { FetchWork, FoundPlugin } from "./fetch.ts";
+import { assertNoPage, type HttpFile, toSubject } from "./http-answer.ts";
+import { type Location, toBasename } from "./location.ts";
+import { isCodeName, ModuleGraph } from "./module-graph.ts";
+import { isFilePath, nameImport, signatureNameOf } from "../../snapshot/snapshot.ts";
+import { parseJsonDocument } from "../../../config/json/document.ts";
 
 const MANIFEST = "plugin.json";
 const MAX_SIGNATURES = 64 * 1024; // bytes
@@ -103,4 +99,36 @@ async function fetchSignatureFile(entry: URL, { client }: FetchWork): Promise<Ui
 /** Hosts of applications with one page answer with it whatever is asked for. */
 function isPage({ type }: HttpFile): boolean {
   return type === "text/html";
+}
+
+/**
+ * Returns the files that a plugin.json names: its entry, and what `files` lists. The rest of it is for whoever loads
+ * the plugin.
+ *
+ * @param subject what errors call it
+ */
+function readServedManifest(content: Uint8Array, subject: string): string[] {
+  const { value, faults } = parseJsonDocument(new TextDecoder().decode(content));
+  const [fault] = faults;
+  if (fault !== undefined) {
+    const { line, column } = fault.position;
+    throw new FetchError(`Cannot read ${subject}: ${fault.message} (line ${line}, column ${column})`);
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new FetchError(`Cannot read ${subject}: expected a JSON object`);
+  }
+  const { entry = "run.ts", files = [] } = value as { entry?: unknown; files?: unknown };
+  const main = typeof entry === "string" ? nameImport(MANIFEST, `./${entry}`) : null;
+  if (main === null || !isFilePath(main)) {
+    throw new FetchError(
+      `Cannot use "entry" of ${subject}: it is no path of a file in its folder; name one such as "run.ts"`,
+    );
+  }
+  if (!Array.isArray(files) || !files.every((file) => typeof file === "string" && isFilePath(file))) {
+    throw new FetchError(
+      `Cannot use "files" of ${subject}: expected paths of files in its folder; "xcore plugin pack --folder" writes them`,
+    );
+  }
+  const names = [main, ...(files as string[])];
+  return names.filter((name) => name !== MANIFEST && name !== signatureNameOf(MANIFEST));
 }

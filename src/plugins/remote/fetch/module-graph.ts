@@ -1,11 +1,8 @@
 import { quote } from "../../../config/json/values.ts";
 import type { FetchBudget } from "./budget.ts";
-import { FetchError } from "./error.ts";
-import { assertNoPage } from "./html-page.ts";
-import { toSubject } from "./http-answer.ts";
+import { FetchError } from "../../failure/failure.ts";
+import { assertNoPage, toSubject } from "./http-answer.ts";
 import type { HttpClient } from "./http-client.ts";
-import { ListedFiles } from "./listed-files.ts";
-import { findImports, isCodeName } from "./module-imports.ts";
 import {
   isFilePath,
   isFollowed,
@@ -14,9 +11,12 @@ import {
   nameImport,
   type Snapshot,
 } from "../../snapshot/snapshot.ts";
-import { toFileUrl, toRelativeName } from "./url-names.ts";
+import { toFileUrl, toRelativeName } from "./location.ts";
 
 const MAX_CODE = 8 * 1024 * 1024; // bytes of a file; the server waits while it is read, 0.1 s a MiB
+const ENDINGS = [".tsx", ".ts", ".jsx", ".js", ".mts", ".mjs", ".cts", ".cjs", ".json"];
+const CODE = /\.([cm]?)([jt])s(x?)$/;
+const DECLARATIONS = /\.d\.[cm]?ts$/;
 
 /** Reads a file of the plugin's own folder. @param reason who wants it, for errors */
 export type ReadOwnFile = (name: string, reason: string) => Promise<Uint8Array>;
@@ -213,4 +213,53 @@ export class ModuleGraph {
     }
     return file;
   }
+}
+
+/** Names of files that a plugin brings whether they are imported or not. */
+class ListedFiles {
+  readonly #names = new Set<string>();
+
+  add(name: string): void {
+    this.#names.add(name);
+  }
+
+  /**
+   * Finds the file that the bundler takes for an import: "lib/tax" may mean "lib/tax.ts" or "lib/tax/index.ts", and
+   * "lib/tax.js" what it was made of.
+   */
+  find(name: string): string | null {
+    const endings = ["", ...ENDINGS, ...ENDINGS.map((ending) => `/index${ending}`)];
+    const names = endings.map((ending) => name + ending);
+    const source = /^(.*\.[cm]?)js(x?)$/.exec(name);
+    if (source !== null) names.push(`${source[1]}ts${source[2]}`, `${source[1]}tsx`);
+    return names.find((candidate) => this.#names.has(candidate)) ?? null;
+  }
+}
+
+/** Whether a file of a snapshot holds code, which may import other files. */
+export function isCodeName(name: string): boolean {
+  return CODE.test(toPath(name)) && !DECLARATIONS.test(toPath(name));
+}
+
+/**
+ * Returns what a file imports, as it says it: all that the bundler may ask for, and at times more, since an import
+ * of nothing but types is only told from another when it says so. Code that can't be parsed imports nothing: whoever
+ * bundles it says where its mistake is.
+ */
+function findImports(name: string, content: Uint8Array): string[] {
+  if (!isCodeName(name)) return [];
+  const [, , language, jsx] = CODE.exec(toPath(name)) ?? [];
+  // In JavaScript Bun takes JSX whatever the ending is.
+  const loader = language === "j" ? "jsx" : jsx === "x" ? "tsx" : "ts";
+  const code = new TextDecoder().decode(content).replace(/^#!.*/, "");
+  try {
+    const imports = new Bun.Transpiler({ loader, target: "bun" }).scanImports(code);
+    return [...new Set(imports.map(({ path }) => path))];
+  } catch {
+    return [];
+  }
+}
+
+function toPath(name: string): string {
+  return isUrlName(name) ? (URL.parse(name)?.pathname ?? "") : name;
 }

@@ -2,12 +2,11 @@ import { rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { valid } from "semver";
 import { makeTemporaryFolder } from "../../../files/temporary-folder.ts";
-import { toBunReason, withoutCredentials } from "../../packages/bun-output.ts";
-import { type Environment, runBun } from "../../packages/bun-process.ts";
+import { type Environment, runBun, toBunReason, withoutCredentials } from "../../packages/bun-process.ts";
 import { copyRegistrySettings } from "../../packages/registry-settings.ts";
-import { takeFolder } from "./take-folder.ts";
-import { FetchError } from "./error.ts";
-import type { FetchWork, FoundPlugin } from "./fetch-plugin.ts";
+import { takeFolder } from "./archive.ts";
+import { FetchError } from "../../failure/failure.ts";
+import type { FetchWork, FoundPlugin } from "./fetch.ts";
 import { readPluginFolder } from "../../snapshot/folder-files.ts";
 import type { Location } from "./location.ts";
 

@@ -1,13 +1,11 @@
 import { readFile, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, sep } from "node:path";
-import { isArchiveName } from "./archive-files.ts";
-import { takeArchive, takeFolder } from "./take-folder.ts";
-import { FetchError } from "./error.ts";
-import type { FetchWork, FoundPlugin } from "./fetch-plugin.ts";
+import { isArchiveName, takeArchive, takeFolder } from "./archive.ts";
+import { FetchError } from "../../failure/failure.ts";
+import type { FetchWork, FoundPlugin } from "./fetch.ts";
 import { readPluginFolder } from "../../snapshot/folder-files.ts";
 import type { Location } from "./location.ts";
-import { ModuleGraph } from "./module-graph.ts";
-import { isCodeName } from "./module-imports.ts";
+import { isCodeName, ModuleGraph } from "./module-graph.ts";
 import { signatureNameOf } from "../../snapshot/snapshot.ts";
 
 type PathLocation = Extract<Location, { kind: "path" }>;

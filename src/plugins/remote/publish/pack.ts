@@ -7,8 +7,7 @@ import { TarError, writeTar } from "../../../files/tar.ts";
 import { PluginError } from "../../failure/failure.ts";
 import { type Manifest, parseManifest } from "../../source/manifest.ts";
 import { type PluginFolder, readPluginFolder } from "../../snapshot/folder-files.ts";
-import { findNameClash } from "../../snapshot/name-clash.ts";
-import { signatureNameOf } from "../../snapshot/snapshot.ts";
+import { findNameClash, signatureNameOf } from "../../snapshot/snapshot.ts";
 
 /** A plugin's folder that can be published. */
 export interface PublishablePlugin extends PluginFolder {

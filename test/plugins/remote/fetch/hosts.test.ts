@@ -155,7 +155,7 @@ test("fetchPlugin() asks nobody when it is offline", async () => {
 // The variable is the whole process's, so this one has its own.
 test("fetchPlugin() leaves names to a proxy, and checks the addresses that it is given all the same", async () => {
   const code = `
-    import { fetchPlugin } from ${JSON.stringify(`${import.meta.dir}/../../../../src/plugins/remote/fetch/fetch-plugin.ts`)};
+    import { fetchPlugin } from ${JSON.stringify(`${import.meta.dir}/../../../../src/plugins/remote/fetch/fetch.ts`)};
     import { fetchOptions } from ${JSON.stringify(`${import.meta.dir}/../file-host.ts`)};
     const asked = [];
     const proxy = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data(socket, data) {

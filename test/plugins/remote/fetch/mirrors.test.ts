@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { fetchFromMirrors, type FetchedPlugin } from "../../../../src/plugins/remote/fetch/fetch-plugin.ts";
+import { fetchFromMirrors, type FetchedPlugin } from "../../../../src/plugins/remote/fetch/fetch.ts";
 import { parseLocation } from "../../../../src/plugins/remote/fetch/location.ts";
 import { failureOf, fetchFrom, fetchOptions, FileHost, type FetchTestOptions } from "../file-host.ts";
 

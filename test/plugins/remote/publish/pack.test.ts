@@ -2,7 +2,7 @@ import { chmod, mkdir, readdir, readFile, utimes, writeFile } from "node:fs/prom
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import { PluginError } from "../../../../src/plugins/failure/failure.ts";
-import { fetchPlugin, type FetchOptions } from "../../../../src/plugins/remote/fetch/fetch-plugin.ts";
+import { fetchPlugin, type FetchOptions } from "../../../../src/plugins/remote/fetch/fetch.ts";
 import { parseLocation } from "../../../../src/plugins/remote/fetch/location.ts";
 import {
   listFiles,

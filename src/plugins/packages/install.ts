@@ -1,12 +1,12 @@
-import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Logger } from "pino";
 import { PluginError } from "../failure/failure.ts";
-import { toBunReason, withoutCredentials } from "./bun-output.ts";
-import { type BunRun, type Environment, runBun } from "./bun-process.ts";
+import { type BunRun, type Environment, runBun, toBunReason, withoutCredentials } from "./bun-process.ts";
 import { readBunLock, toRegistryLock } from "./lockfile.ts";
-import { recordFiles } from "./package-files.ts";
-import { HOST_PACKAGES, type PackageNeeds } from "./package-needs.ts";
+import { recordFiles } from "./files.ts";
+import { HOST_PACKAGES, type PackageNeeds } from "./needs.ts";
 import { copyRegistrySettings, findRegistryOrigins, removeRegistrySettings } from "./registry-settings.ts";
 
 export interface PackageInstallOptions {
@@ -56,6 +56,37 @@ export async function installPackages(
   for (const name of HOST_PACKAGES)
     await rm(join(folder, "node_modules", name), { recursive: true, force: true });
   await recordFiles(folder);
+}
+
+/**
+ * Makes the bun.lock of a package.json: exact versions with digests of all that its dependencies bring. Nothing is
+ * installed.
+ *
+ * @param projectDirectory folder of config.json, whose settings of npm registries apply
+ * @throws PluginError when a package can't be found
+ */
+export async function createLockfile(
+  packageJson: Uint8Array,
+  { projectDirectory }: { readonly projectDirectory: string },
+): Promise<Uint8Array> {
+  // Elsewhere: in its place it could be taken for a part of a workspace.
+  const folder = await mkdtemp(join(tmpdir(), "xcore-lock-"));
+  try {
+    await writeFile(join(folder, "package.json"), packageJson);
+    const env = await copyRegistrySettings(projectDirectory, folder);
+    const args = ["install", "--lockfile-only", "--ignore-scripts", "--save-text-lockfile"];
+    const { code, output } = await runBun(args, { cwd: folder, env });
+    if (code !== 0) throw new Error(toBunReason(output));
+    const content = await readFile(join(folder, "bun.lock"));
+    readBunLock(content); // what others would refuse is not published
+    return content;
+  } catch (error) {
+    if (error instanceof PluginError) throw error;
+    const reason = (error as Error).message;
+    throw new PluginError("install", `Cannot make bun.lock for package.json: ${reason}`, { cause: error });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 function runLogged(

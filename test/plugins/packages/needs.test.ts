@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { PluginError } from "../../../src/plugins/failure/failure.ts";
-import { type PackageNeeds, readPackageNeeds } from "../../../src/plugins/packages/package-needs.ts";
+import { type PackageNeeds, readPackageNeeds } from "../../../src/plugins/packages/needs.ts";
 
 const DIGEST = `sha512-${"A".repeat(86)}==`;
 

@@ -4,6 +4,8 @@ import { fail } from "../../errors/codes.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
 import type { Manifest } from "../source/manifest.ts";
 import type { PluginFiles } from "../source/files.ts";
+import { setJsonPath } from "../../config/json/edit.ts";
+import { replaceFile } from "../../files/replace.ts";
 
 /**
  * Checks that nothing depends on a plugin.
@@ -32,4 +34,23 @@ export async function removeFiles({ path }: PluginFiles, next: () => Promise<voi
     throw error;
   }
   await rm(aside, { recursive: true });
+}
+
+/**
+ * Writes into a plugin's manifest whether it is active, and keeps the rest as it was written. A running server that
+ * watches follows.
+ *
+ * @throws AppError conflict for a plugin that is a single file
+ */
+export async function writeActive(
+  { name, files }: { readonly name: string; readonly files: PluginFiles },
+  active: boolean,
+): Promise<void> {
+  const { isSingleFile, path, source } = files;
+  if (isSingleFile) {
+    const verb = active ? "enable" : "disable";
+    const message = `Cannot ${verb} "${name}": set \`active: ${active}\` in PLUGIN_INFO of ${source.shown} yourself`;
+    throw fail("conflict", message);
+  }
+  await replaceFile(join(path, "plugin.json"), (text) => setJsonPath(text ?? "{}", ["active"], active));
 }

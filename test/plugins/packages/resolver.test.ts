@@ -3,7 +3,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Script } from "node:vm";
 import { EXTERNAL_SPECIFIERS } from "../../../src/plugins/given/host-modules.ts";
-import { createPackageResolver } from "../../../src/plugins/packages/package-resolver.ts";
+import { createPackageResolver } from "../../../src/plugins/packages/resolver.ts";
 import { PackagesProject } from "./packages-project.ts";
 import { type PackageFiles, TestRegistry } from "./registry.ts";
 

@@ -1,14 +1,12 @@
 import { FetchBudget } from "./budget.ts";
-import { FetchError } from "./error.ts";
 import { HttpClient } from "./http-client.ts";
 import { fetchOverHttp } from "./http-source.ts";
 import { computeIntegrity } from "../../snapshot/integrity.ts";
 import type { Location } from "./location.ts";
-import { PluginError } from "../../failure/failure.ts";
-import { findNameClash } from "../../snapshot/name-clash.ts";
+import { FetchError, PluginError } from "../../failure/failure.ts";
 import { fetchFromNpm } from "./npm-source.ts";
 import { fetchFromPath } from "./path-source.ts";
-import { isUrlName, type Snapshot } from "../../snapshot/snapshot.ts";
+import { findNameClash, isUrlName, type Snapshot } from "../../snapshot/snapshot.ts";
 
 /** How far a plugin's hosts are trusted. */
 export interface FetchLimits {

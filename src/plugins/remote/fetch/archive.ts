@@ -2,9 +2,12 @@ import { Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { readTar, TarError } from "../../../files/tar.ts";
 import type { FetchBudget } from "./budget.ts";
-import { FetchError } from "./error.ts";
-import { isFilePath } from "../../snapshot/snapshot.ts";
+import { FetchError } from "../../failure/failure.ts";
+import { isFilePath, signatureNameOf, type Snapshot } from "../../snapshot/snapshot.ts";
+import type { FetchWork } from "./fetch.ts";
+import { ModuleGraph } from "./module-graph.ts";
 
+const ENTRY = "plugin.json";
 const CHUNK = 64 * 1024; // bytes
 
 /** Whether a file is an archive by its name. */
@@ -13,12 +16,39 @@ export function isArchiveName(name: string): boolean {
 }
 
 /**
+ * Makes a snapshot of a plugin's archive and of what its code imports from URLs.
+ *
+ * @param about `subject`: what errors call it; `signatures`: those beside it, before those in it
+ */
+export async function takeArchive(
+  packed: Uint8Array,
+  about: { readonly subject: string; readonly signatures: Uint8Array | null },
+  work: FetchWork,
+): Promise<Snapshot> {
+  const files = await readArchive(packed, work.budget, about.subject);
+  const signatures = about.signatures ?? files.get(signatureNameOf(ENTRY)) ?? null;
+  files.delete(signatureNameOf(ENTRY));
+  return takeFolder(files, signatures, work);
+}
+
+/** Makes a snapshot of the files of a plugin's folder and of what its code imports from URLs. */
+export async function takeFolder(
+  files: ReadonlyMap<string, Uint8Array>,
+  signatures: Uint8Array | null,
+  work: FetchWork,
+): Promise<Snapshot> {
+  const graph = new ModuleGraph(work);
+  graph.add(files);
+  return { entry: ENTRY, signatures, ...(await graph.finish()) };
+}
+
+/**
  * Unpacks a plugin's archive, in memory, as far as the budget goes.
  *
  * @param subject what errors call it
  * @throws FetchError for anything that `xcore plugin pack` would not have made
  */
-export async function readArchive(
+async function readArchive(
   packed: Uint8Array,
   budget: FetchBudget,
   subject: string,
@@ -45,7 +75,7 @@ export async function readArchive(
   } finally {
     unpacked.destroy();
   }
-  if (files.has("plugin.json")) return files;
+  if (files.has(ENTRY)) return files;
   throw new FetchError(
     `Cannot fetch ${subject}: it holds no plugin.json at its top; make it with "xcore plugin pack"`,
   );

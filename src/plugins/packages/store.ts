@@ -3,9 +3,9 @@ import { dirname, join, relative } from "node:path";
 import type { Logger } from "pino";
 import { makeTemporaryFolder } from "../../files/temporary-folder.ts";
 import { PluginError } from "../failure/failure.ts";
-import { type BundledFiles, FILES_LIST, findDamage } from "./package-files.ts";
-import { installPackages } from "./package-install.ts";
-import type { PackageNeeds } from "./package-needs.ts";
+import { type BundledFiles, FILES_LIST, findDamage } from "./files.ts";
+import { installPackages } from "./install.ts";
+import type { PackageNeeds } from "./needs.ts";
 
 export interface PackageStoreOptions {
   /** `<data directory>/plugins`: where packages are installed. */
