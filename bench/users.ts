@@ -7,7 +7,7 @@ import pino from "pino";
 import type { CoreStore } from "../src/accounts/people/store.ts";
 import { applyMigrations } from "../src/db/migrations/apply.ts";
 import { coreMigrations } from "../src/db/migrations/core.ts";
-import { createCoreSchema } from "../src/db/schema/schema-module.ts";
+import { createCoreSchema } from "../src/db/schema/schema.ts";
 import { openSqlite } from "../src/db/sqlite/driver.ts";
 import { createHookBus } from "../src/hooks/bus.ts";
 import { ensureBuiltinRoles } from "../src/accounts/rights/builtin-roles.ts";

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import type { Accounts } from "../accounts/accounts.ts";
-import { declareCore } from "../db/schema/schema-module.ts";
+import { declareCore } from "../db/schema/schema.ts";
 import { toPluginAccounts } from "../plugins/given/accounts.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { PluginInstaller } from "../plugins/remote/installer.ts";

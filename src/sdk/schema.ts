@@ -1,4 +1,4 @@
-import type { SchemaModule } from "../db/schema/schema-module.ts";
+import type { SchemaModule } from "../db/schema/schema.ts";
 
 export type { AnyPgColumn as AnyColumn } from "drizzle-orm/pg-core";
 

@@ -1,4 +1,4 @@
-import { createSchemaModule } from "../../src/db/schema/schema-module.ts";
+import { createSchemaModule } from "../../src/db/schema/schema.ts";
 import type { Driver } from "../../src/db/contract/driver.ts";
 import { createTables } from "./schema/created-tables.ts";
 

@@ -1,7 +1,7 @@
 import type { Database } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import { createCoreSchema } from "../../db/schema/schema-module.ts";
+import { createCoreSchema } from "../../db/schema/schema.ts";
 
 /** The core's tables and the database that they are in: what services of accounts work on. */
 export interface CoreStore {

@@ -4,7 +4,7 @@ import { Command, InvalidArgumentError } from "commander";
 import type { Dialect } from "../../db/contract/dialect.ts";
 import { type GeneratedMigration, generateMigration } from "../../db/migrations/generate/generate.ts";
 import { parseRename, type Rename } from "../../db/migrations/generate/renames.ts";
-import { createCoreSchema } from "../../db/schema/schema-module.ts";
+import { createCoreSchema } from "../../db/schema/schema.ts";
 import { fail } from "../../errors/codes.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
 import { loadPluginTables } from "../../plugins/inventory/tables.ts";

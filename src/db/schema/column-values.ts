@@ -1,6 +1,7 @@
-import { type Column, getTableName } from "drizzle-orm";
+import { type Column, getTableName, type SQL, sql } from "drizzle-orm";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { Dialect } from "../contract/dialect.ts";
+import type { ColumnKind } from "./column-kind.ts";
 import { toFittingDecimal, toRoundedDecimal } from "./decimal-text.ts";
 
 /** How the values of a column are written and read. What doesn't fit throws DatabaseError: "value" where it is written, "other" where it is read. */
@@ -126,6 +127,27 @@ export function jsonValues(dialect: Dialect): ColumnValues<unknown> {
   };
 }
 
+/**
+ * The SQL of a column's default. Written here for every kind, as drizzle-kit's own quoting differs between the
+ * dialects (a Date in an integer column of SQLite, JSON with quotes, a backslash on MySQL).
+ */
+export function toDefaultSql(
+  value: string | number | boolean | null,
+  kind: ColumnKind,
+  dialect: Dialect,
+): SQL {
+  const literal = toLiteral(value, dialect);
+  // MySQL takes defaults of these only as expressions.
+  const isExpression = dialect === "mysql" && (kind.type === "text" || kind.type === "json");
+  return sql.raw(isExpression ? `(${literal})` : literal);
+}
+
+/** A string as SQL writes it. */
+export function toStringLiteral(value: string, dialect: Dialect): string {
+  const text = dialect === "mysql" ? value.replaceAll("\\", "\\\\") : value;
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
 function toJson(value: unknown, column: Column | undefined): string {
   let text: string | undefined;
   try {
@@ -158,4 +180,10 @@ function toError(action: "store" | "read", state: string, column: Column | undef
   const table = getTableName(column.table);
   const message = `Cannot ${action} a value of "${table}"."${column.name}": ${state}`;
   return new DatabaseError(fault, message, { table });
+}
+
+function toLiteral(value: string | number | boolean | null, dialect: Dialect): string {
+  if (typeof value === "string") return toStringLiteral(value, dialect);
+  if (typeof value === "boolean" && dialect === "sqlite") return value ? "1" : "0";
+  return String(value);
 }

@@ -23,9 +23,9 @@ import {
   jsonValues,
   textValues,
   timestampValues,
+  toDefaultSql,
   uuidValues,
 } from "./column-values.ts";
-import { toDefaultSql } from "./default-sql.ts";
 
 /** What happens to a row when the row that it refers to changes or goes. */
 export type ReferenceAction = "cascade" | "restrict" | "no action" | "set null";

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { Column, getTableName, is, SQL, type SQLChunk, sql } from "drizzle-orm";
 import * as mysql from "drizzle-orm/mysql-core";
 import * as pg from "drizzle-orm/pg-core";
@@ -5,7 +6,6 @@ import * as sqlite from "drizzle-orm/sqlite-core";
 import type { Dialect } from "../contract/dialect.ts";
 import { declarationOf } from "./column-kind.ts";
 import { ENUM_LENGTH, type ReferenceAction } from "./columns.ts";
-import { assertName, toConstraintName } from "./names.ts";
 
 declare const CONSTRAINT: unique symbol;
 
@@ -49,6 +49,10 @@ const MAX_INDEX_BYTES = 3072;
 const BYTES_PER_CHARACTER = 4;
 const UUID_LENGTH = 36;
 const MAX_NUMBER_BYTES = 30;
+/** The longest that PostgreSQL keeps; MySQL's limit is 64. */
+const MAX_NAME_LENGTH = 63;
+const NAME_HASH_LENGTH = 8;
+const NAME = /^[a-z][a-z0-9_]{0,62}$/;
 
 /** Returns the constraints of a dialect. */
 export function createConstraints(dialect: Dialect): Constraints {
@@ -126,6 +130,22 @@ export function toForeignKeyName(columns: readonly Column[], targets: readonly C
     return first === undefined ? [] : [getTableName(first.table), ...side.map(({ name }) => name)];
   });
   return toConstraintName(...parts, "fk");
+}
+
+/** Throws a TypeError unless the name is fit for every database: lower case, so that none folds it. */
+export function assertName(what: string, name: string): void {
+  if (NAME.test(name)) return;
+  throw new TypeError(
+    `Cannot declare ${what} "${name}": a name starts with a letter, consists of a-z, 0-9 and "_", and has at most ${MAX_NAME_LENGTH} characters`,
+  );
+}
+
+/** The name of a constraint, from its parts; one that is too long is cut and ends in a hash of the whole. */
+export function toConstraintName(...parts: string[]): string {
+  const name = parts.join("_");
+  if (name.length <= MAX_NAME_LENGTH) return name;
+  const hash = createHash("sha256").update(name).digest("hex").slice(0, NAME_HASH_LENGTH);
+  return `${name.slice(0, MAX_NAME_LENGTH - NAME_HASH_LENGTH - 1)}_${hash}`;
 }
 
 function onIndexable(name: string, builder: pg.IndexBuilderOn) {

@@ -2,15 +2,29 @@ import type { Columns } from "./columns.ts";
 import type { Constraints } from "./constraints.ts";
 import type { TableFunction } from "./tables.ts";
 
+type Schema = Columns & Constraints & { readonly table: TableFunction };
+type Users = ReturnType<typeof createUsers>;
+
 /** The tables of xcore itself. Plugins may refer to `users`. */
 export type CoreTables = ReturnType<typeof createCoreTables>;
 
 /** Declares the core tables with the builder that plugins use too. */
-export function createCoreTables(schema: Columns & Constraints & { readonly table: TableFunction }) {
-  const { bigint, boolean, enumOf, id, index, integer, json, primaryKey, references, table, text } = schema;
-  const { timestamp, uuid, varchar } = schema;
+export function createCoreTables(schema: Schema) {
+  const users = createUsers(schema);
+  return {
+    users,
+    ...createRights(schema, users),
+    sessions: createSessions(schema, users),
+    ...createSecondFactors(schema, users),
+    apiKeys: createApiKeys(schema, users),
+    auditLog: createAuditLog(schema),
+    accessChanges: createAccessChanges(schema),
+  };
+}
 
-  const users = table(
+function createUsers(schema: Schema) {
+  const { boolean, id, index, integer, table, timestamp, varchar } = schema;
+  return table(
     "users",
     {
       id: id(),
@@ -26,15 +40,14 @@ export function createCoreTables(schema: Columns & Constraints & { readonly tabl
       failed_attempts: integer().notNull().default(0),
       locked_until: timestamp(),
       last_login_at: timestamp(),
-      created_at: timestamp().notNull().defaultNow(),
-      updated_at: timestamp()
-        .notNull()
-        .defaultNow()
-        .$onUpdate(() => new Date()),
+      ...toTimes(schema),
     },
     (t) => [index("users_name_key").on(t.name_key)],
   );
+}
 
+function createRights(schema: Schema, users: Users) {
+  const { boolean, id, index, primaryKey, references, table, varchar } = schema;
   const roles = table("roles", {
     id: id(),
     name: varchar(64).notNull().unique(),
@@ -43,11 +56,7 @@ export function createCoreTables(schema: Columns & Constraints & { readonly tabl
     is_builtin: boolean().notNull().default(false),
     /** Whether who holds it must log in with two factors. */
     requires_otp: boolean().notNull().default(false),
-    created_at: timestamp().notNull().defaultNow(),
-    updated_at: timestamp()
-      .notNull()
-      .defaultNow()
-      .$onUpdate(() => new Date()),
+    ...toTimes(schema),
   });
 
   const rolePermissions = table(
@@ -78,7 +87,12 @@ export function createCoreTables(schema: Columns & Constraints & { readonly tabl
     owner: varchar(64).notNull(),
   });
 
-  const sessions = table(
+  return { roles, rolePermissions, userRoles, permissions };
+}
+
+function createSessions(schema: Schema, users: Users) {
+  const { boolean, index, references, table, timestamp, uuid, varchar } = schema;
+  return table(
     "sessions",
     {
       id: uuid().primaryKey(),
@@ -99,7 +113,10 @@ export function createCoreTables(schema: Columns & Constraints & { readonly tabl
     },
     (t) => [index("sessions_user").on(t.user_id), index("sessions_expiry").on(t.expires_at)],
   );
+}
 
+function createSecondFactors(schema: Schema, users: Users) {
+  const { bigint, id, index, references, table, text, timestamp, varchar } = schema;
   const otpDevices = table(
     "otp_devices",
     {
@@ -128,7 +145,12 @@ export function createCoreTables(schema: Columns & Constraints & { readonly tabl
     (t) => [index("recovery_codes_user").on(t.user_id)],
   );
 
-  const apiKeys = table(
+  return { otpDevices, recoveryCodes };
+}
+
+function createApiKeys(schema: Schema, users: Users) {
+  const { id, index, json, references, table, timestamp, varchar } = schema;
+  return table(
     "api_keys",
     {
       id: id(),
@@ -145,8 +167,11 @@ export function createCoreTables(schema: Columns & Constraints & { readonly tabl
     },
     (t) => [index("api_keys_user").on(t.user_id)],
   );
+}
 
-  const auditLog = table(
+function createAuditLog(schema: Schema) {
+  const { bigint, enumOf, id, index, json, table, timestamp, varchar } = schema;
+  return table(
     "audit_log",
     {
       id: id(),
@@ -169,9 +194,12 @@ export function createCoreTables(schema: Columns & Constraints & { readonly tabl
       index("audit_log_target").on(t.target_type, t.target_id),
     ],
   );
+}
 
-  /** What changed about who may do what, for the caches of every instance. */
-  const accessChanges = table(
+/** What changed about who may do what, for the caches of every instance. */
+function createAccessChanges(schema: Schema) {
+  const { bigint, id, index, table, timestamp } = schema;
+  return table(
     "access_changes",
     {
       id: id(),
@@ -181,37 +209,29 @@ export function createCoreTables(schema: Columns & Constraints & { readonly tabl
     },
     (t) => [index("access_changes_at").on(t.at)],
   );
-
-  return {
-    users,
-    roles,
-    rolePermissions,
-    userRoles,
-    permissions,
-    sessions,
-    otpDevices,
-    recoveryCodes,
-    apiKeys,
-    auditLog,
-    accessChanges,
-  };
 }
 
 /** What plugins see of the accounts. */
 export type PublicUsers = ReturnType<typeof createPublicUsers>;
 
 /** Declares the table of accounts without what is nobody's business: a plugin may answer with whole rows. */
-export function createPublicUsers({ table, ...columns }: Columns & { readonly table: TableFunction }) {
-  const { boolean, id, timestamp, varchar } = columns;
+export function createPublicUsers(schema: Pick<Schema, keyof Columns | "table">) {
+  const { boolean, id, table, varchar } = schema;
   return table("users", {
     id: id(),
     email: varchar(255).notNull().unique(),
     full_name: varchar(255),
     is_active: boolean().notNull().default(true),
+    ...toTimes(schema),
+  });
+}
+
+function toTimes({ timestamp }: Columns) {
+  return {
     created_at: timestamp().notNull().defaultNow(),
     updated_at: timestamp()
       .notNull()
       .defaultNow()
       .$onUpdate(() => new Date()),
-  });
+  };
 }

@@ -4,15 +4,16 @@ import { type PgColumnBuilderBase, type PgTable, pgTable } from "drizzle-orm/pg-
 import { sqliteTable } from "drizzle-orm/sqlite-core";
 import type { Dialect } from "../contract/dialect.ts";
 import { declarationOf } from "./column-kind.ts";
+import { toStringLiteral } from "./column-values.ts";
 import {
   assertIndexable,
+  assertName,
   assertReferable,
   type Constraint,
   type Constraints,
+  toConstraintName,
   toForeignKeyName,
 } from "./constraints.ts";
-import { toStringLiteral } from "./default-sql.ts";
-import { assertName, toConstraintName } from "./names.ts";
 
 type ColumnMap = Record<string, PgColumnBuilderBase>;
 

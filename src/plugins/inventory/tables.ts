@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { SchemaTables } from "../../db/contract/database.ts";
 import { createDetachedDriver } from "../../db/detached.ts";
 import type { Dialect } from "../../db/contract/dialect.ts";
-import { createSchemaModule } from "../../db/schema/schema-module.ts";
+import { createSchemaModule } from "../../db/schema/schema.ts";
 import type { DeclaredPlugin } from "./declared-plugins.ts";
 import { evaluateBundle } from "../runtime/evaluate.ts";
 import { PluginError } from "../failure/failure.ts";

@@ -1,6 +1,6 @@
 import type { Logger } from "pino";
 import type { Driver } from "../../db/contract/driver.ts";
-import type { CoreDeclaration } from "../../db/schema/schema-module.ts";
+import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
 import type { InFlight } from "../../web/in-flight.ts";

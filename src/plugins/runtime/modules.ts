@@ -1,6 +1,6 @@
 import { getTableName, is, Relations, Table } from "drizzle-orm";
 import type { SchemaTables } from "../../db/contract/database.ts";
-import { createSchemaModule } from "../../db/schema/schema-module.ts";
+import { createSchemaModule } from "../../db/schema/schema.ts";
 import { type Bundle, moduleName } from "../build/bundle.ts";
 import { evaluateBundle } from "./evaluate.ts";
 import type { Generation } from "./generation.ts";

@@ -13,7 +13,7 @@ import { parseDatabaseUrl, type ServerUrl } from "../../../src/db/contract/datab
 import type { Dialect } from "../../../src/db/contract/dialect.ts";
 import type { Driver } from "../../../src/db/contract/driver.ts";
 import { openDatabase } from "../../../src/db/open.ts";
-import { createSchemaModule } from "../../../src/db/schema/schema-module.ts";
+import { createSchemaModule } from "../../../src/db/schema/schema.ts";
 import { createTestDatabase, type TestDatabase } from "../../database-servers.ts";
 import { TestFolder } from "../../setup.ts";
 import { createTables } from "../schema/created-tables.ts";

@@ -7,7 +7,7 @@ import { generateMigration, type GenerateOptions } from "../../../src/db/migrati
 import { parseRename } from "../../../src/db/migrations/generate/renames.ts";
 import { readMigrations } from "../../../src/db/migrations/files.ts";
 import { type Dialect, DIALECTS } from "../../../src/db/contract/dialect.ts";
-import { createCoreSchema, createSchemaModule } from "../../../src/db/schema/schema-module.ts";
+import { createCoreSchema, createSchemaModule } from "../../../src/db/schema/schema.ts";
 import { TestFolder } from "../../setup.ts";
 import { failureOf } from "./migration-project.ts";
 import type { Declare } from "./migration-project.ts";

@@ -9,7 +9,7 @@ import {
 } from "../../../src/db/migrations/generate/generate.ts";
 import { parseRename } from "../../../src/db/migrations/generate/renames.ts";
 import { type Migration, readMigrations } from "../../../src/db/migrations/files.ts";
-import { createSchemaModule, type SchemaModule } from "../../../src/db/schema/schema-module.ts";
+import { createSchemaModule, type SchemaModule } from "../../../src/db/schema/schema.ts";
 import type { DialectTest } from "../../database-servers.ts";
 
 /** Declares the tables of a plugin, as its schema.ts would. */

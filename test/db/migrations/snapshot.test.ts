@@ -3,7 +3,7 @@ import type * as Kit from "drizzle-kit/api";
 import { type Dialect, DIALECTS } from "../../../src/db/contract/dialect.ts";
 import { readSchema } from "../../../src/db/migrations/generate/schema-model.ts";
 import { readSnapshot, type Snapshot, toSnapshot } from "../../../src/db/migrations/generate/snapshot.ts";
-import { createSchemaModule } from "../../../src/db/schema/schema-module.ts";
+import { createSchemaModule } from "../../../src/db/schema/schema.ts";
 
 /** Everything that a portable table can have. */
 function declare(dialect: Dialect): Record<string, unknown> {

@@ -4,7 +4,7 @@ import type { Dialect } from "../../../src/db/contract/dialect.ts";
 import type { Driver } from "../../../src/db/contract/driver.ts";
 import { toOrder } from "../../../src/db/paging/page-order.ts";
 import { paginate, type SelectQuery } from "../../../src/db/paging/paginate.ts";
-import { createSchemaModule } from "../../../src/db/schema/schema-module.ts";
+import { createSchemaModule } from "../../../src/db/schema/schema.ts";
 import { toPageQuery, toSelect } from "../../../src/db/drizzle/select-parts.ts";
 import type { AppError } from "../../../src/errors/errors.ts";
 import { testOnEachDialect } from "../../database-servers.ts";

@@ -3,7 +3,7 @@ import { expect } from "bun:test";
 import { DatabaseError } from "../../../src/db/contract/database-error.ts";
 import type { Dialect } from "../../../src/db/contract/dialect.ts";
 import type { Driver } from "../../../src/db/contract/driver.ts";
-import { createSchemaModule } from "../../../src/db/schema/schema-module.ts";
+import { createSchemaModule } from "../../../src/db/schema/schema.ts";
 import { testOnEachDialect } from "../../database-servers.ts";
 import { createTables } from "./created-tables.ts";
 

@@ -1,7 +1,7 @@
 import { expect, expectTypeOf, test } from "bun:test";
 import type { AnyColumn, enum as Enum } from "xcore/schema";
 import type { Database } from "../../../src/db/contract/database.ts";
-import { createSchemaModule } from "../../../src/db/schema/schema-module.ts";
+import { createSchemaModule } from "../../../src/db/schema/schema.ts";
 
 const schema = createSchemaModule("sqlite");
 const { bigint, boolean, date, decimal, enumOf, id, integer, json, references } = schema;
