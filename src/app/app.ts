@@ -1,18 +1,17 @@
 import { type Accounts, createAccounts } from "../accounts/accounts.ts";
 import type { CoreStore } from "../accounts/people/store.ts";
-import { accountRoutes } from "../accounts/routes.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { Loggers } from "../log/loggers.ts";
-import { pluginRoutes } from "../plugins/admin/routes.ts";
 import type { StackTraces } from "../plugins/failure/stack-traces.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext } from "./context.ts";
-import { createInstaller, createPlugins, type PluginTimeouts, toPluginSettings } from "./plugins.ts";
+import { createCoreBuilder } from "./core.ts";
+import { createPlugins, type PluginTimeouts, toPluginSettings } from "./plugins.ts";
 import { type AppStores, openStores } from "./stores.ts";
-import { createCoreBuilder, createOriginOf, createWeb, toWebSettings } from "./web.ts";
+import { createWeb, toWebSettings } from "./web.ts";
 
 export interface AppOptions extends ContextOptions, PluginTimeouts {
   /** Reads config.json again and configures the app with it. @default does nothing */
@@ -33,7 +32,7 @@ export interface App {
   readonly web: WebServer;
   readonly stackTraces: StackTraces;
   /** The OpenAPI 3.1 document of everything that is served now. */
-  openApi(): Record<string, unknown>;
+  openApi(): Promise<Record<string, unknown>>;
   /** Applies a changed configuration to the running app; resolves once the plugins follow it. */
   configure(loaded: LoadedConfig): Promise<void>;
   /** Drains the plugins and disposes of them, closes the database, and flushes the logs. */
@@ -53,7 +52,6 @@ export async function createApp(options: AppOptions): Promise<App> {
 
   const context = createContext(options);
   const { live, loggers, hooks, stackTraces, inspects } = context;
-  const { name: appName } = options.loaded.config.app;
   disposals.defer(() => loggers.close());
 
   const stores = await openStores(context);
@@ -64,19 +62,12 @@ export async function createApp(options: AppOptions): Promise<App> {
   disposals.defer(() => accounts.close());
 
   const web = createWeb(context);
-  const originOf = createOriginOf(web);
 
   const plugins = createPlugins(context, { stores, accounts, web }, options);
-  const installer = createInstaller(context, stores, plugins);
   disposals.defer(() => plugins.stop());
 
-  const { guards } = accounts;
-  const administration = { manager: plugins, installer, driver: database, reloadConfig };
-  const routes = [
-    ...accountRoutes({ accounts, store, hooks, appName, originOf }),
-    pluginRoutes({ ...administration, store, hooks, guards, originOf }),
-  ];
-  const createCore = createCoreBuilder(context, { database, plugins, routes });
+  const { name: appName } = options.loaded.config.app;
+  const createCore = createCoreBuilder(context, { stores, accounts, plugins, web, appName, reloadConfig });
   let core = createCore();
   web.mountCore(core);
 

@@ -3,7 +3,6 @@ import type { Accounts } from "../accounts/accounts.ts";
 import { declareCore } from "../db/schema/schema.ts";
 import { toPluginAccounts } from "../plugins/given/accounts.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
-import { PluginInstaller } from "../plugins/remote/installer.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
 import type { PluginHost, PluginServices } from "../plugins/runtime/host.ts";
 import type { WebServer } from "../web/server.ts";
@@ -75,23 +74,4 @@ export function toPluginSettings({ live: { loaded }, inspects }: AppContext): Pl
     remote: toRemoteSettings(loaded),
     settings,
   };
-}
-
-/** Builds what adds plugins from elsewhere to the running app. */
-export function createInstaller(
-  { live }: AppContext,
-  { plugins: stores }: AppStores,
-  plugins: PluginManager,
-): PluginInstaller {
-  return new PluginInstaller({
-    configFile: live.loaded.file,
-    stores,
-    settings: () => toRemoteSettings(live.loaded),
-    findLocal: async (name) => {
-      const found = plugins
-        .list()
-        .find(({ source, name: other }) => source.remote === null && other === name);
-      return found?.source.shown ?? null;
-    },
-  });
 }

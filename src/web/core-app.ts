@@ -2,7 +2,6 @@ import { type AnyElysia, Elysia } from "elysia";
 import { docsRoutes } from "./docs-page.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "./error-answers.ts";
 import { createPingCheck, type HealthCheck, healthRoutes } from "./health.ts";
-import { InFlight } from "./in-flight.ts";
 import type { Mount } from "./mounts.ts";
 import { createOpenApiDocument, type DocumentedApp } from "./openapi.ts";
 import { fillPage, HOME_PAGE, toPageResponse } from "./pages.ts";
@@ -23,14 +22,14 @@ export interface CoreAppOptions {
   readonly answerError: ErrorAnswer;
 }
 
-/** The mount of the core, which can also describe everything that is served now. */
-export interface CoreMount extends Mount {
+/** What the core itself serves. */
+export interface CoreApp extends Pick<Mount, "fetch"> {
   /** The OpenAPI 3.1 document of the core and the plugins. */
   openApi(): Record<string, unknown>;
 }
 
 /** Builds what the core itself serves: home page, docs, OpenAPI document, health, and the given slices. */
-export function createCoreMount(options: CoreAppOptions): CoreMount {
+export function createCoreApp(options: CoreAppOptions): CoreApp {
   const { appName, version, answerError } = options;
   const home = fillPage(HOME_PAGE, { app_name: appName, version });
   const info = { title: appName, version, url: options.publicUrl };
@@ -44,5 +43,5 @@ export function createCoreMount(options: CoreAppOptions): CoreMount {
   for (const slice of options.slices) app.use(slice);
   prepareRoutes(app);
   const { fetch } = app;
-  return { openApi, prefix: "", plugin: null, fetch, inFlight: new InFlight() };
+  return { openApi, fetch };
 }

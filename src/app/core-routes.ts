@@ -1,0 +1,76 @@
+import type { Accounts } from "../accounts/accounts.ts";
+import { accountRoutes } from "../accounts/routes.ts";
+import { pluginRoutes } from "../plugins/admin/routes.ts";
+import type { PluginManager } from "../plugins/manager.ts";
+import { PluginInstaller } from "../plugins/remote/installer.ts";
+import { toRemoteSettings } from "../plugins/remote/sources.ts";
+import { type CoreApp, createCoreApp } from "../web/core-app.ts";
+import type { WebServer } from "../web/server.ts";
+import type { AppContext } from "./context.ts";
+import type { AppStores } from "./stores.ts";
+import { createOriginOf } from "./web.ts";
+
+export type { CoreApp };
+
+/** What the core's routes are built from. */
+export interface CoreParts {
+  readonly stores: AppStores;
+  readonly accounts: Accounts;
+  readonly plugins: PluginManager;
+  readonly web: WebServer;
+  /** Of the application, as it was started. */
+  readonly appName: string;
+  /** Reads config.json again and configures the app with it. */
+  readonly reloadConfig: () => Promise<void>;
+}
+
+/** Builds the routes of the slices; returns what builds the core's app with them, as the configuration is then. */
+export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () => CoreApp {
+  const { version, live, hooks, answerError } = context;
+  const { stores, accounts, plugins, web, appName, reloadConfig } = parts;
+  const { database, store } = stores;
+  const originOf = createOriginOf(web);
+  const administration = {
+    manager: plugins,
+    installer: createInstaller(context, stores, plugins),
+    driver: database,
+    reloadConfig,
+  };
+  const slices = [
+    ...accountRoutes({ accounts, store, hooks, appName, originOf }),
+    pluginRoutes({ ...administration, store, hooks, guards: accounts.guards, originOf }),
+  ];
+  const hasFailure = (): boolean => plugins.list().some(({ state }) => state === "failed");
+  return () => {
+    const { app, server } = live.loaded.config;
+    return createCoreApp({
+      appName: app.name,
+      version,
+      publicUrl: server.public_url,
+      ping: () => database.ping(),
+      checks: { plugins: () => (hasFailure() ? "failing" : "ok") },
+      slices,
+      pluginApps: () => plugins.apps(),
+      answerError,
+    });
+  };
+}
+
+/** Builds what adds plugins from elsewhere to the running app. */
+function createInstaller(
+  { live }: AppContext,
+  { plugins: stores }: AppStores,
+  plugins: PluginManager,
+): PluginInstaller {
+  return new PluginInstaller({
+    configFile: live.loaded.file,
+    stores,
+    settings: () => toRemoteSettings(live.loaded),
+    findLocal: async (name) => {
+      const found = plugins
+        .list()
+        .find(({ source, name: other }) => source.remote === null && other === name);
+      return found?.source.shown ?? null;
+    },
+  });
+}
