@@ -1,24 +1,12 @@
-import {
-  type AnyColumn,
-  Column,
-  getTableColumns,
-  getTableName,
-  is,
-  SQL,
-  sql,
-  type Subquery,
-  Table,
-} from "drizzle-orm";
+import { getTableColumns, is, SQL, sql, type Subquery, Table } from "drizzle-orm";
 import { MySqlSelectBase } from "drizzle-orm/mysql-core";
 import { PgSelectBase } from "drizzle-orm/pg-core";
 import { SQLiteSelectBase } from "drizzle-orm/sqlite-core";
 import type { Dialect } from "../contract/dialect.ts";
+import { type Expression, isExpression, isOfSubquery } from "./expressions.ts";
 
 // What this file knows of drizzle's builders is internal to drizzle-orm 0.45.4, which is pinned exactly:
 // `config`, `session`, `dialect` and the parameters of the constructors, alike for the three databases.
-
-/** A column or an expression that can be selected and sorted by. */
-export type Expression = AnyColumn | SQL | SQL.Aliased;
 
 /** The parts of a select, as drizzle keeps them. */
 export interface SelectConfig {
@@ -134,27 +122,6 @@ export function listFields(fields: Readonly<Record<string, unknown>>, prefix = "
   });
 }
 
-/** Whether a value is a column, or an expression of SQL. */
-export function isExpression(value: unknown): value is Expression {
-  return is(value, Column) || is(value, SQL) || is(value, SQL.Aliased);
-}
-
-/** Returns what stands for an expression in a query that doesn't select it under its alias. */
-export function toOperand(field: Expression): AnyColumn | SQL | SQL.Aliased {
-  const isAlias = is(field, SQL.Aliased) && !isOfSubquery(field);
-  return isAlias ? field.sql : field;
-}
-
-/** Names a column together with its table or alias, so that two can be compared: aliases make them anew. */
-export function identify(column: AnyColumn): string {
-  return JSON.stringify([tableOf(column), column.name]);
-}
-
-/** The name, or the alias, of a column's table. */
-export function tableOf(column: AnyColumn): string {
-  return getTableName(column.table);
-}
-
 /** Two columns of one name would be refused in a subquery. */
 function toUniqueNames(fields: SelectConfig["fields"]): Record<string, unknown> {
   return Object.fromEntries(
@@ -163,10 +130,6 @@ function toUniqueNames(fields: SelectConfig["fields"]): Record<string, unknown> 
       return [`c${index}`, keepsAlias ? field : sql`${field}`.as(`c${index}`)];
     }),
   );
-}
-
-function isOfSubquery(field: SQL.Aliased): boolean {
-  return (field as unknown as { isSelectionField: boolean }).isSelectionField;
 }
 
 function withConfig(

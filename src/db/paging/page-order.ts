@@ -1,22 +1,21 @@
-import { type AnyColumn, Column, getTableColumns, is, SQL, sql, StringChunk, Table } from "drizzle-orm";
+import { type AnyColumn, Column, getTableColumns, is, type SQL, sql, Table } from "drizzle-orm";
 import { fail } from "../../errors/codes.ts";
 import type { Dialect } from "../contract/dialect.ts";
 import { declarationOf } from "../schema/column-kind.ts";
 import {
+  columnOf,
+  comparedBy,
+  type Direction,
+  directionOf,
   type Expression,
   identify,
-  listFields,
-  type Select,
-  type SelectConfig,
-  type SelectJoin,
   tableOf,
   toOperand,
-} from "../drizzle/select-parts.ts";
+} from "../drizzle/expressions.ts";
+import { listFields, type Select, type SelectConfig, type SelectJoin } from "../drizzle/select-parts.ts";
 
 /** Names that clients may sort by, each with what it stands for. */
 export type SortNames = readonly string[] | Readonly<Record<string, Expression>>;
-
-type Direction = "asc" | "desc";
 
 interface Term {
   readonly field: Expression;
@@ -115,12 +114,10 @@ function keyOf(table: Table): AnyColumn[] {
 /** Whether a join adds one row at most: `eq(articles.author_id, users.id)`. MySQL can't sort by two tables fast. */
 function isToOne({ table, on, joinType }: SelectJoin): boolean {
   if (!is(table, Table) || on === undefined || (joinType !== "inner" && joinType !== "left")) return false;
-  const parts = on.queryChunks.filter((chunk) => !is(chunk, StringChunk) || chunk.value.join("") !== "");
-  const [left, operator, right] = parts;
-  if (parts.length !== 3 || !is(operator, StringChunk) || operator.value.join("") !== " = ") return false;
-  if (!is(left, Column) || !is(right, Column) || tableOf(left) === tableOf(right)) return false;
+  const compared = comparedBy(on);
+  if (compared === null || tableOf(compared[0]) === tableOf(compared[1])) return false;
   const key = Object.values<AnyColumn>(getTableColumns(table)).find(({ primary }) => primary);
-  return key !== undefined && [left, right].some((side) => identify(side) === identify(key));
+  return key !== undefined && compared.some((side) => identify(side) === identify(key));
 }
 
 /** Tells which fields may be NULL in the result: an outer join makes any column of its table so. */
@@ -139,19 +136,4 @@ function toTermSql({ field, direction }: Term, database: Dialect, isNullable: bo
   // An alias of `count(*)` can't be part of an expression there.
   if (database === "mysql") return sql`${toOperand(field)} is null ${way}, ${field} ${way}`;
   return sql`${field} ${way} nulls ${sql.raw(direction === "asc" ? "last" : "first")}`;
-}
-
-function directionOf(term: Expression | undefined): Direction {
-  const last = is(term, SQL) ? term.queryChunks.at(-1) : undefined;
-  return is(last, StringChunk) && last.value.join("") === " desc" ? "desc" : "asc";
-}
-
-/** The column that a field, or a term such as `desc(column)`, is; none for any other expression. */
-function columnOf(field: Expression): AnyColumn[] {
-  if (is(field, Column)) return [field];
-  if (!is(field, SQL)) return [];
-  const [before, column, after, ...rest] = field.queryChunks;
-  const isTerm = is(before, StringChunk) && before.value.join("") === "" && rest.length === 0;
-  const isDirected = is(after, StringChunk) && / (asc|desc)$/.test(after.value.join(""));
-  return isTerm && isDirected && is(column, Column) ? [column] : [];
 }

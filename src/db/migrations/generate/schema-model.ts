@@ -1,63 +1,14 @@
 import { type Column, getTableName, is, SQL, Table, View } from "drizzle-orm";
-import * as mysql from "drizzle-orm/mysql-core";
-import * as pg from "drizzle-orm/pg-core";
-import * as sqlite from "drizzle-orm/sqlite-core";
 import type { Dialect } from "../../contract/dialect.ts";
+import {
+  createDialectTables,
+  type DialectColumn,
+  type DialectTables,
+  type ForeignKey,
+  type TableConfig,
+} from "../../drizzle/table-parts.ts";
 import type { ColumnModel, ForeignKeyModel, IndexModel, SchemaModel, TableModel } from "./table-model.ts";
 import { InvalidMigrationError } from "../error.ts";
-
-/** What drizzle's `getTableConfig` says of a table, which is alike in each dialect. */
-interface TableConfig {
-  readonly name: string;
-  readonly schema: string | undefined;
-  readonly columns: readonly Column[];
-  readonly indexes: readonly { readonly config: IndexConfig }[];
-  readonly foreignKeys: readonly ForeignKey[];
-  readonly checks: readonly { readonly name: string; readonly value: SQL }[];
-  readonly primaryKeys: readonly { readonly columns: readonly Column[] }[];
-  readonly uniqueConstraints: readonly UniqueConstraint[];
-}
-
-interface IndexConfig {
-  readonly name: string;
-  /** PostgreSQL's columns are copies with an order. */
-  readonly columns: readonly (
-    | SQL
-    | { readonly name: string; readonly indexConfig?: { readonly order?: string } }
-  )[];
-  readonly unique?: boolean;
-  readonly where?: SQL;
-  readonly method?: string;
-}
-
-interface UniqueConstraint {
-  readonly name: string;
-  readonly columns: readonly Column[];
-  readonly nullsNotDistinct?: boolean;
-}
-
-interface ForeignKey {
-  readonly onDelete: string | undefined;
-  readonly onUpdate: string | undefined;
-  getName(): string;
-  reference(): {
-    readonly columns: readonly Column[];
-    readonly foreignColumns: readonly Column[];
-    readonly foreignTable: Table;
-  };
-}
-
-/** Columns in what the dialects' classes differ. */
-type DialectColumn = Column & {
-  readonly autoIncrement?: boolean;
-  readonly hasOnUpdateNow?: boolean;
-};
-
-interface DialectTables {
-  isTable(value: unknown): boolean;
-  readConfig(table: Table): TableConfig;
-  toText(condition: SQL): string;
-}
 
 /** Reads the tables among what a schema exports. @throws InvalidMigrationError naming what isn't to be had on every database */
 export function readSchema(dialect: Dialect, schema: Readonly<Record<string, unknown>>): SchemaModel {
@@ -69,29 +20,6 @@ export function readSchema(dialect: Dialect, schema: Readonly<Record<string, unk
     return [readTable(tables.readConfig(value), dialect, tables)];
   });
   return new Map(found.map((table) => [table.name, table]));
-}
-
-function createDialectTables(dialect: Dialect): DialectTables {
-  if (dialect === "sqlite") {
-    const writer = new sqlite.SQLiteSyncDialect();
-    return {
-      isTable: (value) => is(value, sqlite.SQLiteTable),
-      readConfig: (table) => readWith(sqlite.getTableConfig, table),
-      toText: (condition) => writer.sqlToQuery(condition).sql,
-    };
-  }
-  const core = dialect === "postgres" ? pg : mysql;
-  const writer = dialect === "postgres" ? new pg.PgDialect() : new mysql.MySqlDialect();
-  return {
-    isTable: (value) => is(value, dialect === "postgres" ? pg.PgTable : mysql.MySqlTable),
-    readConfig: (table) => readWith(core.getTableConfig, table),
-    toText: (condition) => writer.sqlToQuery(condition).sql,
-  };
-}
-
-/** Each dialect's function reads tables of its own, which `isTable` tells. */
-function readWith(toConfig: (table: never) => unknown, table: Table): TableConfig {
-  return toConfig(table as never) as TableConfig;
 }
 
 function readTable(table: TableConfig, dialect: Dialect, tables: DialectTables): TableModel {
