@@ -29,7 +29,7 @@ import {
   hasAdministrator,
   USER_ROLE,
 } from "./rights/builtin-roles.ts";
-import { CORE_PERMISSIONS, declarePermissions } from "./rights/permission-catalog.ts";
+import { CORE_PERMISSIONS, declarePermissions, type TakenPermission } from "./rights/permission-catalog.ts";
 import { restrictPermissions } from "./rights/permission-set.ts";
 import { createUserDirectory, type UserDirectory } from "./user-directory.ts";
 
@@ -50,6 +50,11 @@ export interface AccountsOptions {
 
 /** The services of accounts, wired together. */
 export interface Accounts extends Identity, LoginServices {
+  /** Enters the permissions of a plugin; returns those that belong to somebody else. */
+  declarePermissions(
+    plugin: string,
+    declared: Readonly<Record<string, string>>,
+  ): Promise<readonly TakenPermission[]>;
   /** Makes the built-in roles and enters the core's permissions; from then on old sessions are purged by the hour. */
   start(): Promise<void>;
   /** Writes what is yet to be written. */
@@ -90,6 +95,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
   return {
     ...identity,
     ...services,
+    declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
     async start() {
       await ensureBuiltinRoles(store);
       await declarePermissions(store, CORE_OWNER, CORE_PERMISSIONS);

@@ -1,10 +1,8 @@
 import { resolve } from "node:path";
 import type { Accounts } from "../accounts/accounts.ts";
 import { declareCore } from "../db/schema/schema.ts";
-import { toPluginAccounts } from "../plugins/given/accounts.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
-import type { PluginHost, PluginServices } from "../plugins/runtime/host.ts";
 import type { WebServer } from "../web/server.ts";
 import type { AppContext } from "./context.ts";
 import type { AppStores } from "./stores.ts";
@@ -25,44 +23,39 @@ interface Parts {
 
 /** Builds the manager of plugins, which mounts them; nothing is loaded yet. */
 export function createPlugins(context: AppContext, parts: Parts, timeouts: PluginTimeouts): PluginManager {
-  const { live, loggers, stackTraces, toDisplayPath, answerError, inspects } = context;
-  const { stores, web } = parts;
+  const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects } = context;
+  const { stores, accounts, web } = parts;
+  const { database, store } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = timeouts;
-  const host: PluginHost = {
-    given: toPluginServices(context, parts),
-    web: {
-      answerError,
-      isOpen: (request) => web.isOpen(request),
-      serverFor: (inFlight) => web.serverFor(inFlight),
-    },
-    lifeCycle: {
-      log: loggers.manager,
-      packages: stores.plugins.packages,
-      autoMigrate: () => live.loaded.config.database.auto_migrate,
-      stackTraces,
-      toDisplayPath,
-      runsSetup: !inspects,
-      setupTimeoutMs,
-      drainTimeoutMs,
-    },
-  };
   return new PluginManager({
-    host,
+    host: {
+      given: {
+        hooks,
+        log: loggers.app,
+        database,
+        accounts,
+        core: declareCore(database.dialect, store.tables),
+      },
+      web: {
+        answerError,
+        isOpen: (request) => web.isOpen(request),
+        serverFor: (inFlight) => web.serverFor(inFlight),
+      },
+      lifeCycle: {
+        log: loggers.manager,
+        packages: stores.plugins.packages,
+        autoMigrate: () => live.loaded.config.database.auto_migrate,
+        stackTraces,
+        toDisplayPath,
+        runsSetup: !inspects,
+        setupTimeoutMs,
+        drainTimeoutMs,
+      },
+    },
     remote: stores.plugins,
     settings: toPluginSettings(context),
     publish: (mounts) => web.mountPlugins(mounts),
   });
-}
-
-function toPluginServices({ hooks, loggers }: AppContext, { stores, accounts }: Parts): PluginServices {
-  const { database, store } = stores;
-  return {
-    hooks,
-    log: loggers.app,
-    database,
-    accounts: toPluginAccounts(accounts, store),
-    core: declareCore(database.dialect, store.tables),
-  };
 }
 
 /** Returns what config.json says of plugins now. */

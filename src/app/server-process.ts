@@ -46,9 +46,12 @@ export class ServerProcess {
    */
   static async create(options: ServerProcessOptions): Promise<ServerProcess> {
     const loaded = options.load();
-    const reloadConfig = () => server.#reload();
+    let server: ServerProcess | null = null;
+    const reloadConfig = async (): Promise<void> => {
+      if (server !== null) await server.#reload();
+    };
     const app = await createApp({ loaded, version: options.version, reloadConfig });
-    const server: ServerProcess = new ServerProcess(options, loaded, app);
+    server = new ServerProcess(options, loaded, app);
     return server;
   }
 

@@ -1,6 +1,6 @@
+import type { AnyElysia } from "elysia";
 import type { Logger } from "pino";
 import type { Mount } from "../web/mounts.ts";
-import type { DocumentedApp } from "../web/openapi.ts";
 import { PluginError } from "./failure/failure.ts";
 import type { Generation } from "./runtime/generation.ts";
 import type { PluginHost } from "./runtime/host.ts";
@@ -137,7 +137,7 @@ export class PluginManager {
   }
 
   /** The apps that serve now, for the API documentation. */
-  apps(): DocumentedApp[] {
+  apps(): { readonly name: string; readonly app: AnyElysia }[] {
     return this.list().flatMap(({ name, current }) => (current === null ? [] : [{ name, app: current.app }]));
   }
 
