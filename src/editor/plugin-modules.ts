@@ -1,6 +1,5 @@
 import { join, relative } from "node:path";
 import type { DeclaredPlugin } from "../plugins/inventory/declared-plugins.ts";
-import type { PluginFiles } from "../plugins/source/files.ts";
 import { isInside } from "../files/paths.ts";
 
 const TYPED_FILES = /\.([cm]?ts|tsx|json)$/;
@@ -40,7 +39,10 @@ async function toModule(
 }
 
 /** What the files of a plugin from elsewhere import from other hosts and from npm is of any type here. */
-function copyUnchecked(name: string, { overlay, folder }: PluginFiles): [path: string, text: string][] {
+function copyUnchecked(
+  name: string,
+  { overlay, folder }: DeclaredPlugin["files"],
+): [path: string, text: string][] {
   const pinned = [...(overlay ?? [])].filter(([file]) => isInside(folder, file) && TYPED_FILES.test(file));
   return pinned.map(([file, bytes]) => {
     const path = relative(folder, file).replaceAll("\\", "/");

@@ -9,8 +9,7 @@ import {
   readDeclaredPlugins,
 } from "../../plugins/inventory/declared-plugins.ts";
 import { createDisplayPath } from "../../files/paths.ts";
-import type { PackageStore } from "../../plugins/packages/store.ts";
-import { RemoteSources, toRemoteSettings } from "../../plugins/remote/sources.ts";
+import { type PluginStores, RemoteSources, toRemoteSettings } from "../../plugins/remote/sources.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 import { openCommandStores } from "../../app/command-stores.ts";
 import { fail } from "../../plugins/failure/error-codes.ts";
@@ -20,7 +19,7 @@ export interface CommandPlugins {
   readonly loaded: LoadedConfig;
   readonly plugins: DeclaredPlugins;
   /** Where npm dependencies of plugins are installed. */
-  readonly packages: PackageStore;
+  readonly packages: PluginStores["packages"];
   readonly log: Logger;
   readonly toDisplayPath: (file: string) => string;
   /**

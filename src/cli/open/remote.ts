@@ -6,8 +6,7 @@ import { createDisplayPath } from "../../files/paths.ts";
 import { findLocalPlugin } from "../../plugins/source/local.ts";
 import type { FetchOptions } from "../../plugins/remote/fetch/fetch.ts";
 import { PluginInstaller } from "../../plugins/remote/installer.ts";
-import { type RemoteSettings, toRemoteSettings } from "../../plugins/remote/sources.ts";
-import type { SnapshotStore } from "../../plugins/snapshot/store.ts";
+import { type PluginStores, type RemoteSettings, toRemoteSettings } from "../../plugins/remote/sources.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 import { openCommandStores } from "../../app/command-stores.ts";
 
@@ -18,7 +17,7 @@ export interface CommandRemote {
   readonly configName: string;
   readonly settings: RemoteSettings;
   readonly installer: PluginInstaller;
-  readonly store: SnapshotStore;
+  readonly store: PluginStores["store"];
   readonly fetch: FetchOptions;
   /** Where the plugin of that name stands in the plugins directory, to show; null when there is none. */
   readonly findLocal: (name: string) => Promise<string | null>;

@@ -1,9 +1,7 @@
 import { Command } from "commander";
 import { fail } from "../../plugins/failure/error-codes.ts";
 import { PluginError } from "../../plugins/failure/failure.ts";
-import { type PackageNeeds, readPackageNeeds } from "../../plugins/packages/needs.ts";
 import { type PluginStores, RemoteSources, toRemoteSettings } from "../../plugins/remote/sources.ts";
-import type { PluginSource } from "../../plugins/source/files.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { openCommandStores } from "../../app/command-stores.ts";
 import { toCount, toExamples, withWaitNotice } from "../terminal/output.ts";
@@ -16,7 +14,7 @@ interface Vendored {
   readonly files: number;
   /** Number of the npm packages that it names. */
   readonly packages: number;
-  readonly needs: PackageNeeds | null;
+  readonly needs: Awaited<ReturnType<PluginStores["packages"]["vendor"]>>;
 }
 
 /** `xcore plugin vendor`: copies every remote plugin with its npm packages into the project. */
@@ -36,7 +34,8 @@ export function pluginVendorCommand(context: CommandContext): Command {
       const vendored: Vendored[] = [];
       const failures = new Map<string, string>();
       for (const source of remote.list()) {
-        const vendoring = vendorPlugin(source, remote, stores);
+        const { signal } = new AbortController();
+        const vendoring = vendorPlugin(source.basename, remote.open(source, signal), stores);
         // oxlint-disable-next-line no-await-in-loop -- in the order in which they are printed
         const result = await withWaitNotice(`Fetching ${source.basename} …`, vendoring, context.warn);
         if (result instanceof PluginError) failures.set(source.basename, result.message);
@@ -69,21 +68,14 @@ function printText(context: CommandContext, vendored: readonly Vendored[], remov
 }
 
 async function vendorPlugin(
-  source: PluginSource,
-  remote: RemoteSources,
+  name: string,
+  opening: ReturnType<RemoteSources["open"]>,
   { store, packages }: PluginStores,
 ): Promise<Vendored | PluginError> {
-  const name = source.basename;
   try {
-    const { signal } = new AbortController();
-    const { opened } = await remote.open(source, signal);
+    const { opened, read } = await opening;
     const { integrity, snapshot } = await store.copyToVendor(opened.integrity);
-    const read = async (file: string): Promise<Uint8Array | null> => snapshot.files.get(file) ?? null;
-    const needs = await readPackageNeeds(read);
-    if (needs !== null) {
-      await packages.ensure(needs, { plugin: name, signal });
-      await packages.copyToVendor(needs);
-    }
+    const needs = await packages.vendor(name, read);
     const count = Object.keys(needs?.dependencies ?? {}).length;
     return { name, integrity, files: snapshot.files.size, packages: count, needs };
   } catch (error) {

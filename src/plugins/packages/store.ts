@@ -5,7 +5,7 @@ import { makeTemporaryFolder } from "../../files/temporary-folder.ts";
 import { PluginError } from "../failure/failure.ts";
 import { type BundledFiles, FILES_LIST, findDamage } from "./files.ts";
 import { installPackages } from "./install.ts";
-import type { PackageNeeds } from "./needs.ts";
+import { type PackageNeeds, readPackageNeeds } from "./needs.ts";
 
 export interface PackageStoreOptions {
   /** `<data directory>/plugins`: where packages are installed. */
@@ -99,6 +99,24 @@ export class PackageStore {
     throw new PluginError("install", `Cannot use "${shown}": it isn't as it was installed; ${advice}`, {
       file: shown,
     });
+  }
+
+  /**
+   * Installs the packages that a plugin needs, and copies them into the project.
+   *
+   * @param read gives a file of the plugin's folder, null when there is none
+   * @returns what it needs; null for nothing
+   * @throws PluginError as `readPackageNeeds` and `ensure` do
+   */
+  async vendor(
+    plugin: string,
+    read: (name: string) => Promise<Uint8Array | null>,
+  ): Promise<PackageNeeds | null> {
+    const needs = await readPackageNeeds(read);
+    if (needs === null) return null;
+    await this.ensure(needs, { plugin });
+    await this.copyToVendor(needs);
+    return needs;
   }
 
   /**

@@ -9,6 +9,7 @@ import { compareInspections, type InspectionChange } from "./inspection-differen
 import { type Location, parseLocation } from "./fetch/location.ts";
 import { placesOf, RemoteEntries, type RemoteEntry } from "./entries.ts";
 import type { PluginStores, RemoteSettings } from "./sources.ts";
+import { isIntegrity } from "../snapshot/integrity.ts";
 import { assertSigned } from "../snapshot/signatures.ts";
 
 export interface PluginInstallerOptions {
@@ -60,7 +61,7 @@ export class PluginInstaller {
    * Fetches a plugin and looks at it; none of its code runs, and nothing is written.
    *
    * @param places where it is, in the order in which they are tried
-   * @throws AppError validation_error for a place that can't be used, plugin_refused for another name, conflict for one
+   * @throws AppError validation_error for a place or an integrity that can't be used, plugin_refused for another name, conflict for one
    * that a plugin of the plugins directory has
    * @throws FetchError when no place gives it, or gives something else than asked for
    * @throws PluginError when it can't be used, or no trusted key has signed it
@@ -69,6 +70,10 @@ export class PluginInstaller {
   async prepare(places: readonly string[], options: PrepareOptions = {}): Promise<PreparedPlugin> {
     const locations = places.map((place) => this.#parse(place, options));
     const expected = options.integrity ?? null;
+    if (expected !== null && !isIntegrity(expected)) {
+      const message = `Cannot use "${expected}" as an integrity: write it as "sha256-…", as \`xcore plugin pack\` prints it`;
+      throw fail("validation_error", message);
+    }
     const fetched = await fetchFromMirrors(locations, { ...this.#fetchOptions(options), expected });
     const inspection = await inspectPlugin(fetched);
     const { name, integrity } = inspection;
