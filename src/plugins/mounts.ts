@@ -22,7 +22,7 @@ export function toMounts(records: readonly PluginRecord[]): Mount[] {
 /** Answers below the prefix of a plugin that should serve and doesn't; null when it has no prefix to answer. */
 function toUnavailableMount(record: PluginRecord): Mount | null {
   const { manifest, name } = record;
-  // Of one that was never there only the name is known: its prefix is most likely that.
+  // Of a plugin that was never fetched only the name is known: its prefix is most likely that.
   const prefix = manifest?.api_prefix ?? (record.source.remote && `/${name}`);
   if (prefix === null || isReserved(prefix) || record.current !== null || !record.isActive) return null;
   return {

@@ -17,7 +17,7 @@ export function selectToLoad(
   for (const { id, loadFailure } of records.values()) {
     if (loadFailure?.stage === "dependencies") selected.add(id);
   }
-  // Each may bring more of the other: what is being loaded may have been given what changes now.
+  // Dependents and loads under way may each add to the other: a load may hold a generation that is replaced now.
   for (let size = -1; size < selected.size;) {
     size = selected.size;
     for (const id of order) {

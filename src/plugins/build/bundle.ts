@@ -34,7 +34,7 @@ export function moduleName(index: number): string {
   return `module${index}`;
 }
 
-// Stands for no file: it imports those that are asked for.
+// The bundler's entry, which is on no disk: it imports the files that are asked for.
 const VIRTUAL_ENTRY = "<xcore>.ts";
 
 // With "type": "module" Bun interoperates as Node does, where `import x from` gives all of a CommonJS module.

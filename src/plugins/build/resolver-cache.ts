@@ -24,7 +24,7 @@ export function forgetFolders(
     }
   }
   const others = [...folders.difference(seen)];
-  // The innermost first: what Bun reads anew of a folder holds what it still remembers of those inside.
+  // The innermost first: what Bun reads anew of a folder takes over what it still remembers of the folders inside.
   for (const folder of others.toSorted((a, b) => b.length - a.length)) {
     forgetFolder(folder);
     seen.add(folder);

@@ -5,8 +5,8 @@ type State = "pending" | "active" | "closed";
 
 /**
  * Holds everything that one generation of a plugin registers with the host. Registrations take effect when
- * the generation takes over, in the same step in which those of the one before it are undone, so nothing is
- * ever handled twice; a generation that fails before has touched nothing.
+ * the generation takes over, in the same step in which the previous generation's are undone, so nothing is
+ * ever handled twice; a generation that fails until then has touched nothing.
  */
 export class Scope {
   #state: State = "pending";

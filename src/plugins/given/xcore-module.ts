@@ -17,7 +17,7 @@ export interface XcoreModuleOptions {
   readonly name: string;
   readonly scope: Scope;
   readonly hooks: HookBus;
-  /** Gets what is listened to before it is; throws when the plugin may not. */
+  /** Is told of each event before the plugin listens to it; throws for one that it may not listen to. */
   readonly onListen: (event: string) => void;
   readonly db: Database;
   readonly accounts: PluginAccounts;

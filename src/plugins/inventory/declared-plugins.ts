@@ -15,9 +15,9 @@ export interface DeclaredPlugin {
 }
 
 export interface DeclaredPlugins {
-  /** Those that a server would load, dependencies first. */
+  /** The plugins that a server would load, dependencies first. */
   readonly loadable: readonly DeclaredPlugin[];
-  /** All whose manifest can be read, disabled ones too, by name. */
+  /** All plugins whose manifest can be read, disabled ones too, by name. */
   readonly byName: ReadonlyMap<string, DeclaredPlugin>;
   /** Why the others can't be used, by the name of the plugin, or of its folder. */
   readonly problems: ReadonlyMap<string, PluginError>;

@@ -159,7 +159,7 @@ export class Inventory {
     return true;
   }
 
-  /** The record of a plugin whose files can't be read: what they said before stays, not whether it is asked for. */
+  /** Keeps what the last readable files of a plugin said, and notes whether config.json still asks for it. */
   #putUnread(source: PluginSource): PluginRecord {
     const record = this.records.get(source.id);
     if (record === undefined || record.declared === null) {

@@ -10,7 +10,7 @@ export type PluginState = "fetching" | "installing" | "loading" | "serving" | "f
 /** Everything that the host knows of one plugin. */
 export class PluginRecord {
   source: PluginSource;
-  /** What its manifest says now, or why it can't be used; null for one whose files aren't there yet. */
+  /** What its manifest says now, or why it can't be used; null while its files aren't there yet. */
   declared: Manifest | PluginError | null;
   /** Its files; null for a plugin from elsewhere, but between the reading of its bytes and the load of them. */
   files: PluginFiles | null;
@@ -18,7 +18,7 @@ export class PluginRecord {
   current: Generation | null = null;
   /** Why the latest attempt to load it failed. */
   loadFailure: PluginError | null = null;
-  /** Why what config.json asks for can't be had; the source and the manifest are then those of the last files that could be read. */
+  /** Why what config.json asks for can't be had; source and manifest are then those of the last files that could. */
   fetchFailure: PluginError | null = null;
   /** Whether its files are being fetched. */
   isFetching = false;

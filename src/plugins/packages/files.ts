@@ -98,7 +98,7 @@ function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** Names of the package.json files that may say how a file is found and read: those up to its package. */
+/** Names of the package.json files that may say how a file is found and read: from its folder up to its package's. */
 function manifestsOf(name: string): string[] {
   const manifests: string[] = [];
   for (let folder = dirname(name); basename(folder) !== MODULES; folder = dirname(folder)) {

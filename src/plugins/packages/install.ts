@@ -18,7 +18,7 @@ export interface PackageInstallOptions {
   readonly signal: AbortSignal;
 }
 
-/** Downloads of one installation. Those that Bun keeps for a user it wouldn't compare with the lockfile again. */
+/** Downloads of one installation. Bun doesn't compare with a lockfile what it keeps in a user's cache. */
 const DOWNLOADS = ".downloads";
 
 /**
@@ -52,7 +52,7 @@ export async function installPackages(
   await assertInstalled(folder, needs, plugin);
   await rm(join(folder, DOWNLOADS), { recursive: true, force: true });
   await removeRegistrySettings(folder);
-  // Packages come with those that xcore embeds as peers, but the host's own are what they get.
+  // Packages bring Elysia and what else xcore embeds as their peers, but they are given the host's own.
   for (const name of HOST_PACKAGES)
     await rm(join(folder, "node_modules", name), { recursive: true, force: true });
   await recordFiles(folder);
@@ -132,7 +132,7 @@ async function toBunLock(
     throw new PluginError("install", error.message.replace("bun.lock", name), { file: name });
   }
   const text = new TextDecoder().decode(needs.files.get(name));
-  // Bun asks the registry for those that aren't there.
+  // Bun asks the registry for digests that the lockfile lacks.
   const [missing] = [...digests].find(([, digest]) => !text.includes(digest)) ?? [];
   if (missing === undefined) return;
   const message = `Cannot use ${name}: it has no digest of "${missing}"; make a bun.lock with "bun install"`;

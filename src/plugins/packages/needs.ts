@@ -18,7 +18,7 @@ export interface PackageNeeds {
 
 type Versions = Record<string, string>;
 
-/** What npm knows as dependencies; those for development are never installed. */
+/** What npm knows as dependencies; development dependencies are never installed. */
 const INSTALLED_KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
 /** What decides over the versions of packages wherever they are needed. */
 const OVERRIDING_KINDS = ["overrides", "resolutions"] as const;
@@ -27,7 +27,7 @@ const PACKAGE_NAME = /^(?:@[a-z0-9~-][\w.~-]*\/)?[a-z0-9~-][\w.~-]*$/i;
 const REGISTRY_SPEC = /^(?:npm:(?:@[^/:@]+\/)?[^/:@]+(?:@[^/:@]*)?|[^/:@]*)$/;
 const MAX_PACKAGES = 1000; // in package.json; more only happens by accident
 
-/** Names of the npm packages that xcore embeds: nothing is bundled from those of others. */
+/** Names of the npm packages that xcore embeds: a plugin's bundle never holds its own copy of them. */
 export const HOST_PACKAGES: ReadonlySet<string> = new Set(
   EXTERNAL_SPECIFIERS.map((specifier) => specifier.split("/", specifier.startsWith("@") ? 2 : 1).join("/")),
 );

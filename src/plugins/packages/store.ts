@@ -29,7 +29,7 @@ export interface EnsureOptions {
 interface Installation {
   readonly done: Promise<string>;
   readonly controller: AbortController;
-  /** How many wait for it: it is ended when nobody does. */
+  /** Number of loads that wait for it: it is aborted when none is left. */
   waiting: number;
 }
 
@@ -213,7 +213,7 @@ export class PackageStore {
   async #discard(folder: string): Promise<void> {
     this.#options.log.warn({ folder }, "npm dependencies are damaged: removing them");
     const tmp = await makeTemporary(this.#options.cache);
-    // In one step: what is half removed must not be found.
+    // Renamed away in one step: a folder that is half removed must not be found.
     await rename(folder, join(tmp, "damaged")).catch(() => undefined);
     await rm(tmp, { recursive: true, force: true });
   }
@@ -241,7 +241,7 @@ async function makeTemporary(place: string): Promise<string> {
   }
 }
 
-/** Whoever comes first wins: another process may have made the same. */
+/** Renames a finished folder into place. The process that is first wins: another may have made the same. */
 async function moveIntoPlace(tmp: string, place: string, hash: string): Promise<string> {
   const target = join(place, "packages", hash);
   await mkdir(dirname(target), { recursive: true });

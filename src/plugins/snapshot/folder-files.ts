@@ -47,7 +47,7 @@ export async function readPluginFolder(
   return { files, signatures };
 }
 
-/** The paths of those files in the same order, `plugin.json.sig` among them. */
+/** Lists the paths of a plugin's files in the order of their bytes, `plugin.json.sig` among them. */
 async function listPluginFiles(folder: string): Promise<string[]> {
   const found: string[] = [];
   const waiting: { path: string; depth: number }[] = [{ path: "", depth: 0 }];
@@ -87,7 +87,7 @@ function assertTakeable(folder: string, name: string, entry: Dirent): void {
   }
 }
 
-/** Before they are read: one huge file must not fill the memory. */
+/** Sizes are added up before anything is read: one huge file must not fill the memory. */
 async function measureFile(folder: string, name: string): Promise<number> {
   try {
     return (await stat(join(folder, name))).size;

@@ -12,7 +12,7 @@ export interface OpenedSnapshot {
   readonly directory: string;
   /** Folder of the files that are named by paths: the plugin's own, absolute. */
   readonly root: string;
-  /** Whether it is one of the project's own, made by `xcore plugin vendor`. */
+  /** Whether it stands in the project's `vendor/`, as `xcore plugin vendor` has put it there. */
   readonly isVendored: boolean;
   /** What it holds, as it was checked: use these bytes, whatever is on the disk since. */
   readonly snapshot: Snapshot;
@@ -75,7 +75,7 @@ export async function readSnapshot(directory: string, integrity: string): Promis
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (error instanceof RangeError) throw damagedGraph();
-    // Without one it is no fault of the disk; with a refusal, what is there may be whole.
+    // An error without a code is no fault of the disk; of files that may not be read nothing is known.
     if (code === undefined || REFUSALS.has(code)) throw error;
     throw new DamagedSnapshotError(`it can't be read (${code})`, { cause: error });
   }

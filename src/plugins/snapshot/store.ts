@@ -217,13 +217,13 @@ export class SnapshotStore {
     }
   }
 
-  /** Out of the way in one step, so that nobody finds half of it. */
+  /** Moves a damaged snapshot out of the way in one step, so that nobody finds half of it, and deletes it. */
   async #throwAway(shelf: Shelf, directory: string, integrity: string): Promise<void> {
     try {
       await withTemporary(shelf, async (folder) => {
         const damaged = join(folder, "damaged");
         await rename(directory, damaged);
-        // Another process may have put a whole one in its place meanwhile.
+        // Another process may have put a whole snapshot in its place meanwhile.
         const snapshot = await readSnapshot(damaged, integrity).catch(() => null);
         if (snapshot !== null) await rename(damaged, directory);
       });

@@ -5,7 +5,7 @@ import { isLoopback } from "./location.ts";
 import { isPublicAddress } from "./public-address.ts";
 
 const PROXIED_LOOKUP_MS = 2000;
-/** This machine, or behind a proxy that one (RFC 6761), where resolvers don't know it: "app.localhost", "localhost.". */
+/** Names of this machine, or of the proxy's (RFC 6761), that resolvers may not know: "app.localhost", "localhost.". */
 const OWN_NAME = /^(.+\.localhost\.?|localhost\.)$/;
 
 /**
@@ -87,7 +87,7 @@ async function lookUp(hostname: string): Promise<readonly string[]> {
   if (isIP(literal) !== 0) return [literal];
   if (OWN_NAME.test(hostname)) return ["127.0.0.1"];
   const found = await lookup(hostname, { all: true });
-  // They are tried one after another: where IPv6 leads nowhere, each request would wait for it.
+  // Addresses are tried one after another: where IPv6 leads nowhere, each request would wait for it.
   return found.toSorted((a, b) => a.family - b.family).map(({ address }) => address);
 }
 

@@ -132,7 +132,7 @@ export class HttpClient {
     return fetch(target, {
       headers: {
         accept: "*/*",
-        // Bytes are counted as they come: packed ones could become any number.
+        // Bytes are counted as they come: a few compressed bytes could become any number.
         "accept-encoding": "identity",
         "user-agent": "xcore",
         ...(isByName ? {} : { host: url.host }),

@@ -18,7 +18,7 @@ type EntryKind = "archive" | "manifest" | "module";
 
 /**
  * Fetches a plugin by HTTP: an archive, a folder of files that begins with its plugin.json, or one module. The
- * ending of its URL says which, that of the URL where its host redirects to before that of the one asked for.
+ * ending of a URL says which: that of the URL where its host redirects to, or else that of the URL asked for.
  */
 export async function fetchOverHttp(location: HttpLocation, work: FetchWork): Promise<FoundPlugin> {
   const { client, budget, limits } = work;

@@ -38,7 +38,7 @@ export interface ModuleGraphOptions {
 export class ModuleGraph {
   readonly #options: ModuleGraphOptions;
   readonly #files = new Map<string, Uint8Array>();
-  /** Names that mean another one. */
+  /** By a name that is imported, the name under which its file is kept, or that leads there in turn. */
   readonly #aliases = new Map<string, string>();
   readonly #asked = new Set<string>();
   readonly #listed = new ListedFiles();

@@ -10,7 +10,7 @@ import type { FetchWork, FoundPlugin } from "./fetch.ts";
 import { readPluginFolder } from "../../snapshot/folder-files.ts";
 import type { Location } from "./location.ts";
 
-/** Downloads of one fetch: those that Bun keeps for a user it wouldn't compare with the registry's digest again. */
+/** Downloads of one fetch. Bun doesn't compare with the registry's digest what it keeps in a user's cache. */
 const DOWNLOADS = ".downloads";
 const MAX_ANSWER = 8_000_000; // characters of what a registry says of a package
 const FINAL = /(^| - )4(?!08|25|29)\d\d\b|no matching version|not found|integrity/i;

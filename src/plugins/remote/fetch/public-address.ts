@@ -18,7 +18,7 @@ const SPECIAL_IPV4 = toBlockList("ipv4", [
   ["224.0.0.0", 4],
   ["240.0.0.0", 4],
 ]);
-/** All of the global unicast ones; what isn't among them is loopback, link-local, unique-local or multicast. */
+/** All global unicast addresses; any other is loopback, link-local, unique-local or multicast. */
 const GLOBAL_IPV6 = toBlockList("ipv6", [["2000::", 3]]);
 const SPECIAL_IPV6 = toBlockList("ipv6", [
   ["2001::", 23], // Teredo among them, which holds an IPv4 address
