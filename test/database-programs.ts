@@ -1,6 +1,6 @@
 import { readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
-import type { Dialect } from "../src/db/contract/dialect.ts";
+import type { Dialect } from "../src/db/contract/driver.ts";
 
 /** What a private server of each database is made with. */
 export const SERVER_PROGRAMS: Readonly<Record<Dialect, readonly string[]>> = {

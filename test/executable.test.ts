@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { copyFile, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
-import { DIALECTS } from "../src/db/contract/dialect.ts";
+import { DIALECTS } from "../src/db/contract/driver.ts";
 import { checkTypes, findUnexpected, TYPED_PLUGINS, WRONG_PLUGIN } from "./cli/typed-project.ts";
 import { xcore, XcoreServer } from "./cli/xcore-process.ts";
 import { createTestDatabase, testWithServer } from "./database-servers.ts";

@@ -3,8 +3,7 @@ import { drizzle as drizzlePostgres } from "drizzle-orm/pg-proxy";
 import { drizzle as drizzleSqlite } from "drizzle-orm/sqlite-proxy";
 import { DatabaseError } from "./contract/database-error.ts";
 import type { Database } from "./contract/database.ts";
-import type { Dialect } from "./contract/dialect.ts";
-import type { Driver } from "./contract/driver.ts";
+import type { Dialect, Driver } from "./contract/driver.ts";
 
 /**
  * Returns a driver without a database, for plugins that are only looked at: queries can be built and prepared, and

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { Command, InvalidArgumentError } from "commander";
-import type { Dialect } from "../../db/contract/dialect.ts";
+import type { Dialect } from "../../db/contract/driver.ts";
 import { type GeneratedMigration, generateMigration } from "../../db/migrations/generate/generate.ts";
 import { parseRename, type Rename } from "../../db/migrations/generate/renames.ts";
 import { createCoreSchema } from "../../db/schema/schema.ts";

@@ -1,7 +1,6 @@
 import type { LoadedConfig } from "../../config/load.ts";
 import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
-import type { Dialect } from "../../db/contract/dialect.ts";
-import type { Driver } from "../../db/contract/driver.ts";
+import type { Dialect, Driver } from "../../db/contract/driver.ts";
 import { CORE_OWNER, coreMigrations } from "../../db/migrations/core.ts";
 import type { Migration } from "../../db/migrations/files.ts";
 import { openDatabase } from "../../db/open.ts";

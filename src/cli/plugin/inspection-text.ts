@@ -1,4 +1,4 @@
-import { DIALECTS } from "../../db/contract/dialect.ts";
+import { DIALECTS } from "../../db/contract/driver.ts";
 import type { PluginInspection } from "../../plugins/remote/inspection.ts";
 import { describeChanges, type InspectionChange } from "../../plugins/remote/inspection-difference.ts";
 import { isOpen, OPEN, showGuards, type Surface } from "../../plugins/source/surface.ts";

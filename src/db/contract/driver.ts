@@ -1,7 +1,12 @@
 import type { Logger } from "pino";
 import type { Database, SchemaTables } from "./database.ts";
 import type { ServerUrl } from "./database-url.ts";
-import type { Dialect } from "./dialect.ts";
+
+/** The databases that xcore runs on; also the names of the folders below `drizzle/`. */
+export const DIALECTS = ["sqlite", "postgres", "mysql"] as const;
+
+/** A family of databases with one SQL: MariaDB speaks MySQL's. */
+export type Dialect = (typeof DIALECTS)[number];
 
 /** What the drivers of database servers are made with. */
 export interface ServerDriverOptions {

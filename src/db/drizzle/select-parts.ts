@@ -2,7 +2,7 @@ import { getTableColumns, is, SQL, sql, type Subquery, Table } from "drizzle-orm
 import { MySqlSelectBase } from "drizzle-orm/mysql-core";
 import { PgSelectBase } from "drizzle-orm/pg-core";
 import { SQLiteSelectBase } from "drizzle-orm/sqlite-core";
-import type { Dialect } from "../contract/dialect.ts";
+import type { Dialect } from "../contract/driver.ts";
 import { type Expression, isExpression, isOfSubquery } from "./expressions.ts";
 
 // What this file knows of drizzle's builders is internal to drizzle-orm 0.45.4, which is pinned exactly:

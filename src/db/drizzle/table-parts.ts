@@ -2,7 +2,7 @@ import { type Column, is, type SQL, type Table } from "drizzle-orm";
 import * as mysql from "drizzle-orm/mysql-core";
 import * as pg from "drizzle-orm/pg-core";
 import * as sqlite from "drizzle-orm/sqlite-core";
-import type { Dialect } from "../contract/dialect.ts";
+import type { Dialect } from "../contract/driver.ts";
 
 /** What drizzle's `getTableConfig` says of a table, which is alike in each dialect. */
 export interface TableConfig {

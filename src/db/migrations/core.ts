@@ -1,6 +1,5 @@
 import type { Logger } from "pino";
-import type { Dialect } from "../contract/dialect.ts";
-import type { Driver } from "../contract/driver.ts";
+import type { Dialect, Driver } from "../contract/driver.ts";
 import { applyMigrations } from "./apply.ts";
 import { readEmbeddedFiles } from "./embedded-files.ts" with { type: "macro" };
 import { assertNumbered, type Migration, parseMigration } from "./files.ts";

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { sha256 } from "../../files/sha256.ts";
-import type { Dialect } from "../contract/dialect.ts";
+import type { Dialect } from "../contract/driver.ts";
 import { InvalidMigrationError } from "./error.ts";
 
 /** One file of SQL that is applied once. */

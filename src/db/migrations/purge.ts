@@ -1,7 +1,6 @@
 import { sql } from "drizzle-orm";
 import { DatabaseError, isFault } from "../contract/database-error.ts";
-import type { Dialect } from "../contract/dialect.ts";
-import type { Driver, MigrationConnection } from "../contract/driver.ts";
+import type { Dialect, Driver, MigrationConnection } from "../contract/driver.ts";
 import { Ledger, readOwnedTables } from "./ledger.ts";
 
 export interface OwnedTable {

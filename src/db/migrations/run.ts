@@ -1,7 +1,6 @@
 import { sha256 } from "../../files/sha256.ts";
 import { DatabaseError, type DatabaseFault, isFault, namePlugin } from "../contract/database-error.ts";
-import type { Dialect } from "../contract/dialect.ts";
-import type { MigrationConnection } from "../contract/driver.ts";
+import type { Dialect, MigrationConnection } from "../contract/driver.ts";
 import { MigrationError } from "./error.ts";
 import type { Ledger } from "./ledger.ts";
 import { countStatements, hashStatements, type PendingContext, type PendingMigration } from "./pending.ts";

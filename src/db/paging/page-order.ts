@@ -1,6 +1,6 @@
 import { type AnyColumn, Column, getTableColumns, is, type SQL, sql, Table } from "drizzle-orm";
 import { fail } from "../../errors/codes.ts";
-import type { Dialect } from "../contract/dialect.ts";
+import type { Dialect } from "../contract/driver.ts";
 import { declarationOf } from "../schema/column-kind.ts";
 import {
   columnOf,

@@ -1,6 +1,6 @@
 import { type Column, getTableName, type SQL, sql } from "drizzle-orm";
 import { DatabaseError } from "../contract/database-error.ts";
-import type { Dialect } from "../contract/dialect.ts";
+import type { Dialect } from "../contract/driver.ts";
 import type { ColumnKind } from "./column-kind.ts";
 import { toFittingDecimal, toRoundedDecimal } from "./decimal-text.ts";
 

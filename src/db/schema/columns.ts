@@ -11,7 +11,7 @@ import type {
 import * as mysql from "drizzle-orm/mysql-core";
 import * as pg from "drizzle-orm/pg-core";
 import * as sqlite from "drizzle-orm/sqlite-core";
-import type { Dialect } from "../contract/dialect.ts";
+import type { Dialect } from "../contract/driver.ts";
 import { type ColumnKind, declarationOf, setDeclaration } from "./column-kind.ts";
 import {
   bigintValues,

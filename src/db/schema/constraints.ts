@@ -3,7 +3,7 @@ import { Column, getTableName, is, SQL, type SQLChunk, sql } from "drizzle-orm";
 import * as mysql from "drizzle-orm/mysql-core";
 import * as pg from "drizzle-orm/pg-core";
 import * as sqlite from "drizzle-orm/sqlite-core";
-import type { Dialect } from "../contract/dialect.ts";
+import type { Dialect } from "../contract/driver.ts";
 import { declarationOf } from "./column-kind.ts";
 import { ENUM_LENGTH, type ReferenceAction } from "./columns.ts";
 

@@ -1,5 +1,5 @@
 import { getTableName, relations, sql, type Table } from "drizzle-orm";
-import type { Dialect } from "../contract/dialect.ts";
+import type { Dialect } from "../contract/driver.ts";
 import { type Columns, createColumns } from "./columns.ts";
 import { type Constraints, createConstraints } from "./constraints.ts";
 import { type CoreTables, createCoreTables, createPublicUsers, type PublicUsers } from "./core-tables.ts";

@@ -2,7 +2,7 @@ import { type BuildColumns, type Column, getTableColumns, type SQL, sql, type Ta
 import { mysqlTable } from "drizzle-orm/mysql-core";
 import { type PgColumnBuilderBase, type PgTable, pgTable } from "drizzle-orm/pg-core";
 import { sqliteTable } from "drizzle-orm/sqlite-core";
-import type { Dialect } from "../contract/dialect.ts";
+import type { Dialect } from "../contract/driver.ts";
 import { declarationOf } from "./column-kind.ts";
 import { toStringLiteral } from "./column-values.ts";
 import {

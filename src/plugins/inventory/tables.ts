@@ -2,7 +2,7 @@ import { getTableName, type Table } from "drizzle-orm";
 import type { Logger } from "pino";
 import type { SchemaTables } from "../../db/contract/database.ts";
 import { createDetachedDriver } from "../../db/detached.ts";
-import type { Dialect } from "../../db/contract/dialect.ts";
+import type { Dialect } from "../../db/contract/driver.ts";
 import { createSchemaModule } from "../../db/schema/schema.ts";
 import type { DeclaredPlugin } from "./declared-plugins.ts";
 import { evaluateBundle } from "../runtime/evaluate.ts";

@@ -1,4 +1,4 @@
-import { DIALECTS } from "../../db/contract/dialect.ts";
+import { DIALECTS } from "../../db/contract/driver.ts";
 import { OPEN, showGuards } from "../source/surface.ts";
 import type { PluginInspection } from "./inspection.ts";
 

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { DIALECTS, type Dialect } from "../../db/contract/dialect.ts";
+import { DIALECTS, type Dialect } from "../../db/contract/driver.ts";
 import { InvalidMigrationError } from "../../db/migrations/error.ts";
 import { PluginError } from "../failure/failure.ts";
 import { type Manifest, parseManifest, parsePluginInfo } from "../source/manifest.ts";

@@ -1,4 +1,4 @@
-import type { Dialect } from "../../db/contract/dialect.ts";
+import type { Dialect } from "../../db/contract/driver.ts";
 import type { Migration } from "../../db/migrations/files.ts";
 
 /** Where a plugin comes from and how to speak of it; holds none of its files, so it may be kept for long. */

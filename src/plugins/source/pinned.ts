@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { Dialect } from "../../db/contract/dialect.ts";
+import type { Dialect } from "../../db/contract/driver.ts";
 import { type Migration, parseMigrations } from "../../db/migrations/files.ts";
 import { isUrlName, nameImport, type Snapshot } from "../snapshot/snapshot.ts";
 import type { OpenedSnapshot } from "../snapshot/store.ts";

@@ -10,8 +10,7 @@ import {
 import { type RestoreOptions, type RestorePlan, restoreDatabase } from "../../../src/db/backup/restore.ts";
 import type { Database } from "../../../src/db/contract/database.ts";
 import { parseDatabaseUrl, type ServerUrl } from "../../../src/db/contract/database-url.ts";
-import type { Dialect } from "../../../src/db/contract/dialect.ts";
-import type { Driver } from "../../../src/db/contract/driver.ts";
+import type { Dialect, Driver } from "../../../src/db/contract/driver.ts";
 import { openDatabase } from "../../../src/db/open.ts";
 import { createSchemaModule } from "../../../src/db/schema/schema.ts";
 import { createTestDatabase, type TestDatabase } from "../../database-servers.ts";

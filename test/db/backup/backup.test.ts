@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { DatabaseError } from "../../../src/db/contract/database-error.ts";
 import { restoreDatabase } from "../../../src/db/backup/restore.ts";
-import { DIALECTS } from "../../../src/db/contract/dialect.ts";
+import { DIALECTS } from "../../../src/db/contract/driver.ts";
 import { testWithServer } from "../../database-servers.ts";
 import { BackupTest } from "./backup-project.ts";
 

@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import type { Dialect } from "../../../src/db/contract/dialect.ts";
+import type { Dialect } from "../../../src/db/contract/driver.ts";
 import { testOnEachDialect } from "../../database-servers.ts";
 import { type Declare, MigrationProject } from "./migration-project.ts";
 

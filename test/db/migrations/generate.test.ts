@@ -6,7 +6,7 @@ import { coreMigrations } from "../../../src/db/migrations/core.ts";
 import { generateMigration, type GenerateOptions } from "../../../src/db/migrations/generate/generate.ts";
 import { parseRename } from "../../../src/db/migrations/generate/renames.ts";
 import { readMigrations } from "../../../src/db/migrations/files.ts";
-import { type Dialect, DIALECTS } from "../../../src/db/contract/dialect.ts";
+import { type Dialect, DIALECTS } from "../../../src/db/contract/driver.ts";
 import { createCoreSchema, createSchemaModule } from "../../../src/db/schema/schema.ts";
 import { TestFolder } from "../../setup.ts";
 import { failureOf } from "./migration-project.ts";

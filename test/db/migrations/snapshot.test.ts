@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import type * as Kit from "drizzle-kit/api";
-import { type Dialect, DIALECTS } from "../../../src/db/contract/dialect.ts";
+import { type Dialect, DIALECTS } from "../../../src/db/contract/driver.ts";
 import { readSchema } from "../../../src/db/migrations/generate/schema-model.ts";
 import { readSnapshot, type Snapshot, toSnapshot } from "../../../src/db/migrations/generate/snapshot.ts";
 import { createSchemaModule } from "../../../src/db/schema/schema.ts";

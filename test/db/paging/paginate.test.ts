@@ -1,7 +1,6 @@
 import { and, count, desc, eq, gt, sql, type SQLWrapper } from "drizzle-orm";
 import { expect, expectTypeOf, test } from "bun:test";
-import type { Dialect } from "../../../src/db/contract/dialect.ts";
-import type { Driver } from "../../../src/db/contract/driver.ts";
+import type { Dialect, Driver } from "../../../src/db/contract/driver.ts";
 import { toOrder } from "../../../src/db/paging/page-order.ts";
 import { paginate, type SelectQuery } from "../../../src/db/paging/paginate.ts";
 import { createSchemaModule } from "../../../src/db/schema/schema.ts";

@@ -1,7 +1,6 @@
 import { createRequire } from "node:module";
 import type * as Kit from "drizzle-kit/api";
-import type { Dialect } from "../../../src/db/contract/dialect.ts";
-import type { Driver } from "../../../src/db/contract/driver.ts";
+import type { Dialect, Driver } from "../../../src/db/contract/driver.ts";
 
 type Tables = Record<string, unknown>;
 

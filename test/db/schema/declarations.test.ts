@@ -1,7 +1,7 @@
 import { getTableName, type Table } from "drizzle-orm";
 import { expect, test } from "bun:test";
 import type { AnyColumn } from "xcore/schema";
-import { type Dialect, DIALECTS } from "../../../src/db/contract/dialect.ts";
+import { type Dialect, DIALECTS } from "../../../src/db/contract/driver.ts";
 import { createSchemaModule, type SchemaModule } from "../../../src/db/schema/schema.ts";
 import { toStatements } from "./created-tables.ts";
 

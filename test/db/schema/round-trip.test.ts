@@ -1,8 +1,7 @@
 import { asc, desc, eq, gt, gte, inArray, lt, max, sql, sum } from "drizzle-orm";
 import { expect } from "bun:test";
 import { DatabaseError } from "../../../src/db/contract/database-error.ts";
-import type { Dialect } from "../../../src/db/contract/dialect.ts";
-import type { Driver } from "../../../src/db/contract/driver.ts";
+import type { Dialect, Driver } from "../../../src/db/contract/driver.ts";
 import { createSchemaModule } from "../../../src/db/schema/schema.ts";
 import { testOnEachDialect } from "../../database-servers.ts";
 import { createTables } from "./created-tables.ts";

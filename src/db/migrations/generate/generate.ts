@@ -1,4 +1,4 @@
-import { type Dialect, DIALECTS } from "../../contract/dialect.ts";
+import { type Dialect, DIALECTS } from "../../contract/driver.ts";
 import { findConversions } from "./conversions.ts";
 import { compareSchemas, isEmpty, type ReplacedColumn, type SchemaDifference } from "./difference.ts";
 import { describeLosses } from "./losses.ts";

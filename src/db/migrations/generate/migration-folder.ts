@@ -1,6 +1,6 @@
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { type Dialect, DIALECTS } from "../../contract/dialect.ts";
+import { type Dialect, DIALECTS } from "../../contract/driver.ts";
 import { BREAKPOINT, listMigrationFiles } from "../files.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { InvalidMigrationError } from "../error.ts";

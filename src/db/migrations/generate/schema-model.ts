@@ -1,5 +1,5 @@
 import { type Column, getTableName, is, SQL, Table, View } from "drizzle-orm";
-import type { Dialect } from "../../contract/dialect.ts";
+import type { Dialect } from "../../contract/driver.ts";
 import {
   createDialectTables,
   type DialectColumn,

@@ -1,4 +1,4 @@
-import type { Dialect } from "../../contract/dialect.ts";
+import type { Dialect } from "../../contract/driver.ts";
 import type { ColumnModel, ForeignKeyModel, IndexModel, SchemaModel, TableModel } from "./table-model.ts";
 
 /** A schema as drizzle-kit keeps it beside each migration, so that its tools understand the folder too. */
