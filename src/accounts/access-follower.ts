@@ -22,12 +22,12 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const PRUNE_EVERY_MS = 60 * 60 * 1000;
 
 /**
- * Follows the table `access_changes`, which every instance writes to, so that nothing that was committed before a
- * request is missed by it.
+ * Follows the table `access_changes`, which every instance writes to: a request sees every change of access that
+ * was committed before it.
  *
- * On SQLite `changeToken()` says whether there can be news at all. On a server it takes one query, which the
- * requests share that came before it began. A server gives out ids before their transactions commit, in any order:
- * so the latest changes are counted each time, and one that comes late among them is told apart by its id.
+ * On SQLite `changeToken()` says whether there can be news at all. On a server it takes one query, shared by all
+ * requests that came before the query began. A server gives out ids before their transactions commit, in any order:
+ * so the latest changes are counted each time, and a change that commits late is told apart by its id.
  */
 export class AccessFollower {
   readonly #options: AccessFollowerOptions;
@@ -38,7 +38,7 @@ export class AccessFollower {
   #token: number | null = null;
   /** The latest id that was seen; null until it has first looked. */
   #last: number | null = null;
-  /** What is seen of the ids after `#floor`. */
+  /** The ids after `#floor` that were seen. */
   #ids: ReadonlySet<number> = new Set();
   #floor = 0;
   #lookedAt = 0;
@@ -78,7 +78,7 @@ export class AccessFollower {
     const token = this.#options.driver.changeToken();
     if (token !== null && token === this.#token) return null;
     if (this.#running === null) return this.#start(token);
-    // What runs may have read before the latest commit: the next one is shared by all that come until it begins.
+    // The running query may have read before the latest commit: all who come until the next begins share that one.
     return (this.#waiting ??= this.#running
       .catch(() => {})
       .then(() => {
@@ -87,7 +87,7 @@ export class AccessFollower {
       }));
   }
 
-  /** Resolves when nothing of it is under way: before the database is closed. */
+  /** Resolves when no query is under way: before the database is closed. */
   async settle(): Promise<void> {
     await this.#running?.catch(() => {});
     await this.#pruning;
@@ -105,12 +105,12 @@ export class AccessFollower {
 
   async #look(): Promise<void> {
     const now = this.#now();
-    // What was pruned since would be missed.
+    // Changes may have been pruned before this instance has seen them.
     if (now - this.#lookedAt > DAY_MS / 2) this.#forget();
     if (!this.#isOrdered && this.#last !== null) {
       const [state] = await this.#readState.execute({ floor: this.#floor });
       const last = state?.last ?? 0;
-      // A database that was put back to what it was before.
+      // The database was restored from a backup.
       if (last < this.#last) this.#forget();
       else if (last === this.#last && state?.rows === this.#ids.size) {
         this.#lookedAt = now;

@@ -132,7 +132,7 @@ export class Authenticator {
       const { drops } = this.#cache;
       const found = await this.#verify(presented);
       this.#options.principals.set(request, found ?? this.#invalid);
-      // What was read may be older than a change that was told of meanwhile.
+      // A change of access that came meanwhile makes the answer outdated.
       if (found !== null && !found.lacksOtp) this.#options.principals.remember(found.user, found.permissions);
       if (found === null || drops !== this.#cache.drops) return;
       this.#cache.add(presented, found, this.#rememberUntil(found));

@@ -8,9 +8,8 @@ interface Entry {
 }
 
 /**
- * Remembers who presented which header, for at most `maxEntries` of them: those that haven't been asked for longest
- * go first. The keys are what was presented, which a lookup compares by hash: the time that it takes tells nothing
- * of them.
+ * Remembers who presented which header, for at most `maxEntries` headers: those unused for longest go first. The
+ * keys are the headers, which a lookup compares by hash: the time that it takes tells nothing of them.
  */
 export class PrincipalCache {
   readonly #maxYoung: number;
@@ -23,7 +22,7 @@ export class PrincipalCache {
     this.#maxYoung = Math.max(1, Math.floor(maxEntries / 2));
   }
 
-  /** Counts what was dropped: who looks somebody up and finds another count then has read what may be outdated. */
+  /** How often entries were dropped: another count after a lookup means that the answer may be outdated. */
   get drops(): number {
     return this.#drops;
   }

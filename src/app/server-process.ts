@@ -200,7 +200,7 @@ export class ServerProcess {
   }
 }
 
-/** Keys that a running server can't apply, and that differ from those it was started with. */
+/** Keys that differ from what the server was started with, and that it can't apply while it runs. */
 function findRestartKeys(running: LoadedConfig, next: LoadedConfig): string[] {
   const { server: from, logging: fromLog, database: fromDatabase } = running.config;
   const { server: to, logging: toLog, database: toDatabase } = next.config;

@@ -41,7 +41,7 @@ export function initCommand(context: CommandContext): Command {
       for (const [name, text, mode] of files) {
         await make(context, join(target, name), (file) => writeFile(file, text, { flag: "wx", mode }));
       }
-      // The configuration may be one that was kept, or that the environment adds to.
+      // config.json may have been there before, and the environment may add to it.
       const loaded = loadConfig({ cwd: target, env: context.env });
       const { config } = loaded;
       const plugin = join(resolve(target, config.plugins.directory), "hello");

@@ -69,7 +69,7 @@ function toProblem(fault: Fault, values: JsonObject, layers: readonly Layer[]): 
   }
 }
 
-// The topmost layer that holds the value gave it; what is missing is told where its parent was given.
+// The topmost layer that holds the value gave it; a missing key is told where its parent was given.
 function findOrigin(path: KeyPath, part: "key" | "value", layers: readonly Layer[]): Origin {
   for (let length = path.length; length > 0; length -= 1) {
     const held = path.slice(0, length);

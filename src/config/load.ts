@@ -126,7 +126,7 @@ function removeRepeated(problems: readonly ConfigProblem[]): ConfigProblem[] {
   return [...seen.values()];
 }
 
-// Problems of the file come first and in its order, the others keep theirs.
+// Problems of the file come first, line by line; those of variables and flags follow as they were found.
 function compareLines(name: string) {
   const lineOf = ({ source }: ConfigProblem) => {
     const [line, column] = source.startsWith(`${name}:`) ? source.slice(name.length + 1).split(":") : [];

@@ -47,7 +47,7 @@ export function readVariableOverrides(variables: Variables, source: Variable["so
     set.push({ path, variable });
     values = mergeValues(values, nest(path, value));
   }
-  // The last one set wins, so it is the one that gave a value.
+  // The last variable wins, so it gave the value.
   const originOf: Layer["originOf"] = (path) => {
     const around = set.findLast((one) => startsWithPath(path, one.path) || startsWithPath(one.path, path));
     return around ? toOrigin(around.variable) : { source, where: source, isSecret: true };

@@ -72,7 +72,7 @@ function readErrors(values: unknown, schema: TSchema): Fault[] {
 }
 
 // TypeBox stops after 8 errors unless its global settings say otherwise, so they do for this one call. Any
-// limit may cut off the errors that sum up the others, and only those are told.
+// limit may cut off the error of a union or a name as a whole, which alone is told.
 function collectErrors(values: unknown, schema: TSchema) {
   const { maxErrors } = Settings.Get();
   Settings.Set({ maxErrors: Number.MAX_SAFE_INTEGER });

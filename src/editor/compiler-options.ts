@@ -43,7 +43,7 @@ export function toCompilerOptions(plugins: string): object {
       xcore: ["./types/sdk/xcore.js"],
       "xcore/schema": ["./types/sdk/schema.js"],
       "xcore/testing": ["./testing.ts"],
-      // Those that have come since these files were written are taken for what they usually are.
+      // Plugins that were added after `.xcore` was written are looked for where plugins usually are.
       "plugin:*": ["./plugins/*.js", `${plugins}/*/run.ts`, `${plugins}/*/run.tsx`, `${plugins}/*.ts`],
       ...EMBEDDED_DECLARATIONS_PATHS,
     },

@@ -62,7 +62,7 @@ async function compile(work: string, files: string[], options: Record<string, un
   return output;
 }
 
-/** Reads those of the listed files that a project needs: the editor has the libraries of TypeScript itself. */
+/** Reads the listed files that a project needs: the editor has TypeScript's own libraries. */
 async function readFiles(listed: readonly string[], emitted: string): Promise<Map<string, string>> {
   const modules = join(PROJECT, "node_modules") + sep;
   const places = new Map([["testing.ts", join(PROJECT, TESTING)]]);

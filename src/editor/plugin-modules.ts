@@ -6,8 +6,8 @@ const TYPED_FILES = /\.([cm]?ts|tsx|json)$/;
 
 /**
  * Returns the declarations of what plugins import from each other as "plugin:<name>": all that the entry and the
- * schema files of each export. They lead to its own files, so that the editor does; those of a plugin from elsewhere
- * to a copy in which nothing is checked, as it isn't the project's to mend.
+ * schema files of each export. They lead the editor to the plugin's own files, or for a plugin from elsewhere to a
+ * copy in which nothing is checked, as it isn't the project's to mend.
  *
  * @param folder absolute path of the folder that they are written to
  * @returns texts by path in that folder, in order of path

@@ -54,7 +54,7 @@ export type Fail<Code extends string> = (code: Code, message: string, options?: 
 
 const COMMON_CODES = { ...HTTP_ERROR_CODES, ...COMMAND_ERROR_CODES };
 
-/** Creates the `fail` of a slice: it takes the codes of the slice's own table beside those that all share. */
+/** Creates the `fail` of a slice: it takes the codes of the slice's own table and the shared ones. */
 export function createFail<Table extends Readonly<Record<string, ErrorCode>>>(
   table: Table,
 ): Fail<Extract<keyof Table | keyof typeof COMMON_CODES, string>> {

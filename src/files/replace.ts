@@ -15,7 +15,7 @@ export async function replaceFile(path: string, change: (text: string | null) =>
   await write(file, change(before), before === null ? 0o644 : (await stat(file)).mode);
 }
 
-/** Writes a file of bytes in one step: whoever reads it finds the one before or the new one, whole. */
+/** Writes a file of bytes in one step: a reader finds the old file or the new one, whole. */
 export async function replaceBytes(path: string, content: Uint8Array): Promise<void> {
   const file = await realpath(path).catch(() => path);
   await write(file, content, 0o644);

@@ -110,7 +110,7 @@ function textOf(header: Buffer, start: number, length: number): string {
   return text;
 }
 
-/** The sum of a header's bytes, those of the sum itself taken for blanks. */
+/** The sum of a header's bytes, with blanks in the place of the sum itself. */
 function checksumOf(header: Buffer): string {
   const sum = header.reduce((total, byte, index) => total + (index >= 148 && index < 156 ? 32 : byte), 0);
   return `${sum.toString(8).padStart(6, "0")}\0 `;

@@ -4,11 +4,11 @@ import { join } from "node:path";
 const STALE_MS = 3_600_000; // age at which a folder was left behind by a process that is gone
 
 /**
- * Makes a folder that only this user may read, for the caller to delete. What processes have left behind that were
- * killed is deleted.
+ * Makes a folder that only this user may read, for the caller to delete. Folders that killed processes left behind
+ * are deleted.
  *
- * @param parent folder of temporary folders alone, made when it is needed: on the disk on which what is made here is
- * renamed into its place
+ * @param parent folder of nothing but temporary folders, made when it is needed; on the disk of the place that the
+ * result is renamed to
  */
 export async function makeTemporaryFolder(parent: string): Promise<string> {
   await mkdir(parent, { recursive: true });

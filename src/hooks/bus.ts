@@ -11,7 +11,7 @@ import {
 import { assertEventName, toNameTest } from "./names.ts";
 
 export interface HookBusOptions {
-  /** Told of every handler that fails; what it throws itself is ignored. */
+  /** Told of every handler that fails; what `onError` itself throws is ignored. */
   onError: (error: unknown, at: HookErrorPlace) => void;
   /** @default () => new Date() */
   now?: () => Date;

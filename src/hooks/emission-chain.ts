@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
-/** One emission within the chain of those that wait for one another, each begun by a handler of the one before. */
+/** One emission in a chain of emissions: a handler of its parent began it and waits for it. */
 export interface ChainLink {
   readonly name: string;
   readonly depth: number;

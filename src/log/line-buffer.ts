@@ -27,7 +27,7 @@ export class LineBuffer<T = never> {
   // Joining pieces once takes half the time of adding strings to a string, which JavaScriptCore keeps as trees.
   readonly #pieces: string[] = [];
   #length = 0;
-  // In a loop over many, a line costs half of what it does between two requests.
+  // Formatted many at a time, a line costs half of what it does between two requests.
   readonly #deferred: T[] = [];
   readonly #toPieces: ((pieces: string[], value: T) => number) | undefined;
   #timer: ReturnType<typeof setTimeout> | null = null;

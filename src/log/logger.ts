@@ -26,7 +26,7 @@ export function createLogger(options: LoggerOptions): Logger {
       base: null,
       timestamp: () => `,"time":"${isoNow()}"`,
       formatters: { level: (label) => ({ level: label }) },
-      // Errors are plain data by then.
+      // The redactor has made plain data of errors.
       serializers: { err: (error: unknown) => error },
       hooks: {
         // Before pino sees them: it reads fields of what it is given, and a getter may throw.

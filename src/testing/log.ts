@@ -2,8 +2,8 @@ import { Writable } from "node:stream";
 import type { TestLogLine } from "../sdk/testing.ts";
 
 /**
- * Keeps the lines of the log for a test to read. Those of errors are shown as they come: a test sees a status 500
- * and no reason.
+ * Keeps the lines of the log for a test to read. Errors are shown as they come: a test sees a status 500 and no
+ * reason.
  */
 export class TestLog extends Writable {
   readonly #lines: TestLogLine[] = [];

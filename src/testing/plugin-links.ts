@@ -98,7 +98,7 @@ async function readPlugins(directory: string): Promise<ReadonlyMap<string, Named
   return new Map(named.toReversed().map((plugin) => [plugin.manifest.name, plugin]));
 }
 
-/** Leaves out those whose manifest can't be used: the server says why. */
+/** Leaves out plugins whose manifest can't be used: the server says why. */
 async function readNamed(plugins: readonly PluginFiles[]): Promise<Named[]> {
   const manifests = await Promise.all(plugins.map(readManifest));
   return plugins.flatMap((files, index) => {

@@ -138,9 +138,9 @@ export class Change {
     return this.actor?.principal.user.id ?? null;
   }
 
-  /** @throws AppError authorization_error unless the actor holds all of it: what is granted, or somebody has */
+  /** @throws AppError authorization_error unless the actor holds all of these permissions and wildcards */
   assertHolds(grants: readonly string[]): void {
-    // What is no grant, in a row that somebody wrote by hand, grants nothing.
+    // A row that was written by hand may hold text that is no grant, and grants nothing.
     const beyond = grants.filter((grant) => isGrant(grant) && !this.#holds(grant));
     if (beyond.length === 0) return;
     const listed = beyond.map((grant) => `"${grant}"`).join(", ");
@@ -155,12 +155,12 @@ export class Change {
   }
 
   /**
-   * Of roles that routes ask for by name the permissions tell only half: they are given by who holds them.
+   * A role that routes ask for by name opens more than its permissions tell: only its holders may give it.
    *
-   * @throws AppError authorization_error unless the actor holds those of these roles, or everything
+   * @throws AppError authorization_error unless the actor holds each such role of `names`, or everything
    */
   async assertHoldsRoles(names: readonly string[]): Promise<void> {
-    // Everybody who registers gets that one.
+    // Everybody who registers gets the role "user".
     const asked = names.filter((name) => name !== USER_ROLE && this.#isGuardRole(name));
     if (asked.length === 0 || this.actor === null || this.#holds(EVERYTHING)) return;
     const { apiKeyId, user } = this.actor.principal;

@@ -16,7 +16,7 @@ import { findRole, readRole, type RoleAnswer } from "./role-list.ts";
 /** What names of roles are like. */
 export const ROLE_NAME = "^[a-z][a-z0-9_-]{0,63}$";
 
-/** What is said of a new role. */
+/** What an administrator says of a new role. */
 export interface NewRole {
   readonly name: string;
   /** @default "" */
@@ -27,7 +27,7 @@ export interface NewRole {
   readonly requires_otp?: boolean | undefined;
 }
 
-/** What changes of a role; what isn't named stays. */
+/** What an administrator changes of a role; what isn't named stays. */
 export interface RoleChanges {
   readonly name?: string | undefined;
   readonly description?: string | undefined;
@@ -77,7 +77,7 @@ export async function updateRole(
     if (role.is_builtin && changed.some(([name]) => name === "name")) {
       throw fail("conflict", `Cannot rename role "${role.name}": it is built in`);
     }
-    // Who holds the role would hold the one of that name from then on.
+    // Routes may ask for the new name: whoever holds the role gets through them from then on.
     if (wanted.name !== undefined && wanted.name !== role.name) await change.assertHoldsRoles([wanted.name]);
     const after: RoleChanges & Record<string, unknown> = Object.fromEntries(changed);
     const before = Object.fromEntries(changed.map(([name]) => [name, role[name as keyof RoleChanges]]));
@@ -120,7 +120,7 @@ export async function setRolePermissions(
   });
 }
 
-/** Deletes a role; who holds it doesn't any more. @throws AppError not_found, conflict, authorization_error */
+/** Deletes a role, also from everybody who holds it. @throws AppError not_found, conflict, authorization_error */
 export async function deleteRole(services: AdministrationServices, actor: Actor, id: number): Promise<void> {
   await administer(services, actor, toIntent(id, "deleted", "delete"), async (change) => {
     const role = await readRole(change.store, id);

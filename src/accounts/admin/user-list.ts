@@ -43,7 +43,7 @@ export async function listUsers(store: CoreStore, query: UserQuery): Promise<Pag
   const where = text === "" ? and(...filters) : matchPrefix(store, text, filters);
   const rows = store.db.select(columnsOf(store)).from(users).where(where).orderBy(users.id);
   const found = await paginate(rows, query, {
-    // Users are made one after another: what is newer has the higher id, which has an index.
+    // Users are made one after another: the newer user has the higher id, which has an index.
     sort: { id: users.id, email: users.email, full_name: users.name_key, created_at: users.id },
   });
   return { ...found, items: await toUserAnswers(store, found.items) };

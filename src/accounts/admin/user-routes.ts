@@ -32,7 +32,7 @@ const User = t.Object({
   updated_at: Time,
 });
 
-// One that can't be a password, an email or a name is refused where these are known.
+// Sizes alone: accounts/people and accounts/login refuse what can't be an email, a name or a password.
 const Email = t.String({ minLength: 3, maxLength: 1024 });
 const FullName = t.Nullable(t.String({ maxLength: 1024 }));
 const Password = t.String({ minLength: 1, maxLength: 4096 });

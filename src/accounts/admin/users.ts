@@ -94,7 +94,7 @@ export async function updateUser(
         full_name: fullName === undefined ? account.full_name : fullName,
       };
       await saveUser(change, id, { ...values, name_key: toNameKey(values.full_name) });
-      // What is known of a user beside their rights is cached with these.
+      // The email and the name are cached with the user's permissions.
       await change.noteAccess(id);
       await change.audit({ before, after });
     }
@@ -145,7 +145,11 @@ export async function setUserActive(
   });
 }
 
-/** Sets a password for a user, ends their sessions and lifts a lock. @throws AppError as the others do */
+/**
+ * Sets a password for a user, ends their sessions and lifts a lock.
+ *
+ * @throws AppError validation_error, not_found, conflict, authorization_error
+ */
 export async function setUserPassword(
   services: UserServices,
   actor: Actor,
@@ -155,7 +159,7 @@ export async function setUserPassword(
   const passwordHash = await services.passwords.hash(password);
   await administer(services, actor, toIntent(id, "password_set", "set the password of"), async (change) => {
     await requireAccount(change, id);
-    // That one asks for the present password: a session that was left open must not be enough.
+    // The route of one's own password asks for the present one: a session left open must not be enough.
     change.assertNotOneself(id, "use PUT /auth/password");
     const { users } = change.tables;
     await change.tx
@@ -168,12 +172,16 @@ export async function setUserPassword(
   });
 }
 
-/** Turns two factors off for somebody who has lost them, and ends their sessions. @throws AppError as the others do */
+/**
+ * Turns two factors off for somebody who has lost them, and ends their sessions.
+ *
+ * @throws AppError not_found, conflict, authorization_error
+ */
 export async function removeUserOtp(services: UserServices, actor: Actor, id: number): Promise<void> {
   const intent = toIntent(id, "otp_removed", "turn two factors off for");
   await administer(services, actor, intent, async (change) => {
     await requireAccount(change, id);
-    // That one asks for a code.
+    // The route of one's own devices asks for a code.
     change.assertNotOneself(id, "use DELETE /auth/otp/devices/{id}");
     const devices = await removeSecondFactors(change.tx, change.tables, id);
     // The lost phone may be logged in.
@@ -191,7 +199,7 @@ function toIntent(id: number, done: string, verb: string): Intent {
   };
 }
 
-/** Returns an account that the actor may change: one that holds nothing beyond what they hold. */
+/** Returns an account that the actor may change: its rights are among the actor's. */
 async function requireAccount(change: Change, id: number): Promise<Account> {
   const account = await findAccount(change.store, id);
   if (account === null) throw noUser(id);

@@ -114,7 +114,7 @@ export function toAddressKey(address: string): string {
     .join(":")}::/64`;
 }
 
-/** How many groups these stand for: an IPv4 address at the end for two. */
+/** Counts 16-bit groups: an IPv4 address at the end stands for two. */
 function countGroups(groups: readonly string[]): number {
   return groups.length + (groups.at(-1)?.includes(".") === true ? 1 : 0);
 }

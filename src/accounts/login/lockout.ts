@@ -22,7 +22,7 @@ export interface Candidate {
 /**
  * Locks a name after 5 wrong passwords or codes in a row: for a minute, then twice as long with each further one,
  * up to an hour. A success ends the count. Names without an account are locked in the same way, in memory, so that
- * a lock doesn't tell whether there is an account. On several instances each counts those by itself.
+ * a lock doesn't tell whether there is an account. Each instance counts these names by itself.
  */
 export class Lockout {
   readonly #store: CoreStore;

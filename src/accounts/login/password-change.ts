@@ -18,8 +18,8 @@ export interface PasswordChangeOptions {
 /**
  * Gives somebody who knows their password a new one, and ends their other sessions.
  *
- * @throws AppError invalid_credentials when the current one is wrong; rate_limited after too many of these
- * @throws AppError validation_error for a new one that can't be used
+ * @throws AppError invalid_credentials when the current one is wrong; rate_limited after too many wrong ones
+ * @throws AppError validation_error for a new password that can't be used
  */
 export async function changePassword(
   { store, passwords, sessions, limits }: PasswordChangeOptions,

@@ -12,7 +12,7 @@ export interface PasswordOptions {
   /** Rounds of bcrypt are 2 to the power of this: 4 to 15. */
   readonly bcryptCost: number;
   /**
-   * How many are hashed at once; the others wait in line.
+   * How many passwords are hashed at once; further ones wait in line.
    *
    * @default half of the processors, at least one
    */
@@ -22,13 +22,13 @@ export interface PasswordOptions {
 /** What comes of checking a password against a hash. */
 export interface PasswordCheck {
   readonly isValid: boolean;
-  /** Whether the hash was made with other settings than those of today. */
+  /** Whether the hash was made with other settings than today's. */
   readonly isRehashDue: boolean;
 }
 
 /** Hashes passwords, on threads beside the event loop and few of them at once. */
 export interface Passwords {
-  /** @throws AppError validation_error for one that can't be used, as `assertPassword` says */
+  /** @throws AppError validation_error for a password that can't be used, as `assertPassword` says */
   hash(password: string): Promise<string>;
   verify(password: string, hash: string): Promise<PasswordCheck>;
   /** Takes the time of a verify: for whoever has no hash to check against. */
@@ -117,7 +117,7 @@ function isOfToday(hash: string, { algorithm, bcryptCost }: PasswordOptions): bo
   return algorithm === "argon2id" || Number(hash.split("$")[2]) === bcryptCost;
 }
 
-/** Runs so many at once; the others wait their turn, in order. */
+/** Runs so many tasks at once; further ones wait their turn, in order. */
 class WaitingLine {
   readonly #places: number;
   readonly #waiting: (() => void)[] = [];

@@ -8,7 +8,7 @@ import { fail } from "../../errors/codes.ts";
 export const ADMIN_ROLE = "admin";
 /** The role that every account gets that registers. */
 export const USER_ROLE = "user";
-/** What whoever holds it may do everything by. */
+/** The grant that covers every permission. */
 export const EVERYTHING = "*";
 
 const BUILTIN_ROLES = [

@@ -26,7 +26,7 @@ export interface TakenPermission {
  *
  * @param owner a plugin's name, or "core"
  * @param declared descriptions by name
- * @returns those that belong to somebody else
+ * @returns the declared permissions that belong to another owner
  */
 export async function declarePermissions(
   { db, tables: { permissions } }: CoreStore,

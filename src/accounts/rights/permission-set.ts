@@ -8,7 +8,7 @@ const MAX_ANSWERS = 512;
 
 /**
  * Creates the set of what is granted. "invoices:*" covers every permission of invoices, "*" every permission;
- * `has` answers for these too: whoever has "*" has "invoices:*". What is no grant grants and is nothing.
+ * `has` answers for wildcards too: whoever has "*" has "invoices:*". Text that is no grant is left out.
  */
 export function createPermissions(granted: readonly string[]): Permissions {
   const grants = new Set(granted.filter(isGrant));
@@ -31,7 +31,7 @@ export function createPermissions(granted: readonly string[]): Permissions {
   };
 }
 
-/** Returns what somebody holds of what was granted to a key of theirs: what both cover. */
+/** Returns what an API key may do: what was granted to it and its owner still holds. */
 export function restrictPermissions(held: Permissions, granted: readonly string[]): Permissions {
   const given = createPermissions(granted);
   return createPermissions([

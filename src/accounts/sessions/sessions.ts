@@ -29,7 +29,7 @@ export interface TokenPair {
 /** A session as its owner sees it. */
 export interface SessionView {
   readonly id: string;
-  /** Whether it is the one that asks. */
+  /** Whether the request comes from this session. */
   readonly current: boolean;
   readonly has_otp: boolean;
   readonly ip_address: string;
@@ -50,8 +50,8 @@ export interface SessionsOptions {
 }
 
 /**
- * The sessions of users. Each refresh token is exchanged once; one that is replayed ends its session, for it or
- * its successor is in the wrong hands.
+ * The sessions of users. Each refresh token is exchanged once; a replayed one ends its session, for it or its
+ * successor is in the wrong hands.
  */
 export class Sessions {
   readonly #options: SessionsOptions;
@@ -160,7 +160,7 @@ export class Sessions {
     });
   }
 
-  /** Ends all of the owner's sessions but the one that asks, and says how many. */
+  /** Ends all of the owner's sessions but the one that the request comes from, and says how many. */
   async revokeOthers({ user, sessionId, origin }: SessionOwner): Promise<number> {
     const { db, tables } = this.#options.store;
     return db.transaction(async (tx) => {

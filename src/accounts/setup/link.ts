@@ -28,7 +28,7 @@ export interface SetupLinkOptions {
 
 /** The one-time link to the page that makes the first administrator. */
 export interface SetupLink {
-  /** Prints a new link below the server's URL, in the place of any before it, when there is no administrator. */
+  /** Prints a new link below the server's URL, and voids the last one, when there is no administrator. */
   announce(url: string): Promise<void>;
   /** @throws AppError not_found unless the token is that of the link, which is neither used, nor old, nor needless */
   assertValid(token: string): Promise<void>;

@@ -31,7 +31,7 @@ export function generateOtpCode(secret: string, atMs: number): string {
 }
 
 /**
- * Finds the time step that a code belongs to, of those that the clocks may differ by; none up to `after` counts.
+ * Finds the time step that a code belongs to, as far as clocks may differ; steps up to `after` don't count.
  * Null when the code is wrong.
  */
 export function findOtpStep(

@@ -50,8 +50,8 @@ export interface ConfirmedOtpDevice extends OtpDevice {
 /** On whose behalf factors change. */
 export interface FactorChange {
   /**
-   * The session that asks. When two factors are on already, it must have given both to add a device; without a
-   * session the caller answers for it.
+   * The session that the request comes from. Once two factors are on, only a session that gave both may add a
+   * device; without a session the caller answers for that.
    */
   readonly sessionId?: string;
   readonly origin?: Origin;
@@ -67,7 +67,7 @@ const MAX_DEVICES = 10;
 const ENROLMENT_MS = 15 * 60_000;
 
 /**
- * Devices that give one-time codes (TOTP, RFC 6238). One that is enrolled counts once a first code has confirmed it,
+ * Devices that give one-time codes (TOTP, RFC 6238). An enrolled device counts once a first code has confirmed it,
  * within 15 minutes. No code is accepted twice, on whichever instance.
  */
 export class OtpDevices {

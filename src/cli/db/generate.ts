@@ -63,7 +63,7 @@ export function dbGenerateCommand(context: CommandContext): Command {
 function toCoreSubject({ loaded, toDisplayPath }: CommandPlugins): Subject {
   const folder = join(loaded.directory, "drizzle");
   if (!existsSync(folder)) {
-    // The executable holds those of its own tables: what a project has in such a folder nobody would apply.
+    // Migrations of the core's tables are inside the executable: nobody applies those of a project's `drizzle/`.
     const message = `Cannot generate migrations of "${CORE_OWNER}": ${toDisplayPath(folder)} isn't there; that is done in xcore's own repository`;
     throw fail("not_found", message);
   }

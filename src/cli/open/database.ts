@@ -13,7 +13,7 @@ export interface MigrationOwner {
   readonly name: string;
   /** Names of the owners whose migrations come first. */
   readonly after: readonly string[];
-  /** @throws InvalidMigrationError for files that can't be read: those of the others still can */
+  /** @throws InvalidMigrationError for files that can't be read; the files of other owners still can */
   readonly readMigrations: () => Promise<readonly Migration[]>;
 }
 

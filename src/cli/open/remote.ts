@@ -19,7 +19,7 @@ export interface CommandRemote {
   readonly installer: PluginInstaller;
   readonly store: PluginStores["store"];
   readonly fetch: FetchOptions;
-  /** Where the plugin of that name stands in the plugins directory, to show; null when there is none. */
+  /** Returns where a plugin of that name stands in the plugins directory, to show; null when none does. */
   readonly findLocal: (name: string) => Promise<string | null>;
 }
 

@@ -28,8 +28,8 @@ export function userPasswordCommand(context: CommandContext): Command {
 /**
  * Returns the new password of an account: from standard input, or asked for twice on the terminal.
  *
- * @throws AppError validation_error for one that can't be used
- * @throws AppError password_required where there is neither
+ * @throws AppError validation_error for a password that can't be used
+ * @throws AppError password_required without a terminal, unless it comes from standard input
  */
 export async function readNewPassword({ fromStdin }: { readonly fromStdin: boolean }): Promise<string> {
   const password = await readPassword(fromStdin);

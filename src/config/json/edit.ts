@@ -71,7 +71,7 @@ function fillObject(json: string, object: Node, property: Property, layout: Layo
   return [{ start, end: close, content }];
 }
 
-/** Adds a property behind the last one: on a line of its own, with what is said of the last one left where it is. */
+/** Adds a property behind the last one: on a line of its own; a comment on the last one stays beside it. */
 function addAfter(json: string, object: Node, last: Node, property: Property, layout: Layout): Edit[] {
   const end = endOf(last);
   const comma = findComma(json, end);
@@ -110,7 +110,7 @@ function removeKey(json: string, path: readonly string[]): Edit[] {
     const start = json.slice(0, property.offset).replace(/\r?\n?[ \t]*$/, "").length;
     return [...(own === null ? commas : []), { start, end: lineEnd, content: "" }];
   }
-  // Of the blanks around it those on one side go too.
+  // The blanks on one side of the property go with it.
   const isLast = property === siblings.at(-1);
   const start = isLast ? json.slice(0, property.offset).replace(/[ \t]+$/, "").length : property.offset;
   const pieces =
@@ -128,7 +128,7 @@ function findComma(json: string, from: number): number | null {
   return json[offset] === "," ? offset + 1 : null;
 }
 
-/** Where the comments behind a value and its comma end; null when more than those stands on the line. */
+/** Where the comments behind a value and its comma end; null when something else follows on the line. */
 function findLineEnd(json: string, from: number, comma: number | null): number | null {
   const scanner = createScanner(json);
   scanner.setPosition(from);
