@@ -151,8 +151,8 @@ test("the executable takes a plugin from its first line to somebody else's serve
   await asAuthor("plugin", "new", "crm");
   await asAuthor("test");
   const key = (await asAuthor("plugin", "key", "signing.pem")).trim();
-  await asAuthor("plugin", "sign", "crm", "--key", "signing.pem");
   const [, integrity = ""] = /Integrity: (\S+)/.exec(await asAuthor("plugin", "pack", "crm")) ?? [];
+  await asAuthor("plugin", "sign", "crm-1.0.0.tgz", "--key", "signing.pem");
   const packed = await Bun.file(join(author.path, "crm-1.0.0.tgz")).bytes();
   await using host = new PluginHost({ "/crm-1.0.0.tgz": () => new Response(packed) });
 

@@ -6,16 +6,19 @@ import type { Generation } from "./runtime/generation.ts";
 import type { PluginHost } from "./runtime/host.ts";
 import { LoadGroups } from "./load-groups.ts";
 import { type LoadOptions, loadGeneration } from "./load.ts";
+import type { DeclaredPlugin } from "./inventory/declared-plugins.ts";
 import { Inventory } from "./inventory/inventory.ts";
 import { toMounts } from "./mounts.ts";
 import type { PluginRecord } from "./inventory/record.ts";
 import { RemoteSources, type RemoteSettings, type RemoteStores } from "./remote/sources.ts";
+import { rehearse, type RehearsalOptions } from "./rehearsal.ts";
 import { PluginReport } from "./report.ts";
 import { selectToLoad } from "./selection.ts";
 import { Takeover } from "./takeover.ts";
 import { groupByDependency, type Resolution, resolvePlugins } from "./inventory/resolve.ts";
 import { toFailure } from "./build/thrown.ts";
 import type { PluginFiles, PluginSource } from "./source/files.ts";
+import type { Surface } from "./source/surface.ts";
 import { watchTree } from "../files/watch.ts";
 
 export interface PluginSettings {
@@ -113,6 +116,11 @@ export class PluginManager {
     record.mustReload = true;
     await this.refresh(new Set([record.id]));
     await this.settled(record.id);
+  }
+
+  /** Sees what a plugin would register that isn't one of those it manages. @throws PluginError when it can't be loaded */
+  rehearse(plugin: DeclaredPlugin, findPlugin: RehearsalOptions["findPlugin"]): Promise<Surface> {
+    return rehearse(this.#host, plugin, { settings: this.#settings.settings, findPlugin });
   }
 
   /** Resolves once no plugin is being fetched or loaded; with an id, once that one isn't being fetched. */

@@ -1,6 +1,7 @@
 import { Console } from "node:console";
 import type { Command } from "commander";
 import type { App } from "../../app/app.ts";
+import type { LoadedConfig } from "../../config/load.ts";
 import type { ConfigOverrides } from "../../config/schema.ts";
 import { describePluginError } from "../../app/failure-text.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
@@ -15,21 +16,28 @@ export async function inspect<T>(
   look: (app: App) => T | Promise<T>,
   flags: ConfigOverrides = {},
 ): Promise<T> {
-  const { createApp } = await import("../../app/app.ts");
-  const app = await createApp({
-    loaded: loadFor(command, context, flags),
-    version: context.version,
-    inspects: true,
+  return withInspectingApp(loadFor(command, context, flags), context, async (app) => {
+    await app.plugins.start();
+    await app.plugins.settled();
+    return look(app);
   });
+}
+
+/** Builds an app that only looks at plugins and has loaded none yet. @throws whatever `work` throws */
+export async function withInspectingApp<T>(
+  loaded: LoadedConfig,
+  context: CommandContext,
+  work: (app: App) => Promise<T>,
+): Promise<T> {
+  const { createApp } = await import("../../app/app.ts");
+  const app = await createApp({ loaded, version: context.version, inspects: true });
   divertOutput();
   const onError = (error: unknown): void =>
     context.warn(app.stackTraces.map(error instanceof Error ? String(error.stack) : String(error)));
   process.on("uncaughtException", onError);
   process.on("unhandledRejection", onError);
   try {
-    await app.plugins.start();
-    await app.plugins.settled();
-    return await look(app);
+    return await work(app);
   } finally {
     await app.close();
   }

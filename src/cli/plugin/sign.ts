@@ -32,8 +32,8 @@ export function pluginSignCommand(context: CommandContext): Command {
     .addHelpText(
       "after",
       toExamples(
-        "xcore plugin sign crm --key signing.pem",
         "xcore plugin sign crm-1.2.0.tgz --key signing.pem",
+        "xcore plugin sign ./public/crm --key signing.pem",
       ),
     )
     .action(async (text: string, { key: keyFile, json }: SignOptions, command: Command) => {

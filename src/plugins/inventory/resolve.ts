@@ -102,7 +102,12 @@ function findDependencies(
   return found;
 }
 
-function whyUnusable(name: string, range: string, dependency: Candidate | undefined): string | null {
+/** Says why a plugin can't be what another depends on; null when it can. */
+export function whyUnusable(
+  name: string,
+  range: string,
+  dependency: Pick<Candidate, "manifest"> | undefined,
+): string | null {
   if (dependency === undefined) {
     return `Cannot find dependency "${name}": put it beside this plugin, or remove it from "dependencies"`;
   }

@@ -4,7 +4,7 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import { FetchError, PluginError } from "../failure/failure.ts";
 import type { PluginSource } from "../source/files.ts";
 import { createPinnedFiles, isFolder, type PinnedFiles } from "../source/pinned.ts";
-import { fetchFromMirrors, type FetchLimits } from "./fetch/fetch.ts";
+import { type FetchedPlugin, fetchFromMirrors, type FetchLimits } from "./fetch/fetch.ts";
 import { parseLocation } from "./fetch/location.ts";
 import { placesOf, type RemoteEntry } from "./entries.ts";
 import { assertSigned } from "../snapshot/signatures.ts";
@@ -153,6 +153,15 @@ export function toFetchLimits({ config }: Pick<LoadedConfig, "config">): FetchLi
     allowHosts: fetch.allow_hosts,
     isOffline: offline,
   };
+}
+
+/** Keeps a plugin that was fetched, pinned or not, and opens its files. */
+export async function openFetched(
+  { snapshot, integrity }: Pick<FetchedPlugin, "snapshot" | "integrity">,
+  { name, shown, store }: { readonly name: string; readonly shown: string; readonly store: SnapshotStore },
+): Promise<PinnedFiles> {
+  const opened = await store.put(snapshot, integrity);
+  return createPinnedFiles(toOpenedSource(toSource(name, { url: shown, integrity }), opened), opened);
 }
 
 /** A plugin whose files aren't known yet. */

@@ -9,17 +9,20 @@ const MAX_DIFFERENCES = 5; // shown
 const NOT_DECLARED = 'the "surface" of its plugin.json doesn\'t declare it';
 const ADVICE = 'its author must pack it anew with `xcore plugin pack`, or take "surface" out';
 
+type Registering = Pick<Manifest, "name" | "api_prefix" | "hooks" | "surface">;
+
 /**
  * What one generation registers, held to the surface that its manifest declares: a registration that isn't declared
  * throws, in the place where the plugin makes it.
  */
 export class Registrations {
-  readonly #manifest: Pick<Manifest, "name" | "api_prefix" | "surface">;
-  readonly #hooks = new Set<string>();
+  readonly #manifest: Registering;
+  readonly #hooks: Set<string>;
   readonly #tables = new Set<string>();
 
-  constructor(manifest: Pick<Manifest, "name" | "api_prefix" | "surface">) {
+  constructor(manifest: Registering) {
     this.#manifest = manifest;
+    this.#hooks = new Set(manifest.hooks);
   }
 
   /** Notes that it listens to an event. @throws TypeError when that isn't declared */

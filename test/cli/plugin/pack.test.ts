@@ -34,6 +34,11 @@ async function packJson(folder: TestFolder, ...args: string[]): Promise<Packed> 
   return JSON.parse(stdout) as Packed;
 }
 
+/** The text of a file in an archive. */
+function readPacked(folder: TestFolder, file: string, name: string): Promise<string> {
+  return Bun.$`tar -xzOf ${file} ${name}`.cwd(folder.path).text();
+}
+
 describe("xcore plugin pack", () => {
   test("packs a plugin by its name into the current folder, and over the one before", async () => {
     await using folder = await TestFolder.create(inPlugins({ ...CRM, "crm/lib/tax.test.ts": "" }));
@@ -66,7 +71,8 @@ describe("xcore plugin pack", () => {
     let tax = "export const tax = 1;";
     using server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(tax) });
     const { host } = server.url;
-    const run = `import { tax } from "${server.url.href}tax.ts";\nexport default tax;\n`;
+    const run = `import { tax } from "${server.url.href}tax.ts";\nimport { createRouter } from "xcore";
+export default createRouter().get("/", () => tax);\n`;
     await using folder = await TestFolder.create({
       ...inPlugins({ ...CRM, "crm/run.ts": run }),
       "config.json": { plugins: { fetch: { allow_hosts: [host] } } },
@@ -130,10 +136,11 @@ describe("xcore plugin pack", () => {
   test("carries signatures along, as far as they hold", async () => {
     await using folder = await TestFolder.create(inPlugins(CRM));
     await xcore(folder, ["plugin", "key", "k.pem"]);
-    await xcore(folder, ["plugin", "sign", "crm", "--key", "k.pem"]);
-    const packed = await packJson(folder, "crm");
+    await packJson(folder, "crm", "--folder", "published");
+    await xcore(folder, ["plugin", "sign", "./published", "--key", "k.pem"]);
+    const packed = await packJson(folder, "./published");
     expect(packed.signers).toHaveLength(1);
-    await folder.write({ "plugins/crm/run.ts": "export default 1;" });
+    await xcore(folder, ["plugin", "sign", "crm", "--key", "k.pem"]);
     const { code, stderr } = await xcore(folder, ["plugin", "pack", "crm"]);
     expect(code).toBe(0);
     expect(stderr).toBe("Left out plugin.json.sig: it is of other files; sign what was packed\n");
@@ -142,6 +149,174 @@ describe("xcore plugin pack", () => {
     const published = await xcore(folder, ["plugin", "pack", "crm", "--folder", "www"]);
     expect(published.stderr).toContain("Left out plugin.json.sig");
     expect(await readdir(join(folder.path, "www"))).not.toContain("plugin.json.sig");
+  });
+
+  const ROUTER = `import { writeFileSync } from "node:fs";
+import { config, createRouter, hooks } from "xcore";
+import "./lib.ts";
+console.log("NOISE");
+setInterval(() => {}, 1000);
+hooks.on("user.*", () => {});
+export function setup() { writeFileSync("setup-ran", ""); }
+const router = createRouter().get("/", () => 1).delete("/:id", () => 1, { permission: "crm:write" });
+export default config.extra === true ? router.get("/extra", () => 1) : router;
+`;
+  const SURFACE = {
+    routes: [
+      { method: "GET", path: "/crm/", guards: [] },
+      { method: "DELETE", path: "/crm/:id", guards: [{ permission: "crm:write" }] },
+      { method: "GET", path: "/crm/static/*", guards: [] },
+    ],
+    hooks: ["order.paid", "user.*"],
+    permissions: ["crm:write"],
+    tables: ["crm_notes"],
+  };
+  const SERVING: Files = {
+    "crm/plugin.json": '{\n  "name": "crm", // ours\n  "version": "1.2.0",\n  "hooks": ["order.paid"]\n}\n',
+    "crm/run.ts": ROUTER,
+    "crm/lib.ts": "export {};",
+    "crm/schema.ts":
+      'import { id, table } from "xcore/schema";\nexport const notes = table("crm_notes", { id: id() });',
+    "crm/public/a.txt": "a",
+  };
+
+  test("writes into the packed plugin.json what the plugin registers, and starts nothing of it", async () => {
+    await using folder = await TestFolder.create(inPlugins(SERVING));
+    const { code, stdout, stderr } = await xcore(folder, ["plugin", "pack", "crm"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "NOISE\n" });
+    expect(stdout).toStartWith("Packed crm 1.2.0");
+    const text = await readPacked(folder, "crm-1.2.0.tgz", "plugin.json");
+    expect(text).toStartWith(
+      '{\n  "name": "crm", // ours\n  "version": "1.2.0",\n  "hooks": ["order.paid"],\n  "surface": {',
+    );
+    expect(Bun.JSONC.parse(text)).toMatchObject({ surface: SURFACE });
+    expect(await readFile(join(folder.path, "plugins/crm/plugin.json"), "utf8")).toBe(
+      SERVING["crm/plugin.json"] as string,
+    );
+    expect((await readdir(folder.path)).toSorted()).toEqual(["crm-1.2.0.tgz", "plugins"]);
+    await using elsewhere = await TestFolder.create({ ...below("drafts", SERVING), "config.json": {} });
+    await xcore(elsewhere, ["plugin", "pack", "./drafts/crm"]);
+    expect(await readFile(join(elsewhere.path, "crm-1.2.0.tgz"))).toEqual(
+      await readFile(join(folder.path, "crm-1.2.0.tgz")),
+    );
+  });
+
+  test("takes the settings of config.json, which may add routes", async () => {
+    const settings = { crm: { extra: true } };
+    await using folder = await TestFolder.create({
+      ...inPlugins(SERVING),
+      "config.json": { plugins: { settings } },
+    });
+    await xcore(folder, ["plugin", "pack", "crm"]);
+    const { surface } = Bun.JSONC.parse(
+      await readPacked(folder, "crm-1.2.0.tgz", "plugin.json"),
+    ) as typeof SERVING & {
+      surface: typeof SURFACE;
+    };
+    expect(surface.routes.map(({ path }) => path)).toContain("/crm/extra");
+  });
+
+  test("what is packed is added, served and held to what it declares", async () => {
+    await using author = await TestFolder.create(inPlugins(SERVING));
+    await xcore(author, ["plugin", "pack", "crm"]);
+    await using user = await TestFolder.create({ "config.json": {} });
+    const archive = join(author.path, "crm-1.2.0.tgz");
+    const added = await xcore(user, ["plugin", "add", archive, "--yes", "--json"]);
+    const { inspection } = JSON.parse(added.stdout);
+    expect(inspection.surface).toEqual(SURFACE);
+    const served = JSON.parse((await xcore(user, ["routes", "--json"])).stdout);
+    expect(served).toEqual(SURFACE.routes.map((route) => ({ ...route, plugin: "crm" })));
+
+    await Bun.$`mkdir unpacked && tar -xzf crm-1.2.0.tgz -C unpacked`.cwd(author.path).quiet();
+    const manifest = await readFile(join(author.path, "unpacked/plugin.json"), "utf8");
+    await author.write({ "unpacked/plugin.json": manifest.replace('"/crm/:id"', '"/crm/:key"') });
+    const edited = join(author.path, "unpacked");
+    const refused = await xcore(user, [
+      "plugin",
+      "add",
+      edited,
+      "--integrity",
+      inspection.integrity,
+      "--yes",
+    ]);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(inspection.integrity) });
+    await xcore(user, ["plugin", "update", "crm", edited, "--yes"]);
+    const listed = await xcore(user, ["plugin", "list"]);
+    expect(listed.stdout).toContain(
+      "it serves DELETE /crm/:id (permission crm:write), which its surface doesn't declare",
+    );
+  });
+
+  test("loads what the plugin depends on, which must be there", async () => {
+    const notes = plugin("notes", '.get("/", () => 1)', { dependencies: { crm: "^1.0.0" } });
+    const run = `import { createRouter } from "xcore";\nimport { name } from "plugin:crm";
+export default createRouter().get(\`/\${name}\`, () => 1);`;
+    await using folder = await TestFolder.create({
+      ...inPlugins(plugin("crm", "", { version: "1.2.0" })),
+      "plugins/crm/run.ts": 'export const name = "of-crm";\nexport const setup = () => {};',
+      ...below("work", { ...notes, "notes/run.ts": run }),
+      ...inPlugins(plugin("broken", "throw")),
+    });
+    await packJson(folder, "work/notes");
+    expect(await readPacked(folder, "notes-1.0.0.tgz", "plugin.json")).toContain('"/notes/of-crm"');
+    for (const [version, message] of [
+      ["0.9.0", 'Cannot use dependency "crm": ^1.0.0 is needed, 0.9.0 is there'],
+      [null, 'Cannot find dependency "crm": put it beside this plugin'],
+    ]) {
+      if (version === null) await folder.remove("plugins/crm");
+      else await folder.write({ "plugins/crm/plugin.json": { name: "crm", version } });
+      const { code, stderr } = await xcore(folder, ["plugin", "pack", "work/notes"]);
+      expect([version, code]).toEqual([version, 1]);
+      expect(stderr).toContain(
+        `Cannot pack "work/notes": it can't be loaded: work/notes/plugin.json: ${message}`,
+      );
+    }
+  });
+
+  test("refuses a plugin that can't be loaded, and says why", async () => {
+    const cases: [name: string, run: string, reason: string][] = [
+      ["thrower", '\nthrow new Error("boom");\nexport {};', "plugins/thrower/run.ts:2: Error: boom"],
+      ["unrouted", "export default 1;", "The default export is a number, not a router"],
+      ["lost", 'import "./gone.ts";', "gone.ts"],
+      ["left", 'import "./left.test.ts";\nexport const setup = () => {};', "left.test.ts"],
+      [
+        "odd",
+        'import { createRouter } from "xcore";\nexport default createRouter().get("/a\\u202Eb", () => 1);',
+        '"surface.routes[0]" must be printable',
+      ],
+    ];
+    await using folder = await TestFolder.create({ "plugins/left/left.test.ts": "" });
+    for (const [name, run] of cases)
+      await folder.write(inPlugins({ ...plugin(name, ""), [`${name}/run.ts`]: run }));
+    for (const [name, , reason] of cases) {
+      const { code, stdout, stderr } = await xcore(folder, ["plugin", "pack", name]);
+      expect([name, code, stdout]).toEqual([name, 1, ""]);
+      expect(stderr).toStartWith(`Cannot pack "plugins/${name}": it can't be loaded: `);
+      expect(stderr).toContain(reason);
+    }
+    expect(await readdir(folder.path)).toEqual(["plugins"]);
+  });
+
+  test("refuses what changed between being loaded and being packed", async () => {
+    let asked = 0;
+    using server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      fetch: () => new Response(`export const tax = ${(asked += 1)};`),
+    });
+    const run = `import { tax } from "${server.url.href}tax.ts";\nexport const setup = () => tax;\n`;
+    await using folder = await TestFolder.create({
+      ...inPlugins({ ...CRM, "crm/run.ts": run }),
+      "config.json": { plugins: { fetch: { allow_hosts: [server.url.host] } } },
+    });
+    for (const args of [[], ["--folder", "www"]]) {
+      const { code, stderr } = await xcore(folder, ["plugin", "pack", "crm", ...args]);
+      expect({ code, stderr }).toEqual({
+        code: 1,
+        stderr: expect.stringContaining("has changed since it was loaded; pack it again"),
+      });
+    }
+    expect((await readdir(folder.path)).filter((name) => /www|tgz/.test(name))).toEqual([]);
   });
 
   test.each([

@@ -91,12 +91,13 @@ describe("xcore plugin sign", () => {
 
   test("puts the signature into a packed plugin, and changes nothing else of it", async () => {
     await using folder = await project();
-    await xcore(folder, ["plugin", "pack", "crm"]);
-    const { integrity } = await sign(folder, "crm");
+    await xcore(folder, ["plugin", "pack", "crm", "--folder", "published"]);
+    await xcore(folder, ["plugin", "pack", "./published"]);
+    const { integrity } = await sign(folder, "./published");
     const signed = await sign(folder, "crm-1.0.0.tgz");
     expect(signed).toMatchObject({ integrity, file: join(folder.path, "crm-1.0.0.tgz") });
     const archive = await readFile(join(folder.path, "crm-1.0.0.tgz"));
-    await xcore(folder, ["plugin", "pack", "crm"]);
+    await xcore(folder, ["plugin", "pack", "./published"]);
     expect(await readFile(join(folder.path, "crm-1.0.0.tgz"))).toEqual(archive);
     const listed = await Bun.$`tar -tzf crm-1.0.0.tgz`.cwd(folder.path).text();
     expect(listed).toBe("plugin.json\nplugin.json.sig\nrun.ts\n");

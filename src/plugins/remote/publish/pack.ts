@@ -6,6 +6,7 @@ import { isJsonObject } from "../../../config/json/values.ts";
 import { TarError, writeTar } from "../../../files/tar.ts";
 import { PluginError } from "../../failure/failure.ts";
 import { type Manifest, parseManifest } from "../../source/manifest.ts";
+import type { Surface } from "../../source/surface.ts";
 import { type PluginFolder, readPluginFolder } from "../../snapshot/folder-files.ts";
 import { findNameClash, signatureNameOf } from "../../snapshot/snapshot.ts";
 
@@ -57,17 +58,36 @@ export async function readPublishable(
  * from a web server. The rest of plugin.json stays as it was written.
  */
 export function listFiles(plugin: PublishablePlugin): PublishablePlugin {
-  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(plugin.files.get(MANIFEST));
   const listed = [...plugin.files.keys()].filter((name) => name !== MANIFEST);
-  if (Bun.deepEquals(readListed(text), listed)) return plugin;
-  const manifest = new TextEncoder().encode(setJsonPath(text, ["files"], listed));
+  return setInManifest(plugin, "files", listed);
+}
+
+/**
+ * Writes what a plugin registers into `surface` of its plugin.json. The rest of plugin.json stays as it was written.
+ *
+ * @throws PluginError when it can't be declared: a path that can't be shown, thousands of routes
+ */
+export function declareSurface(plugin: PublishablePlugin, surface: Surface): PublishablePlugin {
+  const { files } = setInManifest(plugin, "surface", surface);
+  const manifest = parseManifest(new TextDecoder().decode(files.get(MANIFEST)), MANIFEST);
+  return { ...plugin, files, manifest };
+}
+
+function setInManifest(plugin: PublishablePlugin, key: string, value: unknown): PublishablePlugin {
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(plugin.files.get(MANIFEST));
+  if (Bun.deepEquals(readKey(text, key), value)) return plugin;
+  const manifest = new TextEncoder().encode(setJsonPath(text, [key], value));
   return { ...plugin, files: new Map(plugin.files).set(MANIFEST, manifest) };
 }
 
 /** Returns `files` as a plugin.json has it. */
 export function readListed(text: string): unknown {
+  return readKey(text, "files");
+}
+
+function readKey(text: string, key: string): unknown {
   const { value } = parseJsonDocument(text.replace(/^\uFEFF/, ""));
-  return isJsonObject(value) ? value["files"] : undefined;
+  return isJsonObject(value) ? value[key] : undefined;
 }
 
 /**

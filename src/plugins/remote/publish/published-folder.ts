@@ -44,8 +44,12 @@ export async function writePublished<T>(
   }
 }
 
-/** Nothing is deleted that `writePublished` hasn't written: someone's sources, a repository's .git. */
-async function assertReplaceable(folder: string): Promise<void> {
+/**
+ * Nothing is deleted that `writePublished` hasn't written: someone's sources, a repository's .git.
+ *
+ * @throws PluginError for a folder that holds anything else
+ */
+export async function assertReplaceable(folder: string): Promise<void> {
   const found = await listAll(folder);
   const manifest = await readFile(join(folder, MANIFEST), "utf8").catch(() => "");
   const listed = readListed(manifest);
