@@ -1,21 +1,21 @@
 import type { Logger } from "pino";
 import { type AccessTokens, createAccessTokens, createOtpTokens } from "./identity/access-tokens.ts";
 import { ApiKeys } from "./api-keys/api-keys.ts";
-import { type AuthLimits, createAuthLimits } from "./login/attempt-limits.ts";
+import { createAuthLimits } from "./login/attempt-limits.ts";
 import { Authenticator } from "./authenticator.ts";
 import type { CoreStore } from "./people/store.ts";
-import { createGuards, type Guards } from "./identity/guards.ts";
+import { createGuards } from "./identity/guards.ts";
 import { Lockout } from "./login/lockout.ts";
 import { Login } from "./login/login.ts";
 import { OtpDevices } from "./two-factor/devices.ts";
-import { createPasswords, type Passwords } from "./login/passwords.ts";
+import { createPasswords } from "./login/passwords.ts";
 import type { RegistrationOptions } from "./login/registration.ts";
 import { Principals } from "./identity/principals.ts";
 import { createRefreshTokens } from "./sessions/refresh-tokens.ts";
 import { SecretBox } from "./keys/secret-box.ts";
 import type { SecretKey } from "./keys/secret.ts";
 import { Sessions } from "./sessions/sessions.ts";
-import { createSetupLink, type SetupLink } from "./setup/link.ts";
+import { createSetupLink } from "./setup/link.ts";
 import type { Config } from "../config/schema.ts";
 import type { Transaction } from "../db/contract/database.ts";
 import { CORE_OWNER } from "../db/migrations/core.ts";
@@ -31,7 +31,7 @@ import {
 } from "./rights/builtin-roles.ts";
 import { CORE_PERMISSIONS, declarePermissions, type TakenPermission } from "./rights/permission-catalog.ts";
 import { restrictPermissions } from "./rights/permission-set.ts";
-import { createUserDirectory, type UserDirectory } from "./user-directory.ts";
+import { createUserDirectory } from "./user-directory.ts";
 
 const OTP_STEP_SECONDS = 300;
 const PURGE_MS = 3_600_000;
@@ -61,26 +61,8 @@ export interface Accounts extends Identity, LoginServices {
   close(): Promise<void>;
 }
 
-/** What tells who a request comes from, and what they may do. */
-interface Identity {
-  readonly principals: Principals;
-  readonly guards: Guards;
-  readonly authenticator: Authenticator;
-  readonly accessTokens: AccessTokens;
-  readonly apiKeys: ApiKeys;
-  readonly users: UserDirectory;
-}
-
-/** What somebody becomes known with. */
-interface LoginServices {
-  readonly passwords: Passwords;
-  readonly limits: AuthLimits;
-  readonly sessions: Sessions;
-  readonly devices: OtpDevices;
-  readonly login: Login;
-  readonly registration: RegistrationOptions;
-  readonly setup: SetupLink;
-}
+type Identity = ReturnType<typeof createIdentity>;
+type LoginServices = ReturnType<typeof createLoginServices>;
 
 /** Builds the services of accounts; their routes are built from them. */
 export function createAccounts(options: AccountsOptions): Accounts {
@@ -110,7 +92,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
   };
 }
 
-function createIdentity({ driver, store, secretKey, security, log }: AccountsOptions): Identity {
+/** What tells who a request comes from, and what they may do. */
+function createIdentity({ driver, store, secretKey, security, log }: AccountsOptions) {
   const principals = new Principals();
   const loadAccess = createAccessLoader(store);
   const accessTokens = createAccessTokens({
@@ -135,7 +118,8 @@ function createIdentity({ driver, store, secretKey, security, log }: AccountsOpt
   return { principals, guards, authenticator, accessTokens, apiKeys, users };
 }
 
-function createLoginServices(options: AccountsOptions, accessTokens: AccessTokens): LoginServices {
+/** What somebody becomes known with. */
+function createLoginServices(options: AccountsOptions, accessTokens: AccessTokens) {
   const { store, secretKey, appName, security, hooks, print } = options;
   const passwords = createPasswords({
     algorithm: security.password_hash_algorithm,
