@@ -6,6 +6,7 @@ import { MysqlDelete } from "./delete.ts";
 import { MysqlInsertBuilder } from "./insert.ts";
 import type { MysqlSession } from "./session.ts";
 import { MysqlUpdateBuilder } from "./update.ts";
+import type { WriteTarget } from "./write-query.ts";
 
 /** What PostgreSQL's builder of a select has besides MySQL's, or in another form. */
 interface Select {
@@ -42,15 +43,15 @@ export class MysqlDatabase {
   }
 
   insert(table: MySqlTable): MysqlInsertBuilder {
-    return new MysqlInsertBuilder(table, this.#session, this.#dialect);
+    return new MysqlInsertBuilder(this.#on(table));
   }
 
   update(table: MySqlTable): MysqlUpdateBuilder {
-    return new MysqlUpdateBuilder(table, this.#session, this.#dialect);
+    return new MysqlUpdateBuilder(this.#on(table));
   }
 
   delete(table: MySqlTable): MysqlDelete {
-    return new MysqlDelete(table, this.#session, this.#dialect);
+    return new MysqlDelete(this.#on(table));
   }
 
   with(...queries: never[]): unknown {
@@ -64,8 +65,8 @@ export class MysqlDatabase {
           'Cannot insert with "with": MySQL has no such insert; select first, or use insert().select()',
         );
       },
-      update: (table: MySqlTable) => new MysqlUpdateBuilder(table, this.#session, this.#dialect, withList),
-      delete: (table: MySqlTable) => new MysqlDelete(table, this.#session, this.#dialect, withList),
+      update: (table: MySqlTable) => new MysqlUpdateBuilder({ ...this.#on(table), withList }),
+      delete: (table: MySqlTable) => new MysqlDelete({ ...this.#on(table), withList }),
     };
   }
 
@@ -87,6 +88,10 @@ export class MysqlDatabase {
       (session) => work(new MysqlTransaction(this.#dialect, session, this.#schema)),
       options,
     );
+  }
+
+  #on(table: MySqlTable): WriteTarget {
+    return { table, session: this.#session, dialect: this.#dialect };
   }
 }
 

@@ -36,13 +36,12 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
     },
     scope,
   );
+  const session = new MysqlSession(dialect, channel);
   return {
     dialect: "mysql",
     toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema> {
-      const relational = toRelationalSchema(schema);
-      const session = new MysqlSession(dialect, channel);
       // Made to behave as what it is typed as; drizzle's types of MySQL are others.
-      return new MysqlDatabase(dialect, session, relational) as unknown as Database<Schema>;
+      return new MysqlDatabase(dialect, session, toRelationalSchema(schema)) as unknown as Database<Schema>;
     },
     migrate: (work) => migrateOnMysql({ settings, server: url, log }, work),
     async ping() {

@@ -1,5 +1,5 @@
 import { getTableColumns, getTableName, is, Param, Placeholder, SQL, sql } from "drizzle-orm";
-import { type MySqlColumn, type MySqlDialect, type MySqlTable, QueryBuilder } from "drizzle-orm/mysql-core";
+import { type MySqlColumn, type MySqlTable, QueryBuilder } from "drizzle-orm/mysql-core";
 import type { ResultSetHeader } from "mysql2/promise";
 import type { WriteResult } from "../contract/database.ts";
 import {
@@ -11,21 +11,18 @@ import {
 } from "./conflicts.ts";
 import { assertPrimaryKey, type Key, readRows, type ReturnedFields } from "./returning.ts";
 import type { MysqlSession } from "./session.ts";
-import { MysqlWrite, type Values } from "./write-query.ts";
+import { MysqlWrite, type Values, type WriteTarget } from "./write-query.ts";
 
 type InsertedRow = Record<string, Param | SQL>;
+type Source = { readonly rows: readonly InsertedRow[] } | { readonly select: SQL };
 /** Stands in a key for the number that the database will count up. */
 const GENERATED = Symbol("generated");
 
 export class MysqlInsertBuilder {
-  readonly #table: MySqlTable;
-  readonly #session: MysqlSession;
-  readonly #dialect: MySqlDialect;
+  readonly #target: WriteTarget;
 
-  constructor(table: MySqlTable, session: MysqlSession, dialect: MySqlDialect) {
-    this.#table = table;
-    this.#session = session;
-    this.#dialect = dialect;
+  constructor(target: WriteTarget) {
+    this.#target = target;
   }
 
   /** MySQL takes a number for a counted column without being told. */
@@ -36,7 +33,7 @@ export class MysqlInsertBuilder {
   values(values: Values | readonly Values[]): MysqlInsert {
     const rows = [values].flat();
     if (rows.length === 0) throw new Error("values() must be called with at least one value");
-    const columns: Record<string, MySqlColumn> = getTableColumns(this.#table);
+    const columns: Record<string, MySqlColumn> = getTableColumns(this.#target.table);
     const inserted = rows.map((row) =>
       Object.fromEntries(
         Object.entries(row).flatMap(([name, value]): [string, Param | SQL][] => {
@@ -46,27 +43,22 @@ export class MysqlInsertBuilder {
         }),
       ),
     );
-    return new MysqlInsert(this.#table, { rows: inserted }, this.#session, this.#dialect);
+    return new MysqlInsert(this.#target, { rows: inserted });
   }
 
   select(query: SQL | { getSQL(): SQL } | ((builder: QueryBuilder) => { getSQL(): SQL })): MysqlInsert {
-    const select = typeof query === "function" ? query(new QueryBuilder(this.#dialect)) : query;
-    return new MysqlInsert(this.#table, { select: select.getSQL() }, this.#session, this.#dialect);
+    const select = typeof query === "function" ? query(new QueryBuilder(this.#target.dialect)) : query;
+    return new MysqlInsert(this.#target, { select: select.getSQL() });
   }
 }
 
 /** An insert with PostgreSQL's `returning()` and `onConflict…()`. */
 export class MysqlInsert extends MysqlWrite {
-  readonly #source: { readonly rows: readonly InsertedRow[] } | { readonly select: SQL };
+  readonly #source: Source;
   #conflict: Conflict | null = null;
 
-  constructor(
-    table: MySqlTable,
-    source: { readonly rows: readonly InsertedRow[] } | { readonly select: SQL },
-    session: MysqlSession,
-    dialect: MySqlDialect,
-  ) {
-    super(table, session, dialect);
+  constructor(target: WriteTarget, source: Source) {
+    super(target);
     this.#source = source;
   }
 
@@ -96,10 +88,10 @@ export class MysqlInsert extends MysqlWrite {
     const returned = this.returned;
     if (returned === null || !("rows" in this.#source)) return this.#write(placeholderValues);
     const rows = this.#source.rows.map((row) => this.#withDefaults(row));
-    return this.session.atomically(async (session) => {
+    return this.target.session.atomically(async (session) => {
       const columns = this.#keyColumns();
       const keys = await this.#insertForKeys(session, rows, columns, placeholderValues);
-      return readRows({ session, dialect: this.dialect, table: this.table, fields: returned }, columns, keys);
+      return readRows({ ...this.target, session, fields: returned }, columns, keys);
     });
   }
 
@@ -108,7 +100,11 @@ export class MysqlInsert extends MysqlWrite {
   }
 
   async #write(placeholderValues: Values): Promise<WriteResult> {
-    const { affectedRows, info } = await this.session.write(this.table, this.getSQL(), placeholderValues);
+    const { affectedRows, info } = await this.target.session.write(
+      this.table,
+      this.getSQL(),
+      placeholderValues,
+    );
     if (this.#conflict === null || this.#conflict.set === null) return { rowsAffected: affectedRows };
     // A row that was updated counts for two, one that had these values already for none.
     const records = /^Records: (\d+)/.exec(info)?.[1];
@@ -167,7 +163,12 @@ export class MysqlInsert extends MysqlWrite {
       "rows" in this.#source
         ? { values: rows.map((row) => this.#withNumbers(row)) }
         : { values: this.#source.select as never, select: true };
-    return this.dialect.buildInsertQuery({ table: this.table, ignore: false, ...source, ...onConflict }).sql;
+    return this.target.dialect.buildInsertQuery({
+      table: this.table,
+      ignore: false,
+      ...source,
+      ...onConflict,
+    }).sql;
   }
 
   /** With the mode that takes a 0 for a 0, MariaDB takes drizzle's `default` for one too; null it counts up. */

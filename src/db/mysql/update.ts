@@ -1,51 +1,28 @@
-import { getTableColumns, getTableName, type SQL, type Subquery } from "drizzle-orm";
-import type { MySqlDialect, MySqlTable } from "drizzle-orm/mysql-core";
+import { getTableColumns, getTableName, type SQL } from "drizzle-orm";
 import type { WriteResult } from "../contract/database.ts";
 import { mapUpdateSet } from "../drizzle/session-parts.ts";
-import { assertPrimaryKey, lockRows, matchKeys, readRows, type ReturnedFields } from "./returning.ts";
-import type { MysqlSession } from "./session.ts";
-import { MysqlWrite, type Values } from "./write-query.ts";
+import { assertPrimaryKey, readRows, type ReturnedFields } from "./returning.ts";
+import { MysqlChange, type Values, type WriteTarget } from "./write-query.ts";
 
 export class MysqlUpdateBuilder {
-  readonly #table: MySqlTable;
-  readonly #session: MysqlSession;
-  readonly #dialect: MySqlDialect;
-  readonly #withList: Subquery[] | undefined;
+  readonly #target: WriteTarget;
 
-  constructor(table: MySqlTable, session: MysqlSession, dialect: MySqlDialect, withList?: Subquery[]) {
-    this.#table = table;
-    this.#session = session;
-    this.#dialect = dialect;
-    this.#withList = withList;
+  constructor(target: WriteTarget) {
+    this.#target = target;
   }
 
   set(values: Values): MysqlUpdate {
-    const set = mapUpdateSet(this.#table, values);
-    return new MysqlUpdate(this.#table, set, this.#session, this.#dialect, this.#withList);
+    return new MysqlUpdate(this.#target, mapUpdateSet(this.#target.table, values));
   }
 }
 
 /** An update with PostgreSQL's `returning()`. */
-export class MysqlUpdate extends MysqlWrite {
+export class MysqlUpdate extends MysqlChange {
   readonly #set: Record<string, SQL>;
-  readonly #withList: Subquery[] | undefined;
-  #where: SQL | undefined;
 
-  constructor(
-    table: MySqlTable,
-    set: Record<string, SQL>,
-    session: MysqlSession,
-    dialect: MySqlDialect,
-    withList: Subquery[] | undefined,
-  ) {
-    super(table, session, dialect);
+  constructor(target: WriteTarget, set: Record<string, SQL>) {
+    super(target);
     this.#set = set;
-    this.#withList = withList;
-  }
-
-  where(where: SQL | undefined): this {
-    this.#where = where;
-    return this;
   }
 
   /** Finds the rows, locks them and reads them again after the update, in one transaction. */
@@ -84,46 +61,27 @@ export class MysqlUpdate extends MysqlWrite {
   }
 
   override async execute(placeholderValues: Values = {}): Promise<unknown> {
-    if (this.returned === null) return this.#write(placeholderValues);
-    return this.#updateAndRead(this.returned, placeholderValues);
-  }
-
-  override getSQL(): SQL {
-    return this.#build(this.#where);
+    const fields = this.returned;
+    if (fields === null) return this.#write(placeholderValues);
+    return this.target.session.atomically(async (session) => {
+      const found = await this.writeFound(session, {}, placeholderValues);
+      const keys = found.map(({ key }) => key);
+      return readRows({ ...this.target, session, fields }, assertPrimaryKey(this.table), keys);
+    });
   }
 
   async #write(placeholderValues: Values): Promise<WriteResult> {
-    const { affectedRows, info } = await this.session.write(this.table, this.getSQL(), placeholderValues);
+    const { table, session } = this.target;
+    const { affectedRows, info } = await session.write(table, this.getSQL(), placeholderValues);
     // Rows that had these values already count on the other databases.
     const matched = /^Rows matched: (\d+)/.exec(info)?.[1];
     return { rowsAffected: matched === undefined ? affectedRows : Number(matched) };
   }
 
-  #updateAndRead(fields: ReturnedFields, placeholderValues: Values): Promise<unknown> {
-    const columns = assertPrimaryKey(this.table);
-    return this.session.atomically(async (session) => {
-      const source = { session, dialect: this.dialect, table: this.table, fields };
-      const locked = await lockRows({ ...source, fields: {} }, columns, {
-        where: this.#where,
-        withList: this.#withList,
-        placeholderValues,
-      });
-      const keys = locked.map(({ key }) => key);
-      for (const where of matchKeys(columns, keys)) {
-        // oxlint-disable-next-line no-await-in-loop -- on one connection
-        await session.write(this.table, this.#build(where), placeholderValues);
-      }
-      return readRows(source, columns, keys);
-    });
-  }
-
-  #build(where: SQL | undefined): SQL {
-    return this.dialect.buildUpdateQuery({
-      table: this.table,
-      set: this.#set,
-      where,
-      ...(this.#withList === undefined ? {} : { withList: this.#withList }),
-    });
+  protected override build(where: SQL | undefined): SQL {
+    const { table, dialect, withList } = this.target;
+    const set = this.#set;
+    return dialect.buildUpdateQuery({ table, set, where, ...(withList !== undefined && { withList }) });
   }
 }
 

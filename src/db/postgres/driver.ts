@@ -34,13 +34,16 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
     },
     scope,
   );
+  const session = new PostgresSession(dialect, channel);
   return {
     dialect: "postgres",
     toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema> {
-      const relational = toRelationalSchema(schema);
-      const session = new PostgresSession(dialect, channel);
       // The same at run time; drizzle's types don't know the result of our session.
-      return new PostgresDatabase(dialect, session, relational) as unknown as Database<Schema>;
+      return new PostgresDatabase(
+        dialect,
+        session,
+        toRelationalSchema(schema),
+      ) as unknown as Database<Schema>;
     },
     migrate: (work) => migrateOnPostgres({ settings, server: url, log }, work),
     async ping() {

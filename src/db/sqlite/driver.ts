@@ -35,15 +35,14 @@ export async function openSqlite({ file, log, echo, waitMs = 30_000 }: SqliteOpt
   const pool = await openSqlitePool({ file, waitMs, onQuery: createQueryLog(echo, log) });
   const dialect = new SqliteDialect();
   const channel = new SqliteChannel(pool, waitMs);
+  const session = new SqliteSession(dialect, channel);
   const changes = new ChangeToken(pool.reader, channel);
   let closed: Promise<void> | null = null;
   return {
     dialect: "sqlite",
     toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema> {
-      const relational = toRelationalSchema(schema);
-      const session = new SqliteSession(dialect, channel);
       // SQLite's builders do what PostgreSQL's do, under types of their own.
-      return new SqliteDatabase(dialect, session, relational) as unknown as Database<Schema>;
+      return new SqliteDatabase(dialect, session, toRelationalSchema(schema)) as unknown as Database<Schema>;
     },
     migrate: (work) => migrateOnSqlite({ channel, file, waitMs, log }, work),
     async ping() {

@@ -4,8 +4,7 @@ import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect } from "bun:test";
 import { packBackup, unpackBackup } from "../../../src/db/backup/archive.ts";
-import type { Dialect } from "../../../src/db/contract/driver.ts";
-import { DIALECTS } from "../../../src/db/contract/driver.ts";
+import { type Dialect, DIALECTS } from "../../../src/db/contract/driver.ts";
 import { testWithServer } from "../../database-servers.ts";
 import { BackupTest } from "./backup-project.ts";
 
