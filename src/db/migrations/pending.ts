@@ -2,8 +2,7 @@ import { type LedgerEntry, LEDGER_OWNER } from "./ledger.ts";
 import { sha256 } from "../../files/sha256.ts";
 import type { Migration } from "./files.ts";
 import { MigrationError } from "./error.ts";
-import { findTransactionControl } from "./statements.ts";
-import { findTableEffects } from "./statements.ts";
+import { findTableEffects, findTransactionControl } from "./statements.ts";
 
 export interface PendingMigration {
   readonly migration: Migration;
@@ -66,40 +65,47 @@ export function isUnchanged(migration: Migration, { hash, statements, appliedAt 
 export function assertOwnTables(
   pending: readonly PendingMigration[],
   tables: ReadonlyMap<string, string>,
-  { owner, toDisplayPath }: PendingContext,
+  context: PendingContext,
 ): void {
   const owners = new Map(tables).set("xcore_migrations", LEDGER_OWNER).set("xcore_tables", LEDGER_OWNER);
-  for (const { migration } of pending) {
-    for (const [index, statement] of migration.statements.entries()) {
-      for (const effect of findTableEffects(statement)) {
-        const names = effect.kind === "rename" ? [effect.table, effect.to] : [effect.table];
-        for (const name of names) {
-          const other = owners.get(name);
-          if (other === undefined || other === owner) continue;
-          const file = toDisplayPath(migration.file);
-          throw new MigrationError(
-            `Cannot apply migration "${file}" of "${owner}": statement ${index + 1} would ${effect.kind} table "${name}", which belongs to "${other}"`,
-            { owner, migration: migration.name, file, statementNumber: index + 1, statement },
-          );
-        }
-      }
-    }
-  }
+  assertEach(pending, context, (statement) => {
+    const touched = findTableEffects(statement).flatMap((effect) =>
+      (effect.kind === "rename" ? [effect.table, effect.to] : [effect.table]).map((name) => ({
+        kind: effect.kind,
+        name,
+        owner: owners.get(name) ?? context.owner,
+      })),
+    );
+    const foreign = touched.find(({ owner }) => owner !== context.owner);
+    if (foreign === undefined) return null;
+    return `would ${foreign.kind} table "${foreign.name}", which belongs to "${foreign.owner}"`;
+  });
 }
 
 /** Throws where a pending migration would end the transaction that it is applied in: part of it would stay. */
-export function assertOneTransaction(
+export function assertOneTransaction(pending: readonly PendingMigration[], context: PendingContext): void {
+  assertEach(pending, context, (statement) => {
+    const control = findTransactionControl(statement);
+    if (control === null) return null;
+    return `has "${control}", and xcore itself applies each migration in one transaction; remove it`;
+  });
+}
+
+/** @param findFault says what a statement does that it may not; null when nothing */
+function assertEach(
   pending: readonly PendingMigration[],
   { owner, toDisplayPath }: PendingContext,
+  findFault: (statement: string) => string | null,
 ): void {
   for (const { migration } of pending) {
     for (const [index, statement] of migration.statements.entries()) {
-      const control = findTransactionControl(statement);
-      if (control === null) continue;
+      const fault = findFault(statement);
+      if (fault === null) continue;
       const file = toDisplayPath(migration.file);
+      const statementNumber = index + 1;
       throw new MigrationError(
-        `Cannot apply migration "${file}" of "${owner}": statement ${index + 1} has "${control}", and xcore itself applies each migration in one transaction; remove it`,
-        { owner, migration: migration.name, file, statementNumber: index + 1, statement },
+        `Cannot apply migration "${file}" of "${owner}": statement ${statementNumber} ${fault}`,
+        { owner, migration: migration.name, file, statementNumber, statement },
       );
     }
   }

@@ -58,6 +58,11 @@ export function compareSchemas(
   };
 }
 
+/** Named parts by their names. */
+export function toMap<Part>(parts: readonly { name: string; part: Part }[]): Map<string, Part> {
+  return new Map(parts.map(({ name, part }) => [name, part]));
+}
+
 /** Whether nothing changed. */
 export function isEmpty({ created, dropped, altered }: SchemaDifference): boolean {
   return created.length + dropped.length + altered.length === 0;

@@ -1,5 +1,4 @@
 import type { SchemaDifference, TableDifference } from "./difference.ts";
-import type { Rename } from "./renames.ts";
 import {
   type ColumnModel,
   type ForeignKeyModel,
@@ -7,6 +6,9 @@ import {
   isUnique,
   type TableModel,
 } from "./table-model.ts";
+import { createWords } from "./words.ts";
+
+const { quote, list, alter, rename } = createWords("`");
 
 // So that text compares as it does on the other databases.
 const TABLE_OPTIONS = "DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
@@ -38,10 +40,7 @@ export function toMysqlStatements({ created, dropped, altered }: SchemaDifferenc
 }
 
 /** Writes a rename as MySQL's statement. */
-export function toMysqlRename({ table, column, to }: Rename): string {
-  const what = column === null ? "" : ` COLUMN ${quote(column)}`;
-  return `${alter(table)} RENAME${what} TO ${quote(to)}`;
-}
+export const toMysqlRename = rename;
 
 /** Writes that a constraint goes. */
 export function toMysqlDrop(table: string, kind: "CONSTRAINT" | "FOREIGN KEY", name: string): string {
@@ -113,16 +112,4 @@ function toForeignKey(
 ): string {
   const target = `${quote(toTable)} (${list(toColumns)})`;
   return `CONSTRAINT ${quote(name)} FOREIGN KEY (${list(columns)}) REFERENCES ${target} ON DELETE ${onDelete} ON UPDATE ${onUpdate}`;
-}
-
-function alter(table: string): string {
-  return `ALTER TABLE ${quote(table)}`;
-}
-
-function list(columns: readonly string[]): string {
-  return columns.map(quote).join(", ");
-}
-
-function quote(name: string): string {
-  return `\`${name.replaceAll("`", "``")}\``;
 }

@@ -1,7 +1,10 @@
 import type { Conversion } from "./conversions.ts";
-import type { ColumnChange, SchemaDifference, TableDifference } from "./difference.ts";
+import { type ColumnChange, type SchemaDifference, type TableDifference, toMap } from "./difference.ts";
 import type { Rename } from "./renames.ts";
 import type { ColumnModel, ForeignKeyModel, IndexModel, SchemaModel, TableModel } from "./table-model.ts";
+import { createWords } from "./words.ts";
+
+const { quote, list, alter, rename: renameAlone } = createWords('"');
 
 /**
  * Writes the change of a schema as PostgreSQL's statements: what is in the way goes first, what needs the rest
@@ -38,13 +41,14 @@ function toDropped({ name, foreignKeys }: TableModel): Pick<TableDifference, "na
   return { name, foreignKeys: { dropped, added: [] } };
 }
 
-function toRename({ table, column, to }: Rename, before: SchemaModel): string[] {
-  if (column !== null) return [`${alter(table)} RENAME COLUMN ${quote(column)} TO ${quote(to)}`];
+function toRename(rename: Rename, before: SchemaModel): string[] {
+  if (rename.column !== null) return [renameAlone(rename)];
+  const { table, to } = rename;
   const model = before.get(table);
   const counted = [...(model?.columns.values() ?? [])].filter(({ isCounted }) => isCounted);
   const hasKey = model !== undefined && model.primaryKey.length > 0;
   return [
-    `${alter(table)} RENAME TO ${quote(to)}`,
+    renameAlone(rename),
     ...(hasKey ? [`${alter(to)} RENAME CONSTRAINT ${quote(keyName(table))} TO ${quote(keyName(to))}`] : []),
     ...counted.map(
       ({ name }) => `ALTER SEQUENCE ${quote(`${table}_${name}_seq`)} RENAME TO ${quote(`${to}_${name}_seq`)}`,
@@ -151,20 +155,4 @@ function toIndexes(table: string, indexes: ReadonlyMap<string, IndexModel>, star
 /** PostgreSQL's own name for it. */
 function keyName(table: string): string {
   return `${table}_pkey`;
-}
-
-function alter(table: string): string {
-  return `ALTER TABLE ${quote(table)}`;
-}
-
-function list(columns: readonly string[]): string {
-  return columns.map(quote).join(", ");
-}
-
-function toMap<Part>(parts: readonly { name: string; part: Part }[]): Map<string, Part> {
-  return new Map(parts.map(({ name, part }) => [name, part]));
-}
-
-function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
 }

@@ -1,5 +1,5 @@
 import type { Conversion } from "./conversions.ts";
-import type { SchemaDifference, TableDifference } from "./difference.ts";
+import { type SchemaDifference, type TableDifference, toMap } from "./difference.ts";
 import type { Rename } from "./renames.ts";
 import {
   type ColumnModel,
@@ -8,6 +8,9 @@ import {
   isUnique,
   type TableModel,
 } from "./table-model.ts";
+import { createWords } from "./words.ts";
+
+const { quote, list, alter, rename } = createWords("`");
 
 const TEMPORARY = "__xcore_new_";
 const GUARD = "__xcore_guard";
@@ -19,16 +22,11 @@ export function toSqliteStatements(
   conversions: readonly Conversion[],
 ): string[] {
   return [
-    ...renames.map(toRename),
+    ...renames.map(rename),
     ...created.flatMap((table) => [toCreateTable(table), ...toCreateIndexes(table.name, table.indexes)]),
     ...altered.flatMap((table) => toAlter(table, conversions)),
     ...dropped.map(({ name }) => `DROP TABLE ${quote(name)}`),
   ];
-}
-
-function toRename({ table, column, to }: Rename): string {
-  const what = column === null ? "" : ` COLUMN ${quote(column)}`;
-  return `ALTER TABLE ${quote(table)} RENAME${what} TO ${quote(to)}`;
 }
 
 function toAlter(table: TableDifference, conversions: readonly Conversion[]): string[] {
@@ -38,7 +36,7 @@ function toAlter(table: TableDifference, conversions: readonly Conversion[]): st
   const { name, indexes, columns } = table;
   return [
     ...indexes.dropped.map((index) => `DROP INDEX ${quote(index.name)}`),
-    ...columns.added.map((column) => `ALTER TABLE ${quote(name)} ADD ${toColumn(column)}`),
+    ...columns.added.map((column) => `${alter(name)} ADD ${toColumn(column)}`),
     ...toCreateIndexes(name, toMap(indexes.added)),
     ...guards,
   ];
@@ -79,13 +77,13 @@ function toRebuild(
     return isRounded ? `CAST(ROUND(${quote(column)}) AS INTEGER)` : quote(column);
   });
   const copies = kept.length > 0;
-  const into = `INSERT INTO ${quote(temporary)}(${kept.map(quote).join(", ")})`;
+  const into = `INSERT INTO ${quote(temporary)}(${list(kept)})`;
   return [
     toCreateTable({ ...after, name: temporary }),
     ...(copies ? [`${into} SELECT ${values.join(", ")} FROM ${quote(name)}`] : []),
     ...(copies && hasCounter(before) && hasCounter(after) ? toCarryCounter(name, temporary) : []),
     `DROP TABLE ${quote(name)}`,
-    `ALTER TABLE ${quote(temporary)} RENAME TO ${quote(name)}`,
+    `${alter(temporary)} RENAME TO ${quote(name)}`,
     ...toCreateIndexes(name, after.indexes),
   ];
 }
@@ -114,7 +112,7 @@ function toCreateTable(table: TableModel): string {
   const inlineKey = otherKeys.length === 0 ? onlyKey : undefined;
   const lines = [
     ...[...table.columns.values()].map((column) => toColumn(column, column.name === inlineKey)),
-    ...(otherKeys.length > 0 ? [`PRIMARY KEY(${table.primaryKey.map(quote).join(", ")})`] : []),
+    ...(otherKeys.length > 0 ? [`PRIMARY KEY(${list(table.primaryKey)})`] : []),
     ...[...table.foreignKeys].map(([name, key]) => toForeignKey(name, key)),
     ...[...table.checks].map(([name, condition]) => `CONSTRAINT ${quote(name)} CHECK(${condition})`),
   ];
@@ -133,25 +131,17 @@ function toForeignKey(
   name: string,
   { columns, toTable, toColumns, onUpdate, onDelete }: ForeignKeyModel,
 ): string {
-  const target = `${quote(toTable)}(${toColumns.map(quote).join(", ")})`;
-  return `CONSTRAINT ${quote(name)} FOREIGN KEY (${columns.map(quote).join(", ")}) REFERENCES ${target} ON UPDATE ${onUpdate} ON DELETE ${onDelete}`;
+  const target = `${quote(toTable)}(${list(toColumns)})`;
+  return `CONSTRAINT ${quote(name)} FOREIGN KEY (${list(columns)}) REFERENCES ${target} ON UPDATE ${onUpdate} ON DELETE ${onDelete}`;
 }
 
 function toCreateIndexes(table: string, indexes: ReadonlyMap<string, IndexModel>): string[] {
   return [...indexes].map(([name, index]) => {
     const unique = isUnique(index) ? "UNIQUE " : "";
-    return `CREATE ${unique}INDEX ${quote(name)} ON ${quote(table)} (${index.columns.map(quote).join(", ")})`;
+    return `CREATE ${unique}INDEX ${quote(name)} ON ${quote(table)} (${list(index.columns)})`;
   });
 }
 
 function hasCounter({ columns }: TableModel): boolean {
   return [...columns.values()].some((column) => column.isCounted);
-}
-
-function toMap<Part>(parts: readonly { name: string; part: Part }[]): Map<string, Part> {
-  return new Map(parts.map(({ name, part }) => [name, part]));
-}
-
-function quote(name: string): string {
-  return `\`${name.replaceAll("`", "``")}\``;
 }
