@@ -1,10 +1,8 @@
 import { stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { fail } from "../errors/codes.ts";
-import { PluginError } from "../plugins/failure/failure.ts";
-import type { PluginFiles } from "../plugins/source/files.ts";
+import { declarePlugin, type DeclaredPlugin } from "../plugins/inventory/declared-plugins.ts";
 import { listLocalPlugins } from "../plugins/source/local.ts";
-import { type Manifest, readManifest } from "../plugins/source/manifest.ts";
 
 export interface PluginLinks {
   /** Path to show for each plugin, from the folder that the test runs in, by its name in the plugins directory. */
@@ -13,10 +11,7 @@ export interface PluginLinks {
   readonly missing: readonly string[];
 }
 
-interface Named {
-  readonly files: PluginFiles;
-  readonly manifest: Manifest;
-}
+type PluginFiles = DeclaredPlugin["files"];
 
 /**
  * Links plugins into a plugins directory, and what they depend on as far as it stands beside them.
@@ -65,8 +60,8 @@ async function findPlugin(path: string, shown: string): Promise<PluginFiles> {
 
 /** Adds what the plugins depend on to them; returns the names that were not found. */
 async function addDependencies(wanted: PluginFiles[]): Promise<string[]> {
-  const directories = new Map<string, Promise<ReadonlyMap<string, Named>>>();
-  const readBeside = (path: string): Promise<ReadonlyMap<string, Named>> => {
+  const directories = new Map<string, Promise<ReadonlyMap<string, DeclaredPlugin>>>();
+  const readBeside = (path: string): Promise<ReadonlyMap<string, DeclaredPlugin>> => {
     const directory = dirname(path);
     const known = directories.get(directory) ?? readPlugins(directory);
     directories.set(directory, known);
@@ -93,16 +88,13 @@ async function addDependencies(wanted: PluginFiles[]): Promise<string[]> {
 }
 
 /** The plugins of a directory by name. */
-async function readPlugins(directory: string): Promise<ReadonlyMap<string, Named>> {
+async function readPlugins(directory: string): Promise<ReadonlyMap<string, DeclaredPlugin>> {
   const named = await readNamed(await listLocalPlugins(directory, String));
-  return new Map(named.toReversed().map((plugin) => [plugin.manifest.name, plugin]));
+  return new Map(named.toReversed().map((plugin) => [plugin.name, plugin]));
 }
 
 /** Leaves out plugins whose manifest can't be used: the server says why. */
-async function readNamed(plugins: readonly PluginFiles[]): Promise<Named[]> {
-  const manifests = await Promise.all(plugins.map(readManifest));
-  return plugins.flatMap((files, index) => {
-    const manifest = manifests[index];
-    return manifest === undefined || manifest instanceof PluginError ? [] : [{ files, manifest }];
-  });
+async function readNamed(plugins: readonly PluginFiles[]): Promise<DeclaredPlugin[]> {
+  const declared = await Promise.all(plugins.map(declarePlugin));
+  return declared.filter((plugin) => plugin !== null);
 }

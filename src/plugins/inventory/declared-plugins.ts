@@ -54,6 +54,12 @@ export async function readDeclaredPlugins(
   };
 }
 
+/** Reads what a plugin declares; null when its manifest can't be used. */
+export async function declarePlugin(files: PluginFiles): Promise<DeclaredPlugin | null> {
+  const manifest = await readManifest(files);
+  return manifest instanceof PluginError ? null : { name: manifest.name, files, manifest };
+}
+
 async function readRemote(source: PluginSource, remote: RemoteSources): Promise<PluginRecord> {
   try {
     return await toRecord(await remote.open(source, new AbortController().signal));
