@@ -46,11 +46,14 @@ function toLeaf(node: SchemaNode, title: string): Record<string, unknown> {
   return { ...about, anyOf: [...(Array.isArray(anyOf) ? anyOf : [anyOf]), PLACEHOLDER] };
 }
 
-// JSON leaves out what TypeBox keeps for itself. The format "url" is TypeBox's name of "uri".
+// What a value is comes first, then what is said of it. The format "url" is called "uri" in JSON Schema.
 function toKeywords(node: SchemaNode): Record<string, unknown> {
-  const text = JSON.stringify(node, (key, value: unknown) =>
-    key === "format" && value === "url" ? "uri" : value,
-  );
+  const text = JSON.stringify(node, (key, value: unknown) => {
+    if (key === "format" && value === "url") return "uri";
+    if (typeof value !== "object" || value === null || !("type" in value)) return value;
+    const { type, items, patternProperties, properties } = value as SchemaNode;
+    return Object.assign({ type, items, patternProperties, properties }, value);
+  });
   const keywords: Record<string, unknown> = JSON.parse(text);
   return keywords;
 }

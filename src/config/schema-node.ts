@@ -1,10 +1,8 @@
 import type { JsonObject, KeyPath } from "./json/values.ts";
 import { ConfigSchema } from "./schema.ts";
 
-/** The parts of a JSON Schema that `ConfigSchema` uses, read without knowing which type it describes. */
+/** The parts of JSON Schema that schemas of files use, read without knowing which type they describe. */
 export interface SchemaNode {
-  /** TypeBox's own name of the type. */
-  readonly "~kind"?: string;
   readonly type?: string;
   /** What the value is, in the words of an error: "expected <title>". */
   readonly title?: string;
@@ -16,10 +14,16 @@ export interface SchemaNode {
   readonly properties?: Readonly<Record<string, SchemaNode>>;
   readonly patternProperties?: Readonly<Record<string, SchemaNode>>;
   readonly propertyNames?: SchemaNode;
+  readonly additionalProperties?: unknown;
+  readonly required?: readonly string[] | undefined;
+  readonly minItems?: number;
+  readonly maxItems?: number;
   readonly minimum?: number;
   readonly maximum?: number;
   readonly minLength?: number;
+  readonly maxLength?: number;
   readonly pattern?: string;
+  readonly format?: string;
 }
 
 /** One key of `config.json` that holds a value of its own, as opposed to a section. */
@@ -46,7 +50,7 @@ export function childNode(node: SchemaNode, key: string | number): SchemaNode | 
 
 /** Tells whether the schema leaves the value free, as it does inside the settings of a plugin. */
 export function isAnything(node: SchemaNode): boolean {
-  return node["~kind"] === "Unknown";
+  return node.type === undefined && node.anyOf === undefined && node.const === undefined;
 }
 
 /** Lists every key that holds a value, in the order of the schema. */

@@ -1,5 +1,6 @@
-import { Type, type Static, type TProperties } from "typebox";
+import { Type, type Static, type TProperties } from "@sinclair/typebox";
 
+const AnyKey = Type.String({ pattern: "^.*$" });
 const PLUGIN_NAME = {
   pattern: "^[a-z][a-z0-9_]{0,63}$",
   title: "a plugin name: small letters, digits and underscores, starting with a letter",
@@ -182,7 +183,7 @@ export const ConfigSchema = section("Settings of an xcore server", {
       description: "Load, swap and unload plugins as their files change",
     }),
     remote: Type.Record(
-      Type.String(),
+      AnyKey,
       Type.Object(
         {
           url: Type.Optional(
@@ -255,7 +256,7 @@ export const ConfigSchema = section("Settings of an xcore server", {
         },
       ),
     }),
-    settings: Type.Record(Type.String(), Type.Record(Type.String(), Type.Unknown()), {
+    settings: Type.Record(AnyKey, Type.Record(AnyKey, Type.Unknown()), {
       propertyNames: PLUGIN_NAME,
       default: {},
       description: "Settings of each plugin by its name; they override `config` of its `plugin.json`",

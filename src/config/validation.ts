@@ -1,10 +1,8 @@
-import type { Static, TSchema } from "typebox";
-import { Settings } from "typebox/system";
-import { Check, Errors } from "typebox/schema";
+import type { Static } from "@sinclair/typebox";
 import { describeExpectation, describeKeys } from "./expectation.ts";
-import { type KeyPath, valueAt } from "./json/values.ts";
-import { ConfigSchema } from "./schema.ts";
-import { schemaAt } from "./schema-node.ts";
+import type { JsonObject, KeyPath } from "./json/values.ts";
+import type { ConfigSchema } from "./schema.ts";
+import { childNode, rootNode, schemaAt, type SchemaNode } from "./schema-node.ts";
 
 /** Values that follow the schema. */
 export type ConfigValues = Static<typeof ConfigSchema>;
@@ -19,15 +17,19 @@ export interface Fault {
 
 const MAX_FAULTS = 1000; // more than anyone reads
 
-/** Tells whether values follow the schema. Much faster than looking for faults while the process is young. */
+/** Tells whether values follow the schema. */
 export function isConfigValues(values: unknown): values is ConfigValues {
-  return Check(ConfigSchema, values);
+  return walk(values, rootNode, []).next().done === true;
 }
 
 /** Finds every place where `values` do not follow the schema, up to the first 1000. */
-export function findFaults(values: unknown, schema: TSchema = ConfigSchema): Fault[] {
+export function findFaults(values: unknown, schema: SchemaNode = rootNode): Fault[] {
   const faults = new Map<string, Fault>();
-  for (const fault of readErrors(values, schema)) faults.set(JSON.stringify(fault.path), fault);
+  for (const fault of walk(values, schema, [])) {
+    const node = fault.kind === "missing_key" ? schemaAt(fault.path, schema) : undefined;
+    // A key with a default is only missing where the section around it is no object, which is told.
+    if (node?.default === undefined && !node?.properties) faults.set(JSON.stringify(fault.path), fault);
+  }
   return [...faults.values()].slice(0, MAX_FAULTS);
 }
 
@@ -38,56 +40,71 @@ export function findConflicts({ server: { cors } }: ConfigValues): Fault[] {
   return [{ kind: "conflict", path: ["server", "cors", "allow_credentials"], expected }];
 }
 
-function readErrors(values: unknown, schema: TSchema): Fault[] {
-  return collectErrors(values, schema).flatMap(({ keyword, instancePath, schemaPath, params }): Fault[] => {
-    // What failed inside a union or a name is told once, by the union or the name itself.
-    if (/\/(?:anyOf|propertyNames)(?:\/|$)/.test(schemaPath)) return [];
-    const path = toKeyPath(instancePath, values);
-    const node = schemaAt(path, schema);
-    if (!node) return []; // told as the unknown key that it is
-    if (keyword === "additionalProperties") {
-      return params.additionalProperties.map((key) => ({
-        kind: "unknown_key",
-        path: [...path, key],
-        expected: describeKeys(node),
-      }));
-    }
-    if (keyword === "propertyNames") {
-      return params.propertyNames.map((key) => ({
-        kind: "bad_name",
-        path: [...path, key],
-        expected: describeKeys(node),
-      }));
-    }
-    if (keyword === "required") {
-      return params.requiredProperties.flatMap((key): Fault[] => {
-        const missing = schemaAt([...path, key], schema);
-        // A key with a default is only missing where the section around it is no object, which is told.
-        if (!missing || missing.default !== undefined || missing.properties) return [];
-        return [{ kind: "missing_key", path: [...path, key], expected: describeExpectation(missing) }];
-      });
-    }
-    return [{ kind: "invalid_value", path, expected: describeExpectation(node) }];
-  });
+/** Walks values along their schema. Of two faults in one place the later one counts. */
+function* walk(value: unknown, node: SchemaNode, path: KeyPath): Generator<Fault> {
+  if (!isAccepted(value, node)) {
+    yield { kind: "invalid_value", path, expected: describeExpectation(node) };
+  }
+  if (node.type === "array" && Array.isArray(value) && node.items) {
+    for (const [index, item] of value.entries()) yield* walk(item, node.items, [...path, index]);
+  }
+  if (node.type === "object" && isObject(value)) yield* walkKeys(value, node, path);
 }
 
-// TypeBox stops after 8 errors unless its global settings say otherwise, so they do for this one call. Any
-// limit may cut off the error of a union or a name as a whole, which alone is told.
-function collectErrors(values: unknown, schema: TSchema) {
-  const { maxErrors } = Settings.Get();
-  Settings.Set({ maxErrors: Number.MAX_SAFE_INTEGER });
-  try {
-    return Errors(schema, values)[1];
-  } finally {
-    Settings.Set({ maxErrors });
+function* walkKeys(value: JsonObject, node: SchemaNode, path: KeyPath): Generator<Fault> {
+  for (const key of node.required ?? []) {
+    const missing = Object.hasOwn(value, key) ? undefined : childNode(node, key);
+    if (missing) yield { kind: "missing_key", path: [...path, key], expected: describeExpectation(missing) };
+  }
+  const keys = Object.keys(value);
+  for (const key of keys) {
+    if (node.additionalProperties !== false || childNode(node, key)) continue;
+    yield { kind: "unknown_key", path: [...path, key], expected: describeKeys(node) };
+  }
+  for (const key of node.properties ? Object.keys(node.properties) : keys) {
+    const child = Object.hasOwn(value, key) ? childNode(node, key) : undefined;
+    if (child) yield* walk(value[key], child, [...path, key]);
+  }
+  for (const key of keys) {
+    if (!node.propertyNames || isAccepted(key, node.propertyNames)) continue;
+    yield { kind: "bad_name", path: [...path, key], expected: describeKeys(node) };
   }
 }
 
-function toKeyPath(pointer: string, values: unknown): KeyPath {
-  const path: (string | number)[] = [];
-  for (const part of pointer.split("/").slice(1)) {
-    const key = part.replaceAll("~1", "/").replaceAll("~0", "~");
-    path.push(Array.isArray(valueAt(values, path)) ? Number(key) : key);
+/** Whether a value is what a node says of it, apart from what is inside. */
+function isAccepted(value: unknown, node: SchemaNode): boolean {
+  if (node.anyOf) return node.anyOf.some((member) => walk(value, member, []).next().done === true);
+  if (node.const !== undefined) return value === node.const;
+  switch (node.type) {
+    case "null":
+      return value === null;
+    case "object":
+      return isObject(value);
+    case "array":
+      return Array.isArray(value) && isWithin(value.length, node.minItems, node.maxItems);
+    case "string":
+      return typeof value === "string" && isText(value, node);
+    case "integer":
+      return Number.isInteger(value) && isWithin(Number(value), node.minimum, node.maximum);
+    case "boolean":
+      return typeof value === "boolean";
+    default:
+      return typeof value !== "string" || isText(value, node);
   }
-  return path;
+}
+
+function isText(text: string, { minLength, maxLength, pattern, format }: SchemaNode): boolean {
+  return (
+    isWithin(text.length, minLength, maxLength) &&
+    (pattern === undefined || new RegExp(pattern, "u").test(text)) &&
+    (format !== "url" || URL.canParse(text))
+  );
+}
+
+function isWithin(count: number, minimum = -Infinity, maximum = Infinity): boolean {
+  return count >= minimum && count <= maximum;
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

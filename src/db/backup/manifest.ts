@@ -1,5 +1,5 @@
-import { type Static, Type } from "typebox";
-import { Check } from "typebox/schema";
+import { type Static, Type } from "@sinclair/typebox";
+import { findFaults } from "../../config/validation.ts";
 import { DatabaseError } from "../contract/database-error.ts";
 
 /** Name of the first file of a backup, which describes the others. */
@@ -46,7 +46,7 @@ export function formatManifest(manifest: Omit<BackupManifest, "format">): string
  */
 export function parseManifest(text: string, shown: string): BackupManifest {
   const value = parseJson(text);
-  if (Check(ManifestSchema, value)) return value;
+  if (findFaults(value, ManifestSchema).length === 0) return value as BackupManifest;
   const format = typeof value === "object" && value !== null && "format" in value ? value.format : undefined;
   const isNewer = typeof format === "number" && format > FORMAT;
   throw new DatabaseError(

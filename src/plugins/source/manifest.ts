@@ -1,5 +1,5 @@
 import { valid, validRange } from "semver";
-import { type Static, Type } from "typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
 import { formatKeyPath, quote, valueAt } from "../../config/json/values.ts";
 import { parseJsonDocument } from "../../config/json/document.ts";

@@ -1,4 +1,4 @@
-import { type Static, Type } from "typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import type { Guard } from "../../accounts/identity/guards.ts";
 import { toPrintable } from "../../errors/printable.ts";
 import { EVENT_PATTERN, toNameTest } from "../../hooks/names.ts";
