@@ -127,7 +127,7 @@ async function importPlugin(
   options: LoadOptions & PluginParts & ModulesOptions,
 ): Promise<Pick<Generation, "exports" | "schema" | "app" | "mount">> {
   const { manifest, publicDirectory, scope, registrations, signal } = options;
-  const { entry, exports, schema } = evaluateModules(given, options);
+  const { entry, exports, schema } = await evaluateModules(given, options);
   const router = findRouter(entry) ?? createEmptyRouter(entry, scope);
   await awaitModules(router, lifeCycle.setupTimeoutMs, signal);
   const inFlight = new InFlight();

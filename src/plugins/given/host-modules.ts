@@ -1,33 +1,29 @@
-import * as elysiaHtml from "@elysiajs/html";
-import * as kitaHtml from "@kitajs/html";
-import * as kitaJsxRuntime from "@kitajs/html/jsx-runtime";
-import * as sinclairTypebox from "@sinclair/typebox";
-import * as drizzle from "drizzle-orm";
 import * as elysia from "elysia";
-import * as typebox from "typebox";
 import { PluginElysia } from "../../sdk/router.ts";
 
 /** Exports of a module, as `require` gives them to a bundle. */
 export type ModuleExports = Readonly<Record<string, unknown>>;
 
-// `__esModule` makes a bundle's `import x from` take the default export rather than all of them. Frozen: what one
-// plugin does to them, all the others would get.
-const HOST_MODULES: ReadonlyMap<string, ModuleExports> = new Map(
-  Object.entries({
-    elysia: { ...elysia, Elysia: PluginElysia, default: PluginElysia },
-    "drizzle-orm": drizzle,
-    typebox,
-    "@elysiajs/html": elysiaHtml,
-    "@kitajs/html": kitaHtml,
-    "@kitajs/html/jsx-runtime": kitaJsxRuntime,
-    "@kitajs/html/jsx-dev-runtime": kitaJsxRuntime,
-    "@sinclair/typebox": sinclairTypebox,
-  }).map(([name, exports]) => [name, Object.freeze({ ...exports, __esModule: true })]),
-);
+/** The host's own instances of embedded packages, by what plugins import. */
+export type HostModules = ReadonlyMap<string, ModuleExports>;
+
+/** The packages that xcore embeds. Most plugins need few of them: the others aren't loaded. */
+const LOADERS: Readonly<Record<string, () => object | Promise<object>>> = {
+  elysia: () => ({ ...elysia, Elysia: PluginElysia, default: PluginElysia }),
+  "drizzle-orm": () => import("drizzle-orm"),
+  typebox: () => import("typebox"),
+  "@elysiajs/html": () => import("@elysiajs/html"),
+  "@kitajs/html": () => import("@kitajs/html"),
+  "@kitajs/html/jsx-runtime": () => import("@kitajs/html/jsx-runtime"),
+  "@kitajs/html/jsx-dev-runtime": () => import("@kitajs/html/jsx-runtime"),
+  "@sinclair/typebox": () => import("@sinclair/typebox"),
+};
+
+const loaded = new Map<string, ModuleExports>();
 
 /** What a plugin's bundle leaves to the host: the packages that xcore embeds, xcore itself, other plugins. */
 export const EXTERNAL_SPECIFIERS: readonly string[] = [
-  ...HOST_MODULES.keys(),
+  ...Object.keys(LOADERS),
   "xcore",
   "xcore/schema",
   "plugin:*",
@@ -36,9 +32,17 @@ export const EXTERNAL_SPECIFIERS: readonly string[] = [
 /** Where TSX of plugins gets its elements from. */
 export const JSX_IMPORT_SOURCE = "@kitajs/html";
 
-/** Returns the host's own instance of an embedded package, undefined when xcore doesn't embed it. */
-export function findHostModule(specifier: string): ModuleExports | undefined {
-  return HOST_MODULES.get(specifier);
+/** Loads the embedded packages that a bundle asks for. */
+export async function loadHostModules(code: string): Promise<HostModules> {
+  for (const [specifier, load] of Object.entries(LOADERS)) {
+    if (loaded.has(specifier) || !code.includes(`require("${specifier}")`)) continue;
+    // `__esModule` makes a bundle's `import x from` take the default export rather than all of them. Frozen: what one
+    // plugin does to them, all the others would get.
+    // oxlint-disable-next-line no-await-in-loop -- once each
+    const exports = await load();
+    if (!loaded.has(specifier)) loaded.set(specifier, Object.freeze({ ...exports, __esModule: true }));
+  }
+  return loaded;
 }
 
 /**

@@ -91,7 +91,7 @@ async function evaluateSchema(files: PluginFiles, options: EvaluateOptions): Pro
   stackTraces.add(generation, { json: bundle.map, show: source.show });
   let schema: ModuleExports | null = null;
   try {
-    const exported = evaluateBundle(bundle.code, {
+    const exported = await evaluateBundle(bundle.code, {
       generation,
       root: files.root,
       xcore: withKnownExports("xcore, inside a schema file,", {

@@ -1,6 +1,6 @@
 import { createRequire, isBuiltin } from "node:module";
 import vm from "node:vm";
-import { findHostModule, type ModuleExports } from "../given/host-modules.ts";
+import { type HostModules, loadHostModules, type ModuleExports } from "../given/host-modules.ts";
 import { StackTraces } from "../failure/stack-traces.ts";
 
 type BundleFunction = (
@@ -32,8 +32,9 @@ const hostRequire = createRequire(import.meta.url);
  *
  * @throws whatever the plugin's top level throws
  */
-export function evaluateBundle(code: string, options: EvaluateOptions): ModuleExports {
-  const require = (specifier: string): unknown => requireFor(specifier, options);
+export async function evaluateBundle(code: string, options: EvaluateOptions): Promise<ModuleExports> {
+  const packages = await loadHostModules(code);
+  const require = (specifier: string): unknown => requireFor(specifier, packages, options);
   const script = new vm.Script(code, {
     filename: StackTraces.scriptName(options.generation),
     // For `import("node:…")`. A callback of our own here would keep every generation in memory for ever.
@@ -45,7 +46,7 @@ export function evaluateBundle(code: string, options: EvaluateOptions): ModuleEx
   return module.exports;
 }
 
-function requireFor(specifier: string, options: EvaluateOptions): unknown {
+function requireFor(specifier: string, packages: HostModules, options: EvaluateOptions): unknown {
   if (specifier === "xcore") return options.xcore;
   if (specifier === "xcore/schema") return options.createSchema();
   if (specifier.startsWith("plugin:")) {
@@ -54,7 +55,7 @@ function requireFor(specifier: string, options: EvaluateOptions): unknown {
     if (exports !== undefined) return exports;
     throw new Error(`Cannot import "${specifier}": add "${name}" to "dependencies" of plugin.json`);
   }
-  const host = findHostModule(specifier);
+  const host = packages.get(specifier);
   if (host !== undefined) return host;
   if (isBuiltin(specifier) || specifier === "bun" || specifier.startsWith("bun:"))
     return hostRequire(specifier);

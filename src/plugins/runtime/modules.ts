@@ -44,10 +44,10 @@ export interface PluginModules {
  *
  * @throws whatever the plugin's top level throws
  */
-export function evaluateModules(
+export async function evaluateModules(
   { hooks, log, database, accounts, core }: PluginServices,
   { bundle, generation, scope, registrations, files, manifest, settings, dependencies }: ModulesOptions,
-): PluginModules {
+): Promise<PluginModules> {
   let schema: SchemaTables | null = null;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
   const xcore = createXcoreModule({
@@ -60,7 +60,7 @@ export function evaluateModules(
     log: log.child({ plugin: manifest.name }),
     settings: mergeSettings(manifest.config, settings),
   });
-  const exported = evaluateBundle(bundle.code, {
+  const exported = await evaluateBundle(bundle.code, {
     generation,
     root: files.root,
     xcore,
