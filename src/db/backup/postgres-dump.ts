@@ -5,8 +5,8 @@ import { type Environment, findProgram, readProgram, runProgram, toProgramEnv } 
 
 const PACKAGE = '"postgresql-client"';
 
-// Everything that a dump holds, but for what belongs to extensions. In the transaction of the restore: whoever
-// reads meanwhile waits, and nothing is gone when the restore fails.
+// Drops everything that a dump holds, but for what belongs to extensions. It runs in the transaction of the restore:
+// readers wait meanwhile, and nothing is gone when the restore fails.
 const DROP_ALL = `
 set lock_timeout = '60s';
 set client_min_messages = error;

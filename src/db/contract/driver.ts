@@ -23,11 +23,11 @@ export interface ServerDriverOptions {
 /** One open database: its connections, and what the rest of xcore asks of it. */
 export interface Driver {
   readonly dialect: Dialect;
-  /** Returns the database whose `query` knows these tables and relations; they share the connections. */
+  /** Returns the database whose `query` knows these tables and relations; all databases of a driver share its connections. */
   toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema>;
   /**
-   * Runs `work` on one connection that holds the lock of migrations: one process at a time, on any machine,
-   * the others wait.
+   * Runs `work` on one connection that holds the lock of migrations: one process at a time, on any machine;
+   * other processes wait.
    */
   migrate<T>(work: (connection: MigrationConnection) => Promise<T>): Promise<T>;
   /** Resolves when the database answers. @throws DatabaseError */

@@ -10,8 +10,8 @@ import {
 import type { SchemaTables } from "../contract/database.ts";
 
 /**
- * What drizzle-orm 0.45.4 exports without typing it: its own sessions are made with these. Whoever raises the
- * version checks them.
+ * What drizzle-orm 0.45.4 exports without typing it: drizzle's own sessions use both functions. Check them
+ * when the version is raised.
  */
 interface Internals {
   /** Decodes a row that came as an array. */

@@ -16,12 +16,12 @@ export interface ApplyOptions {
 
 /**
  * Applies each migration that wasn't applied yet, once, whichever processes start at the same time. When none
- * is pending that is one query; else one process works and the others wait, and then find them applied.
+ * is pending that is one query; else one process works, and the others wait and then find the migrations applied.
  *
  * Each is one transaction with the note that it was applied: when it fails, nothing of it stays. MySQL can't
  * undo changes of tables: there, what took effect is noted statement by statement, and the next run goes on.
  *
- * @returns the names of those that this call has applied
+ * @returns the names of the migrations that this call has applied
  * @throws MigrationError
  */
 export async function applyMigrations(driver: Driver, options: ApplyOptions): Promise<{ applied: string[] }> {

@@ -113,7 +113,7 @@ export class Ledger {
     ]);
   }
 
-  /** Notes whom the tables belong to after these effects. */
+  /** Notes who owns the tables after a statement's effects. */
   async moveTables(owner: string, effects: readonly TableEffect[]): Promise<void> {
     for (const effect of effects) {
       if (effect.kind === "alter") continue;

@@ -42,8 +42,8 @@ export function toConflict(table: MySqlTable, { set, ...config }: ConflictConfig
 }
 
 /**
- * Builds what stands behind `on duplicate key`. MySQL takes a conflict on any unique key for the one that is meant:
- * where it could be another, the statement fails as it does on the other databases.
+ * Builds what stands behind `on duplicate key`. MySQL takes a conflict on any unique key for one on the target: where
+ * it could be on another key, the statement fails as it does on the other databases.
  *
  * @param given names the columns that the inserted rows have values for
  */

@@ -36,7 +36,7 @@ export class MysqlConnection {
   /**
    * Writes, and tells what MySQL says of it.
    *
-   * @param keys the table's, for an error to name the columns of the one that was violated
+   * @param keys the table's unique keys: an error names the columns of the one that was violated
    */
   async write(
     sql: string,

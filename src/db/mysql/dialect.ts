@@ -8,7 +8,7 @@ const NO_LIMIT = sql.raw("18446744073709551615");
 
 /** MySQL's SQL in words that MariaDB understands too. */
 export class MysqlDialect extends MySqlDialect {
-  /** Which of both relational queries are written for. */
+  /** Whether relational queries are written for MariaDB; else they are for MySQL. */
   isMariaDb = true;
   /** How selects were built that may stand in the FROM of a relation's, to sort and limit its rows. */
   readonly #configs = new WeakMap<SQL, SelectConfig>();
@@ -31,8 +31,8 @@ export class MysqlDialect extends MySqlDialect {
   }
 
   /**
-   * In MariaDB a select in FROM can't name the row that the relation belongs to. One row needs no such select, and
-   * for many `json_arrayagg` sorts and limits by itself.
+   * In MariaDB a select in FROM can't name the row that the relation belongs to. A relation to one row
+   * needs no such select; where there are many rows, `json_arrayagg` sorts and limits them itself.
    */
   #buildRelation(outer: SelectConfig, inner: SelectConfig): SQL {
     const [field] = outer.fieldsFlat ?? [];

@@ -27,15 +27,13 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
   const dialect = keepValuesInRelations(new MysqlDialect());
   const scope = new TransactionScope();
   const statements = { server: url, onQuery: createQueryLog(echo, log) };
-  const channel = new PoolChannel(
-    {
-      pool,
-      connect: (client: Pool) => new MysqlConnection(client, statements),
-      begin: (client, isolationLevel, work) =>
-        OpenTransaction.run(client, { ...statements, scope, isolationLevel }, work),
-    },
+  const channel = new PoolChannel({
+    pool,
     scope,
-  );
+    connect: (client: Pool) => new MysqlConnection(client, statements),
+    begin: (client, isolationLevel, work) =>
+      OpenTransaction.run(client, { ...statements, scope, isolationLevel }, work),
+  });
   const session = new MysqlSession(dialect, channel);
   return {
     dialect: "mysql",

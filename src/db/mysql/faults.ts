@@ -116,7 +116,7 @@ export function toMysqlFault(error: unknown, server: ServerPlace, statement?: Fa
     const fault = findFault(FAULTS, codes, { errno, message, server, sql, hasValues });
     return fault ?? failedQuery("other", `error ${errno}`, sql);
   }
-  // mysql2 has no codes for these.
+  // mysql2 gives a lost connection and a closed pool no code.
   if (fatal === true || /^Pool is closed|in closed state$/.test(error.message)) {
     return unreachable(server, "connection lost");
   }

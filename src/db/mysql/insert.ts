@@ -106,7 +106,7 @@ export class MysqlInsert extends MysqlWrite {
       placeholderValues,
     );
     if (this.#conflict === null || this.#conflict.set === null) return { rowsAffected: affectedRows };
-    // A row that was updated counts for two, one that had these values already for none.
+    // MySQL counts a row that was updated twice, and one that already had the values not at all.
     const records = /^Records: (\d+)/.exec(info)?.[1];
     return { rowsAffected: records === undefined ? 1 : Number(records) };
   }
@@ -171,7 +171,7 @@ export class MysqlInsert extends MysqlWrite {
     }).sql;
   }
 
-  /** With the mode that takes a 0 for a 0, MariaDB takes drizzle's `default` for one too; null it counts up. */
+  /** With NO_AUTO_VALUE_ON_ZERO, MariaDB takes drizzle's `default` for a 0 as well; for null it counts up. */
   #withNumbers(row: InsertedRow): InsertedRow {
     const column = Object.entries(getTableColumns(this.table)).find(([, one]) => isAutoIncrement(one));
     return column === undefined || row[column[0]] !== undefined ? row : { ...row, [column[0]]: sql`null` };

@@ -40,7 +40,7 @@ export async function migrateOnMysql<T>(
 }
 
 async function takeLock(all: RunStatement, log: Logger): Promise<void> {
-  // Names are those of the server; hashed, as they may only have 64 characters.
+  // Names of locks count for the whole server and have 64 characters at most: the database's is hashed.
   const lock = "get_lock(concat('xcore-', md5(database())), ?) as locked";
   const [free] = await all(`select ${lock}`, [0]);
   if (free?.["locked"] === 1) return;

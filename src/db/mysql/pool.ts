@@ -4,8 +4,8 @@ import { toTls } from "../contract/tls.ts";
 import { OpenWork } from "../server/open-work.ts";
 
 /**
- * Strict, and nearer to the SQL of the others: "x" is a name, `||` joins texts, a 0 is a 0. MariaDB can also have
- * `set a = b, b = a` mean what it means elsewhere.
+ * Strict, and nearer to the SQL of SQLite and PostgreSQL: "x" is a name, `||` joins texts, a 0 is a 0. MariaDB can also have
+ * `set a = b, b = a` swap the values, as it does there.
  */
 const SQL_MODE = [
   "STRICT_ALL_TABLES",

@@ -62,7 +62,7 @@ export async function lockRows(
   return toFoundRows(await query.execute(placeholderValues), columns);
 }
 
-/** Reads rows by their keys, in the order of these. A key whose row isn't there is left out. */
+/** Reads rows by their keys, in the order of the keys. A key whose row isn't there is left out. */
 export async function readRows(
   { session, dialect, table, fields }: RowSource,
   columns: readonly MySqlColumn[],

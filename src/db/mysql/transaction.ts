@@ -15,7 +15,7 @@ export interface TransactionSettings extends ConnectionOptions {
 interface Held {
   readonly connection: MysqlConnection;
   readonly scope: TransactionScope;
-  /** Set when the server has undone the whole transaction: what followed would be outside of any. */
+  /** Set when the server has undone the whole transaction: further statements would run outside of any. */
   isUndone: boolean;
 }
 

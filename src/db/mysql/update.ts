@@ -73,7 +73,7 @@ export class MysqlUpdate extends MysqlChange {
   async #write(placeholderValues: Values): Promise<WriteResult> {
     const { table, session } = this.target;
     const { affectedRows, info } = await session.write(table, this.getSQL(), placeholderValues);
-    // Rows that had these values already count on the other databases.
+    // On the other databases, rows that already had the values count too.
     const matched = /^Rows matched: (\d+)/.exec(info)?.[1];
     return { rowsAffected: matched === undefined ? affectedRows : Number(matched) };
   }

@@ -25,15 +25,13 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
   const scope = new TransactionScope();
   const prepare = url.options["prepare"] !== "false";
   const statements = { server: url, prepare, onQuery: createQueryLog(echo, log) };
-  const channel = new PoolChannel(
-    {
-      pool,
-      connect: (client: postgres.Sql) => new PostgresConnection(client, statements),
-      begin: (client, isolationLevel, work) =>
-        OpenTransaction.run(client, { ...statements, scope, isolationLevel }, work),
-    },
+  const channel = new PoolChannel({
+    pool,
     scope,
-  );
+    connect: (client: postgres.Sql) => new PostgresConnection(client, statements),
+    begin: (client, isolationLevel, work) =>
+      OpenTransaction.run(client, { ...statements, scope, isolationLevel }, work),
+  });
   const session = new PostgresSession(dialect, channel);
   return {
     dialect: "postgres",

@@ -20,7 +20,7 @@ const MAX_BACKOFF_SECONDS = 1;
  * the old one ended once its queries are done.
  *
  * It hands out no more work than there are connections. postgres.js itself sends up to 100 queries ahead on one:
- * they wait for a slow one although others are free, and a transaction among them fails.
+ * those queries wait for a slow one although other connections are free, and a transaction among them fails.
  *
  * @see https://github.com/porsager/postgres/issues/1066
  */

@@ -27,7 +27,7 @@ export interface Declaration {
 // Of the registry: tables outlive a hot swap of this file.
 const DECLARATION = Symbol.for("xcore:declaration");
 
-/** Notes on a drizzle builder what it was declared as; the columns it builds carry it too. */
+/** Notes on a drizzle builder what it was declared as; the columns that the builder makes carry the note too. */
 export function setDeclaration(builder: object, declaration: Declaration): void {
   configOf(builder)[DECLARATION] = declaration;
 }

@@ -6,7 +6,7 @@ import { toFittingDecimal, toRoundedDecimal } from "./decimal-text.ts";
 
 /** How the values of a column are written and read. What doesn't fit throws DatabaseError: "value" where it is written, "other" where it is read. */
 export interface ColumnValues<Data> {
-  /** Takes what the types let through, and refuses the rest: rows often come from outside. */
+  /** Takes values of the declared type and refuses any other: rows often come from outside. */
   readonly encode: (value: unknown, column?: Column) => string | number;
   readonly decode?: (value: unknown, column?: Column) => Data;
 }
@@ -111,7 +111,7 @@ export const dateValues: ColumnValues<string> = {
   },
 };
 
-/** On PostgreSQL the driver gives parsed values, on the others the text: a string is never ambiguous. */
+/** On PostgreSQL the driver gives parsed values, on SQLite and MySQL the text: a string is never ambiguous. */
 export function jsonValues(dialect: Dialect): ColumnValues<unknown> {
   return {
     encode(value, column) {
@@ -137,7 +137,7 @@ export function toDefaultSql(
   dialect: Dialect,
 ): SQL {
   const literal = toLiteral(value, dialect);
-  // MySQL takes defaults of these only as expressions.
+  // MySQL takes defaults of text and JSON columns only as expressions.
   const isExpression = dialect === "mysql" && (kind.type === "text" || kind.type === "json");
   return sql.raw(isExpression ? `(${literal})` : literal);
 }

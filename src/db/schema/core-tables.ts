@@ -54,7 +54,7 @@ function createRights(schema: Schema, users: Users) {
     description: varchar(255).notNull().default(""),
     /** Comes with xcore: can't be renamed or deleted. */
     is_builtin: boolean().notNull().default(false),
-    /** Whether who holds it must log in with two factors. */
+    /** Whether accounts with this role must log in with two factors. */
     requires_otp: boolean().notNull().default(false),
     ...toTimes(schema),
   });
@@ -99,7 +99,7 @@ function createSessions(schema: Schema, users: Users) {
       user_id: references(() => users.id, { onDelete: "cascade" }).notNull(),
       /** SHA-256 of the refresh token that is valid now. */
       refresh_hash: varchar(64).notNull(),
-      /** SHA-256 of the one before, and when it was exchanged. */
+      /** SHA-256 of the refresh token before it, and when that one was exchanged. */
       previous_hash: varchar(64),
       rotated_at: timestamp(),
       /** Whether a second factor was given. */

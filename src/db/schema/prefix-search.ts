@@ -8,7 +8,7 @@ const LAST_CHARACTER = "\u{10FFFF}";
 export function startsWith(column: PgColumn, prefix: string): SQL | undefined {
   const end = prefix + LAST_CHARACTER;
   // Typed as PostgreSQL's on every database. There, bytes are compared whatever the locale is, which indexes with
-  // `varchar_pattern_ops` serve; the others do so anyway.
+  // `varchar_pattern_ops` serve; SQLite and MySQL compare bytes anyway.
   if (is(column, PgColumn)) return sql`(${column} ~>=~ ${prefix} and ${column} ~<~ ${end})`;
   return and(gte(column, prefix), lt(column, end));
 }

@@ -67,7 +67,7 @@ function needsText(column: Column, isPostgres: boolean): boolean {
     : kind?.type === "json" && !isPostgres;
 }
 
-/** The list inside `json_array(…)`, which comes before those of deeper relations. */
+/** The list inside `json_array(…)`, which stands before the lists of deeper relations. */
 function findJsonValues(query: unknown): SQL | undefined {
   const chunks = is(query, SQL) ? query.queryChunks : toInnerChunks(query);
   const [start, values] = chunks;

@@ -17,7 +17,7 @@ export interface SchemaModule extends Columns, Constraints {
 }
 
 export interface SchemaModuleOptions {
-  /** Is told of each table that `table()` makes, which those of the core are not. */
+  /** Is told of each table that `table()` makes; the core declares its own elsewhere. */
   readonly onTable?: (table: Table) => void;
   /**
    * What the core declares, where several modules are to have the same: drizzle joins relations at the very object.

@@ -6,11 +6,11 @@ const QUICK_MS = 0.25;
 
 /**
  * Tells when something has been committed, by `PRAGMA data_version` of the reading connection, which every other
- * connection's commit changes: those of other processes, and the writing one of this process.
+ * connection's commit changes: the connections of other processes, and the writing one of this process.
  *
  * SQLite locks the file for it, which takes 3 µs, a quarter of a request. So it is asked once a turn of the event
- * loop, and again after a write of this process: the requests of a turn are those that had come when it began, before
- * anything that another process has committed since. A turn that takes long is not relied upon.
+ * loop, and again after a write of this process: each request of a turn had arrived when the turn began, before any
+ * later commit of another process. A turn that takes long is not relied upon.
  */
 export class ChangeToken {
   readonly #reader: SqliteConnection;

@@ -40,7 +40,7 @@ const FAULTS: FaultTable<SqliteFailure> = {
     ["busy", "Cannot use the database: another process has locked it"],
   ),
   SQLITE_FULL: ["full", "Cannot write to the database: no space is left on its disk"],
-  // Where the shared memory beside the file finds no space SQLite knows no more than this either.
+  // SQLite reports the same where the shared memory beside the file finds no space.
   SQLITE_IOERR: ({ code, sql }) =>
     new DatabaseError("other", `Cannot use the database: its disk is full, or fails (${code})`, { sql }),
   SQLITE_CORRUPT: [

@@ -21,7 +21,7 @@ export interface SqlitePoolOptions {
   readonly onQuery: OnQuery | null;
 }
 
-// SQLite's own waiting blocks the event loop: the rest of it is done by retryWhileBusy().
+// SQLite's own waiting blocks the event loop: after this time retryWhileBusy() waits.
 const busyTimeoutMs = 2;
 // A table of 100,000 rows fits in, and memory is only taken for pages that were read.
 const cacheKib = 16_384;

@@ -1,8 +1,8 @@
 import type { Database, Statement } from "bun:sqlite";
 
 /**
- * Keeps the statements of one connection prepared, by their SQL. When it is full, those that were not used
- * since it was last full are finalized. None can be in use then: each run ends before the next begins.
+ * Keeps the statements of one connection prepared, by their SQL. When the cache is full, statements that
+ * were not used since it was last full are finalized. No statement is in use then: each run ends before the next begins.
  */
 export class StatementCache {
   readonly #database: Database;

@@ -86,7 +86,7 @@ export class OpenTransaction implements Channel {
     this.#assertBegun();
   }
 
-  /** What ran after SQLite's own rollback would be a transaction by itself each, and stay. */
+  /** Statements after SQLite's own rollback would each be a transaction of their own, and stay. */
   #assertBegun(): void {
     if (this.#writer.isInTransaction) return;
     if (this.#endedBy !== null) throw this.#endedBy;

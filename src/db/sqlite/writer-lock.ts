@@ -8,18 +8,18 @@ interface Waiter {
 }
 
 /**
- * Lets one writer of this process at a time to the database, in the order in which they came. Who waits longer
- * than `waitMs` gets a DatabaseError "busy", so that a transaction that never ends doesn't stop all others
+ * Lets one writer of this process at a time to the database, in the order in which they came. A writer that
+ * waits longer than `waitMs` gets a DatabaseError "busy", so that a transaction that never ends doesn't stop all others
  * silently.
  */
 export class WriterLock {
   readonly #turn: EventLoopTurn;
   readonly #waitMs: number;
-  /** How often somebody has had it. */
+  /** How often the lock has been released. */
   releases = 0;
   readonly #waiters = new Set<Waiter>();
   #isHeld = false;
-  /** Null for a single statement: reading the clock would be a part of its time that counts. */
+  /** Null while a single statement holds the lock: reading the clock would take a part of its time that counts. */
   #heldSince: number | null = null;
   #timer: NodeJS.Timeout | null = null;
 
@@ -28,7 +28,7 @@ export class WriterLock {
     this.#waitMs = waitMs;
   }
 
-  /** Takes the lock when it is free and nobody's turn has been long; who gets it must call `release()`. */
+  /** Takes the lock when it is free and the turn hasn't been long; after `true` the caller must call `release()`. */
   tryAcquire(): boolean {
     if (this.#isHeld || this.#turn.isLong()) return false;
     this.#isHeld = true;
@@ -52,7 +52,7 @@ export class WriterLock {
     return promise;
   }
 
-  /** Hands the lock to the one that has waited longest. */
+  /** Hands the lock to the writer that has waited longest. */
   release(): void {
     this.releases += 1;
     if (this.#waiters.size === 0) this.#isHeld = false;
@@ -71,7 +71,7 @@ export class WriterLock {
     waiter.resolve();
   }
 
-  /** One timer does for all: they wait equally long, and so run out in their order. */
+  /** One timer does for all waiters: they wait equally long, so their time is over in their order. */
   #watch(): void {
     const [first] = this.#waiters;
     if (this.#timer !== null || first === undefined) return;

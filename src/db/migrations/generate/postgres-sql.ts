@@ -7,8 +7,8 @@ import { createWords } from "./words.ts";
 const { quote, list, alter, rename: renameAlone } = createWords('"');
 
 /**
- * Writes the change of a schema as PostgreSQL's statements: what is in the way goes first, what needs the rest
- * comes last.
+ * Writes the change of a schema as PostgreSQL's statements: foreign keys that are in the way go first, new
+ * ones come last.
  *
  * @param before the schema before the renames, which names what is renamed along
  */

@@ -102,7 +102,7 @@ const IDENTITY = {
   cycle: false,
 };
 
-/** Returns the snapshot of a schema, which follows the one before it. */
+/** Returns the snapshot of a schema, linked to the previous one. */
 export function toSnapshot(dialect: Dialect, schema: SchemaModel, previous: Snapshot | null): Snapshot {
   const prefix = dialect === "postgres" ? "public." : "";
   const tables = [...schema.values()].map(
