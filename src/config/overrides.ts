@@ -62,7 +62,7 @@ export function readFlags(flags: ConfigOverrides): Layer {
 }
 
 /** The variable that sets the key at `path`. */
-export function toVariableName(path: KeyPath): string {
+function toVariableName(path: KeyPath): string {
   return `XCORE_${path.join("__").toUpperCase()}`;
 }
 

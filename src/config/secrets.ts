@@ -1,7 +1,7 @@
 import { type KeyPath, startsWithPath } from "./json/values.ts";
 
 /** What stands in the place of a masked value. */
-export const MASK = "***";
+const MASK = "***";
 
 const SECRET_WORD =
   /(?:secret|password|passwd|passphrase|token|credential|apikey)s?$|^(?:keys?|pwd|pass|authorization)$/;

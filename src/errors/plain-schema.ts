@@ -18,7 +18,7 @@ export function isTypeBoxSchema(value: unknown): value is JsonSchema {
 }
 
 /** Returns a schema in which "a number, or its text form" is a number again, as its author wrote it. */
-export function toPlainSchema(schema: JsonSchema): JsonSchema {
+function toPlainSchema(schema: JsonSchema): JsonSchema {
   const real = realBranch(schema);
   if (real !== undefined) return toPlainSchema(real);
   if (schema.properties !== undefined) {

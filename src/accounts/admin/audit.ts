@@ -48,7 +48,7 @@ export interface AuditQuery extends PageQuery {
 }
 
 /** Returns a page of the audit log, the newest entries first unless the query says otherwise. */
-export async function listAudit(store: CoreStore, query: AuditQuery): Promise<Page<AuditAnswer>> {
+async function listAudit(store: CoreStore, query: AuditQuery): Promise<Page<AuditAnswer>> {
   const { auditLog } = store.tables;
   const rows = store.db
     .select()

@@ -48,7 +48,7 @@ export async function readTarget(path: string, fetch: FetchOptions): Promise<Fet
 }
 
 /** Returns how a command fetches plugins. */
-export function toFetchOptions(loaded: LoadedConfig, context: CommandContext): FetchOptions {
+function toFetchOptions(loaded: LoadedConfig, context: CommandContext): FetchOptions {
   const { tmp, projectDirectory } = openCommandStores(loaded, context);
   return { limits: toFetchLimits(loaded), tmp, projectDirectory };
 }
