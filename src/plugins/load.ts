@@ -4,11 +4,10 @@ import type { Mount } from "../web/mounts.ts";
 import type { Migration } from "../db/migrations/files.ts";
 import type { Bundle } from "./build/bundle.ts";
 import { Generation, generationId } from "./runtime/generation.ts";
-import type { PluginHost, PluginWeb } from "./runtime/host.ts";
+import type { PluginHost, PluginLifeCycle, PluginWeb } from "./runtime/host.ts";
 import type { ModuleExports } from "./given/host-modules.ts";
 import { awaitModules, runSetup } from "./runtime/life-cycle.ts";
 import type { Manifest } from "./source/manifest.ts";
-import { migratePlugin } from "./runtime/migrate.ts";
 import { evaluateModules, type ModulesOptions } from "./runtime/modules.ts";
 import { createPluginApp, findRouter } from "./runtime/app.ts";
 import { Registrations } from "./runtime/surface.ts";
@@ -16,6 +15,9 @@ import { bundlePlugin } from "./build/build.ts";
 import { Scope } from "./given/scope.ts";
 import { atStage, type ThrownOptions } from "./build/thrown.ts";
 import type { PluginFiles } from "./source/files.ts";
+import { applyMigrations } from "../db/migrations/apply.ts";
+import type { Driver } from "../db/contract/driver.ts";
+import { migrationStatus } from "../db/migrations/status.ts";
 
 export interface LoadOptions {
   readonly files: PluginFiles;
@@ -119,6 +121,24 @@ async function prepareDatabase(
   await migratePlugin(database, { owner: plugin, migrations }, lifeCycle);
   for (const { name, owner } of await accounts.declarePermissions(plugin, permissions)) {
     lifeCycle.log.warn({ plugin }, `permission "${name}" belongs to "${owner}", which declared it first`);
+  }
+}
+
+/** Applies a plugin's pending migrations, or says in the log that there are some. @throws MigrationError */
+async function migratePlugin(
+  database: Driver,
+  { owner, migrations }: { readonly owner: string; readonly migrations: readonly Migration[] },
+  { autoMigrate, log, toDisplayPath }: PluginLifeCycle,
+): Promise<void> {
+  if (migrations.length === 0) return;
+  if (autoMigrate()) {
+    await applyMigrations(database, { owner, migrations, log, toDisplayPath });
+    return;
+  }
+  const states = await migrationStatus(database, { owner, migrations });
+  const pending = states.filter(({ state }) => state === "pending").map(({ name }) => name);
+  if (pending.length > 0) {
+    log.warn({ plugin: owner, pending }, `migrations are pending: run "xcore db migrate"`);
   }
 }
 

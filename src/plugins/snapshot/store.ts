@@ -12,7 +12,7 @@ import {
   signaturesOf,
   toOpened,
   writeSnapshot,
-} from "./folder.ts";
+} from "./kept.ts";
 
 export type { OpenedSnapshot };
 
