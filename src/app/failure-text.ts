@@ -2,8 +2,7 @@ import { DatabaseError } from "../db/contract/database-error.ts";
 import { InvalidMigrationError, MigrationError } from "../db/migrations/error.ts";
 import { AppError } from "../errors/errors.ts";
 import { fail } from "../errors/codes.ts";
-import { toPrintable } from "../errors/printable.ts";
-import { PluginError } from "../plugins/failure/failure.ts";
+import { describePluginError, PluginError } from "../plugins/failure/failure.ts";
 
 const EXPECTED_ERRORS = [AppError, DatabaseError, MigrationError, InvalidMigrationError];
 
@@ -13,11 +12,6 @@ export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const isExpected = EXPECTED_ERRORS.some((type) => error instanceof type) || "syscall" in error;
   return isExpected ? error.message : (error.stack ?? error.message);
-}
-
-/** Why a plugin can't be used, after the place in its source. */
-export function describePluginError({ location, message }: PluginError): string {
-  return location === null ? message : `${toPrintable(location)}: ${message}`;
 }
 
 /** Where code that was to be loaded can't be read, as `bun --hot` finds it; null for any other error. */

@@ -10,7 +10,7 @@ import type {
   TestLogLine,
   TestUser,
 } from "../sdk/testing.ts";
-import { describePluginError } from "../app/failure-text.ts";
+import { describePluginError } from "../plugins/failure/failure.ts";
 import { TestLog } from "./log.ts";
 import { createTestProject, type TestProject } from "./project.ts";
 import { TestUsers } from "./users.ts";

@@ -5,7 +5,8 @@ import { listMigrationOwners, withDatabase } from "../open/database.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { loadCommandPlugins } from "../open/plugins.ts";
 import { toExamples } from "../terminal/output.ts";
-import { describeFailure, describePluginError } from "../../app/failure-text.ts";
+import { describeFailure } from "../../app/failure-text.ts";
+import { describePluginError } from "../../plugins/failure/failure.ts";
 
 /** `xcore db migrate`: applies the pending migrations of the core and of every plugin. */
 export function dbMigrateCommand(context: CommandContext): Command {

@@ -3,7 +3,7 @@ import type { Command } from "commander";
 import type { App } from "../../app/app.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import type { ConfigOverrides } from "../../config/schema.ts";
-import { describePluginError } from "../../app/failure-text.ts";
+import { describePluginError } from "../../plugins/failure/failure.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 
 /**

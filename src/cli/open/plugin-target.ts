@@ -5,21 +5,10 @@ import type { LoadedConfig } from "../../config/load.ts";
 import { fail } from "../../plugins/failure/error-codes.ts";
 import { createDisplayPath } from "../../files/paths.ts";
 import { findLocalPlugin } from "../../plugins/source/local.ts";
-import { type FetchedPlugin, type FetchOptions, fetchPlugin } from "../../plugins/remote/fetch/fetch.ts";
+import type { PluginTarget } from "../../plugins/remote/publish/publish.ts";
 import { toFetchLimits } from "../../plugins/remote/sources.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 import { openCommandStores } from "../../app/command-stores.ts";
-
-/** A plugin on this machine that its author works on. */
-export interface PluginTarget {
-  /** Absolute path of its folder, its module, or its archive. */
-  readonly path: string;
-  /** As the user would type it. */
-  readonly shown: string;
-  readonly kind: "folder" | "module" | "archive";
-  readonly loaded: LoadedConfig;
-  readonly fetch: FetchOptions;
-}
 
 const ARCHIVES = /\.(tgz|tar\.gz)$/;
 
@@ -39,16 +28,10 @@ export async function findPluginTarget(
     ? await findByName(text, loaded, context)
     : resolve(context.cwd, text);
   const shown = createDisplayPath(context.cwd)(path) || ".";
-  return { path, shown, kind: toKind(path, shown), loaded, fetch: toFetchOptions(loaded, context) };
+  return { path, shown, kind: toKind(path, shown), fetch: toFetchOptions(loaded, context) };
 }
 
-/** Reads a plugin as it will be once it is published, with what it imports from elsewhere. @throws FetchError */
-export async function readTarget(path: string, fetch: FetchOptions): Promise<FetchedPlugin> {
-  return fetchPlugin({ kind: "path", text: path, path }, fetch);
-}
-
-/** Returns how a command fetches plugins. */
-function toFetchOptions(loaded: LoadedConfig, context: CommandContext): FetchOptions {
+function toFetchOptions(loaded: LoadedConfig, context: CommandContext): PluginTarget["fetch"] {
   const { tmp, projectDirectory } = openCommandStores(loaded, context);
   return { limits: toFetchLimits(loaded), tmp, projectDirectory };
 }

@@ -1,6 +1,9 @@
 import { DIALECTS } from "../../db/contract/driver.ts";
-import type { PluginInspection } from "../../plugins/remote/inspection.ts";
-import { describeChanges, type InspectionChange } from "../../plugins/remote/inspection-difference.ts";
+import {
+  describeChanges,
+  type InspectionChange,
+  type PluginInspection,
+} from "../../plugins/remote/inspection.ts";
 import { isOpen, OPEN, showGuards, type Surface } from "../../plugins/source/surface.ts";
 import { toCount, toTable } from "../terminal/output.ts";
 

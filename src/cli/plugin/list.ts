@@ -3,7 +3,7 @@ import type { App } from "../../app/app.ts";
 import { summarizePlugin } from "../../plugins/admin/answers.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { toExamples, toTable } from "../terminal/output.ts";
-import { describePluginError } from "../../app/failure-text.ts";
+import { describePluginError } from "../../plugins/failure/failure.ts";
 import { inspect } from "../open/inspection.ts";
 
 /** `xcore plugin list`: tells what each plugin is and whether it can be loaded. */

@@ -9,7 +9,11 @@ import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { EDITOR_FOLDER } from "../../editor/folder.ts";
 import { offerEditor } from "../../editor/project.ts";
 import { toExamples } from "../terminal/output.ts";
-import { toPluginFiles } from "./files.ts";
+import helloManifest from "../../../plugins/hello/plugin.json" with { type: "text" };
+import helloRun from "../../../plugins/hello/run.ts" with { type: "text" };
+// @ts-expect-error -- a text, not the module
+// oxlint-disable-next-line import/default
+import helloTest from "../../../plugins/hello/hello.test.ts" with { type: "text" };
 
 /** `xcore plugin new NAME`: makes a folder with the files of a minimal plugin. */
 export function pluginNewCommand(context: CommandContext): Command {
@@ -57,4 +61,21 @@ function parseName(text: string): string {
     if (error instanceof PluginError) throw new InvalidArgumentError(error.message);
     throw error;
   }
+}
+
+/** The files of a minimal plugin with its test, after the example `plugins/hello`: names and texts. */
+function toPluginFiles(name: string): [file: string, text: string][] {
+  const title = name.replaceAll("_", " ").replace(/^./, (first) => first.toUpperCase());
+  // They are texts; TypeScript takes them for what the files hold.
+  const renamed = (text: unknown): string =>
+    name === "hello"
+      ? String(text)
+      : String(text)
+          .replaceAll(/"(\/?)hello"/g, `"$1${name}"`)
+          .replaceAll("My Plugin", title);
+  return [
+    ["plugin.json", renamed(helloManifest)],
+    ["run.ts", renamed(helloRun)],
+    [`${name}.test.ts`, renamed(helloTest)],
+  ];
 }

@@ -1,15 +1,12 @@
 import { readFile, stat } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { Command } from "commander";
 import { fail } from "../../errors/codes.ts";
-import { replaceBytes } from "../../files/replace.ts";
-import { packFiles } from "../../plugins/remote/publish/pack.ts";
-import { signIntegrity, type SigningKey } from "../../plugins/snapshot/signatures.ts";
-import { parseSigningKey } from "../../plugins/remote/publish/signing-key.ts";
-import { isUrlName, type Snapshot, signatureNameOf } from "../../plugins/snapshot/snapshot.ts";
+import { signPlugin } from "../../plugins/remote/publish/publish.ts";
+import { parseSigningKey, type SigningKey } from "../../plugins/remote/publish/signing-key.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { toExamples } from "../terminal/output.ts";
-import { findPluginTarget, type PluginTarget, readTarget } from "../open/plugin-target.ts";
+import { findPluginTarget } from "../open/plugin-target.ts";
 
 interface SignOptions {
   readonly key: string;
@@ -39,9 +36,7 @@ export function pluginSignCommand(context: CommandContext): Command {
     .action(async (text: string, { key: keyFile, json }: SignOptions, command: Command) => {
       const target = await findPluginTarget(text, command, context);
       const key = await readKey(keyFile, context);
-      const { snapshot, integrity } = await readTarget(target.path, target.fetch);
-      const signatures = await signIntegrity(integrity, key, snapshot.signatures);
-      const file = await writeSignatures(target, snapshot, signatures);
+      const { integrity, file } = await signPlugin(target, key);
       context.print(
         json === true
           ? JSON.stringify({ integrity, file, key: key.publicKey }, null, 2)
@@ -61,20 +56,4 @@ async function readKey(name: string, context: CommandContext): Promise<SigningKe
   const isShared = process.platform !== "win32" && (mode & 0o077) !== 0;
   if (isShared) context.warn(`Others may read ${name}: run \`chmod 600 ${name}\``);
   return key;
-}
-
-/** Returns the path of the file that holds the signatures now. */
-async function writeSignatures(
-  { path, kind }: PluginTarget,
-  { entry, files }: Snapshot,
-  signatures: Uint8Array,
-): Promise<string> {
-  if (kind === "archive") {
-    const own = new Map([...files].filter(([name]) => !isUrlName(name)));
-    await replaceBytes(path, await packFiles({ files: own, signatures }));
-    return path;
-  }
-  const file = kind === "folder" ? join(path, signatureNameOf(entry)) : signatureNameOf(path);
-  await replaceBytes(file, signatures);
-  return file;
 }

@@ -68,3 +68,8 @@ export class FetchError extends PluginError {
     this.status = options.status ?? null;
   }
 }
+
+/** Why a plugin can't be used, after the place in its source. */
+export function describePluginError({ location, message }: PluginError): string {
+  return location === null ? message : `${toPrintable(location)}: ${message}`;
+}

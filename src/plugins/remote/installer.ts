@@ -4,8 +4,13 @@ import { AppError } from "../../errors/errors.ts";
 import { fail } from "../failure/error-codes.ts";
 import { PluginError } from "../failure/failure.ts";
 import { type FetchedPlugin, fetchFromMirrors, type FetchOptions } from "./fetch/fetch.ts";
-import { hostsOf, inspectPlugin, type PluginInspection } from "./inspection.ts";
-import { compareInspections, type InspectionChange } from "./inspection-difference.ts";
+import {
+  compareInspections,
+  hostsOf,
+  inspectPlugin,
+  type InspectionChange,
+  type PluginInspection,
+} from "./inspection.ts";
 import { type Location, parseLocation } from "./fetch/location.ts";
 import { placesOf, RemoteEntries, type RemoteEntry } from "./entries.ts";
 import type { PluginStores, RemoteSettings } from "./sources.ts";

@@ -3,8 +3,12 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { PluginError } from "../../../src/plugins/failure/failure.ts";
 import type { FetchedPlugin } from "../../../src/plugins/remote/fetch/fetch.ts";
-import { hostsOf, inspectPlugin } from "../../../src/plugins/remote/inspection.ts";
-import { compareInspections, describeChanges } from "../../../src/plugins/remote/inspection-difference.ts";
+import {
+  compareInspections,
+  describeChanges,
+  hostsOf,
+  inspectPlugin,
+} from "../../../src/plugins/remote/inspection.ts";
 import { computeIntegrity } from "../../../src/plugins/snapshot/integrity.ts";
 import { parseLocation } from "../../../src/plugins/remote/fetch/location.ts";
 import type { Surface } from "../../../src/plugins/source/surface.ts";

@@ -1,6 +1,8 @@
 import { PluginError } from "../../failure/failure.ts";
 import type { SigningKey } from "../../snapshot/signatures.ts";
 
+export type { SigningKey };
+
 const ALGORITHM = { name: "Ed25519" };
 const PEM = /-----BEGIN ([A-Z0-9 ]+)-----([A-Za-z0-9+/=\s]+)-----END \1-----/;
 

@@ -11,7 +11,7 @@ import {
   readListed,
   readPublishable,
 } from "../../../../src/plugins/remote/publish/pack.ts";
-import { writePublished } from "../../../../src/plugins/remote/publish/published-folder.ts";
+import { writePublished } from "../../../../src/plugins/remote/publish/folder.ts";
 import { type Files, TestFolder } from "../../../setup.ts";
 
 const CRM: Files = {
