@@ -31,12 +31,16 @@ export class MysqlQuery<T extends MySqlPreparedQueryConfig> extends MySqlPrepare
     const { query, fields, mapRows } = this.#parts;
     const { sql } = query;
     const parameters = fillPlaceholders(query.params, placeholderValues);
-    return runOn(this.#channel, sql, async (connection): Promise<unknown> => {
-      if (mapRows !== undefined) return mapRows(await connection.values(sql, parameters));
-      if (fields === undefined) return connection.all(sql, parameters);
-      const rows = await connection.values(sql, parameters);
-      return rows.map((row) => mapResultRow(fields, row, this.joinsNotNullableMap));
-    });
+    const readValues = (): Promise<unknown[][]> =>
+      runOn(this.#channel, sql, (connection) => connection.values(sql, parameters));
+    if (mapRows !== undefined) return mapRows(await readValues());
+    if (fields === undefined) {
+      return runOn<MysqlConnection, unknown>(this.#channel, sql, (connection) =>
+        connection.all(sql, parameters),
+      );
+    }
+    const rows = await readValues();
+    return rows.map((row) => mapResultRow(fields, row, this.joinsNotNullableMap));
   }
 
   override iterator(): never {

@@ -38,9 +38,10 @@ export class MysqlSession extends MySqlSession {
   }
 
   /** Runs SQL of the caller's own; rows by column name. */
-  override async all<T = unknown>(query: SQL): Promise<T[]> {
+  override all<T = unknown>(query: SQL): Promise<T[]> {
     const { sql, params } = this.#dialect.sqlToQuery(query);
-    return runOn(this.#channel, sql, async (connection) => (await connection.all(sql, params)) as T[]);
+    const task = (connection: MysqlConnection) => connection.all(sql, params) as Promise<unknown[]>;
+    return runOn(this.#channel, sql, task) as Promise<T[]>;
   }
 
   override async count(query: SQL): Promise<number> {

@@ -24,24 +24,24 @@ export class PostgresConnection {
 
   /** Returns the rows as lists of values. */
   values(sql: string, parameters: readonly unknown[]): Promise<unknown[][]> {
-    return this.#run(sql, parameters, (query) => query.values());
+    return this.#run(sql, parameters, (query) => query.values(), asIs);
   }
 
   /** Returns the rows by column name. */
-  async all(sql: string, parameters: readonly unknown[]): Promise<postgres.Row[]> {
-    return [...(await this.#run(sql, parameters, (query) => query))];
+  all(sql: string, parameters: readonly unknown[]): Promise<postgres.Row[]> {
+    return this.#run(sql, parameters, asIs, (rows) => [...rows]);
   }
 
   /** Writes, and tells how many rows it touched. */
-  async write(sql: string, parameters: readonly unknown[]): Promise<WriteResult> {
-    const { count } = await this.#run(sql, parameters, (query) => query);
-    return { rowsAffected: count };
+  write(sql: string, parameters: readonly unknown[]): Promise<WriteResult> {
+    return this.#run(sql, parameters, asIs, ({ count }) => ({ rowsAffected: count }));
   }
 
-  async #run<T>(
+  async #run<Sent, T>(
     sql: string,
     parameters: readonly unknown[],
-    read: (query: postgres.PendingQuery<postgres.Row[]>) => PromiseLike<T>,
+    send: (query: postgres.PendingQuery<postgres.Row[]>) => PromiseLike<Sent>,
+    toResult: (sent: Sent) => T,
   ): Promise<T> {
     const { server, prepare, onQuery } = this.#options;
     const values = parameters.map((value) => toBindable(value, sql));
@@ -50,11 +50,15 @@ export class PostgresConnection {
       // What drizzle hands over is encoded already; the types of postgres.js know no such values.
       const encoded = values as postgres.ParameterOrJSON<never>[];
       const options = { prepare, simple: false };
-      return await read(this.#client.unsafe(sql, encoded, options));
+      return toResult(await send(this.#client.unsafe(sql, encoded, options)));
     } catch (error) {
       throw toPostgresFault(error, server, sql);
     } finally {
       onQuery?.(sql, performance.now() - startedAt);
     }
   }
+}
+
+function asIs<T>(value: T): T {
+  return value;
 }

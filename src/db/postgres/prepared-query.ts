@@ -29,11 +29,15 @@ export class PostgresQuery<T extends PreparedQueryConfig> extends PgPreparedQuer
     const { query, fields, mapRows, isRaw } = this.#parts;
     const { sql } = query;
     const parameters = fillPlaceholders(query.params, placeholderValues);
-    return runOn(this.#channel, sql, async (connection): Promise<unknown> => {
-      if (mapRows !== undefined) return mapRows(await connection.values(sql, parameters));
-      if (fields === undefined) return connection[isRaw ? "all" : "write"](sql, parameters);
-      const rows = await connection.values(sql, parameters);
-      return rows.map((row) => mapResultRow(fields, row, this.joinsNotNullableMap));
-    });
+    const readValues = (): Promise<unknown[][]> =>
+      runOn(this.#channel, sql, (connection) => connection.values(sql, parameters));
+    if (mapRows !== undefined) return mapRows(await readValues());
+    if (fields === undefined) {
+      return runOn<PostgresConnection, unknown>(this.#channel, sql, (connection) =>
+        connection[isRaw ? "all" : "write"](sql, parameters),
+      );
+    }
+    const rows = await readValues();
+    return rows.map((row) => mapResultRow(fields, row, this.joinsNotNullableMap));
   }
 }

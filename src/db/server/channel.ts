@@ -56,7 +56,7 @@ export class PoolChannel<Client, Connection> implements Channel<Connection> {
 
   async write<T>(task: Task<Connection, T>): Promise<T> {
     this.#options.scope.assertOutside();
-    return this.read(task);
+    return await this.read(task);
   }
 
   transact<T>(
