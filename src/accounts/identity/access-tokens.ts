@@ -1,4 +1,3 @@
-import { jwt } from "@elysiajs/jwt";
 import type { SecretKey } from "../keys/secret.ts";
 
 const ISSUER = "xcore";
@@ -84,25 +83,27 @@ type Claims = Readonly<Record<string, unknown>> & { readonly exp: number };
 class SignedTokens {
   readonly #type: string;
   readonly #lifetime: number;
+  readonly #secretKey: SecretKey;
   readonly #now: () => number;
-  readonly #jwt;
+  #jwt: ReturnType<typeof createJwt> | null = null;
 
   constructor(type: string, { secretKey, lifetime, now = Date.now }: TokenOptions) {
     this.#type = type;
     this.#lifetime = lifetime;
+    this.#secretKey = secretKey;
     this.#now = now;
-    const plugin = jwt({ secret: secretKey.deriveKey(`jwt:${type}`), alg: "HS256", typ: type, iss: ISSUER });
-    this.#jwt = plugin.decorator.jwt;
   }
 
-  sign(claims: Record<string, string>): Promise<string> {
-    return this.#jwt.sign({ ...claims, exp: Math.floor(this.#now() / 1000) + this.#lifetime });
+  async sign(claims: Record<string, string>): Promise<string> {
+    const tokens = await this.#open();
+    return tokens.sign({ ...claims, exp: Math.floor(this.#now() / 1000) + this.#lifetime });
   }
 
   async verify(token: string): Promise<Claims | null> {
     // Before anything is decoded: what isn't ours costs next to nothing.
     if (token.length > MAX_LENGTH || !HS256_TOKEN.test(token)) return null;
-    const claims = await this.#jwt.verify(token, {
+    const tokens = await this.#open();
+    const claims = await tokens.verify(token, {
       algorithms: ["HS256"],
       typ: this.#type,
       issuer: ISSUER,
@@ -111,6 +112,17 @@ class SignedTokens {
     });
     return claims === false || claims.exp === undefined ? null : { ...claims, exp: claims.exp };
   }
+
+  #open(): ReturnType<typeof createJwt> {
+    return (this.#jwt ??= createJwt(this.#type, this.#secretKey));
+  }
+}
+
+/** Loads what signs with the first token that is signed or verified. */
+async function createJwt(type: string, secretKey: SecretKey) {
+  const { jwt } = await import("@elysiajs/jwt");
+  return jwt({ secret: secretKey.deriveKey(`jwt:${type}`), alg: "HS256", typ: type, iss: ISSUER }).decorator
+    .jwt;
 }
 
 function isUserId(sub: unknown): sub is string {

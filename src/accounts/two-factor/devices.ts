@@ -6,7 +6,6 @@ import { fail } from "../identity/error-codes.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { writeAudit } from "../people/audit.ts";
 import { toDisplayName } from "../people/names.ts";
-import { createOtpSecret, findOtpStep, toOtpCode, toOtpUri, toQrCodeSvg } from "./codes.ts";
 import type { Origin } from "../identity/principal.ts";
 import { renewRecoveryCodes, toRecoveryCode, useRecoveryCode } from "./recovery-codes.ts";
 import { assertSecondFactorGiven, endSecondFactor, hasSecondFactor } from "./enrolment.ts";
@@ -108,6 +107,7 @@ export class OtpDevices {
   async create(userId: number, name: string, { sessionId }: FactorChange = {}): Promise<OtpEnrolment> {
     const { db, tables } = this.#store;
     const { otpDevices } = tables;
+    const { createOtpSecret, toOtpUri, toQrCodeSvg } = await loadCodes();
     const secret = createOtpSecret();
     const row = {
       user_id: userId,
@@ -154,6 +154,7 @@ export class OtpDevices {
   ): Promise<ConfirmedOtpDevice> {
     const { db, tables } = this.#store;
     const { otpDevices, sessions } = tables;
+    const { findOtpStep, toOtpCode } = await loadCodes();
     return db.transaction(async (tx) => {
       const actor = await lockUser(tx, tables, userId);
       const { secret, last_step, ...device } = await this.#find(tx, userId, deviceId);
@@ -268,6 +269,7 @@ export class OtpDevices {
   }
 
   async #acceptOtp(db: Database, userId: number, typed: string): Promise<boolean> {
+    const { findOtpStep, toOtpCode } = await loadCodes();
     const code = toOtpCode(typed);
     if (code === null) return false;
     const { otpDevices } = this.#store.tables;
@@ -297,6 +299,11 @@ export class OtpDevices {
   #enrolledBefore(): Date {
     return new Date(this.#now() - ENROLMENT_MS);
   }
+}
+
+/** One-time codes are for those who use them: others don't load what makes them. */
+function loadCodes() {
+  return import("./codes.ts");
 }
 
 /** Uses up a step: of several at once, on any instance, one succeeds. */

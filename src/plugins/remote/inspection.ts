@@ -81,7 +81,7 @@ const SCALARS = [
 export async function inspectPlugin(fetched: FetchedPlugin): Promise<PluginInspection> {
   const { snapshot, integrity, location, hosts } = fetched;
   const { files } = snapshot;
-  const manifest = readManifestOf(snapshot, location);
+  const manifest = await readManifestOf(snapshot, location);
   assertEntry(snapshot, manifest);
   return {
     name: manifest.name,
@@ -152,7 +152,7 @@ export function describeChanges(changes: readonly InspectionChange[]): string[] 
   });
 }
 
-function readManifestOf(snapshot: Snapshot, location: Location): Manifest {
+async function readManifestOf(snapshot: Snapshot, location: Location): Promise<Manifest> {
   const { entry, files } = snapshot;
   const file = showEntry(entry, location);
   const text = new TextDecoder().decode(files.get(entry));

@@ -9,7 +9,6 @@ import { isPermissionName } from "../../accounts/identity/permission-name.ts";
 import { EVENT_PATTERN } from "../../hooks/names.ts";
 import { PluginError } from "../failure/failure.ts";
 import type { PluginFiles } from "./files.ts";
-import { readPluginInfo } from "./plugin-info.ts";
 import { findSurfaceProblem, type Surface, SurfaceSchema } from "./surface.ts";
 
 const NAME = "^[a-z][a-z0-9_]{0,63}$";
@@ -112,7 +111,7 @@ export async function readManifest(files: PluginFiles): Promise<Manifest | Plugi
   const { basename, remote, shownManifest: file } = files.source;
   try {
     const parse = files.isSingleFile ? parsePluginInfo : parseManifest;
-    const manifest = parse(await files.readManifest(), file);
+    const manifest = await parse(await files.readManifest(), file);
     if (remote === null || manifest.name === basename) return manifest;
     const message =
       `Cannot use "${manifest.name}" as "${basename}": ` +
@@ -125,7 +124,8 @@ export async function readManifest(files: PluginFiles): Promise<Manifest | Plugi
 }
 
 /** Reads the PLUGIN_INFO of a module, which isn't run. @throws as `parseManifest` does */
-export function parsePluginInfo(code: string, file: string): Manifest {
+export async function parsePluginInfo(code: string, file: string): Promise<Manifest> {
+  const { readPluginInfo } = await import("./plugin-info.ts");
   return toManifest(readPluginInfo(code, file), { file, label: "PLUGIN_INFO" });
 }
 
