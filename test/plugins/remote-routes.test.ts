@@ -114,6 +114,34 @@ test("a plugin is previewed, added, replaced, switched off and on, and removed",
   ]);
 });
 
+test("a preview tells what a plugin declares that it serves, and first of all which routes lose their guards", async () => {
+  await using host = new PluginHost();
+  const publish = (version: string, guards: readonly object[]) => {
+    const routes = [{ method: "GET", path: "/crm/", guards }];
+    const surface = { routes, hooks: ["user.*"], permissions: [], tables: [] };
+    const [options = {}] = guards;
+    return host.publish("/crm", {
+      "plugin.json": { name: "crm", version, surface },
+      "run.ts": `import { createRouter } from "xcore";
+export default createRouter().get("/", () => 1, ${JSON.stringify(options)});`,
+    });
+  };
+  await using app = await startApp();
+  const { url } = publish("1.0.0", [{ role: "sales" }]);
+  const { body: first } = await send(app, "POST", "", { url, dry_run: true });
+  expect(first.inspection.surface).toEqual({
+    routes: [{ method: "GET", path: "/crm/", guards: [{ role: "sales" }] }],
+    hooks: ["user.*"],
+    permissions: [],
+    tables: [],
+  });
+  const { body: added } = await send(app, "POST", "", { url });
+  expect(added).toMatchObject({ state: "serving", routes: first.inspection.surface.routes });
+  publish("1.1.0", []);
+  const { body: next } = await send(app, "POST", "", { url, dry_run: true });
+  expect(next.changes[0]).toEqual({ what: "route", name: "GET /crm/", before: "role sales", after: "OPEN" });
+});
+
 test("what fails to load is pinned all the same, and the answer says why", async () => {
   await using host = new PluginHost();
   const good = host.publish("/crm", crm("good"));

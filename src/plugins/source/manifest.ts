@@ -14,6 +14,9 @@ import { findSurfaceProblem, type Surface, SurfaceSchema } from "./surface.ts";
 const NAME = "^[a-z][a-z0-9_]{0,63}$";
 const NAME_TITLE =
   "a name of lower-case letters, digits and underscores that starts with a letter, at most 64";
+// A stranger's may be all faults, and a server waits while they are collected: for about a second, with these limits.
+const MAX_LENGTH = 512 * 1024; // characters
+const MAX_VALUES = 50_000;
 const RESERVED_PREFIXES = [
   "/auth",
   "/admin",
@@ -136,6 +139,9 @@ export async function parsePluginInfo(code: string, file: string): Promise<Manif
  * @throws PluginError that lists every problem
  */
 export function parseManifest(text: string, file: string): Manifest {
+  if (text.length > MAX_LENGTH) {
+    throw new PluginError("manifest", "Cannot read plugin.json: it is larger than 512 KiB", { file });
+  }
   const document = parseJsonDocument(text);
   const [fault] = document.faults;
   if (fault !== undefined) {
@@ -157,6 +163,10 @@ export function toManifest(
   value: unknown,
   source: { file: string; label: string; lineOf?: (path: Fault["path"]) => number },
 ): Manifest {
+  if (holdsMoreThan(MAX_VALUES, value)) {
+    const message = `Cannot use ${source.label}: it holds more than ${MAX_VALUES} values`;
+    throw new PluginError("manifest", message, { file: source.file });
+  }
   const problems = findProblems(value);
   const [first] = problems;
   if (first !== undefined) {
@@ -181,6 +191,16 @@ export function toManifest(
     hooks: given.hooks ?? [],
     surface: given.surface ?? null,
   };
+}
+
+function holdsMoreThan(max: number, value: unknown): boolean {
+  const waiting = [value];
+  for (let count = 0; waiting.length > 0; count += 1) {
+    if (count > max) return true;
+    const next = waiting.pop();
+    if (typeof next === "object" && next !== null) for (const one of Object.values(next)) waiting.push(one);
+  }
+  return false;
 }
 
 interface Problem {

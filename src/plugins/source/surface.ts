@@ -29,7 +29,7 @@ const RouteSchema = Type.Object(
 /** Schema of what a packed plugin declares that it registers. Every key is part of what it is held to. */
 export const SurfaceSchema = Type.Object(
   {
-    routes: Type.Array(RouteSchema, { maxItems: 5000, title: "an array of at most 5000 routes" }),
+    routes: Type.Array(RouteSchema, { maxItems: 2000, title: "an array of at most 2000 routes" }),
     hooks: namesOf(EVENT_PATTERN.source, 200, "events"),
     permissions: namesOf(PERMISSION, 128, "permissions"),
     tables: namesOf("^[a-z][a-z0-9_]*$", 63, "tables"),

@@ -67,8 +67,8 @@ test.each<[what: string, surface: unknown, message: string]>([
   ["a route twice", { ...EMPTY, routes: [OPEN, { ...OPEN, guards: [{ auth: true }] }] }, "must stand once"],
   [
     "too many routes",
-    { ...EMPTY, routes: Array.from({ length: 5001 }, (_, i) => ({ ...OPEN, path: `/crm/${i}` })) },
-    "at most 5000 routes",
+    { ...EMPTY, routes: Array.from({ length: 2001 }, (_, i) => ({ ...OPEN, path: `/crm/${i}` })) },
+    "at most 2000 routes",
   ],
   [
     "too many guards",
@@ -91,6 +91,18 @@ test.each<[what: string, surface: unknown, message: string]>([
   expect((error as PluginError).message).toContain(message);
   // oxlint-disable-next-line no-control-regex -- what must not be there
   expect((error as PluginError).message).not.toMatch(/[\u0000-\u001f\u202e]/);
+});
+
+test("a manifest with more in it than a server should look at is refused at once", () => {
+  const values = Array.from({ length: 60_000 }, () => 1);
+  for (const manifest of [
+    { surface: { ...EMPTY, routes: values } },
+    { tags: values },
+    { config: { values } },
+  ]) {
+    expect(() => parse(undefined, manifest)).toThrow("it holds more than 50000 values");
+  }
+  expect(() => parse(undefined, { description: "a".repeat(600_000) })).toThrow("larger than 512 KiB");
 });
 
 test("paths are held to the prefix that the manifest asks for", () => {
