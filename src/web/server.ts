@@ -1,4 +1,5 @@
 import type { RequestEntry } from "../log/request-line.ts";
+import { withHeaders } from "./answers.ts";
 import { limitBody } from "./body-limit.ts";
 import { createClientAddress } from "./client-address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
@@ -7,7 +8,6 @@ import { InFlight } from "./in-flight.ts";
 import { type Mount, MountTable } from "./mounts.ts";
 import { finalRequestIdOf } from "./request-ids.ts";
 import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
-import { addSecurityHeaders } from "./security-headers.ts";
 import { toMountServer, webSocketHandlers } from "./web-sockets.ts";
 
 export type BunServer = Bun.Server<unknown>;
@@ -209,9 +209,7 @@ export class WebServer {
   /** Answers for a Response that Bun can't send, such as one whose body has been read. */
   #answerUnsendable(error: unknown): Response {
     const unknown = new Request("http://localhost/");
-    const response = this.#answerError(error, unknown, null);
-    setHeaders(response, finalRequestIdOf(unknown));
-    return response;
+    return withHeaders(this.#answerError(error, unknown, null), finalRequestIdOf(unknown));
   }
 
   async #finishLater(
@@ -257,21 +255,4 @@ function createEmptyMount(): Mount {
 
 function refuse(): never {
   throw new TypeError("Cannot answer: no core is mounted");
-}
-
-/** Adds the headers of every answer, to a copy where the response's own can't be changed (Fetch: "immutable"). */
-function withHeaders(response: Response, requestId: string): Response {
-  try {
-    setHeaders(response, requestId);
-    return response;
-  } catch {
-    const copy = new Response(response.body, response);
-    setHeaders(copy, requestId);
-    return copy;
-  }
-}
-
-function setHeaders({ headers }: Response, requestId: string): void {
-  headers.set("x-request-id", requestId);
-  addSecurityHeaders(headers);
 }

@@ -1,4 +1,5 @@
-import { type AnyElysia, Elysia } from "elysia";
+import { type AnyElysia, type Context, Elysia } from "elysia";
+import { isPlain, toJsonAnswer } from "../../web/answers.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "../../web/error-answers.ts";
 import type { InFlight } from "../../web/in-flight.ts";
 import { assertGuarded } from "../../sdk/router.ts";
@@ -16,6 +17,8 @@ export interface PluginAppOptions {
   readonly inFlight: InFlight;
   readonly isOpen: (request: Request) => boolean;
 }
+
+type AnswerContext = Pick<Context, "request" | "set"> & { readonly responseValue: unknown };
 
 /**
  * Builds the app of one generation: the plugin's router below its prefix, its errors as problems.
@@ -69,13 +72,11 @@ function addRouteHooks(
   onError: ReturnType<typeof toElysiaErrorHandler>,
   { inFlight, isOpen, answerError, manifest }: PluginAppOptions,
 ): void {
-  const followBody = ({
-    request,
-    responseValue: value,
-  }: {
-    request: Request;
-    responseValue: unknown;
-  }): Response | undefined => {
+  // Destructured: a hook that takes the context as a whole makes Elysia parse everything of each request.
+  const answer = ({ request, responseValue: value, set }: AnswerContext): Response | undefined => {
+    if (typeof value !== "object" || value === null) return undefined;
+    const json = toJsonAnswer(value, set);
+    if (json !== undefined) return json;
     if (value instanceof Error) return onError({ error: value, request });
     if (!mayStream(value)) return undefined;
     if (request.method === "HEAD" && !(value instanceof Blob)) return toHeadAnswer(value);
@@ -90,13 +91,13 @@ function addRouteHooks(
     route.hooks = {
       ...route.hooks,
       error: [...toList(route.hooks?.error), { fn: onError, isAsync }],
-      mapResponse: [...toList(route.hooks?.mapResponse), { fn: followBody, isAsync }],
+      mapResponse: [...toList(route.hooks?.mapResponse), { fn: answer, isAsync }],
     };
   }
 }
 
-function mayStream(value: unknown): value is object {
-  if (typeof value !== "object" || value === null || value.constructor === Object) return false;
+function mayStream(value: object): boolean {
+  if (isPlain(value)) return false;
   return (
     value instanceof Response || value instanceof ReadableStream || value instanceof Blob || "next" in value
   );

@@ -1,0 +1,104 @@
+import { type Context, ElysiaCustomStatusResponse } from "elysia";
+
+type Json = Record<string, unknown>;
+
+// JSON is no document: it can't be framed, and nothing is navigated to from it.
+const DOCUMENT_HEADERS: readonly (readonly [name: string, value: string])[] = [
+  ["x-frame-options", "SAMEORIGIN"],
+  ["referrer-policy", "strict-origin-when-cross-origin"],
+];
+// Kept: Bun copies one Headers faster than it makes one of an object.
+const JSON_INIT = {
+  headers: new Headers({
+    "content-type": "application/json;charset=utf-8",
+    "x-content-type-options": "nosniff",
+  }),
+};
+const DATE_DEPTH = 4; // levels of arrays and objects: { items: [{ author: { created_at } }] }
+
+/** What `toJsonAnswer` made last: it has all headers of every answer but its id. Any other answer is looked at. */
+let latest: Response | null = null;
+
+/**
+ * Answers with an object or array as Elysia would, in less time; undefined for any other value, and where its handler
+ * has set headers, a cookie or a status.
+ */
+export function toJsonAnswer(value: object, set: Context["set"]): Response | undefined {
+  if (set.status !== 200 || set.cookie !== undefined || !isEmpty(set.headers)) return undefined;
+  if (isPlain(value)) return (latest = Response.json(withDatesAsText(value, 1), JSON_INIT));
+  if (!(value instanceof ElysiaCustomStatusResponse)) return undefined;
+  const body: unknown = value.response;
+  if (typeof body !== "object" || body === null || !isPlain(body)) return undefined;
+  const init = { ...JSON_INIT, status: Number(value.code) };
+  return (latest = Response.json(withDatesAsText(body, 1), init));
+}
+
+/** Adds the headers of every answer, to a copy where the response's own can't be changed (Fetch: "immutable"). */
+export function withHeaders(response: Response, requestId: string): Response {
+  try {
+    addHeaders(response, requestId);
+    return response;
+  } catch {
+    const copy = new Response(response.body, response);
+    addHeaders(copy, requestId);
+    return copy;
+  }
+}
+
+/** Whether JSON holds the value as it is: an object literal, or an array. */
+export function isPlain({ constructor }: object): boolean {
+  return constructor === Object || constructor === Array;
+}
+
+function addHeaders(response: Response, requestId: string): void {
+  const { headers } = response;
+  headers.set("x-request-id", requestId);
+  if (response !== latest) addSecurityHeaders(headers);
+}
+
+/** Adds the headers that harden a response in the browser, except those that its handler has set itself. */
+function addSecurityHeaders(headers: Headers): void {
+  headers.set("x-content-type-options", "nosniff");
+  if (headers.get("content-type")?.startsWith("application/json")) return;
+  for (const [name, value] of DOCUMENT_HEADERS) {
+    if (!headers.has(name)) headers.set(name, value);
+  }
+}
+
+/** Puts the text that JSON has for a date in its place, in copies: one Date, and all of it is slow to be stringified. */
+function withDatesAsText(value: object, depth: number): object {
+  return Array.isArray(value) ? mapItems(value as unknown[], depth) : mapProperties(value as Json, depth);
+}
+
+function mapItems(items: readonly unknown[], depth: number): readonly unknown[] {
+  let copy: unknown[] | null = null;
+  for (const [index, item] of items.entries()) {
+    const text = toDateText(item, depth);
+    if (text !== item) (copy ??= [...items])[index] = text;
+  }
+  return copy ?? items;
+}
+
+function mapProperties(value: Json, depth: number): Json {
+  if (typeof value["toJSON"] === "function") return value;
+  let copy: Json | null = null;
+  // A quarter of the time that Object.entries() takes.
+  for (const key in value) {
+    const item = value[key];
+    const text = toDateText(item, depth);
+    if (text !== item) (copy ??= { ...value })[key] = text;
+  }
+  return copy ?? value;
+}
+
+function toDateText(item: unknown, depth: number): unknown {
+  if (typeof item !== "object" || item === null) return item;
+  if (item.constructor !== Date)
+    return depth < DATE_DEPTH && isPlain(item) ? withDatesAsText(item, depth + 1) : item;
+  return Number.isNaN((item as Date).getTime()) ? null : (item as Date).toISOString();
+}
+
+function isEmpty(headers: object): boolean {
+  for (const _ in headers) return false;
+  return true;
+}

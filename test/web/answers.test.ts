@@ -1,0 +1,168 @@
+import { expect, test } from "bun:test";
+import { toJsonAnswer } from "../../src/web/answers.ts";
+import { plugin, TestApp } from "../setup.ts";
+
+const ROUTER = `.get("/", () => ({ a: 1 }))
+  .get("/text", () => new Response("hi"))
+  .get("/redirect", () => Response.redirect("/elsewhere"))
+  .get("/elysia-redirect", ({ redirect }) => redirect("/elsewhere"))
+  .get("/error", () => { throw new Error("x"); })
+  .get("/null", () => { throw null; })
+  .get("/stream", function* () { yield "a"; })
+  .get("/empty", () => new Response(null, { status: 204 }))
+  .get("/own", ({ set }) => { set.headers["x-frame-options"] = "DENY"; return "text"; })
+  .get("/own-response", () => new Response("hi", { headers: { "referrer-policy": "no-referrer", "x-request-id": "mine" } }))
+  .post("/", ({ body }) => body)`;
+
+const DOCUMENT_HEADERS = [
+  ["x-frame-options", "SAMEORIGIN"],
+  ["referrer-policy", "strict-origin-when-cross-origin"],
+] as const;
+
+const answers: [string, RequestInit, number][] = [
+  ["/", {}, 200],
+  ["/docs", {}, 200],
+  ["/docs/swagger-ui.js", {}, 200],
+  ["/openapi.json", {}, 200],
+  ["/health", {}, 200],
+  ["/nothing", {}, 404],
+  ["/x", {}, 200],
+  ["/x", { method: "HEAD" }, 200],
+  ["/x", { method: "PUT" }, 405],
+  ["/x/text", {}, 200],
+  ["/x/redirect", {}, 302],
+  ["/x/elysia-redirect", {}, 302],
+  ["/x/error", {}, 500],
+  ["/x/null", {}, 500],
+  ["/x/stream", {}, 200],
+  ["/x/empty", {}, 204],
+  ["/x", { method: "POST", body: "x".repeat(101) }, 413],
+  ["/broken", {}, 503],
+];
+
+test("every answer has the security headers and a request id", async () => {
+  const broken = { "broken/plugin.json": { name: "broken", version: "1.0.0" }, "broken/run.ts": "throw 1;" };
+  await using app = await TestApp.start({
+    plugins: { ...plugin("x", ROUTER), ...broken },
+    config: { server: { body_limit: 100 } },
+  });
+  for (const [path, init, status] of answers) {
+    const response = await app.fetch(path, { redirect: "manual", ...init });
+    expect([path, response.status]).toEqual([path, status]);
+    expect([path, response.headers.get("x-content-type-options")]).toEqual([path, "nosniff"]);
+    const isJson = response.headers.get("content-type")?.startsWith("application/json") === true;
+    for (const [name, value] of DOCUMENT_HEADERS) {
+      expect([path, name, response.headers.get(name)]).toEqual([path, name, isJson ? null : value]);
+    }
+    expect(response.headers.get("x-request-id")).toMatch(/^[\w.-]+$/);
+  }
+});
+
+test("a handler's own header wins, but for the request id", async () => {
+  await using app = await TestApp.start({ plugins: plugin("x", ROUTER) });
+  const own = await app.fetch("/x/own");
+  expect(own.headers.get("x-frame-options")).toBe("DENY");
+  expect(own.headers.get("x-content-type-options")).toBe("nosniff");
+  const response = await app.fetch("/x/own-response");
+  expect(response.headers.get("referrer-policy")).toBe("no-referrer");
+  expect(response.headers.get("x-request-id")).not.toBe("mine");
+});
+
+test("a Response keeps the content type that its body has", async () => {
+  await using app = await TestApp.start({
+    plugins: plugin(
+      "x",
+      `.get("/text", () => new Response("hi"))
+       .get("/json", () => Response.json({ a: 1 }))
+       .get("/blob", () => new Response(new Blob(["a"], { type: "image/png" })))
+       .get("/html", () => new Response("<p>", { headers: { "content-type": "text/html" } }))`,
+    ),
+  });
+  const types: [string, string][] = [
+    ["/x/text", "text/plain;charset=utf-8"],
+    ["/x/json", "application/json;charset=utf-8"],
+    ["/x/blob", "image/png"],
+    ["/x/html", "text/html"],
+  ];
+  for (const [path, type] of types) {
+    expect([path, (await app.fetch(path)).headers.get("content-type")]).toEqual([path, type]);
+  }
+});
+
+class Money {
+  readonly currency = "EUR";
+  readonly at = new Date(0);
+}
+class Day extends Date {
+  override toJSON(): string {
+    return "a day";
+  }
+}
+const DATE = new Date(1_700_000_000_123);
+const shared = { at: DATE };
+const values: [string, object][] = [
+  ["a date in an object", { id: 1, at: DATE, title: "x" }],
+  ["dates in a list", { items: [{ at: DATE }, { at: DATE }, null, "x"], total: 2 }],
+  ["an array of dates and undefined", [DATE, undefined, DATE]],
+  ["a date that is none", { at: new Date(Number.NaN), gone: undefined, none: null }],
+  ["a date with JSON of its own", { day: new Day(0), at: DATE }],
+  ["an object with JSON of its own", { a: { at: DATE, toJSON: () => "own" }, at: DATE }],
+  ["all of it with JSON of its own", { at: DATE, toJSON: () => ({ at: DATE }) }],
+  ["an instance of a class", { money: new Money(), at: DATE }],
+  ["dates far down", { a: [{ b: [{ c: [{ d: [{ at: DATE }] }] }] }], at: DATE }],
+  ["one object twice", { shared, again: [shared, shared] }],
+  ["numbers for keys", { 2: DATE, 1: "x", b: DATE, a: 1 }],
+  ["nothing", {}],
+];
+
+for (const [what, value] of values) {
+  test(`toJsonAnswer() has the bytes of JSON.stringify() for ${what}`, async () => {
+    const before = Bun.inspect(value, { depth: 20 });
+    const answer = toJsonAnswer(value, { status: 200, headers: {} });
+    expect(await answer?.text()).toBe(JSON.stringify(value));
+    expect(answer?.headers.get("content-type")).toBe(Response.json({}).headers.get("content-type"));
+    expect(Bun.inspect(value, { depth: 20 })).toBe(before);
+  });
+}
+
+test("toJsonAnswer() fails as JSON.stringify() does for what refers to itself", () => {
+  const parent: { children: object[]; at: Date } = { children: [], at: DATE };
+  for (let index = 0; index < 1000; index += 1) parent.children.push({ parent });
+  expect(() => toJsonAnswer(parent, { status: 200, headers: {} })).toThrow(/cyclic/);
+});
+
+test("answers with dates are the same whatever their status, headers and schemas", async () => {
+  const at = "2023-11-14T22:13:20.123Z";
+  await using app = await TestApp.start({
+    plugins: {
+      ...plugin("x", ""),
+      "x/run.ts": `import { createRouter } from "xcore";
+const row = () => ({ id: 1, at: new Date(${JSON.stringify(at)}) });
+export default createRouter().get("/", () => row()).get("/list", async () => [row()])
+  .post("/status", ({ status }) => status(201, row()))
+  .post("/set", ({ set }) => { set.status = 202; return row(); })
+  .get("/header", ({ set }) => { set.headers["x-own"] = "own"; return row(); })
+  .get("/cookie", ({ cookie: { a } }) => { a!.value = "b"; return row(); })
+  .get("/text", ({ status }) => status(418, "text"));`,
+    },
+  });
+  const row = JSON.stringify({ id: 1, at });
+  for (const [method, path, status, body, header] of [
+    ["GET", "/x", 200, row, null],
+    ["GET", "/x/list", 200, `[${row}]`, null],
+    ["POST", "/x/status", 201, row, null],
+    ["POST", "/x/set", 202, row, null],
+    ["GET", "/x/header", 200, row, ["x-own", "own"]],
+    ["GET", "/x/cookie", 200, row, ["set-cookie", "a=b; Path=/"]],
+    ["GET", "/x/text", 418, "text", null],
+  ] as const) {
+    const answer = await app.fetch(path, { method });
+    expect([path, answer.status, await answer.text()]).toEqual([path, status, body]);
+    expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+    if (header !== null) expect(answer.headers.get(header[0])).toBe(header[1]);
+    const length = status === 418 ? null : String(body.length);
+    if (length !== null) expect([path, answer.headers.get("content-length")]).toEqual([path, length]);
+  }
+  const head = await app.fetch("/x", { method: "HEAD" });
+  expect([head.headers.get("content-length"), await head.text()]).toEqual([String(row.length), ""]);
+});
