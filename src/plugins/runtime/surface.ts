@@ -3,7 +3,7 @@ import { guardsOf } from "../../accounts/identity/guards.ts";
 import { answersAnyPath, listRoutes, type ServedRoute } from "../../web/routes.ts";
 import { PluginError } from "../failure/failure.ts";
 import type { Manifest } from "../source/manifest.ts";
-import { declaresHook, type RouteSurface, showGuards, type Surface } from "../source/surface.ts";
+import { declaresHook, MAX_NAMES, type RouteSurface, showGuards, type Surface } from "../source/surface.ts";
 
 const MAX_DIFFERENCES = 5; // shown
 const NOT_DECLARED = 'the "surface" of its plugin.json doesn\'t declare it';
@@ -29,9 +29,12 @@ export class Registrations {
   addHook(event: string): void {
     const { surface } = this.#manifest;
     if (surface !== null && !declaresHook(surface, event)) {
-      throw new TypeError(`Cannot listen to "${event}": ${NOT_DECLARED}; ${ADVICE}`);
+      // Packing sees no setup().
+      const advice = `its author must name it in "hooks" there, or listen at the top level, and pack it anew`;
+      throw new TypeError(`Cannot listen to "${event}": ${NOT_DECLARED}; ${advice}`);
     }
-    this.#hooks.add(event);
+    // A running plugin may listen to ever new names, and more than these can't be declared.
+    if (this.#hooks.size <= MAX_NAMES) this.#hooks.add(event);
   }
 
   /** Notes that it has a table. @throws TypeError when that isn't declared */

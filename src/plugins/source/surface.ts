@@ -3,6 +3,9 @@ import type { Guard } from "../../accounts/identity/guards.ts";
 import { toPrintable } from "../../errors/printable.ts";
 import { EVENT_PATTERN, toNameTest } from "../../hooks/names.ts";
 
+/** How many events, permissions or tables a surface may declare. */
+export const MAX_NAMES = 1000;
+
 const METHOD = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}$"; // RFC 9110, 9.1
 const PERMISSION = "^[a-z][a-z0-9_]*:[a-z][a-z0-9_]*$";
 const STRICT = { additionalProperties: false };
@@ -104,5 +107,8 @@ export function findSurfaceProblem({ routes }: Static<typeof SurfaceSchema>, pre
 function namesOf(pattern: string, maxLength: number, noun: string) {
   const title = `a name of at most ${maxLength} characters`;
   const name = Type.String({ pattern, maxLength, title });
-  return Type.Array(name, { maxItems: 1000, title: `an array of at most 1000 names of ${noun}` });
+  return Type.Array(name, {
+    maxItems: MAX_NAMES,
+    title: `an array of at most ${MAX_NAMES} names of ${noun}`,
+  });
 }
