@@ -15,6 +15,7 @@ import { listRoles } from "../src/accounts/admin/role-list.ts";
 import { listUsers, type UserQuery } from "../src/accounts/admin/user-list.ts";
 import { assignRole, removeRole } from "../src/accounts/admin/user-roles.ts";
 import { median, printTable, toMs } from "./report.ts";
+import { sqliteTableMakers } from "../src/db/sqlite/table-makers.ts";
 
 const USERS = 1_000_000;
 const ROLES = 1_000;
@@ -33,7 +34,7 @@ try {
 async function run(file: string): Promise<void> {
   const driver = await openSqlite({ file, log, echo: false });
   await applyMigrations(driver, { owner: "core", migrations: coreMigrations("sqlite"), log });
-  const tables = createCoreSchema("sqlite");
+  const tables = createCoreSchema(sqliteTableMakers);
   const store = { db: driver.toDatabase(tables), tables };
   await ensureBuiltinRoles(store);
   await fill(store);

@@ -34,7 +34,7 @@ export function createPlugins(context: AppContext, parts: Parts, timeouts: Plugi
         log: loggers.app,
         database,
         accounts,
-        core: declareCore(database.dialect, store.tables),
+        core: declareCore(database.tableMakers, store.tables),
       },
       web: {
         answerError,

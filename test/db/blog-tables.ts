@@ -3,7 +3,7 @@ import type { Driver } from "../../src/db/contract/driver.ts";
 import { createTables } from "./schema/created-tables.ts";
 
 function declareTables(driver: Driver) {
-  const schema = createSchemaModule(driver.dialect);
+  const schema = createSchemaModule(driver.tableMakers);
   const { check, id, integer, primaryKey, references, relations, sql, table, text, timestamp, unique } =
     schema;
   const { uuid, varchar } = schema;

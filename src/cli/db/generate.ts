@@ -5,6 +5,7 @@ import type { Dialect } from "../../db/contract/driver.ts";
 import { type GeneratedMigration, generateMigration } from "../../db/migrations/generate/generate.ts";
 import { parseRename, type Rename } from "../../db/migrations/generate/renames.ts";
 import { createCoreSchema } from "../../db/schema/schema.ts";
+import { createDetachedDriver } from "../../db/detached.ts";
 import { fail } from "../../errors/codes.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
 import { loadPluginTables } from "../../plugins/inventory/tables.ts";
@@ -69,7 +70,7 @@ function toCoreSubject({ loaded, toDisplayPath }: CommandPlugins): Subject {
   }
   return {
     folder,
-    schemaFor: async (dialect) => createCoreSchema(dialect),
+    schemaFor: async (dialect) => createCoreSchema((await createDetachedDriver(dialect)).tableMakers),
   };
 }
 

@@ -1,3 +1,5 @@
+import type { Column } from "drizzle-orm";
+import type * as pg from "drizzle-orm/pg-core";
 import type { Logger } from "pino";
 import type { Database, SchemaTables } from "./database.ts";
 import type { ServerUrl } from "./database-url.ts";
@@ -23,6 +25,7 @@ export interface ServerDriverOptions {
 /** One open database: its connections, and what the rest of xcore asks of it. */
 export interface Driver {
   readonly dialect: Dialect;
+  readonly tableMakers: TableMakers;
   /** Returns the database whose `query` knows these tables and relations; all databases of a driver share its connections. */
   toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema>;
   /**
@@ -41,6 +44,34 @@ export interface Driver {
   changeToken(): number | null;
   /** Lets queries under way finish and closes every connection. */
   close(): Promise<void>;
+}
+
+/** A drizzle column builder of any dialect, as far as it is used here. */
+export interface ColumnMaker {
+  default(value: unknown): this;
+  $defaultFn(make: () => unknown): this;
+  unique(name?: string): this;
+  references(target: () => pg.AnyPgColumn, actions?: object): this;
+}
+
+/**
+ * What tables of a dialect are declared with: drizzle's functions, typed as PostgreSQL's, with their own types for each
+ * dialect. They come with the driver, so that those of the other dialects aren't loaded.
+ */
+export interface TableMakers extends Pick<
+  typeof pg,
+  "index" | "uniqueIndex" | "unique" | "check" | "primaryKey" | "foreignKey"
+> {
+  readonly dialect: Dialect;
+  readonly table: typeof pg.pgTable;
+  /** A number that the database gives each row. */
+  readonly id: () => ColumnMaker;
+  readonly boolean: () => ColumnMaker;
+  readonly customType: (params: {
+    dataType: () => string;
+    toDriver: (this: Column | undefined, value: unknown) => unknown;
+    fromDriver?: (this: Column | undefined, value: unknown) => unknown;
+  }) => () => ColumnMaker;
 }
 
 /** SQL of migrations, on one connection. Errors are those of the database, as `DatabaseError`. */

@@ -1,9 +1,22 @@
-import { type AnyColumn, Column, getTableName, is, SQL, StringChunk } from "drizzle-orm";
+import { type AnyColumn, Column, entityKind, getTableName, is, SQL, StringChunk } from "drizzle-orm";
 
 /** A column or an expression that can be selected and sorted by. */
 export type Expression = AnyColumn | SQL | SQL.Aliased;
 
 export type Direction = "asc" | "desc";
+
+/** Whether a value is of a class of drizzle's, by the name that it has there: dialects in use alone are loaded. */
+export function isOfKind(value: unknown, kind: string): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  for (
+    let type: unknown = value.constructor;
+    typeof type === "function";
+    type = Object.getPrototypeOf(type)
+  ) {
+    if (Reflect.get(type, entityKind) === kind) return true;
+  }
+  return false;
+}
 
 /** Whether a value is a column, or an expression of SQL. */
 export function isExpression(value: unknown): value is Expression {

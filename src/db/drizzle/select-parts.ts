@@ -1,9 +1,6 @@
 import { getTableColumns, is, SQL, sql, type Subquery, Table } from "drizzle-orm";
-import { MySqlSelectBase } from "drizzle-orm/mysql-core";
-import { PgSelectBase } from "drizzle-orm/pg-core";
-import { SQLiteSelectBase } from "drizzle-orm/sqlite-core";
 import type { Dialect } from "../contract/driver.ts";
-import { type Expression, isExpression, isOfSubquery } from "./expressions.ts";
+import { type Expression, isExpression, isOfKind, isOfSubquery } from "./expressions.ts";
 
 // What this file knows of drizzle's builders is internal to drizzle-orm 0.45.4, which is pinned exactly:
 // `config`, `session`, `dialect` and the parameters of the constructors, alike for the three databases.
@@ -57,10 +54,10 @@ export interface Select {
   readonly builder: Builder;
 }
 
-const CLASSES = [
-  ["postgres", PgSelectBase],
-  ["sqlite", SQLiteSelectBase],
-  ["mysql", MySqlSelectBase],
+const KINDS = [
+  ["postgres", "PgSelectQueryBuilder"],
+  ["sqlite", "SQLiteSelectQueryBuilder"],
+  ["mysql", "MySqlSelectQueryBuilder"],
 ] as const;
 
 /**
@@ -69,7 +66,7 @@ const CLASSES = [
  * @throws TypeError when it isn't a select, or one that can't be cut into pages
  */
 export function toSelect(query: unknown): Select {
-  const database = CLASSES.find(([, base]) => is(query, base))?.[0];
+  const database = KINDS.find(([, kind]) => isOfKind(query, kind))?.[0];
   if (database === undefined) {
     throw new TypeError("Cannot paginate: expected a query of db.select() that isn't awaited");
   }

@@ -13,6 +13,7 @@ import { migrateOnMysql } from "./migration-connection.ts";
 import { MysqlPool, toSettings } from "./pool.ts";
 import { MysqlSession } from "./session.ts";
 import { OpenTransaction } from "./transaction.ts";
+import { mysqlTableMakers } from "./table-makers.ts";
 
 const CLOSE_MS = 30_000;
 
@@ -37,6 +38,7 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
   const session = new MysqlSession(dialect, channel);
   return {
     dialect: "mysql",
+    tableMakers: mysqlTableMakers,
     toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema> {
       // Made to behave as what it is typed as; drizzle's types of MySQL are others.
       return new MysqlDatabase(dialect, session, toRelationalSchema(schema)) as unknown as Database<Schema>;

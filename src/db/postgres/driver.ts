@@ -13,6 +13,7 @@ import { migrateOnPostgres } from "./migration-connection.ts";
 import { PostgresPool, toSettings } from "./pool.ts";
 import { PostgresSession } from "./session.ts";
 import { OpenTransaction } from "./transaction.ts";
+import { postgresTableMakers } from "./table-makers.ts";
 
 const CLOSE_MS = 30_000;
 
@@ -35,6 +36,7 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
   const session = new PostgresSession(dialect, channel);
   return {
     dialect: "postgres",
+    tableMakers: postgresTableMakers,
     toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema> {
       // The same at run time; drizzle's types don't know the result of our session.
       return new PostgresDatabase(

@@ -8,10 +8,8 @@ import type {
   IsPrimaryKey,
   NotNull,
 } from "drizzle-orm";
-import * as mysql from "drizzle-orm/mysql-core";
-import * as pg from "drizzle-orm/pg-core";
-import * as sqlite from "drizzle-orm/sqlite-core";
-import type { Dialect } from "../contract/driver.ts";
+import type * as pg from "drizzle-orm/pg-core";
+import type { ColumnMaker, Dialect, TableMakers } from "../contract/driver.ts";
 import { type ColumnKind, declarationOf, setDeclaration } from "./column-kind.ts";
 import {
   bigintValues,
@@ -111,14 +109,6 @@ export interface Columns {
   ) => ColumnOf<"number", number>;
 }
 
-/** A drizzle column builder of any dialect, as far as it is used here. */
-interface Builder {
-  default(value: unknown): this;
-  $defaultFn(make: () => unknown): this;
-  unique(name?: string): this;
-  references(target: () => pg.AnyPgColumn, actions?: ReferenceActions): this;
-}
-
 /** Room for every value of an enum, so that new values don't change the column's type. */
 export const ENUM_LENGTH = 64;
 /** MySQL's, at four bytes a character. */
@@ -133,18 +123,20 @@ const NOW: Readonly<Record<Dialect, SQL>> = {
 const ENUM_VALUE = /^[^\\\p{Cc}]{1,64}$/u;
 
 /** Returns the columns of a dialect, typed as PostgreSQL's. */
-export function createColumns(dialect: Dialect): Columns {
+export function createColumns(makers: TableMakers): Columns {
+  const { dialect } = makers;
+
   function column<Data>(
     kind: ColumnKind,
     sqlTypes: Readonly<Record<Dialect, string>>,
     values: ColumnValues<Data>,
-  ): Builder {
-    const builder = createCustom(dialect, sqlTypes[dialect], values);
+  ): ColumnMaker {
+    const builder = createCustom(makers, sqlTypes[dialect], values);
     return toPortable(builder, dialect, kind, values.encode);
   }
 
   const columns = {
-    id: () => toPortable(createId(dialect), dialect, { type: "id" }, Number),
+    id: () => toPortable(makers.id(), dialect, { type: "id" }, Number),
     uuid() {
       const builder = column({ type: "uuid" }, types("text", "uuid", "char(36)"), uuidValues);
       return Object.assign(builder, { defaultRandom: () => builder.$defaultFn(() => Bun.randomUUIDv7()) });
@@ -166,7 +158,7 @@ export function createColumns(dialect: Dialect): Columns {
       const sqlTypes = types(sqliteType, `numeric${size}`, `decimal(${precision},${scale})`);
       return column({ type: "decimal", precision, scale }, sqlTypes, decimalValues(precision, scale));
     },
-    boolean: () => toPortable(createBoolean(dialect), dialect, { type: "boolean" }, Boolean),
+    boolean: () => toPortable(makers.boolean(), dialect, { type: "boolean" }, Boolean),
     timestamp() {
       const sqlTypes = types("integer", "timestamp (3) with time zone", "datetime(3)");
       const builder = column({ type: "timestamp" }, sqlTypes, timestampValues(dialect));
@@ -193,25 +185,15 @@ function types(sqliteType: string, postgres: string, mysqlType: string): Record<
   return { sqlite: sqliteType, postgres, mysql: mysqlType };
 }
 
-function createId(dialect: Dialect): Builder {
-  if (dialect === "sqlite") return sqlite.integer().primaryKey({ autoIncrement: true }) as unknown as Builder;
-  if (dialect === "mysql") {
-    return mysql.bigint({ mode: "number" }).autoincrement().primaryKey() as unknown as Builder;
-  }
-  return pg.bigint({ mode: "number" }).primaryKey().generatedByDefaultAsIdentity();
-}
-
-function createBoolean(dialect: Dialect): Builder {
-  if (dialect === "sqlite") return sqlite.integer({ mode: "boolean" }) as unknown as Builder;
-  return (dialect === "mysql" ? mysql.boolean() : pg.boolean()) as unknown as Builder;
-}
-
-function createCustom<Data>(dialect: Dialect, sqlType: string, values: ColumnValues<Data>): Builder {
-  const { encode, decode } = values;
+function createCustom<Data>(
+  { customType }: TableMakers,
+  sqlType: string,
+  { encode, decode }: ColumnValues<Data>,
+): ColumnMaker {
   // Drizzle calls both as methods of the column, which the messages name.
-  const params = {
+  return customType({
     dataType: () => sqlType,
-    toDriver(this: Column | undefined, value: unknown) {
+    toDriver(value) {
       return encode(value, this);
     },
     ...(decode !== undefined && {
@@ -219,18 +201,16 @@ function createCustom<Data>(dialect: Dialect, sqlType: string, values: ColumnVal
         return decode(value, this);
       },
     }),
-  };
-  if (dialect === "sqlite") return sqlite.customType(params)() as unknown as Builder;
-  return (dialect === "mysql" ? mysql.customType(params)() : pg.customType(params)()) as unknown as Builder;
+  })();
 }
 
 /** Notes the kind, and makes what differs between the dialects' builders alike. */
 function toPortable(
-  builder: Builder,
+  builder: ColumnMaker,
   dialect: Dialect,
   kind: ColumnKind,
   encode: (value: unknown) => string | number | boolean,
-): Builder {
+): ColumnMaker {
   setDeclaration(builder, { kind });
   const setDefault = builder.default.bind(builder);
   const setUnique = builder.unique.bind(builder);

@@ -1,9 +1,7 @@
 import { createHash } from "node:crypto";
 import { Column, getTableName, is, SQL, type SQLChunk, sql } from "drizzle-orm";
-import * as mysql from "drizzle-orm/mysql-core";
-import * as pg from "drizzle-orm/pg-core";
-import * as sqlite from "drizzle-orm/sqlite-core";
-import type { Dialect } from "../contract/driver.ts";
+import type * as pg from "drizzle-orm/pg-core";
+import type { TableMakers } from "../contract/driver.ts";
 import { declarationOf } from "./column-kind.ts";
 import { ENUM_LENGTH, type ReferenceAction } from "./columns.ts";
 
@@ -55,37 +53,34 @@ const NAME_HASH_LENGTH = 8;
 const NAME = /^[a-z][a-z0-9_]{0,62}$/;
 
 /** Returns the constraints of a dialect. */
-export function createConstraints(dialect: Dialect): Constraints {
-  // The three dialects' functions take and return the same, each with its own types; this is PostgreSQL's.
-  const core = ({ sqlite, postgres: pg, mysql } as unknown as Record<Dialect, typeof pg>)[dialect];
-
+export function createConstraints(makers: TableMakers): Constraints {
   const constraints = {
-    index: (name: string) => onIndexable(name, core.index(name)),
-    uniqueIndex: (name: string) => onIndexable(name, core.uniqueIndex(name)),
+    index: (name: string) => onIndexable(name, makers.index(name)),
+    uniqueIndex: (name: string) => onIndexable(name, makers.uniqueIndex(name)),
     unique: (name?: string) => ({
       on(...columns: AnyColumns) {
         assertIndexable(columns);
         const key = name ?? toColumnsName(columns, "unique");
         assertName("the constraint", key);
-        return core.unique(key).on(...columns);
+        return makers.unique(key).on(...columns);
       },
     }),
     check(name: string, condition: SQL) {
       assertName("the check", name);
-      return core.check(name, toTableSql(condition));
+      return makers.check(name, toTableSql(condition));
     },
     primaryKey(key: { name?: string; columns: AnyColumns }) {
       assertIndexable(key.columns);
       const name = key.name ?? toColumnsName(key.columns, "pk");
       assertName("the primary key", name);
-      return core.primaryKey({ name, columns: key.columns });
+      return makers.primaryKey({ name, columns: key.columns });
     },
     foreignKey(key: { name?: string; columns: AnyColumns; foreignColumns: AnyColumns }) {
       const { columns, foreignColumns } = key;
       const name = key.name ?? toForeignKeyName(columns, foreignColumns);
       assertName("the foreign key", name);
       assertReferable(columns, foreignColumns);
-      return core.foreignKey({ name, columns, foreignColumns });
+      return makers.foreignKey({ name, columns, foreignColumns });
     },
   };
   return constraints as unknown as Constraints;

@@ -1,5 +1,6 @@
-import { and, gte, is, lt, type SQL, sql } from "drizzle-orm";
-import { PgColumn } from "drizzle-orm/pg-core";
+import { and, gte, lt, type SQL, sql } from "drizzle-orm";
+import type { PgColumn } from "drizzle-orm/pg-core";
+import { isOfKind } from "../drizzle/expressions.ts";
 
 /** After every text with the same beginning, byte by byte. */
 const LAST_CHARACTER = "\u{10FFFF}";
@@ -9,6 +10,6 @@ export function startsWith(column: PgColumn, prefix: string): SQL | undefined {
   const end = prefix + LAST_CHARACTER;
   // Typed as PostgreSQL's on every database. There, bytes are compared whatever the locale is, which indexes with
   // `varchar_pattern_ops` serve; SQLite and MySQL compare bytes anyway.
-  if (is(column, PgColumn)) return sql`(${column} ~>=~ ${prefix} and ${column} ~<~ ${end})`;
+  if (isOfKind(column, "PgColumn")) return sql`(${column} ~>=~ ${prefix} and ${column} ~<~ ${end})`;
   return and(gte(column, prefix), lt(column, end));
 }

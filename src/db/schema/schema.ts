@@ -1,5 +1,5 @@
 import { getTableName, relations, sql, type Table } from "drizzle-orm";
-import type { Dialect } from "../contract/driver.ts";
+import type { TableMakers } from "../contract/driver.ts";
 import { type Columns, createColumns } from "./columns.ts";
 import { type Constraints, createConstraints } from "./constraints.ts";
 import { type CoreTables, createCoreTables, createPublicUsers, type PublicUsers } from "./core-tables.ts";
@@ -36,9 +36,9 @@ export interface CoreDeclaration {
 }
 
 /** Creates the table builder of a dialect. Names of tables are unique within it. */
-export function createSchemaModule(dialect: Dialect, options: SchemaModuleOptions = {}): SchemaModule {
-  const { users, tableNames } = options.core ?? declareCore(dialect);
-  const { table: declareTable, ...builder } = createBuilder(dialect, tableNames);
+export function createSchemaModule(makers: TableMakers, options: SchemaModuleOptions = {}): SchemaModule {
+  const { users, tableNames } = options.core ?? declareCore(makers);
+  const { table: declareTable, ...builder } = createBuilder(makers, tableNames);
   const table: TableFunction = (name, map, list) => {
     const made = declareTable(name, map, list);
     options.onTable?.(made);
@@ -48,24 +48,24 @@ export function createSchemaModule(dialect: Dialect, options: SchemaModuleOption
 }
 
 /** Declares what plugins are given of the core's tables, once for all modules that are to share it. */
-export function declareCore(dialect: Dialect, tables = createCoreSchema(dialect)): CoreDeclaration {
-  const users = createPublicUsers(createBuilder(dialect));
+export function declareCore(makers: TableMakers, tables = createCoreSchema(makers)): CoreDeclaration {
+  const users = createPublicUsers(createBuilder(makers));
   return { users, tableNames: Object.values(tables).map((table) => getTableName(table)) };
 }
 
 /** Returns the tables of xcore itself for a dialect. */
-export function createCoreSchema(dialect: Dialect): CoreTables {
-  return createCoreTables(createBuilder(dialect));
+export function createCoreSchema(makers: TableMakers): CoreTables {
+  return createCoreTables(createBuilder(makers));
 }
 
 /** @param taken names that no table may have */
 function createBuilder(
-  dialect: Dialect,
+  makers: TableMakers,
   taken: readonly string[] = [],
 ): Columns & Constraints & { readonly table: TableFunction } {
-  const constraints = createConstraints(dialect);
-  const factory = new TableFactory(dialect, constraints, taken);
+  const constraints = createConstraints(makers);
+  const factory = new TableFactory(makers, constraints, taken);
   // One drizzle table for each dialect, typed as PostgreSQL's.
   const table = factory.create.bind(factory) as unknown as TableFunction;
-  return { ...createColumns(dialect), ...constraints, table };
+  return { ...createColumns(makers), ...constraints, table };
 }

@@ -1,8 +1,6 @@
 import { type BuildColumns, type Column, getTableColumns, type SQL, sql, type Table } from "drizzle-orm";
-import { mysqlTable } from "drizzle-orm/mysql-core";
-import { type PgColumnBuilderBase, type PgTable, pgTable } from "drizzle-orm/pg-core";
-import { sqliteTable } from "drizzle-orm/sqlite-core";
-import type { Dialect } from "../contract/driver.ts";
+import type { PgColumnBuilderBase, PgTable } from "drizzle-orm/pg-core";
+import type { Dialect, TableMakers } from "../contract/driver.ts";
 import { declarationOf } from "./column-kind.ts";
 import { toStringLiteral } from "./column-values.ts";
 import {
@@ -49,10 +47,6 @@ interface InlineForeignKey {
   reference: () => { name?: string; columns: Column[]; foreignColumns: Column[] };
 }
 
-const MAKERS = { sqlite: sqliteTable, postgres: pgTable, mysql: mysqlTable } as unknown as Record<
-  Dialect,
-  MakeTable
->;
 const INLINE_FOREIGN_KEYS: Readonly<Record<Dialect, symbol>> = {
   sqlite: Symbol.for("drizzle:SQLiteInlineForeignKeys"),
   postgres: Symbol.for("drizzle:PgInlineForeignKeys"),
@@ -64,15 +58,17 @@ const RESERVED = /^(sqlite|pg|xcore)_/;
 /** Makes tables of a dialect; each name of a table, an index or a constraint once. */
 export class TableFactory {
   readonly #dialect: Dialect;
+  readonly #makeTable: MakeTable;
   readonly #check: Constraints["check"];
   readonly #tables: Set<string>;
   /** Tables by the names of their indexes and constraints, which a database keeps for all tables together. */
   readonly #owners = new Map<string, string>();
 
   /** @param taken names that no table may have */
-  constructor(dialect: Dialect, constraints: Constraints, taken: readonly string[]) {
+  constructor(makers: TableMakers, constraints: Constraints, taken: readonly string[]) {
     this.#tables = new Set(taken);
-    this.#dialect = dialect;
+    this.#dialect = makers.dialect;
+    this.#makeTable = makers.table as unknown as MakeTable;
     this.#check = constraints.check;
   }
 
@@ -86,7 +82,7 @@ export class TableFactory {
     assertColumns(name, columns);
     const checks: Constraint[] = [];
     // Drizzle calls this whenever it needs them, not before: constraints may name tables that come later.
-    const table = MAKERS[this.#dialect](name, columns, (self) => {
+    const table = this.#makeTable(name, columns, (self) => {
       const all: unknown[] = [...checks, ...constraints(self)];
       this.#assertConstraints(name, built, all);
       return all;

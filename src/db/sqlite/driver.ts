@@ -11,6 +11,7 @@ import { SqliteDialect } from "./dialect.ts";
 import { migrateOnSqlite } from "./migration-connection.ts";
 import { openSqlitePool, type SqlitePool } from "./pool.ts";
 import { SqliteSession } from "./session.ts";
+import { sqliteTableMakers } from "./table-makers.ts";
 
 export interface SqliteOptions {
   /** Absolute path; the file and its folder are made when they are missing. */
@@ -40,6 +41,7 @@ export async function openSqlite({ file, log, echo, waitMs = 30_000 }: SqliteOpt
   let closed: Promise<void> | null = null;
   return {
     dialect: "sqlite",
+    tableMakers: sqliteTableMakers,
     toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema> {
       // SQLite's builders do what PostgreSQL's do, under types of their own.
       return new SqliteDatabase(dialect, session, toRelationalSchema(schema)) as unknown as Database<Schema>;

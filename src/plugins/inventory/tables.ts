@@ -89,16 +89,19 @@ async function evaluateSchema(files: PluginFiles, options: EvaluateOptions): Pro
   const bundle = await bundlePlugin({ files, entries, plugin, packages, log, signal, failure });
   const generation = generationId(plugin, 0);
   stackTraces.add(generation, { json: bundle.map, show: source.show });
+  const database = await createDetachedDriver(dialect);
   let schema: ModuleExports | null = null;
   try {
     const exported = await evaluateBundle(bundle.code, {
       generation,
       root: files.root,
       xcore: withKnownExports("xcore, inside a schema file,", {
-        db: createDetachedDriver(dialect).toDatabase({}),
+        db: database.toDatabase({}),
       }),
       createSchema: () =>
-        (schema ??= withKnownExports("xcore/schema", { ...createSchemaModule(dialect, { onTable }) })),
+        (schema ??= withKnownExports("xcore/schema", {
+          ...createSchemaModule(database.tableMakers, { onTable }),
+        })),
       findPlugin,
     });
     return toModules(exported);

@@ -66,7 +66,7 @@ export async function evaluateModules(
     xcore,
     createSchema: () =>
       (schemaModule ??= withKnownExports("xcore/schema", {
-        ...createSchemaModule(database.dialect, {
+        ...createSchemaModule(database.tableMakers, {
           core,
           onTable: (made) => registrations.addTable(getTableName(made)),
         }),

@@ -16,10 +16,11 @@ import { createSchemaModule } from "../../../src/db/schema/schema.ts";
 import { createTestDatabase, type TestDatabase } from "../../database-servers.ts";
 import { TestFolder } from "../../setup.ts";
 import { createTables } from "../schema/created-tables.ts";
+import { TABLE_MAKERS } from "../table-makers.ts";
 
 /** Tables whose rows come in pairs: a backup that isn't of one moment would hold halves. */
 export function declareTables(dialect: Dialect) {
-  const schema = createSchemaModule(dialect);
+  const schema = createSchemaModule(TABLE_MAKERS[dialect]);
   const orders = schema.table("orders", { id: schema.id(), note: schema.text(), data: schema.json() });
   const payments = schema.table("payments", {
     id: schema.id(),

@@ -11,13 +11,15 @@ import { createCoreSchema, createSchemaModule } from "../../../src/db/schema/sch
 import { TestFolder } from "../../setup.ts";
 import { failureOf } from "./migration-project.ts";
 import type { Declare } from "./migration-project.ts";
+import { TABLE_MAKERS } from "../table-makers.ts";
 
 const PROJECT = join(import.meta.dir, "../../..");
 
 const notes: Declare = ({ table, id, text }) => ({ notes: table("notes", { id: id(), body: text() }) });
 
 function generate(folder: string, declare: Declare, options: Partial<GenerateOptions> = {}) {
-  const schemaFor: GenerateOptions["schemaFor"] = async (dialect) => declare(createSchemaModule(dialect));
+  const schemaFor: GenerateOptions["schemaFor"] = async (dialect) =>
+    declare(createSchemaModule(TABLE_MAKERS[dialect]));
   return generateMigration({ folder, schemaFor, ...options });
 }
 
@@ -152,7 +154,7 @@ test("write() writes nothing when one file can't be written", async () => {
 });
 
 async function readCoreSchema(dialect: Dialect): Promise<Record<string, unknown>> {
-  return createCoreSchema(dialect);
+  return createCoreSchema(TABLE_MAKERS[dialect]);
 }
 
 test("coreMigrations() holds what is in drizzle/, which is what the core's tables need", async () => {

@@ -27,6 +27,7 @@ await driver.close();
 function withDeath(inner: Driver): Driver {
   return {
     dialect: inner.dialect,
+    tableMakers: inner.tableMakers,
     toDatabase: (schema) => inner.toDatabase(schema),
     migrate: (work) => inner.migrate((connection) => work(withDeadlyStatement(connection))),
     changeToken: () => inner.changeToken(),

@@ -11,6 +11,7 @@ import { parseRename } from "../../../src/db/migrations/generate/renames.ts";
 import { type Migration, readMigrations } from "../../../src/db/migrations/files.ts";
 import { createSchemaModule, type SchemaModule } from "../../../src/db/schema/schema.ts";
 import type { DialectTest } from "../../database-servers.ts";
+import { TABLE_MAKERS } from "../table-makers.ts";
 
 /** Declares the tables of a plugin, as its schema.ts would. */
 export type Declare = (schema: SchemaModule) => Record<string, unknown>;
@@ -45,7 +46,8 @@ export class MigrationProject {
   }
 
   generate(declare: Declare, options: Partial<GenerateOptions> = {}): Promise<GeneratedMigration | null> {
-    const schemaFor: GenerateOptions["schemaFor"] = async (dialect) => declare(createSchemaModule(dialect));
+    const schemaFor: GenerateOptions["schemaFor"] = async (dialect) =>
+      declare(createSchemaModule(TABLE_MAKERS[dialect]));
     return generateMigration({ folder: this.folder, schemaFor, ...options });
   }
 

@@ -4,10 +4,11 @@ import { type Dialect, DIALECTS } from "../../../src/db/contract/driver.ts";
 import { readSchema } from "../../../src/db/migrations/generate/schema-model.ts";
 import { readSnapshot, type Snapshot, toSnapshot } from "../../../src/db/migrations/generate/snapshot.ts";
 import { createSchemaModule } from "../../../src/db/schema/schema.ts";
+import { TABLE_MAKERS } from "../table-makers.ts";
 
 /** Everything that a portable table can have. */
 function declare(dialect: Dialect): Record<string, unknown> {
-  const schema = createSchemaModule(dialect);
+  const schema = createSchemaModule(TABLE_MAKERS[dialect]);
   const { table, id, uuid, text, varchar, integer, bigint, decimal, boolean, timestamp, date, json } = schema;
   const authors = table("authors", { id: id(), name: varchar(100).notNull().unique() });
   const articles = table(

@@ -9,9 +9,10 @@ import type { AppError } from "../../../src/errors/errors.ts";
 import { testOnEachDialect } from "../../database-servers.ts";
 import { type Files, plugin, TestApp } from "../../setup.ts";
 import { createTables } from "../schema/created-tables.ts";
+import { TABLE_MAKERS } from "../table-makers.ts";
 
 function declareTables(dialect: Dialect) {
-  const schema = createSchemaModule(dialect);
+  const schema = createSchemaModule(TABLE_MAKERS[dialect]);
   const authors = schema.table("authors", { id: schema.id(), name: schema.varchar(50).notNull() });
   const articles = schema.table(
     "articles",

@@ -4,6 +4,7 @@ import type { AnyColumn } from "xcore/schema";
 import { type Dialect, DIALECTS } from "../../../src/db/contract/driver.ts";
 import { createSchemaModule, type SchemaModule } from "../../../src/db/schema/schema.ts";
 import { toStatements } from "./created-tables.ts";
+import { TABLE_MAKERS } from "../table-makers.ts";
 
 function declareArticles({ table, users, ...schema }: SchemaModule) {
   const { boolean, check, decimal, enumOf, id, index, references, sql, text, timestamp, unique, varchar } =
@@ -82,20 +83,20 @@ CREATE INDEX \`blog_articles_author\` ON \`blog_articles\` (\`author_id\`);`,
 };
 
 test.each(DIALECTS)("drizzle-kit creates the tables on %s", async (dialect) => {
-  const articles = declareArticles(createSchemaModule(dialect));
+  const articles = declareArticles(createSchemaModule(TABLE_MAKERS[dialect]));
   expect((await toStatements(dialect, { articles })).join("\n")).toBe(CREATED[dialect]);
 });
 
 test("createSchemaModule() tells onTable of each table that table() makes, not of the core's", () => {
   const made: Table[] = [];
-  const schema = createSchemaModule("sqlite", { onTable: (table) => made.push(table) });
+  const schema = createSchemaModule(TABLE_MAKERS.sqlite, { onTable: (table) => made.push(table) });
   const articles = declareArticles(schema);
   expect(made).toEqual([articles]);
   expect(getTableName(schema.users)).toBe("users");
 });
 
 test.each(DIALECTS)("names that are too long on %s are cut, and stay different", async (dialect) => {
-  const { id, integer, references, table, varchar } = createSchemaModule(dialect);
+  const { id, integer, references, table, varchar } = createSchemaModule(TABLE_MAKERS[dialect]);
   const long = "a".repeat(60);
   const targets = table(long, { id: id() });
   const sources = table("b".repeat(60), {
@@ -115,7 +116,7 @@ test.each(DIALECTS)("names that are too long on %s are cut, and stay different",
 });
 
 test("a builder that two tables share has a unique constraint in each", async () => {
-  const { id, table, varchar } = createSchemaModule("postgres");
+  const { id, table, varchar } = createSchemaModule(TABLE_MAKERS.postgres);
   const shared = { code: varchar(10).unique(), slug: varchar(10).unique("slugs") };
   const first = table("first", { id: id(), code: shared.code });
   const second = table("second", { id: id(), ...shared });
@@ -187,7 +188,8 @@ const MISTAKES: readonly [string, Mistake, string][] = [
 ];
 
 test.each(MISTAKES)("%s is refused", (_name, mistake, message) => {
-  for (const dialect of DIALECTS) expect(() => mistake(createSchemaModule(dialect))).toThrow(message);
+  for (const dialect of DIALECTS)
+    expect(() => mistake(createSchemaModule(TABLE_MAKERS[dialect]))).toThrow(message);
 });
 
 const LATE_MISTAKES: readonly [string, Mistake, string][] = [
@@ -237,7 +239,7 @@ const LATE_MISTAKES: readonly [string, Mistake, string][] = [
 
 test.each(LATE_MISTAKES)("%s is refused when migrations are generated", async (_name, mistake, message) => {
   for (const dialect of DIALECTS) {
-    const made = [mistake(createSchemaModule(dialect))].flat();
+    const made = [mistake(createSchemaModule(TABLE_MAKERS[dialect]))].flat();
     // oxlint-disable-next-line no-await-in-loop -- one after another
     expect(await thrownBy(() => toStatements(dialect, Object.fromEntries(made.entries())))).toContain(
       message,
@@ -256,7 +258,9 @@ async function thrownBy(work: () => Promise<unknown>): Promise<string> {
 
 test("tables may refer to tables that come later, to themselves, and by several columns", async () => {
   for (const dialect of DIALECTS) {
-    const { foreignKey, id, integer, primaryKey, references, table } = createSchemaModule(dialect);
+    const { foreignKey, id, integer, primaryKey, references, table } = createSchemaModule(
+      TABLE_MAKERS[dialect],
+    );
     const lines = table(
       "lines",
       { order_id: integer().notNull(), line: integer().notNull(), parent_line: integer() },

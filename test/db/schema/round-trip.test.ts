@@ -5,9 +5,10 @@ import type { Dialect, Driver } from "../../../src/db/contract/driver.ts";
 import { createSchemaModule } from "../../../src/db/schema/schema.ts";
 import { testOnEachDialect } from "../../database-servers.ts";
 import { createTables } from "./created-tables.ts";
+import { TABLE_MAKERS } from "../table-makers.ts";
 
 function declareTables(dialect: Dialect) {
-  const schema = createSchemaModule(dialect);
+  const schema = createSchemaModule(TABLE_MAKERS[dialect]);
   const { bigint, boolean, date, decimal, enumOf, id, integer, json, references } = schema;
   const { relations, table, text, timestamp, uuid, varchar } = schema;
   const owners = table("owners", { id: id(), name: text() });
@@ -186,7 +187,7 @@ testOnEachDialect("decimals and timestamps sort and compare by their value", asy
 
 testOnEachDialect("defaults are the same on every database", async ({ driver }) => {
   const { boolean, date, decimal, enumOf, id, integer, json, table, text, timestamp, uuid, varchar } =
-    createSchemaModule(driver.dialect);
+    createSchemaModule(driver.tableMakers);
   const data = { 'it\'s "quoted"': "back\\slash\n", list: [1, null] };
   const defaults = table("defaults", {
     id: id(),
@@ -347,7 +348,7 @@ testOnEachDialect(
 );
 
 testOnEachDialect("users have their defaults, and the time of their last change", async ({ driver }) => {
-  const { users } = createSchemaModule(driver.dialect);
+  const { users } = createSchemaModule(driver.tableMakers);
   await createTables(driver, { users });
   const db = driver.toDatabase({ users });
   const [user] = await db.insert(users).values({ email: "zoe@example.com" }).returning();

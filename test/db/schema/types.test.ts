@@ -2,8 +2,9 @@ import { expect, expectTypeOf, test } from "bun:test";
 import type { AnyColumn, enum as Enum } from "xcore/schema";
 import type { Database } from "../../../src/db/contract/database.ts";
 import { createSchemaModule } from "../../../src/db/schema/schema.ts";
+import { TABLE_MAKERS } from "../table-makers.ts";
 
-const schema = createSchemaModule("sqlite");
+const schema = createSchemaModule(TABLE_MAKERS.sqlite);
 const { bigint, boolean, date, decimal, enumOf, id, integer, json, references } = schema;
 const { relations, sql, table, text, timestamp, users, uuid, varchar } = schema;
 

@@ -1,0 +1,19 @@
+import * as core from "drizzle-orm/mysql-core";
+import type { TableMakers } from "../contract/driver.ts";
+
+const { check, customType, foreignKey, index, primaryKey, mysqlTable: table, unique, uniqueIndex } = core;
+
+/** What tables of MySQL are declared with. */
+export const mysqlTableMakers = {
+  dialect: "mysql",
+  table,
+  id: () => core.bigint({ mode: "number" }).autoincrement().primaryKey(),
+  boolean: () => core.boolean(),
+  customType,
+  index,
+  uniqueIndex,
+  unique,
+  check,
+  primaryKey,
+  foreignKey,
+} as unknown as TableMakers;

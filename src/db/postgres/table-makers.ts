@@ -1,0 +1,19 @@
+import * as core from "drizzle-orm/pg-core";
+import type { TableMakers } from "../contract/driver.ts";
+
+const { check, customType, foreignKey, index, primaryKey, pgTable: table, unique, uniqueIndex } = core;
+
+/** What tables of PostgreSQL are declared with. */
+export const postgresTableMakers = {
+  dialect: "postgres",
+  table,
+  id: () => core.bigint({ mode: "number" }).primaryKey().generatedByDefaultAsIdentity(),
+  boolean: () => core.boolean(),
+  customType,
+  index,
+  uniqueIndex,
+  unique,
+  check,
+  primaryKey,
+  foreignKey,
+} as unknown as TableMakers;

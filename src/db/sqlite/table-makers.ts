@@ -1,0 +1,19 @@
+import * as core from "drizzle-orm/sqlite-core";
+import type { TableMakers } from "../contract/driver.ts";
+
+const { check, customType, foreignKey, index, primaryKey, sqliteTable: table, unique, uniqueIndex } = core;
+
+/** What tables of SQLite are declared with. */
+export const sqliteTableMakers = {
+  dialect: "sqlite",
+  table,
+  id: () => core.integer().primaryKey({ autoIncrement: true }),
+  boolean: () => core.integer({ mode: "boolean" }),
+  customType,
+  index,
+  uniqueIndex,
+  unique,
+  check,
+  primaryKey,
+  foreignKey,
+} as unknown as TableMakers;
