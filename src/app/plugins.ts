@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { Accounts } from "../accounts/accounts.ts";
+import { createLogConsole } from "../log/console.ts";
 import { declareCore } from "../db/schema/schema.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
@@ -32,6 +33,8 @@ export function createPlugins(context: AppContext, parts: Parts, timeouts: Plugi
       given: {
         hooks,
         log: loggers.app,
+        createConsole: (log) =>
+          inspects ? console : createLogConsole(log, { mapStack: (text) => stackTraces.map(text) }),
         database,
         accounts,
         core: declareCore(database.tableMakers, store.tables),

@@ -19,6 +19,9 @@ const urlCredentials = new RegExp(
   String.raw`://(?:[^\s/?#"<>]{0,${maxUserinfo}}@|[^\s:/?#"@[]{0,128}:(?!\d{1,5}(?:[/?#\s"]|$))[^\s"<>]{0,${maxUserinfo}}@)`,
   "g",
 );
+/** A name in front of the value that it stands for. */
+const shownKey = /(['"])([A-Za-z_$][\w$-]{1,63})\1(?:: ?| => )|\b([A-Za-z_$][\w$]{1,63}): /g;
+const harmless = /^(?:null|undefined|true|false)\b/;
 const knownKeys = new Map<string, boolean>();
 
 /**
@@ -38,6 +41,46 @@ export function redactText(text: string): string {
   if (kept.includes("://")) kept = kept.replace(urlCredentials, `://${redacted}@`);
   if (text.length <= maxText) return kept;
   return `${kept.slice(0, maxText)}… [${text.length - maxText} more characters]`;
+}
+
+/**
+ * The text of a value as it is shown to a person, such as by `console.log`, redacted as `redactText` does and where
+ * something stands under the name of a secret: `{ password: 'x' }`, `token => [ 'x' ]`, `"authorization": "Bearer x"`.
+ */
+export function redactShown(text: string): string {
+  let shown = "";
+  let kept = 0;
+  for (const match of text.slice(0, 4 * maxText).matchAll(shownKey)) {
+    const start = match.index + match[0].length;
+    if (
+      match.index < kept ||
+      !isSecretKey(match[2] ?? match[3] ?? "") ||
+      harmless.test(text.slice(start, start + 10))
+    )
+      continue;
+    shown += text.slice(kept, start) + redacted;
+    kept = endOfShown(text, start);
+  }
+  return redactText(shown + text.slice(kept));
+}
+
+/** Where a shown value ends: before the comma, the line or the bracket that follows it. */
+function endOfShown(text: string, start: number): number {
+  let depth = 0;
+  let quote = "";
+  for (let at = start; at < text.length; at++) {
+    const character = text.charAt(at);
+    if (quote !== "") {
+      if (character === "\\") at++;
+      else if (character === quote) quote = "";
+    } else if (character === "'" || character === '"' || character === "`") quote = character;
+    else if (character === "{" || character === "[" || character === "(") depth++;
+    else if (character === "}" || character === "]" || character === ")") {
+      if (depth === 0) return text.charAt(at - 1) === " " ? at - 1 : at;
+      depth--;
+    } else if (depth === 0 && (character === "," || character === "\n")) return at;
+  }
+  return text.length;
 }
 
 class Walk {

@@ -16,6 +16,8 @@ export interface EvaluateOptions {
   readonly generation: string;
   /** The plugin's folder, its `__dirname`. */
   readonly root: string;
+  /** What its code finds under these global names, in the place of the host's own. @default none */
+  readonly globals?: Readonly<Record<string, unknown>>;
   /** What `import … from "xcore"` gives this plugin. */
   readonly xcore: ModuleExports;
   /** Makes what `import … from "xcore/schema"` gives this plugin, when it is imported. */
@@ -35,12 +37,15 @@ const hostRequire = createRequire(import.meta.url);
 export async function evaluateBundle(code: string, options: EvaluateOptions): Promise<ModuleExports> {
   const packages = await loadHostModules(code);
   const require = (specifier: string): unknown => requireFor(specifier, packages, options);
-  const script = new vm.Script(code, {
+  const { globals = {} } = options;
+  // On the line of the bundle's first comment: no line of the code moves.
+  const script = new vm.Script(`(${Object.keys(globals).join(", ")}) => ${code}`, {
     filename: StackTraces.scriptName(options.generation),
     // For `import("node:…")`. A callback of our own here would keep every generation in memory for ever.
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
-  const run = script.runInThisContext() as BundleFunction;
+  const bind = script.runInThisContext() as (...values: unknown[]) => BundleFunction;
+  const run = bind(...Object.values(globals));
   const module = { exports: {} };
   run(module.exports, require, module, `${options.root}/bundle.js`, options.root);
   return module.exports;

@@ -20,6 +20,8 @@ export interface PluginServices {
   readonly hooks: HookBus;
   /** Log that plugins write to. */
   readonly log: Logger;
+  /** Makes the `console` of a plugin with this log. */
+  readonly createConsole: (log: Logger) => Console;
   readonly database: Driver;
   readonly accounts: PluginAccounts;
   /** What plugins see of the core's tables: one declaration for all, so that their relations meet. */

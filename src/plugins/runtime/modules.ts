@@ -45,11 +45,12 @@ export interface PluginModules {
  * @throws whatever the plugin's top level throws
  */
 export async function evaluateModules(
-  { hooks, log, database, accounts, core }: PluginServices,
+  { hooks, log: hostLog, createConsole, database, accounts, core }: PluginServices,
   { bundle, generation, scope, registrations, files, manifest, settings, dependencies }: ModulesOptions,
 ): Promise<PluginModules> {
   let schema: SchemaTables | null = null;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
+  const log = hostLog.child({ plugin: manifest.name });
   const xcore = createXcoreModule({
     name: manifest.name,
     scope,
@@ -57,12 +58,13 @@ export async function evaluateModules(
     onListen: (event) => registrations.addHook(event),
     db: createPluginDatabase(database, () => schema),
     accounts,
-    log: log.child({ plugin: manifest.name }),
+    log,
     settings: mergeSettings(manifest.config, settings),
   });
   const exported = await evaluateBundle(bundle.code, {
     generation,
     root: files.root,
+    globals: { console: createConsole(log) },
     xcore,
     createSchema: () =>
       (schemaModule ??= withKnownExports("xcore/schema", {
