@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { PluginError } from "../failure/failure.ts";
 import { type BunRun, type Environment, runBun, toBunReason, withoutCredentials } from "./bun-process.ts";
-import { readBunLock, toRegistryLock } from "./lockfile.ts";
+import { ANEW, type Lockfile, LOCKFILES, readBunLock, toRegistryLock } from "./lockfile.ts";
 import { recordFiles } from "./files.ts";
 import { HOST_PACKAGES, type PackageNeeds } from "./needs.ts";
 import { copyRegistrySettings, findRegistryOrigins, removeRegistrySettings } from "./registry-settings.ts";
@@ -17,6 +17,15 @@ export interface PackageInstallOptions {
   readonly log: Logger;
   readonly signal: AbortSignal;
 }
+
+/** What brings a lockfile in line with its package.json. */
+const MENDERS: Readonly<Record<Lockfile, string>> = {
+  "bun.lock": "bun install",
+  "npm-shrinkwrap.json": "npm install",
+  "package-lock.json": "npm install",
+  "yarn.lock": "yarn install",
+  "pnpm-lock.yaml": "pnpm install",
+};
 
 /** Downloads of one installation. Bun doesn't compare with a lockfile what it keeps in a user's cache. */
 const DOWNLOADS = ".downloads";
@@ -48,7 +57,7 @@ export async function installPackages(
     "--no-progress",
     ...(needs.isFrozen ? ["--frozen-lockfile"] : ["--no-save"]),
   ]);
-  if (code !== 0) throw failure(plugin, output);
+  if (code !== 0) throw failure(plugin, output, findLockfile(needs));
   await assertInstalled(folder, needs, plugin);
   await rm(join(folder, DOWNLOADS), { recursive: true, force: true });
   await removeRegistrySettings(folder);
@@ -113,7 +122,7 @@ async function toBunLock(
   { plugin, run }: { plugin: string; run: (args: readonly string[]) => Promise<BunRun> },
 ): Promise<void> {
   if (needs.files.has("bun.lock")) return; // It has been read with the needs.
-  const name = [...needs.files.keys()].find((file) => file !== "package.json") ?? "";
+  const name = findLockfile(needs) ?? "";
   const { output } = await run(["pm", "migrate"]);
   const lock = Bun.file(join(folder, "bun.lock"));
   if (!(await lock.exists())) {
@@ -129,7 +138,10 @@ async function toBunLock(
     ({ digests } = readBunLock(await lock.bytes()));
   } catch (error) {
     if (!(error instanceof PluginError)) throw error;
-    throw new PluginError("install", error.message.replace("bun.lock", name), { file: name });
+    const message = error.message
+      .replaceAll("bun.lock", name)
+      .replace(ANEW, 'make a bun.lock with "bun install"');
+    throw new PluginError("install", message, { file: name });
   }
   const text = new TextDecoder().decode(needs.files.get(name));
   // Bun asks the registry for digests that the lockfile lacks.
@@ -165,17 +177,24 @@ async function assertInstalled(folder: string, needs: PackageNeeds, plugin: stri
   }
 }
 
-function failure(plugin: string, output: string): PluginError {
-  const reason = toBunReason(output) || "Bun gave no reason";
-  return new PluginError(
-    "install",
-    `Cannot install the npm dependencies of "${plugin}": ${reason}; ${toAdvice(reason)}`,
-  );
+/** Name of the lockfile that the plugin brings, null for none. */
+function findLockfile({ files }: PackageNeeds): Lockfile | null {
+  return LOCKFILES.find((name) => files.has(name)) ?? null;
+}
+
+/** @param lockfile that was followed: Bun speaks of its own form, which it made of that one */
+function failure(plugin: string, output: string, lockfile: Lockfile | null): PluginError {
+  const told = toBunReason(output) || "Bun gave no reason";
+  const reason = lockfile === null ? told : told.replaceAll("bun.lock", lockfile);
+  const isStale = lockfile !== null && /lockfile is frozen|No version matching/.test(reason);
+  const advice = isStale
+    ? `run "${MENDERS[lockfile]}" in the plugin's folder, which mends ${lockfile}`
+    : toAdvice(reason);
+  const message = `Cannot install the npm dependencies of "${plugin}": ${reason}; ${advice}`;
+  return new PluginError("install", message, { file: isStale ? lockfile : null });
 }
 
 function toAdvice(reason: string): string {
-  if (reason.includes("lockfile is frozen"))
-    return 'run "bun install" in the plugin\'s folder, which mends bun.lock';
   if (/integrity/i.test(reason))
     return "the registry gives something else than the lockfile says; ask the author";
   if (/ - 40[13]\b/.test(reason))

@@ -11,6 +11,11 @@ export const LOCKFILES = [
   "pnpm-lock.yaml",
 ] as const;
 
+export type Lockfile = (typeof LOCKFILES)[number];
+
+/** What to do about a bun.lock that can't be used. */
+export const ANEW = 'make it anew with "bun install" or "xcore plugin pack"';
+
 /** What a bun.lock says that matters here. */
 export interface BunLock {
   /** Whether it gives the same packages on every machine: none of them is for some systems only. */
@@ -107,8 +112,6 @@ function isDigest(text: unknown): text is string {
   const bytes = Buffer.from(encoded, "base64");
   return bytes.length === DIGEST_BYTES[algorithm] && bytes.toString("base64") === encoded;
 }
-
-const ANEW = 'make it anew with "bun install" or "xcore plugin pack"';
 
 function invalid(reason: string, line?: number): PluginError {
   return new PluginError("install", `Cannot use bun.lock: ${reason}; ${ANEW}`, {

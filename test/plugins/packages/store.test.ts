@@ -186,6 +186,23 @@ test.each(FOREIGN_LOCKS)("ensure() refuses a %s that is none or has no digests",
   expect(await project.list()).toEqual(["tmp"]);
 });
 
+const MENDERS: Record<string, string> = { "yarn.lock": "yarn install", "pnpm-lock.yaml": "pnpm install" };
+
+test.each(FOREIGN_LOCKS)("ensure() blames a stale %s by its name", async (name, toLock) => {
+  await using registry = await TestRegistry.start(PACKAGES);
+  await using project = await PackagesProject.create(registry);
+  const digest = digestOf(await project.lock({ dependencies: { left: "1.0.0" } }), "left");
+  for (const dependencies of [{ left: "^1.0.0", dev: "*" }, { left: "^9.0.0" }]) {
+    const needs = await project.needs({ "package.json": { dependencies }, [name]: toLock(registry, digest) });
+    const { message, file } = await failureOf(project.store.ensure(needs, { plugin: "invoices" }));
+    expect(file).toBe(name);
+    expect(message).toEndWith(
+      `; run "${MENDERS[name] ?? "npm install"}" in the plugin's folder, which mends ${name}`,
+    );
+    expect(message).not.toContain("bun.lock");
+  }
+});
+
 test("ensure() refuses a lockfile of others without digests, for which Bun would ask the registry", async () => {
   await using registry = await TestRegistry.start(PACKAGES);
   await using project = await PackagesProject.create(registry);
