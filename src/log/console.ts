@@ -1,4 +1,4 @@
-import { Console } from "node:console";
+import { Console as NodeConsole } from "node:console";
 import { format, inspect } from "node:util";
 import type { Logger } from "pino";
 import { createRedactor, redactShown } from "./redact.ts";
@@ -43,7 +43,7 @@ function buildConsole(log: Logger, { mapStack = String }: LogConsoleOptions): Me
     removeListener() {},
     listenerCount: () => 0,
   } as unknown as NodeJS.WritableStream;
-  const made = new Console({ stdout: sink, stderr: sink, colorMode: false }) as unknown as Methods;
+  const made = new NodeConsole({ stdout: sink, stderr: sink, colorMode: false }) as unknown as Methods;
   for (const [name, method] of Object.entries(made)) {
     made[name] = (...args) => {
       level = LEVELS[name] ?? "info";

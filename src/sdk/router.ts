@@ -9,15 +9,28 @@ const MISSPELT = [
 
 type Method = (this: AnyElysia, ...args: unknown[]) => AnyElysia;
 
-const base = Elysia.prototype as unknown as Readonly<Record<"guard" | "group", Method>>;
+type Overridden = "guard" | "group" | "add";
+
+const base = Elysia.prototype as unknown as Readonly<Record<Overridden, Method>>;
+
+/** Where handlers were first given to a route. */
+const places = new WeakMap<object, Error>();
+const BUNDLE_FRAME = /plugin-bundle:[^\s()]+:\d+:\d+/;
 
 /**
  * The Elysia that plugins import. It knows no guards, and Elysia forgets options that it doesn't know: so here
- * `guard({ permission: … })` throws, which would otherwise leave its routes open without a trace.
+ * `guard({ permission: … })` throws, which would otherwise leave its routes open without a trace. Nor does it let a route take the place of another.
  */
 export class PluginElysia extends Elysia {}
 
-const overrides: Record<"guard" | "group", Method> = {
+const overrides: Record<Overridden, Method> = {
+  add(...args) {
+    const [method, path, handler] = args as [string, string, unknown];
+    assertNew(this, method, toWholePath(this, path, args[4]), handler);
+    if (typeof handler === "function" && !places.has(handler))
+      places.set(handler, new Error("declared here"));
+    return base.add.apply(this, args);
+  },
   guard(...args) {
     const made = base.guard.apply(this, args.map(watchNested));
     // An applied guard has taken its option out; with a callback the routes still show what is left.
@@ -44,6 +57,24 @@ export function assertGuarded(router: AnyElysia): void {
   for (const { method, path, hooks } of router.router.history) {
     assertApplied(hooks, method === "WS" ? `WebSocket "${path}"` : `${method} "${path}"`);
   }
+}
+
+/** Elysia would forget the first of the two. A router that is used twice brings its routes once. */
+function assertNew(app: AnyElysia, method: string, path: string, handler: unknown): void {
+  const known = app.router.history[app["routeTree"][`${method}_${path}`] ?? -1];
+  if (known === undefined || known.handler === handler) return;
+  const declared = typeof known.handler === "function" ? places.get(known.handler)?.stack : undefined;
+  const place = BUNDLE_FRAME.exec(declared ?? "")?.[0];
+  const first = place === undefined ? "it is declared already" : `it is declared at ${place} already`;
+  const what = method === "WS" ? "a WebSocket at" : method;
+  throw new TypeError(`Cannot serve ${what} "${path}" twice: ${first}`);
+}
+
+/** As Elysia puts it together. */
+function toWholePath({ config }: AnyElysia, path: string, options: unknown): string {
+  const { skipPrefix = false } = (options ?? {}) as { skipPrefix?: boolean };
+  const own = path === "" || path.startsWith("/") ? path : `/${path}`;
+  return skipPrefix ? own : `${config.prefix ?? ""}${own}`;
 }
 
 /** Elysia hands a new app of its own to the callback. */

@@ -335,6 +335,64 @@ const BAD_PLUGINS: BadPlugin[] = [
   },
 ];
 
+const TWICE: BadPlugin[] = [
+  {
+    name: "with one route twice",
+    files: run(
+      'import { createRouter } from "xcore";\nexport default createRouter()\n  .get("/a", () => 1)\n  .get("/a", () => 2);\n',
+    ),
+    stage: "import",
+    message:
+      /^TypeError: Cannot serve GET "\/a" twice: it is declared at plugins\/bad\/run\.ts:[23]:\d+ already$/,
+    file: "plugins/bad/run.ts",
+  },
+  {
+    name: "with one route twice, in two files and a group",
+    files: {
+      ...run(
+        'import { createRouter } from "xcore";\nimport { items } from "./items.ts";\n' +
+          'export default createRouter().use(items).group("/items", (app) => app.post("/:id", () => 2));\n',
+      ),
+      "bad/items.ts":
+        'import { Elysia } from "elysia";\n\nexport const items = new Elysia({ prefix: "/items" }).post("/:id", () => 1);\n',
+    },
+    stage: "import",
+    message:
+      /Cannot serve POST "\/items\/:id" twice: it is declared at plugins\/bad\/items\.ts:3:\d+ already$/,
+    file: "plugins/bad/run.ts",
+    line: 3,
+  },
+  {
+    name: "with one WebSocket twice",
+    files: run(
+      'import { createRouter } from "xcore";\nexport default createRouter().ws("/a", {}).ws("/a", {});\n',
+    ),
+    stage: "import",
+    message: /Cannot serve a WebSocket at "\/a" twice/,
+  },
+  {
+    name: "with two names for one parameter",
+    files: plugin("bad", '.get("/:a", () => 1).get("/:b", () => 2)'),
+    stage: "import",
+    message: /"\/bad\/:b".*\("a"\)/,
+  },
+];
+BAD_PLUGINS.push(...TWICE);
+
+test("a router that is used twice, and methods and WebSockets at one path, are no duplicates", async () => {
+  const code = `import { Elysia } from "elysia";
+import { createRouter } from "xcore";
+const shared = new Elysia().get("/shared", () => "shared");
+export default createRouter()
+  .use(new Elysia().use(shared).get("/a", () => "a"))
+  .use(new Elysia().use(shared).post("/a", () => "b").ws("/a", {}).all("/a", () => "all"))
+  .group("/g", (app) => app.use(shared).get("/a", () => "grouped"));`;
+  await using app = await TestApp.start({ plugins: run(code) });
+  expect((await app.get("/system/plugins/bad")).body.failure).toBeNull();
+  expect(await (await app.fetch("/bad/shared")).text()).toBe("shared");
+  expect(await (await app.fetch("/bad/g/a")).text()).toBe("grouped");
+});
+
 for (const bad of BAD_PLUGINS) {
   test(`a plugin ${bad.name} fails with the reason, and the others serve`, async () => {
     await using app = await TestApp.start({ plugins: { ...GOOD, ...bad.files }, setupTimeoutMs: 200 });

@@ -24,7 +24,9 @@ export function toFailure(thrown: unknown, stage: PluginStage, options: ThrownOp
   if (plugin !== undefined) attempt(() => namePlugin(thrown, plugin), undefined);
   const position = attempt<SourcePosition | null>(() => options.stackTraces.locate(thrown), null);
   attempt(() => mapStack(thrown, options.stackTraces), undefined);
-  const message = redactText(hidePaths(describe(thrown), options));
+  const said = describe(thrown);
+  const placed = attempt(() => options.stackTraces.map(said), said);
+  const message = redactText(hidePaths(placed, options));
   const cut = message.length > MAX_MESSAGE ? `${message.slice(0, MAX_MESSAGE).toWellFormed()}…` : message;
   return new PluginError(stage, cut, {
     file: position?.file ?? null,

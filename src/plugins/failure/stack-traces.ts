@@ -49,7 +49,9 @@ export class StackTraces {
   /** Returns the topmost frame of an error that lies in a plugin's source. */
   locate(error: unknown): SourcePosition | null {
     const stack = error instanceof Error ? String(error.stack) : "";
-    for (const [, generation = "", line, column] of stack.matchAll(FRAME)) {
+    // The message in front may name other places.
+    const frames = stack.slice(Math.max(0, stack.indexOf("\n    at ")));
+    for (const [, generation = "", line, column] of frames.matchAll(FRAME)) {
       const position = this.#find(generation, Number(line), Number(column));
       if (position !== null) return position;
     }
