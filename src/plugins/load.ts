@@ -4,20 +4,18 @@ import type { Mount } from "../web/mounts.ts";
 import type { Migration } from "../db/migrations/files.ts";
 import type { Bundle } from "./build/bundle.ts";
 import { Generation, generationId } from "./runtime/generation.ts";
-import type { PluginHost, PluginLifeCycle, PluginWeb } from "./runtime/host.ts";
+import type { PluginHost, PluginWeb } from "./runtime/host.ts";
 import type { ModuleExports } from "./given/host-modules.ts";
 import { awaitModules, runSetup } from "./runtime/life-cycle.ts";
 import type { Manifest } from "./source/manifest.ts";
-import { evaluateModules, type ModulesOptions } from "./runtime/modules.ts";
+import { assertInStep, migratePlugin } from "./runtime/migrate.ts";
+import { type DeclaredTables, evaluateModules, type ModulesOptions } from "./runtime/modules.ts";
 import { createPluginApp, findRouter } from "./runtime/app.ts";
 import { Registrations } from "./runtime/surface.ts";
 import { bundlePlugin } from "./build/build.ts";
 import { Scope } from "./given/scope.ts";
 import { atStage, type ThrownOptions } from "./build/thrown.ts";
 import type { PluginFiles } from "./source/files.ts";
-import { applyMigrations } from "../db/migrations/apply.ts";
-import type { Driver } from "../db/contract/driver.ts";
-import { migrationStatus } from "../db/migrations/status.ts";
 
 export interface LoadOptions {
   readonly files: PluginFiles;
@@ -67,6 +65,11 @@ export async function loadGeneration(
     const imported = await atStage("import", failure, () =>
       importPlugin(host, { ...options, ...parts, generation: id, scope, registrations }),
     );
+    await atStage("migrate", failure, () => {
+      const { database } = host.given;
+      const step = { ...options, ...parts, dialect: database.dialect };
+      return assertInStep(imported.tables, runsSetup ? database : null, step);
+    });
     if (runsSetup) await atStage("setup", failure, () => setUp(imported.exports, host, options));
     const loadMs = performance.now() - startedAt;
     const made = { number, manifest, hash, fingerprint, loadMs, registrations, ...imported };
@@ -124,36 +127,18 @@ async function prepareDatabase(
   }
 }
 
-/** Applies a plugin's pending migrations, or says in the log that there are some. @throws MigrationError */
-async function migratePlugin(
-  database: Driver,
-  { owner, migrations }: { readonly owner: string; readonly migrations: readonly Migration[] },
-  { autoMigrate, log, toDisplayPath }: PluginLifeCycle,
-): Promise<void> {
-  if (migrations.length === 0) return;
-  if (autoMigrate()) {
-    await applyMigrations(database, { owner, migrations, log, toDisplayPath });
-    return;
-  }
-  const states = await migrationStatus(database, { owner, migrations });
-  const pending = states.filter(({ state }) => state === "pending").map(({ name }) => name);
-  if (pending.length > 0) {
-    log.warn({ plugin: owner, pending }, `migrations are pending: run "xcore db migrate"`);
-  }
-}
-
 async function importPlugin(
   { given, web, lifeCycle }: PluginHost,
   options: LoadOptions & PluginParts & ModulesOptions,
-): Promise<Pick<Generation, "exports" | "schema" | "app" | "mount">> {
+): Promise<Pick<Generation, "exports" | "schema" | "app" | "mount"> & { readonly tables: DeclaredTables }> {
   const { manifest, publicDirectory, scope, registrations, signal } = options;
-  const { entry, exports, schema } = await evaluateModules(given, options);
+  const { entry, exports, schema, tables } = await evaluateModules(given, options);
   const router = findRouter(entry) ?? createEmptyRouter(entry, scope);
   await awaitModules(router, lifeCycle.setupTimeoutMs, signal);
   const inFlight = new InFlight();
   const app = createPluginApp(router, { ...web, manifest, publicDirectory, inFlight });
   registrations.assertDeclared(app);
-  return { exports, schema, app, mount: createMount(app, manifest, inFlight, web) };
+  return { exports, schema, tables, app, mount: createMount(app, manifest, inFlight, web) };
 }
 
 async function setUp(

@@ -5,12 +5,14 @@ import { CORE_OWNER, coreMigrations } from "../../db/migrations/core.ts";
 import type { Migration } from "../../db/migrations/files.ts";
 import { openDatabase } from "../../db/open.ts";
 import { createLoggers, type Loggers } from "../../log/loggers.ts";
-import type { DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
+import type { DeclaredPlugin, DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
 
 /** Whose migrations a database has. */
 export interface MigrationOwner {
   /** A plugin's name, or "core". */
   readonly name: string;
+  /** Null for the core. */
+  readonly plugin: DeclaredPlugin | null;
   /** Names of the owners whose migrations come first. */
   readonly after: readonly string[];
   /** @throws InvalidMigrationError for files that can't be read; the files of other owners still can */
@@ -51,10 +53,11 @@ export async function withDatabase<T>(
 
 /** Lists whose migrations are to be applied, in the order in which they are: the core, then plugins. */
 export function listMigrationOwners(dialect: Dialect, plugins: DeclaredPlugins): MigrationOwner[] {
-  const core = { name: CORE_OWNER, after: [], readMigrations: async () => coreMigrations(dialect) };
+  const readCore = async (): Promise<Migration[]> => coreMigrations(dialect);
+  const core = { name: CORE_OWNER, plugin: null, after: [], readMigrations: readCore };
   const owners = plugins.loadable.map((plugin): MigrationOwner => {
     const after = [CORE_OWNER, ...Object.keys(plugin.manifest.dependencies)];
-    return { name: plugin.name, after, readMigrations: () => plugin.files.readMigrations(dialect) };
+    return { name: plugin.name, plugin, after, readMigrations: () => plugin.files.readMigrations(dialect) };
   });
   return [core, ...owners];
 }

@@ -17,6 +17,9 @@ export interface Migration {
 /** What stands between two statements, as in drizzle's own files. */
 export const BREAKPOINT = "--> statement-breakpoint";
 
+/** Folder in `drizzle` with a migration that isn't to be applied yet, laid out as `drizzle` is. */
+export const DRAFT_FOLDER = "draft";
+
 const FILE_NAME = /^(\d{4})_[a-z0-9_]{1,60}\.sql$/;
 const COMMENTS = /--[^\n]*|\/\*[\s\S]*?\*\//g;
 

@@ -1,6 +1,5 @@
 import { getTableName, type Table } from "drizzle-orm";
 import type { Logger } from "pino";
-import type { SchemaTables } from "../../db/contract/database.ts";
 import { createDetachedDriver } from "../../db/detached.ts";
 import type { Dialect } from "../../db/contract/driver.ts";
 import { createSchemaModule } from "../../db/schema/schema.ts";
@@ -40,7 +39,7 @@ export interface LoadTablesOptions {
 export async function loadPluginTables(
   plugin: DeclaredPlugin,
   { byName, packages, log, dialect }: LoadTablesOptions,
-): Promise<SchemaTables> {
+): Promise<Record<string, Table>> {
   const done = new Map<string, DeclaredTables>();
   async function declare({ name, files, manifest }: DeclaredPlugin): Promise<DeclaredTables> {
     const known = done.get(name);

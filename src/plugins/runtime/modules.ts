@@ -37,6 +37,14 @@ export interface PluginModules {
   readonly exports: ModuleExports;
   /** Its tables and relations, those of its dependencies and of the core. */
   readonly schema: SchemaTables;
+  readonly tables: DeclaredTables;
+}
+
+/** The tables that a plugin's own code declares. */
+export interface DeclaredTables {
+  /** Those that its schema files export. */
+  readonly exported: readonly Table[];
+  readonly others: readonly Table[];
 }
 
 /**
@@ -51,6 +59,7 @@ export async function evaluateModules(
   let schema: SchemaTables | null = null;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
   const log = hostLog.child({ plugin: manifest.name });
+  const made: Table[] = [];
   const xcore = createXcoreModule({
     name: manifest.name,
     scope,
@@ -70,7 +79,10 @@ export async function evaluateModules(
       (schemaModule ??= withKnownExports("xcore/schema", {
         ...createSchemaModule(database.tableMakers, {
           core,
-          onTable: (made) => registrations.addTable(getTableName(made)),
+          onTable(table) {
+            registrations.addTable(getTableName(table));
+            made.push(table);
+          },
         }),
       })),
     findPlugin: (name) => dependencies.get(name)?.exports,
@@ -81,7 +93,15 @@ export async function evaluateModules(
     [CORE_OWNER, { users: core.users }],
     ...[...dependencies].map(([name, dependency]) => [name, dependency.schema] as const),
   ]);
-  return { entry, exports: withExports(own, entry), schema };
+  return { entry, exports: withExports(own, entry), schema, tables: divideTables(made, own) };
+}
+
+function divideTables(made: readonly Table[], own: SchemaTables): DeclaredTables {
+  const exports = new Set(Object.values(own));
+  const { exported = [], others = [] } = Object.groupBy(made, (table) =>
+    exports.has(table) ? "exported" : "others",
+  );
+  return { exported, others };
 }
 
 /** The modules that a bundle exports, in the order in which they were asked for. */

@@ -177,6 +177,7 @@ export default config.extra === true ? router.get("/extra", () => 1) : router;
     "crm/lib.ts": "export {};",
     "crm/schema.ts":
       'import { id, table } from "xcore/schema";\nexport const notes = table("crm_notes", { id: id() });',
+    "crm/drizzle/sqlite/0000_create.sql": "create table crm_notes (id integer primary key)",
     "crm/public/a.txt": "a",
   };
 
