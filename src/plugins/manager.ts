@@ -12,6 +12,7 @@ import { toMounts } from "./mounts.ts";
 import type { PluginRecord } from "./inventory/record.ts";
 import { RemoteSources, type RemoteSettings, type RemoteStores } from "./remote/sources.ts";
 import { rehearse, type RehearsalOptions } from "./rehearsal.ts";
+import { PendingMigrations } from "./pending-migrations.ts";
 import { PluginReport } from "./report.ts";
 import { selectToLoad } from "./selection.ts";
 import { Takeover } from "./takeover.ts";
@@ -59,6 +60,7 @@ export class PluginManager {
   readonly #attempts = new Map<string, number>();
   readonly #groups = new LoadGroups();
   readonly #takeover: Takeover;
+  readonly #pendingMigrations = new PendingMigrations((id) => void this.refresh(new Set([id])));
   #convergence: Promise<void> = Promise.resolve();
   #unwatch: (() => void) | null = null;
   #isStopped = false;
@@ -81,7 +83,10 @@ export class PluginManager {
       remote: this.#remote,
       toDisplayPath,
       log,
-      onRemoved: (record) => this.#takeover.unload(record, "removed"),
+      onRemoved: (record) => {
+        record.loadFailure = null;
+        this.#takeover.unload(record, "removed");
+      },
       onFetched: (id) => void this.refresh(new Set([id])),
       onFailed: (record, error) => this.#fail(record, error, "fetchFailure"),
     });
@@ -153,6 +158,7 @@ export class PluginManager {
   async stop(): Promise<void> {
     this.#isStopped = true;
     this.#unwatch?.();
+    this.#pendingMigrations.stop();
     this.#groups.abortAll();
     await this.#inventory.stop();
     await this.#loaded();
@@ -282,6 +288,7 @@ export class PluginManager {
     const isNews = record.failure?.message !== failure.message || failure.stage !== "dependencies";
     record[kind] = failure;
     record.mustReload = false;
+    if (!this.#isStopped) this.#pendingMigrations.watch(record);
     if (isNews) this.#report.failed(record, failure);
   }
 

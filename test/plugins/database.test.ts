@@ -1,5 +1,9 @@
+import { sql } from "drizzle-orm";
 import { expect, spyOn, test } from "bun:test";
+import { join } from "node:path";
 import { loadConfig } from "../../src/config/load.ts";
+import { applyMigrations } from "../../src/db/migrations/apply.ts";
+import { readMigrations } from "../../src/db/migrations/files.ts";
 import { type Files, plugin, TestApp } from "../setup.ts";
 
 const NOTES = `import { id, table, varchar } from "xcore/schema";
@@ -17,7 +21,7 @@ export default createRouter()
 
 /** A plugin with one table and its migration for SQLite. */
 function notes(migrations: Record<string, string> = { "0000_create": CREATE_NOTES }): Files {
-  const files = Object.entries(migrations).map(([name, sql]) => [`notes/drizzle/sqlite/${name}.sql`, sql]);
+  const files = Object.entries(migrations).map(([name, text]) => [`notes/drizzle/sqlite/${name}.sql`, text]);
   return {
     "notes/plugin.json": { name: "notes", version: "1.0.0" },
     "notes/schema.ts": NOTES,
@@ -89,15 +93,15 @@ test("an applied migration that was edited is refused", async () => {
 });
 
 test("a query against a table that isn't there names the command that creates it", async () => {
+  const table = `import { id, table } from "xcore/schema";\nconst eager = table("eager", { id: id() });`;
   await using app = await TestApp.start({
     plugins: {
-      ...notes({}),
+      ...notes(),
       ...plugin("eager", ""),
-      "eager/schema.ts": NOTES.replaceAll("notes", "eager"),
-      "eager/run.ts":
-        'import { db } from "xcore";\nimport { eager } from "./schema.ts";\nexport const setup = () => db.$count(eager);\n',
+      "eager/run.ts": `import { db } from "xcore";\n${table}\nexport const setup = () => db.$count(eager);\n`,
     },
   });
+  await app.app.database.toDatabase({}).execute(sql`drop table notes_notes`);
   expect(await app.problem("/notes")).toMatchObject({ status: 500, code: "internal_error" });
   expect(await app.log("app")).toContain('create its migration with \\"xcore db generate notes\\"');
   const { failure } = (await app.get("/system/plugins/eager")).body;
@@ -109,19 +113,53 @@ test("a column that isn't there yet fails what selects it, and never reads as te
   await using app = await TestApp.start({ plugins: notes() });
   await app.fetch("/notes", post({ title: "one" }));
   const ahead = NOTES.replace(".unique()", ".unique(), state: varchar(20)");
-  await app.after("plugin.reloaded", () => app.writePlugins({ "notes/schema.ts": ahead }));
+  const migration = "ALTER TABLE `notes_notes` ADD `state` text;";
+  await app.after("plugin.reloaded", () =>
+    app.writePlugins({ "notes/schema.ts": ahead, "notes/drizzle/sqlite/0001_state.sql": migration }),
+  );
+  await app.app.database.toDatabase({}).execute(sql`alter table notes_notes drop column state`);
   expect(await app.problem("/notes")).toMatchObject({ status: 500, code: "internal_error" });
   expect(await app.log("app")).toContain('Cannot query column \\"state\\"');
 });
 
-test("without auto_migrate pending migrations are named in the log", async () => {
+test("without auto_migrate a plugin waits for its migrations, which are named in the log", async () => {
   await using app = await TestApp.start();
   const flags = { database: { auto_migrate: false } };
   await app.app.configure(loadConfig({ cwd: app.folder.path, env: {}, flags }));
-  await app.after("plugin.loaded", () => app.writePlugins(notes()));
-  expect(await app.log("manager")).toMatch(/"pending":\["0000_create"\]/);
-  expect(app.app.plugins.list().map(({ state }) => state)).toEqual(["serving"]);
+  const failed = await app.after("plugin.failed", () => app.writePlugins(notes()));
+  expect(failed.data).toMatchObject({ stage: "migrate", serving: false });
+  expect(failed.data.message).toContain("run xcore db migrate (0000_create)");
+  expect(await app.log("manager")).toContain("run xcore db migrate (0000_create)");
+  expect((await app.get("/health")).body).toMatchObject({
+    status: "degraded",
+    checks: { plugins: "failing" },
+  });
+  // Nothing but the database changes.
+  await app.after("plugin.loaded", () => applyAll(app));
+  expect((await app.get("/notes")).body).toEqual([]);
 });
+
+test("without auto_migrate new code with a pending migration leaves the last good generation serving", async () => {
+  await using app = await TestApp.start({ plugins: notes() });
+  const flags = { database: { auto_migrate: false } };
+  await app.app.configure(loadConfig({ cwd: app.folder.path, env: {}, flags }));
+  const ahead = NOTES.replace(".unique()", ".unique(), state: varchar(20)");
+  await app.after("plugin.failed", () =>
+    app.writePlugins({
+      "notes/drizzle/sqlite/0001_state.sql": "ALTER TABLE `notes_notes` ADD `state` text;",
+      "notes/schema.ts": ahead,
+    }),
+  );
+  expect((await app.get("/notes")).body).toEqual([]);
+  await app.after("plugin.reloaded", () => applyAll(app));
+  expect((await app.get("/notes")).body).toEqual([]);
+});
+
+/** What `xcore db migrate` does. */
+async function applyAll(app: TestApp): Promise<void> {
+  const migrations = await readMigrations(join(app.folder.path, "plugins/notes/drizzle"), "sqlite");
+  await applyMigrations(app.app.database, { owner: "notes", migrations, log: app.app.loggers.manager });
+}
 
 test("a write that a unique key refuses is a conflict, and shows no value", async () => {
   await using app = await TestApp.start({ plugins: notes() });
