@@ -14,6 +14,7 @@ export interface MysqlMigrationOptions {
   readonly log: Logger;
 }
 
+const STRING_OR_COLLATION = /'(?:[^'\\]|\\.|'')*'|\bcollate utf8mb4_bin\b/gi;
 /** A day: "for ever", in words that every version knows. */
 const WAIT_SECONDS = 86_400;
 
@@ -32,11 +33,32 @@ export async function migrateOnMysql<T>(
   try {
     await all(SET_UP);
     await takeLock(all, log);
-    return await work(toMigrationConnection(all, { isTransactional: false, begin: "start transaction" }));
+    const collate = toCollate(await readCollation(all));
+    const options = { isTransactional: false, begin: "start transaction", collate };
+    return await work(toMigrationConnection(all, options));
   } finally {
     // The lock ends with its connection.
     await connection.end().catch(() => connection.destroy());
   }
+}
+
+/**
+ * The collation of the tables to make. `utf8mb4_bin` takes "a" and "a " for equal; the one that doesn't is called
+ * otherwise on each server. Where the tables that are there have the former it is kept, as text of two collations can
+ * be neither compared nor referred to.
+ */
+async function readCollation(all: RunStatement): Promise<string> {
+  const [row] = await all(
+    "select coalesce((select table_collation from information_schema.tables where table_schema = database() and table_name = 'xcore_migrations'), @@collation_connection) as name",
+  );
+  return String(row?.["name"]);
+}
+
+function toCollate(collation: string): (statement: string) => string {
+  return (statement) =>
+    statement.replaceAll(STRING_OR_COLLATION, (found) =>
+      found.startsWith("'") ? found : `collate ${collation}`,
+    );
 }
 
 async function takeLock(all: RunStatement, log: Logger): Promise<void> {

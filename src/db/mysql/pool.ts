@@ -18,8 +18,11 @@ const SQL_MODE = [
   "NO_AUTO_VALUE_ON_ZERO",
 ].join(",");
 
+/** Compares text that is of no column as columns do: MariaDB's name of such a collation, MySQL's, or the nearest one. */
+const COLLATION = `coalesce((select max(collation_name) from information_schema.collations where collation_name in ('utf8mb4_nopad_bin', 'utf8mb4_0900_bin')), 'utf8mb4_bin')`;
+
 /** The first statement of each connection. */
-export const SET_UP = `set time_zone = '+00:00', sql_mode = concat('${SQL_MODE}', if(version() like '%MariaDB%', ',SIMULTANEOUS_ASSIGNMENT', ''))`;
+export const SET_UP = `set time_zone = '+00:00', sql_mode = concat('${SQL_MODE}', if(version() like '%MariaDB%', ',SIMULTANEOUS_ASSIGNMENT', '')), collation_connection = ${COLLATION}`;
 
 /** mysql2's pool, which is closed only behind what runs on it. */
 export class MysqlPool {

@@ -13,6 +13,10 @@ export interface PostgresMigrationOptions {
 
 const QUOTED_OR_MARK = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\?/g;
 
+/** Strings, and where a column is given a type of text as generated migrations do it. */
+const STRING_OR_TEXT_COLUMN =
+  /'(?:[^']|'')*'|(?:"[^"]+"|\bset data type) (?:text|varchar\(\d+\))(?![\w([:]|\s+collate\b)/gi;
+
 /** "xcore" as a number: the lock that every xcore takes in a database. */
 const LOCK = 0x78636f7265;
 
@@ -51,11 +55,19 @@ export async function migrateOnPostgres<T>(
       await all("select pg_advisory_lock(?)", [LOCK]);
     }
     isLocked = true;
-    return await work(toMigrationConnection(all, { isTransactional: true, begin: "begin" }));
+    return await work(toMigrationConnection(all, { isTransactional: true, begin: "begin", collate }));
   } finally {
     // The lock ends with its connection.
     await client.end({ timeout: isLost ? 0 : END_SECONDS });
   }
+}
+
+/** The locale of a database sorts text by its own rules, and a database of ICU's has others than one of the system's. */
+function collate(statement: string): string {
+  if (!/^\s*(?:create|alter)\s+table\b/i.test(statement)) return statement;
+  return statement.replaceAll(STRING_OR_TEXT_COLUMN, (found) =>
+    found.startsWith("'") ? found : `${found} COLLATE "C"`,
+  );
 }
 
 function toNumbered(statement: string, count: number): string {

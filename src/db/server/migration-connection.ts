@@ -8,15 +8,22 @@ export type RunStatement = (
   parameters?: Parameters,
 ) => Promise<readonly Readonly<Record<string, unknown>>[]>;
 
+interface MigrationOptions {
+  readonly isTransactional: boolean;
+  readonly begin: string;
+  /** Has the text columns that a statement makes compare as SQLite's do: character by character, spaces too. */
+  readonly collate: (statement: string) => string;
+}
+
 /** Makes the connection of migrations of what runs a statement on a server. */
 export function toMigrationConnection(
   all: RunStatement,
-  { isTransactional, begin }: { readonly isTransactional: boolean; readonly begin: string },
+  { isTransactional, begin, collate }: MigrationOptions,
 ): MigrationConnection {
   return {
     isTransactional,
     async run(statement, parameters) {
-      await all(statement, parameters);
+      await all(collate(statement), parameters);
     },
     async all<Row>(statement: string, parameters?: Parameters) {
       return [...(await all(statement, parameters))] as Row[];

@@ -101,7 +101,7 @@ export class SqliteDialect extends SQLiteAsyncDialect {
       case "sql":
         // Drizzle hides this field from its types; such SQL has no parameters.
         if ((chunk as { readonly shouldInlineParams?: boolean }).shouldInlineParams) break;
-        for (const part of (chunk as SQL).queryChunks) this.#append(built, part);
+        this.#appendSql(built, (chunk as SQL).queryChunks);
         return;
       case "other":
         break;
@@ -109,6 +109,12 @@ export class SqliteDialect extends SQLiteAsyncDialect {
     const part = super.sqlToQuery(new SQL([chunk as SQL]));
     built.sql += part.sql;
     built.params.push(...part.params);
+  }
+
+  #appendSql(built: QueryWithTypings, parts: SQL["queryChunks"]): void {
+    for (const part of parts) this.#append(built, part);
+    // `like()` and `notLike()` of drizzle: only SQLite has no escape unless one is named.
+    if (parts.length === 5 && isLike(parts[2])) built.sql += ESCAPE;
   }
 
   #appendList(built: QueryWithTypings, list: readonly unknown[]): void {
@@ -150,6 +156,13 @@ export class SqliteDialect extends SQLiteAsyncDialect {
     }
     return kind;
   }
+}
+
+const ESCAPE = String.raw` escape '\'`;
+
+function isLike(operator: unknown): boolean {
+  const text = (operator as Partial<StringChunk>).value?.[0];
+  return (text === " like " || text === " not like ") && is(operator, StringChunk);
 }
 
 type ChunkKind = "text" | "name" | "sql" | "column" | "param" | "other";

@@ -70,6 +70,8 @@ function setUp(connection: SqliteConnection): void {
   connection.execute("pragma journal_mode = wal");
   connection.execute("pragma synchronous = normal");
   connection.execute("pragma foreign_keys = on");
+  // As on the other databases; an index serves "abc%" then, too.
+  connection.execute("pragma case_sensitive_like = on");
   connection.execute(`pragma journal_size_limit = ${keptLogBytes}`);
   connection.execute(`pragma cache_size = -${cacheKib}`);
   // Reads the schema, so that a damaged file is found now.
