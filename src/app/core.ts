@@ -1,5 +1,4 @@
-import { InFlight } from "../web/in-flight.ts";
-import type { Mount } from "../web/mounts.ts";
+import { InFlight, type Mount } from "../web/mounts.ts";
 import type { AppContext } from "./context.ts";
 import type { CoreApp, CoreParts } from "./core-routes.ts";
 

@@ -1,6 +1,5 @@
 import { type AnyElysia, Elysia } from "elysia";
-import { InFlight } from "../web/in-flight.ts";
-import type { Mount } from "../web/mounts.ts";
+import { InFlight, type Mount } from "../web/mounts.ts";
 import type { Migration } from "../db/migrations/files.ts";
 import type { Bundle } from "./build/bundle.ts";
 import { Generation, generationId } from "./runtime/generation.ts";

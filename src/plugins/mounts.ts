@@ -1,6 +1,5 @@
 import { fail } from "./failure/error-codes.ts";
-import { InFlight } from "../web/in-flight.ts";
-import type { Mount } from "../web/mounts.ts";
+import { InFlight, type Mount } from "../web/mounts.ts";
 import { isReserved } from "./source/manifest.ts";
 import type { PluginRecord } from "./inventory/record.ts";
 

@@ -1,7 +1,7 @@
 import { type AnyElysia, Elysia } from "elysia";
 import { type Guards, GUARDS } from "../accounts/identity/guards.ts";
 
-/** What is easily written for a guard: no type is checked when a plugin is loaded. */
+/** Names that are easily mistaken for those of guards: types aren't checked when a plugin is loaded. */
 const MISSPELT = [
   ["permissions", "permission"],
   ["roles", "role"],
@@ -33,7 +33,7 @@ const overrides: Record<Overridden, Method> = {
   },
   guard(...args) {
     const made = base.guard.apply(this, args.map(watchNested));
-    // An applied guard has taken its option out; with a callback the routes still show what is left.
+    // Elysia takes an option out as it applies its guard. With a callback, the routes are looked at: see assertGuarded.
     if (args[1] === undefined) assertApplied(args[0], "guard()");
     return made;
   },

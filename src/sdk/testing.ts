@@ -83,7 +83,7 @@ export interface HostQuestions {
   user: [question: NewTestUser, answer: TestUser];
   emit: [question: { readonly name: string; readonly data: unknown }, answer: readonly TestHookResult[]];
   logs: [question: null, answer: readonly TestLogLine[]];
-  /** Answered behind everything that has been told before. */
+  /** Answered once the test has been told of all events and lines before it. */
   sync: [question: null, answer: null];
   close: [question: null, answer: null];
 }

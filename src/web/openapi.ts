@@ -145,7 +145,7 @@ function toOperation(
   };
 }
 
-/** Says of one that succeeds in any case. An answer without a body has no content, of no type. */
+/** Adds the answer of success to an operation that names none, and takes the content from answers without a body. */
 function toResponses(responses: unknown): Json {
   const entries = Object.entries((responses ?? {}) as Record<string, Json>).map(([status, response]) => {
     const { content, ...rest } = response;

@@ -4,11 +4,10 @@ import { limitBody } from "./body-limit.ts";
 import { createClientAddress } from "./client-address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
-import { InFlight } from "./in-flight.ts";
-import { type Mount, MountTable } from "./mounts.ts";
+import { InFlight, type Mount, MountTable } from "./mounts.ts";
 import { finalRequestIdOf } from "./request-ids.ts";
 import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
-import { toMountServer, webSocketHandlers } from "./web-sockets.ts";
+import { toMountServer, webSocketHandlers } from "./sockets.ts";
 
 export type BunServer = Bun.Server<unknown>;
 
@@ -50,9 +49,9 @@ export class WebServer {
   #held: Promise<void> | null = null;
   readonly #answerError: ErrorAnswer;
   readonly #logRequest: (entry: RequestEntry) => void;
-  /** A body of unknown length is counted in a copy of its request; Bun only knows the first one. */
+  /** Requests as Bun received them, by the copies that handlers see: Bun knows nothing of the copies. */
   readonly #received = new WeakMap<Request, Request>();
-  /** Requests that have become WebSockets, until their handler returns: Elysia still gives a response then. */
+  /** Requests whose handler is at work and has made WebSockets of them: the response that Elysia returns isn't sent. */
   readonly #upgraded = new Set<Request>();
 
   constructor(options: WebServerOptions) {

@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
-import { InFlight } from "../../src/web/in-flight.ts";
-import { type Mount, MountTable } from "../../src/web/mounts.ts";
+import { InFlight, type Mount, MountTable } from "../../src/web/mounts.ts";
 
 function mount(prefix: string): Mount {
   return {

@@ -10,7 +10,7 @@ import { hashToken, isSameText, randomText } from "../keys/opaque-tokens.ts";
 import { isGrant } from "../identity/permission-name.ts";
 import type { Origin, Permissions, Principal } from "../identity/principal.ts";
 import { assertSecondFactorGiven } from "../two-factor/enrolment.ts";
-import { requireSession } from "../identity/session-principal.ts";
+import { requireSession } from "../identity/session-owner.ts";
 import { lockUser } from "../people/users.ts";
 
 export interface ApiKeysOptions {

@@ -5,7 +5,7 @@ import { MAX_DISPLAY_NAME } from "../people/names.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin, Principal } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
-import { requireSession } from "../identity/session-principal.ts";
+import { requireSession } from "../identity/session-owner.ts";
 
 export interface ApiKeyRoutesOptions {
   readonly guards: Guards;

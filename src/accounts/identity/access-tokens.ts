@@ -51,7 +51,7 @@ export function createAccessTokens(options: TokenOptions): AccessTokens {
 /** What stands between the two steps of a login. */
 export interface OtpClaims {
   readonly userId: number;
-  /** What `login` found the password to be: a changed one voids the token. */
+  /** Tells the password of the first step from any other: the token is void once the password has changed. */
   readonly fingerprint: string;
 }
 

@@ -1,5 +1,5 @@
+import { fail } from "./error-codes.ts";
 import type { Origin, Principal } from "./principal.ts";
-import { requireSession } from "./session-principal.ts";
 
 /** Somebody who has logged in, and where they ask from. */
 export interface SessionOwner {
@@ -11,4 +11,14 @@ export interface SessionOwner {
 /** Returns whose session asks. @throws AppError authorization_error for an API key, which has none */
 export function toSessionOwner(principal: Principal, origin: Origin): SessionOwner {
   return { user: principal.user, sessionId: requireSession(principal), origin };
+}
+
+/**
+ * Returns the session of who asks. An API key has none: it may not manage what lets people in.
+ *
+ * @throws AppError authorization_error for an API key
+ */
+export function requireSession({ sessionId }: Principal): string {
+  if (sessionId !== null) return sessionId;
+  throw fail("authorization_error", "This needs somebody who has logged in: an API key isn't enough");
 }

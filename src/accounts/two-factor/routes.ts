@@ -5,7 +5,7 @@ import { MAX_DISPLAY_NAME } from "../people/names.ts";
 import type { ConfirmedOtpDevice, FactorChange, OtpDevice, OtpDevices, OtpEnrolment } from "./devices.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
-import { requireSession } from "../identity/session-principal.ts";
+import { requireSession } from "../identity/session-owner.ts";
 
 export interface OtpRoutesOptions {
   readonly guards: Guards;

@@ -1,11 +1,10 @@
 import { type AnyElysia, type Context, Elysia } from "elysia";
-import { isPlain, toJsonAnswer } from "../../web/answers.ts";
+import { followStream, isPlain, toJsonAnswer, withoutEncoding } from "../../web/answers.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "../../web/error-answers.ts";
-import type { InFlight } from "../../web/in-flight.ts";
+import type { InFlight } from "../../web/mounts.ts";
 import { assertGuarded } from "../../sdk/router.ts";
 import { prepareRoutes } from "../../web/routes.ts";
 import { serveFile } from "../../web/static-files.ts";
-import { followStream, withoutEncoding } from "../../web/streams.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
 import type { Manifest } from "../source/manifest.ts";
 

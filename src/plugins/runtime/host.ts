@@ -3,7 +3,7 @@ import type { Driver } from "../../db/contract/driver.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
-import type { InFlight } from "../../web/in-flight.ts";
+import type { InFlight } from "../../web/mounts.ts";
 import type { StackTraces } from "../failure/stack-traces.ts";
 import type { PluginAccounts } from "../given/accounts.ts";
 import type { PackageStore } from "../packages/store.ts";

@@ -1,5 +1,5 @@
 import { websocket } from "elysia/ws";
-import type { InFlight } from "./in-flight.ts";
+import type { InFlight } from "./mounts.ts";
 
 interface SocketData {
   inFlight?: InFlight;
