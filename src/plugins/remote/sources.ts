@@ -4,7 +4,7 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import { FetchError, PluginError } from "../failure/failure.ts";
 import type { PluginSource } from "../source/files.ts";
 import { createPinnedFiles, isFolder, type PinnedFiles } from "../source/pinned.ts";
-import { type FetchedPlugin, fetchFromMirrors, type FetchLimits } from "./fetch/fetch.ts";
+import type { FetchedPlugin, FetchLimits } from "./fetch/fetch.ts";
 import { parseLocation } from "./fetch/location.ts";
 import { placesOf, type RemoteEntry } from "./entries.ts";
 import { assertSigned } from "../snapshot/signatures.ts";
@@ -96,6 +96,7 @@ export class RemoteSources {
     const locations = source.remote?.places.map((place) => parseLocation(place, projectDirectory)) ?? [];
     const { limits } = this.#settings;
     const options = { limits, tmp, projectDirectory, signal, expected: integrity };
+    const { fetchFromMirrors } = await import("./fetch/fetch.ts");
     const { snapshot } = await fetchFromMirrors(locations, options).catch((error: unknown) => {
       if (error instanceof PluginError || signal.aborted) throw error;
       throw new FetchError((error as Error).message, { cause: error });

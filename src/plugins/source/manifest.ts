@@ -1,4 +1,5 @@
-import { valid, validRange } from "semver";
+import valid from "semver/functions/valid.js";
+import validRange from "semver/ranges/valid.js";
 import { type Static, Type } from "@sinclair/typebox";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
 import { formatKeyPath, quote, valueAt } from "../../config/json/values.ts";

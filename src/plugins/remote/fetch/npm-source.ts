@@ -1,6 +1,6 @@
 import { rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { valid } from "semver";
+import valid from "semver/functions/valid.js";
 import { makeTemporaryFolder } from "../../../files/temporary-folder.ts";
 import { type Environment, runBun, toBunReason, withoutCredentials } from "../../packages/bun-process.ts";
 import { copyRegistrySettings } from "../../packages/registry-settings.ts";
