@@ -59,6 +59,41 @@ function toPreparedHandler(route: InternalRoute, prepare: Preparation): Composed
   return preparing;
 }
 
+/**
+ * Appends synchronous hooks to each route of an app, behind its own: on another app around it, Elysia would run them
+ * first, and a route's own `onError` would never be asked.
+ */
+export function appendRouteHooks(
+  app: AnyElysia,
+  { error, mapResponse }: { readonly error: unknown; readonly mapResponse: unknown },
+): void {
+  // Said outright: Elysia guesses from a function's text, and one async hook makes every answer a promise.
+  const isAsync = false;
+  for (const route of app.router.history) {
+    const { hooks } = route;
+    route.hooks = {
+      ...hooks,
+      error: [hooks?.error ?? [], { fn: error, isAsync }].flat(),
+      mapResponse: [hooks?.mapResponse ?? [], { fn: mapResponse, isAsync }].flat(),
+    };
+  }
+}
+
+/**
+ * Returns the plugins of Elysia that an app was given as promises, null for none. It rejects with what the first of
+ * them rejects with: Elysia would print that and go on without the routes.
+ */
+export function modulesOf(app: AnyElysia): (() => Promise<void>) | null {
+  const group = app["promisedModules"];
+  if (group.size === 0) return null;
+  const failures: unknown[] = [];
+  group.onError = (error: unknown) => void failures.push(error);
+  return async () => {
+    await app.modules;
+    if (failures.length > 0) throw failures[0];
+  };
+}
+
 /** A route as an app serves it. */
 export interface ServedRoute {
   /** "GET"; "ALL" for every method, "WS" for a WebSocket. */

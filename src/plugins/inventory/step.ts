@@ -1,5 +1,5 @@
 import type { Driver } from "../../db/contract/driver.ts";
-import { findDraft } from "../../db/migrations/step.ts";
+import { findDraft } from "../../db/migrations/generate/step.ts";
 import { describeLag } from "../runtime/migrate.ts";
 import type { DeclaredPlugin } from "./declared-plugins.ts";
 import { loadPluginTables, type LoadTablesOptions } from "./tables.ts";

@@ -3,7 +3,7 @@ import { followStream, isPlain, toJsonAnswer, withoutEncoding } from "../../web/
 import { type ErrorAnswer, toElysiaErrorHandler } from "../../web/error-answers.ts";
 import type { InFlight } from "../../web/mounts.ts";
 import { assertGuarded } from "../../sdk/router.ts";
-import { prepareRoutes } from "../../web/routes.ts";
+import { appendRouteHooks, prepareRoutes } from "../../web/routes.ts";
 import { serveFile } from "../../web/static-files.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
 import type { Manifest } from "../source/manifest.ts";
@@ -62,10 +62,7 @@ export function findRouter(exports: ModuleExports): AnyElysia | null {
   throw new TypeError(`The router is exported as "${named[0]}": write \`export default ${named[0]}\``);
 }
 
-/**
- * Appends xcore's hooks to each route behind the plugin's own: on an app around the router, Elysia would run
- * them first, and a plugin's `onError` would never be asked.
- */
+/** Has what the routes of a plugin throw and return answered as xcore does, after hooks of their own. */
 function addRouteHooks(
   router: AnyElysia,
   onError: ReturnType<typeof toElysiaErrorHandler>,
@@ -84,15 +81,7 @@ function addRouteHooks(
     followStream(value, request, (error) => answerError(error, request, manifest.name));
     return undefined;
   };
-  // Said outright: Elysia guesses from a function's text, and one async hook makes every answer a promise.
-  const isAsync = false;
-  for (const route of router.router.history) {
-    route.hooks = {
-      ...route.hooks,
-      error: [...toList(route.hooks?.error), { fn: onError, isAsync }],
-      mapResponse: [...toList(route.hooks?.mapResponse), { fn: answer, isAsync }],
-    };
-  }
+  appendRouteHooks(router, { error: onError, mapResponse: answer });
 }
 
 function mayStream(value: object): boolean {
@@ -109,10 +98,6 @@ function toHeadAnswer(value: object): Response {
   if ("return" in value && typeof value.return === "function") void value.return();
   const { status = 200, headers = {} } = value instanceof Response ? value : {};
   return new Response(null, { status, headers });
-}
-
-function toList<T>(value: T | T[] | undefined): T[] {
-  return value === undefined ? [] : Array.isArray(value) ? value : [value];
 }
 
 function describe(value: unknown): string {

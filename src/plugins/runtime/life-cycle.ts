@@ -1,4 +1,5 @@
 import type { AnyElysia } from "elysia";
+import { modulesOf } from "../../web/routes.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
 
 export interface SetupOptions {
@@ -14,14 +15,10 @@ export interface SetupOptions {
  * @throws Error after `timeoutMs`, the signal's reason when it is aborted, and what one of the promises rejects with
  */
 export async function awaitModules(router: AnyElysia, timeoutMs: number, signal: AbortSignal): Promise<void> {
-  const group = router["promisedModules"];
-  if (group.size === 0) return;
-  const failures: unknown[] = [];
-  // Elysia would print it and go on without the routes.
-  group.onError = (error: unknown) => void failures.push(error);
+  const modules = modulesOf(router);
+  if (modules === null) return;
   const late = `A plugin given to use() took longer than ${timeoutMs / 1000} s: its promise must settle`;
-  await withDeadline(() => router.modules, timeoutMs, late, signal);
-  if (failures.length > 0) throw failures[0];
+  await withDeadline(modules, timeoutMs, late, signal);
 }
 
 /**

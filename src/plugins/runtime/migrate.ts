@@ -1,9 +1,8 @@
 import { applyMigrations } from "../../db/migrations/apply.ts";
 import { type Dialect, DIALECTS, type Driver } from "../../db/contract/driver.ts";
 import type { Migration } from "../../db/migrations/files.ts";
-import { findMissingColumns } from "../../db/migrations/made-columns.ts";
-import { migrationStatus } from "../../db/migrations/status.ts";
-import { compareWithMigrations } from "../../db/migrations/step.ts";
+import { findMissingColumns, migrationStatus } from "../../db/migrations/status.ts";
+import { compareWithMigrations } from "../../db/migrations/generate/step.ts";
 import { PluginError } from "../failure/failure.ts";
 import type { PluginFiles } from "../source/files.ts";
 import type { PluginLifeCycle } from "./host.ts";

@@ -1,5 +1,5 @@
-import type { Dialect } from "../contract/driver.ts";
-import { DRAFT_FOLDER, type Migration } from "./files.ts";
+import type { Dialect } from "../../contract/driver.ts";
+import { DRAFT_FOLDER, type Migration } from "../files.ts";
 
 /** What is declared of tables, and what is there of migrations. */
 export interface DeclaredSchema {
@@ -40,7 +40,7 @@ export async function compareWithMigrations(schema: DeclaredSchema): Promise<Sch
   if (migrations.length === 0 && tables.length === 0) return { state: "in step" };
   const snapshot = await findSnapshot(schema);
   if (snapshot === null && migrations.length > 0) return { state: "unknown" };
-  const { describeDifference } = await import("./generate/snapshot-difference.ts");
+  const { describeDifference } = await import("./snapshot-difference.ts");
   const changes = describeDifference(dialect, { tables, otherTables, snapshot: snapshot?.text ?? null });
   if (changes.length === 0) return { state: "in step" };
   if (snapshot !== null && !snapshot.isLast) return { state: "unknown" };
