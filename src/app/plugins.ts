@@ -42,7 +42,7 @@ export function createPlugins(context: AppContext, parts: Parts, timeouts: Plugi
       web: {
         answerError,
         isOpen: (request) => web.isOpen(request),
-        serverFor: (inFlight) => web.serverFor(inFlight),
+        serverFor: (owner) => web.serverFor(owner),
       },
       lifeCycle: {
         log: loggers.manager,

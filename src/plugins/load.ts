@@ -174,9 +174,10 @@ function createMount(
   inFlight: InFlight,
   { serverFor }: PluginWeb,
 ): Mount {
+  const { name: plugin } = manifest;
   // Found when it is used: a server that takes over a socket loads its plugins before it listens.
   let server: ReturnType<PluginWeb["serverFor"]> = null;
-  Object.defineProperty(app, "server", { get: () => (server ??= serverFor(inFlight)) });
+  Object.defineProperty(app, "server", { get: () => (server ??= serverFor({ plugin, inFlight })) });
   const { fetch } = app;
-  return { prefix: manifest.api_prefix, plugin: manifest.name, fetch, inFlight };
+  return { prefix: manifest.api_prefix, plugin, fetch, inFlight };
 }

@@ -137,9 +137,9 @@ export class WebServer {
   }
 
   /** The server for the handlers of one mount: Elysia's `server` in a handler's context. */
-  serverFor(inFlight: InFlight): BunServer | null {
+  serverFor(owner: Pick<Mount, "plugin" | "inFlight">): BunServer | null {
     if (this.#server === null) return null;
-    return toMountServer(this.#server, inFlight, {
+    return toMountServer(this.#server, owner, {
       toReceived: (request) => this.#toReceived(request),
       onUpgrade: (request) => void this.#upgraded.add(request),
     });

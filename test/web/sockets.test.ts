@@ -33,12 +33,21 @@ class Client {
   async ask(text: string): Promise<string> {
     await this.opened;
     this.#socket.send(text);
+    return this.next();
+  }
+
+  async next(): Promise<string> {
     while (this.#messages.length === 0) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
     return this.#messages.shift() ?? "";
+  }
+
+  /** What has come until now and wasn't an answer to `ask`. */
+  get unread(): readonly string[] {
+    return this.#messages;
   }
 
   close(): Promise<number> {
@@ -123,4 +132,91 @@ test("a plugin that was loaded before the server listens can take WebSockets", a
     await app.web.stop(0);
     await app.close();
   }
+});
+
+// What each way of publishing is asked to publish to "news". Elysia's sockets, their raw ones, and those upgraded by hand.
+const NEWS = `
+  .ws("/ws", {
+    open: (socket) => { socket.subscribe("news"); },
+    message: (socket, message) => {
+      const { raw } = socket;
+      if (message === "elysia") socket.publish("news", "elysia");
+      if (message === "text") socket.publishText("news", "text");
+      if (message === "binary") socket.publishBinary("news", Buffer.from("binary"));
+      if (message === "raw") raw.publish("news", "raw");
+      if (message === "raw text") raw.publishText("news", "raw text");
+      if (message === "leave") { socket.unsubscribe("news"); raw.subscribe("else"); }
+      const isIn = [socket.isSubscribed("news"), raw.isSubscribed("news")];
+      socket.send(JSON.stringify([isIn, socket.subscriptions, raw.subscriptions]));
+    },
+  })
+  .get("/hand", ({ server, request }) => {
+    const data = {
+      open: (socket) => { socket.data = "replaced"; socket.subscribe("news"); },
+    };
+    if (!server.upgrade(request, { data })) return "no upgrade";
+  })
+  .get("/publish", ({ server }) => [server.publish("news", "server") > 0, server.subscriberCount("news")])`;
+
+test("WebSocket topics belong to the plugin that uses them, however they are used", async () => {
+  await using app = await TestApp.start({ plugins: { ...plugin("a", NEWS), ...plugin("b", NEWS) } });
+  const [sender, sibling, byHand, stranger] = ["/a/ws", "/a/ws", "/a/hand", "/b/ws"].map(
+    (path) => new Client(app.url + path),
+  ) as [Client, Client, Client, Client];
+  await Promise.all([sender.opened, sibling.opened, byHand.opened, stranger.opened]);
+  const inNews = JSON.stringify([[true, true], ["news"], ["news"]]);
+  const ways = ["elysia", "text", "binary", "raw", "raw text"];
+  for (const way of ways) expect(await sender.ask(way)).toBe(inNews);
+  expect((await app.get("/a/publish")).body).toEqual([true, 3]);
+  expect((await app.get("/b/publish")).body).toEqual([true, 1]);
+  expect(await sender.ask("leave")).toBe("server");
+  // Elysia's `subscriptions` are those that were there when its handler was called.
+  expect(await sender.ask("nothing")).toBe(JSON.stringify([[false, false], ["news"], ["else"]]));
+  expect(await sender.ask("nothing")).toBe(JSON.stringify([[false, false], ["else"], ["else"]]));
+  expect((await app.get("/a/publish")).body).toEqual([true, 2]);
+  const publishedToA = ["elysia", "text", "binary", "raw", "raw text", "server", "server"];
+  for (const client of [sibling, byHand]) {
+    const received: string[] = [];
+    while (received.length < publishedToA.length) received.push(await client.next());
+    expect(received).toEqual(publishedToA);
+  }
+  // Messages come in order: whatever else was published to this one is there before the answer.
+  expect([await stranger.ask("nothing"), await stranger.next()]).toEqual(["server", inNews]);
+});
+
+test("a WebSocket whose data its plugin replaces is closed with the plugin all the same", async () => {
+  await using app = await TestApp.start({ plugins: plugin("a", NEWS) });
+  const client = new Client(`${app.url}/a/hand`);
+  await client.opened;
+  await app.after("plugin.reloaded", () => app.writePlugins(plugin("a", `${NEWS}.get("/", () => 1)`)));
+  expect(await client.closed).toBe(1012);
+});
+
+test("what a new generation publishes reaches the sockets of the one that drains, once", async () => {
+  const held = `${NEWS}.get("/held", async function* () { yield "begun"; await new Promise(() => {}); })`;
+  await using app = await TestApp.start({ plugins: plugin("a", held) });
+  const old = new Client(`${app.url}/a/ws`);
+  await old.opened;
+  const client = new AbortController();
+  await app.fetch("/a/held", { signal: client.signal });
+  await app.after("plugin.reloaded", () => app.writePlugins(plugin("a", `${held}.get("/", () => 2)`)));
+  const next = new Client(`${app.url}/a/ws`);
+  await next.opened;
+  expect((await app.get("/a/publish")).body).toEqual([true, 2]);
+  client.abort();
+  expect(await old.closed).toBe(1012);
+  expect(old.unread).toEqual(["server"]);
+  expect((await app.get("/a/publish")).body).toEqual([true, 1]);
+  await next.close();
+});
+
+test("a plugin can't stop or replace the server that it shares with others", async () => {
+  await using app = await TestApp.start({
+    plugins: plugin(
+      "a",
+      '.get("/stop", ({ server }) => server.stop()).get("/reload", ({ server }) => server.reload({}))',
+    ),
+  });
+  for (const action of ["stop", "reload"]) expect((await app.fetch(`/a/${action}`)).status).toBe(500);
+  expect(await app.log("app")).toContain("Cannot stop the server: it is xcore's");
 });

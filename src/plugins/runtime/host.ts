@@ -3,7 +3,7 @@ import type { Driver } from "../../db/contract/driver.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
-import type { InFlight } from "../../web/mounts.ts";
+import type { Mount } from "../../web/mounts.ts";
 import type { StackTraces } from "../failure/stack-traces.ts";
 import type { PluginAccounts } from "../given/accounts.ts";
 import type { PackageStore } from "../packages/store.ts";
@@ -33,7 +33,7 @@ export interface PluginWeb {
   readonly answerError: ErrorAnswer;
   /** Whether the client of a request still waits for the rest of its response. */
   readonly isOpen: (request: Request) => boolean;
-  readonly serverFor: (inFlight: InFlight) => Bun.Server<unknown> | null;
+  readonly serverFor: (owner: Pick<Mount, "plugin" | "inFlight">) => Bun.Server<unknown> | null;
 }
 
 /** How plugins are loaded and disposed of. */
