@@ -179,7 +179,7 @@ test("a value that its column refuses is the client's mistake, told without the 
     expect(problem).toMatchObject({
       status: 422,
       code: "validation_error",
-      errors: [{ path: "", code: "invalid", message: expect.stringContaining("title") }],
+      errors: [{ path: "/body/title", code: "invalid", message: expect.stringContaining("title") }],
     });
     expect(JSON.stringify(problem)).not.toContain("secret");
   }

@@ -24,6 +24,7 @@ export interface DatabaseErrorOptions {
   /** The statement with its placeholders; never its values. */
   readonly sql?: string | undefined;
   readonly table?: string | undefined;
+  readonly column?: string | undefined;
 }
 
 /**
@@ -35,12 +36,14 @@ export class DatabaseError extends Error {
   readonly fault: DatabaseFault;
   readonly sql: string | undefined;
   readonly table: string | undefined;
+  readonly column: string | undefined;
 
   constructor(fault: DatabaseFault, message: string, options: DatabaseErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.fault = fault;
     this.sql = options.sql;
     this.table = options.table;
+    this.column = options.column;
   }
 }
 

@@ -14,16 +14,23 @@ export const fail = createFail(DATABASE_ERROR_CODES);
 const PASSING_FAULTS: ReadonlySet<DatabaseFault> = new Set(["busy", "unavailable", "serialization"]);
 const RETRY_AFTER = "1"; // seconds
 
+/** Where a column's value mostly comes from: the field of its name. The whole request where the column isn't known. */
+export function toFieldPath(column: string | undefined): string {
+  return column === undefined || column === "" ? "" : `/body/${column}`;
+}
+
 /** Values mostly come from the request; the messages name columns and checks, never values. */
-const INPUT_FAULTS: ReadonlySet<DatabaseFault> = new Set(["value", "check"]);
+const INPUT_FAULTS: ReadonlySet<DatabaseFault> = new Set(["value", "check", "not_null"]);
 
 /** Returns what the client is told of a fault that passes by itself or lies in its data, else the error as it is. */
 export function toClientError(error: unknown): unknown {
   if (!(error instanceof DatabaseError)) return error;
   if (INPUT_FAULTS.has(error.fault)) {
-    return fail("validation_error", error.message, {
+    const { message, column, fault } = error;
+    const code = fault === "not_null" ? "required" : "invalid";
+    return fail("validation_error", message, {
       cause: error,
-      errors: [{ path: "", code: "invalid", message: error.message }],
+      errors: [{ path: toFieldPath(column), code, message }],
     });
   }
   if (!PASSING_FAULTS.has(error.fault)) return error;

@@ -85,6 +85,7 @@ const FAULTS: FaultTable<MysqlFailure> = {
   "1044": ({ server }) => wrongCredentials(server, `this user may not use the database "${server.database}"`),
   ...alike(["1045", "1698"], ({ server }) => wrongCredentials(server)),
   "1049": missingDatabase,
+  "1153": ["value", "Cannot run the query: its values are larger than the server's max_allowed_packet"],
   "1264": unfitBy("the number is out of its column's range"),
   ...alike(["1265", "1292"], unfitBy("it isn't of its column's type")),
   "1365": unfitBy("division by zero"),

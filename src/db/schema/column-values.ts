@@ -17,6 +17,8 @@ const MIN_INTEGER = -(2 ** 31);
 export const EXACT_DOUBLE_DIGITS = 15;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const DATE = /^\d{4}-\d\d-\d\d$/;
+/** MariaDB takes no more. */
+const MAX_JSON_DEPTH = 31;
 const MIN_TIME_MS = Date.parse("0001-01-01T00:00:00.000Z");
 const MAX_TIME_MS = Date.parse("9999-12-31T23:59:59.999Z");
 /** U+0000 and halves of surrogate pairs, as JSON.stringify writes them; an even number of "\" escapes only itself. */
@@ -32,9 +34,36 @@ export const textValues: ColumnValues<string> = {
   },
 };
 
+/** PostgreSQL and MySQL would cut spaces that are too many at the end, without a word. */
+export function varcharValues(length: number): ColumnValues<string> {
+  return {
+    encode(value, column) {
+      const text = textValues.encode(value, column) as string;
+      if (text.length > length && text.endsWith(" ") && isCut(text, length)) {
+        throw toError("store", `it is longer than ${length} characters`, column);
+      }
+      return text;
+    },
+  };
+}
+
+/** Whether a text is too long by its spaces alone; by anything else, the database refuses it. */
+function isCut(text: string, length: number): boolean {
+  let end = text.length;
+  while (text[end - 1] === " ") end -= 1;
+  return Array.from(text).length > length && Array.from(text.slice(0, end)).length <= length;
+}
+
+export const booleanValues = {
+  encode(value: unknown, column?: Column): boolean {
+    if (typeof value === "boolean") return value;
+    throw toError("store", "it isn't a boolean", column);
+  },
+};
+
 export const uuidValues: ColumnValues<string> = {
   encode(value, column) {
-    const text = String(value).toLowerCase();
+    const text = typeof value === "string" ? value.toLowerCase() : "";
     if (!UUID.test(text)) throw toError("store", "it isn't a UUID", column);
     return text;
   },
@@ -101,7 +130,7 @@ export function timestampValues(dialect: Dialect): ColumnValues<Date> {
 
 export const dateValues: ColumnValues<string> = {
   encode(value, column) {
-    const text = String(value);
+    const text = typeof value === "string" ? value : "";
     const time = DATE.test(text) ? Date.parse(text) : Number.NaN;
     // Date.parse takes "2023-02-30" for the 2nd of March.
     if (!(time >= MIN_TIME_MS) || new Date(time).toISOString().slice(0, 10) !== text) {
@@ -116,6 +145,8 @@ export function jsonValues(dialect: Dialect): ColumnValues<unknown> {
   return {
     encode(value, column) {
       const text = toJson(value, column);
+      const loss = findLoss(value, 0);
+      if (loss !== null) throw toError("store", loss, column);
       if (UNSTORABLE_IN_JSON.test(text)) {
         throw toError("store", "it holds the character U+0000 or half of a surrogate pair", column);
       }
@@ -159,6 +190,35 @@ function toJson(value: unknown, column: Column | undefined): string {
   return text;
 }
 
+/** What JSON.stringify would leave out or replace without a word; null for what stays as it is. */
+function findLoss(value: unknown, depth: number): string | null {
+  if (typeof value === "number" && !Number.isFinite(value)) return "it holds a number that JSON has not";
+  if (typeof value === "function" || typeof value === "symbol") return `it holds a ${typeof value}`;
+  if (typeof value !== "object" || value === null) return null;
+  if (depth >= MAX_JSON_DEPTH) return `it is nested deeper than ${MAX_JSON_DEPTH} levels`;
+  if (value instanceof Date && Number.isNaN(value.getTime())) return "it holds an invalid Date";
+  if ("toJSON" in value) return null;
+  if (Array.isArray(value)) return findLossIn(value, depth, "an undefined item");
+  const isPlain = [Object.prototype, null].includes(Object.getPrototypeOf(value));
+  const items = Object.values(value);
+  if (!isPlain && (items.length === 0 || ArrayBuffer.isView(value))) {
+    return `it holds an object that JSON has not (${value.constructor.name})`;
+  }
+  return findLossIn(
+    items.filter((item) => item !== undefined),
+    depth,
+  );
+}
+
+function findLossIn(items: readonly unknown[], depth: number, undefinedItem?: string): string | null {
+  for (const item of items) {
+    if (item === undefined) return `it holds ${undefinedItem}`;
+    const loss = findLoss(item, depth + 1);
+    if (loss !== null) return loss;
+  }
+  return null;
+}
+
 /** Reads the time as numbers, or as text in UTC unless it names its offset. */
 function toDate(value: unknown): Date {
   if (value instanceof Date) return value;
@@ -179,7 +239,7 @@ function toError(action: "store" | "read", state: string, column: Column | undef
   if (column === undefined) return new DatabaseError(fault, `Cannot ${action} a value: ${state}`);
   const table = getTableName(column.table);
   const message = `Cannot ${action} a value of "${table}"."${column.name}": ${state}`;
-  return new DatabaseError(fault, message, { table });
+  return new DatabaseError(fault, message, { table, column: column.name });
 }
 
 function toLiteral(value: string | number | boolean | null, dialect: Dialect): string {

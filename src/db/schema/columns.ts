@@ -13,6 +13,7 @@ import type { ColumnMaker, Dialect, TableMakers } from "../contract/driver.ts";
 import { type ColumnKind, declarationOf, setDeclaration } from "./column-kind.ts";
 import {
   bigintValues,
+  booleanValues,
   type ColumnValues,
   dateValues,
   decimalValues,
@@ -23,6 +24,7 @@ import {
   timestampValues,
   toDefaultSql,
   uuidValues,
+  varcharValues,
 } from "./column-values.ts";
 
 /** What happens to a row when the row that it refers to changes or goes. */
@@ -136,7 +138,7 @@ export function createColumns(makers: TableMakers): Columns {
   }
 
   const columns = {
-    id: () => toPortable(makers.id(), dialect, { type: "id" }, Number),
+    id: () => toPortable(makers.id(), dialect, { type: "id" }, bigintValues.encode),
     uuid() {
       const builder = column({ type: "uuid" }, types("text", "uuid", "char(36)"), uuidValues);
       return Object.assign(builder, { defaultRandom: () => builder.$defaultFn(() => Bun.randomUUIDv7()) });
@@ -145,7 +147,7 @@ export function createColumns(makers: TableMakers): Columns {
     varchar(length: number) {
       assertInteger("length", length, 1, MAX_VARCHAR_LENGTH);
       const type = `varchar(${length})`;
-      return column({ type: "varchar", length }, types(`text(${length})`, type, type), textValues);
+      return column({ type: "varchar", length }, types(`text(${length})`, type, type), varcharValues(length));
     },
     integer: () => column({ type: "integer" }, types("integer", "integer", "int"), integerValues),
     bigint: () => column({ type: "bigint" }, types("integer", "bigint", "bigint"), bigintValues),
@@ -158,7 +160,7 @@ export function createColumns(makers: TableMakers): Columns {
       const sqlTypes = types(sqliteType, `numeric${size}`, `decimal(${precision},${scale})`);
       return column({ type: "decimal", precision, scale }, sqlTypes, decimalValues(precision, scale));
     },
-    boolean: () => toPortable(makers.boolean(), dialect, { type: "boolean" }, Boolean),
+    boolean: () => toPortable(makers.boolean(), dialect, { type: "boolean" }, booleanValues.encode),
     timestamp() {
       const sqlTypes = types("integer", "timestamp (3) with time zone", "datetime(3)");
       const builder = column({ type: "timestamp" }, sqlTypes, timestampValues(dialect));

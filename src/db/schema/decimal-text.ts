@@ -38,7 +38,8 @@ interface DecimalParts {
 }
 
 function toParts(value: unknown, scale: number): DecimalParts | null {
-  const text = typeof value === "number" ? toPlainText(value, scale) : String(value);
+  const isDecimal = typeof value === "string" || typeof value === "bigint";
+  const text = typeof value === "number" ? toPlainText(value, scale) : isDecimal ? String(value) : "";
   const [, sign = "", whole = "", fraction = ""] = DECIMAL.exec(text) ?? [];
   if (whole === "" && fraction === "") return null;
   return { isNegative: sign === "-", whole: whole.replace(/^0+/, ""), fraction };

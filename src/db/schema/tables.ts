@@ -2,7 +2,7 @@ import { type BuildColumns, type Column, getTableColumns, type SQL, sql, type Ta
 import type { PgColumnBuilderBase, PgTable } from "drizzle-orm/pg-core";
 import type { Dialect, TableMakers } from "../contract/driver.ts";
 import { declarationOf } from "./column-kind.ts";
-import { toStringLiteral } from "./column-values.ts";
+import { bigintValues, booleanValues, toStringLiteral } from "./column-values.ts";
 import {
   assertIndexable,
   assertName,
@@ -94,6 +94,7 @@ export class TableFactory {
       // Drizzle remembers the names of such columns by the table's name for as long as a connection is open: it
       // would find none of a column that a plugin's new generation adds.
       Object.assign(column, { keyAsName: false });
+      checkValues(column);
     }
     checks.push(...built.flatMap((column) => this.#checksOf(column, name)));
     for (const key of this.#inlineForeignKeysOf(table)) nameForeignKey(key);
@@ -196,6 +197,14 @@ function assertBuilt(table: string, columns: readonly (readonly [string, Column]
   }
   // drizzle-kit names the primary key so, and MySQL takes no longer name.
   assertName("the primary key", [table, ...primary].join("_"));
+}
+
+/** Drizzle's own types pass on whatever they are given: "false" would be true on one database, and refused by another. */
+function checkValues(column: Column): void {
+  const type = declarationOf(column)?.kind.type;
+  if (type !== "id" && type !== "boolean") return;
+  const { encode } = type === "id" ? bigintValues : booleanValues;
+  column.mapToDriverValue = (value) => encode(value, column);
 }
 
 /** Names the constraint of `unique()`: drizzle's name may be too long, or that of another table with the builder. */

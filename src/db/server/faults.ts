@@ -70,6 +70,7 @@ export function missingValue(
   return new DatabaseError("not_null", `Cannot save${into(table)}: "${column}" needs a value`, {
     sql,
     table,
+    column,
   });
 }
 
@@ -91,7 +92,7 @@ export function unfitValue(
   sql: string | undefined,
 ): DatabaseError {
   const what = column === undefined ? "a value" : `the value of "${column}"`;
-  return new DatabaseError("value", `Cannot use ${what}: ${reason}`, { sql });
+  return new DatabaseError("value", `Cannot use ${what}: ${reason}`, { sql, column });
 }
 
 function into(table: string | undefined): string {

@@ -26,7 +26,7 @@ const FAULTS: FaultTable<SqliteFailure> = {
   SQLITE_CONSTRAINT_NOTNULL({ message, sql }) {
     const { table, columns } = toTableAndColumns(message);
     const text = `Cannot save: "${columns[0] ?? toDetail(message)}" has no value`;
-    return new DatabaseError("not_null", text, { sql, table });
+    return new DatabaseError("not_null", text, { sql, table, column: columns[0] });
   },
   SQLITE_CONSTRAINT_CHECK({ message, sql }) {
     const text = `Cannot save: the check "${toDetail(message)}" refuses the row`;

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { DatabaseError } from "../../../src/db/contract/database-error.ts";
 import {
   bigintValues,
+  booleanValues,
   type ColumnValues,
   dateValues,
   decimalValues,
@@ -10,6 +11,7 @@ import {
   textValues,
   timestampValues,
   uuidValues,
+  varcharValues,
 } from "../../../src/db/schema/column-values.ts";
 import { toFittingDecimal, toRoundedDecimal } from "../../../src/db/schema/decimal-text.ts";
 
@@ -135,7 +137,56 @@ const REFUSED: readonly [string, Pick<ColumnValues<unknown>, "encode">, unknown]
   ["timestamp", timestampValues("sqlite"), new Date(-8.64e15)],
   ["json", jsonValues("sqlite"), undefined],
   ["json", jsonValues("sqlite"), () => 1],
+  ["json", jsonValues("sqlite"), { a: Number.NaN }],
+  ["json", jsonValues("sqlite"), [Number.POSITIVE_INFINITY]],
+  ["json", jsonValues("sqlite"), { a: [undefined] }],
+  ["json", jsonValues("sqlite"), { a: () => 1 }],
+  ["json", jsonValues("sqlite"), { a: Symbol("a") }],
+  ["json", jsonValues("sqlite"), { a: new Map([[1, 2]]) }],
+  ["json", jsonValues("sqlite"), new Set([1])],
+  ["json", jsonValues("sqlite"), { a: /a/ }],
+  ["json", jsonValues("sqlite"), Promise.resolve(1)],
+  ["json", jsonValues("sqlite"), new Uint8Array(2)],
+  ["json", jsonValues("sqlite"), new Date(Number.NaN)],
+  ["json", jsonValues("sqlite"), nested(32)],
+  ["json", jsonValues("sqlite"), nested(100_000)],
+  ["boolean", booleanValues, 1],
+  ["boolean", booleanValues, 0],
+  ["boolean", booleanValues, "true"],
+  ["boolean", booleanValues, "false"],
+  ["boolean", booleanValues, ""],
+  ["boolean", booleanValues, []],
+  ["uuid", uuidValues, ["01890a5d-ac96-774b-bcce-b302099a8057"]],
+  ["date", dateValues, ["2024-01-01"]],
+  ["decimal", decimalValues(5, 2), ["1.50"]],
+  ["decimal", decimalValues(5, 2), true],
+  ["decimal", decimalValues(5, 2), new Date(0)],
+  ["integer", integerValues, true],
+  ["integer", integerValues, 1.5],
+  ["bigint", bigintValues, "12"],
+  ["timestamp", timestampValues("sqlite"), 0],
+  ["varchar", varcharValues(3), "abc "],
+  ["varchar", varcharValues(3), "👩👩👩   "],
 ];
+
+function nested(levels: number): unknown {
+  let value: unknown = 1;
+  for (let level = 0; level < levels; level += 1) value = level % 2 === 0 ? [value] : { value };
+  return value;
+}
+
+test("JSON keeps what it can hold, and leaves out undefined properties", () => {
+  const { encode } = jsonValues("sqlite");
+  class Point {
+    x = 1;
+  }
+  const value = { day: new Date(0), point: new Point(), none: undefined, bare: Object.create(null) as object };
+  expect(encode(value)).toBe('{"day":"1970-01-01T00:00:00.000Z","point":{"x":1},"bare":{}}');
+  expect(encode(nested(31))).toBe(JSON.stringify(nested(31)));
+  expect(varcharValues(3).encode("ab ")).toBe("ab ");
+  // Other texts that are too long find nothing where they are compared, and aren't stored by any database.
+  expect(varcharValues(3).encode("abcd ")).toBe("abcd ");
+});
 
 test.each(REFUSED)("%s: a value of another kind is refused", (_name, { encode }, value) => {
   expect(() => encode(value)).toThrow(DatabaseError);

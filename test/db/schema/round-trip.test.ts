@@ -265,6 +265,11 @@ testOnEachDialect("a value that doesn't fit is refused, and isn't in the error",
     { json: "secret42\ud800" },
     { json: loop },
     { json: { a: 1n } },
+    { json: { secret42: Number.NaN } },
+    { json: JSON.parse(`${"[".repeat(32)}${"]".repeat(32)}`) as unknown },
+    { varchar: "secret42     " },
+    ...[1, 0, "true", "false", "secret42", "", [], {}].map((boolean) => ({ boolean })),
+    ...["12", 1.5, true, "secret42", 2 ** 53].map((id) => ({ id })),
   ];
   for (const values of wrong) {
     // oxlint-disable-next-line no-await-in-loop -- one after another
@@ -273,6 +278,15 @@ testOnEachDialect("a value that doesn't fit is refused, and isn't in the error",
     expect(Bun.inspect(error)).not.toContain("secret42");
   }
   expect(await db.$count(samples)).toBe(0);
+  for (const boolean of [1, "true"] as unknown as boolean[]) {
+    // oxlint-disable-next-line no-await-in-loop
+    const error = await thrownBy(async () => db.update(samples).set({ boolean }));
+    expect(error).toMatchObject({ fault: "value", table: "samples", column: "boolean" });
+  }
+  const deepest = JSON.parse(`${"[".repeat(31)}${"]".repeat(31)}`) as unknown;
+  await db.insert(samples).values({ id: 2, json: deepest });
+  expect(await db.select({ json: samples.json }).from(samples)).toEqual([{ json: deepest }]);
+  await db.delete(samples);
   await db.insert(samples).values({ id: 1, varchar: "👩".repeat(10) });
   expect(await db.select({ varchar: samples.varchar }).from(samples)).toEqual([{ varchar: "👩".repeat(10) }]);
 });
