@@ -468,6 +468,37 @@ testOnEachDialect("transactions that collide are run again, and none is lost", a
   expect(await db.select({ views: articles.views }).from(articles)).toEqual([{ views: 12 }]);
 });
 
+testOnEachDialect("a write of nothing is the client's mistake", async ({ driver }) => {
+  const { db, authors } = await createBlog(driver);
+  await db.insert(authors).values({ email: "a@x" });
+  const nothing = [{}, { name: undefined }, { nope: 1 }] as { name?: string }[];
+  const upsert = (set: { name?: string }) =>
+    db.insert(authors).values({ email: "a@x" }).onConflictDoUpdate({ target: authors.email, set });
+  const writes: ((set: { name?: string }) => unknown)[] = [
+    (set) => db.update(authors).set(set),
+    (set) => db.update(authors).set(set).where(eq(authors.id, 1)).returning(),
+    upsert,
+    () => db.insert(authors).values([]),
+    (set) =>
+      db
+        .with(db.$with("w").as(db.select().from(authors)))
+        .update(authors)
+        .set(set),
+  ];
+  for (const set of nothing) {
+    for (const write of writes) {
+      expect(() => write(set)).toThrow(
+        expect.objectContaining({ code: "validation_error", status: 422, errors: [expect.anything()] }),
+      );
+    }
+  }
+  await db.transaction(async (tx) => {
+    expect(() => tx.update(authors).set({})).toThrow("there is nothing to change");
+    await tx.update(authors).set({ name: null });
+  });
+  expect(await db.select().from(authors)).toEqual([{ id: 1, email: "a@x", name: null }]);
+});
+
 testOnEachDialect("what the database refuses is told by its kind, without values", async ({ driver }) => {
   const { db, articles, authors, notes } = await createBlog(driver);
   const secret = "s3cret-value";

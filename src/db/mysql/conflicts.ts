@@ -1,6 +1,7 @@
 import { getTableColumns, is, Name, SQL, sql, StringChunk } from "drizzle-orm";
 import { getTableName } from "drizzle-orm";
 import type { MySqlColumn, MySqlTable } from "drizzle-orm/mysql-core";
+import { assertChanges } from "../drizzle/guarded-writes.ts";
 import { mapUpdateSet } from "../drizzle/session-parts.ts";
 import { WRONG_CONFLICT } from "./faults.ts";
 import { isSameKey, type UniqueKey, uniqueKeysOf } from "./unique-keys.ts";
@@ -38,6 +39,7 @@ export function toConflict(table: MySqlTable, { set, ...config }: ConflictConfig
       `Cannot upsert by ${names}: "${getTableName(table)}" has no unique key of these columns`,
     );
   }
+  if (set !== undefined) assertChanges(table, set);
   return { target, set: set === undefined ? null : mapUpdateSet(table, set) };
 }
 

@@ -2,6 +2,7 @@ import { getTableColumns, getTableName, is, Param, Placeholder, SQL, sql } from 
 import { type MySqlColumn, type MySqlTable, QueryBuilder } from "drizzle-orm/mysql-core";
 import type { ResultSetHeader } from "mysql2/promise";
 import type { WriteResult } from "../contract/database.ts";
+import { assertRows } from "../drizzle/guarded-writes.ts";
 import {
   buildConflict,
   type Conflict,
@@ -32,7 +33,7 @@ export class MysqlInsertBuilder {
 
   values(values: Values | readonly Values[]): MysqlInsert {
     const rows = [values].flat();
-    if (rows.length === 0) throw new Error("values() must be called with at least one value");
+    assertRows(this.#target.table, rows);
     const columns: Record<string, MySqlColumn> = getTableColumns(this.#target.table);
     const inserted = rows.map((row) =>
       Object.fromEntries(

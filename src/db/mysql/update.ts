@@ -1,5 +1,6 @@
 import { getTableColumns, getTableName, type SQL } from "drizzle-orm";
 import type { WriteResult } from "../contract/database.ts";
+import { assertChanges } from "../drizzle/guarded-writes.ts";
 import { mapUpdateSet } from "../drizzle/session-parts.ts";
 import { assertPrimaryKey, readRows, type ReturnedFields } from "./returning.ts";
 import { MysqlChange, type Values, type WriteTarget } from "./write-query.ts";
@@ -12,6 +13,7 @@ export class MysqlUpdateBuilder {
   }
 
   set(values: Values): MysqlUpdate {
+    assertChanges(this.#target.table, values);
     return new MysqlUpdate(this.#target, mapUpdateSet(this.#target.table, values));
   }
 }

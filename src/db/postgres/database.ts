@@ -1,6 +1,14 @@
-import { TransactionRollbackError } from "drizzle-orm";
-import { PgDatabase, type PgDialect, type PgQueryResultHKT } from "drizzle-orm/pg-core";
+import { TransactionRollbackError, type WithSubquery } from "drizzle-orm";
+import {
+  PgDatabase,
+  type PgDialect,
+  type PgInsertBuilder,
+  type PgQueryResultHKT,
+  type PgTable,
+  type PgUpdateBuilder,
+} from "drizzle-orm/pg-core";
 import type { TransactionOptions } from "../contract/database.ts";
+import { guardInsert, guardUpdate } from "../drizzle/guarded-writes.ts";
 import type { RelationalSchema } from "../drizzle/session-parts.ts";
 import type { PostgresSession } from "./session.ts";
 
@@ -16,6 +24,23 @@ export class PostgresDatabase extends PgDatabase<PgQueryResultHKT> {
     this.#dialect = dialect;
     this.#session = session;
     this.#schema = schema;
+  }
+
+  override insert<Of extends PgTable>(table: Of): PgInsertBuilder<Of, PgQueryResultHKT> {
+    return guardInsert(super.insert(table), table);
+  }
+
+  override update<Of extends PgTable>(table: Of): PgUpdateBuilder<Of, PgQueryResultHKT> {
+    return guardUpdate(super.update(table), table);
+  }
+
+  override with(...queries: WithSubquery[]): ReturnType<PgDatabase<PgQueryResultHKT>["with"]> {
+    const made = super.with(...queries);
+    return {
+      ...made,
+      insert: (table) => guardInsert(made.insert(table), table),
+      update: (table) => guardUpdate(made.update(table), table),
+    };
   }
 
   // oxlint-disable-next-line typescript/no-explicit-any -- drizzle's own signature; Database is what is typed

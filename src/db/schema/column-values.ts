@@ -7,7 +7,7 @@ import { toFittingDecimal, toRoundedDecimal } from "./decimal-text.ts";
 /** How the values of a column are written and read. What doesn't fit throws DatabaseError: "value" where it is written, "other" where it is read. */
 export interface ColumnValues<Data> {
   /** Takes values of the declared type and refuses any other: rows often come from outside. */
-  readonly encode: (value: unknown, column?: Column) => string | number;
+  readonly encode: (value: unknown, column?: Column) => string | number | boolean;
   readonly decode?: (value: unknown, column?: Column) => Data;
 }
 
@@ -54,8 +54,8 @@ function isCut(text: string, length: number): boolean {
   return Array.from(text).length > length && Array.from(text.slice(0, end)).length <= length;
 }
 
-export const booleanValues = {
-  encode(value: unknown, column?: Column): boolean {
+export const booleanValues: ColumnValues<boolean> = {
+  encode(value, column) {
     if (typeof value === "boolean") return value;
     throw toError("store", "it isn't a boolean", column);
   },

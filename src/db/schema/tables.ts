@@ -203,8 +203,8 @@ function assertBuilt(table: string, columns: readonly (readonly [string, Column]
 function checkValues(column: Column): void {
   const type = declarationOf(column)?.kind.type;
   if (type !== "id" && type !== "boolean") return;
-  const { encode } = type === "id" ? bigintValues : booleanValues;
-  column.mapToDriverValue = (value) => encode(value, column);
+  const values = type === "id" ? bigintValues : booleanValues;
+  column.mapToDriverValue = (value) => values.encode(value, column);
 }
 
 /** Names the constraint of `unique()`: drizzle's name may be too long, or that of another table with the builder. */

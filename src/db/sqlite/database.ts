@@ -11,6 +11,7 @@ import {
 } from "drizzle-orm/sqlite-core";
 import type { SQLiteViewBase } from "drizzle-orm/sqlite-core/view-base";
 import type { SchemaTables, WriteResult } from "../contract/database.ts";
+import { guardInsert, guardUpdate } from "../drizzle/guarded-writes.ts";
 import type { RelationalSchema } from "../drizzle/session-parts.ts";
 import type { SqliteDialect } from "./dialect.ts";
 import type { SqliteSession } from "./session.ts";
@@ -44,11 +45,11 @@ export class SqliteDatabase {
   }
 
   insert(table: SQLiteTable): unknown {
-    return new SQLiteInsertBuilder(table, this.#session, this.#dialect);
+    return guardInsert(new SQLiteInsertBuilder(table, this.#session, this.#dialect), table);
   }
 
   update(table: SQLiteTable): unknown {
-    return new SQLiteUpdateBuilder(table, this.#session, this.#dialect);
+    return guardUpdate(new SQLiteUpdateBuilder(table, this.#session, this.#dialect), table);
   }
 
   delete(table: SQLiteTable): unknown {
@@ -56,8 +57,11 @@ export class SqliteDatabase {
   }
 
   with(...withList: Parameters<BaseSQLiteDatabase<"async", WriteResult>["with"]>): unknown {
+    const queries = this.#drizzle.with(...withList);
     return {
-      ...this.#drizzle.with(...withList),
+      ...queries,
+      insert: (table: SQLiteTable) => guardInsert(queries.insert(table), table),
+      update: (table: SQLiteTable) => guardUpdate(queries.update(table), table),
       select: (fields?: SelectedFields) => this.#select({ fields, withList }),
       selectDistinct: (fields?: SelectedFields) => this.#select({ fields, withList, distinct: true }),
     };

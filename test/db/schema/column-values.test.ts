@@ -180,7 +180,12 @@ test("JSON keeps what it can hold, and leaves out undefined properties", () => {
   class Point {
     x = 1;
   }
-  const value = { day: new Date(0), point: new Point(), none: undefined, bare: Object.create(null) as object };
+  const value = {
+    day: new Date(0),
+    point: new Point(),
+    none: undefined,
+    bare: Object.create(null) as object,
+  };
   expect(encode(value)).toBe('{"day":"1970-01-01T00:00:00.000Z","point":{"x":1},"bare":{}}');
   expect(encode(nested(31))).toBe(JSON.stringify(nested(31)));
   expect(varcharValues(3).encode("ab ")).toBe("ab ");
