@@ -33,6 +33,8 @@ export interface App {
   readonly stackTraces: StackTraces;
   /** The OpenAPI 3.1 document of everything that is served now. */
   openApi(): Promise<Record<string, unknown>>;
+  /** Loads what the core serves, which waits for its first request otherwise. @throws what its sources throw */
+  loadCore(): Promise<void>;
   /** Applies a changed configuration to the running app; resolves once the plugins follow it. */
   configure(loaded: LoadedConfig): Promise<void>;
   /** Drains the plugins and disposes of them, closes the database, and flushes the logs. */
@@ -83,6 +85,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     web,
     stackTraces,
     openApi: () => core.openApi(),
+    loadCore: () => core.load(),
     async configure(loaded) {
       live.loaded = loaded;
       loggers.setLevel(loaded.config.logging.level);

@@ -6,6 +6,8 @@ import type { CoreApp, CoreParts } from "./core-routes.ts";
 export interface CoreMount extends Mount {
   /** The OpenAPI 3.1 document of the core and the plugins. */
   openApi(): Promise<Record<string, unknown>>;
+  /** Loads and builds what the core serves before it is asked for. @throws what its sources throw */
+  load(): Promise<void>;
 }
 
 /**
@@ -29,5 +31,6 @@ function createCoreMount(build: () => Promise<CoreApp>): CoreMount {
     inFlight: new InFlight(),
     fetch: (request) => (app === null ? ready().then((built) => built.fetch(request)) : app.fetch(request)),
     openApi: async () => (await ready()).openApi(),
+    load: async () => void (await ready()),
   };
 }

@@ -103,6 +103,12 @@ export class ServerProcess {
     const isSameAddress = Bun.deepEquals(this.address, running.address);
     await app.plugins.start();
     try {
+      await app.loadCore(); // a mistake in its sources must not take over
+    } catch (error) {
+      await this.dispose();
+      throw error;
+    }
+    try {
       app.web.listen(this.address, isSameAddress ? running.socket : null);
     } catch (error) {
       await this.dispose();
