@@ -1,16 +1,30 @@
 import type { AnyElysia, ComposedHandler, InternalRoute } from "elysia";
+import { composeHandler } from "elysia/compose";
 import { pathOf } from "./request-path.ts";
 
 /** Work that must be done before a request is handled; null when there is nothing to wait for. */
 export type Preparation = (request: Request) => Promise<void> | null;
 
+/** A check of requests that throws for those that it refuses, and notes in the context what it has found. */
+type RunCheck = (context: { request: Request }) => void;
+
 type RouteHandler = (context: { request: Request }) => unknown;
+
+/** What a route asks of its requests before anything of it runs. */
+interface Gate {
+  readonly prepare: Preparation;
+  readonly run: RunCheck;
+}
+
+interface GateHook {
+  readonly fn?: RunCheck & { readonly [PREPARATION]?: Preparation };
+}
 
 const PREPARATION = Symbol("preparation");
 
 /**
- * Makes a hook of a route out of a synchronous function, and has the route's requests prepared: `prepareRoutes` sees
- * to it. A route without such a hook pays nothing for its neighbours.
+ * Makes a hook of a route out of a synchronous check, and has the route's requests prepared: `prepareRoutes` sees to
+ * it. A route without such a hook pays nothing for its neighbours.
  */
 export function toPreparedHook<Hook extends (context: never) => void>(run: Hook, prepare: Preparation): Hook {
   // Said outright that it is synchronous: Elysia guesses from a function's text.
@@ -20,14 +34,20 @@ export function toPreparedHook<Hook extends (context: never) => void>(run: Hook,
 /**
  * Lets the routes of an app that hooks want prepared be prepared, before anything of theirs runs. A hook couldn't
  * wait without making a promise of every answer: Elysia composes one handler of a route and its hooks, so it is
- * that handler which waits. For an app that has all of its routes and isn't compiled yet.
+ * that handler which waits.
+ *
+ * A request with a body is checked before its body is read, and prepared and checked again once it is there: a body
+ * takes as long as its sender likes. For an app that has all of its routes and isn't compiled yet.
  */
 export function prepareRoutes(app: AnyElysia): void {
   const { history, http } = app.router;
   for (const route of history) {
-    const prepare = preparationOf(route);
-    if (prepare === null) continue;
-    const handle = toPreparedHandler(route, prepare);
+    const gates = gatesOf(route);
+    const [first] = gates;
+    if (first === undefined) continue;
+    const handle = hasNoBody(route)
+      ? toPreparedHandler(route, first.prepare)
+      : toGatedHandler(route, gates, toRefusal(app, route));
     route.composed = handle;
     for (const [method, path, store] of http.deferred) {
       if (method === route.method && path === route.path) store.handler = handle;
@@ -35,28 +55,123 @@ export function prepareRoutes(app: AnyElysia): void {
   }
 }
 
-function preparationOf({ hooks }: InternalRoute): Preparation | null {
-  for (const hook of [hooks?.transform ?? []].flat() as { fn?: { [PREPARATION]?: Preparation } }[]) {
-    const prepare = hook.fn?.[PREPARATION];
-    if (prepare !== undefined) return prepare;
-  }
-  return null;
+/** Elysia reads no body for these methods. */
+function hasNoBody({ method }: InternalRoute): boolean {
+  return method === "GET" || method === "HEAD" || method === "WS";
+}
+
+function gatesOf({ hooks }: InternalRoute): Gate[] {
+  const gates = [hooks?.transform ?? []].flat() as GateHook[];
+  return gates.flatMap(({ fn }) => {
+    const prepare = fn?.[PREPARATION];
+    return fn === undefined || prepare === undefined ? [] : [{ run: fn, prepare }];
+  });
 }
 
 function toPreparedHandler(route: InternalRoute, prepare: Preparation): ComposedHandler {
-  let compiled: RouteHandler | null = null;
-  const handle: RouteHandler = (context) => {
-    if (compiled === null) {
-      compiled = route.compile() as RouteHandler;
-      route.composed = preparing; // compiling has put the other one there
-    }
-    return compiled(context);
-  };
+  const handle = toCompiled(route, () => preparing);
   const preparing = ((context) => {
     const waiting = prepare(context.request);
     return waiting === null ? handle(context) : waiting.then(() => handle(context));
   }) as RouteHandler as ComposedHandler;
   return preparing;
+}
+
+/** Checks at the headers: what is refused there isn't read. */
+function toGatedHandler(route: InternalRoute, gates: readonly Gate[], refuse: Refusal): ComposedHandler {
+  checkAgain(route);
+  const handle = toCompiled(route, () => gated);
+  const enter: RouteHandler = (context) => {
+    try {
+      for (const { run } of gates) run(context);
+    } catch (error) {
+      return refuse(context, error);
+    }
+    return handle(context);
+  };
+  const gated = ((context) => {
+    const waiting = gates[0]?.prepare(context.request) ?? null;
+    return waiting === null ? enter(context) : waiting.then(() => enter(context));
+  }) as RouteHandler as ComposedHandler;
+  return gated;
+}
+
+/** Makes the hooks of a route that check wait for the preparation: they run when the body has been read. */
+function checkAgain({ hooks }: InternalRoute): void {
+  const transform = [hooks?.transform ?? []].flat() as GateHook[];
+  const again = transform.map((hook) => {
+    const { fn } = hook;
+    const prepare = fn?.[PREPARATION];
+    if (fn === undefined || prepare === undefined) return hook;
+    const run = async (context: { request: Request }): Promise<void> => {
+      const waiting = isWithBody(context.request) ? prepare(context.request) : null;
+      if (waiting !== null) await waiting;
+      fn(context);
+    };
+    return { ...hook, fn: Object.assign(run, copySymbols(fn)), isAsync: true };
+  });
+  Object.assign(hooks, { transform: again });
+}
+
+/** Copies what other code has noted of a function, such as what a guard asks for. */
+function copySymbols(fn: object): object {
+  const symbols = Object.getOwnPropertySymbols(fn);
+  return Object.fromEntries(symbols.map((symbol) => [symbol, Reflect.get(fn, symbol) as unknown]));
+}
+
+/** Whether a request has more than its head (RFC 9112, section 6). */
+function isWithBody({ headers }: Request): boolean {
+  const length = headers.get("content-length");
+  return (length !== null && length !== "0") || headers.has("transfer-encoding");
+}
+
+type Refusal = (context: { request: Request }, error: unknown) => unknown;
+
+/** Answers what a check refuses as the route would answer it, with its own hooks for errors, and reads no body. */
+function toRefusal(app: AnyElysia, { path, hooks }: InternalRoute): Refusal {
+  const errors = new WeakMap<Request, unknown>();
+  let compiled: RouteHandler | null = null;
+  const refuse = ({ request }: { request: Request }): never => {
+    throw errors.get(request);
+  };
+  const compile = (): RouteHandler => {
+    const { error, mapResponse, afterResponse, trace } = hooks ?? {};
+    const given = Object.fromEntries(
+      Object.entries({ error, mapResponse, afterResponse, trace }).filter(([, hook]) => hook !== undefined),
+    );
+    const composed: unknown = composeHandler({
+      app,
+      path,
+      method: "GET",
+      hooks: given,
+      validator: {},
+      handler: refuse,
+      inference: app["inference"],
+    });
+    return composed as RouteHandler;
+  };
+  return async (context, error) => {
+    const { request } = context;
+    errors.set(request, error);
+    const answer = await (compiled ??= compile())(context);
+    // Nobody counts the bytes of a body that isn't read.
+    if (answer instanceof Response && request.headers.has("transfer-encoding")) {
+      answer.headers.set("connection", "close");
+    }
+    return answer;
+  };
+}
+
+/** Compiles a route when it is first asked for, which leaves `own()` in its place. */
+function toCompiled(route: InternalRoute, own: () => ComposedHandler): RouteHandler {
+  let compiled: RouteHandler | null = null;
+  return (context) => {
+    if (compiled === null) {
+      compiled = route.compile() as RouteHandler;
+      route.composed = own(); // compiling has put the other one there
+    }
+    return compiled(context);
+  };
 }
 
 /**
