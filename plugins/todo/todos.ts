@@ -14,7 +14,7 @@ export async function readTodo(id: number): Promise<Todo> {
 }
 
 export async function createTodo(title: string): Promise<Todo> {
-  const limit = Number(config["max_items"]);
+  const { max_items: limit } = config;
   return db.transaction(async (tx) => {
     if ((await tx.$count(todos)) >= limit) {
       throw new AppError("conflict", 409, `Cannot add a todo: there are ${limit}, remove one first`);

@@ -1,8 +1,15 @@
 import { Command } from "commander";
 import { toConfigJsonSchema } from "../config/json-schema.ts";
 import { maskConfig } from "../config/load.ts";
+import type { Config } from "../config/schema.ts";
+import { fail } from "../errors/codes.ts";
+import type { App } from "../app/app.ts";
+import { describeFailure } from "../app/failure-text.ts";
+import { SettingsError, type SettingsProblem } from "../plugins/failure/failure.ts";
+import { findStraySettings } from "../plugins/inventory/stray-settings.ts";
 import { type CommandContext, loadFor } from "./open/command-context.ts";
-import { toExamples } from "./terminal/output.ts";
+import { inspect } from "./open/inspection.ts";
+import { toCount, toExamples } from "./terminal/output.ts";
 import { addSubcommands } from "./terminal/subcommands.ts";
 
 /** `xcore config`: shows, checks and describes the configuration. */
@@ -18,14 +25,46 @@ export function configCommand(context: CommandContext): Command {
     .addHelpText("after", toExamples("xcore config schema > xcore.schema.json"))
     .action(() => context.print(JSON.stringify(toConfigJsonSchema(), null, 2)));
   const check = new Command("check")
-    .description("Say whether the configuration can be used, and everything that is wrong with it")
+    .description(
+      "Say whether the configuration can be used, and everything that is wrong with it. For the settings of plugins " +
+        "these are loaded, and nothing of theirs is started",
+    )
+    .option(
+      "--offline",
+      "fetch nothing: plugins from elsewhere as far as they are in the cache or in vendor/",
+    )
     .addHelpText("after", toExamples("xcore config check", "xcore config check --config other.json"))
-    .action((_options: object, command: Command) => {
-      const { file, exists } = loadFor(command, context);
+    .action(async (options: { offline?: boolean }, command: Command) => {
+      const flags = options.offline === true ? { plugins: { offline: true } } : {};
+      const { file, exists, config } = loadFor(command, context, flags);
+      const problems = await inspect(command, context, (app) => checkSettings(app, config, context), flags);
+      if (problems.length > 0) {
+        const lines = problems.map(({ path, message }) => `\n  ${path}: ${message}`);
+        const count = toCount(problems.length, "problem");
+        throw fail("config_invalid", `Cannot use the settings of plugins: ${count}${lines.join("")}`);
+      }
       context.print(exists ? `${file} can be used` : "There is no config.json: every key has its default");
     });
   const config = new Command("config")
     .description("Show, check and describe the configuration")
     .addHelpText("after", toExamples("xcore config", "xcore config check"));
   return addSubcommands(config, [show, schema, check]);
+}
+
+/** Lists what is wrong with the settings of plugins, and warns of those that nothing can be said of. */
+function checkSettings(
+  { plugins }: App,
+  { plugins: { settings } }: Config,
+  { warn }: CommandContext,
+): SettingsProblem[] {
+  const records = plugins.list();
+  for (const message of findStraySettings(settings, records)) warn(message);
+  return records.flatMap(({ name, failure }) => {
+    if (failure instanceof SettingsError) return failure.problems;
+    if (failure !== null && Object.hasOwn(settings, name))
+      warn(
+        `plugins.settings.${name}: not checked, as the plugin can't be loaded: ${describeFailure(failure)}`,
+      );
+    return [];
+  });
 }

@@ -7,6 +7,7 @@ import { readArchive } from "./archive.ts";
 import { toCompilerOptions } from "./compiler-options.ts";
 import { unpackDeclarations } from "./packed-declarations.ts";
 import { toPluginModules } from "./plugin-modules.ts";
+import { SETTINGS_TYPES, toSettingsTypes } from "./settings-types.ts";
 
 /** Name of the folder of a project that its editor reads. */
 export const EDITOR_FOLDER = ".xcore";
@@ -43,6 +44,7 @@ export async function writeEditorFolder(
   { pluginsDirectory, plugins, command }: EditorFolderOptions,
 ): Promise<EditorFolderState> {
   const folder = join(directory, EDITOR_FOLDER);
+  const listed = [...plugins];
   const archive = await readArchive();
   const record: EditorRecord = { command, declarations: Bun.SHA256.hash(archive, "hex") };
   const declarations = await unpackDeclarations(archive);
@@ -50,8 +52,9 @@ export async function writeEditorFolder(
   const own = new Map([
     [".gitignore", "*\n"],
     [RECORD, toJson(record)],
-    ["tsconfig.json", toJson({ compilerOptions })],
-    ...(await toPluginModules(folder, plugins)),
+    ["tsconfig.json", toJson({ compilerOptions, files: [SETTINGS_TYPES] })],
+    [SETTINGS_TYPES, await toSettingsTypes(folder, listed)],
+    ...(await toPluginModules(folder, listed)),
   ]);
   if (await isWhole(folder, record, declarations.keys())) return update(folder, own);
   const isNew = !existsSync(folder);

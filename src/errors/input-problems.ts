@@ -1,5 +1,5 @@
 import { Kind } from "@sinclair/typebox";
-import { ValueErrorType } from "@sinclair/typebox/value";
+import { Value, ValueErrorType } from "@sinclair/typebox/value";
 import type { InvalidFileType, ValidationError } from "elysia";
 import type { InputProblem } from "./errors.ts";
 import { findValueErrors, isTypeBoxSchema, type JsonSchema } from "./plain-schema.ts";
@@ -31,6 +31,11 @@ export function toInputProblems(error: ValidationError): InputProblem[] {
  */
 export function findPartProblems(part: string, schema: JsonSchema, value: unknown): InputProblem[] {
   return toProblems(`/${part}`, findValueErrors(schema, value));
+}
+
+/** Lists what is wrong with a value as it stands. Paths are JSON Pointers (RFC 6901) into it. */
+export function findProblems(schema: JsonSchema, value: unknown): InputProblem[] {
+  return toProblems("", [...Value.Errors(schema, value)]);
 }
 
 /** Says which files a route takes in the place of one whose content is something else. */

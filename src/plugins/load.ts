@@ -14,7 +14,7 @@ import { Registrations } from "./runtime/surface.ts";
 import { bundlePlugin } from "./build/build.ts";
 import { Scope } from "./given/scope.ts";
 import { atStage, type ThrownOptions } from "./build/thrown.ts";
-import type { PluginFiles } from "./source/files.ts";
+import { findSettingsFile, type PluginFiles } from "./source/files.ts";
 
 export interface LoadOptions {
   readonly files: PluginFiles;
@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly number: number;
   /** `plugins.settings.<name>` of config.json. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Whether its settings must be what it says of them. @default true */
+  readonly checksSettings?: boolean;
   /** The generations of its dependencies, by name. */
   readonly dependencies: ReadonlyMap<string, Generation>;
   /** The generation that serves now: when nothing differs from it, nothing is loaded. */
@@ -62,7 +64,14 @@ export async function loadGeneration(
   const registrations = new Registrations(manifest);
   try {
     const imported = await atStage("import", failure, () =>
-      importPlugin(host, { ...options, ...parts, generation: id, scope, registrations }),
+      importPlugin(host, {
+        checksSettings: true,
+        ...options,
+        ...parts,
+        generation: id,
+        scope,
+        registrations,
+      }),
     );
     await atStage("migrate", failure, () => {
       const { database } = host.given;
@@ -83,6 +92,8 @@ export async function loadGeneration(
 /** What a generation is made of. */
 interface PluginParts {
   readonly bundle: Bundle;
+  /** Whether a file of its own for the settings is its first module. */
+  readonly hasSettingsFile: boolean;
   readonly migrations: readonly Migration[];
   /** Folder whose files are served, null for none. */
   readonly publicDirectory: string | null;
@@ -97,10 +108,11 @@ async function readParts(
 ): Promise<PluginParts> {
   const { files, manifest } = options;
   const { packages, log } = lifeCycle;
-  const entries = await atStage("bundle", failure, async () => [
-    await files.findEntry(manifest.entry),
-    ...(await files.findSchemas()),
-  ]);
+  const [settings, entries] = await atStage("bundle", failure, async () => {
+    const file = await findSettingsFile(files);
+    const entry = await files.findEntry(manifest.entry);
+    return [file, [...(file === null ? [] : [file]), entry, ...(await files.findSchemas())]] as const;
+  });
   const bundle = await bundlePlugin({ ...options, entries, plugin: manifest.name, packages, log, failure });
   const { dialect } = given.database;
   const migrations = await atStage("migrate", failure, () => files.readMigrations(dialect));
@@ -108,6 +120,7 @@ async function readParts(
   const hashes = migrations.map(({ hash }) => hash);
   return {
     bundle,
+    hasSettingsFile: settings !== null,
     migrations,
     publicDirectory,
     fingerprint: fingerprintOf(options, publicDirectory, hashes),

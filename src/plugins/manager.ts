@@ -183,6 +183,7 @@ export class PluginManager {
     if (this.#isStopped) return;
     const { records } = this.#inventory;
     const resolution = this.#resolve();
+    if (paths === null) this.#report.strayed(this.#settings.settings, [...records.values()]);
     for (const record of records.values()) {
       const { id, isActive, declared } = record;
       if (!isActive) this.#disable(record);

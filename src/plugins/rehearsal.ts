@@ -40,6 +40,7 @@ export async function rehearse(
       manifest,
       number: 1,
       settings: (Object.hasOwn(settings, manifest.name) && settings[manifest.name]) || {},
+      checksSettings: false, // those of another project are what counts
       dependencies,
       current: null,
       signal: new AbortController().signal,

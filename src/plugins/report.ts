@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { HookBus } from "../hooks/bus.ts";
 import type { PluginError } from "./failure/failure.ts";
 import type { Generation } from "./runtime/generation.ts";
+import { findStraySettings } from "./inventory/stray-settings.ts";
 import type { PluginRecord } from "./inventory/record.ts";
 
 export type UnloadReason = "disabled" | "removed" | "stopped";
@@ -24,6 +25,11 @@ export class PluginReport {
     const fields = { plugin: name, version, generation: number, hash: hash.slice(0, 12), load_ms };
     this.#log.info(fields, previous === null ? "plugin loaded" : "plugin reloaded");
     void this.#hooks.emit(event, { name, version, generation: number, hash, load_ms });
+  }
+
+  /** Settings of plugins that aren't there do nothing: their name is mistyped, or they have been forgotten. */
+  strayed(settings: Readonly<Record<string, unknown>>, records: readonly PluginRecord[]): void {
+    for (const message of findStraySettings(settings, records)) this.#log.warn(message);
   }
 
   unloaded(generation: Generation, reason: UnloadReason): void {

@@ -1,3 +1,4 @@
+import type { StaticDecode, TSchema } from "@sinclair/typebox";
 import type { Logger } from "pino";
 import type { Database, SchemaTables } from "../db/contract/database.ts";
 import type { page as hostPage, paginate as hostPaginate } from "../db/paging/paginate.ts";
@@ -15,10 +16,30 @@ export * from "../hooks/events.ts";
 /** The hook bus as a plugin uses it: what it listens to is undone with the plugin. */
 export type PluginHooks = Pick<HookBus, "on" | "emit">;
 
-/** Settings of a plugin: `config` of its manifest, overridden by `plugins.settings.<name>` of config.json. */
-export interface PluginConfig {
-  readonly [key: string]: unknown;
-}
+/**
+ * The schemas of settings that `config` is typed with, by any name. `xcore types` enters what plugins export as
+ * `settings`; without it, declare them by interface merging. `config` is the same for all plugins of a project to
+ * TypeScript: it knows the settings of all of them, and nothing of any other key.
+ *
+ * @example declare module "xcore" { interface PluginSettings { shop: typeof settings } }
+ */
+// oxlint-disable-next-line typescript/no-empty-object-type -- made for merging
+export interface PluginSettings {}
+
+/** Settings that have been checked with a schema: defaults filled in, and read-only. */
+export type SettingsOf<Checked> = Checked extends TSchema ? StaticDecode<Checked> : never;
+
+type KnownSettings = SettingsOf<PluginSettings[keyof PluginSettings]>;
+type KeysOf<Union> = Union extends unknown ? keyof Union : never;
+type ValueOf<Union, Key> = Union extends unknown ? (Key extends keyof Union ? Union[Key] : never) : never;
+
+/**
+ * Settings of a plugin: the defaults of what it exports as `settings`, over them `config` of its manifest, and over
+ * these `plugins.settings.<name>` of config.json.
+ */
+export type PluginConfig = Readonly<Record<string, unknown>> & {
+  readonly [Key in KeysOf<KnownSettings>]: ValueOf<KnownSettings, Key>;
+};
 
 /** An Elysia app that knows xcore's guards. */
 export type Router = ReturnType<typeof createPluginRouter>;
@@ -100,7 +121,7 @@ export declare const page: typeof hostPage;
  */
 export declare const paginate: typeof hostPaginate;
 
-/** This plugin's settings, frozen. */
+/** This plugin's settings, frozen: what it exports as `settings` types and checks them. */
 export declare const config: PluginConfig;
 
 /** This plugin's log: each line carries the plugin's name. */

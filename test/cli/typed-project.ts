@@ -7,12 +7,15 @@ const TSC = join(import.meta.dir, "../../node_modules/typescript/bin/tsc");
 export const TYPED_PLUGINS: Files = {
   "plugins/erp_core/plugin.json": { name: "erp_core", version: "1.0.0", entry: "main.ts" },
   "plugins/erp_core/main.ts": `
-import { createRouter, hooks } from "xcore";
+import { t } from "elysia";
+import { config, createRouter, hooks } from "xcore";
+export const settings = t.Object({ currency: t.String({ default: "EUR" }), since: t.Optional(t.Date()) });
+export const currency: string = config.currency;
 export interface Company { id: number; name: string }
 declare module "xcore" { interface HookEvents { "company.created": Company } }
 export const findCompany = async (id: number): Promise<Company> => ({ id, name: "Acme" });
 hooks.on("company.created", ({ data }) => data.name.trim());
-export default createRouter();
+export default createRouter().get("/", () => ({ currency: config.currency.toLowerCase(), year: config.since?.getFullYear() }));
 `,
   "plugins/erp_core/schema.ts": `
 import { id, table, varchar } from "xcore/schema";
@@ -36,6 +39,10 @@ export const deals = table("crm_deals", {
   created_at: timestamp().notNull().defaultNow(),
 });
 `,
+  "plugins/crm/settings.ts": `
+import { t } from "elysia";
+export const settings = t.Object({ max_deals: t.Integer({ default: 10 }), mail: t.Object({ host: t.String() }) });
+`,
   "plugins/crm/run.tsx": `
 import { readFile } from "node:fs/promises";
 import { html } from "@elysiajs/html";
@@ -51,6 +58,8 @@ const Page = ({ company }: { company: Company }) => <main class="p-4"><h1 safe>{
 export const price = Type.Number();
 const strict = Strict.Object({ rate: Strict.Number() });
 export const rate: Static<typeof strict>["rate"] = 20;
+export const limit: number = config.max_deals + config.mail.host.length;
+export const unheard: unknown = config.anything;
 
 export default createRouter()
   .use(html())
@@ -92,7 +101,7 @@ export default createRouter().get("/", ({ user }) => user.email, { auth: true })
 /** A plugin with a mistake in each line, and what the compiler says of it. */
 export const MISTAKES: readonly [code: string, error: RegExp][] = [
   [`import { hoks } from "xcore";`, /no exported member named 'hoks'. Did you mean 'hooks'\?/],
-  [`import { createRouter, db, hooks } from "xcore";`, /^$/],
+  [`import { config, createRouter, db, hooks } from "xcore";`, /^$/],
   [`import { eq } from "drizzle-orm";`, /^$/],
   [`import { companies, findCompanies } from "plugin:erp_core";`, /no exported member named 'findCompanies'/],
   [`import { pgTable } from "drizzle-orm/pg-core";`, /Cannot find module 'drizzle-orm\/pg-core'/],
@@ -105,6 +114,11 @@ export const MISTAKES: readonly [code: string, error: RegExp][] = [
   ],
   [`export const d = hooks.emit("company.created", { id: "1", name: "x" });`, /'string' is not assignable/],
   [`export const e = <main clas="x" />;`, /'\{ clas: string; \}' is not assignable/],
+  [
+    `export const g: number = config.currency; export const i = config.max_deals * 2;`,
+    /'string' is not assignable/,
+  ],
+  [`export const h: string = config.curency;`, /'unknown' is not assignable/],
   [`export const f: string = Bun.file("x").size;`, /'number' is not assignable to type 'string'/],
 ];
 

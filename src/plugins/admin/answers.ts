@@ -6,7 +6,7 @@ import type { RouteSurface } from "../source/surface.ts";
 
 const Failure = t.Object({
   stage: t.String({
-    description: "fetch, manifest, dependencies, install, bundle, migrate, import or setup",
+    description: "fetch, manifest, dependencies, install, bundle, migrate, import, settings or setup",
   }),
   message: t.String(),
   file: t.Nullable(t.String({ description: "File of the plugin that is at fault" })),

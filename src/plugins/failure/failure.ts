@@ -11,6 +11,7 @@ export type PluginStage =
   | "bundle"
   | "migrate"
   | "import"
+  | "settings"
   | "setup";
 
 /** Why a plugin could not be loaded, and where in its own source. */
@@ -39,6 +40,25 @@ export class PluginError extends Error {
   /** "plugins/blog/run.ts:12", or null. */
   get location(): string | null {
     return this.file === null ? null : this.line === null ? this.file : `${this.file}:${this.line}`;
+  }
+}
+
+/** One thing that is wrong with the settings of a plugin. */
+export interface SettingsProblem {
+  /** Where it is written: "plugins.settings.shop.currency", "config.currency of its manifest". */
+  readonly path: string;
+  readonly message: string;
+}
+
+/** The settings of a plugin aren't what its `settings` say. */
+export class SettingsError extends PluginError {
+  readonly problems: readonly SettingsProblem[];
+
+  constructor(plugin: string, problems: readonly SettingsProblem[]) {
+    const count = problems.length === 1 ? "" : ` (${problems.length} problems)`;
+    const lines = problems.map(({ path, message }) => `${path}: ${message}`);
+    super("settings", `Cannot use the settings of "${plugin}"${count}: ${lines.join("; ")}`);
+    this.problems = problems;
   }
 }
 

@@ -22,7 +22,7 @@ export interface XcoreModuleOptions {
   readonly db: Database;
   readonly accounts: PluginAccounts;
   readonly log: Logger;
-  readonly settings: sdk.PluginConfig;
+  readonly settings: Readonly<Record<string, unknown>>;
 }
 
 /** Builds what `import … from "xcore"` gives one generation of a plugin, with its own scope behind it. */
@@ -35,7 +35,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
     db: db as Xcore["db"],
     paginate,
     page,
-    config: settings,
+    config: settings as sdk.PluginConfig,
     log,
     AppError,
     auth: createPluginAuth(accounts),

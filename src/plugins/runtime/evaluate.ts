@@ -16,6 +16,8 @@ export interface EvaluateOptions {
   readonly generation: string;
   /** The plugin's folder, its `__dirname`. */
   readonly root: string;
+  /** Is given the module before its code runs: what it exports by then is read from it. @default nobody is */
+  readonly onModule?: (module: { readonly exports: ModuleExports }) => void;
   /** What its code finds under these global names, in the place of the host's own. @default none */
   readonly globals?: Readonly<Record<string, unknown>>;
   /** What `import … from "xcore"` gives this plugin. */
@@ -47,6 +49,7 @@ export async function evaluateBundle(code: string, options: EvaluateOptions): Pr
   const bind = script.runInThisContext() as (...values: unknown[]) => BundleFunction;
   const run = bind(...Object.values(globals));
   const module = { exports: {} };
+  options.onModule?.(module);
   run(module.exports, require, module, `${options.root}/bundle.js`, options.root);
   return module.exports;
 }

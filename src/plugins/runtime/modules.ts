@@ -13,7 +13,7 @@ import type { Scope } from "../given/scope.ts";
 import type { PluginFiles } from "../source/files.ts";
 import type { Registrations } from "./surface.ts";
 import { createXcoreModule } from "../given/xcore-module.ts";
-import { freezeDeep, mergeValues } from "../../config/json/values.ts";
+import { createPluginConfig, type GivenSettings } from "../given/settings.ts";
 
 export interface ModulesOptions {
   readonly bundle: Bundle;
@@ -22,6 +22,10 @@ export interface ModulesOptions {
   readonly scope: Scope;
   readonly registrations: Registrations;
   readonly files: PluginFiles;
+  /** Whether the first module of the bundle is the file of its settings; the next is its entry. */
+  readonly hasSettingsFile: boolean;
+  /** Whether settings are checked. */
+  readonly checksSettings: boolean;
   readonly manifest: Manifest;
   /** `plugins.settings.<name>` of config.json. */
   readonly settings: Readonly<Record<string, unknown>>;
@@ -54,12 +58,15 @@ export interface DeclaredTables {
  */
 export async function evaluateModules(
   { hooks, log: hostLog, createConsole, database, accounts, core }: PluginServices,
-  { bundle, generation, scope, registrations, files, manifest, settings, dependencies }: ModulesOptions,
+  options: ModulesOptions,
 ): Promise<PluginModules> {
+  const { bundle, generation, scope, registrations, files, manifest, dependencies } = options;
   let schema: SchemaTables | null = null;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
   const log = hostLog.child({ plugin: manifest.name });
   const made: Table[] = [];
+  let running: { readonly exports: ModuleExports } | null = null;
+  const config = createPluginConfig(toGivenSettings(options), () => findSettings(running?.exports ?? {}));
   const xcore = createXcoreModule({
     name: manifest.name,
     scope,
@@ -68,11 +75,12 @@ export async function evaluateModules(
     db: createPluginDatabase(database, () => schema),
     accounts,
     log,
-    settings: mergeSettings(manifest.config, settings),
+    settings: config.values,
   });
   const exported = await evaluateBundle(bundle.code, {
     generation,
     root: files.root,
+    onModule: (module) => (running = module),
     globals: { console: createConsole(log) },
     xcore,
     createSchema: () =>
@@ -87,7 +95,8 @@ export async function evaluateModules(
       })),
     findPlugin: (name) => dependencies.get(name)?.exports,
   });
-  const [entry = {}, ...schemaModules] = toModules(exported);
+  config.settle();
+  const [entry = {}, ...schemaModules] = toModules(exported).slice(options.hasSettingsFile ? 1 : 0);
   const own = collectSchema(schemaModules);
   schema = mergeSchemas(own, [
     [CORE_OWNER, { users: core.users }],
@@ -124,10 +133,17 @@ function withExports(schema: SchemaTables, entry: ModuleExports): ModuleExports 
   return Object.defineProperties({ ...schema }, Object.getOwnPropertyDescriptors(entry));
 }
 
-/** Lays a plugin's settings from config.json over its manifest's defaults, object by object; deeply frozen. */
-function mergeSettings(
-  defaults: Manifest["config"],
-  overrides: ModulesOptions["settings"],
-): ModulesOptions["settings"] {
-  return freezeDeep(structuredClone(mergeValues(defaults, overrides)));
+/** The schema of its settings is what the file for them exports, or else the entry: the first module is either. */
+function findSettings(exported: ModuleExports): unknown {
+  const [first] = toModules(exported);
+  return first?.["settings"];
+}
+
+function toGivenSettings({ manifest, settings, checksSettings }: ModulesOptions): GivenSettings {
+  return {
+    plugin: manifest.name,
+    defaults: manifest.config,
+    overrides: settings,
+    areChecked: checksSettings,
+  };
 }

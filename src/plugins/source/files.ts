@@ -1,3 +1,4 @@
+import { extname } from "node:path";
 import type { Dialect } from "../../db/contract/driver.ts";
 import type { Migration } from "../../db/migrations/files.ts";
 
@@ -67,4 +68,30 @@ export interface PluginFiles {
   readonly readMigrations: (dialect: Dialect) => Promise<Migration[]>;
   /** Whether it has a `node_modules` of its own that it may be bundled with. */
   readonly bringsPackages: () => boolean;
+}
+
+/**
+ * Finds the file of a plugin that exports the schema of its settings: settings.ts, or settings.js. One of this name
+ * that exports something else is any other file of the plugin.
+ *
+ * @returns its absolute path, links resolved; null when there is none
+ */
+export async function findSettingsFile(files: PluginFiles): Promise<string | null> {
+  for (const name of ["settings.ts", "settings.js"]) {
+    // oxlint-disable-next-line no-await-in-loop -- mostly there is none
+    const content = await files.read(name);
+    if (content === null || !exportsSettings(content, name)) continue;
+    // oxlint-disable-next-line no-await-in-loop -- the one
+    return await files.findEntry(name);
+  }
+  return null;
+}
+
+function exportsSettings(content: Uint8Array, name: string): boolean {
+  const transpiler = new Bun.Transpiler({ loader: extname(name) === ".ts" ? "ts" : "js" });
+  try {
+    return transpiler.scan(new TextDecoder().decode(content)).exports.includes("settings");
+  } catch {
+    return true; // What is wrong with it, the bundler says.
+  }
 }
