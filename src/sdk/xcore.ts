@@ -107,7 +107,8 @@ export interface Schema {}
  * The database: drizzle's queries, the same on SQLite, PostgreSQL and MySQL; see docs/database.md. `db.query` knows
  * what schema.ts exports, and what those of the plugin's dependencies do.
  *
- * @throws ConstraintError (409 `conflict`) when a unique or foreign key refuses a write
+ * @throws ConstraintError when a unique or foreign key refuses a write: 409 `conflict`, or 422 `validation_error` on the
+ * column that names a missing row
  */
 export declare const db: Database<keyof Schema extends never ? SchemaTables : Pick<Schema, keyof Schema>>;
 

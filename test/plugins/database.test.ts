@@ -170,6 +170,53 @@ test("a write that a unique key refuses is a conflict, and shows no value", asyn
   expect(await app.log("app")).not.toContain("secret title");
 });
 
+const SHOP = {
+  "shop/plugin.json": { name: "shop", version: "1.0.0" },
+  "shop/schema.ts": `import { boolean, id, references, table, varchar } from "xcore/schema";
+export const makers = table("shop_makers", { id: id(), name: varchar(20).notNull() });
+export const goods = table("shop_goods", {
+  id: id(), maker_id: references(() => makers.id).notNull(), is_sold: boolean(),
+});\n`,
+  "shop/run.ts": `import { eq } from "drizzle-orm";
+import { createRouter, db } from "xcore";
+import { goods, makers } from "./schema.ts";
+export default createRouter()
+  .post("/makers", async ({ body }) => db.insert(makers).values(body as never).returning())
+  .patch("/makers/:id", async ({ body, params }) =>
+    db.update(makers).set(body as never).where(eq(makers.id, Number(params.id))).returning())
+  .delete("/makers/:id", async ({ params }) => db.delete(makers).where(eq(makers.id, Number(params.id))))
+  .post("/goods", async ({ body }) => db.insert(goods).values(body as never).returning());\n`,
+  "shop/drizzle/sqlite/0000_create.sql": [
+    "CREATE TABLE `shop_makers` (`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL, `name` text(20) NOT NULL);",
+    "CREATE TABLE `shop_goods` (`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL, `maker_id` integer NOT NULL, `is_sold` integer, FOREIGN KEY (`maker_id`) REFERENCES `shop_makers`(`id`));",
+  ].join("\n--> statement-breakpoint\n"),
+};
+
+test("what a client's row lacks or refers to is told by its fields", async () => {
+  await using app = await TestApp.start({ plugins: SHOP });
+  await app.fetch("/shop/makers", post({ name: "a" }));
+  const refused: [string, string, object | null, object][] = [
+    ["POST", "/goods", { maker_id: 7 }, { path: "/body/maker_id", code: "missing_reference" }],
+    ["POST", "/goods", { maker_id: 1, is_sold: "true" }, { path: "/body/is_sold", code: "invalid" }],
+    ["POST", "/goods", { maker_id: 1, is_sold: 1 }, { path: "/body/is_sold", code: "invalid" }],
+    ["POST", "/goods", {}, { path: "/body/maker_id", code: "required" }],
+    ["PATCH", "/makers/1", { name: null }, { path: "/body/name", code: "required" }],
+    ["PATCH", "/makers/1", {}, { path: "", code: "required" }],
+    ["POST", "/makers", [], { path: "", code: "required" }],
+  ];
+  for (const [method, path, body, error] of refused) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    const problem = await app.problem(`/shop${path}`, { ...post(body ?? {}), method });
+    expect(problem).toMatchObject({ status: 422, code: "validation_error", errors: [error] });
+  }
+  await app.fetch("/shop/goods", post({ maker_id: 1, is_sold: false }));
+  expect(await app.problem("/shop/makers/1", { method: "DELETE" })).toMatchObject({
+    status: 409,
+    code: "conflict",
+    detail: 'Cannot delete or change the row: rows of "shop_goods" of plugin "shop" refer to it',
+  });
+});
+
 test("a value that its column refuses is the client's mistake, told without the value", async () => {
   await using app = await TestApp.start({ plugins: notes() });
   const refused = ["secret\0title", "secret\ud800"];

@@ -1,4 +1,4 @@
-import { AppError } from "../../errors/errors.ts";
+import { AppError, type InputProblem } from "../../errors/errors.ts";
 import { HTTP_ERROR_CODES } from "../../errors/codes.ts";
 
 /** What went wrong, on every database alike. */
@@ -62,31 +62,91 @@ export function namePlugin(error: unknown, plugin: string): void {
   if (error.stack !== undefined) error.stack = name(error.stack);
 }
 
-/** A unique or foreign key refused a write. Clients get it as 409 `conflict`. */
+/** Where a column's value mostly comes from: the field of its name. The whole request where the column isn't known. */
+export function toFieldPath(column: string | undefined): string {
+  return column === undefined || column === "" ? "" : `/body/${column}`;
+}
+
+/** Which foreign key refused a write, as far as the database says. */
+export interface RefusedReference {
+  /** Whether a row refers to none that is there, or rows refer to one that was to go or to change. */
+  readonly side: "missing" | "referred";
+  /** The table that refers, and its columns. */
+  readonly table?: string | undefined;
+  readonly columns: readonly string[];
+  /** The table that is referred to. */
+  readonly target?: string | undefined;
+}
+
+export interface ConstraintOptions extends Partial<RefusedReference> {
+  readonly cause?: unknown;
+}
+
+/**
+ * A unique or foreign key refused a write. Clients get it as 409 `conflict`; where a row refers to one that isn't there,
+ * as 422 `validation_error` on the column.
+ */
 export class ConstraintError extends AppError {
   readonly constraint: "unique" | "foreign_key";
+  /** Of a foreign key: see RefusedReference. Undefined where it isn't known. */
+  readonly side: RefusedReference["side"] | undefined;
   /** Table and columns, as far as the database names them. */
   readonly table: string | undefined;
   readonly columns: readonly string[];
+  #hasOwner = false;
 
-  constructor(
-    constraint: "unique" | "foreign_key",
-    options: { table?: string | undefined; columns?: readonly string[]; cause?: unknown },
-  ) {
-    const message = toMessage(constraint, options.columns ?? []);
-    super("conflict", HTTP_ERROR_CODES.conflict.status, message, { cause: options.cause });
+  constructor(constraint: "unique" | "foreign_key", options: ConstraintOptions) {
+    const { table, columns = [], side, cause } = options;
+    const message = toMessage(constraint, options);
+    const isMissing = side === "missing";
+    const code = isMissing ? "validation_error" : "conflict";
+    super(code, HTTP_ERROR_CODES[code].status, message, {
+      cause,
+      ...(isMissing && { errors: toMissingErrors(columns, message) }),
+    });
     this.constraint = constraint;
-    this.table = options.table;
-    this.columns = options.columns ?? [];
+    this.side = side;
+    this.table = table;
+    this.columns = columns;
+  }
+
+  /** The query that finds out whose the table is that refers; null where there is nothing to find out. */
+  get ownerQuery(): string | null {
+    const isKnown = this.side === "referred" && this.table !== undefined && /^\w+$/.test(this.table);
+    return isKnown && !this.#hasOwner ? `select owner from xcore_tables where name = '${this.table}'` : null;
+  }
+
+  /** Says in the message whose the table is that refers. */
+  nameOwner(owner: string): void {
+    this.#hasOwner = true;
+    const whose = owner === "core" ? "xcore itself" : `plugin "${owner}"`;
+    this.message = this.message.replace(/" refer to it$/, `" of ${whose} refer to it`);
   }
 }
 
-function toMessage(constraint: "unique" | "foreign_key", columns: readonly string[]): string {
+function toMessage(
+  constraint: "unique" | "foreign_key",
+  { table, columns = [], side, target }: ConstraintOptions,
+): string {
   const named = columns.map((column) => `"${column}"`).join(", ");
   if (constraint === "foreign_key") {
+    if (side === "referred") {
+      const who = table === undefined ? "rows" : `rows of "${table}"`;
+      return `Cannot delete or change the row: ${who} refer to it`;
+    }
+    if (side === "missing") {
+      const row = target === undefined ? "a row" : `a row of "${target}"`;
+      return `Cannot save: ${named === "" ? "it" : named} refers to ${row} that doesn't exist`;
+    }
     return "Cannot save: a row that it refers to is missing, or a row is still referred to";
   }
   return columns.length === 0
     ? "Cannot save: a row with the same unique value exists"
     : `Cannot save: a row with the same ${named} exists`;
+}
+
+function toMissingErrors(columns: readonly string[], message: string): InputProblem[] {
+  const code = "missing_reference";
+  if (columns.length === 0) return [{ path: "", code, message }];
+  return columns.map((column) => ({ path: toFieldPath(column), code, message }));
 }

@@ -1,5 +1,5 @@
 import { createFail, type ErrorCode } from "../../errors/codes.ts";
-import { DatabaseError, type DatabaseFault } from "./database-error.ts";
+import { DatabaseError, type DatabaseFault, toFieldPath } from "./database-error.ts";
 
 export const DATABASE_ERROR_CODES = {
   database_unavailable: {
@@ -13,11 +13,6 @@ export const fail = createFail(DATABASE_ERROR_CODES);
 
 const PASSING_FAULTS: ReadonlySet<DatabaseFault> = new Set(["busy", "unavailable", "serialization"]);
 const RETRY_AFTER = "1"; // seconds
-
-/** Where a column's value mostly comes from: the field of its name. The whole request where the column isn't known. */
-export function toFieldPath(column: string | undefined): string {
-  return column === undefined || column === "" ? "" : `/body/${column}`;
-}
 
 /** Values mostly come from the request; the messages name columns and checks, never values. */
 const INPUT_FAULTS: ReadonlySet<DatabaseFault> = new Set(["value", "check", "not_null"]);

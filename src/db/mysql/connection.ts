@@ -1,7 +1,7 @@
 import type { Connection, Pool, QueryOptions, ResultSetHeader, RowDataPacket } from "mysql2/promise";
 import { ConstraintError } from "../contract/database-error.ts";
 import type { OnQuery } from "../contract/statements.ts";
-import type { ServerPlace } from "../server/faults.ts";
+import { type ServerPlace, withOwner } from "../server/faults.ts";
 import { toBindable } from "../server/parameters.ts";
 import { toDuplicateKey, toMysqlFault } from "./faults.ts";
 import type { UniqueKey } from "./unique-keys.ts";
@@ -61,7 +61,9 @@ export class MysqlConnection {
     } catch (error) {
       const fault = toMysqlFault(error, server, { sql, hasValues: values.length > 0 });
       const violated = keys.find(({ name }) => name === toDuplicateKey(error));
-      if (violated === undefined || !(fault instanceof ConstraintError)) throw fault;
+      if (violated === undefined || !(fault instanceof ConstraintError)) {
+        throw await withOwner(fault, async (owner) => (await this.#client.query<RowDataPacket[]>(owner))[0]);
+      }
       const columns = violated.columns.map(({ name }) => name);
       throw new ConstraintError("unique", { table: fault.table, columns });
     } finally {

@@ -1,4 +1,4 @@
-import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
+import { ConstraintError, DatabaseError, type RefusedReference } from "../contract/database-error.ts";
 import {
   alike,
   type FaultTable,
@@ -34,6 +34,9 @@ interface MysqlFailure extends ServerFailure {
   readonly hasValues: boolean;
 }
 
+const REFUSED =
+  /\([`"][^`"]*[`"]\.[`"]([^`"]*)[`"], CONSTRAINT .*? FOREIGN KEY \(([^)]*)\) REFERENCES (?:[`"][^`"]*[`"]\.)?[`"]([^`"]*)[`"]/;
+
 /** The subquery that refuses an upsert whose conflict is another than the target; see conflicts.ts. */
 export const WRONG_CONFLICT = "(select 1 union all select 2)";
 
@@ -49,8 +52,12 @@ const FAULTS: FaultTable<MysqlFailure> = {
       ? new ConstraintError("unique", { table: toTable(sql) })
       : failedQuery("other", "a subquery has several rows", sql),
   ...alike(
-    ["1216", "1217", "1451", "1452"],
-    ({ message }) => new ConstraintError("foreign_key", toForeignKey(message)),
+    ["1216", "1452"],
+    ({ message }) => new ConstraintError("foreign_key", toReference("missing", message)),
+  ),
+  ...alike(
+    ["1217", "1451"],
+    ({ message }) => new ConstraintError("foreign_key", toReference("referred", message)),
   ),
   ...alike(["1048", "1364"], ({ message, sql }) =>
     missingValue(/^\w+ '([^']+)'/.exec(message)?.[1] ?? "", toTable(sql), sql),
@@ -136,10 +143,10 @@ function toTable(sql: string | undefined): string | undefined {
 }
 
 /** From "… fails (`db`.`posts`, CONSTRAINT `x` FOREIGN KEY (`author_id`) REFERENCES …)", quoted as the SQL mode has it. */
-function toForeignKey(message: string): { table?: string; columns: string[] } {
-  const found = /\([`"][^`"]*[`"]\.[`"]([^`"]*)[`"], CONSTRAINT .*? FOREIGN KEY \(([^)]*)\)/.exec(message);
-  const columns = found?.[2]?.split(", ").map((column) => column.replaceAll(/[`"]/g, "")) ?? [];
-  return found?.[1] === undefined ? { columns } : { table: found[1], columns };
+function toReference(side: RefusedReference["side"], message: string): RefusedReference {
+  const [, table, keys = "", target] = REFUSED.exec(message) ?? [];
+  const columns = keys === "" ? [] : keys.split(", ").map((column) => column.replaceAll(/[`"]/g, ""));
+  return { side, table, columns, target };
 }
 
 /** MariaDB: "CONSTRAINT `x` failed for `db`.`t`"; MySQL: "Check constraint 'x' is violated." */

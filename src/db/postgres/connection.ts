@@ -1,7 +1,7 @@
 import type postgres from "postgres";
 import type { WriteResult } from "../contract/database.ts";
 import type { OnQuery } from "../contract/statements.ts";
-import type { ServerPlace } from "../server/faults.ts";
+import { type ServerPlace, withOwner } from "../server/faults.ts";
 import { toBindable } from "../server/parameters.ts";
 import { toPostgresFault } from "./faults.ts";
 
@@ -16,9 +16,11 @@ export interface ConnectionOptions {
 export class PostgresConnection {
   readonly #client: postgres.Sql | postgres.TransactionSql;
   readonly #options: ConnectionOptions;
+  readonly #isPool: boolean;
 
   constructor(client: postgres.Sql | postgres.TransactionSql, options: ConnectionOptions) {
     this.#client = client;
+    this.#isPool = "begin" in client;
     this.#options = options;
   }
 
@@ -52,7 +54,9 @@ export class PostgresConnection {
       const options = { prepare, simple: false };
       return toResult(await send(this.#client.unsafe(sql, encoded, options)));
     } catch (error) {
-      throw toPostgresFault(error, server, sql);
+      const fault = toPostgresFault(error, server, sql);
+      // A transaction takes no queries any more: the owner is asked for behind it.
+      throw this.#isPool ? await withOwner(fault, (owner) => this.#client.unsafe(owner)) : fault;
     } finally {
       onQuery?.(sql, performance.now() - startedAt);
     }

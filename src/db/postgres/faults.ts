@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
+import { ConstraintError, DatabaseError, type RefusedReference } from "../contract/database-error.ts";
 import {
   alike,
   type FaultTable,
@@ -31,7 +31,7 @@ interface PostgresFailure extends ServerFailure {
  */
 const FAULTS: FaultTable<PostgresFailure> = {
   "23505": ({ error }) => new ConstraintError("unique", toTableAndColumns(error)),
-  "23503": ({ error }) => new ConstraintError("foreign_key", toTableAndColumns(error)),
+  ...alike(["23001", "23503"], (failure) => new ConstraintError("foreign_key", toReference(failure))),
   "23502": ({ error, sql }) => missingValue(error.column_name ?? "", nonEmpty(error.table_name), sql),
   "23514": ({ error, sql }) => refusedByCheck(error.constraint_name ?? "", nonEmpty(error.table_name), sql),
   "42P01": ({ error, sql }) => missingTable(toNamed(error.message), sql),
@@ -98,11 +98,25 @@ function toTableAndColumns({ table_name, detail }: postgres.PostgresError): {
   table: string | undefined;
   columns: string[];
 } {
-  const columns = /^Key \(([^=]*)\)=/.exec(detail ?? "")?.[1] ?? "";
+  const columns = /^[^(]*\(([^=]*)\)=/.exec(detail ?? "")?.[1] ?? "";
   return {
     table: nonEmpty(table_name),
     columns: columns === "" ? [] : columns.split(", ").map((column) => column.replaceAll('"', "")),
   };
+}
+
+/**
+ * The message is in the language of the server: what can be told from the statement is. The detail names the columns of
+ * the table that was written: "Key (author_id)=(7) is not present in table "authors"."
+ */
+function toReference({ error, sql }: PostgresFailure): RefusedReference {
+  const { table, columns } = toTableAndColumns(error);
+  const isInsert = /^(?:insert or update on|insert into)\b/i;
+  const isMissing =
+    isInsert.test(error.message) ||
+    (!/^update or delete on\b/.test(error.message) && isInsert.test(sql ?? ""));
+  if (!isMissing) return { side: "referred", table, columns: [] };
+  return { side: "missing", table, columns, target: /"([^"]+)"\.?$/.exec(error.detail ?? "")?.[1] };
 }
 
 /** The last part of the quoted or bare name in `relation "public.x" does not exist`, `column x.y does not exist`. */

@@ -3,6 +3,7 @@ import { isFault } from "../contract/database-error.ts";
 import type { Channel, Task } from "../server/channel.ts";
 import { type TransactionScope, TransactionState } from "../server/transaction-state.ts";
 import { type ConnectionOptions, PostgresConnection } from "./connection.ts";
+import { withOwner } from "../server/faults.ts";
 import { toPostgresFault } from "./faults.ts";
 
 export interface TransactionSettings extends ConnectionOptions {
@@ -44,7 +45,8 @@ export class OpenTransaction implements Channel<PostgresConnection> {
         run,
       )) as T;
     } catch (error) {
-      throw held.loseBy(toPostgresFault(error, server));
+      const fault = held.loseBy(toPostgresFault(error, server));
+      throw await withOwner(fault, (owner) => client.unsafe(owner));
     }
   }
 

@@ -1,8 +1,9 @@
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import type { WriteResult } from "../contract/database.ts";
-import { DatabaseError } from "../contract/database-error.ts";
+import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
 import type { OnQuery } from "../contract/statements.ts";
 import { toSqliteFault } from "./faults.ts";
+import { findReference, readTableOwner } from "./foreign-keys.ts";
 import { assertBindable } from "./parameters.ts";
 import { StatementCache } from "./statement-cache.ts";
 
@@ -75,10 +76,25 @@ export class SqliteConnection {
       isPrepared = true;
       return read(statement, parameters);
     } catch (error) {
-      throw toSqliteFault(error, { sql, showsReason: !isPrepared });
+      throw this.#toFault(error, { sql, parameters, isPrepared });
     } finally {
       this.#onQuery?.(sql, performance.now() - startedAt);
     }
+  }
+
+  #toFault(
+    error: unknown,
+    { sql, parameters, isPrepared }: { sql: string; parameters: SQLQueryBindings[]; isPrepared: boolean },
+  ): unknown {
+    const fault = toSqliteFault(error, {
+      sql,
+      showsReason: !isPrepared,
+      findReference: () => findReference(this.#database, sql, parameters),
+    });
+    const query = fault instanceof ConstraintError ? fault.ownerQuery : null;
+    const owner = query === null ? null : readTableOwner(this.#database, query);
+    if (owner !== null && fault instanceof ConstraintError) fault.nameOwner(owner);
+    return fault;
   }
 
   #assertOpen(): void {

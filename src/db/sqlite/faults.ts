@@ -1,5 +1,5 @@
 import { AppError } from "../../errors/errors.ts";
-import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
+import { ConstraintError, DatabaseError, type RefusedReference } from "../contract/database-error.ts";
 import {
   alike,
   type Failure,
@@ -14,6 +14,7 @@ interface SqliteFailure extends Failure {
   readonly code: string;
   readonly message: string;
   readonly showsReason: boolean;
+  readonly findReference: () => RefusedReference | null;
 }
 
 /** By SQLite's extended codes, or the primary code before them. @see https://www.sqlite.org/rescode.html */
@@ -22,7 +23,12 @@ const FAULTS: FaultTable<SqliteFailure> = {
     ["SQLITE_CONSTRAINT_UNIQUE", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_ROWID"],
     ({ message }) => new ConstraintError("unique", toTableAndColumns(message)),
   ),
-  SQLITE_CONSTRAINT_FOREIGNKEY: ({ sql }) => new ConstraintError("foreign_key", { table: tableWritten(sql) }),
+  SQLITE_CONSTRAINT_FOREIGNKEY: toReferenceError,
+  // A key with "restrict" is a trigger to SQLite.
+  SQLITE_CONSTRAINT_TRIGGER: (failure) =>
+    failure.message === "FOREIGN KEY constraint failed"
+      ? toReferenceError(failure)
+      : toOtherConstraint(failure),
   SQLITE_CONSTRAINT_NOTNULL({ message, sql }) {
     const { table, columns } = toTableAndColumns(message);
     const text = `Cannot save: "${columns[0] ?? toDetail(message)}" has no value`;
@@ -33,8 +39,7 @@ const FAULTS: FaultTable<SqliteFailure> = {
     return new DatabaseError("check", text, { sql, table: tableWritten(sql) });
   },
   SQLITE_CONSTRAINT_DATATYPE: ["value", "Cannot save: a value doesn't fit its column"],
-  SQLITE_CONSTRAINT: ({ code, sql }) =>
-    new DatabaseError("other", `Cannot save: SQLite answers "${code}"`, { sql }),
+  SQLITE_CONSTRAINT: toOtherConstraint,
   ...alike(
     ["SQLITE_BUSY", "SQLITE_LOCKED"],
     ["busy", "Cannot use the database: another process has locked it"],
@@ -72,6 +77,8 @@ export interface FailedStatement {
    * migrations bind none of users.
    */
   readonly showsReason?: boolean;
+  /** Finds out which foreign key refused it. @default it isn't found out */
+  readonly findReference?: () => RefusedReference | null;
 }
 
 /**
@@ -80,12 +87,21 @@ export interface FailedStatement {
  */
 export function toSqliteFault(error: unknown, statement: FailedStatement = {}): unknown {
   if (error instanceof DatabaseError || error instanceof AppError || !(error instanceof Error)) return error;
-  const { sql, showsReason = false } = statement;
+  const { sql, showsReason = false, findReference = () => null } = statement;
   if (error.message === "Invalid SQL statement") return failedQuery("syntax", "it is empty", sql);
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   const [sqlite = "", primary = ""] = code.split("_");
   const codes = [code, `${sqlite}_${primary}`, sqlite];
-  return findFault(FAULTS, codes, { code, message: error.message, sql, showsReason }) ?? error;
+  const failure = { code, message: error.message, sql, showsReason, findReference };
+  return findFault(FAULTS, codes, failure) ?? error;
+}
+
+function toReferenceError({ sql, findReference }: SqliteFailure): ConstraintError {
+  return new ConstraintError("foreign_key", findReference() ?? { table: tableWritten(sql) });
+}
+
+function toOtherConstraint({ code, sql }: SqliteFailure): DatabaseError {
+  return new DatabaseError("other", `Cannot save: SQLite answers "${code}"`, { sql });
 }
 
 /** "orders.number" of "UNIQUE constraint failed: orders.number". */

@@ -22,9 +22,9 @@ test("errors say what is wrong, with the table, and hold no values", async () =>
     ],
     [
       () => db.insert(articles).values({ authorId: 77, title: secret }),
-      { constraint: "foreign_key", table: "articles" },
+      { constraint: "foreign_key", side: "missing", table: "articles" },
     ],
-    [() => db.delete(authors), { constraint: "foreign_key", table: "authors" }],
+    [() => db.delete(authors), { constraint: "foreign_key", side: "referred", table: "articles" }],
     [
       () => db.execute(sql`insert into authors (name) values (${null})`),
       { fault: "not_null", table: "authors" },

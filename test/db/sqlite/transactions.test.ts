@@ -98,7 +98,7 @@ test("a failing COMMIT rolls back, and the next transaction works", async () => 
     await tx.execute(sql`pragma defer_foreign_keys = on`);
     await tx.insert(articles).values({ id: 1, authorId: 99 });
   });
-  expect(await failureOf(transaction)).toMatchObject({ code: "conflict", constraint: "foreign_key" });
+  expect(await failureOf(transaction)).toMatchObject({ code: "validation_error", constraint: "foreign_key" });
   await opened.db.transaction(async (tx) => void (await tx.insert(articles).values({ id: 2 })));
   expect(await opened.ids()).toEqual([2]);
 });
