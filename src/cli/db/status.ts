@@ -1,7 +1,6 @@
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { Command } from "commander";
 import type { Driver } from "../../db/contract/driver.ts";
-import { DRAFT_FOLDER } from "../../db/migrations/files.ts";
 import { migrationStatus } from "../../db/migrations/status.ts";
 import { fail } from "../../errors/codes.ts";
 import { listMigrationOwners, type MigrationOwner, withDatabase } from "../open/database.ts";
@@ -67,13 +66,8 @@ async function readOwner(
   }));
   if (plugin === null) return { shown, lag: null };
   const isMigrated = states.every(({ state }) => state === "applied" || state === "missing");
-  const { lag, file, draft } = await findPluginStep(plugin, { byName, packages, log, database, isMigrated });
-  const other = { owner, applied_at: null };
-  if (draft !== null) {
-    const path = join(plugin.files.path, "drizzle", DRAFT_FOLDER, database.dialect, `${draft}.sql`);
-    shown.push({ ...other, migration: draft, state: "draft", file: toDisplayPath(path) });
-  }
-  if (lag !== null) shown.push({ ...other, migration: null, state: "ahead", file });
+  const { lag, file } = await findPluginStep(plugin, { byName, packages, log, database, isMigrated });
+  if (lag !== null) shown.push({ owner, migration: null, state: "ahead", applied_at: null, file });
   return { shown, lag };
 }
 
@@ -93,6 +87,10 @@ function printStates(
     applied_at ?? "-",
   ]);
   print(toTable([["OWNER", "MIGRATION", "STATE", "APPLIED AT"], ...rows]));
+  const drafts = all.filter(({ state }) => state === "draft");
+  for (const { owner, migration } of drafts) {
+    print(`\n${owner} ${migration} is a draft: \`xcore db generate ${owner}\` makes it real`);
+  }
   const pending = all.filter(({ state }) => state === "pending" || state === "partial").length;
   if (pending > 0) print(`\n${pending} to apply: run \`xcore db migrate\``);
   for (const lag of lags) print(`\n${lag}`);

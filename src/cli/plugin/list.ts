@@ -1,5 +1,7 @@
 import { Command } from "commander";
 import type { App } from "../../app/app.ts";
+import type { Dialect } from "../../db/contract/driver.ts";
+import type { PluginRecord } from "../../plugins/inventory/record.ts";
 import { summarizePlugin } from "../../plugins/admin/answers.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { toExamples, toTable } from "../terminal/output.ts";
@@ -32,15 +34,29 @@ export function pluginListCommand(context: CommandContext): Command {
         source,
       ]);
       context.print(toTable([["NAME", "VERSION", "STATE", "PREFIX", "SOURCE"], ...rows]));
-      for (const { summary, reason } of plugins) {
+      for (const { summary, reason, draft } of plugins) {
         if (reason !== null) context.print(`\n${summary.name}: ${reason}`);
+        else if (draft !== null) {
+          const { name } = summary;
+          context.print(`\n${name}: ${draft} is a draft, which xcore db generate ${name} makes real`);
+        }
       }
     });
 }
 
-function describePlugins({ plugins }: App) {
-  return plugins.list().map((record) => ({
-    summary: summarizePlugin(record),
-    reason: record.failure === null ? null : describePluginError(record.failure),
-  }));
+function describePlugins({ plugins, database: { dialect } }: App) {
+  return Promise.all(
+    plugins.list().map(async (record) => ({
+      summary: summarizePlugin(record),
+      reason: record.failure === null ? null : describePluginError(record.failure),
+      draft: await findDraft(record, dialect),
+    })),
+  );
+}
+
+/** Of plugins that are written here: nobody else's drafts are anybody's business. */
+async function findDraft({ files }: PluginRecord, dialect: Dialect): Promise<string | null> {
+  if (files === null || files.overlay !== null) return null;
+  const migrations = await files.readMigrations(dialect).catch(() => []);
+  return migrations.find(({ isDraft }) => isDraft)?.name ?? null;
 }

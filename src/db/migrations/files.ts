@@ -12,13 +12,16 @@ export interface Migration {
   /** SHA-256 of the text, in hexadecimal; line ends don't count. */
   readonly hash: string;
   readonly statements: readonly string[];
+  /** Whether it isn't to be applied yet, and neither is what follows it. */
+  readonly isDraft: boolean;
 }
 
 /** What stands between two statements, as in drizzle's own files. */
 export const BREAKPOINT = "--> statement-breakpoint";
 
-/** Folder in `drizzle` with a migration that isn't to be applied yet, laid out as `drizzle` is. */
-export const DRAFT_FOLDER = "draft";
+/** What a file begins with that isn't to be applied while the line is there. */
+export const DRAFT_LINE = "-- draft: not applied while this line is here\n";
+const DRAFT = /^\s*--[ \t]*draft\b[^\n]*\n?/i;
 
 const FILE_NAME = /^(\d{4})_[a-z0-9_]{1,60}\.sql$/;
 const COMMENTS = /--[^\n]*|\/\*[\s\S]*?\*\//g;
@@ -65,7 +68,19 @@ export function parseMigration(file: string, fileName: string, content: Uint8Arr
     .split(BREAKPOINT)
     .map((statement) => statement.trim())
     .filter((statement) => statement.replaceAll(COMMENTS, "").trim() !== "");
-  return { name: fileName.slice(0, -".sql".length), file, hash: sha256(text), statements };
+  const isDraft = DRAFT.test(text);
+  return { name: fileName.slice(0, -".sql".length), file, hash: sha256(text), statements, isDraft };
+}
+
+/** Returns those that come before the first draft. */
+export function withoutDrafts(migrations: readonly Migration[]): readonly Migration[] {
+  const first = migrations.findIndex(({ isDraft }) => isDraft);
+  return first === -1 ? migrations : migrations.slice(0, first);
+}
+
+/** Returns the text of a migration without the line that makes it a draft. */
+export function withoutDraftLine(text: string): string {
+  return text.replace(DRAFT, "");
 }
 
 /** Names of a dialect's migration files, checked and in order. */

@@ -128,6 +128,14 @@ export class Ledger {
     }
   }
 
+  /** Forgets that migrations of an owner were tried. */
+  async forgetMigrations(owner: string, names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      // oxlint-disable-next-line no-await-in-loop -- one connection
+      await this.#connection.run("delete from xcore_migrations where owner = ? and name = ?", [owner, name]);
+    }
+  }
+
   /** Forgets the migrations of an owner, and its tables. */
   async forget(owner: string): Promise<void> {
     await this.#connection.run("delete from xcore_migrations where owner = ?", [owner]);

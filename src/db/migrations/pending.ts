@@ -31,13 +31,16 @@ export function findPending(
   context: PendingContext,
 ): PendingMigration[] {
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
-  const pending = migrations.flatMap((migration): PendingMigration[] => {
+  const pending: PendingMigration[] = [];
+  for (const migration of migrations) {
     const entry = byName.get(migration.name) ?? null;
+    if (entry === null && migration.isDraft) break; // and so does what follows it
     if (entry !== null) assertUnchanged(migration, entry, context);
-    return entry === null || entry.appliedAt === null ? [{ migration, done: entry }] : [];
-  });
-  for (const { name, statements } of findMissing(migrations, entries)) {
-    if (byName.get(name)?.appliedAt !== null) continue;
+    if (entry === null || entry.appliedAt === null) pending.push({ migration, done: entry });
+  }
+  for (const entry of findMissing(migrations, entries)) {
+    const { name, statements } = entry;
+    if (!hasBegun(entry)) continue;
     throw new MigrationError(
       `Cannot apply the migrations of "${context.owner}": "${name}" took effect in part (${countStatements(statements)}) and its file is gone; restore it`,
       { owner: context.owner, migration: name, file: `${name}.sql` },
@@ -46,13 +49,18 @@ export function findPending(
   return pending;
 }
 
+/** Whether some of it took effect, or may have, and the rest didn't. */
+export function hasBegun({ appliedAt, statements, before }: LedgerEntry): boolean {
+  return appliedAt === null && (statements > 0 || before !== null);
+}
+
 /** Returns what was applied and has no file any more. */
 export function findMissing(
   migrations: readonly Migration[],
   entries: readonly LedgerEntry[],
 ): LedgerEntry[] {
   const names = new Set(migrations.map(({ name }) => name));
-  return entries.filter(({ name }) => !names.has(name));
+  return entries.filter((entry) => !names.has(entry.name) && (entry.appliedAt !== null || hasBegun(entry)));
 }
 
 /** Whether the file still holds what was applied. */

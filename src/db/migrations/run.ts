@@ -3,6 +3,7 @@ import { DatabaseError, type DatabaseFault, isFault, namePlugin } from "../contr
 import type { Dialect, MigrationConnection } from "../contract/driver.ts";
 import { MigrationError } from "./error.ts";
 import type { Ledger } from "./ledger.ts";
+import { findGuardedColumn } from "./required-guard.ts";
 import { countStatements, hashStatements, type PendingContext, type PendingMigration } from "./pending.ts";
 import { findTableEffects, type TableEffect } from "./statements.ts";
 
@@ -65,7 +66,7 @@ export class MigrationRun {
     } catch (error) {
       const kept =
         next === 0
-          ? "nothing of it took effect"
+          ? "nothing of it was kept"
           : `its first ${countStatements(next)} took effect and can't be undone on this database: leave them as they are, correct the rest, and it goes on at statement ${next + 1}`;
       // A failing statement has had no effect, so nothing is in doubt any more.
       if (next < migration.statements.length) await this.#tryNoteProgress(next);
@@ -140,7 +141,7 @@ export class MigrationRun {
     const statementNumber = statement === null ? null : (index ?? 0) + 1;
     const at = statement === null ? "" : `statement ${statementNumber} (${shorten(statement)}): `;
     const shown = toDisplayPath(file);
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = describeReason(error, owner, statement);
     return new MigrationError(`Cannot apply migration "${shown}" of "${owner}": ${at}${reason}; ${kept}`, {
       owner,
       migration: name,
@@ -154,7 +155,27 @@ export class MigrationRun {
 }
 
 function toFault(error: unknown): DatabaseFault {
-  return error instanceof DatabaseError ? error.fault : "other";
+  if (!(error instanceof DatabaseError)) return "other";
+  return findGuardedColumn(error.message) === null ? error.fault : "not_null";
+}
+
+/** Says what the database refused; of a column that is to be required, what to do about it. */
+function describeReason(error: unknown, owner: string, statement: string | null): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const column = findGuardedColumn(message) ?? (isAlteration(statement) ? findEmptyColumn(error) : null);
+  if (column === null) return message;
+  const undo = `xcore db generate ${owner} --undo`;
+  return `rows that are there have no value for "${column}": withdraw it with ${undo}, and generate it again with --backfill '${column}=…'`;
+}
+
+/** Whether a statement changes what is asked of rows, rather than writing some. */
+function isAlteration(statement: string | null): boolean {
+  return statement !== null && /^\s*(?:alter\s+table|insert\s+into\s+`__xcore_new_)/i.test(statement);
+}
+
+function findEmptyColumn(error: unknown): string | null {
+  if (!isFault(error, "not_null")) return null;
+  return /"([^"]+)" (?:needs a|has no) value/.exec(error.message)?.[1] ?? null;
 }
 
 function shorten(statement: string): string {

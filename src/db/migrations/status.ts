@@ -3,7 +3,7 @@ import { fail } from "../../errors/codes.ts";
 import type { Dialect, Driver } from "../contract/driver.ts";
 import { readLedger } from "./ledger.ts";
 import type { Migration } from "./files.ts";
-import { findMissing, isUnchanged } from "./pending.ts";
+import { findMissing, hasBegun, isUnchanged } from "./pending.ts";
 
 export interface MigrationStatus {
   readonly name: string;
@@ -11,12 +11,13 @@ export interface MigrationStatus {
   readonly file: string | null;
   /**
    * - `pending`: not applied yet
+   * - `draft`: not to be applied yet
    * - `applied`
    * - `partial`: some of its statements took effect before one failed (MySQL)
    * - `changed`: applied, and edited since: it blocks those that follow
    * - `missing`: applied, and its file is gone
    */
-  readonly state: "pending" | "applied" | "partial" | "changed" | "missing";
+  readonly state: "pending" | "draft" | "applied" | "partial" | "changed" | "missing";
   readonly appliedAt: Date | null;
   /** How many of its statements took effect. */
   readonly statements: number;
@@ -47,7 +48,9 @@ export async function migrationStatus(
   const known = migrations.map((migration): MigrationStatus => {
     const { name, file } = migration;
     const entry = byName.get(name);
-    if (entry === undefined) return { name, file, state: "pending", appliedAt: null, statements: 0 };
+    if (entry === undefined || (entry.appliedAt === null && !hasBegun(entry))) {
+      return { name, file, state: migration.isDraft ? "draft" : "pending", appliedAt: null, statements: 0 };
+    }
     const { appliedAt, statements } = entry;
     if (!isUnchanged(migration, entry)) return { name, file, state: "changed", appliedAt, statements };
     return { name, file, state: appliedAt === null ? "partial" : "applied", appliedAt, statements };

@@ -242,7 +242,8 @@ function toError(action: "store" | "read", state: string, column: Column | undef
   return new DatabaseError(fault, message, { table, column: column.name });
 }
 
-function toLiteral(value: string | number | boolean | null, dialect: Dialect): string {
+/** A value as SQL writes it. */
+export function toLiteral(value: string | number | boolean | null, dialect: Dialect): string {
   if (typeof value === "string") return toStringLiteral(value, dialect);
   if (typeof value === "boolean" && dialect === "sqlite") return value ? "1" : "0";
   return String(value);

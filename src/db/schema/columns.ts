@@ -117,7 +117,8 @@ export const ENUM_LENGTH = 64;
 const MAX_VARCHAR_LENGTH = 16_383;
 const MAX_PRECISION = 65;
 const MAX_SCALE = 30;
-const NOW: Readonly<Record<Dialect, SQL>> = {
+/** The present time, as the default of `timestamp()`. */
+export const NOW: Readonly<Record<Dialect, SQL>> = {
   sqlite: sql`(cast(unixepoch('subsec') * 1000 as integer))`,
   postgres: sql`now()`,
   mysql: sql`(utc_timestamp(3))`,

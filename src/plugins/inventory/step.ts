@@ -1,5 +1,4 @@
 import type { Driver } from "../../db/contract/driver.ts";
-import { findDraft } from "../../db/migrations/generate/step.ts";
 import { describeLag } from "../runtime/migrate.ts";
 import type { DeclaredPlugin } from "./declared-plugins.ts";
 import { loadPluginTables, type LoadTablesOptions } from "./tables.ts";
@@ -10,8 +9,6 @@ export interface PluginStep {
   readonly lag: string | null;
   /** What to show for the file that is ahead; null when none is. */
   readonly file: string | null;
-  /** Name of the migration that is a draft; null when there is none. */
-  readonly draft: string | null;
 }
 
 export interface StepOptions extends Omit<LoadTablesOptions, "dialect"> {
@@ -39,6 +36,5 @@ export async function findPluginStep(plugin: DeclaredPlugin, options: StepOption
     migrations,
     dialect,
   });
-  const draft = await findDraft({ dialect, readFile: files.read });
-  return { lag, draft, file: lag === null || schema === null ? null : files.source.show(schema) };
+  return { lag, file: lag === null || schema === null ? null : files.source.show(schema) };
 }

@@ -1,4 +1,5 @@
 import { type Dialect, DIALECTS } from "../../contract/driver.ts";
+import { type Backfill, type DeclaredSchemas, type Fill, findUnfilled, toFills } from "./backfills.ts";
 import { findConversions } from "./conversions.ts";
 import { compareSchemas, isEmpty, type ReplacedColumn, type SchemaDifference } from "./difference.ts";
 import { describeLosses } from "./losses.ts";
@@ -13,6 +14,10 @@ import { toSqliteStatements } from "./sqlite-sql.ts";
 import type { SchemaModel } from "./table-model.ts";
 import { InvalidMigrationError } from "../error.ts";
 
+export { type Backfill, parseBackfill } from "./backfills.ts";
+export { releaseDrafts } from "./drafts.ts";
+export { parseRename, type Rename } from "./renames.ts";
+
 export interface GenerateOptions {
   /** The `drizzle` folder, with a folder for each dialect. */
   readonly folder: string;
@@ -22,6 +27,13 @@ export interface GenerateOptions {
   readonly schemaFor: (dialect: Dialect) => Promise<Record<string, unknown>>;
   /** What goes on under another name; anything else that vanishes is dropped. */
   readonly renames?: readonly Rename[] | undefined;
+  /** What the rows that are there get in columns that are new or become required. */
+  readonly backfills?: readonly Backfill[] | undefined;
+}
+
+export interface WriteOptions {
+  /** Whether it isn't to be applied before `releaseDrafts` makes it real. @default false */
+  readonly isDraft?: boolean;
 }
 
 /** A migration that isn't written yet. */
@@ -33,8 +45,10 @@ export interface GeneratedMigration {
   readonly losses: readonly string[];
   /** Drops that could be meant as renames, as `parseRename` reads them. */
   readonly possibleRenames: readonly string[];
+  /** Columns, as "table.column", that rows which are there have no value for: `parseBackfill` reads one with it. */
+  readonly unfilled: readonly string[];
   /** Writes the files of every dialect, or none; returns their paths. */
-  write(): Promise<string[]>;
+  write(options?: WriteOptions): Promise<string[]>;
 }
 
 const NAME = /^[a-z0-9_]{1,60}$/;
@@ -46,18 +60,15 @@ const NAME = /^[a-z0-9_]{1,60}$/;
  * @throws InvalidMigrationError for a name or rename that doesn't fit, folders that aren't in step, what isn't portable
  */
 export async function generateMigration(options: GenerateOptions): Promise<GeneratedMigration | null> {
-  const { folder, name, schemaFor, renames = [] } = options;
-  if (name !== undefined && !NAME.test(name)) {
-    throw new InvalidMigrationError(
-      `Cannot name a migration "${name}": a name is 1 to 60 of a-z, 0-9 and "_"`,
-    );
-  }
+  const { folder, name, schemaFor, renames = [], backfills = [] } = options;
+  assertName(name);
   const present = await readMigrationFolder(folder);
   const before = mapDialects((dialect) => {
     const snapshot = present.snapshots[dialect];
     return snapshot === null ? new Map() : readSnapshot(snapshot);
   });
-  const after = await readSchemas(schemaFor);
+  const declared = await declareSchemas(schemaFor);
+  const after = mapDialects((dialect) => readSchema(dialect, declared[dialect]));
   const ordered = orderRenames(renames);
   const renamed = mapDialects((dialect) => ordered.reduce(applyRename, before[dialect]));
   for (const rename of ordered) assertRenamed(after.postgres, rename);
@@ -65,12 +76,17 @@ export async function generateMigration(options: GenerateOptions): Promise<Gener
   const conversions = findConversions(compareSchemas(renamed.postgres, after.postgres));
   const replaced = conversions.filter(({ isPossible }) => !isPossible);
   const differences = mapDialects((dialect) => compareSchemas(renamed[dialect], after[dialect], replaced));
+  const fills = toFills(backfills, differences.postgres, declared);
   if (ordered.length === 0 && DIALECTS.every((dialect) => isEmpty(differences[dialect]))) return null;
 
   const statements = {
-    sqlite: toSqliteStatements(differences.sqlite, ordered, conversions),
-    postgres: toPostgresStatements(differences.postgres, ordered, conversions, before.postgres),
-    mysql: writeMysql(before.mysql, after.mysql, ordered, replaced),
+    sqlite: toSqliteStatements(differences.sqlite, ordered, { conversions, fills: fills.sqlite }),
+    postgres: toPostgresStatements(differences.postgres, ordered, {
+      before: before.postgres,
+      conversions,
+      fills: fills.postgres,
+    }),
+    mysql: writeMysql(before.mysql, after.mysql, { renames: ordered, replaced, fills: fills.mysql }),
   };
   const snapshots = mapDialects((dialect) => toSnapshot(dialect, after[dialect], present.snapshots[dialect]));
   const fullName = `${present.nextNumber}_${name ?? describe(differences.postgres, ordered)}`;
@@ -78,29 +94,59 @@ export async function generateMigration(options: GenerateOptions): Promise<Gener
     name: fullName,
     statements,
     // The others differ in how they keep a type, not in what is lost.
-    losses: describeLosses(differences.postgres, conversions),
+    losses: describeLosses(differences.postgres, conversions, fills.postgres),
     possibleRenames: findPossibleRenames(differences.postgres),
-    write: () => writeMigration(folder, { name: fullName, statements, snapshots }),
+    unfilled: findUnfilled(differences.postgres, fills.postgres),
+    write: ({ isDraft = false } = {}) =>
+      writeMigration(folder, { name: fullName, statements, snapshots, isDraft }),
   };
 }
 
-async function readSchemas(schemaFor: GenerateOptions["schemaFor"]): Promise<Record<Dialect, SchemaModel>> {
-  const read = async (dialect: Dialect): Promise<SchemaModel> =>
-    readSchema(dialect, await schemaFor(dialect));
-  return { sqlite: await read("sqlite"), postgres: await read("postgres"), mysql: await read("mysql") };
+/**
+ * Writes a migration for somebody to fill in by hand, as a draft; returns the paths of its files.
+ *
+ * @throws InvalidMigrationError for a name that doesn't fit, folders that aren't in step
+ */
+export async function writeEmptyMigration(folder: string, name = "by_hand"): Promise<string[]> {
+  assertName(name);
+  const { nextNumber, snapshots } = await readMigrationFolder(folder);
+  const statements = { sqlite: [], postgres: [], mysql: [] };
+  const same = mapDialects((dialect) => {
+    const last = snapshots[dialect];
+    return toSnapshot(dialect, last === null ? new Map() : readSnapshot(last), last);
+  });
+  const fullName = `${nextNumber}_${name}`;
+  return writeMigration(folder, { name: fullName, statements, snapshots: same, isDraft: true });
+}
+
+function assertName(name: string | undefined): void {
+  if (name === undefined || NAME.test(name)) return;
+  const message = `Cannot name a migration "${name}": a name is 1 to 60 of a-z, 0-9 and "_"`;
+  throw new InvalidMigrationError(message);
+}
+
+async function declareSchemas(schemaFor: GenerateOptions["schemaFor"]): Promise<DeclaredSchemas> {
+  const sqlite = await schemaFor("sqlite");
+  const postgres = await schemaFor("postgres");
+  return { sqlite, postgres, mysql: await schemaFor("mysql") };
+}
+
+interface MysqlChange {
+  readonly renames: readonly Rename[];
+  readonly replaced: readonly ReplacedColumn[];
+  readonly fills: readonly Fill[];
 }
 
 function writeMysql(
   before: SchemaModel,
   after: SchemaModel,
-  renames: readonly Rename[],
-  replaced: readonly ReplacedColumn[],
+  { renames, replaced, fills }: MysqlChange,
 ): string[] {
   const goal = withForeignKeyIndexes(after);
   const renamed = renameOnMysql(withForeignKeyIndexes(before), renames);
   const freed = freeForeignKeys(renamed.schema, goal);
   const difference = compareSchemas(freed.schema, goal, replaced);
-  return [...renamed.statements, ...freed.statements, ...toMysqlStatements(difference)];
+  return [...renamed.statements, ...freed.statements, ...toMysqlStatements(difference, fills)];
 }
 
 function findPossibleRenames({ created, dropped, altered }: SchemaDifference): string[] {

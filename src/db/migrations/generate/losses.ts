@@ -1,16 +1,31 @@
+import type { Fill } from "./backfills.ts";
 import type { Conversion } from "./conversions.ts";
 import type { SchemaDifference, TableDifference } from "./difference.ts";
-import { type IndexModel, isUnique, type TableModel } from "./table-model.ts";
+import { type ColumnModel, type IndexModel, isUnique, type TableModel } from "./table-model.ts";
 
-/** Says, a line each, what a change could take from the rows that are there, or why they could stop it. */
-export function describeLosses(difference: SchemaDifference, conversions: readonly Conversion[]): string[] {
+/**
+ * Says, a line each, what a change could take from the rows that are there, or why they could stop it.
+ *
+ * @param fills what is given to rows that have no value
+ */
+export function describeLosses(
+  difference: SchemaDifference,
+  conversions: readonly Conversion[],
+  fills: readonly Fill[],
+): string[] {
   const dropped = difference.dropped.map(({ name }) => `Drops table "${name}" with all of its rows`);
-  const altered = difference.altered.flatMap((table) => describeTable(table, conversions));
+  const altered = difference.altered.flatMap((table) =>
+    describeTable(
+      table,
+      conversions.filter((one) => one.table === table.name),
+      fills.filter((fill) => fill.table === table.name),
+    ),
+  );
   return [...dropped, ...altered];
 }
 
-function describeTable(table: TableDifference, conversions: readonly Conversion[]): string[] {
-  const own = conversions.filter(({ table: name }) => name === table.name);
+function describeTable(table: TableDifference, own: readonly Conversion[], fills: readonly Fill[]): string[] {
+  const isFilled = (column: ColumnModel): boolean => fills.some((fill) => fill.column === column.name);
   const replaced = new Set(own.filter(({ isPossible }) => !isPossible).map(({ column }) => column));
   const show = (column: string): string => `"${table.name}.${column}"`;
   return [
@@ -20,13 +35,14 @@ function describeTable(table: TableDifference, conversions: readonly Conversion[
     ...own.filter(({ isWidening }) => !isWidening).map((one) => describeConversion(one, show(one.column))),
     ...table.columns.added
       .filter((column) => column.isNotNull && column.default === null && !column.isCounted)
+      .filter((column) => !isFilled(column))
       .map(
         ({ name }) => `Adds column ${show(name)}, required and without a default: fails where there are rows`,
       ),
     ...table.changedColumns
-      .filter(({ before, after }) => after.isNotNull && !before.isNotNull)
+      .filter(({ before, after }) => after.isNotNull && !before.isNotNull && !isFilled(after))
       .map(({ after }) => `Makes column ${show(after.name)} required: fails where it is NULL`),
-    ...describeConstraints(table),
+    ...describeConstraints(table, fills),
   ];
 }
 
@@ -37,15 +53,10 @@ function describeConversion({ from, to, isPossible }: Conversion, shown: string)
   return `${change}: fails where a value doesn't fit, or rounds it`;
 }
 
-function describeConstraints({
-  name,
-  before,
-  after,
-  indexes,
-  checks,
-  foreignKeys,
-  ...table
-}: TableDifference): string[] {
+function describeConstraints(
+  { name, before, after, indexes, checks, foreignKeys, ...table }: TableDifference,
+  fills: readonly Fill[],
+): string[] {
   const fails = "fails where rows don't keep to it";
   const uniques = indexes.added.filter(({ part }) => isUnique(part) && !hadUnique(before, part));
   const newKeys = foreignKeys.added.filter(
@@ -60,6 +71,7 @@ function describeConstraints({
       ({ part }) => `Makes ${list(name, part.columns)} unique: fails where rows have the same values`,
     ),
     ...checks.added
+      .filter(({ part }) => !isKeptByNew(part, table.columns.added, fills))
       .filter(
         ({ part }) => ![...before.checks.values()].some((old) => old === part || hasMoreValues(old, part)),
       )
@@ -68,6 +80,14 @@ function describeConstraints({
       ({ part }) => `Makes ${list(name, part.columns)} refer to table "${part.toTable}": ${fails}`,
     ),
   ];
+}
+
+/** Whether it is the check of an enum's column that is new: rows are given one of its values, or none. */
+function isKeptByNew(condition: string, added: readonly ColumnModel[], fills: readonly Fill[]): boolean {
+  const [column] = parseEnum(condition);
+  const name = column?.slice(1, -1);
+  const isComputed = fills.some((fill) => fill.column === name && fill.value.startsWith("("));
+  return !isComputed && added.some((one) => one.name === name);
 }
 
 /** Whether an enum's check takes all that it took before. */

@@ -1,7 +1,7 @@
 import { mkdir, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Dialect, DIALECTS } from "../../contract/driver.ts";
-import { BREAKPOINT, listMigrationFiles } from "../files.ts";
+import { BREAKPOINT, DRAFT_LINE, listMigrationFiles } from "../files.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { InvalidMigrationError } from "../error.ts";
 
@@ -13,10 +13,13 @@ export interface MigrationFolder {
   readonly snapshots: Readonly<Record<Dialect, Snapshot | null>>;
 }
 
+const EMPTY_HINT = "Write the statements below; docs/database.md says what stands between two of them.";
+
 interface WrittenMigration {
   readonly name: string;
   readonly statements: Readonly<Record<Dialect, readonly string[]>>;
   readonly snapshots: Readonly<Record<Dialect, Snapshot>>;
+  readonly isDraft: boolean;
 }
 
 /** Reads the state that the migrations lead to. @throws InvalidMigrationError when the dialects don't have the same ones */
@@ -54,7 +57,7 @@ export async function writeMigration(folder: string, migration: WrittenMigration
     const directory = join(folder, dialect);
     const snapshot = migration.snapshots[dialect];
     files.set(join(directory, "meta", `${number}_snapshot.json`), `${JSON.stringify(snapshot, null, 2)}\n`);
-    files.set(join(directory, `${migration.name}.sql`), toText(migration.statements[dialect]));
+    files.set(join(directory, `${migration.name}.sql`), toText(migration, dialect));
   }
   const journals = await Promise.all(DIALECTS.map((dialect) => toJournal(folder, dialect, migration)));
   await writeAll(files, new Map(journals));
@@ -76,12 +79,15 @@ async function readLastSnapshot(directory: string, count: number): Promise<Snaps
   }
 }
 
-function toText(statements: readonly string[]): string {
-  if (statements.length === 0) return "-- Nothing changes on this database.\n";
-  return `${statements.join(`;\n${BREAKPOINT}\n`)};\n`;
+function toText({ statements: all, isDraft }: WrittenMigration, dialect: Dialect): string {
+  const statements = all[dialect];
+  const start = isDraft ? DRAFT_LINE : "";
+  if (statements.length > 0) return `${start}${statements.join(`;\n${BREAKPOINT}\n`)};\n`;
+  const isByHand = DIALECTS.every((one) => all[one].length === 0);
+  return `${start}-- ${isByHand ? EMPTY_HINT : "Nothing changes on this database."}\n`;
 }
 
-interface Journal {
+export interface Journal {
   version: string;
   dialect: string;
   entries: { idx: number; version: string; when: number; tag: string; breakpoints: boolean }[];
@@ -93,19 +99,27 @@ async function toJournal(
   dialect: Dialect,
   { name, snapshots }: WrittenMigration,
 ): Promise<[file: string, text: string]> {
-  const file = join(folder, dialect, "meta", "_journal.json");
+  const file = journalFile(folder, dialect);
   const { version, dialect: kitDialect } = snapshots[dialect];
-  const journal: Journal = (await Bun.file(file).exists())
-    ? ((await Bun.file(file).json()) as Journal)
-    : { version: "7", dialect: kitDialect, entries: [] };
+  const journal = (await readJournal(file)) ?? { version: "7", dialect: kitDialect, entries: [] };
   const idx = Number(name.slice(0, 4));
   const entry = { idx, version, when: Date.now(), tag: name, breakpoints: true };
   journal.entries = [...journal.entries.filter((one) => one.idx < idx), entry];
   return [file, `${JSON.stringify(journal, null, 2)}\n`];
 }
 
+/** Returns where the journal of a dialect stands. */
+export function journalFile(folder: string, dialect: Dialect): string {
+  return join(folder, dialect, "meta", "_journal.json");
+}
+
+/** Reads a journal; null where there is none. */
+export async function readJournal(file: string): Promise<Journal | null> {
+  return (await Bun.file(file).exists()) ? ((await Bun.file(file).json()) as Journal) : null;
+}
+
 /** Whatever can go wrong (a full disk, a right that is missing) does so while only temporary files are there. */
-async function writeAll(
+export async function writeAll(
   files: ReadonlyMap<string, string>,
   journals: ReadonlyMap<string, string>,
 ): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Fill } from "./backfills.ts";
 import type { SchemaDifference, TableDifference } from "./difference.ts";
 import {
   type ColumnModel,
@@ -6,6 +7,7 @@ import {
   isUnique,
   type TableModel,
 } from "./table-model.ts";
+import { toRequiredGuard } from "../required-guard.ts";
 import { createWords } from "./words.ts";
 
 const { quote, list, alter, rename } = createWords("`");
@@ -17,8 +19,18 @@ const TABLE_OPTIONS = "DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin";
  * Writes the change of a schema as MySQL's statements. MySQL can't undo them, but each is atomic: what changes
  * of a table, but for its foreign keys, is one statement.
  */
-export function toMysqlStatements({ created, dropped, altered }: SchemaDifference): string[] {
+export function toMysqlStatements(
+  { created, dropped, altered }: SchemaDifference,
+  allFills: readonly Fill[],
+): string[] {
+  const fillsOf = ({ name }: TableDifference): Fill[] => allFills.filter((fill) => fill.table === name);
   return [
+    ...altered.flatMap((table) =>
+      toChanges(
+        table.name,
+        findGuards(table, fillsOf(table)).map(({ name, condition }) => `ADD ${toCheck(name, condition)}`),
+      ),
+    ),
     ...altered.flatMap(({ name, foreignKeys }) =>
       dropForeignKeys(
         name,
@@ -27,7 +39,7 @@ export function toMysqlStatements({ created, dropped, altered }: SchemaDifferenc
     ),
     ...dropped.flatMap(({ name, foreignKeys }) => dropForeignKeys(name, foreignKeys.keys())),
     ...created.map(toCreateTable),
-    ...altered.flatMap(toAlter),
+    ...altered.flatMap((table) => toAlter(table, fillsOf(table))),
     ...created.flatMap(({ name, foreignKeys }) => addForeignKeys(name, foreignKeys)),
     ...altered.flatMap(({ name, foreignKeys }) =>
       addForeignKeys(
@@ -55,20 +67,54 @@ function addForeignKeys(table: string, keys: Iterable<[string, ForeignKeyModel]>
   return [...keys].map(([name, key]) => `${alter(table)} ADD ${toForeignKey(name, key)}`);
 }
 
-function toAlter({ name, before, after, ...table }: TableDifference): string[] {
-  const { columns, changedColumns, hasNewPrimaryKey, indexes, checks } = table;
-  // MySQL would fill a required column with zeros: it is made required once it is there, which fails.
-  const late = columns.added.filter(
+interface Guard {
+  readonly name: string;
+  readonly condition: string;
+}
+
+/**
+ * Checks of columns that are to be required, which fail where a row has no value, before anything takes effect: MySQL
+ * would fill a new column with zeros, and can't undo what precedes a change that fails.
+ */
+function findGuards(
+  { name: table, columns, changedColumns, after }: TableDifference,
+  fills: readonly Fill[],
+): Guard[] {
+  const isFilled = (column: ColumnModel): boolean => fills.some((fill) => fill.column === column.name);
+  const added = columns.added.filter(
     (column) => column.isNotNull && column.default === null && !after.primaryKey.includes(column.name),
   );
-  const toAdded = (column: ColumnModel): string =>
-    `ADD COLUMN ${toColumn(late.includes(column) ? { ...column, isNotNull: false } : column)}`;
+  const changed = changedColumns.filter((change) => change.after.isNotNull && !change.before.isNotNull);
+  return [
+    ...added.filter((column) => !isFilled(column)).map(({ name }) => ({ name, condition: "1 = 0" })),
+    ...changed
+      .filter((change) => !isFilled(change.after))
+      .map(({ after: { name } }) => ({ name, condition: `${quote(name)} IS NOT NULL` })),
+  ].map(({ name, condition }) => ({ name: toRequiredGuard(table, name), condition }));
+}
+
+function toAlter(table: TableDifference, fills: readonly Fill[]): string[] {
+  const { name, before, after, columns, changedColumns, hasNewPrimaryKey, indexes, checks } = table;
+  const isFilled = (column: ColumnModel): boolean =>
+    fills.some((fill) => fill.isNew && fill.column === column.name);
+  const dropChecks = checks.dropped.map((check) => `DROP CONSTRAINT ${quote(check.name)}`);
+  const earlier = [
+    ...dropChecks,
+    ...columns.dropped.filter(isFilled).map(drop),
+    ...columns.added
+      .filter(isFilled)
+      .map((column) => `ADD COLUMN ${toColumn({ ...column, isNotNull: false })}`),
+  ];
   const changes = [
-    ...checks.dropped.map((check) => `DROP CONSTRAINT ${quote(check.name)}`),
+    ...findGuards(table, fills).map((guard) => `DROP CONSTRAINT ${quote(guard.name)}`),
+    ...(fills.length === 0 ? dropChecks : []),
     ...indexes.dropped.map((index) => `DROP INDEX ${quote(index.name)}`),
     ...(hasNewPrimaryKey && before.primaryKey.length > 0 ? ["DROP PRIMARY KEY"] : []),
-    ...columns.dropped.map((column) => `DROP COLUMN ${quote(column.name)}`),
-    ...columns.added.map(toAdded),
+    ...columns.dropped.filter((column) => !isFilled(column)).map(drop),
+    ...columns.added.filter((column) => !isFilled(column)).map((column) => `ADD COLUMN ${toColumn(column)}`),
+    ...columns.added
+      .filter((column) => isFilled(column) && column.isNotNull)
+      .map((column) => `MODIFY COLUMN ${toColumn(column)}`),
     ...changedColumns.map((change) => `MODIFY COLUMN ${toColumn(change.after)}`),
     ...(hasNewPrimaryKey && after.primaryKey.length > 0
       ? [`ADD PRIMARY KEY (${list(after.primaryKey)})`]
@@ -77,9 +123,23 @@ function toAlter({ name, before, after, ...table }: TableDifference): string[] {
     ...checks.added.map((check) => `ADD ${toCheck(check.name, check.part)}`),
   ];
   return [
-    ...(changes.length === 0 ? [] : [`${alter(name)}\n\t${changes.join(",\n\t")}`]),
-    ...late.map((column) => `${alter(name)} MODIFY COLUMN ${toColumn(column)}`),
+    ...(fills.length === 0 ? [] : toChanges(name, earlier)),
+    ...fills.map((fill) => toUpdate(name, fill)),
+    ...toChanges(name, changes),
   ];
+}
+
+function toChanges(table: string, changes: readonly string[]): string[] {
+  return changes.length === 0 ? [] : [`${alter(table)}\n\t${changes.join(",\n\t")}`];
+}
+
+function drop({ name }: ColumnModel): string {
+  return `DROP COLUMN ${quote(name)}`;
+}
+
+function toUpdate(table: string, { column, value, isNew }: Fill): string {
+  const where = isNew ? "" : ` WHERE ${quote(column)} IS NULL`;
+  return `UPDATE ${quote(table)} SET ${quote(column)} = ${value}${where}`;
 }
 
 function toCreateTable(table: TableModel): string {

@@ -1,3 +1,4 @@
+import type { Fill } from "./backfills.ts";
 import type { Conversion } from "./conversions.ts";
 import { type ColumnChange, type SchemaDifference, type TableDifference, toMap } from "./difference.ts";
 import type { Rename } from "./renames.ts";
@@ -6,17 +7,21 @@ import { createWords } from "./words.ts";
 
 const { quote, list, alter, rename: renameAlone } = createWords('"');
 
+export interface PostgresChange {
+  /** The schema before the renames, which names what is renamed along. */
+  readonly before: SchemaModel;
+  readonly conversions: readonly Conversion[];
+  readonly fills: readonly Fill[];
+}
+
 /**
  * Writes the change of a schema as PostgreSQL's statements: foreign keys that are in the way go first, new
  * ones come last.
- *
- * @param before the schema before the renames, which names what is renamed along
  */
 export function toPostgresStatements(
   { created, dropped, altered }: SchemaDifference,
   renames: readonly Rename[],
-  conversions: readonly Conversion[],
-  before: SchemaModel,
+  { before, conversions, fills }: PostgresChange,
 ): string[] {
   return [
     ...renames.flatMap((rename) => toRename(rename, before)),
@@ -24,7 +29,13 @@ export function toPostgresStatements(
       foreignKeys.dropped.map((key) => `${alter(name)} DROP CONSTRAINT ${quote(key.name)}`),
     ),
     ...created.map(toCreateTable),
-    ...altered.flatMap((table) => toAlter(table, conversions)),
+    ...altered.flatMap((table) =>
+      toAlter(
+        table,
+        conversions.filter((one) => one.table === table.name),
+        fills.filter((fill) => fill.table === table.name),
+      ),
+    ),
     ...created.flatMap(({ name, indexes }) => toIndexes(name, indexes)),
     ...[
       ...created,
@@ -56,11 +67,18 @@ function toRename(rename: Rename, before: SchemaModel): string[] {
   ];
 }
 
-function toAlter(table: TableDifference, conversions: readonly Conversion[]): string[] {
+function toAlter(
+  table: TableDifference,
+  conversions: readonly Conversion[],
+  fills: readonly Fill[],
+): string[] {
   const { name, after, columns, changedColumns, hasNewPrimaryKey, indexes, checks } = table;
   const start = alter(name);
   const hadKey = hasNewPrimaryKey && table.before.primaryKey.length > 0;
   const hasKey = hasNewPrimaryKey && after.primaryKey.length > 0;
+  const newFills = fills.filter(({ isNew }) => isNew);
+  const isFilled = (column: ColumnModel): boolean => newFills.some((fill) => fill.column === column.name);
+  const drop = (column: ColumnModel): string => `${start} DROP COLUMN ${quote(column.name)}`;
   return [
     ...checks.dropped.map((check) => `${start} DROP CONSTRAINT ${quote(check.name)}`),
     ...indexes.dropped.map(({ name: index, part }) =>
@@ -69,9 +87,20 @@ function toAlter(table: TableDifference, conversions: readonly Conversion[]): st
         : `DROP INDEX ${quote(index)}`,
     ),
     ...(hadKey ? [`${start} DROP CONSTRAINT ${quote(keyName(name))}`] : []),
-    ...columns.dropped.map((column) => `${start} DROP COLUMN ${quote(column.name)}`),
-    ...columns.added.map((column) => `${start} ADD COLUMN ${toColumn(column, name)}`),
-    ...changedColumns.flatMap((change) => toChange(name, change, conversions)),
+    ...columns.dropped.filter((column) => isFilled(column)).map(drop),
+    ...columns.added
+      .filter((column) => isFilled(column))
+      .map((column) => `${start} ADD COLUMN ${toColumn({ ...column, isNotNull: false }, name)}`),
+    // What is dropped is still there to be filled from.
+    ...newFills.map(({ column, value }) => `UPDATE ${quote(name)} SET ${quote(column)} = ${value}`),
+    ...columns.added
+      .filter((column) => isFilled(column) && column.isNotNull)
+      .map((column) => `${start} ALTER COLUMN ${quote(column.name)} SET NOT NULL`),
+    ...columns.dropped.filter((column) => !isFilled(column)).map(drop),
+    ...columns.added
+      .filter((column) => !isFilled(column))
+      .map((column) => `${start} ADD COLUMN ${toColumn(column, name)}`),
+    ...changedColumns.flatMap((change) => toChange(name, change, { conversions, fills })),
     ...(hasKey ? [`${start} ADD ${toPrimaryKey(after)}`] : []),
     ...toIndexes(name, toMap(indexes.added), start),
     ...checks.added.map((check) => `${start} ADD CONSTRAINT ${quote(check.name)} CHECK (${check.part})`),
@@ -81,7 +110,7 @@ function toAlter(table: TableDifference, conversions: readonly Conversion[]): st
 function toChange(
   table: string,
   { before, after }: ColumnChange,
-  conversions: readonly Conversion[],
+  { conversions, fills }: Pick<PostgresChange, "conversions" | "fills">,
 ): string[] {
   const start = `${alter(table)} ALTER COLUMN ${quote(after.name)}`;
   const statements: string[] = [];
@@ -91,13 +120,18 @@ function toChange(
   if (hasNewDefault && before.default !== null) statements.push(`${start} DROP DEFAULT`);
   if (before.isCounted && !after.isCounted) statements.push(`${start} DROP IDENTITY`);
   if (isConverted) {
-    const conversion = conversions.find((one) => one.table === table && one.column === after.name);
+    const conversion = conversions.find((one) => one.column === after.name);
     const isCast = conversion?.from.kind === "text" && conversion.to.kind !== "text";
     statements.push(
       `${start} SET DATA TYPE ${after.type}${isCast ? ` USING ${quote(after.name)}::${after.type}` : ""}`,
     );
   }
   if (hasNewDefault && after.default !== null) statements.push(`${start} SET DEFAULT ${after.default}`);
+  const fill = fills.find((one) => one.column === after.name);
+  if (fill !== undefined) {
+    const isEmpty = `${quote(after.name)} IS NULL`;
+    statements.push(`UPDATE ${quote(table)} SET ${quote(after.name)} = ${fill.value} WHERE ${isEmpty}`);
+  }
   if (before.isNotNull !== after.isNotNull) {
     statements.push(`${start} ${after.isNotNull ? "SET" : "DROP"} NOT NULL`);
   }

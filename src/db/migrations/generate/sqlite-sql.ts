@@ -1,3 +1,4 @@
+import type { Fill } from "./backfills.ts";
 import type { Conversion } from "./conversions.ts";
 import { type SchemaDifference, type TableDifference, toMap } from "./difference.ts";
 import type { Rename } from "./renames.ts";
@@ -19,24 +20,34 @@ const GUARD = "__xcore_guard";
 export function toSqliteStatements(
   { created, dropped, altered }: SchemaDifference,
   renames: readonly Rename[],
-  conversions: readonly Conversion[],
+  { conversions, fills }: { readonly conversions: readonly Conversion[]; readonly fills: readonly Fill[] },
 ): string[] {
   return [
     ...renames.map(rename),
     ...created.flatMap((table) => [toCreateTable(table), ...toCreateIndexes(table.name, table.indexes)]),
-    ...altered.flatMap((table) => toAlter(table, conversions)),
+    ...altered.flatMap((table) =>
+      toAlter(
+        table,
+        conversions.filter((one) => one.table === table.name && one.isPossible),
+        fills.filter((fill) => fill.table === table.name),
+      ),
+    ),
     ...dropped.map(({ name }) => `DROP TABLE ${quote(name)}`),
   ];
 }
 
-function toAlter(table: TableDifference, conversions: readonly Conversion[]): string[] {
-  const own = conversions.filter((one) => one.table === table.name && one.isPossible);
-  const guards = own.flatMap(toGuard);
-  if (needsRebuild(table)) return [...toRebuild(table, own), ...guards];
+function toAlter(
+  table: TableDifference,
+  conversions: readonly Conversion[],
+  fills: readonly Fill[],
+): string[] {
+  const guards = conversions.flatMap(toGuard);
+  if (needsRebuild(table)) return [...toRebuild(table, conversions, fills), ...guards];
   const { name, indexes, columns } = table;
   return [
     ...indexes.dropped.map((index) => `DROP INDEX ${quote(index.name)}`),
     ...columns.added.map((column) => `${alter(name)} ADD ${toColumn(column)}`),
+    ...fills.map(({ column, value }) => `UPDATE ${quote(name)} SET ${quote(column)} = ${value}`),
     ...toCreateIndexes(name, toMap(indexes.added)),
     ...guards,
   ];
@@ -66,6 +77,7 @@ function isAddable({ isNotNull, isCounted, default: value }: ColumnModel): boole
 function toRebuild(
   { name, before, after, columns }: TableDifference,
   conversions: readonly Conversion[],
+  fills: readonly Fill[],
 ): string[] {
   const made = new Set(columns.added.map((column) => column.name));
   const kept = [...after.columns.keys()].filter((column) => !made.has(column));
@@ -74,13 +86,18 @@ function toRebuild(
     const isRounded = conversions.some(
       (one) => one.column === column && one.to.kind === "integer" && one.from.kind === "decimal",
     );
-    return isRounded ? `CAST(ROUND(${quote(column)}) AS INTEGER)` : quote(column);
+    const value = isRounded ? `CAST(ROUND(${quote(column)}) AS INTEGER)` : quote(column);
+    const fill = fills.find((one) => one.column === column && !one.isNew);
+    return fill === undefined ? value : `coalesce(${value}, ${fill.value})`;
   });
-  const copies = kept.length > 0;
-  const into = `INSERT INTO ${quote(temporary)}(${list(kept)})`;
+  const newFills = fills.filter(({ isNew }) => isNew);
+  const filled = [...kept, ...newFills.map(({ column }) => column)];
+  const filledValues = [...values, ...newFills.map(({ value }) => value)].join(", ");
+  const copies = filled.length > 0;
+  const into = `INSERT INTO ${quote(temporary)}(${list(filled)})`;
   return [
     toCreateTable({ ...after, name: temporary }),
-    ...(copies ? [`${into} SELECT ${values.join(", ")} FROM ${quote(name)}`] : []),
+    ...(copies ? [`${into} SELECT ${filledValues} FROM ${quote(name)}`] : []),
     ...(copies && hasCounter(before) && hasCounter(after) ? toCarryCounter(name, temporary) : []),
     `DROP TABLE ${quote(name)}`,
     `${alter(temporary)} RENAME TO ${quote(name)}`,

@@ -1,5 +1,5 @@
 import type { Dialect } from "../../contract/driver.ts";
-import { DRAFT_FOLDER, type Migration } from "../files.ts";
+import { type Migration, withoutDrafts } from "../files.ts";
 
 /** What is declared of tables, and what is there of migrations. */
 export interface DeclaredSchema {
@@ -36,30 +36,16 @@ export interface SchemaAhead {
  * @throws InvalidMigrationError for a snapshot that can't be read, and for tables that no migration can be generated for
  */
 export async function compareWithMigrations(schema: DeclaredSchema): Promise<SchemaStep> {
-  const { dialect, tables, otherTables, migrations } = schema;
+  const { dialect, tables, otherTables } = schema;
+  const migrations = withoutDrafts(schema.migrations);
   if (migrations.length === 0 && tables.length === 0) return { state: "in step" };
-  const snapshot = await findSnapshot(schema);
+  const snapshot = await findSnapshot({ ...schema, migrations });
   if (snapshot === null && migrations.length > 0) return { state: "unknown" };
   const { describeDifference } = await import("./snapshot-difference.ts");
   const changes = describeDifference(dialect, { tables, otherTables, snapshot: snapshot?.text ?? null });
   if (changes.length === 0) return { state: "in step" };
   if (snapshot !== null && !snapshot.isLast) return { state: "unknown" };
-  return { state: "ahead", changes, draft: await findDraft(schema) };
-}
-
-/** Finds the name of the migration that was written as a draft; null when none was. */
-export async function findDraft({
-  dialect,
-  readFile,
-}: Pick<DeclaredSchema, "dialect" | "readFile">): Promise<string | null> {
-  const content = await readFile(`drizzle/${DRAFT_FOLDER}/${dialect}/meta/_journal.json`);
-  if (content === null) return null;
-  try {
-    const journal = JSON.parse(new TextDecoder().decode(content)) as { entries: { tag: string }[] };
-    return journal.entries.at(-1)?.tag ?? null;
-  } catch {
-    return null; // half written: the next look finds it
-  }
+  return { state: "ahead", changes, draft: schema.migrations.find(({ isDraft }) => isDraft)?.name ?? null };
 }
 
 /** Finds the snapshot of the last migration that has one. */
