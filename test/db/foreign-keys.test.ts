@@ -219,7 +219,8 @@ testOnEachDialect("the plugin whose table refers is named", async ({ driver }) =
     // oxlint-disable-next-line no-await-in-loop -- one after another
     const own = await toStatements(driver.dialect, { authors, ...tables });
     const statements = own.filter((statement) => !all.includes(statement));
-    const migration = { name: "0000_create", file: "0000_create.sql", hash: owner, statements };
+    const file = { name: "0000_create", file: "0000_create.sql", hash: owner };
+    const migration = { ...file, statements, isDraft: false };
     // oxlint-disable-next-line no-await-in-loop
     await applyMigrations(driver, { owner, migrations: [migration], log: pino({ level: "silent" }) });
   }
