@@ -10,6 +10,7 @@ import { Login } from "./login/login.ts";
 import { OtpDevices } from "./two-factor/devices.ts";
 import { createPasswords } from "./login/passwords.ts";
 import type { RegistrationOptions } from "./login/registration.ts";
+import type { Principal } from "./identity/principal.ts";
 import { Principals } from "./identity/principals.ts";
 import { createRefreshTokens } from "./sessions/refresh-tokens.ts";
 import { SecretBox } from "./keys/secret-box.ts";
@@ -115,7 +116,12 @@ function createIdentity({ driver, store, secretKey, security, log }: AccountsOpt
     principals,
     authenticate: (request) => authenticator.authenticate(request),
   });
-  return { principals, guards, authenticator, accessTokens, apiKeys, users };
+  /** Finds out anew who makes a request, for what is done long after its guards. */
+  const identifyAgain = async (request: Request): Promise<Principal> => {
+    await authenticator.authenticate(request);
+    return principals.require(request);
+  };
+  return { principals, guards, authenticator, identifyAgain, accessTokens, apiKeys, users };
 }
 
 /** What somebody becomes known with. */

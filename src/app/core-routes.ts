@@ -38,7 +38,14 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
   };
   const slices = [
     ...accountRoutes({ accounts, store, hooks, appName, originOf }),
-    pluginRoutes({ ...administration, store, hooks, guards: accounts.guards, originOf }),
+    pluginRoutes({
+      ...administration,
+      store,
+      hooks,
+      guards: accounts.guards,
+      identifyAgain: accounts.identifyAgain,
+      originOf,
+    }),
   ];
   const hasFailure = (): boolean => plugins.list().some(({ state }) => state === "failed");
   return () => {

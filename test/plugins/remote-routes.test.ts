@@ -298,3 +298,37 @@ test("a plugin is not added for somebody who has gone away", async () => {
   await stopped.promise; // what was fetched is given up
   expect(await readConfig(app)).toBe(CONFIG);
 });
+
+test("who is deactivated while a plugin is fetched adds nothing", async () => {
+  await using host = new PluginHost();
+  const { url } = host.publish("/crm", crm("late"));
+  await using app = await startApp();
+  await app.admin(); // one stays
+  const files = ["/crm/plugin.json", "/crm/run.ts"].map((path) => [path, host.answers.get(path)] as const);
+  for (const [path, answer] of files) {
+    const asked = Promise.withResolvers<void>();
+    const released = Promise.withResolvers<void>();
+    const slow = async () => {
+      asked.resolve();
+      await released.promise;
+      return new Response(answer as string);
+    };
+    host.add({ ...Object.fromEntries(files.map(([name, known]) => [name, known ?? ""])), [path]: slow });
+    // oxlint-disable-next-line no-await-in-loop -- each for itself
+    const mallory = await app.createUser(`mallory${path.replaceAll("/", "-")}@example.com`, ["admin"]);
+    const adding = app.fetch("/system/plugins", {
+      method: "POST",
+      headers: { ...mallory.headers, "content-type": "application/json" },
+      body: JSON.stringify({ url }),
+    });
+    // oxlint-disable-next-line no-await-in-loop
+    await asked.promise;
+    const { headers } = await app.admin(); // oxlint-disable-line no-await-in-loop
+    // oxlint-disable-next-line no-await-in-loop
+    await app.fetch(`/admin/users/${mallory.id}/deactivate`, { method: "POST", headers });
+    released.resolve();
+    expect((await adding).status).toBe(401); // oxlint-disable-line no-await-in-loop
+    expect(await readConfig(app)).toBe(CONFIG); // oxlint-disable-line no-await-in-loop
+    expect((await send(app, "GET", "/crm")).status).toBe(404); // oxlint-disable-line no-await-in-loop
+  }
+});

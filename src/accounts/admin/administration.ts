@@ -2,7 +2,7 @@ import { eq } from "drizzle-orm";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { type AuditEntry, writeAudit } from "../people/audit.ts";
 import type { Origin, Permissions, Principal } from "../identity/principal.ts";
-import { unauthenticated } from "../identity/principals.ts";
+import { assertFactorsGiven, assertStanding, toStanding } from "../identity/standing.ts";
 import type { Transaction } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
@@ -120,7 +120,7 @@ export class Change {
     isGuardRole: (role: string) => boolean,
   ): Promise<Change> {
     const { db: tx, tables } = store;
-    const held = actor === null ? null : await readActorGrants(store, actor.principal.user.id);
+    const held = actor === null ? null : await readActorGrants(store, actor.principal);
     const hadAdministrator = await hasAdministrator(store);
     const change = new Change({ tx, tables }, actor, intent, { held, hadAdministrator, isGuardRole });
     if (!change.#holds(intent.permission))
@@ -234,11 +234,14 @@ async function lockAdministration(tx: Transaction, { roles }: CoreTables): Promi
   await tx.select({ id: roles.id }).from(roles).where(eq(roles.name, ADMIN_ROLE)).for("update");
 }
 
-async function readActorGrants(store: CoreStore, userId: number): Promise<Permissions> {
-  const { users } = store.tables;
-  const [user] = await store.db.select({ isActive: users.is_active }).from(users).where(eq(users.id, userId));
-  if (user?.isActive !== true) throw unauthenticated("The account isn't active any more");
-  return createPermissions(await readUserGrants(store, userId));
+async function readActorGrants(
+  store: { readonly db: Transaction; readonly tables: CoreTables },
+  principal: Principal,
+): Promise<Permissions> {
+  const standing = toStanding(principal);
+  await assertStanding(store.db, store.tables, standing);
+  await assertFactorsGiven(store.db, store.tables, standing);
+  return createPermissions(await readUserGrants(store, standing.userId));
 }
 
 function toAuditActor(actor: Actor): Pick<AuditEntry, "actor" | "origin"> {

@@ -1,5 +1,6 @@
 import { and, eq, isNull, lte, or } from "drizzle-orm";
 import type { Logger } from "pino";
+import type { Transaction } from "../../db/contract/database.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
@@ -10,6 +11,7 @@ import { hashToken, isSameText, randomText } from "../keys/opaque-tokens.ts";
 import { isGrant } from "../identity/permission-name.ts";
 import type { Origin, Permissions, Principal } from "../identity/principal.ts";
 import { assertSecondFactorGiven } from "../two-factor/enrolment.ts";
+import { assertStanding, toStanding } from "../identity/standing.ts";
 import { requireSession } from "../identity/session-owner.ts";
 import { lockUser } from "../people/users.ts";
 
@@ -109,6 +111,7 @@ export class ApiKeys {
     const { apiKeys } = tables;
     return db.transaction(async (tx) => {
       const actor = await lockUser(tx, tables, userId);
+      await this.#assertStanding(tx, principal);
       await assertSecondFactorGiven(tx, tables, { userId, sessionId });
       const mine = and(eq(apiKeys.user_id, userId), isNull(apiKeys.revoked_at));
       if ((await tx.$count(apiKeys, mine)) >= MAX_KEYS) {
@@ -142,12 +145,22 @@ export class ApiKeys {
     return { ...list, items: list.items.map((key) => ({ ...key, prefix: API_KEY_START + key.prefix })) };
   }
 
-  /** Ends a key: the next request with it is refused. @throws AppError not_found */
-  async revoke(userId: number, apiKeyId: number, { origin }: { origin?: Origin } = {}): Promise<void> {
+  /**
+   * Ends a key: the next request with it is refused.
+   *
+   * @param options.by who asks; without it the caller answers for that
+   * @throws AppError not_found; authentication_error when who asks was logged out meanwhile
+   */
+  async revoke(
+    userId: number,
+    apiKeyId: number,
+    { by, origin }: { by?: Principal; origin?: Origin } = {},
+  ): Promise<void> {
     const { db, tables } = this.#store;
     const { apiKeys } = tables;
     await db.transaction(async (tx) => {
       const actor = await lockUser(tx, tables, userId);
+      if (by !== undefined) await this.#assertStanding(tx, by);
       const own = and(eq(apiKeys.id, apiKeyId), eq(apiKeys.user_id, userId), isNull(apiKeys.revoked_at));
       const [key] = await tx.select({ name: apiKeys.name, prefix: apiKeys.prefix }).from(apiKeys).where(own);
       if (key === undefined) {
@@ -209,6 +222,10 @@ export class ApiKeys {
   /** Resolves when every use so far is written: before the database is closed. */
   async settle(): Promise<void> {
     await Promise.all(this.#notes);
+  }
+
+  #assertStanding(tx: Transaction, principal: Principal): Promise<void> {
+    return assertStanding(tx, this.#store.tables, toStanding(principal), this.#now());
   }
 
   async #writeUse(apiKeyId: number, nowMs: number): Promise<void> {

@@ -94,7 +94,7 @@ async function createKey(apiKeys: ApiKeys, { principal, origin }: Owner, input: 
 
 function revokeKey(apiKeys: ApiKeys, { principal, origin }: Owner, id: number): Promise<void> {
   requireSession(principal);
-  return apiKeys.revoke(principal.user.id, id, { origin });
+  return apiKeys.revoke(principal.user.id, id, { by: principal, origin });
 }
 
 function toList(list: Page<ApiKey>) {

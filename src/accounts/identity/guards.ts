@@ -82,8 +82,8 @@ export function guardsOf({ hooks }: Pick<ServedRoute, "hooks">): Guard[] {
   return guards.flatMap(({ fn }) => fn?.[ASKED] ?? []);
 }
 
-/** @throws AppError authorization_error unless the principal holds the permission */
-function assertPermission(principal: Principal, permission: string): void {
+/** @throws AppError authorization_error unless the principal holds the permission; otp_required */
+export function assertPermission(principal: Principal, permission: string): void {
   assertOtp(principal);
   if (principal.permissions.has(permission)) return;
   throw fail("authorization_error", `This needs the permission "${permission}"`);

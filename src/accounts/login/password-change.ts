@@ -6,6 +6,7 @@ import type { CoreStore } from "../people/store.ts";
 import { assertPassword, type Passwords } from "./passwords.ts";
 import type { SessionOwner } from "../identity/session-owner.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import { assertStanding } from "../identity/standing.ts";
 import { findAccount } from "../people/users.ts";
 
 export interface PasswordChangeOptions {
@@ -42,6 +43,7 @@ export async function changePassword(
   limits.confirmation.giveBack(key);
   const passwordHash = await passwords.hash(new_password);
   await db.transaction(async (tx) => {
+    await assertStanding(tx, tables, { userId: user.id, sessionId });
     const { rowsAffected } = await tx
       .update(users)
       .set({ password_hash: passwordHash })

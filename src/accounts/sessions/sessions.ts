@@ -10,6 +10,7 @@ import { writeAudit } from "../people/audit.ts";
 import { hashToken, isSameText } from "../keys/opaque-tokens.ts";
 import type { Origin } from "../identity/principal.ts";
 import { unauthenticated } from "../identity/principals.ts";
+import { assertStanding } from "../identity/standing.ts";
 import type { RefreshTokens } from "./refresh-tokens.ts";
 import type { SessionOwner } from "../identity/session-owner.ts";
 
@@ -144,12 +145,13 @@ export class Sessions {
 
   /** Ends one of the owner's sessions. @throws AppError not_found when they have none with this id */
   async revoke(
-    { user, origin }: SessionOwner,
+    { user, sessionId, origin }: SessionOwner,
     id: string,
     action: "session.revoked" | "user.logout" = "session.revoked",
   ): Promise<void> {
     const { db, tables } = this.#options.store;
     await db.transaction(async (tx) => {
+      await assertStanding(tx, tables, { userId: user.id, sessionId }, this.#now());
       const ended = await this.#end(
         tx,
         and(eq(tables.sessions.user_id, user.id), eq(tables.sessions.id, id)),
@@ -164,6 +166,7 @@ export class Sessions {
   async revokeOthers({ user, sessionId, origin }: SessionOwner): Promise<number> {
     const { db, tables } = this.#options.store;
     return db.transaction(async (tx) => {
+      await assertStanding(tx, tables, { userId: user.id, sessionId }, this.#now());
       const ended = await this.endAll(tx, user.id, sessionId);
       const target = { type: "user", id: user.id };
       const entry = { action: "session.others_revoked", actor: user, target, origin, after: { ended } };

@@ -10,6 +10,7 @@ import type { Origin } from "../identity/principal.ts";
 import { renewRecoveryCodes, toRecoveryCode, useRecoveryCode } from "./recovery-codes.ts";
 import { assertSecondFactorGiven, endSecondFactor, hasSecondFactor } from "./enrolment.ts";
 import type { SecretBox } from "../keys/secret-box.ts";
+import { assertStanding } from "../identity/standing.ts";
 import { lockUser } from "../people/users.ts";
 
 export interface OtpDevicesOptions {
@@ -117,6 +118,7 @@ export class OtpDevices {
     };
     return db.transaction(async (tx) => {
       const account = await lockUser(tx, tables, userId);
+      await this.#assertStanding(tx, userId, sessionId);
       if (sessionId !== undefined) await assertSecondFactorGiven(tx, tables, { userId, sessionId });
       const mine = eq(otpDevices.user_id, userId);
       const expired = lte(otpDevices.created_at, this.#enrolledBefore());
@@ -157,6 +159,7 @@ export class OtpDevices {
     const { findOtpStep, toOtpCode } = await loadCodes();
     return db.transaction(async (tx) => {
       const actor = await lockUser(tx, tables, userId);
+      await this.#assertStanding(tx, userId, sessionId);
       const { secret, last_step, ...device } = await this.#find(tx, userId, deviceId);
       if (device.confirmed_at !== null) {
         throw fail("conflict", `Cannot confirm device "${deviceId}": it is confirmed already`);
@@ -191,11 +194,12 @@ export class OtpDevices {
   async remove(
     userId: number,
     deviceId: number,
-    { code = "", origin }: { code?: string | undefined; origin?: Origin } = {},
+    { code = "", sessionId, origin }: FactorChange & { readonly code?: string | undefined } = {},
   ): Promise<void> {
     const { db, tables } = this.#store;
     await db.transaction(async (tx) => {
       const account = await lockUser(tx, tables, userId);
+      await this.#assertStanding(tx, userId, sessionId);
       const { name, confirmed_at } = await this.#find(tx, userId, deviceId);
       const isCounted = confirmed_at !== null;
       if (isCounted && !(await this.#accept(tx, { account, code, origin }))) throw wrongCode();
@@ -218,11 +222,12 @@ export class OtpDevices {
   async renewRecoveryCodes(
     userId: number,
     code: string,
-    { origin }: Pick<FactorChange, "origin"> = {},
+    { sessionId, origin }: FactorChange = {},
   ): Promise<string[]> {
     const { db, tables } = this.#store;
     return db.transaction(async (tx) => {
       const actor = await lockUser(tx, tables, userId);
+      await this.#assertStanding(tx, userId, sessionId);
       if (!(await hasSecondFactor(tx, tables, userId))) {
         throw fail("conflict", "Cannot make recovery codes: no device is confirmed");
       }
@@ -242,6 +247,13 @@ export class OtpDevices {
     const devices = db.select({ id, name, confirmed_at, created_at }).from(tables.otpDevices);
     return paginate(devices.where(and(eq(user_id, userId), isAlive)), page);
   }
+
+  /** A session that has ended since it was let in changes nothing more. */
+  async #assertStanding(tx: Transaction, userId: number, sessionId: string | undefined): Promise<void> {
+    if (sessionId !== undefined)
+      await assertStanding(tx, this.#store.tables, { userId, sessionId }, this.#now());
+  }
+
   async #find(tx: Transaction, userId: number, deviceId: number) {
     const { otpDevices } = this.#store.tables;
     const { id, name, secret, last_step, confirmed_at, created_at } = otpDevices;

@@ -137,15 +137,15 @@ async function confirm(devices: OtpDevices, { userId, ...change }: Owner, id: nu
 
 function remove(
   devices: OtpDevices,
-  { userId, origin }: Owner,
+  { userId, ...change }: Owner,
   id: number,
   code: string | undefined,
 ): Promise<void> {
-  return devices.remove(userId, id, { code, origin });
+  return devices.remove(userId, id, { code, ...change });
 }
 
-async function renewCodes(devices: OtpDevices, { userId, origin }: Owner, code: string) {
-  return { recovery_codes: await devices.renewRecoveryCodes(userId, code, { origin }) };
+async function renewCodes(devices: OtpDevices, { userId, ...change }: Owner, code: string) {
+  return { recovery_codes: await devices.renewRecoveryCodes(userId, code, change) };
 }
 
 async function list(devices: OtpDevices, { userId }: Owner, query: PageQuery) {

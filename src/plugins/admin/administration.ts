@@ -33,6 +33,8 @@ export interface PluginRequest {
 export interface PluginChange {
   readonly actor: User;
   readonly origin: Origin;
+  /** Refuses who may not do it any more: fetching, and a body, take their time. */
+  readonly assertAllowed: () => Promise<void>;
 }
 
 /** Where a plugin is switched and removed. */
@@ -87,6 +89,7 @@ export class PluginVerbs {
     const { name, version, integrity } = prepared.inspection;
     const known = manager.list().find((record) => record.id === idOf(name));
     const before = known && { urls: known.source.remote?.places, integrity: known.source.remote?.integrity };
+    await change.assertAllowed();
     try {
       await installer.commit(prepared);
     } catch (error) {
@@ -119,6 +122,7 @@ export class PluginVerbs {
     }
     const before = owner.isActive;
     if (before === active) return record;
+    await change.assertAllowed();
     await owner.setActive(active);
     await this.#audit(active ? "plugin.enabled" : "plugin.disabled", name, change, {
       before: { active: before },
@@ -139,6 +143,7 @@ export class PluginVerbs {
     if (!record.isActive) {
       throw fail("conflict", `Cannot reload "${name}": it is disabled`);
     }
+    await change.assertAllowed();
     await this.#audit("plugin.reloaded", name, change);
     await this.#options.manager.reload(record);
     return record;
@@ -168,6 +173,7 @@ export class PluginVerbs {
       version: record.manifest?.version ?? null,
       ...(remote && { urls: remote.places, integrity: remote.integrity }),
     };
+    await change.assertAllowed();
     try {
       await owner.remove(next);
     } catch (error) {

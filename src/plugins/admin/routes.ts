@@ -1,6 +1,6 @@
 import { Elysia, t } from "elysia";
-import type { Guards } from "../../accounts/identity/guards.ts";
-import type { Origin } from "../../accounts/identity/principal.ts";
+import { assertPermission, type Guards } from "../../accounts/identity/guards.ts";
+import type { Origin, Principal } from "../../accounts/identity/principal.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { PluginManager } from "../manager.ts";
 import {
@@ -18,6 +18,8 @@ export interface PluginRoutesOptions extends PluginVerbsOptions {
   readonly hooks: HookBus;
   readonly guards: Guards;
   readonly originOf: (request: Request) => Origin;
+  /** Finds out anew who makes a request. @throws AppError authentication_error */
+  readonly identifyAgain: (request: Request) => Promise<Principal>;
 }
 
 const MAX_URL = 2048; // characters
@@ -40,7 +42,7 @@ export function pluginRoutes(options: PluginRoutesOptions) {
 }
 
 /** What there is, and more of it. */
-function listRoutes(verbs: PluginVerbs, { manager, guards, originOf, hooks }: PluginRoutesOptions) {
+function listRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: PluginRoutesOptions) {
   const toDetails = (record: PluginRecord) => describePlugin(record, hooks);
   return new Elysia({ name: "xcore/plugins/list" })
     .use(guards)
@@ -65,7 +67,7 @@ function listRoutes(verbs: PluginVerbs, { manager, guards, originOf, hooks }: Pl
       async ({ body, status, ...context }) => {
         const prepared = await verbs.prepare(body, context.request.signal);
         if (body.dry_run) return previewPlugin(prepared);
-        const record = await verbs.install(prepared, toChange(context, originOf));
+        const record = await verbs.install(prepared, toChange(context, who));
         return status(prepared.isListed ? 200 : 201, toDetails(record));
       },
       {
@@ -89,9 +91,9 @@ function listRoutes(verbs: PluginVerbs, { manager, guards, originOf, hooks }: Pl
 }
 
 /** What happens to one that is there. */
-function changeRoutes(verbs: PluginVerbs, { guards, originOf, hooks }: PluginRoutesOptions) {
+function changeRoutes(verbs: PluginVerbs, { guards, hooks, ...who }: PluginRoutesOptions) {
   const describe = async (record: Promise<PluginRecord>) => describePlugin(await record, hooks);
-  const by = (context: Parameters<typeof toChange>[0]) => toChange(context, originOf);
+  const by = (context: Parameters<typeof toChange>[0]) => toChange(context, who);
   const toVerb = (summary: string) => ({
     ...GUARD,
     params: Name,
@@ -130,9 +132,11 @@ function changeRoutes(verbs: PluginVerbs, { guards, originOf, hooks }: PluginRou
 
 function toChange(
   { user: actor, request }: { readonly user: PluginChange["actor"]; readonly request: Request },
-  originOf: PluginRoutesOptions["originOf"],
+  { originOf, identifyAgain }: Pick<PluginRoutesOptions, "originOf" | "identifyAgain">,
 ): PluginChange {
-  return { actor, origin: originOf(request) };
+  const assertAllowed = async (): Promise<void> =>
+    assertPermission(await identifyAgain(request), GUARD.permission);
+  return { actor, origin: originOf(request), assertAllowed };
 }
 
 function isAsked(flag: boolean | "" | undefined): boolean {

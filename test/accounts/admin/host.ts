@@ -9,7 +9,8 @@ import { createAccessLoader } from "../../../src/accounts/rights/access.ts";
 import { adminRoutes } from "../../../src/accounts/admin/routes.ts";
 import { ensureBuiltinRoles } from "../../../src/accounts/rights/builtin-roles.ts";
 import { createPermissions } from "../../../src/accounts/rights/permission-set.ts";
-import { openStore, serve } from "../factor-accounts.ts";
+import { randomText } from "../../../src/accounts/keys/opaque-tokens.ts";
+import { addSession, openStore, serve } from "../factor-accounts.ts";
 
 /** The administration of accounts on an empty database, with requests on behalf of anybody. */
 export class AdminHost {
@@ -78,14 +79,24 @@ export class AdminHost {
   async principal(userId: number, keyPermissions?: readonly string[]): Promise<Principal> {
     const access = await createAccessLoader(this.store)(userId);
     if (access === null) throw new Error(`There is no user ${userId}`);
+    const isKey = keyPermissions !== undefined;
     return {
       user: access.user,
-      permissions: keyPermissions === undefined ? access.permissions : createPermissions(keyPermissions),
+      permissions: isKey ? createPermissions(keyPermissions) : access.permissions,
       lacksOtp: false,
-      sessionId: keyPermissions === undefined ? Bun.randomUUIDv7() : null,
-      apiKeyId: keyPermissions === undefined ? null : 1,
+      sessionId: isKey ? null : await addSession(this.store, userId),
+      apiKeyId: isKey ? await this.addKey(userId, keyPermissions) : null,
       expiresAt: Infinity,
     };
+  }
+
+  /** Adds an API key; returns its id. */
+  async addKey(userId: number, permissions: readonly string[]): Promise<number> {
+    const { db, tables } = this.store;
+    const prefix = randomText(10);
+    const values = { user_id: userId, name: "key", prefix, key_hash: prefix, permissions: [...permissions] };
+    const [key] = await db.insert(tables.apiKeys).values(values).returning();
+    return key?.id ?? 0;
   }
 
   /** Adds an account with these roles, and returns who is behind its requests. */

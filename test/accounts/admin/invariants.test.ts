@@ -208,8 +208,14 @@ testOnEachDialect("built-in roles stay as they are", async ({ driver }) => {
   );
   expect(
     await callAll(host, me, [
-      ["PUT", `/admin/roles/${admin}`, { requires_otp: true, name: "admin" }],
       ["PUT", `/admin/roles/${user}/permissions`, { permissions: ["invoices:read"] }],
+      ["PUT", `/admin/roles/${admin}`, { requires_otp: true, name: "admin" }],
+      // It asks the session of who has changed it, too.
+      ["PUT", `/admin/roles/${user}/permissions`, { permissions: [] }],
     ]),
-  ).toEqual([`PUT /admin/roles/${admin}: 200`, `PUT /admin/roles/${user}/permissions: 200`]);
+  ).toEqual([
+    `PUT /admin/roles/${user}/permissions: 200`,
+    `PUT /admin/roles/${admin}: 200`,
+    `PUT /admin/roles/${user}/permissions: 403 otp_required`,
+  ]);
 });

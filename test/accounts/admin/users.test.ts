@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { eq, isNull } from "drizzle-orm";
+import { and, eq, isNull } from "drizzle-orm";
 import { addSession, readAccessChanges, readAudit } from "../factor-accounts.ts";
 import { testOnEachDialect } from "../../database-servers.ts";
 import { AdminHost } from "./host.ts";
@@ -54,7 +54,8 @@ testOnEachDialect(
     expect((await host.request(me, "PUT", path, {})).status).toBe(200);
 
     await addSession(host.store, id);
-    const liveSessions = () => db.$count(tables.sessions, isNull(tables.sessions.revoked_at));
+    const liveSessions = () =>
+      db.$count(tables.sessions, and(eq(tables.sessions.user_id, id), isNull(tables.sessions.revoked_at)));
     expect((await host.request(me, "POST", `${path}/password`, { password: "battery staple" })).status).toBe(
       204,
     );

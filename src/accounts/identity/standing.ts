@@ -1,0 +1,83 @@
+import { and, eq, gt, isNull, or } from "drizzle-orm";
+import type { Transaction } from "../../db/contract/database.ts";
+import type { CoreTables } from "../../db/schema/core-tables.ts";
+import { fail } from "./error-codes.ts";
+import type { Principal } from "./principal.ts";
+import { unauthenticated } from "./principals.ts";
+
+/** What somebody was let in with. */
+export interface Standing {
+  readonly userId: number;
+  /** Null for an API key. */
+  readonly sessionId: string | null;
+  /** @default null: it is a session */
+  readonly apiKeyId?: number | null;
+}
+
+export function toStanding({ user, sessionId, apiKeyId }: Principal): Standing {
+  return { userId: user.id, sessionId, apiKeyId };
+}
+
+/**
+ * Refuses who has been logged out, deactivated or deleted since the request was let in, and locks what says so until
+ * the end of the transaction. For what changes rights, keys or code: it is done before such an end, or not at all.
+ * To come first, or behind `lockUser`: everybody locks the account before its session.
+ *
+ * @param nowMs in ms since the epoch
+ * @throws AppError authentication_error
+ */
+export async function assertStanding(
+  tx: Transaction,
+  { users, sessions, apiKeys }: Pick<CoreTables, "users" | "sessions" | "apiKeys">,
+  { userId, sessionId, apiKeyId = null }: Standing,
+  nowMs: number = Date.now(),
+): Promise<void> {
+  const now = new Date(nowMs);
+  const [user] = await tx
+    .select({ isActive: users.is_active })
+    .from(users)
+    .where(eq(users.id, userId))
+    .for("update");
+  if (user?.isActive !== true) throw unauthenticated("The account isn't active any more");
+  if (sessionId !== null) {
+    const isLive = and(isNull(sessions.revoked_at), gt(sessions.expires_at, now));
+    const own = and(eq(sessions.id, sessionId), eq(sessions.user_id, userId), isLive);
+    const [session] = await tx.select({ id: sessions.id }).from(sessions).where(own).for("update");
+    if (session === undefined) throw unauthenticated("The session has ended: log in again");
+  }
+  if (apiKeyId !== null) {
+    const isLive = and(
+      isNull(apiKeys.revoked_at),
+      or(isNull(apiKeys.expires_at), gt(apiKeys.expires_at, now)),
+    );
+    const own = and(eq(apiKeys.id, apiKeyId), eq(apiKeys.user_id, userId), isLive);
+    const [key] = await tx.select({ id: apiKeys.id }).from(apiKeys).where(own).for("update");
+    if (key === undefined) throw unauthenticated("The API key isn't valid any more");
+  }
+}
+
+/**
+ * Refuses a session with one factor when a role of its user asks for two by now.
+ *
+ * @throws AppError otp_required
+ */
+export async function assertFactorsGiven(
+  tx: Transaction,
+  { roles, userRoles, sessions }: Pick<CoreTables, "roles" | "userRoles" | "sessions">,
+  { userId, sessionId }: Standing,
+): Promise<void> {
+  if (sessionId === null) return; // it stands for the session that made the key
+  const [asking] = await tx
+    .select({ id: roles.id })
+    .from(userRoles)
+    .innerJoin(roles, eq(roles.id, userRoles.role_id))
+    .where(and(eq(userRoles.user_id, userId), eq(roles.requires_otp, true)))
+    .limit(1);
+  if (asking === undefined) return;
+  const [session] = await tx
+    .select({ hasOtp: sessions.has_otp })
+    .from(sessions)
+    .where(eq(sessions.id, sessionId));
+  if (session?.hasOtp !== true)
+    throw fail("otp_required", "A role asks for two factors: log in with both first");
+}
