@@ -13,6 +13,8 @@ export interface ContextOptions {
   readonly version: string;
   /** Loads plugins only to look at them: no database, no `setup`, no watching, no log. */
   readonly inspects?: boolean;
+  /** Runs a command of a plugin: no log files, no watching, and what plugins print goes to the terminal. */
+  readonly isCommand?: boolean;
   /** What the console part of the log is written to. @default process.stdout */
   readonly stdout?: ConsoleStream;
 }
@@ -21,6 +23,7 @@ export interface ContextOptions {
 export interface AppContext {
   readonly version: string;
   readonly inspects: boolean;
+  readonly isCommand: boolean;
   /** The configuration that applies now. */
   readonly live: { loaded: LoadedConfig };
   readonly loggers: Loggers;
@@ -32,14 +35,15 @@ export interface AppContext {
 }
 
 /** Opens the logs, and builds what everything else reports to. */
-export function createContext({ loaded, version, inspects = false, stdout }: ContextOptions): AppContext {
+export function createContext(options: ContextOptions): AppContext {
+  const { loaded, version, inspects = false, isCommand = false, stdout } = options;
   const live = { loaded };
   const { logging } = loaded.config;
   const stackTraces = new StackTraces();
   const loggers = createLoggers({
     ...logging,
     level: inspects ? "silent" : logging.level,
-    directory: inspects ? null : resolve(loaded.directory, logging.directory),
+    directory: inspects || isCommand ? null : resolve(loaded.directory, logging.directory),
     mapStack: (stack) => stackTraces.map(stack),
     ...(stdout && { stdout }),
   });
@@ -52,5 +56,5 @@ export function createContext({ loaded, version, inspects = false, stdout }: Con
   const isDebug = (): boolean => live.loaded.config.app.debug;
   const answerError = createErrorAnswer({ log: loggers.app, isDebug });
   const toDisplayPath = createDisplayPath(loaded.directory);
-  return { version, inspects, live, loggers, hooks, stackTraces, toDisplayPath, answerError };
+  return { version, inspects, isCommand, live, loggers, hooks, stackTraces, toDisplayPath, answerError };
 }

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { Accounts } from "../accounts/accounts.ts";
 import { createLogConsole } from "../log/console.ts";
 import { declareCore } from "../db/schema/schema.ts";
+import { PluginCommands } from "../plugins/given/commands.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
 import type { WebServer } from "../web/server.ts";
@@ -24,7 +25,7 @@ interface Parts {
 
 /** Builds the manager of plugins, which mounts them; nothing is loaded yet. */
 export function createPlugins(context: AppContext, parts: Parts, timeouts: PluginTimeouts): PluginManager {
-  const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects } = context;
+  const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
   const { stores, accounts, web } = parts;
   const { database, store } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = timeouts;
@@ -34,7 +35,10 @@ export function createPlugins(context: AppContext, parts: Parts, timeouts: Plugi
         hooks,
         log: loggers.app,
         createConsole: (log) =>
-          inspects ? console : createLogConsole(log, { mapStack: (text) => stackTraces.map(text) }),
+          inspects || isCommand
+            ? console
+            : createLogConsole(log, { mapStack: (text) => stackTraces.map(text) }),
+        commands: new PluginCommands(),
         database,
         accounts,
         core: declareCore(database.tableMakers, store.tables),
@@ -62,11 +66,11 @@ export function createPlugins(context: AppContext, parts: Parts, timeouts: Plugi
 }
 
 /** Returns what config.json says of plugins now. */
-export function toPluginSettings({ live: { loaded }, inspects }: AppContext): PluginSettings {
+export function toPluginSettings({ live: { loaded }, inspects, isCommand }: AppContext): PluginSettings {
   const { directory, watch, settings } = loaded.config.plugins;
   return {
     directory: resolve(loaded.directory, directory),
-    watch: watch && !inspects,
+    watch: watch && !inspects && !isCommand,
     remote: toRemoteSettings(loaded),
     settings,
   };

@@ -37,7 +37,9 @@ export function configCommand(context: CommandContext): Command {
     .action(async (options: { offline?: boolean }, command: Command) => {
       const flags = options.offline === true ? { plugins: { offline: true } } : {};
       const { file, exists, config } = loadFor(command, context, flags);
-      const problems = await inspect(command, context, (app) => checkSettings(app, config, context), flags);
+      const problems = await inspect(command, context, (app) => checkSettings(app, config, context), {
+        flags,
+      });
       if (problems.length > 0) {
         const lines = problems.map(({ path, message }) => `\n  ${path}: ${message}`);
         const count = toCount(problems.length, "problem");

@@ -9,6 +9,7 @@ import { type LoadOptions, loadGeneration } from "./load.ts";
 import type { DeclaredPlugin } from "./inventory/declared-plugins.ts";
 import { Inventory } from "./inventory/inventory.ts";
 import { toMounts } from "./mounts.ts";
+import type { PluginCommand } from "./given/commands.ts";
 import type { PluginRecord } from "./inventory/record.ts";
 import { RemoteSources, type RemoteSettings, type RemoteStores } from "./remote/sources.ts";
 import { rehearse, type RehearsalOptions } from "./rehearsal.ts";
@@ -147,6 +148,12 @@ export class PluginManager {
   /** Everything known of each plugin, in order of name. */
   list(): readonly PluginRecord[] {
     return [...this.#inventory.records.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** The commands that the plugins which serve have registered, in order of the plugin's name. */
+  commands(): readonly PluginCommand[] {
+    const all = this.#host.given.commands.list();
+    return all.toSorted((a, b) => (a.plugin < b.plugin ? -1 : Number(a.plugin > b.plugin)));
   }
 
   /** The apps that serve now, for the API documentation. */

@@ -5,12 +5,14 @@ import type { page as hostPage, paginate as hostPaginate } from "../db/paging/pa
 import type { AppError as HostAppError } from "../errors/errors.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { User } from "../accounts/identity/principal.ts";
+import type { PluginCli } from "./commands.ts";
 import type { createPluginRouter } from "./router.ts";
 import type { UserDirectory } from "../accounts/user-directory.ts";
 
 export type { User } from "../accounts/identity/principal.ts";
 export type { KnownUser } from "../accounts/user-directory.ts";
 export type { AppErrorOptions, InputProblem } from "../errors/errors.ts";
+export type { CommandInput, CommandOptions, PluginCli } from "./commands.ts";
 export * from "../hooks/events.ts";
 
 /** The hook bus as a plugin uses it: what it listens to is undone with the plugin. */
@@ -87,6 +89,9 @@ export declare const auth: PluginAuth;
 
 /** The accounts. */
 export declare const users: PluginUsers;
+
+/** Commands for `xcore run`. */
+export declare const cli: PluginCli;
 
 /** Listens to and emits events; see docs/hooks.md. */
 export declare const hooks: PluginHooks;

@@ -50,7 +50,7 @@ import { Type } from "@sinclair/typebox";
 import { and, eq, sql } from "drizzle-orm";
 import { t } from "elysia";
 import { type Static, Type as Strict } from "typebox";
-import { AppError, auth, config, createRouter, db, hooks, log, page, paginate, users } from "xcore";
+import { AppError, auth, cli, config, createRouter, db, hooks, log, page, paginate, users } from "xcore";
 import { type Company, companies, findCompany } from "plugin:erp_core";
 import { deals } from "./schema.ts";
 
@@ -59,6 +59,11 @@ export const price = Type.Number();
 const strict = Strict.Object({ rate: Strict.Number() });
 export const rate: Static<typeof strict>["rate"] = 20;
 export const limit: number = config.max_deals + config.mail.host.length;
+cli.command("import <in-file> [format] [others...]", "Import deals", ({ inFile, format, others, dryRun, limit }) =>
+  [inFile.trim(), format?.trim(), others.length, dryRun === true, limit?.trim()], {
+  options: { "--dry-run": "Nothing", "-l, --limit <n>": "How many" },
+});
+cli.command("recount", "Count again", async () => {});
 export const unheard: unknown = config.anything;
 
 export default createRouter()
@@ -101,7 +106,7 @@ export default createRouter().get("/", ({ user }) => user.email, { auth: true })
 /** A plugin with a mistake in each line, and what the compiler says of it. */
 export const MISTAKES: readonly [code: string, error: RegExp][] = [
   [`import { hoks } from "xcore";`, /no exported member named 'hoks'. Did you mean 'hooks'\?/],
-  [`import { config, createRouter, db, hooks } from "xcore";`, /^$/],
+  [`import { cli, config, createRouter, db, hooks } from "xcore";`, /^$/],
   [`import { eq } from "drizzle-orm";`, /^$/],
   [`import { companies, findCompanies } from "plugin:erp_core";`, /no exported member named 'findCompanies'/],
   [`import { pgTable } from "drizzle-orm/pg-core";`, /Cannot find module 'drizzle-orm\/pg-core'/],
@@ -119,6 +124,8 @@ export const MISTAKES: readonly [code: string, error: RegExp][] = [
     /'string' is not assignable/,
   ],
   [`export const h: string = config.curency;`, /'unknown' is not assignable/],
+  [`cli.command("a <file>", "", ({ fiel }) => fiel);`, /'fiel' does not exist/],
+  [`cli.command("a [file]", "", ({ file }) => file.length);`, /'file' is possibly 'undefined'/],
   [`export const f: string = Bun.file("x").size;`, /'number' is not assignable to type 'string'/],
 ];
 

@@ -2,6 +2,7 @@ import { mkdir, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { createHookBus } from "../../src/hooks/bus.ts";
+import { PluginCommands } from "../../src/plugins/given/commands.ts";
 import { Scope } from "../../src/plugins/given/scope.ts";
 import { createXcoreModule } from "../../src/plugins/given/xcore-module.ts";
 import type * as sdk from "../../src/sdk/xcore.ts";
@@ -135,6 +136,7 @@ test("a hook that was called once is forgotten", async () => {
       declarePermissions: () => Promise.resolve([]),
     },
     log: loggers.app,
+    commands: new PluginCommands(),
     settings: {},
   };
   const xcore = createXcoreModule(options) as unknown as typeof sdk;

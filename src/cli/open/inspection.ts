@@ -14,13 +14,21 @@ export async function inspect<T>(
   command: Command,
   context: CommandContext,
   look: (app: App) => T | Promise<T>,
-  flags: ConfigOverrides = {},
+  { flags = {}, goesOn = false }: InspectOptions = {},
 ): Promise<T> {
-  return withInspectingApp(loadFor(command, context, flags), context, async (app) => {
+  const loaded = loadFor(command, context, flags);
+  const work = async (app: App): Promise<T> => {
     await app.plugins.start();
     await app.plugins.settled();
     return look(app);
-  });
+  };
+  return withInspectingApp(loaded, context, work, { goesOn });
+}
+
+export interface InspectOptions {
+  readonly flags?: ConfigOverrides;
+  /** Whether plugins are to run in this process afterwards: standard output is then given back. @default false */
+  readonly goesOn?: boolean;
 }
 
 /** Builds an app that only looks at plugins and has loaded none yet. @throws whatever `work` throws */
@@ -28,10 +36,11 @@ export async function withInspectingApp<T>(
   loaded: LoadedConfig,
   context: CommandContext,
   work: (app: App) => Promise<T>,
+  { goesOn = false }: Pick<InspectOptions, "goesOn"> = {},
 ): Promise<T> {
   const { createApp } = await import("../../app/app.ts");
   const app = await createApp({ loaded, version: context.version, inspects: true });
-  divertOutput();
+  const giveBack = divertOutput();
   const onError = (error: unknown): void =>
     context.warn(app.stackTraces.map(error instanceof Error ? String(error.stack) : String(error)));
   process.on("uncaughtException", onError);
@@ -40,6 +49,11 @@ export async function withInspectingApp<T>(
     return await work(app);
   } finally {
     await app.close();
+    if (goesOn) {
+      giveBack();
+      process.off("uncaughtException", onError);
+      process.off("unhandledRejection", onError);
+    }
   }
 }
 
@@ -51,9 +65,15 @@ export function warnOfFailures(app: App, context: CommandContext): void {
 }
 
 /** Standard output is for the command's answer alone, until the process ends: programs read it. */
-function divertOutput(): void {
-  process.stdout.write = process.stderr.write.bind(process.stderr);
+function divertOutput(): () => void {
+  const { stdout } = process;
+  const kept = { write: stdout.write.bind(stdout), console: { ...console } };
+  stdout.write = process.stderr.write.bind(process.stderr);
   Object.assign(console, new Console(process.stderr), { write: writeToStderr });
+  return () => {
+    stdout.write = kept.write;
+    Object.assign(console, kept.console);
+  };
 }
 
 function writeToStderr(...data: readonly unknown[]): number {

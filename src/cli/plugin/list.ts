@@ -20,7 +20,7 @@ export function pluginListCommand(context: CommandContext): Command {
     .addHelpText("after", toExamples("xcore plugin list", "xcore plugin list --json"))
     .action(async (options: { json?: boolean; offline?: boolean }, command: Command) => {
       const flags = options.offline === true ? { plugins: { offline: true } } : {};
-      const plugins = await inspect(command, context, describePlugins, flags);
+      const plugins = await inspect(command, context, describePlugins, { flags });
       if (options.json) {
         const summaries = plugins.map(({ summary }) => summary);
         context.print(JSON.stringify(summaries, null, 2));

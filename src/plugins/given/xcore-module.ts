@@ -6,6 +6,7 @@ import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
 import type { HookName } from "../../hooks/events.ts";
 import type * as sdk from "../../sdk/xcore.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
+import { createPluginCli, type PluginCommands } from "./commands.ts";
 import { createPluginAuth, type PluginAccounts } from "./accounts.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
 import type { Scope, Undo } from "./scope.ts";
@@ -17,6 +18,7 @@ export interface XcoreModuleOptions {
   readonly name: string;
   readonly scope: Scope;
   readonly hooks: HookBus;
+  readonly commands: PluginCommands;
   /** Is told of each event before the plugin listens to it; throws for one that it may not listen to. */
   readonly onListen: (event: string) => void;
   readonly db: Database;
@@ -31,6 +33,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
   const xcore: Xcore = {
     createRouter: () => createPluginRouter(accounts.guards),
     hooks: createPluginHooks(options),
+    cli: createPluginCli(options.name, options),
     // Its rows have the types that plugins declare: the host knows nothing of them.
     db: db as Xcore["db"],
     paginate,

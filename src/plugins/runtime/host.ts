@@ -5,6 +5,7 @@ import type { HookBus } from "../../hooks/bus.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
 import type { Mount } from "../../web/mounts.ts";
 import type { StackTraces } from "../failure/stack-traces.ts";
+import type { PluginCommands } from "../given/commands.ts";
 import type { PluginAccounts } from "../given/accounts.ts";
 import type { PackageStore } from "../packages/store.ts";
 
@@ -22,6 +23,8 @@ export interface PluginServices {
   readonly log: Logger;
   /** Makes the `console` of a plugin with this log. */
   readonly createConsole: (log: Logger) => Console;
+  /** The commands of all plugins. */
+  readonly commands: PluginCommands;
   readonly database: Driver;
   readonly accounts: PluginAccounts;
   /** What plugins see of the core's tables: one declaration for all, so that their relations meet. */

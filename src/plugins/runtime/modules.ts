@@ -57,7 +57,7 @@ export interface DeclaredTables {
  * @throws whatever the plugin's top level throws
  */
 export async function evaluateModules(
-  { hooks, log: hostLog, createConsole, database, accounts, core }: PluginServices,
+  { hooks, commands, log: hostLog, createConsole, database, accounts, core }: PluginServices,
   options: ModulesOptions,
 ): Promise<PluginModules> {
   const { bundle, generation, scope, registrations, files, manifest, dependencies } = options;
@@ -71,6 +71,7 @@ export async function evaluateModules(
     name: manifest.name,
     scope,
     hooks,
+    commands,
     onListen: (event) => registrations.addHook(event),
     db: createPluginDatabase(database, () => schema),
     accounts,
