@@ -1,6 +1,8 @@
 import { is, SQL, sql, StringChunk, Subquery } from "drizzle-orm";
 import { MySqlDialect } from "drizzle-orm/mysql-core";
+import { orderNulls, writeNullableForMysql } from "../drizzle/null-order.ts";
 
+type SetOperation = Parameters<MySqlDialect["buildSetOperationQuery"]>[0];
 type SelectConfig = Parameters<MySqlDialect["buildSelectQuery"]>[0];
 
 /** The largest limit: MySQL has no offset without one. */
@@ -13,12 +15,19 @@ export class MysqlDialect extends MySqlDialect {
   /** How selects were built that may stand in the FROM of a relation's, to sort and limit its rows. */
   readonly #configs = new WeakMap<SQL, SelectConfig>();
 
-  override buildSelectQuery(config: SelectConfig): SQL {
+  override buildSelectQuery(given: SelectConfig): SQL {
+    const config = withNullOrder(given);
     const inner = is(config.table, Subquery) ? this.#configs.get(config.table._.sql) : undefined;
     if (inner !== undefined && this.isMariaDb) return this.#buildRelation(config, inner);
     const query = this.#buildWithLock(config);
     if (config.fieldsFlat?.[0]?.path.length === 0) this.#configs.set(query, config);
     return query;
+  }
+
+  override buildSetOperationQuery({ leftSelect, setOperator }: SetOperation): SQL {
+    const { orderBy = [] } = setOperator;
+    const ordered = { ...setOperator, orderBy: orderNulls(orderBy, { table: null }, writeNullableForMysql) };
+    return super.buildSetOperationQuery({ leftSelect, setOperator: ordered });
   }
 
   /** `for share` is MySQL's alone. */
@@ -50,6 +59,32 @@ export class MysqlDialect extends MySqlDialect {
     const sorted = sql`json_arrayagg(${values}${orderBy}${bounds})`;
     return super.buildSelectQuery({ ...rest, fieldsFlat: [{ ...field, field: sorted }] });
   }
+}
+
+function withNullOrder(config: SelectConfig): SelectConfig {
+  const { orderBy = [] } = config;
+  const ordered =
+    orderBy.length === 0
+      ? config
+      : { ...config, orderBy: orderNulls(orderBy, config, writeNullableForMysql) };
+  const [all, order, ...rest] = config.fieldsFlat ?? [];
+  const [start, terms, end] = chunksOf(order?.field);
+  // The order of a relation's rows; see #buildRelation.
+  if (all === undefined || order === undefined || !is(terms, SQL) || !isRowNumber(start)) return ordered;
+  const listed = terms.queryChunks.filter((_, position) => position % 2 === 0);
+  const sorted = sql.join(orderNulls(listed, config, writeNullableForMysql), sql`, `);
+  return {
+    ...ordered,
+    fieldsFlat: [
+      all,
+      { ...order, field: new SQL([start, sorted, ...(end === undefined ? [] : [end])]) },
+      ...rest,
+    ],
+  };
+}
+
+function isRowNumber(chunk: unknown): chunk is StringChunk {
+  return is(chunk, StringChunk) && chunk.value.join("") === "row_number() over (order by ";
 }
 
 function chunksOf(value: unknown): SQL["queryChunks"] {

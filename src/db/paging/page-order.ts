@@ -12,6 +12,12 @@ import {
   tableOf,
   toOperand,
 } from "../drizzle/expressions.ts";
+import {
+  isNullable,
+  type WriteNullable,
+  writeNullableForMysql,
+  writeNullableForSqlite,
+} from "../drizzle/null-order.ts";
 import { listFields, type Select, type SelectConfig, type SelectJoin } from "../drizzle/select-parts.ts";
 
 /** Names that clients may sort by, each with what it stands for. */
@@ -22,6 +28,11 @@ interface Term {
   readonly direction: Direction;
 }
 
+// Rows without a value come last, and first downwards: PostgreSQL's own order.
+const NULLABLE: Readonly<Partial<Record<Dialect, WriteNullable>>> = {
+  sqlite: writeNullableForSqlite,
+  mysql: writeNullableForMysql,
+};
 const NOT_SORTABLE = new Set<string | undefined>(["json", "buffer"]);
 
 /**
@@ -31,7 +42,7 @@ const NOT_SORTABLE = new Set<string | undefined>(["json", "buffer"]);
  * @throws AppError `validation_error` for a name that isn't offered
  */
 export function toOrder(select: Select, sort: string, names?: SortNames): SQL[] {
-  const { config, database } = select;
+  const { config } = select;
   const terms = parseSort(sort, toSortable(config, names));
   const own = terms.length === 0 ? (config.orderBy ?? []) : [];
   // In the direction of the last term, one index serves both.
@@ -40,8 +51,7 @@ export function toOrder(select: Select, sort: string, names?: SortNames): SQL[] 
   const rest = listTieBreakers(config)
     .filter((field) => !columnOf(field).some((column) => used.has(identify(column))))
     .map((field): Term => ({ field, direction }));
-  const nullable = findNullable(config);
-  const toSql = (term: Term): SQL => toTermSql(term, database, nullable(term.field));
+  const toSql = (term: Term): SQL => toTermSql(term, select);
   return [...own.map((term) => sql`${term}`), ...[...terms, ...rest].map(toSql)];
 }
 
@@ -120,20 +130,10 @@ function isToOne({ table, on, joinType }: SelectJoin): boolean {
   return key !== undefined && compared.some((side) => identify(side) === identify(key));
 }
 
-/** Tells which fields may be NULL in the result: an outer join makes any column of its table so. */
-function findNullable({ joins = [] }: SelectConfig): (field: Expression) => boolean {
-  const isAllNullable = joins.some(({ joinType }) => joinType === "right" || joinType === "full");
-  const outer = new Set(
-    joins.flatMap(({ joinType, alias }) => (joinType === "left" && alias !== undefined ? [alias] : [])),
-  );
-  return (field) => isAllNullable || !is(field, Column) || !field.notNull || outer.has(tableOf(field));
-}
-
-// Rows without a value come last, and first downwards: PostgreSQL's own order, which SQLite's indexes serve too.
-function toTermSql({ field, direction }: Term, database: Dialect, isNullable: boolean): SQL {
+function toTermSql({ field, direction }: Term, select: Select): SQL {
   const way = sql.raw(direction);
-  if (!isNullable || database === "postgres") return sql`${field} ${way}`;
-  // An alias of `count(*)` can't be part of an expression there.
-  if (database === "mysql") return sql`${toOperand(field)} is null ${way}, ${field} ${way}`;
-  return sql`${field} ${way} nulls ${sql.raw(direction === "asc" ? "last" : "first")}`;
+  const write = NULLABLE[select.database];
+  return write === undefined || !isNullable(field, select.config)
+    ? sql`${field} ${way}`
+    : write(field, direction, toOperand(field));
 }

@@ -17,6 +17,7 @@ import {
   SQLiteAsyncDialect,
   type SQLiteSelectConfig,
 } from "drizzle-orm/sqlite-core";
+import { orderNulls, writeNullableForSqlite } from "../drizzle/null-order.ts";
 
 interface WholeTable {
   readonly count: number;
@@ -41,14 +42,16 @@ export class SqliteDialect extends SQLiteAsyncDialect {
     return built;
   }
 
-  override buildSelectQuery(config: SQLiteSelectConfig): SQL {
+  override buildSelectQuery(given: SQLiteSelectConfig): SQL {
+    const config = withNullOrder(given, given);
     const wholeTable = this.#wholeTableOf(config);
     if (wholeTable === null) return super.buildSelectQuery(withLimit(config));
     return super.buildSelectQuery(withLimit({ ...config, fieldsFlat: wholeTable }));
   }
 
   override buildSetOperationQuery({ leftSelect, setOperator }: SetOperation): SQL {
-    return super.buildSetOperationQuery({ leftSelect, setOperator: withLimit(setOperator) });
+    const ordered = withNullOrder(setOperator, { table: null });
+    return super.buildSetOperationQuery({ leftSelect, setOperator: withLimit(ordered) });
   }
 
   /** Every column of one table is what most queries select: its text is put together once. */
@@ -180,6 +183,15 @@ function classify(chunk: object): ChunkKind {
 function bind(built: QueryWithTypings, value: unknown): void {
   built.sql += "?";
   built.params.push(value);
+}
+
+function withNullOrder<T extends Pick<SQLiteSelectConfig, "orderBy">>(
+  config: T,
+  select: Parameters<typeof orderNulls>[1],
+): T {
+  const { orderBy = [] } = config;
+  if (orderBy.length === 0) return config;
+  return { ...config, orderBy: orderNulls(orderBy, select, writeNullableForSqlite) };
 }
 
 /**
