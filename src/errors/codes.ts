@@ -9,6 +9,10 @@ export interface ErrorCode {
 /** Codes that any request can be answered with; a slice adds its own in its folder. */
 export const HTTP_ERROR_CODES = {
   parse_error: { status: 400, meaning: "The body is not what its content type says, such as broken JSON" },
+  nested_too_deep: {
+    status: 400,
+    meaning: "JSON whose arrays and objects stand in each other more than 64 deep",
+  },
   invalid_cookie: { status: 400, meaning: "A signed cookie was changed or signed with another key" },
   not_found: { status: 404, meaning: "Nothing is there, at this path or under this id" },
   method_not_allowed: {
@@ -20,6 +24,11 @@ export const HTTP_ERROR_CODES = {
     meaning: "What is there already is in the way, such as a row with the same unique value",
   },
   payload_too_large: { status: 413, meaning: "The body is larger than server.body_limit" },
+  unsupported_media_type: {
+    status: 415,
+    meaning:
+      "The route can't read a body of this content type or charset, or the body came without a content type",
+  },
   range_not_satisfiable: { status: 416, meaning: "The range asked for lies outside the file" },
   validation_error: { status: 422, meaning: "The request does not fit the route's schema; see errors" },
   internal_error: { status: 500, meaning: "Something unexpected; the log has it under the request id" },

@@ -5,7 +5,7 @@ import { createPingCheck, type HealthCheck, healthRoutes } from "./health.ts";
 import type { Mount } from "./mounts.ts";
 import { createOpenApiDocument, type DocumentedApp } from "./openapi.ts";
 import { fillPage, HOME_PAGE, toPageResponse } from "./pages.ts";
-import { prepareRoutes } from "./routes.ts";
+import { prepareRoutes, readBodies } from "./routes.ts";
 
 export interface CoreAppOptions {
   readonly appName: string;
@@ -41,6 +41,7 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
     .use(docsRoutes({ appName }))
     .use(healthRoutes({ version, checks: { database: createPingCheck(options.ping), ...options.checks } }));
   for (const slice of options.slices) app.use(slice);
+  readBodies(app);
   prepareRoutes(app);
   const { fetch } = app;
   return { openApi, fetch };

@@ -1,5 +1,7 @@
 import type { AnyElysia, ComposedHandler, InternalRoute } from "elysia";
 import { composeHandler } from "elysia/compose";
+import { sucrose } from "elysia/sucrose";
+import { type BodyReader, createBodyReader, readJson } from "./bodies.ts";
 import { pathOf } from "./request-path.ts";
 
 /** Work that must be done before a request is handled; null when there is nothing to wait for. */
@@ -172,6 +174,63 @@ function toCompiled(route: InternalRoute, own: () => ComposedHandler): RouteHand
     }
     return compiled(context);
   };
+}
+
+interface ParseHook {
+  readonly fn: unknown;
+}
+
+type BodySchemas = readonly { readonly body?: unknown }[];
+
+/**
+ * Lets the routes of an app that take a body get it from `createBodyReader`, behind parsers of their own. A route that
+ * doesn't look at its body stays without one: its handler may read the request itself. For an app that has all of its
+ * routes and isn't compiled yet.
+ */
+export function readBodies(app: AnyElysia): void {
+  for (const route of app.router.history) {
+    const { method, hooks } = route;
+    if (method === "GET" || method === "HEAD" || method === "WS" || hooks === undefined) continue;
+    const own = [hooks.parse ?? []].flat() as ParseHook[];
+    if (own.some(({ fn }) => fn === "none")) continue;
+    const schema = bodySchemaOf(app, hooks);
+    if (own.length === 0 && schema === undefined && !looksAtBody(app, route)) {
+      // Said outright: Elysia guesses from the text of hooks, those of the host too.
+      Object.assign(hooks, { parse: [{ fn: "none" }] });
+      continue;
+    }
+    const read = createBodyReader(schema);
+    const parse = own.map((hook) => toReader(hook, read));
+    const isNamed = parse.some((hook, index) => hook !== own[index]);
+    Object.assign(hooks, { parse: isNamed ? parse : [...parse, { fn: read }] });
+  }
+}
+
+/** As Elysia finds out. */
+function looksAtBody(app: AnyElysia, { handler, hooks }: InternalRoute): boolean {
+  const found = sucrose({ handler, ...hooks } as Parameters<typeof sucrose>[0], app["inference"]);
+  return found.body;
+}
+
+function bodySchemaOf(app: AnyElysia, hooks: NonNullable<InternalRoute["hooks"]>): unknown {
+  const { body, standaloneValidator = [] } = hooks as {
+    body?: unknown;
+    standaloneValidator?: BodySchemas;
+  };
+  const schema = body ?? standaloneValidator.find((validator) => validator.body !== undefined)?.body;
+  const { definitions } = app as unknown as { definitions: { type: Record<string, unknown> } };
+  return typeof schema === "string" ? (definitions.type[schema] ?? schema) : schema;
+}
+
+/** Replaces parsers of Elysia that a route names, such as `parse: "json"`, by those that bound what they read. */
+function toReader(hook: ParseHook, read: BodyReader): ParseHook {
+  if (hook.fn === "json" || hook.fn === "application/json") {
+    return { fn: ({ request }: { request: Request }) => readJson(request) };
+  }
+  if (hook.fn === "formdata" || hook.fn === "multipart/form-data") {
+    return { fn: ({ request }: { request: Request }) => read({ request }, "multipart/form-data") };
+  }
+  return hook;
 }
 
 /**

@@ -172,7 +172,7 @@ const bodies: [string, string, RequestInit, object][] = [
     "XML",
     "/x/json",
     { body: "<a/>", headers: { "content-type": "application/xml" } },
-    { status: 422, code: "validation_error" },
+    { status: 415, code: "unsupported_media_type" },
   ],
 ];
 

@@ -3,7 +3,7 @@ import { followStream, isPlain, toJsonAnswer, withoutEncoding } from "../../web/
 import { type ErrorAnswer, toElysiaErrorHandler } from "../../web/error-answers.ts";
 import type { InFlight } from "../../web/mounts.ts";
 import { assertGuarded } from "../../sdk/router.ts";
-import { appendRouteHooks, prepareRoutes } from "../../web/routes.ts";
+import { appendRouteHooks, prepareRoutes, readBodies } from "../../web/routes.ts";
 import { serveFile } from "../../web/static-files.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
 import type { Manifest } from "../source/manifest.ts";
@@ -35,6 +35,7 @@ export function createPluginApp(router: AnyElysia, options: PluginAppOptions): A
     detail: { tags: [...manifest.tags] },
   });
   app.use(router).onError(onError as never);
+  readBodies(app);
   prepareRoutes(app);
   if (publicDirectory !== null) {
     app.get("/static/*", ({ params, request }) => serveFile(publicDirectory, params["*"] ?? "", request), {

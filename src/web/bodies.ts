@@ -1,0 +1,80 @@
+import { isUtf8 } from "node:buffer";
+import { fail } from "../errors/codes.ts";
+import { groupFields, groupPairs, toFields } from "./form-fields.ts";
+import { parseJson } from "./json-depth.ts";
+
+/** Reads the body of a request of this content type, its parameters left out; undefined when it has none. */
+export type BodyReader = (context: { readonly request: Request }, contentType: string) => Promise<unknown>;
+
+const UTF_8 = new Set(["", "utf-8", "utf8", "us-ascii"]);
+
+/**
+ * Creates what reads the bodies of one route: as their content type says, or refused with the reason. Elysia looks at
+ * one letter of the content type, and drops the bodies of those that it doesn't know.
+ *
+ * @param schema what the route says of its body, by which fields of forms are read; null when it says nothing
+ */
+export function createBodyReader(schema: unknown): BodyReader {
+  return async ({ request }, contentType) => {
+    const type = contentType.trim().toLowerCase();
+    if (type === "application/json" || type.endsWith("+json")) return readJson(request);
+    if (type === "multipart/form-data") return toFields(groupFields(await request.formData()), schema);
+    if (type === "application/x-www-form-urlencoded") {
+      return toFields(groupPairs(await readText(request)), schema);
+    }
+    if (type === "application/octet-stream") return request.arrayBuffer();
+    if (type.startsWith("text/")) return readText(request);
+    if (type === "") return refuseUnnamed(request);
+    throw fail(
+      "unsupported_media_type",
+      `Cannot read a body of type ${type}: send application/json, a form, text or application/octet-stream`,
+    );
+  };
+}
+
+/**
+ * Reads a JSON body.
+ *
+ * @throws AppError nested_too_deep, parse_error, unsupported_media_type
+ */
+export async function readJson(request: Request): Promise<unknown> {
+  const text = await readText(request);
+  return text === "" ? undefined : parseJson(text);
+}
+
+async function readText(request: Request): Promise<string> {
+  const charset = charsetOf(request.headers.get("content-type") ?? "");
+  const bytes = Buffer.from(await request.arrayBuffer());
+  if (!UTF_8.has(charset)) return decode(bytes, charset);
+  if (!isUtf8(bytes)) throw fail("parse_error", "Cannot read the body: it is not UTF-8");
+  // As TextDecoder and `Request.json()` do with a byte order mark.
+  return bytes.toString("utf8", bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0);
+}
+
+/** Decodes another charset than UTF-8, by the labels of the Encoding standard. */
+function decode(bytes: Uint8Array, charset: string): string {
+  let decoder: TextDecoder;
+  try {
+    decoder = new TextDecoder(charset, { fatal: true });
+  } catch (cause) {
+    const message = `Cannot read a body in charset ${charset}: send UTF-8`;
+    throw fail("unsupported_media_type", message, { cause });
+  }
+  try {
+    return decoder.decode(bytes);
+  } catch (cause) {
+    throw fail("parse_error", `Cannot read the body: it is not ${charset}`, { cause });
+  }
+}
+
+function charsetOf(contentType: string): string {
+  const start = contentType.indexOf(";");
+  if (start === -1) return "";
+  return /;\s*charset\s*=\s*"?([^\s";]*)/i.exec(contentType.slice(start))?.[1]?.toLowerCase() ?? "";
+}
+
+/** Nobody can tell what a body is that comes without a content type; a body of no bytes is none. */
+async function refuseUnnamed(request: Request): Promise<undefined> {
+  if (request.body === null || (await request.arrayBuffer()).byteLength === 0) return undefined;
+  throw fail("unsupported_media_type", "Cannot read a body without a content-type: send application/json");
+}
