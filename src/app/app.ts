@@ -9,11 +9,11 @@ import type { PluginManager } from "../plugins/manager.ts";
 import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext } from "./context.ts";
 import { createCoreBuilder } from "./core.ts";
-import { createPlugins, type PluginTimeouts, toPluginSettings } from "./plugins.ts";
+import { createPlugins, type PluginOptions, toPluginSettings } from "./plugins.ts";
 import { type AppStores, openStores } from "./stores.ts";
 import { createWeb, toWebSettings } from "./web.ts";
 
-export interface AppOptions extends ContextOptions, PluginTimeouts {
+export interface AppOptions extends ContextOptions, PluginOptions {
   /** Reads config.json again and configures the app with it. @default does nothing */
   readonly reloadConfig?: () => Promise<void>;
   /** Shows text to whoever started the server, and to no log file. @default writes to standard output */

@@ -5,15 +5,18 @@ import { declareCore } from "../db/schema/schema.ts";
 import { PluginCommands } from "../plugins/given/commands.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
+import type { PluginServices } from "../plugins/runtime/host.ts";
 import type { WebServer } from "../web/server.ts";
 import type { AppContext } from "./context.ts";
 import type { AppStores } from "./stores.ts";
 
-export interface PluginTimeouts {
+export interface PluginOptions {
   /** @default 30 seconds */
   readonly setupTimeoutMs?: number;
   /** @default 30 seconds */
   readonly drainTimeoutMs?: number;
+  /** Gets what timers of plugins throw. @default it is logged */
+  readonly onUncaught?: PluginServices["onUncaught"];
 }
 
 /** The parts of the app that plugins stand on. */
@@ -24,11 +27,13 @@ interface Parts {
 }
 
 /** Builds the manager of plugins, which mounts them; nothing is loaded yet. */
-export function createPlugins(context: AppContext, parts: Parts, timeouts: PluginTimeouts): PluginManager {
+export function createPlugins(context: AppContext, parts: Parts, options: PluginOptions): PluginManager {
   const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
   const { stores, accounts, web } = parts;
   const { database, store } = stores;
-  const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = timeouts;
+  const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
+  const { onUncaught = (error, thrower) => loggers.app.error({ err: error, ...thrower }, "uncaught error") } =
+    options;
   return new PluginManager({
     host: {
       given: {
@@ -39,6 +44,7 @@ export function createPlugins(context: AppContext, parts: Parts, timeouts: Plugi
             ? console
             : createLogConsole(log, { mapStack: (text) => stackTraces.map(text) }),
         commands: new PluginCommands(),
+        onUncaught,
         database,
         accounts,
         core: declareCore(database.tableMakers, store.tables),

@@ -165,12 +165,15 @@ export class ServerProcess {
   }
 
   #followEvents(): void {
-    const { loggers } = this.#app;
+    const { loggers, stackTraces } = this.#app;
     this.#disposals.push(
       followProcess({
         stop: (signal) => this.stop(signal),
         onError: (error) =>
-          loggers.app.error({ err: error }, describeBuildFailure(error) ?? "uncaught error"),
+          loggers.app.error(
+            { err: error, ...stackTraces.throwerOf(error) },
+            describeBuildFailure(error) ?? "uncaught error",
+          ),
       }),
       watchFile(this.#initial.file, {
         onChange: () => void this.#reload(),

@@ -1,9 +1,11 @@
+import { setTimeout } from "node:timers/promises";
 import { type AnyElysia, Elysia } from "elysia";
+import type { Logger } from "pino";
 import { InFlight, type Mount } from "../web/mounts.ts";
 import type { Migration } from "../db/migrations/files.ts";
 import type { Bundle } from "./build/bundle.ts";
 import { Generation, generationId } from "./runtime/generation.ts";
-import type { PluginHost, PluginWeb } from "./runtime/host.ts";
+import type { PluginHost, PluginServices, PluginWeb, Thrower } from "./runtime/host.ts";
 import type { ModuleExports } from "./given/host-modules.ts";
 import { awaitModules, runSetup } from "./runtime/life-cycle.ts";
 import type { Manifest } from "./source/manifest.ts";
@@ -12,6 +14,7 @@ import { type DeclaredTables, evaluateModules, type ModulesOptions } from "./run
 import { createPluginApp, findRouter } from "./runtime/app.ts";
 import { Registrations } from "./runtime/surface.ts";
 import { bundlePlugin } from "./build/build.ts";
+import { Globals } from "./given/globals.ts";
 import { Scope } from "./given/scope.ts";
 import { atStage, type ThrownOptions } from "./build/thrown.ts";
 import { findSettingsFile, type PluginFiles } from "./source/files.ts";
@@ -60,8 +63,12 @@ export async function loadGeneration(
   }
   const id = generationId(manifest.name, number);
   stackTraces.add(id, { json: bundle.map, show: source.show });
-  const scope = new Scope();
   const registrations = new Registrations(manifest);
+  const scope = new Scope();
+  const log = host.given.log.child({ plugin: manifest.name });
+  let late = Promise.resolve(); // a setup that nobody waits for any more
+  const thrower = { plugin: manifest.name, generation: number };
+  const globals = createGlobals(host.given, { scope, log, thrower });
   try {
     const imported = await atStage("import", failure, () =>
       importPlugin(host, {
@@ -70,6 +77,8 @@ export async function loadGeneration(
         ...parts,
         generation: id,
         scope,
+        globals,
+        log,
         registrations,
       }),
     );
@@ -78,12 +87,17 @@ export async function loadGeneration(
       const step = { ...options, ...parts, dialect: database.dialect };
       return assertInStep(imported.tables, runsSetup ? database : null, step);
     });
-    if (runsSetup) await atStage("setup", failure, () => setUp(imported.exports, host, options));
+    if (runsSetup) {
+      const onLate = (work: Promise<void>): void => void (late = work);
+      await atStage("setup", failure, () => setUp(imported.exports, host, { ...options, onLate }));
+    }
     const loadMs = performance.now() - startedAt;
     const made = { number, manifest, hash, fingerprint, loadMs, registrations, ...imported };
-    return new Generation(made, scope, [...dependencies.values()]);
+    return new Generation(made, { scope, timers: globals.timers }, [...dependencies.values()]);
   } catch (error) {
     scope.close();
+    globals.timers.endRepeating();
+    void late.finally(() => globals.timers.end());
     stackTraces.delete(id);
     throw error;
   }
@@ -139,6 +153,14 @@ async function prepareDatabase(
   }
 }
 
+/** Apart from the loading, so that a generation's globals hold nothing of what it was loaded from. */
+function createGlobals(
+  { createConsole, onUncaught }: PluginServices,
+  { scope, log, thrower }: { readonly scope: Scope; readonly log: Logger; readonly thrower: Thrower },
+): Globals {
+  return new Globals({ scope, console: createConsole(log), onError: (error) => onUncaught(error, thrower) });
+}
+
 async function importPlugin(
   { given, web, lifeCycle }: PluginHost,
   options: LoadOptions & PluginParts & ModulesOptions,
@@ -155,13 +177,20 @@ async function importPlugin(
 
 async function setUp(
   exports: ModuleExports,
-  { given: { log }, lifeCycle: { setupTimeoutMs: timeoutMs } }: PluginHost,
-  { manifest, number, signal }: LoadOptions,
+  { given: { log }, lifeCycle: { setupTimeoutMs: timeoutMs, drainTimeoutMs } }: PluginHost,
+  { manifest, number, signal, onLate }: LoadOptions & { readonly onLate: (work: Promise<void>) => void },
 ): Promise<void> {
   const fields = { plugin: manifest.name, generation: number };
-  const onLate = (teardown: Promise<void>): void =>
-    void teardown.catch((error: unknown) => log.error({ err: error, ...fields }, "teardown failed"));
-  await runSetup(exports, { timeoutMs, signal, onLate });
+  await runSetup(exports, {
+    timeoutMs,
+    signal,
+    onLate(teardown) {
+      const ended = teardown.catch((error: unknown) =>
+        log.error({ err: error, ...fields }, "teardown failed"),
+      );
+      onLate(Promise.race([ended, setTimeout(drainTimeoutMs, undefined, { ref: false })]));
+    },
+  });
 }
 
 function fingerprintOf(

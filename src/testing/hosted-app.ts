@@ -52,11 +52,13 @@ export class HostedApp {
   static async create(options: HostedAppOptions, question: StartQuestion): Promise<HostedApp> {
     const project = await createTestProject(question, options.cwd);
     const log = new TestLog((text) => options.show(project.toShown(text)));
+    let hosted: HostedApp | null = null;
     const app = await createApp({
       loaded: project.loaded,
       version: options.version,
       setupTimeoutMs: question.setupTimeoutMs ?? SETUP_TIMEOUT_MS,
       drainTimeoutMs: DRAIN_TIMEOUT_MS,
+      onUncaught: (error) => hosted?.reportUncaught(error),
       print() {},
       stdout: log,
     });
@@ -66,7 +68,7 @@ export class HostedApp {
         options.tell({ type: "event", event: { name, data: toJson(data), source } }),
       { order: "before" }, // one that is stopped later was emitted all the same
     );
-    return new HostedApp(options, app, project, log);
+    return (hosted = new HostedApp(options, app, project, log));
   }
 
   /**

@@ -227,9 +227,11 @@ test("an error in a plugin's timer is logged with the plugin's file and line, an
   await using server = await XcoreServer.start(folder);
   const [thrown] = await server.after(() => server.fetch("/late/throw"), /.*uncaught error.*/);
   expect(thrown).toContain("late throw");
+  expect(thrown).toContain('"plugin":"late","generation":1');
   expect(thrown).toContain("plugins/late/run.ts:4:");
   const [rejected] = await server.after(() => server.fetch("/late/reject"), /.*uncaught error.*/);
   expect(rejected).toContain("late reject");
+  expect(rejected).toContain('"plugin":"late","generation":1');
   expect(rejected).toContain("plugins/late/run.ts:5:");
   await server.after(() => server.fetch("/late/odd"), /just text.*uncaught error/);
   expect((await server.fetch("/health")).status).toBe(200);

@@ -14,8 +14,15 @@ export async function withRunningApp(
   work: (app: App) => unknown,
 ): Promise<void> {
   const { createApp } = await import("../../app/app.ts");
-  const app = await createApp({ loaded, version, isCommand: true, stdout: process.stderr, print() {} });
   const uncaught = Promise.withResolvers<never>();
+  const app = await createApp({
+    loaded,
+    version,
+    isCommand: true,
+    stdout: process.stderr,
+    onUncaught: uncaught.reject,
+    print() {},
+  });
   process.on("uncaughtException", uncaught.reject);
   process.on("unhandledRejection", uncaught.reject);
   try {

@@ -41,6 +41,8 @@ const VIRTUAL_ENTRY = "<xcore>.ts";
 // The host's modules say what their default export is. The blanks keep the source map's columns right.
 const NODE_INTEROP = /__toESM\(require\(("(?:[^"\\]|\\.)*")\), 1\)/g;
 
+const TIMERS = /^(node:)?timers(\/promises)?$/;
+
 // Macros run while code is bundled. Bun's types don't know this option.
 const WITHOUT_MACROS = { macros: false };
 
@@ -125,7 +127,7 @@ function assertOwn(plugin: PluginFiles, bundled: readonly string[], packages: st
   throw new PluginError("bundle", message, { file: shown });
 }
 
-/** What the host hands out comes through `require`, which `import()` doesn't go through. */
+/** What the host hands out comes through `require`, which `import()` doesn't go through: timers would have no owner. */
 function assertStatic(metafile: Bun.BuildMetafile | undefined, { source }: PluginFiles): void {
   for (const [input, { imports }] of Object.entries(metafile?.inputs ?? {})) {
     const url = imports.find(({ path, external }) => external === true && isUrlName(path));
@@ -135,7 +137,8 @@ function assertStatic(metafile: Bun.BuildMetafile | undefined, { source }: Plugi
       throw new PluginError("bundle", message, { file: source.show(toSourceFile(input)) });
     }
     const dynamic = imports.find(
-      ({ kind, path, external }) => kind === "dynamic-import" && external === true && !isBuiltin(path),
+      ({ kind, path, external }) =>
+        kind === "dynamic-import" && external === true && (!isBuiltin(path) || TIMERS.test(path)),
     );
     if (dynamic === undefined) continue;
     const message = `Cannot use import("${dynamic.path}"): import it at the top of the file instead`;

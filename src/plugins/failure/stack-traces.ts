@@ -58,6 +58,13 @@ export class StackTraces {
     return null;
   }
 
+  /** Returns whose code an error was thrown in, null for none. */
+  throwerOf(error: unknown): { readonly plugin: string; readonly generation: number } | null {
+    const [found] = error instanceof Error ? String(error.stack).matchAll(FRAME) : [];
+    const [plugin, number] = found?.[1]?.split("@") ?? [];
+    return plugin === undefined ? null : { plugin, generation: Number(number) };
+  }
+
   #find(generation: string, line: number, column: number): (SourcePosition & { column: number }) | null {
     const map = this.#maps.get(generation);
     if (map === undefined || line < 1) return null;

@@ -7,7 +7,9 @@ import type { DeclaredPlugin } from "./declared-plugins.ts";
 import { evaluateBundle } from "../runtime/evaluate.ts";
 import { PluginError } from "../failure/failure.ts";
 import { generationId } from "../runtime/generation.ts";
+import { Globals } from "../given/globals.ts";
 import { type ModuleExports, withKnownExports } from "../given/host-modules.ts";
+import { Scope } from "../given/scope.ts";
 import { collectSchema, toModules } from "../runtime/modules.ts";
 import type { PackageStore } from "../packages/store.ts";
 import { bundlePlugin } from "../build/build.ts";
@@ -90,10 +92,14 @@ async function evaluateSchema(files: PluginFiles, options: EvaluateOptions): Pro
   stackTraces.add(generation, { json: bundle.map, show: source.show });
   const database = await createDetachedDriver(dialect);
   let schema: ModuleExports | null = null;
+  // Only the tables count: nothing that a schema file starts goes on.
+  const scope = new Scope();
+  const globals = new Globals({ scope, console, onError() {} });
   try {
     const exported = await evaluateBundle(bundle.code, {
       generation,
       root: files.root,
+      globals,
       xcore: withKnownExports("xcore, inside a schema file,", {
         db: database.toDatabase({}),
       }),
@@ -106,6 +112,9 @@ async function evaluateSchema(files: PluginFiles, options: EvaluateOptions): Pro
     return toModules(exported);
   } catch (error) {
     throw toFailure(error, "import", failure);
+  } finally {
+    scope.close();
+    globals.timers.end();
   }
 }
 

@@ -1,5 +1,6 @@
 import { createRequire, isBuiltin } from "node:module";
 import vm from "node:vm";
+import type { Globals } from "../given/globals.ts";
 import { type HostModules, loadHostModules, type ModuleExports } from "../given/host-modules.ts";
 import { StackTraces } from "../failure/stack-traces.ts";
 
@@ -18,8 +19,8 @@ export interface EvaluateOptions {
   readonly root: string;
   /** Is given the module before its code runs: what it exports by then is read from it. @default nobody is */
   readonly onModule?: (module: { readonly exports: ModuleExports }) => void;
-  /** What its code finds under these global names, in the place of the host's own. @default none */
-  readonly globals?: Readonly<Record<string, unknown>>;
+  /** What its code finds under global names, and gets of Node.js and Bun, in the place of the host's own. */
+  readonly globals: Pick<Globals, "names" | "findBuiltin">;
   /** What `import … from "xcore"` gives this plugin. */
   readonly xcore: ModuleExports;
   /** Makes what `import … from "xcore/schema"` gives this plugin, when it is imported. */
@@ -39,15 +40,15 @@ const hostRequire = createRequire(import.meta.url);
 export async function evaluateBundle(code: string, options: EvaluateOptions): Promise<ModuleExports> {
   const packages = await loadHostModules(code);
   const require = (specifier: string): unknown => requireFor(specifier, packages, options);
-  const { globals = {} } = options;
+  const { names } = options.globals;
   // On the line of the bundle's first comment: no line of the code moves.
-  const script = new vm.Script(`(${Object.keys(globals).join(", ")}) => ${code}`, {
+  const script = new vm.Script(`(${Object.keys(names).join(", ")}) => ${code}`, {
     filename: StackTraces.scriptName(options.generation),
     // For `import("node:…")`. A callback of our own here would keep every generation in memory for ever.
     importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   const bind = script.runInThisContext() as (...values: unknown[]) => BundleFunction;
-  const run = bind(...Object.values(globals));
+  const run = bind(...Object.values(names));
   const module = { exports: {} };
   options.onModule?.(module);
   run(module.exports, require, module, `${options.root}/bundle.js`, options.root);
@@ -65,8 +66,9 @@ function requireFor(specifier: string, packages: HostModules, options: EvaluateO
   }
   const host = packages.get(specifier);
   if (host !== undefined) return host;
-  if (isBuiltin(specifier) || specifier === "bun" || specifier.startsWith("bun:"))
-    return hostRequire(specifier);
+  const builtin = options.globals.findBuiltin(specifier);
+  if (builtin !== undefined) return builtin;
+  if (isBuiltin(specifier) || specifier.startsWith("bun:")) return hostRequire(specifier);
   throw new Error(
     `Cannot import "${specifier}": xcore doesn't embed it, and it isn't in the plugin's folder`,
   );

@@ -8,6 +8,7 @@ import type { Registrations } from "./surface.ts";
 import { runTeardown } from "./life-cycle.ts";
 import type { Manifest } from "../source/manifest.ts";
 import type { Scope } from "../given/scope.ts";
+import type { Globals } from "../given/globals.ts";
 
 /** One loaded version of a plugin, with everything that belongs to it. */
 export class Generation {
@@ -26,6 +27,7 @@ export class Generation {
   readonly schema: SchemaTables;
   readonly registrations: Registrations;
   readonly #scope: Scope;
+  readonly #timers: Globals["timers"];
   readonly #dependencies: readonly Generation[];
   readonly #dependents = new Set<Generation>();
   readonly #retired = Promise.withResolvers<void>();
@@ -44,7 +46,7 @@ export class Generation {
       | "schema"
       | "registrations"
     >,
-    scope: Scope,
+    { scope, timers }: { readonly scope: Scope } & Pick<Globals, "timers">,
     dependencies: readonly Generation[],
   ) {
     this.number = parts.number;
@@ -58,6 +60,7 @@ export class Generation {
     this.schema = parts.schema;
     this.registrations = parts.registrations;
     this.#scope = scope;
+    this.#timers = timers;
     this.#dependencies = dependencies;
     for (const dependency of dependencies) dependency.#dependents.add(this);
   }
@@ -83,8 +86,9 @@ export class Generation {
   }
 
   /**
-   * Drains it, waits until no generation that imports it is left, and runs its `teardown`. For a generation
-   * that takes no more requests.
+   * Drains it, waits until no generation that imports it is left, and runs its `teardown`: before that its intervals
+   * end, which would work on what is being closed, and after it whatever `teardown` may have waited for. For a
+   * generation that takes no more requests.
    */
   async retire({ given: { log }, web, lifeCycle }: PluginHost): Promise<void> {
     this.#scope.close();
@@ -93,11 +97,13 @@ export class Generation {
     const isDrained = await this.mount.inFlight.drain(web.isOpen, drainTimeoutMs);
     if (!isDrained) log.warn(fields, "requests cut off: drain timed out");
     await Promise.all([...this.#dependents].map((dependent) => dependent.#retired.promise));
+    this.#timers.endRepeating();
     try {
       if (lifeCycle.runsSetup) await runTeardown(this.exports, drainTimeoutMs);
     } catch (error) {
       log.error({ err: error, ...fields }, "teardown failed");
     }
+    this.#timers.end();
     for (const dependency of this.#dependencies) dependency.#dependents.delete(this);
     lifeCycle.stackTraces.delete(this.id);
     this.#retired.resolve();

@@ -16,6 +16,12 @@ export interface PluginHost {
   readonly lifeCycle: PluginLifeCycle;
 }
 
+/** The generation whose code has thrown something. */
+export interface Thrower {
+  readonly plugin: string;
+  readonly generation: number;
+}
+
 /** What plugins are given to work with. */
 export interface PluginServices {
   readonly hooks: HookBus;
@@ -25,6 +31,8 @@ export interface PluginServices {
   readonly createConsole: (log: Logger) => Console;
   /** The commands of all plugins. */
   readonly commands: PluginCommands;
+  /** Gets what code of a plugin throws where nobody can catch it, such as in a timer. */
+  readonly onUncaught: (error: unknown, thrower: Thrower) => void;
   readonly database: Driver;
   readonly accounts: PluginAccounts;
   /** What plugins see of the core's tables: one declaration for all, so that their relations meet. */

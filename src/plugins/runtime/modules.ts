@@ -1,9 +1,11 @@
+import type { Logger } from "pino";
 import { getTableName, is, Relations, Table } from "drizzle-orm";
 import type { SchemaTables } from "../../db/contract/database.ts";
 import { createSchemaModule } from "../../db/schema/schema.ts";
 import { type Bundle, moduleName } from "../build/bundle.ts";
 import { evaluateBundle } from "./evaluate.ts";
 import type { Generation } from "./generation.ts";
+import type { Globals } from "../given/globals.ts";
 import type { PluginServices } from "./host.ts";
 import { type ModuleExports, withKnownExports } from "../given/host-modules.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
@@ -20,6 +22,9 @@ export interface ModulesOptions {
   /** Such as "blog@3". */
   readonly generation: string;
   readonly scope: Scope;
+  readonly globals: Globals;
+  /** Log that the plugin writes to. */
+  readonly log: Logger;
   readonly registrations: Registrations;
   readonly files: PluginFiles;
   /** Whether the first module of the bundle is the file of its settings; the next is its entry. */
@@ -57,13 +62,12 @@ export interface DeclaredTables {
  * @throws whatever the plugin's top level throws
  */
 export async function evaluateModules(
-  { hooks, commands, log: hostLog, createConsole, database, accounts, core }: PluginServices,
+  { hooks, commands, database, accounts, core }: PluginServices,
   options: ModulesOptions,
 ): Promise<PluginModules> {
-  const { bundle, generation, scope, registrations, files, manifest, dependencies } = options;
+  const { bundle, generation, scope, globals, log, registrations, files, manifest, dependencies } = options;
   let schema: SchemaTables | null = null;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
-  const log = hostLog.child({ plugin: manifest.name });
   const made: Table[] = [];
   let running: { readonly exports: ModuleExports } | null = null;
   const config = createPluginConfig(toGivenSettings(options), () => findSettings(running?.exports ?? {}));
@@ -82,7 +86,7 @@ export async function evaluateModules(
     generation,
     root: files.root,
     onModule: (module) => (running = module),
-    globals: { console: createConsole(log) },
+    globals,
     xcore,
     createSchema: () =>
       (schemaModule ??= withKnownExports("xcore/schema", {

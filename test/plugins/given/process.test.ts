@@ -1,0 +1,99 @@
+import { expect, mock, test } from "bun:test";
+import { createProcess } from "../../../src/plugins/given/process.ts";
+import { Scope } from "../../../src/plugins/given/scope.ts";
+import { plugin, TestApp } from "../../setup.ts";
+
+const EVENT = "a signal" as "SIGUSR2";
+
+test("createProcess() hears events while the generation serves, and not before or after", () => {
+  const scope = new Scope();
+  const own = createProcess(scope, () => undefined);
+  const heard: string[] = [];
+  const hear = () => void heard.push("heard");
+  expect(own.on(EVENT, hear)).toBe(own);
+  own.once(EVENT, () => heard.push("once")).prependListener(EVENT, () => heard.push("first"));
+  own.addListener(EVENT, hear).off(EVENT, hear);
+  process.emit(EVENT, EVENT);
+  expect(heard).toEqual([]);
+  scope.activate();
+  for (let times = 0; times < 2; times += 1) process.emit(EVENT, EVENT);
+  expect(heard).toEqual(["first", "heard", "once", "first", "heard"]);
+  scope.close();
+  own.on(EVENT, hear);
+  expect([process.emit(EVENT, EVENT), process.listenerCount(EVENT), heard.length]).toEqual([false, 0, 5]);
+  expect(() => own.on(EVENT, "code" as never)).toThrow(TypeError);
+});
+
+test("createProcess() removes no listener but the plugin's own", () => {
+  const hear = mock();
+  process.on(EVENT, hear);
+  try {
+    const scope = new Scope();
+    const own = createProcess(scope, () => undefined);
+    scope.activate();
+    own.on(EVENT, () => {}).on(EVENT, () => {});
+    expect(process.listenerCount(EVENT)).toBe(3);
+    own.removeListener(EVENT, hear).removeAllListeners(EVENT).removeAllListeners();
+    expect(process.listeners(EVENT)).toEqual([hear]);
+  } finally {
+    process.off(EVENT, hear);
+  }
+});
+
+test("createProcess() keeps what is written to the environment to itself", () => {
+  process.env["XCORE_HOST"] = "host";
+  try {
+    const own = createProcess(new Scope(), () => undefined);
+    const other = createProcess(new Scope(), () => undefined);
+    own.env["XCORE_TEST"] = 1 as never;
+    own.env["TZ"] = "Pacific/Apia";
+    delete own.env["XCORE_HOST"];
+    expect([own.env["XCORE_TEST"], own.env["XCORE_HOST"], own.env["PATH"]]).toEqual([
+      "1",
+      undefined,
+      process.env["PATH"],
+    ]);
+    expect({ ...own.env }).toMatchObject({ XCORE_TEST: "1" });
+    for (const { env } of [process, other])
+      expect([env["XCORE_TEST"], env["XCORE_HOST"]]).toEqual([undefined, "host"]);
+    expect(process.env["TZ"]).not.toBe("Pacific/Apia");
+  } finally {
+    delete process.env["XCORE_HOST"];
+  }
+});
+
+test("a plugin has a process, Bun and globalThis of its own that are otherwise the host's", async () => {
+  await using app = await TestApp.start({
+    plugins: {
+      ...plugin("x", ""),
+      "x/run.ts": `import { createRouter } from "xcore";
+import nodeProcess, { env } from "node:process";
+import { env as bunEnv, version } from "bun";
+process.env.XCORE_TEST = "mine";
+process.on("${EVENT}", () => {});
+globalThis.setTimeout = Object.assign(globalThis.setTimeout, { mark: 1 });
+const key = Symbol.for("x.fixed");
+Object.defineProperty(globalThis, key, { value: "fixed", writable: true, enumerable: false, configurable: false });
+export default createRouter().get("/", () => ({
+  same: [nodeProcess === process, globalThis.process === process, global === globalThis, self === globalThis, globalThis.Bun === Bun],
+  env: [env, bunEnv, Bun.env, process.env].map(({ XCORE_TEST }) => XCORE_TEST),
+  bun: [version, Bun.hash("a") > 0, typeof Bun.serve, "sleep" in Bun],
+  process: [process.pid, process.cwd(), typeof process.hrtime.bigint(), String(process), typeof process.memoryUsage().rss, process.argv.length > 0],
+  global: [globalThis[key], "fetch" in globalThis, Object.keys(globalThis).includes("fetch"), globalThis.Array === Array, typeof globalThis.addEventListener],
+}));`,
+    },
+  });
+  expect(app.app.plugins.list()[0]?.failure ?? null).toBeNull();
+  expect((await app.get("/x")).body).toEqual({
+    same: [true, true, true, true, true],
+    env: ["mine", "mine", "mine", "mine"],
+    bun: [Bun.version, true, "function", true],
+    process: [process.pid, process.cwd(), "bigint", "[object process]", "number", true],
+    global: ["fixed", true, true, true, "function"],
+  });
+  expect(process.env["XCORE_TEST"]).toBeUndefined();
+  expect(setTimeout).not.toHaveProperty("mark");
+  expect(process.listenerCount(EVENT)).toBe(1);
+  await app.after("plugin.unloaded", () => app.folder.remove("plugins/x"));
+  expect(process.listenerCount(EVENT)).toBe(0);
+});
