@@ -115,6 +115,7 @@ function createIdentity({ driver, store, secretKey, security, log }: AccountsOpt
   const guards = createGuards({
     principals,
     authenticate: (request) => authenticator.authenticate(request),
+    follow: (request, follower) => authenticator.opened.follow(request, follower),
   });
   /** Finds out anew who makes a request, for what is done long after its guards. */
   const identifyAgain = async (request: Request): Promise<Principal> => {

@@ -6,6 +6,7 @@ import { AccessFollower } from "./access-follower.ts";
 import { API_KEY_START } from "./api-keys/api-keys.ts";
 import type { CoreStore } from "./people/store.ts";
 import type { Access, Permissions, Principal, User } from "./identity/principal.ts";
+import { OpenRequests } from "./open-requests.ts";
 import { PrincipalCache } from "./principal-cache.ts";
 import { type Principals, unauthenticated } from "./identity/principals.ts";
 
@@ -64,6 +65,8 @@ export class Authenticator {
   readonly #cache: PrincipalCache;
   readonly #follower: AccessFollower;
   readonly #readSession;
+  /** The WebSockets and streams that are open for somebody. */
+  readonly opened: OpenRequests;
   readonly #invalid = unauthenticated("The access token or API key isn't valid, or not any more");
 
   constructor(options: AuthenticatorOptions) {
@@ -75,7 +78,16 @@ export class Authenticator {
       store,
       driver,
       now,
-      onChange: (users) => this.#cache.drop(users),
+      onChange: (users) => {
+        this.#cache.drop(users);
+        this.opened.noteChange(users);
+      },
+    });
+    this.opened = new OpenRequests({
+      principals: options.principals,
+      authenticate: (request) => this.authenticate(request),
+      lookForChanges: () => this.#follower.follow(),
+      now,
     });
     const { sessions } = store.tables;
     this.#readSession = store.db
@@ -113,8 +125,9 @@ export class Authenticator {
   }
 
   /** Resolves when nothing of it is under way: before the database is closed. */
-  settle(): Promise<void> {
-    return this.#follower.settle();
+  async settle(): Promise<void> {
+    await this.opened.settle();
+    await this.#follower.settle();
   }
 
   async #authenticateLater(

@@ -1,6 +1,8 @@
 import { type Context, ElysiaCustomStatusResponse } from "elysia";
 import { requestIdOf } from "./request-ids.ts";
 
+export { toEndable } from "./open-streams.ts";
+
 type Json = Record<string, unknown>;
 
 // JSON is no document: it can't be framed, and nothing is navigated to from it.

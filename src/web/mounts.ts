@@ -1,3 +1,5 @@
+import type { FollowRequest } from "./routes.ts";
+
 const POLL_MS = 10;
 
 /** Something that answers the requests below a prefix: the core, or one generation of a plugin. */
@@ -17,6 +19,8 @@ export class InFlight {
   handling = 0;
   /** Open WebSockets. They have no end to wait for: a drain closes them. */
   readonly sockets = new Set<{ close(code: number, reason: string): void }>();
+  /** Follows a request that becomes a WebSocket, null where everybody is let in. @default nobody is followed */
+  followerOf: (request: Request) => FollowRequest | null = () => null;
   readonly #bodies = new Set<Request>();
   #pruneAt = 64;
 

@@ -7,30 +7,46 @@ import { pathOf } from "./request-path.ts";
 /** Work that must be done before a request is handled; null when there is nothing to wait for. */
 export type Preparation = (request: Request) => Promise<void> | null;
 
+/** Follows requests that stay open; returns what ends that. `check` throws once a request wouldn't be let in any more. */
+export type FollowAccess = (
+  request: Request,
+  follower: { readonly check: () => void; readonly end: () => void },
+) => () => void;
+
+/** How the requests of a route are let in. */
+export interface Admission {
+  readonly prepare: Preparation;
+  /** @default nobody is followed */
+  readonly follow?: FollowAccess;
+}
+
+/** Has `end` called once the route of an open request wouldn't let it in any more; returns what ends that. */
+export type FollowRequest = (request: Request, end: () => void) => () => void;
+
 /** A check of requests that throws for those that it refuses, and notes in the context what it has found. */
 type RunCheck = (context: { request: Request }) => void;
 
 type RouteHandler = (context: { request: Request }) => unknown;
 
 /** What a route asks of its requests before anything of it runs. */
-interface Gate {
-  readonly prepare: Preparation;
+interface Gate extends Admission {
   readonly run: RunCheck;
 }
 
 interface GateHook {
-  readonly fn?: RunCheck & { readonly [PREPARATION]?: Preparation };
+  readonly fn?: RunCheck & { readonly [GATE]?: Gate };
 }
 
-const PREPARATION = Symbol("preparation");
+const GATE = Symbol("gate");
 
 /**
  * Makes a hook of a route out of a synchronous check, and has the route's requests prepared: `prepareRoutes` sees to
  * it. A route without such a hook pays nothing for its neighbours.
  */
-export function toPreparedHook<Hook extends (context: never) => void>(run: Hook, prepare: Preparation): Hook {
+export function toPreparedHook<Hook extends (context: never) => void>(run: Hook, admission: Admission): Hook {
+  const gate = { ...admission, run };
   // Said outright that it is synchronous: Elysia guesses from a function's text.
-  return { fn: Object.assign(run, { [PREPARATION]: prepare }), isAsync: false } as unknown as Hook;
+  return { fn: Object.assign(run, { [GATE]: gate }), isAsync: false } as unknown as Hook;
 }
 
 /**
@@ -62,12 +78,29 @@ function hasNoBody({ method }: InternalRoute): boolean {
   return method === "GET" || method === "HEAD" || method === "WS";
 }
 
-function gatesOf({ hooks }: InternalRoute): Gate[] {
+function gatesOf({ hooks }: Pick<InternalRoute, "hooks">): Gate[] {
   const gates = [hooks?.transform ?? []].flat() as GateHook[];
-  return gates.flatMap(({ fn }) => {
-    const prepare = fn?.[PREPARATION];
-    return fn === undefined || prepare === undefined ? [] : [{ run: fn, prepare }];
-  });
+  return gates.flatMap(({ fn }) => fn?.[GATE] ?? []);
+}
+
+/** Returns what follows the open requests of a route; null for one that lets everybody in. */
+export function followerOf(route: Pick<InternalRoute, "hooks">): FollowRequest | null {
+  const gates = gatesOf(route);
+  const follow = gates[0]?.follow;
+  if (follow === undefined) return null;
+  return (request, end) =>
+    follow(request, {
+      end,
+      check() {
+        for (const { run } of gates) run({ request });
+      },
+    });
+}
+
+/** Returns what follows the request that becomes a WebSocket, null where its route lets everybody in. */
+export function followerOfSocket(app: AnyElysia, request: Request): FollowRequest | null {
+  const found = findRoute(app, request, "WS") ?? findRoute(app, request);
+  return found === null ? null : followerOf(found.route);
 }
 
 function toPreparedHandler(route: InternalRoute, prepare: Preparation): ComposedHandler {
@@ -101,18 +134,18 @@ function toGatedHandler(route: InternalRoute, gates: readonly Gate[], refuse: Re
 /** Makes the hooks of a route that check wait for the preparation: they run when the body has been read. */
 function checkAgain({ hooks }: InternalRoute): void {
   const transform = [hooks?.transform ?? []].flat() as GateHook[];
-  const again = transform.map((hook) => {
+  const checking = transform.map((hook) => {
     const { fn } = hook;
-    const prepare = fn?.[PREPARATION];
-    if (fn === undefined || prepare === undefined) return hook;
-    const run = async (context: { request: Request }): Promise<void> => {
-      const waiting = isWithBody(context.request) ? prepare(context.request) : null;
+    const gate = fn?.[GATE];
+    if (fn === undefined || gate === undefined) return hook;
+    const again = async (context: { request: Request }): Promise<void> => {
+      const waiting = isWithBody(context.request) ? gate.prepare(context.request) : null;
       if (waiting !== null) await waiting;
-      fn(context);
+      gate.run(context);
     };
-    return { ...hook, fn: Object.assign(run, copySymbols(fn)), isAsync: true };
+    return { ...hook, fn: Object.assign(again, copySymbols(fn)), isAsync: true };
   });
-  Object.assign(hooks, { transform: again });
+  Object.assign(hooks, { transform: checking });
 }
 
 /** Copies what other code has noted of a function, such as what a guard asks for. */
@@ -239,7 +272,10 @@ function toReader(hook: ParseHook, read: BodyReader): ParseHook {
  */
 export function appendRouteHooks(
   app: AnyElysia,
-  { error, mapResponse }: { readonly error: unknown; readonly mapResponse: unknown },
+  {
+    error,
+    mapResponse,
+  }: { readonly error: unknown; readonly mapResponse: (route: InternalRoute) => unknown },
 ): void {
   // Said outright: Elysia guesses from a function's text, and one async hook makes every answer a promise.
   const isAsync = false;
@@ -248,7 +284,7 @@ export function appendRouteHooks(
     route.hooks = {
       ...hooks,
       error: [hooks?.error ?? [], { fn: error, isAsync }].flat(),
-      mapResponse: [hooks?.mapResponse ?? [], { fn: mapResponse, isAsync }].flat(),
+      mapResponse: [hooks?.mapResponse ?? [], { fn: mapResponse(route), isAsync }].flat(),
     };
   }
 }
@@ -311,14 +347,15 @@ export function methodsOf(app: AnyElysia, path: string): string[] {
 export function findRoute(
   app: AnyElysia,
   request: Request,
+  as: string = request.method,
 ): { route: InternalRoute; params: Readonly<Record<string, string>> } | null {
   const { http, static: fixed, history } = app.router;
   const path = pathOf(request.url);
   for (const form of slashForms(path)) {
-    const index = fixed[form]?.[request.method] ?? fixed[form]?.["ALL"];
+    const index = fixed[form]?.[as] ?? fixed[form]?.["ALL"];
     if (index !== undefined && history[index] !== undefined) return { route: history[index], params: {} };
   }
-  const method = http.find(request.method, path) === null ? "ALL" : request.method;
+  const method = http.find(as, path) === null ? "ALL" : as;
   const found = http.find(method, path);
   const route = history.find((candidate) => candidate.method === method && matches(candidate.path, path));
   return found === null || route === undefined ? null : { route, params: found.params };

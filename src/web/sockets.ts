@@ -9,10 +9,17 @@ export interface UpgradeOptions {
   readonly onUpgrade: (request: Request) => void;
 }
 
-type Socket = Bun.ServerWebSocket<{ [OWNER]?: OwnedSockets }>;
+/** Has what it is given called once a socket's user may not have it any more; returns what ends that. */
+type Follow = (end: () => void) => () => void;
+
+type Socket = Bun.ServerWebSocket<{ [OWNER]?: OwnedSockets; [FOLLOW]?: Follow }> & {
+  [UNFOLLOW]?: () => void;
+};
 type TopicMethod = (topic: unknown, ...rest: unknown[]) => unknown;
 
 const OWNER = Symbol("owner");
+const FOLLOW = Symbol("follow");
+const UNFOLLOW = Symbol("unfollow");
 const TOPIC_METHODS = [
   "subscribe",
   "unsubscribe",
@@ -29,9 +36,13 @@ export const webSocketHandlers: Bun.WebSocketHandler<Socket["data"]> = {
   ...elysiaHandlers,
   open(socket: Socket) {
     socket.data[OWNER]?.adopt(socket);
+    const follow = socket.data[FOLLOW];
+    // RFC 6455, section 7.4.1: its policy is violated.
+    if (follow !== undefined) socket[UNFOLLOW] = follow(() => socket.close(1008, "Access has ended"));
     void elysiaHandlers.open?.(socket);
   },
   close(socket: Socket, code: number, reason: string) {
+    socket[UNFOLLOW]?.();
     OwnedSockets.of(socket)?.inFlight.sockets.delete(socket);
     return elysiaHandlers.close?.(socket, code, reason);
   },
@@ -50,7 +61,11 @@ export function toMountServer(
   const sockets = new OwnedSockets(owner);
   const own: Record<string | symbol, (...args: never[]) => unknown> = {
     upgrade(request: Request, options: { data?: object } = {}) {
-      const data = Object.assign(options.data ?? {}, { [OWNER]: sockets });
+      const follow = owner.inFlight.followerOf(request);
+      const data = Object.assign(options.data ?? {}, {
+        [OWNER]: sockets,
+        ...(follow && { [FOLLOW]: (end: () => void) => follow(request, end) }),
+      });
       const isUpgraded = server.upgrade(toReceived(request), { ...options, data });
       if (isUpgraded) onUpgrade(request);
       return isUpgraded;

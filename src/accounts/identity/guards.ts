@@ -1,5 +1,11 @@
 import { Elysia } from "elysia";
-import { type Preparation, type ServedRoute, toPreparedHook } from "../../web/routes.ts";
+import {
+  type Admission,
+  type FollowAccess,
+  type Preparation,
+  type ServedRoute,
+  toPreparedHook,
+} from "../../web/routes.ts";
 import { fail } from "./error-codes.ts";
 import { isPermissionName } from "./permission-name.ts";
 import type { Principal, User } from "./principal.ts";
@@ -19,6 +25,8 @@ export interface GuardsOptions {
   readonly principals: Principals;
   /** Notes in `principals` who makes a request; null when there is nothing to wait for. */
   readonly authenticate: Preparation;
+  /** Ends WebSockets and streams whose guards wouldn't let them in any more. @default nothing does */
+  readonly follow?: FollowAccess;
 }
 
 type Check = (principal: Principal) => void;
@@ -42,10 +50,11 @@ const LOCK: Security = [{ bearer: [] }, { api_key: [] }];
  * `user`. With `{ optionalAuth: true }` they have it too, null for nobody known. Who asks is found out in these
  * routes alone.
  */
-export function createGuards({ principals, authenticate }: GuardsOptions) {
+export function createGuards({ principals, authenticate, follow }: GuardsOptions) {
+  const admission: Admission = { prepare: authenticate, ...(follow && { follow }) };
   const toContext = (asked: Guard, security: Security, run: GuardHook): object => ({
     detail: { security: [...security] },
-    transform: toPreparedHook(Object.assign(run, { [ASKED]: asked }), authenticate),
+    transform: toPreparedHook(Object.assign(run, { [ASKED]: asked }), admission),
   });
   const guard = (asked: Guard, check: Check) =>
     toContext(asked, LOCK, (context) => {

@@ -1,9 +1,16 @@
 import { type AnyElysia, type Context, Elysia } from "elysia";
-import { followStream, isPlain, toJsonAnswer, withoutEncoding } from "../../web/answers.ts";
+import { followStream, isPlain, toEndable, toJsonAnswer, withoutEncoding } from "../../web/answers.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "../../web/error-answers.ts";
 import type { InFlight } from "../../web/mounts.ts";
 import { assertGuarded } from "../../sdk/router.ts";
-import { appendRouteHooks, prepareRoutes, readBodies } from "../../web/routes.ts";
+import {
+  appendRouteHooks,
+  followerOf,
+  followerOfSocket,
+  type FollowRequest,
+  prepareRoutes,
+  readBodies,
+} from "../../web/routes.ts";
 import { serveFile } from "../../web/static-files.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
 import type { Manifest } from "../source/manifest.ts";
@@ -37,6 +44,7 @@ export function createPluginApp(router: AnyElysia, options: PluginAppOptions): A
   app.use(router).onError(onError as never);
   readBodies(app);
   prepareRoutes(app);
+  options.inFlight.followerOf = (request) => followerOfSocket(app, request);
   if (publicDirectory !== null) {
     app.get("/static/*", ({ params, request }) => serveFile(publicDirectory, params["*"] ?? "", request), {
       detail: { hide: true },
@@ -70,19 +78,27 @@ function addRouteHooks(
   { inFlight, isOpen, answerError, manifest }: PluginAppOptions,
 ): void {
   // Destructured: a hook that takes the context as a whole makes Elysia parse everything of each request.
-  const answer = ({ request, responseValue: value, set }: AnswerContext): Response | undefined => {
-    if (typeof value !== "object" || value === null) return undefined;
-    const json = toJsonAnswer(value, set);
-    if (json !== undefined) return json;
-    if (value instanceof Error) return onError({ error: value, request });
-    if (!mayStream(value)) return undefined;
-    if (request.method === "HEAD" && !(value instanceof Blob)) return toHeadAnswer(value);
-    inFlight.followBody(request, isOpen);
-    if (value instanceof Response) return withoutEncoding(value);
-    followStream(value, request, (error) => answerError(error, request, manifest.name));
-    return undefined;
+  const toHook =
+    (follow: FollowRequest | null) =>
+    ({ request, responseValue: value, set }: AnswerContext): unknown => {
+      if (typeof value !== "object" || value === null) return undefined;
+      const json = toJsonAnswer(value, set);
+      if (json !== undefined) return json;
+      if (value instanceof Error) return onError({ error: value, request });
+      if (!mayStream(value)) return undefined;
+      if (request.method === "HEAD" && !(value instanceof Blob)) return toHeadAnswer(value);
+      inFlight.followBody(request, isOpen);
+      const opened = follow === null ? undefined : toEndable(value, request, follow);
+      if (value instanceof Response) return withoutEncoding(value) ?? opened;
+      followStream(value, request, (error) => answerError(error, request, manifest.name));
+      return opened;
+    };
+  const openHook = toHook(null);
+  const mapResponse = (route: Parameters<typeof followerOf>[0]) => {
+    const follow = followerOf(route);
+    return follow === null ? openHook : toHook(follow);
   };
-  appendRouteHooks(router, { error: onError, mapResponse: answer });
+  appendRouteHooks(router, { error: onError, mapResponse });
 }
 
 function mayStream(value: object): boolean {

@@ -1,0 +1,117 @@
+import { AppError } from "../errors/errors.ts";
+import type { FollowAccess, Preparation } from "../web/routes.ts";
+import type { ChangedUsers } from "./access-follower.ts";
+import type { Principals } from "./identity/principals.ts";
+
+export interface OpenRequestsOptions {
+  readonly principals: Principals;
+  /** Notes anew who makes a request. */
+  readonly authenticate: Preparation;
+  /** Makes sure that `noteChange` is told of everything that was committed before now. */
+  readonly lookForChanges: () => Promise<void> | null;
+  /** In ms since the epoch. */
+  readonly now: () => number;
+}
+
+/** A WebSocket or stream that is open for somebody. */
+interface Opened {
+  readonly request: Request;
+  readonly userId: number;
+  readonly check: () => void;
+  readonly end: () => void;
+  /** When what was presented expires, in ms since the epoch. */
+  expiresAt: number;
+  /** Whether access may have changed since it was last looked at. */
+  isDue: boolean;
+}
+
+/** How often it looks for changes that other instances have made, and for what expires. */
+const LOOK_EVERY_MS = 400;
+
+/**
+ * The WebSockets and streams that are open for somebody: they end within a second once their routes wouldn't let them
+ * in any more, whichever instance has changed that. While the database can't say so, they go on. Nothing is looked
+ * for while there are none.
+ */
+export class OpenRequests {
+  readonly #options: OpenRequestsOptions;
+  readonly #opened = new Set<Opened>();
+  #timer: ReturnType<typeof setInterval> | null = null;
+  #looking: Promise<void> | null = null;
+
+  constructor(options: OpenRequestsOptions) {
+    this.#options = options;
+  }
+
+  /** How many there are. */
+  get size(): number {
+    return this.#opened.size;
+  }
+
+  /** Follows a request of somebody known; others have nothing to lose. */
+  readonly follow: FollowAccess = (request, { check, end }) => {
+    const principal = this.#options.principals.find(request);
+    if (principal === null) return () => {};
+    const { user, expiresAt } = principal;
+    // Due at first: access may have changed since the guards have run.
+    const opened = { request, check, end, userId: user.id, expiresAt, isDue: true };
+    this.#opened.add(opened);
+    this.#timer ??= setInterval(() => this.look(), LOOK_EVERY_MS).unref();
+    return () => this.#forget(opened);
+  };
+
+  /** Takes note that the access of these users, or of everybody, has changed. */
+  noteChange(users: ChangedUsers): void {
+    for (const opened of this.#opened) {
+      if (users === null || users.has(opened.userId)) opened.isDue = true;
+    }
+  }
+
+  /** Ends those that wouldn't be let in any more. */
+  look(): Promise<void> {
+    return (this.#looking ??= this.#look().finally(() => (this.#looking = null)));
+  }
+
+  /** Follows none any more: before the database is closed. */
+  async settle(): Promise<void> {
+    for (const opened of this.#opened) this.#forget(opened);
+    await this.#looking;
+  }
+
+  async #look(): Promise<void> {
+    try {
+      await this.#options.lookForChanges();
+    } catch {
+      return; // the next look tries again
+    }
+    const now = this.#options.now();
+    const due = [...this.#opened].filter(({ isDue, expiresAt }) => isDue || expiresAt <= now);
+    await Promise.all(due.map((opened) => this.#lookAt(opened)));
+  }
+
+  async #lookAt(opened: Opened): Promise<void> {
+    const { principals, authenticate } = this.#options;
+    opened.isDue = false;
+    try {
+      await authenticate(opened.request);
+      opened.expiresAt = principals.require(opened.request).expiresAt;
+      opened.check();
+    } catch (error) {
+      const isRefused = error instanceof AppError && error.status < 500;
+      if (!isRefused) {
+        opened.isDue = true;
+        return;
+      }
+      if (!this.#opened.has(opened)) return;
+      this.#forget(opened);
+      opened.end();
+    }
+  }
+
+  #forget(opened: Opened): void {
+    this.#opened.delete(opened);
+    if (this.#opened.size > 0 || this.#timer === null) return;
+    clearInterval(this.#timer);
+    this.#timer = null;
+  }
+}
