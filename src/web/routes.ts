@@ -133,19 +133,24 @@ function toGatedHandler(route: InternalRoute, gates: readonly Gate[], refuse: Re
 
 /** Makes the hooks of a route that check wait for the preparation: they run when the body has been read. */
 function checkAgain({ hooks }: InternalRoute): void {
+  const parsers = [hooks?.parse ?? []].flat() as { readonly fn?: unknown }[];
+  if (parsers.some(({ fn }) => fn === "none")) return; // nothing is read between the two checks
   const transform = [hooks?.transform ?? []].flat() as GateHook[];
   const checking = transform.map((hook) => {
     const { fn } = hook;
     const gate = fn?.[GATE];
     if (fn === undefined || gate === undefined) return hook;
-    const again = async (context: { request: Request }): Promise<void> => {
-      const waiting = isWithBody(context.request) ? gate.prepare(context.request) : null;
-      if (waiting !== null) await waiting;
-      gate.run(context);
-    };
+    // Bound, which hides its text: Elysia would take it that all of the context is needed, and parse everything.
+    const again = runAgain.bind(null, gate);
     return { ...hook, fn: Object.assign(again, copySymbols(fn)), isAsync: true };
   });
   Object.assign(hooks, { transform: checking });
+}
+
+async function runAgain(gate: Gate, context: { request: Request }): Promise<void> {
+  const waiting = isWithBody(context.request) ? gate.prepare(context.request) : null;
+  if (waiting !== null) await waiting;
+  gate.run(context);
 }
 
 /** Copies what other code has noted of a function, such as what a guard asks for. */
