@@ -56,6 +56,7 @@ export const COMMAND_ERROR_CODES = {
     status: 500,
     meaning: "Migrations could not be applied; each reason is printed above",
   },
+  seed_failed: { status: 500, meaning: "Plugins could not be seeded; each reason is printed above" },
 } as const satisfies Record<string, ErrorCode>;
 
 /** Makes an AppError of a known code, whose status stands in the code's table. */

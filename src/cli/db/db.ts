@@ -4,17 +4,19 @@ import { dbBackupCommand } from "./backup.ts";
 import { dbGenerateCommand } from "./generate.ts";
 import { dbMigrateCommand } from "./migrate.ts";
 import { dbRestoreCommand } from "./restore.ts";
+import { dbSeedCommand } from "./seed.ts";
 import { dbStatusCommand } from "./status.ts";
 import { toExamples } from "../terminal/output.ts";
 
 /** `xcore db`: migrations and backups. */
 export function dbCommand(context: CommandContext): Command {
   return new Command("db")
-    .description("Generate and apply migrations, back up and restore the database")
+    .description("Generate and apply migrations, fill, back up and restore the database")
     .addHelpText("after", toExamples("xcore db status", "xcore db generate blog", "xcore db backup"))
     .addCommand(dbStatusCommand(context))
     .addCommand(dbGenerateCommand(context))
     .addCommand(dbMigrateCommand(context))
+    .addCommand(dbSeedCommand(context))
     .addCommand(dbBackupCommand(context))
     .addCommand(dbRestoreCommand(context));
 }

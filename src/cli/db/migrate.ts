@@ -1,9 +1,9 @@
 import { Command } from "commander";
 import { applyMigrations } from "../../db/migrations/apply.ts";
 import { fail } from "../../errors/codes.ts";
-import { listMigrationOwners, withDatabase } from "../open/database.ts";
+import { type CommandDatabase, listMigrationOwners, withDatabase } from "../open/database.ts";
 import type { CommandContext } from "../open/command-context.ts";
-import { loadCommandPlugins } from "../open/plugins.ts";
+import { type CommandPlugins, loadCommandPlugins } from "../open/plugins.ts";
 import { toExamples } from "../terminal/output.ts";
 import { describeFailure } from "../../app/failure-text.ts";
 import { describePluginError } from "../../plugins/failure/failure.ts";
@@ -14,38 +14,48 @@ export function dbMigrateCommand(context: CommandContext): Command {
     .description("Apply the pending migrations of xcore and of every active plugin")
     .addHelpText("after", toExamples("xcore db migrate", "DATABASE_URL=postgresql://… xcore db migrate"))
     .action(async (_options: object, command: Command) => {
-      const { loaded, plugins, toDisplayPath } = await loadCommandPlugins(command, context);
-      await withDatabase(loaded, async ({ driver, loggers }) => {
-        for (const [name, problem] of plugins.problems) {
+      const declared = await loadCommandPlugins(command, context);
+      await withDatabase(declared.loaded, async (database) => {
+        for (const [name, problem] of declared.plugins.problems) {
           context.warn(`Left out plugin "${name}": ${describePluginError(problem)}`);
         }
-        const failed = new Set<string>();
-        let count = 0;
-        for (const { name: owner, after, readMigrations } of listMigrationOwners(driver.dialect, plugins)) {
-          const missing = after.find((other) => failed.has(other));
-          if (missing !== undefined) {
-            context.warn(`Left out "${owner}": it needs "${missing}", whose migration failed`);
-            failed.add(owner);
-            continue;
-          }
-          try {
-            const { applied } = await applyMigrations(driver, {
-              owner,
-              migrations: await readMigrations(),
-              log: loggers.manager,
-              toDisplayPath,
-            });
-            for (const name of applied) context.print(`applied ${owner} ${name}`);
-            count += applied.length;
-          } catch (error) {
-            context.warn(describeFailure(error));
-            failed.add(owner);
-          }
-        }
+        const { failed, count } = await applyPending(database, declared, context);
         if (failed.size > 0) {
           throw fail("migration_failed", `Cannot migrate ${[...failed].join(", ")}: see above`);
         }
         if (count === 0) context.print("Nothing to apply: the database is up to date");
       });
     });
+}
+
+/** Applies what is pending of the core and of every active plugin; what can't be applied is told. */
+export async function applyPending(
+  { driver, loggers }: CommandDatabase,
+  { plugins, toDisplayPath }: Pick<CommandPlugins, "plugins" | "toDisplayPath">,
+  context: CommandContext,
+): Promise<{ failed: ReadonlySet<string>; count: number }> {
+  const failed = new Set<string>();
+  let count = 0;
+  for (const { name: owner, after, readMigrations } of listMigrationOwners(driver.dialect, plugins)) {
+    const missing = after.find((other) => failed.has(other));
+    if (missing !== undefined) {
+      context.warn(`Left out "${owner}": it needs "${missing}", whose migration failed`);
+      failed.add(owner);
+      continue;
+    }
+    try {
+      const { applied } = await applyMigrations(driver, {
+        owner,
+        migrations: await readMigrations(),
+        log: loggers.manager,
+        toDisplayPath,
+      });
+      for (const name of applied) context.print(`applied ${owner} ${name}`);
+      count += applied.length;
+    } catch (error) {
+      context.warn(describeFailure(error));
+      failed.add(owner);
+    }
+  }
+  return { failed, count };
 }

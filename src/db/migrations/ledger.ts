@@ -24,8 +24,10 @@ type LedgerRow = {
   applied_at: string | null;
 };
 
-/** Who keeps the two tables below: no migration may touch them. */
+/** Who keeps the tables below: no migration may touch them. */
 export const LEDGER_OWNER = "xcore";
+
+export const LEDGER_TABLES: readonly string[] = ["xcore_migrations", "xcore_tables", "xcore_seeds"];
 
 const CREATE_MIGRATIONS = `create table if not exists xcore_migrations (
   owner varchar(64) not null,
@@ -39,6 +41,10 @@ const CREATE_MIGRATIONS = `create table if not exists xcore_migrations (
 const CREATE_TABLES = `create table if not exists xcore_tables (
   name varchar(64) not null primary key,
   owner varchar(64) not null
+)`;
+const CREATE_SEEDS = `create table if not exists xcore_seeds (
+  owner varchar(64) not null primary key,
+  seeded_at varchar(24) not null
 )`;
 const COLUMNS = "name, hash, statements, before_hash, applied_at";
 
@@ -72,7 +78,7 @@ function toEntry({ name, hash, statements, before_hash, applied_at }: LedgerRow)
   return { name, hash, statements, before: before_hash, appliedAt };
 }
 
-/** The two tables that say what was applied and who owns which table, on the connection that holds the lock. */
+/** The tables that say what was applied, who owns which table and whose rows were seeded, on the connection that holds the lock. */
 export class Ledger {
   readonly #connection: MigrationConnection;
 
@@ -85,6 +91,7 @@ export class Ledger {
     const suffix = dialect === "mysql" ? " default character set utf8mb4 collate utf8mb4_bin" : "";
     await connection.run(CREATE_MIGRATIONS + suffix);
     await connection.run(CREATE_TABLES + suffix);
+    await connection.run(CREATE_SEEDS + suffix);
     return new Ledger(connection);
   }
 
@@ -136,9 +143,10 @@ export class Ledger {
     }
   }
 
-  /** Forgets the migrations of an owner, and its tables. */
+  /** Forgets the migrations of an owner, its tables, and that it was seeded. */
   async forget(owner: string): Promise<void> {
     await this.#connection.run("delete from xcore_migrations where owner = ?", [owner]);
     await this.#connection.run("delete from xcore_tables where owner = ?", [owner]);
+    await this.#connection.run("delete from xcore_seeds where owner = ?", [owner]);
   }
 }

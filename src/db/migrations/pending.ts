@@ -1,4 +1,4 @@
-import { type LedgerEntry, LEDGER_OWNER } from "./ledger.ts";
+import { type LedgerEntry, LEDGER_OWNER, LEDGER_TABLES } from "./ledger.ts";
 import { sha256 } from "../../files/sha256.ts";
 import type { Migration } from "./files.ts";
 import { MigrationError } from "./error.ts";
@@ -75,7 +75,8 @@ export function assertOwnTables(
   tables: ReadonlyMap<string, string>,
   context: PendingContext,
 ): void {
-  const owners = new Map(tables).set("xcore_migrations", LEDGER_OWNER).set("xcore_tables", LEDGER_OWNER);
+  const owners = new Map(tables);
+  for (const name of LEDGER_TABLES) owners.set(name, LEDGER_OWNER);
   assertEach(pending, context, (statement) => {
     const touched = findTableEffects(statement).flatMap((effect) =>
       (effect.kind === "rename" ? [effect.table, effect.to] : [effect.table]).map((name) => ({

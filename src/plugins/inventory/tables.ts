@@ -40,19 +40,41 @@ export interface LoadTablesOptions {
  */
 export async function loadPluginTables(
   plugin: DeclaredPlugin,
-  { byName, packages, log, dialect }: LoadTablesOptions,
+  options: LoadTablesOptions,
 ): Promise<Record<string, Table>> {
+  const { tables } = await createDeclarer(options).declare(plugin);
+  return Object.fromEntries(tables.map((table) => [getTableName(table), table]));
+}
+
+/**
+ * Runs the schema files of the plugins that one depends on, in the same way; returns what it can import from them.
+ *
+ * @throws PluginError when they can't be bundled or run
+ */
+export async function loadDependencySchemas(
+  plugin: DeclaredPlugin,
+  options: LoadTablesOptions,
+): Promise<ReadonlyMap<string, ModuleExports>> {
+  return createDeclarer(options).declareDependencies(plugin);
+}
+
+function createDeclarer({ byName, packages, log, dialect }: LoadTablesOptions) {
   const done = new Map<string, DeclaredTables>();
-  async function declare({ name, files, manifest }: DeclaredPlugin): Promise<DeclaredTables> {
-    const known = done.get(name);
-    if (known !== undefined) return known;
-    done.set(name, { exports: {}, tables: [] }); // for plugins that depend on each other
+  async function declareDependencies({ manifest }: DeclaredPlugin): Promise<Map<string, ModuleExports>> {
     const dependencies = new Map<string, ModuleExports>();
     for (const dependency of Object.keys(manifest.dependencies)) {
       const found = byName.get(dependency);
       if (found === undefined) throw new PluginError("dependencies", missingDependency(dependency));
       dependencies.set(dependency, (await declare(found)).exports);
     }
+    return dependencies;
+  }
+  async function declare(plugin: DeclaredPlugin): Promise<DeclaredTables> {
+    const { name, files } = plugin;
+    const known = done.get(name);
+    if (known !== undefined) return known;
+    done.set(name, { exports: {}, tables: [] }); // for plugins that depend on each other
+    const dependencies = await declareDependencies(plugin);
     const tables: Table[] = [];
     const modules = await evaluateSchema(files, {
       name,
@@ -66,8 +88,7 @@ export async function loadPluginTables(
     done.set(name, { exports, tables });
     return { exports, tables };
   }
-  const { tables } = await declare(plugin);
-  return Object.fromEntries(tables.map((table) => [getTableName(table), table]));
+  return { declare, declareDependencies };
 }
 
 interface EvaluateOptions {
