@@ -36,6 +36,23 @@ export function toJsonAnswer(value: object, set: Context["set"]): Response | und
   return (latest = Response.json(withDatesAsText(body, 1), init));
 }
 
+/**
+ * Moves what a handler has set beside its Response into that: Elysia would make another one of it, which forgets what
+ * type its body is of. A header of the Response's own wins, as with Elysia.
+ */
+export function mergeHeaders({ headers }: Response, set: Context["set"]): void {
+  if (set.status !== 200 || set.cookie !== undefined || isEmpty(set.headers)) return;
+  try {
+    for (const [name, value] of Object.entries(set.headers)) {
+      if (name === "set-cookie") for (const cookie of [value].flat()) headers.append(name, String(cookie));
+      else if (!headers.has(name)) headers.set(name, String(value));
+    }
+    set.headers = {};
+  } catch {
+    // Those of some can't be changed (Fetch: "immutable"): they say what type they are of.
+  }
+}
+
 /** Adds the headers of every answer, to a copy where the response's own can't be changed (Fetch: "immutable"). */
 export function withHeaders(response: Response, requestId: string): Response {
   try {

@@ -27,34 +27,34 @@ export function answerPreflight(request: Request, options: CorsOptions): Respons
   );
   if (headers) response.headers.set("access-control-allow-headers", headers);
   response.headers.set("access-control-max-age", PREFLIGHT_MAX_AGE);
-  appendVary(response.headers, "access-control-request-method, access-control-request-headers");
+  response.headers.set("vary", "access-control-request-method, access-control-request-headers");
   return response;
 }
 
-/** Adds the headers that let an allowed origin read the response; what a handler allowed itself stays. */
+/** Adds the headers that let an allowed origin read the response to what its handler has set. */
 export function allowOrigin(request: Request, headers: Headers, options: CorsOptions): void {
   const anyOrigin = options.allow_origins.includes("*");
-  if (!anyOrigin) appendVary(headers, "origin");
+  if (!anyOrigin) appendName(headers, "vary", "origin");
   const origin = request.headers.get("origin");
   if (!isAllowed(origin, options) || headers.has("access-control-allow-origin")) return;
   headers.set("access-control-allow-origin", anyOrigin ? "*" : origin);
-  headers.set("access-control-expose-headers", "x-request-id");
-  if (options.allow_credentials) headers.set("access-control-allow-credentials", "true");
+  appendName(headers, "access-control-expose-headers", "x-request-id");
+  if (options.allow_credentials && !headers.has("access-control-allow-credentials"))
+    headers.set("access-control-allow-credentials", "true");
 }
 
 function isAllowed(origin: string | null, { allow_origins }: CorsOptions): origin is string {
   return origin !== null && (allow_origins.includes("*") || allow_origins.includes(origin));
 }
 
-/** Adds header names to `vary` (RFC 9110, 12.5.5), keeping what is there. */
-function appendVary(headers: Headers, names: string): void {
-  const present = headers.get("vary");
-  if (present === null) headers.set("vary", names);
-  else if (
-    !present
-      .toLowerCase()
-      .split(/[\s,]+/)
-      .includes(names)
-  )
-    headers.set("vary", `${present}, ${names}`);
+/** Adds a name to a list of names, such as `vary` (RFC 9110, 12.5.5), keeping what is there. */
+function appendName(headers: Headers, list: string, name: string): void {
+  const present = headers.get(list);
+  if (present === null) {
+    headers.set(list, name);
+    return;
+  }
+  const names = present.toLowerCase().split(/[\s,]+/);
+  const isAll = list === "vary" && names.includes("*");
+  if (!isAll && !names.includes(name)) headers.set(list, `${present}, ${name}`);
 }

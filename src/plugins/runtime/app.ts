@@ -1,5 +1,12 @@
 import { type AnyElysia, type Context, Elysia } from "elysia";
-import { followStream, isPlain, toEndable, toJsonAnswer, withoutEncoding } from "../../web/answers.ts";
+import {
+  followStream,
+  isPlain,
+  mergeHeaders,
+  toEndable,
+  toJsonAnswer,
+  withoutEncoding,
+} from "../../web/answers.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "../../web/error-answers.ts";
 import type { InFlight } from "../../web/mounts.ts";
 import { assertGuarded } from "../../sdk/router.ts";
@@ -88,8 +95,13 @@ function addRouteHooks(
       if (!mayStream(value)) return undefined;
       if (request.method === "HEAD" && !(value instanceof Blob)) return toHeadAnswer(value);
       inFlight.followBody(request, isOpen);
+      if (value instanceof Response) {
+        const whole = withoutEncoding(value) ?? value;
+        const sent = (follow && toEndable(whole, request, follow)) ?? whole;
+        if (sent instanceof Response) mergeHeaders(sent, set);
+        return sent === value ? undefined : sent;
+      }
       const opened = follow === null ? undefined : toEndable(value, request, follow);
-      if (value instanceof Response) return withoutEncoding(value) ?? opened;
       followStream(value, request, (error) => answerError(error, request, manifest.name));
       return opened;
     };

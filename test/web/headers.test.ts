@@ -1,0 +1,141 @@
+import { expect, test } from "bun:test";
+import { TestApp } from "../setup.ts";
+
+const APP = "https://app.example.com";
+
+const RUN = `import { AppError, createRouter } from "xcore";
+export default createRouter()
+  .get("/expose", ({ set }) => { set.headers["access-control-expose-headers"] = "x-total-count, etag"; return { a: 1 }; })
+  .get("/expose-id", ({ set }) => { set.headers["access-control-expose-headers"] = "X-Request-ID"; return 1; })
+  .get("/expose-response", () => new Response("x", { headers: { "access-control-expose-headers": "etag" } }))
+  .get("/expose-all", ({ set }) => { set.headers["access-control-expose-headers"] = "*"; return 1; })
+  .get("/expose-error", ({ set }) => { set.headers["access-control-expose-headers"] = "retry-after"; throw new Error("x"); })
+  .get("/credentials", ({ set }) => { set.headers["access-control-allow-credentials"] = "false"; return 1; })
+  .get("/own-origin", ({ set }) => { set.headers["access-control-allow-origin"] = "https://own.example"; return 1; })
+  .get("/vary", ({ set }) => { set.headers["vary"] = "accept-language"; return { a: 1 }; })
+  .get("/vary-origin", ({ set }) => { set.headers["vary"] = "Accept, Origin"; return 1; })
+  .get("/vary-all", ({ set }) => { set.headers["vary"] = "*"; return 1; })
+  .get("/frame", ({ set }) => { set.headers["x-frame-options"] = "DENY"; set.headers["referrer-policy"] = "no-referrer"; return "text"; })
+  .get("/frame-json", ({ set }) => { set.headers["x-frame-options"] = "DENY"; return { a: 1 }; })
+  .get("/sniff", ({ set }) => { set.headers["x-content-type-options"] = "sniff"; return "text"; })
+  .get("/id", ({ set }) => { set.headers["x-request-id"] = "mine"; return { a: 1 }; })
+  .get("/csp", () => new Response("x", { headers: { "content-security-policy": "default-src 'none'" } }))
+  .get("/cache", ({ set }) => { set.headers["cache-control"] = "public, max-age=60"; return { a: 1 }; })
+  .get("/cache-stream", function* ({ set }) { set.headers["cache-control"] = "private"; yield "a"; })
+  .get("/problem", ({ set }) => {
+    set.headers["retry-after"] = "7";
+    set.headers["www-authenticate"] = "Basic";
+    set.headers["content-type"] = "text/html";
+    throw new AppError("too_early", 425, "Too early", { headers: { "x-of-error": "1" } });
+  })
+  .get("/basic", ({ set }) => { set.status = 401; set.headers["www-authenticate"] = 'Basic realm="x"'; return "who?"; })
+  .get("/cookies", ({ cookie: { a, b } }) => { a.value = "1"; b.value = "2"; return { a: 1 }; })
+  .get("/cookies-error", ({ cookie: { a, b } }) => { a.value = "1"; b.value = "2"; throw new Error("x"); })
+  .get("/cookies-response", () => {
+    const response = new Response("x");
+    for (const cookie of ["a=1", "b=2"]) response.headers.append("set-cookie", cookie);
+    return response;
+  })
+  .get("/cookies-both", ({ set }) => {
+    set.headers["set-cookie"] = ["a=1", "b=2"];
+    return new Response("x", { headers: { "set-cookie": "c=3" } });
+  })
+  .get("/cookies-passed-on", ({ request }) => fetch(new URL("/x/cookies-response", request.url)))
+  .get("/beside-text", ({ set }) => { set.headers["x-own"] = "1"; return new Response("text"); })
+  .get("/beside", ({ set }) => { set.headers["x-own"] = "set"; return new Response("a", { headers: { "x-own": "response" } }); })
+  .get("/beside-blob", ({ set }) => { set.headers["x-own"] = "1"; return new Response(new Blob(["a"], { type: "image/png" })); })
+  .get("/beside-status", ({ set }) => { set.headers["x-own"] = "1"; return new Response("a", { status: 202 }); })
+  .get("/beside-redirect", ({ set }) => { set.headers["x-own"] = "1"; return Response.redirect("/x"); })
+  .get("/gzip", () => new Response(Bun.gzipSync("unpacked"), { headers: { "content-encoding": "gzip", "content-type": "text/x-own" } }))
+  .get("/gzip-passed-on", ({ request, set }) => { set.headers["x-own"] = "1"; return fetch(new URL("/x/gzip", request.url)); })
+  .get("/gzip-guarded", ({ request, set }) => { set.headers["x-own"] = "1"; return fetch(new URL("/x/gzip", request.url)); }, { auth: true })
+  .get("/length", () => new Response("abc", { headers: { "content-length": "3" } }));
+`;
+
+type Expected = Readonly<Record<string, string | null>>;
+const EXPOSED = "access-control-expose-headers";
+
+/** Paths, and the headers that answers to them must have; null for none. */
+const table: Readonly<Record<string, Expected>> = {
+  // Lists are added to.
+  "/expose": { [EXPOSED]: "x-total-count, etag, x-request-id", "access-control-allow-origin": APP },
+  "/expose-id": { [EXPOSED]: "X-Request-ID" },
+  "/expose-response": { [EXPOSED]: "etag, x-request-id" },
+  "/expose-all": { [EXPOSED]: "*, x-request-id" }, // with credentials "*" is only a name
+  "/expose-error": { [EXPOSED]: "retry-after, x-request-id" },
+  "/vary": { vary: "accept-language, origin" },
+  "/vary-origin": { vary: "Accept, Origin" },
+  "/vary-all": { vary: "*" },
+  // The plugin's own value wins.
+  "/credentials": { "access-control-allow-credentials": "false" },
+  "/own-origin": {
+    "access-control-allow-origin": "https://own.example",
+    "access-control-allow-credentials": null,
+  },
+  "/frame": { "x-frame-options": "DENY", "referrer-policy": "no-referrer" },
+  "/frame-json": { "x-frame-options": "DENY", "referrer-policy": null },
+  "/csp": { "content-security-policy": "default-src 'none'", "x-frame-options": "SAMEORIGIN" },
+  "/cache": { "cache-control": "public, max-age=60" },
+  "/cache-stream": { "cache-control": "private" },
+  "/basic": { "www-authenticate": 'Basic realm="x"' },
+  "/length": { "content-length": "3" },
+  // What is set before an error is answered with it; the problem's own content type stays.
+  "/problem": {
+    "retry-after": "7",
+    "www-authenticate": "Basic",
+    "x-of-error": "1",
+    "content-type": "application/problem+json",
+  },
+  // The host's value wins: others mean nothing, or would be lies in the log.
+  "/sniff": { "x-content-type-options": "nosniff" },
+  "/id": { "x-content-type-options": "nosniff" },
+  // Beside a Response.
+  "/beside-text": { "x-own": "1", "content-type": "text/plain;charset=utf-8" },
+  "/beside": { "x-own": "response" },
+  "/beside-blob": { "x-own": "1", "content-type": "image/png" },
+  "/beside-status": { "x-own": "1" },
+  "/beside-redirect": { "x-own": "1", location: "/x" },
+};
+
+const cookies: Readonly<Record<string, readonly string[]>> = {
+  "/cookies": ["a=1; Path=/", "b=2; Path=/"],
+  "/cookies-error": ["a=1; Path=/", "b=2; Path=/"],
+  "/cookies-response": ["a=1", "b=2"],
+  "/cookies-both": ["c=3", "a=1", "b=2"],
+  "/cookies-passed-on": ["a=1", "b=2"],
+};
+
+async function start(): Promise<TestApp> {
+  return TestApp.start({
+    plugins: { "x/plugin.json": { name: "x", version: "1.0.0" }, "x/run.ts": RUN },
+    config: { server: { cors: { allow_origins: [APP], allow_credentials: true } } },
+  });
+}
+
+test("headers of a plugin are kept: the host adds to them", async () => {
+  await using app = await start();
+  for (const [path, expected] of Object.entries(table)) {
+    const { headers } = await app.fetch(`/x${path}`, { redirect: "manual", headers: { origin: APP } });
+    const found = Object.fromEntries(Object.keys(expected).map((name) => [name, headers.get(name)]));
+    expect([path, found]).toEqual([path, expected]);
+    expect(headers.get("x-request-id")).toMatch(/^[0-9a-f]+-/);
+  }
+});
+
+test("a Response of fetch() is passed on unpacked, with its headers, also behind a guard", async () => {
+  await using app = await start();
+  const { headers: known } = await app.admin();
+  for (const path of ["/x/gzip-passed-on", "/x/gzip-guarded"]) {
+    const response = await app.fetch(path, { headers: known });
+    const found = ["content-encoding", "content-type", "x-own"].map((name) => response.headers.get(name));
+    expect([path, await response.text(), ...found]).toEqual([path, "unpacked", null, "text/x-own", "1"]);
+  }
+});
+
+test("all cookies of a plugin are sent", async () => {
+  await using app = await start();
+  for (const [path, expected] of Object.entries(cookies)) {
+    const { headers } = await app.fetch(`/x${path}`);
+    expect([path, headers.getSetCookie()]).toEqual([path, [...expected]]);
+  }
+});
