@@ -7,7 +7,14 @@ import { purgeTables } from "../../db/migrations/purge.ts";
 import { fail } from "../failure/error-codes.ts";
 import { FetchError, PluginError } from "../failure/failure.ts";
 import type { PluginManager } from "../manager.ts";
-import { assertRemovable, removeFiles, writeActive } from "./local-files.ts";
+import {
+  assertDisablable,
+  assertRemovable,
+  assertSwitchable,
+  findDependents,
+  removeFiles,
+  writeActive,
+} from "./local-files.ts";
 import type { PluginRecord } from "../inventory/record.ts";
 import type { PluginInstaller, PreparedPlugin } from "../remote/installer.ts";
 
@@ -113,23 +120,55 @@ export class PluginVerbs {
    *
    * @throws AppError plugin_not_found; conflict for a single file and for a manifest that can't be read
    */
-  async setActive(name: string, active: boolean, change: PluginChange): Promise<PluginRecord> {
+  async enable(name: string, change: PluginChange): Promise<PluginRecord> {
+    return this.#setActive([this.find(name)], true, change);
+  }
+
+  /**
+   * Takes a plugin out of service, and with `withDependents` those that depend on it before; written as by `enable`.
+   *
+   * @throws AppError as `enable`; conflict while others depend on it, unless they are asked for too
+   */
+  async disable(
+    name: string,
+    { withDependents }: { readonly withDependents: boolean },
+    change: PluginChange,
+  ): Promise<PluginRecord> {
     const record = this.find(name);
-    const owner = this.#ownerOf(record);
-    if (record.source.remote === null && record.declared instanceof PluginError) {
-      const verb = active ? "enable" : "disable";
-      throw fail("conflict", `Cannot ${verb} "${name}": ${record.declared.message}`);
+    const active = this.#options.manager.list().filter(({ isActive }) => isActive);
+    const dependents = record.isActive
+      ? findDependents(
+          name,
+          active.flatMap(({ manifest }) => manifest ?? []),
+        )
+      : [];
+    if (!withDependents) assertDisablable(name, dependents, "?with_dependents=true");
+    return this.#setActive([...dependents.map((one) => this.find(one)), record], false, change);
+  }
+
+  /** Switches plugins one after another, after a look at all of them; returns the last. */
+  async #setActive(
+    records: readonly PluginRecord[],
+    active: boolean,
+    change: PluginChange,
+  ): Promise<PluginRecord> {
+    for (const record of records) assertWritable(record, active);
+    const switched = records
+      .map((record) => ({ record, owner: this.#ownerOf(record) }))
+      .filter(({ owner }) => owner.isActive !== active);
+    if (switched.length > 0) await change.assertAllowed();
+    for (const { record, owner } of switched) {
+      // oxlint-disable no-await-in-loop -- no plugin is without what it depends on, not for a moment
+      await owner.setActive(active);
+      await this.#audit(active ? "plugin.enabled" : "plugin.disabled", record.name, change, {
+        before: { active: !active },
+        after: { active },
+      });
+      await owner.follow();
+      // oxlint-enable no-await-in-loop
     }
-    const before = owner.isActive;
-    if (before === active) return record;
-    await change.assertAllowed();
-    await owner.setActive(active);
-    await this.#audit(active ? "plugin.enabled" : "plugin.disabled", name, change, {
-      before: { active: before },
-      after: { active },
-    });
-    await owner.follow();
-    return this.#options.manager.list().find(({ id }) => id === record.id) ?? record;
+    const last = records.at(-1) as PluginRecord;
+    return this.#options.manager.list().find(({ id }) => id === last.id) ?? last;
   }
 
   /**
@@ -237,6 +276,16 @@ export class PluginVerbs {
     const target = { type: "plugin", id: name.slice(0, 64) };
     await writeAudit(db, tables, { action, actor, target, origin, ...changed });
   }
+}
+
+/** @throws AppError conflict for a plugin that can't be switched where it is */
+function assertWritable({ name, source, declared, files }: PluginRecord, active: boolean): void {
+  if (source.remote !== null) return;
+  if (declared instanceof PluginError) {
+    throw fail("conflict", `Cannot ${active ? "enable" : "disable"} "${name}": ${declared.message}`);
+  }
+  const isSwitched = declared?.active === active;
+  if (files !== null && !isSwitched) assertSwitchable({ name, files }, active);
 }
 
 /** What identifies a plugin of `plugins.remote` among the records. */

@@ -23,6 +23,38 @@ export function assertRemovable(name: string, others: Iterable<Manifest>): void 
   throw fail("conflict", `Cannot remove "${name}": ${names} depends on it; remove that first`);
 }
 
+/** What of a plugin says who depends on whom. */
+export type Dependent = Pick<Manifest, "name" | "dependencies">;
+
+/**
+ * Lists the active plugins that can't go on without another: those that depend on it, and on those; each after the ones
+ * that depend on it.
+ *
+ * @param active all that are active
+ */
+export function findDependents(name: string, active: readonly Dependent[]): string[] {
+  const found: string[] = [];
+  const seen = new Set([name]);
+  const visit = (needed: string): void => {
+    for (const dependent of active) {
+      if (seen.has(dependent.name) || !Object.hasOwn(dependent.dependencies, needed)) continue;
+      seen.add(dependent.name);
+      visit(dependent.name);
+      found.push(dependent.name);
+    }
+  };
+  visit(name);
+  return found;
+}
+
+/** @param how what disables them as well @throws AppError conflict when there are dependents */
+export function assertDisablable(name: string, dependents: readonly string[], how: string): void {
+  if (dependents.length === 0) return;
+  const names = dependents.map((dependent) => `"${dependent}"`).join(", ");
+  const verb = dependents.length === 1 ? "depends" : "depend";
+  throw fail("conflict", `Cannot disable "${name}": ${names} ${verb} on it; ${how} disables them too`);
+}
+
 /** Takes a plugin's files out of service, does `next`, and deletes them; puts them back when `next` fails. */
 export async function removeFiles({ path }: PluginFiles, next: () => Promise<void>): Promise<void> {
   const aside = join(dirname(path), `.removed-${process.pid}-${basename(path)}`);
@@ -46,11 +78,17 @@ export async function writeActive(
   { name, files }: { readonly name: string; readonly files: PluginFiles },
   active: boolean,
 ): Promise<void> {
-  const { isSingleFile, path, source } = files;
-  if (isSingleFile) {
-    const verb = active ? "enable" : "disable";
-    const message = `Cannot ${verb} "${name}": set \`active: ${active}\` in PLUGIN_INFO of ${source.shown} yourself`;
-    throw fail("conflict", message);
-  }
-  await replaceFile(join(path, "plugin.json"), (text) => setJsonPath(text ?? "{}", ["active"], active));
+  assertSwitchable({ name, files }, active);
+  await replaceFile(join(files.path, "plugin.json"), (text) => setJsonPath(text ?? "{}", ["active"], active));
+}
+
+/** @throws AppError conflict for a plugin that is a single file */
+export function assertSwitchable(
+  { name, files: { isSingleFile, source } }: { readonly name: string; readonly files: PluginFiles },
+  active: boolean,
+): void {
+  if (!isSingleFile) return;
+  const verb = active ? "enable" : "disable";
+  const message = `Cannot ${verb} "${name}": set \`active: ${active}\` in PLUGIN_INFO of ${source.shown} yourself`;
+  throw fail("conflict", message);
 }

@@ -100,16 +100,27 @@ function changeRoutes(verbs: PluginVerbs, { guards, hooks, ...who }: PluginRoute
     response: { 200: PluginDetails },
     detail: { summary },
   });
+  const disabled = (c: DisableContext) =>
+    describe(verbs.disable(c.params.name, { withDependents: isAsked(c.query.with_dependents) }, by(c)));
   // One for each route: Elysia takes the guard out of the options that it is given.
   const enable = () => toVerb("Enable a plugin, in its plugin.json or in config.json");
-  const disable = () => toVerb("Disable a plugin, in its plugin.json or in config.json");
+  const disable = () => ({
+    ...toVerb("Disable a plugin, in its plugin.json or in config.json"),
+    query: t.Object({
+      with_dependents: t.Optional(
+        t.Union([t.BooleanString(), t.Literal("")], {
+          description: "Disable the plugins that depend on it too; without it, there mustn't be any",
+        }),
+      ),
+    }),
+  });
   const reload = () => toVerb("Load a plugin anew");
   return new Elysia({ name: "xcore/plugins/changes" })
     .use(guards)
-    .put("/:name/enable", (c) => describe(verbs.setActive(c.params.name, true, by(c))), enable())
-    .post("/:name/enable", (c) => describe(verbs.setActive(c.params.name, true, by(c))), enable())
-    .put("/:name/disable", (c) => describe(verbs.setActive(c.params.name, false, by(c))), disable())
-    .post("/:name/disable", (c) => describe(verbs.setActive(c.params.name, false, by(c))), disable())
+    .put("/:name/enable", (c) => describe(verbs.enable(c.params.name, by(c))), enable())
+    .post("/:name/enable", (c) => describe(verbs.enable(c.params.name, by(c))), enable())
+    .put("/:name/disable", disabled, disable())
+    .post("/:name/disable", disabled, disable())
     .put("/:name/reload", (c) => describe(verbs.reload(c.params.name, by(c))), reload())
     .post("/:name/reload", (c) => describe(verbs.reload(c.params.name, by(c))), reload())
     .delete(
@@ -129,6 +140,11 @@ function changeRoutes(verbs: PluginVerbs, { guards, hooks, ...who }: PluginRoute
       },
     );
 }
+
+type DisableContext = Parameters<typeof toChange>[0] & {
+  readonly params: { readonly name: string };
+  readonly query: { readonly with_dependents?: boolean | "" };
+};
 
 function toChange(
   { user: actor, request }: { readonly user: PluginChange["actor"]; readonly request: Request },

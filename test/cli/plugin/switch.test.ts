@@ -57,6 +57,38 @@ test("a running server follows xcore plugin disable and enable", async () => {
   expect(await (await server.fetch("/shop")).text()).toBe("open");
 });
 
+test("xcore plugin disable refuses while others depend on the plugin, unless it is asked for", async () => {
+  const uses = (name: string, ...dependencies: string[]) =>
+    Object.fromEntries(
+      Object.entries(plugin(name, '.get("/", () => 1)', { dependencies })).map(([file, content]) => [
+        `plugins/${file}`,
+        content,
+      ]),
+    );
+  await using folder = await TestFolder.create({
+    ...uses("base"),
+    ...uses("middle", "base"),
+    ...uses("top", "middle", "base"),
+    ...uses("other"),
+  });
+  const refused = await xcore(folder, ["plugin", "disable", "base"]);
+  expect([refused.code, refused.stdout]).toEqual([1, ""]);
+  expect(refused.stderr).toBe(
+    'Cannot disable "base": "top", "middle" depend on it; --with-dependents disables them too\n',
+  );
+  const one = await xcore(folder, ["plugin", "disable", "middle"]);
+  expect(one.stderr).toBe(
+    'Cannot disable "middle": "top" depends on it; --with-dependents disables them too\n',
+  );
+  const done = await xcore(folder, ["plugin", "disable", "base", "--with-dependents"]);
+  expect(done.stdout.split("\n").map((line) => line.split(" is ")[0])).toEqual(["top", "middle", "base", ""]);
+  const { stdout } = await xcore(folder, ["plugin", "list"]);
+  expect(stdout.match(/^\w+ .* disabled/gm)).toHaveLength(3);
+  expect((await xcore(folder, ["plugin", "disable", "base"])).stdout).toBe("base is disabled already\n");
+  expect((await xcore(folder, ["plugin", "enable", "base"])).code).toBe(0);
+  expect((await xcore(folder, ["plugin", "disable", "base"])).code).toBe(0);
+});
+
 test("xcore plugin disable finds a plugin by its name when its folder has another", async () => {
   await using folder = await TestFolder.create({ "plugins/folder/plugin.json": MANIFEST });
   const { stdout } = await xcore(folder, ["plugin", "disable", "shop"]);

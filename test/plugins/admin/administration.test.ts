@@ -101,6 +101,35 @@ test("disable and enable write plugin.json, keep its formatting, and answer with
   ]);
 });
 
+test("disable refuses while others depend on the plugin, unless it is asked for", async () => {
+  const router = '.get("/", () => 1)';
+  await using app = await TestApp.start({
+    plugins: {
+      ...notes(),
+      ...plugin("user", router, { dependencies: ["notes"] }),
+      ...plugin("last", router, { dependencies: ["user"] }),
+    },
+    config: { plugins: { watch: false } },
+  });
+  const refused = await call(app, "PUT", "/notes/disable");
+  expect(refused).toMatchObject({ status: 409, body: { code: "conflict" } });
+  expect(refused.body.detail).toBe(
+    'Cannot disable "notes": "last", "user" depend on it; ?with_dependents=true disables them too',
+  );
+  expect((await call(app, "POST", "/notes/disable?with_dependents=false")).status).toBe(409);
+  expect((await call(app, "GET", "/last")).body.state).toBe("serving");
+  const done = await call(app, "PUT", "/notes/disable?with_dependents=true");
+  expect(done).toMatchObject({ status: 200, body: { name: "notes", state: "disabled" } });
+  for (const name of ["user", "last"])
+    expect((await call(app, "GET", `/${name}`)).body.state).toBe("disabled");
+  expect((await readAudit(app)).map(({ action, target }) => `${action} ${target}`)).toEqual([
+    "plugin.disabled plugin:last",
+    "plugin.disabled plugin:user",
+    "plugin.disabled plugin:notes",
+  ]);
+  expect(app.events.filter(({ name }) => name === "plugin.failed")).toEqual([]);
+});
+
 test("reload makes a new generation though nothing has changed, with those that depend on it", async () => {
   const user = plugin("user", '.get("/", () => 1)', { dependencies: ["notes"] });
   await using app = await TestApp.start({ plugins: { ...notes(), ...user } });
