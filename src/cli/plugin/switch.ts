@@ -58,9 +58,9 @@ async function toSwitch(
   { found, remote }: { readonly found: CommandPlugins; readonly remote: CommandRemote },
 ): Promise<Switch> {
   if (await isRemote(name, remote)) {
-    const isActive = remote.settings.entries[name]?.active !== false;
+    const isOn = remote.settings.entries[name]?.active !== false;
     const write = () => remote.installer.setActive(name, active);
-    return { shown: { name, file: remote.configName }, write: isActive === active ? null : write };
+    return { shown: { name, file: remote.configName }, write: isOn === active ? null : write };
   }
   const plugin = found.find(name);
   const shown = { name, file: plugin.files.source.shownManifest };
@@ -70,7 +70,6 @@ async function toSwitch(
 }
 
 function findActiveDependents(name: string, plugins: ReadonlyMap<string, DeclaredPlugin>): string[] {
-  const isActive = ({ manifest, files }: DeclaredPlugin): boolean => manifest.active && files.source.isActive;
   const target = plugins.get(name);
   if (target !== undefined && !isActive(target)) return []; // it is disabled already
   const active = [...plugins.values()].filter(isActive);
@@ -78,4 +77,8 @@ function findActiveDependents(name: string, plugins: ReadonlyMap<string, Declare
     name,
     active.map(({ manifest }) => manifest),
   );
+}
+
+function isActive({ manifest, files }: DeclaredPlugin): boolean {
+  return manifest.active && files.source.isActive;
 }

@@ -1,8 +1,9 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { parse } from "jsonc-parser";
 import { PluginHost } from "../../plugins/remote/plugin-host.ts";
-import { plugin, TestFolder } from "../../setup.ts";
+import { type Files, plugin, TestFolder } from "../../setup.ts";
 import { XCORE } from "../xcore-command.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
 
@@ -87,7 +88,7 @@ test("xcore plugin add --json prints what it found out, and xcore plugin list --
   await using folder = await TestFolder.create();
   const mirror = `${host.origin}/mirror/plugin.json`;
   const options = ["--integrity", pinned.integrity, "--yes", "--json"];
-  const added = await xcore(folder, ["plugin", "add", mirror, pinned.url, ...options]);
+  const added = await xcore(folder, ["plugin", "add", mirror, "--mirror", pinned.url, ...options]);
   expect(JSON.parse(added.stdout)).toMatchObject({
     name: "crm",
     urls: [mirror, pinned.url],
@@ -269,12 +270,84 @@ test("xcore plugin add tells which mirrors give something else, or nothing", asy
   const other = host.publish("/other", crm({ "run.ts": `${RUN}// another` }));
   const gone = host.url("/gone/plugin.json");
   await using folder = await TestFolder.create({ "config.json": CONFIG });
-  const { code, stderr } = await xcore(folder, ["plugin", "add", pinned.url, other.url, gone, "--yes"]);
+  const mirrors = ["--mirror", other.url, "--mirror", gone];
+  const { code, stderr } = await xcore(folder, ["plugin", "add", pinned.url, ...mirrors, "--yes"]);
   expect(code).toBe(0);
   expect(stderr).toContain(
     `Mirror ${other.url}: expected ${pinned.integrity}, found ${other.integrity}\nMirror ${gone}: `,
   );
   expect(stderr).not.toContain(`Mirror ${pinned.url}`);
+});
+
+test("xcore plugin add takes several plugins, and pins all of them or none", async () => {
+  await using host = new PluginHost();
+  const base = host.publish("/base", { "plugin.json": { name: "base", version: "1.0.0" }, "run.ts": RUN });
+  const manifest = { name: "crm", version: "1.0.0", dependencies: { base: "^1.0.0" } };
+  const pinned = host.publish("/crm", crm({ "plugin.json": manifest }));
+  await using folder = await TestFolder.create({ "config.json": CONFIG });
+  const add = (...words: string[]) => xcore(folder, ["plugin", "add", ...words]);
+
+  const gone = await add(pinned.url, host.url("/gone/plugin.json"), "--yes");
+  expect(gone.code).toBe(1);
+  expect(gone.stderr).toContain("/gone/plugin.json");
+  const mirror = await add(
+    pinned.url,
+    host.publish("/mirror", crm({ "plugin.json": manifest })).url,
+    "--yes",
+  );
+  expect(mirror.code).toBe(1);
+  expect(mirror.stderr).toContain(
+    `/mirror/plugin.json": "${pinned.url}" gives "crm" too; name a mirror of it with --mirror "`,
+  );
+  for (const option of [
+    ["--mirror", base.url],
+    ["--integrity", pinned.integrity],
+  ]) {
+    const refused = await add(pinned.url, base.url, ...option, "--yes");
+    expect(refused.stderr).toBe(`Cannot use ${option[0]} for several plugins: add one at a time\n`);
+  }
+  const asked = await add(pinned.url, base.url);
+  expect(asked.stderr).toBe('Cannot ask "Add crm 1.0.0 and base 1.0.0?" without a terminal: add --yes\n');
+  expect(await readConfig(folder)).toBe(CONFIG);
+
+  const added = await add(pinned.url, base.url, "--yes");
+  expect(added.stdout).toEndWith(
+    "\nPinned crm 1.0.0 and base 1.0.0 in config.json: a running server loads them now\n",
+  );
+  expect(added.stderr).toBe("");
+  const { plugins } = parse(await readConfig(folder)) as { plugins: { remote: object } };
+  expect(plugins.remote).toEqual({ base, crm: pinned });
+  const again = await add(pinned.url, base.url, "--yes", "--json");
+  expect(JSON.parse(again.stdout)).toMatchObject([
+    { name: "crm", pinned: false },
+    { name: "base", pinned: false },
+  ]);
+});
+
+function local(name: string, more: object = {}): Files {
+  return Object.fromEntries(
+    Object.entries(plugin(name, "", more)).map(([file, content]) => [`plugins/${file}`, content]),
+  );
+}
+
+test("xcore plugin add says which dependencies are missing before it asks", async () => {
+  await using host = new PluginHost();
+  const dependencies = { gone: "^1.0.0", old: "^2.0.0", off: "*", there: "1.x" };
+  const manifest = { name: "crm", version: "1.0.0", dependencies };
+  const pinned = host.publish("/crm", crm({ "plugin.json": manifest }));
+  await using folder = await TestFolder.create({
+    ...local("old"),
+    ...local("off", { active: false }),
+    ...local("there"),
+  });
+  const { stderr } = await xcore(folder, ["plugin", "add", pinned.url]);
+  expect(stderr.split("\n")).toEqual([
+    `Missing dependency: crm needs "gone" ^1.0.0, which isn't there: it won't be loaded before you add that too`,
+    'Missing dependency: crm needs "old" ^2.0.0, and 1.0.0 is there',
+    'Missing dependency: crm needs "off" *, which is disabled: run `xcore plugin enable off`',
+    'Cannot ask "Add crm 1.0.0?" without a terminal: add --yes',
+    "",
+  ]);
 });
 
 test("xcore plugin list --offline asks no host", async () => {

@@ -1,7 +1,7 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { chmod, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { plugin, TestFolder } from "../../setup.ts";
+import { type Files, plugin, TestFolder } from "../../setup.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
 
 setDefaultTimeout(60_000);
@@ -57,14 +57,16 @@ test("a running server follows xcore plugin disable and enable", async () => {
   expect(await (await server.fetch("/shop")).text()).toBe("open");
 });
 
+function uses(name: string, ...dependencies: string[]): Files {
+  return Object.fromEntries(
+    Object.entries(plugin(name, '.get("/", () => 1)', { dependencies })).map(([file, content]) => [
+      `plugins/${file}`,
+      content,
+    ]),
+  );
+}
+
 test("xcore plugin disable refuses while others depend on the plugin, unless it is asked for", async () => {
-  const uses = (name: string, ...dependencies: string[]) =>
-    Object.fromEntries(
-      Object.entries(plugin(name, '.get("/", () => 1)', { dependencies })).map(([file, content]) => [
-        `plugins/${file}`,
-        content,
-      ]),
-    );
   await using folder = await TestFolder.create({
     ...uses("base"),
     ...uses("middle", "base"),

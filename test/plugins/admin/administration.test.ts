@@ -122,10 +122,10 @@ test("disable refuses while others depend on the plugin, unless it is asked for"
   expect(done).toMatchObject({ status: 200, body: { name: "notes", state: "disabled" } });
   for (const name of ["user", "last"])
     expect((await call(app, "GET", `/${name}`)).body.state).toBe("disabled");
-  expect((await readAudit(app)).map(({ action, target }) => `${action} ${target}`)).toEqual([
-    "plugin.disabled plugin:last",
-    "plugin.disabled plugin:user",
-    "plugin.disabled plugin:notes",
+  expect((await readAudit(app)).map(({ action, target }) => [action, target])).toEqual([
+    ["plugin.disabled", "plugin:last"],
+    ["plugin.disabled", "plugin:user"],
+    ["plugin.disabled", "plugin:notes"],
   ]);
   expect(app.events.filter(({ name }) => name === "plugin.failed")).toEqual([]);
 });
