@@ -65,7 +65,10 @@ testOnEachDialect("plugins/blog reads articles with their authors", async ({ url
   expect(await post("/authors", ada)).toMatchObject({ status: 409, body: { code: "conflict" } });
   const { body: one } = await post("/articles", { title: "One", author_id: 1 });
   for (const title of ["Two", "Three"]) await post("/articles", { title, author_id: 1 });
-  expect(await post("/articles", { title: "Nobody's", author_id: 7 })).toMatchObject({ status: 409 });
+  expect(await post("/articles", { title: "Nobody's", author_id: 7 })).toMatchObject({
+    status: 422,
+    body: { errors: [{ path: "/body/author_id", code: "missing_reference" }] },
+  });
   const published = { ...one, status: "published" };
   expect(await post(`/articles/${one.id}/publish`)).toEqual({ status: 200, body: published });
   expect(await post("/articles/999/publish")).toMatchObject({ status: 404 });
