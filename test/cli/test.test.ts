@@ -68,7 +68,7 @@ for (const [what, loop] of [
   ["a host whose plugin is in an endless loop", "for (;;);"],
 ] as const) {
   test(`${what} ends when its test is killed`, async () => {
-    const router = `.get("/", () => { console.log("asked"); ${loop}
+    const router = `.get("/", () => { process.stdout.write("asked\\n"); ${loop}
       return new Promise(() => {}); })`;
     await using tmp = await TestFolder.create();
     await using folder = await TestFolder.create({
