@@ -3,6 +3,7 @@ import { type App, createApp } from "./app.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { watchFile } from "../files/watch.ts";
 import { describeBuildFailure, toListenError } from "./failure-text.ts";
+import { openPluginChannel } from "./plugin-channel.ts";
 import { followProcess } from "./process-events.ts";
 
 const STARTUP_HOLD_MS = 5000; // a plugin whose setup takes longer no longer holds up the others
@@ -28,6 +29,7 @@ export class ServerProcess {
   readonly #initial: LoadedConfig;
   #loaded: LoadedConfig;
   readonly #disposals: (() => void)[] = [];
+  #closeChannel: () => void = () => {};
   #stopping: Promise<void> | null = null;
   #reloading: Promise<void> = Promise.resolve();
 
@@ -125,6 +127,7 @@ export class ServerProcess {
 
   /** Stops following the process and the configuration: another server does that from now on. */
   release(): void {
+    this.#closeChannel();
     for (const undo of this.#disposals.splice(0)) undo();
   }
 
@@ -147,6 +150,7 @@ export class ServerProcess {
   async #stop(reason: string): Promise<void> {
     const app = this.#app;
     app.loggers.app.info({ reason }, "stopping");
+    this.#closeChannel();
     await app.hooks.emit("server.stopping", { reason });
     await this.closeSocket();
     await app.plugins.stop();
@@ -165,6 +169,7 @@ export class ServerProcess {
   }
 
   #followEvents(): void {
+    this.#closeChannel = openPluginChannel(this.#initial, this.#app.plugins, this.#app.loggers.app);
     const { loggers, stackTraces } = this.#app;
     this.#disposals.push(
       followProcess({

@@ -1,17 +1,20 @@
+import { resolve } from "node:path";
 import { Command } from "commander";
-import type { App } from "../../app/app.ts";
-import type { Dialect } from "../../db/contract/driver.ts";
-import type { PluginRecord } from "../../plugins/inventory/record.ts";
+import { askRunningServer, type PluginSummaries } from "../../app/plugin-channel.ts";
+import type { LoadedConfig } from "../../config/load.ts";
+import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
+import { createDisplayPath } from "../../files/paths.ts";
 import { summarizePlugin } from "../../plugins/admin/answers.ts";
-import type { CommandContext } from "../open/command-context.ts";
+import { listLocalPlugins } from "../../plugins/source/local.ts";
+import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { toExamples, toTable } from "../terminal/output.ts";
-import { describePluginError } from "../../plugins/failure/failure.ts";
+import { describePluginError, PluginError } from "../../plugins/failure/failure.ts";
 import { inspect } from "../open/inspection.ts";
 
-/** `xcore plugin list`: tells what each plugin is and whether it can be loaded. */
+/** `xcore plugin list`: tells what each plugin is, as the running server has it; else whether it can be loaded. */
 export function pluginListCommand(context: CommandContext): Command {
   return new Command("list")
-    .description("List the plugins, and why those fail that can't be loaded")
+    .description("List the plugins, as a running server has them, and why those fail that can't be loaded")
     .option(
       "--offline",
       "fetch nothing: plugins from elsewhere as far as they are in the cache or in vendor/",
@@ -20,13 +23,15 @@ export function pluginListCommand(context: CommandContext): Command {
     .addHelpText("after", toExamples("xcore plugin list", "xcore plugin list --json"))
     .action(async (options: { json?: boolean; offline?: boolean }, command: Command) => {
       const flags = options.offline === true ? { plugins: { offline: true } } : {};
-      const plugins = await inspect(command, context, describePlugins, { flags });
+      const loaded = loadFor(command, context, flags);
+      const plugins =
+        (await askRunningServer(loaded)) ??
+        (await inspect(command, context, (app) => app.plugins.list().map(summarizePlugin), { flags }));
       if (options.json) {
-        const summaries = plugins.map(({ summary }) => summary);
-        context.print(JSON.stringify(summaries, null, 2));
+        context.print(JSON.stringify(plugins, null, 2));
         return;
       }
-      const rows = plugins.map(({ summary: { name, version, state, api_prefix, source } }) => [
+      const rows = plugins.map(({ name, version, state, api_prefix, source }) => [
         name,
         version ?? "-",
         state === "serving" ? "ok" : state,
@@ -34,29 +39,34 @@ export function pluginListCommand(context: CommandContext): Command {
         source,
       ]);
       context.print(toTable([["NAME", "VERSION", "STATE", "PREFIX", "SOURCE"], ...rows]));
-      for (const { summary, reason, draft } of plugins) {
-        if (reason !== null) context.print(`\n${summary.name}: ${reason}`);
-        else if (draft !== null) {
-          const { name } = summary;
+      const drafts = await findDrafts(loaded);
+      for (const { name, source, failure } of plugins) {
+        const draft = drafts.get(source);
+        if (failure !== null) context.print(`\n${name}: ${describe(failure)}`);
+        else if (draft !== undefined) {
           context.print(`\n${name}: ${draft} is a draft, which xcore db generate ${name} makes real`);
         }
       }
     });
 }
 
-function describePlugins({ plugins, database: { dialect } }: App) {
-  return Promise.all(
-    plugins.list().map(async (record) => ({
-      summary: summarizePlugin(record),
-      reason: record.failure === null ? null : describePluginError(record.failure),
-      draft: await findDraft(record, dialect),
-    })),
-  );
+function describe({ message, file, line }: NonNullable<PluginSummaries[number]["failure"]>): string {
+  return describePluginError(new PluginError("import", message, { file, line }));
 }
 
-/** Of plugins that are written here: nobody else's drafts are anybody's business. */
-async function findDraft({ files }: PluginRecord, dialect: Dialect): Promise<string | null> {
-  if (files === null || files.overlay !== null) return null;
-  const migrations = await files.readMigrations(dialect).catch(() => []);
-  return migrations.find(({ isDraft }) => isDraft)?.name ?? null;
+/** Names of the first drafts of plugins in the plugins directory, by what is shown for the plugin. */
+async function findDrafts({ config, directory }: LoadedConfig): Promise<ReadonlyMap<string, string>> {
+  const { dialect } = parseDatabaseUrl(config.database.url, directory);
+  const plugins = await listLocalPlugins(
+    resolve(directory, config.plugins.directory),
+    createDisplayPath(directory),
+  );
+  const found = await Promise.all(
+    plugins.map(async ({ source, readMigrations }): Promise<[string, string][]> => {
+      const migrations = await readMigrations(dialect).catch(() => []);
+      const draft = migrations.find(({ isDraft }) => isDraft);
+      return draft === undefined ? [] : [[source.shown, draft.name]];
+    }),
+  );
+  return new Map(found.flat());
 }
