@@ -5,7 +5,7 @@ import type { Layer } from "./diagnosis.ts";
 import { type ConfigProblem, createUnknownKeyProblem, createValueProblem } from "./problems.ts";
 import type { ConfigOverrides } from "./schema.ts";
 import { schemaAt } from "./schema-node.ts";
-import { isSecretName } from "./secrets.ts";
+import { isSecretName } from "../log/secret-names.ts";
 import { suggestKey } from "./suggestion.ts";
 import type { Variable, Variables } from "./variables.ts";
 

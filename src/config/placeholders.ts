@@ -1,7 +1,7 @@
 import { coerceText } from "./coercion.ts";
 import type { KeyPath } from "./json/values.ts";
 import { childNode, isAnything, rootNode, type SchemaNode } from "./schema-node.ts";
-import { isSecretName } from "./secrets.ts";
+import { isSecretName } from "../log/secret-names.ts";
 import type { Variables } from "./variables.ts";
 
 /** A placeholder that cannot be replaced. */

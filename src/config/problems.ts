@@ -1,7 +1,8 @@
 import { AppError } from "../errors/errors.ts";
 import { COMMAND_ERROR_CODES } from "../errors/codes.ts";
 import { formatKeyPath, type KeyPath, quote } from "./json/values.ts";
-import { isSecretName, maskAll, maskSecrets } from "./secrets.ts";
+import { isSecretName } from "../log/secret-names.ts";
+import { maskAll, maskSecrets } from "./secrets.ts";
 
 const MAX_LINES = 100;
 

@@ -1,23 +1,8 @@
+import { isSecretName } from "../log/secret-names.ts";
 import { type KeyPath, startsWithPath } from "./json/values.ts";
 
 /** What stands in the place of a masked value. */
 const MASK = "***";
-
-const SECRET_WORD =
-  /(?:secret|password|passwd|passphrase|token|credential|apikey)s?$|^(?:keys?|pwd|pass|authorization)$/;
-// `access_token_expire_minutes` and `password_hash_algorithm` say something about a secret: they hold none.
-const ABOUT_WORD =
-  /^(?:milliseconds|ms|seconds|minutes|hours|days|ttl|expire|expires|expiry|length|count|size|max|min|algorithm|enabled|required|type|endpoint)$/;
-
-/** Tells whether a key or a variable of this name holds a secret: `jwt_secret_key`, `DB_PASSWORD`, `apiKey`. */
-export function isSecretName(name: string): boolean {
-  const words = name
-    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
-    .toLowerCase()
-    .split(/[^a-z]+/)
-    .filter((word) => word !== "");
-  return words.some((word) => SECRET_WORD.test(word)) && !ABOUT_WORD.test(words.at(-1) ?? "");
-}
 
 /**
  * Copies a value with its secrets replaced by "***", so that it can be printed or logged: everything under a

@@ -1,3 +1,5 @@
+import { isSecretName } from "./secret-names.ts";
+
 export interface RedactorOptions {
   /** Shows a stack in terms of the sources, such as a plugin's own file and line. */
   mapStack?: (stack: string) => string;
@@ -11,8 +13,6 @@ const maxDepth = 8;
 const maxValues = 1000;
 const maxText = 16_384; // characters
 const maxUserinfo = 256; // characters, also what keeps the pattern below linear
-const secretKey =
-  /^(pwd|pass|otp|otpcode|pin|jwt|recoverycodes?)$|(passwo?r?d|passphrase|secret|token|apikey|secretkey|privatekey|accesskey|encryptionkey|authorization|cookie|credential)(s|hash)?$/;
 // Userinfo ends at the last "@" before the path. The second half takes a password that holds "/", "?" or "#"
 // unencoded, which is just what the "invalid URL" messages of drivers print; the digits are a port.
 const urlCredentials = new RegExp(
@@ -22,6 +22,8 @@ const urlCredentials = new RegExp(
 /** A name in front of the value that it stands for. */
 const shownKey = /(['"])([A-Za-z_$][\w$-]{1,63})\1(?:: ?| => )|\b([A-Za-z_$][\w$]{1,63}): /g;
 const harmless = /^(?:null|undefined|true|false)\b/;
+// Of a query, or of a connection string: "?token=…", ";Password=…".
+const namedValue = /([\w-]{1,64})=([^&\s#;"'<>]+)/g;
 const knownKeys = new Map<string, boolean>();
 
 /**
@@ -34,11 +36,16 @@ export function createRedactor(options: RedactorOptions = {}): Redactor {
   return (value) => new Walk(options).copy(value, 0);
 }
 
-/** The text with the credentials of URLs in it redacted, and cut to 16,384 characters. */
+/** The text with the credentials of URLs, and what is named as a secret, in it redacted, and cut to 16,384 characters. */
 export function redactText(text: string): string {
   // Cut after redacting: half a URL would keep half a password.
   let kept = text.length > maxText ? text.slice(0, maxText + 2 * maxUserinfo) : text;
   if (kept.includes("://")) kept = kept.replace(urlCredentials, `://${redacted}@`);
+  if (kept.includes("=")) {
+    kept = kept.replace(namedValue, (pair, name: string) =>
+      isSecretKey(name) ? `${name}=${redacted}` : pair,
+    );
+  }
   if (text.length <= maxText) return kept;
   return `${kept.slice(0, maxText)}… [${text.length - maxText} more characters]`;
 }
@@ -201,12 +208,7 @@ class Walk {
 function isSecretKey(name: string): boolean {
   let isSecret = knownKeys.get(name);
   if (isSecret === undefined) {
-    isSecret = secretKey.test(
-      name
-        .slice(0, 256)
-        .toLowerCase()
-        .replace(/[^a-z0-9]/g, ""),
-    );
+    isSecret = isSecretName(name);
     if (knownKeys.size >= 2000) knownKeys.clear();
     knownKeys.set(name, isSecret);
   }

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { isSecretName, maskSecrets } from "../../src/config/secrets.ts";
+import { maskSecrets } from "../../src/config/secrets.ts";
+import { isSecretName } from "../../src/log/secret-names.ts";
 import { load } from "./config-folder.ts";
 
 test.each([
