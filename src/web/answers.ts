@@ -19,6 +19,11 @@ const JSON_INIT = {
 };
 const DATE_DEPTH = 4; // levels of arrays and objects: { items: [{ author: { created_at } }] }
 
+/** Requests whose answers are for who asks alone. */
+const privateRequests = new WeakSet<Request>();
+/** Below these everything is about somebody, or for administrators. */
+const PRIVATE_PATH = /^\/(?:auth|admin|system)(?:\/|$)/;
+
 /** What `toJsonAnswer` made last: it has all headers of every answer but its id. Any other answer is looked at. */
 let latest: Response | null = null;
 
@@ -165,4 +170,15 @@ function isEmpty(headers: object): boolean {
 
 function isIterator(value: object): value is { next: () => unknown } {
   return "next" in value && typeof value.next === "function";
+}
+
+/** Notes that what a request is answered with is for who asks alone: no cache keeps it, unless its handler says so. */
+export function markPrivate(request: Request): void {
+  privateRequests.add(request);
+}
+
+/** Adds what keeps a private answer out of caches, where its handler has said nothing (RFC 9111, 5.2.2.5). */
+export function forbidStoring(request: Request, path: string, headers: Headers): void {
+  if (!privateRequests.has(request) && !PRIVATE_PATH.test(path)) return;
+  if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
 }

@@ -1,5 +1,5 @@
 import type { RequestEntry } from "../log/request-line.ts";
-import { withHeaders } from "./answers.ts";
+import { forbidStoring, withHeaders } from "./answers.ts";
 import { limitBody } from "./body-limit.ts";
 import { createClientAddress } from "./client-address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
@@ -231,6 +231,7 @@ export class WebServer {
     const id = finalRequestIdOf(request);
     const isUpgraded = answer === undefined || (this.#upgraded.size > 0 && this.#upgraded.delete(request));
     const response = isUpgraded ? undefined : withHeaders(answer, id);
+    if (response !== undefined) forbidStoring(request, path, response.headers);
     if (response !== undefined && this.#settings.cors.allow_origins.length > 0) {
       allowOrigin(request, response.headers, this.#settings.cors);
     }

@@ -166,3 +166,61 @@ export default createRouter().get("/", () => row()).get("/list", async () => [ro
   const head = await app.fetch("/x", { method: "HEAD" });
   expect([head.headers.get("content-length"), await head.text()]).toEqual([String(row.length), ""]);
 });
+
+test("what is private is kept by no cache, unless its handler says so", async () => {
+  await using app = await TestApp.start({
+    plugins: plugin(
+      "notes",
+      `.get("/open", () => "open")
+       .get("/optional", ({ user }) => user?.email ?? "nobody", { optionalAuth: true })
+       .get("/mine", ({ user }) => user.email, { auth: true })
+       .get("/answer", () => new Response("mine"), { auth: true })
+       .get("/held", () => "held", { permission: "notes:read" })
+       .get("/role", () => "role", { role: "admin" })
+       .get("/bad", () => { throw new Error("broken"); }, { auth: true })
+       .get("/kept", ({ set }) => { set.headers["cache-control"] = "private, max-age=60"; return "kept"; }, { auth: true })
+       .get("/own", () => new Response("own", { headers: { "cache-control": "max-age=5" } }), { auth: true })`,
+    ),
+  });
+  const { headers } = await app.admin();
+  const headerOf = async (path: string, init: RequestInit = {}) =>
+    (await app.fetch(path, init)).headers.get("cache-control");
+  const known = { headers };
+  const seen: Record<string, string | null> = {};
+  for (const path of ["open", "optional", "mine", "answer", "held", "role", "bad", "kept", "own"]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    seen[path] = await headerOf(`/notes/${path}`, known);
+  }
+  expect(seen).toEqual({
+    open: null,
+    optional: "no-store",
+    mine: "no-store",
+    answer: "no-store",
+    held: "no-store",
+    role: "no-store",
+    bad: "no-store",
+    kept: "private, max-age=60",
+    own: "max-age=5",
+  });
+  expect(await headerOf("/notes/optional")).toBeNull();
+  expect(await headerOf("/notes/mine")).toBe("no-store"); // 401
+
+  for (const path of [
+    "/auth/me",
+    "/auth/sessions",
+    "/auth/nowhere",
+    "/admin/users",
+    "/admin/roles",
+    "/admin/audit",
+    "/system/plugins",
+    "/system/plugins/none",
+    "/admin",
+  ]) {
+    // oxlint-disable-next-line no-await-in-loop
+    expect([path, await headerOf(path, known)]).toEqual([path, "no-store"]);
+    // oxlint-disable-next-line no-await-in-loop
+    expect([path, await headerOf(path)]).toEqual([path, "no-store"]);
+  }
+  expect(await headerOf("/auth/login", { method: "POST", body: "{" })).toBe("no-store");
+  expect(await headerOf("/openapi.json")).not.toBe("no-store");
+});

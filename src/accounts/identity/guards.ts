@@ -1,4 +1,5 @@
 import { Elysia } from "elysia";
+import { markPrivate } from "../../web/answers.ts";
 import {
   type Admission,
   type FollowAccess,
@@ -41,6 +42,8 @@ export interface GuardContext<Found extends User | null = User> {
 /** The guards, for routes to use. */
 export type Guards = ReturnType<typeof createGuards>;
 
+/** What only who may do everything holds. */
+const EVERYTHING = "*";
 const ASKED = Symbol("guard");
 const LOCK: Security = [{ bearer: [] }, { api_key: [] }];
 
@@ -58,6 +61,7 @@ export function createGuards({ principals, authenticate, follow }: GuardsOptions
   });
   const guard = (asked: Guard, check: Check) =>
     toContext(asked, LOCK, (context) => {
+      markPrivate(context.request);
       const principal = principals.require(context.request);
       check(principal);
       // Here rather than in a `resolve`, which would look it up again and copy it.
@@ -65,14 +69,16 @@ export function createGuards({ principals, authenticate, follow }: GuardsOptions
     }) as GuardContext;
   const identify = () =>
     toContext({ optional_auth: true }, [{}, ...LOCK], (context) => {
-      context.user = principals.find(context.request)?.user ?? null;
+      const principal = principals.find(context.request);
+      if (principal !== null) markPrivate(context.request);
+      context.user = principal?.user ?? null;
     }) as GuardContext<User | null>;
   return new Elysia({ name: "xcore/guards" }).macro({
     auth: (isAsked: boolean) => (isAsked ? guard({ auth: true }, () => {}) : {}) as GuardContext,
     // Not a value of `auth`: Elysia tells a handler's types by the names of its options alone.
     optionalAuth: (isAsked: boolean) => (isAsked ? identify() : {}) as GuardContext<User | null>,
     permission(permission: string) {
-      if (isPermissionName(permission)) {
+      if (isPermissionName(permission) || permission === EVERYTHING) {
         return guard({ permission }, (principal) => assertPermission(principal, permission));
       }
       const example = 'expected a resource and an action, such as "invoices:read"';
