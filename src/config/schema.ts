@@ -1,16 +1,11 @@
 import { Type, type Static, type TProperties } from "@sinclair/typebox";
+import { byteSize } from "./byte-size.ts";
 
 const AnyKey = Type.String({ pattern: "^.*$" });
 const PLUGIN_NAME = {
   pattern: "^[a-z][a-z0-9_]{0,63}$",
   title: "a plugin name: small letters, digits and underscores, starting with a letter",
 };
-
-const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
-const SIZE = /^(\d{1,6}(?:\.\d{1,3})?) ?([kmg]?)i?b$/i;
-
-/** The sizes that a config string may hold, as an ECMA-262 pattern: a number above zero and b, kb, mb or gb. */
-export const BYTE_SIZE_PATTERN = "^(?=.*[1-9])\\d{1,6}(\\.\\d{1,3})? ?[kKmMgG]?[iI]?[bB]$";
 
 /**
  * Every key of `config.json` with its type, default and description. Nothing else knows them: the defaults,
@@ -154,7 +149,19 @@ export const ConfigSchema = section("Settings of an xcore server", {
       minimum: 1,
       maximum: 3650,
       default: 30,
-      description: "How long a session lasts after it was last refreshed, in days",
+      description: "How long a refresh token is good for, in days",
+    }),
+    session_idle_minutes: Type.Integer({
+      minimum: 1,
+      maximum: 5_256_000,
+      default: 10080,
+      description: "How long a session lasts that nobody uses, after it was last refreshed, in minutes",
+    }),
+    session_max_days: Type.Integer({
+      minimum: 1,
+      maximum: 3650,
+      default: 90,
+      description: "How long a session lasts at most, however often it is refreshed, in days",
     }),
     password_hash_algorithm: Type.Union([Type.Literal("bcrypt"), Type.Literal("argon2id")], {
       default: "bcrypt",
@@ -167,8 +174,9 @@ export const ConfigSchema = section("Settings of an xcore server", {
       description: "Work that bcrypt takes: one more doubles it",
     }),
     allow_registration: Type.Boolean({
-      default: true,
-      description: "Let anybody make an account at `/auth/register`. Without it, administrators do",
+      default: false,
+      description:
+        "Let anybody who reaches the server make an account at `/auth/register`. Without it, administrators do",
     }),
   }),
 
@@ -303,22 +311,6 @@ export type Config = DeepReadonly<Omit<Static<typeof ConfigSchema>, "$schema">>;
 /** Keys to set over those of the file and the environment, such as a command's flags. `undefined` sets none. */
 export type ConfigOverrides = DeepPartial<Config>;
 
-/**
- * Reads a size such as "512kb", "1.5 MB" or 1048576 as a number of bytes. A kilobyte is 1024 bytes, as it
- * is to web servers; "kib" means the same.
- *
- * @throws RangeError when `size` is not a size, is zero or is not a whole number of bytes
- */
-export function parseByteSize(size: string | number): number {
-  const bytes = typeof size === "number" ? size : countBytes(size);
-  if (!Number.isSafeInteger(bytes) || bytes < 1) {
-    throw new RangeError(
-      `Cannot read size ${JSON.stringify(size)}: expected bytes or a string such as "16mb"`,
-    );
-  }
-  return bytes;
-}
-
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
 type DeepPartial<T> = T extends readonly unknown[]
@@ -327,21 +319,6 @@ type DeepPartial<T> = T extends readonly unknown[]
     ? { readonly [K in keyof T]?: DeepPartial<T[K]> | undefined }
     : T;
 
-function byteSize(preset: string, description: string) {
-  return Type.Union(
-    [
-      Type.String({ pattern: BYTE_SIZE_PATTERN, title: 'a size such as "512kb", "16mb" or "1gb"' }),
-      Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER, title: "a number of bytes above zero" }),
-    ],
-    { default: preset, description },
-  );
-}
-
 function section<T extends TProperties>(description: string, properties: T) {
   return Type.Object(properties, { description, additionalProperties: false });
-}
-
-function countBytes(size: string): number {
-  const [, amount = "", unit = ""] = SIZE.exec(size) ?? [];
-  return amount === "" ? Number.NaN : Math.ceil(Number(amount) * (UNITS[unit.toLowerCase()] ?? Number.NaN));
 }

@@ -22,9 +22,11 @@ test("loadConfig() gives the defaults when there is no file", () => {
         jwt_secret_key: null,
         access_token_expire_minutes: 30,
         refresh_token_expire_days: 30,
+        session_idle_minutes: 10_080,
+        session_max_days: 90,
         password_hash_algorithm: "bcrypt",
         bcrypt_cost: 10,
-        allow_registration: true,
+        allow_registration: false,
       },
       plugins: {
         directory: "plugins",
