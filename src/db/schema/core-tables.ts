@@ -15,6 +15,7 @@ export function createCoreTables(schema: Schema) {
     users,
     ...createRights(schema, users),
     sessions: createSessions(schema, users),
+    loginFailures: createLoginFailures(schema),
     ...createSecondFactors(schema, users),
     apiKeys: createApiKeys(schema, users),
     auditLog: createAuditLog(schema),
@@ -23,7 +24,7 @@ export function createCoreTables(schema: Schema) {
 }
 
 function createUsers(schema: Schema) {
-  const { boolean, id, index, integer, table, timestamp, varchar } = schema;
+  const { boolean, id, index, table, timestamp, varchar } = schema;
   return table(
     "users",
     {
@@ -35,10 +36,9 @@ function createUsers(schema: Schema) {
       name_key: varchar(255),
       /** Null for an account that can't log in with a password. */
       password_hash: varchar(255),
+      /** Whether the password is as long as an administrator's has to be; null where that isn't known. */
+      has_long_password: boolean(),
       is_active: boolean().notNull().default(true),
-      /** Wrong passwords or codes in a row. */
-      failed_attempts: integer().notNull().default(0),
-      locked_until: timestamp(),
       last_login_at: timestamp(),
       ...toTimes(schema),
     },
@@ -87,7 +87,17 @@ function createRights(schema: Schema, users: Users) {
     owner: varchar(64).notNull(),
   });
 
-  return { roles, rolePermissions, userRoles, permissions };
+  /** Roles that routes of plugins ask for by name: they open more than their permissions tell. */
+  const guardRoles = table(
+    "guard_roles",
+    {
+      plugin: varchar(64).notNull(),
+      role: varchar(64).notNull(),
+    },
+    (t) => [primaryKey({ columns: [t.plugin, t.role] }), index("guard_roles_role").on(t.role)],
+  );
+
+  return { roles, rolePermissions, userRoles, permissions, guardRoles };
 }
 
 function createSessions(schema: Schema, users: Users) {
@@ -104,6 +114,8 @@ function createSessions(schema: Schema, users: Users) {
       rotated_at: timestamp(),
       /** Whether a second factor was given. */
       has_otp: boolean().notNull().default(false),
+      /** When a code was last given. */
+      otp_at: timestamp(),
       ip_address: varchar(64).notNull().default(""),
       user_agent: varchar(255).notNull().default(""),
       created_at: timestamp().notNull().defaultNow(),
@@ -112,6 +124,28 @@ function createSessions(schema: Schema, users: Users) {
       revoked_at: timestamp(),
     },
     (t) => [index("sessions_user").on(t.user_id), index("sessions_expiry").on(t.expires_at)],
+  );
+}
+
+/** Wrong passwords and codes, by the name that somebody tries to log in as and by where they try it from. */
+function createLoginFailures(schema: Schema) {
+  const { index, integer, primaryKey, table, timestamp, varchar } = schema;
+  return table(
+    "login_failures",
+    {
+      /** SHA-256 of what is tried and of the name, which may have no account. */
+      name_hash: varchar(64).notNull(),
+      /** "" for those from everywhere. */
+      address: varchar(64).notNull(),
+      /** As of `counted_at`: a few are forgotten each hour. */
+      failed: integer().notNull().default(0),
+      counted_at: timestamp().notNull().defaultNow(),
+      locked_until: timestamp(),
+    },
+    (t) => [
+      primaryKey({ columns: [t.name_hash, t.address] }),
+      index("login_failures_counted_at").on(t.counted_at),
+    ],
   );
 }
 
