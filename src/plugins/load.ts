@@ -1,7 +1,9 @@
 import { setTimeout } from "node:timers/promises";
 import { type AnyElysia, Elysia } from "elysia";
 import type { Logger } from "pino";
+import { guardsOf } from "../accounts/identity/guards.ts";
 import { InFlight, type Mount } from "../web/mounts.ts";
+import { listRoutes } from "../web/routes.ts";
 import type { Migration } from "../db/migrations/files.ts";
 import type { Bundle } from "./build/bundle.ts";
 import { Generation, generationId } from "./runtime/generation.ts";
@@ -90,6 +92,7 @@ export async function loadGeneration(
     if (runsSetup) {
       const onLate = (work: Promise<void>): void => void (late = work);
       await atStage("setup", failure, () => setUp(imported.exports, host, { ...options, onLate }));
+      await atStage("setup", failure, () => keepGuardRoles(host, options, rolesOf(imported.app)));
     }
     const loadMs = performance.now() - startedAt;
     const made = { number, manifest, hash, fingerprint, loadMs, registrations, ...imported };
@@ -159,6 +162,22 @@ function createGlobals(
   { scope, log, thrower }: { readonly scope: Scope; readonly log: Logger; readonly thrower: Thrower },
 ): Globals {
   return new Globals({ scope, console: createConsole(log), onError: (error) => onUncaught(error, thrower) });
+}
+
+/** Its roles stay protected while it isn't loaded: there is nothing to do for the many plugins without one. */
+async function keepGuardRoles(
+  { given: { accounts } }: PluginHost,
+  { manifest, current }: LoadOptions,
+  roles: readonly string[],
+): Promise<void> {
+  const had = current === null ? [] : rolesOf(current.app);
+  if (roles.length + had.length > 0) await accounts.keepGuardRoles(manifest.name, roles);
+}
+
+function rolesOf(app: AnyElysia): string[] {
+  return listRoutes(app).flatMap((route) =>
+    guardsOf(route).flatMap((guard) => ("role" in guard ? guard.role : [])),
+  );
 }
 
 async function importPlugin(

@@ -15,8 +15,11 @@ function crm(text: string, version = "1.0.0"): Files {
   };
 }
 
-function startApp(options: TestAppOptions = {}): Promise<TestApp> {
-  return TestApp.start({ files: { "config.json": CONFIG }, ...options });
+/** An app that may fetch from these hosts, which have private addresses. */
+function startApp(hosts: readonly PluginHost[], options: TestAppOptions = {}): Promise<TestApp> {
+  const allow_hosts = hosts.map(({ origin }) => new URL(origin).host);
+  const config = { plugins: { fetch: { allow_hosts } } };
+  return TestApp.start({ files: { "config.json": CONFIG }, config, ...options });
 }
 
 async function send(app: TestApp, method: string, path: string, body?: object) {
@@ -43,7 +46,7 @@ async function readAudit(app: TestApp) {
 test("a plugin is previewed, added, replaced, switched off and on, and removed", async () => {
   await using host = new PluginHost();
   const first = host.publish("/crm", crm("one"));
-  await using app = await startApp();
+  await using app = await startApp([host]);
 
   const preview = await send(app, "POST", "", { url: first.url, dry_run: true });
   expect(preview).toMatchObject({
@@ -100,8 +103,12 @@ test("a plugin is previewed, added, replaced, switched off and on, and removed",
   });
 
   const now = { urls: [second.url], integrity: second.integrity };
+  // What a dry run asks a host for is accounted for too.
+  const inspected = { action: "plugin.inspected", target_id: "crm", before: null };
   expect(await readAudit(app)).toEqual([
+    { ...inspected, after: { ...remote, dry_run: true } },
     { action: "plugin.added", target_id: "crm", before: null, after: { version: "1.0.0", ...remote } },
+    { ...inspected, after: { ...now, dry_run: true } },
     { action: "plugin.updated", target_id: "crm", before: remote, after: { version: "1.1.0", ...now } },
     { action: "plugin.disabled", target_id: "crm", before: { active: true }, after: { active: false } },
     { action: "plugin.enabled", target_id: "crm", before: { active: false }, after: { active: true } },
@@ -126,7 +133,7 @@ test("a preview tells what a plugin declares that it serves, and first of all wh
 export default createRouter().get("/", () => 1, ${JSON.stringify(options)});`,
     });
   };
-  await using app = await startApp();
+  await using app = await startApp([host]);
   const { url } = publish("1.0.0", [{ role: "sales" }]);
   const { body: first } = await send(app, "POST", "", { url, dry_run: true });
   expect(first.inspection.surface).toEqual({
@@ -145,7 +152,7 @@ export default createRouter().get("/", () => 1, ${JSON.stringify(options)});`,
 test("what fails to load is pinned all the same, and the answer says why", async () => {
   await using host = new PluginHost();
   const good = host.publish("/crm", crm("good"));
-  await using app = await startApp();
+  await using app = await startApp([host]);
   await send(app, "POST", "", { url: good.url });
   const bad = host.publish("/bad", { ...crm(""), "run.ts": 'throw new Error("not today");\nexport {};' });
   const { status, body } = await send(app, "POST", "", { url: bad.url });
@@ -163,7 +170,7 @@ test("what can't be added is refused with its reason, and nothing is written", a
   const notes = host.publish("/notes", { ...crm(""), "plugin.json": { name: "notes", version: "1.0.0" } });
   await using gone = new PluginHost();
   await gone.stop();
-  await using app = await startApp({ plugins: plugin("notes", '.get("/", () => 1)') });
+  await using app = await startApp([host, gone], { plugins: plugin("notes", '.get("/", () => 1)') });
   const { url } = pinned;
   const refused: [body: object, status: number, code: string, detail: string][] = [
     [{ url, integrity: WRONG }, 422, "plugin_refused", `expected ${WRONG}, found ${pinned.integrity}`],
@@ -189,7 +196,7 @@ test("what can't be added is refused with its reason, and nothing is written", a
     expect(answer.body.detail).not.toContain("secret@");
   }
   expect(await readConfig(app)).toBe(CONFIG);
-  expect(await readAudit(app)).toEqual([]);
+  expect(new Set((await readAudit(app)).map(({ action }) => action))).toEqual(new Set(["plugin.added"]));
   expect(await readdir(app.folder.path)).not.toContain("vendor");
   expect((await send(app, "GET", "")).body.items).toMatchObject([{ name: "notes", remote: null }]);
 });
@@ -197,7 +204,7 @@ test("what can't be added is refused with its reason, and nothing is written", a
 test("a config.json that is broken by hand is left alone", async () => {
   await using host = new PluginHost();
   const { url } = host.publish("/crm", crm("one"));
-  await using app = await startApp();
+  await using app = await startApp([host]);
   await app.folder.write({ "config.json": '{ "plugins": ' });
   const { status, body } = await send(app, "POST", "", { url });
   expect([status, body.code]).toEqual([409, "conflict"]);
@@ -208,7 +215,7 @@ test("a config.json that is broken by hand is left alone", async () => {
 test("a data directory that can't be written is said, and nothing is pinned", async () => {
   await using host = new PluginHost();
   const { url } = host.publish("/crm", crm("one"));
-  await using app = await startApp();
+  await using app = await startApp([host]);
   await app.folder.write({ "data/plugins": "a file in its place" });
   const { status, body } = await send(app, "POST", "", { url });
   expect([status, body.code]).toEqual([500, "plugin_not_kept"]);
@@ -222,7 +229,7 @@ test("remove with purge drops the tables, and puts the entry back when that can'
     "plugin.json": { name: "crm", version: "1.0.0", files: ["drizzle/sqlite/0000_create.sql"] },
     "drizzle/sqlite/0000_create.sql": "CREATE TABLE `crm_notes` (`id` integer PRIMARY KEY);",
   });
-  await using app = await startApp();
+  await using app = await startApp([host]);
   const { db } = app.app.store;
   expect(await send(app, "POST", "", { url: pinned.url })).toMatchObject({ body: { state: "serving" } });
   const config = await readConfig(app);
@@ -243,7 +250,7 @@ test("remove with purge drops the tables, and puts the entry back when that can'
 test("a plugin that another depends on stays", async () => {
   await using host = new PluginHost();
   const { url } = host.publish("/crm", crm("one"));
-  await using app = await startApp({
+  await using app = await startApp([host], {
     plugins: plugin("shop", '.get("/", () => 1)', { dependencies: ["crm"] }),
   });
   await send(app, "POST", "", { url });
@@ -258,7 +265,7 @@ test("asking for a failed plugin's own pin again tries again", async () => {
   const pinned = host.publish("/crm", crm("one"));
   const files = new Map(host.answers);
   host.answers.clear();
-  await using app = await startApp({
+  await using app = await startApp([host], {
     files: { "config.json": { plugins: { remote: { crm: pinned } } } },
   });
   await app.app.plugins.settled();
@@ -283,7 +290,7 @@ test("a plugin is not added for somebody who has gone away", async () => {
     asked.resolve();
     return new Promise<Response>(() => {});
   });
-  await using app = await startApp();
+  await using app = await startApp([host]);
   const { headers } = await app.admin();
   const leaving = new AbortController();
   const added = app.fetch("/system/plugins", {

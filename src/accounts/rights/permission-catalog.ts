@@ -8,7 +8,8 @@ export const CORE_PERMISSIONS = {
   "roles:read": "See roles and permissions",
   "roles:write": "Make, change and delete roles",
   "audit:read": "Read the audit log",
-  "system:plugins": "See plugins, and enable, disable, reload and remove them",
+  "plugins:read": "See plugins, and why one has failed",
+  "plugins:switch": "Enable, disable and reload the plugins that are there",
 } as const;
 
 const MAX_DESCRIPTION = 255; // characters

@@ -1,9 +1,10 @@
-import { writeAudit } from "../../accounts/people/audit.ts";
+import { type AuditEntry, writeAudit } from "../../accounts/people/audit.ts";
 import type { CoreStore } from "../../accounts/people/store.ts";
 import type { Origin, User } from "../../accounts/identity/principal.ts";
 import { DatabaseError } from "../../db/contract/database-error.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import { purgeTables } from "../../db/migrations/purge.ts";
+import { AppError } from "../../errors/errors.ts";
 import { fail } from "../failure/error-codes.ts";
 import { FetchError, PluginError } from "../failure/failure.ts";
 import type { PluginManager } from "../manager.ts";
@@ -34,11 +35,13 @@ export interface PluginRequest {
   readonly url?: string;
   readonly urls?: readonly string[];
   readonly integrity?: string;
+  /** Whether it is only to be looked at. @default false */
+  readonly dry_run?: boolean;
 }
 
 /** Who asks for a change, and from where. */
 export interface PluginChange {
-  readonly actor: User;
+  readonly actor: Pick<User, "id" | "email">;
   readonly origin: Origin;
   /** Refuses who may not do it any more: fetching, and a body, take their time. */
   readonly assertAllowed: () => Promise<void>;
@@ -63,18 +66,43 @@ export class PluginVerbs {
   }
 
   /**
-   * Fetches a plugin and looks at it, without running or writing anything.
+   * Fetches a plugin and looks at it, without running or writing anything. It is in the audit log all the same: the
+   * server asks a host that somebody names.
    *
    * @param signal of the request: who has gone away must not find it added later
    * @throws AppError validation_error, plugin_fetch_failed, plugin_refused; conflict for a name that is taken
+   * @throws AppError for who may not do it
    */
-  async prepare({ url, urls, integrity }: PluginRequest, signal: AbortSignal): Promise<PreparedPlugin> {
+  async prepare(request: PluginRequest, change: PluginChange, signal: AbortSignal): Promise<PreparedPlugin> {
+    const { url, urls = url === undefined ? [] : [url], dry_run: isDryRun = false } = request;
+    const asked = { urls, dry_run: isDryRun };
+    try {
+      await change.assertAllowed();
+      const prepared = await this.#fetch(request, signal);
+      const { name, integrity } = prepared.inspection;
+      if (isDryRun) await this.#audit("plugin.inspected", name, change, { after: { ...asked, integrity } });
+      return prepared;
+    } catch (error) {
+      if (!(error instanceof AppError)) throw error;
+      const refused = { result: "refused", after: { ...asked, reason: error.message } } as const;
+      await this.#audit(isDryRun ? "plugin.inspected" : "plugin.added", "", change, refused);
+      throw error;
+    }
+  }
+
+  async #fetch({ url, urls, integrity }: PluginRequest, signal: AbortSignal): Promise<PreparedPlugin> {
     const places = urls ?? (url === undefined ? [] : [url]);
     if (places.length === 0 || (url !== undefined && urls !== undefined)) {
       throw fail("validation_error", 'Cannot add a plugin: give either "url" or "urls"');
     }
     try {
-      return await this.#options.installer.prepare(places, { integrity, allowsPaths: false, signal });
+      return await this.#options.installer.prepare(places, {
+        integrity,
+        allowsPaths: false,
+        // An administrator of the server writes what it may reach into config.json: these are its users.
+        trustsPlaces: false,
+        signal,
+      });
     } catch (error) {
       if (signal.aborted) throw fail("plugin_fetch_failed", "Cannot add a plugin: nobody waits for it");
       if (!(error instanceof PluginError)) throw error;
@@ -90,6 +118,7 @@ export class PluginVerbs {
    * says which.
    *
    * @throws AppError plugin_not_kept; conflict when config.json can't be used
+   * @throws AppError for who may not do it any more: fetching takes a while
    */
   async install(prepared: PreparedPlugin, change: PluginChange): Promise<PluginRecord> {
     const { installer, manager } = this.#options;
@@ -193,6 +222,7 @@ export class PluginVerbs {
    * it stays as it was.
    *
    * @throws AppError plugin_not_found; conflict while another depends on it, or on its tables
+   * @throws AppError for who may not do it
    */
   async remove(name: string, { purge }: { readonly purge: boolean }, change: PluginChange): Promise<void> {
     const { manager, driver } = this.#options;
@@ -270,7 +300,7 @@ export class PluginVerbs {
     action: string,
     name: string,
     { actor, origin }: PluginChange,
-    changed: { before?: Record<string, unknown>; after?: Record<string, unknown> } = {},
+    changed: Pick<AuditEntry, "before" | "after" | "result"> = {},
   ): Promise<void> {
     const { db, tables } = this.#options.store;
     const target = { type: "plugin", id: name.slice(0, 64) };

@@ -1,4 +1,5 @@
 import { Elysia, t } from "elysia";
+import { assertMayChangeCode } from "../../accounts/admin/code-changes.ts";
 import { assertPermission, type Guards } from "../../accounts/identity/guards.ts";
 import type { Origin, Principal } from "../../accounts/identity/principal.ts";
 import type { HookBus } from "../../hooks/bus.ts";
@@ -31,7 +32,12 @@ const Place = t.Object({
   integrity: t.Optional(t.String({ pattern: "^sha256-[A-Za-z0-9+/]{43}=$", description: "What it must be" })),
   dry_run: t.Boolean({ default: false, description: "Tell what it is, and change nothing" }),
 });
-const GUARD = { permission: "system:plugins" } as const;
+/** Who may add code may do everything: a plugin can. */
+const CODE = { permission: "*" } as const;
+const READ = { permission: "plugins:read" } as const;
+const SWITCH = { permission: "plugins:switch" } as const;
+const CODE_RULE =
+  "It takes `*` and a session, no API key; who has two factors gives a code first at `POST /auth/otp/verify`.";
 
 /** Serves what is known of the plugins below `/system/plugins`, and what administrators do to them. */
 export function pluginRoutes(options: PluginRoutesOptions) {
@@ -47,7 +53,7 @@ function listRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Plug
   return new Elysia({ name: "xcore/plugins/list" })
     .use(guards)
     .get("", ({ query }) => listPlugins(manager, query), {
-      ...GUARD,
+      ...READ,
       // Without a value, `?active_only`, it is asked for too.
       query: t.Object({
         active_only: t.Optional(t.Union([t.BooleanString(), t.Literal("")])),
@@ -65,25 +71,26 @@ function listRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Plug
     .post(
       "",
       async ({ body, status, ...context }) => {
-        const prepared = await verbs.prepare(body, context.request.signal);
+        const change = toCodeChange(context, who, { isDryRun: body.dry_run });
+        const prepared = await verbs.prepare(body, change, context.request.signal);
         if (body.dry_run) return previewPlugin(prepared);
-        const record = await verbs.install(prepared, toChange(context, who));
+        const record = await verbs.install(prepared, change);
         return status(prepared.isListed ? 200 : 201, toDetails(record));
       },
       {
-        ...GUARD,
+        ...CODE,
         body: Place,
         response: { 200: t.Union([PluginDetails, PluginPreview]), 201: PluginDetails },
         detail: {
           summary: "Add a plugin from a URL, pinned to what is there now, or tell what it is",
           description:
             "It is written into plugins.remote of config.json. 201 when it is new, 200 when its pin was replaced, " +
-            "and 200 with a preview for dry_run.",
+            `and 200 with a preview for dry_run. ${CODE_RULE}`,
         },
       },
     )
     .get("/:name", ({ params }) => toDetails(verbs.find(params.name)), {
-      ...GUARD,
+      ...READ,
       params: Name,
       response: { 200: PluginDetails },
       detail: { summary: "One plugin, with its routes and hooks" },
@@ -95,7 +102,7 @@ function changeRoutes(verbs: PluginVerbs, { guards, hooks, ...who }: PluginRoute
   const describe = async (record: Promise<PluginRecord>) => describePlugin(await record, hooks);
   const by = (context: Parameters<typeof toChange>[0]) => toChange(context, who);
   const toVerb = (summary: string) => ({
-    ...GUARD,
+    ...SWITCH,
     params: Name,
     response: { 200: PluginDetails },
     detail: { summary },
@@ -126,9 +133,9 @@ function changeRoutes(verbs: PluginVerbs, { guards, hooks, ...who }: PluginRoute
     .delete(
       "/:name",
       async ({ params, query, status, ...context }) =>
-        status(204, await verbs.remove(params.name, query, by(context))),
+        status(204, await verbs.remove(params.name, query, toCodeChange(context, who))),
       {
-        ...GUARD,
+        ...CODE,
         params: Name,
         query: t.Object({
           purge: t.BooleanString({ default: false, description: "Drop its tables too, with all their rows" }),
@@ -136,23 +143,31 @@ function changeRoutes(verbs: PluginVerbs, { guards, hooks, ...who }: PluginRoute
         response: { 204: t.Void() },
         detail: {
           summary: "Remove a plugin's files, or its entry in config.json; with ?purge=true its tables too",
+          description: CODE_RULE,
         },
       },
     );
 }
 
-type DisableContext = Parameters<typeof toChange>[0] & {
+type DisableContext = Asking & {
   readonly params: { readonly name: string };
   readonly query: { readonly with_dependents?: boolean | "" };
 };
 
-function toChange(
-  { user: actor, request }: { readonly user: PluginChange["actor"]; readonly request: Request },
-  { originOf, identifyAgain }: Pick<PluginRoutesOptions, "originOf" | "identifyAgain">,
-): PluginChange {
+type Who = Pick<PluginRoutesOptions, "originOf" | "identifyAgain" | "store">;
+type Asking = { readonly user: PluginChange["actor"]; readonly request: Request };
+
+function toChange({ user: actor, request }: Asking, { originOf, identifyAgain }: Who): PluginChange {
   const assertAllowed = async (): Promise<void> =>
-    assertPermission(await identifyAgain(request), GUARD.permission);
+    assertPermission(await identifyAgain(request), SWITCH.permission);
   return { actor, origin: originOf(request), assertAllowed };
+}
+
+function toCodeChange(asking: Asking, who: Who, { isDryRun = false } = {}): PluginChange {
+  const { identifyAgain, store } = who;
+  const assertAllowed = async (): Promise<void> =>
+    assertMayChangeCode(store, await identifyAgain(asking.request), { isDryRun });
+  return { ...toChange(asking, who), assertAllowed };
 }
 
 function isAsked(flag: boolean | "" | undefined): boolean {

@@ -34,6 +34,8 @@ export interface PrepareOptions {
   readonly name?: string | undefined;
   /** Whether it may come from a path on this machine. @default true */
   readonly allowsPaths?: boolean;
+  /** Whether its host may have a private address without being in `plugins.fetch.allow_hosts`. @default true */
+  readonly trustsPlaces?: boolean;
   /** Ends it, when nobody waits for it any more. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -155,9 +157,15 @@ export class PluginInstaller {
     return Object.hasOwn(entries, name) ? (entries[name] ?? null) : null;
   }
 
-  #fetchOptions({ signal }: PrepareOptions): FetchOptions {
+  #fetchOptions({ signal, trustsPlaces }: PrepareOptions): FetchOptions {
     const { tmp, projectDirectory } = this.#options.stores;
-    return { limits: this.#options.settings().limits, tmp, projectDirectory, signal };
+    return {
+      limits: this.#options.settings().limits,
+      tmp,
+      projectDirectory,
+      signal,
+      trustsEntry: trustsPlaces,
+    };
   }
 
   #parse(place: string, { allowsPaths = true }: PrepareOptions): Location {
@@ -197,7 +205,11 @@ export class PluginInstaller {
       if (location === undefined) return null;
       const kept = await this.#options.stores.store.find(integrity);
       const { snapshot } =
-        kept ?? (await fetchFromMirrors(locations, { ...this.#fetchOptions(options), expected: integrity }));
+        kept ??
+        (await fetchFromMirrors(locations, {
+          ...this.#fetchOptions({ signal: options.signal }), // config.json says where
+          expected: integrity,
+        }));
       return await inspectPlugin({ snapshot, integrity, location, hosts: hostsOf(location, snapshot) });
     } catch (error) {
       if (error instanceof PluginError || error instanceof AppError) return null;

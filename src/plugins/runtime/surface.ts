@@ -60,7 +60,11 @@ export class Registrations {
       routes: inOrder(routes, ({ path, method }) => `${path} ${method}`),
       hooks: inOrder(this.#hooks),
       permissions: inOrder(
-        new Set(guards.flatMap((guard) => ("permission" in guard ? guard.permission : []))),
+        new Set(
+          guards.flatMap((guard) =>
+            "permission" in guard && guard.permission !== "*" ? guard.permission : [],
+          ),
+        ),
       ),
       tables: inOrder(this.#tables),
     };

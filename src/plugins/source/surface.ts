@@ -8,13 +8,15 @@ export const MAX_NAMES = 1000;
 
 const METHOD = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}$"; // RFC 9110, 9.1
 const PERMISSION = "^[a-z][a-z0-9_]*:[a-z][a-z0-9_]*$";
+/** A guard may ask for everything too. */
+const ASKED_PERMISSION = "^(\\*|[a-z][a-z0-9_]*:[a-z][a-z0-9_]*)$";
 const STRICT = { additionalProperties: false };
 
 const GuardSchema = Type.Union(
   [
     Type.Object({ auth: Type.Literal(true) }, STRICT),
     Type.Object({ optional_auth: Type.Literal(true) }, STRICT),
-    Type.Object({ permission: Type.String({ pattern: PERMISSION, maxLength: 128 }) }, STRICT),
+    Type.Object({ permission: Type.String({ pattern: ASKED_PERMISSION, maxLength: 128 }) }, STRICT),
     Type.Object({ role: Type.String({ minLength: 1, maxLength: 128 }) }, STRICT),
   ],
   { title: 'a guard such as { "auth": true }, { "permission": "invoices:read" } or { "role": "admin" }' },
@@ -55,7 +57,7 @@ export interface Surface {
   readonly routes: readonly RouteSurface[];
   /** Names of the events that it listens to. */
   readonly hooks: readonly string[];
-  /** Permissions that its guards ask for. */
+  /** Permissions that its guards ask for, by name. */
   readonly permissions: readonly string[];
   /** Names of its tables. */
   readonly tables: readonly string[];

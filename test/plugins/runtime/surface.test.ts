@@ -45,6 +45,18 @@ test("a plugin that stays within its surface serves, whatever part of it it leav
   });
 });
 
+test("a route for who may do everything is declared as that", async () => {
+  const routes = [{ method: "GET", path: "/crm/", guards: [{ permission: "*" }] }];
+  const surface = { routes, hooks: [], permissions: [], tables: [] };
+  await using app = await TestApp.start({
+    plugins: crm('.get("/", () => "all", { permission: "*" })', surface),
+  });
+  expect((await app.get("/system/plugins/crm")).body).toMatchObject({ state: "serving", routes });
+  const some = await app.createUser("some@example.com", ["user"]);
+  expect((await app.fetch("/crm/", some)).status).toBe(403);
+  expect((await app.fetch("/crm/", await app.admin())).status).toBe(200);
+});
+
 test("everything that a plugin serves is told, with its guards, in the order of its path", async () => {
   const router = `.get("/z", () => 1, { role: "sales" }).get("/a", () => 1, { detail: { hide: true } }).post("/a", () => 1, { auth: true })
     .ws("/live", { message() {}, auth: true }).mount("/mounted", () => new Response("m"))

@@ -28,6 +28,8 @@ export interface FetchOptions {
   readonly tmp: string;
   /** Folder of config.json, whose `.npmrc` and `bunfig.toml` say where packages come from. */
   readonly projectDirectory: string;
+  /** Whether who wrote the plugin's own URL may name a host with a private address. @default true */
+  readonly trustsEntry?: boolean | undefined;
   /** Ends what is under way. */
   readonly signal?: AbortSignal | undefined;
   /** Further authorities whose certificates are accepted, PEM. */
@@ -68,11 +70,11 @@ export interface FoundPlugin {
  * @throws the signal's reason when it is aborted
  */
 export async function fetchPlugin(location: Location, options: FetchOptions): Promise<FetchedPlugin> {
-  const { limits, ca } = options;
+  const { limits, ca, trustsEntry = true } = options;
   const ending = new AbortController();
   const signal =
     options.signal === undefined ? ending.signal : AbortSignal.any([options.signal, ending.signal]);
-  const entry = location.kind === "http" ? location.url : null;
+  const entry = location.kind === "http" && trustsEntry ? location.url : null;
   const client = new HttpClient({ limits, entry, signal, ca });
   const budget = new FetchBudget(limits.maxBytes);
   const work = { ...options, client, budget, signal, abort: (reason: unknown) => ending.abort(reason) };

@@ -18,7 +18,7 @@ export class HostPolicy {
   readonly #allowHosts: ReadonlySet<string>;
   readonly #addresses = new Map<string, Promise<readonly string[]>>();
 
-  /** @param entry the URL that a user has written; null when it was none */
+  /** @param entry the URL of a user who may name any host; null when there is none */
   constructor(entry: URL | null, allowHosts: readonly string[]) {
     this.#entry = entry;
     this.#allowHosts = new Set(allowHosts.map((host) => host.toLowerCase()));
@@ -31,7 +31,8 @@ export class HostPolicy {
     }
     if (url.protocol === "https:") return;
     if (url.protocol === "http:" && isLoopback(url) && this.#isTrusted(url)) return;
-    throw new FetchError(`Cannot fetch ${subject}: it is no "https:" URL; serve it by HTTPS`);
+    const advice = isLoopback(url) ? `, or add "${url.host}" to plugins.fetch.allow_hosts` : "";
+    throw new FetchError(`Cannot fetch ${subject}: it is no "https:" URL; serve it by HTTPS${advice}`);
   }
 
   /**
