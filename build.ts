@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+import { readCommonPasswords } from "./src/accounts/login/common-passwords.ts";
 import { collectDeclarations } from "./src/editor/declarations.ts";
 import { packDeclarations } from "./src/editor/packed-declarations.ts";
 
@@ -95,6 +96,8 @@ try {
 
 /** Compresses the files that the executable holds; returns what makes a build take those. */
 async function packFiles(folder: string): Promise<Bun.BunPlugin> {
+  const passwords = join(folder, "common-passwords.zst");
+  await Bun.write(passwords, Bun.zstdCompressSync(await readCommonPasswords(), { level: SMALLEST }));
   const archive = join(folder, "declarations.zst");
   await Bun.write(archive, await packDeclarations(await collectDeclarations(), SMALLEST));
   return {
@@ -103,6 +106,12 @@ async function packFiles(folder: string): Promise<Bun.BunPlugin> {
       builder.onLoad({ filter: /[/\\]editor[/\\]archive\.ts$/ }, () => ({
         contents: `import archive from ${JSON.stringify(archive)} with { type: "file" };
           export const readArchive = () => Bun.file(archive).bytes();`,
+        loader: "ts",
+      }));
+      builder.onLoad({ filter: /[/\\]login[/\\]common-passwords\.ts$/ }, () => ({
+        contents: `import passwords from ${JSON.stringify(passwords)} with { type: "file" };
+          export const readCommonPasswords = async () =>
+            new TextDecoder().decode(Bun.zstdDecompressSync(await Bun.file(passwords).bytes()));`,
         loader: "ts",
       }));
       builder.onResolve({ filter: /^swagger-ui-dist\/.+/ }, async ({ path: name }) => {

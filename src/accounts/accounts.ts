@@ -8,6 +8,7 @@ import { createGuards } from "./identity/guards.ts";
 import { Lockout } from "./login/lockout.ts";
 import { Login } from "./login/login.ts";
 import { OtpDevices } from "./two-factor/devices.ts";
+import { createPasswordConfirmation } from "./login/password-confirmation.ts";
 import { createPasswords } from "./login/passwords.ts";
 import type { RegistrationOptions } from "./login/registration.ts";
 import type { Principal } from "./identity/principal.ts";
@@ -18,24 +19,19 @@ import type { SecretKey } from "./keys/secret.ts";
 import { Sessions } from "./sessions/sessions.ts";
 import { createSetupLink } from "./setup/link.ts";
 import type { Config } from "../config/schema.ts";
-import type { Transaction } from "../db/contract/database.ts";
 import { CORE_OWNER } from "../db/migrations/core.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import { createAccessLoader } from "./rights/access.ts";
-import {
-  ADMIN_ROLE,
-  ensureBuiltinRoles,
-  grantRole,
-  hasAdministrator,
-  USER_ROLE,
-} from "./rights/builtin-roles.ts";
+import { ensureBuiltinRoles, grantRole, USER_ROLE } from "./rights/builtin-roles.ts";
+import { keepGuardRoles } from "./rights/guard-roles.ts";
 import { CORE_PERMISSIONS, declarePermissions, type TakenPermission } from "./rights/permission-catalog.ts";
 import { restrictPermissions } from "./rights/permission-set.ts";
 import { createUserDirectory } from "./user-directory.ts";
 
 const OTP_STEP_SECONDS = 300;
 const PURGE_MS = 3_600_000;
+const DAY_MS = 86_400_000;
 
 export interface AccountsOptions {
   readonly driver: Driver;
@@ -56,6 +52,8 @@ export interface Accounts extends Identity, LoginServices {
     plugin: string,
     declared: Readonly<Record<string, string>>,
   ): Promise<readonly TakenPermission[]>;
+  /** Keeps which roles the routes of a plugin ask for, in the place of those before. */
+  keepGuardRoles(plugin: string, roles: readonly string[]): Promise<void>;
   /** Makes the built-in roles and enters the core's permissions; from then on old sessions are purged by the hour. */
   start(): Promise<void>;
   /** Writes what is yet to be written. */
@@ -71,14 +69,15 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const identity = createIdentity(options);
   const services = createLoginServices(options, identity.accessTokens);
   const purge = (): void =>
-    void services.sessions
-      .purge()
-      .catch((error: unknown) => log.warn({ err: error }, "old sessions can't be purged"));
+    void Promise.all([services.sessions.purge(), services.lockout.purge()]).catch((error: unknown) =>
+      log.warn({ err: error }, "old sessions can't be purged"),
+    );
   let timer: ReturnType<typeof setInterval> | null = null;
   return {
     ...identity,
     ...services,
     declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
+    keepGuardRoles: (plugin, roles) => keepGuardRoles(store, plugin, roles),
     async start() {
       await ensureBuiltinRoles(store);
       await declarePermissions(store, CORE_OWNER, CORE_PERMISSIONS);
@@ -137,35 +136,30 @@ function createLoginServices(options: AccountsOptions, accessTokens: AccessToken
     store,
     accessTokens,
     refreshTokens: createRefreshTokens(secretKey),
-    lifetimeMs: security.refresh_token_expire_days * 86_400_000,
+    lifetimeMs: Math.min(security.refresh_token_expire_days * DAY_MS, security.session_idle_minutes * 60_000),
+    longestMs: security.session_max_days * DAY_MS,
   });
   const devices = new OtpDevices({ store, box: new SecretBox(secretKey.deriveKey("otp")), issuer: appName });
+  const lockout = new Lockout({ store });
   const login = new Login({
     store,
     passwords,
     sessions,
     otpTokens: createOtpTokens({ secretKey, lifetime: OTP_STEP_SECONDS }),
     secondFactors: devices,
-    lockout: new Lockout(store),
+    lockout,
     limits,
     hooks,
   });
-  const grant = (role: string) => (tx: Transaction, userId: number) =>
-    grantRole(tx, store.tables, userId, role);
   const registration: RegistrationOptions = {
     store,
     passwords,
     limits,
     hooks,
     isOpen: security.allow_registration,
-    grantDefaultRole: grant(USER_ROLE),
+    grantDefaultRole: (tx, userId) => grantRole(tx, store.tables, userId, USER_ROLE),
   };
-  const setup = createSetupLink({
-    store,
-    passwords,
-    hasAdministrator: () => hasAdministrator(store),
-    grantAdministrator: grant(ADMIN_ROLE),
-    print,
-  });
-  return { passwords, limits, sessions, devices, login, registration, setup };
+  const setup = createSetupLink({ store, passwords, print });
+  const confirmPassword = createPasswordConfirmation({ store, passwords, limits });
+  return { passwords, limits, sessions, devices, lockout, login, registration, setup, confirmPassword };
 }

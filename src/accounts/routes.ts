@@ -26,20 +26,21 @@ export function accountRoutes({
   appName,
   originOf,
 }: AccountRoutesOptions): AnyElysia[] {
-  const { guards, principals, passwords, sessions, devices, limits, apiKeys, setup } = accounts;
+  const { guards, principals, passwords, sessions, devices, limits, apiKeys, setup, confirmPassword } =
+    accounts;
   const context = { guards, principals, originOf };
   return [
     authRoutes({
       ...context,
       login: accounts.login,
       registration: accounts.registration,
-      passwordChange: { store, passwords, sessions, limits },
+      passwordChange: { store, passwords, sessions, confirmPassword },
       profile: { store, secondFactors: devices },
     }),
     sessionRoutes({ ...context, sessions }),
-    otpRoutes({ ...context, devices, limits: limits.codes }),
-    apiKeyRoutes({ ...context, apiKeys }),
+    otpRoutes({ ...context, devices, confirmPassword, limits: limits.codes }),
+    apiKeyRoutes({ ...context, apiKeys, confirmPassword }),
     setupRoutes({ setup, appName, originOf }),
-    adminRoutes({ ...context, store, hooks, passwords }),
+    adminRoutes({ ...context, store, hooks, passwords, confirmPassword, sessions, apiKeys }),
   ];
 }

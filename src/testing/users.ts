@@ -44,7 +44,7 @@ export class TestUsers {
     assertGrants(permissions);
     const sessionId = crypto.randomUUID();
     const id = await db.transaction(async (tx) => {
-      const account = await insertAccount(tx, tables, { email, fullName: null, passwordHash: null });
+      const account = await insertAccount(tx, tables, { email, fullName: null, password: null });
       const own = permissions.length === 0 ? [] : [`test-user-${account.id}`];
       for (const role of [...roles, ...own, ...(isAdmin ? [ADMIN_ROLE] : [])]) {
         // oxlint-disable-next-line no-await-in-loop -- on one connection

@@ -6,7 +6,7 @@ import { PluginHost } from "../plugins/remote/plugin-host.ts";
 import { plugin, TestApp, type TestUser } from "../setup.ts";
 
 /** Who a route lets in: everybody, somebody known, or who holds a permission. */
-type Guard = "public" | "auth" | keyof typeof CORE_PERMISSIONS;
+type Guard = "public" | "auth" | "*" | keyof typeof CORE_PERMISSIONS;
 type Json = Record<string, unknown>;
 
 /** What a request that must succeed is made of. */
@@ -55,7 +55,14 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     prepare: ({ user }) => ({ params: [user.sessionId] }),
   },
   "GET /auth/otp/devices": { guard: "auth", status: 200 },
-  "POST /auth/otp/devices": { guard: "auth", status: 201, prepare: () => ({ body: { name: "My phone" } }) },
+  "POST /auth/otp/devices": {
+    guard: "auth",
+    status: 201,
+    async prepare(world) {
+      await setPassword(world, world.user.id);
+      return { body: { name: "My phone", current_password: PASSWORD } };
+    },
+  },
   "POST /auth/otp/devices/{id}/confirm": {
     guard: "auth",
     status: 200,
@@ -72,6 +79,14 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
       return { params: [id], body: { code: codes[0] } };
     },
   },
+  "POST /auth/otp/verify": {
+    guard: "auth",
+    status: 200,
+    async prepare(world) {
+      const { codes } = await addDevice(world, world.user.id);
+      return { body: { code: codes[0] } };
+    },
+  },
   "POST /auth/otp/recovery_codes": {
     guard: "auth",
     status: 201,
@@ -84,16 +99,12 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "POST /auth/api_keys": {
     guard: "auth",
     status: 201,
-    prepare: () => ({ body: { name: "Reports", permissions: [] } }),
+    prepare: toNewKey,
   },
   "DELETE /auth/api_keys/{id}": {
     guard: "auth",
     status: 204,
-    async prepare({ app, user }) {
-      const body = JSON.stringify({ name: "Reports", permissions: [] });
-      const made = await app.fetch("/auth/api_keys", { method: "POST", body, headers: jsonOf(user) });
-      return { params: [((await made.json()) as { id: number }).id] };
-    },
+    prepare: async (world) => ({ params: [await addKey(world, world.user)] }),
   },
   "GET /admin/users": { guard: "users:read", status: 200 },
   "POST /admin/users": {
@@ -112,6 +123,27 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "POST /admin/users/{id}/activate": { guard: "users:write", status: 200, prepare: toOther },
   "PUT /admin/users/{id}/deactivate": { guard: "users:write", status: 200, prepare: toOther },
   "POST /admin/users/{id}/deactivate": { guard: "users:write", status: 200, prepare: toOther },
+  "PUT /admin/users/{id}/unlock": { guard: "users:write", status: 200, prepare: toOther },
+  "GET /admin/users/{id}/sessions": { guard: "users:read", status: 200, prepare: toOther },
+  "DELETE /admin/users/{id}/sessions": { guard: "users:write", status: 200, prepare: toOther },
+  "DELETE /admin/users/{id}/sessions/{session_id}": {
+    guard: "users:write",
+    status: 204,
+    async prepare({ app }) {
+      const { id, sessionId } = await app.createUser(uniqueEmail());
+      return { params: [id, sessionId] };
+    },
+  },
+  "GET /admin/users/{id}/api_keys": { guard: "users:read", status: 200, prepare: toOther },
+  "DELETE /admin/users/{id}/api_keys": { guard: "users:write", status: 200, prepare: toOther },
+  "DELETE /admin/users/{id}/api_keys/{api_key_id}": {
+    guard: "users:write",
+    status: 204,
+    async prepare(world) {
+      const other = await world.app.createUser(uniqueEmail());
+      return { params: [other.id, await addKey(world, other)] };
+    },
+  },
   "POST /admin/users/{id}/password": {
     guard: "users:write",
     status: 204,
@@ -148,21 +180,23 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   },
   "GET /admin/permissions": { guard: "roles:read", status: 200 },
   "GET /admin/audit": { guard: "audit:read", status: 200 },
-  "GET /system/plugins": { guard: "system:plugins", status: 200 },
-  "POST /system/plugins": { guard: "system:plugins", status: 201, prepare: toNewPlugin },
-  "GET /system/plugins/{name}": { guard: "system:plugins", status: 200, prepare: toPlugin },
-  "PUT /system/plugins/{name}/enable": { guard: "system:plugins", status: 200, prepare: toPlugin },
-  "POST /system/plugins/{name}/enable": { guard: "system:plugins", status: 200, prepare: toPlugin },
-  "PUT /system/plugins/{name}/disable": { guard: "system:plugins", status: 200, prepare: toPlugin },
-  "POST /system/plugins/{name}/disable": { guard: "system:plugins", status: 200, prepare: toPlugin },
-  "PUT /system/plugins/{name}/reload": { guard: "system:plugins", status: 200, prepare: toPlugin },
-  "POST /system/plugins/{name}/reload": { guard: "system:plugins", status: 200, prepare: toPlugin },
-  "DELETE /system/plugins/{name}": { guard: "system:plugins", status: 204, prepare: toPlugin },
+  "GET /system/plugins": { guard: "plugins:read", status: 200 },
+  "POST /system/plugins": { guard: "*", status: 201, prepare: toNewPlugin },
+  "GET /system/plugins/{name}": { guard: "plugins:read", status: 200, prepare: toPlugin },
+  "PUT /system/plugins/{name}/enable": { guard: "plugins:switch", status: 200, prepare: toPlugin },
+  "POST /system/plugins/{name}/enable": { guard: "plugins:switch", status: 200, prepare: toPlugin },
+  "PUT /system/plugins/{name}/disable": { guard: "plugins:switch", status: 200, prepare: toPlugin },
+  "POST /system/plugins/{name}/disable": { guard: "plugins:switch", status: 200, prepare: toPlugin },
+  "PUT /system/plugins/{name}/reload": { guard: "plugins:switch", status: 200, prepare: toPlugin },
+  "POST /system/plugins/{name}/reload": { guard: "plugins:switch", status: 200, prepare: toPlugin },
+  "DELETE /system/plugins/{name}": { guard: "*", status: 204, prepare: toPlugin },
 };
 
-const CONFIG = { security: { bcrypt_cost: 4 } };
-
 const host = new PluginHost();
+const CONFIG = {
+  security: { bcrypt_cost: 4, allow_registration: true },
+  plugins: { fetch: { allow_hosts: [new URL(host.url("/")).host] } },
+};
 afterAll(() => host.stop());
 
 test("every route of the core is in the table, and locked in the OpenAPI document when it is guarded", async () => {
@@ -264,11 +298,25 @@ async function toOtherAndRole(world: World): Promise<Call> {
   return { params: [held.user_id, held.role_id] };
 }
 
-/** Enrols and confirms a device of somebody. */
-async function addDevice({ app }: World, userId: number) {
+async function toNewKey(world: World, user = world.user): Promise<Call> {
+  await setPassword(world, user.id);
+  return { body: { name: "Reports", permissions: [], current_password: PASSWORD } };
+}
+
+/** Makes an API key of somebody; returns its id. */
+async function addKey(world: World, user: TestUser): Promise<number> {
+  const { body } = await toNewKey(world, user);
+  const init = { method: "POST", body: JSON.stringify(body), headers: jsonOf(user) };
+  const made = await world.app.fetch("/auth/api_keys", init);
+  return ((await made.json()) as { id: number }).id;
+}
+
+/** Enrols and confirms a device of somebody, from their session where they are the one who asks. */
+async function addDevice({ app, user }: World, userId: number) {
   const { devices } = app.app.accounts;
+  const change = userId === user.id ? { sessionId: user.sessionId } : {};
   const { id, secret } = await devices.create(userId, "My phone");
-  const { recovery_codes } = await devices.confirm(userId, id, generateOtpCode(secret, Date.now()), {});
+  const { recovery_codes } = await devices.confirm(userId, id, generateOtpCode(secret, Date.now()), change);
   return { id, secret, codes: recovery_codes ?? [] };
 }
 

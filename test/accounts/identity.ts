@@ -7,6 +7,7 @@ import { Authenticator } from "../../src/accounts/authenticator.ts";
 import { createGuards } from "../../src/accounts/identity/guards.ts";
 import { Lockout } from "../../src/accounts/login/lockout.ts";
 import { Login } from "../../src/accounts/login/login.ts";
+import { createPasswordConfirmation } from "../../src/accounts/login/password-confirmation.ts";
 import { createPasswords } from "../../src/accounts/login/passwords.ts";
 import { Principals } from "../../src/accounts/identity/principals.ts";
 import { createRefreshTokens } from "../../src/accounts/sessions/refresh-tokens.ts";
@@ -18,13 +19,7 @@ import { setupRoutes } from "../../src/accounts/setup/routes.ts";
 import type { Driver } from "../../src/db/contract/driver.ts";
 import { createHookBus } from "../../src/hooks/bus.ts";
 import { createAccessLoader } from "../../src/accounts/rights/access.ts";
-import {
-  ADMIN_ROLE,
-  ensureBuiltinRoles,
-  grantRole,
-  hasAdministrator,
-  USER_ROLE,
-} from "../../src/accounts/rights/builtin-roles.ts";
+import { ensureBuiltinRoles, grantRole, USER_ROLE } from "../../src/accounts/rights/builtin-roles.ts";
 import { restrictPermissions } from "../../src/accounts/rights/permission-set.ts";
 import { createErrorAnswer, toElysiaErrorHandler } from "../../src/web/error-answers.ts";
 import { prepareRoutes } from "../../src/web/routes.ts";
@@ -69,9 +64,24 @@ export async function createIdentity(
   const accessTokens = createAccessTokens({ secretKey: SECRET_KEY, lifetime: 1800, now });
   const otpTokens = createOtpTokens({ secretKey: SECRET_KEY, lifetime: 300, now });
   const refreshTokens = createRefreshTokens(SECRET_KEY);
-  const sessions = new Sessions({ store, accessTokens, refreshTokens, lifetimeMs: 30 * 86_400_000, now });
+  const sessions = new Sessions({
+    store,
+    accessTokens,
+    refreshTokens,
+    lifetimeMs: 30 * 86_400_000,
+    longestMs: 90 * 86_400_000,
+    now,
+  });
   const devices = createDevices(store, clock);
-  const lockout = new Lockout(store, now);
+  const waits: number[] = [];
+  const lockout = new Lockout({
+    store,
+    now,
+    wait: async (ms) => {
+      waits.push(ms);
+      clock.ms += ms;
+    },
+  });
   const limits = createAuthLimits(now);
   const login = new Login({
     store,
@@ -85,13 +95,12 @@ export async function createIdentity(
     now,
   });
   const apiKeys = new ApiKeys({ store, log: silent, now });
+  const confirmPassword = createPasswordConfirmation({ store, passwords, limits });
   const printed: string[] = [];
   const setup = createSetupLink({
     store,
     passwords,
     now,
-    hasAdministrator: () => hasAdministrator(store),
-    grantAdministrator: (tx, userId) => grantRole(tx, store.tables, userId, ADMIN_ROLE),
     print: (text) => printed.push(text),
   });
   const registration = {
@@ -128,7 +137,7 @@ export async function createIdentity(
         ...context,
         login,
         registration,
-        passwordChange: { store, passwords, sessions, limits },
+        passwordChange: { store, passwords, sessions, confirmPassword },
         profile: { store, secondFactors: devices },
       }),
     )
@@ -172,6 +181,8 @@ export async function createIdentity(
     apiKeys,
     setup,
     printed,
+    confirmPassword,
+    waits,
     registration,
     send,
     audit: () => readAudit(store),

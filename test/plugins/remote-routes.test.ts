@@ -309,7 +309,7 @@ test("a plugin is not added for somebody who has gone away", async () => {
 test("who is deactivated while a plugin is fetched adds nothing", async () => {
   await using host = new PluginHost();
   const { url } = host.publish("/crm", crm("late"));
-  await using app = await startApp();
+  await using app = await startApp([host]);
   await app.admin(); // one stays
   const files = ["/crm/plugin.json", "/crm/run.ts"].map((path) => [path, host.answers.get(path)] as const);
   for (const [path, answer] of files) {

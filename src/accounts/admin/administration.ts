@@ -1,4 +1,4 @@
-import { eq } from "drizzle-orm";
+import { inArray } from "drizzle-orm";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { type AuditEntry, writeAudit } from "../people/audit.ts";
 import type { Origin, Permissions, Principal } from "../identity/principal.ts";
@@ -10,7 +10,7 @@ import { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { HookEvents } from "../../hooks/events.ts";
-import { ADMIN_ROLE, EVERYTHING, hasAdministrator, USER_ROLE } from "../rights/builtin-roles.ts";
+import { EVERYTHING, hasAdministrator, lockAdministration, USER_ROLE } from "../rights/builtin-roles.ts";
 import { readUserGrants, readUserRoles } from "../rights/access.ts";
 import { createPermissions, isGrant } from "../rights/permission-set.ts";
 
@@ -21,7 +21,11 @@ export type Actor = { readonly principal: Principal; readonly origin: Origin } |
 export interface AdministrationServices {
   readonly store: CoreStore;
   readonly hooks: HookBus;
-  /** Whether routes ask for a role by its name. @default for none: the command line doesn't need to know */
+  /**
+   * Whether routes ask for a role by its name, beside those that plugins were ever loaded with.
+   *
+   * @default for none: the command line doesn't need to know
+   */
   readonly isGuardRole?: (role: string) => boolean;
 }
 
@@ -161,8 +165,9 @@ export class Change {
    */
   async assertHoldsRoles(names: readonly string[]): Promise<void> {
     // Everybody who registers gets the role "user".
-    const asked = names.filter((name) => name !== USER_ROLE && this.#isGuardRole(name));
-    if (asked.length === 0 || this.actor === null || this.#holds(EVERYTHING)) return;
+    if (this.actor === null || this.#holds(EVERYTHING)) return;
+    const asked = await this.#findGuardRoles(names.filter((name) => name !== USER_ROLE));
+    if (asked.length === 0) return;
     const { apiKeyId, user } = this.actor.principal;
     // An API key holds no role.
     const held = apiKeyId === null ? await readUserRoles(this.store, user.id) : [];
@@ -222,16 +227,27 @@ export class Change {
     }
   }
 
+  /** Those of the names that routes ask for, also routes of plugins that aren't loaded now. */
+  async #findGuardRoles(names: readonly string[]): Promise<string[]> {
+    if (names.length === 0) return [];
+    const { guardRoles } = this.tables;
+    const rows = await this.tx
+      .selectDistinct({ role: guardRoles.role })
+      .from(guardRoles)
+      .where(inArray(guardRoles.role, [...names]));
+    return names.filter((name) => this.#isGuardRole(name) || rows.some(({ role }) => role === name));
+  }
+
+  /** @throws AppError authorization_error unless the actor may do everything */
+  assertEverything(): void {
+    this.assertHolds([EVERYTHING]);
+  }
+
   #holds(grant: string): boolean {
     if (this.actor === null || this.#held === null) return true;
     // An API key may hold less than its user.
     return this.#held.has(grant) && this.actor.principal.permissions.has(grant);
   }
-}
-
-/** Everybody who changes accounts waits here, so that what one has checked still holds when it is committed. */
-async function lockAdministration(tx: Transaction, { roles }: CoreTables): Promise<void> {
-  await tx.select({ id: roles.id }).from(roles).where(eq(roles.name, ADMIN_ROLE)).for("update");
 }
 
 async function readActorGrants(

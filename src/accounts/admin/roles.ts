@@ -11,6 +11,7 @@ import {
 import { ADMIN_ROLE, EVERYTHING } from "../rights/builtin-roles.ts";
 import { readRoleGrants } from "../rights/access.ts";
 import { isGrant } from "../rights/permission-set.ts";
+import { assertLongPasswords } from "./user-roles.ts";
 import { findRole, readRole, type RoleAnswer } from "./role-list.ts";
 
 /** What names of roles are like. */
@@ -49,6 +50,7 @@ export async function createRole(
   };
   return administer(services, actor, intent, async (change) => {
     change.assertHolds(grants);
+    if (requires_otp) change.assertEverything();
     const { roles } = change.tables;
     const values = { name, description, requires_otp };
     const [row] = await withUniqueName(name, () => change.tx.insert(roles).values(values).returning());
@@ -74,6 +76,8 @@ export async function updateRole(
     const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
     const changed = given.filter(([name, value]) => role[name as keyof RoleChanges] !== value);
     if (changed.length === 0) return readRole(change.store, id);
+    // Who holds a built-in role, and who must give two factors, concerns everybody.
+    if (role.is_builtin || changed.some(([name]) => name === "requires_otp")) change.assertEverything();
     if (role.is_builtin && changed.some(([name]) => name === "name")) {
       throw fail("conflict", `Cannot rename role "${role.name}": it is built in`);
     }
@@ -104,12 +108,14 @@ export async function setRolePermissions(
     const role = await findRole(change.store, id);
     const before = await readRoleGrants(change.store, id);
     change.assertHolds([...before, ...grants]);
+    if (role.is_builtin) change.assertEverything();
     if (role.is_builtin && role.name === ADMIN_ROLE && !grants.includes(EVERYTHING)) {
       throw fail("conflict", `Cannot take "*" from role "${ADMIN_ROLE}": it is built in`);
     }
     const added = grants.filter((grant) => !before.includes(grant));
     const removed = before.filter((grant) => !grants.includes(grant));
     if (added.length + removed.length === 0) return readRole(change.store, id);
+    if (added.includes(EVERYTHING)) await assertLongPasswords(change, await findHolders(change, id));
     await removeGrants(change, id, removed);
     await addGrants(change, id, added);
     const { roles } = change.tables;
@@ -125,6 +131,7 @@ export async function deleteRole(services: AdministrationServices, actor: Actor,
   await administer(services, actor, toIntent(id, "deleted", "delete"), async (change) => {
     const role = await readRole(change.store, id);
     change.assertHolds(role.permissions);
+    if (role.requires_otp) change.assertEverything();
     if (role.is_builtin) {
       throw fail("conflict", `Cannot delete role "${role.name}": it is built in`);
     }
@@ -161,6 +168,14 @@ function toGrants(permissions: readonly string[]): string[] {
   );
   if (errors.length === 0) return [...new Set(permissions)].toSorted();
   throw fail("validation_error", "The request is not valid: see errors", { errors });
+}
+
+async function findHolders({ tx, tables: { userRoles } }: Change, roleId: number): Promise<number[]> {
+  const rows = await tx
+    .select({ userId: userRoles.user_id })
+    .from(userRoles)
+    .where(eq(userRoles.role_id, roleId));
+  return rows.map(({ userId }) => userId);
 }
 
 async function addGrants({ tx, tables }: Change, roleId: number, grants: readonly string[]): Promise<void> {

@@ -4,10 +4,11 @@ import type { Principals } from "../identity/principals.ts";
 import type { Guards } from "../identity/guards.ts";
 import { auditRoutes } from "./audit.ts";
 import { roleRoutes } from "./role-routes.ts";
+import { type CredentialServices, credentialRoutes } from "./user-credentials.ts";
 import { userAccessRoutes, userRoutes } from "./user-routes.ts";
 import type { UserServices } from "./users.ts";
 
-export interface AdminRoutesOptions extends UserServices {
+export interface AdminRoutesOptions extends UserServices, CredentialServices {
   readonly guards: Guards;
   readonly principals: Principals;
   readonly originOf: (request: Request) => Origin;
@@ -23,6 +24,7 @@ export function adminRoutes({ guards, principals, originOf, ...given }: AdminRou
   return new Elysia({ name: "xcore/admin" })
     .use(userRoutes({ ...services, guards, actorOf }))
     .use(userAccessRoutes({ ...services, guards, actorOf }))
+    .use(credentialRoutes({ ...services, guards, actorOf }))
     .use(roleRoutes({ ...services, guards, actorOf }))
     .use(auditRoutes({ store: services.store, guards }));
 }

@@ -11,6 +11,7 @@ import {
   removeUserOtp,
   setUserActive,
   setUserPassword,
+  unlockUser,
   updateUser,
   type UserServices,
 } from "./users.ts";
@@ -98,7 +99,16 @@ export function userRoutes({ guards, actorOf, ...services }: UserRoutesOptions) 
     })
     .put("/:id", ({ params, body, request }) => updateUser(services, actorOf(request), params.id, body), {
       ...written,
-      body: t.Object({ email: t.Optional(Email), full_name: t.Optional(FullName) }),
+      body: t.Object({
+        email: t.Optional(Email),
+        full_name: t.Optional(FullName),
+        current_password: t.Optional(
+          t.String({
+            ...Password,
+            description: "Your own; asked for when it is your own email that changes",
+          }),
+        ),
+      }),
       detail: { summary: "Change a user; what isn't named stays" },
     })
     .delete(
@@ -116,6 +126,10 @@ export function userAccessRoutes({ guards, actorOf, ...services }: UserRoutesOpt
     ...written,
     detail: { summary: "Keep a user from logging in, and end their sessions" },
   };
+  const unlock = {
+    ...written,
+    detail: { summary: "End the locks of a user after wrong passwords or codes" },
+  };
   const setActive = (request: Request, id: number, isActive: boolean) =>
     setUserActive(services, actorOf(request), id, isActive);
 
@@ -125,6 +139,7 @@ export function userAccessRoutes({ guards, actorOf, ...services }: UserRoutesOpt
     detail: { tags: ["admin"] },
   })
     .use(guards)
+    .put("/unlock", ({ params, request }) => unlockUser(services, actorOf(request), params.id), unlock)
     .put("/activate", ({ params, request }) => setActive(request, params.id, true), activate)
     .post("/activate", ({ params, request }) => setActive(request, params.id, true), activate)
     .put("/deactivate", ({ params, request }) => setActive(request, params.id, false), deactivate)

@@ -3,7 +3,9 @@ import { normalizeEmail } from "../people/emails.ts";
 import { normalizeFullName, toNameKey } from "../people/names.ts";
 import type { Passwords } from "../login/passwords.ts";
 import { removeSecondFactors } from "../two-factor/enrolment.ts";
-import { type Account, findAccount, insertAccount } from "../people/users.ts";
+import { type Account, findAccount, insertAccount, toPasswordColumns } from "../people/users.ts";
+import { type ConfirmPassword, toSessionOwner } from "../identity/session-owner.ts";
+import { liftLocks } from "../login/lockout.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import { fail } from "../../errors/codes.ts";
 import {
@@ -13,12 +15,15 @@ import {
   type Change,
   type Intent,
 } from "./administration.ts";
-import { USER_ROLE } from "../rights/builtin-roles.ts";
-import { giveRole } from "./user-roles.ts";
+import { readRoleGrants, readUserGrants } from "../rights/access.ts";
+import { EVERYTHING, USER_ROLE } from "../rights/builtin-roles.ts";
+import { assertLongPasswords, giveRole } from "./user-roles.ts";
 import { noUser, readUser, type UserAnswer } from "./user-list.ts";
 
 export interface UserServices extends AdministrationServices {
-  readonly passwords: Pick<Passwords, "hash">;
+  readonly passwords: Pick<Passwords, "choose">;
+  /** Asks an administrator for their password before their own email changes. @default refuses to change it */
+  readonly confirmPassword?: ConfirmPassword;
   /** Present time, in ms. @default Date.now */
   readonly now?: () => number;
 }
@@ -37,6 +42,8 @@ export interface NewUser {
 export interface UserChanges {
   readonly email?: string | undefined;
   readonly full_name?: string | null | undefined;
+  /** The actor's own, asked for when it is their own email that changes. */
+  readonly current_password?: string | undefined;
 }
 
 /** Makes an account. @throws AppError validation_error, conflict, authorization_error */
@@ -47,14 +54,16 @@ export async function createUser(
 ): Promise<UserAnswer> {
   const email = normalizeEmail(text);
   const fullName = normalizeFullName(full_name);
-  const passwordHash = password === undefined ? null : await services.passwords.hash(password);
+  const isAdministrator = password !== undefined && (await isGrantingEverything(services, roleIds ?? []));
+  const chosen =
+    password === undefined ? null : await services.passwords.choose(password, { email, isAdministrator });
   const intent: Intent = {
     permission: "users:write",
     action: "user.created",
     doing: `create user "${email}"`,
   };
   return administer(services, actor, intent, async (change) => {
-    const account = await insertAccount(change.tx, change.tables, { email, fullName, passwordHash });
+    const account = await insertAccount(change.tx, change.tables, { email, fullName, password: chosen });
     const { id } = account;
     const given: string[] = [];
     for (const role of await findRoles(change, roleIds)) {
@@ -62,7 +71,7 @@ export async function createUser(
       await giveRole(change, account, role);
       given.push(role.name);
     }
-    const after = { email, full_name: fullName, has_password: passwordHash !== null, roles: given };
+    const after = { email, full_name: fullName, has_password: chosen !== null, roles: given };
     await change.audit({ target: { type: "user", id }, after });
     return readUser(change.store, id);
   });
@@ -77,6 +86,7 @@ export async function updateUser(
 ): Promise<UserAnswer> {
   const email = changes.email === undefined ? undefined : normalizeEmail(changes.email);
   const fullName = changes.full_name === undefined ? undefined : normalizeFullName(changes.full_name);
+  if (actor?.principal.user.id === id) await assertOwnEmail(services, actor, { ...changes, email });
   return administer(services, actor, toIntent(id, "updated", "change"), async (change) => {
     const account = await requireAccount(change, id);
     const before: Record<string, unknown> = {};
@@ -129,14 +139,12 @@ export async function setUserActive(
 ): Promise<UserAnswer> {
   const intent = isActive ? toIntent(id, "activated", "activate") : toIntent(id, "deactivated", "deactivate");
   return administer(services, actor, intent, async (change) => {
-    const { is_active: wasActive } = await requireAccount(change, id);
+    const { is_active: wasActive, email } = await requireAccount(change, id);
     if (!isActive) change.assertNotOneself(id, "ask another administrator");
     if (wasActive !== isActive) {
       const { users } = change.tables;
-      await change.tx
-        .update(users)
-        .set({ is_active: isActive, failed_attempts: 0, locked_until: null })
-        .where(eq(users.id, id));
+      await change.tx.update(users).set({ is_active: isActive }).where(eq(users.id, id));
+      await liftLocks(change.tx, change.tables, email);
       if (!isActive) await endSessions(change, id, services);
       await change.noteAccess(id);
       await change.audit({ before: { is_active: wasActive }, after: { is_active: isActive } });
@@ -156,16 +164,20 @@ export async function setUserPassword(
   id: number,
   password: string,
 ): Promise<void> {
-  const passwordHash = await services.passwords.hash(password);
+  const account = await findAccount(services.store, id);
+  if (account === null) throw noUser(id);
+  const isAdministrator = (await readUserGrants(services.store, id)).includes(EVERYTHING);
+  const chosen = await services.passwords.choose(password, { email: account.email, isAdministrator });
   await administer(services, actor, toIntent(id, "password_set", "set the password of"), async (change) => {
-    await requireAccount(change, id);
+    const { email } = await requireAccount(change, id);
     // The route of one's own password asks for the present one: a session left open must not be enough.
     change.assertNotOneself(id, "use PUT /auth/password");
     const { users } = change.tables;
-    await change.tx
-      .update(users)
-      .set({ password_hash: passwordHash, failed_attempts: 0, locked_until: null })
-      .where(eq(users.id, id));
+    await change.tx.update(users).set(toPasswordColumns(chosen)).where(eq(users.id, id));
+    // They may have been made an administrator meanwhile.
+    if ((await readUserGrants(change.store, id)).includes(EVERYTHING))
+      await assertLongPasswords(change, [id]);
+    await liftLocks(change.tx, change.tables, email);
     await endSessions(change, id, services);
     await change.noteAccess(id);
     await change.audit({});
@@ -188,6 +200,41 @@ export async function removeUserOtp(services: UserServices, actor: Actor, id: nu
     await endSessions(change, id, services);
     await change.audit({ before: { devices }, after: { devices: 0 } });
   });
+}
+
+/** Ends the locks that wrong passwords and codes have led to. @throws AppError not_found, authorization_error */
+export async function unlockUser(services: UserServices, actor: Actor, id: number): Promise<UserAnswer> {
+  return administer(services, actor, toIntent(id, "unlocked", "unlock"), async (change) => {
+    const { email } = await requireAccount(change, id);
+    const lifted = await liftLocks(change.tx, change.tables, email);
+    if (lifted > 0) await change.audit({});
+    return readUser(change.store, id);
+  });
+}
+
+/** An email is what an account is known by: whoever finds a session open must not put theirs in its place. */
+async function assertOwnEmail(
+  { store, confirmPassword }: UserServices,
+  { principal, origin }: NonNullable<Actor>,
+  { email, current_password: password }: UserChanges,
+): Promise<void> {
+  if (email === undefined || email === (await findAccount(store, principal.user.id))?.email) return;
+  const owner = toSessionOwner(principal, origin);
+  if (confirmPassword === undefined || password === undefined) {
+    const message = "Your password is asked for before your own email changes";
+    const errors = [{ path: "/body/current_password", code: "required", message }];
+    throw fail("validation_error", message, { errors });
+  }
+  await confirmPassword(owner, { password, action: "user.updated" });
+}
+
+/** Whether one of these roles lets its holder do everything. */
+async function isGrantingEverything({ store }: UserServices, roleIds: readonly number[]): Promise<boolean> {
+  for (const id of new Set(roleIds)) {
+    // oxlint-disable-next-line no-await-in-loop -- seldom more than one
+    if ((await readRoleGrants(store, id)).includes(EVERYTHING)) return true;
+  }
+  return false;
 }
 
 function toIntent(id: number, done: string, verb: string): Intent {

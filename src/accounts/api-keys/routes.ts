@@ -5,18 +5,21 @@ import { MAX_DISPLAY_NAME } from "../people/names.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin, Principal } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
-import { requireSession } from "../identity/session-owner.ts";
+import { type ConfirmPassword, requireSession, toSessionOwner } from "../identity/session-owner.ts";
 
 export interface ApiKeyRoutesOptions {
   readonly guards: Guards;
   readonly principals: Principals;
   readonly apiKeys: ApiKeys;
   readonly originOf: (request: Request) => Origin;
+  /** Asks for the password again, before a key is made. */
+  readonly confirmPassword: ConfirmPassword;
 }
 
 const MAX_PERMISSIONS = 100;
 
-const Key = t.Object({
+/** A key in an answer. */
+export const Key = t.Object({
   id: t.Integer(),
   name: t.String(),
   prefix: t.String({ description: "How the key begins" }),
@@ -27,7 +30,8 @@ const Key = t.Object({
 });
 
 /** Serves the API keys of who has logged in, below `/auth/api_keys`. */
-export function apiKeyRoutes({ guards, principals, apiKeys, originOf }: ApiKeyRoutesOptions) {
+export function apiKeyRoutes(options: ApiKeyRoutesOptions) {
+  const { guards, principals, apiKeys, originOf, confirmPassword } = options;
   const identify = (request: Request) => ({
     principal: principals.require(request),
     origin: originOf(request),
@@ -45,7 +49,15 @@ export function apiKeyRoutes({ guards, principals, apiKeys, originOf }: ApiKeyRo
     })
     .post(
       "",
-      async ({ body, request, status }) => status(201, await createKey(apiKeys, identify(request), body)),
+      async ({ body, request, status }) => {
+        const owner = identify(request);
+        const { current_password: password, ...input } = body;
+        await confirmPassword(toSessionOwner(owner.principal, owner.origin), {
+          password,
+          action: "api_key.created",
+        });
+        return status(201, await createKey(apiKeys, owner, input));
+      },
       {
         auth: true,
         body: t.Object({
@@ -54,6 +66,7 @@ export function apiKeyRoutes({ guards, principals, apiKeys, originOf }: ApiKeyRo
             maxItems: MAX_PERMISSIONS,
             description: "Of those that you hold, such as invoices:read or invoices:*",
           }),
+          current_password: t.String({ minLength: 1, maxLength: 1024, description: "Of the account, again" }),
           expires_at: t.Optional(
             t.Nullable(t.String({ format: "date-time", description: "In the future; null for never" })),
           ),
@@ -101,7 +114,8 @@ function toList(list: Page<ApiKey>) {
   return { ...list, items: list.items.map(toKey) };
 }
 
-function toKey({ id, name, prefix, permissions, expires_at, last_used_at, created_at }: ApiKey) {
+/** Returns a key as answers show it. */
+export function toKey({ id, name, prefix, permissions, expires_at, last_used_at, created_at }: ApiKey) {
   return {
     id,
     name,

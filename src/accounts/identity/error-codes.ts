@@ -11,6 +11,10 @@ export const AUTH_ERROR_CODES = {
     status: 403,
     meaning: "A role of the user asks for two factors: enrol a device, and log in with it",
   },
+  otp_expired: {
+    status: 403,
+    meaning: "The last code was too long ago for this: give one at `POST /auth/otp/verify`",
+  },
   account_locked: {
     status: 429,
     meaning: "Too many wrong passwords or codes; try again, as retry-after says",

@@ -22,3 +22,16 @@ export function requireSession({ sessionId }: Principal): string {
   if (sessionId !== null) return sessionId;
   throw fail("authorization_error", "This needs somebody who has logged in: an API key isn't enough");
 }
+
+/**
+ * Makes sure that a request comes from the owner of the account, and not from somebody who has found a session open:
+ * asks for the password again.
+ *
+ * @param action what it is asked for, as the audit log calls it: "api_key.created"
+ * @returns the hash that it was checked against
+ * @throws AppError invalid_credentials when it is wrong; rate_limited after too many wrong ones from this session
+ */
+export type ConfirmPassword = (
+  owner: SessionOwner,
+  asked: { readonly password: string; readonly action: string },
+) => Promise<string>;

@@ -76,25 +76,35 @@ export interface AuthLimits {
   readonly otp: AttemptLimit;
   /** By address. */
   readonly registration: AttemptLimit;
-  /** Of a user who is logged in and proves it again, by id: current passwords and codes. */
-  readonly confirmation: AttemptLimit;
-  /** The same for codes alone, of which a day's guesses must be few too: there are only a million. */
+  /** Of somebody who is logged in and gives the password again, by session; also of a day, which is long. */
+  readonly confirmation: Pick<AttemptLimit, "take" | "giveBack">;
+  /** The same for codes, of which there are only a million. */
   readonly codes: Pick<AttemptLimit, "take">;
 }
 
 /** Creates the limits that the server runs with. */
 export function createAuthLimits(now: () => number = Date.now): AuthLimits {
-  const confirmation = new AttemptLimit({ limit: 5, windowMs: 60_000, now });
-  const daily = new AttemptLimit({ limit: 30, windowMs: 86_400_000, now });
+  const minutely = new AttemptLimit({ limit: 5, windowMs: 60_000, now });
+  const createDaily = () => new AttemptLimit({ limit: 30, windowMs: 86_400_000, now });
+  const [passwords, codes] = [createDaily(), createDaily()];
   return {
     login: new AttemptLimit({ limit: 30, windowMs: 60_000, now }),
     otp: new AttemptLimit({ limit: 30, windowMs: 60_000, now }),
     registration: new AttemptLimit({ limit: 20, windowMs: 3_600_000, now }),
-    confirmation,
+    confirmation: {
+      take(key) {
+        minutely.take(key);
+        passwords.take(key);
+      },
+      giveBack(key) {
+        minutely.giveBack(key);
+        passwords.giveBack(key);
+      },
+    },
     codes: {
       take(key) {
-        confirmation.take(key);
-        daily.take(key);
+        minutely.take(key);
+        codes.take(key);
       },
     },
   };

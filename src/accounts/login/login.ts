@@ -8,8 +8,9 @@ import { type AuthLimits, toAddressKey } from "./attempt-limits.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
 import { parseEmail } from "../people/emails.ts";
-import type { Candidate, Lockout } from "./lockout.ts";
+import type { Attempted, Candidate, Lockout } from "./lockout.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
+import { isLongPassword } from "./password-rules.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Origin } from "../identity/principal.ts";
 import { unauthenticated } from "../identity/principals.ts";
@@ -52,6 +53,7 @@ export interface Credentials {
 }
 
 type Known = Account & { readonly password_hash: string };
+type KnownCandidate = Candidate & { readonly account: Account | null };
 
 /**
  * Logs people in: by password, and by a code where a second factor is on. Unknown emails, accounts that are
@@ -77,13 +79,16 @@ export class Login {
     limits.login.take(address);
     const normal = parseEmail(email);
     const name = normal ?? email;
-    const answer = await lockout.takeTurn(name, async () => {
+    const { ipAddress } = origin;
+    const answer = await lockout.takeTurn({ name, ipAddress }, async () => {
       const account = normal === null ? null : await findAccountByEmail(store, normal);
-      await this.#assertOpen({ name, account }, origin);
-      const known = await this.#checkPassword(account, password);
-      if (known !== null) return this.#goOn(known, origin);
-      const reason = account === null ? "unknown_email" : account.is_active ? "wrong_password" : "inactive";
-      return this.#fail({ name, account }, reason, origin);
+      const candidate = { name, account, ipAddress };
+      return this.#attempt("password", candidate, origin, async () => {
+        const known = await this.#checkPassword(account, password);
+        if (known !== null) return this.#goOn(known, origin);
+        const reason = account === null ? "unknown_email" : account.is_active ? "wrong_password" : "inactive";
+        return this.#fail(candidate, reason, origin);
+      });
     });
     limits.login.giveBack(address);
     return answer;
@@ -106,13 +111,15 @@ export class Login {
     const claims = await otpTokens.verify(otp_token);
     const first = claims === null ? null : await findAccount(store, claims.userId);
     if (claims === null || first === null) throw tooLate();
-    const pair = await lockout.takeTurn(first.email, async () => {
+    const { ipAddress } = origin;
+    const pair = await lockout.takeTurn({ name: first.email, ipAddress }, async () => {
       const account = await findAccount(store, first.id);
       if (!isUsable(account) || toFingerprint(account) !== claims.fingerprint) throw tooLate();
-      const candidate = { name: account.email, account };
-      await this.#assertOpen(candidate, origin);
-      if (await secondFactors.verify(account.id, code, origin)) return this.#finish(account, origin, true);
-      return this.#fail(candidate, "wrong_code", origin);
+      const candidate = { name: account.email, account, ipAddress };
+      return this.#attempt("code", candidate, origin, async () => {
+        if (await secondFactors.verify(account.id, code, origin)) return this.#finish(account, origin, true);
+        return this.#fail(candidate, "wrong_code", origin);
+      });
     });
     limits.otp.giveBack(address);
     return pair;
@@ -131,11 +138,18 @@ export class Login {
     });
   }
 
-  async #assertOpen(candidate: Candidate, origin: Origin): Promise<void> {
+  async #attempt<T>(
+    attempted: Attempted,
+    candidate: KnownCandidate,
+    origin: Origin,
+    work: () => Promise<T>,
+  ): Promise<T> {
     try {
-      this.#options.lockout.assertOpen(candidate);
+      return await this.#options.lockout.attempt(attempted, candidate, work);
     } catch (error) {
-      await this.#tellFailure(candidate, "locked", origin);
+      if (error instanceof AppError && error.code === "account_locked") {
+        await this.#tellFailure(candidate, "locked", origin);
+      }
       throw error;
     }
   }
@@ -149,7 +163,18 @@ export class Login {
     }
     const { isValid, isRehashDue } = await passwords.verify(password, account.password_hash);
     if (!isValid || !account.is_active) return null;
+    if (account.has_long_password === null) await this.#noteLength(account, password);
     return isRehashDue ? this.#rehash(account, password) : account;
+  }
+
+  /** The length of a password of another system is known once it is typed. */
+  async #noteLength({ id, password_hash }: Known, password: string): Promise<void> {
+    const { db, tables } = this.#options.store;
+    const { users } = tables;
+    await db
+      .update(users)
+      .set({ has_long_password: isLongPassword(password) })
+      .where(and(eq(users.id, id), eq(users.password_hash, password_hash)));
   }
 
   async #rehash(account: Known, password: string): Promise<Known> {
@@ -177,7 +202,7 @@ export class Login {
   }
 
   async #finish(account: Known, origin: Origin, hasOtp: boolean): Promise<TokenPair> {
-    const { store, sessions } = this.#options;
+    const { store, sessions, lockout } = this.#options;
     const { users } = store.tables;
     const id = crypto.randomUUID();
     await this.#askHooks(account, { id, hasOtp, origin });
@@ -186,8 +211,6 @@ export class Login {
         const { rowsAffected } = await tx
           .update(users)
           .set({
-            failed_attempts: 0,
-            locked_until: null,
             last_login_at: new Date(this.#now()),
             updated_at: sql`${users.updated_at}`, // stays: nobody has edited the account
           })
@@ -200,6 +223,7 @@ export class Login {
           );
         // Deactivated, or given another password, while this one was checked.
         if (rowsAffected === 0) throw invalidCredentials();
+        await lockout.forgive(tx, { name: account.email, ipAddress: origin.ipAddress });
         const target = { type: "session", id };
         await writeAudit(tx, store.tables, { action: "user.login", actor: account, target, origin });
         return sessions.create(tx, { id, userId: account.id, hasOtp, origin });
@@ -228,27 +252,31 @@ export class Login {
     throw fail("authorization_error", cancel_reason ?? "This login is refused");
   }
 
-  async #fail(candidate: Candidate, reason: LoginFailure["reason"], origin: Origin): Promise<never> {
+  async #fail(candidate: KnownCandidate, reason: LoginFailure["reason"], origin: Origin): Promise<never> {
     const { store, lockout } = this.#options;
     const { account } = candidate;
     const email = parseEmail(candidate.name);
-    await store.db.transaction(async (tx) => {
-      const isLocked = await lockout.countFailure(tx, candidate);
-      await writeAudit(tx, store.tables, {
-        action: reason === "wrong_code" ? "user.otp_failed" : "user.login_failed",
-        ...(account === null ? {} : { target: { type: "user", id: account.id } }),
-        result: "refused",
-        origin,
-        // What isn't an email may be a password, typed into the wrong field.
-        after: { email, is_locked: isLocked },
-      });
-    });
+    const attempted = reason === "wrong_code" ? "code" : "password";
+    await store.db.transaction(
+      async (tx) => {
+        const isLocked = await lockout.countFailure(tx, attempted, candidate);
+        await writeAudit(tx, store.tables, {
+          action: attempted === "code" ? "user.otp_failed" : "user.login_failed",
+          ...(account === null ? {} : { target: { type: "user", id: account.id } }),
+          result: "refused",
+          origin,
+          // What isn't an email may be a password, typed into the wrong field.
+          after: { email, is_locked: isLocked },
+        });
+      },
+      { retries: 3 },
+    );
     await this.#tellFailure(candidate, reason, origin);
     throw invalidCredentials();
   }
 
   async #tellFailure(
-    { name, account }: Candidate,
+    { name, account }: KnownCandidate,
     reason: LoginFailure["reason"],
     origin: Origin,
   ): Promise<void> {

@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { fail } from "../identity/error-codes.ts";
+import { assertChoice, assertPassword, isLongPassword, type PasswordOwner } from "./password-rules.ts";
 
-const MIN_LENGTH = 8; // characters
-const MAX_LENGTH = 1024;
 const BCRYPT_BYTES = 72;
 const MAX_WAITING = 256;
 
@@ -26,10 +25,19 @@ export interface PasswordCheck {
   readonly isRehashDue: boolean;
 }
 
+/** A password that somebody has chosen, as their account keeps it. */
+export interface NewPassword {
+  readonly hash: string;
+  /** Whether it is as long as an administrator's has to be. */
+  readonly isLong: boolean;
+}
+
 /** Hashes passwords, on threads beside the event loop and few of them at once. */
 export interface Passwords {
   /** @throws AppError validation_error for a password that can't be used, as `assertPassword` says */
   hash(password: string): Promise<string>;
+  /** Hashes one that its owner has chosen. @throws AppError validation_error as `assertChoice` says */
+  choose(password: string, owner: PasswordOwner): Promise<NewPassword>;
   verify(password: string, hash: string): Promise<PasswordCheck>;
   /** Takes the time of a verify: for whoever has no hash to check against. */
   burn(password: string): Promise<void>;
@@ -46,39 +54,28 @@ export function createPasswords(options: PasswordOptions): Passwords {
   const line = new WaitingLine(options.concurrency ?? Math.max(1, Math.floor(availableParallelism() / 2)));
   const decoy = toDecoy(options);
 
+  const hash = async (password: string): Promise<string> => {
+    assertPassword(password);
+    return line.run(() => Bun.password.hash(toInput(password, options.algorithm), toSetting(options)));
+  };
+
   return {
-    async hash(password) {
-      assertPassword(password);
-      return line.run(() => Bun.password.hash(toInput(password, options.algorithm), toSetting(options)));
+    hash,
+    async choose(password, owner) {
+      await assertChoice(password, owner);
+      return { hash: await hash(password), isLong: isLongPassword(password) };
     },
-    verify: (password, hash) =>
+    verify: (password, known) =>
       line.run(async () => {
-        const matches = await check(password, hash);
+        const matches = await check(password, known);
         // Halves of surrogate pairs are all one character in UTF-8.
         const isValid = matches && password.isWellFormed();
-        return { isValid, isRehashDue: isValid && !isOfToday(hash, options) };
+        return { isValid, isRehashDue: isValid && !isOfToday(known, options) };
       }),
     async burn(password) {
       await line.run(() => check(password, decoy));
     },
   };
-}
-
-/** @throws AppError validation_error unless it has 8 to 1024 characters, all of which can be typed and kept */
-export function assertPassword(password: string, field = "password"): void {
-  const problem = findProblem(password);
-  if (problem === null) return;
-  const message = `Cannot use the password: ${problem}`;
-  const errors = [{ path: `/body/${field}`, code: "invalid", message }];
-  throw fail("validation_error", message, { errors });
-}
-
-function findProblem(password: string): string | null {
-  if (!password.isWellFormed()) return "it holds half of a character";
-  if (password.includes("\0")) return "it holds the character U+0000";
-  const length = Array.from(password.slice(0, 2 * MAX_LENGTH + 2)).length; // of characters, not of code units
-  if (length < MIN_LENGTH) return `it has fewer than ${MIN_LENGTH} characters`;
-  return length > MAX_LENGTH ? `it has more than ${MAX_LENGTH} characters` : null;
 }
 
 async function check(password: string, hash: string): Promise<boolean> {

@@ -6,7 +6,7 @@ import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { type AuthLimits, toAddressKey } from "./attempt-limits.ts";
 import { writeAudit } from "../people/audit.ts";
 import { normalizeEmail } from "../people/emails.ts";
-import { assertPassword, type Passwords } from "./passwords.ts";
+import type { Passwords } from "./passwords.ts";
 import type { Origin } from "../identity/principal.ts";
 import { normalizeFullName } from "../people/names.ts";
 import { type Account, insertAccount } from "../people/users.ts";
@@ -59,11 +59,10 @@ export async function register(
   limits.registration.take(toAddressKey(origin.ipAddress));
   const email = normalizeEmail(user.email);
   const fullName = normalizeFullName(user.full_name);
-  assertPassword(user.password);
-  const passwordHash = await passwords.hash(user.password);
+  const password = await passwords.choose(user.password, { email });
   const account = await db.transaction(
     async (tx) => {
-      const made = await insertAccount(tx, tables, { email, fullName, passwordHash, isActive: false });
+      const made = await insertAccount(tx, tables, { email, fullName, password, isActive: false });
       await grantDefaultRole(tx, made.id);
       return made;
     },

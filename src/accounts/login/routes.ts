@@ -81,7 +81,12 @@ export function authRoutes(options: AuthRoutesOptions) {
           full_name: t.Optional(t.Nullable(t.String({ maxLength: 255 }))),
         }),
         response: { 201: RegisteredUser },
-        detail: { summary: "Make an account" },
+        detail: {
+          summary: "Make an account, where anybody may",
+          description:
+            "Answers 403 `registration_closed` unless `security.allow_registration` is on, which it isn't by default: " +
+            "accounts are made by administrators then.",
+        },
       },
     )
     .post("/login", ({ body, request }) => login.withPassword(toCredentials(body), originOf(request)), {

@@ -14,9 +14,14 @@ export interface NewAccount {
   readonly email: string;
   readonly fullName: string | null;
   /** Null for an account that can't log in with a password. */
-  readonly passwordHash: string | null;
+  readonly password: { readonly hash: string; readonly isLong: boolean } | null;
   /** @default true */
   readonly isActive?: boolean;
+}
+
+/** What the columns of an account's password hold. */
+export function toPasswordColumns(password: NewAccount["password"]) {
+  return { password_hash: password?.hash ?? null, has_long_password: password?.isLong ?? null };
 }
 
 /** @param email normalized, see `normalizeEmail` */
@@ -41,11 +46,16 @@ export async function findAccount({ db, tables: { users } }: CoreStore, id: numb
 export async function insertAccount(
   tx: Pick<Database, "insert">,
   { users }: Pick<CoreTables, "users">,
-  { email, fullName, passwordHash, isActive = true }: NewAccount,
+  { email, fullName, password, isActive = true }: NewAccount,
 ): Promise<Account> {
   try {
-    const values = { email, full_name: fullName, password_hash: passwordHash, is_active: isActive };
-    const rows = tx.insert(users).values({ ...values, name_key: toNameKey(fullName) });
+    const rows = tx.insert(users).values({
+      email,
+      full_name: fullName,
+      name_key: toNameKey(fullName),
+      ...toPasswordColumns(password),
+      is_active: isActive,
+    });
     const [account] = await rows.returning();
     if (account === undefined) throw new TypeError("Cannot add an account: nothing was returned");
     return account;

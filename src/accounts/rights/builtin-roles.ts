@@ -58,6 +58,17 @@ export async function grantRole(
   await noteAccessChange(tx, tables, userId);
 }
 
+/**
+ * Makes everybody who changes accounts wait for each other, on all instances, so that what one has checked still holds
+ * when it is committed. To be the first query of a transaction that reads what is committed.
+ */
+export async function lockAdministration(
+  tx: Transaction,
+  { roles }: Pick<CoreTables, "roles">,
+): Promise<void> {
+  await tx.select({ id: roles.id }).from(roles).where(eq(roles.name, ADMIN_ROLE)).for("update");
+}
+
 /** Whether somebody active may do everything. */
 export async function hasAdministrator({
   db,

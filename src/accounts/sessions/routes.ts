@@ -13,7 +13,8 @@ const Tokens = t.Object({
   expires_in: t.Integer({ description: "Of the access token, in seconds" }),
 });
 
-const Session = t.Object({
+/** A session in an answer. */
+export const Session = t.Object({
   id: t.String({ format: "uuid" }),
   current: t.Boolean({ description: "Whether it is the one that asks" }),
   has_otp: t.Boolean({ description: "Whether a second factor was given" }),

@@ -44,8 +44,10 @@ export interface SessionsOptions {
   readonly store: CoreStore;
   readonly accessTokens: AccessTokens;
   readonly refreshTokens: RefreshTokens;
-  /** How long a session lasts after its last refresh. */
+  /** How long a session lasts after its last refresh: what a refresh token is good for, and idleness. */
   readonly lifetimeMs: number;
+  /** How long it lasts at most, however often it is refreshed. */
+  readonly longestMs: number;
   /** @default Date.now */
   readonly now?: () => number;
 }
@@ -71,18 +73,20 @@ export class Sessions {
     const { store, refreshTokens } = this.#options;
     const refreshToken = refreshTokens.mint(id);
     const now = new Date(this.#now());
+    const expiresAt = this.#expiry(now, now);
     await tx.insert(store.tables.sessions).values({
       id,
       user_id: userId,
       refresh_hash: hashToken(refreshToken),
       has_otp: hasOtp,
+      otp_at: hasOtp ? now : null,
       ip_address: origin.ipAddress,
       user_agent: origin.userAgent,
       created_at: now,
       last_used_at: now,
-      expires_at: this.#expiry(now),
+      expires_at: expiresAt,
     });
-    return this.#toPair(userId, id, refreshToken);
+    return this.#toPair({ userId, sessionId: id, refreshToken, expiresAt });
   }
 
   /**
@@ -104,6 +108,9 @@ export class Sessions {
     }
     const next = refreshTokens.mint(session.id);
     const now = new Date(this.#now());
+    const expiresAt = this.#expiry(now, session.created_at);
+    // The setting may be stricter than when it was refreshed last.
+    if (expiresAt <= now) throw invalidToken();
     const { rowsAffected } = await store.db
       .update(sessions)
       .set({
@@ -111,13 +118,13 @@ export class Sessions {
         previous_hash: hash,
         rotated_at: now,
         last_used_at: now,
-        expires_at: this.#expiry(now),
+        expires_at: expiresAt,
         ip_address: origin.ipAddress,
         user_agent: origin.userAgent,
       })
       .where(and(eq(sessions.id, session.id), eq(sessions.refresh_hash, hash), isNull(sessions.revoked_at)));
     if (rowsAffected === 0) throw invalidToken();
-    return this.#toPair(user.id, session.id, next);
+    return this.#toPair({ userId: user.id, sessionId: session.id, refreshToken: next, expiresAt });
   }
 
   /** Lists the sessions of a user that can be used, the last used first. */
@@ -243,17 +250,25 @@ export class Sessions {
     return rowsAffected;
   }
 
-  #expiry(now: Date): Date {
-    return new Date(now.getTime() + this.#options.lifetimeMs);
+  #expiry(now: Date, createdAt: Date): Date {
+    const { lifetimeMs, longestMs } = this.#options;
+    return new Date(Math.min(now.getTime() + lifetimeMs, createdAt.getTime() + longestMs));
   }
 
-  async #toPair(userId: number, sessionId: string, refreshToken: string): Promise<TokenPair> {
+  async #toPair(made: {
+    userId: number;
+    sessionId: string;
+    refreshToken: string;
+    expiresAt: Date;
+  }): Promise<TokenPair> {
     const { accessTokens } = this.#options;
+    // No token outlives its session.
+    const leftSeconds = Math.max(1, Math.ceil((made.expiresAt.getTime() - this.#now()) / 1000));
     return {
-      access_token: await accessTokens.sign(userId, sessionId),
-      refresh_token: refreshToken,
+      access_token: await accessTokens.sign(made.userId, made.sessionId),
+      refresh_token: made.refreshToken,
       token_type: "bearer",
-      expires_in: accessTokens.lifetime,
+      expires_in: Math.min(accessTokens.lifetime, leftSeconds),
     };
   }
 }

@@ -10,6 +10,7 @@ import type { Origin } from "../identity/principal.ts";
 import { type NewUser, toUserView, type UserView } from "../login/registration.ts";
 import { normalizeFullName } from "../people/names.ts";
 import { insertAccount } from "../people/users.ts";
+import { ADMIN_ROLE, grantRole, hasAdministrator, lockAdministration } from "../rights/builtin-roles.ts";
 
 const LIFETIME_MS = 30 * 60_000;
 const TOKEN_BYTES = 32;
@@ -17,9 +18,6 @@ const TOKEN_BYTES = 32;
 export interface SetupLinkOptions {
   readonly store: CoreStore;
   readonly passwords: Passwords;
-  /** Whether somebody active may do everything. */
-  readonly hasAdministrator: () => Promise<boolean>;
-  readonly grantAdministrator: (tx: Transaction, userId: number) => Promise<void>;
   /** Shows text to whoever started the server: on the console, and never in a log file. */
   readonly print: (text: string) => void;
   /** @default Date.now */
@@ -47,18 +45,18 @@ export interface SetupLink {
 
 /** Creates the setup link. Its token is kept in memory, hashed: a restart voids it. */
 export function createSetupLink(options: SetupLinkOptions): SetupLink {
-  const { store, hasAdministrator, print, now = Date.now } = options;
+  const { store, print, now = Date.now } = options;
   let link: { readonly hash: string; readonly expiresAt: number } | null = null;
 
   const assertValid = async (token: string): Promise<void> => {
     const isOurs = link !== null && isSameText(link.hash, hashToken(token)) && now() < link.expiresAt;
-    if (!isOurs || (await hasAdministrator())) throw notFound();
+    if (!isOurs || (await hasAdministrator(store))) throw notFound();
   };
 
   return {
     assertValid,
     async announce(url) {
-      if (await hasAdministrator()) return;
+      if (await hasAdministrator(store)) return;
       const token = Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
       link = { hash: hashToken(token), expiresAt: now() + LIFETIME_MS };
       print(
@@ -81,18 +79,17 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
     },
   };
 
-  async function addAdministrator(
-    { passwords, grantAdministrator }: SetupLinkOptions,
-    user: NewUser,
-    origin: Origin,
-  ) {
+  async function addAdministrator({ passwords }: SetupLinkOptions, user: NewUser, origin: Origin) {
     const { db, tables } = store;
     const email = normalizeEmail(user.email);
     const fullName = normalizeFullName(user.full_name);
-    const passwordHash = await passwords.hash(user.password);
-    return db.transaction(async (tx) => {
-      const account = await insertAccount(tx, tables, { email, fullName, passwordHash });
-      await grantAdministrator(tx, account.id);
+    const password = await passwords.choose(user.password, { email, isAdministrator: true });
+    const made = async (tx: Transaction) => {
+      // Another instance may have printed a link too, and somebody may have used it meanwhile.
+      await lockAdministration(tx, tables);
+      if (await hasAdministrator({ db: tx, tables })) throw notFound();
+      const account = await insertAccount(tx, tables, { email, fullName, password });
+      await grantRole(tx, tables, account.id, ADMIN_ROLE);
       await noteAccessChange(tx, tables, account.id);
       const target = { type: "user", id: account.id };
       await writeAudit(tx, tables, {
@@ -103,7 +100,8 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
         after: { email },
       });
       return account;
-    });
+    };
+    return db.transaction(made, { isolationLevel: "read committed", retries: 3 });
   }
 }
 

@@ -1,4 +1,4 @@
-import { and, eq, gt, isNotNull, isNull, lt, lte, or } from "drizzle-orm";
+import { and, eq, gt, isNotNull, isNull, lt, lte, ne, or } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { AppError } from "../../errors/errors.ts";
@@ -8,7 +8,17 @@ import { writeAudit } from "../people/audit.ts";
 import { toDisplayName } from "../people/names.ts";
 import type { Origin } from "../identity/principal.ts";
 import { renewRecoveryCodes, toRecoveryCode, useRecoveryCode } from "./recovery-codes.ts";
-import { assertSecondFactorGiven, endSecondFactor, hasSecondFactor } from "./enrolment.ts";
+import {
+  assertSecondFactorGiven,
+  type ConfirmedOtpDevice,
+  endSecondFactor,
+  type FactorChange,
+  FRESH_MS,
+  hasSecondFactor,
+  noteSecondFactor,
+  type OtpDevice,
+  type OtpEnrolment,
+} from "./enrolment.ts";
 import type { SecretBox } from "../keys/secret-box.ts";
 import { assertStanding } from "../identity/standing.ts";
 import { lockUser } from "../people/users.ts";
@@ -21,40 +31,6 @@ export interface OtpDevicesOptions {
   readonly issuer: string;
   /** @default Date.now */
   readonly now?: () => number;
-}
-
-/** A device as its owner sees it. */
-export interface OtpDevice {
-  readonly id: number;
-  readonly name: string;
-  /** Null until a code has shown that it works. */
-  readonly confirmed_at: Date | null;
-  readonly created_at: Date;
-}
-
-/** A new device: the one time that its secret is readable. */
-export interface OtpEnrolment extends OtpDevice {
-  /** In base 32, for typing. */
-  readonly secret: string;
-  /** Returns the `otpauth://` URI, for a link on the phone itself. */
-  qrCodeUri(): string;
-  /** Returns the URI as a QR code, an SVG element. */
-  qrCodeSvg(): string;
-}
-
-export interface ConfirmedOtpDevice extends OtpDevice {
-  /** With the first device of an account, shown this once; else null. */
-  readonly recovery_codes: string[] | null;
-}
-
-/** On whose behalf factors change. */
-export interface FactorChange {
-  /**
-   * The session that the request comes from. Once two factors are on, only a session that gave both may add a
-   * device; without a session the caller answers for that.
-   */
-  readonly sessionId?: string;
-  readonly origin?: Origin;
 }
 
 interface GivenCode {
@@ -144,7 +120,7 @@ export class OtpDevices {
 
   /**
    * Confirms a device with a first code of it. With the first device the account has two factors, and so has the
-   * session that asked.
+   * session that asked; all others, which gave one, end.
    *
    * @throws AppError not_found, conflict when it is confirmed already, invalid_credentials, otp_required
    */
@@ -173,15 +149,44 @@ export class OtpDevices {
       const confirmed_at = new Date(this.#now());
       await tx.update(otpDevices).set({ confirmed_at, last_step: step }).where(eq(otpDevices.id, deviceId));
       const recovery_codes = isFirst ? await renewRecoveryCodes(tx, tables, userId) : null;
-      if (isFirst && sessionId !== undefined) {
-        const own = and(eq(sessions.id, sessionId), eq(sessions.user_id, userId));
-        await tx.update(sessions).set({ has_otp: true }).where(own);
+      if (sessionId !== undefined) {
+        const isOther = and(eq(sessions.user_id, userId), ne(sessions.id, sessionId));
+        const others = and(isOther, isNull(sessions.revoked_at));
+        if (isFirst) await tx.update(sessions).set({ revoked_at: confirmed_at }).where(others);
+        await noteSecondFactor(tx, tables, { userId, sessionId, at: confirmed_at });
       }
       await noteAccessChange(tx, tables, userId);
       const target = { type: "otp_device", id: deviceId };
       const after = { name: device.name };
       await writeAudit(tx, tables, { action: "otp.enrolled", actor, target, ...withOrigin(origin), after });
       return { ...device, confirmed_at, recovery_codes };
+    });
+  }
+
+  /**
+   * Takes a code from somebody who has logged in: their session has given two factors now. With a recovery code too.
+   *
+   * @throws AppError conflict without a confirmed device, invalid_credentials
+   */
+  async stepUp(
+    userId: number,
+    code: string,
+    { sessionId, origin }: Required<FactorChange>,
+  ): Promise<{ readonly freshUntil: Date }> {
+    const { db, tables } = this.#store;
+    return db.transaction(async (tx) => {
+      const account = await lockUser(tx, tables, userId);
+      await this.#assertStanding(tx, userId, sessionId);
+      if (!(await hasSecondFactor(tx, tables, userId))) {
+        throw fail("conflict", "Cannot take a code: no device is confirmed");
+      }
+      if (!(await this.#accept(tx, { account, code, origin }))) throw wrongCode();
+      const at = new Date(this.#now());
+      await noteSecondFactor(tx, tables, { userId, sessionId, at });
+      await noteAccessChange(tx, tables, userId);
+      const target = { type: "session", id: sessionId };
+      await writeAudit(tx, tables, { action: "otp.verified", actor: account, target, ...withOrigin(origin) });
+      return { freshUntil: new Date(at.getTime() + FRESH_MS) };
     });
   }
 

@@ -2,7 +2,45 @@ import { and, eq, isNotNull } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../identity/error-codes.ts";
+import type { Origin } from "../identity/principal.ts";
 import { noteAccessChange } from "../people/store.ts";
+
+/** A device as its owner sees it. */
+export interface OtpDevice {
+  readonly id: number;
+  readonly name: string;
+  /** Null until a code has shown that it works. */
+  readonly confirmed_at: Date | null;
+  readonly created_at: Date;
+}
+
+/** A new device: the one time that its secret is readable. */
+export interface OtpEnrolment extends OtpDevice {
+  /** In base 32, for typing. */
+  readonly secret: string;
+  /** Returns the `otpauth://` URI, for a link on the phone itself. */
+  qrCodeUri(): string;
+  /** Returns the URI as a QR code, an SVG element. */
+  qrCodeSvg(): string;
+}
+
+export interface ConfirmedOtpDevice extends OtpDevice {
+  /** With the first device of an account, shown this once; else null. */
+  readonly recovery_codes: string[] | null;
+}
+
+/** On whose behalf factors change. */
+export interface FactorChange {
+  /**
+   * The session that the request comes from. Once two factors are on, only a session that gave both may add a
+   * device; without a session the caller answers for that.
+   */
+  readonly sessionId?: string;
+  readonly origin?: Origin;
+}
+
+/** How long a code counts for what asks for a fresh one. */
+export const FRESH_MS = 10 * 60_000;
 
 /** Whether somebody has turned two factors on: a device of theirs is confirmed. */
 export async function hasSecondFactor(
@@ -40,6 +78,39 @@ export async function assertSecondFactorGiven(
 }
 
 /**
+ * Refuses who has two factors and gave no code within the last ten minutes, when they logged in or at
+ * `POST /auth/otp/verify`: a session that was left open, or stolen, is not enough for what they ask.
+ *
+ * @throws AppError otp_expired
+ */
+export async function assertSecondFactorFresh(
+  db: Pick<Database, "select">,
+  tables: Pick<CoreTables, "otpDevices" | "sessions">,
+  { userId, sessionId, nowMs }: { userId: number; sessionId: string; nowMs: number },
+): Promise<void> {
+  if (!(await hasSecondFactor(db, tables, userId))) return;
+  const { sessions } = tables;
+  const [session] = await db
+    .select({ otpAt: sessions.otp_at })
+    .from(sessions)
+    .where(and(eq(sessions.id, sessionId), eq(sessions.user_id, userId)));
+  if (nowMs - (session?.otpAt?.getTime() ?? 0) <= FRESH_MS) return;
+  const message =
+    "This needs a code of the last ten minutes: give one at POST /auth/otp/verify, then try again";
+  throw fail("otp_expired", message);
+}
+
+/** Notes that a session has given a code just now. */
+export async function noteSecondFactor(
+  tx: Transaction,
+  { sessions }: Pick<CoreTables, "sessions">,
+  { userId, sessionId, at }: { userId: number; sessionId: string; at: Date },
+): Promise<void> {
+  const own = and(eq(sessions.id, sessionId), eq(sessions.user_id, userId));
+  await tx.update(sessions).set({ has_otp: true, otp_at: at }).where(own);
+}
+
+/**
  * Turns two factors off, such as for somebody who has lost the phone and the recovery codes. To be audited by the
  * caller, who knows on whose word.
  *
@@ -65,6 +136,6 @@ export async function endSecondFactor(
   const { recoveryCodes, sessions } = tables;
   await tx.delete(recoveryCodes).where(eq(recoveryCodes.user_id, userId));
   // A role that asks for two factors asks again, on the next request.
-  await tx.update(sessions).set({ has_otp: false }).where(eq(sessions.user_id, userId));
+  await tx.update(sessions).set({ has_otp: false, otp_at: null }).where(eq(sessions.user_id, userId));
   await noteAccessChange(tx, tables, userId);
 }

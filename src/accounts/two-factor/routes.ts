@@ -2,16 +2,19 @@ import { type Context, Elysia, t } from "elysia";
 import { listOf, page, type PageQuery } from "../../db/paging/paginate.ts";
 import type { Guards } from "../identity/guards.ts";
 import { MAX_DISPLAY_NAME } from "../people/names.ts";
-import type { ConfirmedOtpDevice, FactorChange, OtpDevice, OtpDevices, OtpEnrolment } from "./devices.ts";
+import type { OtpDevices } from "./devices.ts";
+import type { ConfirmedOtpDevice, FactorChange, OtpDevice, OtpEnrolment } from "./enrolment.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
-import { requireSession } from "../identity/session-owner.ts";
+import { type ConfirmPassword, type SessionOwner, toSessionOwner } from "../identity/session-owner.ts";
 
 export interface OtpRoutesOptions {
   readonly guards: Guards;
   readonly principals: Principals;
   readonly devices: OtpDevices;
-  /** Counts tries of codes by user id; `take` throws AppError rate_limited when there were too many. */
+  /** Asks for the password again, before a device is enrolled. */
+  readonly confirmPassword: ConfirmPassword;
+  /** Counts tries of codes by session; `take` throws AppError rate_limited when there were too many. */
   readonly limits: { take(key: string): void };
   readonly originOf: (request: Request) => Origin;
 }
@@ -25,8 +28,9 @@ const Device = t.Object({
   created_at: t.String({ format: "date-time" }),
 });
 
-const DeviceName = t.Object({
+const DeviceRequest = t.Object({
   name: t.String({ minLength: 1, maxLength: MAX_DISPLAY_NAME, description: "Such as My phone" }),
+  current_password: t.String({ minLength: 1, maxLength: 1024, description: "Of the account, again" }),
 });
 
 const NewDevice = t.Composite([
@@ -46,11 +50,12 @@ const Code = t.String({ minLength: 1, maxLength: 64, description: "A code of a d
 const Id = t.Object({ id: t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) });
 
 /** Who has logged in, and asks. */
-type Owner = Required<FactorChange> & { readonly userId: number };
+type Owner = Required<FactorChange> & { readonly userId: number; readonly session: SessionOwner };
 
 /** Serves the devices and recovery codes of who has logged in, below `/auth/otp`. */
-export function otpRoutes({ guards, principals, devices, limits, originOf }: OtpRoutesOptions) {
-  const { identify, tryAs } = createOwners({ principals, limits, originOf });
+export function otpRoutes(options: OtpRoutesOptions) {
+  const { guards, devices, confirmPassword } = options;
+  const { identify, tryAs } = createOwners(options);
   return new Elysia({ name: "xcore/otp", prefix: "/auth/otp", detail: { tags: ["auth"] } })
     .use(guards)
     .onBeforeHandle(forbidCaching)
@@ -62,10 +67,15 @@ export function otpRoutes({ guards, principals, devices, limits, originOf }: Otp
     })
     .post(
       "/devices",
-      async ({ body, request, status }) => status(201, await enrol(devices, identify(request), body.name)),
+      async ({ body, request, status }) => {
+        const owner = identify(request);
+        const asked = { password: body.current_password, action: "otp.enrolled" };
+        await confirmPassword(owner.session, asked);
+        return status(201, await enrol(devices, owner, body.name));
+      },
       {
         auth: true,
-        body: DeviceName,
+        body: DeviceRequest,
         response: { 201: NewDevice },
         detail: { summary: "Enrol a device; it counts once it is confirmed, within 15 minutes" },
       },
@@ -96,6 +106,27 @@ export function otpRoutes({ guards, principals, devices, limits, originOf }: Otp
       },
     )
     .post(
+      "/verify",
+      async ({ body, request }) => {
+        const { userId, sessionId, origin } = tryAs(request, body.code);
+        const { freshUntil } = await devices.stepUp(userId, body.code, { sessionId, origin });
+        return { fresh_until: freshUntil.toISOString() };
+      },
+      {
+        auth: true,
+        body: t.Object({ code: t.String({ ...Code, description: "Of a device, or a recovery code" }) }),
+        response: {
+          200: t.Object({
+            fresh_until: t.String({
+              format: "date-time",
+              description: "Until then what asks for a fresh code takes it for given",
+            }),
+          }),
+        },
+        detail: { summary: "Give a code again, for what asks for a fresh one, such as adding a plugin" },
+      },
+    )
+    .post(
       "/recovery_codes",
       async ({ body, request, status }) =>
         status(201, await renewCodes(devices, tryAs(request, body.code), body.code)),
@@ -112,15 +143,20 @@ function forbidCaching({ set }: Pick<Context, "set">): void {
   set.headers["cache-control"] = "no-store";
 }
 
-function createOwners({ principals, limits, originOf }: Omit<OtpRoutesOptions, "guards" | "devices">) {
+function createOwners({
+  principals,
+  limits,
+  originOf,
+}: Pick<OtpRoutesOptions, "principals" | "limits" | "originOf">) {
   const identify = (request: Request): Owner => {
-    const principal = principals.require(request);
-    return { userId: principal.user.id, sessionId: requireSession(principal), origin: originOf(request) };
+    const session = toSessionOwner(principals.require(request), originOf(request));
+    const { user, sessionId, origin } = session;
+    return { userId: user.id, sessionId, origin, session };
   };
   /** A code that is tried counts. */
   const tryAs = (request: Request, code: string | undefined): Owner => {
     const owner = identify(request);
-    if (code !== undefined) limits.take(String(owner.userId));
+    if (code !== undefined) limits.take(owner.sessionId);
     return owner;
   };
   return { identify, tryAs };
@@ -130,8 +166,9 @@ async function enrol(devices: OtpDevices, { userId, sessionId }: Owner, name: st
   return toNewDevice(await devices.create(userId, name, { sessionId }));
 }
 
-async function confirm(devices: OtpDevices, { userId, ...change }: Owner, id: number, code: string) {
-  const confirmed = await devices.confirm(userId, id, code, change);
+async function confirm(devices: OtpDevices, owner: Owner, id: number, code: string) {
+  const { userId, sessionId, origin } = owner;
+  const confirmed = await devices.confirm(userId, id, code, { sessionId, origin });
   return { ...toDevice(confirmed), recovery_codes: confirmed.recovery_codes };
 }
 

@@ -4,7 +4,7 @@ import { assignRole, removeRole } from "../../accounts/admin/user-roles.ts";
 import { findUser, withAccounts } from "../open/accounts.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { toExamples } from "../terminal/output.ts";
-import { setUserActive } from "../../accounts/admin/users.ts";
+import { setUserActive, unlockUser } from "../../accounts/admin/users.ts";
 
 /** `xcore user grant|revoke EMAIL ROLE`: gives a role to an account, or takes it. */
 export function userRoleCommand(context: CommandContext, verb: "grant" | "revoke"): Command {
@@ -40,6 +40,21 @@ export function userSwitchCommand(context: CommandContext, verb: "enable" | "dis
         const user = await findUser(services, email);
         await setUserActive(services, null, user.id, isActive);
         context.print(`${user.email} is ${isActive ? "enabled" : "disabled"} now`);
+      }),
+    );
+}
+
+/** `xcore user unlock EMAIL`: ends the locks that wrong passwords and codes have led to. */
+export function userUnlockCommand(context: CommandContext): Command {
+  return new Command("unlock")
+    .description("Let an account log in that is locked after wrong passwords or codes")
+    .argument("<email>", "which account")
+    .addHelpText("after", toExamples("xcore user unlock ada@example.com"))
+    .action((email: string, _options: object, command: Command) =>
+      withAccounts(command, context, async (services) => {
+        const user = await findUser(services, email);
+        await unlockUser(services, null, user.id);
+        context.print(`${user.email} isn't locked now`);
       }),
     );
 }

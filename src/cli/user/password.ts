@@ -4,7 +4,7 @@ import { setUserPassword } from "../../accounts/admin/users.ts";
 import { findUser, withAccounts } from "../open/accounts.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { toExamples } from "../terminal/output.ts";
-import { assertPassword } from "../../accounts/login/passwords.ts";
+import { assertPassword } from "../../accounts/login/password-rules.ts";
 import { fail } from "../../errors/codes.ts";
 import { askNewPassword } from "../terminal/prompts.ts";
 

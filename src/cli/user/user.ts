@@ -4,7 +4,7 @@ import { toExamples } from "../terminal/output.ts";
 import { userCreateCommand } from "./create.ts";
 import { userListCommand } from "./list.ts";
 import { userPasswordCommand } from "./password.ts";
-import { userRoleCommand, userSwitchCommand } from "./access.ts";
+import { userRoleCommand, userSwitchCommand, userUnlockCommand } from "./access.ts";
 
 /** `xcore user`: makes, lists and changes accounts. */
 export function userCommand(context: CommandContext): Command {
@@ -17,5 +17,6 @@ export function userCommand(context: CommandContext): Command {
     .addCommand(userRoleCommand(context, "grant"))
     .addCommand(userRoleCommand(context, "revoke"))
     .addCommand(userSwitchCommand(context, "disable"))
-    .addCommand(userSwitchCommand(context, "enable"));
+    .addCommand(userSwitchCommand(context, "enable"))
+    .addCommand(userUnlockCommand(context));
 }

@@ -5,12 +5,21 @@ import type { Principal } from "../../../src/accounts/identity/principal.ts";
 import type { Driver } from "../../../src/db/contract/driver.ts";
 import { createHookBus, type HookBus } from "../../../src/hooks/bus.ts";
 import { createPasswords, type Passwords } from "../../../src/accounts/login/passwords.ts";
+import { ApiKeys } from "../../../src/accounts/api-keys/api-keys.ts";
+import { createAccessTokens } from "../../../src/accounts/identity/access-tokens.ts";
+import { createSecretKey } from "../../../src/accounts/keys/secret.ts";
+import { createAuthLimits } from "../../../src/accounts/login/attempt-limits.ts";
+import { createPasswordConfirmation } from "../../../src/accounts/login/password-confirmation.ts";
+import { createRefreshTokens } from "../../../src/accounts/sessions/refresh-tokens.ts";
+import { Sessions } from "../../../src/accounts/sessions/sessions.ts";
 import { createAccessLoader } from "../../../src/accounts/rights/access.ts";
 import { adminRoutes } from "../../../src/accounts/admin/routes.ts";
 import { ensureBuiltinRoles } from "../../../src/accounts/rights/builtin-roles.ts";
 import { createPermissions } from "../../../src/accounts/rights/permission-set.ts";
 import { randomText } from "../../../src/accounts/keys/opaque-tokens.ts";
-import { addSession, openStore, serve } from "../factor-accounts.ts";
+import { addSession, openStore, serve, silent } from "../factor-accounts.ts";
+
+const KEY = createSecretKey("a key that only the tests know, of 32 characters or more");
 
 /** The administration of accounts on an empty database, with requests on behalf of anybody. */
 export class AdminHost {
@@ -39,7 +48,13 @@ export class AdminHost {
   }
 
   get services() {
-    return { store: this.store, hooks: this.hooks, passwords: this.passwords };
+    const { store, hooks, passwords } = this;
+    const apiKeys = new ApiKeys({ store, log: silent });
+    const accessTokens = createAccessTokens({ secretKey: KEY, lifetime: 1800 });
+    const refreshTokens = createRefreshTokens(KEY);
+    const sessions = new Sessions({ store, accessTokens, refreshTokens, lifetimeMs: 1e9, longestMs: 1e9 });
+    const confirmPassword = createPasswordConfirmation({ store, passwords, limits: createAuthLimits() });
+    return { store, hooks, passwords, apiKeys, sessions, confirmPassword };
   }
 
   /** Adds a role; returns its id. */

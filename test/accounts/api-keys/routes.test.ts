@@ -2,17 +2,27 @@ import { expect } from "bun:test";
 import { apiKeyRoutes } from "../../../src/accounts/api-keys/routes.ts";
 import { ApiKeys } from "../../../src/accounts/api-keys/api-keys.ts";
 import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
-import { addPrincipal, Clock, openStore, readAudit, serve, silent } from "../factor-accounts.ts";
+import {
+  addPrincipal,
+  Clock,
+  confirmPassword,
+  openStore,
+  readAudit,
+  serve,
+  silent,
+} from "../factor-accounts.ts";
 
 testOnEachDialect("apiKeyRoutes() makes a key, lists and revokes it", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const apiKeys = new ApiKeys({ store, log: silent, now: clock.now });
-  const send = serve((context) => apiKeyRoutes({ ...context, apiKeys }));
+  const send = serve((context) => apiKeyRoutes({ ...context, apiKeys, confirmPassword }));
   const ada = await addPrincipal(store, "ada@example.com", { permissions: ["invoices:*"] });
 
   const input = { name: "CI", permissions: ["invoices:read"], expires_at: "2030-06-01T00:00:00+02:00" };
+  const confirmed = { current_password: "right" };
   const made = await send(ada, "POST", "/auth/api_keys", {
     ...input,
+    ...confirmed,
     user_id: 99,
     key_hash: "x",
     prefix: "mine",
@@ -38,7 +48,12 @@ testOnEachDialect("apiKeyRoutes() makes a key, lists and revokes it", async ({ d
     per_page: 20,
     total: 1,
   });
-  const forever = await send(ada, "POST", "/auth/api_keys", { name: "x", permissions: [], expires_at: null });
+  const forever = await send(ada, "POST", "/auth/api_keys", {
+    name: "x",
+    permissions: [],
+    expires_at: null,
+    ...confirmed,
+  });
   expect([forever.status, forever.body.expires_at]).toEqual([201, null]);
 
   const revoked = await send(ada, "DELETE", `/auth/api_keys/${shown.id}`);
@@ -54,13 +69,13 @@ testOnDialect(
   async ({ driver }) => {
     const [store, clock] = [await openStore(driver), new Clock()];
     const apiKeys = new ApiKeys({ store, log: silent, now: clock.now });
-    const send = serve((context) => apiKeyRoutes({ ...context, apiKeys }));
+    const send = serve((context) => apiKeyRoutes({ ...context, apiKeys, confirmPassword }));
     const ada = await addPrincipal(store, "ada@example.com", { permissions: ["invoices:*"] });
     const eve = await addPrincipal(store, "eve@example.com");
     const { id, key } = await apiKeys.create(ada, { name: "key", permissions: ["invoices:*"] });
     const routes = [
       ["GET", "/auth/api_keys", undefined],
-      ["POST", "/auth/api_keys", { name: "key", permissions: [] }],
+      ["POST", "/auth/api_keys", { name: "key", permissions: [], current_password: "right" }],
       ["DELETE", `/auth/api_keys/${id}`, undefined],
     ] as const;
     for (const [method, path, body] of routes) {
@@ -70,7 +85,7 @@ testOnDialect(
       const byKey = await send({ ...ada, sessionId: null, apiKeyId: id }, method, path, body);
       expect(byKey.body.code).toBe("authorization_error");
     }
-    const bad = { name: "key", permissions: ["invoices:read"] };
+    const bad = { name: "key", permissions: ["invoices:read"], current_password: "right" };
     const refused = [
       [{}, 422],
       [{ ...bad, name: "a\r\nx-evil: 1" }, 422],
@@ -80,6 +95,8 @@ testOnDialect(
       [{ ...bad, expires_at: "2029-01-01T00:00:00Z" }, 422],
       [{ ...bad, expires_at: "tomorrow" }, 422],
       [{ ...bad, expires_at: 1 }, 422],
+      [{ name: "key", permissions: [] }, 422],
+      [{ ...bad, current_password: "wrong" }, 401],
       [bad, 403],
     ] as const;
     for (const [body, status] of refused) {

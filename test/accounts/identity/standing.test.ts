@@ -114,7 +114,8 @@ testOnEachDialect(
       (await store.db.select().from(store.tables.sessions)).filter((one) => one.revoked_at === null),
     ).toHaveLength(1);
     const passwords = { current_password: "correct horse battery", new_password: "battery staple correct" };
-    const change = { store, passwords: identity.passwords, sessions, limits: identity.registration.limits };
+    const { confirmPassword } = identity;
+    const change = { store, passwords: identity.passwords, sessions, confirmPassword };
     expect(await codesOf([changePassword(change, owner, passwords)])).toEqual(["authentication_error"]);
     expect((await identity.logIn("ada@example.com")).status).toBe(200);
   },

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { assertPassword, createPasswords } from "../../../src/accounts/login/passwords.ts";
+import { assertPassword } from "../../../src/accounts/login/password-rules.ts";
+import { createPasswords } from "../../../src/accounts/login/passwords.ts";
 
 const passwords = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
 

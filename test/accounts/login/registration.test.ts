@@ -1,7 +1,8 @@
-import { expect } from "bun:test";
+import { expect, test } from "bun:test";
 import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
 import { readAccessChanges } from "../factor-accounts.ts";
 import { createIdentity, PASSWORD } from "../identity.ts";
+import { TestApp } from "../../setup.ts";
 
 testOnEachDialect(
   "register() makes an account with the role that everybody has, and nothing else that is sent",
@@ -16,7 +17,7 @@ testOnEachDialect(
       is_active: false,
       roles: ["admin"],
       permissions: ["*"],
-      failed_attempts: 99,
+      has_long_password: false,
       password_hash: "x",
     });
     expect(status).toBe(201);
@@ -28,7 +29,7 @@ testOnEachDialect(
       created_at: expect.any(String),
     });
     const [row] = await store.db.select().from(store.tables.users);
-    expect(row).toMatchObject({ id: body.id, is_active: true, failed_attempts: 0 });
+    expect(row).toMatchObject({ id: body.id, is_active: true, has_long_password: true });
     expect(row?.password_hash).toStartWith("$2b$04$");
     const { body: tokens } = await identity.logIn("ada@example.com");
     const me = await send("GET", "/auth/me", undefined, { token: tokens.access_token });
@@ -152,4 +153,26 @@ testOnDialect("sqlite", "register() is limited by address", async ({ driver }) =
   expect(refused).toMatchObject({ status: 429, body: { code: "rate_limited" } });
   expect(refused.headers.get("retry-after")).toBe("3600");
   expect((await send("POST", "/auth/register", more, { address: "2001:db8:0:1::1" })).status).toBe(201);
+});
+
+test("nobody makes an account for themselves unless the server allows it", async () => {
+  await using app = await TestApp.start();
+  const body = JSON.stringify({ email: "ada@example.com", password: PASSWORD });
+  const headers = { "content-type": "application/json" };
+  const answer = await app.fetch("/auth/register", { method: "POST", headers, body });
+  expect(answer.status).toBe(403);
+  expect(await answer.json()).toMatchObject({ code: "registration_closed" });
+  const document = (await app.get("/openapi.json")).body;
+  expect(document.paths["/auth/register"].post.description).toContain("security.allow_registration");
+});
+
+testOnDialect("sqlite", "register() refuses a password that is tried first", async ({ driver }) => {
+  const identity = await createIdentity(driver);
+  for (const password of ["password123", "ada.lovelace", "Lovelace1815"]) {
+    const body = { email: "ada.lovelace@example.com", password };
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    const answer = await identity.send("POST", "/auth/register", body);
+    expect([password, answer.status]).toEqual([password, 422]);
+    expect(answer.body.errors).toMatchObject([{ path: "/body/password" }]);
+  }
 });

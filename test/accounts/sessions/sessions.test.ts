@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { createRefreshTokens } from "../../../src/accounts/sessions/refresh-tokens.ts";
+import { Sessions } from "../../../src/accounts/sessions/sessions.ts";
 import { createSecretKey } from "../../../src/accounts/keys/secret.ts";
 import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
 import { codesOf, readAccessChanges, readAudit } from "../factor-accounts.ts";
@@ -205,3 +206,43 @@ testOnEachDialect("Sessions.purge() deletes what has expired", async ({ driver }
   expect(await sessions.purge()).toBe(1100);
   expect(await store.db.$count(store.tables.sessions)).toBe(1);
 });
+
+testOnEachDialect("Sessions.refresh() doesn't go on for ever", async ({ driver }) => {
+  const identity = await createIdentity(driver); // 30 days without use, 90 at most
+  const { clock, sessions } = identity;
+  const { pair, owner } = await begin(identity);
+  let token = pair.refresh_token;
+  for (let day = 0; day < 80; day += 20) {
+    clock.ms += 20 * DAY;
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    token = (await sessions.refresh(token, ORIGIN)).refresh_token;
+  }
+  clock.ms += 10 * DAY - 60_000;
+  // No token outlives its session.
+  const last = await sessions.refresh(token, ORIGIN);
+  expect(last.expires_in).toBe(60);
+  const { items } = await sessions.list(owner, { page: 1, per_page: 20 });
+  expect(items[0]?.expires_at).toBe(new Date(clock.ms + 60_000).toISOString());
+  clock.ms += 60_000;
+  expect(await codesOf([sessions.refresh(last.refresh_token, ORIGIN)])).toEqual(refused);
+});
+
+testOnDialect(
+  "sqlite",
+  "Sessions.refresh() ends a session that a stricter setting would have ended",
+  async ({ driver }) => {
+    const identity = await createIdentity(driver);
+    const { clock, store, accessTokens, refreshTokens } = identity;
+    const { pair } = await begin(identity);
+    const strict = new Sessions({
+      store,
+      accessTokens,
+      refreshTokens,
+      lifetimeMs: 30 * DAY,
+      longestMs: 2 * DAY,
+      now: clock.now,
+    });
+    clock.ms += 2 * DAY;
+    expect(await codesOf([strict.refresh(pair.refresh_token, ORIGIN)])).toEqual(refused);
+  },
+);

@@ -128,3 +128,34 @@ testOnDialect(
     expect(done.text).not.toContain(PASSWORD);
   },
 );
+
+testOnEachDialect("two servers on one empty database make one first administrator", async ({ driver }) => {
+  const first = await createIdentity(driver);
+  const servers = [first, await createIdentity(driver)];
+  for (const { setup } of servers) {
+    // oxlint-disable-next-line no-await-in-loop -- both print a link
+    await setup.announce("http://localhost:8000");
+  }
+  const answers = await Promise.all(
+    servers.map((server, index) =>
+      server.send("POST", "/auth/setup", {
+        token: tokenIn(server),
+        email: `admin${index}@example.com`,
+        password: PASSWORD,
+      }),
+    ),
+  );
+  expect(answers.map(({ status }) => status).toSorted((a, b) => a - b)).toEqual([201, 404]);
+  const { db, tables } = first.store;
+  expect(await db.select().from(tables.users)).toHaveLength(1);
+  expect(await db.select().from(tables.userRoles)).toHaveLength(1);
+});
+
+testOnDialect("sqlite", "SetupLink asks an administrator's password of its user", async ({ driver }) => {
+  const identity = await createIdentity(driver);
+  await identity.setup.announce("http://localhost:8000");
+  const made = (password: string) =>
+    identity.send("POST", "/auth/setup", { token: tokenIn(identity), email: EMAIL, password });
+  expect(await made("x7#kQ2!v")).toMatchObject({ status: 422, body: { code: "validation_error" } });
+  expect((await made("x7#kQ2!vB9zp")).status).toBe(201);
+});

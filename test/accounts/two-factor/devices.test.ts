@@ -3,7 +3,7 @@ import { expect, expectTypeOf } from "bun:test";
 import type { SecondFactors } from "../../../src/accounts/login/login.ts";
 import { OtpDevices } from "../../../src/accounts/two-factor/devices.ts";
 import { generateOtpCode } from "../../../src/accounts/two-factor/codes.ts";
-import { removeSecondFactors } from "../../../src/accounts/two-factor/enrolment.ts";
+import { assertSecondFactorFresh, removeSecondFactors } from "../../../src/accounts/two-factor/enrolment.ts";
 import { SecretBox } from "../../../src/accounts/keys/secret-box.ts";
 import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
 import {
@@ -279,11 +279,16 @@ testOnEachDialect(
     const phone = await devices.create(user.id, "phone", { sessionId });
     await devices.confirm(user.id, phone.id, generateOtpCode(phone.secret, clock.ms), { sessionId });
     const code = generateOtpCode(early.secret, clock.ms);
-    const refused = await codesOf([
-      devices.create(user.id, "mine", { sessionId: stolen }),
-      devices.confirm(user.id, early.id, code, { sessionId: stolen }),
-    ]);
-    expect(refused).toEqual(["otp_required", "otp_required"]);
+    const oneFactor = await addSession(store, user.id);
+    const refused = await codesOf(
+      [stolen, oneFactor].flatMap((sessionOf) => [
+        devices.create(user.id, "mine", { sessionId: sessionOf }),
+        devices.confirm(user.id, early.id, code, { sessionId: sessionOf }),
+      ]),
+    );
+    // The one that was there before has ended.
+    const ended = "authentication_error";
+    expect(refused).toEqual([ended, ended, "otp_required", "otp_required"]);
     expect((await devices.confirm(user.id, early.id, code, { sessionId })).recovery_codes).toBeNull();
   },
 );
@@ -342,4 +347,60 @@ testOnDialect("sqlite", "OtpDevices.create() refuses names that break lines or p
   expect(refused).toEqual(names.map(() => "validation_error"));
   const name = "<b>Zoë's 📱</b> '; drop table users --";
   expect((await devices.create(user.id, name)).name).toBe(name);
+});
+
+testOnEachDialect(
+  "confirming the first device ends sessions that gave a password alone",
+  async ({ driver }) => {
+    const [store, clock] = [await openStore(driver), new Clock()];
+    const devices = createDevices(store, clock);
+    const ada = await addPrincipal(store, "ada@example.com");
+    const other = await addSession(store, ada.user.id);
+    const stranger = await addPrincipal(store, "eve@example.com");
+    const endedOf = async () => {
+      const sessions = await store.db.select().from(store.tables.sessions);
+      return sessions.filter(({ revoked_at: at }) => at !== null).map(({ id }) => id);
+    };
+    const enrol = async () => {
+      const { id, secret } = await devices.create(ada.user.id, "phone");
+      const code = generateOtpCode(secret, clock.ms);
+      await devices.confirm(ada.user.id, id, code, { sessionId: ada.sessionId });
+    };
+    await enrol();
+    expect(await endedOf()).toEqual([other]);
+    expect(await hasOtp(store, ada.sessionId)).toBe(true);
+    // A second device ends none: those that are there have given a code.
+    const later = await addSession(store, ada.user.id);
+    await enrol();
+    expect(await endedOf()).toEqual([other]);
+    expect([later, stranger.sessionId]).not.toContain(other);
+  },
+);
+
+testOnDialect("sqlite", "OtpDevices.stepUp() takes a code once, and notes when", async ({ driver }) => {
+  const [store, clock] = [await openStore(driver), new Clock()];
+  const devices = createDevices(store, clock);
+  const ada = await addPrincipal(store, "ada@example.com");
+  const device = await addDevice(devices, clock, ada.user.id);
+  await store.db.update(store.tables.sessions).set({ revoked_at: null });
+  const change = { sessionId: ada.sessionId, origin: ORIGIN };
+  const fresh = () =>
+    assertSecondFactorFresh(store.db, store.tables, {
+      userId: ada.user.id,
+      sessionId: ada.sessionId,
+      nowMs: clock.ms,
+    });
+  expect(await codesOf([fresh()])).toEqual(["otp_expired"]);
+  clock.step();
+  expect(await codesOf([devices.stepUp(ada.user.id, wrongCode(device.code()), change)])).toEqual([
+    "invalid_credentials",
+  ]);
+  const code = device.code();
+  const { freshUntil } = await devices.stepUp(ada.user.id, code, change);
+  expect(freshUntil.getTime()).toBe(clock.ms + 600_000);
+  expect(await codesOf([devices.stepUp(ada.user.id, code, change)])).toEqual(["invalid_credentials"]);
+  clock.ms += 600_000;
+  await fresh();
+  clock.ms += 1;
+  expect(await codesOf([fresh()])).toEqual(["otp_expired"]);
 });

@@ -8,6 +8,7 @@ import {
   addDevice,
   addPrincipal,
   Clock,
+  confirmPassword,
   createDevices,
   hasOtp,
   openStore,
@@ -17,7 +18,8 @@ import {
 
 const ROUTES = [
   ["GET", "/auth/otp/devices", undefined],
-  ["POST", "/auth/otp/devices", { name: "My phone" }],
+  ["POST", "/auth/otp/devices", { name: "My phone", current_password: "right" }],
+  ["POST", "/auth/otp/verify", { code: "123456" }],
   ["POST", "/auth/otp/devices/1/confirm", { code: "123456" }],
   ["DELETE", "/auth/otp/devices/1", { code: "123456" }],
   ["POST", "/auth/otp/recovery_codes", { code: "123456" }],
@@ -26,7 +28,7 @@ const ROUTES = [
 function serveOtp(store: CoreStore, clock: Clock) {
   const devices = createDevices(store, clock);
   const limits = new AttemptLimit({ limit: 5, windowMs: 60_000, now: clock.now });
-  return { devices, send: serve((context) => otpRoutes({ ...context, devices, limits })) };
+  return { devices, send: serve((context) => otpRoutes({ ...context, devices, limits, confirmPassword })) };
 }
 
 testOnEachDialect("otpRoutes() enrols, confirms, renews and removes", async ({ driver }) => {
@@ -36,6 +38,7 @@ testOnEachDialect("otpRoutes() enrols, confirms, renews and removes", async ({ d
 
   const made = await send(ada, "POST", "/auth/otp/devices", {
     name: "My phone",
+    current_password: "right",
     is_active: true,
     user_id: 99,
   });
@@ -137,10 +140,14 @@ testOnDialect(
     const { id } = await devices.create(ada.user.id, "phone");
     const refused = [
       ["POST", "/auth/otp/devices", {}, 422],
-      ["POST", "/auth/otp/devices", { name: "" }, 422],
-      ["POST", "/auth/otp/devices", { name: "a\r\nx-evil: 1" }, 422],
-      ["POST", "/auth/otp/devices", { name: "\uD800" }, 422],
-      ["POST", "/auth/otp/devices", { name: "x".repeat(101) }, 422],
+      ["POST", "/auth/otp/devices", { name: "phone" }, 422],
+      ["POST", "/auth/otp/devices", { name: "phone", current_password: "wrong" }, 401],
+      ["POST", "/auth/otp/verify", {}, 422],
+      ["POST", "/auth/otp/verify", { code: "123456" }, 409],
+      ["POST", "/auth/otp/devices", { name: "", current_password: "right" }, 422],
+      ["POST", "/auth/otp/devices", { name: "a\r\nx-evil: 1", current_password: "right" }, 422],
+      ["POST", "/auth/otp/devices", { name: "\uD800", current_password: "right" }, 422],
+      ["POST", "/auth/otp/devices", { name: "x".repeat(101), current_password: "right" }, 422],
       ["POST", `/auth/otp/devices/${id}/confirm`, {}, 422],
       ["POST", `/auth/otp/devices/${id}/confirm`, { code: 123456 }, 422],
       ["POST", `/auth/otp/devices/${id}/confirm`, { code: "1".repeat(65) }, 422],

@@ -56,6 +56,7 @@ testOnEachDialect(
     expect(JSON.parse(await run(["list", "BO", "--json"]))).toMatchObject([{ email: "bob@example.com" }]);
     expect(await run(["grant", "bob@example.com", "admin"])).toBe("bob@example.com holds admin, user now\n");
     expect(await run(["revoke", "bob@example.com", "user"])).toBe("bob@example.com holds admin now\n");
+    expect(await run(["unlock", "ada@example.com"])).toBe("ada@example.com isn't locked now\n");
     expect(await run(["disable", "ada@example.com"])).toBe("ada@example.com is disabled now\n");
     expect(await run(["enable", "ada@example.com"])).toBe("ada@example.com is enabled now\n");
     expect(await run(["passwd", "bob@example.com", "--password-stdin"], "battery staple\r\n")).toContain(

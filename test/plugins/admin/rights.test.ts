@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import { generateOtpCode } from "../../../src/accounts/two-factor/codes.ts";
+import { noteAccessChange } from "../../../src/accounts/people/store.ts";
 import { plugin, TestApp, type TestAppOptions, type TestUser } from "../../setup.ts";
 import { PluginHost } from "../remote/plugin-host.ts";
 
@@ -168,6 +169,7 @@ test("who lost the right while a plugin is fetched doesn't add it", async () => 
   await asked.promise;
   const { db, tables } = app.app.store;
   await db.delete(tables.userRoles).where(eq(tables.userRoles.user_id, admin.id));
+  await noteAccessChange(db, tables, admin.id);
   go.resolve();
   expect((await adding).status).toBe(403);
   expect((await app.fetch("/crm")).status).toBe(404);
