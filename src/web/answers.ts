@@ -177,8 +177,12 @@ export function markPrivate(request: Request): void {
   privateRequests.add(request);
 }
 
-/** Adds what keeps a private answer out of caches, where its handler has said nothing (RFC 9111, 5.2.2.5). */
-export function forbidStoring(request: Request, path: string, headers: Headers): void {
-  if (!privateRequests.has(request) && !PRIVATE_PATH.test(path)) return;
+/**
+ * Adds what keeps a private answer out of caches, where its handler has said nothing (RFC 9111, 5.2.2.5).
+ *
+ * @param path of a request to the core; null for one to a plugin
+ */
+export function forbidStoring(request: Request, path: string | null, headers: Headers): void {
+  if (!privateRequests.has(request) && (path === null || !PRIVATE_PATH.test(path))) return;
   if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
 }

@@ -231,7 +231,9 @@ export class WebServer {
     const id = finalRequestIdOf(request);
     const isUpgraded = answer === undefined || (this.#upgraded.size > 0 && this.#upgraded.delete(request));
     const response = isUpgraded ? undefined : withHeaders(answer, id);
-    if (response !== undefined) forbidStoring(request, path, response.headers);
+    if (response !== undefined) {
+      forbidStoring(request, mount.plugin === null ? path : null, response.headers);
+    }
     if (response !== undefined && this.#settings.cors.allow_origins.length > 0) {
       allowOrigin(request, response.headers, this.#settings.cors);
     }
