@@ -1,5 +1,5 @@
 import type { Origin } from "../accounts/identity/principal.ts";
-import { parseByteSize } from "../config/byte-size.ts";
+import { parseByteSize } from "../config/schema.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { WebServer, type WebSettings } from "../web/server.ts";
 import type { AppContext } from "./context.ts";

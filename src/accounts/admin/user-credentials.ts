@@ -28,16 +28,23 @@ export interface CredentialRoutesOptions extends CredentialServices {
 const SessionOfUser = t.Object({ ...RowId.properties, session_id: t.String({ format: "uuid" }) });
 const KeyOfUser = t.Object({ ...RowId.properties, api_key_id: RowId.properties.id });
 const Ended = t.Object({ ended: t.Integer() });
+/** Routes that end something of a user. */
+const written = { permission: "users:write", params: RowId, response: { 200: Ended } } as const;
 
 /** Serves where users are logged in, and their API keys, to who may administer them. */
-export function credentialRoutes({ guards, actorOf, ...services }: CredentialRoutesOptions) {
-  const { store, sessions, apiKeys } = services;
-  const written = { permission: "users:write", params: RowId, response: { 200: Ended } } as const;
+export function credentialRoutes(options: CredentialRoutesOptions) {
   return new Elysia({
     name: "xcore/admin/users/credentials",
     prefix: "/admin/users/:id",
     detail: { tags: ["admin"] },
   })
+    .use(sessionRoutes(options))
+    .use(keyRoutes(options));
+}
+
+function sessionRoutes({ guards, actorOf, ...services }: CredentialRoutesOptions) {
+  const { store, sessions } = services;
+  return new Elysia({ name: "xcore/admin/users/sessions" })
     .use(guards)
     .get(
       "/sessions",
@@ -70,7 +77,13 @@ export function credentialRoutes({ guards, actorOf, ...services }: CredentialRou
         response: { 204: t.Void() },
         detail: { summary: "End a session of a user" },
       },
-    )
+    );
+}
+
+function keyRoutes({ guards, actorOf, ...services }: CredentialRoutesOptions) {
+  const { store, apiKeys } = services;
+  return new Elysia({ name: "xcore/admin/users/api-keys" })
+    .use(guards)
     .get(
       "/api_keys",
       async ({ params, query }) => {

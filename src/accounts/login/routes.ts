@@ -22,6 +22,9 @@ const OtpChallenge = t.Object({
   expires_in: t.Integer({ description: "In seconds" }),
 });
 
+const CLOSED =
+  "Answers 403 `registration_closed` unless `security.allow_registration` is on, which it isn't by default: accounts " +
+  "are made by administrators then.";
 const Email = t.String({ minLength: 1, maxLength: 320 });
 const GivenPassword = t.String({ minLength: 1, maxLength: 1024 });
 
@@ -81,12 +84,7 @@ export function authRoutes(options: AuthRoutesOptions) {
           full_name: t.Optional(t.Nullable(t.String({ maxLength: 255 }))),
         }),
         response: { 201: RegisteredUser },
-        detail: {
-          summary: "Make an account, where anybody may",
-          description:
-            "Answers 403 `registration_closed` unless `security.allow_registration` is on, which it isn't by default: " +
-            "accounts are made by administrators then.",
-        },
+        detail: { summary: "Make an account, where anybody may", description: CLOSED },
       },
     )
     .post("/login", ({ body, request }) => login.withPassword(toCredentials(body), originOf(request)), {

@@ -54,9 +54,17 @@ type Owner = Required<FactorChange> & { readonly userId: number; readonly sessio
 
 /** Serves the devices and recovery codes of who has logged in, below `/auth/otp`. */
 export function otpRoutes(options: OtpRoutesOptions) {
-  const { guards, devices, confirmPassword } = options;
-  const { identify, tryAs } = createOwners(options);
+  const owners = createOwners(options);
   return new Elysia({ name: "xcore/otp", prefix: "/auth/otp", detail: { tags: ["auth"] } })
+    .use(deviceRoutes(options, owners))
+    .use(codeRoutes(options, owners));
+}
+
+function deviceRoutes(
+  { guards, devices, confirmPassword }: OtpRoutesOptions,
+  { identify, tryAs }: ReturnType<typeof createOwners>,
+) {
+  return new Elysia({ name: "xcore/otp/devices" })
     .use(guards)
     .onBeforeHandle(forbidCaching)
     .get("/devices", ({ query, request }) => list(devices, identify(request), query), {
@@ -104,7 +112,14 @@ export function otpRoutes(options: OtpRoutesOptions) {
           summary: "Remove a device; one that is confirmed takes a code of a device, or a recovery code",
         },
       },
-    )
+    );
+}
+
+/** What codes are for beside logging in. */
+function codeRoutes({ guards, devices }: OtpRoutesOptions, { tryAs }: ReturnType<typeof createOwners>) {
+  return new Elysia({ name: "xcore/otp/codes" })
+    .use(guards)
+    .onBeforeHandle(forbidCaching)
     .post(
       "/verify",
       async ({ body, request }) => {

@@ -10,7 +10,7 @@ import { placesOf, type RemoteEntry } from "./entries.ts";
 import { assertSigned } from "../snapshot/signatures.ts";
 import { isUrlName } from "../snapshot/snapshot.ts";
 import { type OpenedSnapshot, SnapshotStore } from "../snapshot/store.ts";
-import { parseByteSize } from "../../config/byte-size.ts";
+import { parseByteSize } from "../../config/schema.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import { PackageStore } from "../packages/store.ts";
 

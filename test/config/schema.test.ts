@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { BYTE_SIZE_PATTERN, parseByteSize } from "../../src/config/byte-size.ts";
+import { BYTE_SIZE_PATTERN, parseByteSize } from "../../src/config/schema.ts";
 
 test.each([
   ["1b", 1],
