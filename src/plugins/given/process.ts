@@ -10,6 +10,17 @@ interface Listening {
   readonly undo: Undo;
 }
 
+/** Methods that work on nothing but the host's own. */
+const EMITTER = [
+  "emit",
+  "eventNames",
+  "getMaxListeners",
+  "listenerCount",
+  "listeners",
+  "rawListeners",
+  "setMaxListeners",
+] as const;
+
 /**
  * Makes the `process` of one generation of a plugin. Its listeners are in effect for as long as the generation serves,
  * and it can't remove those of others. What it writes to `process.env` it alone sees: `TZ`, or
@@ -20,6 +31,7 @@ interface Listening {
 export function createProcess(scope: Scope, findBuiltin: (name: string) => unknown): NodeJS.Process {
   let env: NodeJS.ProcessEnv | null = null;
   const own: Record<string, unknown> = {
+    ...Object.fromEntries(EMITTER.map((name) => [name, process[name].bind(process)])),
     ...createListening(scope, () => view),
     getBuiltinModule: (name: string): unknown => findBuiltin(name) ?? process.getBuiltinModule(name),
     get env() {

@@ -16,7 +16,13 @@ test("createProcess() hears events while the generation serves, and not before o
   process.emit(EVENT, EVENT);
   expect(heard).toEqual([]);
   scope.activate();
-  for (let times = 0; times < 2; times += 1) process.emit(EVENT, EVENT);
+  process.emit(EVENT, EVENT);
+  own.emit(EVENT, EVENT);
+  expect([own.listenerCount(EVENT), own.listeners(EVENT).length, own.eventNames().includes(EVENT)]).toEqual([
+    2,
+    2,
+    true,
+  ]);
   expect(heard).toEqual(["first", "heard", "once", "first", "heard"]);
   scope.close();
   own.on(EVENT, hear);
