@@ -55,12 +55,20 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
       version,
       publicUrl: server.public_url,
       ping: () => database.ping(),
+      guards: accounts.guards,
+      isAdministrator: (request) => isAdministrator(accounts, request),
       checks: { plugins: () => (hasFailure() ? "failing" : "ok") },
       slices,
       pluginApps: () => plugins.apps(),
       answerError,
     });
   };
+}
+
+/** Whether the request of a route that asks is of somebody who may do everything. */
+function isAdministrator({ principals }: Accounts, request: Request): boolean {
+  const principal = principals.find(request);
+  return principal !== null && principals.permissionsOf(principal.user)?.has("*") === true;
 }
 
 /** Builds what adds plugins from elsewhere to the running app. */

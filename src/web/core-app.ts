@@ -14,7 +14,12 @@ export interface CoreAppOptions {
   readonly publicUrl: string | null;
   /** Resolves while the database answers. */
   readonly ping: () => Promise<unknown>;
+  /** Of what else there is. */
   readonly checks: Readonly<Record<string, HealthCheck>>;
+  /** Guards of routes. */
+  readonly guards: AnyElysia;
+  /** Whether the request of a route that asks is an administrator's. */
+  readonly isAdministrator: (request: Request) => boolean;
   /** Routes of the other slices of the core. */
   readonly slices: readonly AnyElysia[];
   /** The apps of the plugins that serve now. */
@@ -39,7 +44,15 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
     .get("/", () => toPageResponse(home), { detail: { hide: true } })
     .get("/openapi.json", openApi, { detail: { hide: true } })
     .use(docsRoutes({ appName }))
-    .use(healthRoutes({ version, checks: { database: createPingCheck(options.ping), ...options.checks } }));
+    .use(
+      healthRoutes({
+        version,
+        required: { database: createPingCheck(options.ping) },
+        others: options.checks,
+        guards: options.guards,
+        seesDetails: options.isAdministrator,
+      }),
+    );
   for (const slice of options.slices) app.use(slice);
   readBodies(app);
   prepareRoutes(app);

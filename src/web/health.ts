@@ -1,41 +1,66 @@
-import { Elysia, t } from "elysia";
+import { type AnyElysia, Elysia, t } from "elysia";
 
 /** What one part of the server says of itself: "ok", or why it isn't. */
 export type HealthCheck = () => "ok" | "failing" | Promise<"ok" | "failing">;
 
 const PING_TIMEOUT_MS = 2000;
-const CheckResult = t.Union([t.Literal("ok"), t.Literal("failing")]);
+const Health = t.Object({
+  status: t.Union([t.Literal("ok"), t.Literal("degraded")]),
+  checks: t.Optional(t.Record(t.String(), t.Union([t.Literal("ok"), t.Literal("failing")]))),
+  version: t.Optional(t.String()),
+  uptime: t.Optional(t.Number({ description: "Seconds since the start" })),
+});
+
+export interface HealthOptions {
+  readonly version: string;
+  /** Those without which nothing works, by name. */
+  readonly required: Readonly<Record<string, HealthCheck>>;
+  /** Those without which some of it does. */
+  readonly others: Readonly<Record<string, HealthCheck>>;
+  /** What knows the guard `optionalAuth`. */
+  readonly guards: AnyElysia;
+  /** Whether whoever makes a request may see more than the status. */
+  readonly seesDetails: (request: Request) => boolean;
+}
 
 /**
- * Serves `GET /health`: 200 while the server answers, `status` "degraded" when a check fails. Names no
- * details: those are in `GET /system/plugins` and in the logs.
+ * Serves `GET /health`: 503 when a required check fails, and `status` "degraded" when any does. What fails, and which
+ * version this is, only administrators are told: the reasons are in `GET /system/plugins` and in the logs.
  */
-export function healthRoutes(options: { version: string; checks: Readonly<Record<string, HealthCheck>> }) {
-  return new Elysia({ name: "xcore/health" }).get(
+export function healthRoutes({ version, required, others, guards, seesDetails }: HealthOptions): AnyElysia {
+  const optionalAuth = { optionalAuth: true } as object;
+  return new Elysia({ name: "xcore/health" }).use(guards as unknown as Elysia).get(
     "/health",
-    async () => {
-      const results = Object.entries(options.checks).map(
-        async ([name, check]) => [name, await check()] as const,
-      );
-      const checks = Object.fromEntries(await Promise.all(results));
-      const isOk = Object.values(checks).every((result) => result === "ok");
-      return {
-        status: isOk ? ("ok" as const) : ("degraded" as const),
-        checks,
-        version: options.version,
-        uptime: Math.floor(process.uptime()),
+    async ({ request, status }) => {
+      const [needed, wanted] = await Promise.all([runChecks(required), runChecks(others)]);
+      const checks = { ...needed, ...wanted };
+      const health = {
+        status: isOk(checks) ? ("ok" as const) : ("degraded" as const),
+        ...(seesDetails(request) && { checks, version, uptime: Math.floor(process.uptime()) }),
       };
+      return isOk(needed) ? health : status(503, health);
     },
     {
-      detail: { summary: "Health of the server", tags: ["system"] },
-      response: t.Object({
-        status: t.Union([t.Literal("ok"), t.Literal("degraded")]),
-        checks: t.Record(t.String(), CheckResult),
-        version: t.String(),
-        uptime: t.Number({ description: "Seconds since the start" }),
-      }),
+      ...optionalAuth,
+      detail: {
+        summary: "Health of the server",
+        description: "Administrators are told what fails, the version, and the seconds since the start.",
+        tags: ["system"],
+      },
+      response: { 200: Health, 503: Health },
     },
   );
+}
+
+async function runChecks(
+  checks: Readonly<Record<string, HealthCheck>>,
+): Promise<Record<string, "ok" | "failing">> {
+  const results = Object.entries(checks).map(async ([name, check]) => [name, await check()] as const);
+  return Object.fromEntries(await Promise.all(results));
+}
+
+function isOk(checks: Readonly<Record<string, "ok" | "failing">>): boolean {
+  return Object.values(checks).every((result) => result === "ok");
 }
 
 /** Pings one at a time: while a database hangs, whoever asks for its health must not take up its pool's connections. */

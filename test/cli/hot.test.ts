@@ -29,7 +29,7 @@ async function copyProject(): Promise<TestFolder> {
   return folder;
 }
 
-/** Saves the program with another version in it, which `/health` then tells. */
+/** Saves the program with another version in it, which `/openapi.json` then tells. */
 async function saveVersion(folder: TestFolder, version: string): Promise<void> {
   const source = await readFile(join(PROJECT, "src/index.ts"), "utf8");
   const changed = source.replace("version: manifest.version", `version: "${version}"`);
@@ -44,8 +44,8 @@ async function swapTo(version: string, folder: TestFolder, server: XcoreServer):
 }
 
 async function versionOf(server: XcoreServer): Promise<string> {
-  const { version } = (await (await server.fetch("/health")).json()) as { version: string };
-  return version;
+  const { info } = (await (await server.fetch("/openapi.json")).json()) as { info: { version: string } };
+  return info.version;
 }
 
 test("bun --hot swaps the app when a source changes, and no request fails meanwhile", async () => {
