@@ -2,7 +2,7 @@ import { Kind } from "@sinclair/typebox";
 import { Value, ValueErrorType } from "@sinclair/typebox/value";
 import type { InvalidFileType, ValidationError } from "elysia";
 import type { InputProblem } from "./errors.ts";
-import { findValueErrors, isTypeBoxSchema, type JsonSchema } from "./plain-schema.ts";
+import { findValueErrors, isTypeBoxSchema, type JsonSchema, TEXT_FORMS } from "./plain-schema.ts";
 
 /** What TypeBox, or a Standard Schema, says of one value. */
 interface Found {
@@ -13,6 +13,8 @@ interface Found {
   readonly value?: unknown;
 }
 
+const REQUIRED = { code: "required", message: "Required, but missing" } as const;
+const NO_DATE = { code: "type", message: "Expected a date such as 2026-01-31T08:30:00Z" } as const;
 const TYPE_NAMES = new Set(["String", "Number", "Integer", "Boolean", "Array", "Object", "Date", "Null"]);
 
 /** Lists what is wrong with a request, one problem per place, worded for the person who sent it. */
@@ -50,11 +52,25 @@ export function toFileProblem(error: InvalidFileType): InputProblem {
 
 function toProblems(prefix: string, all: readonly Found[]): InputProblem[] {
   const problems = new Map<string, InputProblem>();
-  for (const found of all) {
+  for (const found of all.flatMap(toInner)) {
     // Of several complaints about one value, the first is about its type.
     if (!problems.has(found.path)) problems.set(found.path, { path: prefix + found.path, ...toWords(found) });
   }
   return [...problems.values()];
+}
+
+/** Of a value that may be null as well, the rules of what it is otherwise say more than "expected value or null". */
+function toInner(found: Found): Found[] {
+  const { anyOf } = isTypeBoxSchema(found.schema) ? found.schema : ({} as JsonSchema);
+  if (found.type !== ValueErrorType.Union || anyOf === undefined || found.value === undefined) return [found];
+  const [real, ...others] = anyOf.filter((branch) => branch[Kind] !== "Null" && branch[Kind] !== "Undefined");
+  if (real === undefined || others.length > 0 || anyOf.length === 1) return [found];
+  const isText = typeof found.value === "string";
+  const read = isText ? findValueErrors(real, found.value) : [];
+  const inner = read.length === 0 ? findValueErrors(real, found.value, { isText: false }) : read;
+  return inner.length === 0
+    ? [{ ...found, schema: real }]
+    : inner.map((error) => ({ ...error, path: found.path + error.path }));
 }
 
 /** Elysia joins the path of a Standard Schema's issue with dots, and calls the whole "root". */
@@ -72,10 +88,10 @@ function toWords(found: Found): Omit<InputProblem, "path"> {
 }
 
 function toStandardWords(found: Found, schema: JsonSchema): Omit<InputProblem, "path"> {
-  if (found.value === undefined) return { code: "required", message: "Required, but missing" };
+  if (found.value === undefined) return REQUIRED;
   if (Array.isArray(schema["enum"])) return { code: "invalid", message: describeChoice(schema["enum"]) };
   const kind = schema[Kind];
-  if (kind === "Date") return { code: "type", message: "Expected a date such as 2026-01-31T08:30:00Z" };
+  if (kind === "Date" || schema.elysiaMeta === "Date") return NO_DATE;
   if (kind === "File" || kind === "Files") return { code: "type", message: describeFile(schema) };
   if (found.type === ValueErrorType.Union && schema.anyOf !== undefined) {
     // The real type of a coerced value says more than "expected union value".
@@ -92,7 +108,8 @@ function describeUnion(branches: readonly JsonSchema[]): Omit<InputProblem, "pat
   if (branches.every((branch) => "const" in branch)) {
     return { code: "invalid", message: describeChoice(branches.map((branch) => branch["const"] as unknown)) };
   }
-  const names = branches.map((branch) =>
+  const real = branches.filter(({ type, format }) => type !== "string" || !TEXT_FORMS.has(String(format)));
+  const names = real.map((branch) =>
     "const" in branch
       ? JSON.stringify(branch["const"])
       : String(branch["format"] ?? branch["type"] ?? "value"),

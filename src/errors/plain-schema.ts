@@ -1,3 +1,4 @@
+import { isNumberText } from "./number-text.ts";
 import { Kind, type TSchema } from "@sinclair/typebox";
 import { Value, type ValueError } from "@sinclair/typebox/value";
 
@@ -8,6 +9,9 @@ export type JsonSchema = TSchema & {
   readonly items?: JsonSchema;
   readonly elysiaMeta?: string;
 };
+
+/** Problems that an answer lists: a list of a million wrong values has as many. */
+const MAX_ERRORS = 64;
 
 /** Formats of the text forms that Elysia accepts beside numbers, booleans, arrays and objects. */
 export const TEXT_FORMS = new Set(["numeric", "integer", "boolean", "ObjectString", "ArrayString"]);
@@ -31,14 +35,28 @@ function toPlainSchema(schema: JsonSchema): JsonSchema {
 /**
  * Lists what is wrong with a value whose parts may be in their text form, as in a query string. Elysia stops
  * at the first text that is a number but breaks another rule; this does not.
+ *
+ * @param options.isText whether they may be: in JSON they aren't
  */
-export function findValueErrors(schema: JsonSchema, value: unknown): ValueError[] {
+export function findValueErrors(
+  schema: JsonSchema,
+  value: unknown,
+  { isText = true }: { isText?: boolean } = {},
+): ValueError[] {
   const plain = toPlainSchema(schema);
   try {
-    return [...Value.Errors(plain, Value.Convert(plain, readTextForms(plain, value)))];
+    const found: ValueError[] = [];
+    for (const error of Value.Errors(plain, isText ? toTyped(plain, value) : value)) {
+      if (found.push(error) === MAX_ERRORS) break;
+    }
+    return found;
   } catch {
     return []; // a schema with references, whose definitions aren't at hand
   }
+}
+
+function toTyped(schema: JsonSchema, value: unknown): unknown {
+  return Value.Convert(schema, readTextForms(schema, value));
 }
 
 function realBranch(schema: JsonSchema): JsonSchema | undefined {
@@ -56,7 +74,7 @@ function readTextForms(schema: JsonSchema, value: unknown): unknown {
   if (typeof value === "string") {
     // As Elysia does; TypeBox would read "1e13" as the integer 1.
     const isNumeric = schema["type"] === "integer" || schema["type"] === "number";
-    if (isNumeric && value.trim() !== "" && !Number.isNaN(Number(value))) return Number(value);
+    if (isNumeric && isNumberText(value)) return Number(value);
     if (schema["type"] !== "array" && schema["type"] !== "object") return value;
     if (value.startsWith("[") || value.startsWith("{")) return JSON.parse(value);
     return schema["type"] === "array" ? value.split(",") : value;

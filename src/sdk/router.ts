@@ -1,5 +1,8 @@
 import { type AnyElysia, Elysia } from "elysia";
 import { type Guards, GUARDS } from "../accounts/identity/guards.ts";
+import { mendTypes } from "./types.ts";
+
+mendTypes();
 
 /** Names that are easily mistaken for those of guards: types aren't checked when a plugin is loaded. */
 const MISSPELT = [

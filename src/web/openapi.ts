@@ -1,6 +1,7 @@
 import { toOpenAPISchema } from "@elysiajs/openapi/openapi";
 import type { AnyElysia } from "elysia";
 import { SchemaRewriter } from "./openapi-schemas.ts";
+import { withDeclaredParsers } from "./routes.ts";
 
 /** An app whose routes are documented; `name` sets its models apart from those of the other apps. */
 export interface DocumentedApp {
@@ -102,7 +103,7 @@ export function createOpenApiDocument(apps: Iterable<DocumentedApp>, info: OpenA
 function describe({ name, app }: DocumentedApp): Fragment {
   const known = fragments.get(app);
   if (known !== undefined) return known;
-  const described = toOpenAPISchema(app, { methods: HIDDEN_METHODS, staticFile: false });
+  const described = toOpenAPISchema(withDeclaredParsers(app), { methods: HIDDEN_METHODS, staticFile: false });
   // TypeBox's symbols don't outlive JSON.
   const { paths: describedPaths, components } = JSON.parse(JSON.stringify(described)) as {
     paths: Paths;

@@ -1,7 +1,8 @@
 import type { AnyElysia, ComposedHandler, InternalRoute } from "elysia";
 import { composeHandler } from "elysia/compose";
 import { sucrose } from "elysia/sucrose";
-import { type BodyReader, createBodyReader, readJson } from "./bodies.ts";
+import { type BodyReader, createBodyReader, readJson } from "./input/bodies.ts";
+import { createCleaner } from "./input/cleaner.ts";
 import { pathOf } from "./request-path.ts";
 
 /** Work that must be done before a request is handled; null when there is nothing to wait for. */
@@ -221,11 +222,13 @@ interface ParseHook {
 type BodySchemas = readonly { readonly body?: unknown }[];
 
 /**
- * Lets the routes of an app that take a body get it from `createBodyReader`, behind parsers of their own. A route that
+ * Lets the routes of an app that take a body get it from `createBodyReader`, behind parsers of their own, and has what
+ * comes in and goes out cleaned of properties that its schema doesn't name by `createCleaner`. A route that
  * doesn't look at its body stays without one: its handler may read the request itself. For an app that has all of its
  * routes and isn't compiled yet.
  */
 export function readBodies(app: AnyElysia): void {
+  (app.config as { normalize: unknown }).normalize = createCleaner; // see patches/
   for (const route of app.router.history) {
     const { method, hooks } = route;
     if (method === "GET" || method === "HEAD" || method === "WS" || hooks === undefined) continue;
@@ -269,6 +272,17 @@ function toReader(hook: ParseHook, read: BodyReader): ParseHook {
     return { fn: ({ request }: { request: Request }) => read({ request }, "multipart/form-data") };
   }
   return hook;
+}
+
+/** An app as its author wrote it, to be described: of a route with a parser that is a function, Elysia tells no body. */
+export function withDeclaredParsers(app: AnyElysia): AnyElysia {
+  const routes = app.router.history.map(({ hooks, ...route }) => {
+    const { parse, ...rest } = hooks ?? {};
+    const named = ([parse ?? []].flat() as ParseHook[]).filter(({ fn }) => typeof fn === "string");
+    return { ...route, hooks: named.length === 0 ? rest : { ...rest, parse: named } };
+  });
+  const getGlobalDefinitions = () => app["getGlobalDefinitions"]();
+  return { getGlobalDefinitions, getGlobalRoutes: () => routes } as unknown as AnyElysia;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { fail } from "../errors/codes.ts";
+import { fail } from "../../errors/codes.ts";
 
 /** Levels of arrays and objects within each other that JSON of a request may have. */
 export const MAX_JSON_DEPTH = 64;

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { fail } from "../errors/codes.ts";
+import { fail } from "../../errors/codes.ts";
 import { groupFields, groupPairs, toFields } from "./form-fields.ts";
 import { parseJson } from "./json-depth.ts";
 

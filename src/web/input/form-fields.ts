@@ -1,7 +1,7 @@
 import { parseQuery } from "elysia/parse-query";
-import { fail } from "../errors/codes.ts";
-import { isNumberText } from "../errors/number-text.ts";
-import { isTypeBoxSchema, type JsonSchema } from "../errors/plain-schema.ts";
+import { fail } from "../../errors/codes.ts";
+import { isNumberText } from "../../errors/number-text.ts";
+import { isTypeBoxSchema, type JsonSchema } from "../../errors/plain-schema.ts";
 import { parseJson } from "./json-depth.ts";
 
 type Fields = Record<string, unknown>;

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
-import type { Problem } from "../../src/errors/problem.ts";
-import { MAX_JSON_DEPTH } from "../../src/web/json-depth.ts";
-import { TestApp } from "../setup.ts";
+import type { Problem } from "../../../src/errors/problem.ts";
+import { MAX_JSON_DEPTH } from "../../../src/web/input/json-depth.ts";
+import { TestApp } from "../../setup.ts";
 
 const RUN = `import { t } from "elysia";
 import { createRouter } from "xcore";
