@@ -54,6 +54,16 @@ export function missingColumn(column: string, sql: string | undefined): Database
   );
 }
 
+/** @param by the table that refers to it; undefined where the database doesn't say */
+export function droppedReference(
+  table: string,
+  by: string | undefined,
+  sql: string | undefined,
+): DatabaseError {
+  const other = by === undefined ? "another table" : `table "${by}"`;
+  return new DatabaseError("other", `Cannot drop table "${table}": ${other} refers to it`, { sql, table });
+}
+
 /** @param reason without values of the query */
 export function failedQuery(fault: DatabaseFault, reason: string, sql?: string): DatabaseError {
   return new DatabaseError(fault, `Cannot run the query: ${reason}`, { sql });

@@ -1,5 +1,6 @@
 import { sha256 } from "../../files/sha256.ts";
 import { DatabaseError, type DatabaseFault, isFault, namePlugin } from "../contract/database-error.ts";
+import { droppedReference } from "../contract/faults.ts";
 import type { Dialect, MigrationConnection } from "../contract/driver.ts";
 import { MigrationError } from "./error.ts";
 import type { Ledger } from "./ledger.ts";
@@ -46,7 +47,7 @@ export class MigrationRun {
           await this.#ledger.moveTables(this.#context.owner, findTableEffects(statement));
         }
         index = null;
-        if (this.#dialect === "sqlite") await assertNoDanglingReferences(this.#connection);
+        if (this.#dialect === "sqlite") await assertNoDanglingReferences(this.#connection, statements);
         await this.#noteApplied();
       });
     } catch (error) {
@@ -187,15 +188,20 @@ function shorten(statement: string): string {
  * Throws where a table of SQLite refers to one that isn't there: the other databases refuse to drop a table that
  * another one refers to, SQLite refuses each write to that other one ever after.
  */
-async function assertNoDanglingReferences(connection: MigrationConnection): Promise<void> {
+async function assertNoDanglingReferences(
+  connection: MigrationConnection,
+  statements: readonly string[],
+): Promise<void> {
   const [first] = await connection.all<{ from: string; to: string }>(DANGLING);
   if (first === undefined) return;
+  const isDropped = statements
+    .flatMap(findTableEffects)
+    .some(({ kind, table }) => kind === "drop" && table === first.to.toLowerCase());
+  if (isDropped) throw droppedReference(first.to, first.from, undefined);
   throw new DatabaseError(
     "other",
     `Table "${first.from}" refers to table "${first.to}", which would be missing`,
-    {
-      table: first.from,
-    },
+    { table: first.from },
   );
 }
 

@@ -2,6 +2,7 @@ import { ConstraintError, DatabaseError, type RefusedReference } from "../contra
 import {
   alike,
   type FaultTable,
+  droppedReference,
   failedQuery,
   findFault,
   missingColumn,
@@ -46,7 +47,8 @@ export const WRONG_CONFLICT = "(select 1 union all select 2)";
  * @see https://mariadb.com/kb/en/mariadb-error-codes/
  */
 const FAULTS: FaultTable<MysqlFailure> = {
-  "1062": ({ sql }) => new ConstraintError("unique", { table: toTable(sql) }),
+  "1062": ({ message, sql }) =>
+    new ConstraintError("unique", { table: toTable(sql), columns: toNewKeyColumns(message, sql) }),
   "1242": ({ sql }) =>
     sql?.includes(WRONG_CONFLICT) === true
       ? new ConstraintError("unique", { table: toTable(sql) })
@@ -55,10 +57,17 @@ const FAULTS: FaultTable<MysqlFailure> = {
     ["1216", "1452"],
     ({ message }) => new ConstraintError("foreign_key", toReference("missing", message)),
   ),
-  ...alike(
-    ["1217", "1451"],
-    ({ message }) => new ConstraintError("foreign_key", toReference("referred", message)),
-  ),
+  ...alike(["1217", "1451"], ({ message, sql }) => {
+    const reference = toReference("referred", message);
+    const dropped = /^\s*drop\s+table\s+(?:if\s+exists\s+)?[`"]?(\w+)/i.exec(sql ?? "")?.[1];
+    return dropped === undefined
+      ? new ConstraintError("foreign_key", reference)
+      : droppedReference(dropped, reference.table, sql);
+  }),
+  "3730": ({ message, sql }) => {
+    const [, table = "", by] = /^Cannot drop table '([^']+)' .* on table '([^']+)'/.exec(message) ?? [];
+    return droppedReference(table, by, sql);
+  },
   ...alike(["1048", "1364"], ({ message, sql }) =>
     missingValue(/^\w+ '([^']+)'/.exec(message)?.[1] ?? "", toTable(sql), sql),
   ),
@@ -68,6 +77,11 @@ const FAULTS: FaultTable<MysqlFailure> = {
   ),
   "1054": ({ message, sql }) =>
     missingColumn((/^Unknown column '([^']+)'/.exec(message)?.[1] ?? "").replace(/^.*\./, ""), sql),
+  "1072": ({ message, sql }) => missingColumn(/^Key column '([^']+)'/.exec(message)?.[1] ?? "", sql),
+  "1091": ({ message, sql }) => {
+    const column = /^Can't DROP COLUMN [`']([^`']+)[`']/.exec(message)?.[1];
+    return column === undefined ? failedQuery("syntax", message, sql) : missingColumn(column, sql);
+  },
   ...alike(["1142", "1143", "1227", "1370"], ({ server, sql }) =>
     failedQuery("credentials", `user "${server.user}" may not do this`, sql),
   ),
@@ -149,6 +163,14 @@ function toReference(side: RefusedReference["side"], message: string): RefusedRe
   return { side, table, columns, target };
 }
 
+/** The columns of a unique key that a statement would have made; of one that is there already only its name is told. */
+function toNewKeyColumns(message: string, sql: string | undefined): string[] {
+  const key = toKeyName(message);
+  const made = /\bunique\s+(?:index|key)\s+[`"]?(\w+)[`"]?\s*(?:on\s+[`"]?\w+[`"]?\s*)?\(([^)]*)\)/gi;
+  const found = [...(sql ?? "").matchAll(made)].find(([, name]) => name === key)?.[2];
+  return found?.split(",").map((column) => column.replaceAll(/[`"\s]/g, "")) ?? [];
+}
+
 /** MariaDB: "CONSTRAINT `x` failed for `db`.`t`"; MySQL: "Check constraint 'x' is violated." */
 function toCheck(message: string): string {
   return /^(?:CONSTRAINT|Check constraint) [`"']([^`"']+)[`"']/.exec(message)?.[1] ?? "";
@@ -162,5 +184,9 @@ function toValueColumn(message: string): string | undefined {
 /** The violated key that a message about a duplicate names: "PRIMARY", "users_email_unique". */
 export function toDuplicateKey(error: unknown): string | null {
   if (!(error instanceof Error) || (error as MysqlError).errno !== 1062) return null;
-  return /for key '(?:[^']*\.)?([^'.]+)'$/.exec((error as MysqlError).sqlMessage ?? "")?.[1] ?? null;
+  return toKeyName((error as MysqlError).sqlMessage ?? "");
+}
+
+function toKeyName(message: string): string | null {
+  return /for key '(?:[^']*\.)?([^'.]+)'$/.exec(message)?.[1] ?? null;
 }

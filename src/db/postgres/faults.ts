@@ -3,6 +3,7 @@ import { ConstraintError, DatabaseError, type RefusedReference } from "../contra
 import {
   alike,
   type FaultTable,
+  droppedReference,
   failedQuery,
   findFault,
   missingColumn,
@@ -32,6 +33,11 @@ interface PostgresFailure extends ServerFailure {
 const FAULTS: FaultTable<PostgresFailure> = {
   "23505": ({ error }) => new ConstraintError("unique", toTableAndColumns(error)),
   ...alike(["23001", "23503"], (failure) => new ConstraintError("foreign_key", toReference(failure))),
+  "2BP01": ({ error, sql }) => {
+    const [, by, table] =
+      /^constraint \S+ on table (\S+) depends on table (\S+)/.exec(error.detail ?? "") ?? [];
+    return table === undefined ? failedQuery("other", error.message, sql) : droppedReference(table, by, sql);
+  },
   "23502": ({ error, sql }) => missingValue(error.column_name ?? "", nonEmpty(error.table_name), sql),
   "23514": ({ error, sql }) => refusedByCheck(error.constraint_name ?? "", nonEmpty(error.table_name), sql),
   "42P01": ({ error, sql }) => missingTable(toNamed(error.message), sql),

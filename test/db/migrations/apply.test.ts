@@ -344,3 +344,40 @@ testOnEachDialect("applyMigrations() refuses what would end its transaction", as
   expect(await project.has("one")).toBe(false);
   expect(await project.states()).toEqual(["0000_first pending"]);
 });
+
+/** Mistakes in statements, and what each database says of them. */
+const MISTAKES: Readonly<Record<string, [statement: string, reason: string]>> = {
+  "a column that isn't there is dropped": ["alter table kids drop column nope", 'Cannot query column "nope"'],
+  "a column that isn't there is indexed": ["create index i on kids (nope)", 'Cannot query column "nope"'],
+  "a table that isn't there is changed": ["alter table nope add a integer", 'Cannot query table "nope"'],
+  "rows have the same values": [
+    "create unique index kids_title on kids (title)",
+    'a row with the same "title" exists',
+  ],
+  "a table that is referred to is dropped": [
+    "drop table parents",
+    'Cannot drop table "parents": table "kids" refers to it',
+  ],
+};
+
+for (const [what, [statement, reason]] of Object.entries(MISTAKES)) {
+  testOnEachDialect(`each database says alike why a migration fails: ${what}`, async (context) => {
+    const project = new HandWritten(context);
+    const key = "constraint kids_parent foreign key (parent_id) references parents (id)";
+    await project.write(
+      "0000_good",
+      create("parents"),
+      `create table kids (title varchar(20), parent_id integer, ${key})`,
+      "insert into kids (title) values ('x'), ('x')",
+    );
+    await project.apply();
+    await project.write("0001_bad", statement);
+    const { message } = await project.failure();
+    // MariaDB doesn't say which table refers to one.
+    expect(message.replace("another table refers", 'table "kids" refers')).toContain(reason);
+    expect(message).toEndWith("; nothing of it was kept");
+    expect(await project.states()).toEqual(["0000_good applied", "0001_bad pending"]);
+    await project.remove("0001_bad");
+    expect(await project.apply()).toEqual([]);
+  });
+}
