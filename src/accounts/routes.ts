@@ -39,7 +39,7 @@ export function accountRoutes({
     }),
     sessionRoutes({ ...context, sessions }),
     otpRoutes({ ...context, devices, confirmPassword, limits: limits.codes }),
-    apiKeyRoutes({ ...context, apiKeys, confirmPassword }),
+    apiKeyRoutes({ ...context, apiKeys, store, confirmPassword }),
     setupRoutes({ setup, appName, originOf }),
     adminRoutes({ ...context, store, hooks, passwords, confirmPassword, sessions, apiKeys }),
   ];

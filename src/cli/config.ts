@@ -6,7 +6,7 @@ import { fail } from "../errors/codes.ts";
 import type { App } from "../app/app.ts";
 import { describeFailure } from "../app/failure-text.ts";
 import { SettingsError, type SettingsProblem } from "../plugins/failure/failure.ts";
-import { findStraySettings } from "../plugins/inventory/stray-settings.ts";
+import { findStraySettings } from "../plugins/inventory/mistakes.ts";
 import { type CommandContext, loadFor } from "./open/command-context.ts";
 import { inspect } from "./open/inspection.ts";
 import { toCount, toExamples } from "./terminal/output.ts";

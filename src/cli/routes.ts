@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { findUndeclaredPermissions } from "../plugins/inventory/mistakes.ts";
 import { showGuards } from "../plugins/source/surface.ts";
 import type { CommandContext } from "./open/command-context.ts";
 import { toExamples, toTable } from "./terminal/output.ts";
@@ -13,11 +14,12 @@ export function routesCommand(context: CommandContext): Command {
     .action(async (options: { json?: boolean }, command: Command) => {
       const routes = await inspect(command, context, (app) => {
         warnOfFailures(app, context);
-        return app.plugins
-          .list()
-          .flatMap(({ name, current }) =>
-            (current?.surface.routes ?? []).map((route) => ({ ...route, plugin: name })),
-          );
+        const records = app.plugins.list();
+        const undeclared = records.flatMap((record) => findUndeclaredPermissions(record, records));
+        for (const message of undeclared) context.warn(message);
+        return records.flatMap(({ name, current }) =>
+          (current?.surface.routes ?? []).map((route) => ({ ...route, plugin: name })),
+        );
       });
       if (options.json) context.print(JSON.stringify(routes, null, 2));
       else

@@ -60,6 +60,8 @@ export class PluginManager {
   /** How many generations of each name have been attempted: a plugin that comes back counts on. */
   readonly #attempts = new Map<string, number>();
   readonly #groups = new LoadGroups();
+  /** Loaded, and not yet looked at for permissions that nobody declares. */
+  readonly #unchecked = new Set<PluginRecord>();
   readonly #takeover: Takeover;
   readonly #pendingMigrations = new PendingMigrations((id) => void this.refresh(new Set([id])));
   #convergence: Promise<void> = Promise.resolve();
@@ -231,6 +233,16 @@ export class PluginManager {
       if (generation !== null) loaded.push([record, generation]);
     }
     await this.#takeover.add(loaded, signal);
+    for (const [record] of loaded) this.#unchecked.add(record);
+    this.#checkPermissions();
+  }
+
+  /** Once all manifests are there: any plugin may declare what the routes of another ask for. */
+  #checkPermissions(): void {
+    const records = [...this.#inventory.records.values()];
+    if (records.some(({ isFetching }) => isFetching)) return;
+    for (const record of this.#unchecked) this.#report.undeclared(record, records);
+    this.#unchecked.clear();
   }
 
   /** Loads a plugin's next generation; null when that fails, or when nothing would change. */

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import type { HookBus } from "../hooks/bus.ts";
 import type { PluginError } from "./failure/failure.ts";
 import type { Generation } from "./runtime/generation.ts";
-import { findStraySettings } from "./inventory/stray-settings.ts";
+import { findStraySettings, findUndeclaredPermissions } from "./inventory/mistakes.ts";
 import type { PluginRecord } from "./inventory/record.ts";
 
 export type UnloadReason = "disabled" | "removed" | "stopped";
@@ -30,6 +30,13 @@ export class PluginReport {
   /** Settings of plugins that aren't there do nothing: their name is mistyped, or they have been forgotten. */
   strayed(settings: Readonly<Record<string, unknown>>, records: readonly PluginRecord[]): void {
     for (const message of findStraySettings(settings, records)) this.#log.warn(message);
+  }
+
+  /** A route that asks for a permission which no plugin declares is closed to nearly everybody, by a mistake. */
+  undeclared(record: PluginRecord, records: readonly PluginRecord[]): void {
+    for (const message of findUndeclaredPermissions(record, records)) {
+      this.#log.warn({ plugin: record.name }, message);
+    }
   }
 
   unloaded(generation: Generation, reason: UnloadReason): void {

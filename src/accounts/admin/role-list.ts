@@ -1,4 +1,6 @@
 import { and, asc, eq, inArray } from "drizzle-orm";
+import { closestWord } from "../../config/suggestion.ts";
+import { isGrant } from "../identity/permission-name.ts";
 import type { CoreStore } from "../people/store.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
@@ -49,8 +51,12 @@ export async function findRole({ db, tables: { roles } }: CoreStore, id: number)
 /** @throws AppError not_found */
 export async function findRoleByName({ db, tables: { roles } }: CoreStore, name: string): Promise<RoleRow> {
   const [role] = await db.select().from(roles).where(eq(roles.name, name));
-  if (role === undefined) throw noRole(name);
-  return role;
+  if (role !== undefined) return role;
+  const names = (await db.select({ name: roles.name }).from(roles)).map((row) => row.name);
+  const meant = closestWord(name, names);
+  if (meant !== undefined) throw fail("not_found", `Cannot find role "${name}": did you mean "${meant}"?`);
+  if (!isGrant(name)) throw noRole(name);
+  throw fail("not_found", `Cannot find role "${name}": that is a permission, which is given to a role`);
 }
 
 function noRole(id: number | string): AppError {

@@ -2,8 +2,9 @@ import { Elysia, t } from "elysia";
 import type { Guards } from "../identity/guards.ts";
 import { listOf, page } from "../../db/paging/paginate.ts";
 import type { Actor, AdministrationServices } from "./administration.ts";
+import { describeUnknownGrants } from "../rights/permission-catalog.ts";
 import { RowId, Time } from "./answers.ts";
-import { listPermissions, listRoles, readRole } from "./role-list.ts";
+import { listPermissions, listRoles, readRole, type RoleAnswer } from "./role-list.ts";
 import { createRole, deleteRole, ROLE_NAME, setRolePermissions, updateRole } from "./roles.ts";
 
 export interface RoleRoutesOptions extends AdministrationServices {
@@ -20,6 +21,13 @@ const Role = t.Object({
   permissions: t.Array(t.String({ description: "invoices:read, invoices:* or *" })),
   created_at: Time,
   updated_at: Time,
+});
+
+const WrittenRole = t.Object({
+  ...Role.properties,
+  warnings: t.Optional(
+    t.Array(t.String(), { description: "Permissions that nobody declares, and what was probably meant" }),
+  ),
 });
 
 const Permission = t.Object({
@@ -60,6 +68,7 @@ const NewRole = t.Object({
 
 /** Routes that change a role, and answer with the role or with nothing. */
 const written = { permission: "roles:write", params: RowId, response: { 200: Role } } as const;
+const granted = { ...written, response: { 200: WrittenRole } } as const;
 const emptied = { permission: "roles:write", params: RowId, response: { 204: t.Void() } } as const;
 
 /** Serves roles, and the permissions that they can hold, below `/admin/roles` and `/admin/permissions`. */
@@ -75,11 +84,12 @@ export function roleRoutes({ guards, actorOf, ...services }: RoleRoutesOptions) 
     })
     .post(
       "/roles",
-      async ({ body, request, status }) => status(201, await createRole(services, actorOf(request), body)),
+      async ({ body, request, status }) =>
+        status(201, await withWarnings(store, createRole(services, actorOf(request), body))),
       {
         permission: "roles:write",
         body: NewRole,
-        response: { 201: Role },
+        response: { 201: WrittenRole },
         detail: { summary: "Make a role" },
       },
     )
@@ -107,9 +117,9 @@ export function roleRoutes({ guards, actorOf, ...services }: RoleRoutesOptions) 
     .put(
       "/roles/:id/permissions",
       ({ params, body, request }) =>
-        setRolePermissions(services, actorOf(request), params.id, body.permissions),
+        withWarnings(store, setRolePermissions(services, actorOf(request), params.id, body.permissions)),
       {
-        ...written,
+        ...granted,
         body: t.Object({ permissions: Grants }),
         detail: { summary: "Set what a role grants: the whole list" },
       },
@@ -120,4 +130,13 @@ export function roleRoutes({ guards, actorOf, ...services }: RoleRoutesOptions) 
       response: { 200: listOf(Permission) },
       detail: { summary: "Permissions that can be granted; sort by name or owner" },
     });
+}
+
+async function withWarnings(
+  store: AdministrationServices["store"],
+  change: Promise<RoleAnswer>,
+): Promise<RoleAnswer & { warnings?: string[] }> {
+  const role = await change;
+  const warnings = await describeUnknownGrants(store, role.permissions);
+  return warnings.length === 0 ? role : { ...role, warnings };
 }

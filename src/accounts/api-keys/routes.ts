@@ -1,6 +1,8 @@
 import { Elysia, t } from "elysia";
 import { listOf, page, type Page } from "../../db/paging/paginate.ts";
 import type { ApiKey, ApiKeyInput, ApiKeys } from "./api-keys.ts";
+import { describeUnknownGrants } from "../rights/permission-catalog.ts";
+import type { CoreStore } from "../people/store.ts";
 import { MAX_DISPLAY_NAME } from "../people/names.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin, Principal } from "../identity/principal.ts";
@@ -11,6 +13,7 @@ export interface ApiKeyRoutesOptions {
   readonly guards: Guards;
   readonly principals: Principals;
   readonly apiKeys: ApiKeys;
+  readonly store: CoreStore;
   readonly originOf: (request: Request) => Origin;
   /** Asks for the password again, before a key is made. */
   readonly confirmPassword: ConfirmPassword;
@@ -28,6 +31,14 @@ export const Key = t.Object({
   last_used_at: t.Nullable(t.String({ format: "date-time", description: "Behind by up to a minute" })),
   created_at: t.String({ format: "date-time" }),
 });
+
+const MadeKey = t.Composite([
+  Key,
+  t.Object({
+    key: t.String({ description: "The key; shown this once" }),
+    warnings: t.Optional(t.Array(t.String(), { description: "Permissions that nobody declares" })),
+  }),
+]);
 
 /** Serves the API keys of who has logged in, below `/auth/api_keys`. */
 export function apiKeyRoutes(options: ApiKeyRoutesOptions) {
@@ -56,7 +67,7 @@ export function apiKeyRoutes(options: ApiKeyRoutesOptions) {
           password,
           action: "api_key.created",
         });
-        return status(201, await createKey(apiKeys, owner, input));
+        return status(201, await createKey(options, owner, input));
       },
       {
         auth: true,
@@ -71,9 +82,7 @@ export function apiKeyRoutes(options: ApiKeyRoutesOptions) {
             t.Nullable(t.String({ format: "date-time", description: "In the future; null for never" })),
           ),
         }),
-        response: {
-          201: t.Composite([Key, t.Object({ key: t.String({ description: "The key; shown this once" }) })]),
-        },
+        response: { 201: MadeKey },
         detail: { summary: "Make an API key" },
       },
     )
@@ -100,9 +109,14 @@ async function listKeys(apiKeys: ApiKeys, { principal }: Owner, query: Parameter
   return toList(await apiKeys.list(principal.user.id, query));
 }
 
-async function createKey(apiKeys: ApiKeys, { principal, origin }: Owner, input: ApiKeyInput) {
+async function createKey(
+  { apiKeys, store }: Pick<ApiKeyRoutesOptions, "apiKeys" | "store">,
+  { principal, origin }: Owner,
+  input: ApiKeyInput,
+) {
   const made = await apiKeys.create(principal, input, { origin });
-  return { ...toKey(made), key: made.key };
+  const warnings = await describeUnknownGrants(store, input.permissions);
+  return { ...toKey(made), key: made.key, ...(warnings.length > 0 && { warnings }) };
 }
 
 function revokeKey(apiKeys: ApiKeys, { principal, origin }: Owner, id: number): Promise<void> {

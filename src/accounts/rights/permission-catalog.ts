@@ -1,4 +1,5 @@
 import { and, eq, inArray } from "drizzle-orm";
+import { closestWord } from "../../config/suggestion.ts";
 import type { CoreStore } from "../people/store.ts";
 
 /** Permissions of xcore itself, with descriptions. */
@@ -11,6 +12,29 @@ export const CORE_PERMISSIONS = {
   "plugins:read": "See plugins, and why one has failed",
   "plugins:switch": "Enable, disable and reload the plugins that are there",
 } as const;
+
+/**
+ * Says of permissions that are to be granted, wildcards too, which of them nobody has declared, and what was probably
+ * meant: a route never asks for them.
+ */
+export async function describeUnknownGrants(
+  { db, tables: { permissions } }: CoreStore,
+  granted: readonly string[],
+): Promise<string[]> {
+  const asked = granted.filter((grant) => grant !== "*");
+  if (asked.length === 0) return [];
+  const rows = await db.select({ name: permissions.name }).from(permissions);
+  const names = [...Object.keys(CORE_PERMISSIONS), ...rows.map(({ name }) => name)];
+  const wildcards = names.map((name) => name.replace(/:.*/, ":*"));
+  const known = new Set([...names, ...wildcards]);
+  return asked
+    .filter((grant) => !known.has(grant))
+    .map((grant) => {
+      const meant = closestWord(grant, grant.endsWith(":*") ? wildcards : names);
+      const hint = meant === undefined ? "see /admin/permissions" : `did you mean "${meant}"?`;
+      return `No plugin declares the permission "${grant}": ${hint}`;
+    });
+}
 
 const MAX_DESCRIPTION = 255; // characters
 

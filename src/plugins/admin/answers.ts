@@ -1,5 +1,6 @@
 import { t } from "elysia";
 import type { HookBus } from "../../hooks/bus.ts";
+import { findUndeclaredPermissions } from "../inventory/mistakes.ts";
 import type { PluginRecord } from "../inventory/record.ts";
 import type { PreparedPlugin } from "../remote/installer.ts";
 import type { RouteSurface } from "../source/surface.ts";
@@ -64,6 +65,9 @@ export const PluginDetails = t.Composite([
   PluginSummary,
   t.Object({
     permissions: t.Record(t.String(), t.String()),
+    warnings: t.Array(t.String(), {
+      description: "Routes whose guard asks for a permission that no plugin declares",
+    }),
     routes: t.Array(Route),
     hooks: t.Array(t.Object({ event: t.String(), order: t.String() })),
   }),
@@ -137,11 +141,12 @@ export function summarizePlugin(record: PluginRecord) {
 }
 
 /** Says all that is known of a plugin. */
-export function describePlugin(record: PluginRecord, hooks: HookBus) {
+export function describePlugin(record: PluginRecord, hooks: HookBus, records: readonly PluginRecord[]) {
   const listened = hooks.list({ source: record.name });
   return {
     ...summarizePlugin(record),
     permissions: { ...record.manifest?.permissions },
+    warnings: findUndeclaredPermissions(record, records),
     routes: toRoutes(record.current?.surface.routes ?? []),
     hooks: listened.map(({ event, order }) => ({ event, order })),
   };

@@ -49,7 +49,7 @@ export function pluginRoutes(options: PluginRoutesOptions) {
 
 /** What there is, and more of it. */
 function listRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: PluginRoutesOptions) {
-  const toDetails = (record: PluginRecord) => describePlugin(record, hooks);
+  const toDetails = (record: PluginRecord) => describePlugin(record, hooks, manager.list());
   return new Elysia({ name: "xcore/plugins/list" })
     .use(guards)
     .get("", ({ query }) => listPlugins(manager, query), {
@@ -98,8 +98,9 @@ function listRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Plug
 }
 
 /** What happens to one that is there. */
-function changeRoutes(verbs: PluginVerbs, { guards, hooks, ...who }: PluginRoutesOptions) {
-  const describe = async (record: Promise<PluginRecord>) => describePlugin(await record, hooks);
+function changeRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: PluginRoutesOptions) {
+  const describe = async (record: Promise<PluginRecord>) =>
+    describePlugin(await record, hooks, manager.list());
   const by = (context: Parameters<typeof toChange>[0]) => toChange(context, who);
   const toVerb = (summary: string) => ({
     ...SWITCH,

@@ -9,11 +9,33 @@ function at(day: number): Date {
   return new Date(Date.UTC(2030, 0, day));
 }
 
+testOnEachDialect("a grant of a permission that nobody declares is a warning", async ({ driver }) => {
+  const host = await AdminHost.open(driver);
+  const me = await host.join("me@example.com", "admin");
+  await declarePermissions(host.store, "hello", { "hello:read": "" });
+  const warnings = async (permissions: string[]) => {
+    const name = `r${crypto.randomUUID().slice(0, 8)}`;
+    const made = await host.request(me, "POST", "/admin/roles", { name, permissions });
+    const path = `/admin/roles/${made.body.id}/permissions`;
+    await host.request(me, "PUT", path, { permissions: [] });
+    const set = await host.request(me, "PUT", path, { permissions });
+    expect([made.status, set.status, set.body.warnings]).toEqual([201, 200, made.body.warnings]);
+    return made.body.warnings;
+  };
+  expect(await warnings(["hello:read", "hello:*", "*", "users:read"])).toBeUndefined();
+  expect(await warnings(["hello:red", "helo:*", "nothing:like_it"])).toEqual([
+    'No plugin declares the permission "hello:red": did you mean "hello:read"?',
+    'No plugin declares the permission "helo:*": did you mean "hello:*"?',
+    'No plugin declares the permission "nothing:like_it": see /admin/permissions',
+  ]);
+});
+
 testOnEachDialect(
   "roles are made, changed, granted to and deleted, each change audited",
   async ({ driver }) => {
     const host = await AdminHost.open(driver);
     const me = await host.join("me@example.com", "admin");
+    await declarePermissions(host.store, "invoices", { "invoices:read": "", "invoices:write": "" });
     const made = await host.request(me, "POST", "/admin/roles", {
       name: "sales",
       description: "Sells",

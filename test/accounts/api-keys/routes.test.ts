@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import { apiKeyRoutes } from "../../../src/accounts/api-keys/routes.ts";
+import { declarePermissions } from "../../../src/accounts/rights/permission-catalog.ts";
 import { ApiKeys } from "../../../src/accounts/api-keys/api-keys.ts";
 import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
 import {
@@ -15,9 +16,10 @@ import {
 testOnEachDialect("apiKeyRoutes() makes a key, lists and revokes it", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const apiKeys = new ApiKeys({ store, log: silent, now: clock.now });
-  const send = serve((context) => apiKeyRoutes({ ...context, apiKeys, confirmPassword }));
+  const send = serve((context) => apiKeyRoutes({ ...context, apiKeys, store, confirmPassword }));
   const ada = await addPrincipal(store, "ada@example.com", { permissions: ["invoices:*"] });
 
+  await declarePermissions(store, "invoices", { "invoices:read": "See invoices" });
   const input = { name: "CI", permissions: ["invoices:read"], expires_at: "2030-06-01T00:00:00+02:00" };
   const confirmed = { current_password: "right" };
   const made = await send(ada, "POST", "/auth/api_keys", {
@@ -48,6 +50,16 @@ testOnEachDialect("apiKeyRoutes() makes a key, lists and revokes it", async ({ d
     per_page: 20,
     total: 1,
   });
+  const mistyped = await send(ada, "POST", "/auth/api_keys", {
+    name: "x",
+    permissions: ["invoices:raed"],
+    ...confirmed,
+  });
+  expect(mistyped.status).toBe(201);
+  expect(mistyped.body.warnings).toEqual([
+    'No plugin declares the permission "invoices:raed": did you mean "invoices:read"?',
+  ]);
+  await send(ada, "DELETE", `/auth/api_keys/${mistyped.body.id}`);
   const forever = await send(ada, "POST", "/auth/api_keys", {
     name: "x",
     permissions: [],
@@ -60,7 +72,13 @@ testOnEachDialect("apiKeyRoutes() makes a key, lists and revokes it", async ({ d
   expect([revoked.status, revoked.text]).toEqual([204, ""]);
   expect(await apiKeys.verify(key)).toBeNull();
   expect((await send(ada, "DELETE", `/auth/api_keys/${shown.id}`)).status).toBe(404);
-  expect((await readAudit(store)).actions).toEqual(["api_key.created", "api_key.created", "api_key.revoked"]);
+  expect((await readAudit(store)).actions).toEqual([
+    "api_key.created",
+    "api_key.created",
+    "api_key.revoked",
+    "api_key.created",
+    "api_key.revoked",
+  ]);
 });
 
 testOnDialect(
@@ -69,7 +87,7 @@ testOnDialect(
   async ({ driver }) => {
     const [store, clock] = [await openStore(driver), new Clock()];
     const apiKeys = new ApiKeys({ store, log: silent, now: clock.now });
-    const send = serve((context) => apiKeyRoutes({ ...context, apiKeys, confirmPassword }));
+    const send = serve((context) => apiKeyRoutes({ ...context, apiKeys, store, confirmPassword }));
     const ada = await addPrincipal(store, "ada@example.com", { permissions: ["invoices:*"] });
     const eve = await addPrincipal(store, "eve@example.com");
     const { id, key } = await apiKeys.create(ada, { name: "key", permissions: ["invoices:*"] });

@@ -96,6 +96,12 @@ test("user says what is wrong, and changes nothing", async () => {
     [["create"], 2, /missing required argument/],
     [["passwd", "eve@example.com", "--password-stdin"], 1, /Cannot find user "eve@example\.com"/],
     [["grant", "ada@example.com", "boss"], 1, /Cannot find role "boss"/],
+    [["grant", "ada@example.com", "admn"], 1, /Cannot find role "admn": did you mean "admin"\?/],
+    [
+      ["grant", "ada@example.com", "hello:read"],
+      1,
+      /"hello:read": that is a permission, which is given to a role/,
+    ],
     [["revoke", "ada@example.com", "admin"], 1, /no active administrator/],
     [["disable", "ada@example.com"], 1, /no active administrator/],
   ];
