@@ -55,7 +55,10 @@ const edges = files.flatMap((file) => importsOf(file).map((imported) => ({ file,
 
 test("no folder imports, over however many others, a folder that imports it", () => {
   const circles = Array.from({ length: MAX_LEVELS }, (_, index) => index + 1).flatMap(findCircles);
-  expect([...new Set(circles)]).toEqual([]);
+  // Whoever imports a folder of a circle, and is imported by it, is in one too: the shortest tell what to mend.
+  const shortest = Math.min(...circles.map((steps) => steps.length));
+  const told = circles.filter((steps) => steps.length === shortest);
+  expect([...new Set(told.map((steps) => steps.toSorted().join(", ")))]).toEqual([]);
 });
 
 test("a folder imports only from the folders before it", () => {
@@ -134,8 +137,8 @@ for (const { library, uses, home } of INTERNALS) {
   });
 }
 
-/** Each circle of folders, told by one import for each step. Files below `depth` folders count for the last of them. */
-function findCircles(depth: number): string[] {
+/** The circles that folders are in, as an import for each step. Files below `depth` folders count for the last of them. */
+function findCircles(depth: number): string[][] {
   const toFolder = (file: string): string => dirname(file).split("/").slice(0, depth).join("/");
   const graph = new Map<string, Map<string, string>>();
   for (const edge of edges) {
@@ -146,7 +149,7 @@ function findCircles(depth: number): string[] {
   }
   return [...graph.keys()].flatMap((folder) => {
     const steps = findWay(graph, folder, folder);
-    return steps === null ? [] : [`${folder}: ${steps.join(", ")}`];
+    return steps === null ? [] : [steps];
   });
 }
 
