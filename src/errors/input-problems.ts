@@ -1,3 +1,4 @@
+import { distance } from "fastest-levenshtein";
 import { Kind } from "@sinclair/typebox";
 import { Value, ValueErrorType } from "@sinclair/typebox/value";
 import type { InvalidFileType, ValidationError } from "elysia";
@@ -90,6 +91,7 @@ function toWords(found: Found): Omit<InputProblem, "path"> {
 function toStandardWords(found: Found, schema: JsonSchema): Omit<InputProblem, "path"> {
   if (found.value === undefined) return REQUIRED;
   if (Array.isArray(schema["enum"])) return { code: "invalid", message: describeChoice(schema["enum"]) };
+  if (found.type === ValueErrorType.ObjectAdditionalProperties) return describeUnknown(found.path, schema);
   const kind = schema[Kind];
   if (kind === "Date" || schema.elysiaMeta === "Date") return NO_DATE;
   if (kind === "File" || kind === "Files") return { code: "type", message: describeFile(schema) };
@@ -102,6 +104,14 @@ function toStandardWords(found: Found, schema: JsonSchema): Omit<InputProblem, "
   }
   const isType = found.type !== undefined && TYPE_NAMES.has(ValueErrorType[found.type]);
   return { code: isType ? "type" : "invalid", message: found.message ?? "Not valid" };
+}
+
+function describeUnknown(path: string, { properties = {} }: JsonSchema): Omit<InputProblem, "path"> {
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  const ranked = Object.keys(properties).map((known) => ({ known, edits: distance(name, known) }));
+  const [closest] = ranked.toSorted((a, b) => a.edits - b.edits);
+  const isClose = name.length <= 64 && closest !== undefined && closest.edits <= Math.max(1, name.length / 3);
+  return { code: "unknown", message: `Unknown${isClose ? `, did you mean "${closest.known}"?` : ""}` };
 }
 
 function describeUnion(branches: readonly JsonSchema[]): Omit<InputProblem, "path"> {

@@ -5,6 +5,9 @@ export const MAX_PER_PAGE = 100;
 /** Pages up to this one have an offset that is a safe integer. */
 export const MAX_PAGE = 1_000_000_000_000;
 
+/** Marks the schema of a list's query: what it doesn't name is refused there, for `?filter=` would answer with all rows. */
+export const LIST_QUERY = Symbol.for("xcore/list-query");
+
 /** Which part of a list is asked for: a route's query, or values of your own. */
 export interface PageQuery {
   /** From 1. @default 1 */
@@ -30,6 +33,7 @@ export const page = t.Object({
       maximum: MAX_PAGE,
       default: 1,
       description: "Which page, from 1",
+      [LIST_QUERY]: true,
     }),
   ),
   per_page: t.Optional(

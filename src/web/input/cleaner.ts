@@ -1,5 +1,6 @@
 import { Kind } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
+import { LIST_QUERY } from "../../db/paging/page-query.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../../errors/plain-schema.ts";
 
 type Clean = (value: unknown) => unknown;
@@ -52,7 +53,9 @@ class Cleaners {
     if (schema.properties === undefined) return null;
     const properties = new Map<string, Clean | null>();
     for (const [key, property] of Object.entries(schema.properties)) properties.set(key, this.of(property));
-    const isOpen = Boolean(schema["additionalProperties"]) || schema["patternProperties"] !== undefined;
+    const isList = schema.properties["page"]?.[LIST_QUERY as unknown as string] === true;
+    const isOpen =
+      isList || Boolean(schema["additionalProperties"]) || schema["patternProperties"] !== undefined;
     if (isOpen && ![...properties.values()].some(Boolean)) return null;
     return (value) => (isRecord(value) ? cleanObject(value, { properties, isOpen }) : value);
   }
