@@ -18,6 +18,7 @@ const durationMs = Number(values.seconds) * 1000;
 const project = await mkdtemp(join(tmpdir(), "xcore-bench-"));
 await mkdir(join(project, "plugins"));
 await cp(join(import.meta.dir, "../plugins/hello"), join(project, "plugins/hello"), { recursive: true });
+await Bun.write(join(project, "config.json"), JSON.stringify({ security: { allow_registration: true } }));
 const xcore = resolve(import.meta.dir, "../dist/xcore");
 const server = await startServer((port) => [xcore, "--port", port], { cwd: project });
 
