@@ -211,7 +211,8 @@ export class Lockout {
     await tx
       .insert(loginFailures)
       .values({ name_hash: key, address, counted_at: new Date(now) })
-      .onConflictDoNothing();
+      // Locks the row at once: two that share the lock of one that is there would wait for each other on MySQL.
+      .onConflictDoUpdate({ target: [loginFailures.name_hash, loginFailures.address], set: { address } });
     const [row] = await tx.select().from(loginFailures).where(isThis).for("update");
     const before = row === undefined ? { failed: 0, countedAt: now } : toCount(row);
     const { failed, countedAt } = forget(before, { now, forgetMs });

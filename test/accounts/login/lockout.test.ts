@@ -115,6 +115,19 @@ testOnDialect("sqlite", "Login counts guesses from many addresses that come at o
   expect(identity.clock.ms - startedAt).toBeGreaterThan(5 * MINUTE);
 });
 
+testOnEachDialect("Login counts each of the guesses that come at once", async ({ driver }) => {
+  const identity = await createIdentity(driver);
+  await identity.register(EMAIL);
+  const answers = await Promise.all(
+    Array.from({ length: 30 }, (_, index) => identity.logIn(EMAIL, "wrong password", addressOf(index))),
+  );
+  expect([...new Set(answers.map(({ status }) => status))]).toEqual([401]);
+  const { db, tables } = identity.store;
+  const counts = await db.select().from(tables.loginFailures);
+  expect(counts).toHaveLength(31);
+  expect(counts.filter(({ address }) => address === "").map(({ failed }) => failed)).not.toContain(0);
+});
+
 testOnEachDialect("Login locks nobody's codes but those of the address that guesses", async ({ driver }) => {
   const identity = await createIdentity(driver);
   const { clock, send } = identity;

@@ -48,7 +48,7 @@ async function readAudit(app: TestApp): Promise<readonly Record<string, unknown>
   }));
 }
 
-test("every route of /system/plugins asks for system:plugins", async () => {
+test("every route of /system/plugins asks for a permission", async () => {
   await using app = await TestApp.start({ plugins: notes() });
   const plain = await app.createUser("plain@example.com", ["user"]);
   const routes: [method: string, path: string, status: number][] = [
