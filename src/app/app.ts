@@ -52,7 +52,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   await using disposals = new AsyncDisposableStack();
   const { reloadConfig = async () => {}, print = printLine } = options;
 
-  const context = createContext(options);
+  const context = await createContext(options);
   const { live, loggers, hooks, stackTraces, inspects } = context;
   disposals.defer(() => loggers.close());
 

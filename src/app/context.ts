@@ -35,12 +35,12 @@ export interface AppContext {
 }
 
 /** Opens the logs, and builds what everything else reports to. */
-export function createContext(options: ContextOptions): AppContext {
+export async function createContext(options: ContextOptions): Promise<AppContext> {
   const { loaded, version, inspects = false, isCommand = false, stdout } = options;
   const live = { loaded };
   const { logging } = loaded.config;
   const stackTraces = new StackTraces();
-  const loggers = createLoggers({
+  const loggers = await createLoggers({
     ...logging,
     level: inspects ? "silent" : logging.level,
     directory: inspects || isCommand ? null : resolve(loaded.directory, logging.directory),

@@ -6,7 +6,7 @@ import { LineBuffer } from "./line-buffer.ts";
 import type { LineSink } from "./line-buffer.ts";
 import { createLogger } from "./logger.ts";
 import type { LogLevel } from "./logger.ts";
-import { createPrettyConsole, type PrettyConsole } from "./pretty-console.ts";
+import type { PrettyConsole } from "./pretty-console.ts";
 import { createRedactor, type Redactor, redactText } from "./redact.ts";
 import { pushRequestLine } from "./request-line.ts";
 import type { RequestEntry } from "./request-line.ts";
@@ -50,8 +50,13 @@ export interface Loggers {
  * the process exits, even by a crash. Secrets are redacted from everything that is logged. A file that can't
  * be written is reported once on the console and tried again: logging never throws and never stops the server.
  */
-export function createLoggers(options: LoggersOptions): Loggers {
-  return new OpenLogs(options);
+export async function createLoggers(options: LoggersOptions): Promise<Loggers> {
+  const stdout: ConsoleStream = options.stdout ?? process.stdout;
+  const isTerminal = stdout.isTTY === true;
+  if (!(options.pretty ?? isTerminal)) return new OpenLogs(options, stdout, null);
+  const { createPrettyConsole } = await import("./pretty-console.ts");
+  const pretty = createPrettyConsole({ colors: isTerminal && !process.env["NO_COLOR"] });
+  return new OpenLogs(options, stdout, pretty);
 }
 
 class OpenLogs implements Loggers {
@@ -70,14 +75,9 @@ class OpenLogs implements Loggers {
   readonly #managerLines: LineBuffer;
   #isClosed = false;
 
-  constructor(options: LoggersOptions) {
-    const stdout: ConsoleStream = options.stdout ?? process.stdout;
-    const isTerminal = stdout.isTTY === true;
+  constructor(options: LoggersOptions, stdout: ConsoleStream, pretty: PrettyConsole | null) {
     this.#options = options;
-    this.#pretty =
-      (options.pretty ?? isTerminal)
-        ? createPrettyConsole({ colors: isTerminal && !process.env["NO_COLOR"] })
-        : null;
+    this.#pretty = pretty;
     this.#redact = createRedactor(options);
     this.#screen = new ConsoleSink(stdout, {
       onCatchUp: (lostLines) =>

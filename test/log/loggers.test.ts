@@ -23,10 +23,10 @@ interface Opened extends AsyncDisposable {
   folder: LogFolder;
 }
 
-function open(options: Partial<LoggersOptions> = {}): Opened {
+async function open(options: Partial<LoggersOptions> = {}): Promise<Opened> {
   const folder = new LogFolder();
   const screen = new Screen();
-  const loggers = createLoggers({
+  const loggers = await createLoggers({
     level: "info",
     directory: folder.at("logs"),
     console: true,
@@ -58,7 +58,7 @@ const request = {
 
 describe("createLoggers()", () => {
   test("app and manager write to their own files and, in order, to the console", async () => {
-    await using opened = open();
+    await using opened = await open();
     const { loggers, screen, folder } = opened;
     loggers.app.info({ user: "ann" }, "one");
     loggers.logRequest(request);
@@ -76,7 +76,7 @@ describe("createLoggers()", () => {
   });
 
   test("app writes no file when there is no directory, and nothing to a console that is off", async () => {
-    await using silent = open({ directory: null, console: false });
+    await using silent = await open({ directory: null, console: false });
     silent.loggers.app.error("nowhere");
     silent.loggers.logRequest(request);
     await silent.loggers.flush();
@@ -85,14 +85,14 @@ describe("createLoggers()", () => {
   });
 
   test.each(["error", "fatal"] as const)("app writes at once when the level is %p", async (level) => {
-    await using opened = open();
+    await using opened = await open();
     opened.loggers.app.info("first");
     opened.loggers.app[level]("broken");
     expect(opened.folder.lines("logs/app.log").map(({ msg }) => msg)).toEqual(["first", "broken"]);
   });
 
   test("setLevel() changes both loggers, requests and children that exist already", async () => {
-    await using opened = open({ directory: null });
+    await using opened = await open({ directory: null });
     const { loggers, screen } = opened;
     const child = loggers.app.child({ plugin: "blog" });
     const own = loggers.app.child({}, { level: "info" });
@@ -116,7 +116,7 @@ describe("createLoggers()", () => {
   });
 
   test("app follows max_bytes and backup_count when much is logged", async () => {
-    await using opened = open({ max_bytes: 2000, backup_count: 2 });
+    await using opened = await open({ max_bytes: 2000, backup_count: 2 });
     for (let index = 0; index < 2000; index++) opened.loggers.logRequest(request);
     await opened.loggers.flush();
     for (const name of ["app.log", "app.log.1", "app.log.2"]) {
@@ -128,7 +128,7 @@ describe("createLoggers()", () => {
   test("app goes on with the console when the directory can't be made, and says so once", async () => {
     const folder = new LogFolder();
     folder.write("file", "");
-    await using opened = open({ directory: folder.at("file/logs"), console: false, level: "silent" });
+    await using opened = await open({ directory: folder.at("file/logs"), console: false, level: "silent" });
     opened.loggers.app.error("lost");
     await opened.loggers.flush();
     expect(opened.screen.lines).toMatchObject([
@@ -143,7 +143,7 @@ describe("createLoggers()", () => {
 
   test("close() writes what is left, drops later lines and leaves no listener", async () => {
     const before = process.listenerCount("exit");
-    const opened = open();
+    const opened = await open();
     const { loggers, screen, folder } = opened;
     loggers.app.info("last");
     expect(process.listenerCount("exit")).toBe(before + 1);
@@ -161,7 +161,7 @@ describe("createLoggers()", () => {
 
 describe("what is logged", () => {
   test("app redacts fields, messages, arguments and the fields of children", async () => {
-    await using opened = open({ directory: null });
+    await using opened = await open({ directory: null });
     const { app } = opened.loggers;
     app.info({ password: "hunter2" }, "open %s for %o", "db://u:hunter2@h", { token: "hunter2" });
     app.child({ token: "hunter2" }).child({ api_key: "hunter2" }).info("child");
@@ -176,7 +176,7 @@ describe("what is logged", () => {
   });
 
   test("app writes an error under err, with its message when there is no other", async () => {
-    await using opened = open({ directory: null, mapStack: () => "mapped" });
+    await using opened = await open({ directory: null, mapStack: () => "mapped" });
     opened.loggers.app.error(new TypeError("broken"));
     opened.loggers.app.error(new TypeError("broken"), "Cannot do it");
     await opened.loggers.flush();
@@ -188,7 +188,7 @@ describe("what is logged", () => {
   });
 
   test("app lets no field pass for another level or time", async () => {
-    await using opened = open({ directory: null });
+    await using opened = await open({ directory: null });
     opened.loggers.app.info({ level: "fatal", time: "never" }, "x");
     opened.loggers.app.child({ time: "never" }).info("y");
     await opened.loggers.flush();
@@ -199,7 +199,7 @@ describe("what is logged", () => {
   });
 
   test("app never throws and writes one valid line for each call, whatever it is given", async () => {
-    await using opened = open({ directory: null });
+    await using opened = await open({ directory: null });
     const { app } = opened.loggers;
     const hostile: unknown[] = [
       null,
@@ -238,7 +238,7 @@ describe("what is logged", () => {
 
 describe("a pretty console", () => {
   test("a request is one short line", async () => {
-    await using opened = open({ pretty: true });
+    await using opened = await open({ pretty: true });
     opened.loggers.logRequest({ ...request, path: "/a", duration_ms: 1.26, plugin: "blog" });
     opened.loggers.logRequest({ ...request, status: 500, path: "/\u001b[31m\n" });
     await opened.loggers.flush();
@@ -249,7 +249,7 @@ describe("a pretty console", () => {
   });
 
   test("a message shows escape sequences and can't draw another entry", async () => {
-    await using opened = open({ pretty: true, directory: null });
+    await using opened = await open({ pretty: true, directory: null });
     opened.loggers.app.info(
       { "\u009b\u001b2J": "\u009b\u001b2J" },
       "a\u001b[2J\u009b2J\r\n[00:00:00.000] FATAL: forged",
@@ -267,7 +267,7 @@ describe("a pretty console", () => {
 
   test("colours are used when the stream is a terminal", async () => {
     const screen = Object.assign(new Screen(), { isTTY: true });
-    await using opened = open({ stdout: screen, directory: null });
+    await using opened = await open({ stdout: screen, directory: null });
     opened.loggers.logRequest(request);
     await opened.loggers.flush();
     expect(screen.text.includes("\u001b[32m")).toBe(!process.env["NO_COLOR"]);

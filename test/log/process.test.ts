@@ -8,7 +8,7 @@ const loggersFile = join(import.meta.dir, "../../src/log/loggers.ts");
 function run(folder: LogFolder, script: string): Bun.Subprocess<"ignore", "pipe", "pipe"> {
   const source = `
     import { createLoggers } from ${JSON.stringify(loggersFile)};
-    const loggers = createLoggers({
+    const loggers = await createLoggers({
       level: "info", directory: ${JSON.stringify(folder.path)}, console: true, max_bytes: 1e9, backup_count: 1,
     });
     const request = { at: Date.now(), request_id: "a", method: "GET", path: "/", status: 200, duration_ms: 1, plugin: null };

@@ -30,7 +30,7 @@ export async function withDatabase<T>(
   { config, directory }: LoadedConfig,
   work: (database: CommandDatabase) => Promise<T>,
 ): Promise<T> {
-  const loggers = createLoggers({
+  const loggers = await createLoggers({
     ...config.logging,
     level: "warn",
     directory: null,
