@@ -17,7 +17,22 @@ const CONFIG = {
   plugins: { directory: "plugins" },
 };
 
-const GIT_IGNORE = `.env\n${EDITOR_FOLDER}/\ndata/\nlogs/\n`;
+const GIT_IGNORE = `# Secrets, and what xcore makes or keeps for itself
+.env
+${EDITOR_FOLDER}/
+data/
+logs/
+node_modules/
+coverage/
+# The executable, and what a build of it leaves
+/xcore
+/xcore.exe
+/dist/
+*.bun-build
+# Packed plugins, and the private keys that sign them
+/*.tgz
+*.key
+`;
 
 /** `xcore init [DIR]`: makes the files of a new project, and leaves those alone that are there. */
 export function initCommand(context: CommandContext): Command {

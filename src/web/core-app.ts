@@ -4,7 +4,7 @@ import { type ErrorAnswer, toElysiaErrorHandler } from "./error-answers.ts";
 import { createPingCheck, type HealthCheck, healthRoutes } from "./health.ts";
 import type { Mount } from "./mounts.ts";
 import { createOpenApiDocument, type DocumentedApp } from "./openapi.ts";
-import { fillPage, HOME_PAGE, toPageResponse } from "./pages.ts";
+import { fillPage, HOME_PAGE, toLinks, toPageResponse } from "./pages.ts";
 import { prepareRoutes, readBodies } from "./routes.ts";
 
 export interface CoreAppOptions {
@@ -36,12 +36,23 @@ export interface CoreApp extends Pick<Mount, "fetch"> {
 /** Builds what the core itself serves: home page, docs, OpenAPI document, health, and the given slices. */
 export function createCoreApp(options: CoreAppOptions): CoreApp {
   const { appName, version, answerError } = options;
-  const home = fillPage(HOME_PAGE, { app_name: appName, version });
+  const toHome = (): string => {
+    // What everybody may know: the API documentation says as much.
+    const links = [...options.pluginApps()].map(({ name, app: { config } }) => ({
+      text: name,
+      href: (config.prefix ?? "").slice(1),
+    }));
+    return fillPage(HOME_PAGE, {
+      app_name: appName,
+      version,
+      plugins: toLinks(links, "None is served yet."),
+    });
+  };
   const info = { title: appName, version, url: options.publicUrl };
   const openApi = () => createOpenApiDocument([{ name: "core", app }, ...options.pluginApps()], info);
   const app: AnyElysia = new Elysia({ name: "xcore/core" })
     .onError(toElysiaErrorHandler(() => app, answerError, null))
-    .get("/", () => toPageResponse(home), { detail: { hide: true } })
+    .get("/", () => toPageResponse(toHome()), { detail: { hide: true } })
     .get("/openapi.json", openApi, { detail: { hide: true } })
     .use(docsRoutes({ appName }))
     .use(

@@ -31,6 +31,36 @@ test("xcore init makes a project that serves", async () => {
   expect(await (await server.fetch("/hello")).json()).toEqual({ message: "Hello from My Plugin!" });
 });
 
+test("git sees what is written for a project, and nothing that init, the server, tests and a build leave", async () => {
+  await using folder = await TestFolder.create();
+  const git = async (...args: string[]) => {
+    const child = Bun.spawn(["git", ...args], { cwd: folder.path, stdout: "pipe" });
+    return (await new Response(child.stdout).text()).trim().split("\n");
+  };
+  await git("init", "--quiet");
+  await xcore(folder, ["init"]);
+  await using server = await XcoreServer.start(folder);
+  await server.fetch("/hello");
+  await xcore(folder, ["plugin", "pack", "hello"]);
+  await xcore(folder, ["plugin", "key", "author.key"]);
+  await folder.write({
+    xcore: "the executable",
+    "dist/xcore": "",
+    ".1a2b3c-00000000.bun-build": "",
+    "plugins/hello/node_modules/x/index.js": "",
+    "coverage/lcov.info": "",
+  });
+  expect(await git("status", "--porcelain", "--untracked-files=all")).toEqual([
+    "?? .gitignore",
+    "?? config.json",
+    "?? plugins/hello/hello.test.ts",
+    "?? plugins/hello/plugin.json",
+    "?? plugins/hello/run.ts",
+    "?? tsconfig.json",
+    "?? xcore.schema.json",
+  ]);
+});
+
 test("xcore init DIR makes the folder", async () => {
   await using folder = await TestFolder.create();
   const { code, stdout } = await xcore(folder, ["init", "a/shop"]);

@@ -34,7 +34,7 @@ export function pluginListCommand(context: CommandContext): Command {
       const rows = plugins.map(({ name, version, state, api_prefix, source }) => [
         name,
         version ?? "-",
-        state === "serving" ? "ok" : state,
+        state,
         api_prefix ?? "-",
         source,
       ]);

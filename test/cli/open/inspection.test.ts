@@ -51,7 +51,7 @@ test("xcore plugin list shows every state, and reasons with file and line", asyn
   expect(code).toBe(0);
   const lines = stdout.split("\n");
   expect(lines[0]).toMatch(/^NAME +VERSION +STATE +PREFIX +SOURCE$/);
-  expect(stdout).toMatch(/^noisy +1\.0\.0 +ok +\/api\/noisy +plugins\/noisy$/m);
+  expect(stdout).toMatch(/^noisy +1\.0\.0 +serving +\/api\/noisy +plugins\/noisy$/m);
   expect(stdout).toMatch(/^off +1\.0\.0 +disabled +\/off +plugins\/off$/m);
   expect(stdout).toMatch(/^thrower +1\.0\.0 +failed +\/thrower +plugins\/thrower$/m);
   expect(stdout).toMatch(/^unnamed +- +failed +- +plugins\/unnamed$/m);

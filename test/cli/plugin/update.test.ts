@@ -30,7 +30,7 @@ test("xcore plugin update shows what differs, and pins it when that is wanted", 
   expect(nothing).toEqual({ code: 0, stdout: "crm is up to date\nerp is up to date\n", stderr: "" });
 
   // The pinned version must be had to compare with: the first start keeps it.
-  expect((await xcore(folder, ["plugin", "list"])).stdout).toContain("ok");
+  expect((await xcore(folder, ["plugin", "list"])).stdout).toContain("serving");
   const next = host.publish("/crm", toFiles("crm", "1.1.0", "/new"));
   const changes = `crm
   version 1.0.0 → 1.1.0
