@@ -12,17 +12,25 @@ const MISSPELT = [
 
 type Method = (this: AnyElysia, ...args: unknown[]) => AnyElysia;
 
-type Overridden = "guard" | "group" | "add";
+/** The apps with a name that an app uses, itself and through others. */
+interface Uses {
+  readonly direct: Map<string, AnyElysia>;
+  readonly reached: Map<string, AnyElysia>;
+}
+
+type Overridden = "guard" | "group" | "add" | "_use";
 
 const base = Elysia.prototype as unknown as Readonly<Record<Overridden, Method>>;
 
 /** Where handlers were first given to a route. */
 const places = new WeakMap<object, Error>();
+const uses = new WeakMap<AnyElysia, Uses>();
 const BUNDLE_FRAME = /plugin-bundle:[^\s()]+:\d+:\d+/;
 
 /**
  * The Elysia that plugins import. It knows no guards, and Elysia forgets options that it doesn't know: so here
- * `guard({ permission: … })` throws, which would otherwise leave its routes open without a trace. Nor does it let a route take the place of another.
+ * `guard({ permission: … })` throws, which would otherwise leave its routes open without a trace. Nor does it let a route take the place of another,
+ * or forget the hooks of an app because another one has its name.
  */
 export class PluginElysia extends Elysia {}
 
@@ -33,6 +41,10 @@ const overrides: Record<Overridden, Method> = {
     if (typeof handler === "function" && !places.has(handler))
       places.set(handler, new Error("declared here"));
     return base.add.apply(this, args);
+  },
+  _use(...args) {
+    if (args[0] instanceof Elysia) assertOther(this, args[0]);
+    return base["_use"].apply(this, args);
   },
   guard(...args) {
     const made = base.guard.apply(this, args.map(watchNested));
@@ -78,6 +90,54 @@ function toWholePath({ config }: AnyElysia, path: string, options: unknown): str
   const { skipPrefix = false } = (options ?? {}) as { skipPrefix?: boolean };
   const own = path === "" || path.startsWith("/") ? path : `/${path}`;
   return skipPrefix ? own : `${config.prefix ?? ""}${own}`;
+}
+
+/**
+ * Elysia takes apps with one name and no seed for the same, and drops the hooks of the second, guards among them: all of
+ * them of what an app uses itself, and the global ones of what that uses in turn.
+ *
+ * @throws TypeError for a second one with such hooks
+ */
+function assertOther(app: AnyElysia, used: AnyElysia): void {
+  const { direct, reached } = usesOf(app);
+  const own = toSharedName(used);
+  if (own !== null) {
+    assertSame(own, used, direct.get(own), () => true);
+    direct.set(own, used);
+  }
+  const all = [...(own === null ? [] : [[own, used] as const]), ...usesOf(used).reached];
+  for (const [name, one] of all) {
+    assertSame(name, one, reached.get(name), (hook) => hook.scope === "global");
+    if (!reached.has(name)) reached.set(name, one);
+  }
+}
+
+function assertSame(
+  name: string,
+  used: AnyElysia,
+  first: AnyElysia | undefined,
+  isDropped: (hook: { readonly scope?: string }) => boolean,
+): void {
+  if (first === undefined || first === used) return;
+  const hooks = Object.values(used.event).flat() as { readonly scope?: string }[];
+  if (!hooks.some(isDropped)) return;
+  const why = "Elysia would drop the hooks of the second";
+  throw new TypeError(
+    `Cannot use two Elysias named "${name}": ${why}; use one of them twice, name it otherwise, or give it a seed`,
+  );
+}
+
+function toSharedName({ config: { name, seed } }: AnyElysia): string | null {
+  return name === undefined || (seed !== undefined && seed !== "") ? null : name;
+}
+
+function usesOf(app: AnyElysia): Uses {
+  const known = uses.get(app) ?? {
+    direct: new Map<string, AnyElysia>(),
+    reached: new Map<string, AnyElysia>(),
+  };
+  uses.set(app, known);
+  return known;
 }
 
 /** Elysia hands a new app of its own to the callback. */
