@@ -71,7 +71,10 @@ export const ConfigSchema = section("Settings of an xcore server", {
         description: "URL that clients reach the server at, given as the server in `/openapi.json`",
       },
     ),
-    body_limit: byteSize("16mb", "Largest request body accepted; a larger one is answered with 413"),
+    body_limit: byteSize(
+      "16mb",
+      "Largest request body accepted; a larger one is answered with 413. Bodies on their way may hold eight times this together, and /auth takes 64 KB",
+    ),
     trusted_proxies: Type.Array(
       Type.String({
         pattern: "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$",

@@ -23,7 +23,10 @@ export const HTTP_ERROR_CODES = {
     status: 409,
     meaning: "What is there already is in the way, such as a row with the same unique value",
   },
-  payload_too_large: { status: 413, meaning: "The body is larger than server.body_limit" },
+  payload_too_large: {
+    status: 413,
+    meaning: "The body is larger than server.body_limit, or 64 KB below /auth",
+  },
   unsupported_media_type: {
     status: 415,
     meaning:
@@ -31,6 +34,10 @@ export const HTTP_ERROR_CODES = {
   },
   range_not_satisfiable: { status: 416, meaning: "The range asked for lies outside the file" },
   validation_error: { status: 422, meaning: "The request does not fit the route's schema; see errors" },
+  bodies_too_slow: {
+    status: 503,
+    meaning: "Too many large bodies are on their way at once; try again, as retry-after says",
+  },
   internal_error: { status: 500, meaning: "Something unexpected; the log has it under the request id" },
 } as const satisfies Record<string, ErrorCode>;
 

@@ -1,6 +1,7 @@
 import type { AnyElysia, ComposedHandler, InternalRoute } from "elysia";
 import { composeHandler } from "elysia/compose";
 import { sucrose } from "elysia/sucrose";
+import { isLongBody } from "./body-limit.ts";
 import { type BodyReader, createBodyReader, readJson } from "./input/bodies.ts";
 import { createCleaner } from "./input/cleaner.ts";
 import { pathOf } from "./request-path.ts";
@@ -195,8 +196,8 @@ function toRefusal(app: AnyElysia, { path, hooks }: InternalRoute): Refusal {
     const { request } = context;
     errors.set(request, error);
     const answer = await (compiled ??= compile())(context);
-    // Nobody counts the bytes of a body that isn't read.
-    if (answer instanceof Response && request.headers.has("transfer-encoding")) {
+    // Nobody reads what may be long yet.
+    if (answer instanceof Response && isLongBody(request)) {
       answer.headers.set("connection", "close");
     }
     return answer;

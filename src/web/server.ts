@@ -1,6 +1,6 @@
 import type { RequestEntry } from "../log/request-line.ts";
 import { forbidStoring, withHeaders } from "./answers.ts";
-import { limitBody } from "./body-limit.ts";
+import { BodyBudget, limitBody, SMALL_BODY } from "./body-limit.ts";
 import { createClientAddress } from "./client-address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
@@ -47,6 +47,7 @@ export class WebServer {
   #server: BunServer | null = null;
   /** What requests wait for before they are answered. */
   #held: Promise<void> | null = null;
+  readonly #bodies = new BodyBudget();
   readonly #answerError: ErrorAnswer;
   readonly #logRequest: (entry: RequestEntry) => void;
   /** Requests as Bun received them, by the copies that handlers see: Bun knows nothing of the copies. */
@@ -175,7 +176,7 @@ export class WebServer {
       if (!isRoutable(start) || (method !== "GET" && method !== "HEAD")) {
         const preflight = method === "OPTIONS" ? this.#answerPreflight(received) : null;
         if (preflight !== null) return this.#finish(exchange, preflight);
-        exchange.request = this.#prepare(received);
+        exchange.request = this.#prepare(received, this.#bodyLimitOf(exchange));
       }
       const answer = mount.fetch(exchange.request);
       if (!(answer instanceof Promise)) return this.#finish(exchange, answer);
@@ -196,10 +197,16 @@ export class WebServer {
     return this.#received.get(request) ?? request;
   }
 
-  #prepare(received: Request): Request {
+  /** Who logs in sends a few words, and may be anybody. */
+  #bodyLimitOf({ mount, path }: Exchange): number {
+    const { bodyLimit } = this.#settings;
+    return mount.plugin === null && path.startsWith("/auth/") ? Math.min(bodyLimit, SMALL_BODY) : bodyLimit;
+  }
+
+  #prepare(received: Request, bodyLimit: number): Request {
     let request = withRoutableUrl(received);
     if (request.method !== "GET" && request.method !== "HEAD") {
-      request = limitBody(request, this.#settings.bodyLimit);
+      request = limitBody(request, bodyLimit, this.#bodies);
     }
     if (request !== received) this.#received.set(request, received);
     return request;

@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import type { AppError } from "../../src/errors/errors.ts";
+import { BodyBudget } from "../../src/web/body-limit.ts";
 import { plugin, TestApp } from "../setup.ts";
 import { exchange, RawSocket } from "./raw-socket.ts";
 
@@ -143,4 +145,85 @@ test("a body that the handler doesn't read isn't taken for the next request", as
   const received = await socket.closed();
   expect(received.match(/HTTP\/1\.1 200/g)).toHaveLength(2);
   expect(received).toContain('"openapi"');
+});
+
+test("BodyBudget refuses who finds no room, and lets whoever has taken longest give way", async () => {
+  let now = 0;
+  const budget = new BodyBudget(() => now);
+  const limit = 10;
+  /** A body that has sent so many bytes and stops. */
+  const begin = async (bytes: number) => {
+    let source: ReadableStreamDefaultController<Uint8Array> | null = null;
+    const stream = new ReadableStream<Uint8Array>({ start: (controller) => void (source = controller) });
+    const reader = budget.count(stream, limit).getReader();
+    source!.enqueue(new Uint8Array(bytes));
+    const first = await reader.read().then(
+      ({ value }) => value?.byteLength,
+      (error: AppError) => error.code,
+    );
+    return { first, reader, finish: () => source!.close() };
+  };
+  const held = [];
+  for (let count = 0; count < 8; count += 1) held.push(await begin(10)); // oxlint-disable-line no-await-in-loop
+  expect(held.map(({ first }) => first)).toEqual(Array(8).fill(10));
+  expect(budget.held).toBe(80);
+  expect((await begin(1)).first).toBe("bodies_too_slow");
+  now = 10_000;
+  expect((await begin(10)).first).toBe(10);
+  expect(await held[0]?.reader.read().catch((error: AppError) => error.code)).toBe("bodies_too_slow");
+  expect((await begin(11)).first).toBe("payload_too_large");
+  held[1]?.finish();
+  expect((await held[1]?.reader.read())?.done).toBe(true);
+  await held[2]?.reader.cancel();
+  expect(budget.held).toBe(60);
+});
+
+test("large bodies that stay unfinished are bounded together, and give back their room", async () => {
+  const largest = 200_000;
+  await using app = await TestApp.start({
+    plugins: plugin("x", ROUTER),
+    config: { server: { body_limit: largest } },
+  });
+  const head = `POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/plain\r\nContent-Length: ${largest}\r\n\r\n`;
+  const sockets: RawSocket[] = [];
+  const send = async (): Promise<RawSocket> => {
+    const socket = new RawSocket(app.url);
+    sockets.push(socket);
+    await socket.write(head);
+    await socket.write("a".repeat(largest - 1));
+    return socket;
+  };
+  await Promise.all(Array.from({ length: 12 }, send));
+  const refused = await Promise.race(sockets.map((socket) => socket.closed()));
+  expect(refused).toStartWith("HTTP/1.1 503 ");
+  expect(refused.toLowerCase()).toContain("retry-after: 10");
+  expect(refused).toContain('"bodies_too_slow"');
+  // Small ones have nothing to do with it.
+  const small = await app.fetch("/x", { method: "POST", headers: text, body: "a".repeat(60_000) });
+  expect(await small.json()).toBe(60_000);
+  for (const socket of sockets) socket[Symbol.dispose]();
+  await Promise.all(sockets.map((socket) => socket.closed()));
+  let status = 0;
+  while (status !== 200) {
+    const init = { method: "POST", headers: text, body: "a".repeat(largest) };
+    status = (await app.fetch("/x", init)).status; // oxlint-disable-line no-await-in-loop
+  }
+});
+
+test("/auth takes 64 KB, whatever server.body_limit says", async () => {
+  await using app = await TestApp.start();
+  const init = { method: "POST", headers: { "content-type": "application/json" } };
+  for (const path of ["/auth/login", "/auth/register", "/auth/password", "/auth/api_keys"]) {
+    const body = JSON.stringify({ email: "a".repeat(65_536) });
+    // oxlint-disable-next-line no-await-in-loop
+    expect(await app.problem(path, { ...init, body })).toMatchObject({
+      status: 413,
+      code: "payload_too_large",
+    });
+  }
+  const chunked = await app.problem("/auth/login", { ...init, body: chunks(65_537) });
+  expect(chunked).toMatchObject({ status: 413, code: "payload_too_large" });
+  expect(await app.problem("/auth/login", { ...init, body: JSON.stringify({ email: "a" }) })).toMatchObject({
+    status: 422,
+  });
 });
