@@ -49,7 +49,8 @@ test("JSON nested deeper than 64 levels is refused before it is parsed, within m
   await using app = await TestApp.start({ plugins });
   const deep = (text: string) => post(app, "/x/object", text, "application/json");
   for (const path of ["/x/any", "/x/maybe", "/x/echo", "/x/object", "/x/parsed", "/auth/login"]) {
-    const found = await post(app, path, nested(150_000), "application/json");
+    const depth = path.startsWith("/auth/") ? 30_000 : 150_000; // /auth takes 64 KB
+    const found = await post(app, path, nested(depth), "application/json");
     expect({ path, status: found.status, code: found.code }).toEqual({
       path,
       status: 400,
