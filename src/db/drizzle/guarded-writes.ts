@@ -3,16 +3,24 @@ import { fail } from "../contract/error-codes.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
+// The fields of drizzle's builders, which its types hide.
 interface UpdateBuilder {
+  readonly table: Table;
   set(values: Row): unknown;
 }
 
 interface InsertBuilder {
+  readonly table: Table;
   values(rows: Row | readonly Row[]): unknown;
 }
 
 interface Insert {
-  onConflictDoUpdate(config: { readonly set: Row }): unknown;
+  readonly config: { readonly table: Table };
+  onConflictDoUpdate(upsert: Upsert): unknown;
+}
+
+interface Upsert {
+  readonly set: Row;
 }
 
 /**
@@ -32,31 +40,36 @@ export function assertRows(table: Table, rows: Row | readonly Row[]): void {
 }
 
 /** Has drizzle's builder of an update check what it is given. @returns the same builder */
-export function guardUpdate<Builder extends object>(builder: Builder, table: Table): Builder {
-  const update = builder as unknown as UpdateBuilder;
-  const set = update.set.bind(update);
-  update.set = (values) => {
-    assertChanges(table, values);
-    return set(values);
-  };
-  return builder;
+export function guardUpdate<Builder extends object>(builder: Builder): Builder {
+  return Object.assign(builder, { set: checkedSet });
 }
 
 /** Has drizzle's builder of an insert check what it and its upsert are given. @returns the same builder */
-export function guardInsert<Builder extends object>(builder: Builder, table: Table): Builder {
-  const insert = builder as unknown as InsertBuilder;
-  const values = insert.values.bind(insert);
-  insert.values = (rows) => {
-    assertRows(table, rows);
-    const made = values(rows) as Insert;
-    const upsert = made.onConflictDoUpdate.bind(made);
-    made.onConflictDoUpdate = (config) => {
-      assertChanges(table, config.set);
-      return upsert(config);
-    };
-    return made;
-  };
-  return builder;
+export function guardInsert<Builder extends object>(builder: Builder): Builder {
+  return Object.assign(builder, { values: checkedValues });
+}
+
+// Functions that are made once, in place of methods: closures would cost each write more than their check.
+
+function checkedSet(this: UpdateBuilder, values: Row): unknown {
+  assertChanges(this.table, values);
+  return methodsOf(this).set.call(this, values);
+}
+
+function checkedValues(this: InsertBuilder, rows: Row | readonly Row[]): unknown {
+  assertRows(this.table, rows);
+  const insert = methodsOf(this).values.call(this, rows) as Insert;
+  insert.onConflictDoUpdate = checkedUpsert;
+  return insert;
+}
+
+function checkedUpsert(this: Insert, upsert: Upsert): unknown {
+  assertChanges(this.config.table, upsert.set);
+  return methodsOf(this).onConflictDoUpdate.call(this, upsert);
+}
+
+function methodsOf<T extends object>(builder: T): T {
+  return Object.getPrototypeOf(builder) as T;
 }
 
 function nothingTo(what: "change" | "insert", table: Table): Error {

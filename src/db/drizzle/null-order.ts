@@ -9,40 +9,50 @@ interface Ordered {
   readonly fields?: Readonly<Record<string, unknown>> | undefined;
 }
 
-/**
- * Writes a term that may be NULL so that rows without a value come last, and first downwards.
- *
- * @param operand what stands for the field inside of an expression
- */
-export type WriteNullable = (field: Expression, direction: Direction, operand: Expression) => SQL;
+/** How a database writes a term of a column or an expression. */
+export interface TermParts {
+  readonly field: Expression;
+  readonly direction: Direction;
+  /** Whether rows may be without a value. */
+  readonly isNullable: boolean;
+  /** What stands for the field inside of an expression. */
+  readonly operand: Expression;
+}
 
-/** As SQLite says it; its indexes serve this order too. */
-export const writeNullableForSqlite: WriteNullable = (field, direction) =>
-  sql`${field} ${sql.raw(direction === "asc" ? "asc nulls last" : "desc nulls first")}`;
+/** Writes a term so that rows without a value come last, and first downwards; null where it does so as it is. */
+export type WriteTerm = (parts: TermParts) => SQL | null;
 
 /** MySQL has no words for it. */
-export const writeNullableForMysql: WriteNullable = (field, direction, operand) => {
+export const writeTermForMysql: WriteTerm = ({ field, direction, isNullable, operand }) => {
   const way = sql.raw(direction);
-  return sql`${operand} is null ${way}, ${field} ${way}`;
+  return isNullable ? sql`${operand} is null ${way}, ${field} ${way}` : null;
 };
 
 /**
  * Brings the order of a select, as columns, `asc()` and `desc()` say it, to PostgreSQL's own: rows without a value come
  * last, and first downwards. Terms in SQL of the caller's own stay as they are.
  *
- * @returns the given terms where nothing changes
+ * @returns the given list where nothing changes
  */
-export function orderNulls<Term>(terms: readonly Term[], config: Ordered, write: WriteNullable): Term[] {
-  const ordered = terms.map((term): unknown => {
-    const parsed = parseTerm(term);
-    if (parsed === null || !isNullable(parsed.field, config)) return term;
-    return write(parsed.field, parsed.direction, findOperand(parsed.field, config));
-  });
-  return ordered as Term[]; // drizzle takes any SQL where it takes a column
+export function orderNulls<Terms extends readonly unknown[]>(
+  terms: Terms,
+  config: Ordered,
+  write: WriteTerm,
+): Terms {
+  let ordered: unknown[] | null = null;
+  for (let position = 0; position < terms.length; position += 1) {
+    const parsed = parseTerm(terms[position]);
+    if (parsed === null) continue;
+    const { field, direction } = parsed;
+    const isNullable = canBeNull(field, config);
+    const written = write({ field, direction, isNullable, operand: findOperand(field, config) });
+    if (written !== null) (ordered ??= [...terms])[position] = written;
+  }
+  return (ordered ?? terms) as Terms; // drizzle takes any SQL where it takes a column
 }
 
 /** Tells which fields may be NULL in the result: an outer join makes any column of its table so. */
-export function isNullable(field: Expression, { table, joins = [] }: Ordered): boolean {
+function canBeNull(field: Expression, { table, joins = [] }: Ordered): boolean {
   if (!is(field, Column) || !field.notNull || !is(table, Table)) return true;
   return joins.some(
     ({ joinType, alias }) =>
@@ -52,7 +62,8 @@ export function isNullable(field: Expression, { table, joins = [] }: Ordered): b
 
 /** In MySQL an alias of `count(*)` can't be part of an expression; drizzle gives it as if it were a subquery's. */
 function findOperand(field: Expression, { fields = {} }: Ordered): Expression {
-  if (!is(field, SQL.Aliased)) return field;
+  // A column first: drizzle's is() takes long to say no.
+  if (is(field, Column) || !is(field, SQL.Aliased)) return field;
   const own = Object.values(fields).find(
     (one): one is SQL.Aliased => is(one, SQL.Aliased) && one.fieldAlias === field.fieldAlias,
   );
@@ -60,7 +71,7 @@ function findOperand(field: Expression, { fields = {} }: Ordered): Expression {
 }
 
 /** Null for SQL that says its order in words of its own. */
-function parseTerm(term: unknown): { field: Expression; direction: Direction } | null {
+export function parseTerm(term: unknown): { field: Expression; direction: Direction } | null {
   if (!is(term, SQL)) return isExpression(term) ? { field: term, direction: "asc" } : null;
   const [before, field, after] = term.queryChunks;
   if (term.queryChunks.length !== 3 || !isText(before, "") || !isExpression(field)) return null;

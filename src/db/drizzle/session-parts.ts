@@ -10,7 +10,7 @@ import {
 import type { SchemaTables } from "../contract/database.ts";
 
 /**
- * What drizzle-orm 0.45.4 exports without typing it: drizzle's own sessions use both functions. Check them
+ * What drizzle-orm 0.45.4 exports without typing it: drizzle's own sessions and dialects use these functions. Check them
  * when the version is raised.
  */
 interface Internals {
@@ -22,9 +22,17 @@ interface Internals {
   ) => Record<string, unknown>;
   /** Turns the values of `set()` into parameters. */
   mapUpdateSet: (table: Table, values: Record<string, unknown>) => Record<string, SQL>;
+  orderSelectedFields: (fields: unknown) => unknown[];
 }
 
-export const { mapResultRow, mapUpdateSet } = drizzle as unknown as Internals;
+const internals = drizzle as unknown as Internals;
+
+export const { mapResultRow, mapUpdateSet } = internals;
+
+/** Lists what a select returns, nested objects included. */
+export function selectedFields<Field>(fields: unknown): Field[] {
+  return internals.orderSelectedFields(fields) as Field[];
+}
 
 /** Maps the rows of a relational query, all at once. */
 export type RowsMapper = (rows: unknown[][], mapColumnValue?: (value: unknown) => unknown) => unknown;

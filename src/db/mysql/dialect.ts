@@ -1,6 +1,6 @@
 import { is, SQL, sql, StringChunk, Subquery } from "drizzle-orm";
 import { MySqlDialect } from "drizzle-orm/mysql-core";
-import { orderNulls, writeNullableForMysql } from "../drizzle/null-order.ts";
+import { orderNulls, writeTermForMysql } from "../drizzle/null-order.ts";
 
 type SetOperation = Parameters<MySqlDialect["buildSetOperationQuery"]>[0];
 type SelectConfig = Parameters<MySqlDialect["buildSelectQuery"]>[0];
@@ -26,7 +26,7 @@ export class MysqlDialect extends MySqlDialect {
 
   override buildSetOperationQuery({ leftSelect, setOperator }: SetOperation): SQL {
     const { orderBy = [] } = setOperator;
-    const ordered = { ...setOperator, orderBy: orderNulls(orderBy, { table: null }, writeNullableForMysql) };
+    const ordered = { ...setOperator, orderBy: orderNulls(orderBy, { table: null }, writeTermForMysql) };
     return super.buildSetOperationQuery({ leftSelect, setOperator: ordered });
   }
 
@@ -64,15 +64,13 @@ export class MysqlDialect extends MySqlDialect {
 function withNullOrder(config: SelectConfig): SelectConfig {
   const { orderBy = [] } = config;
   const ordered =
-    orderBy.length === 0
-      ? config
-      : { ...config, orderBy: orderNulls(orderBy, config, writeNullableForMysql) };
+    orderBy.length === 0 ? config : { ...config, orderBy: orderNulls(orderBy, config, writeTermForMysql) };
   const [all, order, ...rest] = config.fieldsFlat ?? [];
   const [start, terms, end] = chunksOf(order?.field);
   // The order of a relation's rows; see #buildRelation.
   if (all === undefined || order === undefined || !is(terms, SQL) || !isRowNumber(start)) return ordered;
   const listed = terms.queryChunks.filter((_, position) => position % 2 === 0);
-  const sorted = sql.join(orderNulls(listed, config, writeNullableForMysql), sql`, `);
+  const sorted = sql.join(orderNulls(listed, config, writeTermForMysql), sql`, `);
   return {
     ...ordered,
     fieldsFlat: [

@@ -1,6 +1,5 @@
-import { type AnyColumn, Column, getTableColumns, is, type SQL, sql, Table } from "drizzle-orm";
+import { type AnyColumn, asc, Column, desc, getTableColumns, is, type SQL, sql, Table } from "drizzle-orm";
 import { fail } from "../../errors/codes.ts";
-import type { Dialect } from "../contract/driver.ts";
 import { declarationOf } from "../schema/column-kind.ts";
 import {
   columnOf,
@@ -12,12 +11,6 @@ import {
   tableOf,
   toOperand,
 } from "../drizzle/expressions.ts";
-import {
-  isNullable,
-  type WriteNullable,
-  writeNullableForMysql,
-  writeNullableForSqlite,
-} from "../drizzle/null-order.ts";
 import { listFields, type Select, type SelectConfig, type SelectJoin } from "../drizzle/select-parts.ts";
 
 /** Names that clients may sort by, each with what it stands for. */
@@ -28,11 +21,6 @@ interface Term {
   readonly direction: Direction;
 }
 
-// Rows without a value come last, and first downwards: PostgreSQL's own order.
-const NULLABLE: Readonly<Partial<Record<Dialect, WriteNullable>>> = {
-  sqlite: writeNullableForSqlite,
-  mysql: writeNullableForMysql,
-};
 const NOT_SORTABLE = new Set<string | undefined>(["json", "buffer"]);
 
 /**
@@ -51,7 +39,6 @@ export function toOrder(select: Select, sort: string, names?: SortNames): SQL[] 
   const rest = listTieBreakers(config)
     .filter((field) => !columnOf(field).some((column) => used.has(identify(column))))
     .map((field): Term => ({ field, direction }));
-  const toSql = (term: Term): SQL => toTermSql(term, select);
   return [...own.map((term) => sql`${term}`), ...[...terms, ...rest].map(toSql)];
 }
 
@@ -130,10 +117,7 @@ function isToOne({ table, on, joinType }: SelectJoin): boolean {
   return key !== undefined && compared.some((side) => identify(side) === identify(key));
 }
 
-function toTermSql({ field, direction }: Term, select: Select): SQL {
-  const way = sql.raw(direction);
-  const write = NULLABLE[select.database];
-  return write === undefined || !isNullable(field, select.config)
-    ? sql`${field} ${way}`
-    : write(field, direction, toOperand(field));
+/** The dialect sees to rows without a value. */
+function toSql({ field, direction }: Term): SQL {
+  return direction === "asc" ? asc(field) : desc(field);
 }

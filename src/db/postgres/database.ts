@@ -27,19 +27,19 @@ export class PostgresDatabase extends PgDatabase<PgQueryResultHKT> {
   }
 
   override insert<Of extends PgTable>(table: Of): PgInsertBuilder<Of, PgQueryResultHKT> {
-    return guardInsert(super.insert(table), table);
+    return guardInsert(super.insert(table));
   }
 
   override update<Of extends PgTable>(table: Of): PgUpdateBuilder<Of, PgQueryResultHKT> {
-    return guardUpdate(super.update(table), table);
+    return guardUpdate(super.update(table));
   }
 
   override with(...queries: WithSubquery[]): ReturnType<PgDatabase<PgQueryResultHKT>["with"]> {
     const made = super.with(...queries);
     return {
       ...made,
-      insert: (table) => guardInsert(made.insert(table), table),
-      update: (table) => guardUpdate(made.update(table), table),
+      insert: (table) => guardInsert(made.insert(table)),
+      update: (table) => guardUpdate(made.update(table)),
     };
   }
 

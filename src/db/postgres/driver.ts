@@ -1,4 +1,3 @@
-import { PgDialect } from "drizzle-orm/pg-core";
 import type postgres from "postgres";
 import type { Database, SchemaTables } from "../contract/database.ts";
 import type { Driver, ServerDriverOptions } from "../contract/driver.ts";
@@ -9,6 +8,7 @@ import { PoolChannel } from "../server/channel.ts";
 import { TransactionScope } from "../server/transaction-state.ts";
 import { PostgresConnection } from "./connection.ts";
 import { PostgresDatabase } from "./database.ts";
+import { PostgresDialect } from "./dialect.ts";
 import { migrateOnPostgres } from "./migration-connection.ts";
 import { PostgresPool, toSettings } from "./pool.ts";
 import { PostgresSession } from "./session.ts";
@@ -22,7 +22,7 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
   const { url, poolSize, echo, log } = options;
   const settings = toSettings(options);
   const pool = new PostgresPool(settings, poolSize);
-  const dialect = keepValuesInRelations(new PgDialect());
+  const dialect = keepValuesInRelations(new PostgresDialect());
   const scope = new TransactionScope();
   const prepare = url.options["prepare"] !== "false";
   const statements = { server: url, prepare, onQuery: createQueryLog(echo, log) };

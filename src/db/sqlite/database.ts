@@ -45,11 +45,11 @@ export class SqliteDatabase {
   }
 
   insert(table: SQLiteTable): unknown {
-    return guardInsert(new SQLiteInsertBuilder(table, this.#session, this.#dialect), table);
+    return guardInsert(new SQLiteInsertBuilder(table, this.#session, this.#dialect));
   }
 
   update(table: SQLiteTable): unknown {
-    return guardUpdate(new SQLiteUpdateBuilder(table, this.#session, this.#dialect), table);
+    return guardUpdate(new SQLiteUpdateBuilder(table, this.#session, this.#dialect));
   }
 
   delete(table: SQLiteTable): unknown {
@@ -60,8 +60,8 @@ export class SqliteDatabase {
     const queries = this.#drizzle.with(...withList);
     return {
       ...queries,
-      insert: (table: SQLiteTable) => guardInsert(queries.insert(table), table),
-      update: (table: SQLiteTable) => guardUpdate(queries.update(table), table),
+      insert: (table: SQLiteTable) => guardInsert(queries.insert(table)),
+      update: (table: SQLiteTable) => guardUpdate(queries.update(table)),
       select: (fields?: SelectedFields) => this.#select({ fields, withList }),
       selectDistinct: (fields?: SelectedFields) => this.#select({ fields, withList, distinct: true }),
     };

@@ -17,7 +17,18 @@ import {
   SQLiteAsyncDialect,
   type SQLiteSelectConfig,
 } from "drizzle-orm/sqlite-core";
-import { orderNulls, writeNullableForSqlite } from "../drizzle/null-order.ts";
+import { isOfSubquery } from "../drizzle/expressions.ts";
+import { orderNulls, parseTerm } from "../drizzle/null-order.ts";
+import { selectedFields } from "../drizzle/session-parts.ts";
+import { decoderOf, readAggregate, toAggregate } from "../schema/aggregates.ts";
+import {
+  needsReading,
+  toExactSql,
+  toNumberSql,
+  toNumericComparison,
+  writeNullsForSqlite,
+  writeTermForSqlite,
+} from "./exact-numbers.ts";
 
 interface WholeTable {
   readonly count: number;
@@ -32,25 +43,36 @@ type SetOperation = Parameters<SQLiteAsyncDialect["buildSetOperationQuery"]>[0];
  */
 export class SqliteDialect extends SQLiteAsyncDialect {
   readonly #kinds = new WeakMap<object, ChunkKind>();
+  /** What is run in place of a select with sums, unless it is part of another query: see exact-numbers.ts. */
+  readonly #exact = new WeakMap<SQL, SQL>();
   /** By the object that holds the columns of a table. */
   readonly #wholeTables = new WeakMap<object, WholeTable | null>();
 
   override sqlToQuery(query: SQL, invokeSource?: "indexes"): QueryWithTypings {
     if (invokeSource !== undefined) return super.sqlToQuery(query, invokeSource);
     const built: QueryWithTypings = { sql: "", params: [] };
-    this.#append(built, query);
+    this.#append(built, this.#exact.get(query) ?? query);
     return built;
   }
 
   override buildSelectQuery(given: SQLiteSelectConfig): SQL {
     const config = withNullOrder(given, given);
     const wholeTable = this.#wholeTableOf(config);
-    if (wholeTable === null) return super.buildSelectQuery(withLimit(config));
-    return super.buildSelectQuery(withLimit({ ...config, fieldsFlat: wholeTable }));
+    if (wholeTable !== null) {
+      return super.buildSelectQuery(withLimit({ ...config, fieldsFlat: wholeTable }));
+    }
+    const fields = config.fieldsFlat ?? selectedFields<SelectedFieldsOrdered[number]>(config.fields);
+    if (!fields.some(hasInexact)) return super.buildSelectQuery(withLimit(config));
+    const limited = withLimit(config);
+    const build = (write: typeof toExactSql): SQL =>
+      super.buildSelectQuery({ ...limited, fieldsFlat: fields.map((one) => withAggregate(one, write)) });
+    const query = build(toNumberSql);
+    if (canBeExact(given, fields)) this.#exact.set(query, build(toExactSql));
+    return query;
   }
 
   override buildSetOperationQuery({ leftSelect, setOperator }: SetOperation): SQL {
-    const ordered = withNullOrder(setOperator, { table: null });
+    const ordered = withNullOrder(setOperator, { table: null }, writeNullsForSqlite);
     return super.buildSetOperationQuery({ leftSelect, setOperator: withLimit(ordered) });
   }
 
@@ -115,9 +137,18 @@ export class SqliteDialect extends SQLiteAsyncDialect {
   }
 
   #appendSql(built: QueryWithTypings, parts: SQL["queryChunks"]): void {
+    const { length } = parts;
+    const words = length === 3 ? wordsOf(parts[0]) : length === 5 || length === 7 ? wordsOf(parts[2]) : "";
+    if (words !== "" && words !== " = ") {
+      const numeric = toNumeric(parts);
+      if (numeric !== null) {
+        this.#append(built, numeric);
+        return;
+      }
+    }
     for (const part of parts) this.#append(built, part);
     // `like()` and `notLike()` of drizzle: only SQLite has no escape unless one is named.
-    if (parts.length === 5 && isLike(parts[2])) built.sql += ESCAPE;
+    if (length === 5 && (words === " like " || words === " not like ")) built.sql += ESCAPE;
   }
 
   #appendList(built: QueryWithTypings, list: readonly unknown[]): void {
@@ -163,9 +194,9 @@ export class SqliteDialect extends SQLiteAsyncDialect {
 
 const ESCAPE = String.raw` escape '\'`;
 
-function isLike(operator: unknown): boolean {
-  const text = (operator as Partial<StringChunk>).value?.[0];
-  return (text === " like " || text === " not like ") && is(operator, StringChunk);
+/** The text of a part that is nothing else. */
+function wordsOf(part: unknown): string {
+  return part instanceof StringChunk ? (part.value[0] ?? "") : "";
 }
 
 type ChunkKind = "text" | "name" | "sql" | "column" | "param" | "other";
@@ -188,10 +219,55 @@ function bind(built: QueryWithTypings, value: unknown): void {
 function withNullOrder<T extends Pick<SQLiteSelectConfig, "orderBy">>(
   config: T,
   select: Parameters<typeof orderNulls>[1],
+  write = writeTermForSqlite,
 ): T {
-  const { orderBy = [] } = config;
-  if (orderBy.length === 0) return config;
-  return { ...config, orderBy: orderNulls(orderBy, select, writeNullableForSqlite) };
+  const { orderBy } = config;
+  if (orderBy === undefined || orderBy.length === 0) return config;
+  const terms = orderNulls(orderBy, select, write);
+  return terms === orderBy ? config : { ...config, orderBy: terms };
+}
+
+/** What SQLite would compute or compare otherwise than the other databases. */
+function toNumeric(parts: SQL["queryChunks"]): SQL | null {
+  if (parts.length !== 3) return toNumericComparison(parts);
+  const aggregate = readAggregate(parts);
+  return aggregate === null ? null : toNumberSql(aggregate);
+}
+
+function hasInexact({ field }: SelectedFieldsOrdered[number]): boolean {
+  return !is(field, Column) && isInexact(field);
+}
+
+function isInexact(field: unknown): boolean {
+  if (is(field, SQL.Aliased) && isOfSubquery(field)) return false;
+  const aggregate = toAggregate(field);
+  return aggregate !== null && decoderOf(field) !== null && needsReading(aggregate);
+}
+
+function withAggregate(
+  selected: SelectedFieldsOrdered[number],
+  write: typeof toExactSql,
+): SelectedFieldsOrdered[number] {
+  const { field } = selected;
+  const aggregate = isInexact(field) ? toAggregate(field) : null;
+  const written = aggregate === null ? null : write(aggregate);
+  if (written === null) return selected;
+  return { ...selected, field: is(field, SQL.Aliased) ? written.as(field.fieldAlias) : written };
+}
+
+/** Whether nothing else of a select looks at what it returns: by an alias, it would see text. */
+function canBeExact(
+  { orderBy = [], having, setOperators }: SQLiteSelectConfig,
+  fields: SelectedFieldsOrdered,
+): boolean {
+  if (setOperators.length > 0) return false;
+  if (having !== undefined && fields.some(({ field }) => is(field, SQL.Aliased))) return false;
+  return orderBy.every((term) => {
+    const { field } = parseTerm(term) ?? {};
+    return (
+      is(field, Column) || (field !== undefined && !is(field, SQL.Aliased) && toAggregate(field) !== null)
+    );
+  });
 }
 
 /**

@@ -1,6 +1,8 @@
 import { Column, type DriverValueDecoder, getTableName, is, noopDecoder, Subquery } from "drizzle-orm";
 import type { SelectedFieldsOrdered } from "drizzle-orm/sqlite-core";
+import { toAggregate } from "../schema/aggregates.ts";
 import type { Row } from "./connection.ts";
+import { needsReading, readResult } from "./exact-numbers.ts";
 
 type Decoder = DriverValueDecoder<unknown, unknown>;
 
@@ -95,6 +97,10 @@ function decode(decoder: Decoder | null, value: unknown): unknown {
 
 function decoderOf(field: MappedField["field"]): Decoder | null {
   const decoder = findDecoder(field);
+  const aggregate = decoder === noopDecoder ? null : toAggregate(field);
+  if (aggregate !== null && needsReading(aggregate)) {
+    return { mapFromDriverValue: (value) => decode(decoder, readResult(aggregate, value)) };
+  }
   const isPlain =
     decoder === noopDecoder || decoder.mapFromDriverValue === Column.prototype.mapFromDriverValue;
   return isPlain ? null : decoder;
