@@ -1,3 +1,4 @@
+import { readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
 
 /** A server under measurement, in a process of its own. */
@@ -6,6 +7,8 @@ export interface BenchServer {
   readonly pid: number;
   /** Milliseconds from the start of the process to its first answer. */
   readonly firstAnswerMs: number;
+  /** Processor time of its threads until then, in ms: the same on a machine that others keep busy (Linux). */
+  readonly firstAnswerCpuMs: number;
   stop(): Promise<void>;
 }
 
@@ -24,10 +27,12 @@ export async function startServer(
   while (!(await answers(url + (options.path ?? "/hello")))) {
     if (child.exitCode !== null) throw new Error(`Cannot start ${command(String(port)).join(" ")}`);
   }
+  const firstAnswerMs = performance.now() - startedAt;
   return {
     url,
     pid: child.pid,
-    firstAnswerMs: performance.now() - startedAt,
+    firstAnswerMs,
+    firstAnswerCpuMs: await readProcessorMs(child.pid),
     async stop() {
       child.kill();
       await child.exited;
@@ -39,6 +44,16 @@ export async function startServer(
 export async function residentMb(pid: number): Promise<number> {
   const status = await Bun.file(`/proc/${pid}/status`).text();
   return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1000;
+}
+
+/** Processor time of a process and its threads in ms, which schedstat counts in ns (proc(5)). */
+async function readProcessorMs(pid: number): Promise<number> {
+  const threads = await readdir(`/proc/${pid}/task`).catch(() => []);
+  const times = threads.map(async (thread) => {
+    const text = await readFile(`/proc/${pid}/task/${thread}/schedstat`, "utf8").catch(() => "0");
+    return Number.parseInt(text, 10) / 1e6;
+  });
+  return (await Promise.all(times)).reduce((sum, ms) => sum + ms, 0);
 }
 
 async function answers(url: string): Promise<boolean> {
