@@ -109,13 +109,16 @@ test("a signal of the plugin's own still aborts what waits", async () => {
 
 test("what a callback throws is reported, and an interval goes on", async () => {
   const errors: unknown[] = [];
-  const { own } = createTimers((error) => errors.push(error));
+  const thrice = Promise.withResolvers<void>();
+  const { own } = createTimers((error) => {
+    if (errors.push(error) === 3) thrice.resolve();
+  });
   const thrown = new Error("x");
   const timer = own.setInterval(() => {
-    if (errors.length === 2) own.clearInterval(timer);
     throw thrown;
   }, 1);
-  await wait(10);
+  await thrice.promise;
+  own.clearInterval(timer);
   expect(errors).toEqual([thrown, thrown, thrown]);
 });
 
