@@ -16,6 +16,7 @@ import {
   type SelectedFieldsOrdered,
   SQLiteAsyncDialect,
   type SQLiteSelectConfig,
+  type SQLiteTable,
 } from "drizzle-orm/sqlite-core";
 import { isOfSubquery } from "../drizzle/expressions.ts";
 import { orderNulls, parseTerm } from "../drizzle/null-order.ts";
@@ -30,11 +31,14 @@ import {
   writeTermForSqlite,
 } from "./exact-numbers.ts";
 
+import { toFittingValue } from "./fitting-values.ts";
+
 interface WholeTable {
   readonly count: number;
   readonly selection: SelectedFieldsOrdered;
 }
 
+type UpdateSet = Parameters<SQLiteAsyncDialect["buildUpdateSet"]>[1];
 type SetOperation = Parameters<SQLiteAsyncDialect["buildSetOperationQuery"]>[0];
 
 /**
@@ -69,6 +73,17 @@ export class SqliteDialect extends SQLiteAsyncDialect {
     const query = build(toNumberSql);
     if (canBeExact(given, fields)) this.#exact.set(query, build(toExactSql));
     return query;
+  }
+
+  override buildUpdateSet(table: SQLiteTable, set: UpdateSet): SQL {
+    const columns: Record<string, Column> = getTableColumns(table);
+    let fitting = set;
+    for (const name in set) {
+      const column = columns[name];
+      if (column === undefined || is(set[name], Param)) continue;
+      fitting = { ...fitting, [name]: toFittingValue(set[name], column) as SQL };
+    }
+    return super.buildUpdateSet(table, fitting);
   }
 
   override buildSetOperationQuery({ leftSelect, setOperator }: SetOperation): SQL {

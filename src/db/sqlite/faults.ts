@@ -129,6 +129,9 @@ function toSqlError({ message: text, sql, showsReason }: SqliteFailure): Databas
   if (table !== undefined) return missingTable(table, sql);
   const column = /^no such column: (?:.*\.)?"?([^"]+?)"?(?: - .*)?$|has no column named (.+)$/.exec(text);
   if (column !== null) return missingColumn(column[1] ?? column[2] ?? "", sql);
+  if (text === "integer overflow") {
+    return failedQuery("value", "a number is out of its column's range, or SQLite's", sql);
+  }
   const fault = SYNTAX.test(text) ? "syntax" : "other";
   return failedQuery(fault, showsReason || fault === "syntax" ? text : "SQLite refused it", sql);
 }
