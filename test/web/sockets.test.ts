@@ -194,7 +194,7 @@ test("a WebSocket whose data its plugin replaces is closed with the plugin all t
 
 test("what a new generation publishes reaches the sockets of the one that drains, once", async () => {
   const held = `${NEWS}.get("/held", async function* () { yield "begun"; await new Promise(() => {}); })`;
-  await using app = await TestApp.start({ plugins: plugin("a", held) });
+  await using app = await TestApp.start({ plugins: plugin("a", held), drainTimeoutMs: 60_000 });
   const old = new Client(`${app.url}/a/ws`);
   await old.opened;
   const client = new AbortController();
