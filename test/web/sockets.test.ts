@@ -193,16 +193,18 @@ test("a WebSocket whose data its plugin replaces is closed with the plugin all t
 });
 
 test("what a new generation publishes reaches the sockets of the one that drains, once", async () => {
-  const held = `${NEWS}.get("/held", async function* () { yield "begun"; await new Promise(() => {}); })`;
-  await using app = await TestApp.start({ plugins: plugin("a", held), drainTimeoutMs: 60_000 });
+  const holding = `${NEWS}.get("/held", async function* () { yield "begun"; await new Promise(() => {}); })`;
+  await using app = await TestApp.start({ plugins: plugin("a", holding), drainTimeoutMs: 60_000 });
   const old = new Client(`${app.url}/a/ws`);
-  await old.opened;
+  await old.ask("nothing"); // by its answer it has subscribed
   const client = new AbortController();
-  await app.fetch("/a/held", { signal: client.signal });
-  await app.after("plugin.reloaded", () => app.writePlugins(plugin("a", `${held}.get("/", () => 2)`)));
+  // Kept until the end: collected as garbage, it would close its connection, and the drain would be over.
+  const held = await app.fetch("/a/held", { signal: client.signal });
+  await app.after("plugin.reloaded", () => app.writePlugins(plugin("a", `${holding}.get("/", () => 2)`)));
   const next = new Client(`${app.url}/a/ws`);
-  await next.opened;
+  await next.ask("nothing");
   expect((await app.get("/a/publish")).body).toEqual([true, 2]);
+  expect(held.status).toBe(200);
   client.abort();
   expect(await old.closed).toBe(1012);
   expect(old.unread).toEqual(["server"]);
