@@ -61,6 +61,7 @@ export function toPreparedHook<Hook extends (context: never) => void>(run: Hook,
  */
 export function prepareRoutes(app: AnyElysia): void {
   const { history, http } = app.router;
+  const handlers = new Map<string, ComposedHandler>();
   for (const route of history) {
     const gates = gatesOf(route);
     const [first] = gates;
@@ -69,9 +70,11 @@ export function prepareRoutes(app: AnyElysia): void {
       ? toPreparedHandler(route, first.prepare)
       : toGatedHandler(route, gates, toRefusal(app, route));
     route.composed = handle;
-    for (const [method, path, store] of http.deferred) {
-      if (method === route.method && path === route.path) store.handler = handle;
-    }
+    handlers.set(`${route.method} ${route.path}`, handle);
+  }
+  for (const [method, path, store] of http.deferred) {
+    const handle = handlers.get(`${method} ${path}`);
+    if (handle !== undefined) store.handler = handle;
   }
 }
 
