@@ -79,12 +79,7 @@ export class ServerProcess {
    */
   async start(): Promise<void> {
     const app = this.#app;
-    try {
-      app.web.listen(this.address);
-    } catch (error) {
-      await app.close();
-      throw await toListenError(error, this.address);
-    }
+    await this.#listen(null);
     this.#followEvents();
     await app.web.holdUntil(app.plugins.start(), STARTUP_HOLD_MS);
     this.#announce("listening");
@@ -110,12 +105,7 @@ export class ServerProcess {
       await this.dispose();
       throw error;
     }
-    try {
-      app.web.listen(this.address, isSameAddress ? running.socket : null);
-    } catch (error) {
-      await this.dispose();
-      throw await toListenError(error, this.address);
-    }
+    await this.#listen(isSameAddress ? running.socket : null);
     running.release();
     this.#followEvents();
     this.#announce("swapped");
@@ -145,6 +135,16 @@ export class ServerProcess {
   stop(reason: string): Promise<void> {
     this.#stopping ??= this.#stop(reason);
     return this.#stopping;
+  }
+
+  /** @throws AppError port_unavailable once the app, which can't listen, is disposed of */
+  async #listen(previous: Bun.Server<unknown> | null): Promise<void> {
+    try {
+      this.#app.web.listen(this.address, previous);
+    } catch (error) {
+      await this.dispose();
+      throw await toListenError(error, this.address);
+    }
   }
 
   async #stop(reason: string): Promise<void> {
