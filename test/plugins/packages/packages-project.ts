@@ -66,7 +66,7 @@ export class PackagesProject implements AsyncDisposable {
     const lock = Bun.file(join(folder.path, "bun.lock"));
     if (code !== 0 || !(await lock.exists()))
       throw new Error(`bun install made no lockfile (${code}): ${output}`);
-    return lock.text();
+    return await lock.text(); // before the folder is removed
   }
 
   /** Paths of what is in the cache, or in another folder. */
