@@ -31,6 +31,9 @@ export function createLogConsole(log: Logger, options: LogConsoleOptions = {}): 
     get: (_, key) => Reflect.get(ready(), key) as unknown,
     set: (_, key, value) => Reflect.set(ready(), key, value),
     has: (_, key) => Reflect.has(ready(), key),
+    // For `import { log } from "node:console"`, which copies what it finds.
+    ownKeys: () => Reflect.ownKeys(ready()),
+    getOwnPropertyDescriptor: (_, key) => Reflect.getOwnPropertyDescriptor(ready(), key),
   });
 }
 
@@ -56,6 +59,7 @@ function buildConsole(log: Logger, { mapStack = String }: LogConsoleOptions): Me
   }
   const { log: show, error: complain, table } = made;
   return Object.assign(made, {
+    Console: NodeConsole,
     dir: (value: unknown, options?: object) => show?.(toShown(value, options)),
     table: (rows: unknown, ...columns: unknown[]) => table?.(redact(rows), ...columns),
     trace: (...args: unknown[]) => show?.(toTrace(args)),

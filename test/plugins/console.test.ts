@@ -31,6 +31,31 @@ test("console of a plugin writes to its log, a line for each call", async () => 
   expect(lines.at(-1)?.["msg"]).toContain("plugins/talker/run.ts:6");
 });
 
+test("whichever way a plugin gets at console, it writes to its log", async () => {
+  const ways = {
+    "globalThis.console": "globalThis.console.log",
+    "global.console": "global.console.log",
+    "self.console": "self.console.log",
+    "default of node:console": "console_.log",
+    "a name of node:console": "log",
+    "all of console": "all.log",
+    "require()": 'require("console").log',
+    "default of require()": 'require("node:console").log',
+    "getBuiltinModule()": 'process.getBuiltinModule("node:console").log',
+  };
+  const calls = Object.entries(ways).map(([name, log]) => `  ${log}(${JSON.stringify(name)});\n`);
+  const code = `import console_, { log } from "node:console";
+import * as all from "console";
+export async function setup() {\n${calls.join("")}}\n`;
+  await using app = await TestApp.start({
+    plugins: { "talker/plugin.json": { name: "talker", version: "1.0.0" }, "talker/run.ts": code },
+  });
+  const { body } = await app.get("/system/plugins/talker");
+  expect(body.failure).toBeNull();
+  const lines = parseLines(await app.log("app")).filter((line) => line["plugin"] === "talker");
+  expect(lines.map(({ msg }) => msg)).toEqual(Object.keys(ways));
+});
+
 test("console of a plugin leaves the JSON lines on standard output whole", async () => {
   await using folder = await TestFolder.create(
     Object.fromEntries(Object.entries(TALKER).map(([name, content]) => [`plugins/${name}`, content])),

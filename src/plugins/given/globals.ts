@@ -37,6 +37,7 @@ export class Globals {
     this.names = Object.assign(own, { globalThis: view, global: view, self: view });
     this.#builtins = new Map<string, unknown>([
       ...Object.entries(modules),
+      ["console", console],
       ["process", process],
       ["bun", own["Bun"]],
     ]);
