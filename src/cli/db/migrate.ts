@@ -6,6 +6,8 @@ import type { CommandContext } from "../open/command-context.ts";
 import { type CommandPlugins, loadCommandPlugins } from "../open/plugins.ts";
 import { toExamples } from "../terminal/output.ts";
 import { describeFailure } from "../../app/failure-text.ts";
+import type { DeclaredPlugin } from "../../plugins/inventory/declared-plugins.ts";
+import { findPluginStep } from "../../plugins/inventory/step.ts";
 import { describePluginError } from "../../plugins/failure/failure.ts";
 
 /** `xcore db migrate`: applies the pending migrations of the core and of every plugin. */
@@ -23,9 +25,33 @@ export function dbMigrateCommand(context: CommandContext): Command {
         if (failed.size > 0) {
           throw fail("migration_failed", `Cannot migrate ${[...failed].join(", ")}: see above`);
         }
-        if (count === 0) context.print("Nothing to apply: the database is up to date");
+        const isBehind = await warnOfSteps(database, declared, context);
+        if (count > 0) return;
+        context.print(`Nothing to apply${isBehind ? "" : ": the database is up to date"}`);
       });
     });
+}
+
+/** Tells of each plugin whose schema files are ahead of its migrations what to do: it can't be served. */
+async function warnOfSteps(
+  { driver: database }: CommandDatabase,
+  { plugins, packages, log }: CommandPlugins,
+  { warn }: CommandContext,
+): Promise<boolean> {
+  let isBehind = false;
+  const findLag = async (plugin: DeclaredPlugin): Promise<string | null> => {
+    const isMigrated = !(await plugin.files.readMigrations(database.dialect)).some(({ isDraft }) => isDraft);
+    const { byName } = plugins;
+    return (await findPluginStep(plugin, { byName, packages, log, database, isMigrated })).lag;
+  };
+  for (const plugin of plugins.loadable) {
+    // oxlint-disable-next-line no-await-in-loop -- told in the order of the plugins
+    const problem = await findLag(plugin).catch(describeFailure);
+    if (problem === null) continue;
+    isBehind = true;
+    warn(`${plugin.name}: ${problem}`);
+  }
+  return isBehind;
 }
 
 /** Applies what is pending of the core and of every active plugin; what can't be applied is told. */

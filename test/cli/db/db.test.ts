@@ -124,6 +124,25 @@ test("plugin remove leaves the tables, and refuses while another plugin depends 
   expect(nothing.stderr).toContain('Cannot find plugin "notes"');
 });
 
+test("db migrate says of a schema.ts that is ahead of its migrations what to run", async () => {
+  await using folder = await TestFolder.create(FILES);
+  const advice = "schema.ts is ahead of its migrations: run xcore db generate notes";
+  const missing = await xcore(folder, ["db", "migrate"]);
+  expect(missing).toMatchObject({ code: 0, stderr: expect.stringContaining(`notes: ${advice}`) });
+  expect((await xcore(folder, ["db", "generate", "notes"])).code).toBe(0);
+  expect(await xcore(folder, ["db", "migrate"])).toMatchObject({ code: 0, stderr: "" });
+  // Up to date means the tables too.
+  await folder.write({ "plugins/notes/schema.ts": SCHEMA.replace("titel", "title") });
+  const ahead = await xcore(folder, ["db", "migrate"]);
+  expect(ahead).toMatchObject({ code: 0, stderr: expect.stringContaining(`notes: ${advice}`) });
+  expect(ahead.stdout).toContain("Nothing to apply");
+  expect(ahead.stdout).not.toContain("up to date");
+  await folder.write({ "plugins/notes/schema.ts": "throw new Error('not today');" });
+  const broken = await xcore(folder, ["db", "migrate"]);
+  expect(broken.stderr).toContain("not today");
+  expect(broken.stderr).not.toMatch(/^ +at /m);
+});
+
 testOnEachDialect("db migrate stops at what fails, and refuses what was edited", async ({ dialect, url }) => {
   await using folder = await TestFolder.create(FILES);
   const run = createRunner(folder, url);
