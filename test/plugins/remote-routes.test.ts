@@ -121,6 +121,28 @@ test("a plugin is previewed, added, replaced, switched off and on, and removed",
   ]);
 });
 
+test("a preview tells which dependencies are missing, as `plugin add` does", async () => {
+  await using host = new PluginHost();
+  const dependencies = { gone: "^1.0.0", old: "^2.0.0", off: "*", there: "1" };
+  const { url } = host.publish("/crm", {
+    "plugin.json": { name: "crm", version: "1.0.0", dependencies },
+    "run.ts": "export {};",
+  });
+  const entry = 'import { createRouter } from "xcore";\nexport default createRouter();\n';
+  const toPlugin = (name: string, more: object = {}) => ({
+    [`${name}/plugin.json`]: { name, version: "1.0.0", ...more },
+    [`${name}/run.ts`]: entry,
+  });
+  const plugins = { ...toPlugin("old"), ...toPlugin("off", { active: false }), ...toPlugin("there") };
+  await using app = await startApp([host], { plugins });
+  const { body } = await send(app, "POST", "", { url, dry_run: true });
+  expect(body.warnings).toEqual([
+    "Missing dependency: crm needs \"gone\" ^1.0.0, which isn't there: it won't be loaded before you add that too",
+    'Missing dependency: crm needs "old" ^2.0.0, and 1.0.0 is there',
+    'Missing dependency: crm needs "off" *, which is disabled: enable it',
+  ]);
+});
+
 test("a preview tells what a plugin declares that it serves, and first of all which routes lose their guards", async () => {
   await using host = new PluginHost();
   const publish = (version: string, guards: readonly object[]) => {

@@ -1,6 +1,6 @@
 import { t } from "elysia";
 import type { HookBus } from "../../hooks/bus.ts";
-import { findUndeclaredPermissions } from "../inventory/mistakes.ts";
+import { describeMissing, findUndeclaredPermissions } from "../inventory/mistakes.ts";
 import type { PluginRecord } from "../inventory/record.ts";
 import type { PreparedPlugin } from "../remote/installer.ts";
 import type { RouteSurface } from "../source/surface.ts";
@@ -98,6 +98,7 @@ export const PluginPreview = t.Object({
     ),
     migrations: t.Object({ sqlite: Names, postgres: Names, mysql: Names }),
   }),
+  warnings: t.Array(t.String(), { description: "Plugins that it depends on and that are missing" }),
   replaces: t.Boolean({ description: "Whether config.json lists a plugin of this name" }),
   changes: t.Nullable(
     t.Array(
@@ -153,7 +154,10 @@ export function describePlugin(record: PluginRecord, hooks: HookBus, records: re
 }
 
 /** Says what is known of a plugin before it is pinned. */
-export function previewPlugin({ inspection, isListed, changes }: PreparedPlugin) {
+export function previewPlugin(
+  { inspection, isListed, changes }: PreparedPlugin,
+  records: readonly PluginRecord[],
+) {
   const { signers, hosts, surface, migrations } = inspection;
   const { sqlite, postgres, mysql } = migrations;
   return {
@@ -169,9 +173,14 @@ export function previewPlugin({ inspection, isListed, changes }: PreparedPlugin)
       },
       migrations: { sqlite: [...sqlite], postgres: [...postgres], mysql: [...mysql] },
     },
+    warnings: describeMissing([inspection], records.flatMap(toKnown), () => "enable it"),
     replaces: isListed,
     changes: changes && [...changes],
   };
+}
+
+function toKnown({ name, manifest, isActive }: PluginRecord) {
+  return manifest === null ? [] : { name, version: manifest.version, isActive };
 }
 
 function toRoutes(routes: readonly RouteSurface[]) {

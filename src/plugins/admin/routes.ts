@@ -73,7 +73,7 @@ function listRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Plug
       async ({ body, status, ...context }) => {
         const change = toCodeChange(context, who, { isDryRun: body.dry_run });
         const prepared = await verbs.prepare(body, change, context.request.signal);
-        if (body.dry_run) return previewPlugin(prepared);
+        if (body.dry_run) return previewPlugin(prepared, manager.list());
         const record = await verbs.install(prepared, change);
         return status(prepared.isListed ? 200 : 201, toDetails(record));
       },

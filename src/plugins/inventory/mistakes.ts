@@ -1,6 +1,15 @@
+import { satisfies } from "semver";
+import type { Manifest } from "../source/manifest.ts";
 import { CORE_PERMISSIONS } from "../../accounts/rights/permission-catalog.ts";
 import { closestWord } from "../../config/suggestion.ts";
 import type { PluginRecord } from "./record.ts";
+
+/** A plugin that another may depend on. */
+export interface KnownPlugin {
+  readonly name: string;
+  readonly version: string;
+  readonly isActive: boolean;
+}
 
 /** Says of each plugin that config.json has settings for, and that isn't there, which one was probably meant. */
 export function findStraySettings(
@@ -42,4 +51,33 @@ export function findUndeclaredPermissions(record: PluginRecord, records: readonl
       return `${method} ${path} asks for the permission "${guard.permission}", which no plugin declares: ${advice}`;
     }),
   );
+}
+
+/**
+ * Says of each plugin that is to be added which of those that it depends on are missing, before it is added: it
+ * couldn't be loaded.
+ *
+ * @param known what there is
+ * @param toEnable how to enable a plugin, such as "run `xcore plugin enable crm`"
+ */
+export function describeMissing(
+  added: readonly Pick<Manifest, "name" | "version" | "dependencies">[],
+  known: readonly KnownPlugin[],
+  toEnable: (name: string) => string,
+): string[] {
+  const all = [...known, ...added.map(({ name, version }) => ({ name, version, isActive: true }))];
+  const byName = new Map(all.map((plugin) => [plugin.name, plugin]));
+  return added.flatMap(({ name, dependencies }) =>
+    Object.entries(dependencies).flatMap(([needed, range]) => {
+      const reason = whyMissing(range, byName.get(needed), () => toEnable(needed));
+      return reason === null ? [] : `Missing dependency: ${name} needs "${needed}" ${range}, ${reason}`;
+    }),
+  );
+}
+
+function whyMissing(range: string, known: KnownPlugin | undefined, toEnable: () => string): string | null {
+  if (known === undefined) return "which isn't there: it won't be loaded before you add that too";
+  const { version, isActive } = known;
+  if (!satisfies(version, range, { includePrerelease: true })) return `and ${version} is there`;
+  return isActive ? null : `which is disabled: ${toEnable()}`;
 }
