@@ -3,6 +3,8 @@ import { join, sep } from "node:path";
 import { fail } from "../errors/codes.ts";
 
 const CACHE_CONTROL = "public, max-age=0, must-revalidate";
+/** What operating systems leave behind in folders. */
+const METADATA = new Set(["thumbs.db", "desktop.ini", "__macosx"]);
 const RANGE = /^bytes=(\d*)-(\d*)$/i;
 
 /**
@@ -24,7 +26,7 @@ export async function serveFile(directory: string, path: string, request: Reques
     "accept-ranges": "bytes",
   };
   if (isFresh(request.headers, headers)) return new Response(null, { status: 304, headers });
-  headers["content-type"] = file.type;
+  headers["content-type"] = withCharset(file.type);
   const range = toRange(request, headers, size);
   if (range === null) return new Response(file, { headers });
   headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${size}`;
@@ -35,7 +37,7 @@ async function findFile(directory: string, path: string) {
   try {
     const name = decodeURIComponent(path);
     const isUnsafe = name.includes("\0") || name.includes("\\");
-    if (isUnsafe || name.split("/").some((part) => part.startsWith("."))) return null;
+    if (isUnsafe || name.split("/").some(isHidden)) return null;
     const root = await realpath(directory);
     const file = await realpath(join(root, name));
     if (!file.startsWith(root + sep)) return null;
@@ -44,6 +46,14 @@ async function findFile(directory: string, path: string) {
   } catch {
     return null;
   }
+}
+
+function isHidden(part: string): boolean {
+  return part.startsWith(".") || METADATA.has(part.toLowerCase());
+}
+
+function withCharset(type: string): string {
+  return type.startsWith("text/") && !type.includes("charset") ? `${type};charset=utf-8` : type;
 }
 
 /** Whether the client has this version of the file: by its tag, or by its date if it sends no tag. */

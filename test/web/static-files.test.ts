@@ -26,6 +26,10 @@ const files: Files = {
   "x/public/100%.txt": "percent",
   "x/public/a%2Fb.txt": "encoded slash",
   "x/public/.hidden": "secret",
+  "x/public/Thumbs.db": "secret",
+  "x/public/deep/desktop.ini": "secret",
+  "x/public/__MACOSX/a.txt": "secret",
+  "x/public/notes.md": "é",
   "x/public/.git/config": "secret",
 };
 
@@ -45,6 +49,7 @@ const types: [string, string][] = [
   ["a.txt", "text/plain;charset=utf-8"],
   ["page.html", "text/html;charset=utf-8"],
   ["style.css", "text/css;charset=utf-8"],
+  ["notes.md", "text/markdown;charset=utf-8"],
   ["code.js", "text/javascript;charset=utf-8"],
   ["data.json", "application/json;charset=utf-8"],
   ["pic.svg", "image/svg+xml"],
@@ -97,6 +102,9 @@ const notFound = [
   "A.TXT",
   ".hidden",
   ".git/config",
+  "Thumbs.db",
+  "deep/desktop.ini",
+  "__MACOSX/a.txt",
   "%2ehidden",
   "deep/../.hidden",
   "link-out.txt",
