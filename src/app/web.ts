@@ -21,6 +21,7 @@ export function toWebSettings({ config: { server } }: LoadedConfig): WebSettings
     cors: server.cors,
     bodyLimit: parseByteSize(server.body_limit),
     trustedProxies: server.trusted_proxies,
+    isHttps: server.public_url?.startsWith("https:") === true,
   };
 }
 

@@ -68,7 +68,8 @@ export const ConfigSchema = section("Settings of an xcore server", {
       ],
       {
         default: null,
-        description: "URL that clients reach the server at, given as the server in `/openapi.json`",
+        description:
+          "URL that clients reach the server at, given as the server in `/openapi.json`. With https, browsers are told to keep to it (HSTS)",
       },
     ),
     body_limit: byteSize(

@@ -124,7 +124,10 @@ function addHeaders(response: Response, requestId: string): void {
 /** Adds the headers that harden a response in the browser, except those that its handler has set itself. */
 function addSecurityHeaders(headers: Headers): void {
   headers.set("x-content-type-options", "nosniff");
-  if (headers.get("content-type")?.startsWith("application/json")) return;
+  const type = headers.get("content-type");
+  if (type?.startsWith("application/json") === true) return;
+  // What Elysia says of a stream of text, which is UTF-8.
+  if (type === "text/plain") headers.set("content-type", "text/plain;charset=utf-8");
   for (const [name, value] of DOCUMENT_HEADERS) {
     if (!headers.has(name)) headers.set(name, value);
   }

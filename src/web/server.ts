@@ -17,6 +17,8 @@ export interface WebSettings {
   readonly bodyLimit: number; // bytes
   /** Addresses and networks whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
+  /** Whether clients reach the server by HTTPS: browsers are told to keep to it. */
+  readonly isHttps: boolean;
 }
 
 export interface WebServerOptions {
@@ -35,6 +37,7 @@ interface Exchange {
   readonly startedAt: number;
 }
 
+const HSTS = "max-age=31536000"; // RFC 6797, a year; hosts below it may have no HTTPS
 const IDLE_TIMEOUT = 120; // seconds without a byte before Bun closes a connection
 
 /** Listens for HTTP and hands each request to the mount that is live at that moment. */
@@ -240,6 +243,7 @@ export class WebServer {
     const response = isUpgraded ? undefined : withHeaders(answer, id);
     if (response !== undefined) {
       forbidStoring(request, mount.plugin === null ? path : null, response.headers);
+      if (this.#settings.isHttps) response.headers.set("strict-transport-security", HSTS);
     }
     if (response !== undefined && this.#settings.cors.allow_origins.length > 0) {
       allowOrigin(request, response.headers, this.#settings.cors);

@@ -146,6 +146,7 @@ test("CORS follows the configuration of a running server", async () => {
   app.app.web.configure({
     bodyLimit: 100,
     trustedProxies: [],
+    isHttps: false,
     cors: { allow_origins: [APP], allow_credentials: false, allow_methods: ["*"], allow_headers: ["*"] },
   });
   expect((await app.fetch("/x", { headers: { origin: APP } })).headers.get(ALLOW_ORIGIN)).toBe(APP);

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { TestApp } from "../setup.ts";
+import { TestApp, type TestAppOptions } from "../setup.ts";
 
 const APP = "https://app.example.com";
 
@@ -15,6 +15,7 @@ export default createRouter()
   .get("/vary", ({ set }) => { set.headers["vary"] = "accept-language"; return { a: 1 }; })
   .get("/vary-origin", ({ set }) => { set.headers["vary"] = "Accept, Origin"; return 1; })
   .get("/vary-all", ({ set }) => { set.headers["vary"] = "*"; return 1; })
+  .get("/stream", async function* () { yield "é"; })
   .get("/frame", ({ set }) => { set.headers["x-frame-options"] = "DENY"; set.headers["referrer-policy"] = "no-referrer"; return "text"; })
   .get("/frame-json", ({ set }) => { set.headers["x-frame-options"] = "DENY"; return { a: 1 }; })
   .get("/sniff", ({ set }) => { set.headers["x-content-type-options"] = "sniff"; return "text"; })
@@ -72,6 +73,7 @@ const table: Readonly<Record<string, Expected>> = {
     "access-control-allow-origin": "https://own.example",
     "access-control-allow-credentials": null,
   },
+  "/stream": { "content-type": "text/plain;charset=utf-8" },
   "/frame": { "x-frame-options": "DENY", "referrer-policy": "no-referrer" },
   "/frame-json": { "x-frame-options": "DENY", "referrer-policy": null },
   "/csp": { "content-security-policy": "default-src 'none'", "x-frame-options": "SAMEORIGIN" },
@@ -120,6 +122,22 @@ test("headers of a plugin are kept: the host adds to them", async () => {
     expect([path, found]).toEqual([path, expected]);
     expect(headers.get("x-request-id")).toMatch(/^[0-9a-f]+-/);
   }
+});
+
+function atUrl(url: string): TestAppOptions["config"] & object {
+  return { server: { public_url: url } };
+}
+
+test("browsers are told to keep to HTTPS where clients reach the server by it", async () => {
+  const plugins = { "x/plugin.json": { name: "x", version: "1.0.0" }, "x/run.ts": RUN };
+  await using app = await TestApp.start({ plugins, config: atUrl("https://erp.example.com") });
+  await using plain = await TestApp.start({ config: atUrl("http://erp.example.com") });
+  const read = async (path: string, of = app) =>
+    (await of.fetch(path)).headers.get("strict-transport-security");
+  for (const path of ["/", "/health", "/nowhere", "/x/credentials", "/x/frame-json", "/x/length"]) {
+    expect([path, await read(path)]).toEqual([path, "max-age=31536000"]);
+  }
+  expect(await read("/health", plain)).toBeNull();
 });
 
 test("a Response of fetch() is passed on unpacked, with its headers, also behind a guard", async () => {

@@ -8,6 +8,7 @@ test("the home page lists the plugins that serve, and says what to do next", asy
   const empty = await home(app);
   expect(empty).toContain("<h1>&lt;Shop&gt;</h1>");
   expect(empty).toContain("<p>None is served yet.</p>");
+  expect(empty).not.toContain("0.0.0-test"); // strangers need no version
   for (const text of ["xcore plugin new", "xcore user create", 'href="docs"']) expect(empty).toContain(text);
   await app.writePlugins({
     ...plugin("hello", '.get("/", () => 1)', { api_prefix: "/api/hello", description: "<b>secret</b>" }),
