@@ -44,7 +44,6 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
     }));
     return fillPage(HOME_PAGE, {
       app_name: appName,
-      version,
       plugins: toLinks(links, "None is served yet."),
     });
   };

@@ -99,6 +99,7 @@ testOnDialect(
     expect(text).not.toMatch(/<script|https?:\/\/| style="|\son\w+=/);
     expect(text).toContain("Acme &lt;ERP&gt;");
     expect(text).toContain(`name="token" value="${token}"`);
+    expect(text).toMatch(/12 characters or more[^]*minlength="12"/);
   },
 );
 
@@ -119,6 +120,8 @@ testOnDialect(
     const weak = await post({ email: EMAIL, password: "secret1" });
     expect(weak.text).toContain("fewer than 8 characters");
     expect(weak.text).not.toContain("secret1");
+    const middling = await post({ email: EMAIL, password: "mid secret" });
+    expect(middling.text).toContain("fewer than 12 characters");
     await identity.register("taken@example.com");
     expect((await post({ email: "taken@example.com", password: PASSWORD })).status).toBe(409);
     const done = await post({ email: EMAIL, password: PASSWORD });
