@@ -64,6 +64,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   disposals.defer(() => accounts.close());
 
   const web = createWeb(context);
+  live.describeAsker = (request) => describeAsker(accounts, web, request);
 
   const plugins = createPlugins(context, { stores, accounts, web }, options);
   disposals.defer(() => plugins.stop());
@@ -114,6 +115,15 @@ function createAppAccounts(
     log: loggers.app,
     print,
   });
+}
+
+function describeAsker({ principals }: Accounts, web: WebServer, request: Request): object {
+  const principal = principals.peek(request);
+  return {
+    user_id: principal?.user.id ?? null,
+    by_key: principal !== null && principal.apiKeyId !== null,
+    ip_address: web.addressOf(request),
+  };
 }
 
 function printLine(text: string): void {

@@ -19,13 +19,20 @@ export interface ContextOptions {
   readonly stdout?: ConsoleStream;
 }
 
+/** What changes while an app runs, or is there only once all is built. */
+export interface LiveParts {
+  loaded: LoadedConfig;
+  /** What the log says of who makes a request that is refused. */
+  describeAsker: (request: Request) => object;
+}
+
 /** What all parts of an app are built with. */
 export interface AppContext {
   readonly version: string;
   readonly inspects: boolean;
   readonly isCommand: boolean;
   /** The configuration that applies now. */
-  readonly live: { loaded: LoadedConfig };
+  readonly live: LiveParts;
   readonly loggers: Loggers;
   readonly hooks: HookBus;
   readonly stackTraces: StackTraces;
@@ -37,7 +44,7 @@ export interface AppContext {
 /** Opens the logs, and builds what everything else reports to. */
 export async function createContext(options: ContextOptions): Promise<AppContext> {
   const { loaded, version, inspects = false, isCommand = false, stdout } = options;
-  const live = { loaded };
+  const live: LiveParts = { loaded, describeAsker: () => ({}) };
   const { logging } = loaded.config;
   const stackTraces = new StackTraces();
   const loggers = await createLoggers({
@@ -54,7 +61,11 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     },
   });
   const isDebug = (): boolean => live.loaded.config.app.debug;
-  const answerError = createErrorAnswer({ log: loggers.app, isDebug });
+  const answerError = createErrorAnswer({
+    log: loggers.app,
+    isDebug,
+    describeAsker: (request) => live.describeAsker(request),
+  });
   const toDisplayPath = createDisplayPath(loaded.directory);
   return { version, inspects, isCommand, live, loggers, hooks, stackTraces, toDisplayPath, answerError };
 }

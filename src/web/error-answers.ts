@@ -13,26 +13,33 @@ import { methodsOf } from "./routes.ts";
 /** Answers a request whose handling threw: problem details for the client, the stack for the log. */
 export type ErrorAnswer = (error: unknown, request: Request, plugin: string | null) => Response;
 
+export interface ErrorAnswerOptions {
+  readonly log: Logger;
+  /** Whether clients may see the message of an unexpected error. */
+  readonly isDebug: () => boolean;
+  /** What the log says of who makes a request that is refused. @default nothing */
+  readonly describeAsker?: (request: Request) => object;
+}
+
 /**
- * Creates the one place where errors become responses; what is unexpected is logged with its stack.
- *
- * @param options.isDebug whether clients may see the message of an unexpected error
+ * Creates the one place where errors become responses. What is unexpected is logged with its stack, and who was refused
+ * what: 401 and 403.
  */
-export function createErrorAnswer(options: { log: Logger; isDebug: () => boolean }): ErrorAnswer {
+export function createErrorAnswer(options: ErrorAnswerOptions): ErrorAnswer {
   return (error, request, plugin) => {
     if (plugin !== null) namePlugin(error, plugin);
     const known = toAppError(toClientError(error), { isDebug: options.isDebug() });
     const id = requestIdOf(request);
     const path = pathOf(request.url);
+    const where = { request_id: id, method: request.method, path, plugin };
     if (known.status >= 500 && isUnexpected(error)) {
-      options.log.error(
-        { err: error, request_id: id, method: request.method, path, plugin },
-        "request failed",
-      );
+      options.log.error({ err: error, ...where }, "request failed");
     } else if (known.cause instanceof DatabaseError) {
       // Most often the client's data; a mistake of the plugin must still be found.
-      const { message } = known;
-      options.log.warn({ request_id: id, method: request.method, path, plugin }, message);
+      options.log.warn(where, known.message);
+    } else if (known.status === 401 || known.status === 403) {
+      const { code } = known;
+      options.log.info({ ...where, code, ...options.describeAsker?.(request) }, "access refused");
     }
     return toProblemResponse(known, { id, path });
   };

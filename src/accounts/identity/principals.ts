@@ -23,6 +23,12 @@ export class Principals {
     );
   }
 
+  /** Like find, for whoever doesn't know whether the route asks; null where it doesn't. */
+  peek(request: Request): Principal | null {
+    const known = this.#known.get(request);
+    return known === undefined || known instanceof AppError ? null : known;
+  }
+
   /** Remembers what somebody may do, for whoever has only the user. */
   remember(user: User, permissions: Permissions): void {
     this.#permissions.set(user, permissions);
