@@ -4,7 +4,7 @@ import { type CoreStore, openCoreStore } from "../accounts/people/store.ts";
 import { parseDatabaseUrl } from "../db/contract/database-url.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import { prepareCoreTables } from "../db/migrations/core.ts";
-import { openDatabase } from "../db/open.ts";
+import { openDatabase, toDatabaseOptions } from "../db/open.ts";
 import { openPluginStores, type PluginStores } from "../plugins/remote/sources.ts";
 import type { AppContext } from "./context.ts";
 
@@ -48,15 +48,15 @@ async function openSecretKey({ live: { loaded }, inspects }: AppContext): Promis
 }
 
 async function openAppDatabase({ live: { loaded }, inspects, loggers }: AppContext): Promise<Driver> {
-  const { url, pool_size: poolSize, echo, auto_migrate: migrates } = loaded.config.database;
-  const parsed = parseDatabaseUrl(url, loaded.directory);
+  const settings = loaded.config.database;
+  const parsed = parseDatabaseUrl(settings.url, loaded.directory);
   if (inspects) {
     const { createDetachedDriver } = await import("../db/detached.ts");
     return createDetachedDriver(parsed.dialect);
   }
-  const database = await openDatabase({ url: parsed, poolSize, echo, log: loggers.app });
+  const database = await openDatabase({ ...toDatabaseOptions(settings), url: parsed, log: loggers.app });
   try {
-    await prepareCoreTables(database, { migrates, log: loggers.manager });
+    await prepareCoreTables(database, { migrates: settings.auto_migrate, log: loggers.manager });
     return database;
   } catch (error) {
     await database.close();

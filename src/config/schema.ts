@@ -130,6 +130,14 @@ export const ConfigSchema = section("Settings of an xcore server", {
       default: 10,
       description: "Connections to a PostgreSQL or MySQL server at most; more queries wait",
     }),
+    statement_timeout: seconds(
+      30,
+      "How long a statement may take, in seconds, its wait for a lock among it. Then it fails with 503",
+    ),
+    transaction_timeout: seconds(
+      60,
+      "How long a transaction of a plugin or of the server may be open, in seconds. Then it is rolled back, and the log says whose it was",
+    ),
     echo: Type.Boolean({ default: false, description: "Log every statement, without its values" }),
     auto_migrate: Type.Boolean({
       default: true,
@@ -352,6 +360,10 @@ function byteSize(preset: string, description: string) {
     ],
     { default: preset, description },
   );
+}
+
+function seconds(preset: number, description: string) {
+  return Type.Number({ minimum: 0.1, maximum: 86_400, default: preset, description });
 }
 
 function section<T extends TProperties>(description: string, properties: T) {

@@ -1,16 +1,24 @@
 import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
+import type { Config } from "../config/schema.ts";
 import { DatabaseError } from "./contract/database-error.ts";
 import type { DatabaseUrl, ServerUrl } from "./contract/database-url.ts";
 import type { Driver } from "./contract/driver.ts";
 import { at } from "./server/faults.ts";
 
-export interface OpenOptions {
-  readonly url: DatabaseUrl;
+export interface DatabaseOptions {
   /** Connections to a server, at most. SQLite has its own two. */
   readonly poolSize: number;
   /** Logs each statement, without its values. */
   readonly echo: boolean;
+  /** How long a statement may take, in ms. @default 30_000 */
+  readonly statementTimeoutMs?: number;
+  /** How long a transaction may be open, in ms. @default 60_000 */
+  readonly transactionTimeoutMs?: number;
+}
+
+export interface OpenOptions extends DatabaseOptions {
+  readonly url: DatabaseUrl;
   readonly log: Logger;
   /** How long a server that can't be reached is tried again, in ms. @default 30_000 */
   readonly connectTimeoutMs?: number;
@@ -22,6 +30,16 @@ const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 5000;
 const MAX_TRY_MS = 10_000;
 
+/** Reads the options of a database from `database` of config.json. */
+export function toDatabaseOptions(settings: Config["database"]): DatabaseOptions {
+  return {
+    poolSize: settings.pool_size,
+    echo: settings.echo,
+    statementTimeoutMs: settings.statement_timeout * 1000,
+    transactionTimeoutMs: settings.transaction_timeout * 1000,
+  };
+}
+
 /**
  * Opens the database and returns once it answers. A server that can't be reached is tried again, with growing
  * pauses and a line in the log each time; wrong credentials or a missing database fail at once.
@@ -29,10 +47,10 @@ const MAX_TRY_MS = 10_000;
  * @throws DatabaseError
  */
 export async function openDatabase(options: OpenOptions): Promise<Driver> {
-  const { url, echo, log } = options;
+  const { url, echo, log, statementTimeoutMs = 30_000, transactionTimeoutMs = 60_000 } = options;
   if (url.dialect === "sqlite") {
     const { openSqlite } = await import("./sqlite/driver.ts");
-    return openSqlite({ file: url.file, log, echo });
+    return openSqlite({ file: url.file, log, echo, waitMs: statementTimeoutMs, transactionTimeoutMs });
   }
   const { connectTimeoutMs = 30_000 } = options;
   const driver = await createServerDriver(url, options, Math.min(connectTimeoutMs, MAX_TRY_MS));

@@ -4,10 +4,11 @@ import type { Logger } from "pino";
 import { guardsOf } from "../accounts/identity/guards.ts";
 import { InFlight, type Mount } from "../web/mounts.ts";
 import { listRoutes } from "../web/routes.ts";
+import { TransactionOwner } from "../db/transactions/owner.ts";
 import type { Migration } from "../db/migrations/files.ts";
 import type { Bundle } from "./build/bundle.ts";
 import { Generation, generationId } from "./runtime/generation.ts";
-import type { PluginHost, PluginServices, PluginWeb, Thrower } from "./runtime/host.ts";
+import type { PluginHost, PluginWeb, Thrower } from "./runtime/host.ts";
 import type { ModuleExports } from "./given/host-modules.ts";
 import { awaitModules, runSetup } from "./runtime/life-cycle.ts";
 import type { Manifest } from "./source/manifest.ts";
@@ -66,11 +67,10 @@ export async function loadGeneration(
   const id = generationId(manifest.name, number);
   stackTraces.add(id, { json: bundle.map, show: source.show });
   const registrations = new Registrations(manifest);
-  const scope = new Scope();
   const log = host.given.log.child({ plugin: manifest.name });
   let late = Promise.resolve(); // a setup that nobody waits for any more
-  const thrower = { plugin: manifest.name, generation: number };
-  const globals = createGlobals(host.given, { scope, log, thrower });
+  const own = createOwn(host, { plugin: manifest.name, generation: number }, log);
+  const { scope, globals, transactions } = own;
   try {
     const imported = await atStage("import", failure, () =>
       importPlugin(host, {
@@ -78,8 +78,7 @@ export async function loadGeneration(
         ...options,
         ...parts,
         generation: id,
-        scope,
-        globals,
+        ...own,
         log,
         registrations,
       }),
@@ -96,11 +95,14 @@ export async function loadGeneration(
     }
     const loadMs = performance.now() - startedAt;
     const made = { number, manifest, hash, fingerprint, loadMs, registrations, ...imported };
-    return new Generation(made, { scope, timers: globals.timers }, [...dependencies.values()]);
+    return new Generation(made, { scope, timers: globals.timers, transactions }, [...dependencies.values()]);
   } catch (error) {
     scope.close();
     globals.timers.endRepeating();
-    void late.finally(() => globals.timers.end());
+    void late.finally(() => {
+      globals.timers.end();
+      transactions.end();
+    });
     stackTraces.delete(id);
     throw error;
   }
@@ -156,12 +158,23 @@ async function prepareDatabase(
   }
 }
 
-/** Apart from the loading, so that a generation's globals hold nothing of what it was loaded from. */
-function createGlobals(
-  { createConsole, onUncaught }: PluginServices,
-  { scope, log, thrower }: { readonly scope: Scope; readonly log: Logger; readonly thrower: Thrower },
-): Globals {
-  return new Globals({ scope, console: createConsole(log), onError: (error) => onUncaught(error, thrower) });
+/** Apart from the loading, so that what a generation has of its own holds nothing of what it was loaded from. */
+function createOwn(
+  { given: { createConsole, onUncaught }, lifeCycle: { stackTraces } }: PluginHost,
+  thrower: Thrower,
+  log: Logger,
+): Pick<ModulesOptions, "scope" | "globals" | "transactions"> {
+  const scope = new Scope();
+  const onError = (error: unknown): void => onUncaught(error, thrower);
+  const locate = (error: Error): string | null => {
+    const place = stackTraces.locate(error);
+    return place === null ? null : `${place.file}:${place.line}`;
+  };
+  return {
+    scope,
+    globals: new Globals({ scope, console: createConsole(log), onError }),
+    transactions: new TransactionOwner({ plugin: thrower.plugin, locate }),
+  };
 }
 
 /** Its roles stay protected while it isn't loaded: there is nothing to do for the many plugins without one. */

@@ -17,7 +17,14 @@ test("loadConfig() gives the defaults when there is no file", () => {
         trusted_proxies: [],
         cors: { allow_origins: [], allow_credentials: false, allow_methods: ["*"], allow_headers: ["*"] },
       },
-      database: { url: "sqlite:data/app.db", pool_size: 10, echo: false, auto_migrate: true },
+      database: {
+        url: "sqlite:data/app.db",
+        pool_size: 10,
+        statement_timeout: 30,
+        transaction_timeout: 60,
+        echo: false,
+        auto_migrate: true,
+      },
       security: {
         jwt_secret_key: null,
         access_token_expire_minutes: 30,

@@ -3,7 +3,7 @@ import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { Dialect, Driver } from "../../db/contract/driver.ts";
 import { CORE_OWNER, coreMigrations } from "../../db/migrations/core.ts";
 import type { Migration } from "../../db/migrations/files.ts";
-import { openDatabase } from "../../db/open.ts";
+import { openDatabase, toDatabaseOptions } from "../../db/open.ts";
 import { createLoggers, type Loggers } from "../../log/loggers.ts";
 import type { DeclaredPlugin, DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
 
@@ -39,8 +39,7 @@ export async function withDatabase<T>(
   });
   try {
     const url = parseDatabaseUrl(config.database.url, directory);
-    const { pool_size: poolSize, echo } = config.database;
-    const driver = await openDatabase({ url, poolSize, echo, log: loggers.app });
+    const driver = await openDatabase({ ...toDatabaseOptions(config.database), url, log: loggers.app });
     try {
       return await work({ driver, loggers });
     } finally {

@@ -12,6 +12,7 @@ export type DatabaseFault =
   | "syntax"
   | "serialization" // given up for another transaction: serialization failure or deadlock
   | "busy" // waited too long for a lock
+  | "timeout" // a statement or a transaction took longer than it may
   | "full" // no space left
   | "corrupt" // the file isn't a database, or is damaged
   | "credentials" // user, password or right refused

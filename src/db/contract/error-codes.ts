@@ -6,6 +6,10 @@ export const DATABASE_ERROR_CODES = {
     status: 503,
     meaning: "The database can't answer now; try again, as retry-after says",
   },
+  database_timeout: {
+    status: 503,
+    meaning: "A query, or the transaction around it, took longer than it may; nothing of it is kept",
+  },
 } as const satisfies Record<string, ErrorCode>;
 
 /** Makes the AppError of a code of the database, or of one that all slices share. */
@@ -27,6 +31,9 @@ export function toClientError(error: unknown): unknown {
       cause: error,
       errors: [{ path: toFieldPath(column), code, message }],
     });
+  }
+  if (error.fault === "timeout") {
+    return fail("database_timeout", "The database took too long: nothing was changed", { cause: error });
   }
   if (!PASSING_FAULTS.has(error.fault)) return error;
   return fail("database_unavailable", "The database can't answer now: try again", {

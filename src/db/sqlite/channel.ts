@@ -2,6 +2,8 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import { isFault } from "../contract/database-error.ts";
 import { retryWhileBusy } from "./busy.ts";
 import type { SqliteConnection } from "./connection.ts";
+import { TransactionLimit, type TransactionLimitOptions } from "../transactions/limit.ts";
+import type { OwnedOptions } from "../transactions/owner.ts";
 import { EventLoopTurn } from "./event-loop-turn.ts";
 import type { SqlitePool } from "./pool.ts";
 import { OpenTransaction } from "./transaction.ts";
@@ -17,7 +19,13 @@ export interface Channel {
   /** Runs a task that may write. */
   write<T>(task: Task<T>): Promise<T>;
   /** Runs `work` in a transaction; inside of one, in a savepoint. */
-  transact<T>(work: (channel: Channel) => Promise<T>): Promise<T>;
+  transact<T>(work: (channel: Channel) => Promise<T>, options?: OwnedOptions): Promise<T>;
+}
+
+export interface ChannelOptions {
+  /** How long a write waits for its turn, and for other processes, in ms. */
+  readonly waitMs: number;
+  readonly transactions: TransactionLimitOptions;
 }
 
 /**
@@ -28,16 +36,17 @@ export class SqliteChannel implements Channel {
   readonly #reader: SqliteConnection;
   readonly #writer: SqliteConnection;
   readonly #waitMs: number;
+  readonly #transactions: TransactionLimitOptions;
   readonly #turn = new EventLoopTurn();
   readonly #lock: WriterLock;
   /** The work that holds the writer lock, seen from inside it, to tell when a write would wait for itself. */
   readonly #holder = new AsyncLocalStorage<{ holds: boolean }>();
 
-  /** @param waitMs how long a write waits for its turn, and for other processes */
-  constructor({ reader, writer }: SqlitePool, waitMs: number) {
+  constructor({ reader, writer }: SqlitePool, { waitMs, transactions }: ChannelOptions) {
     this.#reader = reader;
     this.#writer = writer;
     this.#waitMs = waitMs;
+    this.#transactions = transactions;
     this.#lock = new WriterLock(this.#turn, waitMs);
   }
 
@@ -70,10 +79,11 @@ export class SqliteChannel implements Channel {
     }
   }
 
-  transact<T>(work: (channel: Channel) => Promise<T>): Promise<T> {
+  transact<T>(work: (channel: Channel) => Promise<T>, { owner }: OwnedOptions = {}): Promise<T> {
+    const limit = new TransactionLimit(this.#transactions, owner);
     return this.withWriter(async (writer) => {
       await this.#patiently(() => writer.write("begin immediate", []));
-      return OpenTransaction.run({ writer, turn: this.#turn }, work);
+      return OpenTransaction.run({ writer, turn: this.#turn, limit }, work);
     });
   }
 

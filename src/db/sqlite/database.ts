@@ -10,7 +10,7 @@ import {
   type SQLiteView,
 } from "drizzle-orm/sqlite-core";
 import type { SQLiteViewBase } from "drizzle-orm/sqlite-core/view-base";
-import type { SchemaTables, WriteResult } from "../contract/database.ts";
+import type { SchemaTables, TransactionOptions, WriteResult } from "../contract/database.ts";
 import { guardInsert, guardUpdate } from "../drizzle/guarded-writes.ts";
 import type { RelationalSchema } from "../drizzle/session-parts.ts";
 import type { SqliteDialect } from "./dialect.ts";
@@ -75,9 +75,10 @@ export class SqliteDatabase {
     return this.#session.all(query);
   }
 
-  transaction<T>(work: (tx: SqliteTransaction) => Promise<T>): Promise<T> {
-    return this.#session.transact((session) =>
-      work(new SqliteTransaction(this.#dialect, session, this.#schema)),
+  transaction<T>(work: (tx: SqliteTransaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
+    return this.#session.transact(
+      (session) => work(new SqliteTransaction(this.#dialect, session, this.#schema)),
+      options,
     );
   }
 

@@ -25,6 +25,8 @@ export interface SqliteOptions {
    * @default 30_000
    */
   readonly waitMs?: number;
+  /** How long a transaction may be open, in ms. @default 60_000 */
+  readonly transactionTimeoutMs?: number;
 }
 
 /**
@@ -32,10 +34,11 @@ export interface SqliteOptions {
  *
  * @throws DatabaseError "corrupt", "readonly", "busy" or "unavailable", naming the file
  */
-export async function openSqlite({ file, log, echo, waitMs = 30_000 }: SqliteOptions): Promise<Driver> {
+export async function openSqlite(options: SqliteOptions): Promise<Driver> {
+  const { file, log, echo, waitMs = 30_000, transactionTimeoutMs: timeoutMs = 60_000 } = options;
   const pool = await openSqlitePool({ file, waitMs, onQuery: createQueryLog(echo, log) });
   const dialect = new SqliteDialect();
-  const channel = new SqliteChannel(pool, waitMs);
+  const channel = new SqliteChannel(pool, { waitMs, transactions: { timeoutMs, log } });
   const session = new SqliteSession(dialect, channel);
   const changes = new ChangeToken(pool.reader, channel);
   let closed: Promise<void> | null = null;

@@ -3,6 +3,7 @@ import { type SelectedFieldsOrdered, type SQLiteExecuteMethod, SQLiteSession } f
 import type { WriteResult } from "../contract/database.ts";
 import { isRead } from "../contract/statements.ts";
 import type { RowsMapper } from "../drizzle/session-parts.ts";
+import type { OwnedOptions } from "../transactions/owner.ts";
 import type { Channel } from "./channel.ts";
 import type { SqliteDialect } from "./dialect.ts";
 import { SqliteQuery } from "./prepared-query.ts";
@@ -41,8 +42,8 @@ export class SqliteSession extends SQLiteSession<
   }
 
   /** Runs `work` on the session of a new transaction; nested, it is a savepoint. */
-  transact<T>(work: (session: SqliteSession) => Promise<T>): Promise<T> {
-    return this.#channel.transact((channel) => work(new SqliteSession(this.#dialect, channel)));
+  transact<T>(work: (session: SqliteSession) => Promise<T>, options?: OwnedOptions): Promise<T> {
+    return this.#channel.transact((channel) => work(new SqliteSession(this.#dialect, channel)), options);
   }
 
   override transaction(): never {

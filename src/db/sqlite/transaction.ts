@@ -1,7 +1,15 @@
 import { DatabaseError } from "../contract/database-error.ts";
+import type { TransactionLimit } from "../transactions/limit.ts";
 import type { Channel, Task } from "./channel.ts";
 import type { SqliteConnection } from "./connection.ts";
 import type { EventLoopTurn } from "./event-loop-turn.ts";
+
+/** What a transaction and its savepoints stand on. */
+interface TransactionGround {
+  readonly writer: SqliteConnection;
+  readonly turn: EventLoopTurn;
+  readonly limit: TransactionLimit;
+}
 
 /**
  * One open transaction on the writing connection, or one savepoint in it: the queries of its `tx` run through
@@ -10,28 +18,31 @@ import type { EventLoopTurn } from "./event-loop-turn.ts";
 export class OpenTransaction implements Channel {
   readonly #writer: SqliteConnection;
   readonly #turn: EventLoopTurn;
+  readonly #limit: TransactionLimit;
   readonly #depth: number;
   #isOpen = true;
   #hasSavepoint = false;
   /** Why SQLite has ended the transaction by itself. */
   #endedBy: unknown = null;
 
-  private constructor(writer: SqliteConnection, turn: EventLoopTurn, depth: number) {
+  private constructor({ writer, turn, limit }: TransactionGround, depth: number) {
     this.#writer = writer;
     this.#turn = turn;
+    this.#limit = limit;
     this.#depth = depth;
   }
 
   /**
-   * Runs `work` between BEGIN, which the caller has done, and COMMIT; rolls back when either fails. The caller
-   * holds the writer lock.
+   * Runs `work` between BEGIN, which the caller has done, and COMMIT; rolls back when either fails, or at its limit. The
+   * caller holds the writer lock.
    */
-  static async run<T>(
-    { writer, turn }: { readonly writer: SqliteConnection; readonly turn: EventLoopTurn },
-    work: (transaction: OpenTransaction) => Promise<T>,
-  ): Promise<T> {
-    const transaction = new OpenTransaction(writer, turn, 0);
-    return transaction.#end(work, { keep: "commit", undo: ["rollback"] });
+  static run<T>(ground: TransactionGround, work: (transaction: OpenTransaction) => Promise<T>): Promise<T> {
+    const { writer, limit } = ground;
+    const transaction = new OpenTransaction(ground, 0);
+    return limit.enforce(
+      () => transaction.#end(work, { keep: "commit", undo: ["rollback"] }),
+      () => writer.isInTransaction && writer.write("rollback", []),
+    );
   }
 
   /** Runs `work` in a savepoint: what it wrote stays or is undone as a whole. */
@@ -42,7 +53,8 @@ export class OpenTransaction implements Channel {
         "Cannot open a transaction inside this one: another that was opened inside it has not ended; await one after the other",
       );
     }
-    const savepoint = new OpenTransaction(this.#writer, this.#turn, this.#depth + 1);
+    const ground = { writer: this.#writer, turn: this.#turn, limit: this.#limit };
+    const savepoint = new OpenTransaction(ground, this.#depth + 1);
     const name = `savepoint_${this.#depth}`;
     this.#writer.write(`savepoint ${name}`, []);
     this.#hasSavepoint = true;
@@ -78,7 +90,7 @@ export class OpenTransaction implements Channel {
   }
 
   #assertOpen(): void {
-    if (!this.#isOpen) {
+    if (!this.#isOpen && this.#limit.reason === null) {
       throw new TypeError(
         "Cannot use a transaction: it has ended; await each of its queries inside its callback",
       );
@@ -88,6 +100,8 @@ export class OpenTransaction implements Channel {
 
   /** Statements after SQLite's own rollback would each be a transaction of their own, and stay. */
   #assertBegun(): void {
+    // By now the writing connection may be in the transaction of somebody else.
+    if (this.#limit.reason !== null) throw this.#limit.reason;
     if (this.#writer.isInTransaction) return;
     if (this.#endedBy !== null) throw this.#endedBy;
     throw new DatabaseError(
@@ -108,7 +122,8 @@ export class OpenTransaction implements Channel {
       return result;
     } catch (error) {
       this.#isOpen = false;
-      if (this.#writer.isInTransaction) for (const sql of undo) this.#writer.write(sql, []);
+      if (this.#limit.reason === null && this.#writer.isInTransaction)
+        for (const sql of undo) this.#writer.write(sql, []);
       throw error;
     }
   }

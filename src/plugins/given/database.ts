@@ -1,14 +1,20 @@
 import { getTableUniqueName, is, Table } from "drizzle-orm";
 import type { Database, SchemaTables } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
+import type { OwnedOptions, TransactionOwner } from "../../db/transactions/owner.ts";
 
 /**
  * Returns the `db` of one generation of a plugin. It is handed out before the plugin's tables are known, so
  * what needs them asks for them at its first use.
  *
  * @param findSchema returns the plugin's tables and relations; null while its modules are being evaluated
+ * @param owner whose transactions they are
  */
-export function createPluginDatabase(driver: Driver, findSchema: () => SchemaTables | null): Database {
+export function createPluginDatabase(
+  driver: Driver,
+  findSchema: () => SchemaTables | null,
+  owner?: TransactionOwner,
+): Database {
   let plain: Database | null = null;
   // Most plugins never ask.
   const withoutSchema = (): Database => (plain ??= driver.toDatabase({}));
@@ -40,7 +46,10 @@ export function createPluginDatabase(driver: Driver, findSchema: () => SchemaTab
     get query() {
       return withSchema().query;
     },
-    transaction: (work, options) => withSchema().transaction(work, options),
+    transaction(work, options = {}) {
+      const owned: OwnedOptions = owner === undefined ? options : { ...options, owner };
+      return withSchema().transaction(work, owned);
+    },
   };
 }
 

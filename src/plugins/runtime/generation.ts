@@ -1,5 +1,6 @@
 import type { AnyElysia } from "elysia";
 import type { SchemaTables } from "../../db/contract/database.ts";
+import type { TransactionOwner } from "../../db/transactions/owner.ts";
 import type { Mount } from "../../web/mounts.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
 import type { PluginHost } from "./host.ts";
@@ -9,6 +10,12 @@ import { runTeardown } from "./life-cycle.ts";
 import type { Manifest } from "../source/manifest.ts";
 import type { Scope } from "../given/scope.ts";
 import type { Globals } from "../given/globals.ts";
+
+/** What ends with a generation. */
+export interface Belongings extends Pick<Globals, "timers"> {
+  readonly scope: Scope;
+  readonly transactions: TransactionOwner;
+}
 
 /** One loaded version of a plugin, with everything that belongs to it. */
 export class Generation {
@@ -28,6 +35,7 @@ export class Generation {
   readonly registrations: Registrations;
   readonly #scope: Scope;
   readonly #timers: Globals["timers"];
+  readonly #transactions: TransactionOwner;
   readonly #dependencies: readonly Generation[];
   readonly #dependents = new Set<Generation>();
   readonly #retired = Promise.withResolvers<void>();
@@ -46,7 +54,7 @@ export class Generation {
       | "schema"
       | "registrations"
     >,
-    { scope, timers }: { readonly scope: Scope } & Pick<Globals, "timers">,
+    { scope, timers, transactions }: Belongings,
     dependencies: readonly Generation[],
   ) {
     this.number = parts.number;
@@ -61,6 +69,7 @@ export class Generation {
     this.registrations = parts.registrations;
     this.#scope = scope;
     this.#timers = timers;
+    this.#transactions = transactions;
     this.#dependencies = dependencies;
     for (const dependency of dependencies) dependency.#dependents.add(this);
   }
@@ -87,7 +96,8 @@ export class Generation {
 
   /**
    * Drains it, waits until no generation that imports it is left, and runs its `teardown`: before that its intervals
-   * end, which would work on what is being closed, and after it whatever `teardown` may have waited for. For a
+   * end, which would work on what is being closed, and after it whatever `teardown` may have waited for: timers and
+   * transactions. For a
    * generation that takes no more requests.
    */
   async retire({ given: { log }, web, lifeCycle }: PluginHost): Promise<void> {
@@ -104,6 +114,7 @@ export class Generation {
       log.error({ err: error, ...fields }, "teardown failed");
     }
     this.#timers.end();
+    this.#transactions.end();
     for (const dependency of this.#dependencies) dependency.#dependents.delete(this);
     lifeCycle.stackTraces.delete(this.id);
     this.#retired.resolve();

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { getTableName, is, Relations, Table } from "drizzle-orm";
 import type { SchemaTables } from "../../db/contract/database.ts";
+import type { TransactionOwner } from "../../db/transactions/owner.ts";
 import { createSchemaModule } from "../../db/schema/schema.ts";
 import { type Bundle, moduleName } from "../build/bundle.ts";
 import { evaluateBundle } from "./evaluate.ts";
@@ -23,6 +24,7 @@ export interface ModulesOptions {
   readonly generation: string;
   readonly scope: Scope;
   readonly globals: Globals;
+  readonly transactions: TransactionOwner;
   /** Log that the plugin writes to. */
   readonly log: Logger;
   readonly registrations: Registrations;
@@ -65,7 +67,8 @@ export async function evaluateModules(
   { hooks, commands, database, accounts, core }: PluginServices,
   options: ModulesOptions,
 ): Promise<PluginModules> {
-  const { bundle, generation, scope, globals, log, registrations, files, manifest, dependencies } = options;
+  const { bundle, generation, scope, globals, transactions, log, registrations, files, manifest } = options;
+  const { dependencies } = options;
   let schema: SchemaTables | null = null;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
   const made: Table[] = [];
@@ -77,7 +80,7 @@ export async function evaluateModules(
     hooks,
     commands,
     onListen: (event) => registrations.addHook(event),
-    db: createPluginDatabase(database, () => schema),
+    db: createPluginDatabase(database, () => schema, transactions),
     accounts,
     log,
     settings: config.values,
