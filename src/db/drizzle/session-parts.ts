@@ -14,12 +14,6 @@ import type { SchemaTables } from "../contract/database.ts";
  * when the version is raised.
  */
 interface Internals {
-  /** Decodes a row that came as an array. */
-  mapResultRow: (
-    fields: readonly { path: string[]; field: unknown }[],
-    row: readonly unknown[],
-    joinsNotNullableMap: Record<string, boolean> | undefined,
-  ) => Record<string, unknown>;
   /** Turns the values of `set()` into parameters. */
   mapUpdateSet: (table: Table, values: Record<string, unknown>) => Record<string, SQL>;
   orderSelectedFields: (fields: unknown) => unknown[];
@@ -27,7 +21,7 @@ interface Internals {
 
 const internals = drizzle as unknown as Internals;
 
-export const { mapResultRow, mapUpdateSet } = internals;
+export const { mapUpdateSet } = internals;
 
 /** Lists what a select returns, nested objects included. */
 export function selectedFields<Field>(fields: unknown): Field[] {

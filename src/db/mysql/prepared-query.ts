@@ -4,7 +4,8 @@ import {
   type MySqlPreparedQueryConfig,
   type SelectedFieldsOrdered,
 } from "drizzle-orm/mysql-core";
-import { mapResultRow, type RowsMapper } from "../drizzle/session-parts.ts";
+import { RawRows, RowMapping } from "../drizzle/row-mapper.ts";
+import type { RowsMapper } from "../drizzle/session-parts.ts";
 import { type Channel, runOn } from "../server/channel.ts";
 import type { MysqlConnection } from "./connection.ts";
 
@@ -18,6 +19,7 @@ export interface MysqlQueryParts {
 export class MysqlQuery<T extends MySqlPreparedQueryConfig> extends MySqlPreparedQuery<T> {
   readonly #channel: Channel<MysqlConnection>;
   readonly #parts: MysqlQueryParts;
+  #mapping: RowMapping | null = null;
   /** Drizzle's builder of selects sets it: which joined tables always have a row. */
   declare joinsNotNullableMap: Record<string, boolean> | undefined;
 
@@ -29,18 +31,31 @@ export class MysqlQuery<T extends MySqlPreparedQueryConfig> extends MySqlPrepare
 
   async execute(placeholderValues: Record<string, unknown> = {}): Promise<T["execute"]> {
     const { query, fields, mapRows } = this.#parts;
-    const { sql } = query;
-    const parameters = fillPlaceholders(query.params, placeholderValues);
-    const readValues = (): Promise<unknown[][]> =>
-      runOn(this.#channel, sql, (connection) => connection.values(sql, parameters));
-    if (mapRows !== undefined) return mapRows(await readValues());
+    if (mapRows !== undefined) return mapRows(await this.#readValues(placeholderValues));
     if (fields === undefined) {
+      const { sql } = query;
+      const parameters = fillPlaceholders(query.params, placeholderValues);
       return runOn<MysqlConnection, unknown>(this.#channel, sql, (connection) =>
         connection.all(sql, parameters),
       );
     }
-    const rows = await readValues();
-    return rows.map((row) => mapResultRow(fields, row, this.joinsNotNullableMap));
+    const rows = await this.#readValues(placeholderValues);
+    return rows.map(this.#toMapping(fields).toRow);
+  }
+
+  /** Runs a select, and leaves it to the caller what is made of its rows. */
+  async raw(placeholderValues: Record<string, unknown> = {}): Promise<RawRows> {
+    return new RawRows(await this.#readValues(placeholderValues), this.#toMapping(this.#parts.fields ?? []));
+  }
+
+  #readValues(placeholderValues: Record<string, unknown>): Promise<unknown[][]> {
+    const { sql, params } = this.#parts.query;
+    const parameters = fillPlaceholders(params, placeholderValues);
+    return runOn(this.#channel, sql, (connection) => connection.values(sql, parameters));
+  }
+
+  #toMapping(fields: SelectedFieldsOrdered): RowMapping {
+    return (this.#mapping ??= new RowMapping({ fields, isAlwaysThere: this.joinsNotNullableMap }));
   }
 
   override iterator(): never {

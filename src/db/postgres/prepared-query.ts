@@ -1,6 +1,7 @@
 import { fillPlaceholders, type Query } from "drizzle-orm";
 import { PgPreparedQuery, type PreparedQueryConfig, type SelectedFieldsOrdered } from "drizzle-orm/pg-core";
-import { mapResultRow, type RowsMapper } from "../drizzle/session-parts.ts";
+import { RawRows, RowMapping } from "../drizzle/row-mapper.ts";
+import type { RowsMapper } from "../drizzle/session-parts.ts";
 import { type Channel, runOn } from "../server/channel.ts";
 import type { PostgresConnection } from "./connection.ts";
 
@@ -16,6 +17,7 @@ export interface PostgresQueryParts {
 export class PostgresQuery<T extends PreparedQueryConfig> extends PgPreparedQuery<T> {
   readonly #channel: Channel<PostgresConnection>;
   readonly #parts: PostgresQueryParts;
+  #mapping: RowMapping | null = null;
   /** Drizzle's builder of selects sets it: which joined tables always have a row. */
   declare joinsNotNullableMap: Record<string, boolean> | undefined;
 
@@ -27,17 +29,30 @@ export class PostgresQuery<T extends PreparedQueryConfig> extends PgPreparedQuer
 
   async execute(placeholderValues: Record<string, unknown> = {}): Promise<T["execute"]> {
     const { query, fields, mapRows, isRaw } = this.#parts;
-    const { sql } = query;
-    const parameters = fillPlaceholders(query.params, placeholderValues);
-    const readValues = (): Promise<unknown[][]> =>
-      runOn(this.#channel, sql, (connection) => connection.values(sql, parameters));
-    if (mapRows !== undefined) return mapRows(await readValues());
+    if (mapRows !== undefined) return mapRows(await this.#readValues(placeholderValues));
     if (fields === undefined) {
+      const { sql } = query;
+      const parameters = fillPlaceholders(query.params, placeholderValues);
       return runOn<PostgresConnection, unknown>(this.#channel, sql, (connection) =>
         connection[isRaw ? "all" : "write"](sql, parameters),
       );
     }
-    const rows = await readValues();
-    return rows.map((row) => mapResultRow(fields, row, this.joinsNotNullableMap));
+    const rows = await this.#readValues(placeholderValues);
+    return rows.map(this.#toMapping(fields).toRow);
+  }
+
+  /** Runs a select, and leaves it to the caller what is made of its rows. */
+  async raw(placeholderValues: Record<string, unknown> = {}): Promise<RawRows> {
+    return new RawRows(await this.#readValues(placeholderValues), this.#toMapping(this.#parts.fields ?? []));
+  }
+
+  #readValues(placeholderValues: Record<string, unknown>): Promise<unknown[][]> {
+    const { sql, params } = this.#parts.query;
+    const parameters = fillPlaceholders(params, placeholderValues);
+    return runOn(this.#channel, sql, (connection) => connection.values(sql, parameters));
+  }
+
+  #toMapping(fields: SelectedFieldsOrdered): RowMapping {
+    return (this.#mapping ??= new RowMapping({ fields, isAlwaysThere: this.joinsNotNullableMap }));
   }
 }

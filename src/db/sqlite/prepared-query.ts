@@ -7,10 +7,12 @@ import {
 } from "drizzle-orm/sqlite-core";
 import type { WriteResult } from "../contract/database.ts";
 import { isRead } from "../contract/statements.ts";
+import { RawRows, RowMapping } from "../drizzle/row-mapper.ts";
 import type { RowsMapper } from "../drizzle/session-parts.ts";
+import { toAggregate } from "../schema/aggregates.ts";
 import type { Channel, Task } from "./channel.ts";
+import { needsReading, readResult } from "./exact-numbers.ts";
 import { createParameterFiller, type ParameterFiller, type PlaceholderValues } from "./parameters.ts";
-import { createRowMapper, type RowMapper } from "./row-mapper.ts";
 
 interface AsyncQueryConfig extends PreparedQueryConfig {
   type: "async";
@@ -29,7 +31,7 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
   readonly #parts: PreparedQueryParts;
   readonly #isRead: boolean;
   readonly #fill: ParameterFiller | null;
-  #mapRow: RowMapper | null = null;
+  #mapping: RowMapping | null = null;
   /** Drizzle's builder of selects sets it: which joined tables always have a row. */
   declare joinsNotNullableMap: Record<string, boolean> | undefined;
 
@@ -51,8 +53,17 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
       const parameters = this.#toParameters(placeholders);
       if (mapRows !== undefined) return mapRows(connection.values(this.query.sql, parameters));
       if (fields === undefined) return connection.all(this.query.sql, parameters);
-      return connection.values(this.query.sql, parameters).map(this.#toMapper(fields));
+      return connection.values(this.query.sql, parameters).map(this.#toMapping(fields).toRow);
     });
+  }
+
+  /** Runs a select, and leaves it to the caller what is made of its rows. */
+  raw(placeholders?: PlaceholderValues): Promise<RawRows> {
+    const mapping = this.#toMapping(this.#parts.fields ?? []);
+    return this.#submit(
+      (connection) =>
+        new RawRows(connection.values(this.query.sql, this.#toParameters(placeholders)), mapping),
+    );
   }
 
   get(placeholders?: PlaceholderValues): Promise<unknown> {
@@ -61,7 +72,7 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
       const [row] = connection.values(this.query.sql, this.#toParameters(placeholders));
       if (row === undefined) return undefined;
       if (mapRows !== undefined) return mapRows([row]);
-      return fields === undefined ? row : this.#toMapper(fields)(row);
+      return fields === undefined ? row : this.#toMapping(fields).toRow(row);
     });
   }
 
@@ -77,7 +88,16 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
     return this.#fill === null ? this.query.params : this.#fill(placeholders);
   }
 
-  #toMapper(fields: SelectedFieldsOrdered): RowMapper {
-    return (this.#mapRow ??= createRowMapper(fields, this.joinsNotNullableMap));
+  #toMapping(fields: SelectedFieldsOrdered): RowMapping {
+    return (this.#mapping ??= new RowMapping({
+      fields,
+      isAlwaysThere: this.joinsNotNullableMap,
+      readerOf: toResultReader,
+    }));
   }
+}
+
+function toResultReader(field: unknown): ((value: unknown) => unknown) | null {
+  const aggregate = toAggregate(field);
+  return aggregate !== null && needsReading(aggregate) ? (value) => readResult(aggregate, value) : null;
 }
