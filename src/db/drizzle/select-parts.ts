@@ -1,6 +1,16 @@
-import { getTableColumns, is, SQL, sql, type Subquery, Table } from "drizzle-orm";
+import {
+  getTableColumns,
+  is,
+  type Placeholder,
+  SQL,
+  sql,
+  type SQLWrapper,
+  type Subquery,
+  Table,
+} from "drizzle-orm";
 import type { Dialect } from "../contract/driver.ts";
 import { type Expression, isExpression, isOfKind, isOfSubquery } from "./expressions.ts";
+import type { RawRows } from "./row-mapper.ts";
 
 // What this file knows of drizzle's builders is internal to drizzle-orm 0.45.4, which is pinned exactly:
 // `config`, `session`, `dialect` and the parameters of the constructors, alike for the three databases.
@@ -30,9 +40,19 @@ export interface SelectJoin {
   readonly joinType: "inner" | "left" | "right" | "full" | "cross";
 }
 
-interface Builder {
+/** A select that is ready to run, once or many times. */
+export interface PreparedSelect<Row = unknown> {
+  raw(placeholders?: Record<string, unknown>): Promise<RawRows<Row>>;
+}
+
+/** A query of drizzle. PostgreSQL's alone takes a name, which xcore's session doesn't use. */
+interface Preparable<Row> extends SQLWrapper {
+  prepare(name: ""): PreparedSelect<Row>;
+}
+
+interface Builder extends Preparable<unknown> {
   config: SelectConfig;
-  readonly session: unknown;
+  readonly session: object;
   readonly dialect: unknown;
   readonly isPartialSelect: boolean;
   joinsNotNullableMap: Record<string, boolean>;
@@ -66,8 +86,8 @@ const KINDS = [
  * @throws TypeError when it isn't a select, or one that can't be cut into pages
  */
 export function toSelect(query: unknown): Select {
-  const database = KINDS.find(([, kind]) => isOfKind(query, kind))?.[0];
-  if (database === undefined) {
+  const database = databaseOf(query);
+  if (database === null) {
     throw new TypeError("Cannot paginate: expected a query of db.select() that isn't awaited");
   }
   const builder = query as Builder;
@@ -83,28 +103,63 @@ export function toSelect(query: unknown): Select {
   return { database, config, builder };
 }
 
+const databases = new WeakMap<object, Dialect>();
+
+/** Of which database's builders a query is; null for anything else. By its class, as finding out takes long. */
+function databaseOf(query: unknown): Dialect | null {
+  const type: unknown = typeof query === "object" && query !== null ? query.constructor : null;
+  if (typeof type !== "function") return null;
+  const known = databases.get(type) ?? KINDS.find(([, kind]) => isOfKind(query, kind))?.[0] ?? null;
+  if (known !== null) databases.set(type, known);
+  return known;
+}
+
+/** What a select of all columns of one table has. */
+export interface PlainSelect {
+  readonly table: Table;
+  /** Whether a `where` picks some of its rows. */
+  readonly isFiltered: boolean;
+}
+
+const OF_PLAIN_SELECTS = new Set(["table", "fields", "setOperators", "where"]);
+
+/** Sees whether a select asks for all columns of a table, in no order of its own; null for any other. */
+export function toPlainSelect({ config, builder: { isPartialSelect } }: Select): PlainSelect | null {
+  const { table, where } = config;
+  if (isPartialSelect || !is(table, Table)) return null;
+  for (const part in config) {
+    if (!OF_PLAIN_SELECTS.has(part) && !isEmpty(config[part as keyof SelectConfig])) return null;
+  }
+  return { table, isFiltered: where !== undefined };
+}
+
+function isEmpty(part: unknown): boolean {
+  return part === undefined || part === false || (Array.isArray(part) && part.length === 0);
+}
+
 /** Returns the same query for one page; the given one stays as it is. */
 export function toPageQuery<Row>(
   { builder }: Select,
-  page: { orderBy: readonly Expression[]; limit: number; offset: number },
-): PromiseLike<Row[]> {
-  return withConfig(builder, page) as unknown as PromiseLike<Row[]>;
+  page: { orderBy: readonly Expression[]; limit: number; offset: number | Placeholder },
+): Preparable<Row> {
+  return withConfig(builder, page) as Preparable<Row>;
 }
 
 /** Returns the query that counts the rows of a select. */
-export function toCountQuery({ builder, config }: Select): PromiseLike<{ total: number }[]> {
+export function toCountQuery({ builder, config }: Select): Preparable<{ total: number }> {
   const fields = { total: sql<number>`count(*)`.mapWith(Number) };
   const isGrouped = (config.groupBy?.length ?? 0) > 0 || config.having !== undefined;
   if (!isGrouped && !config.distinct) {
     const parts = { fields, orderBy: undefined, lockingClause: undefined };
-    return withConfig(builder, parts, { fields, isPartialSelect: true }) as never;
+    return withConfig(builder, parts, { fields, isPartialSelect: true }) as Preparable<{ total: number }>;
   }
   const rows = withConfig(builder, {
     fields: toUniqueNames(config.fields),
     orderBy: undefined,
     lockingClause: undefined,
   });
-  return createBuilder(builder, { table: rows.as("xcore_rows"), fields, isPartialSelect: true }) as never;
+  const table = rows.as("xcore_rows");
+  return createBuilder(builder, { table, fields, isPartialSelect: true }) as Preparable<{ total: number }>;
 }
 
 /** Lists the columns and expressions that a select returns, by their place in the result, such as "author.name". */

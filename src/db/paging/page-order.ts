@@ -62,7 +62,8 @@ function toSortable({ fields }: SelectConfig, names: SortNames | undefined): Sor
 
 type Sortable = ReadonlyMap<string, Expression>;
 
-function isNameList(names: SortNames): names is readonly string[] {
+/** Whether names stand for the columns that are called so. */
+export function isNameList(names: SortNames): names is readonly string[] {
   return Array.isArray(names);
 }
 

@@ -1,6 +1,7 @@
 import { MAX_PAGE, MAX_PER_PAGE, type PageQuery } from "./page-query.ts";
-import { type SortNames, toOrder } from "./page-order.ts";
-import { toCountQuery, toPageQuery, toSelect } from "../drizzle/select-parts.ts";
+import type { SortNames } from "./page-order.ts";
+import { toSelect } from "../drizzle/select-parts.ts";
+import { countRows, readPage } from "./kept-queries.ts";
 
 export { listOf, page, type PageQuery } from "./page-query.ts";
 
@@ -51,19 +52,12 @@ export async function paginate<Row>(
   assertRange("page", page, MAX_PAGE);
   assertRange("per_page", per_page, MAX_PER_PAGE);
   const select = toSelect(query);
-  const orderBy = toOrder(select, sort, options.sort);
   const offset = (page - 1) * per_page;
-  const items = await toPageQuery<Row>(select, { orderBy, limit: per_page, offset });
+  const rows = await readPage<Row>(select, { sort, names: options.sort, limit: per_page, offset });
   // A page that isn't full is the last one: its rows tell the total.
-  const isLast = items.length < per_page && (items.length > 0 || page === 1);
-  const total = isLast ? offset + items.length : await count(select, isCounted);
-  return { items, page, per_page, total: isCounted ? total : null };
-}
-
-async function count(select: ReturnType<typeof toSelect>, isCounted: boolean): Promise<number | null> {
-  if (!isCounted) return null;
-  const [row] = await toCountQuery(select);
-  return row?.total ?? 0;
+  const isLast = rows.length < per_page && (rows.length > 0 || page === 1);
+  const total = isLast ? offset + rows.length : isCounted ? await countRows(select) : null;
+  return { items: rows.toRows(), page, per_page, total: isCounted ? total : null };
 }
 
 function assertRange(name: string, value: number, maximum: number): void {

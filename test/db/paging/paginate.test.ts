@@ -1,4 +1,4 @@
-import { and, count, desc, eq, gt, sql, type SQLWrapper } from "drizzle-orm";
+import { and, count, desc, eq, gt, sql } from "drizzle-orm";
 import { expect, expectTypeOf, test } from "bun:test";
 import type { Dialect, Driver } from "../../../src/db/contract/driver.ts";
 import { toOrder } from "../../../src/db/paging/page-order.ts";
@@ -144,6 +144,37 @@ testOnEachDialect("paginate() takes joins, chosen fields and aliases", async ({ 
   expect(paginate(named(), { sort: "author.name" }, options)).rejects.toThrow('Cannot sort by "author.name"');
 });
 
+testOnEachDialect(
+  "paginate() asks a table anew, in each transaction and for each sort",
+  async ({ driver }) => {
+    const { articles, db } = await createArticles(driver);
+    const read = async (tx: Pick<typeof db, "select">, sort = "", names?: readonly string[]) => {
+      const options = names === undefined ? {} : { sort: names };
+      const { items, total } = await paginate(tx.select().from(articles), { per_page: 2, sort }, options);
+      return [...ids(items), total];
+    };
+    for (let round = 0; round < 2; round += 1) {
+      // oxlint-disable-next-line no-await-in-loop -- again, once everything is known
+      expect(await read(db)).toEqual([1, 2, COUNT]);
+      // oxlint-disable-next-line no-await-in-loop -- as above
+      expect(await read(db, "-id", ["id"])).toEqual([COUNT, COUNT - 1, COUNT]);
+      expect(read(db, "-id", ["likes"])).rejects.toThrow('Cannot sort by "id"');
+      expect(read(db, "no_such")).rejects.toThrow('Cannot sort by "no_such"');
+    }
+    const more = { ...ARTICLES[0], id: COUNT + 1 } as (typeof ARTICLES)[number];
+    const undone = db.transaction(async (tx) => {
+      await tx.insert(articles).values(more);
+      expect(await read(tx, "-id")).toEqual([COUNT + 1, COUNT, COUNT + 1]);
+      tx.rollback();
+    });
+    expect(undone).rejects.toThrow();
+    await undone.catch(() => {});
+    expect(await read(db, "-id")).toEqual([COUNT, COUNT - 1, COUNT]);
+    await db.insert(articles).values(more);
+    expect(await read(db, "-id")).toEqual([COUNT + 1, COUNT, COUNT + 1]);
+  },
+);
+
 testOnEachDialect("paginate() counts groups and distinct rows", async ({ driver }) => {
   const { articles, db } = await createArticles(driver);
   const grouped = () =>
@@ -262,7 +293,7 @@ testOnEachDialect("paginate() reads the first pages through an index", async ({ 
     const select = toSelect(query);
     const page = toPageQuery(select, { orderBy: toOrder(select, sort), limit: 20, offset: 0 });
     const command = sql.raw(dialect === "sqlite" ? "explain query plan " : "explain ");
-    return JSON.stringify(await db.execute(sql`${command}${(page as unknown as SQLWrapper).getSQL()}`));
+    return JSON.stringify(await db.execute(sql`${command}${page.getSQL()}`));
   };
   const sorted = { sqlite: "TEMP B-TREE", postgres: '"Sort', mysql: "filesort" }[dialect];
   const all = db.select().from(articles);
