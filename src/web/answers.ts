@@ -1,4 +1,5 @@
 import { type Context, ElysiaCustomStatusResponse } from "elysia";
+import { toJsonPage } from "../db/paging/unread-page.ts";
 import { requestIdOf } from "./request-ids.ts";
 
 export { toEndable } from "./open-streams.ts";
@@ -33,12 +34,17 @@ let latest: Response | null = null;
  */
 export function toJsonAnswer(value: object, set: Context["set"]): Response | undefined {
   if (set.status !== 200 || set.cookie !== undefined || !isEmpty(set.headers)) return undefined;
-  if (isPlain(value)) return (latest = Response.json(withDatesAsText(value, 1), JSON_INIT));
+  if (isPlain(value)) return (latest = Response.json(toFastJson(value), JSON_INIT));
   if (!(value instanceof ElysiaCustomStatusResponse)) return undefined;
   const body: unknown = value.response;
   if (typeof body !== "object" || body === null || !isPlain(body)) return undefined;
   const init = { ...JSON_INIT, status: Number(value.code) };
-  return (latest = Response.json(withDatesAsText(body, 1), init));
+  return (latest = Response.json(toFastJson(body), init));
+}
+
+/** Returns what JSON.stringify makes the same text of, in less time. */
+function toFastJson(value: object): object {
+  return toJsonPage(value) ?? withDatesAsText(value, 1);
 }
 
 /**

@@ -2,17 +2,10 @@ import { MAX_PAGE, MAX_PER_PAGE, type PageQuery } from "./page-query.ts";
 import type { SortNames } from "./page-order.ts";
 import { toSelect } from "../drizzle/select-parts.ts";
 import { countRows, readPage } from "./kept-queries.ts";
+import { createPage, type Page } from "./unread-page.ts";
 
 export { listOf, page, type PageQuery } from "./page-query.ts";
-
-/** A part of a list. */
-export interface Page<Row> {
-  readonly items: Row[];
-  readonly page: number;
-  readonly per_page: number;
-  /** Rows on all pages; null when they weren't counted. */
-  readonly total: number | null;
-}
+export type { Page } from "./unread-page.ts";
 
 /** A query of `db.select()` or `db.selectDistinct()` that hasn't been awaited. */
 export interface SelectQuery<Row> extends PromiseLike<Row[]> {
@@ -57,7 +50,7 @@ export async function paginate<Row>(
   // A page that isn't full is the last one: its rows tell the total.
   const isLast = rows.length < per_page && (rows.length > 0 || page === 1);
   const total = isLast ? offset + rows.length : isCounted ? await countRows(select) : null;
-  return { items: rows.toRows(), page, per_page, total: isCounted ? total : null };
+  return createPage(rows, { page, per_page, total: isCounted ? total : null });
 }
 
 function assertRange(name: string, value: number, maximum: number): void {

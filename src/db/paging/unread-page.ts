@@ -1,0 +1,66 @@
+import type { RawRows } from "../drizzle/row-mapper.ts";
+
+/** A part of a list. */
+export interface Page<Row> {
+  readonly items: Row[];
+  readonly page: number;
+  readonly per_page: number;
+  /** Rows on all pages; null when they weren't counted. */
+  readonly total: number | null;
+}
+
+/** Pages whose rows nobody has looked at, which are as the database gave them. */
+const unread = new WeakMap<object, RawRows>();
+
+/** Of pages: on a terminal, rows are shown instead of a getter. */
+const shownWithRows = Object.create(Object.prototype, {
+  [Symbol.for("nodejs.util.inspect.custom")]: {
+    value(this: object) {
+      return { ...this };
+    },
+  },
+}) as object;
+
+/** Makes a page whose rows are made when they are first looked at: most pages are answered as they are. */
+export function createPage<Row>(
+  rows: RawRows<Row>,
+  { page, per_page, total }: Omit<Page<Row>, "items">,
+): Page<Row> {
+  let items: Row[] = [];
+  const made = {
+    __proto__: shownWithRows,
+    get items(): Row[] {
+      if (unread.get(made) === rows) made.items = rows.toRows();
+      return items;
+    },
+    set items(given: Row[]) {
+      items = given;
+      unread.delete(made);
+    },
+    page,
+    per_page,
+    total,
+  };
+  unread.set(made, rows);
+  return made;
+}
+
+/**
+ * Returns an object of which JSON.stringify makes the text that it makes of a page, in less time; null for a page whose
+ * rows somebody has looked at, who may have changed them, and for anything else.
+ *
+ * @throws DatabaseError for a value that its column can't have
+ */
+export function toJsonPage(value: object): object | null {
+  const rows = unread.get(value);
+  if (rows === undefined || "toJSON" in value || !hasOwnItems(value)) return null;
+  const page = value as Readonly<Record<string, unknown>>;
+  const json: Record<string, unknown> = {};
+  for (const name in page) json[name] = name === "items" ? rows.toJson() : page[name];
+  return json;
+}
+
+/** Whether its rows are still those that it was made with. */
+function hasOwnItems(page: object): boolean {
+  return Object.getOwnPropertyDescriptor(page, "items")?.get !== undefined;
+}
