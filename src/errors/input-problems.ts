@@ -1,8 +1,9 @@
 import { distance } from "fastest-levenshtein";
 import { Kind } from "@sinclair/typebox";
-import { Value, ValueErrorType } from "@sinclair/typebox/value";
+import { Value, type ValueError, ValueErrorType } from "@sinclair/typebox/value";
 import type { InvalidFileType, ValidationError } from "elysia";
 import type { InputProblem } from "./errors.ts";
+import { isNumberText } from "./number-text.ts";
 import { findValueErrors, isTypeBoxSchema, type JsonSchema, TEXT_FORMS } from "./plain-schema.ts";
 
 /** What TypeBox, or a Standard Schema, says of one value. */
@@ -33,7 +34,26 @@ export function toInputProblems(error: ValidationError): InputProblem[] {
  * @param part "query", "params", "headers" or "body"
  */
 export function findPartProblems(part: string, schema: JsonSchema, value: unknown): InputProblem[] {
-  return toProblems(`/${part}`, findValueErrors(schema, value));
+  const found = findValueErrors(schema, value);
+  const repeated = part === "query" ? found.filter(isRepeated) : [];
+  const others = found.filter((error) => !repeated.includes(error));
+  return [
+    ...repeated.map(({ path }) => ({
+      path: `/query${path}`,
+      code: "repeated",
+      message: "Sent more than once",
+    })),
+    ...toProblems(`/${part}`, others),
+  ];
+}
+
+/** Whether a list came where the schema knows of none. */
+function isRepeated({ path, schema, value }: ValueError): boolean {
+  return Array.isArray(value) && path.lastIndexOf("/") === 0 && !takesList(schema);
+}
+
+function takesList(schema: JsonSchema): boolean {
+  return schema["type"] === "array" || (schema.anyOf?.some(takesList) ?? false);
 }
 
 /** Lists what is wrong with a value as it stands. Paths are JSON Pointers (RFC 6901) into it. */
@@ -53,7 +73,10 @@ export function toFileProblem(error: InvalidFileType): InputProblem {
 
 function toProblems(prefix: string, all: readonly Found[]): InputProblem[] {
   const problems = new Map<string, InputProblem>();
-  for (const found of all.flatMap(toInner)) {
+  const inner = all.flatMap(toInner);
+  // Of an intersection, its parts have said what is wrong.
+  const isWhole = (found: Found) => found.type === ValueErrorType.Intersect;
+  for (const found of inner.every(isWhole) ? inner : inner.filter((one) => !isWhole(one))) {
     // Of several complaints about one value, the first is about its type.
     if (!problems.has(found.path)) problems.set(found.path, { path: prefix + found.path, ...toWords(found) });
   }
@@ -66,9 +89,7 @@ function toInner(found: Found): Found[] {
   if (found.type !== ValueErrorType.Union || anyOf === undefined || found.value === undefined) return [found];
   const [real, ...others] = anyOf.filter((branch) => branch[Kind] !== "Null" && branch[Kind] !== "Undefined");
   if (real === undefined || others.length > 0 || anyOf.length === 1) return [found];
-  const isText = typeof found.value === "string";
-  const read = isText ? findValueErrors(real, found.value) : [];
-  const inner = read.length === 0 ? findValueErrors(real, found.value, { isText: false }) : read;
+  const inner = findValueErrors(real, found.value);
   return inner.length === 0
     ? [{ ...found, schema: real }]
     : inner.map((error) => ({ ...error, path: found.path + error.path }));
@@ -97,13 +118,18 @@ function toStandardWords(found: Found, schema: JsonSchema): Omit<InputProblem, "
   if (kind === "File" || kind === "Files") return { code: "type", message: describeFile(schema) };
   if (found.type === ValueErrorType.Union && schema.anyOf !== undefined) {
     // The real type of a coerced value says more than "expected union value".
-    const [first] = findValueErrors(schema, found.value).filter(({ path }) => path === "");
-    return first === undefined || first.type === ValueErrorType.Union
-      ? describeUnion(schema.anyOf)
-      : toWords(first);
+    const [first] = findValueErrors(schema, toNumber(found.value, schema)).filter(({ path }) => path === "");
+    if (first !== undefined && first.type !== ValueErrorType.Union) return toWords(first);
+    return describeUnion(first?.schema.anyOf ?? schema.anyOf);
   }
   const isType = found.type !== undefined && TYPE_NAMES.has(ValueErrorType[found.type]);
   return { code: isType ? "type" : "invalid", message: found.message ?? "Not valid" };
+}
+
+/** A number of which text is taken as well is judged as a number. */
+function toNumber(value: unknown, { anyOf }: JsonSchema): unknown {
+  const takesText = anyOf?.some(({ type, format }) => type === "string" && format === "numeric") ?? false;
+  return takesText && typeof value === "string" && isNumberText(value) ? Number(value) : value;
 }
 
 function describeUnknown(path: string, { properties = {} }: JsonSchema): Omit<InputProblem, "path"> {
@@ -135,7 +161,9 @@ function describeFile(schema: JsonSchema): string {
   const { type, extension, minSize, maxSize } = schema as Record<string, string | string[] | undefined>;
   const types = extension ?? type;
   const rules = [
-    types === undefined || types === "string" ? "" : ` of type ${[types].flat().join(" or ")}`,
+    types === undefined || types === "string" || types === "array"
+      ? ""
+      : ` of type ${[types].flat().join(" or ")}`,
     minSize === undefined ? "" : `, at least ${String(minSize)}`,
     maxSize === undefined ? "" : `, at most ${String(maxSize)}`,
   ];

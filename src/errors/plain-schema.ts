@@ -1,4 +1,3 @@
-import { isNumberText } from "./number-text.ts";
 import { Kind, type TSchema } from "@sinclair/typebox";
 import { Value, type ValueError } from "@sinclair/typebox/value";
 
@@ -32,31 +31,17 @@ function toPlainSchema(schema: JsonSchema): JsonSchema {
   return isTypeBoxSchema(schema.items) ? { ...schema, items: toPlainSchema(schema.items) } : schema;
 }
 
-/**
- * Lists what is wrong with a value whose parts may be in their text form, as in a query string. Elysia stops
- * at the first text that is a number but breaks another rule; this does not.
- *
- * @param options.isText whether they may be: in JSON they aren't
- */
-export function findValueErrors(
-  schema: JsonSchema,
-  value: unknown,
-  { isText = true }: { isText?: boolean } = {},
-): ValueError[] {
-  const plain = toPlainSchema(schema);
+/** Lists what is wrong with a value, at most 64 problems. */
+export function findValueErrors(schema: JsonSchema, value: unknown): ValueError[] {
   try {
     const found: ValueError[] = [];
-    for (const error of Value.Errors(plain, isText ? toTyped(plain, value) : value)) {
+    for (const error of Value.Errors(toPlainSchema(schema), value)) {
       if (found.push(error) === MAX_ERRORS) break;
     }
     return found;
   } catch {
     return []; // a schema with references, whose definitions aren't at hand
   }
-}
-
-function toTyped(schema: JsonSchema, value: unknown): unknown {
-  return Value.Convert(schema, readTextForms(schema, value));
 }
 
 function realBranch(schema: JsonSchema): JsonSchema | undefined {
@@ -67,25 +52,4 @@ function realBranch(schema: JsonSchema): JsonSchema | undefined {
   const isTextForm = (branch: JsonSchema) => branch["type"] === "string" && TEXT_FORMS.has(branch["format"]);
   if (schema.elysiaMeta === undefined && !anyOf.some(isTextForm)) return undefined;
   return anyOf.find((branch) => branch["type"] !== "string");
-}
-
-/** Copies a value, for TypeBox converts in place, and splits what Elysia reads as an array or an object. */
-function readTextForms(schema: JsonSchema, value: unknown): unknown {
-  if (typeof value === "string") {
-    // As Elysia does; TypeBox would read "1e13" as the integer 1.
-    const isNumeric = schema["type"] === "integer" || schema["type"] === "number";
-    if (isNumeric && isNumberText(value)) return Number(value);
-    if (schema["type"] !== "array" && schema["type"] !== "object") return value;
-    if (value.startsWith("[") || value.startsWith("{")) return JSON.parse(value);
-    return schema["type"] === "array" ? value.split(",") : value;
-  }
-  if (Array.isArray(value)) return value.map((item) => readTextForms(schema.items ?? schema, item));
-  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype) {
-    return value;
-  }
-  const entries = Object.entries(value).map(([key, item]) => [
-    key,
-    readTextForms(schema.properties?.[key] ?? ({} as JsonSchema), item),
-  ]);
-  return Object.fromEntries(entries);
 }

@@ -4,9 +4,12 @@ import type { AppError, InputProblem } from "../errors/errors.ts";
 import { fail } from "../errors/codes.ts";
 import { findPartProblems, toInputProblems } from "../errors/input-problems.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../errors/plain-schema.ts";
+import { createQueryReader } from "./input/queries.ts";
+import { createPartReader } from "./input/text-values.ts";
 import { findRoute } from "./routes.ts";
 
 type Part = "params" | "query" | "headers";
+type Params = Record<string, string>;
 type Schemas = Partial<Record<Part | "body", unknown>>;
 
 /** A request's part that doesn't fit, or a value in its text form that TypeBox can't decode. */
@@ -28,13 +31,10 @@ export function findInvalidInput(error: unknown): InvalidInput | null {
 export function toValidationProblem(error: InvalidInput, app: AnyElysia, request: Request): AppError | null {
   const found = findRoute(app, request);
   const hooks = (found?.route.hooks ?? {}) as Schemas;
-  const values = {
-    headers: Object.fromEntries(request.headers),
-    params: found?.params ?? {},
-    query: toQuery(request.url),
-  };
   const problems = (["headers", "params", "query"] as const).flatMap((part) =>
-    schemasOf(hooks, part, app).flatMap((schema) => findPartProblems(part, schema, values[part])),
+    schemasOf(hooks, part, app).flatMap((schema) =>
+      findPartProblems(part, schema, readPart(part, schema, request, found?.params ?? {})),
+    ),
   );
   if (error instanceof ValidationError && error.type !== "property") {
     const isListed = problems.some(({ path }) => path.startsWith(`/${error.type}`));
@@ -78,15 +78,14 @@ function schemasOf(hooks: Schemas, part: Part | "body", app: AnyElysia): JsonSch
     .filter(isTypeBoxSchema);
 }
 
-function toQuery(url: string): Record<string, string | string[]> {
-  const start = url.indexOf("?");
-  const search = new URLSearchParams(start === -1 ? "" : url.slice(start));
-  return Object.fromEntries(
-    [...new Set(search.keys())].map((name) => {
-      const all = search.getAll(name);
-      return [name, all.length === 1 ? (all[0] ?? "") : all];
-    }),
-  );
+/** What the route read, as it read it. */
+function readPart(part: Part, schema: JsonSchema, request: Request, params: Readonly<Params>): object {
+  if (part === "query") {
+    const start = request.url.indexOf("?");
+    return start === -1 ? {} : createQueryReader(schema)(request.url, start + 1);
+  }
+  const texts = part === "params" ? { ...params } : Object.fromEntries(request.headers);
+  return createPartReader(schema)?.(texts) ?? texts;
 }
 
 /** Points to the one place of the body that has the rule which a value in its text form broke. */

@@ -1,9 +1,11 @@
 import type { AnyElysia, ComposedHandler, InternalRoute } from "elysia";
 import { composeHandler } from "elysia/compose";
 import { sucrose } from "elysia/sucrose";
+import { json } from "elysia/utils";
 import { isLongBody } from "./body-limit.ts";
-import { type BodyReader, createBodyReader, readJson } from "./input/bodies.ts";
-import { createCleaner } from "./input/cleaner.ts";
+import { createBodyReader, type ParseHook, toBoundParser } from "./input/bodies.ts";
+import { normalize } from "./input/cleaner.ts";
+import { parseJson } from "./input/json-depth.ts";
 import { pathOf } from "./request-path.ts";
 
 /** Work that must be done before a request is handled; null when there is nothing to wait for. */
@@ -40,6 +42,9 @@ interface GateHook {
 }
 
 const GATE = Symbol("gate");
+
+// Of cookies and of messages; what is nested too deep stays text. See patches/.
+json.parse = parseJson;
 
 /**
  * Makes a hook of a route out of a synchronous check, and has the route's requests prepared: `prepareRoutes` sees to
@@ -219,20 +224,16 @@ function toCompiled(route: InternalRoute, own: () => ComposedHandler): RouteHand
   };
 }
 
-interface ParseHook {
-  readonly fn: unknown;
-}
-
 type BodySchemas = readonly { readonly body?: unknown }[];
 
 /**
  * Lets the routes of an app that take a body get it from `createBodyReader`, behind parsers of their own, and has what
- * comes in and goes out cleaned of properties that its schema doesn't name by `createCleaner`. A route that
+ * comes in and goes out cleaned of properties that its schema doesn't name by `normalize`. A route that
  * doesn't look at its body stays without one: its handler may read the request itself. For an app that has all of its
  * routes and isn't compiled yet.
  */
 export function readBodies(app: AnyElysia): void {
-  (app.config as { normalize: unknown }).normalize = createCleaner; // see patches/
+  Object.assign(app.config, { normalize }); // see patches/
   for (const route of app.router.history) {
     const { method, hooks } = route;
     if (method === "GET" || method === "HEAD" || method === "WS" || hooks === undefined) continue;
@@ -245,7 +246,7 @@ export function readBodies(app: AnyElysia): void {
       continue;
     }
     const read = createBodyReader(schema);
-    const parse = own.map((hook) => toReader(hook, read));
+    const parse = own.map((hook) => toBoundParser(hook, read));
     const isNamed = parse.some((hook, index) => hook !== own[index]);
     Object.assign(hooks, { parse: isNamed ? parse : [...parse, { fn: read }] });
   }
@@ -265,17 +266,6 @@ function bodySchemaOf(app: AnyElysia, hooks: NonNullable<InternalRoute["hooks"]>
   const schema = body ?? standaloneValidator.find((validator) => validator.body !== undefined)?.body;
   const { definitions } = app as unknown as { definitions: { type: Record<string, unknown> } };
   return typeof schema === "string" ? (definitions.type[schema] ?? schema) : schema;
-}
-
-/** Replaces parsers of Elysia that a route names, such as `parse: "json"`, by those that bound what they read. */
-function toReader(hook: ParseHook, read: BodyReader): ParseHook {
-  if (hook.fn === "json" || hook.fn === "application/json") {
-    return { fn: ({ request }: { request: Request }) => readJson(request) };
-  }
-  if (hook.fn === "formdata" || hook.fn === "multipart/form-data") {
-    return { fn: ({ request }: { request: Request }) => read({ request }, "multipart/form-data") };
-  }
-  return hook;
 }
 
 /** An app as its author wrote it, to be described: of a route with a parser that is a function, Elysia tells no body. */

@@ -14,6 +14,7 @@ import { prepareCoreTables } from "../../src/db/migrations/core.ts";
 import type { AppError } from "../../src/errors/errors.ts";
 import { createPermissions } from "../../src/accounts/rights/permission-set.ts";
 import { createErrorAnswer, toElysiaErrorHandler } from "../../src/web/error-answers.ts";
+import { readBodies } from "../../src/web/routes.ts";
 
 export const silent = pino({ level: "silent" });
 export const ORIGIN: Origin = { ipAddress: "192.0.2.7", userAgent: "tests" };
@@ -116,6 +117,7 @@ export function serve(
   const slice = createSlice({ guards, principals, originOf: () => ORIGIN });
   const answerError = createErrorAnswer({ log: silent, isDebug: () => true });
   const app: AnyElysia = new Elysia().onError(toElysiaErrorHandler(() => app, answerError, null)).use(slice);
+  readBodies(app);
   return async (who: Principal | null, method: string, path: string, body?: unknown) => {
     const request = new Request(`http://localhost${path}`, {
       method,

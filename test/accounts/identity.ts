@@ -22,7 +22,7 @@ import { createAccessLoader } from "../../src/accounts/rights/access.ts";
 import { ensureBuiltinRoles, grantRole, USER_ROLE } from "../../src/accounts/rights/builtin-roles.ts";
 import { restrictPermissions } from "../../src/accounts/rights/permission-set.ts";
 import { createErrorAnswer, toElysiaErrorHandler } from "../../src/web/error-answers.ts";
-import { prepareRoutes } from "../../src/web/routes.ts";
+import { prepareRoutes, readBodies } from "../../src/web/routes.ts";
 import { Clock, createDevices, openStore, readAudit, silent } from "./factor-accounts.ts";
 
 export const PASSWORD = "correct horse battery";
@@ -143,6 +143,7 @@ export async function createIdentity(
     )
     .use(sessionRoutes({ ...context, sessions }))
     .use(setupRoutes({ setup, appName: "Acme <ERP>", originOf }));
+  readBodies(app);
   prepareRoutes(app);
 
   const send = async (method: string, path: string, body?: unknown, options: SendOptions = {}) => {

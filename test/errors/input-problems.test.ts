@@ -17,6 +17,7 @@ export default createRouter()
     who: t.Object({ email: t.String({ format: "email" }) }),
     note: t.Optional(t.String({ error: "Write a note" })),
   }) })
+  .post("/numeric", ({ body }) => body, { body: t.Object({ deep: t.Object({ count: t.Numeric({ minimum: 1 }) }) }) })
   .post("/rule", ({ body }) => body, { body: t.Object({ deep: t.Object({ count: t.Integer({ minimum: 1 }) }) }) })
   .get("/query", ({ query }) => query, { query: t.Object({
     page: t.Optional(t.Integer({ minimum: 1 })),
@@ -96,9 +97,15 @@ const scenarios: Scenario[] = [
   },
   {
     name: "a text that is a number but too small",
-    path: "/rule",
+    path: "/numeric",
     init: json({ deep: { count: "0" } }),
-    errors: [invalid("/body/deep/count", "Expected integer to be greater or equal to 1")],
+    errors: [invalid("/body/deep/count", "Expected number to be greater or equal to 1")],
+  },
+  {
+    name: "a text where JSON has integers",
+    path: "/rule",
+    init: json({ deep: { count: "5" } }),
+    errors: [type("/body/deep/count", "Expected integer")],
   },
   { name: "no body at all", path: "/body", init: { method: "POST" }, errors: [required("/body")] },
   {

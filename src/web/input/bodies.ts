@@ -6,6 +6,11 @@ import { parseJson } from "./json-depth.ts";
 /** Reads the body of a request of this content type, its parameters left out; undefined when it has none. */
 export type BodyReader = (context: { readonly request: Request }, contentType: string) => Promise<unknown>;
 
+/** A hook of a route that reads bodies: a function, or the name of one of Elysia's. */
+export interface ParseHook {
+  readonly fn: unknown;
+}
+
 const UTF_8 = new Set(["", "utf-8", "utf8", "us-ascii"]);
 
 /**
@@ -32,12 +37,23 @@ export function createBodyReader(schema: unknown): BodyReader {
   };
 }
 
+/** Replaces parsers of Elysia that a route names, such as `parse: "json"`, by those that bound what they read. */
+export function toBoundParser(hook: ParseHook, read: BodyReader): ParseHook {
+  if (hook.fn === "json" || hook.fn === "application/json") {
+    return { fn: ({ request }: { request: Request }) => readJson(request) };
+  }
+  if (hook.fn === "formdata" || hook.fn === "multipart/form-data") {
+    return { fn: ({ request }: { request: Request }) => read({ request }, "multipart/form-data") };
+  }
+  return hook;
+}
+
 /**
  * Reads a JSON body.
  *
  * @throws AppError nested_too_deep, parse_error, unsupported_media_type
  */
-export async function readJson(request: Request): Promise<unknown> {
+async function readJson(request: Request): Promise<unknown> {
   const text = await readText(request);
   return text === "" ? undefined : parseJson(text);
 }

@@ -2,6 +2,8 @@ import { Kind } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { LIST_QUERY } from "../../db/paging/page-query.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../../errors/plain-schema.ts";
+import { createQueryReader } from "./queries.ts";
+import { createPartReader } from "./text-values.ts";
 
 type Clean = (value: unknown) => unknown;
 
@@ -14,10 +16,18 @@ const keep: Clean = (value) => value;
  * Creates what drops the properties that a schema doesn't name. Whatever isn't of the kind that the schema says stays as
  * it is, for the check to refuse: Elysia's own makes an empty object of a text, and a list of four billion entries of
  * `{ "length": 4294967295 }`.
+ *
+ * @param isText whether the values come as text, as those of the path, headers and cookies do: it is read first
  */
-export function createCleaner(schema: unknown): Clean {
-  return isTypeBoxSchema(schema) ? (new Cleaners().of(schema) ?? keep) : keep;
+export function createCleaner(schema: unknown, isText = false): Clean {
+  if (!isTypeBoxSchema(schema)) return keep;
+  const clean = new Cleaners().of(schema) ?? keep;
+  const read = isText ? createPartReader(schema) : null;
+  return read === null ? clean : (value) => clean(read(value as Record<string, unknown>));
 }
+
+/** What Elysia is told to clean with, and to read a query with: see patches/. */
+export const normalize = Object.assign(createCleaner, { query: createQueryReader });
 
 /** Makes cleaners; null stands for those that have nothing to do. */
 class Cleaners {

@@ -1,3 +1,4 @@
+import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 
 /** Levels of arrays and objects within each other that JSON of a request may have. */
@@ -13,14 +14,17 @@ const BACKSLASH = 92;
  * @throws AppError nested_too_deep, parse_error
  */
 export function parseJson(text: string): unknown {
-  if (isDeeper(text, MAX_JSON_DEPTH)) {
-    throw fail("nested_too_deep", `Cannot read JSON of more than ${MAX_JSON_DEPTH} levels`);
-  }
+  if (isDeeper(text, MAX_JSON_DEPTH)) throw tooDeep("JSON");
   try {
     return JSON.parse(text) as unknown;
   } catch (cause) {
     throw fail("parse_error", "Cannot read the body: it is not what its content-type says", { cause });
   }
+}
+
+/** Creates the error about what has more levels than it may. */
+export function tooDeep(what: string): AppError {
+  return fail("nested_too_deep", `Cannot read ${what} of more than ${MAX_JSON_DEPTH} levels`);
 }
 
 /** Whether arrays and objects stand in each other more than `levels` deep; of what isn't JSON, either answer will do. */
