@@ -6,6 +6,7 @@ import type { Mount } from "./mounts.ts";
 import { createOpenApiDocument, type DocumentedApp } from "./openapi.ts";
 import { fillPage, HOME_PAGE, toLinks, toPageResponse } from "./pages.ts";
 import { prepareRoutes, readBodies } from "./routes.ts";
+import { refuseUnknownParameters } from "./unknown-parameters.ts";
 
 export interface CoreAppOptions {
   readonly appName: string;
@@ -64,6 +65,8 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
       }),
     );
   for (const slice of options.slices) app.use(slice);
+  // Those who watch a server add what they like.
+  refuseUnknownParameters(app, { except: ["/health"] });
   readBodies(app);
   prepareRoutes(app);
   const { fetch } = app;
