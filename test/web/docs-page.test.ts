@@ -30,6 +30,11 @@ test("docsRoutes() serves everything that the page needs, with the right types",
   ]);
 });
 
+test("docsRoutes() keeps no token in the browser beyond the page", async () => {
+  await using app = await TestApp.start();
+  expect(await (await app.fetch("/docs/start.js")).text()).not.toContain("persistAuthorization");
+});
+
 test.each([
   ["", false],
   ["gzip", true],
