@@ -6,13 +6,14 @@ import { hashToken, randomText } from "../keys/opaque-tokens.ts";
 type RecoveryTables = Pick<CoreTables, "recoveryCodes">;
 
 const COUNT = 10;
-/** 80 bits: out of reach for who has the hashes, and so nothing slower than SHA-256 is needed. */
-const LENGTH = 16;
-const CODE = /^[0-9a-hjkmnp-tv-z]{16}$/;
+/** 120 bits: out of reach for who has the hashes, and so nothing slower than SHA-256 is needed. */
+const LENGTH = 24;
+/** Those that were given earlier have 16. */
+const CODE = /^(?:[0-9a-hjkmnp-tv-z]{16}|[0-9a-hjkmnp-tv-z]{24})$/;
 
 /**
- * Gives somebody new recovery codes, "xxxx-xxxx-xxxx-xxxx", and voids those they had. This is the one time that they
- * are readable.
+ * Gives somebody new recovery codes, "xxxx-xxxx-xxxx-xxxx-xxxx-xxxx", and voids those they had. This is the one time
+ * that they are readable.
  */
 export async function renewRecoveryCodes(
   tx: Transaction,

@@ -217,7 +217,7 @@ testOnEachDialect(
     clock.step();
     const [old = "", unused = ""] = device.recoveryCodes;
     expect(
-      device.recoveryCodes.every((code) => /^(?:[0-9a-hjkmnp-tv-z]{4}-){3}[0-9a-hjkmnp-tv-z]{4}$/.test(code)),
+      device.recoveryCodes.every((code) => /^(?:[0-9a-hjkmnp-tv-z]{4}-){5}[0-9a-hjkmnp-tv-z]{4}$/.test(code)),
     ).toBe(true);
     const refused = [
       devices.renewRecoveryCodes(user.id, old),
