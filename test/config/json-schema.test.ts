@@ -44,6 +44,7 @@ test.each([
   { server: { public_url: "x" } },
   { logging: { level: "warning" } },
   { server: { cors: { allow_origins: ["https://a.example/"] } } },
+  { server: { cors: { allow_origins: ["null"] } } },
   { plugins: { settings: { "My-Blog": {} } } },
 ])("toConfigJsonSchema() refuses %j", (config) => {
   expect(Check(toConfigJsonSchema(), config)).toBe(false);
