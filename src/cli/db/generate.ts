@@ -141,13 +141,17 @@ function printDraftAdvice(owner: string, { print }: CommandContext): void {
 
 async function undo({ owner, subject, declared, options, context }: Generating): Promise<void> {
   await withDatabase(declared.loaded, async ({ driver }) => {
-    const { names, edited, run } = await planWithdrawal(driver, { owner, folder: subject.folder });
+    const { names, edited, takenBack, run } = await planWithdrawal(driver, { owner, folder: subject.folder });
     if (names.length === 0) {
       context.print(`Nothing to withdraw: every migration of ${owner} has been applied`);
       return;
     }
+    if (takenBack.length > 0) context.warn("What took effect of it is taken back in the database:");
+    for (const statement of takenBack) context.warn(`  ${statement}`);
     if (edited.length > 0) {
       context.warn(`Written or edited by hand, and deleted with the rest: ${edited.join(", ")}`);
+    }
+    if (edited.length + takenBack.length > 0) {
       if (!(await confirmUnless(options.yes, `Withdraw ${names.join(", ")}?`, context))) return;
     }
     await run();

@@ -6,6 +6,7 @@ import { MigrationError } from "./error.ts";
 import type { Ledger } from "./ledger.ts";
 import { findGuardedColumn } from "./required-guard.ts";
 import { countStatements, hashStatements, type PendingContext, type PendingMigration } from "./pending.ts";
+import { toReversal } from "./reversal.ts";
 import { findTableEffects, type TableEffect } from "./statements.ts";
 
 const DANGLING = `select m.name as "from", f."table" as "to"
@@ -65,14 +66,19 @@ export class MigrationRun {
       }
       await this.#connection.transaction(() => this.#noteApplied());
     } catch (error) {
-      const kept =
-        next === 0
-          ? "nothing of it was kept"
-          : `its first ${countStatements(next)} took effect and can't be undone on this database: leave them as they are, correct the rest, and it goes on at statement ${next + 1}`;
+      const kept = next === 0 ? "nothing of it was kept" : this.#describeKept(next);
       // A failing statement has had no effect, so nothing is in doubt any more.
       if (next < migration.statements.length) await this.#tryNoteProgress(next);
       throw this.#fail(next, error, kept);
     }
+  }
+
+  #describeKept(count: number): string {
+    const { owner } = this.#context;
+    const isLost = toReversal(this.#pending.migration.statements.slice(0, count)).lost !== null;
+    const reason = isLost ? " and can't be undone on this database" : "";
+    const undo = isLost ? "" : `; or take them back with xcore db generate ${owner} --undo`;
+    return `its first ${countStatements(count)} took effect${reason}: leave them as they are, correct the rest, and it goes on at statement ${count + 1}${undo}`;
   }
 
   /** Runs a statement so that a process killed at any moment can be followed by one that knows where it stood. */

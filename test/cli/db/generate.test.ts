@@ -122,6 +122,54 @@ testOnEachDialect(
   },
 );
 
+testOnEachDialect(
+  "db generate --undo takes back what took effect of a failed one",
+  async ({ dialect, url }) => {
+    await using folder = await TestFolder.create(FILES);
+    const run = createRunner(folder, url);
+    const isKept = dialect === "mysql";
+    await run("db", "generate", "notes");
+    await run("db", "migrate");
+    const before = await list(folder);
+    await folder.write({
+      "plugins/notes/schema.ts": `import { id, index, references, table, varchar } from "xcore/schema";
+export const tags = table("notes_tags", { id: id(), name: varchar(20).unique() });
+export const notes = table("notes_notes", {
+  id: id(), title: varchar(50).notNull(), language: varchar(10).notNull(), tag_id: references(() => tags.id),
+}, (t) => [index("notes_by_language").on(t.language)]);
+`,
+    });
+    await run("db", "generate", "notes", "--backfill", "language=en");
+    const [added = ""] = (await list(folder)).filter((file) => file.startsWith(`${dialect}/0001_`));
+    const sql = await read(folder, added);
+    const bad = "\n--> statement-breakpoint\nalter table nowhere add a integer";
+    await folder.write({ [`${DRIZZLE}/${added}`]: sql + bad });
+    const failed = await run.try("db", "migrate");
+    expect(failed.code).toBe(1);
+    expect(failed.stderr.includes("take them back with xcore db generate notes --undo")).toBe(isKept);
+    if (isKept) {
+      const refused = await run.try("db", "generate", "notes", "--undo");
+      expect(refused.stderr).toContain("add --yes");
+    }
+    const undone = await run.try("db", "generate", "notes", "--undo", "--yes");
+    expect([undone.code, undone.stdout]).toEqual([0, expect.stringContaining("withdrew 0001_")]);
+    expect(undone.stderr.includes("DROP TABLE `notes_tags`")).toBe(isKept);
+    expect(await list(folder)).toEqual(before);
+    expect(await run("db", "status")).not.toMatch(/notes +0001_|partial|pending/);
+
+    // As though it had never been tried.
+    await run("db", "generate", "notes", "--backfill", "language=de");
+    expect(await run("db", "migrate")).toContain("applied notes 0001_");
+
+    const dropping = `alter table notes_notes drop column language${bad}`;
+    await folder.write({ [`${DRIZZLE}/${dialect}/0002_gone.sql`]: dropping });
+    expect((await run.try("db", "migrate")).code).toBe(1);
+    const last = await run.try("db", "generate", "notes", "--undo", "--yes");
+    expect(last.code).toBe(isKept ? 1 : 0);
+    if (isKept) expect(last.stderr).toContain("no. 1 can't be undone on this database");
+  },
+);
+
 test("db generate --undo asks before it deletes what was written by hand", async () => {
   await using folder = await TestFolder.create(FILES);
   const run = createRunner(folder);

@@ -4,8 +4,9 @@ import pino from "pino";
 import { applyMigrations } from "../../../src/db/migrations/apply.ts";
 import { MigrationError } from "../../../src/db/migrations/error.ts";
 import { readMigrations } from "../../../src/db/migrations/files.ts";
+import { planWithdrawal } from "../../../src/db/migrations/generate/withdraw.ts";
 import { migrationStatus } from "../../../src/db/migrations/status.ts";
-import { type DialectTest, testOnEachDialect } from "../../database-servers.ts";
+import { type DialectTest, testOnDialect, testOnEachDialect } from "../../database-servers.ts";
 import { MigrationProject } from "./migration-project.ts";
 
 const BREAK = "\n--> statement-breakpoint\n";
@@ -68,6 +69,25 @@ testOnEachDialect("applyMigrations() applies each migration once, in order", asy
   expect(await project.states()).toEqual(["0000_first applied", "0001_second applied", "0002_third applied"]);
 });
 
+testOnDialect("mysql", "what a killed process has taken back isn't taken back again", async (context) => {
+  const project = new HandWritten(context);
+  const kept = "create table kept (id integer primary key, name varchar(9))";
+  const changes = "alter table kept add constraint `c` check (id > 0), add index `i` (name)";
+  await project.write("0000_bad", kept, changes, "create nonsense");
+  await project.failure();
+  await project.run("alter table kept drop index i, drop constraint c");
+  await project.run("drop table kept");
+  const { driver } = context;
+  const withdrawal = await planWithdrawal(driver, { owner: "blog", folder: project.folder });
+  expect(withdrawal.takenBack).toEqual([
+    "ALTER TABLE `kept` DROP INDEX `i`, DROP CONSTRAINT `c`",
+    "DROP TABLE `kept`",
+  ]);
+  await withdrawal.run();
+  expect(await project.states()).toEqual([]);
+  expect(await project.values("select count(*) from xcore_tables")).toEqual([["0"]]);
+});
+
 testOnEachDialect("applyMigrations() asks one question when nothing is pending", async (context) => {
   const project = new HandWritten(context);
   await project.write("0000_first", create("one"));
@@ -110,7 +130,7 @@ testOnEachDialect(
     expect(error.message).toEndWith(
       isTransactional
         ? "; nothing of it was kept"
-        : "; its first 1 statement took effect and can't be undone on this database: leave them as they are, correct the rest, and it goes on at statement 2",
+        : "; its first 1 statement took effect: leave them as they are, correct the rest, and it goes on at statement 2; or take them back with xcore db generate blog --undo",
     );
     expect(await project.has("good")).toBeTrue();
     expect(await project.has("kept")).toBe(!isTransactional);
