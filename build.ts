@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+import { digestSources } from "./build-digest.ts";
 import { readCommonPasswords } from "./src/accounts/login/common-passwords.ts";
 import { collectDeclarations } from "./src/editor/declarations.ts";
 import { packDeclarations } from "./src/editor/packed-declarations.ts";
@@ -80,6 +81,17 @@ const collectingOnce: Bun.BunPlugin = {
   },
 };
 
+/** The executable knows what it is made of. */
+const named: Bun.BunPlugin = {
+  name: "named",
+  setup(builder) {
+    builder.onLoad({ filter: /[/\\]plugins[/\\]build[/\\]executable\.ts$/ }, async () => ({
+      contents: `export const executableDigest = ${JSON.stringify(await digestSources())};`,
+      loader: "ts",
+    }));
+  },
+};
+
 try {
   const targets = values.target?.map(toTarget) ?? [null];
   const work = await mkdtemp(join(tmpdir(), "xcore-build-"));
@@ -136,7 +148,7 @@ async function build(
     target === null || target === hostTarget() ? process.execPath : await fetchBun(target);
   const result = await Bun.build({
     entrypoints: ["src/index.ts"],
-    plugins: [withoutUnusedData, inAscii, collectingOnce, packed],
+    plugins: [withoutUnusedData, inAscii, collectingOnce, named, packed],
     format: "esm",
     minify: { whitespace: true, syntax: true, identifiers: false }, // stack traces keep their names
     bytecode: true,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { copyFile, open, readdir, rm, stat } from "node:fs/promises";
+import { appendFile, copyFile, open, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { DIALECTS } from "../src/db/contract/driver.ts";
@@ -229,6 +229,70 @@ test("the executable's stack traces show lines of a plugin's files and of xcore'
   expect(source.split("\n")[Number(evaluated?.[3]) - 1]).toContain("run(module.exports");
 });
 
+test("the executable bundles what has changed since it was stopped, and nothing else", async () => {
+  await using folder = await TestFolder.create(WARM);
+  const run = await install(folder);
+  const start = async (expected: object): Promise<string[]> => {
+    await using server = await XcoreServer.start(folder, run);
+    expect(await (await server.fetch("/warm")).json()).toEqual(expected);
+    expect((await server.fetch("/faulty")).status).toBe(500);
+    const threads = await readThreads(server.pid);
+    server.kill("SIGTERM");
+    expect(await server.exited).toBe(0);
+    return threads;
+  };
+  expect(await start({ tax: 19, rate: 1 })).toContain("Bundler");
+  expect(await start({ tax: 19, rate: 1 })).not.toContain("Bundler");
+  // Stack traces are mapped by what was kept.
+  const log = await Bun.file(join(folder.path, "logs/app.log")).text();
+  expect(log.match(/plugins\/faulty\/lib\/luck\.ts:4:/g)?.length).toBe(2);
+  expect(log).not.toContain("plugin-bundle:");
+  await folder.write({ "plugins/warm/tax.tsx": "export const tax = 7;\n" }); // found before tax.ts
+  expect(await start({ tax: 7, rate: 1 })).toContain("Bundler");
+  await folder.write({ ".xcore/tsconfig.json": toPaths("b") });
+  expect(await start({ tax: 7, rate: 2 })).toContain("Bundler");
+  expect(await start({ tax: 7, rate: 2 })).not.toContain("Bundler");
+  await folder.write({ "plugins/warm/rates/b.ts": "export const rate = 3;\n" });
+  expect(await start({ tax: 7, rate: 3 })).toContain("Bundler");
+  // What was changed by somebody who doesn't know the secret doesn't run.
+  const bundles = await listFiles(join(folder.path, "data/plugins/bundles"));
+  for (const file of bundles) {
+    await writeFile(file, (await Bun.file(file).text()).replace("rate = 3", "rate = 9"));
+  }
+  expect(await start({ tax: 7, rate: 3 })).toContain("Bundler");
+  expect(await Bun.file(join(folder.path, "logs/manager.log")).text()).toContain("kept bundle is damaged");
+});
+
+test("a bundle that is kept is no substitute for a pinned plugin's files", async () => {
+  const files = {
+    "plugin.json": { name: "crm", version: "1.0.0" },
+    "run.ts":
+      'import { createRouter } from "xcore";\nexport default createRouter().get("/", () => "pinned");\n',
+  };
+  await using host = new PluginHost();
+  const pinned = host.publish("/crm", files);
+  await using folder = await TestFolder.create({ "config.json": { plugins: { remote: { crm: pinned } } } });
+  const run = await install(folder);
+  const args = ["serve", "--port", "0"];
+  const served = async (more: string[] = []): Promise<{ answer: Response; threads: string[] }> => {
+    await using server = await XcoreServer.start(folder, { ...run, args: [...args, ...more] });
+    if (more.length === 0) await server.waitFor(/plugin loaded/);
+    const answer = await server.fetch("/crm");
+    const threads = await readThreads(server.pid);
+    server.kill("SIGTERM");
+    await server.exited;
+    return { answer, threads };
+  };
+  expect((await served()).answer.status).toBe(200);
+  const warm = await served(["--offline"]);
+  expect(await warm.answer.text()).toBe("pinned");
+  expect(warm.threads).not.toContain("Bundler");
+  const sources = join(folder.path, "data/plugins/sources");
+  const [kept = ""] = await readdir(sources);
+  await appendFile(join(sources, kept, "files/run.ts"), "\n");
+  expect((await served(["--offline"])).answer.status).toBe(503);
+});
+
 for (const dialect of DIALECTS) {
   const name = `the executable generates migrations, applies them, and takes a backup back (${dialect})`;
   testWithServer(dialect, name, 60_000, async () => {
@@ -341,6 +405,39 @@ export function tryLuck(is: Luck["is"]): string {
   "plugins/thrower/plugin.json": { name: "thrower", version: "1.0.0" },
   "plugins/thrower/run.ts": 'const cause: string = "boom";\nthrow new Error(cause);\n',
 };
+
+const WARM: Files = {
+  ...FAULTY,
+  "plugins/warm/plugin.json": { name: "warm", version: "1.0.0" },
+  "plugins/warm/run.ts": `import { createRouter } from "xcore";
+import { rate } from "@rate";
+import { tax } from "./tax";
+
+export default createRouter().get("/", () => ({ tax, rate }));
+`,
+  "plugins/warm/tax.ts": "export const tax = 19;\n",
+  "plugins/warm/rates/a.ts": "export const rate = 1;\n",
+  "plugins/warm/rates/b.ts": "export const rate = 2;\n",
+  "tsconfig.json": { extends: "./.xcore/tsconfig.json" },
+  ".xcore/tsconfig.json": toPaths("a"),
+};
+
+function toPaths(rate: string): object {
+  return { compilerOptions: { paths: { "@rate": [`../plugins/warm/rates/${rate}.ts`] } } };
+}
+
+async function listFiles(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map(({ parentPath, name }) => join(parentPath, name));
+}
+
+/** Names of a process's threads: Bun starts one for its bundler when that is first used (Linux). */
+async function readThreads(pid: number): Promise<string[]> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  return Promise.all(
+    threads.map(async (thread) => (await Bun.file(`/proc/${pid}/task/${thread}/comm`).text()).trim()),
+  );
+}
 
 /** Puts a copy of the executable into a folder; what runs it finds no other program. */
 async function install(folder: TestFolder): Promise<{ command: string[]; env: Record<string, string> }> {

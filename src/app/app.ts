@@ -57,8 +57,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   disposals.defer(() => loggers.close());
 
   const stores = await openStores(context);
-  const { database, store } = stores;
+  const { database, store, bundles } = stores;
   disposals.defer(() => database.close());
+  disposals.defer(() => bundles?.settled());
 
   const accounts = createAppAccounts(context, stores, print);
   disposals.defer(() => accounts.close());

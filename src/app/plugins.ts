@@ -57,6 +57,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
       lifeCycle: {
         log: loggers.manager,
         packages: stores.plugins.packages,
+        bundles: stores.bundles,
         autoMigrate: () => live.loaded.config.database.auto_migrate,
         stackTraces,
         toDisplayPath,

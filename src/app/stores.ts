@@ -6,6 +6,8 @@ import type { Driver } from "../db/contract/driver.ts";
 import { prepareCoreTables } from "../db/migrations/core.ts";
 import { openDatabase, toDatabaseOptions } from "../db/open.ts";
 import { openPluginStores, type PluginStores } from "../plugins/remote/sources.ts";
+import { BundleCache } from "../plugins/build/bundle-cache.ts";
+import { executableDigest } from "../plugins/build/executable.ts";
 import type { AppContext } from "./context.ts";
 
 /** What an app keeps outside of its memory. */
@@ -17,6 +19,8 @@ export interface AppStores {
   readonly secretKey: SecretKey;
   /** Plugins from elsewhere, and npm dependencies of plugins. */
   readonly plugins: PluginStores;
+  /** Bundles of plugins; null where they are made anew. */
+  readonly bundles: BundleCache | null;
 }
 
 /**
@@ -33,8 +37,23 @@ export async function openStores(context: AppContext): Promise<AppStores> {
     isOffline: () => live.loaded.config.plugins.offline,
   });
   const secretKey = await openSecretKey(context);
+  const bundles = openBundles(context, secretKey);
   const database = await openAppDatabase(context);
-  return { database, store: openCoreStore(database), secretKey, plugins };
+  return { database, store: openCoreStore(database), secretKey, plugins, bundles };
+}
+
+/** Who knows the secret key can make an administrator of anybody, and so run code: it may as well seal the bundles. */
+function openBundles(
+  { live: { loaded }, inspects, loggers }: AppContext,
+  secretKey: SecretKey,
+): BundleCache | null {
+  if (inspects || executableDigest === null) return null;
+  return new BundleCache({
+    directory: resolve(loaded.directory, loaded.config.app.data_directory, "plugins", "bundles"),
+    key: secretKey.deriveKey("bundles"),
+    executable: executableDigest,
+    log: loggers.manager,
+  });
 }
 
 async function openSecretKey({ live: { loaded }, inspects }: AppContext): Promise<SecretKey> {

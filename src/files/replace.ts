@@ -15,10 +15,14 @@ export async function replaceFile(path: string, change: (text: string | null) =>
   await write(file, change(before), before === null ? 0o644 : (await stat(file)).mode);
 }
 
-/** Writes a file of bytes in one step: a reader finds the old file or the new one, whole. */
-export async function replaceBytes(path: string, content: Uint8Array): Promise<void> {
+/**
+ * Writes a file of bytes in one step: a reader finds the old file or the new one, whole.
+ *
+ * @param mode its permissions. @default everybody may read it
+ */
+export async function replaceBytes(path: string, content: Uint8Array, mode = 0o644): Promise<void> {
   const file = await realpath(path).catch(() => path);
-  await write(file, content, 0o644);
+  await write(file, content, mode);
 }
 
 async function write(file: string, content: string | Uint8Array, mode: number): Promise<void> {

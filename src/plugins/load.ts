@@ -126,13 +126,14 @@ async function readParts(
   failure: ThrownOptions,
 ): Promise<PluginParts> {
   const { files, manifest } = options;
-  const { packages, log } = lifeCycle;
+  const { packages, bundles, log } = lifeCycle;
   const [settings, entries] = await atStage("bundle", failure, async () => {
     const file = await findSettingsFile(files);
     const entry = await files.findEntry(manifest.entry);
     return [file, [...(file === null ? [] : [file]), entry, ...(await files.findSchemas())]] as const;
   });
-  const bundle = await bundlePlugin({ ...options, entries, plugin: manifest.name, packages, log, failure });
+  const plugin = manifest.name;
+  const bundle = await bundlePlugin({ ...options, entries, plugin, packages, bundles, log, failure });
   const { dialect } = given.database;
   const migrations = await atStage("migrate", failure, () => files.readMigrations(dialect));
   const publicDirectory = await files.findPublic();

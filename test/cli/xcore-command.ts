@@ -1,11 +1,9 @@
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import { digestSources } from "../../build-digest.ts";
 
 const PROJECT = resolve(import.meta.dir, "../..");
 const BUILT = join(PROJECT, "node_modules/.cache/xcore-test");
-/** All that the executable is made of. */
-const SOURCES = "{src,drizzle,templates,plugins}/**/*";
-const SETTINGS = ["build.ts", "package.json", "bun.lock", "tsconfig.json"];
 
 /** How `xcore` is run from its sources. */
 export const FROM_SOURCES: readonly string[] = [process.execPath, join(PROJECT, "src/index.ts")];
@@ -16,13 +14,14 @@ export const XCORE: readonly string[] = await findCommand();
 if (import.meta.main) await build();
 
 async function findCommand(): Promise<readonly string[]> {
-  const file = join(BUILT, await hashSources(), "xcore");
+  await mkdir(BUILT, { recursive: true });
+  const file = join(BUILT, await digestSources(), "xcore");
   return (await Bun.file(file).exists()) ? [file] : FROM_SOURCES;
 }
 
 /** Builds the executable for tests, unless it is there: `bun test/cli/xcore-command.ts`. */
 async function build(): Promise<void> {
-  const hash = await hashSources();
+  const hash = await digestSources();
   if (await Bun.file(join(BUILT, hash, "xcore")).exists()) return;
   const made = join(BUILT, `.${process.pid}`);
   const child = Bun.spawn([process.execPath, "build.ts", "--outdir", made], {
@@ -34,14 +33,4 @@ async function build(): Promise<void> {
     if (join(BUILT, name) !== made) await rm(join(BUILT, name), { recursive: true });
   }
   await rename(made, join(BUILT, hash));
-}
-
-async function hashSources(): Promise<string> {
-  await mkdir(BUILT, { recursive: true });
-  const names = [...new Bun.Glob(SOURCES).scanSync({ cwd: PROJECT }), ...SETTINGS].toSorted();
-  const hasher = new Bun.CryptoHasher("sha256").update(Bun.revision);
-  for (const name of names) {
-    hasher.update(`${name}\0`).update(await Bun.file(join(PROJECT, name)).bytes());
-  }
-  return hasher.digest("hex");
 }

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { type Bundle, bundleFiles } from "./bundle.ts";
+import type { BundleCache } from "./bundle-cache.ts";
 import { PluginError } from "../failure/failure.ts";
 import { readPackageNeeds } from "../packages/needs.ts";
 import type { PackageStore } from "../packages/store.ts";
@@ -13,6 +14,8 @@ export interface PluginBundleOptions {
   /** Its name. */
   readonly plugin: string;
   readonly packages: PackageStore;
+  /** Where its bundle may be, and is kept. @default nowhere */
+  readonly bundles?: BundleCache | null;
   readonly log: Logger;
   readonly signal: AbortSignal;
   /** Told when its npm packages begin to be installed, and when they are. @default nobody is */
@@ -41,9 +44,11 @@ export async function bundlePlugin(options: PluginBundleOptions): Promise<Bundle
 
 async function bundleWith(
   folder: string | null,
-  { files, entries, packages }: PluginBundleOptions,
+  { files, entries, packages, bundles }: PluginBundleOptions,
 ): Promise<Bundle> {
-  const bundle = await bundleFiles(files, { entries, packages: folder });
+  const what = { entries, packages: folder };
+  const make = (): Promise<Bundle> => bundleFiles(files, what);
+  const bundle = await (bundles?.getOrMake({ files, ...what }, make) ?? make());
   if (folder !== null) await packages.assertIntact(folder, bundle.inputs);
   return bundle;
 }

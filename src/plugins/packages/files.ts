@@ -52,6 +52,11 @@ export async function findDamage(folder: string, bundled?: BundledFiles): Promis
   return null;
 }
 
+/** Whether the bytes of a file are a text; its own aren't where they begin with a byte order mark or aren't UTF-8. */
+export function isTextOf(bytes: Uint8Array, text: string): boolean {
+  return new TextDecoder().decode(bytes) === text.replace(/^\uFEFF/, "");
+}
+
 async function readList(folder: string): Promise<ReadonlyMap<string, string> | null> {
   try {
     const { files } = JSON.parse(await readFile(join(folder, FILES_LIST), "utf8")) as {
@@ -89,13 +94,8 @@ async function isUnchanged(
   if (expected === undefined) return false;
   if (sha256(content) === expected) return true;
   if (typeof content !== "string") return false;
-  // A text isn't its bytes where these begin with a byte order mark or aren't UTF-8.
   const bytes = await readFile(path).catch(() => null);
-  return bytes !== null && sha256(bytes) === expected && decode(bytes) === content.replace(/^\uFEFF/, "");
-}
-
-function decode(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+  return bytes !== null && sha256(bytes) === expected && isTextOf(bytes, content);
 }
 
 /** Names of the package.json files that may say how a file is found and read: from its folder up to its package's. */

@@ -4,6 +4,7 @@ import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
 import type { Mount } from "../../web/mounts.ts";
+import type { BundleCache } from "../build/bundle-cache.ts";
 import type { StackTraces } from "../failure/stack-traces.ts";
 import type { PluginCommands } from "../given/commands.ts";
 import type { PluginAccounts } from "../given/accounts.ts";
@@ -53,6 +54,8 @@ export interface PluginLifeCycle {
   readonly log: Logger;
   /** Where npm dependencies of plugins are installed. */
   readonly packages: PackageStore;
+  /** Where bundles are kept; null: nowhere. */
+  readonly bundles: BundleCache | null;
   /** Whether pending migrations are applied before a plugin serves. */
   readonly autoMigrate: () => boolean;
   readonly stackTraces: StackTraces;

@@ -1,47 +1,17 @@
 import { expect, test } from "bun:test";
 import { rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import pino from "pino";
 import { type Bundle, bundleFiles } from "../../../src/plugins/build/bundle.ts";
 import { PluginError } from "../../../src/plugins/failure/failure.ts";
-import { type OpenedSnapshot, SnapshotStore } from "../../../src/plugins/snapshot/store.ts";
-import type { PluginFiles } from "../../../src/plugins/source/files.ts";
-import { createPinnedFiles } from "../../../src/plugins/source/pinned.ts";
+import type { OpenedSnapshot } from "../../../src/plugins/snapshot/store.ts";
 import { TestFolder } from "../../setup.ts";
+import { keep, filesOf } from "./pinned-plugin.ts";
 
 const GOOD = {
   "run.ts": 'import { tax } from "./tax";\nexport default tax;\n',
   "tax.ts": "export const tax = 19;\n",
 };
 const EVIL = "export const tax = 666;\nexport default tax;\n";
-
-/** Keeps a plugin from elsewhere, whose bytes are checked by then. */
-async function keep(folder: TestFolder, files: Readonly<Record<string, string>>): Promise<OpenedSnapshot> {
-  const cache = join(folder.path, "data/plugins");
-  const store = new SnapshotStore({
-    cache,
-    vendor: join(folder.path, "vendor"),
-    log: pino({ level: "silent" }),
-  });
-  const texts = Object.entries({ "plugin.json": '{"name":"crm","version":"1.0.0"}', ...files });
-  const bytes = new Map(texts.map(([name, text]) => [name, new TextEncoder().encode(text)]));
-  return store.put({ entry: "plugin.json", files: bytes, redirects: new Map(), signatures: null });
-}
-
-function filesOf(opened: OpenedSnapshot): PluginFiles {
-  const { root, integrity } = opened;
-  const source = {
-    id: "remote:crm",
-    basename: "crm",
-    shown: "https://example.com/",
-    shownManifest: "https://example.com/plugin.json",
-    show: (file: string): string => file.replace(`${root}/`, ""),
-    paths: [root],
-    isActive: true,
-    remote: { places: ["https://example.com/"], integrity },
-  };
-  return createPinnedFiles(source, opened);
-}
 
 async function bundle(opened: OpenedSnapshot): Promise<Bundle> {
   const files = filesOf(opened);
