@@ -1,6 +1,7 @@
 import { AppError } from "../errors/errors.ts";
 import type { FollowAccess, Preparation } from "../web/routes.ts";
 import type { ChangedUsers } from "./access-follower.ts";
+import type { User } from "./identity/principal.ts";
 import type { Principals } from "./identity/principals.ts";
 
 export interface OpenRequestsOptions {
@@ -16,7 +17,8 @@ export interface OpenRequestsOptions {
 /** A WebSocket or stream that is open for somebody. */
 interface Opened {
   readonly request: Request;
-  readonly userId: number;
+  /** As its handler knows them. */
+  readonly user: User;
   readonly check: () => void;
   readonly end: () => void;
   /** When what was presented expires, in ms since the epoch. */
@@ -54,7 +56,7 @@ export class OpenRequests {
     if (principal === null) return () => {};
     const { user, expiresAt } = principal;
     // Due at first: access may have changed since the guards have run.
-    const opened = { request, check, end, userId: user.id, expiresAt, isDue: true };
+    const opened = { request, check, end, user, expiresAt, isDue: true };
     this.#opened.add(opened);
     this.#timer ??= setInterval(() => this.look(), LOOK_EVERY_MS).unref();
     return () => this.#forget(opened);
@@ -63,7 +65,7 @@ export class OpenRequests {
   /** Takes note that the access of these users, or of everybody, has changed. */
   noteChange(users: ChangedUsers): void {
     for (const opened of this.#opened) {
-      if (users === null || users.has(opened.userId)) opened.isDue = true;
+      if (users === null || users.has(opened.user.id)) opened.isDue = true;
     }
   }
 
@@ -94,7 +96,11 @@ export class OpenRequests {
     opened.isDue = false;
     try {
       await authenticate(opened.request);
-      opened.expiresAt = principals.require(opened.request).expiresAt;
+      const { permissions, lacksOtp, expiresAt } = principals.require(opened.request);
+      opened.expiresAt = expiresAt;
+      // Its handler asks with the user that it was given.
+      if (lacksOtp) principals.forget(opened.user);
+      else principals.remember(opened.user, permissions);
       opened.check();
     } catch (error) {
       const isRefused = error instanceof AppError && error.status < 500;
@@ -102,6 +108,7 @@ export class OpenRequests {
         opened.isDue = true;
         return;
       }
+      if (principals.find(opened.request) === null) principals.forget(opened.user);
       if (!this.#opened.has(opened)) return;
       this.#forget(opened);
       opened.end();

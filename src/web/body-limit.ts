@@ -117,6 +117,12 @@ export function limitBody(request: Request, limit: number, budget: BodyBudget): 
   return new Request(request, { method, body: budget.count(body, limit) });
 }
 
+/** Whether a request has more than its head (RFC 9112, section 6). */
+export function isWithBody({ headers }: Request): boolean {
+  const length = headers.get("content-length");
+  return (length !== null && length !== "0") || headers.has("transfer-encoding");
+}
+
 /** Whether more than a few packets of a body may still be on their way. */
 export function isLongBody({ headers }: Request): boolean {
   return headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > SMALL_BODY;

@@ -1,4 +1,4 @@
-import type { FollowRequest } from "./routes.ts";
+import type { FollowRequest } from "./admission.ts";
 
 const POLL_MS = 10;
 

@@ -1,4 +1,4 @@
-import type { FollowRequest } from "./routes.ts";
+import type { FollowRequest } from "./admission.ts";
 
 interface Iteration {
   next: () => unknown;
@@ -27,12 +27,14 @@ export function toEndable(
   return undefined;
 }
 
+/** Like `toEndable`, of whatever a route answers with. */
+export function endAnswer(answer: unknown, request: Request, follow: FollowRequest): unknown {
+  return (answer instanceof Response && toEndable(answer, request, follow)) || answer;
+}
+
 /** To ask for the `body` of any other response makes it a stream of bytes without a type. */
 function hasStream(response: Response): boolean {
-  const { headers, url } = response;
-  if (headers.has("content-length") || headers.get("content-type") === "application/json;charset=utf-8")
-    return false;
-  return url !== "" || Bun.inspect(response, { depth: 0 }).includes("ReadableStream {");
+  return response.url !== "" || Bun.inspect(response, { depth: 0 }).includes("\n  ReadableStream {");
 }
 
 function toEndableStream(body: ReadableStream, request: Request, follow: FollowRequest): ReadableStream {

@@ -2,33 +2,17 @@ import type { AnyElysia, ComposedHandler, InternalRoute } from "elysia";
 import { composeHandler } from "elysia/compose";
 import { sucrose } from "elysia/sucrose";
 import { json } from "elysia/utils";
-import { isLongBody } from "./body-limit.ts";
+import type { Admission, CheckedContext, FollowRequest, Preparation, RunCheck } from "./admission.ts";
+import { isLongBody, isWithBody } from "./body-limit.ts";
 import { createBodyReader, type ParseHook, toBoundParser } from "./input/bodies.ts";
 import { normalize } from "./input/cleaner.ts";
 import { parseJson } from "./input/json-depth.ts";
+import { endAnswer } from "./open-streams.ts";
+import { checkReads } from "./input/own-reads.ts";
+import { closestPattern, slashForms } from "./path-patterns.ts";
 import { pathOf } from "./request-path.ts";
 
-/** Work that must be done before a request is handled; null when there is nothing to wait for. */
-export type Preparation = (request: Request) => Promise<void> | null;
-
-/** Follows requests that stay open; returns what ends that. `check` throws once a request wouldn't be let in any more. */
-export type FollowAccess = (
-  request: Request,
-  follower: { readonly check: () => void; readonly end: () => void },
-) => () => void;
-
-/** How the requests of a route are let in. */
-export interface Admission {
-  readonly prepare: Preparation;
-  /** @default nobody is followed */
-  readonly follow?: FollowAccess;
-}
-
-/** Has `end` called once the route of an open request wouldn't let it in any more; returns what ends that. */
-export type FollowRequest = (request: Request, end: () => void) => () => void;
-
-/** A check of requests that throws for those that it refuses, and notes in the context what it has found. */
-type RunCheck = (context: { request: Request }) => void;
+export type { Admission, CheckedContext, FollowAccess, FollowRequest, Preparation } from "./admission.ts";
 
 type RouteHandler = (context: { request: Request }) => unknown;
 
@@ -42,6 +26,7 @@ interface GateHook {
 }
 
 const GATE = Symbol("gate");
+const HOST = Symbol("host");
 
 // Of cookies and of messages; what is nested too deep stays text. See patches/.
 json.parse = parseJson;
@@ -114,7 +99,10 @@ export function followerOfSocket(app: AnyElysia, request: Request): FollowReques
 }
 
 function toPreparedHandler(route: InternalRoute, prepare: Preparation): ComposedHandler {
-  const handle = toCompiled(route, () => preparing);
+  const handle = toEnding(
+    route,
+    toCompiled(route, () => preparing),
+  );
   const preparing = ((context) => {
     const waiting = prepare(context.request);
     return waiting === null ? handle(context) : waiting.then(() => handle(context));
@@ -124,14 +112,19 @@ function toPreparedHandler(route: InternalRoute, prepare: Preparation): Composed
 
 /** Checks at the headers: what is refused there isn't read. */
 function toGatedHandler(route: InternalRoute, gates: readonly Gate[], refuse: Refusal): ComposedHandler {
-  checkAgain(route);
-  const handle = toCompiled(route, () => gated);
+  const isParsed = checkAgain(route);
+  const handle = toEnding(
+    route,
+    toCompiled(route, () => gated),
+  );
   const enter: RouteHandler = (context) => {
+    const { request } = context;
     try {
       for (const { run } of gates) run(context);
     } catch (error) {
       return refuse(context, error);
     }
+    if (!isParsed && isWithBody(request)) checkReads(request, () => lookAgain(gates, context));
     return handle(context);
   };
   const gated = ((context) => {
@@ -141,10 +134,14 @@ function toGatedHandler(route: InternalRoute, gates: readonly Gate[], refuse: Re
   return gated;
 }
 
-/** Makes the hooks of a route that check wait for the preparation: they run when the body has been read. */
-function checkAgain({ hooks }: InternalRoute): void {
+/**
+ * Makes the hooks of a route that check wait for the preparation: they run when the body has been read.
+ *
+ * @returns false when nothing is read before them: the handler reads the body itself, or nobody does
+ */
+function checkAgain({ hooks }: InternalRoute): boolean {
   const parsers = [hooks?.parse ?? []].flat() as { readonly fn?: unknown }[];
-  if (parsers.some(({ fn }) => fn === "none")) return; // nothing is read between the two checks
+  if (parsers.some(({ fn }) => fn === "none")) return false;
   const transform = [hooks?.transform ?? []].flat() as GateHook[];
   const checking = transform.map((hook) => {
     const { fn } = hook;
@@ -155,6 +152,12 @@ function checkAgain({ hooks }: InternalRoute): void {
     return { ...hook, fn: Object.assign(again, copySymbols(fn)), isAsync: true };
   });
   Object.assign(hooks, { transform: checking });
+  return true;
+}
+
+async function lookAgain(gates: readonly Gate[], { request, user }: CheckedContext): Promise<void> {
+  await gates[0]?.prepare(request);
+  for (const { run } of gates) run({ request, user, isAtWork: true });
 }
 
 async function runAgain(gate: Gate, context: { request: Request }): Promise<void> {
@@ -167,12 +170,6 @@ async function runAgain(gate: Gate, context: { request: Request }): Promise<void
 function copySymbols(fn: object): object {
   const symbols = Object.getOwnPropertySymbols(fn);
   return Object.fromEntries(symbols.map((symbol) => [symbol, Reflect.get(fn, symbol) as unknown]));
-}
-
-/** Whether a request has more than its head (RFC 9112, section 6). */
-function isWithBody({ headers }: Request): boolean {
-  const length = headers.get("content-length");
-  return (length !== null && length !== "0") || headers.has("transfer-encoding");
 }
 
 type Refusal = (context: { request: Request }, error: unknown) => unknown;
@@ -210,6 +207,14 @@ function toRefusal(app: AnyElysia, { path, hooks }: InternalRoute): Refusal {
     }
     return answer;
   };
+}
+
+/** A `mapResponse` of a route's own comes before the host's, and may make a stream of anything: its answer is followed. */
+function toEnding(route: InternalRoute, handle: RouteHandler): RouteHandler {
+  const mapping = [route.hooks?.mapResponse ?? []].flat() as { readonly fn: object }[];
+  const follow = followerOf(route);
+  if (follow === null || mapping.every(({ fn }) => HOST in fn)) return handle;
+  return async (context) => endAnswer(await handle(context), context.request, follow);
 }
 
 /** Compiles a route when it is first asked for, which leaves `own()` in its place. */
@@ -285,10 +290,7 @@ export function withDeclaredParsers(app: AnyElysia): AnyElysia {
  */
 export function appendRouteHooks(
   app: AnyElysia,
-  {
-    error,
-    mapResponse,
-  }: { readonly error: unknown; readonly mapResponse: (route: InternalRoute) => unknown },
+  { error, mapResponse }: { readonly error: unknown; readonly mapResponse: (route: InternalRoute) => object },
 ): void {
   // Said outright: Elysia guesses from a function's text, and one async hook makes every answer a promise.
   const isAsync = false;
@@ -297,7 +299,10 @@ export function appendRouteHooks(
     route.hooks = {
       ...hooks,
       error: [hooks?.error ?? [], { fn: error, isAsync }].flat(),
-      mapResponse: [hooks?.mapResponse ?? [], { fn: mapResponse(route), isAsync }].flat(),
+      mapResponse: [
+        hooks?.mapResponse ?? [],
+        { fn: Object.assign(mapResponse(route), { [HOST]: true }), isAsync },
+      ].flat(),
     };
   }
 }
@@ -370,20 +375,9 @@ export function findRoute(
   }
   const method = http.find(as, path) === null ? "ALL" : as;
   const found = http.find(method, path);
-  const route = history.find((candidate) => candidate.method === method && matches(candidate.path, path));
+  const route = closestPattern(
+    history.filter((candidate) => candidate.method === method),
+    path,
+  );
   return found === null || route === undefined ? null : { route, params: found.params };
-}
-
-/** Elysia serves a path with and without its last slash, but its router knows one of them. */
-function slashForms(path: string): string[] {
-  return [path, path.endsWith("/") ? path.slice(0, -1) : `${path}/`];
-}
-
-function matches(pattern: string, path: string): boolean {
-  const parts = path.replace(/\/$/, "").split("/");
-  const names = pattern.replace(/\/$/, "").split("/");
-  const rest = names.indexOf("*");
-  const isLongEnough = rest === -1 ? names.length === parts.length : parts.length >= rest;
-  const compared = rest === -1 ? names : names.slice(0, rest);
-  return isLongEnough && compared.every((name, index) => name.startsWith(":") || name === parts[index]);
 }

@@ -12,6 +12,9 @@ const ROUTER = `
   .ws("/socket", { permission: "x:see", message(ws, text) { ws.send(text); } })
   .ws("/role", { role: "admin", message() {} })
   .ws("/optional", { optionalAuth: true, message() {} })
+  .ws("/any/*", { message() {} })
+  .ws("/any/:id", { permission: "x:see", message() {} })
+  .ws("/asked", { auth: true, message(ws) { ws.send(auth.hasPermission(ws.data.user, "x:see")); } })
   .ws("/plain", { message() {} })
   .get("/by-hand", ({ server, request }) => { server.upgrade(request, { data: {} }); }, { auth: true })
   .get("/events", async function* () { yield sse("hello"); await new Promise(() => {}); }, { permission: "x:see" })
@@ -19,6 +22,11 @@ const ROUTER = `
   .get("/stream", () => forever(), { permission: "x:see" })
   .get("/response", () => new Response(forever(), { headers: { "content-type": "text/event-stream" } }), { role: "admin" })
   .post("/posted", ({ body }) => new Response(forever()), { permission: "x:see" })
+  .get("/labelled", () => new Response(forever(), { headers: { "content-type": "application/json;charset=utf-8" } }), { permission: "x:see" })
+  .get("/measured", () => new Response(forever(), { headers: { "content-length": "1000" } }), { permission: "x:see" })
+  .get("/mapped", () => 1, { permission: "x:see", mapResponse: () => new Response(forever()) })
+  .get("/status", ({ status }) => status(200, forever()), { permission: "x:see" })
+  .get("/status-events", ({ status }) => status(200, (async function* () { yield "hello"; await new Promise(() => {}); })()), { permission: "x:see" })
   .get("/optional-stream", () => forever(), { optionalAuth: true })
   .get("/open", () => forever())
   .get("/text", () => new Response("text"), { auth: true })
@@ -28,7 +36,7 @@ const ROUTER = `
 
 const files = plugin("x", ROUTER, { permissions: { "x:see": "" } });
 const code = (files["x/run.ts"] as string)
-  .replace('from "xcore";', 'from "xcore";\nimport { sse } from "elysia";')
+  .replace('from "xcore";', 'from "xcore";\nimport { sse } from "elysia";\nimport { auth } from "xcore";')
   .concat(
     "function forever() { return new ReadableStream({ start(c) { c.enqueue(Buffer.from('hello')); } }); }\n",
   );
@@ -73,6 +81,9 @@ function openSocket(path: string, { headers }: Pick<TestUser, "headers"> | { hea
   return { socket, opened: opened.promise, closed: closed.promise };
 }
 
+/** What a client takes a stream for that is cut before its content-length. */
+const cut = (): { done: true } => ({ done: true });
+
 /** Opens a stream, and returns what resolves once it has ended. */
 async function openStream(path: string, headers: object): Promise<{ ended: Promise<void> }> {
   const isPosted = path.endsWith("posted");
@@ -85,13 +96,16 @@ async function openStream(path: string, headers: object): Promise<{ ended: Promi
   expect((await reader.read()).done).toBe(false);
   const drain = async (): Promise<void> => {
     // oxlint-disable-next-line no-await-in-loop
-    while (!(await reader.read()).done);
+    while (!(await reader.read().catch(cut)).done);
   };
   return { ended: drain() };
 }
 
-const SOCKETS = ["/x/socket", "/x/role", "/x/by-hand", "/x/optional"];
-const STREAMS = ["/x/events", "/x/ticks", "/x/stream", "/x/response", "/x/posted", "/x/optional-stream"];
+const SOCKETS = ["/x/socket", "/x/role", "/x/by-hand", "/x/optional", "/x/any/one"];
+const STREAMS =
+  "events ticks stream response posted labelled measured mapped status status-events optional-stream"
+    .split(" ")
+    .map((name) => `/x/${name}`);
 /** These routes ask who it is, and for nothing that a role gives. */
 const ASKS_NO_ROLE = new Set(["/x/by-hand", "/x/optional", "/x/optional-stream"]);
 
@@ -114,6 +128,25 @@ for (const [what, end] of Object.entries(ENDS)) {
     await Promise.all(kept.map(({ closed }) => closed));
   });
 }
+
+test("an open WebSocket is told what its user may do now", async () => {
+  const [user, { opened }] = [await makeAdmin(), app.app.accounts.authenticator];
+  const { socket, opened: open, closed } = openSocket("/x/asked", user);
+  await open;
+  const ask = async (): Promise<string> => {
+    const answer = Promise.withResolvers<string>();
+    socket.addEventListener("message", ({ data }) => answer.resolve(String(data)), { once: true });
+    socket.send("may I?");
+    return answer.promise;
+  };
+  expect(await ask()).toBe("true");
+  await ENDS["a lost role"]?.(user);
+  await opened.look(); // may have begun before
+  await opened.look();
+  expect(await ask()).toBe("false");
+  socket.close();
+  await closed;
+});
 
 test("whole answers of guarded routes are as they were, and nothing is followed after them", async () => {
   const { headers } = await makeAdmin();

@@ -8,6 +8,10 @@ const ROUTER = `.post("/guarded", ({ body, user }) => ({ by: user.email, body })
   .post("/optional", ({ body, user }) => ({ by: user?.email ?? null, body }), { optionalAuth: true })
   .all("/all", ({ body }) => body, { permission: "x:act" })
   .put("/parsed", ({ body }) => body, { permission: "x:act", parse: ({ request }) => request.json() })
+  .post("/read", async ({ request, user }) => ({ by: user.email, body: await request.json() }), { permission: "x:act" })
+  .post("/unparsed", ({ request }) => request.clone().text(), { role: "admin", parse: "none" })
+  .post("/pieces", async ({ request }) => { for await (const piece of request.body); return "all"; }, { permission: "x:act" })
+  .post("/optional-read", async ({ request, user }) => ({ by: user?.email ?? null, body: await request.json() }), { optionalAuth: true })
   .group("/own", (app) => app
     .onError(({ error }) => error.code === "authentication_error" ? { mine: error.code } : undefined)
     .post("/", ({ body }) => body, { auth: true }))`;
@@ -96,6 +100,9 @@ const ROUTES: readonly (readonly [method: string, path: string, body: () => unkn
   ["POST", "/x/role", () => ({ a: 1 })],
   ["PUT", "/x/all", () => ({ a: 1 })],
   ["PUT", "/x/parsed", () => ({ a: 1 })],
+  ["POST", "/x/read", () => ({ a: 1 })],
+  ["POST", "/x/unparsed", () => ({ a: 1 })],
+  ["POST", "/x/pieces", () => ({ a: 1 })],
   ["POST", "/admin/users", () => ({ email: uniqueEmail(), password: "correct horse battery" })],
   ["POST", "/admin/roles", () => ({ name: `late-${++made}`, permissions: ["x:act"] })],
   ["POST", "/system/plugins", () => ({ url: "https://plugins.example/x.ts", dry_run: true })],
@@ -149,11 +156,24 @@ test("a body that is complete after the session has ended is nobody's behind { o
   expect([status, JSON.parse(text)]).toEqual([200, { by: null, body: { a: 1 } }]);
 });
 
+test("a handler that reads a body itself, and was told who it is, gets none for nobody", async () => {
+  const [user, path] = [await makeAdmin(), "/x/optional-read"];
+  using slow = await SlowRequest.begin("POST", path, { headers: user.headers, body: { a: 1 } });
+  await ENDS["the session is ended"]?.(user);
+  const { status, text } = await slow.finish();
+  expect([status, JSON.parse(text).code]).toEqual([401, "authentication_error"]);
+  using nobody = await SlowRequest.begin("POST", path, { headers: user.headers, body: { a: 1 } });
+  expect(JSON.parse((await nobody.finish()).text)).toEqual({ by: null, body: { a: 1 } });
+});
+
 test("a body that takes its time is taken from who may still do it", async () => {
   const user = await makeAdmin();
-  using slow = await SlowRequest.begin("POST", "/x/guarded", { headers: user.headers, body: { a: 1 } });
-  const { status, text } = await slow.finish();
-  expect([status, JSON.parse(text)]).toEqual([200, { by: user.email, body: { a: 1 } }]);
+  for (const path of ["/x/guarded", "/x/read", "/x/optional-read"]) {
+    // oxlint-disable-next-line no-await-in-loop -- each for itself
+    using slow = await SlowRequest.begin("POST", path, { headers: user.headers, body: { a: 1 } });
+    const { status, text } = await slow.finish(); // oxlint-disable-line no-await-in-loop
+    expect([path, status, JSON.parse(text)]).toEqual([path, 200, { by: user.email, body: { a: 1 } }]);
+  }
 });
 
 test("a guarded route refuses at the headers, before a body is there", async () => {

@@ -2,6 +2,7 @@ import { Elysia } from "elysia";
 import { markPrivate } from "../../web/answers.ts";
 import {
   type Admission,
+  type CheckedContext,
   type FollowAccess,
   type Preparation,
   type ServedRoute,
@@ -31,7 +32,7 @@ export interface GuardsOptions {
 }
 
 type Check = (principal: Principal) => void;
-type GuardHook = (context: { request: Request; user?: User | null }) => void;
+type GuardHook = (context: CheckedContext & { user?: User | null }) => void;
 type Security = readonly Record<string, string[]>[];
 /** What a guard adds to a handler's context, for Elysia's types. */
 export interface GuardContext<Found extends User | null = User> {
@@ -69,8 +70,9 @@ export function createGuards({ principals, authenticate, follow }: GuardsOptions
     }) as GuardContext;
   const identify = () =>
     toContext({ optional_auth: true }, [{}, ...LOCK], (context) => {
-      const principal = principals.find(context.request);
-      if (principal !== null) markPrivate(context.request);
+      const { request, user, isAtWork = false } = context;
+      const principal = isAtWork && user ? principals.require(request) : principals.find(request);
+      if (principal !== null) markPrivate(request);
       context.user = principal?.user ?? null;
     }) as GuardContext<User | null>;
   return new Elysia({ name: "xcore/guards" }).macro({

@@ -34,6 +34,11 @@ export class Principals {
     this.#permissions.set(user, permissions);
   }
 
+  /** Forgets what somebody may do: they aren't known any more. */
+  forget(user: User): void {
+    this.#permissions.delete(user);
+  }
+
   /** Returns what a user of a request, or of the directory, may do; null for one who isn't known to be active. */
   permissionsOf(user: User): Permissions | null {
     return this.#permissions.get(user) ?? null;

@@ -1,4 +1,4 @@
-import { type AnyElysia, type Context, Elysia } from "elysia";
+import { type AnyElysia, type Context, Elysia, ElysiaCustomStatusResponse } from "elysia";
 import {
   followStream,
   isPlain,
@@ -84,6 +84,26 @@ function addRouteHooks(
   onError: ReturnType<typeof toElysiaErrorHandler>,
   { inFlight, isOpen, answerError, manifest }: PluginAppOptions,
 ): void {
+  /** Follows what may go on for long; returns what is answered instead, undefined where that is the value itself. */
+  const open = (
+    value: object,
+    request: Request,
+    set: Context["set"],
+    follow: FollowRequest | null,
+  ): object | undefined => {
+    if (!mayStream(value)) return undefined;
+    if (request.method === "HEAD" && !(value instanceof Blob)) return toHeadAnswer(value);
+    inFlight.followBody(request, isOpen);
+    if (value instanceof Response) {
+      const whole = withoutEncoding(value) ?? value;
+      const sent = (follow && toEndable(whole, request, follow)) ?? whole;
+      if (sent instanceof Response) mergeHeaders(sent, set);
+      return sent === value ? undefined : sent;
+    }
+    const opened = follow === null ? undefined : toEndable(value, request, follow);
+    followStream(value, request, (error) => answerError(error, request, manifest.name));
+    return opened;
+  };
   // Destructured: a hook that takes the context as a whole makes Elysia parse everything of each request.
   const toHook =
     (follow: FollowRequest | null) =>
@@ -92,18 +112,11 @@ function addRouteHooks(
       const json = toJsonAnswer(value, set);
       if (json !== undefined) return json;
       if (value instanceof Error) return onError({ error: value, request });
-      if (!mayStream(value)) return undefined;
-      if (request.method === "HEAD" && !(value instanceof Blob)) return toHeadAnswer(value);
-      inFlight.followBody(request, isOpen);
-      if (value instanceof Response) {
-        const whole = withoutEncoding(value) ?? value;
-        const sent = (follow && toEndable(whole, request, follow)) ?? whole;
-        if (sent instanceof Response) mergeHeaders(sent, set);
-        return sent === value ? undefined : sent;
-      }
-      const opened = follow === null ? undefined : toEndable(value, request, follow);
-      followStream(value, request, (error) => answerError(error, request, manifest.name));
-      return opened;
+      if (!(value instanceof ElysiaCustomStatusResponse)) return open(value, request, set, follow);
+      const body: unknown = value.response;
+      if (typeof body === "object" && body !== null)
+        Object.assign(value, { response: open(body, request, set, follow) ?? body });
+      return undefined;
     };
   const openHook = toHook(null);
   const mapResponse = (route: Parameters<typeof followerOf>[0]) => {
