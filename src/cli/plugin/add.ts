@@ -1,8 +1,6 @@
 import { Command } from "commander";
 import { fail } from "../../plugins/failure/error-codes.ts";
-import type { DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
 import type { PreparedPlugin } from "../../plugins/remote/installer.ts";
-import { describeMissing } from "../../plugins/inventory/mistakes.ts";
 import { parseLocation } from "../../plugins/remote/fetch/location.ts";
 import { checkPlaces } from "../../plugins/remote/verification.ts";
 import type { CommandContext } from "../open/command-context.ts";
@@ -11,7 +9,7 @@ import { type CommandRemote, openRemote } from "../open/remote.ts";
 import { confirm } from "../terminal/prompts.ts";
 import { toExamples, withWaitNotice } from "../terminal/output.ts";
 import { toChangesText, toInspectionText } from "./inspection-text.ts";
-import { inOrderOfNeed } from "./order.ts";
+import { inOrderOfNeed, listMissing } from "./needs.ts";
 
 interface AddOptions {
   readonly integrity?: string;
@@ -56,7 +54,8 @@ export function pluginAddCommand(context: CommandContext): Command {
       // oxlint-disable-next-line no-await-in-loop -- told in the order in which they were named
       for (const url of urls) prepared.push(await prepare(url, remote, { options, context, prepared }));
       const { plugins } = await loadCommandPlugins(command, context, { plugins: { offline: true } });
-      for (const reason of listMissing(prepared, plugins)) context.warn(reason);
+      const inspections = prepared.map(({ inspection }) => inspection);
+      for (const reason of listMissing(inspections, plugins)) context.warn(reason);
       const wanted = prepared.filter(({ isUpToDate }) => options.dryRun !== true && !isUpToDate);
       const isWanted = wanted.length > 0 && (options.yes === true || (await ask(wanted)));
       if (isWanted) {
@@ -76,19 +75,6 @@ function assertOne({ mirror, integrity }: AddOptions): void {
   const option = mirror.length > 0 ? "--mirror" : integrity === undefined ? null : "--integrity";
   if (option === null) return;
   throw fail("validation_error", `Cannot use ${option} for several plugins: add one at a time`);
-}
-
-function listMissing(prepared: readonly PreparedPlugin[], { byName }: DeclaredPlugins): string[] {
-  const known = [...byName.values()].map(({ name, manifest, files }) => ({
-    name,
-    version: manifest.version,
-    isActive: manifest.active && files.source.isActive,
-  }));
-  return describeMissing(
-    prepared.map(({ inspection }) => inspection),
-    known,
-    (name) => `run \`xcore plugin enable ${name}\``,
-  );
 }
 
 /** Fetches a plugin and shows it. */

@@ -40,9 +40,10 @@ export function pluginListCommand(context: CommandContext): Command {
       ]);
       context.print(toTable([["NAME", "VERSION", "STATE", "PREFIX", "SOURCE"], ...rows]));
       const drafts = await findDrafts(loaded);
-      for (const { name, source, failure } of plugins) {
+      for (const { name, source, failure, serving } of plugins) {
         const draft = drafts.get(source);
-        if (failure !== null) context.print(`\n${name}: ${describe(failure)}`);
+        const rest = serving ? "; its last good version keeps serving" : "";
+        if (failure !== null) context.print(`\n${name}: ${describe(failure)}${rest}`);
         else if (draft !== undefined) {
           context.print(`\n${name}: ${draft} is a draft, which xcore db generate ${name} makes real`);
         }

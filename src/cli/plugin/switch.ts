@@ -10,6 +10,7 @@ import type { CommandContext } from "../open/command-context.ts";
 import { type CommandPlugins, loadCommandPlugins } from "../open/plugins.ts";
 import { type CommandRemote, isRemote, openRemote } from "../open/remote.ts";
 import { toExamples } from "../terminal/output.ts";
+import { listMissing } from "./needs.ts";
 
 /**
  * `xcore plugin enable|disable NAME`: sets `active` in a plugin's manifest, or in config.json; a running server
@@ -42,6 +43,10 @@ export function pluginSwitchCommand(context: CommandContext, verb: "enable" | "d
           : `${shown.name} is ${done} now, in ${shown.file}`,
       );
     }
+    if (!active) return;
+    const manifest = found.plugins.byName.get(name)?.manifest;
+    for (const reason of listMissing(manifest === undefined ? [] : [manifest], found.plugins))
+      context.warn(reason);
   });
 }
 

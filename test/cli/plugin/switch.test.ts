@@ -44,6 +44,25 @@ test("xcore plugin enable leaves plugin.json alone when the plugin is enabled al
   expect(await Bun.file(join(folder.path, "plugins/shop/plugin.json")).text()).toBe(MANIFEST);
 });
 
+test("xcore plugin enable says which plugins it needs that are missing or disabled", async () => {
+  const files = {
+    ...uses("base"),
+    ...uses("top", "base", "gone"),
+  };
+  await using folder = await TestFolder.create(files);
+  for (const name of ["top", "base"]) {
+    // oxlint-disable-next-line no-await-in-loop -- those that depend on another first
+    expect((await xcore(folder, ["plugin", "disable", name])).code).toBe(0);
+  }
+  const { code, stdout, stderr } = await xcore(folder, ["plugin", "enable", "top"]);
+  expect([code, stdout]).toEqual([0, "top is enabled now, in plugins/top/plugin.json\n"]);
+  expect(stderr.trimEnd().split("\n")).toEqual([
+    'Missing dependency: top needs "base" *, which is disabled: run `xcore plugin enable base`',
+    "Missing dependency: top needs \"gone\" *, which isn't there: it won't be loaded before you add that too",
+  ]);
+  expect((await xcore(folder, ["plugin", "enable", "base"])).stderr).toBe("");
+});
+
 test("a running server follows xcore plugin disable and enable", async () => {
   await using folder = await TestFolder.create({
     "plugins/shop/plugin.json": MANIFEST,

@@ -1,4 +1,19 @@
+import type { DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
+import { describeMissing } from "../../plugins/inventory/mistakes.ts";
 import type { PreparedPlugin } from "../../plugins/remote/installer.ts";
+
+/** Says of plugins which of those that they depend on keep them from being loaded. */
+export function listMissing(
+  plugins: Parameters<typeof describeMissing>[0],
+  { byName }: DeclaredPlugins,
+): string[] {
+  const known = [...byName.values()].map(({ name, manifest, files }) => ({
+    name,
+    version: manifest.version,
+    isActive: manifest.active && files.source.isActive,
+  }));
+  return describeMissing(plugins, known, (name) => `run \`xcore plugin enable ${name}\``);
+}
 
 /** Puts plugins that others depend on before these: a running server loads each as it is added. */
 export function inOrderOfNeed(added: readonly PreparedPlugin[]): PreparedPlugin[] {
