@@ -77,6 +77,9 @@ test("xcore plugin list tells what /system/plugins tells, while a server runs", 
   const after = await told();
   expect(after[1]).toMatchObject({ name: "fine", state: "failed", serving: true, generation: 1 });
   expect(await list(folder)).toEqual(after);
+  const served = (await xcore(folder, ["plugin", "list"])).stdout;
+  expect(served).toMatch(/^fine: .*; its last good version keeps serving$/m);
+  expect(served).not.toMatch(/^setup: .*keeps serving/m);
 });
 
 test("without a server, or after one was killed, xcore plugin list looks at the files", async () => {
