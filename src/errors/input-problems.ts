@@ -116,6 +116,8 @@ function toStandardWords(found: Found, schema: JsonSchema): Omit<InputProblem, "
   const kind = schema[Kind];
   if (kind === "Date" || schema.elysiaMeta === "Date") return NO_DATE;
   if (kind === "File" || kind === "Files") return { code: "type", message: describeFile(schema) };
+  if (kind === "Unsafe")
+    return { code: "invalid", message: `Not a valid ${String(schema["type"] ?? "value")}` };
   if (found.type === ValueErrorType.Union && schema.anyOf !== undefined) {
     // The real type of a coerced value says more than "expected union value".
     const [first] = findValueErrors(schema, toNumber(found.value, schema)).filter(({ path }) => path === "");

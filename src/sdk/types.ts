@@ -1,14 +1,32 @@
-import { FormatRegistry, Kind, type TSchema, Type, TypeRegistry } from "@sinclair/typebox";
+import { Kind, type TSchema, Type, TypeRegistry } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { t } from "elysia";
 import { isNumberText } from "../errors/number-text.ts";
-import { parseJson } from "../web/input/json-depth.ts";
+import { mendFormats, readJson } from "./formats.ts";
 
 type Schema = Record<string, unknown>;
 type Maker = (...args: unknown[]) => Schema;
 
-const NUMBER_TEXT = "NumberText";
-const NUMBER = Symbol("number");
+interface TextForm {
+  readonly format: string;
+  /** Undefined for what isn't the form of a value. */
+  readonly read: (text: string) => unknown;
+}
+
+const TEXT_FORM = "TextForm";
+const FORM = Symbol("form");
+const NUMBER_TEXT: TextForm = {
+  format: "numeric",
+  read: (text) => (isNumberText(text) ? Number(text) : undefined),
+};
+const OBJECT_TEXT: TextForm = {
+  format: "ObjectString",
+  read: (text) => (text.trimStart().startsWith("{") ? readJson(text) : undefined),
+};
+const ARRAY_TEXT: TextForm = {
+  format: "ArrayString",
+  read: (text) => (text.trimStart().startsWith("[") ? readJson(text) : undefined),
+};
 const checked = new WeakMap<Schema, TSchema>();
 const MAKERS: Readonly<Record<string, (schema: Schema) => TSchema>> = {
   string: (schema) => ({ ...Type.String(), ...schema, [Kind]: "String" }),
@@ -27,8 +45,6 @@ const MAKERS: Readonly<Record<string, (schema: Schema) => TSchema>> = {
     return { ...Type.Object({}), ...schema, properties: known, [Kind]: "Object" };
   },
 };
-const DAY = /^(\d{4})-(\d{2})-(\d{2})$/;
-const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[zZ]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
 /**
  * Mends Elysia's `t` and its formats, for plugins and for what Elysia makes of their schemas itself: a value arrives as it
@@ -38,16 +54,12 @@ const TIME = /^(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[zZ]|[+-](?:[01]\d|
  *   2nd of March. Numbers are those of JSON: it takes " 12 ", "0x10" and " ", which is 0.
  *   `t.Integer` is no text in JSON, and the rules of a `t.Numeric` are told where they are broken.
  * - `t.Unsafe` is held to the JSON Schema that it is: TypeBox doesn't know how, and fails on every request.
+ * - A list in a `t.ArrayString` stays what it is, where Elysia looks for more lists in its texts.
  * - No value is invented where none was sent: Elysia gives types defaults "for generating error messages", and
  *   answers with the first choice of `t.UnionEnum`, a list of three numbers, or the text "File".
  */
 export function mendTypes(): void {
-  FormatRegistry.Set("date", isDay);
-  FormatRegistry.Set("date-time", isMoment);
-  FormatRegistry.Set("numeric", isNumberText);
-  FormatRegistry.Set("integer", (text) => isNumberText(text) && Number.isSafeInteger(Number(text)));
-  FormatRegistry.Set("ObjectString", (text) => isJson(text, "{"));
-  FormatRegistry.Set("ArrayString", (text) => isJson(text, "["));
+  mendFormats();
   const types = t as unknown as Record<string, Maker>;
   for (const name of ["UnionEnum", "ArrayBuffer", "File", "Files"] as const) {
     const make = types[name] as Maker;
@@ -57,38 +69,19 @@ export function mendTypes(): void {
   const makeBoolean = types["BooleanString"] as Maker;
   types["BooleanString"] = (...args) => withoutTextDefault(makeBoolean(...args));
   types["Integer"] = (options) => Type.Integer(options as object);
-  types["Numeric"] = (options) => toNumeric(Type.Number(options as object), options);
+  types["Numeric"] = (options) => toEither(Type.Number(options as object), options, NUMBER_TEXT);
   types["NumericEnum"] = (choices, options) =>
-    toNumeric(Type.Enum(choices as Record<string, number>, options as object), options);
-  TypeRegistry.Set(NUMBER_TEXT, isTextOf);
+    toEither(Type.Enum(choices as Record<string, number>, options as object), options, NUMBER_TEXT);
+  types["ObjectString"] = (properties, options) =>
+    toEither(Type.Object(properties as Record<string, TSchema>, options as object), options, OBJECT_TEXT);
+  types["ArrayString"] = (items = Type.String(), options) =>
+    toEither(Type.Array(items as TSchema, options as object), options, ARRAY_TEXT);
+  TypeRegistry.Set(TEXT_FORM, isTextForm);
   TypeRegistry.Set("Unsafe", (schema: Schema, value) => Value.Check(toKnown(schema), value));
   types["ArrayQuery"] = (items = Type.String(), options) => Type.Array(items as TSchema, options as object);
   const makeDate = types["Date"] as Maker;
   // Without the mark, Elysia makes of the number of a date in JSON one in text as well: "2026" would be a day of 1970.
   types["Date"] = (...args) => Object.assign(makeDate(...args), { elysiaMeta: "Date" });
-}
-
-/** JSON of an object or a list, no deeper than a body may be. */
-function isJson(text: string, opening: string): boolean {
-  try {
-    return text.trimStart().startsWith(opening) && parseJson(text) !== undefined;
-  } catch {
-    return false;
-  }
-}
-
-function isDay(text: string): boolean {
-  const [, year, month, day] = DAY.exec(text) ?? [];
-  const time = Date.UTC(Number(year), Number(month) - 1, Number(day));
-  return day !== undefined && new Date(time).toISOString().startsWith(text);
-}
-
-/** Of RFC 3339, 5.6; the "+" before a zone may have become a space, as it does in a query. */
-function isMoment(text: string): boolean {
-  const separator = text.charAt(10);
-  if (separator !== "T" && separator !== "t") return false;
-  const time = text.slice(11).replace(/ (?=\d\d:\d\d$)/, "+");
-  return isDay(text.slice(0, 10)) && TIME.test(time);
 }
 
 function withoutInvented(schema: Schema, options: unknown): Schema {
@@ -99,23 +92,30 @@ function withoutInvented(schema: Schema, options: unknown): Schema {
   return schema;
 }
 
-/** A number, in a body also its text, which the rules of the number hold for as well. */
-function toNumeric(number: TSchema, options: unknown): Schema {
-  const text = Type.Unsafe<string>({
+/** What a type really is, in JSON also the text that is read as one, which its rules hold for as well. */
+function toEither(real: TSchema, options: unknown, form: TextForm): Schema {
+  const text = Type.Unsafe<unknown>({
     type: "string",
-    format: "numeric",
-    [Kind]: NUMBER_TEXT,
-    [NUMBER]: number,
+    format: form.format,
+    [Kind]: TEXT_FORM,
+    [FORM]: { ...form, real },
   });
-  const either = Type.Transform(Type.Union([text, number], options as object));
+  const either = Type.Transform(Type.Union([text, real], options as object));
   return either
-    .Decode((value) => (typeof value === "string" ? Number(value) : value))
+    .Decode((value: unknown) =>
+      typeof value === "string" ? Value.Decode<TSchema, unknown>(real, form.read(value)) : value,
+    )
     .Encode((value) => value);
 }
 
-function isTextOf(schema: { readonly [NUMBER]?: TSchema }, value: unknown): boolean {
-  if (typeof value !== "string" || schema[NUMBER] === undefined) return false;
-  return isNumberText(value) && Value.Check(schema[NUMBER], Number(value));
+function isTextForm(
+  schema: { readonly [FORM]?: TextForm & { readonly real: TSchema } },
+  value: unknown,
+): boolean {
+  const { [FORM]: form } = schema;
+  if (typeof value !== "string" || form === undefined) return false;
+  const read = form.read(value);
+  return read !== undefined && Value.Check(form.real, read);
 }
 
 /** JSON Schema in the words of TypeBox, as far as it has a type. */

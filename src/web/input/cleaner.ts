@@ -2,6 +2,7 @@ import { Kind } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { LIST_QUERY } from "../../db/paging/page-query.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../../errors/plain-schema.ts";
+import { toCheckedSchema } from "./check-order.ts";
 import { createQueryReader } from "./queries.ts";
 import { createPartReader } from "./text-values.ts";
 
@@ -21,18 +22,31 @@ const keep: Clean = (value) => value;
  */
 export function createCleaner(schema: unknown, isText = false): Clean {
   if (!isTypeBoxSchema(schema)) return keep;
-  const clean = new Cleaners().of(schema) ?? keep;
+  const clean = new Cleaners().whole(schema);
   const read = isText ? createPartReader(schema) : null;
   return read === null ? clean : (value) => clean(read(value as Record<string, unknown>));
 }
 
-/** What Elysia is told to clean with, and to read a query with: see patches/. */
-export const normalize = Object.assign(createCleaner, { query: createQueryReader });
+/** What Elysia is told to clean with, to read a query with, and to check by: see patches/. */
+export const normalize = Object.assign(createCleaner, { query: createQueryReader, schema: toCheckedSchema });
 
 /** Makes cleaners; null stands for those that have nothing to do. */
 class Cleaners {
   readonly #definitions: Definitions = new Map();
   readonly #referred = new Map<string, Clean>();
+  #isRecursive = false;
+  #call = 0;
+
+  /** Makes the cleaner of a whole schema. */
+  whole(schema: JsonSchema): Clean {
+    const clean = this.of(schema);
+    if (clean === null) return keep;
+    if (!this.#isRecursive) return clean;
+    return (value) => {
+      this.#call += 1;
+      return clean(value);
+    };
+  }
 
   of(schema: JsonSchema): Clean | null {
     const { $id, $defs } = schema as { $id?: unknown; $defs?: Record<string, JsonSchema> };
@@ -49,6 +63,7 @@ class Cleaners {
   /** Made when it is first needed: a schema may contain itself. */
   #ofReference(reference: string): Clean {
     const name = reference.replace("#/$defs/", "");
+    this.#isRecursive = true;
     return (value) => {
       const known = this.#referred.get(name);
       if (known !== undefined) return known(value);
@@ -106,16 +121,31 @@ class Cleaners {
   #ofUnion(branches: readonly JsonSchema[]): Clean | null {
     const cleaners = branches.map((branch) => this.of(branch));
     if (!cleaners.some(Boolean)) return null;
-    return (value) => {
-      if (typeof value !== "object" || value === null) return value;
-      for (const pass of [keep, null]) {
-        for (const [at, branch] of branches.entries()) {
-          const clean = cleaners[at] ?? keep;
-          const candidate = pass === null ? clean(value) : value;
-          if (this.#takes(branch, candidate)) return clean(candidate);
-        }
+    return this.#once((value) => {
+      const at = branches.findIndex((branch) => this.#takes(branch, value));
+      if (at !== -1) return (cleaners[at] ?? keep)(value);
+      for (const [index, branch] of branches.entries()) {
+        const cleaned = (cleaners[index] ?? keep)(value);
+        if (cleaned !== value && this.#takes(branch, cleaned)) return cleaned;
       }
       return value;
+    });
+  }
+
+  /** Cleans each value once in a call: in a schema that contains itself, every branch comes to the values below. */
+  #once(clean: Clean): Clean {
+    let call = 0;
+    let cleaned = new WeakMap<object, unknown>();
+    return (value) => {
+      if (!this.#isRecursive || typeof value !== "object" || value === null) return clean(value);
+      if (call !== this.#call) {
+        call = this.#call;
+        cleaned = new WeakMap();
+      }
+      if (cleaned.has(value)) return cleaned.get(value);
+      const result = clean(value);
+      cleaned.set(value, result);
+      return result;
     };
   }
 
