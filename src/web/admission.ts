@@ -1,3 +1,5 @@
+import type { Lock } from "./openapi/locks.ts";
+
 /** Work that must be done before a request is handled; null when there is nothing to wait for. */
 export type Preparation = (request: Request) => Promise<void> | null;
 
@@ -12,6 +14,8 @@ export interface Admission {
   readonly prepare: Preparation;
   /** @default nobody is followed */
   readonly follow?: FollowAccess;
+  /** What the API documentation says of it. @default nothing */
+  readonly lock?: Lock;
 }
 
 /** Has `end` called once the route of an open request wouldn't let it in any more; returns what ends that. */

@@ -3,7 +3,7 @@ import { docsRoutes } from "./docs-page.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "./error-answers.ts";
 import { createPingCheck, type HealthCheck, healthRoutes } from "./health.ts";
 import type { Mount } from "./mounts.ts";
-import { createOpenApiDocument, type DocumentedApp } from "./openapi.ts";
+import { createOpenApi, type DocumentedApp } from "./openapi.ts";
 import { fillPage, HOME_PAGE, toLinks, toPageResponse } from "./pages.ts";
 import { prepareRoutes, readBodies } from "./routes.ts";
 import { refuseUnknownParameters } from "./unknown-parameters.ts";
@@ -48,12 +48,11 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
       plugins: toLinks(links, "None is served yet."),
     });
   };
-  const info = { title: appName, version, url: options.publicUrl };
-  const openApi = () => createOpenApiDocument([{ name: "core", app }, ...options.pluginApps()], info);
+  const info = { title: appName, url: options.publicUrl };
   const app: AnyElysia = new Elysia({ name: "xcore/core" })
     .onError(toElysiaErrorHandler(() => app, answerError, null))
     .get("/", () => toPageResponse(toHome()), { detail: { hide: true } })
-    .get("/openapi.json", openApi, { detail: { hide: true } })
+    .get("/openapi.json", () => openApi(), { detail: { hide: true } })
     .use(docsRoutes({ appName }))
     .use(
       healthRoutes({
@@ -69,6 +68,7 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
   refuseUnknownParameters(app, { except: ["/health"] });
   readBodies(app);
   prepareRoutes(app);
+  const openApi = createOpenApi({ core: { name: "core", app }, plugins: options.pluginApps }, info);
   const { fetch } = app;
   return { openApi, fetch };
 }

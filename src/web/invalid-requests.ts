@@ -6,7 +6,7 @@ import { findPartProblems, toInputProblems } from "../errors/input-problems.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../errors/plain-schema.ts";
 import { createQueryReader } from "./input/queries.ts";
 import { createPartReader } from "./input/text-values.ts";
-import { findRoute } from "./routes.ts";
+import { findRoute, modelsOf } from "./routes.ts";
 
 type Part = "params" | "query" | "headers";
 type Params = Record<string, string>;
@@ -70,11 +70,9 @@ function toContentTypeProblem(error: ValidationError, request: Request): InputPr
 /** Schemas of one part of a route's requests: its own and those of the guards around it. */
 function schemasOf(hooks: Schemas, part: Part | "body", app: AnyElysia): JsonSchema[] {
   const { standaloneValidator = [] } = hooks as { standaloneValidator?: readonly Schemas[] };
-  // Protected, but the one place where the schemas behind model names are.
-  const { definitions } = app as unknown as { definitions: { type: Record<string, unknown> } };
   return [hooks, ...standaloneValidator]
     .map((schemas) => schemas[part])
-    .map((schema) => (typeof schema === "string" ? definitions.type[schema] : schema))
+    .map((schema) => (typeof schema === "string" ? modelsOf(app)[schema] : schema))
     .filter(isTypeBoxSchema);
 }
 

@@ -73,7 +73,8 @@ function hasNoBody({ method }: InternalRoute): boolean {
   return method === "GET" || method === "HEAD" || method === "WS";
 }
 
-function gatesOf({ hooks }: Pick<InternalRoute, "hooks">): Gate[] {
+/** Lists what the hooks of a route ask of its requests. */
+export function gatesOf({ hooks }: Pick<InternalRoute, "hooks">): Gate[] {
   const gates = [hooks?.transform ?? []].flat() as GateHook[];
   return gates.flatMap(({ fn }) => fn?.[GATE] ?? []);
 }
@@ -269,19 +270,13 @@ function bodySchemaOf(app: AnyElysia, hooks: NonNullable<InternalRoute["hooks"]>
     standaloneValidator?: BodySchemas;
   };
   const schema = body ?? standaloneValidator.find((validator) => validator.body !== undefined)?.body;
-  const { definitions } = app as unknown as { definitions: { type: Record<string, unknown> } };
-  return typeof schema === "string" ? (definitions.type[schema] ?? schema) : schema;
+  return typeof schema === "string" ? (modelsOf(app)[schema] ?? schema) : schema;
 }
 
-/** An app as its author wrote it, to be described: of a route with a parser that is a function, Elysia tells no body. */
-export function withDeclaredParsers(app: AnyElysia): AnyElysia {
-  const routes = app.router.history.map(({ hooks, ...route }) => {
-    const { parse, ...rest } = hooks ?? {};
-    const named = ([parse ?? []].flat() as ParseHook[]).filter(({ fn }) => typeof fn === "string");
-    return { ...route, hooks: named.length === 0 ? rest : { ...rest, parse: named } };
-  });
-  const getGlobalDefinitions = () => app["getGlobalDefinitions"]();
-  return { getGlobalDefinitions, getGlobalRoutes: () => routes } as unknown as AnyElysia;
+/** Returns the schemas of an app by the names that its routes may give for them. */
+export function modelsOf(app: AnyElysia): Readonly<Record<string, unknown>> {
+  // Protected, but the one place where they are.
+  return (app as unknown as { definitions: { type: Record<string, unknown> } }).definitions.type;
 }
 
 /**
@@ -328,12 +323,19 @@ export interface ServedRoute {
   readonly method: string;
   /** Whole, with its prefix: "/blog/:id", "/blog/static/*". */
   readonly path: string;
+  /** A function, or what the route always answers. */
+  readonly handler: unknown;
   readonly hooks: Partial<InternalRoute["hooks"]>;
 }
 
 /** Lists the routes of an app, those that the API documentation hides too. */
 export function listRoutes(app: AnyElysia): ServedRoute[] {
-  return app.router.history.map(({ method, path, hooks }) => ({ method, path, hooks: hooks ?? {} }));
+  return app.router.history.map(({ method, path, handler, hooks }) => ({
+    method,
+    path,
+    handler,
+    hooks: hooks ?? {},
+  }));
 }
 
 /**

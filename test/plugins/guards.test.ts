@@ -311,11 +311,10 @@ test("optionalAuth gives a handler the user, or null, and refuses nobody", async
     expect(await ask(path, headers)).toEqual([200, { email }]);
   }
   const { paths } = (await app.get("/openapi.json")).body;
-  const lock = [{ bearer: [] }, { api_key: [] }];
-  expect(paths["/notes/plain"].get.security).toEqual([{}, ...lock]);
-  expect(paths["/notes/all"].get.security).toEqual([{}, ...lock]);
-  expect(paths["/notes/both"].get.security).toEqual(lock);
-  expect(paths["/notes/known"].get.security).toEqual(lock);
+  expect(paths["/notes/plain"].get.security).toEqual([{}, ...lock()]);
+  expect(paths["/notes/all"].get.security).toEqual([{}, ...lock()]);
+  expect(paths["/notes/both"].get.security).toEqual(lock("notes:read"));
+  expect(paths["/notes/known"].get.security).toEqual(lock());
   expect(paths["/notes/not"].get.security).toBeUndefined();
 });
 
@@ -410,17 +409,44 @@ test("permissions of plugins can be assigned, and stay when the plugin goes", as
   expect(await list()).toEqual(declared);
 });
 
-test("the OpenAPI document locks what is guarded, and says with what", async () => {
+function lock(...needs: string[]): object[] {
+  return [{ password: [] }, { bearer: needs }, { api_key: needs }];
+}
+
+test("the OpenAPI document locks what is guarded, and says what that takes", async () => {
   await using app = await TestApp.start({ plugins: plugin("notes", ROUTES, PERMISSIONS) });
   const { paths, components } = (await app.get("/openapi.json")).body;
-  const lock = [{ bearer: [] }, { api_key: [] }];
-  expect(paths["/notes/read"].get.security).toEqual(lock);
-  expect(paths["/notes/both"].get.security).toEqual(lock);
-  expect(paths["/notes/late"].post.security).toEqual(lock);
-  expect(paths["/notes/open"].get.security).toBeUndefined();
-  expect(paths["/notes/asked"].get.security).toBeUndefined();
-  expect(paths["/system/plugins/{name}/enable"].put.security).toEqual(lock);
+  const scenarios: [method: string, path: string, security: object[] | undefined, description?: string][] = [
+    ["get", "/notes/open", undefined],
+    ["get", "/notes/asked", undefined],
+    ["get", "/notes/known", lock(), "Requires authentication."],
+    ["get", "/notes/read", lock("notes:read"), "Requires the permission `notes:read`."],
+    [
+      "get",
+      "/notes/role",
+      [{ password: [] }, { bearer: ["admin"] }],
+      "Requires the role `admin`, which API keys don't have.",
+    ],
+    [
+      "get",
+      "/notes/both",
+      lock("notes:read", "notes:write"),
+      "Requires the permission `notes:read`.\n\nRequires the permission `notes:write`.",
+    ],
+    ["post", "/notes/late", lock("notes:write"), "Requires the permission `notes:write`."],
+    [
+      "put",
+      "/system/plugins/{name}/enable",
+      lock("plugins:switch"),
+      "Requires the permission `plugins:switch`.",
+    ],
+  ];
+  for (const [method, path, security, description] of scenarios) {
+    const operation = paths[path][method];
+    expect([path, operation.security, operation.description]).toEqual([path, security, description]);
+  }
   expect(components.securitySchemes).toMatchObject({
+    password: { type: "oauth2", flows: { password: { tokenUrl: "/auth/login", scopes: {} } } },
     bearer: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
     api_key: { type: "apiKey", in: "header", name: "X-API-Key" },
   });

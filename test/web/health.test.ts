@@ -64,7 +64,7 @@ test("healthRoutes() describes what everybody is told, and what only administrat
   await using app = await TestApp.start();
   const { body } = await app.get("/openapi.json");
   const { security, responses } = body.paths["/health"].get;
-  expect(security).toEqual([{}, { bearer: [] }, { api_key: [] }]);
+  expect(security).toEqual([{}, { password: [] }, { bearer: [] }, { api_key: [] }]);
   for (const status of ["200", "503"]) {
     expect(responses[status].content["application/json"].schema.required).toEqual(["status"]);
   }

@@ -62,11 +62,14 @@ function operationsOf(document: Any): { path: string; method: string; operation:
 
 const TYPES = new Set(["object", "array", "string", "number", "integer", "boolean", "null"]);
 
-test("createOpenApiDocument() builds a valid OpenAPI 3.1 document", async () => {
+test("createOpenApi() builds a valid OpenAPI 3.1 document", async () => {
   await using app = await threeApps();
   const { body: document } = await app.get("/openapi.json");
   expect(document.openapi).toMatch(/^3\.1\.\d$/);
-  expect(document.info).toEqual({ title: "xcore", version: "0.0.0-test" });
+  expect(document.info).toEqual({
+    title: "xcore",
+    version: expect.stringMatching(/^1\.0\.0\+[0-9a-f]{12}$/),
+  });
   expect(document.servers).toBeUndefined();
   const operations = operationsOf(document);
   const ids = operations.map(({ operation }) => operation.operationId);
@@ -109,7 +112,7 @@ test("createOpenApiDocument() builds a valid OpenAPI 3.1 document", async () => 
   }
 });
 
-test("createOpenApiDocument() keeps the models of two plugins with one name apart", async () => {
+test("createOpenApi() keeps the models of two plugins with one name apart", async () => {
   await using app = await threeApps();
   const { body: document } = await app.get("/openapi.json");
   const { schemas } = document.components;
@@ -127,7 +130,7 @@ test("createOpenApiDocument() keeps the models of two plugins with one name apar
   });
 });
 
-test("createOpenApiDocument() shows what routes take, without the text forms of Elysia", async () => {
+test("createOpenApi() shows what routes take, without the text forms of Elysia", async () => {
   await using app = await threeApps();
   const { paths } = (await app.get("/openapi.json")).body;
   expect(paths["/one/typed/{id}/{kind}"].get.parameters).toEqual([
@@ -158,7 +161,7 @@ test("createOpenApiDocument() shows what routes take, without the text forms of 
   expect(paths["/two/"].get.operationId).toBe("two_list");
 });
 
-test("createOpenApiDocument() leaves out what isn't an operation of the API", async () => {
+test("createOpenApi() leaves out what isn't an operation of the API", async () => {
   await using app = await threeApps();
   const { paths } = (await app.get("/openapi.json")).body;
   const absent = [
@@ -178,7 +181,7 @@ test("createOpenApiDocument() leaves out what isn't an operation of the API", as
   expect(core.filter((path) => path.endsWith("/"))).toEqual([]);
 });
 
-test("createOpenApiDocument() says with which statuses an operation succeeds", async () => {
+test("createOpenApi() says with which statuses an operation succeeds", async () => {
   await using app = await threeApps();
   const { paths } = (await app.get("/openapi.json")).body;
   for (const [path, method, status] of [
@@ -190,7 +193,7 @@ test("createOpenApiDocument() says with which statuses an operation succeeds", a
   }
 });
 
-test("createOpenApiDocument() names server.public_url and app.name", async () => {
+test("createOpenApi() names server.public_url and app.name", async () => {
   await using app = await TestApp.start({
     config: { app: { name: "Shop" }, server: { public_url: "https://shop.example.com/api" } },
   });
@@ -198,7 +201,7 @@ test("createOpenApiDocument() names server.public_url and app.name", async () =>
   expect([body.info.title, body.servers]).toEqual(["Shop", [{ url: "https://shop.example.com/api" }]]);
 });
 
-test("createOpenApiDocument() follows the plugins that serve", async () => {
+test("createOpenApi() follows the plugins that serve", async () => {
   await using app = await TestApp.start({ plugins: plugin("x", '.get("/one", () => 1)') });
   const pathsOf = async (): Promise<string[]> =>
     Object.keys((await app.get("/openapi.json")).body.paths).filter((path) => path.startsWith("/x"));
@@ -207,4 +210,117 @@ test("createOpenApiDocument() follows the plugins that serve", async () => {
   expect(await pathsOf()).toEqual(["/x/two"]);
   await app.after("plugin.unloaded", () => app.folder.remove("plugins/x"));
   expect(await pathsOf()).toEqual([]);
+});
+
+test("createOpenApi() has the plugins before the system, in its paths and in its tags", async () => {
+  await using app = await threeApps();
+  const { tags, paths } = (await app.get("/openapi.json")).body;
+  const owners = Object.keys(paths).map((path) => (/^\/(one|two)\//.test(path) ? "plugin" : "core"));
+  expect(owners.lastIndexOf("plugin")).toBeLessThan(owners.indexOf("core"));
+  expect(tags.map(({ name }: Any) => name)).toEqual(["one", "shared", "two", "system", "auth", "admin"]);
+});
+
+test("createOpenApi() offers files in multipart forms alone, and other bodies as they are understood", async () => {
+  await using app = await TestApp.start({
+    plugins: {
+      "up/plugin.json": { name: "up", version: "1.0.0" },
+      "up/run.ts": `import { t } from "elysia";
+import { createRouter } from "xcore";
+export default createRouter()
+  .model({ Photo: t.Object({ photo: t.File() }) })
+  .post("/file", () => 1, { body: t.Object({ title: t.String(), photo: t.Optional(t.File()) }) })
+  .post("/files", () => 1, { body: t.Object({ photos: t.Files() }) })
+  .post("/model", () => 1, { body: "Photo" })
+  .post("/within", () => 1, { body: t.Object({ all: t.Array(t.Ref("Photo")), either: t.Union([t.String(), t.File()]) }) })
+  .post("/form", () => 1, { body: t.Form({ photo: t.File() }) })
+  .post("/object", () => 1, { body: t.Object({ a: t.String() }) })
+  .post("/list", () => 1, { body: t.Array(t.String()) })
+  .post("/text", () => 1, { body: t.String() })
+  .post("/number", () => 1, { body: t.Integer() })
+  .post("/bytes", () => 1, { body: t.Uint8Array() })
+  .post("/json", () => 1, { body: t.Object({ a: t.String() }), parse: "json" })
+  .post("/maybe", () => 1, { body: t.MaybeEmpty(t.Object({ a: t.String() })) })
+  .delete("/body", () => 1, { body: t.Object({ why: t.String() }) });`,
+    },
+  });
+  const { paths } = (await app.get("/openapi.json")).body;
+  const bodies = Object.entries<Any>(paths).flatMap(([path, { post }]) =>
+    path.startsWith("/up/") && post
+      ? [[path.slice("/up/".length), Object.keys(post.requestBody.content)]]
+      : [],
+  );
+  const [json, form, multipart] = [
+    "application/json",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data",
+  ];
+  expect(Object.fromEntries(bodies)).toEqual({
+    file: [multipart],
+    files: [multipart],
+    model: [multipart],
+    within: [multipart],
+    form: [multipart],
+    object: [json, form, multipart],
+    list: [json],
+    text: [json, "text/plain"],
+    number: [json],
+    bytes: ["application/octet-stream"],
+    json: [json],
+    maybe: [json, form, multipart],
+  });
+  expect(paths["/up/maybe"].post.requestBody.required).toBe(false);
+  expect(paths["/up/object"].post.requestBody.required).toBe(true);
+  expect(paths["/up/body"].delete.requestBody.required).toBe(true);
+});
+
+test("createOpenApi() says how an answer is sent", async () => {
+  await using app = await TestApp.start({
+    plugins: {
+      "out/plugin.json": { name: "out", version: "1.0.0" },
+      "out/run.ts": `import { t } from "elysia";
+import { createRouter } from "xcore";
+export default createRouter()
+  .get("/text", () => "a", { response: t.String() })
+  .get("/number", () => 1, { response: t.Number() })
+  .get("/object", () => ({ a: 1 }), { response: t.Object({ a: t.Integer() }) })
+  .get("/either", () => "a", { response: t.Union([t.String(), t.Object({ a: t.Integer() })]) })
+  .get("/file", () => new File([], "a"), { response: t.File() })
+  .get("/nothing", () => null, { response: t.Null() })
+  .get("/gone", ({ status }) => status(204, undefined), { response: { 204: t.Void(), 404: t.String({ description: "None" }) } })
+  .get("/made", ({ status }) => status(201, { a: 1 }), { response: { 201: t.Object({ a: t.Integer() }) } });`,
+    },
+  });
+  const { paths } = (await app.get("/openapi.json")).body;
+  const answers = Object.entries<Any>(paths).flatMap(([path, { get }]) =>
+    path.startsWith("/out/") ? [[path.slice("/out/".length), toTypes(get.responses)]] : [],
+  );
+  expect(Object.fromEntries(answers)).toEqual({
+    text: { 200: ["text/plain"] },
+    number: { 200: ["text/plain"] },
+    object: { 200: ["application/json"] },
+    either: { 200: ["text/plain", "application/json"] },
+    file: { 200: ["application/octet-stream"] },
+    nothing: { 200: [] },
+    gone: { 204: [], 404: ["text/plain"] },
+    made: { 201: ["application/json"] },
+  });
+  expect(paths["/out/gone"].get.responses["404"].description).toBe("None");
+});
+
+function toTypes(responses: Any): Any {
+  const answers = Object.entries<Any>(responses).filter(([status]) => status !== "default");
+  return Object.fromEntries(answers.map(([status, { content = {} }]) => [status, Object.keys(content)]));
+}
+
+async function versionOf(router: string): Promise<string> {
+  await using app = await TestApp.start({ plugins: plugin("x", router) });
+  const text = await (await app.fetch("/openapi.json")).text();
+  expect(text).not.toContain("0.0.0-test");
+  return JSON.parse(text).info.version;
+}
+
+test("createOpenApi() has a version of the document, and not that of the server", async () => {
+  const version = await versionOf('.get("/one", () => 1)');
+  expect(await versionOf('.get("/one", () => 2)')).toBe(version);
+  expect(await versionOf('.get("/two", () => 1)')).not.toBe(version);
 });

@@ -1,7 +1,7 @@
 import { Elysia } from "elysia";
 import { markPrivate } from "../../web/answers.ts";
+import type { Lock } from "../../web/openapi/locks.ts";
 import {
-  type Admission,
   type CheckedContext,
   type FollowAccess,
   type Preparation,
@@ -33,10 +33,8 @@ export interface GuardsOptions {
 
 type Check = (principal: Principal) => void;
 type GuardHook = (context: CheckedContext & { user?: User | null }) => void;
-type Security = readonly Record<string, string[]>[];
 /** What a guard adds to a handler's context, for Elysia's types. */
 export interface GuardContext<Found extends User | null = User> {
-  readonly detail: { security: Record<string, string[]>[] };
   readonly resolve: (context: { request: Request }) => { user: Found };
 }
 
@@ -46,7 +44,12 @@ export type Guards = ReturnType<typeof createGuards>;
 /** What only who may do everything holds. */
 const EVERYTHING = "*";
 const ASKED = Symbol("guard");
-const LOCK: Security = [{ bearer: [] }, { api_key: [] }];
+const LOCK: Lock = {
+  schemes: ["password", "bearer", "api_key"],
+  needs: [],
+  text: "Requires authentication.",
+  isOptional: false,
+};
 
 /**
  * Creates the guards of routes: `{ auth: true }` asks for somebody known, `{ permission: "invoices:read" }` and
@@ -55,13 +58,15 @@ const LOCK: Security = [{ bearer: [] }, { api_key: [] }];
  * routes alone.
  */
 export function createGuards({ principals, authenticate, follow }: GuardsOptions) {
-  const admission: Admission = { prepare: authenticate, ...(follow && { follow }) };
-  const toContext = (asked: Guard, security: Security, run: GuardHook): object => ({
-    detail: { security: [...security] },
-    transform: toPreparedHook(Object.assign(run, { [ASKED]: asked }), admission),
+  const toContext = (asked: Guard, lock: Lock, run: GuardHook): object => ({
+    transform: toPreparedHook(Object.assign(run, { [ASKED]: asked }), {
+      prepare: authenticate,
+      ...(follow && { follow }),
+      lock,
+    }),
   });
-  const guard = (asked: Guard, check: Check) =>
-    toContext(asked, LOCK, (context) => {
+  const guard = (asked: Guard, lock: Partial<Lock>, check: Check) =>
+    toContext(asked, { ...LOCK, ...lock }, (context) => {
       markPrivate(context.request);
       const principal = principals.require(context.request);
       check(principal);
@@ -69,26 +74,29 @@ export function createGuards({ principals, authenticate, follow }: GuardsOptions
       context.user = principal.user;
     }) as GuardContext;
   const identify = () =>
-    toContext({ optional_auth: true }, [{}, ...LOCK], (context) => {
+    toContext({ optional_auth: true }, { ...LOCK, text: null, isOptional: true }, (context) => {
       const { request, user, isAtWork = false } = context;
       const principal = isAtWork && user ? principals.require(request) : principals.find(request);
       if (principal !== null) markPrivate(request);
       context.user = principal?.user ?? null;
     }) as GuardContext<User | null>;
   return new Elysia({ name: "xcore/guards" }).macro({
-    auth: (isAsked: boolean) => (isAsked ? guard({ auth: true }, () => {}) : {}) as GuardContext,
+    auth: (isAsked: boolean) => (isAsked ? guard({ auth: true }, {}, () => {}) : {}) as GuardContext,
     // Not a value of `auth`: Elysia tells a handler's types by the names of its options alone.
     optionalAuth: (isAsked: boolean) => (isAsked ? identify() : {}) as GuardContext<User | null>,
     permission(permission: string) {
       if (isPermissionName(permission) || permission === EVERYTHING) {
-        return guard({ permission }, (principal) => assertPermission(principal, permission));
+        const lock = { needs: [permission], text: `Requires the permission \`${permission}\`.` };
+        return guard({ permission }, lock, (principal) => assertPermission(principal, permission));
       }
       const example = 'expected a resource and an action, such as "invoices:read"';
       throw new TypeError(`Cannot guard a route with the permission "${permission}": ${example}`);
     },
     role(role: string) {
       principals.noteGuardRole(role);
-      return guard({ role }, (principal) => assertRole(principal, role));
+      const text = `Requires the role \`${role}\`, which API keys don't have.`;
+      const lock: Partial<Lock> = { schemes: ["password", "bearer"], needs: [role], text };
+      return guard({ role }, lock, (principal) => assertRole(principal, role));
     },
   });
 }

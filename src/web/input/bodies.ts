@@ -9,6 +9,8 @@ export type BodyReader = (context: { readonly request: Request }, contentType: s
 /** A hook of a route that reads bodies: a function, or the name of one of Elysia's. */
 export interface ParseHook {
   readonly fn: unknown;
+  /** The name of Elysia's in whose place the function is. */
+  readonly named?: string;
 }
 
 const UTF_8 = new Set(["", "utf-8", "utf8", "us-ascii"]);
@@ -40,10 +42,11 @@ export function createBodyReader(schema: unknown): BodyReader {
 /** Replaces parsers of Elysia that a route names, such as `parse: "json"`, by those that bound what they read. */
 export function toBoundParser(hook: ParseHook, read: BodyReader): ParseHook {
   if (hook.fn === "json" || hook.fn === "application/json") {
-    return { fn: ({ request }: { request: Request }) => readJson(request) };
+    return { fn: ({ request }: { request: Request }) => readJson(request), named: hook.fn };
   }
   if (hook.fn === "formdata" || hook.fn === "multipart/form-data") {
-    return { fn: ({ request }: { request: Request }) => read({ request }, "multipart/form-data") };
+    const readForm = ({ request }: { request: Request }) => read({ request }, "multipart/form-data");
+    return { fn: readForm, named: hook.fn };
   }
   return hook;
 }
