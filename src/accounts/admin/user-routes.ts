@@ -121,11 +121,12 @@ export function userRoutes({ guards, actorOf, ...services }: UserRoutesOptions) 
 
 /** Serves what lets a user in and what they may do, below `/admin/users/{id}`. */
 export function userAccessRoutes({ guards, actorOf, ...services }: UserRoutesOptions) {
-  const activate = { ...written, detail: { summary: "Let a user log in again" } };
-  const deactivate = {
+  // POST does the same as PUT, untold.
+  const activate = (hide = false) => ({ ...written, detail: { summary: "Let a user log in again", hide } });
+  const deactivate = (hide = false) => ({
     ...written,
-    detail: { summary: "Keep a user from logging in, and end their sessions" },
-  };
+    detail: { summary: "Keep a user from logging in, and end their sessions", hide },
+  });
   const unlock = {
     ...written,
     detail: { summary: "End the locks of a user after wrong passwords or codes" },
@@ -140,10 +141,10 @@ export function userAccessRoutes({ guards, actorOf, ...services }: UserRoutesOpt
   })
     .use(guards)
     .put("/unlock", ({ params, request }) => unlockUser(services, actorOf(request), params.id), unlock)
-    .put("/activate", ({ params, request }) => setActive(request, params.id, true), activate)
-    .post("/activate", ({ params, request }) => setActive(request, params.id, true), activate)
-    .put("/deactivate", ({ params, request }) => setActive(request, params.id, false), deactivate)
-    .post("/deactivate", ({ params, request }) => setActive(request, params.id, false), deactivate)
+    .put("/activate", ({ params, request }) => setActive(request, params.id, true), activate())
+    .post("/activate", ({ params, request }) => setActive(request, params.id, true), activate(true))
+    .put("/deactivate", ({ params, request }) => setActive(request, params.id, false), deactivate())
+    .post("/deactivate", ({ params, request }) => setActive(request, params.id, false), deactivate(true))
     .post(
       "/password",
       async ({ params, body, request, status }) =>

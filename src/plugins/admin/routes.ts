@@ -102,18 +102,18 @@ function changeRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Pl
   const describe = async (record: Promise<PluginRecord>) =>
     describePlugin(await record, hooks, manager.list());
   const by = (context: Parameters<typeof toChange>[0]) => toChange(context, who);
-  const toVerb = (summary: string) => ({
+  const toVerb = (summary: string, hide: boolean) => ({
     ...SWITCH,
     params: Name,
     response: { 200: PluginDetails },
-    detail: { summary },
+    detail: { summary, hide },
   });
   const disabled = (c: DisableContext) =>
     describe(verbs.disable(c.params.name, { withDependents: isAsked(c.query.with_dependents) }, by(c)));
-  // One for each route: Elysia takes the guard out of the options that it is given.
-  const enable = () => toVerb("Enable a plugin, in its plugin.json or in config.json");
-  const disable = () => ({
-    ...toVerb("Disable a plugin, in its plugin.json or in config.json"),
+  // One for each route: Elysia takes the guard out of the options that it is given. POST does the same, untold.
+  const enable = (hide = false) => toVerb("Enable a plugin, in its plugin.json or in config.json", hide);
+  const disable = (hide = false) => ({
+    ...toVerb("Disable a plugin, in its plugin.json or in config.json", hide),
     query: t.Object({
       with_dependents: t.Optional(
         t.Union([t.BooleanString(), t.Literal("")], {
@@ -122,15 +122,15 @@ function changeRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Pl
       ),
     }),
   });
-  const reload = () => toVerb("Load a plugin anew");
+  const reload = (hide = false) => toVerb("Load a plugin anew", hide);
   return new Elysia({ name: "xcore/plugins/changes" })
     .use(guards)
     .put("/:name/enable", (c) => describe(verbs.enable(c.params.name, by(c))), enable())
-    .post("/:name/enable", (c) => describe(verbs.enable(c.params.name, by(c))), enable())
+    .post("/:name/enable", (c) => describe(verbs.enable(c.params.name, by(c))), enable(true))
     .put("/:name/disable", disabled, disable())
-    .post("/:name/disable", disabled, disable())
+    .post("/:name/disable", disabled, disable(true))
     .put("/:name/reload", (c) => describe(verbs.reload(c.params.name, by(c))), reload())
-    .post("/:name/reload", (c) => describe(verbs.reload(c.params.name, by(c))), reload())
+    .post("/:name/reload", (c) => describe(verbs.reload(c.params.name, by(c))), reload(true))
     .delete(
       "/:name",
       async ({ params, query, status, ...context }) =>
