@@ -42,6 +42,28 @@ export default createRouter()
     return new Response("x", { headers: { "set-cookie": "c=3" } });
   })
   .get("/cookies-passed-on", ({ request }) => fetch(new URL("/x/cookies-response", request.url)))
+  .get("/jar-response", ({ cookie: { a, b } }) => { a.value = "1"; b.value = "2"; return new Response("x", { headers: { "set-cookie": "c=3" } }); })
+  .get("/jar-response-one", ({ cookie: { a } }) => { a.value = "1"; return new Response("x", { headers: { "set-cookie": "c=3" } }); })
+  .get("/jar-responses", ({ cookie: { a, b } }) => {
+    a.value = "1"; b.value = "2";
+    const response = new Response("x");
+    for (const cookie of ["c=3", "d=4"]) response.headers.append("set-cookie", cookie);
+    return response;
+  })
+  .get("/jar-set", ({ cookie: { a, b }, set }) => { a.value = "1"; b.value = "2"; set.headers["set-cookie"] = "c=3"; return { a: 1 }; })
+  .get("/jar-set-text", ({ cookie: { a }, set }) => { a.value = "1"; set.headers["set-cookie"] = ["c=3", "d=4"]; return "x"; })
+  .get("/jar-stream", function* ({ cookie: { a, b } }) { a.value = "1"; b.value = "2"; yield "x"; })
+  .get("/jar-status", ({ cookie: { a, b }, status }) => { a.value = "1"; b.value = "2"; return status(201, { a: 1 }); })
+  .get("/jar-thrown", ({ cookie: { a } }) => { a.value = "1"; throw new Response("x", { status: 400, headers: { "set-cookie": "c=3" } }); })
+  .get("/jar-redirect", ({ cookie: { a, b }, redirect }) => { a.value = "1"; b.value = "2"; return redirect("/x"); })
+  .get("/jar-file", ({ cookie: { a, b } }) => { a.value = "1"; b.value = "2"; return new Blob(["x"], { type: "image/png" }); })
+  .options("/own", () => new Response(null, { status: 204, headers: {
+    allow: "GET, PURGE", "access-control-allow-methods": "PURGE", "access-control-max-age": "5", "vary": "x-own" } }))
+  .get("/response", () => new Response("<p>", { status: 401, headers: {
+    "www-authenticate": 'Bearer realm="own"', "content-security-policy": "sandbox", "content-type": "text/html", "x-request-id": "mine",
+    "cache-control": "private, max-age=5", vary: "accept, cookie", "strict-transport-security": "max-age=1", etag: '"1"', link: "</a>; rel=next" } }))
+  .get("/guarded", () => new Response("x", { headers: { "cache-control": "private" } }), { auth: true })
+  .get("/guarded-vary", ({ set }) => { set.headers.vary = ["accept", "x-own"].join(", "); return { a: 1 }; }, { auth: true })
   .get("/beside-text", ({ set }) => { set.headers["x-own"] = "1"; return new Response("text"); })
   .get("/beside", ({ set }) => { set.headers["x-own"] = "set"; return new Response("a", { headers: { "x-own": "response" } }); })
   .get("/beside-blob", ({ set }) => { set.headers["x-own"] = "1"; return new Response(new Blob(["a"], { type: "image/png" })); })
@@ -80,6 +102,17 @@ const table: Readonly<Record<string, Expected>> = {
   "/cache": { "cache-control": "public, max-age=60" },
   "/cache-stream": { "cache-control": "private" },
   "/basic": { "www-authenticate": 'Basic realm="x"' },
+  "/response": {
+    "www-authenticate": 'Bearer realm="own"',
+    "content-security-policy": "sandbox",
+    "content-type": "text/html",
+    "cache-control": "private, max-age=5",
+    vary: "accept, cookie, origin",
+    "strict-transport-security": "max-age=1",
+    etag: '"1"',
+    link: "</a>; rel=next",
+    "access-control-allow-origin": APP,
+  },
   "/length": { "content-length": "3" },
   // What is set before an error is answered with it; the problem's own content type stays.
   "/problem": {
@@ -104,6 +137,16 @@ const cookies: Readonly<Record<string, readonly string[]>> = {
   "/cookies-error": ["a=1; Path=/", "b=2; Path=/"],
   "/cookies-response": ["a=1", "b=2"],
   "/cookies-both": ["c=3", "a=1", "b=2"],
+  "/jar-response": ["c=3", "a=1; Path=/", "b=2; Path=/"],
+  "/jar-response-one": ["c=3", "a=1; Path=/"],
+  "/jar-responses": ["c=3", "d=4", "a=1; Path=/", "b=2; Path=/"],
+  "/jar-set": ["c=3", "a=1; Path=/", "b=2; Path=/"],
+  "/jar-set-text": ["c=3", "d=4", "a=1; Path=/"],
+  "/jar-stream": ["a=1; Path=/", "b=2; Path=/"],
+  "/jar-status": ["a=1; Path=/", "b=2; Path=/"],
+  "/jar-thrown": ["c=3", "a=1; Path=/"],
+  "/jar-redirect": ["a=1; Path=/", "b=2; Path=/"],
+  "/jar-file": ["a=1; Path=/", "b=2; Path=/"],
   "/cookies-passed-on": ["a=1", "b=2"],
 };
 
@@ -153,7 +196,31 @@ test("a Response of fetch() is passed on unpacked, with its headers, also behind
 test("all cookies of a plugin are sent", async () => {
   await using app = await start();
   for (const [path, expected] of Object.entries(cookies)) {
-    const { headers } = await app.fetch(`/x${path}`);
+    const { headers } = await app.fetch(`/x${path}`, { redirect: "manual" });
     expect([path, headers.getSetCookie()]).toEqual([path, [...expected]]);
   }
+});
+
+test("an answer to OPTIONS of a plugin is its own, where it is no preflight", async () => {
+  await using app = await start();
+  const { status, headers } = await app.fetch("/x/own", { method: "OPTIONS", headers: { origin: APP } });
+  const names = ["allow", "access-control-allow-methods", "access-control-max-age", "vary"];
+  expect([status, ...names.map((name) => headers.get(name))]).toEqual([
+    204,
+    "GET, PURGE",
+    "PURGE",
+    "5",
+    "x-own, origin",
+  ]);
+  expect(headers.get("access-control-allow-origin")).toBe(APP);
+});
+
+test("what a guarded route says of caches is kept, and private where it says nothing", async () => {
+  await using app = await start();
+  const { headers: known } = await app.admin();
+  const found = async (path: string, name: string) =>
+    (await app.fetch(path, { headers: known })).headers.get(name);
+  expect(await found("/x/guarded", "cache-control")).toBe("private");
+  expect(await found("/x/guarded-vary", "cache-control")).toBe("no-store");
+  expect(await found("/x/guarded-vary", "vary")).toBe("accept, x-own, origin");
 });
