@@ -50,6 +50,14 @@ export function toValidationProblem(error: InvalidInput, app: AnyElysia, request
   });
 }
 
+/** Says what is wrong with a message of a WebSocket; any other error stays what it is. */
+export function toMessageError(error: unknown): unknown {
+  const invalid = findInvalidInput(error);
+  if (invalid === null) return error;
+  const errors = invalid instanceof ValidationError ? toInputProblems(invalid) : [];
+  return fail("validation_error", "The message is not valid: see errors", { cause: error, errors });
+}
+
 function toPartProblems(error: ValidationError, request: Request): InputProblem[] {
   const unread = error.type === "body" ? toContentTypeProblem(error, request) : null;
   return unread === null ? toInputProblems(error) : [unread];

@@ -4,6 +4,7 @@ import { BodyBudget, limitBody, SMALL_BODY } from "./body-limit.ts";
 import { createClientAddress } from "./client-address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
+import { toMessageError } from "./invalid-requests.ts";
 import { InFlight, type Mount, MountTable } from "./mounts.ts";
 import { finalRequestIdOf } from "./request-ids.ts";
 import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
@@ -146,6 +147,7 @@ export class WebServer {
     return toMountServer(this.#server, owner, {
       toReceived: (request) => this.#toReceived(request),
       onUpgrade: (request) => void this.#upgraded.add(request),
+      answerError: (error, request) => this.#answerError(toMessageError(error), request, owner.plugin),
     });
   }
 

@@ -7,6 +7,8 @@ export interface UpgradeOptions {
   readonly toReceived: (request: Request) => Request;
   /** Is told of each request that has become a WebSocket. */
   readonly onUpgrade: (request: Request) => void;
+  /** Answers for what a handler of a socket threw, as it would be answered for the request. */
+  readonly answerError: (error: unknown, request: Request) => Response;
 }
 
 /** Has what it is given called once a socket's user may not have it any more; returns what ends that. */
@@ -20,6 +22,8 @@ type TopicMethod = (topic: unknown, ...rest: unknown[]) => unknown;
 const OWNER = Symbol("owner");
 const FOLLOW = Symbol("follow");
 const UNFOLLOW = Symbol("unfollow");
+/** What Elysia's sockets tell their errors that no `onError` of the plugin answers: see patches/. */
+const ON_ERROR = Symbol.for("xcore/socket-error");
 const TOPIC_METHODS = [
   "subscribe",
   "unsubscribe",
@@ -56,7 +60,7 @@ export const webSocketHandlers: Bun.WebSocketHandler<Socket["data"]> = {
 export function toMountServer(
   server: Bun.Server<unknown>,
   owner: Pick<Mount, "plugin" | "inFlight">,
-  { toReceived, onUpgrade }: UpgradeOptions,
+  { toReceived, onUpgrade, answerError }: UpgradeOptions,
 ): Bun.Server<unknown> {
   const sockets = new OwnedSockets(owner);
   const own: Record<string | symbol, (...args: never[]) => unknown> = {
@@ -64,6 +68,9 @@ export function toMountServer(
       const follow = owner.inFlight.followerOf(request);
       const data = Object.assign(options.data ?? {}, {
         [OWNER]: sockets,
+        [ON_ERROR]: async (socket: Socket, error: unknown) => {
+          socket.send(await answerError(error, request).text());
+        },
         ...(follow && { [FOLLOW]: (end: () => void) => follow(request, end) }),
       });
       const isUpgraded = server.upgrade(toReceived(request), { ...options, data });
