@@ -1,4 +1,4 @@
-import { eq, sql } from "drizzle-orm";
+import { eq, inArray, lt, sql } from "drizzle-orm";
 import type { AnyPgColumn } from "drizzle-orm/pg-core";
 import { expect } from "bun:test";
 import pino from "pino";
@@ -65,14 +65,14 @@ function missing(table: string, target: string, ...columns: string[]): object {
   };
 }
 
-function referred(table: string): object {
+function referred(table: string, who = `rows of "${table}" refer`): object {
   return {
     code: "conflict",
     status: 409,
     constraint: "foreign_key",
     side: "referred",
     table,
-    message: `Cannot delete or change the row: rows of "${table}" refer to it`,
+    message: `Cannot delete or change the row: ${who} to it`,
   };
 }
 
@@ -184,18 +184,32 @@ testOnEachDialect("a row that others refer to is 409, and who they are is said",
   const { db, articles, authors, comments, places, stalls, votes } = await createRows(driver);
   await db.insert(places).values({ year: 2024, number: 1 });
   await db.insert(stalls).values({ year: 2024, number: 1 });
-  const writes: [() => PromiseLike<unknown>, string][] = [
-    [() => db.delete(authors).where(eq(authors.id, 1)), "articles"],
-    [() => db.delete(authors).where(eq(authors.id, 2)).returning(), "articles"],
-    [() => db.delete(authors), "articles"],
+  const two = '2 rows of "articles" refer';
+  const writes: [() => PromiseLike<unknown>, string, string?][] = [
+    [() => db.delete(authors).where(eq(authors.id, 1)), "articles", two],
+    [() => db.delete(authors).where(eq(authors.id, 2)).returning(), "articles", '1 row of "articles" refers'],
+    [() => db.delete(authors).where(inArray(authors.id, [1, 3])), "articles", two],
+    [
+      () =>
+        db
+          .delete(authors)
+          .where(lt(authors.id, 2))
+          .returning({ x: sql`${authors.id} + ${1}` }),
+      "articles",
+    ],
     [() => db.update(authors).set({ id: 50 }).where(eq(authors.id, 1)), "articles"],
-    [() => db.delete(places), "stalls"],
-    [() => db.execute(sql`delete from authors where id = ${1}`), "articles"],
-    [() => db.transaction((tx) => tx.delete(authors).where(eq(authors.name, "a"))), "articles"],
+    [() => db.delete(places), "stalls", '1 row of "stalls" refers'],
+    [() => db.execute(sql`delete from authors where id = ${1}`), "articles", two],
+    [() => db.execute(sql`delete from authors where name in ('a')`), "articles"],
+    [() => db.transaction((tx) => tx.delete(authors).where(eq(authors.name, "a"))), "articles", two],
   ];
-  for (const [write, table] of writes) {
+  for (const [write, table, who] of writes) {
     // oxlint-disable-next-line no-await-in-loop -- one after another
-    expect(await failureOf(write())).toMatchObject(referred(table));
+    expect(await failureOf(write())).toMatchObject(
+      who === undefined
+        ? { ...referred(table), message: expect.stringContaining(`"${table}" refer`) }
+        : referred(table, who),
+    );
   }
   await db.delete(authors).where(eq(authors.id, 3));
   await db.insert(votes).values({ comment_id: 1 });
@@ -207,6 +221,23 @@ testOnEachDialect("a row that others refer to is 409, and who they are is said",
   await db.delete(articles).where(eq(articles.id, 2));
   await db.delete(articles);
   expect(await db.$count(comments)).toBe(0);
+});
+
+testOnEachDialect("rows that refer are counted up to 1000", async ({ driver }) => {
+  const { db, authors, articles } = await createRows(driver);
+  const more = (count: number) =>
+    db.insert(articles).values(Array.from({ length: count }, () => ({ author_id: 3 })));
+  for (const [count, who] of [
+    [1000, '1000 rows of "articles"'],
+    [1, 'more than 1000 rows of "articles"'],
+  ] as const) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    await more(count);
+    // oxlint-disable-next-line no-await-in-loop
+    const error = await failureOf(db.delete(authors).where(eq(authors.id, 3)));
+    expect(error).toMatchObject(referred("articles", `${who} refer`));
+    expect(Bun.inspect(error)).not.toContain("parameters");
+  }
 });
 
 testOnEachDialect("the plugin whose table refers is named", async ({ driver }) => {
@@ -227,7 +258,7 @@ testOnEachDialect("the plugin whose table refers is named", async ({ driver }) =
   const db = driver.toDatabase({ authors, articles });
   await db.insert(authors).values({ name: "a" });
   await db.insert(articles).values({ author_id: 1 });
-  const message = 'Cannot delete or change the row: rows of "articles" of plugin "blog" refer to it';
+  const message = 'Cannot delete or change the row: 1 row of "articles" of plugin "blog" refers to it';
   expect(await failureOf(db.delete(authors))).toMatchObject({ message, table: "articles" });
   expect(await failureOf(db.transaction((tx) => tx.delete(authors)))).toMatchObject({ message });
   expect(await db.$count(authors)).toBe(1);

@@ -213,7 +213,7 @@ test("what a client's row lacks or refers to is told by its fields", async () =>
   expect(await app.problem("/shop/makers/1", { method: "DELETE" })).toMatchObject({
     status: 409,
     code: "conflict",
-    detail: 'Cannot delete or change the row: rows of "shop_goods" of plugin "shop" refer to it',
+    detail: 'Cannot delete or change the row: 1 row of "shop_goods" of plugin "shop" refers to it',
   });
 });
 

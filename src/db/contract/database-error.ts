@@ -75,9 +75,17 @@ export interface RefusedReference {
   /** The table that refers, and its columns. */
   readonly table?: string | undefined;
   readonly columns: readonly string[];
-  /** The table that is referred to. */
+  /** The table that is referred to, and its columns. */
   readonly target?: string | undefined;
+  readonly targetColumns?: readonly string[] | undefined;
+  /** The name of the key. */
+  readonly key?: string | undefined;
+  /** How many rows refer, counted up to one more than `MAX_COUNTED`. */
+  readonly count?: number | undefined;
 }
+
+/** Rows that refer are counted up to this. */
+export const MAX_COUNTED = 1000;
 
 export interface ConstraintOptions extends Partial<RefusedReference> {
   readonly cause?: unknown;
@@ -94,7 +102,13 @@ export class ConstraintError extends AppError {
   /** Table and columns, as far as the database names them. */
   readonly table: string | undefined;
   readonly columns: readonly string[];
-  #hasOwner = false;
+  /** Of a foreign key: the table that is referred to, and its columns, as far as the database names them. */
+  readonly target: string | undefined;
+  readonly targetColumns: readonly string[];
+  /** Its name. */
+  readonly key: string | undefined;
+  #owner: string | null = null;
+  #count: number | null;
 
   constructor(constraint: "unique" | "foreign_key", options: ConstraintOptions) {
     const { table, columns = [], side, cause } = options;
@@ -109,32 +123,55 @@ export class ConstraintError extends AppError {
     this.side = side;
     this.table = table;
     this.columns = columns;
+    this.target = options.target;
+    this.targetColumns = options.targetColumns ?? [];
+    this.key = options.key;
+    this.#count = options.count ?? null;
   }
 
   /** The query that finds out whose the table is that refers; null where there is nothing to find out. */
   get ownerQuery(): string | null {
     const isKnown = this.side === "referred" && this.table !== undefined && /^\w+$/.test(this.table);
-    return isKnown && !this.#hasOwner ? `select owner from xcore_tables where name = '${this.table}'` : null;
+    return isKnown && this.#owner === null
+      ? `select owner from xcore_tables where name = '${this.table}'`
+      : null;
   }
 
   /** Says in the message whose the table is that refers. */
   nameOwner(owner: string): void {
-    this.#hasOwner = true;
-    const whose = owner === "core" ? "xcore itself" : `plugin "${owner}"`;
-    this.message = this.message.replace(/" refer to it$/, `" of ${whose} refer to it`);
+    this.#owner = owner;
+    this.message = toReferredMessage(this.table, { owner, count: this.#count });
   }
+
+  /** Says in the message how many rows refer, counted up to one more than `MAX_COUNTED`. */
+  tellCount(count: number): void {
+    this.#count = count;
+    this.message = toReferredMessage(this.table, { owner: this.#owner, count });
+  }
+}
+
+function toReferredMessage(
+  table: string | undefined,
+  { owner, count }: { readonly owner: string | null; readonly count: number | null },
+): string {
+  const many = count === null || count > MAX_COUNTED;
+  const rows = many
+    ? count === null
+      ? "rows"
+      : `more than ${MAX_COUNTED} rows`
+    : `${count} row${count === 1 ? "" : "s"}`;
+  const of = table === undefined ? "" : ` of "${table}"`;
+  const whose = owner === null ? "" : owner === "core" ? " of xcore itself" : ` of plugin "${owner}"`;
+  return `Cannot delete or change the row: ${rows}${of}${whose} ${count === 1 ? "refers" : "refer"} to it`;
 }
 
 function toMessage(
   constraint: "unique" | "foreign_key",
-  { table, columns = [], side, target }: ConstraintOptions,
+  { table, columns = [], side, target, count }: ConstraintOptions,
 ): string {
   const named = columns.map((column) => `"${column}"`).join(", ");
   if (constraint === "foreign_key") {
-    if (side === "referred") {
-      const who = table === undefined ? "rows" : `rows of "${table}"`;
-      return `Cannot delete or change the row: ${who} refer to it`;
-    }
+    if (side === "referred") return toReferredMessage(table, { owner: null, count: count ?? null });
     if (side === "missing") {
       const row = target === undefined ? "a row" : `a row of "${target}"`;
       return `Cannot save: ${named === "" ? "it" : named} refers to ${row} that doesn't exist`;

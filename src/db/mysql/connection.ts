@@ -1,7 +1,8 @@
 import type { Connection, Pool, QueryOptions, ResultSetHeader, RowDataPacket } from "mysql2/promise";
 import { ConstraintError } from "../contract/database-error.ts";
 import type { OnQuery } from "../contract/statements.ts";
-import { type ServerPlace, withOwner } from "../server/faults.ts";
+import type { ServerPlace } from "../server/faults.ts";
+import { explainReference, noteRefused, type ReferringKey } from "../server/references.ts";
 import { toBindable } from "../server/parameters.ts";
 import { toDuplicateKey, toMysqlFault } from "./faults.ts";
 import type { UniqueKey } from "./unique-keys.ts";
@@ -62,7 +63,11 @@ export class MysqlConnection {
       const fault = toMysqlFault(error, server, { sql, hasValues: values.length > 0 });
       const violated = keys.find(({ name }) => name === toDuplicateKey(error));
       if (violated === undefined || !(fault instanceof ConstraintError)) {
-        throw await withOwner(fault, async (owner) => (await this.#client.query<RowDataPacket[]>(owner))[0]);
+        throw await explainReference(noteRefused(fault, { sql, parameters: values }), {
+          query: async (text, given) => (await this.#client.query<RowDataPacket[]>(text, [...given]))[0],
+          findKey: async (refused) => toKey(refused),
+          mark: "`",
+        });
       }
       const columns = violated.columns.map(({ name }) => name);
       throw new ConstraintError("unique", { table: fault.table, columns });
@@ -70,4 +75,9 @@ export class MysqlConnection {
       onQuery?.(sql, performance.now() - startedAt);
     }
   }
+}
+
+/** The server's message has named all of it. */
+function toKey({ table, columns, target, targetColumns }: ConstraintError): ReferringKey | null {
+  return table === undefined || target === undefined ? null : { table, columns, target, targetColumns };
 }

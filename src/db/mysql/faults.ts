@@ -36,7 +36,7 @@ interface MysqlFailure extends ServerFailure {
 }
 
 const REFUSED =
-  /\([`"][^`"]*[`"]\.[`"]([^`"]*)[`"], CONSTRAINT .*? FOREIGN KEY \(([^)]*)\) REFERENCES (?:[`"][^`"]*[`"]\.)?[`"]([^`"]*)[`"]/;
+  /\([`"][^`"]*[`"]\.[`"]([^`"]*)[`"], CONSTRAINT .*? FOREIGN KEY \(([^)]*)\) REFERENCES (?:[`"][^`"]*[`"]\.)?[`"]([^`"]*)[`"] \(([^)]*)\)/;
 
 /** The subquery that refuses an upsert whose conflict is another than the target; see conflicts.ts. */
 export const WRONG_CONFLICT = "(select 1 union all select 2)";
@@ -158,9 +158,12 @@ function toTable(sql: string | undefined): string | undefined {
 
 /** From "… fails (`db`.`posts`, CONSTRAINT `x` FOREIGN KEY (`author_id`) REFERENCES …)", quoted as the SQL mode has it. */
 function toReference(side: RefusedReference["side"], message: string): RefusedReference {
-  const [, table, keys = "", target] = REFUSED.exec(message) ?? [];
-  const columns = keys === "" ? [] : keys.split(", ").map((column) => column.replaceAll(/[`"]/g, ""));
-  return { side, table, columns, target };
+  const [, table, keys = "", target, targetKeys = ""] = REFUSED.exec(message) ?? [];
+  return { side, table, columns: toColumns(keys), target, targetColumns: toColumns(targetKeys) };
+}
+
+function toColumns(keys: string): string[] {
+  return keys === "" ? [] : keys.split(", ").map((column) => column.replaceAll(/[`"]/g, ""));
 }
 
 /** The columns of a unique key that a statement would have made; of one that is there already only its name is told. */

@@ -1,9 +1,11 @@
 import type postgres from "postgres";
 import type { WriteResult } from "../contract/database.ts";
 import type { OnQuery } from "../contract/statements.ts";
-import { type ServerPlace, withOwner } from "../server/faults.ts";
+import type { ServerPlace } from "../server/faults.ts";
 import { toBindable } from "../server/parameters.ts";
+import { noteRefused } from "../server/references.ts";
 import { toPostgresFault } from "./faults.ts";
+import { explainFault } from "./references.ts";
 
 export interface ConnectionOptions {
   readonly server: ServerPlace;
@@ -54,9 +56,9 @@ export class PostgresConnection {
       const options = { prepare, simple: false };
       return toResult(await send(this.#client.unsafe(sql, encoded, options)));
     } catch (error) {
-      const fault = toPostgresFault(error, server, sql);
-      // A transaction takes no queries any more: the owner is asked for behind it.
-      throw this.#isPool ? await withOwner(fault, (owner) => this.#client.unsafe(owner)) : fault;
+      const fault = noteRefused(toPostgresFault(error, server, sql), { sql, parameters: values });
+      // A transaction takes no queries any more: they are run behind it.
+      throw this.#isPool ? await explainFault(fault, this.#client) : fault;
     } finally {
       onQuery?.(sql, performance.now() - startedAt);
     }

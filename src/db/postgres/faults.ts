@@ -121,7 +121,7 @@ function toReference({ error, sql }: PostgresFailure): RefusedReference {
   const isMissing =
     isInsert.test(error.message) ||
     (!/^update or delete on\b/.test(error.message) && isInsert.test(sql ?? ""));
-  if (!isMissing) return { side: "referred", table, columns: [] };
+  if (!isMissing) return { side: "referred", table, columns: [], key: nonEmpty(error.constraint_name) };
   return { side: "missing", table, columns, target: /"([^"]+)"\.?$/.exec(error.detail ?? "")?.[1] };
 }
 

@@ -3,8 +3,8 @@ import { isFault } from "../contract/database-error.ts";
 import type { Channel, Task } from "../server/channel.ts";
 import { type TransactionScope, TransactionState } from "../server/transaction-state.ts";
 import { type ConnectionOptions, PostgresConnection } from "./connection.ts";
-import { withOwner } from "../server/faults.ts";
 import { toPostgresFault } from "./faults.ts";
+import { explainFault } from "./references.ts";
 
 export interface TransactionSettings extends ConnectionOptions {
   readonly scope: TransactionScope;
@@ -46,7 +46,7 @@ export class OpenTransaction implements Channel<PostgresConnection> {
       )) as T;
     } catch (error) {
       const fault = held.loseBy(toPostgresFault(error, server));
-      throw await withOwner(fault, (owner) => client.unsafe(owner));
+      throw await explainFault(fault, client);
     }
   }
 

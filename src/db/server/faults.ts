@@ -1,4 +1,4 @@
-import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
+import { DatabaseError } from "../contract/database-error.ts";
 import type { ServerUrl } from "../contract/database-url.ts";
 import { alike, type Failure, type FaultTable, findFault } from "../contract/faults.ts";
 
@@ -97,27 +97,6 @@ export function unfitValue(
 
 function into(table: string | undefined): string {
   return table === undefined ? "" : ` into "${table}"`;
-}
-
-/**
- * Has the error of a foreign key name the plugin whose table refers.
- *
- * @param query runs it where the error came from; its own errors don't count
- * @returns the same error
- */
-export async function withOwner(
-  error: unknown,
-  query: (sql: string) => PromiseLike<readonly Readonly<Record<string, unknown>>[]>,
-): Promise<unknown> {
-  const sql = error instanceof ConstraintError ? error.ownerQuery : null;
-  if (sql === null) return error;
-  try {
-    const [row] = await query(sql);
-    if (row !== undefined && error instanceof ConstraintError) error.nameOwner(String(row["owner"]));
-  } catch {
-    // Tables that no migration has made have no owner.
-  }
-  return error;
 }
 
 /** Shows where a server is: `"db:5432"`, `"[::1]:5432"`. */

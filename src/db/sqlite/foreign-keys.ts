@@ -1,5 +1,5 @@
 import type { Database, SQLQueryBindings } from "bun:sqlite";
-import type { RefusedReference } from "../contract/database-error.ts";
+import { MAX_COUNTED, type RefusedReference } from "../contract/database-error.ts";
 import { parseWrite, quote, type Write } from "./written-statement.ts";
 
 type Values = SQLQueryBindings[];
@@ -125,7 +125,9 @@ function findReferringTo(database: Database, { keys, rows, action, depth }: Sear
       const values = key.targetColumns.map((column) => row[column] ?? null);
       if (values.includes(null)) continue;
       if (key[action] === "NO ACTION" || key[action] === "RESTRICT") {
-        if (hasRow(database, key.table, key.columns, values)) return toReference("referred", key);
+        if (!hasRow(database, key.table, key.columns, values)) continue;
+        const count = depth === 0 && action === "onDelete" ? countReferring(database, key, rows) : undefined;
+        return { ...toReference("referred", key), count };
       } else if (key[action] === "CASCADE" && action === "onDelete" && depth < MAX_CASCADES) {
         const found = findBehind(database, key, { values, depth });
         if (found !== null) return found;
@@ -133,6 +135,21 @@ function findReferringTo(database: Database, { keys, rows, action, depth }: Sear
     }
   }
   return null;
+}
+
+/** Counts the rows that refer to these; undefined where they may be among them, or there are more than were looked at. */
+function countReferring(database: Database, key: ForeignKey, rows: readonly Row[]): number | undefined {
+  const { table, columns, target, targetColumns } = key;
+  if (table.toLowerCase() === target.toLowerCase() || rows.length === MAX_ROWS) return undefined;
+  const query = `select count(*) as n from (select 1 from ${quote(table)} where ${toMatch(columns)} limit ?)`;
+  let count = 0;
+  for (const row of rows) {
+    const values = targetColumns.map((column) => row[column] ?? null);
+    const [counted] = run(database, query, [...values, MAX_COUNTED + 1 - count]);
+    count += Number(counted?.["n"]);
+    if (count > MAX_COUNTED) return count;
+  }
+  return count;
 }
 
 function findBehind(
