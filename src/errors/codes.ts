@@ -30,7 +30,7 @@ export const HTTP_ERROR_CODES = {
   unsupported_media_type: {
     status: 415,
     meaning:
-      "The route can't read a body of this content type or charset, or the body came without a content type",
+      "The route can't read a body of this content type, charset or content-encoding, or it came without a content type",
   },
   range_not_satisfiable: { status: 416, meaning: "The range asked for lies outside the file" },
   validation_error: { status: 422, meaning: "The request does not fit the route's schema; see errors" },

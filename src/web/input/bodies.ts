@@ -1,7 +1,9 @@
 import { isUtf8 } from "node:buffer";
 import { fail } from "../../errors/codes.ts";
+import { isTypeBoxSchema } from "../../errors/plain-schema.ts";
 import { groupFields, groupPairs, toFields } from "./form-fields.ts";
 import { parseJson } from "./json-depth.ts";
+import { readerOf } from "./text-values.ts";
 
 /** Reads the body of a request of this content type, its parameters left out; undefined when it has none. */
 export type BodyReader = (context: { readonly request: Request }, contentType: string) => Promise<unknown>;
@@ -23,6 +25,7 @@ const UTF_8 = new Set(["", "utf-8", "utf8", "us-ascii"]);
  */
 export function createBodyReader(schema: unknown): BodyReader {
   return async ({ request }, contentType) => {
+    assertPlain(request);
     const type = contentType.trim().toLowerCase();
     if (type === "application/json" || type.endsWith("+json")) return readJson(request);
     if (type === "multipart/form-data") return toFields(groupFields(await request.formData()), schema);
@@ -30,7 +33,7 @@ export function createBodyReader(schema: unknown): BodyReader {
       return toFields(groupPairs(await readText(request)), schema);
     }
     if (type === "application/octet-stream") return request.arrayBuffer();
-    if (type.startsWith("text/")) return readText(request);
+    if (type.startsWith("text/")) return readValue(await readText(request), schema);
     if (type === "") return refuseUnnamed(request);
     throw fail(
       "unsupported_media_type",
@@ -57,8 +60,31 @@ export function toBoundParser(hook: ParseHook, read: BodyReader): ParseHook {
  * @throws AppError nested_too_deep, parse_error, unsupported_media_type
  */
 async function readJson(request: Request): Promise<unknown> {
+  assertPlain(request);
   const text = await readText(request);
   return text === "" ? undefined : parseJson(text);
+}
+
+/** Reads a number or the like; JSON that says it is text isn't read, for any page of the web may send it. */
+function readValue(text: string, schema: unknown): unknown {
+  const value = isTypeBoxSchema(schema) ? readerOf(schema)?.({ values: [text] }) : undefined;
+  return value === undefined || typeof value === "object" ? text : value;
+}
+
+/** A body that is packed would be taken for what it isn't (RFC 9110, 8.4); unpacking would let 16 KB become 16 MB. */
+function assertPlain({ headers }: Request): void {
+  const codings = (headers.get("content-encoding") ?? "").toLowerCase().split(",");
+  const unknown = codings
+    .map((coding) => coding.trim())
+    .find((coding) => coding !== "" && coding !== "identity");
+  if (unknown === undefined) return;
+  throw fail(
+    "unsupported_media_type",
+    `Cannot read a body with content-encoding ${unknown}: send it as it is`,
+    {
+      headers: { "accept-encoding": "identity" },
+    },
+  );
 }
 
 async function readText(request: Request): Promise<string> {
