@@ -44,6 +44,16 @@ export async function addPrincipal(
 ): Promise<Principal & { sessionId: string }> {
   const [user] = await db.insert(tables.users).values({ email }).returning();
   if (user === undefined) throw new Error("no user");
+  if (options.permissions !== undefined) {
+    const [role] = await db
+      .insert(tables.roles)
+      .values({ name: `of_${user.id}` })
+      .returning();
+    const role_id = role?.id ?? 0;
+    const grants = options.permissions.map((permission) => ({ role_id, permission }));
+    if (grants.length > 0) await db.insert(tables.rolePermissions).values(grants);
+    await db.insert(tables.userRoles).values({ user_id: user.id, role_id });
+  }
   const sessionId = await addSession({ db, tables }, user.id);
   return {
     user: { id: user.id, email, full_name: null, roles: [] },

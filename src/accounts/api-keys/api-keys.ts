@@ -11,7 +11,9 @@ import { hashToken, isSameText, randomText } from "../keys/opaque-tokens.ts";
 import { isGrant } from "../identity/permission-name.ts";
 import type { Origin, Permissions, Principal } from "../identity/principal.ts";
 import { assertSecondFactorGiven } from "../two-factor/enrolment.ts";
-import { assertStanding, toStanding } from "../identity/standing.ts";
+import { readUserGrants } from "../rights/access.ts";
+import { createPermissions } from "../rights/permission-set.ts";
+import { assertFactorsGiven, assertStanding, toStanding } from "../identity/standing.ts";
 import { requireSession } from "../identity/session-owner.ts";
 import { lockUser } from "../people/users.ts";
 
@@ -101,7 +103,7 @@ export class ApiKeys {
     const name = toDisplayName(input.name);
     const expires_at = toExpiry(input.expires_at ?? null, this.#now());
     const permissions = [...new Set(input.permissions)].toSorted();
-    for (const permission of permissions) assertHeld(principal.permissions, permission);
+    for (const permission of permissions) assertGrant(permission);
     const prefix = randomText(PREFIX_LENGTH);
     const key = `${API_KEY_START}${prefix}_${randomText(SECRET_LENGTH)}`;
     const userId = principal.user.id;
@@ -112,7 +114,11 @@ export class ApiKeys {
     return db.transaction(async (tx) => {
       const actor = await lockUser(tx, tables, userId);
       await this.#assertStanding(tx, principal);
+      await assertFactorsGiven(tx, tables, { userId, sessionId });
       await assertSecondFactorGiven(tx, tables, { userId, sessionId });
+      // As it is now: the password was asked for meanwhile.
+      const held = createPermissions(await readUserGrants({ db: tx, tables }, userId));
+      for (const permission of permissions) assertHeld(held, permission);
       const mine = and(eq(apiKeys.user_id, userId), isNull(apiKeys.revoked_at));
       if ((await tx.$count(apiKeys, mine)) >= MAX_KEYS) {
         throw fail("conflict", `Cannot make an API key: there are ${MAX_KEYS} already`);
@@ -248,8 +254,11 @@ function assertOtp({ lacksOtp }: Principal): void {
   if (lacksOtp) throw fail("otp_required", "A role asks for two factors: log in with both first");
 }
 
+function assertGrant(text: string): void {
+  if (!isGrant(text)) throw invalid("permissions", 'Expected permissions such as "invoices:read"');
+}
+
 function assertHeld(held: Permissions, permission: string): void {
-  if (!isGrant(permission)) throw invalid("permissions", 'Expected permissions such as "invoices:read"');
   if (held.has(permission)) return;
   throw fail("authorization_error", `Cannot grant "${permission}": you don't hold it`);
 }

@@ -10,6 +10,7 @@ import type { CoreStore } from "../people/store.ts";
 import { parseEmail } from "../people/emails.ts";
 import type { Attempted, Candidate, Lockout } from "./lockout.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
+import type { Database } from "../../db/contract/database.ts";
 import { isLongPassword } from "./password-rules.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Origin } from "../identity/principal.ts";
@@ -20,7 +21,8 @@ import { type Account, findAccount, findAccountByEmail } from "../people/users.t
 
 /** Codes beside the password. */
 export interface SecondFactors {
-  isEnabled(userId: number): Promise<boolean>;
+  /** @param db a transaction that looks. @default none */
+  isEnabled(userId: number, db?: Pick<Database, "select">): Promise<boolean>;
   /** Whether the code is right; it is not accepted again. */
   verify(userId: number, code: string, origin?: Origin): Promise<boolean>;
 }
@@ -202,7 +204,7 @@ export class Login {
   }
 
   async #finish(account: Known, origin: Origin, hasOtp: boolean): Promise<TokenPair> {
-    const { store, sessions, lockout } = this.#options;
+    const { store, sessions, lockout, secondFactors } = this.#options;
     const { users } = store.tables;
     const id = crypto.randomUUID();
     await this.#askHooks(account, { id, hasOtp, origin });
@@ -223,6 +225,8 @@ export class Login {
           );
         // Deactivated, or given another password, while this one was checked.
         if (rowsAffected === 0) throw invalidCredentials();
+        // Two factors may have been turned on, which has ended all sessions with one.
+        if (!hasOtp && (await secondFactors.isEnabled(account.id, tx))) throw tooLate();
         await lockout.forgive(tx, { name: account.email, ipAddress: origin.ipAddress });
         const target = { type: "session", id };
         await writeAudit(tx, store.tables, { action: "user.login", actor: account, target, origin });

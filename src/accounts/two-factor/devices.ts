@@ -60,8 +60,8 @@ export class OtpDevices {
   }
 
   /** Whether an account has two factors: a confirmed device. */
-  isEnabled(userId: number): Promise<boolean> {
-    return hasSecondFactor(this.#store.db, this.#store.tables, userId);
+  isEnabled(userId: number, db: Pick<Database, "select"> = this.#store.db): Promise<boolean> {
+    return hasSecondFactor(db, this.#store.tables, userId);
   }
 
   /** Whether the code is of a confirmed device, or a recovery code. It is used up then. */

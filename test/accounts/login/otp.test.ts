@@ -89,3 +89,14 @@ testOnDialect(
     await refuse(inactive);
   },
 );
+
+testOnEachDialect("Login makes no session with one factor once two are on", async ({ driver }) => {
+  const identity = await createIdentity(driver);
+  const { devices, clock, hooks, store } = identity;
+  const id = await identity.register(EMAIL);
+  // The password is right already, and a handler takes its time.
+  hooks.on("user.login", async () => void (await addDevice(devices, clock, id)), { once: true });
+  expect(await identity.logIn(EMAIL)).toMatchObject({ status: 401, body: { code: "authentication_error" } });
+  expect(await store.db.$count(store.tables.sessions)).toBe(0);
+  expect((await identity.logIn(EMAIL)).body).toMatchObject({ otp_required: true });
+});
