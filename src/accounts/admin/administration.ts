@@ -6,6 +6,7 @@ import { assertFactorsGiven, assertStanding, toStanding } from "../identity/stan
 import type { Transaction } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
+import { assertMayChangeCode } from "./code-changes.ts";
 import { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
@@ -175,6 +176,18 @@ export class Change {
     if (beyond.length === 0) return;
     const listed = beyond.map((name) => `"${name}"`).join(", ");
     throw forbidden(`Cannot ${this.#intent.doing}: it takes the role ${listed}, which you don't hold`);
+  }
+
+  /**
+   * Refuses to let somebody do everything, or to take over who may, unless the actor may bring code as well: they could do
+   * it through that account.
+   *
+   * @param grants what the account holds, or is given
+   * @throws AppError authorization_error for an API key; otp_expired
+   */
+  async assertMayHandOut(grants: readonly string[]): Promise<void> {
+    if (this.actor === null || !grants.includes(EVERYTHING)) return;
+    await assertMayChangeCode(this.store, this.actor.principal, { isDryRun: false });
   }
 
   /** @throws AppError conflict when the user is the actor */

@@ -115,6 +115,7 @@ export async function setRolePermissions(
     const added = grants.filter((grant) => !before.includes(grant));
     const removed = before.filter((grant) => !grants.includes(grant));
     if (added.length + removed.length === 0) return readRole(change.store, id);
+    await change.assertMayHandOut(added);
     if (added.includes(EVERYTHING)) await assertLongPasswords(change, await findHolders(change, id));
     await removeGrants(change, id, removed);
     await addGrants(change, id, added);

@@ -47,6 +47,7 @@ export async function giveRole(
   const grants = await readRoleGrants(change.store, role.id);
   change.assertHolds(grants);
   await change.assertHoldsRoles([role.name]);
+  await change.assertMayHandOut(grants);
   if (grants.includes(EVERYTHING)) await assertLongPasswords(change, [user.id]);
   const { rowsAffected } = await tx
     .insert(tables.userRoles)
@@ -76,7 +77,8 @@ export async function assertLongPasswords({ tx, tables }: Change, userIds: reado
     .select({ email: users.email })
     .from(users)
     .where(and(inArray(users.id, [...userIds]), eq(users.has_long_password, false)))
-    .limit(1);
+    .limit(1)
+    .for("update"); // who changes their password meanwhile is waited for
   if (short === undefined) return;
   const message = `Cannot let "${short.email}" do everything: their password comes first, ${SHORT_FOR_ADMINISTRATOR}`;
   throw fail("conflict", message);

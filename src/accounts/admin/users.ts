@@ -89,6 +89,7 @@ export async function updateUser(
   if (actor?.principal.user.id === id) await assertOwnEmail(services, actor, { ...changes, email });
   return administer(services, actor, toIntent(id, "updated", "change"), async (change) => {
     const account = await requireAccount(change, id);
+    if (email !== undefined && email !== account.email) await assertMayTakeOver(change, id);
     const before: Record<string, unknown> = {};
     const after: Record<string, unknown> = {};
     const differs = (name: "email" | "full_name", value: string | null | undefined): void => {
@@ -142,6 +143,7 @@ export async function setUserActive(
     const { is_active: wasActive, email } = await requireAccount(change, id);
     if (!isActive) change.assertNotOneself(id, "ask another administrator");
     if (wasActive !== isActive) {
+      if (isActive) await assertMayTakeOver(change, id);
       const { users } = change.tables;
       await change.tx.update(users).set({ is_active: isActive }).where(eq(users.id, id));
       await liftLocks(change.tx, change.tables, email);
@@ -172,6 +174,7 @@ export async function setUserPassword(
     const { email } = await requireAccount(change, id);
     // The route of one's own password asks for the present one: a session left open must not be enough.
     change.assertNotOneself(id, "use PUT /auth/password");
+    await assertMayTakeOver(change, id);
     const { users } = change.tables;
     await change.tx.update(users).set(toPasswordColumns(chosen)).where(eq(users.id, id));
     // They may have been made an administrator meanwhile.
@@ -195,6 +198,7 @@ export async function removeUserOtp(services: UserServices, actor: Actor, id: nu
     await requireAccount(change, id);
     // The route of one's own devices asks for a code.
     change.assertNotOneself(id, "use DELETE /auth/otp/devices/{id}");
+    await assertMayTakeOver(change, id);
     const devices = await removeSecondFactors(change.tx, change.tables, id);
     // The lost phone may be logged in.
     await endSessions(change, id, services);
@@ -252,6 +256,11 @@ async function requireAccount(change: Change, id: number): Promise<Account> {
   if (account === null) throw noUser(id);
   await change.assertHoldsAllOf(id);
   return account;
+}
+
+/** Whoever gives an account another email, password or way in can use it. Of one's own, other routes ask for more. */
+async function assertMayTakeOver(change: Change, id: number): Promise<void> {
+  if (id !== change.actorId) await change.assertMayHandOut(await readUserGrants(change.store, id));
 }
 
 async function findRoles(

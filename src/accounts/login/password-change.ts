@@ -8,7 +8,7 @@ import { readUserGrants } from "../rights/access.ts";
 import { EVERYTHING } from "../rights/builtin-roles.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { assertStanding } from "../identity/standing.ts";
-import { assertPassword } from "./password-rules.ts";
+import { assertPassword, SHORT_FOR_ADMINISTRATOR } from "./password-rules.ts";
 import type { Passwords } from "./passwords.ts";
 
 export interface PasswordChangeOptions {
@@ -45,6 +45,9 @@ export async function changePassword(
       .set(toPasswordColumns(password))
       .where(and(eq(users.id, user.id), eq(users.password_hash, hash)));
     if (rowsAffected === 0) throw fail("conflict", "The password was changed just now: try again");
+    const mayDoEverything = (await readUserGrants({ db: tx, tables }, user.id)).includes(EVERYTHING);
+    if (mayDoEverything && !password.isLong)
+      throw fail("conflict", `Cannot use the password: ${SHORT_FOR_ADMINISTRATOR}`);
     await sessions.endAll(tx, user.id, sessionId);
     await writeAudit(tx, tables, { action, actor: user, target: { type: "user", id: user.id }, origin });
   });
