@@ -1,4 +1,5 @@
-import { type AnyElysia, Elysia } from "elysia";
+import { type AnyElysia, type Context, Elysia } from "elysia";
+import { toJsonAnswer } from "./answers.ts";
 import { docsRoutes } from "./docs-page.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "./error-answers.ts";
 import { createPingCheck, type HealthCheck, healthRoutes } from "./health.ts";
@@ -51,6 +52,7 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
   const info = { title: appName, url: options.publicUrl };
   const app: AnyElysia = new Elysia({ name: "xcore/core" })
     .onError(toElysiaErrorHandler(() => app, answerError, null))
+    .mapResponse(answerJson as never)
     .get("/", () => toPageResponse(toHome()), { detail: { hide: true } })
     .get("/openapi.json", () => openApi(), { detail: { hide: true } })
     .use(docsRoutes({ appName }))
@@ -71,4 +73,12 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
   const openApi = createOpenApi({ core: { name: "core", app }, plugins: options.pluginApps }, info);
   const { fetch } = app;
   return { openApi, fetch };
+}
+
+/** Destructured: a hook that takes the context as a whole makes Elysia parse everything of each request. */
+function answerJson({
+  responseValue: value,
+  set,
+}: Pick<Context, "set"> & { readonly responseValue: unknown }): Response | undefined {
+  return typeof value === "object" && value !== null ? toJsonAnswer(value, set) : undefined;
 }
