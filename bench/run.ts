@@ -5,6 +5,7 @@ for (const file of [
   "../build.ts",
   "startup.ts",
   "reload.ts",
+  "hold-ups.ts",
   "http.ts",
   "guards.ts",
   "login.ts",

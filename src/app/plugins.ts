@@ -6,6 +6,7 @@ import { PluginCommands } from "../plugins/given/commands.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
 import type { PluginServices } from "../plugins/runtime/host.ts";
+import { Turns } from "../plugins/build/turns.ts";
 import type { WebServer } from "../web/server.ts";
 import type { AppContext } from "./context.ts";
 import type { AppStores } from "./stores.ts";
@@ -60,6 +61,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
         bundles: stores.bundles,
         autoMigrate: () => live.loaded.config.database.auto_migrate,
         stackTraces,
+        turns: new Turns(),
         toDisplayPath,
         runsSetup: !inspects,
         setupTimeoutMs,

@@ -91,6 +91,7 @@ export async function loadGeneration(
     if (runsSetup) {
       const onLate = (work: Promise<void>): void => void (late = work);
       await atStage("setup", failure, () => setUp(imported.exports, host, { ...options, onLate }));
+      await host.lifeCycle.turns.next();
       await atStage("setup", failure, () => keepGuardRoles(host, options, rolesOf(imported.app)));
     }
     const loadMs = performance.now() - startedAt;
@@ -126,14 +127,17 @@ async function readParts(
   failure: ThrownOptions,
 ): Promise<PluginParts> {
   const { files, manifest } = options;
-  const { packages, bundles, log } = lifeCycle;
+  const { packages, bundles, log, turns } = lifeCycle;
+  await turns.next();
   const [settings, entries] = await atStage("bundle", failure, async () => {
     const file = await findSettingsFile(files);
     const entry = await files.findEntry(manifest.entry);
     return [file, [...(file === null ? [] : [file]), entry, ...(await files.findSchemas())]] as const;
   });
   const plugin = manifest.name;
-  const bundle = await bundlePlugin({ ...options, entries, plugin, packages, bundles, log, failure });
+  const to = { entries, plugin, packages, bundles, log, failure, turns };
+  const bundle = await bundlePlugin({ ...options, ...to });
+  await turns.next();
   const { dialect } = given.database;
   const migrations = await atStage("migrate", failure, () => files.readMigrations(dialect));
   const publicDirectory = await files.findPublic();
@@ -196,14 +200,17 @@ function rolesOf(app: AnyElysia): string[] {
 
 async function importPlugin(
   { given, web, lifeCycle }: PluginHost,
-  options: LoadOptions & PluginParts & ModulesOptions,
+  options: LoadOptions & PluginParts & Omit<ModulesOptions, "pause">,
 ): Promise<Pick<Generation, "exports" | "schema" | "app" | "mount"> & { readonly tables: DeclaredTables }> {
   const { manifest, publicDirectory, scope, registrations, signal } = options;
-  const { entry, exports, schema, tables } = await evaluateModules(given, options);
+  const { next: pause } = lifeCycle.turns; // a function of this one would hold all that it was loaded from
+  const { entry, exports, schema, tables } = await evaluateModules(given, { ...options, pause });
   const router = findRouter(entry) ?? createEmptyRouter(entry, scope);
   await awaitModules(router, lifeCycle.setupTimeoutMs, signal);
   const inFlight = new InFlight();
-  const app = createPluginApp(router, { ...web, manifest, publicDirectory, inFlight });
+  await pause();
+  const app = await createPluginApp(router, { ...web, manifest, publicDirectory, inFlight, pause });
+  await pause();
   registrations.assertDeclared(app);
   return { exports, schema, tables, app, mount: createMount(app, manifest, inFlight, web) };
 }

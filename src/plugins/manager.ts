@@ -71,7 +71,7 @@ export class PluginManager {
   constructor(options: PluginManagerOptions) {
     this.#host = options.host;
     const { given, lifeCycle } = options.host;
-    const { log, toDisplayPath } = lifeCycle;
+    const { log, toDisplayPath, turns } = lifeCycle;
     this.#log = log;
     this.#report = new PluginReport(log, given.hooks);
     this.#publishMounts = options.publish;
@@ -84,6 +84,7 @@ export class PluginManager {
     this.#remote = new RemoteSources(options.remote, options.settings.remote);
     this.#inventory = new Inventory({
       remote: this.#remote,
+      turns,
       toDisplayPath,
       log,
       onRemoved: (record) => {
@@ -234,6 +235,7 @@ export class PluginManager {
     }
     await this.#takeover.add(loaded, signal);
     for (const [record] of loaded) this.#unchecked.add(record);
+    await this.#host.lifeCycle.turns.next();
     this.#checkPermissions();
   }
 

@@ -5,6 +5,8 @@ import type { Generation } from "./runtime/generation.ts";
 import type { PluginHost } from "./runtime/host.ts";
 
 const SHRINK_EVERY = 20; // retired generations
+const SHRINK_AFTER_MS = 250; // others are retired meanwhile
+const MAX_WAIT_MS = 500; // for others that are about to be ready
 
 export interface TakeoverOptions {
   readonly host: PluginHost;
@@ -17,12 +19,12 @@ export interface TakeoverOptions {
 export type LoadedGenerations = readonly (readonly [record: PluginRecord, generation: Generation])[];
 
 /**
- * Puts generations in service and out of it: those that are loaded in one turn of the event loop take the place of the
- * running ones in one step, for all requests and events from there on. What no longer serves is retired.
+ * Puts generations in service and out of it: those that are loaded at the same time take the place of the running ones
+ * in one step, for all requests and events from there on. What no longer serves is retired.
  */
 export class Takeover {
   readonly #options: TakeoverOptions;
-  /** What takes over in the next turn. */
+  /** What takes over in the next step. */
   #ready: { readonly record: PluginRecord; readonly generation: Generation; readonly signal: AbortSignal }[] =
     [];
   #next: Promise<void> | null = null;
@@ -33,11 +35,20 @@ export class Takeover {
     this.#options = options;
   }
 
-  /** Lets generations take over in the next turn, or retires them when their load is aborted until then. */
+  /** Lets generations take over in the next step, or retires them when their load is aborted until then. */
   async add(loaded: LoadedGenerations, signal: AbortSignal): Promise<void> {
     this.#ready.push(...loaded.map(([record, generation]) => ({ record, generation, signal })));
-    this.#next ??= setImmediate().then(() => this.#takeOver());
+    this.#next ??= this.#others().then(() => this.#takeOver());
     await this.#next;
+  }
+
+  /** Resolves once no load is at work any more: a table of mounts, and a collection of garbage, for each is too much. */
+  async #others(): Promise<void> {
+    const { turns } = this.#options.host.lifeCycle;
+    const until = performance.now() + MAX_WAIT_MS;
+    // oxlint-disable-next-line no-await-in-loop -- a turn of the event loop each time
+    do await setImmediate();
+    while (turns.isBusy && performance.now() < until);
   }
 
   /** Takes a plugin out of service, if it serves. */
@@ -55,7 +66,7 @@ export class Takeover {
     await Promise.all(this.#retiring);
   }
 
-  #takeOver(): void {
+  async #takeOver(): Promise<void> {
     this.#next = null;
     const superseded = this.#ready.filter(({ signal }) => signal.aborted);
     const ready = this.#ready.filter(({ signal }) => !signal.aborted);
@@ -63,15 +74,26 @@ export class Takeover {
     const replaced = ready.map(({ record, generation }) => record.replace(generation));
     this.#options.publish();
     for (const [index, { generation }] of ready.entries()) {
-      const previous = replaced[index] ?? null;
-      previous?.deactivate();
+      replaced[index]?.deactivate();
       generation.activate();
-      this.#options.report.loaded(generation, previous);
-      if (previous !== null) this.#retire(previous);
     }
     for (const { generation } of superseded) this.#retire(generation);
     // The executable's Elysia leaves it out when it compiles an app; see build.ts.
     Bun.gc(false);
+    const { host, report } = this.#options;
+    const { turns } = host.lifeCycle;
+    for (const [index, { generation }] of ready.entries()) {
+      const previous = replaced[index] ?? null;
+      // oxlint-disable-next-line no-await-in-loop -- telling of hundreds takes time too
+      if (turns.isLong()) await turns.next();
+      report.loaded(generation, previous);
+      if (previous !== null) this.#retire(previous);
+    }
+  }
+
+  #shrink(): void {
+    this.#retired = 0;
+    Bun.shrink();
   }
 
   #retire(generation: Generation): void {
@@ -80,8 +102,8 @@ export class Takeover {
     void retirement.finally(() => {
       this.#retiring.delete(retirement);
       this.#retired += 1;
-      // JavaScriptCore lets many dropped generations pile up before it collects them by itself.
-      if (this.#retired % SHRINK_EVERY === 0) Bun.shrink();
+      // JavaScriptCore lets many dropped generations pile up before it collects them by itself. Once for all of them.
+      if (this.#retired === SHRINK_EVERY) setTimeout(() => this.#shrink(), SHRINK_AFTER_MS).unref();
     });
   }
 }

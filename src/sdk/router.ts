@@ -1,4 +1,4 @@
-import { type AnyElysia, Elysia } from "elysia";
+import { type AnyElysia, Elysia, type InternalRoute } from "elysia";
 import { type Guards, GUARDS } from "../accounts/identity/guards.ts";
 import { mendTypes } from "./types.ts";
 
@@ -25,6 +25,9 @@ const base = Elysia.prototype as unknown as Readonly<Record<Overridden, Method>>
 /** Where handlers were first given to a route. */
 const places = new WeakMap<object, Error>();
 const uses = new WeakMap<AnyElysia, Uses>();
+const PIECE = 100; // routes
+/** Of one app: a stack for each of thousands keeps the collector of garbage busy for longer than all the rest takes. */
+const MAX_PLACES = 1000;
 const BUNDLE_FRAME = /plugin-bundle:[^\s()]+:\d+:\d+/;
 
 /**
@@ -38,7 +41,8 @@ const overrides: Record<Overridden, Method> = {
   add(...args) {
     const [method, path, handler] = args as [string, string, unknown];
     assertNew(this, method, toWholePath(this, path, args[4]), handler);
-    if (typeof handler === "function" && !places.has(handler))
+    const isFew = this.router.history.length < MAX_PLACES;
+    if (isFew && typeof handler === "function" && !places.has(handler))
       places.set(handler, new Error("declared here"));
     return base.add.apply(this, args);
   },
@@ -72,6 +76,39 @@ export function assertGuarded(router: AnyElysia): void {
   for (const { method, path, hooks } of router.router.history) {
     assertApplied(hooks, method === "WS" ? `WebSocket "${path}"` : `${method} "${path}"`);
   }
+}
+
+/**
+ * Gives an app that has nothing yet all that a router has, as `app.use(router)` does, but for one thing: it adds a few
+ * routes at a time and waits for `pause` between them.
+ */
+export async function useInPieces(
+  app: AnyElysia,
+  router: AnyElysia,
+  pause: () => Promise<void>,
+): Promise<void> {
+  const { router: routes } = router as { router: { history: InternalRoute[] } };
+  const { history } = routes;
+  const parts = app as unknown as { event: object; validator: { global: unknown; local: unknown } };
+  const { event: ownEvent } = parts;
+  routes.history = [];
+  try {
+    app.use(router);
+  } finally {
+    routes.history = history;
+  }
+  // What it has for the routes of others isn't for its own, which have it already.
+  const { event, validator } = parts;
+  const { global, local } = validator;
+  parts.event = ownEvent;
+  Object.assign(validator, { global: null, local: null });
+  for (const [index, { method, path, handler, hooks }] of history.entries()) {
+    // oxlint-disable-next-line no-await-in-loop -- that is what it is for
+    if (index % PIECE === PIECE - 1) await pause();
+    app["add"](method, path, handler, hooks);
+  }
+  parts.event = event;
+  Object.assign(validator, { global, local });
 }
 
 /** Elysia would forget the first of the two. A router that is used twice brings its routes once. */

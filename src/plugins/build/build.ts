@@ -6,6 +6,7 @@ import { readPackageNeeds } from "../packages/needs.ts";
 import type { PackageStore } from "../packages/store.ts";
 import type { PluginFiles } from "../source/files.ts";
 import { atStage, type ThrownOptions } from "./thrown.ts";
+import { Turns } from "./turns.ts";
 
 export interface PluginBundleOptions {
   readonly files: PluginFiles;
@@ -22,6 +23,8 @@ export interface PluginBundleOptions {
   readonly onInstall?: (isInstalling: boolean) => void;
   /** How its failures are told. */
   readonly failure: ThrownOptions;
+  /** Shared with other loads. @default there are none */
+  readonly turns?: Turns;
 }
 
 /**
@@ -31,15 +34,17 @@ export interface PluginBundleOptions {
  * @throws PluginError of stage "install" or "bundle"
  */
 export async function bundlePlugin(options: PluginBundleOptions): Promise<Bundle> {
-  const { failure, signal } = options;
+  const { failure, signal, turns = new Turns() } = options;
+  const bundle = (folder: string | null) =>
+    atStage("bundle", failure, () => turns.apart(() => bundleWith(folder, options)));
   const packages = await atStage("install", failure, () => ensurePackages(options));
   try {
-    return await atStage("bundle", failure, () => bundleWith(packages, options));
+    return await bundle(packages);
   } catch (error) {
     if (packages === null || signal.aborted || (await isIntact(packages, options))) throw error;
   }
   const installed = await atStage("install", failure, () => ensurePackages(options));
-  return atStage("bundle", failure, () => bundleWith(installed, options));
+  return bundle(installed);
 }
 
 async function bundleWith(

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { Turns } from "../build/turns.ts";
 import { FetchError, PluginError } from "../failure/failure.ts";
 import type { PluginFiles, PluginSource, RemoteOrigin } from "../source/files.ts";
 import { listLocalPlugins } from "../source/local.ts";
@@ -11,6 +12,7 @@ const LAST_RETRY_MS = 300_000;
 
 export interface InventoryOptions {
   readonly remote: RemoteSources;
+  readonly turns: Turns;
   readonly toDisplayPath: (file: string) => string;
   readonly log: Logger;
   /** Gets a plugin that is gone from the plugins directory or from config.json. */
@@ -48,7 +50,7 @@ export class Inventory {
    * @param ids those to look at, null for all
    */
   async read(directory: string, ids: ReadonlySet<string> | null): Promise<Set<string>> {
-    const { remote, onRemoved, toDisplayPath } = this.#options;
+    const { remote, turns, onRemoved, toDisplayPath } = this.#options;
     const local = await listLocalPlugins(directory, toDisplayPath);
     const present = new Map([
       ...local.map((files) => [files.source.id, () => this.#putFiles(files)] as const),
@@ -65,6 +67,7 @@ export class Inventory {
     const toRead = [...present].filter(([id]) => ids === null || ids.has(id) || !this.records.has(id));
     await Promise.all(
       toRead.map(async ([id, readPlugin]) => {
+        await turns.next();
         if (await readPlugin()) changed.add(id);
       }),
     );

@@ -2,6 +2,7 @@ import { satisfies } from "semver";
 import type { Manifest } from "../source/manifest.ts";
 import { CORE_PERMISSIONS } from "../../accounts/rights/permission-catalog.ts";
 import { closestWord } from "../../config/suggestion.ts";
+import { permissionsOf } from "../runtime/surface.ts";
 import type { PluginRecord } from "./record.ts";
 
 /** A plugin that another may depend on. */
@@ -37,8 +38,8 @@ export function findUndeclaredPermissions(record: PluginRecord, records: readonl
   if (current === null) return [];
   const names = records.flatMap(({ manifest }) => Object.keys(manifest?.permissions ?? {}));
   const known = new Set([...Object.keys(CORE_PERMISSIONS), ...names]);
-  const { routes, permissions } = current.surface;
-  if (permissions.every((permission) => known.has(permission))) return [];
+  if (permissionsOf(current.app).isSubsetOf(known)) return [];
+  const { routes } = current.surface;
   const own = Object.keys(record.manifest?.permissions ?? {});
   return routes.flatMap(({ method, path, guards }) =>
     guards.flatMap((guard) => {

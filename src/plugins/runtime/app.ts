@@ -9,7 +9,7 @@ import {
 } from "../../web/answers.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "../../web/error-answers.ts";
 import type { InFlight } from "../../web/mounts.ts";
-import { assertGuarded } from "../../sdk/router.ts";
+import { assertGuarded, useInPieces } from "../../sdk/router.ts";
 import {
   appendRouteHooks,
   followerOf,
@@ -29,6 +29,8 @@ export interface PluginAppOptions {
   readonly answerError: ErrorAnswer;
   readonly inFlight: InFlight;
   readonly isOpen: (request: Request) => boolean;
+  /** Waits between two pieces of the work: a plugin may have thousands of routes. */
+  readonly pause: () => Promise<void>;
 }
 
 type AnswerContext = Pick<Context, "request" | "set"> & { readonly responseValue: unknown };
@@ -38,8 +40,8 @@ type AnswerContext = Pick<Context, "request" | "set"> & { readonly responseValue
  *
  * @throws TypeError for guards that would do nothing
  */
-export function createPluginApp(router: AnyElysia, options: PluginAppOptions): AnyElysia {
-  const { manifest, publicDirectory } = options;
+export async function createPluginApp(router: AnyElysia, options: PluginAppOptions): Promise<AnyElysia> {
+  const { manifest, publicDirectory, pause } = options;
   const onError = toElysiaErrorHandler(() => app, options.answerError, manifest.name);
   assertGuarded(router);
   addRouteHooks(router, onError, options);
@@ -48,7 +50,10 @@ export function createPluginApp(router: AnyElysia, options: PluginAppOptions): A
     prefix: manifest.api_prefix,
     detail: { tags: [...manifest.tags] },
   });
-  app.use(router).onError(onError as never);
+  await pause();
+  await useInPieces(app, router, pause);
+  app.onError(onError as never);
+  await pause();
   readBodies(app);
   prepareRoutes(app);
   options.inFlight.followerOf = (request) => followerOfSocket(app, request);
@@ -57,6 +62,7 @@ export function createPluginApp(router: AnyElysia, options: PluginAppOptions): A
       detail: { hide: true },
     });
   }
+  await pause();
   return app.compile();
 }
 

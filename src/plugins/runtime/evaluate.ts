@@ -19,6 +19,8 @@ export interface EvaluateOptions {
   readonly root: string;
   /** Is given the module before its code runs: what it exports by then is read from it. @default nobody is */
   readonly onModule?: (module: { readonly exports: ModuleExports }) => void;
+  /** Waits until the code may run. @default it runs at once */
+  readonly pause?: () => Promise<void>;
   /** What its code finds under global names, and gets of Node.js and Bun, in the place of the host's own. */
   readonly globals: Pick<Globals, "names" | "findBuiltin">;
   /** What `import … from "xcore"` gives this plugin. */
@@ -39,6 +41,7 @@ const hostRequire = createRequire(import.meta.url);
  */
 export async function evaluateBundle(code: string, options: EvaluateOptions): Promise<ModuleExports> {
   const packages = await loadHostModules(code);
+  await options.pause?.();
   const require = (specifier: string): unknown => requireFor(specifier, packages, options);
   const { names } = options.globals;
   // On the line of the bundle's first comment: no line of the code moves.

@@ -5,6 +5,7 @@ import type { HookBus } from "../../hooks/bus.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
 import type { Mount } from "../../web/mounts.ts";
 import type { BundleCache } from "../build/bundle-cache.ts";
+import type { Turns } from "../build/turns.ts";
 import type { StackTraces } from "../failure/stack-traces.ts";
 import type { PluginCommands } from "../given/commands.ts";
 import type { PluginAccounts } from "../given/accounts.ts";
@@ -59,6 +60,8 @@ export interface PluginLifeCycle {
   /** Whether pending migrations are applied before a plugin serves. */
   readonly autoMigrate: () => boolean;
   readonly stackTraces: StackTraces;
+  /** What loads share. */
+  readonly turns: Turns;
   /** Path to show for a file. */
   readonly toDisplayPath: (file: string) => string;
   /** False to load plugins only to look at them: nothing is migrated, and `setup` isn't called. */

@@ -24,6 +24,8 @@ export interface ModulesOptions {
   readonly generation: string;
   readonly scope: Scope;
   readonly globals: Globals;
+  /** Waits until the code may run. */
+  readonly pause: () => Promise<void>;
   readonly transactions: TransactionOwner;
   /** Log that the plugin writes to. */
   readonly log: Logger;
@@ -68,7 +70,7 @@ export async function evaluateModules(
   options: ModulesOptions,
 ): Promise<PluginModules> {
   const { bundle, generation, scope, globals, transactions, log, registrations, files, manifest } = options;
-  const { dependencies } = options;
+  const { dependencies, pause } = options;
   let schema: SchemaTables | null = null;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
   const made: Table[] = [];
@@ -88,6 +90,7 @@ export async function evaluateModules(
   const exported = await evaluateBundle(bundle.code, {
     generation,
     root: files.root,
+    pause,
     onModule: (module) => (running = module),
     globals,
     xcore,

@@ -55,17 +55,10 @@ export class Registrations {
     if (!isShown && answersAnyPath(app, { ownErrorHooks: 1 })) {
       routes.push({ method: "ALL", path: `${prefix}/*`, guards: [] });
     }
-    const guards = routes.flatMap((route) => route.guards);
     return {
       routes: inOrder(routes, ({ path, method }) => `${path} ${method}`),
       hooks: inOrder(this.#hooks),
-      permissions: inOrder(
-        new Set(
-          guards.flatMap((guard) =>
-            "permission" in guard && guard.permission !== "*" ? guard.permission : [],
-          ),
-        ),
-      ),
+      permissions: inOrder(permissionsOf(app)),
       tables: inOrder(this.#tables),
     };
   }
@@ -80,6 +73,14 @@ export class Registrations {
     const shown = differences.slice(0, MAX_DIFFERENCES).join("; ") + (more > 0 ? `; and ${more} more` : "");
     throw new PluginError("import", `Cannot load "${name}": ${shown}: ${ADVICE}`);
   }
+}
+
+/** The permissions by name that the routes of an app ask for. */
+export function permissionsOf(app: AnyElysia): ReadonlySet<string> {
+  const guards = listRoutes(app).flatMap(guardsOf);
+  return new Set(
+    guards.flatMap((guard) => ("permission" in guard && guard.permission !== "*" ? guard.permission : [])),
+  );
 }
 
 function* findDifferences(declared: Surface, { routes, permissions }: Surface): Iterable<string> {
@@ -108,5 +109,6 @@ function keyOf({ method, path }: RouteSurface): string {
 
 /** In the order of the code units of the keys, which no language changes. */
 function inOrder<T>(values: Iterable<T>, toKey: (value: T) => string = String): T[] {
-  return [...values].toSorted((a, b) => (toKey(a) < toKey(b) ? -1 : 1));
+  const keyed = Array.from(values, (value) => [toKey(value), value] as const);
+  return keyed.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);
 }

@@ -1,0 +1,45 @@
+import { expect, test } from "bun:test";
+import { type Files, TestApp } from "../setup.ts";
+
+const PLUGINS = 24;
+
+/** Plugins that tell that their code runs, and keep the event loop busy for longer than loads may. */
+function toBusyPlugins(name: string): Files {
+  const code = `import { createRouter } from "xcore";
+const until = performance.now() + 6;
+while (performance.now() < until);
+globalThis[Symbol.for(${JSON.stringify(name)})]();
+export default createRouter().get("/", () => "served");`;
+  return Object.fromEntries(
+    Array.from({ length: PLUGINS }, (_, index) => `busy_${index}`).flatMap((one) => [
+      [`${one}/plugin.json`, { name: one, version: "1.0.0" }],
+      [`${one}/run.ts`, code],
+    ]),
+  );
+}
+
+test("plugins that change at once leave turns of the event loop between them, and take over together", async () => {
+  await using app = await TestApp.start({ config: { plugins: { watch: false } } });
+  const { web, plugins } = app.app;
+  const seen = { all: 0, inTurn: 0, most: 0 };
+  const name = `noted ${Bun.randomUUIDv7()}`;
+  Reflect.set(globalThis, Symbol.for(name), () => {
+    seen.all += 1;
+    seen.inTurn += 1;
+    seen.most = Math.max(seen.most, seen.inTurn);
+    setImmediate(() => (seen.inTurn = 0));
+  });
+  const mounted: number[] = [];
+  const mountPlugins = web.mountPlugins.bind(web);
+  web.mountPlugins = (mounts) => {
+    mountPlugins(mounts);
+    const serving = plugins.list().filter(({ current }) => current !== null);
+    if (serving.length > 0) mounted.push(serving.length);
+  };
+  await app.writePlugins(toBusyPlugins(name));
+  await plugins.refresh(null);
+  expect(seen).toMatchObject({ all: PLUGINS, most: 1 });
+  // On a slow machine, those that are ready don't wait for all others.
+  expect(mounted.at(-1)).toBe(PLUGINS);
+  expect(mounted.length).toBeLessThan(PLUGINS / 4);
+});
