@@ -25,7 +25,7 @@ export interface KeptServer {
   readonly error?: string;
 }
 
-interface Identity {
+export interface Identity {
   readonly uid?: number;
   readonly gid?: number;
 }
@@ -36,7 +36,7 @@ const PASSWORD = "top/s3cret:p@ss";
 const WATCH_MS = 200;
 
 /** Whom the servers run as: neither likes root. */
-function findIdentity(): Identity {
+export function findIdentity(): Identity {
   if (process.getuid?.() !== 0) return {};
   for (const line of readFileSync("/etc/passwd", "utf8").split("\n").toSorted().toReversed()) {
     const [name = "", , uid, gid] = line.split(":");
@@ -66,7 +66,6 @@ function run(program: string, args: readonly string[], identity: Identity): void
   if (status !== 0) throw new Error(`Cannot run "${program}": ${error?.message ?? `${stdout}${stderr}`}`);
 }
 
-/** Starts a server and resolves when it says on stderr that it is ready. */
 async function start(
   program: string,
   args: readonly string[],
@@ -90,7 +89,49 @@ async function start(
   return promise;
 }
 
-async function startPostgres(folder: string, identity: Identity): Promise<[ChildProcess, number]> {
+/** How a server is started, once its data are made. */
+export interface ServerPlan {
+  readonly program: string;
+  readonly args: readonly string[];
+  readonly identity: Identity;
+  /** What it says on stderr when it takes connections. */
+  readonly ready: string;
+  readonly url: string;
+}
+
+export interface PlanOptions {
+  readonly identity?: Identity;
+  /** Whether what it has acknowledged outlasts the end of its process, which takes longer. @default false */
+  readonly isDurable?: boolean;
+  /** Settings of the server, by name. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+/** Makes the data of a server in `folder`, and finds it a port. */
+export async function planServer(
+  kind: string,
+  folder: string,
+  { identity = findIdentity(), isDurable = false, settings = {} }: PlanOptions = {},
+): Promise<ServerPlan> {
+  const port = await findFreePort();
+  const make = kind === "postgres" ? planPostgres : planMysql;
+  const credentials = `${USER}:${encodeURIComponent(PASSWORD)}`;
+  const url =
+    kind === "postgres"
+      ? `postgresql://${credentials}@127.0.0.1:${port}/postgres`
+      : `mysql://${credentials}@127.0.0.1:${port}/mysql`;
+  return { ...make(folder, { identity, isDurable, settings, port }), identity, url };
+}
+
+/** Starts a server and resolves when it says that it is ready. */
+export function startServer({ program, args, ready, identity }: ServerPlan): Promise<ChildProcess> {
+  return start(program, args, ready, identity);
+}
+
+type Parts = Required<PlanOptions> & { readonly port: number };
+type Start = Pick<ServerPlan, "program" | "args" | "ready">;
+
+function planPostgres(folder: string, { identity, isDurable, settings, port }: Parts): Start {
   const data = join(folder, "data");
   const passwordFile = join(folder, "password");
   writeFileSync(passwordFile, PASSWORD);
@@ -109,38 +150,34 @@ async function startPostgres(folder: string, identity: Identity): Promise<[Child
     ],
     identity,
   );
-  const settings = {
+  const all = {
     listen_addresses: "127.0.0.1",
     unix_socket_directories: "",
     fsync: "off",
-    synchronous_commit: "off",
+    synchronous_commit: isDurable ? "on" : "off",
     full_page_writes: "off",
     wal_level: "minimal",
     max_wal_senders: "0",
     max_connections: "300",
     shared_buffers: "16MB",
     deadlock_timeout: "100ms",
+    log_min_messages: "log",
+    ...settings,
   };
-  const port = await findFreePort();
-  const args = Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
-  const ready = "ready to accept connections";
-  return [
-    await start(
-      "postgres",
-      ["-D", data, "-p", String(port), ...args, "-c", "log_min_messages=log"],
-      ready,
-      identity,
-    ),
-    port,
-  ];
+  const args = Object.entries(all).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  return {
+    program: "postgres",
+    args: ["-D", data, "-p", String(port), ...args],
+    ready: "ready to accept connections",
+  };
 }
 
-async function startMysql(folder: string, identity: Identity): Promise<[ChildProcess, number]> {
+function planMysql(folder: string, { identity, isDurable, settings, port }: Parts): Start {
   const data = join(folder, "data");
   const initFile = join(folder, "init.sql");
   writeFileSync(
     initFile,
-    `CREATE USER '${USER}'@'%' IDENTIFIED BY '${PASSWORD}';\nGRANT ALL ON *.* TO '${USER}'@'%' WITH GRANT OPTION;\n`,
+    `CREATE USER IF NOT EXISTS '${USER}'@'%' IDENTIFIED BY '${PASSWORD}';\nGRANT ALL ON *.* TO '${USER}'@'%' WITH GRANT OPTION;\n`,
   );
   run(
     "mariadb-install-db",
@@ -153,28 +190,30 @@ async function startMysql(folder: string, identity: Identity): Promise<[ChildPro
     ],
     identity,
   );
-  const port = await findFreePort();
-  const args = [
-    "--no-defaults",
-    `--datadir=${data}`,
-    `--socket=${join(folder, "socket")}`,
-    `--pid-file=${join(folder, "pid")}`,
-    `--init-file=${initFile}`,
-    `--port=${port}`,
-    "--bind-address=127.0.0.1",
-    "--skip-name-resolve",
-    "--skip-log-bin",
+  const all = {
+    datadir: data,
+    socket: join(folder, "socket"),
+    "pid-file": join(folder, "pid"),
+    "init-file": initFile,
+    port: String(port),
+    "bind-address": "127.0.0.1",
     // As Debian has it, and MySQL since 8.
-    "--character-set-server=utf8mb4",
-    "--collation-server=utf8mb4_general_ci",
-    "--max-connections=300",
-    "--innodb-flush-log-at-trx-commit=0",
-    "--innodb-doublewrite=0",
-    "--innodb-buffer-pool-size=32M",
-    "--innodb-log-file-size=16M",
-    "--innodb-lock-wait-timeout=20",
-  ];
-  return [await start("mariadbd", args, "ready for connections", identity), port];
+    "character-set-server": "utf8mb4",
+    "collation-server": "utf8mb4_general_ci",
+    "max-connections": "300",
+    "innodb-flush-log-at-trx-commit": isDurable ? "2" : "0",
+    "innodb-doublewrite": "0",
+    "innodb-buffer-pool-size": "32M",
+    "innodb-log-file-size": "16M",
+    "innodb-lock-wait-timeout": "20",
+    ...settings,
+  };
+  const args = Object.entries(all).map(([name, value]) => `--${name}=${value}`);
+  return {
+    program: "mariadbd",
+    args: ["--no-defaults", "--skip-name-resolve", "--skip-log-bin", ...args],
+    ready: "ready for connections",
+  };
 }
 
 function isAlive(pid: number): boolean {
@@ -210,16 +249,11 @@ async function keep(kind: string, folder: string, runPid: number): Promise<void>
   setInterval(() => {
     if (!isAlive(runPid)) end();
   }, WATCH_MS);
-  const startServer = kind === "postgres" ? startPostgres : startMysql;
-  const [started, port] = await startServer(serverFolder, identity);
+  const plan = await planServer(kind, serverFolder, { identity });
+  const started = await startServer(plan);
   child = started;
   started.once("exit", () => process.exit());
-  const credentials = `${USER}:${encodeURIComponent(PASSWORD)}`;
-  const url =
-    kind === "postgres"
-      ? `postgresql://${credentials}@127.0.0.1:${port}/postgres`
-      : `mysql://${credentials}@127.0.0.1:${port}/mysql`;
-  tell(folder, { keeper: process.pid, url });
+  tell(folder, { keeper: process.pid, url: plan.url });
 }
 
 if (import.meta.main) {

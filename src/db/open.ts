@@ -1,9 +1,9 @@
 import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
 import type { Config } from "../config/schema.ts";
-import { DatabaseError } from "./contract/database-error.ts";
+import { DatabaseError, type DatabaseFault } from "./contract/database-error.ts";
 import type { DatabaseUrl, ServerUrl } from "./contract/database-url.ts";
-import type { Driver } from "./contract/driver.ts";
+import type { Driver, ServerDriverOptions } from "./contract/driver.ts";
 import { at } from "./server/faults.ts";
 
 export interface DatabaseOptions {
@@ -20,6 +20,10 @@ export interface DatabaseOptions {
 export interface OpenOptions extends DatabaseOptions {
   readonly url: DatabaseUrl;
   readonly log: Logger;
+  /** How long a statement waits for a connection, in ms. @default 5000 */
+  readonly waitTimeoutMs?: number;
+  /** How long a connection may have been idle to be handed out unchecked, in ms. @default 5000 */
+  readonly trustedMs?: number;
   /** How long a server that can't be reached is tried again, in ms. @default 30_000 */
   readonly connectTimeoutMs?: number;
   /** Gives up waiting for a server. */
@@ -28,7 +32,8 @@ export interface OpenOptions extends DatabaseOptions {
 
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 5000;
-const MAX_TRY_MS = 10_000;
+const MAX_TRY_MS = 5000;
+const PASSING: ReadonlySet<DatabaseFault> = new Set(["unavailable", "connections", "busy", "timeout"]);
 
 /** Reads the options of a database from `database` of config.json. */
 export function toDatabaseOptions(settings: Config["database"]): DatabaseOptions {
@@ -52,8 +57,16 @@ export async function openDatabase(options: OpenOptions): Promise<Driver> {
     const { openSqlite } = await import("./sqlite/driver.ts");
     return openSqlite({ file: url.file, log, echo, waitMs: statementTimeoutMs, transactionTimeoutMs });
   }
-  const { connectTimeoutMs = 30_000 } = options;
-  const driver = await createServerDriver(url, options, Math.min(connectTimeoutMs, MAX_TRY_MS));
+  const { connectTimeoutMs = 30_000, waitTimeoutMs = 5000, trustedMs = 5000 } = options;
+  const driver = await createServerDriver({
+    ...options,
+    url,
+    statementTimeoutMs,
+    transactionTimeoutMs,
+    waitTimeoutMs,
+    trustedMs,
+    connectTimeoutMs: Math.min(connectTimeoutMs, MAX_TRY_MS),
+  });
   try {
     await waitForServer(driver, url, { ...options, connectTimeoutMs });
     return driver;
@@ -64,17 +77,13 @@ export async function openDatabase(options: OpenOptions): Promise<Driver> {
   }
 }
 
-async function createServerDriver(
-  url: ServerUrl,
-  { poolSize, echo, log }: OpenOptions,
-  tryMs: number,
-): Promise<Driver> {
-  if (url.dialect === "postgres") {
+async function createServerDriver(options: ServerDriverOptions): Promise<Driver> {
+  if (options.url.dialect === "postgres") {
     const { createPostgresDriver } = await import("./postgres/driver.ts");
-    return createPostgresDriver({ url, poolSize, echo, log, connectTimeoutMs: tryMs });
+    return createPostgresDriver(options);
   }
   const { createMysqlDriver } = await import("./mysql/driver.ts");
-  return createMysqlDriver({ url, poolSize, echo, log, connectTimeoutMs: tryMs });
+  return createMysqlDriver(options);
 }
 
 async function waitForServer(
@@ -88,7 +97,7 @@ async function waitForServer(
     // oxlint-disable-next-line no-await-in-loop -- one try after another
     const error = await tryPing(driver, connectTimeoutMs - (performance.now() - start), signal);
     if (error === null) return;
-    if (error.fault !== "unavailable") throw error;
+    if (!PASSING.has(error.fault)) throw error;
     const leftMs = connectTimeoutMs - (performance.now() - start) - pauseMs;
     if (leftMs <= 0) {
       throw new DatabaseError(

@@ -8,7 +8,7 @@ import { openDatabase, type OpenOptions } from "../../src/db/open.ts";
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
 import { TestFolder } from "../setup.ts";
 import { failureOf } from "./failures.ts";
-import { TcpRelay } from "./tcp-relay.ts";
+import { TcpProxy } from "../faults/tcp-proxy.ts";
 
 /** Opens a URL, keeping what is logged. */
 function open(url: string, options: Partial<OpenOptions> & { onLine?: (line: string) => void } = {}) {
@@ -86,19 +86,19 @@ for (const dialect of ["postgres", "mysql"] as const) {
     20_000,
     async () => {
       await using database = await createTestDatabase(dialect);
-      await using relay = await TcpRelay.start(Number(new URL(database.url).port));
-      await relay.cut();
+      await using proxy = await TcpProxy.before(database.url);
+      await proxy.cut();
       const seen = Promise.withResolvers<void>();
-      const { database: opening, lines } = open(relay.through(database.url), {
+      const { database: opening, lines } = open(proxy.through(database.url), {
         onLine: () => seen.resolve(),
       });
       await seen.promise;
-      await relay.listen();
+      await proxy.listen();
       await close(opening);
       const entry = JSON.parse(lines[0] ?? "") as { level: number; msg: string };
       expect(entry.level).toBe(40);
       expect(entry.msg).toBe(
-        `Cannot connect to the database at "127.0.0.1:${relay.port}": connection refused; trying again in 250 ms, for 30 s more`,
+        `Cannot connect to the database at "127.0.0.1:${proxy.port}": connection refused; trying again in 250 ms, for 30 s more`,
       );
       expect(lines.join("")).not.toContain("s3cret");
     },
@@ -109,16 +109,16 @@ for (const dialect of ["postgres", "mysql"] as const) {
     `openDatabase() gives up on a server that isn't there (${dialect})`,
     20_000,
     async () => {
-      await using relay = await TcpRelay.start(1);
-      await relay.cut();
-      const url = `${dialect}://me:t0psecret@127.0.0.1:${relay.port}/shop`;
+      await using proxy = await TcpProxy.start(1);
+      await proxy.cut();
+      const url = `${dialect}://me:t0psecret@127.0.0.1:${proxy.port}/shop`;
       const start = performance.now();
       const { database, lines } = open(url, { connectTimeoutMs: 1000 });
       const error = await failureOf(database);
       expect(performance.now() - start).toBeLessThan(3000);
       expect(error).toMatchObject({ fault: "unavailable" });
       expect((error as Error).message).toBe(
-        `Cannot reach the database at "127.0.0.1:${relay.port}" within 1 s: check that it runs, and "database.url"; Cannot connect to the database at "127.0.0.1:${relay.port}": connection refused`,
+        `Cannot reach the database at "127.0.0.1:${proxy.port}" within 1 s: check that it runs, and "database.url"; Cannot connect to the database at "127.0.0.1:${proxy.port}": connection refused`,
       );
       expect(lines).toHaveLength(2);
       expect(lines.join("") + Bun.inspect(error, { depth: 20 })).not.toContain("t0psecret");
@@ -150,11 +150,11 @@ for (const dialect of ["postgres", "mysql"] as const) {
     `openDatabase() stops waiting when it is told to (${dialect})`,
     20_000,
     async () => {
-      await using relay = await TcpRelay.start(1);
-      await relay.cut();
+      await using proxy = await TcpProxy.start(1);
+      await proxy.cut();
       const stop = new AbortController();
       const reason = new Error("stopped");
-      const { database } = open(`${dialect}://me:t0psecret@127.0.0.1:${relay.port}/shop`, {
+      const { database } = open(`${dialect}://me:t0psecret@127.0.0.1:${proxy.port}/shop`, {
         signal: stop.signal,
         onLine: () => stop.abort(reason),
       });

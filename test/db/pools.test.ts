@@ -7,7 +7,7 @@ import { openDatabase } from "../../src/db/open.ts";
 import { createTestDatabase, testOnDialect, testWithServer } from "../database-servers.ts";
 import { createBlog } from "./blog-tables.ts";
 import { failureOf } from "./failures.ts";
-import { TcpRelay } from "./tcp-relay.ts";
+import { TcpProxy } from "../faults/tcp-proxy.ts";
 
 const POOL_SIZE = 5; // of testOnDialect
 
@@ -94,15 +94,15 @@ for (const dialect of ["postgres", "mysql"] as const) {
 
   testWithServer(dialect, `connections that are lost come back (${dialect})`, 30_000, async () => {
     await using database = await createTestDatabase(dialect);
-    await using relay = await TcpRelay.start(Number(new URL(database.url).port));
+    await using proxy = await TcpProxy.before(database.url);
     const log = pino({ level: "silent" });
-    const url = parseDatabaseUrl(relay.through(database.url), "/");
+    const url = parseDatabaseUrl(proxy.through(database.url), "/");
     const driver = await openDatabase({ url, poolSize: 3, echo: false, log });
     const { db, authors } = await createBlog(driver);
     await Promise.all(Array.from({ length: 6 }, () => db.execute(pause)));
     const under = db.transaction(async (tx) => {
       await tx.insert(authors).values({ email: "lost@x" });
-      await relay.cut();
+      await proxy.cut();
       await tx.insert(authors).values({ email: "lost2@x" });
     });
     expect(await failureOf(under)).toMatchObject({ fault: "unavailable" });
@@ -110,7 +110,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
     expect(away).toBeInstanceOf(DatabaseError);
     expect(away).toMatchObject({ fault: "unavailable" });
     expect(Bun.inspect(away, { depth: 20 })).not.toContain("s3cret");
-    await relay.listen();
+    await proxy.listen();
     expect(await db.select().from(authors)).toEqual([]);
     const all = await Promise.all(Array.from({ length: 9 }, () => db.$count(authors)));
     expect(all).toEqual(all.map(() => 0));

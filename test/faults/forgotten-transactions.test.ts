@@ -2,7 +2,7 @@ import { eq, sql } from "drizzle-orm";
 import pino from "pino";
 import { expect } from "bun:test";
 import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
-import type { Dialect } from "../../src/db/contract/driver.ts";
+import { type Dialect, DIALECTS } from "../../src/db/contract/driver.ts";
 import { openDatabase } from "../../src/db/open.ts";
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
 import { createBlog } from "../db/blog-tables.ts";
@@ -47,7 +47,7 @@ async function startApp(dialect: Dialect, timeoutS: number) {
   return { app, [Symbol.asyncDispose]: () => disposals.disposeAsync() };
 }
 
-for (const dialect of ["sqlite"] as const) {
+for (const dialect of DIALECTS) {
   const test = (name: string, run: () => Promise<void>): void =>
     testWithServer(dialect, `${name} (${dialect})`, 30_000, run);
 

@@ -17,6 +17,8 @@ export type DatabaseFault =
   | "corrupt" // the file isn't a database, or is damaged
   | "credentials" // user, password or right refused
   | "unavailable" // no connection
+  | "connections" // the server has no more connections to give
+  | "outcome" // a write may have been made, or not: its connection was lost before the answer came
   | "readonly"
   | "other";
 

@@ -18,8 +18,16 @@ export interface ServerDriverOptions {
   /** Logs each statement, without its values. */
   readonly echo: boolean;
   readonly log: Logger;
+  /** How long a statement may take, in ms. */
+  readonly statementTimeoutMs: number;
+  /** How long a transaction may be open, in ms. */
+  readonly transactionTimeoutMs: number;
   /** How long one try to connect may take, in ms. */
   readonly connectTimeoutMs: number;
+  /** How long a statement waits for a connection, in ms. */
+  readonly waitTimeoutMs: number;
+  /** How long a connection may have been idle to be handed out unchecked, in ms. */
+  readonly trustedMs: number;
 }
 
 /** One open database: its connections, and what the rest of xcore asks of it. */

@@ -10,6 +10,11 @@ export const DATABASE_ERROR_CODES = {
     status: 503,
     meaning: "A query, or the transaction around it, took longer than it may; nothing of it is kept",
   },
+  outcome_unknown: {
+    status: 503,
+    meaning:
+      "The connection to the database was lost before it answered: the change was made or it wasn't; look before you make it again",
+  },
 } as const satisfies Record<string, ErrorCode>;
 
 /** Makes the AppError of a code of the database, or of one that all slices share. */
@@ -31,6 +36,11 @@ export function toClientError(error: unknown): unknown {
       cause: error,
       errors: [{ path: toFieldPath(column), code, message }],
     });
+  }
+  if (error.fault === "outcome") {
+    const message =
+      "The connection to the database was lost before it answered: look whether the change was made before you make it again";
+    return fail("outcome_unknown", message, { cause: error });
   }
   if (error.fault === "timeout") {
     return fail("database_timeout", "The database took too long: nothing was changed", { cause: error });

@@ -1,39 +1,28 @@
-import type { Pool } from "mysql2/promise";
 import type { Database, SchemaTables } from "../contract/database.ts";
 import type { Driver, ServerDriverOptions } from "../contract/driver.ts";
 import { createQueryLog } from "../contract/statements.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
 import { keepValuesInRelations } from "../schema/relational-json.ts";
-import { PoolChannel } from "../server/channel.ts";
-import { TransactionScope } from "../server/transaction-state.ts";
-import { MysqlConnection } from "./connection.ts";
+import { openChannel } from "../server/channel.ts";
+import { MYSQL_TRANSACTIONS, MysqlConnection } from "./connection.ts";
 import { MysqlDatabase } from "./database.ts";
 import { MysqlDialect } from "./dialect.ts";
 import { migrateOnMysql } from "./migration-connection.ts";
-import { MysqlPool, toSettings } from "./pool.ts";
 import { MysqlSession } from "./session.ts";
-import { OpenTransaction } from "./transaction.ts";
+import { toSettings } from "./settings.ts";
 import { mysqlTableMakers } from "./table-makers.ts";
-
-const CLOSE_MS = 30_000;
 
 /**
  * Makes a driver for a MySQL or MariaDB server. It connects with the first query; `ping()` finds out which of both
  * it is.
  */
 export function createMysqlDriver(options: ServerDriverOptions): Driver {
-  const { url, poolSize, echo, log } = options;
+  const { url, echo, log } = options;
   const settings = toSettings(options);
-  const pool = new MysqlPool(settings, poolSize);
   const dialect = keepValuesInRelations(new MysqlDialect());
-  const scope = new TransactionScope();
-  const statements = { server: url, onQuery: createQueryLog(echo, log) };
-  const channel = new PoolChannel({
-    pool,
-    scope,
-    connect: (client: Pool) => new MysqlConnection(client, statements),
-    begin: (client, isolationLevel, work) =>
-      OpenTransaction.run(client, { ...statements, scope, isolationLevel }, work),
+  const onQuery = createQueryLog(echo, log);
+  const { channel, close } = openChannel(options, MYSQL_TRANSACTIONS, (limits) => {
+    return new MysqlConnection({ settings, server: url, onQuery, limits });
   });
   const session = new MysqlSession(dialect, channel);
   return {
@@ -49,6 +38,6 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
       dialect.isMariaDb = /mariadb/i.test(String(row?.["version"]));
     },
     changeToken: () => null,
-    close: () => pool.close(CLOSE_MS),
+    close,
   };
 }

@@ -1,12 +1,10 @@
-import { type ConnectionOptions, createConnection } from "mysql2/promise";
+import type { ConnectionOptions } from "mysql2";
 import type { Logger } from "pino";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { MigrationConnection } from "../contract/driver.ts";
 import type { ServerPlace } from "../server/faults.ts";
 import { type RunStatement, toMigrationConnection } from "../server/migration-connection.ts";
 import { MysqlConnection } from "./connection.ts";
-import { toMysqlFault } from "./faults.ts";
-import { SET_UP } from "./pool.ts";
 
 export interface MysqlMigrationOptions {
   readonly settings: ConnectionOptions;
@@ -23,22 +21,17 @@ export async function migrateOnMysql<T>(
   { settings, server, log }: MysqlMigrationOptions,
   work: (connection: MigrationConnection) => Promise<T>,
 ): Promise<T> {
-  const connection = await createConnection(settings).catch((error: unknown) => {
-    throw toMysqlFault(error, server);
-  });
-  // Without a listener, losing the connection between two statements would end the process; the next one tells.
-  connection.on("error", () => {});
-  const statements = new MysqlConnection(connection, { server, onQuery: null });
-  const all: RunStatement = (statement, parameters) => statements.all(statement, parameters);
+  const connection = new MysqlConnection({ settings, server, onQuery: null, limits: null });
+  const all: RunStatement = (statement, parameters) => connection.all(statement, parameters);
   try {
-    await all(SET_UP);
+    await connection.connect();
     await takeLock(all, log);
     const collate = toCollate(await readCollation(all));
     const options = { isTransactional: false, begin: "start transaction", collate };
     return await work(toMigrationConnection(all, options));
   } finally {
     // The lock ends with its connection.
-    await connection.end().catch(() => connection.destroy());
+    await connection.end();
   }
 }
 

@@ -1,8 +1,7 @@
-import type postgres from "postgres";
 import type { ConstraintError } from "../contract/database-error.ts";
-import { explainReference, type ReferringKey } from "../server/references.ts";
+import { explainReference, type ReferenceQueries, type ReferringKey } from "../server/references.ts";
 
-type Client = Pick<postgres.Sql, "unsafe">;
+type Query = ReferenceQueries["query"];
 
 const columnsOf = (keys: string, table: string): string =>
   `(select string_agg(a.attname, ',' order by k.position) from unnest(${keys}) with ordinality k (number, position) join pg_attribute a on a.attrelid = ${table} and a.attnum = k.number)`;
@@ -11,16 +10,11 @@ from pg_constraint c join pg_class r on r.oid = c.conrelid join pg_class t on t.
 where c.contype = 'f' and c.conname = $1 and r.relname = $2 and pg_table_is_visible(r.oid)`;
 
 /** Has the error of a foreign key say whose rows refer, and how many. Returns the same error. */
-export function explainFault(error: unknown, client: Client): Promise<unknown> {
-  const query = (sql: string, parameters: readonly unknown[]) =>
-    client.unsafe(sql, [...parameters] as postgres.ParameterOrJSON<never>[]);
+export function explainFault(error: unknown, query: Query): Promise<unknown> {
   return explainReference(error, { query, findKey: (refused) => findKey(refused, query), mark: '"' });
 }
 
-async function findKey(
-  { table, key }: ConstraintError,
-  query: (sql: string, parameters: readonly unknown[]) => PromiseLike<postgres.Row[]>,
-): Promise<ReferringKey | null> {
+async function findKey({ table, key }: ConstraintError, query: Query): Promise<ReferringKey | null> {
   if (table === undefined || key === undefined) return null;
   const [row] = await query(KEY, [key, table]);
   if (row === undefined) return null;

@@ -1,8 +1,15 @@
 import { setTimeout } from "node:timers/promises";
 import { isFault } from "../contract/database-error.ts";
 import type { TransactionOptions } from "../contract/database.ts";
+import type { ServerDriverOptions } from "../contract/driver.ts";
 import { isRead } from "../contract/statements.ts";
-import type { TransactionScope } from "./transaction-state.ts";
+import { TransactionLimit, type TransactionLimitOptions } from "../transactions/limit.ts";
+import type { OwnedOptions } from "../transactions/owner.ts";
+import type { ServerConnection, ServerLimits } from "./connection.ts";
+import { toUnknownOutcome } from "./faults.ts";
+import { ConnectionPool } from "./pool.ts";
+import { OpenTransaction, type TransactionSyntax } from "./transaction.ts";
+import { TransactionScope } from "./transaction-state.ts";
 
 const FIRST_PAUSE_MS = 10;
 const MAX_PAUSE_MS = 1000;
@@ -29,46 +36,72 @@ export function runOn<Connection, T>(
   return isRead(sql) ? channel.read(task) : channel.write(task);
 }
 
-export interface PoolChannelOptions<Client, Connection> {
-  readonly pool: { use<T>(work: (client: Client) => Promise<T>): Promise<T> };
+export interface PoolChannelOptions<C extends ServerConnection> {
+  readonly pool: ConnectionPool<C>;
   readonly scope: TransactionScope;
-  readonly connect: (client: Client) => Connection;
-  /** Runs `work` in a transaction on a connection of the client. */
-  readonly begin: <T>(
-    client: Client,
-    isolationLevel: TransactionOptions["isolationLevel"],
-    work: (transaction: Channel<Connection>) => Promise<T>,
-  ) => Promise<T>;
+  readonly transactions: TransactionLimitOptions;
+  readonly syntax: TransactionSyntax;
 }
 
 /** The open database: each statement and each transaction takes a connection of the pool. */
-export class PoolChannel<Client, Connection> implements Channel<Connection> {
-  readonly #options: PoolChannelOptions<Client, Connection>;
+export class PoolChannel<C extends ServerConnection> implements Channel<C> {
+  readonly #options: PoolChannelOptions<C>;
 
-  constructor(options: PoolChannelOptions<Client, Connection>) {
+  constructor(options: PoolChannelOptions<C>) {
     this.#options = options;
   }
 
-  read<T>(task: Task<Connection, T>): Promise<T> {
-    const { pool, connect } = this.#options;
-    return pool.use((client) => task(connect(client)));
+  read<T>(task: Task<C, T>): Promise<T> {
+    return this.#options.pool.use(task);
   }
 
-  async write<T>(task: Task<Connection, T>): Promise<T> {
-    this.#options.scope.assertOutside();
-    return await this.read(task);
+  async write<T>(task: Task<C, T>): Promise<T> {
+    const { pool, scope } = this.#options;
+    scope.assertOutside();
+    return await pool.use((connection) =>
+      task(connection).catch((error: unknown) => {
+        throw toUnknownOutcome(error);
+      }),
+    );
   }
 
   transact<T>(
-    work: (channel: Channel<Connection>) => Promise<T>,
-    { isolationLevel, retries = 0 }: TransactionOptions = {},
+    work: (channel: Channel<C>) => Promise<T>,
+    { isolationLevel: isolation, retries = 0, owner }: OwnedOptions = {},
   ): Promise<T> {
-    const { pool, scope, begin } = this.#options;
+    const { pool, scope, transactions, syntax } = this.#options;
+    const limit = new TransactionLimit(transactions, owner);
     return withRetries(retries, () => {
       scope.assertOutside();
-      return pool.use((client) => begin(client, isolationLevel, work));
+      const settings = { scope, syntax, isolation, limit: limit.renew() };
+      return pool.use((connection) => OpenTransaction.run(connection, settings, work));
     });
   }
+}
+
+const CLOSE_MS = 30_000;
+/** The server is told less than what it is given here, so that its answer comes first: it keeps the connection. */
+const HEAD_START_MS = 500;
+
+/**
+ * Opens the pool of a driver and what its sessions run on.
+ *
+ * @param create makes a connection; `limits` are what the server is told
+ */
+export function openChannel<C extends ServerConnection>(
+  options: ServerDriverOptions,
+  syntax: TransactionSyntax,
+  create: (limits: ServerLimits) => C,
+): { readonly channel: PoolChannel<C>; readonly close: () => Promise<void> } {
+  const { url: server, poolSize: size, log, statementTimeoutMs, transactionTimeoutMs } = options;
+  const limits = {
+    statementMs: Math.ceil(statementTimeoutMs - Math.min(HEAD_START_MS, statementTimeoutMs / 10)),
+    transactionMs: Math.ceil(transactionTimeoutMs),
+  };
+  const pool = new ConnectionPool({ ...options, create: () => create(limits), server, size });
+  const transactions = { timeoutMs: transactionTimeoutMs, log };
+  const channel = new PoolChannel({ pool, scope: new TransactionScope(), transactions, syntax });
+  return { channel, close: () => pool.close(CLOSE_MS) };
 }
 
 /**

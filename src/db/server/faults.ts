@@ -1,4 +1,4 @@
-import { DatabaseError } from "../contract/database-error.ts";
+import { DatabaseError, isFault } from "../contract/database-error.ts";
 import type { ServerUrl } from "../contract/database-url.ts";
 import { alike, type Failure, type FaultTable, findFault } from "../contract/faults.ts";
 
@@ -41,6 +41,16 @@ export function toConnectionFault(code: string, failure: ServerFailure): Error |
 
 export function unreachable(server: ServerPlace, reason: string): DatabaseError {
   return new DatabaseError("unavailable", `Cannot connect to the database at ${at(server)}: ${reason}`);
+}
+
+/** Returns what a write comes to whose connection was lost before its answer came; any other error as it is. */
+export function toUnknownOutcome(error: unknown): unknown {
+  if (!isFault(error, "unavailable")) return error;
+  return new DatabaseError(
+    "outcome",
+    `Cannot tell whether the write was made: the answer didn't come. ${error.message}`,
+    { cause: error, sql: error.sql },
+  );
 }
 
 /** For a table: that the server can't be reached, and why. */

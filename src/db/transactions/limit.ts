@@ -16,14 +16,24 @@ export interface TransactionLimitOptions {
 export class TransactionLimit {
   readonly #options: TransactionLimitOptions;
   readonly #owner: TransactionOwner | null;
-  readonly #begun = new Error("The transaction was begun here");
+  readonly #begun: Error;
   #reason: DatabaseError | null = null;
   #timer: NodeJS.Timeout | null = null;
   #letGo: (() => void) | null = null;
 
-  constructor(options: TransactionLimitOptions, owner: TransactionOwner | undefined) {
+  constructor(
+    options: TransactionLimitOptions,
+    owner: TransactionOwner | null = null,
+    begun = new Error("The transaction was begun here"),
+  ) {
     this.#options = options;
-    this.#owner = owner ?? null;
+    this.#owner = owner;
+    this.#begun = begun;
+  }
+
+  /** Returns one for the next try of the same transaction. */
+  renew(): TransactionLimit {
+    return new TransactionLimit(this.#options, this.#owner, this.#begun);
   }
 
   /** Why it was ended; null while it wasn't. */
@@ -40,7 +50,7 @@ export class TransactionLimit {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const end = (reason: DatabaseError): void => {
       this.#reason = reason;
-      this.#release();
+      this.release();
       reject(reason);
       try {
         undo(reason);
@@ -56,12 +66,13 @@ export class TransactionLimit {
     this.#timer.unref();
     this.#letGo = this.#owner?.hold(end) ?? null;
     work()
-      .finally(() => this.#release())
+      .finally(() => this.release())
       .then(resolve, reject);
     return promise;
   }
 
-  #release(): void {
+  /** Lets it end by itself: it is being committed. */
+  release(): void {
     clearTimeout(this.#timer ?? undefined);
     this.#letGo?.();
   }

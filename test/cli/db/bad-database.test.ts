@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { createTestDatabase, testWithServer } from "../../database-servers.ts";
-import { TcpRelay } from "../../db/tcp-relay.ts";
+import { TcpProxy } from "../../faults/tcp-proxy.ts";
 import { testWithProgram } from "../../programs.ts";
 import { TestFolder } from "../../setup.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
@@ -77,11 +77,11 @@ for (const dialect of SERVERS) {
     async () => {
       await using database = await createTestDatabase(dialect);
       await using folder = await createProject();
-      await using relay = await TcpRelay.start(Number(new URL(database.url).port));
-      await relay.cut();
-      await using server = XcoreServer.spawn(folder, { env: { DATABASE_URL: relay.through(database.url) } });
+      await using proxy = await TcpProxy.before(database.url);
+      await proxy.cut();
+      await using server = XcoreServer.spawn(folder, { env: { DATABASE_URL: proxy.through(database.url) } });
       await server.waitFor(/"level":"warn"[^\n]+connection refused; trying again in 250 ms, for 30 s more/);
-      await relay.listen();
+      await proxy.listen();
       [, server.url = ""] = await server.waitFor(/"msg":"listening on (http[^"]+)"/);
       expect((await add(server, "first")).status).toBe(201);
       expect(server.output + (await readLogs(folder))).not.toMatch(/s3cret/);

@@ -1,7 +1,6 @@
-import { createPool, type Pool, type PoolOptions } from "mysql2/promise";
+import type { ConnectionOptions } from "mysql2";
 import type { ServerDriverOptions } from "../contract/driver.ts";
 import { toTls } from "../contract/tls.ts";
-import { OpenWork } from "../server/open-work.ts";
 
 /**
  * Strict, and nearer to the SQL of SQLite and PostgreSQL: "x" is a name, `||` joins texts, a 0 is a 0. MariaDB can also have
@@ -24,41 +23,8 @@ const COLLATION = `coalesce((select max(collation_name) from information_schema.
 /** The first statement of each connection. */
 export const SET_UP = `set time_zone = '+00:00', sql_mode = concat('${SQL_MODE}', if(version() like '%MariaDB%', ',SIMULTANEOUS_ASSIGNMENT', '')), collation_connection = ${COLLATION}`;
 
-/** mysql2's pool, which is closed only behind what runs on it. */
-export class MysqlPool {
-  readonly #pool: Pool;
-  readonly #work = new OpenWork();
-  #closed: Promise<void> | null = null;
-
-  constructor(settings: PoolOptions, size: number) {
-    this.#pool = createPool({
-      ...settings,
-      connectionLimit: size,
-      waitForConnections: true,
-      queueLimit: 0,
-    });
-    this.#pool.pool.on("connection", (connection) => {
-      // Queued before whatever the connection was opened for.
-      connection.query(SET_UP, (error) => {
-        if (error !== null) connection.destroy();
-      });
-    });
-  }
-
-  /** Runs `work` on the pool. */
-  use<T>(work: (client: Pool) => Promise<T>): Promise<T> {
-    return this.#work.run(() => work(this.#pool));
-  }
-
-  /** Lets what is under way finish, for at most `timeoutMs`, and closes every connection. */
-  close(timeoutMs: number): Promise<void> {
-    this.#closed ??= this.#work.close(timeoutMs).then(() => this.#pool.end());
-    return this.#closed;
-  }
-}
-
-/** Returns what mysql2 is told of the server and of values, for a pool or a single connection. */
-export function toSettings({ url, connectTimeoutMs }: ServerDriverOptions): PoolOptions {
+/** Returns what mysql2 is told of the server and of values, for every connection. */
+export function toSettings({ url, connectTimeoutMs }: ServerDriverOptions): ConnectionOptions {
   const { host, port, user, password, database } = url;
   const tls = toTls(url.options);
   return {
