@@ -10,7 +10,7 @@ import { type BaseSQLiteDatabase, integer, sqliteTable, text } from "drizzle-orm
 import pino from "pino";
 import type { Driver } from "../src/db/contract/driver.ts";
 import { openSqlite } from "../src/db/sqlite/driver.ts";
-import { median, printTable, toMs, toRatio } from "./report.ts";
+import { median, printTable, toMs, toRate, toRatio } from "./report.ts";
 
 const ROWS = 100_000;
 const FEW_ROWS = 1_000;
@@ -93,15 +93,15 @@ async function compareWithHand(client: BunDatabase, ours: Queries, drizzles: Que
     rows.push(
       [
         `${name}, prepared`,
-        toRate(rates["byHand"]),
-        toRate(rates["ours"]),
+        toMedianRate(rates["byHand"]),
+        toMedianRate(rates["ours"]),
         ratio("ours", "byHand"),
         ratio("ours", "drizzles"),
       ],
       [
         `${name}, ad hoc`,
         "",
-        toRate(rates["oursAdHoc"]),
+        toMedianRate(rates["oursAdHoc"]),
         ratio("oursAdHoc", "byHand"),
         ratio("oursAdHoc", "drizzlesAdHoc"),
       ],
@@ -230,8 +230,8 @@ function medianRatio(rates: Record<string, number[]>, a: string, b: string): num
   return median(ours.map((rate, round) => rate / (others[round] ?? Number.NaN)));
 }
 
-function toRate(rates: readonly number[] | undefined): string {
-  return Math.round(median(rates ?? [])).toLocaleString("en");
+function toMedianRate(rates: readonly number[] | undefined): string {
+  return toRate(median(rates ?? []));
 }
 
 async function compareSizes(db: Queries): Promise<void> {
@@ -253,10 +253,10 @@ async function compareSizes(db: Queries): Promise<void> {
   printTable(
     ["list 20 by primary key", "queries/s", "ratio"],
     [
-      [`of ${FEW_ROWS.toLocaleString("en")} rows`, toRate(rates["few"]), "1.00"],
+      [`of ${FEW_ROWS.toLocaleString("en")} rows`, toMedianRate(rates["few"]), "1.00"],
       [
         `of ${ROWS.toLocaleString("en")} rows`,
-        toRate(rates["many"]),
+        toMedianRate(rates["many"]),
         toRatio(medianRatio(rates, "many", "few")),
       ],
     ],

@@ -1,5 +1,6 @@
 /**
- * Requests a second of a route behind `{ permission }` with an access token, against the same route unguarded: in
+ * Requests a second, and processor time a request, of a route behind `{ permission }` with an access token, against the
+ * same route unguarded: in
  * the executable, with few accounts and with 1,000,000 of them and 1,000 roles, and in bare Elysia, where
  * @elysiajs/jwt verifies the token of each request.
  *
@@ -12,9 +13,9 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { createAccessTokens } from "../src/accounts/identity/access-tokens.ts";
 import { createSecretKey } from "../src/accounts/keys/secret.ts";
-import { measureLoad } from "./load.ts";
-import { median, printTable, toRatio } from "./report.ts";
-import { startServer } from "./server.ts";
+import { type Load, measureServer } from "./load.ts";
+import { median, printTable, toRate, toRatio, toUs } from "./report.ts";
+import { type BenchServer, startServer } from "./server.ts";
 
 const { values } = parseArgs({
   options: {
@@ -40,9 +41,8 @@ const projects: string[] = [];
 
 interface Measured {
   readonly name: string;
-  readonly url: string;
+  readonly server: BenchServer;
   readonly token: string;
-  stop(): Promise<void>;
 }
 
 const token = await createAccessTokens({ secretKey: createSecretKey(SECRET), lifetime: 86_400 }).sign(
@@ -56,45 +56,48 @@ try {
   servers.push(await startElysia());
   await measure();
 } finally {
-  for (const server of servers) await server.stop();
+  for (const { server } of servers) await server.stop();
   for (const project of projects) await rm(project, { recursive: true, force: true });
 }
 
 async function measure(): Promise<void> {
-  const results = new Map(
-    servers.map(({ name }) => [name, { open: [] as number[], guarded: [] as number[] }]),
-  );
-  for (const { url, token: held } of servers) {
-    await measureLoad(`${url}/hello`, warmup, bearer(held));
-    await measureLoad(`${url}/guarded`, warmup, bearer(held));
+  const results = new Map(servers.map(({ name }) => [name, { open: [] as Load[], guarded: [] as Load[] }]));
+  for (const one of servers) {
+    await measurePath(one, "/hello", warmup);
+    await measurePath(one, "/guarded", warmup);
   }
   for (let round = 0; round < rounds; round += 1) {
-    for (const { name, url, token: held } of servers) {
-      const result = results.get(name);
+    for (const one of servers) {
+      const result = results.get(one.name);
       // The unguarded one is sent the token too: reading it is a part of neither's cost.
-      result?.open.push(await measureLoad(`${url}/hello`, seconds, bearer(held)));
-      result?.guarded.push(await measureLoad(`${url}/guarded`, seconds, bearer(held)));
+      result?.open.push(await measurePath(one, "/hello", seconds));
+      result?.guarded.push(await measurePath(one, "/guarded", seconds));
     }
   }
   printTable(
-    ["server", "unguarded/s", "guarded/s", "ratio"],
-    [...results].map(([name, { open, guarded }]) => [
-      name,
-      Math.round(median(open)).toLocaleString("en"),
-      Math.round(median(guarded)).toLocaleString("en"),
-      toRatio(median(guarded.map((rate, round) => rate / (open[round] ?? rate)))),
-    ]),
+    ["server", "unguarded/s", "guarded/s", "ratio", "processor time a request", "guarded", "ratio"],
+    [...results].map(([name, { open, guarded }]) => {
+      const toRatioOf = (compare: (one: Load, base: Load) => number): string =>
+        toRatio(median(guarded.map((load, round) => compare(load, open[round] ?? load))));
+      return [
+        name,
+        ...[open, guarded].map((loads) => toRate(median(loads.map(({ rate }) => rate)))),
+        toRatioOf((one, base) => one.rate / base.rate),
+        ...[open, guarded].map((loads) => toUs(median(loads.map(({ processorUs }) => processorUs)))),
+        toRatioOf((one, base) => base.processorUs / one.processorUs),
+      ];
+    }),
   );
 }
 
-function bearer(held: string): Record<string, string> {
-  return { authorization: `Bearer ${held}` };
+function measurePath({ server, token: held }: Measured, path: string, time: number): Promise<Load> {
+  return measureServer(server, path, { seconds: time, headers: { authorization: `Bearer ${held}` } });
 }
 
 async function startElysia(): Promise<Measured> {
   const server = await startServer((port) => [process.execPath, join(here, "servers/elysia-jwt.ts"), port]);
   const signed = await (await fetch(`${server.url}/token`)).text();
-  return { name: "Elysia with @elysiajs/jwt", url: server.url, token: signed, stop: () => server.stop() };
+  return { name: "Elysia with @elysiajs/jwt", server, token: signed };
 }
 
 async function startXcore(name: string, users: number, roles: number): Promise<Measured> {
@@ -117,7 +120,7 @@ async function startXcore(name: string, users: number, roles: number): Promise<M
   await (await start()).stop(); // makes the tables
   addAccounts(join(project, "data/app.db"), users, roles);
   const server = await start();
-  return { name, url: server.url, token, stop: () => server.stop() };
+  return { name, server, token };
 }
 
 /** Each user holds a role, and the first all of them; each role holds ten permissions. */

@@ -12,8 +12,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { type Load, measureLoad, measureServer } from "./load.ts";
-import { median, printTable, toRatio } from "./report.ts";
+import { type Load, measureServer } from "./load.ts";
+import { median, printTable, toRate, toRatio, toUs } from "./report.ts";
 import { startServer } from "./server.ts";
 
 const { values } = parseArgs({
@@ -54,11 +54,13 @@ const scenarios = [
 
 const results = new Map<string, Load[]>(scenarios.map(([name]) => [name, []]));
 try {
-  for (const [, { url }, path] of scenarios) await measureLoad(url + path, Number(values.warmup));
+  for (const [, server, path] of scenarios) {
+    await measureServer(server, path, { seconds: Number(values.warmup) });
+  }
   // Round by round, so that whatever else the machine does falls on all of them alike.
   for (let round = 0; round < rounds; round += 1) {
     for (const [name, server, path] of scenarios) {
-      results.get(name)?.push(await measureServer(server, path, seconds));
+      results.get(name)?.push(await measureServer(server, path, { seconds }));
     }
   }
 } finally {
@@ -70,9 +72,9 @@ printTable(
   ["server", "requests/s", "of Bun.serve", "processor time a request", "of Bun.serve"],
   [...results].map(([name, loads]) => [
     name,
-    Math.round(median(loads.map(({ rate }) => rate))).toLocaleString("en"),
+    toRate(median(loads.map(({ rate }) => rate))),
     toBareRatio(loads, (one, base) => one.rate / base.rate),
-    `${median(loads.map(({ processorUs }) => processorUs)).toFixed(1)} µs`,
+    toUs(median(loads.map(({ processorUs }) => processorUs))),
     toBareRatio(loads, (one, base) => base.processorUs / one.processorUs),
   ]),
 );

@@ -1,6 +1,6 @@
 /**
  * Whether hashing passwords holds up other routes: latency of a plugin's route while nobody logs in, and while 20
- * logins are under way at any moment (bcrypt at its default cost), in the executable.
+ * logins are under way at any moment (bcrypt at its default cost), in the executable; and the processor time of both.
  *
  *   bun run build && bun bench/login.ts [--seconds 5]
  */
@@ -8,7 +8,8 @@ import { cp, mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { printTable, toRatio } from "./report.ts";
+import { processorTimeUs } from "./load.ts";
+import { printTable, toMs, toRatio, toUs } from "./report.ts";
 import { startServer } from "./server.ts";
 
 const LOGINS = 20;
@@ -39,8 +40,16 @@ async function logIn(client: number): Promise<void> {
   await response.text();
 }
 
-/** The 99th percentile of the route's latency in ms, asked one request after another. */
-async function measureRoute(): Promise<number> {
+interface Measured {
+  /** 99th percentile of the route's latency in ms, asked one request after another. */
+  readonly p99: number;
+  readonly requests: number;
+  /** Of the server meanwhile. */
+  readonly processorUs: number;
+}
+
+async function measureRoute(): Promise<Measured> {
+  const before = processorTimeUs(server.pid);
   const times: number[] = [];
   const end = performance.now() + durationMs;
   while (performance.now() < end) {
@@ -49,7 +58,8 @@ async function measureRoute(): Promise<number> {
     await (await fetch(`${server.url}/hello`)).text();
     times.push(performance.now() - startedAt);
   }
-  return times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? 0;
+  const p99 = times.toSorted((a, b) => a - b)[Math.floor(times.length * 0.99)] ?? 0;
+  return { p99, requests: times.length, processorUs: processorTimeUs(server.pid) - before };
 }
 
 try {
@@ -65,14 +75,22 @@ try {
       answered += 1;
     }
   });
+  const before = processorTimeUs(server.pid);
   const busy = await measureRoute();
   isOver = true;
   await Promise.all(clients);
+  const requestUs = idle.processorUs / idle.requests;
+  const loginUs = (processorTimeUs(server.pid) - before - busy.requests * requestUs) / answered;
   printTable(
-    ["p99 of a route", "ms", "of idle"],
+    ["p99 of a route", "ms", "of idle", "processor time"],
     [
-      ["nobody logs in", idle.toFixed(2), "1.00"],
-      [`${LOGINS} logins at any moment (${answered} answered)`, busy.toFixed(2), toRatio(busy / idle)],
+      ["nobody logs in", idle.p99.toFixed(2), "1.00", `${toUs(requestUs)} a request`],
+      [
+        `${LOGINS} logins at any moment (${answered} answered)`,
+        busy.p99.toFixed(2),
+        toRatio(busy.p99 / idle.p99),
+        `${toMs(loginUs / 1000)} a login`,
+      ],
     ],
   );
 } finally {

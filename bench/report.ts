@@ -16,6 +16,16 @@ export function toMs(value: number): string {
   return `${value.toFixed(1)} ms`;
 }
 
+/** Microseconds with one decimal. */
+export function toUs(value: number): string {
+  return `${value.toFixed(1)} µs`;
+}
+
+/** A number a second: "12,345". */
+export function toRate(value: number): string {
+  return Math.round(value).toLocaleString("en");
+}
+
 /** Prints a Markdown table. */
 export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
   const lines = [head, head.map(() => "---"), ...rows];

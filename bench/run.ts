@@ -12,6 +12,7 @@ for (const file of [
   "database.ts",
   "users.ts",
   "remote.ts",
+  "peers.ts",
 ]) {
   console.log(`\n## ${file}\n`);
   const child = Bun.spawn([process.execPath, join(import.meta.dir, file)], {

@@ -21,6 +21,7 @@ export async function startServer(
   const startedAt = performance.now();
   const child = Bun.spawn(command(String(port)), {
     cwd: options.cwd ?? process.cwd(),
+    env: process.env, // as it is by now
     stdio: ["ignore", "ignore", "inherit"],
   });
   const url = `http://127.0.0.1:${port}`;
