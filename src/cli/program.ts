@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import type { CommandContext } from "./open/command-context.ts";
+import type { CommandContext, GlobalOptions } from "./open/command-context.ts";
+import { findOtherProject } from "./open/other-project.ts";
 import { serveCommand } from "./serve.ts";
 import { toExamples } from "./terminal/output.ts";
 import { addSubcommands } from "./terminal/subcommands.ts";
@@ -20,6 +21,7 @@ const COMMANDS: Readonly<Record<string, CommandLoader>> = {
   test: async () => (await import("./test.ts")).testCommand,
   "test-host": async () => (await import("./test-host.ts")).testHostCommand,
 };
+const FINDS_ITS_PROJECT = new Set(["init", "test", "test-host"]);
 const HELP = ["--help", "-h"];
 
 /**
@@ -40,6 +42,11 @@ export async function createProgram(context: CommandContext, args: readonly stri
     // oxlint-disable-next-line no-await-in-loop -- one, but for the help
     program.addCommand((await load())(context), { hidden: name === "test-host" });
   }
+  program.hook("preAction", (_, action) => {
+    const isFound = action.optsWithGlobals<GlobalOptions>().config !== undefined;
+    const other = isFound || FINDS_ITS_PROJECT.has(action.name()) ? null : findOtherProject(context.cwd);
+    if (other !== null) context.warn(other);
+  });
   return prepare(program);
 }
 

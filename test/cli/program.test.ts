@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import type { Command } from "commander";
 import manifest from "../../package.json" with { type: "json" };
@@ -21,6 +22,26 @@ test("every command shows help with an example, and takes --config and --version
     expect(help).toContain("--version");
     expect(command.description()).not.toBe("");
   }
+});
+
+test("a command in a folder of a project says where the project is", async () => {
+  const hint =
+    "There is no config.json in this folder, but in ../..: run it there, or with --config ../../config.json";
+  await using folder = await TestFolder.create({
+    "config.json": {},
+    "xcore.schema.json": {},
+    "plugins/shop/plugin.json": { name: "shop", version: "1.0.0" },
+    "plugins/shop/run.ts": "export const setup = () => {};",
+    "elsewhere/config.json": {},
+    "foreign/config.json": {},
+    "foreign/deep/a.txt": "",
+  });
+  const run = async (cwd: string, ...args: string[]) =>
+    (await xcore({ path: join(folder.path, cwd) } as TestFolder, args)).stderr;
+  expect(await run("plugins/shop", "config", "show")).toBe(`${hint}\n`);
+  expect(await run("plugins/shop", "config", "show", "--config", "../../config.json")).toBe("");
+  expect(await run("elsewhere", "config", "show")).toBe("");
+  expect(await run("foreign/deep", "config", "show")).toContain("but in ../..");
 });
 
 test.each([[["--version"]], [["plugin", "list", "--version"]], [["config", "-v"]]])(
