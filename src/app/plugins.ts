@@ -71,6 +71,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
     remote: stores.plugins,
     settings: toPluginSettings(context),
     publish: (mounts) => web.mountPlugins(mounts),
+    tellsMistakes: !isCommand,
   });
 }
 

@@ -2,8 +2,8 @@ import { Command, Option } from "commander";
 import type { App } from "../app/app.ts";
 import { closestWord } from "../config/suggestion.ts";
 import { fail } from "../plugins/failure/error-codes.ts";
-import type { PluginError } from "../plugins/failure/failure.ts";
 import type { PluginCommand } from "../plugins/given/commands.ts";
+import type { PluginRecord } from "../plugins/inventory/record.ts";
 import { type CommandContext, loadFor } from "./open/command-context.ts";
 import { inspect } from "./open/inspection.ts";
 import { withRunningApp } from "./open/running.ts";
@@ -22,7 +22,7 @@ const HELP = new Set(["--help", "-h"]);
 interface Offer {
   readonly commands: readonly PluginCommand[];
   /** Each plugin, with the reason of those that can't be loaded. */
-  readonly plugins: ReadonlyMap<string, PluginError | null>;
+  readonly plugins: ReadonlyMap<string, Pick<PluginRecord, "failure" | "isActive">>;
 }
 
 /** A command that is asked for, with what its handler gets. */
@@ -57,7 +57,7 @@ function findWords(command: Command): string[] {
 }
 
 function toOffer({ plugins }: App): Offer {
-  const records = plugins.list().map(({ name, failure }) => [name, failure] as const);
+  const records = plugins.list().map((record) => [record.name, record] as const);
   return { commands: plugins.commands(), plugins: new Map(records) };
 }
 
@@ -132,11 +132,13 @@ function toList({ commands }: Offer): string {
 }
 
 function assertOffered(plugin: string, { commands, plugins }: Offer): void {
-  const failure = plugins.get(plugin);
-  if (failure) throw failure;
+  const known = plugins.get(plugin);
+  if (known?.failure) throw known.failure;
   if (commands.some((command) => command.plugin === plugin)) return;
-  if (failure === null) {
-    throw fail("not_found", `Cannot run a command of "${plugin}": it has registered none`);
+  if (known !== undefined) {
+    const off = `it is disabled; run \`xcore plugin enable ${plugin}\``;
+    const reason = known.isActive ? "it has registered none" : off;
+    throw fail("not_found", `Cannot run a command of "${plugin}": ${reason}`);
   }
   const meant = closestWord(plugin, [...plugins.keys()]);
   const hint = meant === undefined ? "see `xcore run --help`" : `did you mean "${meant}"?`;

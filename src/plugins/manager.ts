@@ -40,6 +40,8 @@ export interface PluginManagerOptions {
   readonly remote: RemoteStores;
   /** Makes these the mounts that are live, in one step. */
   readonly publish: (mounts: readonly Mount[]) => void;
+  /** Whether the log is warned of mistakes that keep no plugin from serving, such as settings of none. */
+  readonly tellsMistakes: boolean;
 }
 
 /**
@@ -73,7 +75,7 @@ export class PluginManager {
     const { given, lifeCycle } = options.host;
     const { log, toDisplayPath, turns } = lifeCycle;
     this.#log = log;
-    this.#report = new PluginReport(log, given.hooks);
+    this.#report = new PluginReport(log, given.hooks, options.tellsMistakes);
     this.#publishMounts = options.publish;
     this.#takeover = new Takeover({
       host: options.host,

@@ -11,10 +11,13 @@ export type UnloadReason = "disabled" | "removed" | "stopped";
 export class PluginReport {
   readonly #log: Logger;
   readonly #hooks: HookBus;
+  readonly #tellsMistakes: boolean;
 
-  constructor(log: Logger, hooks: HookBus) {
+  /** @param tellsMistakes whether it warns of what is wrong without keeping a plugin from serving */
+  constructor(log: Logger, hooks: HookBus, tellsMistakes: boolean) {
     this.#log = log;
     this.#hooks = hooks;
+    this.#tellsMistakes = tellsMistakes;
   }
 
   loaded(generation: Generation, previous: Generation | null): void {
@@ -29,11 +32,13 @@ export class PluginReport {
 
   /** Settings of plugins that aren't there do nothing: their name is mistyped, or they have been forgotten. */
   strayed(settings: Readonly<Record<string, unknown>>, records: readonly PluginRecord[]): void {
+    if (!this.#tellsMistakes) return;
     for (const message of findStraySettings(settings, records)) this.#log.warn(message);
   }
 
   /** A route that asks for a permission which no plugin declares is closed to nearly everybody, by a mistake. */
   undeclared(record: PluginRecord, records: readonly PluginRecord[]): void {
+    if (!this.#tellsMistakes) return;
     for (const message of findUndeclaredPermissions(record, records)) {
       this.#log.warn({ plugin: record.name }, message);
     }

@@ -44,6 +44,8 @@ hooks.on("blog.imported", ({ data }) => console.log("heard of " + data));
 `,
   "plugins/broken/plugin.json": { name: "broken", version: "1.0.0" },
   "plugins/broken/run.ts": "\nthrow new Error('broken');",
+  "plugins/off/plugin.json": { name: "off", version: "1.0.0", active: false },
+  "plugins/off/run.ts": 'import { cli } from "xcore";\ncli.command("x", "X", () => {});\n',
   "articles.csv": "one\ntwo\n",
 };
 
@@ -117,6 +119,7 @@ test.each<[string[], number, RegExp]>([
   [["blog", "import", "a", "--dryrun"], 2, /unknown option '--dryrun'[^]*Did you mean --dry-run\?/],
   [["blgo", "import"], 1, /^Cannot find plugin "blgo": there is none; did you mean "blog"\?$/m],
   [["ears", "import"], 1, /^Cannot run a command of "ears": it has registered none$/m],
+  [["off", "x"], 1, /^Cannot run a command of "off": it is disabled; run `xcore plugin enable off`$/m],
   [["broken", "import"], 1, /^plugins\/broken\/run\.ts:2: Error: broken$/m],
 ])("xcore run %j ends with %d, and touches nothing", async (words, exit, reason) => {
   await using folder = await createProject();
@@ -124,6 +127,21 @@ test.each<[string[], number, RegExp]>([
   expect([code, stdout]).toEqual([exit, ""]);
   expect(stderr).toMatch(reason);
   expect(await readdir(folder.path)).not.toContain("data");
+});
+
+test("xcore run doesn't tell of mistakes that have nothing to do with the command", async () => {
+  const guarded = `import { cli, createRouter } from "xcore";
+cli.command("say", "Say something", () => console.log("said"));
+export default createRouter().get("/", () => 1, { permission: "tlak:read" });
+`;
+  await using folder = await TestFolder.create({
+    "config.json": { plugins: { settings: { tlak: { a: 1 } } } },
+    "plugins/talk/plugin.json": { name: "talk", version: "1.0.0", permissions: { "talk:read": "Read" } },
+    "plugins/talk/run.ts": guarded,
+  });
+  const { code, stdout, stderr } = await xcore(folder, ["run", "talk", "say"]);
+  expect([code, stdout]).toEqual([0, "said\n"]);
+  expect(stderr).not.toContain("tlak");
 });
 
 test("xcore run ends with 1 when the handler fails, and says where", async () => {
