@@ -1,6 +1,6 @@
 import { Command } from "commander";
 import type { CommandContext, GlobalOptions } from "./open/command-context.ts";
-import { findOtherProject } from "./open/other-project.ts";
+import { findOtherProject } from "./other-project.ts";
 import { serveCommand } from "./serve.ts";
 import { toExamples } from "./terminal/output.ts";
 import { addSubcommands } from "./terminal/subcommands.ts";

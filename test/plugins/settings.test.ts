@@ -130,8 +130,8 @@ test.each<[string, object, object, string[]]>([
     {},
     { max: 1, max_items: "x" },
     [
-      'config.max of its manifest: unknown key, did you mean "max_items"?',
-      'config.max_items of its manifest: expected integer, found "x"',
+      'config.max of the manifest of "shop": unknown key, did you mean "max_items"?',
+      'config.max_items of the manifest of "shop": expected integer, found "x"',
     ],
   ],
 ])("settings with %s fail the load, each with its path", async (_, values, config, problems) => {

@@ -45,7 +45,7 @@ export class PluginError extends Error {
 
 /** One thing that is wrong with the settings of a plugin. */
 export interface SettingsProblem {
-  /** Where it is written: "plugins.settings.shop.currency", "config.currency of its manifest". */
+  /** Where it is written: "plugins.settings.shop.currency", `config.currency of the manifest of "shop"`. */
   readonly path: string;
   readonly message: string;
 }

@@ -163,7 +163,7 @@ function locate(path: KeyPath, { plugin, defaults, overrides }: GivenSettings): 
   const key = formatKeyPath(path);
   const isInManifest = valueAt(overrides, path) === undefined && valueAt(defaults, path) !== undefined;
   return isInManifest
-    ? `config.${key} of its manifest`
+    ? `config.${key} of the manifest of "${plugin}"`
     : formatKeyPath(["plugins", "settings", plugin, ...path]);
 }
 
