@@ -12,6 +12,10 @@ export interface AppErrorOptions {
   errors?: readonly InputProblem[];
   /** Response headers that belong to this error, such as `retry-after`. */
   headers?: Readonly<Record<string, string>>;
+  /** Members of the answer beside those of every problem (RFC 9457, 3.2). */
+  members?: Readonly<Record<string, unknown>>;
+  /** What the answer is sent as. @default "application/problem+json" */
+  contentType?: string;
 }
 
 /**
@@ -27,6 +31,8 @@ export class AppError extends Error {
   readonly status: number;
   readonly errors: readonly InputProblem[] | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly members: Readonly<Record<string, unknown>> | undefined;
+  readonly contentType: string;
 
   /** @throws RangeError when `status` is not an HTTP error status */
   constructor(code: string, status: number, message: string, options: AppErrorOptions = {}) {
@@ -38,5 +44,7 @@ export class AppError extends Error {
     this.status = status;
     this.errors = options.errors;
     this.headers = options.headers;
+    this.members = options.members;
+    this.contentType = options.contentType ?? "application/problem+json";
   }
 }

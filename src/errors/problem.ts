@@ -53,6 +53,7 @@ export function toAppError(error: unknown, options: { isDebug: boolean }): AppEr
 /** Builds the `application/problem+json` response of an error, for the request that met it. */
 export function toProblemResponse(error: AppError, request: { id: string; path: string }): Response {
   const problem: Problem = {
+    ...error.members,
     type: "about:blank",
     title: titleOf(error.status),
     status: error.status,
@@ -63,7 +64,7 @@ export function toProblemResponse(error: AppError, request: { id: string; path: 
     ...(error.errors === undefined ? {} : { errors: error.errors }),
   };
   const headers = new Headers(error.headers);
-  headers.set("content-type", "application/problem+json");
+  headers.set("content-type", error.contentType);
   return new Response(JSON.stringify(problem), { status: error.status, headers });
 }
 

@@ -23,7 +23,7 @@ export interface ErrorAnswerOptions {
 
 /**
  * Creates the one place where errors become responses. What is unexpected is logged with its stack, and who was refused
- * what: 401 and 403.
+ * what: 401, 403, and logins.
  */
 export function createErrorAnswer(options: ErrorAnswerOptions): ErrorAnswer {
   return (error, request, plugin) => {
@@ -37,7 +37,7 @@ export function createErrorAnswer(options: ErrorAnswerOptions): ErrorAnswer {
     } else if (known.cause instanceof DatabaseError) {
       // Most often the client's data; a mistake of the plugin must still be found.
       options.log.warn(where, known.message);
-    } else if (known.status === 401 || known.status === 403) {
+    } else if (known.status === 401 || known.status === 403 || known.code === "invalid_grant") {
       const { code } = known;
       options.log.info({ ...where, code, ...options.describeAsker?.(request) }, "access refused");
     }

@@ -2,6 +2,8 @@ import { expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
+import { BrowserPage } from "../browser.ts";
 import { testWithProgram } from "../programs.ts";
 import { plugin, TestApp } from "../setup.ts";
 
@@ -142,4 +144,55 @@ testWithProgram(
       await rm(profile, { recursive: true, force: true, maxRetries: 5 });
     }
   },
+);
+
+testWithProgram(
+  "chromium",
+  "the docs page authorizes with email and password, and says why it can't",
+  async (chromium) => {
+    await using app = await TestApp.start({
+      config: { security: { allow_registration: true, bcrypt_cost: 4 } },
+    });
+    const [email, password] = ["ada@example.com", "correct horse battery"];
+    const send = async (path: string, body: object, token?: string) => {
+      const headers = {
+        "content-type": "application/json",
+        ...(token && { authorization: `Bearer ${token}` }),
+      };
+      return (await app.fetch(path, { method: "POST", headers, body: JSON.stringify(body) })).json();
+    };
+    await send("/auth/register", { email, password });
+    await send("/auth/register", { email: "otp@example.com", password });
+    const { access_token } = await send("/auth/login", { email: "otp@example.com", password });
+    const asked = { name: "phone", current_password: password };
+    const device = await send("/auth/otp/devices", asked, access_token);
+    const code = generateOtpCode(device.secret, Date.now());
+    await send(`/auth/otp/devices/${device.id}/confirm`, { code }, access_token);
+
+    await using page = await BrowserPage.open(chromium, `${app.url}/docs`);
+    const authorize = async (username: string, typed: string): Promise<void> => {
+      await page.type("#oauth_username", username);
+      await page.type("#oauth_password", typed);
+      await page.click(".auth-container button.authorize");
+    };
+    await page.click(".auth-wrapper .authorize");
+    await authorize(email, "wrong");
+    expect(await page.text(".auth-container .errors", /invalid_grant/)).toContain("is wrong");
+    await authorize("otp@example.com", password);
+    expect(await page.text(".auth-container .errors", /mfa_required/)).toContain("POST /auth/login/otp");
+    await authorize(email, password);
+    await page.text(".auth-container h6", /^Authorized$/);
+    expect(await page.evaluate("JSON.stringify({ ...localStorage, ...sessionStorage })")).toBe("{}");
+    await page.click(".btn-done");
+
+    await page.click("#operations-auth-getAuthMe .opblock-summary-control");
+    await page.click("#operations-auth-getAuthMe .try-out__btn");
+    await page.click("#operations-auth-getAuthMe .execute");
+    const answer = await page.text(
+      "#operations-auth-getAuthMe .live-responses-table .highlight-code",
+      /email/,
+    );
+    expect(answer).toContain(email);
+  },
+  120_000,
 );

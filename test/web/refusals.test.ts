@@ -13,6 +13,8 @@ export default createRouter()
 `,
 };
 
+const GUESS = { grant_type: "password", username: "known@example.com", password: "secret" };
+
 function toLine(method: string, path: string, more: object): object {
   return { method, path, level: "info", ...more };
 }
@@ -28,6 +30,7 @@ test("the log says who was refused what, and from where", async () => {
     ["/x/mine", { headers: known.headers }, 403],
     ["/x/mine", { method: "POST", headers: known.headers }, 403],
     ["/x/own", { headers: known.headers }, 403],
+    ["/auth/login", { method: "POST", body: new URLSearchParams(GUESS) }, 400],
     ["/admin/users", { headers: known.headers }, 403],
     ["/nowhere", {}, 404],
   ];
@@ -50,6 +53,7 @@ test("the log says who was refused what, and from where", async () => {
     toLine("POST", "/x/mine", { plugin: "x", ...user }),
     // Its route doesn't ask who it is.
     toLine("GET", "/x/own", { plugin: "x", code: "closed", user_id: null }),
+    toLine("POST", "/auth/login", { plugin: null, code: "invalid_grant", user_id: null }),
     toLine("GET", "/admin/users", { plugin: null, ...user }),
   ]);
   for (const { ip_address } of lines) expect(ip_address).toBe("127.0.0.1");

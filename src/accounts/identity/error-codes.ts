@@ -20,6 +20,19 @@ export const AUTH_ERROR_CODES = {
     meaning: "Too many wrong passwords or codes; try again, as retry-after says",
   },
   rate_limited: { status: 429, meaning: "Too many requests; try again, as retry-after says" },
+  invalid_request: { status: 400, meaning: "A login in the form of OAuth 2 lacks a field, or has one twice" },
+  invalid_grant: {
+    status: 400,
+    meaning: "A login in the form of OAuth 2: what it says is wrong, or refused",
+  },
+  unsupported_grant_type: {
+    status: 400,
+    meaning: "A login in the form of OAuth 2 with another `grant_type` than `password`",
+  },
+  mfa_required: {
+    status: 400,
+    meaning: "The account has a second factor, which a login in the form of OAuth 2 can't ask for",
+  },
   registration_closed: { status: 403, meaning: "Accounts are made by an administrator here" },
 } as const satisfies Record<string, ErrorCode>;
 

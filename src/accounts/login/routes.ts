@@ -3,6 +3,7 @@ import { fail } from "../../errors/codes.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Credentials, Login } from "./login.ts";
 import { changePassword, type PasswordChangeOptions } from "./password-change.ts";
+import { assertPasswordGrant, grantByPassword, OauthError } from "./password-grant.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import { register, type RegistrationOptions } from "./registration.ts";
@@ -32,6 +33,11 @@ const LoginBody = t.Object({
   email: t.Optional(Email),
   username: t.Optional(t.String({ ...Email, description: "The email, as forms of OAuth 2 call it" })),
   password: GivenPassword,
+  grant_type: t.Optional(
+    t.Literal("password", {
+      description: "Asks for answers as OAuth 2 has them, errors too (RFC 6749, 4.3)",
+    }),
+  ),
 });
 
 const RegisteredUser = t.Object({
@@ -87,9 +93,10 @@ export function authRoutes(options: AuthRoutesOptions) {
         detail: { summary: "Make an account, where anybody may", description: CLOSED },
       },
     )
-    .post("/login", ({ body, request }) => login.withPassword(toCredentials(body), originOf(request)), {
+    .post("/login", ({ body, request }) => logIn(login, body, originOf(request)), {
+      transform: ({ body }) => assertPasswordGrant(body),
       body: LoginBody,
-      response: t.Union([Tokens, OtpChallenge]),
+      response: { 200: t.Union([Tokens, OtpChallenge]), 400: OauthError },
       detail: { summary: "Log in, with JSON or a form; with a second factor on, the first of two steps" },
     })
     .post("/login/otp", ({ body, request }) => login.withCode(body, originOf(request)), {
@@ -121,6 +128,11 @@ export function authRoutes(options: AuthRoutesOptions) {
         detail: { summary: "Change the password, and end all other sessions" },
       },
     );
+}
+
+function logIn(login: Login, body: typeof LoginBody.static, origin: Origin) {
+  const enter = () => login.withPassword(toCredentials(body), origin);
+  return body.grant_type === undefined ? enter() : grantByPassword(enter);
 }
 
 function toCredentials({ email, username, password }: typeof LoginBody.static): Credentials {
