@@ -35,8 +35,14 @@ const FAULTS: FaultTable<SqliteFailure> = {
     return new DatabaseError("not_null", text, { sql, table, column: columns[0] });
   },
   SQLITE_CONSTRAINT_CHECK({ message, sql }) {
+    const table = tableWritten(sql);
+    const column = toLimitedColumn(toDetail(message), table);
+    if (column !== null) {
+      const limited = `Cannot use the value of "${column}": it is too long for its column`;
+      return new DatabaseError("value", limited, { sql, table, column });
+    }
     const text = `Cannot save: the check "${toDetail(message)}" refuses the row`;
-    return new DatabaseError("check", text, { sql, table: tableWritten(sql) });
+    return new DatabaseError("check", text, { sql, table });
   },
   SQLITE_CONSTRAINT_DATATYPE: ["value", "Cannot save: a value doesn't fit its column"],
   SQLITE_CONSTRAINT: toOtherConstraint,
@@ -107,6 +113,13 @@ function toOtherConstraint({ code, sql }: SqliteFailure): DatabaseError {
 /** "orders.number" of "UNIQUE constraint failed: orders.number". */
 function toDetail(message: string): string {
   return message.slice(message.indexOf(": ") + 2);
+}
+
+/** The column whose length a check limits, which is a part of its type elsewhere; null for any other check. */
+function toLimitedColumn(check: string, table: string | undefined): string | null {
+  const [start, end] = [`${table}_`, "_length"];
+  const isLength = table !== undefined && check.startsWith(start) && check.endsWith(end);
+  return isLength && check.length > start.length + end.length ? check.slice(start.length, -end.length) : null;
 }
 
 /** Reads "orders.number, orders.year". */
