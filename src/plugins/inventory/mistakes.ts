@@ -1,4 +1,4 @@
-import { satisfies } from "semver";
+import satisfies from "semver/functions/satisfies.js";
 import type { Manifest } from "../source/manifest.ts";
 import { CORE_PERMISSIONS } from "../../accounts/rights/permission-catalog.ts";
 import { closestWord } from "../../config/suggestion.ts";

@@ -4,7 +4,6 @@ import type { Logger } from "pino";
 import { makeTemporaryFolder } from "../../files/temporary-folder.ts";
 import { PluginError } from "../failure/failure.ts";
 import { type BundledFiles, FILES_LIST, findDamage } from "./files.ts";
-import { installPackages } from "./install.ts";
 import { type PackageNeeds, readPackageNeeds } from "./needs.ts";
 
 export interface PackageStoreOptions {
@@ -196,6 +195,7 @@ export class PackageStore {
     const tmp = await makeTemporary(cache);
     try {
       log.info({ packages, frozen: needs.isFrozen }, "installing npm dependencies");
+      const { installPackages } = await import("./install.ts");
       await installPackages(tmp, needs, { plugin, projectDirectory, log, signal });
       signal.throwIfAborted();
       const folder = await moveIntoPlace(tmp, cache, needs.hash);
