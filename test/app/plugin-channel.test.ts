@@ -80,10 +80,12 @@ test("xcore plugin list tells what /system/plugins tells, while a server runs", 
   const served = (await xcore(folder, ["plugin", "list"])).stdout;
   expect(served).toMatch(/^fine: .*; its last good version keeps serving$/m);
   expect(served).not.toMatch(/^setup: .*keeps serving/m);
+  expect(served).not.toContain("No server runs");
 });
 
 test("without a server, or after one was killed, xcore plugin list looks at the files", async () => {
   await using folder = await TestFolder.create(FILES);
+  expect((await xcore(folder, ["plugin", "list"])).stdout).toMatch(/^No server runs for this project/m);
   const run = join(folder.path, "data/run");
   {
     await using server = await XcoreServer.start(folder);

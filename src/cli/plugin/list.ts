@@ -24,8 +24,9 @@ export function pluginListCommand(context: CommandContext): Command {
     .action(async (options: { json?: boolean; offline?: boolean }, command: Command) => {
       const flags = options.offline === true ? { plugins: { offline: true } } : {};
       const loaded = loadFor(command, context, flags);
+      const running = await askRunningServer(loaded);
       const plugins =
-        (await askRunningServer(loaded)) ??
+        running ??
         (await inspect(command, context, (app) => app.plugins.list().map(summarizePlugin), { flags }));
       if (options.json) {
         context.print(JSON.stringify(plugins, null, 2));
@@ -39,6 +40,8 @@ export function pluginListCommand(context: CommandContext): Command {
         source,
       ]);
       context.print(toTable([["NAME", "VERSION", "STATE", "PREFIX", "SOURCE"], ...rows]));
+      if (running === null && rows.length > 0)
+        context.print("\nNo server runs for this project: this is what one would tell");
       const drafts = await findDrafts(loaded);
       for (const { name, source, failure, serving } of plugins) {
         const draft = drafts.get(source);
