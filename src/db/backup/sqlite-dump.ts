@@ -4,7 +4,7 @@ import { link, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { SqliteUrl } from "../contract/database-url.ts";
-import { toSqliteFault } from "../sqlite/faults.ts";
+import { toSqliteFault } from "../sqlite/connection/faults.ts";
 import { copyOwner, toTimestamp } from "./disk.ts";
 import type { DumpFormat, TakenDatabase } from "./dump.ts";
 

@@ -1,6 +1,6 @@
 import { isFault } from "../contract/database-error.ts";
 import type { SqliteChannel } from "./channel.ts";
-import type { SqliteConnection } from "./connection.ts";
+import type { SqliteConnection } from "./connection/connection.ts";
 
 const QUICK_MS = 0.25;
 

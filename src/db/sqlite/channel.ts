@@ -1,11 +1,11 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { isFault } from "../contract/database-error.ts";
-import { retryWhileBusy } from "./busy.ts";
-import type { SqliteConnection } from "./connection.ts";
+import { retryWhileBusy } from "./connection/busy.ts";
+import type { SqliteConnection } from "./connection/connection.ts";
 import { TransactionLimit, type TransactionLimitOptions } from "../transactions/limit.ts";
 import type { OwnedOptions } from "../transactions/owner.ts";
 import { EventLoopTurn } from "./event-loop-turn.ts";
-import type { SqlitePool } from "./pool.ts";
+import type { SqlitePool } from "./connection/pool.ts";
 import { OpenTransaction } from "./transaction.ts";
 import { WriterLock } from "./writer-lock.ts";
 

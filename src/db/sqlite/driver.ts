@@ -9,7 +9,7 @@ import { SqliteChannel } from "./channel.ts";
 import { SqliteDatabase } from "./database.ts";
 import { SqliteDialect } from "./dialect.ts";
 import { migrateOnSqlite } from "./migration-connection.ts";
-import { openSqlitePool, type SqlitePool } from "./pool.ts";
+import { openSqlitePool, type SqlitePool } from "./connection/pool.ts";
 import { SqliteSession } from "./session.ts";
 import { sqliteTableMakers } from "./table-makers.ts";
 

@@ -3,10 +3,10 @@ import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
 import { DatabaseError, isFault } from "../contract/database-error.ts";
 import type { MigrationConnection } from "../contract/driver.ts";
-import { retryWhileBusy } from "./busy.ts";
+import { retryWhileBusy } from "./connection/busy.ts";
 import type { SqliteChannel } from "./channel.ts";
-import type { SqliteConnection } from "./connection.ts";
-import { toSqliteFault } from "./faults.ts";
+import type { SqliteConnection } from "./connection/connection.ts";
+import { toSqliteFault } from "./connection/faults.ts";
 
 type Parameters = readonly (string | number | null)[];
 

@@ -12,7 +12,11 @@ import type { RowsMapper } from "../drizzle/session-parts.ts";
 import { toAggregate } from "../schema/aggregates.ts";
 import type { Channel, Task } from "./channel.ts";
 import { needsReading, readResult } from "./exact-numbers.ts";
-import { createParameterFiller, type ParameterFiller, type PlaceholderValues } from "./parameters.ts";
+import {
+  createParameterFiller,
+  type ParameterFiller,
+  type PlaceholderValues,
+} from "./connection/parameters.ts";
 
 interface AsyncQueryConfig extends PreparedQueryConfig {
   type: "async";

@@ -1,7 +1,7 @@
 import { DatabaseError } from "../contract/database-error.ts";
 import type { TransactionLimit } from "../transactions/limit.ts";
 import type { Channel, Task } from "./channel.ts";
-import type { SqliteConnection } from "./connection.ts";
+import type { SqliteConnection } from "./connection/connection.ts";
 import type { EventLoopTurn } from "./event-loop-turn.ts";
 
 /** What a transaction and its savepoints stand on. */

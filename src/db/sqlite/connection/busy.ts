@@ -1,5 +1,5 @@
 import { setTimeout } from "node:timers/promises";
-import { DatabaseError, isFault } from "../contract/database-error.ts";
+import { DatabaseError, isFault } from "../../contract/database-error.ts";
 
 const pausesMs = [1, 2, 5, 10, 20] as const;
 const longestPauseMs = 50;

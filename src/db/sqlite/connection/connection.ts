@@ -1,7 +1,7 @@
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
-import type { WriteResult } from "../contract/database.ts";
-import { ConstraintError, DatabaseError } from "../contract/database-error.ts";
-import type { OnQuery } from "../contract/statements.ts";
+import type { WriteResult } from "../../contract/database.ts";
+import { ConstraintError, DatabaseError } from "../../contract/database-error.ts";
+import type { OnQuery } from "../../contract/statements.ts";
 import { toSqliteFault } from "./faults.ts";
 import { findReference, readTableOwner } from "./foreign-keys.ts";
 import { assertBindable } from "./parameters.ts";

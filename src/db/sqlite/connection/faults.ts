@@ -1,5 +1,5 @@
-import { AppError } from "../../errors/errors.ts";
-import { ConstraintError, DatabaseError, type RefusedReference } from "../contract/database-error.ts";
+import { AppError } from "../../../errors/errors.ts";
+import { ConstraintError, DatabaseError, type RefusedReference } from "../../contract/database-error.ts";
 import {
   alike,
   type Failure,
@@ -8,7 +8,7 @@ import {
   findFault,
   missingColumn,
   missingTable,
-} from "../contract/faults.ts";
+} from "../../contract/faults.ts";
 
 interface SqliteFailure extends Failure {
   readonly code: string;

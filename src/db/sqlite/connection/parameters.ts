@@ -1,5 +1,5 @@
 import { type Column, Param, Placeholder, is } from "drizzle-orm";
-import { DatabaseError } from "../contract/database-error.ts";
+import { DatabaseError } from "../../contract/database-error.ts";
 
 /** What SQLite can bind. */
 export type Parameter = string | number | bigint | boolean | null | Uint8Array;

@@ -1,8 +1,8 @@
 import { Database } from "bun:sqlite";
 import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
-import { DatabaseError } from "../contract/database-error.ts";
-import type { OnQuery } from "../contract/statements.ts";
+import { DatabaseError } from "../../contract/database-error.ts";
+import type { OnQuery } from "../../contract/statements.ts";
 import { retryWhileBusy } from "./busy.ts";
 import { SqliteConnection } from "./connection.ts";
 import { toSqliteFault } from "./faults.ts";

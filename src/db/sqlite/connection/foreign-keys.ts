@@ -1,5 +1,5 @@
 import type { Database, SQLQueryBindings } from "bun:sqlite";
-import { MAX_COUNTED, type RefusedReference } from "../contract/database-error.ts";
+import { MAX_COUNTED, type RefusedReference } from "../../contract/database-error.ts";
 import { parseWrite, quote, type Write } from "./written-statement.ts";
 
 type Values = SQLQueryBindings[];
