@@ -103,6 +103,20 @@ test("a failing COMMIT rolls back, and the next transaction works", async () => 
   expect(await opened.ids()).toEqual([2]);
 });
 
+test("a row that lacks what it refers to fails the COMMIT, also when another write has failed meanwhile", async () => {
+  await using opened = await Articles.open();
+  const { db } = opened;
+  await db.execute(
+    sql`create table notes (article_id integer references articles (id) deferrable initially deferred)`,
+  );
+  const transaction = db.transaction(async (tx) => {
+    await tx.execute(sql`insert into notes values (7)`);
+    await failureOf(tx.insert(articles).values({ id: 1, authorId: 99 }));
+  });
+  expect(await failureOf(transaction)).toMatchObject({ constraint: "foreign_key" });
+  expect(await db.execute(sql`select * from notes`)).toEqual([]);
+});
+
 test("a transaction that was ended by SQL of its own goes no further", async () => {
   await using opened = await Articles.open();
   for (const end of [sql`commit`, sql`rollback`]) {

@@ -87,9 +87,10 @@ function findMissing(database: Database, write: Write): RefusedReference | null 
     const missing = keys.find((key) => rows.some((row) => leadsNowhere(database, key, row)));
     return missing === undefined ? null : toReference("missing", missing);
   } finally {
+    // Before the rollback, which gives back what this forgets: that rows of this transaction lack what they refer to.
+    database.run(`pragma defer_foreign_keys = ${isDeferred}`);
     database.run("rollback to xcore_reference");
     database.run("release xcore_reference");
-    database.run(`pragma defer_foreign_keys = ${isDeferred}`);
   }
 }
 
