@@ -226,6 +226,7 @@ function findRestartKeys(running: LoadedConfig, next: LoadedConfig): string[] {
     "app.data_directory": running.config.app.data_directory !== next.config.app.data_directory,
     "database.url": fromDatabase.url !== toDatabase.url,
     "database.pool_size": fromDatabase.pool_size !== toDatabase.pool_size,
+    "database.durability": fromDatabase.durability !== toDatabase.durability,
     "database.echo": fromDatabase.echo !== toDatabase.echo,
     "logging.directory":
       resolve(running.directory, fromLog.directory) !== resolve(next.directory, toLog.directory),

@@ -139,6 +139,12 @@ export const ConfigSchema = section("Settings of an xcore server", {
       "How long a transaction of a plugin or of the server may be open, in seconds. Then it is rolled back, and the log says whose it was",
     ),
     echo: Type.Boolean({ default: false, description: "Log every statement, without its values" }),
+    durability: Type.Union([Type.Literal("full"), Type.Literal("normal")], {
+      default: "full",
+      description:
+        "What a commit of SQLite outlasts: `full` waits for the disk, so that nothing acknowledged is lost with the power. " +
+        "`normal` doesn't: the last commits may be lost with the power, not with the process",
+    }),
     auto_migrate: Type.Boolean({
       default: true,
       description:

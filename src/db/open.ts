@@ -3,12 +3,14 @@ import type { Logger } from "pino";
 import type { Config } from "../config/schema.ts";
 import { DatabaseError, type DatabaseFault } from "./contract/database-error.ts";
 import type { DatabaseUrl, ServerUrl } from "./contract/database-url.ts";
-import type { Driver, ServerDriverOptions } from "./contract/driver.ts";
+import type { Driver, Durability, ServerDriverOptions } from "./contract/driver.ts";
 import { at } from "./server/faults.ts";
 
 export interface DatabaseOptions {
   /** Connections to a server, at most. SQLite has its own two. */
   readonly poolSize: number;
+  /** What a commit of SQLite outlasts; servers have settings of their own. @default "full" */
+  readonly durability?: Durability;
   /** Logs each statement, without its values. */
   readonly echo: boolean;
   /** How long a statement may take, in ms. @default 30_000 */
@@ -39,6 +41,7 @@ const PASSING: ReadonlySet<DatabaseFault> = new Set(["unavailable", "connections
 export function toDatabaseOptions(settings: Config["database"]): DatabaseOptions {
   return {
     poolSize: settings.pool_size,
+    durability: settings.durability,
     echo: settings.echo,
     statementTimeoutMs: settings.statement_timeout * 1000,
     transactionTimeoutMs: settings.transaction_timeout * 1000,
@@ -52,10 +55,24 @@ export function toDatabaseOptions(settings: Config["database"]): DatabaseOptions
  * @throws DatabaseError
  */
 export async function openDatabase(options: OpenOptions): Promise<Driver> {
-  const { url, echo, log, statementTimeoutMs = 30_000, transactionTimeoutMs = 60_000 } = options;
+  const {
+    url,
+    durability = "full",
+    echo,
+    log,
+    statementTimeoutMs = 30_000,
+    transactionTimeoutMs = 60_000,
+  } = options;
   if (url.dialect === "sqlite") {
     const { openSqlite } = await import("./sqlite/driver.ts");
-    return openSqlite({ file: url.file, log, echo, waitMs: statementTimeoutMs, transactionTimeoutMs });
+    return openSqlite({
+      file: url.file,
+      durability,
+      log,
+      echo,
+      waitMs: statementTimeoutMs,
+      transactionTimeoutMs,
+    });
   }
   const { connectTimeoutMs = 30_000, waitTimeoutMs = 5000, trustedMs = 5000 } = options;
   const driver = await createServerDriver({

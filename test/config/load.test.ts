@@ -22,6 +22,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         pool_size: 10,
         statement_timeout: 30,
         transaction_timeout: 60,
+        durability: "full",
         echo: false,
         auto_migrate: true,
       },

@@ -10,6 +10,9 @@ export const DIALECTS = ["sqlite", "postgres", "mysql"] as const;
 /** A family of databases with one SQL: MariaDB speaks MySQL's. */
 export type Dialect = (typeof DIALECTS)[number];
 
+/** What an acknowledged write outlasts: "full" the loss of power, "normal" the end of the process. SQLite's alone. */
+export type Durability = "full" | "normal";
+
 /** What the drivers of database servers are made with. */
 export interface ServerDriverOptions {
   readonly url: ServerUrl;

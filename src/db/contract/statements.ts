@@ -8,6 +8,11 @@ export function isRead(statement: string): boolean {
   );
 }
 
+/** Whether a statement is one insert, update or delete, which opens and ends no transaction, as far as its text tells. */
+export function isWrite(statement: string): boolean {
+  return /^\s*(?:insert|update|delete|replace|with)\b/i.test(statement) && !statement.includes(";");
+}
+
 /** Told of each statement that was run, or failed: its text with placeholders, never its values. */
 export type OnQuery = (sql: string, durationMs: number) => void;
 

@@ -1,9 +1,12 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { isFault } from "../contract/database-error.ts";
+import { isRead, isWrite } from "../contract/statements.ts";
+import { CommitGroup, type CommitGround } from "./commit-group.ts";
 import { retryWhileBusy } from "./connection/busy.ts";
 import type { SqliteConnection } from "./connection/connection.ts";
 import { TransactionLimit, type TransactionLimitOptions } from "../transactions/limit.ts";
 import type { OwnedOptions } from "../transactions/owner.ts";
+import { DeferredKeys } from "./deferred-keys.ts";
 import { EventLoopTurn } from "./event-loop-turn.ts";
 import type { SqlitePool } from "./connection/pool.ts";
 import { OpenTransaction } from "./transaction.ts";
@@ -16,21 +19,35 @@ export type Task<T> = (connection: SqliteConnection) => T;
 export interface Channel {
   /** Runs a task that only reads. */
   read<T>(task: Task<T>): Promise<T>;
-  /** Runs a task that may write. */
+  /** Runs an insert, an update or a delete. */
   write<T>(task: Task<T>): Promise<T>;
+  /** Runs any other task. */
+  execute<T>(task: Task<T>): Promise<T>;
   /** Runs `work` in a transaction; inside of one, in a savepoint. */
   transact<T>(work: (channel: Channel) => Promise<T>, options?: OwnedOptions): Promise<T>;
+}
+
+/** Which of a channel's ways a statement takes. */
+export type Way = "read" | "write" | "execute";
+
+/** Finds out which way a statement takes, as far as its text tells. */
+export function wayOf(statement: string): Way {
+  if (isRead(statement)) return "read";
+  return isWrite(statement) ? "write" : "execute";
 }
 
 export interface ChannelOptions {
   /** How long a write waits for its turn, and for other processes, in ms. */
   readonly waitMs: number;
+  /** Whether a commit waits for the disk. */
+  readonly isDurable: boolean;
   readonly transactions: TransactionLimitOptions;
 }
 
 /**
- * The open database: reads go to the reading connection at once, writes and transactions to the writing one,
- * one after another. Where another process has locked the file they wait without blocking the event loop.
+ * The open database: reads go to the reading connection at once, writes and transactions to the writing one, in the order
+ * in which they came. Writes that come in one turn of the event loop share a commit. Where another process has locked
+ * the file they wait without blocking the event loop.
  */
 export class SqliteChannel implements Channel {
   readonly #reader: SqliteConnection;
@@ -39,23 +56,35 @@ export class SqliteChannel implements Channel {
   readonly #transactions: TransactionLimitOptions;
   readonly #turn = new EventLoopTurn();
   readonly #lock: WriterLock;
+  readonly #keys = new DeferredKeys();
+  readonly #ground: CommitGround;
+  /** Null where every write waits for the others of its turn. */
+  readonly #solo: SoloWrites | null;
+  /** The writes of this turn that wait for its end. */
+  #gathered: CommitGroup | null = null;
+  #commits = 0;
   /** The work that holds the writer lock, seen from inside it, to tell when a write would wait for itself. */
   readonly #holder = new AsyncLocalStorage<{ holds: boolean }>();
 
-  constructor({ reader, writer }: SqlitePool, { waitMs, transactions }: ChannelOptions) {
+  constructor({ reader, writer }: SqlitePool, { waitMs, isDurable, transactions }: ChannelOptions) {
     this.#reader = reader;
     this.#writer = writer;
     this.#waitMs = waitMs;
     this.#transactions = transactions;
     this.#lock = new WriterLock(this.#turn, waitMs);
+    this.#solo = isDurable ? null : new SoloWrites();
+    const onCommit = (): void => void (this.#commits += 1);
+    this.#ground = { reader, writer, turn: this.#turn, keys: this.#keys, waitMs, onCommit };
   }
 
   /** Counts what may have been committed by this process. */
   get writes(): number {
-    return this.#lock.releases;
+    return this.#lock.releases + this.#commits;
   }
 
   read<T>(task: Task<T>): Promise<T> {
+    // Behind a transaction, a read doesn't wait with the writes.
+    if (this.#gathered !== null && !this.#lock.isHeld) return this.#gathered.add(task, true);
     if (this.#turn.isLong()) return this.#readLater(task);
     try {
       return Promise.resolve(task(this.#reader));
@@ -65,18 +94,18 @@ export class SqliteChannel implements Channel {
   }
 
   write<T>(task: Task<T>): Promise<T> {
-    if (!this.#lock.tryAcquire()) return this.withWriter(() => this.#patiently(() => this.#writeNow(task)));
-    try {
-      const result = this.#writeNow(task);
-      this.#lock.release();
-      return Promise.resolve(result);
-    } catch (error) {
-      if (!isFault(error, "busy")) {
-        this.#lock.release();
-        return Promise.reject(error);
-      }
-      return this.#patiently(() => this.#writeNow(task)).finally(() => this.#lock.release());
-    }
+    if (this.#gathered !== null) return this.#join(this.#gathered, task);
+    if (this.#solo?.take() === true && this.#lock.tryAcquire()) return this.#runHolding(task);
+    this.#gathered = new CommitGroup(this.#ground);
+    setImmediate(this.#commitGathered);
+    return this.#join(this.#gathered, task);
+  }
+
+  execute<T>(task: Task<T>): Promise<T> {
+    this.#commitGathered();
+    const run: Task<T> = () => this.#runOwn(task);
+    if (this.#lock.tryAcquire()) return this.#runHolding(run);
+    return this.withWriter((writer) => this.#patiently(() => run(writer)));
   }
 
   transact<T>(work: (channel: Channel) => Promise<T>, { owner }: OwnedOptions = {}): Promise<T> {
@@ -90,6 +119,7 @@ export class SqliteChannel implements Channel {
   /** Runs `work` while nobody else of this process writes. @throws DatabaseError "busy" */
   async withWriter<T>(work: (writer: SqliteConnection) => Promise<T>): Promise<T> {
     this.assertNotHolder();
+    this.#commitGathered();
     await this.#lock.acquire();
     const holder = { holds: true };
     try {
@@ -108,12 +138,76 @@ export class SqliteChannel implements Channel {
     );
   }
 
+  #join<T>(group: CommitGroup, task: Task<T>): Promise<T> {
+    if (!this.#lock.isHeld) return group.add(task, false);
+    try {
+      this.assertNotHolder();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return group.add(task, false);
+  }
+
+  /** Has the writes that wait take their place before whatever comes now. */
+  readonly #commitGathered = (): void => {
+    const group = this.#gathered;
+    if (group === null) return;
+    this.#gathered = null;
+    this.#solo?.note(group.size);
+    if (!this.#lock.tryAcquire()) {
+      void this.#commitLater(group, this.#lock.acquire());
+      return;
+    }
+    // What was waited for goes on when the lock is free again: it may write next.
+    let isDone = true;
+    try {
+      isDone = group.runNow() === "done";
+    } catch (error) {
+      group.fail(error);
+    }
+    if (isDone) this.#lock.release();
+    else void this.#commitLater(group, null);
+  };
+
+  /** @param acquired resolves when the lock is ours; null when it is already */
+  async #commitLater(group: CommitGroup, acquired: Promise<void> | null): Promise<void> {
+    try {
+      await acquired;
+    } catch (error) {
+      group.fail(error);
+      return;
+    }
+    try {
+      await group.run();
+    } catch (error) {
+      group.fail(error);
+    } finally {
+      this.#lock.release();
+    }
+  }
+
   async #readLater<T>(task: Task<T>): Promise<T> {
     await this.#turn.next();
     return this.#patiently(() => task(this.#reader));
   }
 
-  #writeNow<T>(task: Task<T>): T {
+  /** Runs a task at once, and without waiting for a turn of the event loop; the caller has the lock. */
+  #runHolding<T>(task: Task<T>): Promise<T> {
+    try {
+      const result = task(this.#writer);
+      this.#lock.release();
+      return Promise.resolve(result);
+    } catch (error) {
+      if (!isFault(error, "busy")) {
+        this.#lock.release();
+        return Promise.reject(error);
+      }
+      return this.#patiently(() => task(this.#writer)).finally(() => this.#lock.release());
+    }
+  }
+
+  #runOwn<T>(task: Task<T>): T {
+    this.#keys.suspect();
     const result = task(this.#writer);
     if (!this.#writer.isInTransaction) return result;
     // Left open by a BEGIN, it would take in the writes of all others and lose them together.
@@ -123,5 +217,29 @@ export class SqliteChannel implements Channel {
 
   #patiently<T>(run: () => T): Promise<T> {
     return retryWhileBusy(run, this.#waitMs);
+  }
+}
+
+const LONGEST_SOLO = 512;
+
+/**
+ * Where a commit costs little, a write that comes alone needn't wait for others. After a group of one, writes are run as
+ * they come: twice as many each time before it is tried again whether they come together.
+ */
+class SoloWrites {
+  #left = 0;
+  #last = 0;
+
+  /** Whether the next write is run at once. */
+  take(): boolean {
+    if (this.#left === 0) return false;
+    this.#left -= 1;
+    return true;
+  }
+
+  /** @param size of the last group */
+  note(size: number): void {
+    this.#last = size > 1 ? 0 : Math.min(Math.max(this.#last * 2, 1), LONGEST_SOLO);
+    this.#left = this.#last;
   }
 }

@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import type { Database, SchemaTables } from "../contract/database.ts";
 import { DatabaseError } from "../contract/database-error.ts";
-import type { Driver } from "../contract/driver.ts";
+import type { Driver, Durability } from "../contract/driver.ts";
 import { createQueryLog } from "../contract/statements.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
 import { ChangeToken } from "./change-token.ts";
@@ -20,6 +20,12 @@ export interface SqliteOptions {
   /** Logs each statement, without its values. */
   readonly echo: boolean;
   /**
+   * Whether a commit waits for the disk.
+   *
+   * @default "full"
+   */
+  readonly durability?: Durability;
+  /**
    * How long a write waits for its turn, and for other processes, before it fails with "busy", in ms.
    *
    * @default 30_000
@@ -35,10 +41,18 @@ export interface SqliteOptions {
  * @throws DatabaseError "corrupt", "readonly", "busy" or "unavailable", naming the file
  */
 export async function openSqlite(options: SqliteOptions): Promise<Driver> {
-  const { file, log, echo, waitMs = 30_000, transactionTimeoutMs: timeoutMs = 60_000 } = options;
-  const pool = await openSqlitePool({ file, waitMs, onQuery: createQueryLog(echo, log) });
+  const {
+    file,
+    log,
+    echo,
+    durability = "full",
+    waitMs = 30_000,
+    transactionTimeoutMs: timeoutMs = 60_000,
+  } = options;
+  const pool = await openSqlitePool({ file, durability, waitMs, onQuery: createQueryLog(echo, log) });
   const dialect = new SqliteDialect();
-  const channel = new SqliteChannel(pool, { waitMs, transactions: { timeoutMs, log } });
+  const transactions = { timeoutMs, log };
+  const channel = new SqliteChannel(pool, { waitMs, isDurable: durability === "full", transactions });
   const session = new SqliteSession(dialect, channel);
   const changes = new ChangeToken(pool.reader, channel);
   let closed: Promise<void> | null = null;

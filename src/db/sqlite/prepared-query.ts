@@ -6,11 +6,10 @@ import {
   SQLitePreparedQuery,
 } from "drizzle-orm/sqlite-core";
 import type { WriteResult } from "../contract/database.ts";
-import { isRead } from "../contract/statements.ts";
 import { RawRows, RowMapping } from "../drizzle/row-mapper.ts";
 import type { RowsMapper } from "../drizzle/session-parts.ts";
 import { toAggregate } from "../schema/aggregates.ts";
-import type { Channel, Task } from "./channel.ts";
+import { type Channel, type Task, type Way, wayOf } from "./channel.ts";
 import { needsReading, readResult } from "./exact-numbers.ts";
 import {
   createParameterFiller,
@@ -33,7 +32,7 @@ export interface PreparedQueryParts {
 export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
   readonly #channel: Channel;
   readonly #parts: PreparedQueryParts;
-  readonly #isRead: boolean;
+  readonly #way: Way;
   readonly #fill: ParameterFiller | null;
   #mapping: RowMapping | null = null;
   /** Drizzle's builder of selects sets it: which joined tables always have a row. */
@@ -43,7 +42,7 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
     super("async", parts.method, parts.query);
     this.#channel = channel;
     this.#parts = parts;
-    this.#isRead = isRead(parts.query.sql);
+    this.#way = wayOf(parts.query.sql);
     this.#fill = createParameterFiller(parts.query.params, parts.query.sql);
   }
 
@@ -85,7 +84,7 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
   }
 
   #submit<T>(task: Task<T>): Promise<T> {
-    return this.#isRead ? this.#channel.read(task) : this.#channel.write(task);
+    return this.#channel[this.#way](task);
   }
 
   #toParameters(placeholders: PlaceholderValues | undefined): unknown[] {

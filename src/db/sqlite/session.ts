@@ -1,10 +1,9 @@
 import type { Query, SQL, TablesRelationalConfig } from "drizzle-orm";
 import { type SelectedFieldsOrdered, type SQLiteExecuteMethod, SQLiteSession } from "drizzle-orm/sqlite-core";
 import type { WriteResult } from "../contract/database.ts";
-import { isRead } from "../contract/statements.ts";
 import type { RowsMapper } from "../drizzle/session-parts.ts";
 import type { OwnedOptions } from "../transactions/owner.ts";
-import type { Channel } from "./channel.ts";
+import { type Channel, wayOf } from "./channel.ts";
 import type { SqliteDialect } from "./dialect.ts";
 import { SqliteQuery } from "./prepared-query.ts";
 
@@ -37,8 +36,7 @@ export class SqliteSession extends SQLiteSession<
   /** Runs SQL of the caller's own; rows by column name. */
   override all<Row = unknown>(query: SQL): Promise<Row[]> {
     const { sql, params } = this.#dialect.sqlToQuery(query);
-    const run = isRead(sql) ? "read" : "write";
-    return this.#channel[run]((connection) => connection.all(sql, params) as Row[]);
+    return this.#channel[wayOf(sql)]((connection) => connection.all(sql, params) as Row[]);
   }
 
   /** Runs `work` on the session of a new transaction; nested, it is a savepoint. */

@@ -73,6 +73,10 @@ export class OpenTransaction implements Channel {
     return this.write(task);
   }
 
+  execute<T>(task: Task<T>): Promise<T> {
+    return this.write(task);
+  }
+
   write<T>(task: Task<T>): Promise<T> {
     const run: Task<T> = () => this.#run(task);
     if (!this.#turn.isLong()) return runNow(run, this.#writer);

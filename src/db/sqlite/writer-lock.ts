@@ -28,6 +28,10 @@ export class WriterLock {
     this.#waitMs = waitMs;
   }
 
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
   /** Takes the lock when it is free and the turn hasn't been long; after `true` the caller must call `release()`. */
   tryAcquire(): boolean {
     if (this.#isHeld || this.#turn.isLong()) return false;

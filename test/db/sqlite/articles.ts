@@ -42,6 +42,7 @@ export interface SqliteDb extends Omit<
 export interface ArticlesOptions {
   readonly waitMs?: number;
   readonly echo?: boolean;
+  readonly durability?: "full" | "normal";
 }
 
 /** A database with authors and articles, both empty, in a folder of its own. */

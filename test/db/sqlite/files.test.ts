@@ -21,13 +21,13 @@ test("a missing file and its folder are made, for their owner and group alone", 
   await driver.close();
 });
 
-test("it is opened with WAL, foreign keys and synchronous = normal, and reads can't write", async () => {
+test("it is opened with WAL, foreign keys and synchronous = full, and reads can't write", async () => {
   await using opened = await Articles.open();
   const { db } = opened;
   const settings = sql`select (select * from pragma_journal_mode) as journal, (select * from pragma_foreign_keys) as keys, (select * from pragma_synchronous) as synchronous, (select * from pragma_query_only) as query_only`;
-  expect(await db.execute(settings)).toEqual([{ journal: "wal", keys: 1, synchronous: 1, query_only: 1 }]);
+  expect(await db.execute(settings)).toEqual([{ journal: "wal", keys: 1, synchronous: 2, query_only: 1 }]);
   await db.transaction(async (tx) => {
-    expect(await tx.execute(settings)).toEqual([{ journal: "wal", keys: 1, synchronous: 1, query_only: 0 }]);
+    expect(await tx.execute(settings)).toEqual([{ journal: "wal", keys: 1, synchronous: 2, query_only: 0 }]);
   });
 });
 

@@ -22,7 +22,10 @@ async function tell(line: string | number): Promise<void> {
   }
 }
 
-/** 100 writers at once, each with one row after another; every fifth row comes with another in a transaction. */
+/**
+ * 100 writers at once, each with one row after another; every fifth row comes with another in a transaction, every seventh
+ * in one statement.
+ */
 async function write(): Promise<void> {
   const db = toDb(await openSqlite({ file, log, echo: false }));
   let next = 1;
@@ -30,8 +33,11 @@ async function write(): Promise<void> {
     for (;;) {
       const id = next;
       next += 2;
-      if (id % 5 !== 0) await db.insert(articles).values({ id });
-      else {
+      if (id % 5 !== 0 && id % 7 !== 0) await db.insert(articles).values({ id });
+      else if (id % 5 !== 0) {
+        await db.insert(articles).values([{ id }, { id: id + 1 }]);
+        await tell(id + 1);
+      } else {
         await db.transaction(async (tx) => {
           await tx.insert(articles).values({ id });
           await setImmediate();
@@ -43,6 +49,23 @@ async function write(): Promise<void> {
     }
   };
   await Promise.all(Array.from({ length: 100 }, writer));
+}
+
+/** 100 rows of 10 KB at a time until none of them fits on the disk any more, and tells of those that do. */
+async function fill(): Promise<void> {
+  const driver = await openSqlite({ file, log, echo: false });
+  const db = toDb(driver);
+  const title = "x".repeat(10_000);
+  for (let from = 1, kept = 1; kept > 0; from += 100) {
+    const ids = Array.from({ length: 100 }, (_, n) => from + n);
+    const writes = ids.map(async (id) => {
+      await db.insert(articles).values({ id, title });
+      return id;
+    });
+    const written = (await Promise.allSettled(writes)).filter(({ status }) => status === "fulfilled");
+    kept = written.length;
+    for (const one of written) if (one.status === "fulfilled") await tell(one.value);
+  }
 }
 
 /** 200 rows, whatever the others do. */
@@ -81,5 +104,5 @@ async function forever(): Promise<void> {
   for await (const _ of process.stdin);
 }
 
-const commands: Record<string, () => Promise<void>> = { write, append, lock, migrate };
+const commands: Record<string, () => Promise<void>> = { write, fill, append, lock, migrate };
 await commands[command ?? ""]?.();

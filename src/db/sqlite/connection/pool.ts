@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { accessSync, closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseError } from "../../contract/database-error.ts";
+import type { Durability } from "../../contract/driver.ts";
 import type { OnQuery } from "../../contract/statements.ts";
 import { retryWhileBusy } from "./busy.ts";
 import { SqliteConnection } from "./connection.ts";
@@ -17,6 +18,7 @@ export interface SqlitePool {
 
 export interface SqlitePoolOptions {
   readonly file: string;
+  readonly durability: Durability;
   readonly waitMs: number;
   readonly onQuery: OnQuery | null;
 }
@@ -29,7 +31,8 @@ const cacheKib = 16_384;
 const keptLogBytes = 64 * 1024 * 1024;
 
 /** Opens the connections and makes the file, with its folder, when it is missing. */
-export async function openSqlitePool({ file, waitMs, onQuery }: SqlitePoolOptions): Promise<SqlitePool> {
+export async function openSqlitePool(options: SqlitePoolOptions): Promise<SqlitePool> {
+  const { file, durability, waitMs, onQuery } = options;
   const opened: SqliteConnection[] = [];
   const close = (): void => {
     for (const connection of opened) connection.close();
@@ -38,10 +41,10 @@ export async function openSqlitePool({ file, waitMs, onQuery }: SqlitePoolOption
     createFile(file);
     const writer = new SqliteConnection(openFile(file), onQuery);
     opened.push(writer);
-    await retryWhileBusy(() => setUp(writer), waitMs);
+    await retryWhileBusy(() => setUp(writer, durability), waitMs);
     const reader = new SqliteConnection(openFile(file), onQuery);
     opened.push(reader);
-    await retryWhileBusy(() => setUp(reader), waitMs);
+    await retryWhileBusy(() => setUp(reader, durability), waitMs);
     reader.execute("pragma query_only = on");
     return { reader, writer, close };
   } catch (error) {
@@ -65,10 +68,12 @@ function openFile(file: string): Database {
   return new Database(file, { readwrite: true, create: true });
 }
 
-function setUp(connection: SqliteConnection): void {
+function setUp(connection: SqliteConnection, durability: Durability): void {
   connection.execute(`pragma busy_timeout = ${busyTimeoutMs}`);
   connection.execute("pragma journal_mode = wal");
-  connection.execute("pragma synchronous = normal");
+  connection.execute(`pragma synchronous = ${durability}`);
+  // Elsewhere it does nothing: on macOS alone, what a program has synced may still be in the drive's own memory.
+  if (durability === "full") connection.execute("pragma fullfsync = on");
   connection.execute("pragma foreign_keys = on");
   // As on the other databases; an index serves "abc%" then, too.
   connection.execute("pragma case_sensitive_like = on");
