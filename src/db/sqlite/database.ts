@@ -2,19 +2,20 @@ import { type SQL, type Subquery, type TablesRelationalConfig, TransactionRollba
 import {
   BaseSQLiteDatabase,
   type SelectedFields,
-  SQLiteDeleteBase,
-  SQLiteInsertBuilder,
   SQLiteSelectBuilder,
   type SQLiteTable,
-  SQLiteUpdateBuilder,
   type SQLiteView,
 } from "drizzle-orm/sqlite-core";
 import type { SQLiteViewBase } from "drizzle-orm/sqlite-core/view-base";
 import type { SchemaTables, TransactionOptions, WriteResult } from "../contract/database.ts";
 import { guardInsert, guardUpdate } from "../drizzle/guarded-writes.ts";
 import type { RelationalSchema } from "../drizzle/session-parts.ts";
+import { Delete } from "./delete.ts";
 import type { SqliteDialect } from "./dialect.ts";
+import type { WriteTarget } from "./drizzle-write.ts";
+import { InsertBuilder } from "./insert.ts";
 import type { SqliteSession } from "./session.ts";
+import { UpdateBuilder } from "./update.ts";
 
 /** Drizzle's queries on SQLite, whose builders do what PostgreSQL's do: plugins are typed against those. */
 export class SqliteDatabase {
@@ -45,15 +46,15 @@ export class SqliteDatabase {
   }
 
   insert(table: SQLiteTable): unknown {
-    return guardInsert(new SQLiteInsertBuilder(table, this.#session, this.#dialect));
+    return new InsertBuilder(this.#toTarget(table));
   }
 
   update(table: SQLiteTable): unknown {
-    return guardUpdate(new SQLiteUpdateBuilder(table, this.#session, this.#dialect));
+    return new UpdateBuilder(this.#toTarget(table));
   }
 
   delete(table: SQLiteTable): unknown {
-    return new SQLiteDeleteBase(table, this.#session, this.#dialect);
+    return new Delete(this.#toTarget(table));
   }
 
   with(...withList: Parameters<BaseSQLiteDatabase<"async", WriteResult>["with"]>): unknown {
@@ -80,6 +81,10 @@ export class SqliteDatabase {
       (session) => work(new SqliteTransaction(this.#dialect, session, this.#schema)),
       options,
     );
+  }
+
+  #toTarget(table: SQLiteTable): WriteTarget {
+    return { table, session: this.#session, dialect: this.#dialect };
   }
 
   #select(config: SelectConfig): SelectBuilder {

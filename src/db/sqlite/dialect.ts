@@ -30,8 +30,8 @@ import {
   writeNullsForSqlite,
   writeTermForSqlite,
 } from "./exact-numbers.ts";
-
 import { toFittingValue } from "./fitting-values.ts";
+import { TablePlan } from "./table-plan.ts";
 
 interface WholeTable {
   readonly count: number;
@@ -51,6 +51,7 @@ export class SqliteDialect extends SQLiteAsyncDialect {
   readonly #exact = new WeakMap<SQL, SQL>();
   /** By the object that holds the columns of a table. */
   readonly #wholeTables = new WeakMap<object, WholeTable | null>();
+  readonly #plans = new WeakMap<SQLiteTable, TablePlan>();
 
   override sqlToQuery(query: SQL, invokeSource?: "indexes"): QueryWithTypings {
     if (invokeSource !== undefined) return super.sqlToQuery(query, invokeSource);
@@ -89,6 +90,16 @@ export class SqliteDialect extends SQLiteAsyncDialect {
   override buildSetOperationQuery({ leftSelect, setOperator }: SetOperation): SQL {
     const ordered = withNullOrder(setOperator, { table: null }, writeNullsForSqlite);
     return super.buildSetOperationQuery({ leftSelect, setOperator: withLimit(ordered) });
+  }
+
+  /** What is kept of the statements that write a table. */
+  planOf(table: SQLiteTable): TablePlan {
+    let plan = this.#plans.get(table);
+    if (plan === undefined) {
+      plan = new TablePlan(table, this);
+      this.#plans.set(table, plan);
+    }
+    return plan;
   }
 
   /** Every column of one table is what most queries select: its text is put together once. */

@@ -26,6 +26,10 @@ export interface PreparedQueryParts {
   readonly method: SQLiteExecuteMethod;
   readonly fields: SelectedFieldsOrdered | undefined;
   readonly mapRows: RowsMapper | undefined;
+  /** Where it is kept from an earlier query. @default found out from `fields` */
+  readonly mapping?: RowMapping | undefined;
+  /** @default found out from the text */
+  readonly way?: Way;
 }
 
 /** A query of drizzle that is ready to run, once or many times. */
@@ -34,7 +38,7 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
   readonly #parts: PreparedQueryParts;
   readonly #way: Way;
   readonly #fill: ParameterFiller | null;
-  #mapping: RowMapping | null = null;
+  #mapping: RowMapping | undefined;
   /** Drizzle's builder of selects sets it: which joined tables always have a row. */
   declare joinsNotNullableMap: Record<string, boolean> | undefined;
 
@@ -42,7 +46,8 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
     super("async", parts.method, parts.query);
     this.#channel = channel;
     this.#parts = parts;
-    this.#way = wayOf(parts.query.sql);
+    this.#way = parts.way ?? wayOf(parts.query.sql);
+    this.#mapping = parts.mapping;
     this.#fill = createParameterFiller(parts.query.params, parts.query.sql);
   }
 

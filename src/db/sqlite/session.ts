@@ -6,6 +6,7 @@ import type { OwnedOptions } from "../transactions/owner.ts";
 import { type Channel, wayOf } from "./channel.ts";
 import type { SqliteDialect } from "./dialect.ts";
 import { SqliteQuery } from "./prepared-query.ts";
+import type { Returning } from "./table-plan.ts";
 
 /** Drizzle's session on SQLite. Its errors are ours, and hold no values of the query. */
 export class SqliteSession extends SQLiteSession<
@@ -31,6 +32,19 @@ export class SqliteSession extends SQLiteSession<
     mapRows?: RowsMapper,
   ): SqliteQuery {
     return new SqliteQuery(this.#channel, { query, method, fields, mapRows });
+  }
+
+  /** Prepares an insert, an update or a delete whose text was put together of what is kept. */
+  prepareKept(query: Query, { fields, mapping }: Returning): SqliteQuery {
+    const method = fields === undefined ? "run" : "all";
+    return new SqliteQuery(this.#channel, {
+      query,
+      method,
+      fields,
+      mapRows: undefined,
+      mapping,
+      way: "write",
+    });
   }
 
   /** Runs SQL of the caller's own; rows by column name. */

@@ -55,6 +55,8 @@ export type ParameterFiller = (values: PlaceholderValues | undefined) => unknown
 
 /** Prepares the filling of placeholders; what it returns throws DatabaseError "parameter" when one has no value. */
 export function createParameterFiller(parameters: readonly unknown[], sql: string): ParameterFiller | null {
+  // Most queries are run once, with values: numbers and text need not be looked into.
+  if (!parameters.some((parameter) => typeof parameter === "object" && parameter !== null)) return null;
   const slots = parameters.flatMap((parameter, index) => toSlot(parameter, index));
   if (slots.length === 0) return null;
   return (values) => {
