@@ -10,6 +10,7 @@ for (const file of [
   "guards.ts",
   "login.ts",
   "database.ts",
+  "creates.ts",
   "users.ts",
   "remote.ts",
   "peers.ts",
