@@ -17,6 +17,7 @@ const FEW_ROWS = 1_000;
 const ROUNDS = 31;
 const ROUND_MS = 50;
 const TRANSACTIONS = 1_000;
+const INSERTS = 1_000;
 
 const columns = {
   id: integer().primaryKey(),
@@ -32,6 +33,7 @@ type Operation = (n: number) => unknown;
 /** Both kinds answer to these builders; xcore's are typed as Postgres's where plugins see them. */
 type Queries = Pick<BaseSQLiteDatabase<"async", unknown>, "select" | "insert">;
 
+const log = pino({ level: "silent" });
 const directory = await mkdtemp(join(tmpdir(), "xcore-bench-"));
 try {
   await run(join(directory, "bench.db"));
@@ -40,7 +42,7 @@ try {
 }
 
 async function run(file: string): Promise<void> {
-  const driver = await openSqlite({ file, log: pino({ level: "silent" }), echo: false });
+  const driver = await openSqlite({ file, durability: "normal", log, echo: false });
   const client = new BunDatabase(file);
   // The settings that db has too.
   for (const setting of ["synchronous = normal", "foreign_keys = on", "cache_size = -16384"]) {
@@ -56,6 +58,7 @@ async function run(file: string): Promise<void> {
   await runTransactions(driver);
   client.close();
   await driver.close();
+  await runInserts(file);
 }
 
 function fill(client: BunDatabase): void {
@@ -303,5 +306,34 @@ async function runTransactions(driver: Driver): Promise<void> {
       ["event-loop delay, p99", toMs(delay.percentile(99) / 1e6)],
       ["event-loop delay, longest", toMs(delay.max / 1e6)],
     ],
+  );
+}
+
+/** Every one waits for the disk, with "full" as a server has it. */
+async function runInserts(file: string): Promise<void> {
+  const driver = await openSqlite({ file, log, echo: false });
+  const db = driver.toDatabase({ articles }) as unknown as Queries;
+  const rows: string[][] = [];
+  for (let round = 1; round <= 5; round += 1) {
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    delay.enable();
+    const startedAt = performance.now();
+    await Promise.all(
+      Array.from({ length: INSERTS }, (_, n) =>
+        db
+          .insert(articles)
+          .values({ title: "A new article", views: n, isPublished: true, createdAt: new Date() })
+          .returning(),
+      ),
+    );
+    const tookMs = performance.now() - startedAt;
+    delay.disable();
+    rows.push([String(round), toMs(tookMs), toMs(delay.percentile(99) / 1e6), toMs(delay.max / 1e6)]);
+  }
+  await driver.close();
+  console.log("");
+  printTable(
+    [`${INSERTS.toLocaleString("en")} inserts at once`, "all of them", "event-loop delay, p99", "longest"],
+    rows,
   );
 }
