@@ -36,7 +36,7 @@ export async function readMigrationFolder(folder: string): Promise<MigrationFold
     const missing = [...names].find((name) => !files.includes(name));
     if (missing === undefined) continue;
     throw new InvalidMigrationError(
-      `Cannot generate a migration: "${missing}" is missing in "${join(folder, dialect)}"; each dialect needs every migration`,
+      `Cannot generate a migration: "${missing}" is missing in "${join(folder, dialect)}"; each dialect needs every migration: write it there too, as a comment alone ("-- nothing to do") where it does nothing`,
     );
   }
   const snapshots = await Promise.all(
