@@ -159,6 +159,11 @@ function describeChoice(values: readonly unknown[]): string {
   return `Expected one of ${values.map((value) => JSON.stringify(value)).join(", ")}`;
 }
 
+function describeCount({ minItems, maxItems }: Partial<Record<string, number>>): string {
+  const counts = [minItems && `at least ${minItems}`, maxItems && `at most ${maxItems}`].filter(Boolean);
+  return counts.length === 0 ? "a file" : `${counts.join(" and ")} files`;
+}
+
 function describeFile(schema: JsonSchema): string {
   const { type, extension, minSize, maxSize } = schema as Record<string, string | string[] | undefined>;
   const types = extension ?? type;
@@ -169,5 +174,5 @@ function describeFile(schema: JsonSchema): string {
     minSize === undefined ? "" : `, at least ${String(minSize)}`,
     maxSize === undefined ? "" : `, at most ${String(maxSize)}`,
   ];
-  return `Expected a file${rules.join("")}`;
+  return `Expected ${describeCount(schema)}${rules.join("")}`;
 }

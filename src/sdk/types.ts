@@ -13,6 +13,8 @@ interface TextForm {
   readonly read: (text: string) => unknown;
 }
 
+/** JSON of a whole number beyond these becomes another one. */
+const SAFE = { minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER };
 const TEXT_FORM = "TextForm";
 const FORM = Symbol("form");
 const NUMBER_TEXT: TextForm = {
@@ -68,7 +70,7 @@ export function mendTypes(): void {
   }
   const makeBoolean = types["BooleanString"] as Maker;
   types["BooleanString"] = (...args) => withoutTextDefault(makeBoolean(...args));
-  types["Integer"] = (options) => Type.Integer(options as object);
+  types["Integer"] = (options) => Type.Integer({ ...SAFE, ...(options as object) });
   types["Numeric"] = (options) => toEither(Type.Number(options as object), options, NUMBER_TEXT);
   types["NumericEnum"] = (choices, options) =>
     toEither(Type.Enum(choices as Record<string, number>, options as object), options, NUMBER_TEXT);

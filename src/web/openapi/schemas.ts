@@ -182,6 +182,10 @@ const SCHEMA_KEYWORDS = (
   "contains not if then else"
 ).split(" ");
 
+/** The bounds that each `t.Integer()` has: those of what JSON numbers hold. */
+const bound: Fit = (value) =>
+  Math.abs(Number(value)) === Number.MAX_SAFE_INTEGER ? undefined : finite(value);
+
 function createKeywords(schema: Fit): Readonly<Record<string, Fit>> {
   const texts = listOf(text, { isSet: true, mayBeEmpty: true });
   return {
@@ -193,9 +197,9 @@ function createKeywords(schema: Fit): Readonly<Record<string, Fit>> {
     enum: listOf(data),
     const: data,
     multipleOf: positive,
-    maximum: finite,
+    maximum: bound,
     exclusiveMaximum: finite,
-    minimum: finite,
+    minimum: bound,
     exclusiveMinimum: finite,
     maxLength: count,
     minLength: count,

@@ -200,12 +200,12 @@ const texts: Readonly<Record<string, (size: number) => string>> = {
 test("no format of a text takes long for what it refuses", async () => {
   for (const [format, check] of FormatRegistry.Entries()) {
     for (const [name, make] of Object.entries(texts)) {
-      const text = make(30_000);
+      const text = make(300_000);
       check(text);
-      // A pass over the text in the same run; formats that went back and forth took ten thousand of them.
+      // A pass over the text in the same run; formats that went back and forth took thousands of them.
       const pass = Math.max(0.05, await cost(() => encodeURIComponent(text)));
       const passes = (await cost(() => check(text), 3)) / pass;
-      expect({ format, name, passes, isQuick: passes < 500 }).toEqual({
+      expect({ format, name, passes, isQuick: passes < 100 }).toEqual({
         format,
         name,
         passes,

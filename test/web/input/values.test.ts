@@ -85,7 +85,7 @@ const rows: readonly Row[] = [
     takes: { "1": 1, "-7": -7 },
     refuses: says("Expected integer", [...NO_NUMBERS, "1.5", "9007199254740993"]),
     json: [1],
-    noJson: ["1", 1.5, true],
+    noJson: ["1", 1.5, true, 2 ** 53, -(2 ** 53), 1e300],
   },
   {
     type: "t.Integer({ minimum: 2 })",
@@ -335,6 +335,7 @@ const rows: readonly Row[] = [
     noJson: [{ a: "x" }, {}, 1],
   },
   { type: "t.File()", refuses: says("Expected a file", ["", "a", "File"]), noJson: ["File", {}] },
+  { type: "t.Files({ maxItems: 2 })", refuses: says("Expected at most 2 files", ["a"]) },
   { type: "t.Files()", refuses: says("Expected a file", ["", "a", "Files"]), noJson: ["Files", [1]] },
 ];
 
@@ -426,6 +427,23 @@ test("text that a type can't read is refused, in the same words in every place",
       }
     }
   }
+});
+
+test("a value of the path whose percent signs encode nothing stays what it is", async () => {
+  await using app = await TestApp.start({ plugins });
+  const index = rows.findIndex(({ type }) => type === "t.String()");
+  for (const [text, value] of [
+    ["%zz", "%zz"],
+    ["%41%zz", "%41%zz"],
+    ["%C0%AF", "%C0%AF"],
+    ["a%2Fb", "a/b"],
+    ["%25zz", "%zz"],
+  ] as const)
+    expect({ text, ...(await toAnswer(await app.fetch(`/x/params/${index}/${text}`))) }).toMatchObject({
+      text,
+      status: 200,
+      value,
+    });
 });
 
 test("JSON arrives as it was sent, or is refused", async () => {
