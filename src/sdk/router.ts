@@ -33,9 +33,12 @@ const BUNDLE_FRAME = /plugin-bundle:[^\s()]+:\d+:\d+/;
 /**
  * The Elysia that plugins import. It knows no guards, and Elysia forgets options that it doesn't know: so here
  * `guard({ permission: … })` throws, which would otherwise leave its routes open without a trace. Nor does it let a route take the place of another,
- * or forget the hooks of an app because another one has its name.
+ * or forget the hooks of an app because another one has its name, or open a port, which no generation would close.
  */
-export class PluginElysia extends Elysia {}
+export class PluginElysia extends Elysia {
+  // A property, as it is of Elysia's.
+  override listen = refuseToListen;
+}
 
 const overrides: Record<Overridden, Method> = {
   add(...args) {
@@ -109,6 +112,12 @@ export async function useInPieces(
   }
   parts.event = event;
   Object.assign(validator, { global, local });
+}
+
+function refuseToListen(): never {
+  const instead =
+    "take listen() out; for a server of its own, use Bun.serve() in setup(), and stop it in teardown()";
+  throw new TypeError(`Cannot listen on a port: xcore serves the plugin, below its prefix; ${instead}`);
 }
 
 /** Elysia would forget the first of the two. A router that is used twice brings its routes once. */

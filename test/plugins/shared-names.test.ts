@@ -97,3 +97,22 @@ export default createRouter()${router}.get("/", () => guard.config.name);`,
   if (message === null) expect(record?.failure ?? null).toBeNull();
   else expect(String(record?.failure?.message)).toContain(message);
 });
+
+test.each(["createRouter()", "new Elysia()"])(
+  "a plugin whose %s opens a port fails to load",
+  async (router) => {
+    const code = `import { createRouter } from "xcore";
+import { Elysia } from "elysia";
+export default ${router}.get("/", () => "served").listen(0);`;
+    await using app = await TestApp.start({
+      plugins: {
+        ...toNamed("one"),
+        "own/plugin.json": { name: "own", version: "1.0.0" },
+        "own/run.ts": code,
+      },
+    });
+    const failed = app.app.plugins.list().find(({ name }) => name === "own");
+    expect(failed?.failure).toMatchObject({ stage: "import", line: 3 });
+    expect(failed?.failure?.message).toContain("take listen() out");
+  },
+);

@@ -1,6 +1,6 @@
 import { overlay } from "./overlay.ts";
 import { createProcess } from "./process.ts";
-import type { Scope } from "./scope.ts";
+import type { Scope, Undo } from "./scope.ts";
 import { Timers } from "./timers.ts";
 
 type Names = Record<PropertyKey, unknown>;
@@ -26,10 +26,12 @@ export class Globals {
     this.timers = new Timers(onError);
     const { globals, modules, bun } = this.timers;
     const process = createProcess(scope, (name) => this.findBuiltin(name));
-    const own: Names = { ...globals, console, process };
+    const own: Names = { ...globals, ...createEventListening(scope), console, process };
     // Not a proxy: some of Bun's properties are fixed.
+    let shell: object | null = null;
     own["Bun"] = Object.create(Bun, {
       ...Object.getOwnPropertyDescriptors(bun),
+      $: { get: () => (shell ??= createShell()), enumerable: true },
       env: { get: () => process.env, enumerable: true },
     });
     for (const name of ["globalThis", "global", "self"]) own[name] = null;
@@ -40,6 +42,7 @@ export class Globals {
       ["console", console],
       ["process", process],
       ["bun", own["Bun"]],
+      ["module", createModuleLoader((name) => this.findBuiltin(name))],
     ]);
   }
 
@@ -47,4 +50,42 @@ export class Globals {
   findBuiltin(specifier: string): unknown {
     return this.#builtins.get(specifier.replace(/^node:/, ""));
   }
+}
+
+/** The folder and the variables that `$.cwd()` and `$.env()` set are those of one shell. */
+function createShell(): object {
+  const { Shell, ShellPromise, ShellError, braces, escape } = Bun.$;
+  return Object.assign(new Shell(), { Shell, ShellPromise, ShellError, braces, escape });
+}
+
+/** Packages that are written as ES modules get their `require` from here: what it finds is the plugin's own too. */
+function createModuleLoader(findBuiltin: (name: string) => unknown): object {
+  const nodeModule = process.getBuiltinModule("node:module");
+  const createRequire = (from: string | URL): object => {
+    const native = nodeModule.createRequire(from);
+    return Object.assign((name: string): unknown => findBuiltin(name) ?? native(name), native);
+  };
+  return Object.create(nodeModule, { createRequire: { value: createRequire, enumerable: true } }) as object;
+}
+
+type EventListening = Parameters<typeof globalThis.addEventListener>;
+
+/** Listeners of `globalThis`, in effect for as long as the generation serves. */
+function createEventListening(scope: Scope): Names {
+  let all: { readonly type: string; readonly listener: unknown; readonly undo: Undo }[] = [];
+  return {
+    addEventListener(...args: EventListening) {
+      const [type, listener] = args;
+      const undo = scope.register(() => {
+        globalThis.addEventListener(...args);
+        return () => globalThis.removeEventListener(...args);
+      });
+      all.push({ type, listener, undo });
+    },
+    removeEventListener(...[type, listener]: EventListening) {
+      const removed = all.filter((one) => one.type === type && one.listener === listener);
+      all = all.filter((one) => !removed.includes(one));
+      for (const { undo } of removed) undo();
+    },
+  };
 }

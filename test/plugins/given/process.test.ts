@@ -103,3 +103,56 @@ export default createRouter().get("/", () => ({
   await app.after("plugin.unloaded", () => app.folder.remove("plugins/x"));
   expect(process.listenerCount(EVENT)).toBe(0);
 });
+
+const toShellUser = (name: string) => `import { createRouter } from "xcore";
+import { $ } from "bun";
+import Module, { createRequire } from "node:module";
+const load = createRequire(import.meta.url);
+$.cwd("/${name}").env({ NAME: "${name}" });
+export default createRouter().get("/", async () => ({
+  said: await $.cwd("/").nothrow()\`echo $NAME\`.text(),
+  whole: [Bun.$ === $, typeof $.escape("a b"), $.ShellError.name],
+  found: [load("node:timers").setInterval === setInterval, load("process") === process, load("fs") === require("fs"),
+    Module.createRequire("/x").call(null, "timers/promises") === require("timers/promises"), load.resolve("fs")],
+}));`;
+
+test("a plugin's shell, and what createRequire() finds, are its own", async () => {
+  await using app = await TestApp.start({
+    plugins: {
+      ...plugin("tmp", ""),
+      "tmp/run.ts": toShellUser("tmp"),
+      ...plugin("usr", ""),
+      "usr/run.ts": toShellUser("usr"),
+    },
+  });
+  for (const name of ["tmp", "usr", "tmp"]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    expect((await app.get(`/${name}`)).body).toEqual({
+      said: `${name}\n`,
+      whole: [true, "string", "ShellError"],
+      found: [true, true, true, true, "fs"],
+    });
+  }
+});
+
+test("listeners of globalThis end with the generation", async () => {
+  const event = "xcore-test-event";
+  const code = (mark: string) => `import { createRouter, hooks } from "xcore";
+const listener = () => void hooks.emit("heard", "${mark}");
+const removed = () => void hooks.emit("heard", "removed");
+globalThis.addEventListener("${event}", listener);
+addEventListener("${event}", removed);
+removeEventListener("${event}", removed);
+export default createRouter();`;
+  await using app = await TestApp.start({ plugins: { ...plugin("x", ""), "x/run.ts": code("one") } });
+  const hear = (): unknown[] => {
+    app.events.length = 0;
+    globalThis.dispatchEvent(new Event(event));
+    return app.events.map(({ data }) => data);
+  };
+  expect(hear()).toEqual(["one"]);
+  await app.after("plugin.reloaded", () => app.folder.write({ "plugins/x/run.ts": code("two") }));
+  expect(hear()).toEqual(["two"]);
+  await app.after("plugin.unloaded", () => app.folder.remove("plugins/x"));
+  expect(hear()).toEqual([]);
+});
