@@ -21,6 +21,8 @@ const urlCredentials = new RegExp(
 );
 /** A name in front of the value that it stands for. */
 const shownKey = /(['"])([A-Za-z_$][\w$-]{1,63})\1(?:: ?| => )|\b([A-Za-z_$][\w$]{1,63}): /g;
+/** The same as JSON has it, which is no prose. */
+const jsonKey = /"([A-Za-z_$][\w$-]{1,63})": ?/g;
 const harmless = /^(?:null|undefined|true|false)\b/;
 // Of a query, or of a connection string: "?token=…", ";Password=…".
 const namedValue = /([\w-]{1,64})=([^&\s#;"'<>]+)/g;
@@ -46,6 +48,7 @@ export function redactText(text: string): string {
       isSecretKey(name) ? `${name}=${redacted}` : pair,
     );
   }
+  if (kept.includes('":')) kept = hideNamed(kept, jsonKey);
   if (text.length <= maxText) return kept;
   return `${kept.slice(0, maxText)}… [${text.length - maxText} more characters]`;
 }
@@ -55,20 +58,21 @@ export function redactText(text: string): string {
  * something stands under the name of a secret: `{ password: 'x' }`, `token => [ 'x' ]`, `"authorization": "Bearer x"`.
  */
 export function redactShown(text: string): string {
+  return redactText(hideNamed(text, shownKey));
+}
+
+/** Hides what stands behind the names of secrets. @param pattern whose groups are the names */
+function hideNamed(text: string, pattern: RegExp): string {
   let shown = "";
   let kept = 0;
-  for (const match of text.slice(0, 4 * maxText).matchAll(shownKey)) {
+  for (const match of text.slice(0, 4 * maxText).matchAll(pattern)) {
     const start = match.index + match[0].length;
-    if (
-      match.index < kept ||
-      !isSecretKey(match[2] ?? match[3] ?? "") ||
-      harmless.test(text.slice(start, start + 10))
-    )
-      continue;
+    const name = match.slice(1).findLast((group) => group !== undefined) ?? "";
+    if (match.index < kept || !isSecretKey(name) || harmless.test(text.slice(start, start + 10))) continue;
     shown += text.slice(kept, start) + redacted;
     kept = endOfShown(text, start);
   }
-  return redactText(shown + text.slice(kept));
+  return shown + text.slice(kept);
 }
 
 /** Where a shown value ends: before the comma, the line or the bracket that follows it. */

@@ -1,6 +1,6 @@
 // "key" alone is a secret, "keyboard" and "monkey" aren't: what stands by itself must be the whole word.
 const SECRET_WORD =
-  /(?:secret|passwo?r?d|passphrase|token|credential|apikey|secretkey|privatekey|accesskey|encryptionkey|cookie|authorization)s?$|^(?:keys?|pwd|pass|otp|pin|jwt|recoverycodes?)$/;
+  /(?:secret|passwo?r?d|passphrase|token|credential|apikey|secretkey|privatekey|accesskey|encryptionkey|cookie|authorization|bearer)s?$|^(?:keys?|pwd|pass|otp|pin|jwt|recoverycodes?)$/;
 const SECRET_NAME = /(?:recovery|backup|otp)codes?$/;
 // `access_token_expire_minutes` and `password_hash_algorithm` say something about a secret: they hold none.
 const ABOUT_WORD =

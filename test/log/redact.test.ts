@@ -62,6 +62,16 @@ describe("secrets", () => {
     ["http://localhost:8000/users/a@b.c", "http://localhost:8000/users/a@b.c"],
     ["https://example.com/@scope?to=a@b.c", "https://example.com/@scope?to=a@b.c"],
     ["mail a@b.c", "mail a@b.c"],
+    ['said {"password":"x, y","n":1}', 'said {"password":[redacted],"n":1}'],
+    [
+      '{"credentials":["a",{"b":"]"}],"apiKey": {"value":"s"}}',
+      '{"credentials":[redacted],"apiKey": [redacted]}',
+    ],
+    [
+      '{"token":null,"secret":true} wrong password: try "again"',
+      '{"token":null,"secret":true} wrong password: try "again"',
+    ],
+    ['{"token":"never ends', '{"token":[redacted]'],
   ])("redactText(%p) is %p", (text, expected) => {
     expect(redactText(text)).toBe(expected);
     expect(redact(new URL("postgres://user:pass@host/db"))).toBe("postgres://[redacted]@host/db");
@@ -69,7 +79,8 @@ describe("secrets", () => {
 
   test("redactText() is fast when a long text looks like URLs all over", () => {
     const startedAt = performance.now();
-    for (const piece of ["a://b:c", "://", "://x:y@", "a://", ":"]) redactText(piece.repeat(200_000));
+    for (const piece of ['"token":"', '"token":[', "a://b:c", "://", "://x:y@", "a://", ":"])
+      redactText(piece.repeat(200_000));
     expect(performance.now() - startedAt).toBeLessThan(1000);
   });
 

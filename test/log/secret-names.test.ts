@@ -28,6 +28,7 @@ const SECRET = [
   "access_token",
   "refreshToken",
   "authtoken",
+  "bearer",
   "tokens",
   "token_hash",
   "authorization",

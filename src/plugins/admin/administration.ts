@@ -5,6 +5,7 @@ import { DatabaseError } from "../../db/contract/database-error.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import { purgeTables } from "../../db/migrations/purge.ts";
 import { AppError } from "../../errors/errors.ts";
+import { createRedactor } from "../../log/redact.ts";
 import { fail } from "../failure/error-codes.ts";
 import { FetchError, PluginError } from "../failure/failure.ts";
 import type { PluginManager } from "../manager.ts";
@@ -19,6 +20,7 @@ import {
 import type { PluginRecord } from "../inventory/record.ts";
 import type { PluginInstaller, PreparedPlugin } from "../remote/installer.ts";
 
+const redact = createRedactor();
 const MAX_WAIT_MS = 100_000; // for a plugin to be loaded: connections without a byte are closed soon after
 
 export interface PluginVerbsOptions {
@@ -304,7 +306,9 @@ export class PluginVerbs {
   ): Promise<void> {
     const { db, tables } = this.#options.store;
     const target = { type: "plugin", id: name.slice(0, 64) };
-    await writeAudit(db, tables, { action, actor, target, origin, ...changed });
+    // URLs may hold secrets, those of signed ones among them.
+    const shown = redact(changed) as typeof changed;
+    await writeAudit(db, tables, { action, actor, target, origin, ...shown });
   }
 }
 

@@ -1,5 +1,6 @@
 import { t } from "elysia";
 import type { HookBus } from "../../hooks/bus.ts";
+import { redactText } from "../../log/redact.ts";
 import { describeMissing, findUndeclaredPermissions } from "../inventory/mistakes.ts";
 import type { PluginRecord } from "../inventory/record.ts";
 import type { PreparedPlugin } from "../remote/installer.ts";
@@ -132,8 +133,8 @@ export function summarizePlugin(record: PluginRecord) {
     api_prefix: manifest?.api_prefix ?? null,
     tags: [...(manifest?.tags ?? [])],
     dependencies: { ...manifest?.dependencies },
-    source: source.shown,
-    remote: remote && { urls: [...remote.places], integrity: remote.integrity },
+    source: redactText(source.shown),
+    remote: remote && { urls: remote.places.map(redactText), integrity: remote.integrity },
     generation: current?.number ?? null,
     hash: current?.hash ?? null,
     load_ms: current === null ? null : Math.round(current.loadMs * 10) / 10,

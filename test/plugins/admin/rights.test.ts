@@ -204,3 +204,30 @@ test("over HTTP, private addresses are asked only where config.json says so, and
     after: { urls: [url], dry_run: true, reason: expect.stringContaining("allow_hosts") },
   });
 });
+
+test("what a URL of a plugin holds is shown to nobody", async () => {
+  const url = "https://ada:hunter2@127.0.0.1:1/crm.ts?token=hunter3";
+  const remote = { crm: { url, integrity: `sha256-${"A".repeat(43)}=` } };
+  await using app = await TestApp.start({
+    files: { "config.json": JSON.stringify({ plugins: { remote } }) },
+  });
+  const admin = await app.admin();
+  const reader = await createHolder(app, "reader", ["plugins:read"]);
+  const texts = await Promise.all([
+    send(app, reader, "GET", "/system/plugins"),
+    send(app, reader, "GET", "/system/plugins/crm"),
+    send(app, admin, "POST", "/system/plugins", { url, dry_run: true }),
+    send(app, admin, "POST", "/system/plugins", { urls: [url] }),
+    send(app, admin, "DELETE", "/system/plugins/crm"),
+  ]);
+  const { db, tables } = app.app.store;
+  const entries = await db.select().from(tables.auditLog);
+  expect(entries.map(({ action }) => action).toSorted()).toEqual([
+    "plugin.added",
+    "plugin.inspected",
+    "plugin.removed",
+  ]);
+  const shown = JSON.stringify([texts, entries]);
+  expect(shown).toContain("https://[redacted]@127.0.0.1:1/crm.ts?token=[redacted]");
+  expect(shown).not.toContain("hunter");
+});
