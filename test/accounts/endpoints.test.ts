@@ -1,6 +1,7 @@
 import { afterAll, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
+import { ADMIN_ROLE } from "../../src/accounts/rights/builtin-roles.ts";
 import { CORE_PERMISSIONS } from "../../src/accounts/rights/permission-catalog.ts";
 import { PluginHost } from "../plugins/remote/plugin-host.ts";
 import { plugin, TestApp, type TestUser } from "../setup.ts";
@@ -221,6 +222,32 @@ test("every route of the core is in the table, and locked in the OpenAPI documen
   expect(Object.fromEntries(locked)).toEqual(Object.fromEntries(expected));
 });
 
+test("the OpenAPI document offers API keys where one opens the route, and nowhere else", async () => {
+  await using app = await TestApp.start({ config: CONFIG, plugins: plugin("notes", '.get("/", () => 1)') });
+  const { paths } = (await app.get("/openapi.json")).body;
+  for (const [name, { guard, prepare }] of Object.entries(ENDPOINTS)) {
+    const [method = "", template = ""] = name.split(" ");
+    const operation = paths[template]?.[method.toLowerCase()];
+    if (guard === "public" || operation === undefined) continue;
+    /* oxlint-disable no-await-in-loop -- each changes what the next one finds */
+    const user = await app.createUser(uniqueEmail(), [ADMIN_ROLE]);
+    const key = await makeKey({ app, user }, ["*"]);
+    const { params = [], body } = (await prepare?.({ app, user })) ?? {};
+    const left = [...params];
+    const response = await app.fetch(
+      template.replaceAll(/\{\w+\}/g, () => String(left.shift() ?? 1)),
+      {
+        method,
+        headers: { "x-api-key": key, "content-type": "application/json" },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      },
+    );
+    /* oxlint-enable no-await-in-loop */
+    const isOffered = operation.security.some((way: object) => "api_key" in way);
+    expect([name, response.status === 403]).toEqual([name, !isOffered]);
+  }
+});
+
 /** What the description of an operation says that it takes. */
 function toNeeds(description: string): string | null {
   if (description.includes("Requires authentication.")) return "auth";
@@ -316,6 +343,17 @@ async function toOtherAndRole(world: World): Promise<Call> {
 async function toNewKey(world: World, user = world.user): Promise<Call> {
   await setPassword(world, user.id);
   return { body: { name: "Reports", permissions: [], current_password: PASSWORD } };
+}
+
+/** Makes an API key of who asks; returns the key itself. */
+async function makeKey(world: World, permissions: readonly string[]): Promise<string> {
+  const { body } = await toNewKey(world);
+  const init = {
+    method: "POST",
+    body: JSON.stringify({ ...body, permissions }),
+    headers: jsonOf(world.user),
+  };
+  return ((await (await world.app.fetch("/auth/api_keys", init)).json()) as { key: string }).key;
 }
 
 /** Makes an API key of somebody; returns its id. */

@@ -7,7 +7,12 @@ import { MAX_DISPLAY_NAME } from "../people/names.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin, Principal } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
-import { type ConfirmPassword, requireSession, toSessionOwner } from "../identity/session-owner.ts";
+import {
+  BY_SESSION,
+  type ConfirmPassword,
+  requireSession,
+  toSessionOwner,
+} from "../identity/session-owner.ts";
 
 export interface ApiKeyRoutesOptions {
   readonly guards: Guards;
@@ -40,6 +45,8 @@ const MadeKey = t.Composite([
   }),
 ]);
 
+const DETAIL = { tags: ["auth"], ...BY_SESSION };
+
 /** Serves the API keys of who has logged in, below `/auth/api_keys`. */
 export function apiKeyRoutes(options: ApiKeyRoutesOptions) {
   const { guards, principals, apiKeys, originOf, confirmPassword } = options;
@@ -47,7 +54,7 @@ export function apiKeyRoutes(options: ApiKeyRoutesOptions) {
     principal: principals.require(request),
     origin: originOf(request),
   });
-  return new Elysia({ name: "xcore/api-keys", prefix: "/auth/api_keys", detail: { tags: ["auth"] } })
+  return new Elysia({ name: "xcore/api-keys", prefix: "/auth/api_keys", detail: DETAIL })
     .use(guards)
     .onBeforeHandle(({ set }) => {
       set.headers["cache-control"] = "no-store";

@@ -8,6 +8,9 @@ export interface SessionOwner {
   readonly origin: Origin;
 }
 
+/** For the `detail` of a route that takes a session: the ways to ask for it, without API keys. */
+export const BY_SESSION = { security: [{ password: [] }, { bearer: [] }] };
+
 /** Returns whose session asks. @throws AppError authorization_error for an API key, which has none */
 export function toSessionOwner(principal: Principal, origin: Origin): SessionOwner {
   return { user: principal.user, sessionId: requireSession(principal), origin };

@@ -8,7 +8,7 @@ import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import { register, type RegistrationOptions } from "./registration.ts";
 import { type ProfileOptions, readProfile } from "./profile.ts";
-import { toSessionOwner } from "../identity/session-owner.ts";
+import { BY_SESSION, toSessionOwner } from "../identity/session-owner.ts";
 
 const Tokens = t.Object({
   access_token: t.String({ description: "For the header authorization: Bearer …" }),
@@ -110,7 +110,7 @@ export function authRoutes(options: AuthRoutesOptions) {
     .post("/logout", async ({ request, status }) => status(204, await login.logout(ownerOf(request))), {
       auth: true,
       response: { 204: t.Void() },
-      detail: { summary: "End the session that asks" },
+      detail: { summary: "End the session that asks", ...BY_SESSION },
     })
     .get("/me", ({ request }) => readProfile(profile, principals.require(request)), {
       auth: true,
@@ -125,7 +125,7 @@ export function authRoutes(options: AuthRoutesOptions) {
         auth: true,
         body: t.Object({ current_password: GivenPassword, new_password: GivenPassword }),
         response: { 204: t.Void() },
-        detail: { summary: "Change the password, and end all other sessions" },
+        detail: { summary: "Change the password, and end all other sessions", ...BY_SESSION },
       },
     );
 }

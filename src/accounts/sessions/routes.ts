@@ -3,7 +3,7 @@ import { listOf, page } from "../../db/paging/paginate.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
-import { toSessionOwner } from "../identity/session-owner.ts";
+import { BY_SESSION, toSessionOwner } from "../identity/session-owner.ts";
 import type { Sessions } from "./sessions.ts";
 
 const Tokens = t.Object({
@@ -50,12 +50,12 @@ export function sessionRoutes({ guards, principals, originOf, sessions }: Sessio
       auth: true,
       query: page,
       response: listOf(Session),
-      detail: { summary: "Where the user is logged in" },
+      detail: { summary: "Where the user is logged in", ...BY_SESSION },
     })
     .delete("/sessions", async ({ request }) => ({ ended: await sessions.revokeOthers(ownerOf(request)) }), {
       auth: true,
       response: t.Object({ ended: t.Integer() }),
-      detail: { summary: "End all sessions but the one that asks" },
+      detail: { summary: "End all sessions but the one that asks", ...BY_SESSION },
     })
     .delete(
       "/sessions/:id",
@@ -64,7 +64,7 @@ export function sessionRoutes({ guards, principals, originOf, sessions }: Sessio
         auth: true,
         params: t.Object({ id: t.String({ format: "uuid" }) }),
         response: { 204: t.Void() },
-        detail: { summary: "End a session" },
+        detail: { summary: "End a session", ...BY_SESSION },
       },
     );
 }

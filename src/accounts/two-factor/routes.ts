@@ -6,7 +6,12 @@ import type { OtpDevices } from "./devices.ts";
 import type { ConfirmedOtpDevice, FactorChange, OtpDevice, OtpEnrolment } from "./enrolment.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
-import { type ConfirmPassword, type SessionOwner, toSessionOwner } from "../identity/session-owner.ts";
+import {
+  BY_SESSION,
+  type ConfirmPassword,
+  type SessionOwner,
+  toSessionOwner,
+} from "../identity/session-owner.ts";
 
 export interface OtpRoutesOptions {
   readonly guards: Guards;
@@ -55,7 +60,7 @@ type Owner = Required<FactorChange> & { readonly userId: number; readonly sessio
 /** Serves the devices and recovery codes of who has logged in, below `/auth/otp`. */
 export function otpRoutes(options: OtpRoutesOptions) {
   const owners = createOwners(options);
-  return new Elysia({ name: "xcore/otp", prefix: "/auth/otp", detail: { tags: ["auth"] } })
+  return new Elysia({ name: "xcore/otp", prefix: "/auth/otp", detail: { tags: ["auth"], ...BY_SESSION } })
     .use(deviceRoutes(options, owners))
     .use(codeRoutes(options, owners));
 }

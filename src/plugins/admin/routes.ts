@@ -2,6 +2,7 @@ import { Elysia, t } from "elysia";
 import { assertMayChangeCode } from "../../accounts/admin/code-changes.ts";
 import { assertPermission, type Guards } from "../../accounts/identity/guards.ts";
 import type { Origin, Principal } from "../../accounts/identity/principal.ts";
+import { BY_SESSION } from "../../accounts/identity/session-owner.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { PluginManager } from "../manager.ts";
 import {
@@ -82,6 +83,7 @@ function listRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Plug
         body: Place,
         response: { 200: t.Union([PluginDetails, PluginPreview]), 201: PluginDetails },
         detail: {
+          ...BY_SESSION,
           summary: "Add a plugin from a URL, pinned to what is there now, or tell what it is",
           description:
             "It is written into plugins.remote of config.json. 201 when it is new, 200 when its pin was replaced, " +
@@ -143,6 +145,7 @@ function changeRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Pl
         }),
         response: { 204: t.Void() },
         detail: {
+          ...BY_SESSION,
           summary: "Remove a plugin's files, or its entry in config.json; with ?purge=true its tables too",
           description: CODE_RULE,
         },
