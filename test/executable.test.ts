@@ -9,6 +9,8 @@ import { createTestDatabase, testWithServer } from "./database-servers.ts";
 import { TestRegistry } from "./plugins/packages/registry.ts";
 import { PluginHost } from "./plugins/remote/plugin-host.ts";
 import { type Files, TestFolder } from "./setup.ts";
+import { TYPES_PLUGIN } from "./web/openapi/every-type.ts";
+import { findFaults } from "./web/openapi/validity.ts";
 
 setDefaultTimeout(180_000);
 
@@ -79,6 +81,15 @@ test("the executable holds the pages, the API documentation and its assets", asy
     expect(response.status).toBe(200);
     expect(await response.text()).toContain(words);
   }
+});
+
+test("the executable describes every type of `t` as valid OpenAPI", async () => {
+  const files = Object.entries(TYPES_PLUGIN).map(([path, content]) => [`plugins/${path}`, content]);
+  await using folder = await TestFolder.create(Object.fromEntries(files));
+  await using server = await XcoreServer.start(folder, await install(folder));
+  const document = (await (await server.fetch("/openapi.json")).json()) as { paths: object };
+  expect(Object.keys(document.paths)).toContain("/types/n0/body");
+  expect(await findFaults(document)).toEqual([]);
 });
 
 test("the executable installs the npm dependencies of a plugin itself, and finds what their package.json names", async () => {
