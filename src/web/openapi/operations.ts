@@ -105,6 +105,11 @@ export class OperationWriter {
   /** The parameters of one place, of which a schema of an object tells. */
   #toPlaced(schema: Json, place: string): Parameter[] {
     const properties = this.#propertiesOf(schema);
+    const { additionalProperties: others, patternProperties } = this.#resolve(schema);
+    if (properties.size === 0 && place === "query" && (isObject(others) || patternProperties !== undefined)) {
+      // Any names: each property of one parameter is a parameter of its own.
+      return [{ name: "parameters", in: place, required: false, style: "form", explode: true, schema }];
+    }
     return [...properties].map(([name, { schema: one, isRequired }]) => {
       const { description, deprecated } = isObject(one) ? one : {};
       // Elysia reads JSON where it expects an object.

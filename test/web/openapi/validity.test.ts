@@ -144,6 +144,16 @@ test("the document is valid with routes, methods and words that nobody has fores
   expect(parametersOf("/same/{id}", "put")).toEqual([["id", { type: "string", minLength: 2 }]]);
   expect(parametersOf("/params/{na-me}")).toEqual([["na-me", { type: "integer" }]]);
   expect(parametersOf("/joined", "post").map(([name]: [string]) => name)).toEqual(["own", "page"]);
+  expect(paths["/odd/record"].get.parameters).toEqual([
+    {
+      name: "parameters",
+      in: "query",
+      required: false,
+      style: "form",
+      explode: true,
+      schema: { type: "object", patternProperties: { "^(.*)$": { type: "integer" } } },
+    },
+  ]);
   expect(parametersOf("/right")).toEqual([
     ["q", { type: "array", items: { type: "string", format: "date-time" } }],
   ]);
