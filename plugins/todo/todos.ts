@@ -15,13 +15,16 @@ export async function readTodo(id: number): Promise<Todo> {
 
 export async function createTodo(title: string): Promise<Todo> {
   const { max_items: limit } = config;
-  return db.transaction(async (tx) => {
-    if ((await tx.$count(todos)) >= limit) {
-      throw new AppError("conflict", 409, `Cannot add a todo: there are ${limit}, remove one first`);
-    }
-    const [todo] = await tx.insert(todos).values({ title }).returning();
-    return todo as Todo;
-  });
+  return db.transaction(
+    async (tx) => {
+      if ((await tx.$count(todos)) >= limit) {
+        throw new AppError("conflict", 409, `Cannot add a todo: there are ${limit}, remove one first`);
+      }
+      const [todo] = await tx.insert(todos).values({ title }).returning();
+      return todo as Todo;
+    },
+    { isolation: "serializable", retries: 5 }, // or two at once could both find room for one
+  );
 }
 
 /** Changes a todo; says as well whether that is what got it done. */

@@ -462,7 +462,7 @@ testOnEachDialect("transactions that collide are run again, and none is lost", a
         const [row] = await tx.select({ views: articles.views }).from(articles);
         await tx.update(articles).set({ views: (row?.views ?? 0) + 1 });
       },
-      { isolationLevel: "serializable", retries: 100 },
+      { isolation: "serializable", retries: 100 },
     );
   await Promise.all(Array.from({ length: 12 }, add));
   expect(await db.select({ views: articles.views }).from(articles)).toEqual([{ views: 12 }]);

@@ -67,7 +67,7 @@ export async function administer<T>(
         await begun.assertNobodyLockedOut();
         return { result: made, change: begun };
       },
-      { isolationLevel: "read committed", retries: RETRIES },
+      { isolation: "read committed", retries: RETRIES },
     );
     await change.emitTo(hooks);
     return result;

@@ -101,7 +101,7 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
       });
       return account;
     };
-    return db.transaction(made, { isolationLevel: "read committed", retries: 3 });
+    return db.transaction(made, { isolation: "read committed", retries: 3 });
   }
 }
 

@@ -17,6 +17,7 @@ export type DatabaseFault =
   | "corrupt" // the file isn't a database, or is damaged
   | "credentials" // user, password or right refused
   | "unavailable" // no connection
+  | "failing" // the server lacks memory, or its disk fails
   | "connections" // the server has no more connections to give
   | "outcome" // a write may have been made, or not: its connection was lost before the answer came
   | "readonly"

@@ -41,11 +41,12 @@ export interface TransactionOptions {
    */
   readonly retries?: number;
   /**
-   * What it sees of the transactions beside it. SQLite's are always serializable.
+   * What it sees of the transactions beside it. With "serializable" nothing: what it has read is still so when it
+   * commits, or it is given up, which `retries` is for. SQLite's are always so.
    *
    * @default the database's own: "read committed" on PostgreSQL, "repeatable read" on MySQL
    */
-  readonly isolationLevel?: "read committed" | "repeatable read" | "serializable";
+  readonly isolation?: "read committed" | "repeatable read" | "serializable";
 }
 
 /**

@@ -15,18 +15,77 @@ export const DATABASE_ERROR_CODES = {
     meaning:
       "The connection to the database was lost before it answered: the change was made or it wasn't; look before you make it again",
   },
+  database_connections_exhausted: {
+    status: 503,
+    meaning: "The database has no more connections to give; try again, as retry-after says",
+  },
+  database_access_denied: {
+    status: 503,
+    meaning:
+      "The database refuses the server's user, its password or what it asks for: an administrator has to act",
+  },
+  database_read_only: {
+    status: 503,
+    meaning: "The database can be read and not written now",
+  },
+  database_full: {
+    status: 507,
+    meaning: "The database's disk is full; nothing was changed",
+  },
+  database_damaged: {
+    status: 503,
+    meaning: "The database's files are damaged: an administrator has to act",
+  },
 } as const satisfies Record<string, ErrorCode>;
 
 /** Makes the AppError of a code of the database, or of one that all slices share. */
 export const fail = createFail(DATABASE_ERROR_CODES);
 
-const PASSING_FAULTS: ReadonlySet<DatabaseFault> = new Set(["busy", "unavailable", "serialization"]);
 const RETRY_AFTER = "1"; // seconds
+
+interface ClientError {
+  readonly code: keyof typeof DATABASE_ERROR_CODES;
+  readonly message: string;
+  /** Whether the same request may succeed a moment later. */
+  readonly passes?: boolean;
+}
+
+const UNAVAILABLE: ClientError = {
+  code: "database_unavailable",
+  message: "The database can't answer now: try again",
+  passes: true,
+};
+
+/** What is the database's matter, and no mistake of the code that asked it. */
+const CLIENT_ERRORS: Readonly<Partial<Record<DatabaseFault, ClientError>>> = {
+  busy: UNAVAILABLE,
+  unavailable: UNAVAILABLE,
+  serialization: UNAVAILABLE,
+  failing: UNAVAILABLE,
+  timeout: { code: "database_timeout", message: "The database took too long: nothing was changed" },
+  outcome: {
+    code: "outcome_unknown",
+    message:
+      "The connection to the database was lost before it answered: look whether the change was made before you make it again",
+  },
+  connections: {
+    code: "database_connections_exhausted",
+    message: "The database has no more connections to give: try again",
+    passes: true,
+  },
+  credentials: {
+    code: "database_access_denied",
+    message: "The database refuses this server: tell its administrator",
+  },
+  readonly: { code: "database_read_only", message: "The database can only be read now: nothing was changed" },
+  full: { code: "database_full", message: "The database has no space left: nothing was changed" },
+  corrupt: { code: "database_damaged", message: "The database is damaged: tell its administrator" },
+};
 
 /** Values mostly come from the request; the messages name columns and checks, never values. */
 const INPUT_FAULTS: ReadonlySet<DatabaseFault> = new Set(["value", "check", "not_null"]);
 
-/** Returns what the client is told of a fault that passes by itself or lies in its data, else the error as it is. */
+/** Returns what the client is told of a fault that is the database's or lies in its data, else the error as it is. */
 export function toClientError(error: unknown): unknown {
   if (!(error instanceof DatabaseError)) return error;
   if (INPUT_FAULTS.has(error.fault)) {
@@ -37,17 +96,8 @@ export function toClientError(error: unknown): unknown {
       errors: [{ path: toFieldPath(column), code, message }],
     });
   }
-  if (error.fault === "outcome") {
-    const message =
-      "The connection to the database was lost before it answered: look whether the change was made before you make it again";
-    return fail("outcome_unknown", message, { cause: error });
-  }
-  if (error.fault === "timeout") {
-    return fail("database_timeout", "The database took too long: nothing was changed", { cause: error });
-  }
-  if (!PASSING_FAULTS.has(error.fault)) return error;
-  return fail("database_unavailable", "The database can't answer now: try again", {
-    cause: error,
-    headers: { "retry-after": RETRY_AFTER },
-  });
+  const told = CLIENT_ERRORS[error.fault];
+  if (told === undefined) return error;
+  const { code, message, passes = false } = told;
+  return fail(code, message, { cause: error, ...(passes && { headers: { "retry-after": RETRY_AFTER } }) });
 }

@@ -11,6 +11,7 @@ import {
 import {
   missingDatabase,
   missingValue,
+  noConnectionLeft,
   refusedByCheck,
   type ServerFailure,
   type ServerPlace,
@@ -40,6 +41,8 @@ const REFUSED =
 
 /** The subquery that refuses an upsert whose conflict is another than the target; see conflicts.ts. */
 export const WRONG_CONFLICT = "(select 1 union all select 2)";
+
+const FULL = "Cannot run the query: the database's disk is full";
 
 /**
  * By the number of the error, or the class of its SQLSTATE.
@@ -93,18 +96,36 @@ const FAULTS: FaultTable<MysqlFailure> = {
     ["serialization", "Cannot run the query: it was given up for another transaction; try again"],
   ),
   "1205": ["busy", "Cannot run the query: another transaction holds a lock"],
-  ...alike(["1317", "1969", "3024"], ["busy", "Cannot run the query: it took longer than it may"]),
-  ...alike(["1290", "1792", "1836"], ["readonly", "Cannot run the query: the database only reads now"]),
-  ...alike(["1021", "1114"], ["full", "Cannot run the query: the database's disk is full"]),
+  "1317": ["busy", "Cannot run the query: it was interrupted"],
+  ...alike(["1969", "3024"], ["timeout", "Cannot run the query: it took longer than it may"]),
+  ...alike(
+    ["1223", "1290", "1792", "1836", "1874"],
+    ["readonly", "Cannot run the query: the database only reads now"],
+  ),
+  ...alike(["1021", "1114"], ["full", FULL]),
+  // Of a file or an engine, which name what the system said in their messages.
+  ...alike(["3", "1026", "1030", "1180"], ({ errno, message, sql }) =>
+    /\b(?:28|122)\b/.test(message)
+      ? new DatabaseError("full", FULL, { sql })
+      : failedQuery("other", `error ${errno}`, sql),
+  ),
   ...alike(["1034", "1035", "1194", "1195", "1712"], ({ errno, sql }) =>
     failedQuery("corrupt", `error ${errno}; check its tables`, sql),
   ),
   ...alike(
-    ["1040", "1053", "1077", "1079", "1129", "1158", "1159", "1160", "1161", "1203", "1927", "4031"],
-    unreachableBy("it is stopping, or has no more connections to give"),
+    ["1053", "1077", "1079", "1129", "1158", "1159", "1160", "1161", "1927", "4031"],
+    unreachableBy("it is stopping, or has ended the connection"),
   ),
+  ...alike(
+    ["1037", "1038", "1041"],
+    ["failing", "Cannot run the query: the server has no more memory to give"],
+  ),
+  ...alike(["1040", "1135", "1203", "1226"], noConnectionLeft),
   "1044": ({ server }) => wrongCredentials(server, `this user may not use the database "${server.database}"`),
   ...alike(["1045", "1698"], ({ server }) => wrongCredentials(server)),
+  ...alike(["1820", "1862"], ({ server }) => wrongCredentials(server, "its password has expired")),
+  ...alike(["3118", "4151"], ({ server }) => wrongCredentials(server, "this user is locked")),
+  "1130": ({ server }) => wrongCredentials(server, "this host may not connect"),
   "1049": missingDatabase,
   "1153": ["value", "Cannot run the query: its values are larger than the server's max_allowed_packet"],
   "1264": unfitBy("the number is out of its column's range"),

@@ -5,6 +5,7 @@ import {
   type PgInsertBuilder,
   type PgQueryResultHKT,
   type PgTable,
+  type PgTransactionConfig,
   type PgUpdateBuilder,
 } from "drizzle-orm/pg-core";
 import type { TransactionOptions } from "../contract/database.ts";
@@ -43,8 +44,11 @@ export class PostgresDatabase extends PgDatabase<PgQueryResultHKT> {
     };
   }
 
-  // oxlint-disable-next-line typescript/no-explicit-any -- drizzle's own signature; Database is what is typed
-  override transaction<T>(work: (tx: any) => Promise<T>, options?: TransactionOptions): Promise<T> {
+  override transaction<T>(
+    // oxlint-disable-next-line typescript/no-explicit-any -- drizzle's own signature; Database is what is typed
+    work: (tx: any) => Promise<T>,
+    options?: TransactionOptions & PgTransactionConfig,
+  ): Promise<T> {
     return this.#session.transact(
       (session) => work(new PostgresTransaction(this.#dialect, session, this.#schema)),
       options,

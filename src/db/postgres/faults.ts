@@ -12,6 +12,7 @@ import {
 import {
   missingDatabase,
   missingValue,
+  noConnectionLeft,
   refusedByCheck,
   type ServerFailure,
   type ServerPlace,
@@ -51,7 +52,7 @@ const FAULTS: FaultTable<PostgresFailure> = {
     ["serialization", "Cannot run the query: it was given up for another transaction; try again"],
   ),
   "55P03": ["busy", "Cannot run the query: another transaction holds a lock"],
-  "57014": ["busy", "Cannot run the query: it took longer than it may"],
+  "57014": ["timeout", "Cannot run the query: it took longer than it may"],
   "57": unreachableBy("it is starting or stopping"),
   "25P02": [
     "other",
@@ -59,7 +60,9 @@ const FAULTS: FaultTable<PostgresFailure> = {
   ],
   "25006": ["readonly", "Cannot run the query: the database only reads now"],
   "53100": ["full", "Cannot run the query: the database's disk is full"],
-  "53": unreachableBy("it has no more connections or memory to give"),
+  "53300": noConnectionLeft,
+  "53": ["failing", "Cannot run the query: the server has no more memory or other resources to give"],
+  "58030": ["failing", "Cannot run the query: the server's disk fails"],
   "08": unreachableBy("connection lost"),
   "28P01": ({ server }) => wrongCredentials(server),
   "28000": ({ server }) =>

@@ -1,5 +1,3 @@
-import { setTimeout } from "node:timers/promises";
-import { isFault } from "../contract/database-error.ts";
 import type { TransactionOptions } from "../contract/database.ts";
 import type { ServerDriverOptions } from "../contract/driver.ts";
 import { isRead } from "../contract/statements.ts";
@@ -8,11 +6,9 @@ import type { OwnedOptions } from "../transactions/owner.ts";
 import type { ServerConnection, ServerLimits } from "./connection.ts";
 import { toUnknownOutcome } from "./faults.ts";
 import { ConnectionPool } from "./pool.ts";
+import { RetryTurns } from "./retry-turns.ts";
 import { OpenTransaction, type TransactionSyntax } from "./transaction.ts";
 import { TransactionScope } from "./transaction-state.ts";
-
-const FIRST_PAUSE_MS = 10;
-const MAX_PAUSE_MS = 1000;
 
 /** Work on a connection: one statement. */
 export type Task<Connection, T> = (connection: Connection) => Promise<T>;
@@ -46,6 +42,7 @@ export interface PoolChannelOptions<C extends ServerConnection> {
 /** The open database: each statement and each transaction takes a connection of the pool. */
 export class PoolChannel<C extends ServerConnection> implements Channel<C> {
   readonly #options: PoolChannelOptions<C>;
+  readonly #turns = new RetryTurns();
 
   constructor(options: PoolChannelOptions<C>) {
     this.#options = options;
@@ -65,17 +62,19 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
     );
   }
 
-  transact<T>(
+  async transact<T>(
     work: (channel: Channel<C>) => Promise<T>,
-    { isolationLevel: isolation, retries = 0, owner }: OwnedOptions = {},
+    { isolation, retries = 0, owner }: OwnedOptions = {},
   ): Promise<T> {
     const { pool, scope, transactions, syntax } = this.#options;
+    scope.assertOutside();
     const limit = new TransactionLimit(transactions, owner);
-    return withRetries(retries, () => {
-      scope.assertOutside();
-      const settings = { scope, syntax, isolation, limit: limit.renew() };
-      return pool.use((connection) => OpenTransaction.run(connection, settings, work));
-    });
+    return pool.use((connection) =>
+      this.#turns.run(retries, () => {
+        const settings = { scope, syntax, isolation, limit: limit.renew() };
+        return OpenTransaction.run(connection, settings, work);
+      }),
+    );
   }
 }
 
@@ -102,25 +101,4 @@ export function openChannel<C extends ServerConnection>(
   const transactions = { timeoutMs: transactionTimeoutMs, log };
   const channel = new PoolChannel({ pool, scope: new TransactionScope(), transactions, syntax });
   return { channel, close: () => pool.close(CLOSE_MS) };
-}
-
-/**
- * Runs a transaction again, up to `retries` times, when the database gives it up for another one. The pauses grow
- * and are random, so that those which collided don't collide again.
- */
-async function withRetries<T>(retries: number, run: () => Promise<T>): Promise<T> {
-  for (
-    let left = retries, pauseMs = FIRST_PAUSE_MS;
-    ;
-    left--, pauseMs = Math.min(pauseMs * 2, MAX_PAUSE_MS)
-  ) {
-    try {
-      // oxlint-disable-next-line no-await-in-loop -- one try after another
-      return await run();
-    } catch (error) {
-      if (left <= 0 || !isFault(error, "serialization")) throw error;
-    }
-    // oxlint-disable-next-line no-await-in-loop
-    await setTimeout(pauseMs * Math.random());
-  }
 }

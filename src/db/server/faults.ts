@@ -65,6 +65,13 @@ export function wrongCredentials(server: ServerPlace, reason = "wrong user or pa
   );
 }
 
+export function noConnectionLeft({ server }: ServerFailure): DatabaseError {
+  return new DatabaseError(
+    "connections",
+    `Cannot connect to the database at ${at(server)}: it has no more connections to give; lower "database.pool_size", or raise the server's limit`,
+  );
+}
+
 export function missingDatabase({ server }: ServerFailure): DatabaseError {
   return new DatabaseError(
     "other",

@@ -50,10 +50,18 @@ const FAULTS: FaultTable<SqliteFailure> = {
     ["SQLITE_BUSY", "SQLITE_LOCKED"],
     ["busy", "Cannot use the database: another process has locked it"],
   ),
-  SQLITE_FULL: ["full", "Cannot write to the database: no space is left on its disk"],
-  // SQLite reports the same where the shared memory beside the file finds no space.
+  // The latter is of the shared memory beside the file.
+  ...alike(
+    ["SQLITE_FULL", "SQLITE_IOERR_SHMSIZE"],
+    ["full", "Cannot write to the database: no space is left on its disk"],
+  ),
+  // What is in the log may be found there when it is next opened.
+  ...alike(
+    ["SQLITE_IOERR_FSYNC", "SQLITE_IOERR_DIR_FSYNC"],
+    ["outcome", "Cannot tell whether the write was made: the disk of the database fails"],
+  ),
   SQLITE_IOERR: ({ code, sql }) =>
-    new DatabaseError("other", `Cannot use the database: its disk is full, or fails (${code})`, { sql }),
+    new DatabaseError("failing", `Cannot use the database: its disk is full, or fails (${code})`, { sql }),
   SQLITE_CORRUPT: [
     "corrupt",
     'Cannot use the database: its file is damaged; restore a backup with "xcore db restore"',
