@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { expect, test } from "bun:test";
 
@@ -198,6 +199,21 @@ function findFunctions(text: string): { name: string; lines: number }[] {
 function importsOf(file: string): readonly string[] {
   return (sources.get(file)?.imports ?? []).filter((imported) => sources.has(imported));
 }
+
+test("files that documents name are there", async () => {
+  const project = join(SRC, "..");
+  const documents = ["README.md", "CONTRIBUTING.md", ...new Bun.Glob("docs/*.md").scanSync(project)];
+  const named = await Promise.all(
+    documents.map(async (document) => {
+      const text = await Bun.file(join(project, document)).text();
+      return [...text.matchAll(/`((?:src|test|templates)\/[\w./-]+\.(?:ts|html))`/g)].map(
+        ([, file = ""]) => [document, file] as const,
+      );
+    }),
+  );
+  const missing = named.flat().filter(([, file]) => !existsSync(join(project, file)));
+  expect(missing.map(([document, file]) => `${document}: ${file}`)).toEqual([]);
+});
 
 function placeOf(file: string): number {
   return ORDER.indexOf(file.split("/")[0] ?? "");
