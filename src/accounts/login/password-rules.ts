@@ -66,9 +66,9 @@ function findProblem(password: string, minimum: number): string | null {
   return length > MAX_LENGTH ? `it has more than ${MAX_LENGTH} characters` : null;
 }
 
-/** Counts characters, not code units, up to a little more than may be. */
+/** Counts characters, not code units, nor a letter and its marks for two, up to a little more than may be. */
 function countCharacters(password: string): number {
-  return Array.from(password.slice(0, 2 * MAX_LENGTH + 2)).length;
+  return Array.from(password.slice(0, 2 * MAX_LENGTH + 2).normalize("NFC")).length;
 }
 
 /** Whether it holds the name before the "@", or is little more than parts of the email. */

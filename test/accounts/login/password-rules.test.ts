@@ -68,6 +68,7 @@ test("assertChoice() asks 8 characters of everybody, and 12 of who may do everyt
   expect(await problemOf("x7#kQ2!vB9zp", { isAdministrator: true })).toBeNull();
   // Characters, not code units.
   expect(await problemOf("😀🎉🌍🚀🦄🐙🍕", {})).toContain("fewer than 8");
+  expect(await problemOf("éàôü".normalize("NFD"), {})).toContain("fewer than 8");
 });
 
 test("assertChoice() isn't fooled by an email without much in it", async () => {
