@@ -32,8 +32,8 @@ const LOOK_EVERY_MS = 400;
 
 /**
  * The WebSockets and streams that are open for somebody: they end within a second once their routes wouldn't let them
- * in any more, whichever instance has changed that. While the database can't say so, they go on. Nothing is looked
- * for while there are none.
+ * in any more, whichever instance has changed that. While the database can't say so, they go on until the end of what was
+ * presented. Nothing is looked for while there are none.
  */
 export class OpenRequests {
   readonly #options: OpenRequestsOptions;
@@ -81,13 +81,13 @@ export class OpenRequests {
   }
 
   async #look(): Promise<void> {
+    let isTold = true;
     try {
       await this.#options.lookForChanges();
     } catch {
-      return; // the next look tries again
+      isTold = false; // the next look tries again
     }
-    const now = this.#options.now();
-    const due = [...this.#opened].filter(({ isDue, expiresAt }) => isDue || expiresAt <= now);
+    const due = [...this.#opened].filter((opened) => (isTold && opened.isDue) || this.#isExpired(opened));
     await Promise.all(due.map((opened) => this.#lookAt(opened)));
   }
 
@@ -104,7 +104,8 @@ export class OpenRequests {
       opened.check();
     } catch (error) {
       const isRefused = error instanceof AppError && error.status < 500;
-      if (!isRefused) {
+      // That a token has ended is known without the database.
+      if (!isRefused && !this.#isExpired(opened)) {
         opened.isDue = true;
         return;
       }
@@ -113,6 +114,10 @@ export class OpenRequests {
       this.#forget(opened);
       opened.end();
     }
+  }
+
+  #isExpired({ expiresAt }: Opened): boolean {
+    return expiresAt <= this.#options.now();
   }
 
   #forget(opened: Opened): void {

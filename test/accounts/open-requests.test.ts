@@ -1,6 +1,10 @@
 import { afterAll, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
+import { Principals } from "../../src/accounts/identity/principals.ts";
+import { OpenRequests } from "../../src/accounts/open-requests.ts";
 import { noteAccessChange } from "../../src/accounts/people/store.ts";
+import { createPermissions } from "../../src/accounts/rights/permission-set.ts";
+import { AppError } from "../../src/errors/errors.ts";
 import { testOnEachDialect } from "../database-servers.ts";
 import { plugin, TestApp, type TestUser } from "../setup.ts";
 import { RawSocket } from "../web/raw-socket.ts";
@@ -217,3 +221,31 @@ testOnEachDialect(
     await instance.authenticator.settle();
   },
 );
+
+test("OpenRequests ends what has expired while the database can't say who asks, and nothing else", async () => {
+  const [principals, clock] = [new Principals(), new Clock()];
+  const away = new AppError("database_unavailable", 503, "away");
+  const open = new OpenRequests({
+    principals,
+    authenticate(request) {
+      principals.set(request, away);
+      return null;
+    },
+    lookForChanges: () => Promise.reject(away),
+    now: clock.now,
+  });
+  const ended: string[] = [];
+  for (const [name, expiresAt] of Object.entries({ token: clock.ms + 1000, key: Infinity })) {
+    const request = new Request("http://localhost/");
+    const user = { id: 1, email: "", full_name: null, roles: [] };
+    const permissions = createPermissions([]);
+    principals.set(request, { user, permissions, lacksOtp: false, sessionId: null, apiKeyId: 1, expiresAt });
+    open.follow(request, { check() {}, end: () => void ended.push(name) });
+  }
+  await open.look();
+  expect(ended).toEqual([]);
+  clock.ms += 1000;
+  await open.look();
+  expect(ended).toEqual(["token"]);
+  await open.settle();
+});
