@@ -25,7 +25,8 @@ export const HTTP_ERROR_CODES = {
   },
   payload_too_large: {
     status: 413,
-    meaning: "The body is larger than server.body_limit, or 64 KB below /auth",
+    meaning:
+      "The body is larger than server.body_limit, or 64 KB below /auth, or a form of more than 10,000 fields",
   },
   unsupported_media_type: {
     status: 415,

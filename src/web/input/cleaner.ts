@@ -165,19 +165,26 @@ function cleanObject(
   let copy: Record<string, unknown> | null = null;
   for (const key of Object.keys(value)) {
     const clean = properties.get(key);
-    if (clean === null) continue;
-    if (clean === undefined) {
-      if (isOpen) continue;
-      copy ??= { ...value };
-      delete copy[key];
-      continue;
-    }
+    // Strangers send a million that nobody knows: they aren't copied to be taken out again.
+    if (clean === undefined && !isOpen) return pickKnown(value, properties);
+    if (clean === null || clean === undefined) continue;
     const cleaned = clean(value[key]);
     if (cleaned === value[key]) continue;
     copy ??= { ...value };
     copy[key] = cleaned;
   }
   return copy ?? value;
+}
+
+function pickKnown(
+  value: Readonly<Record<string, unknown>>,
+  properties: ReadonlyMap<string, Clean | null>,
+): unknown {
+  const known: Record<string, unknown> = {};
+  for (const [key, clean] of properties) {
+    if (Object.hasOwn(value, key)) known[key] = (clean ?? keep)(value[key]);
+  }
+  return known;
 }
 
 /** Whether something has properties of its own, as JSON's objects and rows do: no list, no file, no date. */

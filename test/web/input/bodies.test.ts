@@ -217,3 +217,16 @@ test("the fields of a form arrive as they were sent", async () => {
     ),
   ).toEqual({ status: 200, body: { note: '{"a":1}', who: { name: "Ada" }, tags: ["one"], name: "a.txt" } });
 });
+
+test("a form of more fields than anybody fills in is refused", async () => {
+  await using app = await TestApp.start({ plugins });
+  const type = "application/x-www-form-urlencoded";
+  expect((await post(app, "/x/form", "a=1&".repeat(10_000), type)).status).toBe(200);
+  expect(await post(app, "/x/form", "a=1&".repeat(10_001), type)).toMatchObject({
+    status: 413,
+    code: "payload_too_large",
+  });
+  const part = '--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n1\r\n';
+  const multipart = `${part.repeat(10_001)}--X--\r\n`;
+  expect((await post(app, "/x/form", multipart, "multipart/form-data; boundary=X")).status).toBe(413);
+});
