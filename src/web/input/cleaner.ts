@@ -3,6 +3,7 @@ import { Value } from "@sinclair/typebox/value";
 import { LIST_QUERY } from "../../db/paging/page-query.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../../errors/plain-schema.ts";
 import { toCheckedSchema } from "./check-order.ts";
+import { createEncoder } from "./encoder.ts";
 import { createQueryReader } from "./queries.ts";
 import { createPartReader } from "./text-values.ts";
 
@@ -27,8 +28,12 @@ export function createCleaner(schema: unknown, isText = false): Clean {
   return read === null ? clean : (value) => clean(read(value as Record<string, unknown>));
 }
 
-/** What Elysia is told to clean with, to read a query with, and to check by: see patches/. */
-export const normalize = Object.assign(createCleaner, { query: createQueryReader, schema: toCheckedSchema });
+/** What Elysia is told to clean with, to read a query with, to check by and to encode with: see patches/. */
+export const normalize = Object.assign(createCleaner, {
+  query: createQueryReader,
+  schema: toCheckedSchema,
+  encoder: createEncoder,
+});
 
 /** Makes cleaners; null stands for those that have nothing to do. */
 class Cleaners {
