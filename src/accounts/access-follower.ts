@@ -20,6 +20,8 @@ const OVERLAP = 1000;
 const MAX_NEWS = 1000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 const PRUNE_EVERY_MS = 60 * 60 * 1000;
+/** A database that takes longer to say whether there are news is taken for away. */
+const LATE_MS = 1000;
 
 /**
  * Follows the table `access_changes`, which every instance writes to: a request sees every change of access that
@@ -44,6 +46,9 @@ export class AccessFollower {
   #lookedAt = 0;
   #prunedAt = 0;
   #running: Promise<void> | null = null;
+  /** Resolves when the running query has failed or is late. */
+  #away = Promise.withResolvers<void>();
+  #isAway = false;
   #waiting: Promise<void> | null = null;
   #pruning: Promise<unknown> = Promise.resolve();
 
@@ -72,11 +77,15 @@ export class AccessFollower {
    * Makes sure that `onChange` has been told of everything that was committed before now: returns null when it has
    * been, and otherwise a promise.
    *
+   * @param now in ms since the epoch
    * @throws DatabaseError
    */
-  follow(): Promise<void> | null {
+  follow(now = this.#now()): Promise<void> | null {
     const token = this.#options.driver.changeToken();
-    if (token !== null && token === this.#token) return null;
+    if (token !== null && token === this.#token) {
+      this.#lookedAt = now;
+      return null;
+    }
     if (this.#running === null) return this.#start(token);
     // The running query may have read before the latest commit: all who come until the next begins share that one.
     return (this.#waiting ??= this.#running
@@ -87,6 +96,20 @@ export class AccessFollower {
       }));
   }
 
+  /** When it was last known that nothing had changed that `onChange` hasn't been told of, in ms since the epoch. */
+  get currentAt(): number {
+    return this.#lookedAt;
+  }
+
+  /**
+   * Resolves when `following`, which `follow()` has returned, is over, or the database doesn't say for a second. While
+   * it is away nobody waits.
+   */
+  async followOrAway(following: Promise<void>): Promise<void> {
+    const over = following.catch(() => {});
+    if (!this.#isAway) await Promise.race([over, this.#away.promise]);
+  }
+
   /** Resolves when no query is under way: before the database is closed. */
   async settle(): Promise<void> {
     await this.#running?.catch(() => {});
@@ -94,10 +117,26 @@ export class AccessFollower {
   }
 
   #start(token: number | null): Promise<void> {
-    const running = this.#look().then(() => {
-      this.#token = token;
-    });
+    const away = Promise.withResolvers<void>();
+    this.#away = away;
+    const leave = (): void => {
+      this.#isAway = true;
+      away.resolve();
+    };
+    const timer = setTimeout(leave, LATE_MS);
+    timer.unref();
+    const running = this.#look().then(
+      () => {
+        this.#token = token;
+        this.#isAway = false;
+      },
+      (error: unknown) => {
+        leave();
+        throw error;
+      },
+    );
     this.#running = running.finally(() => {
+      clearTimeout(timer);
       this.#running = null;
     });
     return this.#running;

@@ -109,6 +109,7 @@ function createIdentity({ driver, store, secretKey, security, log }: AccountsOpt
     loadAccess,
     restrict: restrictPermissions,
     principals,
+    accessCacheMs: security.access_cache * 1000,
   });
   const users = createUserDirectory({ store, loadAccess, principals });
   const guards = createGuards({

@@ -43,6 +43,8 @@ export interface AuthenticatorOptions {
   readonly principals: Principals;
   /** In ms since the epoch. @default Date.now */
   readonly now?: () => number;
+  /** How long what is known of somebody counts while the database can't say whether it has changed, in ms. @default 0 */
+  readonly accessCacheMs?: number;
   /** How many tokens and keys are remembered once they have been verified. @default 10_000 */
   readonly maxEntries?: number;
 }
@@ -105,21 +107,24 @@ export class Authenticator {
 
   /**
    * Notes who `request` comes from. Returns null when that is done, without anything to wait for: nobody, somebody
-   * remembered, or what can't be valid. A database that can't answer is noted too: only guards refuse for it.
+   * remembered, or what can't be valid. A database that can't answer is noted too, unless somebody is remembered whose
+   * rights were known a moment ago: only guards refuse for it.
    */
   authenticate(request: Request): Promise<void> | null {
     const presented = readPresented(request);
-    const known = presented === null ? null : this.#cache.find(presented, this.#now());
+    const now = presented === null ? 0 : this.#now();
+    const known = presented === null ? null : this.#cache.find(presented, now);
     if (presented === null || (known === null && !mayBeValid(presented))) {
       this.#options.principals.set(request, presented === null ? null : this.#invalid);
       return null;
     }
     try {
-      const following = this.#follower.follow();
+      const following = this.#follower.follow(now);
       if (known === null || following !== null) return this.#authenticateLater(request, presented, following);
       this.#options.principals.set(request, known);
     } catch (error) {
-      this.#noteFailure(request, error);
+      if (known !== null && this.#mayBeKept(now)) this.#options.principals.set(request, known);
+      else this.#noteFailure(request, error);
     }
     return null;
   }
@@ -136,8 +141,10 @@ export class Authenticator {
     following: Promise<void> | null,
   ): Promise<void> {
     try {
-      await following;
-      const known = this.#cache.find(presented, this.#now());
+      const now = this.#now();
+      const isKept = this.#cache.find(presented, now) !== null && this.#mayBeKept(now);
+      await (isKept && following !== null ? this.#follower.followOrAway(following) : following);
+      const known = this.#cache.find(presented, now);
       if (known !== null) {
         this.#options.principals.set(request, known);
         return;
@@ -152,6 +159,11 @@ export class Authenticator {
     } catch (error) {
       this.#noteFailure(request, error);
     }
+  }
+
+  /** Whether what is remembered counts although the database doesn't say that it is still so. */
+  #mayBeKept(now: number): boolean {
+    return now - this.#follower.currentAt < (this.#options.accessCacheMs ?? 0);
   }
 
   async #verify(presented: string): Promise<Principal | null> {

@@ -186,6 +186,13 @@ export const ConfigSchema = section("Settings of an xcore server", {
       default: 90,
       description: "How long a session lasts at most, however often it is refreshed, in days",
     }),
+    access_cache: Type.Number({
+      minimum: 0,
+      maximum: 3600,
+      default: 60,
+      description:
+        "How long guards let in whom they know while the database can't say whether that has changed, in seconds. `0` lets nobody in",
+    }),
     password_hash_algorithm: Type.Union([Type.Literal("bcrypt"), Type.Literal("argon2id")], {
       default: "bcrypt",
       description: "How passwords are hashed. Others are hashed anew when their owner logs in",
