@@ -34,6 +34,8 @@ export async function createTestProject(question: StartQuestion, cwd: string): P
   if (around !== null) await shareCache(around, folder);
   const written = {
     ...config,
+    // It is gone after the test: nobody has to wait for the disk.
+    database: { durability: "normal", ...toSection(config["database"]) },
     security: { bcrypt_cost: FAST_HASHES, ...toSection(config["security"]) },
     logging: { level: "debug", ...toSection(config["logging"]) },
     plugins: { watch: false, ...pinnedIn(around, links.missing), ...toSection(config["plugins"]), settings },

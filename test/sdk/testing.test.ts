@@ -35,6 +35,19 @@ test("createTestHost() serves a plugin with its settings, those of the manifest 
   expect(response.url).toStartWith("http://127.0.0.1:");
 });
 
+test("createTestHost() doesn't wait for the disk, unless it is told to", async () => {
+  const router = '.get("/", async () => (await db.execute(sql`select * from pragma_synchronous`))[0])';
+  const files = {
+    "crm/run.ts": `import { sql } from "drizzle-orm";\nimport { createRouter, db } from "xcore";\nexport default createRouter()${router};`,
+  };
+  const settings = [];
+  for (const config of [{}, { database: { durability: "full" } }]) {
+    await using host = await startHost({ ...files, "crm/plugin.json": manifest("crm") }, { config });
+    settings.push(await (await host.fetch("/crm")).json());
+  }
+  expect(settings).toEqual([{ synchronous: 1 }, { synchronous: 2 }]);
+});
+
 test("createTestHost() serves a single-file plugin", async () => {
   const info = 'export const PLUGIN_INFO = { name: "single", version: "1.0.0" };';
   await using host = await startHost({
