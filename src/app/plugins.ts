@@ -46,6 +46,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
             : createLogConsole(log, { mapStack: (text) => stackTraces.map(text) }),
         commands: new PluginCommands(),
         onUncaught,
+        mayEnd: isCommand,
         database,
         accounts,
         core: declareCore(database.tableMakers, store.tables),

@@ -165,7 +165,7 @@ async function prepareDatabase(
 
 /** Apart from the loading, so that what a generation has of its own holds nothing of what it was loaded from. */
 function createOwn(
-  { given: { createConsole, onUncaught }, lifeCycle: { stackTraces } }: PluginHost,
+  { given: { createConsole, onUncaught, mayEnd }, lifeCycle: { stackTraces } }: PluginHost,
   thrower: Thrower,
   log: Logger,
 ): Pick<ModulesOptions, "scope" | "globals" | "transactions"> {
@@ -175,9 +175,18 @@ function createOwn(
     const place = stackTraces.locate(error);
     return place === null ? null : `${place.file}:${place.line}`;
   };
+  const onEnding = (call: string): void => {
+    const fields = { generation: thrower.generation, place: locate(new Error(call)) };
+    log.error(fields, `plugin called ${call}: refused, the server goes on`);
+  };
   return {
     scope,
-    globals: new Globals({ scope, console: createConsole(log), onError }),
+    globals: new Globals({
+      scope,
+      console: createConsole(log),
+      onError,
+      onEnding: mayEnd ? null : onEnding,
+    }),
     transactions: new TransactionOwner({ plugin: thrower.plugin, locate }),
   };
 }

@@ -1,3 +1,4 @@
+import type { OnEnding } from "./ending.ts";
 import { overlay } from "./overlay.ts";
 import { createProcess } from "./process.ts";
 import type { Scope, Undo } from "./scope.ts";
@@ -10,6 +11,8 @@ export interface GlobalsOptions {
   readonly console: Console;
   /** Gets what the callback of a timer throws. */
   readonly onError: (error: unknown) => void;
+  /** Null: the plugin may end the process. @default nobody is told, and it may not */
+  readonly onEnding?: OnEnding | null | undefined;
 }
 
 /**
@@ -22,10 +25,11 @@ export class Globals {
   readonly names: Readonly<Names>;
   readonly #builtins: ReadonlyMap<string, unknown>;
 
-  constructor({ scope, console, onError }: GlobalsOptions) {
+  constructor({ scope, console, onError, onEnding }: GlobalsOptions) {
     this.timers = new Timers(onError);
     const { globals, modules, bun } = this.timers;
-    const process = createProcess(scope, (name) => this.findBuiltin(name));
+    const findBuiltin = (name: string): unknown => this.findBuiltin(name);
+    const process = createProcess({ scope, findBuiltin, ...(onEnding !== undefined && { onEnding }) });
     const own: Names = { ...globals, ...createEventListening(scope), console, process };
     // Not a proxy: some of Bun's properties are fixed.
     let shell: object | null = null;
@@ -42,7 +46,7 @@ export class Globals {
       ["console", console],
       ["process", process],
       ["bun", own["Bun"]],
-      ["module", createModuleLoader((name) => this.findBuiltin(name))],
+      ["module", createModuleLoader(findBuiltin)],
     ]);
   }
 

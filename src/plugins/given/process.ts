@@ -1,3 +1,4 @@
+import { createEnding, type OnEnding } from "./ending.ts";
 import { overlay } from "./overlay.ts";
 import type { Scope, Undo } from "./scope.ts";
 
@@ -7,12 +8,13 @@ type Event = string | symbol;
 interface Listening {
   readonly event: Event;
   readonly listener: Listener;
+  /** What calls it. */
+  readonly called: Listener;
   readonly undo: Undo;
 }
 
 /** Methods that work on nothing but the host's own. */
 const EMITTER = [
-  "emit",
   "eventNames",
   "getMaxListeners",
   "listenerCount",
@@ -21,18 +23,26 @@ const EMITTER = [
   "setMaxListeners",
 ] as const;
 
+export interface ProcessOptions {
+  readonly scope: Scope;
+  /** Returns a module of Node.js as the plugin gets it, undefined for the host's own. */
+  readonly findBuiltin: (name: string) => unknown;
+  /** Null: the plugin may end the process. @default nobody is told, and it may not */
+  readonly onEnding?: OnEnding | null;
+}
+
 /**
  * Makes the `process` of one generation of a plugin. Its listeners are in effect for as long as the generation serves,
- * and it can't remove those of others. What it writes to `process.env` it alone sees: `TZ`, or
- * `NODE_TLS_REJECT_UNAUTHORIZED`, would change the whole server.
- *
- * @param findBuiltin returns a module of Node.js as the plugin gets it, undefined for the host's own
+ * it can't remove those of others, and what it emits they don't hear: a signal would stop the server, which it can't end
+ * in another way either. What it writes to `process.env` it alone sees: `TZ`, or `NODE_TLS_REJECT_UNAUTHORIZED`, would
+ * change the whole server.
  */
-export function createProcess(scope: Scope, findBuiltin: (name: string) => unknown): NodeJS.Process {
+export function createProcess({ scope, findBuiltin, onEnding = () => {} }: ProcessOptions): NodeJS.Process {
   let env: NodeJS.ProcessEnv | null = null;
   const own: Record<string, unknown> = {
     ...Object.fromEntries(EMITTER.map((name) => [name, process[name].bind(process)])),
     ...createListening(scope, () => view),
+    ...createEnding(onEnding),
     getBuiltinModule: (name: string): unknown => findBuiltin(name) ?? process.getBuiltinModule(name),
     get env() {
       return (env ??= copyEnvironment());
@@ -62,13 +72,20 @@ function createListening(scope: Scope, view: () => NodeJS.Process): Record<strin
         process[method](event as string, called);
         return () => void process.off(event, called);
       });
-      const listening: Listening = { event, listener, undo };
-      all.push(listening);
+      const listening: Listening = { event, listener, called, undo };
+      if (method === "on") all.push(listening);
+      else all.unshift(listening);
       return view();
     };
   const off = (event: Event, listener: Listener): NodeJS.Process =>
     remove(all.filter((one) => one.event === event && one.listener === listener).slice(-1));
+  const emit = (event: Event, ...args: unknown[]): boolean => {
+    const heard = all.filter((one) => one.event === event);
+    for (const { called } of heard) called(...args);
+    return heard.length > 0;
+  };
   return {
+    emit,
     on: toAdd("on", false),
     addListener: toAdd("on", false),
     once: toAdd("on", true),

@@ -35,6 +35,8 @@ export interface PluginServices {
   readonly commands: PluginCommands;
   /** Gets what code of a plugin throws where nobody can catch it, such as in a timer. */
   readonly onUncaught: (error: unknown, thrower: Thrower) => void;
+  /** Whether plugins may end the process, as those of a command may. */
+  readonly mayEnd: boolean;
   readonly database: Driver;
   readonly accounts: PluginAccounts;
   /** What plugins see of the core's tables: one declaration for all, so that their relations meet. */

@@ -7,7 +7,7 @@ const EVENT = "a signal" as "SIGUSR2";
 
 test("createProcess() hears events while the generation serves, and not before or after", () => {
   const scope = new Scope();
-  const own = createProcess(scope, () => undefined);
+  const own = createProcess({ scope, findBuiltin: () => undefined });
   const heard: string[] = [];
   const hear = () => void heard.push("heard");
   expect(own.on(EVENT, hear)).toBe(own);
@@ -35,7 +35,7 @@ test("createProcess() removes no listener but the plugin's own", () => {
   process.on(EVENT, hear);
   try {
     const scope = new Scope();
-    const own = createProcess(scope, () => undefined);
+    const own = createProcess({ scope, findBuiltin: () => undefined });
     scope.activate();
     own.on(EVENT, () => {}).on(EVENT, () => {});
     expect(process.listenerCount(EVENT)).toBe(3);
@@ -49,8 +49,8 @@ test("createProcess() removes no listener but the plugin's own", () => {
 test("createProcess() keeps what is written to the environment to itself", () => {
   process.env["XCORE_HOST"] = "host";
   try {
-    const own = createProcess(new Scope(), () => undefined);
-    const other = createProcess(new Scope(), () => undefined);
+    const own = createProcess({ scope: new Scope(), findBuiltin: () => undefined });
+    const other = createProcess({ scope: new Scope(), findBuiltin: () => undefined });
     own.env["XCORE_TEST"] = 1 as never;
     own.env["TZ"] = "Pacific/Apia";
     delete own.env["XCORE_HOST"];
