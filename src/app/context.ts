@@ -3,6 +3,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import { namePlugin } from "../db/contract/database-error.ts";
 import { createHookBus, type HookBus } from "../hooks/bus.ts";
 import type { ConsoleStream } from "../log/console-sink.ts";
+import { Callers } from "../db/transactions/callers.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
 import { createDisplayPath } from "../files/paths.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
@@ -39,6 +40,8 @@ export interface AppContext {
   /** Path to show for a file: relative to the folder of config.json. */
   readonly toDisplayPath: (file: string) => string;
   readonly answerError: ErrorAnswer;
+  /** Which request code works for. */
+  readonly callers: Callers;
 }
 
 /** Opens the logs, and builds what everything else reports to. */
@@ -67,5 +70,16 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     describeAsker: (request) => live.describeAsker(request),
   });
   const toDisplayPath = createDisplayPath(loaded.directory);
-  return { version, inspects, isCommand, live, loggers, hooks, stackTraces, toDisplayPath, answerError };
+  return {
+    version,
+    inspects,
+    isCommand,
+    live,
+    loggers,
+    hooks,
+    stackTraces,
+    toDisplayPath,
+    answerError,
+    callers: new Callers(),
+  };
 }

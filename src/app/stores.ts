@@ -66,14 +66,24 @@ async function openSecretKey({ live: { loaded }, inspects }: AppContext): Promis
   });
 }
 
-async function openAppDatabase({ live: { loaded }, inspects, loggers }: AppContext): Promise<Driver> {
+async function openAppDatabase({
+  live: { loaded },
+  inspects,
+  loggers,
+  callers,
+}: AppContext): Promise<Driver> {
   const settings = loaded.config.database;
   const parsed = parseDatabaseUrl(settings.url, loaded.directory);
   if (inspects) {
     const { createDetachedDriver } = await import("../db/detached.ts");
     return createDetachedDriver(parsed.dialect);
   }
-  const database = await openDatabase({ ...toDatabaseOptions(settings), url: parsed, log: loggers.app });
+  const database = await openDatabase({
+    ...toDatabaseOptions(settings),
+    url: parsed,
+    log: loggers.app,
+    callers,
+  });
   try {
     await prepareCoreTables(database, { migrates: settings.auto_migrate, log: loggers.manager });
     return database;

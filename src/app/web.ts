@@ -7,10 +7,11 @@ import type { AppContext } from "./context.ts";
 const MAX_USER_AGENT = 255; // characters
 
 /** Builds the server; it has nothing mounted, and doesn't listen yet. */
-export function createWeb({ live, loggers, answerError }: AppContext): WebServer {
+export function createWeb({ live, loggers, answerError, callers }: AppContext): WebServer {
   return new WebServer({
     settings: toWebSettings(live.loaded),
     answerError,
+    callers,
     logRequest: (line) => loggers.logRequest(line),
   });
 }

@@ -5,6 +5,7 @@ import { DatabaseError, type DatabaseFault } from "./contract/database-error.ts"
 import type { DatabaseUrl, ServerUrl } from "./contract/database-url.ts";
 import type { Driver, Durability, ServerDriverOptions } from "./contract/driver.ts";
 import { at } from "./server/faults.ts";
+import { Callers } from "./transactions/callers.ts";
 
 export interface DatabaseOptions {
   /** Connections to a server, at most. SQLite has its own two. */
@@ -28,6 +29,8 @@ export interface OpenOptions extends DatabaseOptions {
   readonly trustedMs?: number;
   /** How long a server that can't be reached is tried again, in ms. @default 30_000 */
   readonly connectTimeoutMs?: number;
+  /** For whom it works. @default for nobody who could give up */
+  readonly callers?: Callers;
   /** Gives up waiting for a server. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -62,6 +65,7 @@ export async function openDatabase(options: OpenOptions): Promise<Driver> {
     log,
     statementTimeoutMs = 30_000,
     transactionTimeoutMs = 60_000,
+    callers = new Callers(),
   } = options;
   if (url.dialect === "sqlite") {
     const { openSqlite } = await import("./sqlite/driver.ts");
@@ -72,6 +76,7 @@ export async function openDatabase(options: OpenOptions): Promise<Driver> {
       echo,
       waitMs: statementTimeoutMs,
       transactionTimeoutMs,
+      callers,
     });
   }
   const { connectTimeoutMs = 30_000, waitTimeoutMs = 5000, trustedMs = 5000 } = options;
@@ -82,6 +87,7 @@ export async function openDatabase(options: OpenOptions): Promise<Driver> {
     transactionTimeoutMs,
     waitTimeoutMs,
     trustedMs,
+    callers,
     connectTimeoutMs: Math.min(connectTimeoutMs, MAX_TRY_MS),
   });
   try {

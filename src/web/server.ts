@@ -1,9 +1,11 @@
+import type { Callers } from "../db/transactions/callers.ts";
 import type { RequestEntry } from "../log/request-line.ts";
 import { forbidStoring, withHeaders } from "./answers.ts";
 import { BodyBudget, limitBody, SMALL_BODY } from "./body-limit.ts";
 import { createClientAddress } from "./client-address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
+import { Exchange } from "./exchange.ts";
 import { toMessageError } from "./invalid-requests.ts";
 import { InFlight, type Mount, MountTable } from "./mounts.ts";
 import { finalRequestIdOf } from "./request-ids.ts";
@@ -26,16 +28,8 @@ export interface WebServerOptions {
   readonly settings: WebSettings;
   readonly answerError: ErrorAnswer;
   readonly logRequest: (entry: RequestEntry) => void;
-}
-
-/** A request under way. */
-interface Exchange {
-  /** As its handler sees it. */
-  request: Request;
-  readonly method: string;
-  readonly path: string;
-  readonly mount: Mount;
-  readonly startedAt: number;
+  /** Told which request code works for. @default nobody asks */
+  readonly callers?: Callers;
 }
 
 const HSTS = "max-age=31536000"; // RFC 6797, a year; hosts below it may have no HTTPS
@@ -53,6 +47,7 @@ export class WebServer {
   #held: Promise<void> | null = null;
   readonly #bodies = new BodyBudget();
   readonly #answerError: ErrorAnswer;
+  readonly #callers: Callers | null;
   readonly #logRequest: (entry: RequestEntry) => void;
   /** Requests as Bun received them, by the copies that handlers see: Bun knows nothing of the copies. */
   readonly #received = new WeakMap<Request, Request>();
@@ -64,6 +59,7 @@ export class WebServer {
     this.#clientAddress = createClientAddress(options.settings.trustedProxies);
     this.#answerError = options.answerError;
     this.#logRequest = options.logRequest;
+    this.#callers = options.callers ?? null;
   }
 
   get bun(): BunServer | null {
@@ -170,20 +166,24 @@ export class WebServer {
   /** Answers one request: the hot path. */
   dispatch(received: Request): Response | undefined | Promise<Response | undefined> {
     if (this.#held !== null) return this.#held.then(() => this.dispatch(received));
-    const startedAt = performance.now();
-    // Each of these asks Bun for a new string.
-    const { url, method } = received;
+    // Bun makes a new string each time.
+    const { url } = received;
     const start = startOfPath(url);
     const path = pathFrom(url, start);
     const mount = this.#table.find(path);
-    const exchange = { request: received, method, path, mount, startedAt };
+    const exchange = new Exchange(received, { server: this.#server, mount, path });
+    const { method } = exchange;
+    const isSafe = method === "GET" || method === "HEAD";
     try {
-      if (!isRoutable(start) || (method !== "GET" && method !== "HEAD")) {
+      if (!isRoutable(start) || !isSafe) {
         const preflight = method === "OPTIONS" ? this.#answerPreflight(received) : null;
         if (preflight !== null) return this.#finish(exchange, preflight);
         exchange.request = this.#prepare(received, this.#bodyLimitOf(exchange));
       }
-      const answer = mount.fetch(exchange.request);
+      const answer =
+        isSafe || this.#callers === null
+          ? mount.fetch(exchange.request)
+          : this.#callers.run(exchange, mount.fetch, exchange.request);
       if (!(answer instanceof Promise)) return this.#finish(exchange, answer);
       // Elysia takes many a handler for async whose answer is there already.
       if (Bun.peek.status(answer) !== "fulfilled") return this.#finishLater(exchange, answer);
@@ -240,6 +240,7 @@ export class WebServer {
 
   #finish(exchange: Exchange, answer: Response | undefined): Response | undefined {
     const { request, method, path, mount, startedAt } = exchange;
+    exchange.isAnswered = true;
     const id = finalRequestIdOf(request);
     const isUpgraded = answer === undefined || (this.#upgraded.size > 0 && this.#upgraded.delete(request));
     const response = isUpgraded ? undefined : withHeaders(answer, id);

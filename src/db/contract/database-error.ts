@@ -20,6 +20,7 @@ export type DatabaseFault =
   | "failing" // the server lacks memory, or its disk fails
   | "connections" // the server has no more connections to give
   | "outcome" // a write may have been made, or not: its connection was lost before the answer came
+  | "abandoned" // nobody waits for it any more: it wasn't begun
   | "readonly"
   | "other";
 

@@ -13,6 +13,16 @@ export type Dialect = (typeof DIALECTS)[number];
 /** What an acknowledged write outlasts: "full" the loss of power, "normal" the end of the process. SQLite's alone. */
 export type Durability = "full" | "normal";
 
+/** Whoever work is done for: a request under way. */
+export interface Caller {
+  /** By `performance.now()`. */
+  readonly startedAt: number;
+  /** Whether something that it asked for has been written: what it has begun it may end. */
+  hasWritten: boolean;
+  /** Whether nobody waits for it any more. */
+  isGone(): boolean;
+}
+
 /** What the drivers of database servers are made with. */
 export interface ServerDriverOptions {
   readonly url: ServerUrl;
@@ -31,6 +41,8 @@ export interface ServerDriverOptions {
   readonly waitTimeoutMs: number;
   /** How long a connection may have been idle to be handed out unchecked, in ms. */
   readonly trustedMs: number;
+  /** For whom it works. */
+  readonly callers: { readonly current: Caller | undefined };
 }
 
 /** One open database: its connections, and what the rest of xcore asks of it. */

@@ -15,6 +15,11 @@ export const DATABASE_ERROR_CODES = {
     meaning:
       "The connection to the database was lost before it answered: the change was made or it wasn't; look before you make it again",
   },
+  request_abandoned: {
+    status: 499,
+    meaning:
+      "The client closed its connection before its change was begun; nothing was changed, and the log has it in place of an answer",
+  },
   database_connections_exhausted: {
     status: 503,
     meaning: "The database has no more connections to give; try again, as retry-after says",
@@ -68,6 +73,7 @@ const CLIENT_ERRORS: Readonly<Partial<Record<DatabaseFault, ClientError>>> = {
     message:
       "The connection to the database was lost before it answered: look whether the change was made before you make it again",
   },
+  abandoned: { code: "request_abandoned", message: "The client gave up: nothing was changed" },
   connections: {
     code: "database_connections_exhausted",
     message: "The database has no more connections to give: try again",

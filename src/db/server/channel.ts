@@ -1,6 +1,7 @@
 import type { TransactionOptions } from "../contract/database.ts";
 import type { ServerDriverOptions } from "../contract/driver.ts";
 import { isRead } from "../contract/statements.ts";
+import { assertWanted, noteWritten, transactFor } from "../transactions/callers.ts";
 import { TransactionLimit, type TransactionLimitOptions } from "../transactions/limit.ts";
 import type { OwnedOptions } from "../transactions/owner.ts";
 import type { ServerConnection, ServerLimits } from "./connection.ts";
@@ -37,6 +38,7 @@ export interface PoolChannelOptions<C extends ServerConnection> {
   readonly scope: TransactionScope;
   readonly transactions: TransactionLimitOptions;
   readonly syntax: TransactionSyntax;
+  readonly callers: ServerDriverOptions["callers"];
 }
 
 /** The open database: each statement and each transaction takes a connection of the pool. */
@@ -53,28 +55,34 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
   }
 
   async write<T>(task: Task<C, T>): Promise<T> {
-    const { pool, scope } = this.#options;
+    const { pool, scope, callers } = this.#options;
     scope.assertOutside();
-    return await pool.use((connection) =>
-      task(connection).catch((error: unknown) => {
+    const caller = callers.current;
+    const result = await pool.use(async (connection) => {
+      assertWanted(caller);
+      return await task(connection).catch((error: unknown) => {
         throw toUnknownOutcome(error);
-      }),
-    );
+      });
+    });
+    noteWritten(caller);
+    return result;
   }
 
   async transact<T>(
     work: (channel: Channel<C>) => Promise<T>,
     { isolation, retries = 0, owner }: OwnedOptions = {},
   ): Promise<T> {
-    const { pool, scope, transactions, syntax } = this.#options;
+    const { pool, scope, transactions, syntax, callers } = this.#options;
     scope.assertOutside();
     const limit = new TransactionLimit(transactions, owner);
-    return pool.use((connection) =>
-      this.#turns.run(retries, () => {
-        const settings = { scope, syntax, isolation, limit: limit.renew() };
-        return OpenTransaction.run(connection, settings, work);
-      }),
-    );
+    const transact = (wanted: typeof work): Promise<T> =>
+      pool.use((connection) =>
+        this.#turns.run(retries, () => {
+          const settings = { scope, syntax, isolation, limit: limit.renew() };
+          return OpenTransaction.run(connection, settings, wanted);
+        }),
+      );
+    return transactFor(callers.current, transact, work);
   }
 }
 
@@ -99,6 +107,12 @@ export function openChannel<C extends ServerConnection>(
   };
   const pool = new ConnectionPool({ ...options, create: () => create(limits), server, size });
   const transactions = { timeoutMs: transactionTimeoutMs, log };
-  const channel = new PoolChannel({ pool, scope: new TransactionScope(), transactions, syntax });
+  const channel = new PoolChannel({
+    pool,
+    scope: new TransactionScope(),
+    transactions,
+    syntax,
+    callers: options.callers,
+  });
   return { channel, close: () => pool.close(CLOSE_MS) };
 }

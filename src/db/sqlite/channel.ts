@@ -4,6 +4,7 @@ import { isRead, isWrite } from "../contract/statements.ts";
 import { CommitGroup, type CommitGround } from "./commit-group.ts";
 import { retryWhileBusy } from "./connection/busy.ts";
 import type { SqliteConnection } from "./connection/connection.ts";
+import { assertWanted, type Callers, noteWritten, transactFor } from "../transactions/callers.ts";
 import { TransactionLimit, type TransactionLimitOptions } from "../transactions/limit.ts";
 import type { OwnedOptions } from "../transactions/owner.ts";
 import { DeferredKeys } from "./deferred-keys.ts";
@@ -42,6 +43,7 @@ export interface ChannelOptions {
   /** Whether a commit waits for the disk. */
   readonly isDurable: boolean;
   readonly transactions: TransactionLimitOptions;
+  readonly callers: Callers;
 }
 
 /**
@@ -54,6 +56,7 @@ export class SqliteChannel implements Channel {
   readonly #writer: SqliteConnection;
   readonly #waitMs: number;
   readonly #transactions: TransactionLimitOptions;
+  readonly #callers: Callers;
   readonly #turn = new EventLoopTurn();
   readonly #lock: WriterLock;
   readonly #keys = new DeferredKeys();
@@ -66,11 +69,12 @@ export class SqliteChannel implements Channel {
   /** The work that holds the writer lock, seen from inside it, to tell when a write would wait for itself. */
   readonly #holder = new AsyncLocalStorage<{ holds: boolean }>();
 
-  constructor({ reader, writer }: SqlitePool, { waitMs, isDurable, transactions }: ChannelOptions) {
+  constructor({ reader, writer }: SqlitePool, { waitMs, isDurable, transactions, callers }: ChannelOptions) {
     this.#reader = reader;
     this.#writer = writer;
     this.#waitMs = waitMs;
     this.#transactions = transactions;
+    this.#callers = callers;
     this.#lock = new WriterLock(this.#turn, waitMs);
     this.#solo = isDurable ? null : new SoloWrites();
     const onCommit = (): void => void (this.#commits += 1);
@@ -95,7 +99,7 @@ export class SqliteChannel implements Channel {
 
   write<T>(task: Task<T>): Promise<T> {
     if (this.#gathered !== null) return this.#join(this.#gathered, task);
-    if (this.#solo?.take() === true && this.#lock.tryAcquire()) return this.#runHolding(task);
+    if (this.#solo?.take() === true && this.#lock.tryAcquire()) return this.#runAlone(task);
     this.#gathered = new CommitGroup(this.#ground);
     setImmediate(this.#commitGathered);
     return this.#join(this.#gathered, task);
@@ -103,17 +107,27 @@ export class SqliteChannel implements Channel {
 
   execute<T>(task: Task<T>): Promise<T> {
     this.#commitGathered();
-    const run: Task<T> = () => this.#runOwn(task);
+    const caller = this.#callers.current;
+    const run: Task<T> = () => {
+      assertWanted(caller);
+      const result = this.#runOwn(task);
+      noteWritten(caller);
+      return result;
+    };
     if (this.#lock.tryAcquire()) return this.#runHolding(run);
     return this.withWriter((writer) => this.#patiently(() => run(writer)));
   }
 
   transact<T>(work: (channel: Channel) => Promise<T>, { owner }: OwnedOptions = {}): Promise<T> {
     const limit = new TransactionLimit(this.#transactions, owner);
-    return this.withWriter(async (writer) => {
-      await this.#patiently(() => writer.write("begin immediate", []));
-      return OpenTransaction.run({ writer, turn: this.#turn, limit }, work);
-    });
+    const caller = this.#callers.current;
+    const transact = (wanted: typeof work): Promise<T> =>
+      this.withWriter(async (writer) => {
+        assertWanted(caller);
+        await this.#patiently(() => writer.write("begin immediate", []));
+        return OpenTransaction.run({ writer, turn: this.#turn, limit }, wanted);
+      });
+    return transactFor(caller, transact, work);
   }
 
   /** Runs `work` while nobody else of this process writes. @throws DatabaseError "busy" */
@@ -139,13 +153,14 @@ export class SqliteChannel implements Channel {
   }
 
   #join<T>(group: CommitGroup, task: Task<T>): Promise<T> {
-    if (!this.#lock.isHeld) return group.add(task, false);
+    const caller = this.#callers.current;
+    if (!this.#lock.isHeld) return group.add(task, false, caller);
     try {
       this.assertNotHolder();
     } catch (error) {
       return Promise.reject(error);
     }
-    return group.add(task, false);
+    return group.add(task, false, caller);
   }
 
   /** Has the writes that wait take their place before whatever comes now. */
@@ -189,6 +204,17 @@ export class SqliteChannel implements Channel {
   async #readLater<T>(task: Task<T>): Promise<T> {
     await this.#turn.next();
     return this.#patiently(() => task(this.#reader));
+  }
+
+  #runAlone<T>(task: Task<T>): Promise<T> {
+    const caller = this.#callers.current;
+    if (caller === undefined) return this.#runHolding(task);
+    return this.#runHolding((writer) => {
+      assertWanted(caller);
+      const result = task(writer);
+      noteWritten(caller);
+      return result;
+    });
   }
 
   /** Runs a task at once, and without waiting for a turn of the event loop; the caller has the lock. */

@@ -1,4 +1,6 @@
 import { isFault } from "../contract/database-error.ts";
+import type { Caller } from "../contract/driver.ts";
+import { abandoned, isAbandoned, noteWritten } from "../transactions/callers.ts";
 import type { Task } from "./channel.ts";
 import { retryWhileBusy } from "./connection/busy.ts";
 import type { SqliteConnection } from "./connection/connection.ts";
@@ -41,9 +43,9 @@ export class CommitGroup {
     return this.#statements.length;
   }
 
-  /** Has a statement run in its place. A read among the writes sees those before it. */
-  add<T>(task: Task<T>, isRead: boolean): Promise<T> {
-    const statement = new WaitingStatement(task, isRead);
+  /** Has a statement run in its place, for `caller`. A read among the writes sees those before it. */
+  add<T>(task: Task<T>, isRead: boolean, caller?: Caller): Promise<T> {
+    const statement = new WaitingStatement(task, isRead, caller);
     this.#statements.push(statement);
     return statement.promise as Promise<T>; // what the task returns
   }
@@ -188,14 +190,16 @@ class WaitingStatement {
   readonly promise: Promise<unknown>;
   readonly isRead: boolean;
   readonly #task: Task<unknown>;
+  readonly #caller: Caller | undefined;
   #resolve!: (value: unknown) => void;
   #reject!: (error: unknown) => void;
   #value: unknown;
   #error: unknown;
   #isDone = false;
 
-  constructor(task: Task<unknown>, isRead: boolean) {
+  constructor(task: Task<unknown>, isRead: boolean, caller: Caller | undefined) {
     this.#task = task;
+    this.#caller = caller;
     this.isRead = isRead;
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -216,6 +220,7 @@ class WaitingStatement {
   /** @returns whether it succeeded */
   run(connection: SqliteConnection): boolean {
     try {
+      if (isAbandoned(this.#caller)) throw abandoned();
       this.#value = this.#task(connection);
       this.#isDone = true;
     } catch (error) {
@@ -241,8 +246,10 @@ class WaitingStatement {
   }
 
   settle(): void {
-    if (this.#isDone) this.#resolve(this.#value);
-    else this.#reject(this.#error);
+    if (this.#isDone) {
+      noteWritten(this.#caller);
+      this.#resolve(this.#value);
+    } else this.#reject(this.#error);
   }
 
   fail(error: unknown): void {

@@ -4,6 +4,7 @@ import { DatabaseError } from "../contract/database-error.ts";
 import type { Driver, Durability } from "../contract/driver.ts";
 import { createQueryLog } from "../contract/statements.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
+import { Callers } from "../transactions/callers.ts";
 import { ChangeToken } from "./change-token.ts";
 import { SqliteChannel } from "./channel.ts";
 import { SqliteDatabase } from "./database.ts";
@@ -33,6 +34,8 @@ export interface SqliteOptions {
   readonly waitMs?: number;
   /** How long a transaction may be open, in ms. @default 60_000 */
   readonly transactionTimeoutMs?: number;
+  /** For whom it works. @default for nobody who could give up */
+  readonly callers?: Callers;
 }
 
 /**
@@ -48,11 +51,17 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     durability = "full",
     waitMs = 30_000,
     transactionTimeoutMs: timeoutMs = 60_000,
+    callers = new Callers(),
   } = options;
   const pool = await openSqlitePool({ file, durability, waitMs, onQuery: createQueryLog(echo, log) });
   const dialect = new SqliteDialect();
   const transactions = { timeoutMs, log };
-  const channel = new SqliteChannel(pool, { waitMs, isDurable: durability === "full", transactions });
+  const channel = new SqliteChannel(pool, {
+    waitMs,
+    isDurable: durability === "full",
+    transactions,
+    callers,
+  });
   const session = new SqliteSession(dialect, channel);
   const changes = new ChangeToken(pool.reader, channel);
   let closed: Promise<void> | null = null;
