@@ -1,21 +1,32 @@
+import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
 
 const ECHO_MS = 500; // npx passes a Ctrl+C on that the terminal has sent already
+/** They would end the process where nobody listens. */
+const HARMLESS = ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
 export interface ProcessEventHandlers {
   /** A signal asked the process to end: does the work that comes before. */
   readonly stop: (signal: NodeJS.Signals) => Promise<void>;
+  /** A signal asked for the configuration to be read again. */
+  readonly reload: () => void;
   /** Nobody caught this error. */
   readonly onError: (error: unknown) => void;
 }
 
+/** Keeps the signals that aren't meant to end a server from ending it, while it starts too. */
+export function ignoreHarmlessSignals(): void {
+  for (const signal of HARMLESS) if (process.listenerCount(signal) === 0) process.on(signal, () => {});
+}
+
 /**
- * Ends the process after `stop` when SIGTERM or SIGINT comes, and at once when another one follows. An error
- * that nobody caught is reported and ends nothing: one plugin's forgotten promise must not take down the others.
+ * Ends the process after `stop` when SIGTERM or SIGINT comes, and at once when another one follows. SIGHUP reloads, or
+ * ends the process as well where it comes because its terminal was closed. An error that nobody caught is reported and
+ * ends nothing: one plugin's forgotten promise must not take down the others.
  *
  * @returns its undo
  */
-export function followProcess({ stop, onError }: ProcessEventHandlers): () => void {
+export function followProcess({ stop, reload, onError }: ProcessEventHandlers): () => void {
   let askedAt: number | null = null;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (askedAt !== null) {
@@ -34,6 +45,7 @@ export function followProcess({ stop, onError }: ProcessEventHandlers): () => vo
   const handlers = {
     SIGTERM: onSignal,
     SIGINT: onSignal,
+    SIGHUP: (signal: NodeJS.Signals) => (isTerminalClosed() ? onSignal(signal) : reload()),
     uncaughtException: onError,
     unhandledRejection: onError,
   };
@@ -41,4 +53,16 @@ export function followProcess({ stop, onError }: ProcessEventHandlers): () => vo
   return () => {
     for (const [event, handler] of Object.entries(handlers)) process.off(event, handler);
   };
+}
+
+/** Whether the terminal that the process was started in is gone. */
+function isTerminalClosed(): boolean {
+  if (process.platform === "win32") return true; // it has the signal for nothing else
+  if (!process.stdout.isTTY) return false;
+  try {
+    closeSync(openSync("/dev/tty", "r"));
+    return false;
+  } catch {
+    return true;
+  }
 }

@@ -1,14 +1,15 @@
-import { resolve } from "node:path";
 import { type App, createApp } from "./app.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { watchFile } from "../files/watch.ts";
+import { ConfigFollower } from "./config-follower.ts";
 import { describeBuildFailure, toListenError } from "./failure-text.ts";
 import { openPluginChannel } from "./plugin-channel.ts";
-import { followProcess } from "./process-events.ts";
+import { followProcess, ignoreHarmlessSignals } from "./process-events.ts";
 
 const STARTUP_HOLD_MS = 5000; // a plugin whose setup takes longer no longer holds up the others
 const SHRINK_AFTER_MS = 500;
 const STOP_TIMEOUT_MS = 30_000;
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 60_000;
 
 export interface ServerProcessOptions {
   readonly version: string;
@@ -27,17 +28,21 @@ export class ServerProcess {
   readonly #app: App;
   /** What the app was built with: some keys stay as they were then. */
   readonly #initial: LoadedConfig;
-  #loaded: LoadedConfig;
+  readonly #config: ConfigFollower;
   readonly #disposals: (() => void)[] = [];
   #closeChannel: () => void = () => {};
   #stopping: Promise<void> | null = null;
-  #reloading: Promise<void> = Promise.resolve();
 
   private constructor(options: ServerProcessOptions, loaded: LoadedConfig, app: App) {
     this.#options = options;
     this.#initial = loaded;
-    this.#loaded = loaded;
     this.#app = app;
+    this.#config = new ConfigFollower({
+      initial: loaded,
+      load: options.load,
+      apply: (next) => app.configure(next),
+      log: app.loggers.app,
+    });
   }
 
   /**
@@ -47,10 +52,11 @@ export class ServerProcess {
    * @throws DatabaseError or MigrationError when the database can't be used
    */
   static async create(options: ServerProcessOptions): Promise<ServerProcess> {
+    ignoreHarmlessSignals();
     const loaded = options.load();
     let server: ServerProcess | null = null;
     const reloadConfig = async (): Promise<void> => {
-      if (server !== null) await server.#reload();
+      if (server !== null) await server.#config.reload();
     };
     const app = await createApp({ loaded, version: options.version, reloadConfig });
     server = new ServerProcess(options, loaded, app);
@@ -59,7 +65,7 @@ export class ServerProcess {
 
   /** Address that it answers at. */
   get url(): string {
-    return this.#loaded.config.server.public_url ?? this.#app.web.url ?? "";
+    return this.#config.loaded.config.server.public_url ?? this.#app.web.url ?? "";
   }
 
   /** Address that it was told to listen on. */
@@ -83,7 +89,7 @@ export class ServerProcess {
     this.#followEvents();
     await app.web.holdUntil(app.plugins.start(), STARTUP_HOLD_MS);
     this.#announce("listening");
-    await app.accounts.setup.announce(this.url);
+    await this.#announceSetup();
     // Starting leaves garbage behind that a server without traffic would keep for long.
     setTimeout(() => Bun.shrink(), SHRINK_AFTER_MS).unref();
     await app.hooks.emit("server.started", { url: this.url, version: this.#options.version });
@@ -109,7 +115,7 @@ export class ServerProcess {
     running.release();
     this.#followEvents();
     this.#announce("swapped");
-    await app.accounts.setup.announce(this.url);
+    await this.#announceSetup();
     if (!isSameAddress) await running.closeSocket();
     await running.dispose();
     app.loggers.app.info("the server before is disposed of");
@@ -150,12 +156,19 @@ export class ServerProcess {
   async #stop(reason: string): Promise<void> {
     const app = this.#app;
     app.loggers.app.info({ reason }, "stopping");
+    this.#config.stop();
     this.#closeChannel();
     await app.hooks.emit("server.stopping", { reason });
     await this.closeSocket();
     await app.plugins.stop();
     app.loggers.app.info("stopped");
     await app.close();
+  }
+
+  async #reloadOnSignal(): Promise<void> {
+    const log = this.#app.loggers.app;
+    log.info("SIGHUP: reading the configuration again");
+    if (!(await this.#config.reload())) log.info("SIGHUP: nothing to apply");
   }
 
   #announce(message: string): void {
@@ -168,71 +181,36 @@ export class ServerProcess {
     );
   }
 
+  /** Tells how to make the first administrator; asks the database later where it can't answer now. */
+  async #announceSetup(attempt = 1): Promise<void> {
+    const { accounts, loggers } = this.#app;
+    try {
+      await accounts.setup.announce(this.url);
+    } catch (error) {
+      if (this.#stopping !== null) return;
+      const ms = Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), LAST_RETRY_MS);
+      const retry = `asked again in ${ms / 1000} s`;
+      loggers.app.warn({ err: error }, `it isn't known whether there is an administrator yet: ${retry}`);
+      const timer = setTimeout(() => void this.#announceSetup(attempt + 1), ms).unref();
+      this.#disposals.push(() => clearTimeout(timer));
+    }
+  }
+
   #followEvents(): void {
     this.#closeChannel = openPluginChannel(this.#initial, this.#app.plugins, this.#app.loggers.app);
     const { loggers, stackTraces } = this.#app;
     this.#disposals.push(
       followProcess({
         stop: (signal) => this.stop(signal),
+        reload: () => void this.#reloadOnSignal(),
         onError: (error) =>
           loggers.app.error(
             { err: error, ...stackTraces.throwerOf(error) },
             describeBuildFailure(error) ?? "uncaught error",
           ),
       }),
-      watchFile(this.#initial.file, {
-        onChange: () => void this.#reload(),
-        onError: (error) => loggers.app.warn({ err: error }, "changes to the configuration are not seen"),
-      }),
+      () => this.#config.stop(),
     );
+    this.#config.start();
   }
-
-  /** Applies a changed config.json, one change after another; resolves once the plugins follow it. */
-  #reload(): Promise<void> {
-    this.#reloading = this.#reloading.then(() => this.#applyConfig());
-    return this.#reloading;
-  }
-
-  /** A config.json that can't be used changes nothing. */
-  async #applyConfig(): Promise<void> {
-    const { loggers } = this.#app;
-    if (this.#stopping !== null) return;
-    let next: LoadedConfig;
-    try {
-      next = this.#options.load();
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      loggers.app.error(`${message}\nThe running configuration stays`);
-      return;
-    }
-    if (Bun.deepEquals(next.config, this.#loaded.config)) return;
-    this.#loaded = next;
-    await this.#app.configure(next);
-    const late = findRestartKeys(this.#initial, next);
-    if (late.length > 0) loggers.app.warn({ keys: late }, `restart to apply: ${late.join(", ")}`);
-    loggers.app.info("configuration applied");
-  }
-}
-
-/** Keys that differ from what the server was started with, and that it can't apply while it runs. */
-function findRestartKeys(running: LoadedConfig, next: LoadedConfig): string[] {
-  const { server: from, logging: fromLog, database: fromDatabase } = running.config;
-  const { server: to, logging: toLog, database: toDatabase } = next.config;
-  const keys = {
-    "server.host": from.host !== to.host,
-    "server.port": from.port !== to.port,
-    security: !Bun.deepEquals(running.config.security, next.config.security),
-    "app.name": running.config.app.name !== next.config.app.name,
-    "app.data_directory": running.config.app.data_directory !== next.config.app.data_directory,
-    "database.url": fromDatabase.url !== toDatabase.url,
-    "database.pool_size": fromDatabase.pool_size !== toDatabase.pool_size,
-    "database.durability": fromDatabase.durability !== toDatabase.durability,
-    "database.echo": fromDatabase.echo !== toDatabase.echo,
-    "logging.directory":
-      resolve(running.directory, fromLog.directory) !== resolve(next.directory, toLog.directory),
-    "logging.console": fromLog.console !== toLog.console,
-    "logging.max_bytes": fromLog.max_bytes !== toLog.max_bytes,
-    "logging.backup_count": fromLog.backup_count !== toLog.backup_count,
-  };
-  return Object.entries(keys).flatMap(([key, differs]) => (differs ? [key] : []));
 }

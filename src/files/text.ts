@@ -21,6 +21,19 @@ export function readTextFile(file: string): TextFile {
   }
 }
 
+/**
+ * Whether a file holds nothing: it is missing, a link to nothing or empty, as it is for a moment while an editor or a
+ * deployment replaces it.
+ */
+export function isVacant(file: string): boolean {
+  try {
+    return readFileSync(file, "utf8").trim() === "";
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    return code === "ENOENT" || code === "ENOTDIR";
+  }
+}
+
 function toFailure(file: string, error: unknown): TextFile {
   const code = error instanceof Error && "code" in error ? String(error.code) : "an unknown error";
   const expected = "a file that can be read";

@@ -102,11 +102,46 @@ test("the server goes on when config.json is broken while it runs, and logs the 
   expect(await (await server.fetch("/")).text()).toContain("Mended");
 });
 
-test("the server goes on when config.json is removed while it runs", async () => {
+test.each(["missing", "empty"])("a config.json that is %s changes nothing, and is told of", async (how) => {
   await using folder = await TestFolder.create({ "config.json": { ...CONFIG, app: { name: "Shop" } } });
+  await using server = await XcoreServer.start(folder, SERVE);
+  const vacate = () =>
+    how === "missing" ? folder.remove("config.json") : folder.write({ "config.json": "" });
+  const told = server.waitFor(/has been missing or empty for 3 s: the running configuration stays/);
+  await vacate();
+  // What the signal asks for comes after whatever the change has led to.
+  await server.after(() => server.kill("SIGHUP"), /SIGHUP: nothing to apply/);
+  expect(await (await server.fetch("/")).text()).toContain("Shop");
+  const mended = { ...CONFIG, app: { name: "Mended" } };
+  await server.after(() => folder.write({ "config.json": mended }), /configuration applied/);
+  expect(await (await server.fetch("/")).text()).toContain("Mended");
+  expect(server.output).not.toMatch(/has been missing|running configuration stays/);
+  await vacate();
+  await told;
+  expect(await (await server.fetch("/")).text()).toContain("Mended");
+});
+
+test("a server without a config.json applies one that comes", async () => {
+  await using folder = await TestFolder.create();
   await using server = await XcoreServer.start(folder);
-  await server.after(() => folder.remove("config.json"), /configuration applied/);
-  expect(await (await server.fetch("/")).text()).not.toContain("Shop");
+  await server.after(
+    () => folder.write({ "config.json": { app: { name: "Shop" } } }),
+    /configuration applied/,
+  );
+  expect(await (await server.fetch("/")).text()).toContain("Shop");
+});
+
+test("SIGHUP reads the configuration again, .env too; SIGUSR1 and SIGUSR2 do nothing", async () => {
+  await using folder = await TestFolder.create();
+  await using server = await XcoreServer.start(folder);
+  server.kill("SIGUSR1");
+  server.kill("SIGUSR2");
+  await server.after(() => server.kill("SIGHUP"), /SIGHUP: nothing to apply/);
+  await folder.write({ ".env": "XCORE_APP__NAME=Shop" });
+  await server.after(() => server.kill("SIGHUP"), /configuration applied/);
+  expect(await (await server.fetch("/")).text()).toContain("Shop");
+  server.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
 });
 
 test("the server applies a changed config.json live", async () => {

@@ -1,6 +1,6 @@
 import { type Connection, createConnection, type QueryError, type QueryOptions } from "mysql2";
 import type { ResultSetHeader, RowDataPacket } from "mysql2/promise";
-import { ConstraintError, isFault } from "../contract/database-error.ts";
+import { ConstraintError, DatabaseError, isFault } from "../contract/database-error.ts";
 import type { OnQuery } from "../contract/statements.ts";
 import { ServerConnection, type ServerLimits } from "../server/connection.ts";
 import { type ServerPlace, unreachable } from "../server/faults.ts";
@@ -28,9 +28,8 @@ export class MysqlConnection extends ServerConnection {
     this.#options = options;
     this.#client = createConnection(options.settings);
     // Without a listener, losing the connection between two statements would end the process.
-    const lose = (): void => this.lose(unreachable(options.server, "connection lost"));
-    this.#client.on("error", lose);
-    this.#client.on("end", lose);
+    this.#client.on("error", (error) => this.#loseBy(error));
+    this.#client.on("end", () => this.lose(this.#lost()));
   }
 
   async connect(): Promise<void> {
@@ -107,6 +106,15 @@ export class MysqlConnection extends ServerConnection {
 
   protected toFault(error: unknown, sql: string, hasValues: boolean): unknown {
     return toMysqlFault(error, this.#options.server, { sql, hasValues });
+  }
+
+  #loseBy(error: unknown): void {
+    const fault = toMysqlFault(error, this.#options.server);
+    this.lose(fault instanceof DatabaseError ? fault : this.#lost());
+  }
+
+  #lost(): DatabaseError {
+    return unreachable(this.#options.server, "connection lost");
   }
 
   async #run(

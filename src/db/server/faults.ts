@@ -27,7 +27,7 @@ const NO_CONNECTION: FaultTable<ServerFailure> = {
 };
 
 /** Codes that OpenSSL and Node have for a certificate that isn't trusted. */
-const TLS_CODE = /CERT|SIGNATURE|^ERR_TLS|^ERR_SSL|^EPROTO$/;
+const TLS_CODE = /CERT|SIGNATURE|^ERR_TLS|^ERR_SSL|^HANDSHAKE_SSL|^EPROTO$/;
 
 /** Returns what a failed connection comes to; null when the code means something else. */
 export function toConnectionFault(code: string, failure: ServerFailure): Error | null {

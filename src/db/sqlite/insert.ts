@@ -2,16 +2,9 @@ import { type Column, getTableColumns, is, Param, SQL } from "drizzle-orm";
 import { SQLiteInsertBase, SQLiteInsertBuilder, type SQLiteTable } from "drizzle-orm/sqlite-core";
 import type { WriteResult } from "../contract/database.ts";
 import { assertChanges, assertRows } from "../drizzle/guarded-writes.ts";
-import { type DrizzleWrite, executeWrite, type WriteConfig, type WriteTarget } from "./drizzle-write.ts";
+import { type DrizzleWrite, type WriteConfig, type WriteTarget, withKeptTexts } from "./drizzle-write.ts";
 import type { SqliteQuery } from "./prepared-query.ts";
-import {
-  type Fields,
-  type Returning,
-  type TablePlan,
-  toBound,
-  UNPLANNED,
-  type WrittenColumn,
-} from "./table-plan.ts";
+import { type Returning, toBound, UNPLANNED, type WrittenColumn } from "./table-plan.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -20,16 +13,11 @@ interface InsertConfig extends WriteConfig {
   readonly onConflict?: readonly SQL[];
 }
 
-interface DrizzleInsert extends DrizzleWrite<InsertConfig> {
-  onConflictDoUpdate(upsert: { readonly set: Row }): unknown;
+interface Upsert {
+  readonly set: Row;
 }
 
-const Base = SQLiteInsertBase as unknown as new (
-  table: SQLiteTable,
-  values: readonly never[],
-  session: WriteTarget["session"],
-  dialect: WriteTarget["dialect"],
-) => DrizzleInsert;
+type DrizzleInsert = new (...parts: unknown[]) => DrizzleWrite<InsertConfig>;
 
 /** Drizzle's builder of inserts, whose statements are made of what is kept of their table. */
 export class InsertBuilder extends SQLiteInsertBuilder<SQLiteTable, "async", WriteResult> {
@@ -48,37 +36,25 @@ export class InsertBuilder extends SQLiteInsertBuilder<SQLiteTable, "async", Wri
   }
 }
 
-class Insert extends Base {
-  readonly #target: WriteTarget;
-  readonly #plan: TablePlan;
-  readonly #rows: readonly Row[];
-  /** Null where it isn't kept. */
-  #returning: Returning | null;
+const drizzles = SQLiteInsertBase.prototype as unknown as { onConflictDoUpdate(upsert: Upsert): unknown };
 
-  constructor(target: WriteTarget, rows: readonly Row[]) {
-    super(target.table, [], target.session, target.dialect);
-    this.#target = target;
-    this.#plan = target.dialect.planOf(target.table);
+class Insert extends withKeptTexts(SQLiteInsertBase as unknown as DrizzleInsert) {
+  readonly #rows: readonly Row[];
+
+  constructor({ table, session, dialect }: WriteTarget, rows: readonly Row[]) {
+    super(table, [], session, dialect);
     // What the caller changes in them later has no effect.
     this.#rows = rows.map((row) => ({ ...assertRow(row) }));
-    this.#returning = this.#plan.nothing;
-  }
-
-  override returning(fields?: Fields): unknown {
-    this.#returning = fields === undefined ? this.#plan.everything : this.#plan.toReturning(fields);
-    if (this.#returning === null) return super.returning(fields);
-    this.config.returning = this.#returning.fields;
-    return this;
   }
 
   /** @throws AppError `validation_error` where there is nothing to change */
-  override onConflictDoUpdate(upsert: { readonly set: Row }): unknown {
-    assertChanges(this.#target.table, upsert.set);
-    return super.onConflictDoUpdate(upsert);
+  onConflictDoUpdate(upsert: Upsert): unknown {
+    assertChanges(this.config.table, upsert.set);
+    return drizzles.onConflictDoUpdate.call(this as never, upsert);
   }
 
   override getSQL(): SQL {
-    const columns: Record<string, Column> = getTableColumns(this.#target.table);
+    const columns: Record<string, Column> = getTableColumns(this.config.table);
     this.config.values = this.#rows.map((row) => {
       const values: Record<string, Param | SQL> = {};
       for (const key in row) {
@@ -90,27 +66,17 @@ class Insert extends Base {
     return super.getSQL();
   }
 
-  override _prepare(isOneTimeQuery = true): SqliteQuery {
-    // oxlint-disable-next-line no-underscore-dangle -- drizzle's name
-    return this.#prepareKept() ?? super._prepare(isOneTimeQuery);
-  }
-
-  override execute(): Promise<unknown> {
-    return executeWrite(this);
-  }
-
-  #prepareKept(): SqliteQuery | null {
-    const returning = this.#returning;
-    if (returning === null || !this.#plan.takesInserts || this.config.onConflict !== undefined) return null;
+  override prepareKept(returning: Returning): SqliteQuery | null {
+    if (!this.plan.takesInserts || this.config.onConflict !== undefined) return null;
     const params: unknown[] = [];
     const computed: number[] = [];
     for (const row of this.#rows) {
-      const one = bindRow(row, this.#plan.columns, params);
+      const one = bindRow(row, this.plan.columns, params);
       if (one === null) return null;
       computed.push(one);
     }
-    const sql = this.#plan.toInsert(computed, returning);
-    return this.#target.session.prepareKept({ sql, params }, returning);
+    const sql = this.plan.toInsert(computed, returning);
+    return this.session.prepareKept({ sql, params }, returning);
   }
 }
 

@@ -7,11 +7,11 @@ import {
   appendWhere,
   type ChangeConfig,
   type DrizzleWrite,
-  executeWrite,
   type WriteTarget,
+  withKeptTexts,
 } from "./drizzle-write.ts";
 import type { SqliteQuery } from "./prepared-query.ts";
-import { type Fields, type Returning, type TablePlan, toBound, UNPLANNED } from "./table-plan.ts";
+import { type Returning, toBound, UNPLANNED } from "./table-plan.ts";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -21,12 +21,7 @@ interface UpdateConfig extends ChangeConfig {
   readonly joins: readonly unknown[];
 }
 
-const Base = SQLiteUpdateBase as unknown as new (
-  table: SQLiteTable,
-  set: object,
-  session: WriteTarget["session"],
-  dialect: WriteTarget["dialect"],
-) => DrizzleWrite<UpdateConfig>;
+type DrizzleUpdate = new (...parts: unknown[]) => DrizzleWrite<UpdateConfig>;
 
 /** Drizzle's builder of updates, whose statements are made of what is kept of their table. */
 export class UpdateBuilder extends SQLiteUpdateBuilder<SQLiteTable, "async", WriteResult> {
@@ -45,60 +40,35 @@ export class UpdateBuilder extends SQLiteUpdateBuilder<SQLiteTable, "async", Wri
   }
 }
 
-class Update extends Base {
-  readonly #target: WriteTarget;
-  readonly #plan: TablePlan;
+class Update extends withKeptTexts(SQLiteUpdateBase as unknown as DrizzleUpdate) {
   readonly #values: Values;
-  /** Null where it isn't kept. */
-  #returning: Returning | null;
 
-  constructor(target: WriteTarget, values: Values) {
-    super(target.table, {}, target.session, target.dialect);
-    this.#target = target;
-    this.#plan = target.dialect.planOf(target.table);
+  constructor({ table, session, dialect }: WriteTarget, values: Values) {
+    super(table, {}, session, dialect);
     // What the caller changes in them later has no effect.
     this.#values = { ...values };
-    this.#returning = this.#plan.nothing;
-  }
-
-  override returning(fields?: Fields): unknown {
-    this.#returning = fields === undefined ? this.#plan.everything : this.#plan.toReturning(fields);
-    if (this.#returning === null) return super.returning(fields);
-    this.config.returning = this.#returning.fields;
-    return this;
   }
 
   override getSQL(): SQL {
-    this.config.set = mapUpdateSet(this.#target.table, this.#values);
+    this.config.set = mapUpdateSet(this.config.table, this.#values);
     return super.getSQL();
   }
 
-  override _prepare(isOneTimeQuery = true): SqliteQuery {
-    // oxlint-disable-next-line no-underscore-dangle -- drizzle's name
-    return this.#prepareKept() ?? super._prepare(isOneTimeQuery);
-  }
-
-  override execute(): Promise<unknown> {
-    return executeWrite(this);
-  }
-
-  #prepareKept(): SqliteQuery | null {
+  override prepareKept(returning: Returning): SqliteQuery | null {
     const { from, joins, where, orderBy, limit } = this.config;
-    const returning = this.#returning;
-    if (returning === null || from !== undefined || joins.length > 0) return null;
-    if (orderBy !== undefined || limit !== undefined) return null;
+    if (from !== undefined || joins.length > 0 || orderBy !== undefined || limit !== undefined) return null;
     const params: unknown[] = [];
     const set = this.#bindSet(params);
-    const condition = set === null ? null : appendWhere(where, this.#target.dialect, params);
+    const condition = set === null ? null : appendWhere(where, this.dialect, params);
     if (condition === null) return null;
-    const sql = `${this.#plan.updates}${set}${condition}${returning.text}`;
-    return this.#target.session.prepareKept({ sql, params }, returning);
+    const sql = `${this.plan.updates}${set}${condition}${returning.text}`;
+    return this.session.prepareKept({ sql, params }, returning);
   }
 
   /** @returns the text of what is set; null where SQL stands for a value */
   #bindSet(params: unknown[]): string | null {
     let text = "";
-    for (const { key, column, assignment } of this.#plan.all) {
+    for (const { key, column, assignment } of this.plan.all) {
       const given = Object.hasOwn(this.#values, key) ? this.#values[key] : undefined;
       if (given === undefined && column.onUpdateFn === undefined) continue;
       const bound = toBound(given === undefined ? column.onUpdateFn?.() : given, column);

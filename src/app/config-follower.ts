@@ -1,0 +1,135 @@
+import { resolve } from "node:path";
+import type { Logger } from "pino";
+import type { LoadedConfig } from "../config/load.ts";
+import { isVacant } from "../files/text.ts";
+import { watchFile } from "../files/watch.ts";
+
+const VACANT_MS = 3000; // an editor or a deployment that replaces a file takes less
+
+export interface ConfigFollowerOptions {
+  /** What the app was built with: some keys stay as they were then. */
+  readonly initial: LoadedConfig;
+  /** Loads the configuration as it is now. @throws ConfigError */
+  readonly load: () => LoadedConfig;
+  /** Configures the app; resolves once the plugins follow it. */
+  readonly apply: (loaded: LoadedConfig) => Promise<void>;
+  readonly log: Logger;
+}
+
+/**
+ * Keeps a running app configured as config.json says. What can't be used changes nothing, nor does a file that is
+ * missing or empty: the configuration that was read last stays.
+ */
+export class ConfigFollower {
+  readonly #options: ConfigFollowerOptions;
+  #loaded: LoadedConfig;
+  #reloading: Promise<boolean> = Promise.resolve(false);
+  #unwatch: () => void = () => {};
+  #vacancy: Timer | null = null;
+  #isStopped = false;
+
+  constructor(options: ConfigFollowerOptions) {
+    this.#options = options;
+    this.#loaded = options.initial;
+  }
+
+  /** The configuration that applies now. */
+  get loaded(): LoadedConfig {
+    return this.#loaded;
+  }
+
+  /** Applies each change of the file from now on. */
+  start(): void {
+    const { initial, log } = this.#options;
+    this.#unwatch = watchFile(initial.file, {
+      onChange: () => void this.reload(),
+      onError: (error) => log.warn({ err: error }, "changes to the configuration are not seen"),
+    });
+  }
+
+  /** Applies nothing any more. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#unwatch();
+    clearTimeout(this.#vacancy ?? undefined);
+  }
+
+  /**
+   * Reads the configuration and applies what has changed, one change after another; resolves once the plugins follow it,
+   * with whether anything was applied.
+   */
+  reload(): Promise<boolean> {
+    this.#reloading = this.#reloading
+      .then(() => this.#reload())
+      .catch((error: unknown) => {
+        this.#options.log.error({ err: error }, "the configuration can't be applied");
+        return false;
+      });
+    return this.#reloading;
+  }
+
+  async #reload(): Promise<boolean> {
+    const { initial, load, apply, log } = this.#options;
+    if (this.#isStopped) return false;
+    let next: LoadedConfig | null = null;
+    let problem = "";
+    try {
+      next = load();
+    } catch (error) {
+      problem = error instanceof Error ? error.message : String(error);
+    }
+    const isGone = this.#loaded.exists && (next === null ? isVacant(initial.file) : !next.exists);
+    if (isGone) {
+      this.#vacancy ??= setTimeout(() => this.#tellVacancy(), VACANT_MS).unref();
+      return false;
+    }
+    clearTimeout(this.#vacancy ?? undefined);
+    this.#vacancy = null;
+    if (next === null) {
+      log.error(`${problem}\nThe running configuration stays`);
+      return false;
+    }
+    const isSame = Bun.deepEquals(next.config, this.#loaded.config);
+    this.#loaded = next;
+    if (isSame) return false;
+    await apply(next);
+    const late = findRestartKeys(initial, next);
+    if (late.length > 0) log.warn({ keys: late }, `restart to apply: ${late.join(", ")}`);
+    log.info("configuration applied");
+    return true;
+  }
+
+  #tellVacancy(): void {
+    this.#vacancy = null;
+    const { initial, log } = this.#options;
+    if (!isVacant(initial.file)) return void this.reload();
+    log.warn(
+      { file: initial.file },
+      `${initial.file} has been missing or empty for ${VACANT_MS / 1000} s: the running configuration stays; ` +
+        "put the file back, or {} in it for the defaults",
+    );
+  }
+}
+
+/** Keys that differ from what the server was started with, and that it can't apply while it runs. */
+function findRestartKeys(running: LoadedConfig, next: LoadedConfig): string[] {
+  const { server: from, logging: fromLog, database: fromDatabase } = running.config;
+  const { server: to, logging: toLog, database: toDatabase } = next.config;
+  const keys = {
+    "server.host": from.host !== to.host,
+    "server.port": from.port !== to.port,
+    security: !Bun.deepEquals(running.config.security, next.config.security),
+    "app.name": running.config.app.name !== next.config.app.name,
+    "app.data_directory": running.config.app.data_directory !== next.config.app.data_directory,
+    "database.url": fromDatabase.url !== toDatabase.url,
+    "database.pool_size": fromDatabase.pool_size !== toDatabase.pool_size,
+    "database.durability": fromDatabase.durability !== toDatabase.durability,
+    "database.echo": fromDatabase.echo !== toDatabase.echo,
+    "logging.directory":
+      resolve(running.directory, fromLog.directory) !== resolve(next.directory, toLog.directory),
+    "logging.console": fromLog.console !== toLog.console,
+    "logging.max_bytes": fromLog.max_bytes !== toLog.max_bytes,
+    "logging.backup_count": fromLog.backup_count !== toLog.backup_count,
+  };
+  return Object.entries(keys).flatMap(([key, differs]) => (differs ? [key] : []));
+}
