@@ -10,6 +10,7 @@ import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext } from "./context.ts";
 import { createCoreBuilder } from "./core.ts";
 import { createPlugins, type PluginOptions, toPluginSettings } from "./plugins.ts";
+import type { Shutdown } from "./shutdown.ts";
 import { type AppStores, openStores } from "./stores.ts";
 import { createWeb, toWebSettings } from "./web.ts";
 
@@ -31,6 +32,7 @@ export interface App {
   readonly plugins: PluginManager;
   readonly web: WebServer;
   readonly stackTraces: StackTraces;
+  readonly shutdown: Shutdown;
   /** The OpenAPI 3.1 document of everything that is served now. */
   openApi(): Promise<Record<string, unknown>>;
   /** Loads what the core serves, which waits for its first request otherwise. @throws what its sources throw */
@@ -53,7 +55,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const { reloadConfig = async () => {}, print = printLine } = options;
 
   const context = await createContext(options);
-  const { live, loggers, hooks, stackTraces, inspects } = context;
+  const { live, loggers, hooks, stackTraces, shutdown, inspects } = context;
   disposals.defer(() => loggers.close());
 
   const stores = await openStores(context);
@@ -86,6 +88,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     plugins,
     web,
     stackTraces,
+    shutdown,
     openApi: () => core.openApi(),
     loadCore: () => core.load(),
     async configure(loaded) {

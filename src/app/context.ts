@@ -7,6 +7,7 @@ import { Callers } from "../db/transactions/callers.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
 import { createDisplayPath } from "../files/paths.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
+import { Shutdown } from "./shutdown.ts";
 import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
 
 export interface ContextOptions {
@@ -42,6 +43,7 @@ export interface AppContext {
   readonly answerError: ErrorAnswer;
   /** Which request code works for. */
   readonly callers: Callers;
+  readonly shutdown: Shutdown;
 }
 
 /** Opens the logs, and builds what everything else reports to. */
@@ -81,5 +83,6 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     toDisplayPath,
     answerError,
     callers: new Callers(),
+    shutdown: new Shutdown(),
   };
 }

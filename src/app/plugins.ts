@@ -29,7 +29,8 @@ interface Parts {
 
 /** Builds the manager of plugins, which mounts them; nothing is loaded yet. */
 export function createPlugins(context: AppContext, parts: Parts, options: PluginOptions): PluginManager {
-  const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
+  const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand, shutdown } =
+    context;
   const { stores, accounts, web } = parts;
   const { database, store } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
@@ -67,6 +68,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
         runsSetup: !inspects,
         setupTimeoutMs,
         drainTimeoutMs,
+        shutdown,
       },
     },
     remote: stores.plugins,

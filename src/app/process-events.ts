@@ -6,8 +6,8 @@ const ECHO_MS = 500; // npx passes a Ctrl+C on that the terminal has sent alread
 const HARMLESS = ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
 export interface ProcessEventHandlers {
-  /** A signal asked the process to end: does the work that comes before. */
-  readonly stop: (signal: NodeJS.Signals) => Promise<void>;
+  /** A signal asked the process to end: does the work that comes before, and returns the exit code. */
+  readonly stop: (signal: NodeJS.Signals) => Promise<number>;
   /** A signal asked for the configuration to be read again. */
   readonly reload: () => void;
   /** Nobody caught this error. */
@@ -35,7 +35,6 @@ export function followProcess({ stop, reload, onError }: ProcessEventHandlers): 
     }
     askedAt = performance.now();
     void stop(signal)
-      .then(() => 0)
       .catch((error: unknown) => {
         onError(error);
         return 1;

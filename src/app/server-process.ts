@@ -7,7 +7,6 @@ import { followProcess, ignoreHarmlessSignals } from "./process-events.ts";
 
 const STARTUP_HOLD_MS = 5000; // a plugin whose setup takes longer no longer holds up the others
 const SHRINK_AFTER_MS = 500;
-const STOP_TIMEOUT_MS = 30_000;
 const FIRST_RETRY_MS = 1000;
 const LAST_RETRY_MS = 60_000;
 
@@ -31,7 +30,7 @@ export class ServerProcess {
   readonly #config: ConfigFollower;
   readonly #disposals: (() => void)[] = [];
   #closeChannel: () => void = () => {};
-  #stopping: Promise<void> | null = null;
+  #stopping: Promise<number> | null = null;
 
   private constructor(options: ServerProcessOptions, loaded: LoadedConfig, app: App) {
     this.#options = options;
@@ -88,6 +87,7 @@ export class ServerProcess {
     await this.#listen(null);
     this.#followEvents();
     await app.web.holdUntil(app.plugins.start(), STARTUP_HOLD_MS);
+    if (this.#stopping !== null) return;
     this.#announce("listening");
     await this.#announceSetup();
     // Starting leaves garbage behind that a server without traffic would keep for long.
@@ -129,7 +129,7 @@ export class ServerProcess {
 
   /** Takes no new connection, and waits for the requests under way. */
   async closeSocket(): Promise<void> {
-    await this.#app.web.stop(STOP_TIMEOUT_MS);
+    await this.#app.web.stop(this.#shutdownMs);
   }
 
   /** Drains the plugins and disposes of them, closes the database, and flushes the logs. */
@@ -137,8 +137,11 @@ export class ServerProcess {
     await this.#app.close();
   }
 
-  /** Finishes the requests under way, disposes of the plugins, and flushes the logs. */
-  stop(reason: string): Promise<void> {
+  /**
+   * Finishes the requests under way, disposes of the plugins, and flushes the logs, within `server.shutdown_timeout` in
+   * all. Resolves with the exit code: 1 where something took longer and is cut off.
+   */
+  stop(reason: string): Promise<number> {
     this.#stopping ??= this.#stop(reason);
     return this.#stopping;
   }
@@ -153,16 +156,51 @@ export class ServerProcess {
     }
   }
 
-  async #stop(reason: string): Promise<void> {
+  get #shutdownMs(): number {
+    return this.#config.loaded.config.server.shutdown_timeout * 1000;
+  }
+
+  async #stop(reason: string): Promise<number> {
+    const { shutdown, loggers } = this.#app;
+    const timeoutMs = this.#shutdownMs;
+    loggers.app.info({ reason }, "stopping");
+    shutdown.begin(timeoutMs);
+    let stage = "";
+    const run = async (): Promise<"stopped"> => {
+      for (const [name, work] of this.#stages(reason)) {
+        stage = name;
+        // oxlint-disable-next-line no-await-in-loop -- one stage after another
+        await work();
+      }
+      return "stopped";
+    };
+    if ((await Promise.race([run(), shutdown.over])) === "stopped") return 0;
+    const limit = `server.shutdown_timeout, ${timeoutMs / 1000} s`;
+    loggers.app.error(`stopping took longer than ${limit}: cut off while ${stage}`);
+    await loggers.flush();
+    return 1;
+  }
+
+  /** What stopping does, one after another. */
+  #stages(reason: string): [doing: string, work: () => Promise<unknown>][] {
     const app = this.#app;
-    app.loggers.app.info({ reason }, "stopping");
     this.#config.stop();
     this.#closeChannel();
-    await app.hooks.emit("server.stopping", { reason });
-    await this.closeSocket();
-    await app.plugins.stop();
-    app.loggers.app.info("stopped");
-    await app.close();
+    return [
+      [
+        "telling plugins",
+        () => Promise.race([app.hooks.emit("server.stopping", { reason }), aborted(app.shutdown.requests)]),
+      ],
+      ["waiting for requests", () => app.web.stop(app.shutdown.requestsLeftMs)],
+      ["disposing of plugins", () => app.plugins.stop()],
+      [
+        "closing the database",
+        () => {
+          app.loggers.app.info("stopped");
+          return app.close();
+        },
+      ],
+    ];
   }
 
   async #reloadOnSignal(): Promise<void> {
@@ -213,4 +251,11 @@ export class ServerProcess {
     );
     this.#config.start();
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  else signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise;
 }

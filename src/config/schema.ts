@@ -76,6 +76,10 @@ export const ConfigSchema = section("Settings of an xcore server", {
       "16mb",
       "Largest request body accepted; a larger one is answered with 413. Bodies on their way may hold eight times this together, and /auth takes 64 KB",
     ),
+    shutdown_timeout: seconds(
+      30,
+      "How long stopping may take in all, in seconds: requests under way get most of it, then they are cut off",
+    ),
     trusted_proxies: Type.Array(
       Type.String({
         pattern: "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$",

@@ -33,15 +33,20 @@ export class InFlight {
   }
 
   /**
-   * Resolves with true once no request is left, or with false after `timeoutMs`; then closes the WebSockets
+   * Resolves with true once no request is left, or with false after `timeoutMs` or when `signal` is aborted; then closes the WebSockets
    * with code 1012, "service restart", upon which clients connect again.
    *
    * @param isOpen whether the client of a followed request still waits for more
    */
-  async drain(isOpen: (request: Request) => boolean, timeoutMs: number): Promise<boolean> {
+  async drain(
+    isOpen: (request: Request) => boolean,
+    { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
+  ): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
     // Bun tells when a body has been sent only to those who ask.
-    while (!this.#isIdle(isOpen) && performance.now() < deadline) await Bun.sleep(POLL_MS);
+    while (!this.#isIdle(isOpen) && performance.now() < deadline && !signal.aborted) {
+      await Bun.sleep(POLL_MS);
+    }
     this.closeSockets();
     return this.#isIdle(isOpen);
   }

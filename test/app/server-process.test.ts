@@ -217,6 +217,42 @@ test("SIGTERM lets requests and streams under way finish, runs teardown and flus
   expect(log).toMatch(/"path":"\/slow\/answer","status":200/);
 });
 
+test("stopping ends within server.shutdown_timeout in all, whatever hangs", async () => {
+  const hanging = pluginFiles(
+    "hanging",
+    `import { db, hooks } from "xcore";
+    import { sql } from "drizzle-orm";
+    const never = new Promise(() => {});
+    hooks.on("server.stopping", () => never, { timeout_ms: 60_000 });
+    export async function teardown() { log.info("teardown begins"); await never; }
+    export default createRouter()
+      .get("/never", async () => { log.info("hanging"); await never; })
+      .get("/transaction", () => db.transaction(async (tx) => {
+        await tx.execute(sql\`create table hanging (id int)\`);
+        log.info("in a transaction");
+        await never;
+      }));`,
+  );
+  const config = { "config.json": { server: { port: 0, shutdown_timeout: 3 } } };
+  await using folder = await TestFolder.create({ ...hanging, ...config });
+  await using server = await XcoreServer.start(folder, SERVE);
+  const answers = ["never", "transaction"].map((path) =>
+    server.fetch(`/hanging/${path}`).then(
+      () => "answered",
+      () => "cut off",
+    ),
+  );
+  await Promise.all([server.waitFor(/"hanging"/), server.waitFor(/in a transaction/)]);
+  const startedAt = performance.now();
+  server.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
+  expect(performance.now() - startedAt).toBeLessThan(3500);
+  expect(await Promise.all(answers)).toEqual(["cut off", "cut off"]);
+  const log = await Bun.file(join(folder.path, "logs/app.log")).text();
+  expect(log).toContain("teardown begins");
+  expect(log).toContain('"msg":"stopped"');
+});
+
 test.each(["SIGTERM", "SIGINT"] as const)(
   "%s ends an idle server whose clients keep connections",
   async (signal) => {

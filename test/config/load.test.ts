@@ -14,6 +14,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         port: 8000,
         public_url: null,
         body_limit: "16mb",
+        shutdown_timeout: 30,
         trusted_proxies: [],
         cors: { allow_origins: [], allow_credentials: false, allow_methods: ["*"], allow_headers: ["*"] },
       },

@@ -23,6 +23,8 @@ export function teardown() { gates.tornDown.push(value); }
   };
 }
 
+const DRAIN = { timeoutMs: 2000, signal: new AbortController().signal };
+
 interface Gates {
   reached: () => void;
   open: Promise<void>;
@@ -119,7 +121,7 @@ test("HEAD of a stream that never ends, and clients that leave, keep nothing und
   }
   await app.fetch("/endless/throws");
   const inFlight = app.app.plugins.list()[0]?.current?.mount.inFlight;
-  expect(await inFlight?.drain((request) => app.app.web.isOpen(request), 2000)).toBe(true);
+  expect(await inFlight?.drain((request) => app.app.web.isOpen(request), DRAIN)).toBe(true);
   expect(inFlight?.handling).toBe(0);
 });
 

@@ -103,13 +103,13 @@ export class Generation {
   async retire({ given: { log }, web, lifeCycle }: PluginHost): Promise<void> {
     this.#scope.close();
     const fields = { plugin: this.manifest.name, generation: this.number };
-    const { drainTimeoutMs } = lifeCycle;
-    const isDrained = await this.mount.inFlight.drain(web.isOpen, drainTimeoutMs);
+    const { drainTimeoutMs: timeoutMs, shutdown } = lifeCycle;
+    const isDrained = await this.mount.inFlight.drain(web.isOpen, { timeoutMs, signal: shutdown.requests });
     if (!isDrained) log.warn(fields, "requests cut off: drain timed out");
     await Promise.all([...this.#dependents].map((dependent) => dependent.#retired.promise));
     this.#timers.endRepeating();
     try {
-      if (lifeCycle.runsSetup) await runTeardown(this.exports, drainTimeoutMs);
+      if (lifeCycle.runsSetup) await runTeardown(this.exports, timeoutMs, shutdown.teardowns);
     } catch (error) {
       log.error({ err: error, ...fields }, "teardown failed");
     }

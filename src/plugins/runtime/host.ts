@@ -70,4 +70,11 @@ export interface PluginLifeCycle {
   readonly runsSetup: boolean;
   readonly setupTimeoutMs: number;
   readonly drainTimeoutMs: number;
+  /** How long the server waits while it stops. */
+  readonly shutdown: {
+    /** Aborted when requests are waited for no longer. */
+    readonly requests: AbortSignal;
+    /** Aborted when teardowns are waited for no longer. */
+    readonly teardowns: AbortSignal;
+  };
 }

@@ -49,12 +49,21 @@ export async function runSetup(exports: ModuleExports, options: SetupOptions): P
 /**
  * Calls the `teardown` that a plugin exports, if it does, and waits for it.
  *
- * @throws Error after `timeoutMs`, and whatever `teardown` throws
+ * @throws Error after `timeoutMs`, the signal's reason when it is aborted, and whatever `teardown` throws
  */
-export async function runTeardown(exports: ModuleExports, timeoutMs: number): Promise<void> {
+export async function runTeardown(
+  exports: ModuleExports,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const teardown = readHandler(exports, "teardown");
   if (teardown === null) return;
-  await withDeadline(() => teardown(), timeoutMs, `teardown() took longer than ${timeoutMs / 1000} s`);
+  await withDeadline(
+    () => teardown(),
+    timeoutMs,
+    `teardown() took longer than ${timeoutMs / 1000} s`,
+    signal,
+  );
 }
 
 function readHandler(exports: ModuleExports, name: "setup" | "teardown"): (() => unknown) | null {
