@@ -55,6 +55,7 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
       version,
       publicUrl: server.public_url,
       ping: () => database.ping(),
+      probe: () => database.probe(),
       guards: accounts.guards,
       isAdministrator: (request) => isAdministrator(accounts, request),
       checks: { plugins: () => (hasFailure() ? "failing" : "ok") },

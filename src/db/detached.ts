@@ -14,6 +14,7 @@ export async function createDetachedDriver(dialect: Dialect): Promise<Driver> {
     toDatabase: (schema) => drizzle(fail, { schema }) as unknown as Database<typeof schema>,
     migrate: fail,
     ping: fail,
+    probe: fail,
     changeToken: () => null,
     close: () => Promise.resolve(),
   };

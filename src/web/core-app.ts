@@ -2,7 +2,7 @@ import { type AnyElysia, type Context, Elysia } from "elysia";
 import { toJsonAnswer } from "./answers.ts";
 import { docsRoutes } from "./docs-page.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "./error-answers.ts";
-import { createPingCheck, type HealthCheck, healthRoutes } from "./health.ts";
+import { createPingCheck, createWriteCheck, type HealthCheck, healthRoutes } from "./health.ts";
 import type { Mount } from "./mounts.ts";
 import { createOpenApi, type DocumentedApp } from "./openapi.ts";
 import { fillPage, HOME_PAGE, toLinks, toPageResponse } from "./pages.ts";
@@ -16,6 +16,8 @@ export interface CoreAppOptions {
   readonly publicUrl: string | null;
   /** Resolves while the database answers. */
   readonly ping: () => Promise<unknown>;
+  /** Resolves while the database can be written. */
+  readonly probe: () => Promise<unknown>;
   /** Of what else there is. */
   readonly checks: Readonly<Record<string, HealthCheck>>;
   /** Guards of routes. */
@@ -59,7 +61,10 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
     .use(
       healthRoutes({
         version,
-        required: { database: createPingCheck(options.ping) },
+        required: {
+          database: createPingCheck(options.ping),
+          database_writes: createWriteCheck(options.probe),
+        },
         others: options.checks,
         guards: options.guards,
         seesDetails: options.isAdministrator,

@@ -4,6 +4,8 @@ import { type AnyElysia, Elysia, t } from "elysia";
 export type HealthCheck = () => "ok" | "failing" | Promise<"ok" | "failing">;
 
 const PING_TIMEOUT_MS = 2000;
+const STUCK_MS = 5000;
+const TRUSTED_MS = 5000;
 const Health = t.Object({
   status: t.Union([t.Literal("ok"), t.Literal("degraded")]),
   checks: t.Optional(t.Record(t.String(), t.Union([t.Literal("ok"), t.Literal("failing")]))),
@@ -67,16 +69,53 @@ function isOk(checks: Readonly<Record<string, "ok" | "failing">>): boolean {
 export function createPingCheck(ping: () => Promise<unknown>): HealthCheck {
   let pinging: Promise<"ok" | "failing"> | null = null;
   return async () => {
-    pinging ??= ping()
-      .then(
-        () => "ok" as const,
-        () => "failing" as const,
-      )
-      .finally(() => (pinging = null));
-    const late = Promise.withResolvers<"failing">();
-    const timer = setTimeout(() => late.resolve("failing"), PING_TIMEOUT_MS);
-    const result = await Promise.race([pinging, late.promise]);
-    clearTimeout(timer);
-    return result;
+    pinging ??= toResult(ping()).finally(() => (pinging = null));
+    return within(PING_TIMEOUT_MS, pinging, "failing");
   };
+}
+
+/**
+ * Finds out whether writes work by making one, at most each 5 s where it does. One that waits behind others says nothing
+ * yet: the last result stands for 5 s, then nobody's writes get their turn.
+ */
+export function createWriteCheck(probe: () => Promise<unknown>): HealthCheck {
+  let last: "ok" | "failing" = "ok";
+  let knownAt = Number.NEGATIVE_INFINITY;
+  let probing: { readonly since: number; readonly result: Promise<"ok" | "failing"> } | null = null;
+  return async () => {
+    const now = performance.now();
+    if (probing === null && last === "ok" && now - knownAt < TRUSTED_MS) return last;
+    probing ??= {
+      since: now,
+      result: toResult(probe()).then((result) => {
+        probing = null;
+        knownAt = performance.now();
+        return (last = result);
+      }),
+    };
+    const { since, result } = probing;
+    const leftMs = since + STUCK_MS - now;
+    return within(Math.min(PING_TIMEOUT_MS, leftMs), result, leftMs <= PING_TIMEOUT_MS ? "failing" : last);
+  };
+}
+
+function toResult(work: Promise<unknown>): Promise<"ok" | "failing"> {
+  return work.then(
+    () => "ok" as const,
+    () => "failing" as const,
+  );
+}
+
+async function within(
+  ms: number,
+  result: Promise<"ok" | "failing">,
+  otherwise: "ok" | "failing",
+): Promise<"ok" | "failing"> {
+  const late = Promise.withResolvers<"ok" | "failing">();
+  const timer = setTimeout(() => late.resolve(otherwise), Math.max(0, ms));
+  try {
+    return await Promise.race([result, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

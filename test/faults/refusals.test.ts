@@ -1,5 +1,4 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { expect, test as plainTest } from "bun:test";
@@ -8,6 +7,7 @@ import { failureOf } from "../db/failures.ts";
 import { TestApp, TestFolder } from "../setup.ts";
 import { openLogged, SERVERS } from "./ledger.ts";
 import { PrivateServer } from "./private-server.ts";
+import { mountSmall } from "./small-disk.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
 
 /** A plugin that runs what it is sent. */
@@ -165,13 +165,6 @@ plainTest("a full disk and a database that only reads are told as such (sqlite)"
   expect(await ask(app, "insert into things values ('x')")).toEqual(READ_ONLY);
   await run("pragma query_only = off");
 });
-
-/** A small file system; null where a test may not mount one. */
-function mountSmall(folder: string, size: string): Disposable | null {
-  mkdirSync(folder, { recursive: true });
-  const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", folder]);
-  return status === 0 ? { [Symbol.dispose]: () => void spawnSync("umount", [folder]) } : null;
-}
 
 plainTest("a disk that fills up loses nothing, and is used again once it has room (sqlite)", async () => {
   await using folder = await TestFolder.create();

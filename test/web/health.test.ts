@@ -8,7 +8,7 @@ test("healthRoutes() answers administrators with what is well, version and uptim
     200,
     {
       status: "ok",
-      checks: { database: "ok", plugins: "ok" },
+      checks: { database: "ok", database_writes: "ok", plugins: "ok" },
       version: "0.0.0-test",
       uptime: expect.any(Number),
     },
@@ -56,7 +56,7 @@ test("healthRoutes() answers 503 while the database doesn't answer", async () =>
   expect(await app.get("/health")).toEqual({ status: 503, body: { status: "degraded" } });
   expect(await app.getAsAdmin("/health")).toMatchObject({
     status: 503,
-    body: { status: "degraded", checks: { database: "failing", plugins: "ok" } },
+    body: { status: "degraded", checks: { database: "failing", database_writes: "ok", plugins: "ok" } },
   });
 });
 

@@ -14,6 +14,7 @@ export type DatabaseFault =
   | "busy" // waited too long for a lock
   | "timeout" // a statement or a transaction took longer than it may
   | "full" // no space left
+  | "lost" // the file was deleted, moved or replaced while it is open
   | "corrupt" // the file isn't a database, or is damaged
   | "credentials" // user, password or right refused
   | "unavailable" // no connection

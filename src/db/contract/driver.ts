@@ -59,6 +59,12 @@ export interface Driver {
   /** Resolves when the database answers. @throws DatabaseError */
   ping(): Promise<void>;
   /**
+   * Resolves when a write would be made and kept, in its turn behind others: it waits as they do.
+   *
+   * @throws DatabaseError
+   */
+  probe(): Promise<void>;
+  /**
    * Returns a number that is another one once anybody, in this process or another, has committed something since it
    * was last asked for; asking costs next to nothing. Null where the database would have to be queried.
    *

@@ -37,6 +37,11 @@ export const DATABASE_ERROR_CODES = {
     status: 507,
     meaning: "The database's disk is full; nothing was changed",
   },
+  database_file_lost: {
+    status: 503,
+    meaning:
+      "The database's file was deleted, moved or replaced while it is open: nothing was changed, and an administrator has to act",
+  },
   database_damaged: {
     status: 503,
     meaning: "The database's files are damaged: an administrator has to act",
@@ -85,6 +90,10 @@ const CLIENT_ERRORS: Readonly<Partial<Record<DatabaseFault, ClientError>>> = {
   },
   readonly: { code: "database_read_only", message: "The database can only be read now: nothing was changed" },
   full: { code: "database_full", message: "The database has no space left: nothing was changed" },
+  lost: {
+    code: "database_file_lost",
+    message: "The database's file isn't where it was: nothing was changed; tell its administrator",
+  },
   corrupt: { code: "database_damaged", message: "The database is damaged: tell its administrator" },
 };
 

@@ -13,6 +13,9 @@ export function isWrite(statement: string): boolean {
   return /^\s*(?:insert|update|delete|replace|with)\b/i.test(statement) && !statement.includes(";");
 }
 
+/** A write that changes nothing, and is refused where no write can work. */
+export const PROBE = "update xcore_migrations set name = name where 1 = 0";
+
 /** Told of each statement that was run, or failed: its text with placeholders, never its values. */
 export type OnQuery = (sql: string, durationMs: number) => void;
 

@@ -1,6 +1,6 @@
 import type { Database, SchemaTables } from "../contract/database.ts";
 import type { Driver, ServerDriverOptions } from "../contract/driver.ts";
-import { createQueryLog } from "../contract/statements.ts";
+import { createQueryLog, PROBE } from "../contract/statements.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
 import { keepValuesInRelations } from "../schema/relational-json.ts";
 import { openChannel } from "../server/channel.ts";
@@ -34,9 +34,12 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
     },
     migrate: (work) => migrateOnMysql({ settings, server: url, log }, work),
     async ping() {
-      const [row] = await channel.read((connection) => connection.all("select version() as version"));
-      dialect.isMariaDb = /mariadb/i.test(String(row?.["version"]));
+      await channel.probe(async (connection) => {
+        const [row] = await connection.all("select version() as version");
+        dialect.isMariaDb = /mariadb/i.test(String(row?.["version"]));
+      });
     },
+    probe: () => channel.probe((connection) => connection.all(PROBE)),
     changeToken: () => null,
     close,
   };

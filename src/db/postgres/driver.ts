@@ -1,6 +1,6 @@
 import type { Database, SchemaTables } from "../contract/database.ts";
 import type { Driver, ServerDriverOptions } from "../contract/driver.ts";
-import { createQueryLog } from "../contract/statements.ts";
+import { createQueryLog, PROBE } from "../contract/statements.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
 import { keepValuesInRelations } from "../schema/relational-json.ts";
 import { openChannel } from "../server/channel.ts";
@@ -35,7 +35,8 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
       ) as unknown as Database<Schema>;
     },
     migrate: (work) => migrateOnPostgres({ settings, server: url, log }, work),
-    ping: () => channel.read((connection) => connection.ping()),
+    ping: () => channel.probe((connection) => connection.ping()),
+    probe: () => channel.probe((connection) => connection.all(PROBE, [])),
     changeToken: () => null,
     close,
   };

@@ -54,6 +54,11 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
     return this.#options.pool.use(task);
   }
 
+  /** Runs a task that says how the server is, even where the connections are all in use. */
+  probe(task: Task<C, unknown>): Promise<void> {
+    return this.#options.pool.probe(task);
+  }
+
   async write<T>(task: Task<C, T>): Promise<T> {
     const { pool, scope, callers } = this.#options;
     scope.assertOutside();

@@ -78,6 +78,24 @@ export class ConnectionPool<C extends ServerConnection> {
     });
   }
 
+  /**
+   * Runs `work` on a connection, beside the others where all of them are in use: those being busy doesn't say that the
+   * server is away.
+   */
+  async probe(work: (connection: C) => Promise<unknown>): Promise<void> {
+    if (this.#idle.length > 0 || this.#all.size < this.#options.size) {
+      await this.use(work);
+      return;
+    }
+    try {
+      const connection = await this.#connect(this.#options.create());
+      this.#all.add(connection); // so that what it waits for is watched
+      await work(connection).finally(() => this.#end(connection));
+    } catch (error) {
+      if (!isFault(error, "connections")) throw error; // it has given all to those that are busy
+    }
+  }
+
   /** Lets what is under way finish, for at most `timeoutMs`, and closes every connection. */
   close(timeoutMs: number): Promise<void> {
     this.#closed ??= this.#work.close(timeoutMs).then(async () => {

@@ -9,6 +9,7 @@ import { TransactionLimit, type TransactionLimitOptions } from "../transactions/
 import type { OwnedOptions } from "../transactions/owner.ts";
 import { DeferredKeys } from "./deferred-keys.ts";
 import { EventLoopTurn } from "./event-loop-turn.ts";
+import type { FileWatch } from "./file-watch.ts";
 import type { SqlitePool } from "./connection/pool.ts";
 import { OpenTransaction } from "./transaction.ts";
 import { WriterLock } from "./writer-lock.ts";
@@ -44,6 +45,7 @@ export interface ChannelOptions {
   readonly isDurable: boolean;
   readonly transactions: TransactionLimitOptions;
   readonly callers: Callers;
+  readonly files: FileWatch;
 }
 
 /**
@@ -57,6 +59,7 @@ export class SqliteChannel implements Channel {
   readonly #waitMs: number;
   readonly #transactions: TransactionLimitOptions;
   readonly #callers: Callers;
+  readonly #files: FileWatch;
   readonly #turn = new EventLoopTurn();
   readonly #lock: WriterLock;
   readonly #keys = new DeferredKeys();
@@ -69,12 +72,14 @@ export class SqliteChannel implements Channel {
   /** The work that holds the writer lock, seen from inside it, to tell when a write would wait for itself. */
   readonly #holder = new AsyncLocalStorage<{ holds: boolean }>();
 
-  constructor({ reader, writer }: SqlitePool, { waitMs, isDurable, transactions, callers }: ChannelOptions) {
+  constructor({ reader, writer }: SqlitePool, options: ChannelOptions) {
+    const { waitMs, isDurable, transactions, callers, files } = options;
     this.#reader = reader;
     this.#writer = writer;
     this.#waitMs = waitMs;
     this.#transactions = transactions;
     this.#callers = callers;
+    this.#files = files;
     this.#lock = new WriterLock(this.#turn, waitMs);
     this.#solo = isDurable ? null : new SoloWrites();
     const onCommit = (): void => void (this.#commits += 1);
@@ -98,6 +103,11 @@ export class SqliteChannel implements Channel {
   }
 
   write<T>(task: Task<T>): Promise<T> {
+    try {
+      this.#files.assertThere();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     if (this.#gathered !== null) return this.#join(this.#gathered, task);
     if (this.#solo?.take() === true && this.#lock.tryAcquire()) return this.#runAlone(task);
     this.#gathered = new CommitGroup(this.#ground);
@@ -106,6 +116,11 @@ export class SqliteChannel implements Channel {
   }
 
   execute<T>(task: Task<T>): Promise<T> {
+    try {
+      this.#files.assertThere();
+    } catch (error) {
+      return Promise.reject(error);
+    }
     this.#commitGathered();
     const caller = this.#callers.current;
     const run: Task<T> = () => {
@@ -125,14 +140,15 @@ export class SqliteChannel implements Channel {
       this.withWriter(async (writer) => {
         assertWanted(caller);
         await this.#patiently(() => writer.write("begin immediate", []));
-        return OpenTransaction.run({ writer, turn: this.#turn, limit }, wanted);
+        return OpenTransaction.run({ writer, turn: this.#turn, limit, files: this.#files }, wanted);
       });
     return transactFor(caller, transact, work);
   }
 
-  /** Runs `work` while nobody else of this process writes. @throws DatabaseError "busy" */
+  /** Runs `work` while nobody else of this process writes. @throws DatabaseError "busy" or "lost" */
   async withWriter<T>(work: (writer: SqliteConnection) => Promise<T>): Promise<T> {
     this.assertNotHolder();
+    this.#files.assertThere();
     this.#commitGathered();
     await this.#lock.acquire();
     const holder = { holds: true };

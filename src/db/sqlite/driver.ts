@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { Database, SchemaTables } from "../contract/database.ts";
 import { DatabaseError } from "../contract/database-error.ts";
+import { PROBE } from "../contract/statements.ts";
 import type { Driver, Durability } from "../contract/driver.ts";
 import { createQueryLog } from "../contract/statements.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
@@ -9,6 +10,7 @@ import { ChangeToken } from "./change-token.ts";
 import { SqliteChannel } from "./channel.ts";
 import { SqliteDatabase } from "./database.ts";
 import { SqliteDialect } from "./dialect.ts";
+import { FileWatch } from "./file-watch.ts";
 import { migrateOnSqlite } from "./migration-connection.ts";
 import { openSqlitePool, type SqlitePool } from "./connection/pool.ts";
 import { SqliteSession } from "./session.ts";
@@ -55,12 +57,14 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
   } = options;
   const pool = await openSqlitePool({ file, durability, waitMs, onQuery: createQueryLog(echo, log) });
   const dialect = new SqliteDialect();
+  const files = new FileWatch(file, log);
   const transactions = { timeoutMs, log };
   const channel = new SqliteChannel(pool, {
     waitMs,
     isDurable: durability === "full",
     transactions,
     callers,
+    files,
   });
   const session = new SqliteSession(dialect, channel);
   const changes = new ChangeToken(pool.reader, channel);
@@ -74,11 +78,21 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     },
     migrate: (work) => migrateOnSqlite({ channel, file, waitMs, log }, work),
     async ping() {
+      files.assertThere();
       await channel.read((connection) => connection.values("select 1", []));
+    },
+    async probe() {
+      await channel.execute((connection) => {
+        connection.write(PROBE, []);
+        // Written again as it is: a disk without room, or that is only read, refuses that.
+        const [[version] = []] = connection.values("pragma user_version", []);
+        connection.execute(`pragma user_version = ${Number(version)}`);
+      });
     },
     changeToken: () => changes.read(),
     async close() {
       channel.assertNotHolder();
+      files.close(); // what is in the log belongs into the file, wherever that is
       await (closed ??= close(pool, channel, log));
     },
   };

@@ -3,12 +3,14 @@ import type { TransactionLimit } from "../transactions/limit.ts";
 import type { Channel, Task } from "./channel.ts";
 import type { SqliteConnection } from "./connection/connection.ts";
 import type { EventLoopTurn } from "./event-loop-turn.ts";
+import type { FileWatch } from "./file-watch.ts";
 
 /** What a transaction and its savepoints stand on. */
 interface TransactionGround {
   readonly writer: SqliteConnection;
   readonly turn: EventLoopTurn;
   readonly limit: TransactionLimit;
+  readonly files: FileWatch;
 }
 
 /**
@@ -19,16 +21,18 @@ export class OpenTransaction implements Channel {
   readonly #writer: SqliteConnection;
   readonly #turn: EventLoopTurn;
   readonly #limit: TransactionLimit;
+  readonly #files: FileWatch;
   readonly #depth: number;
   #isOpen = true;
   #hasSavepoint = false;
   /** Why SQLite has ended the transaction by itself. */
   #endedBy: unknown = null;
 
-  private constructor({ writer, turn, limit }: TransactionGround, depth: number) {
+  private constructor({ writer, turn, limit, files }: TransactionGround, depth: number) {
     this.#writer = writer;
     this.#turn = turn;
     this.#limit = limit;
+    this.#files = files;
     this.#depth = depth;
   }
 
@@ -53,7 +57,7 @@ export class OpenTransaction implements Channel {
         "Cannot open a transaction inside this one: another that was opened inside it has not ended; await one after the other",
       );
     }
-    const ground = { writer: this.#writer, turn: this.#turn, limit: this.#limit };
+    const ground = { writer: this.#writer, turn: this.#turn, limit: this.#limit, files: this.#files };
     const savepoint = new OpenTransaction(ground, this.#depth + 1);
     const name = `savepoint_${this.#depth}`;
     this.#writer.write(`savepoint ${name}`, []);
@@ -122,6 +126,7 @@ export class OpenTransaction implements Channel {
       const result = await work(this);
       this.#isOpen = false;
       this.#assertBegun();
+      this.#files.assertThere();
       this.#writer.write(keep, []);
       return result;
     } catch (error) {
