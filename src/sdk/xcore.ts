@@ -117,7 +117,7 @@ export interface Schema {}
  */
 export declare const db: Database<keyof Schema extends never ? SchemaTables : Pick<Schema, keyof Schema>>;
 
-/** The query parameters of a list: `?page=1&per_page=20&sort=-created_at&total=false`. Use it as `{ query: page }`. */
+/** The query parameters of a list: `?page=1&per_page=20&sort=-created_at&total=false`, `?after=…`. Use it as `{ query: page }`. */
 export declare const page: typeof hostPage;
 
 /**

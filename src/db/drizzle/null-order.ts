@@ -52,7 +52,7 @@ export function orderNulls<Terms extends readonly unknown[]>(
 }
 
 /** Tells which fields may be NULL in the result: an outer join makes any column of its table so. */
-function canBeNull(field: Expression, { table, joins = [] }: Ordered): boolean {
+export function canBeNull(field: Expression, { table, joins = [] }: Ordered): boolean {
   if (!is(field, Column) || !field.notNull || !is(table, Table)) return true;
   return joins.some(
     ({ joinType, alias }) =>

@@ -60,6 +60,9 @@ export class RowMapping {
   }
 }
 
+/** Begins the names of what a query selects for us alone, at its end: it is no part of the rows. */
+export const HIDDEN = "\0";
+
 /** The rows of a query as the driver gave them: who looks at them decides what is made of them. */
 export class RawRows<Row = unknown> {
   readonly #values: readonly unknown[][];
@@ -72,6 +75,11 @@ export class RawRows<Row = unknown> {
 
   get length(): number {
     return this.#values.length;
+  }
+
+  /** The values of the last row, hidden ones included. */
+  get last(): readonly unknown[] {
+    return this.#values.at(-1) ?? [];
   }
 
   /** Makes the rows that the query is typed to give. @throws DatabaseError for a value that its column can't have */
@@ -89,7 +97,8 @@ function createRowMapper(
   { fields, isAlwaysThere, readerOf = () => null }: RowMappingOptions,
   adapt: (decoder: Decoder) => Decoder,
 ): RowMapper {
-  const mapped = fields.map(({ path, field }): MappedField => {
+  const shown = fields.filter(({ path }) => path[0]?.startsWith(HIDDEN) !== true);
+  const mapped = shown.map(({ path, field }): MappedField => {
     const decoder = decoderOf(field, readerOf(field));
     return { path, field, decoder: decoder && adapt(decoder) };
   });

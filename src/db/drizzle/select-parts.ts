@@ -1,4 +1,5 @@
 import {
+  and,
   getTableColumns,
   is,
   type Placeholder,
@@ -137,19 +138,35 @@ function isEmpty(part: unknown): boolean {
   return part === undefined || part === false || (Array.isArray(part) && part.length === 0);
 }
 
+/** Which rows of a select a page has. */
+export interface PageParts {
+  readonly orderBy: readonly Expression[];
+  readonly limit: number;
+  readonly offset: number | Placeholder;
+  /** What is selected besides. @default {} */
+  readonly hidden?: Readonly<Record<string, unknown>>;
+  /** What the rows have to be, besides what the query says: of groups, where it has some. */
+  readonly where?: SQL | undefined;
+}
+
 /** Returns the same query for one page; the given one stays as it is. */
 export function toPageQuery<Row>(
-  { builder }: Select,
-  page: { orderBy: readonly Expression[]; limit: number; offset: number | Placeholder },
+  select: Select,
+  { orderBy, limit, offset, hidden = {}, where }: PageParts,
 ): Preparable<Row> {
-  return withConfig(builder, page) as Preparable<Row>;
+  const { builder, config } = select;
+  const fields = { ...config.fields, ...hidden };
+  const picked = isGrouped(config)
+    ? { having: and(config.having, where) }
+    : { where: and(config.where, where) };
+  const parts = { orderBy, limit, offset, fields, ...(where === undefined ? {} : picked) };
+  return withConfig(builder, parts) as Preparable<Row>;
 }
 
 /** Returns the query that counts the rows of a select. */
 export function toCountQuery({ builder, config }: Select): Preparable<{ total: number }> {
   const fields = { total: sql<number>`count(*)`.mapWith(Number) };
-  const isGrouped = (config.groupBy?.length ?? 0) > 0 || config.having !== undefined;
-  if (!isGrouped && !config.distinct) {
+  if (!isGrouped(config) && !config.distinct) {
     const parts = { fields, orderBy: undefined, lockingClause: undefined };
     return withConfig(builder, parts, { fields, isPartialSelect: true }) as Preparable<{ total: number }>;
   }
@@ -160,6 +177,10 @@ export function toCountQuery({ builder, config }: Select): Preparable<{ total: n
   });
   const table = rows.as("xcore_rows");
   return createBuilder(builder, { table, fields, isPartialSelect: true }) as Preparable<{ total: number }>;
+}
+
+function isGrouped({ groupBy = [], having }: SelectConfig): boolean {
+  return groupBy.length > 0 || having !== undefined;
 }
 
 /** Lists the columns and expressions that a select returns, by their place in the result, such as "author.name". */

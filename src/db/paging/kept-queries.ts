@@ -1,4 +1,4 @@
-import { type SQL, sql, type Table } from "drizzle-orm";
+import { sql, type Table } from "drizzle-orm";
 import type { RawRows } from "../drizzle/row-mapper.ts";
 import {
   type PreparedSelect,
@@ -7,19 +7,31 @@ import {
   toPageQuery,
   toPlainSelect,
 } from "../drizzle/select-parts.ts";
-import { isNameList, type SortNames, toOrder } from "./page-order.ts";
+import { isFault } from "../contract/database-error.ts";
+import { noCursor } from "./cursors.ts";
+import { isNameList, type PageOrder, type SortNames, toPageOrder } from "./page-order.ts";
 
 /** Which rows of a select are read, and in which order. */
 export interface PageCut {
   readonly sort: string;
   readonly names: SortNames | undefined;
-  readonly limit: number;
-  readonly offset: number;
+  readonly perPage: number;
+  readonly page: number;
+  /** The cursor that they come after, in place of the number of a page. */
+  readonly after: string | undefined;
+}
+
+/** The rows of a page. */
+export interface PageRows<Row> {
+  readonly rows: RawRows<Row>;
+  readonly page: number;
+  /** The cursor of what may come after them. */
+  readonly next: string | undefined;
 }
 
 /** What is asked of one table again and again. */
 interface Kept {
-  readonly orders: Map<string, SQL[]>;
+  readonly orders: Map<string, PageOrder>;
   readonly pages: Map<string, PreparedSelect>;
   count: PreparedSelect<{ total: number }> | null;
 }
@@ -31,21 +43,55 @@ const OFFSET = sql.placeholder("offset");
 /** By the session that they run in, and the table. */
 const keptOf = new WeakMap<object, WeakMap<Table, Kept>>();
 
-/** Reads the rows of a page. @throws AppError `validation_error` for a name to sort by that isn't offered */
-export function readPage<Row>(select: Select, cut: PageCut): Promise<RawRows<Row>> {
-  const { sort, names, limit, offset } = cut;
+/**
+ * Reads the rows of a page.
+ *
+ * @throws AppError `validation_error` for a name to sort by that isn't offered, and for a cursor of another list
+ */
+export async function readPage<Row>(select: Select, cut: PageCut): Promise<PageRows<Row>> {
+  const { sort, names, perPage, after } = cut;
   const key = toKey(sort, names);
   const plain = key === null ? null : toPlainSelect(select);
-  if (plain === null || key === null) {
-    return read<Row>(select, { orderBy: toOrder(select, sort, names), limit, offset });
+  const kept = plain === null ? null : keptFor(select, plain.table);
+  const make = (): PageOrder => toPageOrder(select, sort, names);
+  const order = kept === null || key === null ? make() : keep(kept.orders, key, make);
+  const { orderBy, cursors } = order;
+  if (after !== undefined) {
+    if (cursors === null) throw noCursor("This order has none: sort by a name");
+    const { page, where } = cursors.read(after);
+    const parts = { orderBy, limit: perPage, offset: 0, hidden: cursors.hidden, where };
+    const rows = await toPageQuery<Row>(select, parts).prepare("").raw().catch(refuseValue);
+    return withNext(rows, { page, perPage, order });
   }
-  const { orders, pages } = keptFor(select, plain.table);
-  const toOrderBy = (): SQL[] => keep(orders, key, () => toOrder(select, sort, names));
-  if (plain.isFiltered) return read<Row>(select, { orderBy: toOrderBy(), limit, offset });
-  const page = keep(pages, `${limit}\0${key}`, () =>
-    toPageQuery(select, { orderBy: toOrderBy(), limit, offset: OFFSET }).prepare(""),
-  );
-  return (page as PreparedSelect<Row>).raw({ offset });
+  const offset = (cut.page - 1) * perPage;
+  const prepare = (given: number | typeof OFFSET): PreparedSelect<Row> =>
+    toPageQuery<Row>(select, {
+      orderBy,
+      limit: perPage,
+      offset: given,
+      ...(cursors === null ? {} : { hidden: cursors.hidden }),
+    }).prepare("");
+  const rows =
+    kept === null || plain?.isFiltered !== false
+      ? await prepare(offset).raw()
+      : await (keep(kept.pages, `${perPage}\0${key}`, () => prepare(OFFSET)) as PreparedSelect<Row>).raw({
+          offset,
+        });
+  return withNext(rows, { page: cut.page, perPage, order });
+}
+
+function withNext<Row>(
+  rows: RawRows<Row>,
+  { page, perPage, order }: { page: number; perPage: number; order: PageOrder },
+): PageRows<Row> {
+  const next = rows.length < perPage ? undefined : order.cursors?.write(rows.last, page + 1);
+  return { rows, page, next };
+}
+
+/** What only the database could see: a cursor's value isn't of the type of an expression. */
+function refuseValue(error: unknown): never {
+  if (isFault(error, "value") || isFault(error, "parameter")) throw noCursor();
+  throw error;
 }
 
 /** Counts the rows of a select. */
@@ -56,10 +102,6 @@ export async function countRows(select: Select): Promise<number> {
   const query = kept === null ? prepare() : (kept.count ??= prepare());
   const [row] = (await query.raw()).toRows();
   return row?.total ?? 0;
-}
-
-function read<Row>(select: Select, page: Parameters<typeof toPageQuery>[1]): Promise<RawRows<Row>> {
-  return toPageQuery<Row>(select, page).prepare("").raw();
 }
 
 /** What the order of a table depends on; null where expressions of the caller's own are among it. */

@@ -4,21 +4,24 @@ import { declarationOf } from "../schema/column-kind.ts";
 import {
   columnOf,
   comparedBy,
-  type Direction,
   directionOf,
   type Expression,
   identify,
   tableOf,
   toOperand,
 } from "../drizzle/expressions.ts";
+import { parseTerm } from "../drizzle/null-order.ts";
+import { createCursors, type Cursors, type Term } from "./cursors.ts";
 import { listFields, type Select, type SelectConfig, type SelectJoin } from "../drizzle/select-parts.ts";
 
 /** Names that clients may sort by, each with what it stands for. */
 export type SortNames = readonly string[] | Readonly<Record<string, Expression>>;
 
-interface Term {
-  readonly field: Expression;
-  readonly direction: Direction;
+/** In which order the rows of a list are. */
+export interface PageOrder {
+  readonly orderBy: SQL[];
+  /** By which its pages can be gone on with; null where the query's own order has words that can't be read. */
+  readonly cursors: Cursors | null;
 }
 
 const NOT_SORTABLE = new Set<string | undefined>(["json", "buffer"]);
@@ -29,7 +32,7 @@ const NOT_SORTABLE = new Set<string | undefined>(["json", "buffer"]);
  *
  * @throws AppError `validation_error` for a name that isn't offered
  */
-export function toOrder(select: Select, sort: string, names?: SortNames): SQL[] {
+export function toPageOrder(select: Select, sort: string, names?: SortNames): PageOrder {
   const { config } = select;
   const terms = parseSort(sort, toSortable(config, names));
   const own = terms.length === 0 ? (config.orderBy ?? []) : [];
@@ -39,7 +42,11 @@ export function toOrder(select: Select, sort: string, names?: SortNames): SQL[] 
   const rest = listTieBreakers(config)
     .filter((field) => !columnOf(field).some((column) => used.has(identify(column))))
     .map((field): Term => ({ field, direction }));
-  return [...own.map((term) => sql`${term}`), ...[...terms, ...rest].map(toSql)];
+  const ordered = [...terms, ...rest];
+  return {
+    orderBy: [...own.map((term) => sql`${term}`), ...ordered.map(toSql)],
+    cursors: createCursors(select, [...own.map(parseTerm), ...ordered]),
+  };
 }
 
 function toSortable({ fields }: SelectConfig, names: SortNames | undefined): Sortable {

@@ -5,6 +5,9 @@ export const MAX_PER_PAGE = 100;
 /** Pages up to this one have an offset that is a safe integer. */
 export const MAX_PAGE = 1_000_000_000_000;
 
+/** Characters of a cursor at most: with the rest of a request line, they are less than servers and proxies take. */
+export const MAX_CURSOR_LENGTH = 4000;
+
 /** Marks the schema of a list's query: what it doesn't name is refused there, for `?filter=` would answer with all rows. */
 export const LIST_QUERY = Symbol.for("xcore/list-query");
 
@@ -18,10 +21,12 @@ export interface PageQuery {
   readonly sort?: string;
   /** Whether to count all rows. @default true */
   readonly total?: boolean;
+  /** Goes on where a page with the same `sort` ended: its `next`. */
+  readonly after?: string;
 }
 
 /**
- * The query schema of a list: `?page=1&per_page=20&sort=-created_at,name&total=false`.
+ * The query schema of a list: `?page=1&per_page=20&sort=-created_at,name&total=false`, `?after=…`.
  *
  * @example .get("/", ({ query }) => paginate(db.select().from(articles), query), { query: page })
  * @example t.Object({ ...page.properties, q: t.Optional(t.String()) })
@@ -56,6 +61,13 @@ export const page = t.Object({
       description: "Whether to count all rows; without it `total` is null and the answer comes faster",
     }),
   ),
+  after: t.Optional(
+    t.String({
+      minLength: 1,
+      maxLength: MAX_CURSOR_LENGTH,
+      description: "Goes on where a page with the same `sort` ended: its `next`, in place of `page`",
+    }),
+  ),
 });
 
 /** The schema of a page of these, with a total that may not have been counted. */
@@ -65,5 +77,6 @@ export function listOf<Item extends TSchema>(item: Item) {
     page: t.Integer(),
     per_page: t.Integer(),
     total: t.Nullable(t.Integer()),
+    next: t.Optional(t.String({ description: "The `after` of the next page, where there may be one" })),
   });
 }

@@ -7,6 +7,8 @@ export interface Page<Row> {
   readonly per_page: number;
   /** Rows on all pages; null when they weren't counted. */
   readonly total: number | null;
+  /** Goes on after these, as `?after=`: only where there may be more, and where the order has cursors. */
+  readonly next?: string;
 }
 
 /** Pages whose rows nobody has looked at, which are as the database gave them. */
@@ -24,7 +26,7 @@ const shownWithRows = Object.create(Object.prototype, {
 /** Makes a page whose rows are made when they are first looked at: most pages are answered as they are. */
 export function createPage<Row>(
   rows: RawRows<Row>,
-  { page, per_page, total }: Omit<Page<Row>, "items">,
+  { page, per_page, total, next }: Omit<Page<Row>, "items">,
 ): Page<Row> {
   let items: Row[] = [];
   const made = {
@@ -40,6 +42,7 @@ export function createPage<Row>(
     page,
     per_page,
     total,
+    ...(next === undefined ? {} : { next }),
   };
   unread.set(made, rows);
   return made;

@@ -15,9 +15,9 @@ function createRows() {
   return { made, rows: new RawRows<Row>([[1], [2]], { toRow, toJson } as never) };
 }
 
-const PARTS = { page: 2, per_page: 2, total: 9 };
+const PARTS = { page: 2, per_page: 2, total: 9, next: "abc" };
 const TEXT =
-  '{"items":[{"id":1,"at":"1970-01-01T00:00:00.000Z"},{"id":2,"at":"1970-01-01T00:00:00.000Z"}],"page":2,"per_page":2,"total":9}';
+  '{"items":[{"id":1,"at":"1970-01-01T00:00:00.000Z"},{"id":2,"at":"1970-01-01T00:00:00.000Z"}],"page":2,"per_page":2,"total":9,"next":"abc"}';
 
 test("toJsonPage() writes a page that nobody has looked at without making its rows", () => {
   const { rows, made } = createRows();
@@ -34,7 +34,7 @@ test("a page has its rows from whoever looks at them, made once", () => {
   expect(page).toEqual({ items: [1, 2].map((id) => ({ id, at: new Date(0) })), ...PARTS });
   expect(page.items).toBe(page.items);
   expect({ ...page }).toEqual(page);
-  expect(Object.keys(page)).toEqual(["items", "page", "per_page", "total"]);
+  expect(Object.keys(page)).toEqual(["items", "page", "per_page", "total", "next"]);
   expect(made.rows).toBe(2);
   const { rows: others } = createRows();
   expect(inspect(createPage(others, PARTS))).toInclude("id: 1");
