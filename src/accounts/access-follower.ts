@@ -21,7 +21,7 @@ const MAX_NEWS = 1000;
 const DAY_MS = 24 * 60 * 60 * 1000;
 const PRUNE_EVERY_MS = 60 * 60 * 1000;
 /** A database that takes longer to say whether there are news is taken for away. */
-const LATE_MS = 1000;
+const LATE_MS = 500;
 
 /**
  * Follows the table `access_changes`, which every instance writes to: a request sees every change of access that
@@ -102,7 +102,7 @@ export class AccessFollower {
   }
 
   /**
-   * Resolves when `following`, which `follow()` has returned, is over, or the database doesn't say for a second. While
+   * Resolves when `following`, which `follow()` has returned, is over, or the database doesn't say for half a second. While
    * it is away nobody waits.
    */
   async followOrAway(following: Promise<void>): Promise<void> {

@@ -29,6 +29,7 @@ export class TcpProxy implements AsyncDisposable {
   /** What new connections come to. */
   #fate: Fate = "pass";
   #watched: Watched | null = null;
+  #onConnect = (): void => {};
   port = 0;
 
   private constructor(target: number) {
@@ -133,6 +134,17 @@ export class TcpProxy implements AsyncDisposable {
     return promise;
   }
 
+  /** Resolves when the `count`th connection from now on is made. */
+  connected(count: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let left = count;
+    this.#onConnect = () => {
+      left -= 1;
+      if (left === 0) resolve();
+    };
+    return promise;
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.cut();
   }
@@ -141,6 +153,7 @@ export class TcpProxy implements AsyncDisposable {
     const upstream = connect(this.#target, "127.0.0.1");
     const pair: Pair = { client, upstream, fate: this.#fate };
     this.#pairs.add(pair);
+    this.#onConnect();
     let onAnswer: ((pair: Pair) => void) | null = null;
     client.on("data", (chunk: Buffer) => {
       const watched = this.#watched;

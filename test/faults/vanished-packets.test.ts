@@ -67,6 +67,24 @@ for (const dialect of SERVERS) {
     await other.close();
   });
 
+  test("statements that were lost don't hold the pool once new connections come through again", async () => {
+    await using database = await createTestDatabase(dialect);
+    await using proxy = await TcpProxy.before(database.url);
+    const { driver } = await openLogged(proxy.through(database.url), { statementTimeoutMs: 30_000 });
+    const ledger = await Ledger.create(driver);
+    await Promise.all(Array.from({ length: CLIENTS }, () => ledger.write()));
+    proxy.vanish({ alsoNew: true });
+    const stuck = Array.from({ length: 4 }, () => ledger.write());
+    // Of those who look for them: the pool itself is full.
+    await proxy.connected(2);
+    proxy.appear();
+    expect(await ledger.write()).toBe("acknowledged");
+    expect(ledger.tookMs.at(-1)).toBeLessThan(2000);
+    expect(await Promise.all(stuck)).toEqual(Array(4).fill("unknown"));
+    expect(await ledger.audit(driver)).toEqual([]);
+    await driver.close();
+  });
+
   test("an idle connection is checked before it is handed out, and replaced", async () => {
     await using database = await createTestDatabase(dialect);
     await using proxy = await TcpProxy.before(database.url);

@@ -92,8 +92,8 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
 }
 
 const CLOSE_MS = 30_000;
-/** The server is told less than what it is given here, so that its answer comes first: it keeps the connection. */
-const HEAD_START_MS = 500;
+/** Who waits for a statement has its time, and a little for what surrounds it. */
+const MARGIN_MS = 500;
 
 /**
  * Opens the pool of a driver and what its sessions run on.
@@ -106,11 +106,17 @@ export function openChannel<C extends ServerConnection>(
   create: (limits: ServerLimits) => C,
 ): { readonly channel: PoolChannel<C>; readonly close: () => Promise<void> } {
   const { url: server, poolSize: size, log, statementTimeoutMs, transactionTimeoutMs } = options;
-  const limits = {
-    statementMs: Math.ceil(statementTimeoutMs - Math.min(HEAD_START_MS, statementTimeoutMs / 10)),
-    transactionMs: Math.ceil(transactionTimeoutMs),
-  };
-  const pool = new ConnectionPool({ ...options, create: () => create(limits), server, size });
+  const margin = Math.min(MARGIN_MS, statementTimeoutMs / 20);
+  // The server's answer comes before ours: it keeps the connection.
+  const statementMs = Math.ceil(statementTimeoutMs - 2 * margin);
+  const limits = { statementMs, transactionMs: Math.ceil(transactionTimeoutMs) };
+  const pool = new ConnectionPool({
+    ...options,
+    create: () => create(limits),
+    server,
+    size,
+    statementTimeoutMs: statementTimeoutMs - margin,
+  });
   const transactions = { timeoutMs: transactionTimeoutMs, log };
   const channel = new PoolChannel({
     pool,

@@ -13,9 +13,9 @@ export interface WatchOptions<C extends ServerConnection> {
   readonly log: Logger;
 }
 
-const TICK_MS = 1000;
+const TICK_MS = 500;
 const SUSPICIOUS_MS = 2000;
-const BETWEEN_LOOKS_MS = 1100;
+const BETWEEN_LOOKS_MS = 300;
 const LOOK_MS = 5000;
 
 /**
@@ -57,7 +57,7 @@ export class ConnectionWatch<C extends ServerConnection> {
       if (since === null) continue;
       const leftMs = since + timeoutMs - now;
       if (leftMs <= 0) {
-        this.#giveUp(connection, `it didn't answer within ${timeoutMs / 1000} s`);
+        this.#giveUp(connection, `it didn't answer within ${Math.ceil(timeoutMs / 100) / 10} s`);
         continue;
       }
       nextMs = Math.min(nextMs, leftMs);
@@ -76,13 +76,13 @@ export class ConnectionWatch<C extends ServerConnection> {
 
   /** @param suspects and since when each owes an answer */
   async #look(suspects: ReadonlyMap<C, number>): Promise<void> {
-    this.#isLooking = true;
     try {
       const prober = await this.#options.open();
       const late = unreachable(this.#options.server, "it doesn't answer");
       const timer = setTimeout(() => prober.lose(late), LOOK_MS);
       try {
-        await this.#loseForgotten(prober, suspects);
+        // Several may be on their way where packets are lost: the first that comes through looks.
+        if (!this.#isLooking) await this.#loseForgotten(prober, suspects);
         await prober.end();
       } finally {
         clearTimeout(timer);
@@ -90,17 +90,12 @@ export class ConnectionWatch<C extends ServerConnection> {
       }
     } catch {
       // A server that can't be asked is asked again; the statements have their limit.
-    } finally {
-      this.#isLooking = false;
     }
   }
 
   async #loseForgotten(prober: C, suspects: ReadonlyMap<C, number>): Promise<void> {
     const ids = [...suspects.keys()].flatMap(({ serverId }) => serverId ?? []);
-    const before = await prober.findIdle(ids);
-    // A server that was stopped may not have read yet what it was sent.
-    await pause(BETWEEN_LOOKS_MS, undefined, { ref: false });
-    const after = await prober.findIdle(ids);
+    const [before, after] = await this.#lookTwice(prober, ids);
     for (const [connection, since] of suspects) {
       const id = connection.serverId ?? 0;
       const [idle = 0, stillIdle = 0] = [before.get(id), after.get(id)];
@@ -109,6 +104,18 @@ export class ConnectionWatch<C extends ServerConnection> {
       // It may hold locks, and never learn that nobody is there any more.
       // oxlint-disable-next-line no-await-in-loop -- one connection
       await prober.terminate(id);
+    }
+  }
+
+  /** A server that was stopped may not have read yet what it was sent. */
+  async #lookTwice(prober: C, ids: readonly number[]) {
+    this.#isLooking = true;
+    try {
+      const before = await prober.findIdle(ids);
+      await pause(BETWEEN_LOOKS_MS, undefined, { ref: false });
+      return [before, await prober.findIdle(ids)] as const;
+    } finally {
+      this.#isLooking = false;
     }
   }
 }
