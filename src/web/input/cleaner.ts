@@ -1,6 +1,7 @@
 import { Kind } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { LIST_QUERY } from "../../db/paging/page-query.ts";
+import { toBigInt } from "../../errors/number-text.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../../errors/plain-schema.ts";
 import { toCheckedSchema } from "./check-order.ts";
 import { createEncoder } from "./encoder.ts";
@@ -61,6 +62,7 @@ class Cleaners {
     if (schema.anyOf !== undefined) return this.#ofUnion(schema.anyOf);
     if (Array.isArray(schema["allOf"])) return this.#ofIntersection(schema["allOf"] as JsonSchema[]);
     if (schema[Kind] === "Record") return this.#ofRecord(schema);
+    if (schema[Kind] === "BigInt") return (value) => toBigInt(value) ?? value; // JSON has none
     if (schema["type"] === "object") return this.#ofObject(schema);
     return schema["type"] === "array" ? this.#ofArray(schema) : null;
   }

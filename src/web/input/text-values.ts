@@ -1,6 +1,6 @@
 import { Kind } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
-import { isNumberText } from "../../errors/number-text.ts";
+import { isNumberText, toBigInt } from "../../errors/number-text.ts";
 import { isTypeBoxSchema, type JsonSchema, TEXT_FORMS } from "../../errors/plain-schema.ts";
 import { parseJson } from "./json-depth.ts";
 
@@ -36,6 +36,7 @@ function createReader(schema: JsonSchema): ReadSent | null {
   const real = unwrap(schema);
   // Elysia's date reads its text itself, and would take a number for milliseconds.
   if (FILE_KINDS.has(real[Kind]) || real.elysiaMeta === "Date") return null;
+  if (real[Kind] === "BigInt") return toOneReader(toBigInt);
   if (real.anyOf !== undefined) return toUnionReader(real.anyOf);
   if (Array.isArray(real["enum"])) return toOneReader((text) => readChoice(text, real["enum"] as unknown[]));
   const parts = partsOf(real);

@@ -115,7 +115,21 @@ const rows: readonly Row[] = [
   { type: "t.Undefined()", refuses: says("Expected undefined", ["", "undefined"]), noJson: [null, "a"] },
   { type: "t.Never()", refuses: says("Never", ["", "a"]), noJson: [1] },
   { type: "t.Not(t.String())", refuses: says("Value should not match", ["", "a"]), json: [1], noJson: ["a"] },
-  { type: "t.BigInt()", refuses: says("Expected bigint", ["", "1"]), noJson: [1, "1"] },
+  {
+    type: "t.BigInt()",
+    takes: { "1": "1", "-7": "-7", "9007199254740993": "9007199254740993" },
+    refuses: says("Expected bigint", ["", " ", "a", " 1", "1.5", "0x10", "1e3", "-", "9".repeat(400)]),
+    json: ["1", "9007199254740993"],
+    noJson: [1.5, 2 ** 53, "a", "", true, null, []],
+  },
+  {
+    type: "t.BigInt({ minimum: 2n })",
+    takes: { "2": "2" },
+    refuses: { "1": "Expected bigint to be greater or equal to 2" },
+    noJson: [1, "1"],
+  },
+  { type: "t.Nullable(t.BigInt())", takes: { "1": "1" }, json: [null, "1"], noJson: ["a", true] },
+  { type: "t.Array(t.BigInt())", takes: { "1": ["1"] }, json: [["1", "2"]], noJson: [["a"]] },
   { type: "t.Symbol()", refuses: says("Expected symbol", ["", "a"]), noJson: ["a"] },
   {
     type: "t.Literal('a')",
@@ -342,7 +356,8 @@ const rows: readonly Row[] = [
 const RUN = `import { t } from "elysia";
 import { createRouter } from "xcore";
 const router = createRouter();
-const show = (value) => ({ value });
+const shown = (value) => (typeof value === "bigint" ? String(value) : Array.isArray(value) ? value.map(shown) : value);
+const show = (value) => ({ value: shown(value) });
 const types = [${rows.map(({ type }) => `() => ${type}`).join(",\n")}];
 for (const [index, make] of types.entries()) {
   const v = t.Optional(make());
@@ -468,4 +483,10 @@ test("JSON arrives as it was sent, or is refused", async () => {
       cookies: [],
     });
   }
+});
+
+test("t.BigInt() takes a whole number of JSON as well as its digits", async () => {
+  await using app = await TestApp.start({ plugins });
+  const index = rows.findIndex(({ type }) => type === "t.BigInt()");
+  expect(await sendJson(app, index, 12)).toMatchObject({ status: 200, value: "12" });
 });
