@@ -9,6 +9,8 @@ export type JsonSchema = TSchema & {
   readonly elysiaMeta?: string;
 };
 
+type Schemas = Readonly<Record<string, JsonSchema>>;
+
 /** Problems that an answer lists: a list of a million wrong values has as many. */
 const MAX_ERRORS = 64;
 
@@ -18,6 +20,19 @@ export const TEXT_FORMS = new Set(["numeric", "integer", "boolean", "ObjectStrin
 /** Whether a value is a schema of TypeBox, which all of `t` of Elysia are. */
 export function isTypeBoxSchema(value: unknown): value is JsonSchema {
   return typeof value === "object" && value !== null && Kind in value;
+}
+
+/** Lists the schemas that a schema is put together from: of properties, items, branches, and those it defines. */
+export function partsOf(schema: JsonSchema): JsonSchema[] {
+  const { properties, patternProperties, $defs } = schema as Partial<Record<string, Schemas>>;
+  const named = [properties, patternProperties, $defs].flatMap((all) => Object.values(all ?? {}));
+  const listed = [
+    schema.items,
+    schema.anyOf,
+    schema["allOf"],
+    schema["additionalProperties"],
+  ].flat() as unknown[];
+  return [...named, ...listed.filter(isTypeBoxSchema)];
 }
 
 /** Returns a schema in which "a number, or its text form" is a number again, as its author wrote it. */

@@ -371,6 +371,16 @@ const TWICE: BadPlugin[] = [
     message: /Cannot serve a WebSocket at "\/a" twice/,
   },
   {
+    name: "with a schema of a format that there isn't",
+    files: run(
+      'import { t } from "elysia";\nimport { createRouter } from "xcore";\nconst people = t.Array(t.Object({ email: t.Optional(t.String({ format: "emial" })) }));\n' +
+        'export default createRouter().post("/a", () => 1, { body: t.Object({ people }) });\n',
+    ),
+    stage: "import",
+    message:
+      /^TypeError: Cannot check the body of POST "\/a": there is no format "emial"; did you mean "email"\?$/,
+  },
+  {
     name: "with two names for one parameter",
     files: plugin("bad", '.get("/:a", () => 1).get("/:b", () => 2)'),
     stage: "import",

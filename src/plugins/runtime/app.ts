@@ -9,6 +9,7 @@ import {
 } from "../../web/answers.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "../../web/error-answers.ts";
 import type { InFlight } from "../../web/mounts.ts";
+import { assertKnownFormats } from "../../sdk/known-formats.ts";
 import { assertGuarded, useInPieces } from "../../sdk/router.ts";
 import {
   appendRouteHooks,
@@ -38,12 +39,13 @@ type AnswerContext = Pick<Context, "request" | "set"> & { readonly responseValue
 /**
  * Builds the app of one generation: the plugin's router below its prefix, its errors as problems.
  *
- * @throws TypeError for guards that would do nothing
+ * @throws TypeError for guards that would do nothing, and formats that would refuse everything
  */
 export async function createPluginApp(router: AnyElysia, options: PluginAppOptions): Promise<AnyElysia> {
   const { manifest, publicDirectory, pause } = options;
   const onError = toElysiaErrorHandler(() => app, options.answerError, manifest.name);
   assertGuarded(router);
+  assertKnownFormats(router);
   addRouteHooks(router, onError, options);
   const app: AnyElysia = new Elysia({
     name: `xcore-plugin/${manifest.name}`,

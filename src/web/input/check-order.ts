@@ -1,4 +1,4 @@
-import { isTypeBoxSchema, type JsonSchema } from "../../errors/plain-schema.ts";
+import { isTypeBoxSchema, type JsonSchema, partsOf } from "../../errors/plain-schema.ts";
 
 type Schemas = Readonly<Record<string, JsonSchema>>;
 
@@ -13,18 +13,6 @@ export function toCheckedSchema<Schema extends object>(schema: Schema): Schema {
 
 function isRecursive(schema: JsonSchema): boolean {
   return schema["$ref"] !== undefined || partsOf(schema).some(isRecursive);
-}
-
-function partsOf(schema: JsonSchema): JsonSchema[] {
-  const { properties, patternProperties, $defs } = schema as Partial<Record<string, Schemas>>;
-  const named = [properties, patternProperties, $defs].flatMap((all) => Object.values(all ?? {}));
-  const listed = [
-    schema.items,
-    schema.anyOf,
-    schema["allOf"],
-    schema["additionalProperties"],
-  ].flat() as unknown[];
-  return [...named, ...listed.filter(isTypeBoxSchema)];
 }
 
 function inOrder(schema: JsonSchema): JsonSchema {
