@@ -12,7 +12,7 @@ const PARTS = ["body", "query", "params", "headers", "cookie"] as const;
  */
 export function assertKnownFormats(router: AnyElysia): void {
   const known = new WeakSet<JsonSchema>();
-  for (const { method, path, hooks } of router.router.history) {
+  for (const { method, path, hooks } of router.routes) {
     for (const part of PARTS) {
       const schema: unknown = (hooks as Readonly<Record<string, unknown>> | undefined)?.[part];
       const format = isTypeBoxSchema(schema) ? readUnknown(schema, known) : null;
