@@ -11,8 +11,17 @@ export interface Page<Row> {
   readonly next?: string;
 }
 
+type Getter = () => unknown;
+
+/** What a page was made with. */
+interface Unread {
+  readonly rows: RawRows;
+  /** Another one in its place gives other rows. */
+  readonly getItems: Getter | undefined;
+}
+
 /** Pages whose rows nobody has looked at, which are as the database gave them. */
-const unread = new WeakMap<object, RawRows>();
+const unread = new WeakMap<object, Unread>();
 
 /** Of pages: on a terminal, rows are shown instead of a getter. */
 const shownWithRows = Object.create(Object.prototype, {
@@ -32,7 +41,7 @@ export function createPage<Row>(
   const made = {
     __proto__: shownWithRows,
     get items(): Row[] {
-      if (unread.get(made) === rows) made.items = rows.toRows();
+      if (unread.has(made)) made.items = rows.toRows();
       return items;
     },
     set items(given: Row[]) {
@@ -44,7 +53,7 @@ export function createPage<Row>(
     total,
     ...(next === undefined ? {} : { next }),
   };
-  unread.set(made, rows);
+  unread.set(made, { rows, getItems: getterOfItems(made) });
   return made;
 }
 
@@ -55,15 +64,15 @@ export function createPage<Row>(
  * @throws DatabaseError for a value that its column can't have
  */
 export function toJsonPage(value: object): object | null {
-  const rows = unread.get(value);
-  if (rows === undefined || "toJSON" in value || !hasOwnItems(value)) return null;
+  const found = unread.get(value);
+  if (found === undefined || "toJSON" in value || getterOfItems(value) !== found.getItems) return null;
   const page = value as Readonly<Record<string, unknown>>;
   const json: Record<string, unknown> = {};
-  for (const name in page) json[name] = name === "items" ? rows.toJson() : page[name];
+  for (const name in page) json[name] = name === "items" ? found.rows.toJson() : page[name];
   return json;
 }
 
-/** Whether its rows are still those that it was made with. */
-function hasOwnItems(page: object): boolean {
-  return Object.getOwnPropertyDescriptor(page, "items")?.get !== undefined;
+function getterOfItems(page: object): Getter | undefined {
+  const items: { readonly get?: Getter } | undefined = Object.getOwnPropertyDescriptor(page, "items");
+  return items?.get;
 }

@@ -64,6 +64,9 @@ const CHANGES: Readonly<Record<string, (page: Loose) => unknown>> = {
     return page;
   },
   "rows defined anew": (page) => Object.defineProperty(page, "items", { value: [1], enumerable: true }),
+  "rows defined anew by a getter": (page) =>
+    Object.defineProperty(page, "items", { get: () => ["hidden"], enumerable: true }),
+  "rows that aren't shown": (page) => Object.defineProperty(page, "items", { enumerable: false }),
   "another total": (page) => Object.assign(page, { total: null }),
   "a total without a value": (page) => Object.assign(page, { total: undefined }),
   "something more": (page) => Object.assign(page, { more: { at: new Date(5) }, "1": true }),
