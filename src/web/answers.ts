@@ -160,7 +160,7 @@ function mapProperties(value: Json, depth: number): Json {
   for (const key in value) {
     const item = value[key];
     const text = toDateText(item, depth);
-    if (text !== item) (copy ??= { ...value })[key] = text;
+    if (text !== item && Object.hasOwn(value, key)) (copy ??= { ...value })[key] = text;
   }
   return copy ?? value;
 }

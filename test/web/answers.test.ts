@@ -111,6 +111,13 @@ const values: [string, object][] = [
   ["an instance of a class", { money: new Money(), at: DATE }],
   ["dates far down", { a: [{ b: [{ c: [{ d: [{ at: DATE }] }] }] }], at: DATE }],
   ["one object twice", { shared, again: [shared, shared] }],
+  ["a date that is inherited", Object.assign(Object.create({ secret_at: DATE }), { at: DATE }) as object],
+  ["only a date that is inherited", Object.assign(Object.create({ secret_at: DATE }), { id: 1 }) as object],
+  ["a hidden date", Object.defineProperty({ at: DATE }, "secret_at", { value: DATE })],
+  [
+    "names of Object.prototype",
+    { ...(JSON.parse('{"__proto__": {"a": 1}, "valueOf": 1}') as object), at: DATE },
+  ],
   ["numbers for keys", { 2: DATE, 1: "x", b: DATE, a: 1 }],
   ["nothing", {}],
 ];
