@@ -106,8 +106,9 @@ export async function countRows(select: Select): Promise<number> {
 
 /** What the order of a table depends on; null where expressions of the caller's own are among it. */
 function toKey(sort: string, names: SortNames | undefined): string | null {
-  if (names === undefined) return sort;
-  return isNameList(names) ? [sort, ...names].join("\0") : null;
+  if (names === undefined) return `any ${sort}`;
+  // Clients write `sort`: no text of theirs may be the key of what is offered elsewhere.
+  return isNameList(names) ? JSON.stringify([sort, names]) : null;
 }
 
 function keptFor({ builder: { session } }: Select, table: Table): Kept {

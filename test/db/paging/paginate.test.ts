@@ -319,6 +319,19 @@ function pagePlugin(): Files {
   return { ...plugin("pages", ""), "pages/run.ts": PAGES };
 }
 
+testOnEachDialect("paginate() takes a name to sort by only where it is offered", async ({ driver }) => {
+  const { articles, db } = await createArticles(driver);
+  const all = () => db.select().from(articles);
+  const wide = { sort: ["title", "id"] };
+  const narrow = { sort: ["id"] };
+  await paginate(all(), { sort: "title" }, wide);
+  expect(paginate(all(), { sort: "title" }, narrow)).rejects.toThrow(/no such name/);
+  for (const sort of ["title\0title", '["title",["title","id"]]', '["title"', 'title","title']) {
+    expect(paginate(all(), { sort }, narrow)).rejects.toThrow(/no such name/);
+    expect(paginate(all(), { sort })).rejects.toThrow(/no such name/);
+  }
+});
+
 test("the page schema reads, completes and checks the query of a route", async () => {
   await using app = await TestApp.start({ plugins: pagePlugin() });
   expect((await app.get("/pages")).body).toEqual({ page: 1, per_page: 20, total: true });
