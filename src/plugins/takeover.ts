@@ -28,6 +28,8 @@ export class Takeover {
   #ready: { readonly record: PluginRecord; readonly generation: Generation; readonly signal: AbortSignal }[] =
     [];
   #next: Promise<void> | null = null;
+  /** Those that have taken over and haven't been told of yet, each with the one whose place it took. */
+  readonly #untold = new Map<Generation, Generation | null>();
   readonly #retiring = new Set<Promise<void>>();
   #retired = 0;
 
@@ -57,6 +59,7 @@ export class Takeover {
     if (current === null) return;
     record.current = null;
     this.#options.publish();
+    this.#tell(current);
     this.#options.report.unloaded(current, reason);
     this.#retire(current);
   }
@@ -71,24 +74,30 @@ export class Takeover {
     const superseded = this.#ready.filter(({ signal }) => signal.aborted);
     const ready = this.#ready.filter(({ signal }) => !signal.aborted);
     this.#ready = [];
-    const replaced = ready.map(({ record, generation }) => record.replace(generation));
+    for (const { record, generation } of ready) this.#untold.set(generation, record.replace(generation));
     this.#options.publish();
-    for (const [index, { generation }] of ready.entries()) {
-      replaced[index]?.deactivate();
+    for (const { generation } of ready) {
+      this.#untold.get(generation)?.deactivate();
       generation.activate();
     }
     for (const { generation } of superseded) this.#retire(generation);
     // The executable's Elysia leaves it out when it compiles an app; see build.ts.
     Bun.gc(false);
-    const { host, report } = this.#options;
-    const { turns } = host.lifeCycle;
-    for (const [index, { generation }] of ready.entries()) {
-      const previous = replaced[index] ?? null;
+    const { turns } = this.#options.host.lifeCycle;
+    for (const { generation } of ready) {
       // oxlint-disable-next-line no-await-in-loop -- telling of hundreds takes time too
       if (turns.isLong()) await turns.next();
-      report.loaded(generation, previous);
-      if (previous !== null) this.#retire(previous);
+      this.#tell(generation);
     }
+  }
+
+  /** Before anything else of it is told, and once. */
+  #tell(generation: Generation): void {
+    const previous = this.#untold.get(generation);
+    if (previous === undefined) return;
+    this.#untold.delete(generation);
+    this.#options.report.loaded(generation, previous);
+    if (previous !== null) this.#retire(previous);
   }
 
   #shrink(): void {

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { type Files, TestApp } from "../setup.ts";
 
@@ -42,4 +43,26 @@ test("plugins that change at once leave turns of the event loop between them, an
   // On a slow machine, those that are ready don't wait for all others.
   expect(mounted.at(-1)).toBe(PLUGINS);
   expect(mounted.length).toBeLessThan(PLUGINS / 4);
+});
+
+test("a plugin that goes while others that came with it are told of is told to have come first", async () => {
+  await using app = await TestApp.start({ config: { plugins: { watch: false } } });
+  const { hooks, plugins } = app.app;
+  const removal = Promise.withResolvers<void>();
+  const last = `busy_${PLUGINS - 1}`;
+  Reflect.set(globalThis, Symbol.for("nobody"), () => {});
+  hooks.on("plugin.loaded", ({ data }) => {
+    const until = performance.now() + 6;
+    while (performance.now() < until); // telling of the rest takes a turn for each
+    if (data.name !== "busy_0") return;
+    void app.folder
+      .remove(`plugins/${last}`)
+      .then(() => plugins.refresh(new Set([join(app.folder.path, "plugins", last)])))
+      .then(removal.resolve, removal.reject);
+  });
+  await app.writePlugins(toBusyPlugins("nobody"));
+  await plugins.refresh(null);
+  await removal.promise;
+  const told = app.events.filter(({ data }) => data.name === last).map(({ name }) => name);
+  expect(told).toEqual(["plugin.loaded", "plugin.unloaded"]);
 });
