@@ -7,6 +7,7 @@ import type { LineSink } from "./line-buffer.ts";
 import { createLogger } from "./logger.ts";
 import type { LogLevel } from "./logger.ts";
 import type { PrettyConsole } from "./pretty-console.ts";
+import { Repeats } from "./repeats.ts";
 import { createRedactor, type Redactor, redactText } from "./redact.ts";
 import { pushRequestLine } from "./request-line.ts";
 import type { RequestEntry } from "./request-line.ts";
@@ -59,6 +60,8 @@ export async function createLoggers(options: LoggersOptions): Promise<Loggers> {
   return new OpenLogs(options, stdout, pretty);
 }
 
+const FAILED_REQUESTS = 50; // whose lines are written, of each status and plugin in 10 s
+
 class OpenLogs implements Loggers {
   readonly app: Logger;
   readonly manager: Logger;
@@ -73,6 +76,7 @@ class OpenLogs implements Loggers {
   readonly #status: Logger;
   readonly #appLines: LineBuffer<RequestEntry>;
   readonly #managerLines: LineBuffer;
+  readonly #repeats = new Repeats();
   #isClosed = false;
 
   constructor(options: LoggersOptions, stdout: ConsoleStream, pretty: PrettyConsole | null) {
@@ -98,11 +102,13 @@ class OpenLogs implements Loggers {
       this.#managerLines.write(line, true);
       this.#show(line, true);
     });
-    process.on("exit", this.#flushNow);
+    process.on("exit", this.#flushLast);
   }
 
   logRequest(entry: RequestEntry): void {
-    if (this.#isClosed || this.app.levelVal > (entry.status >= 500 ? 40 : 30)) return;
+    const hasFailed = entry.status >= 500;
+    if (this.#isClosed || this.app.levelVal > (hasFailed ? 40 : 30)) return;
+    if (hasFailed && !this.#isWritten(entry)) return;
     this.#appLines.defer(entry);
     if (this.#options.console && this.#pretty !== null) {
       this.#screenLines.write(this.#pretty.formatRequest(entry), false);
@@ -121,17 +127,32 @@ class OpenLogs implements Loggers {
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
+    this.#flushLast();
     this.#isClosed = true;
-    this.#flushNow();
-    process.off("exit", this.#flushNow);
+    process.off("exit", this.#flushLast);
     for (const file of this.#files) file.close();
     await this.#screen.drained();
     this.#screen.close();
   }
 
+  /** Of requests that fail for one reason, the first say as much as all. */
+  #isWritten({ status, plugin }: RequestEntry): boolean {
+    const tell = (repeated: number, seconds: number): void =>
+      this.app.warn(
+        { status, plugin, repeated },
+        `requests answered with ${status} ×${repeated} in ${seconds} s`,
+      );
+    return this.#repeats.admits(`request ${status} ${plugin}`, tell, FAILED_REQUESTS);
+  }
+
   readonly #flushNow = (): void => {
     this.#appLines.flush();
     this.#screenLines.flush();
+  };
+
+  readonly #flushLast = (): void => {
+    this.#repeats.flush();
+    this.#flushNow();
   };
 
   #openSinks(name: string): LineSink[] {
@@ -149,6 +170,7 @@ class OpenLogs implements Loggers {
     return createLogger({
       level: this.#options.level,
       redact: this.#redact,
+      repeats: this.#repeats,
       write: (line, isUrgent) => {
         if (!this.#isClosed) write(line, isUrgent);
       },
