@@ -55,6 +55,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
       web: {
         answerError,
         isOpen: (request) => web.isOpen(request),
+        drain: (inFlight, limits) => web.drain(inFlight, limits),
         serverFor: (owner) => web.serverFor(owner),
       },
       lifeCycle: {

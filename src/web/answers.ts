@@ -2,7 +2,7 @@ import { type Context, ElysiaCustomStatusResponse } from "elysia";
 import { toJsonPage } from "../db/paging/unread-page.ts";
 import { requestIdOf } from "./request-ids.ts";
 
-export { toEndable } from "./open-streams.ts";
+export { isEventStream, type StreamKeeper, toEndable } from "./open-streams.ts";
 
 type Json = Record<string, unknown>;
 

@@ -4,6 +4,7 @@ import { docsRoutes } from "./docs-page.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "./error-answers.ts";
 import { createPingCheck, createWriteCheck, type HealthCheck, healthRoutes } from "./health.ts";
 import type { Mount } from "./mounts.ts";
+import { OpenStreams } from "./open-streams.ts";
 import { createOpenApi, type DocumentedApp } from "./openapi.ts";
 import { fillPage, HOME_PAGE, toLinks, toPageResponse } from "./pages.ts";
 import { prepareRoutes, readBodies } from "./routes.ts";
@@ -74,7 +75,7 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
   // Those who watch a server add what they like.
   refuseUnknownParameters(app, { except: ["/health"] });
   readBodies(app);
-  prepareRoutes(app);
+  prepareRoutes(app, new OpenStreams());
   const openApi = createOpenApi({ core: { name: "core", app }, plugins: options.pluginApps }, info);
   const { fetch } = app;
   return { openApi, fetch };

@@ -1,6 +1,8 @@
 import type { FollowRequest } from "./admission.ts";
+import { OpenStreams, type StreamEnd } from "./open-streams.ts";
 
 const POLL_MS = 10;
+const POLL_SHARE = 50; // to look at thousands takes a part of the time: one in so many
 
 /** Something that answers the requests below a prefix: the core, or one generation of a plugin. */
 export interface Mount {
@@ -13,6 +15,14 @@ export interface Mount {
   readonly inFlight: InFlight;
 }
 
+/** What was left when nobody waited any more. */
+export interface Drained {
+  /** Streams that were ended. */
+  readonly ended: number;
+  /** Requests that go on: nothing can end them. */
+  readonly left: number;
+}
+
 /** Counts the requests that a mount is still answering, so that it can be drained before it is disposed of. */
 export class InFlight {
   /** Requests whose handler has not answered yet. */
@@ -21,6 +31,8 @@ export class InFlight {
   readonly sockets = new Set<{ close(code: number, reason: string): void }>();
   /** Follows a request that becomes a WebSocket, null where everybody is let in. @default nobody is followed */
   followerOf: (request: Request) => FollowRequest | null = () => null;
+  /** Streaming answers under way. */
+  readonly streams = new OpenStreams();
   readonly #bodies = new Set<Request>();
   #pruneAt = 64;
 
@@ -33,27 +45,35 @@ export class InFlight {
   }
 
   /**
-   * Resolves with true once no request is left, or with false after `timeoutMs` or when `signal` is aborted; then closes the WebSockets
-   * with code 1012, "service restart", upon which clients connect again.
+   * Waits until no request is left, at most for `timeoutMs` and until `signal` is aborted; then ends the streams that are
+   * left, and closes the WebSockets with code 1012, "service restart", upon which clients connect again. Streams of
+   * events whose clients were told when to come back, by `retry:`, end at once.
    *
    * @param isOpen whether the client of a followed request still waits for more
    */
   async drain(
     isOpen: (request: Request) => boolean,
     { timeoutMs, signal }: { readonly timeoutMs: number; readonly signal: AbortSignal },
-  ): Promise<boolean> {
+  ): Promise<Drained> {
+    this.streams.end("resumable");
     const deadline = performance.now() + timeoutMs;
     // Bun tells when a body has been sent only to those who ask.
-    while (!this.#isIdle(isOpen) && performance.now() < deadline && !signal.aborted) {
-      await Bun.sleep(POLL_MS);
+    for (let now = performance.now(); !this.#isIdle(isOpen) && now < deadline && !signal.aborted;) {
+      const tookMs = performance.now() - now;
+      const pauseMs = Math.max(POLL_MS, tookMs * POLL_SHARE);
+      // oxlint-disable-next-line no-await-in-loop -- until it is idle
+      await Bun.sleep(Math.min(pauseMs, Math.max(0, deadline - performance.now())));
+      now = performance.now();
     }
-    this.closeSockets();
-    return this.#isIdle(isOpen);
+    const streaming = this.streams.requests();
+    const left = this.handling + [...this.#bodies].filter((request) => !streaming.has(request)).length;
+    return { ended: this.end("all"), left };
   }
 
-  /** Closes the open WebSockets with code 1012, "service restart": clients come back. */
-  closeSockets(): void {
+  /** Ends streams, and closes the WebSockets; returns how many streams there were. */
+  end(which: StreamEnd): number {
     for (const socket of this.sockets) socket.close(1012, "Service restart");
+    return this.streams.end(which);
   }
 
   #isIdle(isOpen: (request: Request) => boolean): boolean {

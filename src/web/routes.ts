@@ -7,7 +7,7 @@ import { isLongBody, isWithBody } from "./body-limit.ts";
 import { createBodyReader, type ParseHook, toBoundParser } from "./input/bodies.ts";
 import { normalize } from "./input/cleaner.ts";
 import { parseJson } from "./input/json-depth.ts";
-import { endAnswer } from "./open-streams.ts";
+import { endAnswer, type OpenStreams } from "./open-streams.ts";
 import { checkReads } from "./input/own-reads.ts";
 import { closestPattern, slashForms } from "./path-patterns.ts";
 import { pathOf } from "./request-path.ts";
@@ -48,8 +48,10 @@ export function toPreparedHook<Hook extends (context: never) => void>(run: Hook,
  *
  * A request with a body is checked before its body is read, and prepared and checked again once it is there: a body
  * takes as long as its sender likes. For an app that has all of its routes and isn't compiled yet.
+ *
+ * @param streams get the streams that are answered with
  */
-export function prepareRoutes(app: AnyElysia): void {
+export function prepareRoutes(app: AnyElysia, streams: OpenStreams): void {
   const { history, http } = app.router;
   const handlers = new Map<string, ComposedHandler>();
   for (const route of history) {
@@ -57,8 +59,8 @@ export function prepareRoutes(app: AnyElysia): void {
     const [first] = gates;
     if (first === undefined) continue;
     const handle = hasNoBody(route)
-      ? toPreparedHandler(route, first.prepare)
-      : toGatedHandler(route, gates, toRefusal(app, route));
+      ? toPreparedHandler(route, first.prepare, streams)
+      : toGatedHandler(route, gates, { refuse: toRefusal(app, route), streams });
     route.composed = handle;
     handlers.set(`${route.method} ${route.path}`, handle);
   }
@@ -99,10 +101,15 @@ export function followerOfSocket(app: AnyElysia, request: Request): FollowReques
   return found === null ? null : followerOf(found.route);
 }
 
-function toPreparedHandler(route: InternalRoute, prepare: Preparation): ComposedHandler {
+function toPreparedHandler(
+  route: InternalRoute,
+  prepare: Preparation,
+  streams: OpenStreams,
+): ComposedHandler {
   const handle = toEnding(
     route,
     toCompiled(route, () => preparing),
+    streams,
   );
   const preparing = ((context) => {
     const waiting = prepare(context.request);
@@ -112,11 +119,16 @@ function toPreparedHandler(route: InternalRoute, prepare: Preparation): Composed
 }
 
 /** Checks at the headers: what is refused there isn't read. */
-function toGatedHandler(route: InternalRoute, gates: readonly Gate[], refuse: Refusal): ComposedHandler {
+function toGatedHandler(
+  route: InternalRoute,
+  gates: readonly Gate[],
+  { refuse, streams }: { readonly refuse: Refusal; readonly streams: OpenStreams },
+): ComposedHandler {
   const isParsed = checkAgain(route);
   const handle = toEnding(
     route,
     toCompiled(route, () => gated),
+    streams,
   );
   const enter: RouteHandler = (context) => {
     const { request } = context;
@@ -211,11 +223,12 @@ function toRefusal(app: AnyElysia, { path, hooks }: InternalRoute): Refusal {
 }
 
 /** A `mapResponse` of a route's own comes before the host's, and may make a stream of anything: its answer is followed. */
-function toEnding(route: InternalRoute, handle: RouteHandler): RouteHandler {
+function toEnding(route: InternalRoute, handle: RouteHandler, streams: OpenStreams): RouteHandler {
   const mapping = [route.hooks?.mapResponse ?? []].flat() as { readonly fn: object }[];
   const follow = followerOf(route);
   if (follow === null || mapping.every(({ fn }) => HOST in fn)) return handle;
-  return async (context) => endAnswer(await handle(context), context.request, follow);
+  const keeper = { streams, follow, isOfEvents: false };
+  return async (context) => endAnswer(await handle(context), context.request, keeper);
 }
 
 /** Compiles a route when it is first asked for, which leaves `own()` in its place. */

@@ -7,7 +7,7 @@ import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
 import { Exchange } from "./exchange.ts";
 import { toMessageError } from "./invalid-requests.ts";
-import { InFlight, type Mount, MountTable } from "./mounts.ts";
+import { type Drained, InFlight, type Mount, MountTable } from "./mounts.ts";
 import { finalRequestIdOf } from "./request-ids.ts";
 import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
 import { toMountServer, webSocketHandlers } from "./sockets.ts";
@@ -43,6 +43,8 @@ export class WebServer {
   #settings: WebSettings;
   #clientAddress;
   #server: BunServer | null = null;
+  /** Of mounts that take no more requests. */
+  readonly #draining = new Set<InFlight>();
   /** What requests wait for before they are answered. */
   #held: Promise<void> | null = null;
   readonly #bodies = new BodyBudget();
@@ -137,6 +139,16 @@ export class WebServer {
     return this.#server !== null && this.#server.requestIP(this.#toReceived(request)) !== null;
   }
 
+  /** Waits for the requests of a mount that takes no more. */
+  async drain(inFlight: InFlight, limits: Parameters<InFlight["drain"]>[1]): Promise<Drained> {
+    this.#draining.add(inFlight);
+    try {
+      return await inFlight.drain((request) => this.isOpen(request), limits);
+    } finally {
+      this.#draining.delete(inFlight);
+    }
+  }
+
   /** The server for the handlers of one mount: Elysia's `server` in a handler's context. */
   serverFor(owner: Pick<Mount, "plugin" | "inFlight">): BunServer | null {
     if (this.#server === null) return null;
@@ -149,7 +161,7 @@ export class WebServer {
 
   /**
    * Takes no new connection, waits for the requests under way, and cuts off those left after `timeoutMs`.
-   * WebSockets, which have no end to wait for, are closed at once.
+   * WebSockets and streams of events, which have no end to wait for, end at once.
    */
   async stop(timeoutMs: number): Promise<void> {
     if (this.#server === null) return;
@@ -157,7 +169,8 @@ export class WebServer {
     const timer = Promise.withResolvers<"late">();
     const timeout = setTimeout(() => timer.resolve("late"), timeoutMs);
     const stopped = server.stop();
-    for (const { inFlight } of this.#table.all()) inFlight.closeSockets();
+    const served = [...this.#table.all()].map(({ inFlight }) => inFlight);
+    for (const inFlight of [...served, ...this.#draining]) inFlight.end("events");
     const result = await Promise.race([stopped, timer.promise]);
     clearTimeout(timeout);
     if (result === "late") await server.stop(true);

@@ -24,6 +24,7 @@ import { restrictPermissions } from "../../src/accounts/rights/permission-set.ts
 import { createErrorAnswer, toElysiaErrorHandler } from "../../src/web/error-answers.ts";
 import { prepareRoutes, readBodies } from "../../src/web/routes.ts";
 import { Clock, createDevices, openStore, readAudit, silent } from "./factor-accounts.ts";
+import { OpenStreams } from "../../src/web/open-streams.ts";
 
 export const PASSWORD = "correct horse battery";
 export const SECRET_KEY = createSecretKey("a key that only the tests know, of 32 characters or more");
@@ -144,7 +145,7 @@ export async function createIdentity(
     .use(sessionRoutes({ ...context, sessions }))
     .use(setupRoutes({ setup, appName: "Acme <ERP>", originOf }));
   readBodies(app);
-  prepareRoutes(app);
+  prepareRoutes(app, new OpenStreams());
 
   const send = async (method: string, path: string, body?: unknown, options: SendOptions = {}) => {
     const { token, headers = {}, address } = options;

@@ -253,6 +253,31 @@ test("stopping ends within server.shutdown_timeout in all, whatever hangs", asyn
   expect(log).toContain('"msg":"stopped"');
 });
 
+const eventStream = (value: number) =>
+  pluginFiles(
+    "events",
+    `import { sse } from "elysia";
+    export default createRouter().get("/", async function* () { yield sse("${value}"); await new Promise(() => {}); });`,
+  );
+
+test("open streams of events end as soon as the server stops, of a generation that drains too", async () => {
+  await using folder = await TestFolder.create(eventStream(1));
+  await using server = await XcoreServer.start(folder);
+  const open = async () => {
+    const reader = (await server.fetch("/events")).body?.getReader();
+    await reader?.read();
+    return reader;
+  };
+  const old = await open();
+  await server.after(() => folder.write(eventStream(2)), /plugin reloaded/);
+  const readers = [old, await open()];
+  const startedAt = performance.now();
+  server.kill("SIGTERM");
+  for (const reader of readers) expect(await reader?.read()).toMatchObject({ done: true });
+  expect(await server.exited).toBe(0);
+  expect(performance.now() - startedAt).toBeLessThan(5000);
+});
+
 test.each(["SIGTERM", "SIGINT"] as const)(
   "%s ends an idle server whose clients keep connections",
   async (signal) => {

@@ -68,7 +68,9 @@ test("a request that never ends holds up its generation's teardown for the drain
   await app.after("plugin.reloaded", () => app.writePlugins(generation(2)));
   await app.app.plugins.stop();
   expect(gates.tornDown.toSorted((a, b) => a - b)).toEqual([1, 2]);
-  expect(await app.log("app")).toContain("requests cut off: drain timed out");
+  expect(await app.log("app")).toContain(
+    "draining took too long: 0 streams cut off, 1 requests go on without it",
+  );
   gates.open();
   expect(await (await response).text()).toBe("1");
 });
@@ -121,8 +123,80 @@ test("HEAD of a stream that never ends, and clients that leave, keep nothing und
   }
   await app.fetch("/endless/throws");
   const inFlight = app.app.plugins.list()[0]?.current?.mount.inFlight;
-  expect(await inFlight?.drain((request) => app.app.web.isOpen(request), DRAIN)).toBe(true);
+  expect(await inFlight?.drain((request) => app.app.web.isOpen(request), DRAIN)).toEqual({
+    ended: 0,
+    left: 0,
+  });
   expect(inFlight?.handling).toBe(0);
+});
+
+/** Streams that say one thing and then nothing more. */
+function streams(value: number): Files {
+  return {
+    "open/plugin.json": { name: "open", version: "1.0.0" },
+    "open/run.ts": `import { createRouter } from "xcore";
+import { sse } from "elysia";
+const never = new Promise(() => {});
+const EVENTS = { headers: { "content-type": "text/event-stream" } };
+const forever = (text: string) =>
+  new ReadableStream({ start(controller) { controller.enqueue(new TextEncoder().encode(text)); } });
+export default createRouter()
+  .get("/now", () => ${value})
+  .get("/resumable", () => new Response(forever("retry: 100\\ndata: ${value}\\n\\n"), EVENTS))
+  .get("/resumable-stream", ({ set }) => { Object.assign(set.headers, EVENTS.headers); return forever("id: 1\\nretry: 100\\n\\n"); })
+  .get("/resumable-generator", async function* () { yield sse({ data: "${value}", retry: 100 }); await never; })
+  .get("/late", async function* () { globalThis.gates.reached(); await globalThis.gates.open; yield sse({ data: "${value}", retry: 100 }); await never; })
+  .get("/events", () => new Response(forever("data: retry: 100\\n\\n"), EVENTS))
+  .get("/events-generator", async function* () { yield sse("${value}"); await never; })
+  .get("/download", () => new Response(forever("${value}"), { headers: { "content-type": "text/csv" } }))
+  .get("/mapped", () => 1, { mapResponse: () => new Response(forever("${value}")) });`,
+  };
+}
+
+/** Opens a stream and reads its first piece; `rest` is what becomes of it. */
+async function openStream(app: TestApp, path: string) {
+  const response = await app.fetch(`/open/${path}`);
+  const reader = response.body?.getReader();
+  await reader?.read();
+  const piece = reader?.read() ?? Promise.reject(new Error("it has no body"));
+  const rest = piece.then(
+    ({ done }) => (done ? "ended" : "more"),
+    () => "cut off",
+  );
+  return { rest };
+}
+
+test.each(["resumable", "resumable-stream", "resumable-generator"])(
+  "a stream that can be resumed ends as soon as its generation is replaced: %s",
+  async (path) => {
+    await using app = await TestApp.start({ plugins: streams(1), drainTimeoutMs: 60_000 });
+    const { rest } = await openStream(app, path);
+    await app.after("plugin.reloaded", () => app.writePlugins(streams(2)));
+    expect(await rest).toBe("ended");
+    expect((await app.get("/open/now")).body).toBe(2);
+  },
+);
+
+test("a stream that turns out to be resumable while its generation drains ends behind that piece", async () => {
+  const gates = createGates();
+  await using app = await TestApp.start({ plugins: streams(1), drainTimeoutMs: 60_000 });
+  const answer = app.fetch("/open/late");
+  await gates.reached;
+  await app.after("plugin.reloaded", () => app.writePlugins(streams(2)));
+  gates.open();
+  expect(await (await answer).text()).toBe("retry: 100\ndata: 1\n\n");
+});
+
+test("streams end at the drain limit: events as if they were over, anything else cut off", async () => {
+  await using app = await TestApp.start({ plugins: streams(1), drainTimeoutMs: 100 });
+  const paths = ["events", "events-generator", "download"];
+  const opened = await Promise.all(paths.map((path) => openStream(app, path)));
+  await app.after("plugin.unloaded", () => app.folder.remove("plugins/open"));
+  expect(await Promise.all(opened.map(({ rest }) => rest))).toEqual(["ended", "ended", "cut off"]);
+  await app.app.plugins.stop();
+  expect(await app.log("app")).toContain(
+    "draining took too long: 3 streams cut off, 0 requests go on without it",
+  );
 });
 
 function generationOf(n: number): Files {

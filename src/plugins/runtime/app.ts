@@ -1,6 +1,7 @@
 import { type AnyElysia, type Context, Elysia, ElysiaCustomStatusResponse } from "elysia";
 import {
   followStream,
+  isEventStream,
   isPlain,
   mergeHeaders,
   toEndable,
@@ -57,7 +58,7 @@ export async function createPluginApp(router: AnyElysia, options: PluginAppOptio
   app.onError(onError as never);
   await pause();
   readBodies(app);
-  prepareRoutes(app);
+  prepareRoutes(app, options.inFlight.streams);
   options.inFlight.followerOf = (request) => followerOfSocket(app, request);
   if (publicDirectory !== null) {
     app.get("/static/*", ({ params, request }) => serveFile(publicDirectory, params["*"] ?? "", request), {
@@ -102,13 +103,15 @@ function addRouteHooks(
     if (!mayStream(value)) return undefined;
     if (request.method === "HEAD" && !(value instanceof Blob)) return toHeadAnswer(value);
     inFlight.followBody(request, isOpen);
+    const isOfEvents = "sse" in value || isEventStream(set.headers["content-type"]);
+    const keeper = { streams: inFlight.streams, follow, isOfEvents };
     if (value instanceof Response) {
       const whole = withoutEncoding(value) ?? value;
-      const sent = (follow && toEndable(whole, request, follow)) ?? whole;
+      const sent = toEndable(whole, request, keeper) ?? whole;
       if (sent instanceof Response) mergeHeaders(sent, set);
       return sent === value ? undefined : sent;
     }
-    const opened = follow === null ? undefined : toEndable(value, request, follow);
+    const opened = toEndable(value, request, keeper);
     followStream(value, request, (error) => answerError(error, request, manifest.name));
     return opened;
   };

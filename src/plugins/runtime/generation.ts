@@ -104,8 +104,12 @@ export class Generation {
     this.#scope.close();
     const fields = { plugin: this.manifest.name, generation: this.number };
     const { drainTimeoutMs: timeoutMs, shutdown } = lifeCycle;
-    const isDrained = await this.mount.inFlight.drain(web.isOpen, { timeoutMs, signal: shutdown.requests });
-    if (!isDrained) log.warn(fields, "requests cut off: drain timed out");
+    const limits = { timeoutMs, signal: shutdown.requests };
+    const { ended, left } = await web.drain(this.mount.inFlight, limits);
+    if (ended + left > 0) {
+      const what = `${ended} streams cut off, ${left} requests go on without it`;
+      log.warn({ ...fields, ended, left }, `draining took too long: ${what}`);
+    }
     await Promise.all([...this.#dependents].map((dependent) => dependent.#retired.promise));
     this.#timers.endRepeating();
     try {

@@ -3,7 +3,7 @@ import type { Driver } from "../../db/contract/driver.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
-import type { Mount } from "../../web/mounts.ts";
+import type { Drained, InFlight, Mount } from "../../web/mounts.ts";
 import type { BundleCache } from "../build/bundle-cache.ts";
 import type { Turns } from "../build/turns.ts";
 import type { StackTraces } from "../failure/stack-traces.ts";
@@ -48,6 +48,8 @@ export interface PluginWeb {
   readonly answerError: ErrorAnswer;
   /** Whether the client of a request still waits for the rest of its response. */
   readonly isOpen: (request: Request) => boolean;
+  /** Waits for the requests of a mount that takes no more. */
+  readonly drain: (inFlight: InFlight, limits: Parameters<InFlight["drain"]>[1]) => Promise<Drained>;
   readonly serverFor: (owner: Pick<Mount, "plugin" | "inFlight">) => Bun.Server<unknown> | null;
 }
 
