@@ -145,7 +145,7 @@ export class AccessFollower {
   async #look(): Promise<void> {
     const now = this.#now();
     // Changes may have been pruned before this instance has seen them.
-    if (now - this.#lookedAt > DAY_MS / 2) this.#forget();
+    if (Math.abs(now - this.#lookedAt) > DAY_MS / 2) this.#forget();
     if (!this.#isOrdered && this.#last !== null) {
       const [state] = await this.#readState.execute({ floor: this.#floor });
       const last = state?.last ?? 0;
@@ -187,7 +187,7 @@ export class AccessFollower {
 
   /** Deletes what every instance has seen long ago. */
   #prune(now: number): void {
-    if (now - this.#prunedAt < PRUNE_EVERY_MS) return;
+    if (Math.abs(now - this.#prunedAt) < PRUNE_EVERY_MS) return;
     this.#prunedAt = now;
     const { db, tables } = this.#options.store;
     const { accessChanges } = tables;

@@ -155,7 +155,8 @@ export class Authenticator {
       // A change of access that came meanwhile makes the answer outdated.
       if (found !== null && !found.lacksOtp) this.#options.principals.remember(found.user, found.permissions);
       if (found === null || drops !== this.#cache.drops) return;
-      this.#cache.add(presented, found, this.#rememberUntil(found));
+      const since = this.#now();
+      this.#cache.add(presented, found, { since, until: rememberUntil(found, since) });
     } catch (error) {
       this.#noteFailure(request, error);
     }
@@ -163,7 +164,7 @@ export class Authenticator {
 
   /** Whether what is remembered counts although the database doesn't say that it is still so. */
   #mayBeKept(now: number): boolean {
-    return now - this.#follower.currentAt < (this.#options.accessCacheMs ?? 0);
+    return Math.abs(now - this.#follower.currentAt) < (this.#options.accessCacheMs ?? 0);
   }
 
   async #verify(presented: string): Promise<Principal | null> {
@@ -211,15 +212,15 @@ export class Authenticator {
     };
   }
 
-  #rememberUntil({ expiresAt, apiKeyId }: Principal): number {
-    return apiKeyId === null ? expiresAt : Math.min(expiresAt, this.#now() + KEY_MS);
-  }
-
   #noteFailure(request: Request, error: unknown): void {
     const known = toClientError(error);
     if (!(known instanceof AppError)) throw error;
     this.#options.principals.set(request, known);
   }
+}
+
+function rememberUntil({ expiresAt, apiKeyId }: Principal, now: number): number {
+  return apiKeyId === null ? expiresAt : Math.min(expiresAt, now + KEY_MS);
 }
 
 /** What proves who asks: the header `Authorization` with `Bearer` in front, or the one of an API key. */

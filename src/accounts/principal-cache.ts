@@ -4,8 +4,12 @@ import type { Principal } from "./identity/principal.ts";
 interface Entry {
   readonly principal: Principal;
   /** In ms since the epoch. */
+  readonly since: number;
   readonly until: number;
 }
+
+/** How far clocks are corrected all the time. */
+const SLACK_MS = 1000;
 
 /**
  * Remembers who presented which header, for at most `maxEntries` headers: those unused for longest go first. The
@@ -35,18 +39,19 @@ export class PrincipalCache {
   find(presented: string, now: number): Principal | null {
     const entry = this.#young.get(presented) ?? this.#findOld(presented);
     if (entry === undefined) return null;
-    if (entry.until > now) return entry.principal;
+    // Known before it was: the clock was set back, and nothing says for how long it counts.
+    if (entry.until > now && entry.since <= now + SLACK_MS) return entry.principal;
     this.#young.delete(presented);
     return null;
   }
 
-  /** @param until when it is to be forgotten, in ms since the epoch */
-  add(presented: string, principal: Principal, until: number): void {
+  /** @param since now, and `until` when it is to be forgotten, in ms since the epoch */
+  add(presented: string, principal: Principal, { since, until }: Omit<Entry, "principal">): void {
     if (this.#young.size >= this.#maxYoung) {
       this.#old = this.#young;
       this.#young = new Map();
     }
-    this.#young.set(presented, { principal, until });
+    this.#young.set(presented, { principal, since, until });
     this.#old.delete(presented);
   }
 
@@ -66,7 +71,7 @@ export class PrincipalCache {
 
   #findOld(presented: string): Entry | undefined {
     const entry = this.#old.get(presented);
-    if (entry !== undefined) this.add(presented, entry.principal, entry.until);
+    if (entry !== undefined) this.add(presented, entry.principal, entry);
     return entry;
   }
 }

@@ -216,7 +216,7 @@ export class ApiKeys {
   noteUse(apiKeyId: number): void {
     const now = this.#now();
     const notedAt = this.#notedAt.get(apiKeyId);
-    if (notedAt !== undefined && now - notedAt < USE_NOTED_EVERY_MS) return;
+    if (notedAt !== undefined && Math.abs(now - notedAt) < USE_NOTED_EVERY_MS) return;
     this.#notedAt.delete(apiKeyId);
     this.#notedAt.set(apiKeyId, now);
     const [oldest] = this.#notedAt.keys();

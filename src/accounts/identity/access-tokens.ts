@@ -2,6 +2,8 @@ import type { SecretKey } from "../keys/secret.ts";
 
 const ISSUER = "xcore";
 const MAX_LENGTH = 4096; // characters
+/** How far the clocks of instances may be apart. */
+const LEEWAY_SECONDS = 60;
 // The last character of 32 bytes has two bits to spare: of the four that decode alike, only one is taken.
 const HS256_TOKEN = /^[\w-]+\.[\w-]+\.[\w-]{42}[AEIMQUYcgkosw048]$/;
 const USER_ID = /^[1-9]\d{0,15}$/;
@@ -110,7 +112,10 @@ class SignedTokens {
       requiredClaims: ["sub", "exp", "iat"],
       currentDate: new Date(this.#now()),
     });
-    return claims === false || claims.exp === undefined ? null : { ...claims, exp: claims.exp };
+    if (claims === false || claims.exp === undefined) return null;
+    // One that lasts longer than any does was made by a clock that was ahead.
+    const latest = this.#now() / 1000 + this.#lifetime + LEEWAY_SECONDS;
+    return claims.exp > latest ? null : { ...claims, exp: claims.exp };
   }
 
   #open(): ReturnType<typeof createJwt> {

@@ -1,6 +1,7 @@
 import { isIPv6 } from "node:net";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
+import { steadyNow } from "../people/steady-clock.ts";
 
 const MAX_KEYS = 10_000;
 
@@ -8,7 +9,7 @@ export interface AttemptLimitOptions {
   /** How many within the window. */
   readonly limit: number;
   readonly windowMs: number;
-  /** @default Date.now */
+  /** @default steadyNow */
   readonly now?: () => number;
   /** How many keys are remembered; the one that was seen longest ago is forgotten first. @default 10000 */
   readonly maxKeys?: number;
@@ -23,7 +24,7 @@ export class AttemptLimit {
   /** When each of the last attempts was, the oldest first; keys in the order in which they were last seen. */
   readonly #attempts = new Map<string, number[]>();
 
-  constructor({ limit, windowMs, now = Date.now, maxKeys = MAX_KEYS }: AttemptLimitOptions) {
+  constructor({ limit, windowMs, now = steadyNow, maxKeys = MAX_KEYS }: AttemptLimitOptions) {
     this.#limit = limit;
     this.#windowMs = windowMs;
     this.#now = now;
@@ -38,7 +39,9 @@ export class AttemptLimit {
   /** Counts an attempt. @throws AppError rate_limited, without counting, when there were too many */
   take(key: string): void {
     const now = this.#now();
-    const recent = (this.#attempts.get(key) ?? []).filter((at) => at > now - this.#windowMs);
+    // What a clock that was set back leaves in the future was now, at the latest.
+    const attempts = (this.#attempts.get(key) ?? []).map((at) => Math.min(at, now));
+    const recent = attempts.filter((at) => at > now - this.#windowMs);
     const [oldest = now] = recent;
     this.#attempts.delete(key);
     if (recent.length < this.#limit) recent.push(now);
@@ -83,7 +86,7 @@ export interface AuthLimits {
 }
 
 /** Creates the limits that the server runs with. */
-export function createAuthLimits(now: () => number = Date.now): AuthLimits {
+export function createAuthLimits(now: () => number = steadyNow): AuthLimits {
   const minutely = new AttemptLimit({ limit: 5, windowMs: 60_000, now });
   const createDaily = () => new AttemptLimit({ limit: 30, windowMs: 86_400_000, now });
   const [passwords, codes] = [createDaily(), createDaily()];

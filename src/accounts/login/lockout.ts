@@ -1,6 +1,7 @@
 import { and, eq, inArray, lt } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
+import { steadyNow } from "../people/steady-clock.ts";
 import type { CoreStore } from "../people/store.ts";
 import { toAddressKey, tooMany } from "./attempt-limits.ts";
 
@@ -19,7 +20,7 @@ export interface Candidate {
 
 export interface LockoutOptions {
   readonly store: CoreStore;
-  /** @default Date.now */
+  /** @default steadyNow */
   readonly now?: () => number;
   /** Resolves after so many ms. @default Bun.sleep */
   readonly wait?: (ms: number) => Promise<void>;
@@ -35,6 +36,7 @@ const LONGEST_LOCK_MS = 15 * MINUTE_MS;
 const FORGET_MS = 30 * MINUTE_MS;
 /** Longer than this nobody is kept waiting: they are told to come back. */
 const LONGEST_WAIT_MS = 30_000;
+const LONGEST_GAP_MS = 5 * MINUTE_MS;
 const EVERYWHERE = "";
 const NOBODY = 0;
 const MAX_NAMES = 10_000;
@@ -61,7 +63,7 @@ const BARS: Readonly<Record<Attempted, Bar>> = {
   code: {
     forgetMs: 15 * MINUTE_MS,
     gaps: [
-      { from: 30, gapMs: 5 * MINUTE_MS },
+      { from: 30, gapMs: LONGEST_GAP_MS },
       { from: 20, gapMs: MINUTE_MS },
       { from: 10, gapMs: 5000 },
     ],
@@ -86,7 +88,7 @@ export class Lockout {
   readonly #pending = new Map<string, number>();
   readonly #nextAt = new Map<string, number>();
 
-  constructor({ store, now = Date.now, wait = Bun.sleep }: LockoutOptions) {
+  constructor({ store, now = steadyNow, wait = Bun.sleep }: LockoutOptions) {
     this.#store = store;
     this.#now = now;
     this.#wait = wait;
@@ -116,11 +118,12 @@ export class Lockout {
     const address = toAddressKey(candidate.ipAddress);
     const { loginFailures } = this.#store.tables;
     const { name_hash, address: from } = loginFailures;
-    const rows = await this.#store.db
+    const found = await this.#store.db
       .select()
       .from(loginFailures)
       .where(and(inArray(name_hash, toKeys(name)), inArray(from, [address, EVERYWHERE])));
     const now = this.#now();
+    const rows = await Promise.all(found.map((row) => this.#mend(row, now)));
     const lockMs = Math.max(...rows.map((row) => row.locked_until?.getTime() ?? 0), 0) - now;
     if (lockMs > 0) throw tooMany("account_locked", "Too many wrong passwords or codes from here", lockMs);
     const all = rows.find((row) => row.address === EVERYWHERE && row.name_hash === key);
@@ -177,6 +180,27 @@ export class Lockout {
     return (await db.delete(tables.loginFailures).where(isOld)).rowsAffected;
   }
 
+  /**
+   * Brings back what a clock that was ahead has written, in this process or another: from now on a lock lasts as long as
+   * it was meant to, and failures are forgotten.
+   */
+  async #mend(row: Failures, now: number): Promise<Failures> {
+    const latest = now + toLockMs(row.failed);
+    const isAhead = row.counted_at.getTime() > now || (row.locked_until?.getTime() ?? 0) > latest;
+    if (!isAhead) return row;
+    const { loginFailures } = this.#store.tables;
+    const until = row.locked_until === null ? null : Math.min(row.locked_until.getTime(), latest);
+    const mended = {
+      counted_at: new Date(Math.min(row.counted_at.getTime(), now)),
+      locked_until: until === null ? null : new Date(until),
+    };
+    const isThis = and(eq(loginFailures.name_hash, row.name_hash), eq(loginFailures.address, row.address));
+    // A failure that was counted meanwhile has written times of its own.
+    const isSame = and(isThis, eq(loginFailures.failed, row.failed));
+    await this.#store.db.update(loginFailures).set(mended).where(isSame);
+    return { ...row, ...mended };
+  }
+
   /** Whether the account was logged in to from there, as far as sessions are remembered. */
   async #isKnown({ account }: Candidate, address: string): Promise<boolean> {
     const { sessions } = this.#store.tables;
@@ -190,7 +214,9 @@ export class Lockout {
   /** Lets attempts begin so far apart. @throws AppError rate_limited when that takes too long */
   async #waitForSlot(key: string, gapMs: number): Promise<void> {
     const now = this.#now();
-    const at = Math.max(now, this.#nextAt.get(key) ?? 0);
+    const nextAt = this.#nextAt.get(key) ?? 0;
+    // Further ahead, the clock was set back meanwhile.
+    const at = nextAt > now + LONGEST_WAIT_MS + LONGEST_GAP_MS ? now : Math.max(now, nextAt);
     const waitMs = at - now;
     if (waitMs > LONGEST_WAIT_MS)
       throw tooMany("rate_limited", "Too many wrong logins to this account", waitMs);
@@ -217,7 +243,7 @@ export class Lockout {
     const before = row === undefined ? { failed: 0, countedAt: now } : toCount(row);
     const { failed, countedAt } = forget(before, { now, forgetMs });
     const isLocked = address !== EVERYWHERE && failed + 1 >= FREE_ATTEMPTS;
-    const lockMs = Math.min(FIRST_LOCK_MS * 2 ** (failed + 1 - FREE_ATTEMPTS), LONGEST_LOCK_MS);
+    const lockMs = toLockMs(failed + 1);
     await tx
       .update(loginFailures)
       .set({
@@ -242,6 +268,11 @@ export async function liftLocks(
   return rowsAffected;
 }
 
+/** How long an address is locked for after so many failures. */
+function toLockMs(failed: number): number {
+  return Math.min(FIRST_LOCK_MS * 2 ** Math.max(0, failed - FREE_ATTEMPTS), LONGEST_LOCK_MS);
+}
+
 function toKeys(name: string): string[] {
   return [toKey("password", name), toKey("code", name)];
 }
@@ -249,6 +280,8 @@ function toKeys(name: string): string[] {
 function toKey(attempted: Attempted, name: string): string {
   return hashToken(`${attempted} ${name}`);
 }
+
+type Failures = CoreStore["tables"]["loginFailures"]["$inferSelect"];
 
 interface Count {
   readonly failed: number;

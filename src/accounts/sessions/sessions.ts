@@ -4,6 +4,7 @@ import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
+import { steadyNow } from "../people/steady-clock.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import type { AccessTokens } from "../identity/access-tokens.ts";
 import { writeAudit } from "../people/audit.ts";
@@ -59,10 +60,13 @@ export interface SessionsOptions {
 export class Sessions {
   readonly #options: SessionsOptions;
   readonly #now: () => number;
+  readonly #steadyNow: () => number;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
+    // A clock that goes wrong for a minute deletes nothing.
+    this.#steadyNow = options.now ?? steadyNow;
   }
 
   /** Adds a session, within the transaction of a login. */
@@ -199,7 +203,7 @@ export class Sessions {
     const expired = await db
       .select({ id: sessions.id })
       .from(sessions)
-      .where(lte(sessions.expires_at, new Date(this.#now())))
+      .where(lte(sessions.expires_at, new Date(Math.min(this.#now(), this.#steadyNow()))))
       .limit(PURGED_AT_ONCE);
     if (expired.length === 0) return 0;
     const ids = expired.map(({ id }) => id);
@@ -226,7 +230,7 @@ export class Sessions {
   #isJustReplaced(session: CoreTables["sessions"]["$inferSelect"], hash: string): boolean {
     const { previous_hash, rotated_at } = session;
     if (previous_hash === null || rotated_at === null || !isSameText(previous_hash, hash)) return false;
-    return this.#now() - rotated_at.getTime() <= GRACE_MS;
+    return Math.abs(this.#now() - rotated_at.getTime()) <= GRACE_MS;
   }
 
   async #endReplayed(id: string, user: { id: number; email: string }, origin: Origin): Promise<void> {

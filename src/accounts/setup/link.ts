@@ -5,6 +5,7 @@ import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { writeAudit } from "../people/audit.ts";
 import { normalizeEmail } from "../people/emails.ts";
 import { hashToken, isSameText } from "../keys/opaque-tokens.ts";
+import { steadyNow } from "../people/steady-clock.ts";
 import type { Passwords } from "../login/passwords.ts";
 import type { Origin } from "../identity/principal.ts";
 import { type NewUser, toUserView, type UserView } from "../login/registration.ts";
@@ -20,7 +21,7 @@ export interface SetupLinkOptions {
   readonly passwords: Passwords;
   /** Shows text to whoever started the server: on the console, and never in a log file. */
   readonly print: (text: string) => void;
-  /** @default Date.now */
+  /** @default steadyNow */
   readonly now?: () => number;
 }
 
@@ -45,7 +46,7 @@ export interface SetupLink {
 
 /** Creates the setup link. Its token is kept in memory, hashed: a restart voids it. */
 export function createSetupLink(options: SetupLinkOptions): SetupLink {
-  const { store, print, now = Date.now } = options;
+  const { store, print, now = steadyNow } = options;
   let link: { readonly hash: string; readonly expiresAt: number } | null = null;
 
   const assertValid = async (token: string): Promise<void> => {

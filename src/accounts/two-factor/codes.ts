@@ -8,6 +8,8 @@ const DIGITS = 6;
 const PERIOD = 30; // seconds
 /** Steps that a clock may be early or late by. */
 const WINDOW = 1;
+/** Steps that the last used one may be ahead by: further, it was used by a clock that was set back since. */
+const FURTHEST = 10;
 const SECRET_BYTES = 20; // as long as the hash, RFC 4226
 /** Modules of white that a scanner needs around a QR code. */
 const QUIET_ZONE = 4;
@@ -31,8 +33,8 @@ export function generateOtpCode(secret: string, atMs: number): string {
 }
 
 /**
- * Finds the time step that a code belongs to, as far as clocks may differ; steps up to `after` don't count.
- * Null when the code is wrong.
+ * Finds the time step that a code belongs to, as far as clocks may differ; steps up to `after`, the one that was used
+ * last, don't count. Null when the code is wrong.
  */
 export function findOtpStep(
   secret: string,
@@ -44,7 +46,7 @@ export function findOtpStep(
   let found: number | null = null;
   for (let step = now - WINDOW; step <= now + WINDOW; step++) {
     const isMatch = step >= 0 && isSameText(toCode(key, step), code);
-    if (isMatch && step > after) found ??= step;
+    if (isMatch && !isUsed(step, after)) found ??= step;
   }
   return found;
 }
@@ -73,6 +75,11 @@ export function toOtpUri({
 /** Draws text as a QR code: an SVG element for a page or a file, black on white in every theme. */
 export function toQrCodeSvg(text: string): string {
   return renderSVG(text, { ecc: "M", border: QUIET_ZONE, pixelSize: MODULE_SIZE });
+}
+
+/** Whether a step was used, or one after it. */
+function isUsed(step: number, after: number): boolean {
+  return step <= after && after <= step + FURTHEST;
 }
 
 function toStep(ms: number): number {

@@ -306,7 +306,7 @@ export class OtpDevices {
       if (opened === null) continue;
       const step = findOtpStep(opened, code, { nowMs: this.#now(), after: device.last_step });
       // oxlint-disable-next-line no-await-in-loop
-      if (step !== null && (await advance(db, otpDevices, device.id, step))) return true;
+      if (step !== null && (await advance(db, otpDevices, device, step))) return true;
     }
     // A code can't be right or wrong when nothing is readable: that isn't the fault of who typed it.
     if (failures.length > 0 && failures.length === devices.length) throw failures[0];
@@ -327,10 +327,12 @@ function loadCodes() {
 async function advance(
   db: Pick<Database, "update">,
   otpDevices: CoreStore["tables"]["otpDevices"],
-  deviceId: number,
+  device: { readonly id: number; readonly last_step: number },
   step: number,
 ): Promise<boolean> {
-  const isUnused = and(eq(otpDevices.id, deviceId), lt(otpDevices.last_step, step));
+  // The one that was found may be later, left by a clock that was ahead.
+  const isUnchanged = or(lt(otpDevices.last_step, step), eq(otpDevices.last_step, device.last_step));
+  const isUnused = and(eq(otpDevices.id, device.id), isUnchanged);
   const { rowsAffected } = await db.update(otpDevices).set({ last_step: step }).where(isUnused);
   return rowsAffected === 1;
 }
