@@ -4,9 +4,7 @@ import type { WriteResult } from "../contract/database.ts";
 import { assertChanges, assertRows } from "../drizzle/guarded-writes.ts";
 import { type DrizzleWrite, type WriteConfig, type WriteTarget, withKeptTexts } from "./drizzle-write.ts";
 import type { SqliteQuery } from "./prepared-query.ts";
-import { type Returning, toBound, UNPLANNED, type WrittenColumn } from "./table-plan.ts";
-
-type Row = Readonly<Record<string, unknown>>;
+import { type Returning, type Row, toBound, UNPLANNED, type WrittenColumn } from "./table-plan.ts";
 
 interface InsertConfig extends WriteConfig {
   values: Record<string, Param | SQL>[];
@@ -39,7 +37,7 @@ export class InsertBuilder extends SQLiteInsertBuilder<SQLiteTable, "async", Wri
 const drizzles = SQLiteInsertBase.prototype as unknown as { onConflictDoUpdate(upsert: Upsert): unknown };
 
 class Insert extends withKeptTexts(SQLiteInsertBase as unknown as DrizzleInsert) {
-  readonly #rows: readonly Row[];
+  #rows: readonly Row[];
 
   constructor({ table, session, dialect }: WriteTarget, rows: readonly Row[]) {
     super(table, [], session, dialect);
@@ -64,6 +62,17 @@ class Insert extends withKeptTexts(SQLiteInsertBase as unknown as DrizzleInsert)
       return values;
     });
     return super.getSQL();
+  }
+
+  override _prepare(isOneTimeQuery = true): SqliteQuery {
+    const given = this.#rows;
+    this.#rows = given.map((row) => this.plan.toComplete(row));
+    try {
+      // oxlint-disable-next-line no-underscore-dangle -- drizzle's name
+      return super._prepare(isOneTimeQuery);
+    } finally {
+      this.#rows = given;
+    }
   }
 
   override prepareKept(returning: Returning): SqliteQuery | null {
@@ -99,18 +108,11 @@ function bindRow(row: Row, columns: readonly WrittenColumn[], params: unknown[])
         computed |= bit;
         continue;
       }
-      value = toDefault(column);
+      value = column.default ?? null;
     }
     const bound = toBound(value, column);
     if (bound === UNPLANNED) return null;
     params.push(bound);
   }
   return computed;
-}
-
-/** What drizzle takes where no value is given. */
-function toDefault({ default: value, defaultFn, onUpdateFn }: Column): unknown {
-  if (value !== undefined && value !== null) return value;
-  const make = defaultFn ?? onUpdateFn;
-  return make === undefined ? null : make();
 }

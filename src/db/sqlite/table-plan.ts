@@ -27,6 +27,7 @@ export interface Returning {
 }
 
 export type Fields = Readonly<Record<string, unknown>>;
+export type Row = Readonly<Record<string, unknown>>;
 
 /** Stands for what only drizzle can write: SQL in place of a value. */
 export const UNPLANNED = Symbol("unplanned");
@@ -53,6 +54,8 @@ export class TablePlan {
   readonly #dialect: SQLiteAsyncDialect;
   readonly #table: SQLiteTable;
   readonly #insertInto: string;
+  /** Those whose values code makes where an insert gives none. */
+  readonly #made: readonly WrittenColumn[];
   readonly #rows = new Map<number, string>();
   readonly #returnings = new Map<string, Returning>();
   #everything: Returning | null = null;
@@ -72,12 +75,22 @@ export class TablePlan {
       this.#toWritten(key, column, computed.indexOf(column)),
     );
     this.columns = this.all.filter(({ column }) => !isGenerated(column));
+    this.#made = this.columns.filter(({ column }) => makerOf(column) !== undefined);
     const names = this.columns.map(({ column }) => dialect.escapeName(column.name));
     this.#insertInto = `insert into ${name} (${names.join(", ")}) values `;
     this.takesInserts =
       computed.length <= MAX_COMPUTED &&
       computed.every(({ default: value }) => dialect.sqlToQuery(value as SQL).params.length === 0) &&
       Object.keys(all).every((key) => !(key in Object.prototype));
+  }
+
+  /** Returns a row with the values that code makes: they are made once, whoever writes the statement. */
+  toComplete(row: Row): Row {
+    let complete = row;
+    for (const { key, column } of this.#made) {
+      if (row[key] === undefined) complete = { ...complete, [key]: makerOf(column)?.() };
+    }
+    return complete;
   }
 
   /** The text of an insert. @param computed for each row, the set of columns that SQL computes */
@@ -148,6 +161,11 @@ export function toBound(value: unknown, column: Column): unknown {
   }
   const bound: unknown = column.mapToDriverValue(value);
   return typeof bound === "object" && bound !== null && !ArrayBuffer.isView(bound) ? UNPLANNED : bound;
+}
+
+/** What makes a value where an insert gives none, as drizzle has it. */
+function makerOf({ default: value, defaultFn, onUpdateFn }: Column): (() => unknown) | undefined {
+  return value === undefined || value === null ? (defaultFn ?? onUpdateFn) : undefined;
 }
 
 function isGenerated(column: Column): boolean {

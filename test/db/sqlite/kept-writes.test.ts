@@ -66,6 +66,11 @@ const writes: Readonly<Record<string, Write>> = {
       .insert(things)
       .values({ name: sql`'h' || 'i'`, count: 5 })
       .returning(),
+  "a value that is SQL, behind those that code makes": (db) =>
+    db
+      .insert(things)
+      .values([{ count: 5 }, { count: 6, quoted: "q", data: sql`'"SQL"'` }])
+      .returning(),
   "a conflict": (db) =>
     db
       .insert(things)
