@@ -10,6 +10,7 @@ import type { OwnedOptions } from "../transactions/owner.ts";
 import { DeferredKeys } from "./deferred-keys.ts";
 import { EventLoopTurn } from "./event-loop-turn.ts";
 import type { FileWatch } from "./file-watch.ts";
+import type { LogGrowth } from "./log-growth.ts";
 import type { SqlitePool } from "./connection/pool.ts";
 import { OpenTransaction } from "./transaction.ts";
 import { WriterLock } from "./writer-lock.ts";
@@ -46,6 +47,7 @@ export interface ChannelOptions {
   readonly transactions: TransactionLimitOptions;
   readonly callers: Callers;
   readonly files: FileWatch;
+  readonly growth: LogGrowth;
 }
 
 /**
@@ -60,6 +62,7 @@ export class SqliteChannel implements Channel {
   readonly #transactions: TransactionLimitOptions;
   readonly #callers: Callers;
   readonly #files: FileWatch;
+  readonly #growth: LogGrowth;
   readonly #turn = new EventLoopTurn();
   readonly #lock: WriterLock;
   readonly #keys = new DeferredKeys();
@@ -73,13 +76,14 @@ export class SqliteChannel implements Channel {
   readonly #holder = new AsyncLocalStorage<{ holds: boolean }>();
 
   constructor({ reader, writer }: SqlitePool, options: ChannelOptions) {
-    const { waitMs, isDurable, transactions, callers, files } = options;
+    const { waitMs, isDurable, transactions, callers, files, growth } = options;
     this.#reader = reader;
     this.#writer = writer;
     this.#waitMs = waitMs;
     this.#transactions = transactions;
     this.#callers = callers;
     this.#files = files;
+    this.#growth = growth;
     this.#lock = new WriterLock(this.#turn, waitMs);
     this.#solo = isDurable ? null : new SoloWrites();
     const onCommit = (): void => void (this.#commits += 1);
@@ -104,7 +108,7 @@ export class SqliteChannel implements Channel {
 
   write<T>(task: Task<T>): Promise<T> {
     try {
-      this.#files.assertThere();
+      this.#assertWritable();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -117,7 +121,7 @@ export class SqliteChannel implements Channel {
 
   execute<T>(task: Task<T>): Promise<T> {
     try {
-      this.#files.assertThere();
+      this.#assertWritable();
     } catch (error) {
       return Promise.reject(error);
     }
@@ -145,10 +149,21 @@ export class SqliteChannel implements Channel {
     return transactFor(caller, transact, work);
   }
 
+  /** Carries the log over into the file and empties it; says whether nobody was in the way. @throws DatabaseError "busy" */
+  async emptyLog(): Promise<boolean> {
+    await this.#lock.acquire();
+    try {
+      const [[isBusy] = []] = this.#writer.values("pragma wal_checkpoint(truncate)", []);
+      return isBusy === 0;
+    } finally {
+      this.#lock.release();
+    }
+  }
+
   /** Runs `work` while nobody else of this process writes. @throws DatabaseError "busy" or "lost" */
   async withWriter<T>(work: (writer: SqliteConnection) => Promise<T>): Promise<T> {
     this.assertNotHolder();
-    this.#files.assertThere();
+    this.#assertWritable();
     this.#commitGathered();
     await this.#lock.acquire();
     const holder = { holds: true };
@@ -166,6 +181,11 @@ export class SqliteChannel implements Channel {
     throw new TypeError(
       "Cannot write through `db` inside its transaction, or close it: that would wait for itself; use the `tx` that the callback gets",
     );
+  }
+
+  #assertWritable(): void {
+    this.#files.assertThere();
+    this.#growth.assertRoom();
   }
 
   #join<T>(group: CommitGroup, task: Task<T>): Promise<T> {

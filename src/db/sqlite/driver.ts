@@ -11,6 +11,7 @@ import { SqliteChannel } from "./channel.ts";
 import { SqliteDatabase } from "./database.ts";
 import { SqliteDialect } from "./dialect.ts";
 import { FileWatch } from "./file-watch.ts";
+import { LogGrowth, type LogLimits } from "./log-growth.ts";
 import { migrateOnSqlite } from "./migration-connection.ts";
 import { openSqlitePool, type SqlitePool } from "./connection/pool.ts";
 import { SqliteSession } from "./session.ts";
@@ -36,6 +37,8 @@ export interface SqliteOptions {
   readonly waitMs?: number;
   /** How long a transaction may be open, in ms. @default 60_000 */
   readonly transactionTimeoutMs?: number;
+  /** How large the log beside the file may grow. @default a warning at 256 MB, no more writes at 1 GB */
+  readonly logLimits?: LogLimits;
   /** For whom it works. @default for nobody who could give up */
   readonly callers?: Callers;
 }
@@ -58,6 +61,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
   const pool = await openSqlitePool({ file, durability, waitMs, onQuery: createQueryLog(echo, log) });
   const dialect = new SqliteDialect();
   const files = new FileWatch(file, log);
+  const growth = new LogGrowth({ file, log, limits: options.logLimits });
   const transactions = { timeoutMs, log };
   const channel = new SqliteChannel(pool, {
     waitMs,
@@ -65,7 +69,9 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     transactions,
     callers,
     files,
+    growth,
   });
+  growth.start(() => channel.emptyLog());
   const session = new SqliteSession(dialect, channel);
   const changes = new ChangeToken(pool.reader, channel);
   let closed: Promise<void> | null = null;
@@ -92,6 +98,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     changeToken: () => changes.read(),
     async close() {
       channel.assertNotHolder();
+      growth.close();
       files.close(); // what is in the log belongs into the file, wherever that is
       await (closed ??= close(pool, channel, log));
     },
