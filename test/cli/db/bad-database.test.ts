@@ -133,7 +133,7 @@ testWithProgram("sh", "where the disk is full writes fail, and what was answered
       // oxlint-disable-next-line no-await-in-loop -- until it is full
       response = await add(server, "x".repeat(200));
     }
-    expect(await response.json()).toMatchObject({ status: 500, code: "internal_error" });
+    expect(await response.json()).toMatchObject({ status: 503, code: "database_unavailable" });
     expect(await countTodos(server)).toBe(written);
     await server.waitFor(/"msg":"request failed"/);
     expect(server.output).toMatch(/Cannot use the database: its disk is full, or fails/);
