@@ -17,6 +17,8 @@ export interface ContextOptions {
   readonly inspects?: boolean;
   /** Runs a command of a plugin: no log files, no watching, and what plugins print goes to the terminal. */
   readonly isCommand?: boolean;
+  /** Makes an empty database where the one that was there is gone. */
+  readonly isNew?: boolean;
   /** What the console part of the log is written to. @default process.stdout */
   readonly stdout?: ConsoleStream;
 }
@@ -33,6 +35,7 @@ export interface AppContext {
   readonly version: string;
   readonly inspects: boolean;
   readonly isCommand: boolean;
+  readonly isNew: boolean;
   /** The configuration that applies now. */
   readonly live: LiveParts;
   readonly loggers: Loggers;
@@ -48,7 +51,7 @@ export interface AppContext {
 
 /** Opens the logs, and builds what everything else reports to. */
 export async function createContext(options: ContextOptions): Promise<AppContext> {
-  const { loaded, version, inspects = false, isCommand = false, stdout } = options;
+  const { loaded, version, inspects = false, isCommand = false, isNew = false, stdout } = options;
   const live: LiveParts = { loaded, describeAsker: () => ({}) };
   const { logging } = loaded.config;
   const stackTraces = new StackTraces();
@@ -76,6 +79,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     version,
     inspects,
     isCommand,
+    isNew,
     live,
     loggers,
     hooks,

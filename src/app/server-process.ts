@@ -12,6 +12,8 @@ const LAST_RETRY_MS = 60_000;
 
 export interface ServerProcessOptions {
   readonly version: string;
+  /** Makes an empty database where the one that was there is gone. @default false */
+  readonly isNew?: boolean;
   /** Loads the configuration, now and whenever its file changes. */
   readonly load: () => LoadedConfig;
 }
@@ -57,7 +59,8 @@ export class ServerProcess {
     const reloadConfig = async (): Promise<void> => {
       if (server !== null) await server.#config.reload();
     };
-    const app = await createApp({ loaded, version: options.version, reloadConfig });
+    const { version, isNew = false } = options;
+    const app = await createApp({ loaded, version, isNew, reloadConfig });
     server = new ServerProcess(options, loaded, app);
     return server;
   }

@@ -71,6 +71,7 @@ async function openAppDatabase({
   inspects,
   loggers,
   callers,
+  isNew,
 }: AppContext): Promise<Driver> {
   const settings = loaded.config.database;
   const parsed = parseDatabaseUrl(settings.url, loaded.directory);
@@ -83,6 +84,8 @@ async function openAppDatabase({
     url: parsed,
     log: loggers.app,
     callers,
+    dataDirectory: resolve(loaded.directory, loaded.config.app.data_directory),
+    mayBeNew: isNew,
   });
   try {
     await prepareCoreTables(database, { migrates: settings.auto_migrate, log: loggers.manager });

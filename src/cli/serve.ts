@@ -1,4 +1,6 @@
 import { Command, InvalidArgumentError } from "commander";
+import type { ServerProcess } from "../app/server-process.ts";
+import { isFault } from "../db/contract/database-error.ts";
 import type { ConfigOverrides } from "../config/schema.ts";
 import type { CommandContext } from "./open/command-context.ts";
 import { toExamples } from "./terminal/output.ts";
@@ -9,6 +11,7 @@ interface ServeOptions {
   readonly port?: number;
   readonly open?: boolean;
   readonly offline?: boolean;
+  readonly new?: boolean;
 }
 
 /** `xcore serve`: runs the server until SIGTERM or SIGINT. */
@@ -18,15 +21,24 @@ export function serveCommand(context: CommandContext): Command {
     .option("-H, --host <host>", "address to listen on, over server.host")
     .option("-p, --port <port>", "port to listen on, over server.port", parsePort)
     .option("--offline", "fetch nothing: plugins come from the cache and vendor/ alone")
+    .option("--new", "make an empty database where the one that was there is gone")
     .option("--open", "open the server's home page in the browser")
     .addHelpText("after", toExamples("xcore", "xcore serve --host 0.0.0.0 --port 8080"))
     .action(async (options: ServeOptions, command: Command) => {
-      const [{ ServerProcess }, { loadFor }] = await Promise.all([
+      const [{ ServerProcess: Server }, { loadFor }] = await Promise.all([
         import("../app/server-process.ts"),
         import("./open/command-context.ts"),
       ]);
       const load = () => loadFor(command, context, toOverrides(options));
-      const server = await ServerProcess.create({ version: context.version, load });
+      const isNew = options.new === true;
+      const create = (asNew: boolean): Promise<ServerProcess> =>
+        Server.create({ version: context.version, load, isNew: asNew });
+      const server = await create(isNew).catch(async (error: unknown) => {
+        if (isNew || !process.stdin.isTTY || !isFault(error, "lost")) throw error;
+        const { confirm } = await import("./terminal/prompts.ts");
+        if (!(await confirm(`${error.message}\nMake an empty one now?`))) throw error;
+        return create(true);
+      });
       const isFirst = (await findRunningServer()) === null;
       await runServer(server);
       if (options.open && isFirst) openInBrowser(server.url);

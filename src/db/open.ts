@@ -23,6 +23,10 @@ export interface DatabaseOptions {
 export interface OpenOptions extends DatabaseOptions {
   readonly url: DatabaseUrl;
   readonly log: Logger;
+  /** Where it is remembered that there is a database; its file must then be there. @default nowhere */
+  readonly dataDirectory?: string;
+  /** Whether an empty database may be made in the place of one that is gone. @default false */
+  readonly mayBeNew?: boolean | undefined;
   /** How long a statement waits for a connection, in ms. @default 5000 */
   readonly waitTimeoutMs?: number;
   /** How long a connection may have been idle to be handed out unchecked, in ms. @default 5000 */
@@ -69,7 +73,10 @@ export async function openDatabase(options: OpenOptions): Promise<Driver> {
   } = options;
   if (url.dialect === "sqlite") {
     const { openSqlite } = await import("./sqlite/driver.ts");
-    return openSqlite({
+    const { KnownFiles } = await import("./sqlite/known-files.ts");
+    const known = options.dataDirectory === undefined ? null : new KnownFiles(options.dataDirectory);
+    if (options.mayBeNew !== true) known?.assertNotGone(url.file);
+    const driver = await openSqlite({
       file: url.file,
       durability,
       log,
@@ -78,6 +85,10 @@ export async function openDatabase(options: OpenOptions): Promise<Driver> {
       transactionTimeoutMs,
       callers,
     });
+    await known?.add(url.file).catch((error: unknown) => {
+      log.warn({ err: error }, "it isn't remembered that there is a database");
+    });
+    return driver;
   }
   const { connectTimeoutMs = 30_000, waitTimeoutMs = 5000, trustedMs = 5000 } = options;
   const driver = await createServerDriver({

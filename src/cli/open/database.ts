@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import type { LoadedConfig } from "../../config/load.ts";
 import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { Dialect, Driver } from "../../db/contract/driver.ts";
@@ -39,7 +40,12 @@ export async function withDatabase<T>(
   });
   try {
     const url = parseDatabaseUrl(config.database.url, directory);
-    const driver = await openDatabase({ ...toDatabaseOptions(config.database), url, log: loggers.app });
+    const driver = await openDatabase({
+      ...toDatabaseOptions(config.database),
+      url,
+      log: loggers.app,
+      dataDirectory: resolve(directory, config.app.data_directory),
+    });
     try {
       return await work({ driver, loggers });
     } finally {
