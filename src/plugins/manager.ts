@@ -14,6 +14,7 @@ import type { PluginRecord } from "./inventory/record.ts";
 import { RemoteSources, type RemoteSettings, type RemoteStores } from "./remote/sources.ts";
 import { rehearse, type RehearsalOptions } from "./rehearsal.ts";
 import { PendingMigrations } from "./pending-migrations.ts";
+import { LoadRetries } from "./retries.ts";
 import { PluginReport } from "./report.ts";
 import { selectToLoad } from "./selection.ts";
 import { Takeover } from "./takeover.ts";
@@ -65,6 +66,7 @@ export class PluginManager {
   /** Loaded, and not yet looked at for permissions that nobody declares. */
   readonly #unchecked = new Set<PluginRecord>();
   readonly #takeover: Takeover;
+  readonly #retries = new LoadRetries((id) => void this.refresh(new Set([id])));
   readonly #pendingMigrations = new PendingMigrations((id) => void this.refresh(new Set([id])));
   #convergence: Promise<void> = Promise.resolve();
   #unwatch: (() => void) | null = null;
@@ -91,6 +93,7 @@ export class PluginManager {
       log,
       onRemoved: (record) => {
         record.loadFailure = null;
+        this.#retries.forget(record);
         this.#takeover.unload(record, "removed");
       },
       onFetched: (id) => void this.refresh(new Set([id])),
@@ -171,6 +174,7 @@ export class PluginManager {
     this.#isStopped = true;
     this.#unwatch?.();
     this.#pendingMigrations.stop();
+    this.#retries.stop();
     this.#groups.abortAll();
     await this.#inventory.stop();
     await this.#loaded();
@@ -236,7 +240,10 @@ export class PluginManager {
       if (generation !== null) loaded.push([record, generation]);
     }
     await this.#takeover.add(loaded, signal);
-    for (const [record] of loaded) this.#unchecked.add(record);
+    for (const [record] of loaded) {
+      this.#retries.forget(record);
+      this.#unchecked.add(record);
+    }
     await this.#host.lifeCycle.turns.next();
     this.#checkPermissions();
   }
@@ -260,6 +267,7 @@ export class PluginManager {
     const { declared: manifest, source, files } = record;
     const current = record.mustReload ? null : record.current;
     if (manifest === null || manifest instanceof PluginError) return null;
+    this.#retries.begin(record);
     try {
       const dependencies = new Map<string, Generation>();
       for (const id of resolution.dependencies.get(record.id) ?? []) {
@@ -283,7 +291,7 @@ export class PluginManager {
       };
       const generation = await loadGeneration(this.#host, options);
       if (generation !== "unchanged") return generation;
-      if (!signal.aborted) record.loadFailure = null;
+      if (!signal.aborted) this.#succeed(record);
     } catch (error) {
       if (!signal.aborted) this.#fail(record, error);
     }
@@ -300,9 +308,14 @@ export class PluginManager {
   }
 
   #disable(record: PluginRecord): void {
-    record.loadFailure = null;
+    this.#succeed(record);
     record.fetchFailure = null;
     this.#takeover.unload(record, "disabled");
+  }
+
+  #succeed(record: PluginRecord): void {
+    record.loadFailure = null;
+    this.#retries.forget(record);
   }
 
   #fail(record: PluginRecord, error: unknown, kind: "loadFailure" | "fetchFailure" = "loadFailure"): void {
@@ -311,8 +324,11 @@ export class PluginManager {
     const failure = toFailure(error, "import", { source, stackTraces });
     const isNews = record.failure?.message !== failure.message || failure.stage !== "dependencies";
     record[kind] = failure;
-    record.mustReload = false;
-    if (!this.#isStopped) this.#pendingMigrations.watch(record);
+    if (!this.#isStopped) {
+      this.#pendingMigrations.watch(record);
+      if (kind === "loadFailure") this.#retries.plan(record);
+    }
+    if (record.retryAt === null) record.mustReload = false;
     if (isNews) this.#report.failed(record, failure);
   }
 

@@ -55,10 +55,15 @@ export class PluginReport {
     const serving = record.current !== null;
     const { stage, message, file, line, location } = failure;
     const rest = serving ? `; generation ${record.current?.number} keeps serving` : "";
-    const text = `plugin failed: ${location === null ? "" : `${location}: `}${message}${rest}`;
+    const text = `plugin failed: ${location === null ? "" : `${location}: `}${message}${rest}${toRetryText(record)}`;
     // The stack helps where the plugin's code threw; elsewhere the message and the place say it all.
     const cause = failure.cause === undefined ? {} : { err: failure.cause };
     this.#log.error({ plugin: name, stage, serving, ...cause }, text);
     void this.#hooks.emit("plugin.failed", { name, stage, message, file, line, serving });
   }
+}
+
+function toRetryText({ retryAt }: PluginRecord): string {
+  if (retryAt === null) return "";
+  return `; it is loaded again in ${Math.max(0, Math.round((retryAt.getTime() - Date.now()) / 1000))} s`;
 }

@@ -46,7 +46,7 @@ export function pluginListCommand(context: CommandContext): Command {
       for (const { name, source, failure, serving } of plugins) {
         const draft = drafts.get(source);
         const rest = serving ? "; its last good version keeps serving" : "";
-        if (failure !== null) context.print(`\n${name}: ${describe(failure)}${rest}`);
+        if (failure !== null) context.print(`\n${name}: ${describe(failure)}${rest}${toRetryText(failure)}`);
         else if (draft !== undefined) {
           context.print(`\n${name}: ${draft} is a draft, which xcore db generate ${name} makes real`);
         }
@@ -56,6 +56,10 @@ export function pluginListCommand(context: CommandContext): Command {
 
 function describe({ message, file, line }: NonNullable<PluginSummaries[number]["failure"]>): string {
   return describePluginError(new PluginError("import", message, { file, line }));
+}
+
+function toRetryText({ retry_at }: NonNullable<PluginSummaries[number]["failure"]>): string {
+  return retry_at === null ? "" : `; it is tried again at ${retry_at}`;
 }
 
 /** Names of the first drafts of plugins in the plugins directory, by what is shown for the plugin. */

@@ -1,4 +1,4 @@
-import type { DatabaseFault } from "../contract/database-error.ts";
+import { DatabaseError, type DatabaseFault } from "../contract/database-error.ts";
 
 export interface MigrationFailure {
   /** The plugin, or "core". */
@@ -40,4 +40,52 @@ export class MigrationError extends Error implements MigrationFailure {
 /** What someone wrote isn't a migration, or can't become one. The message says what to mend. */
 export class InvalidMigrationError extends Error {
   override readonly name = "InvalidMigrationError";
+}
+
+/** What another try may have more luck with. */
+const PASSING: ReadonlySet<DatabaseFault> = new Set([
+  "serialization",
+  "busy",
+  "timeout",
+  "full",
+  "lost",
+  "credentials",
+  "unavailable",
+  "failing",
+  "connections",
+  "outcome",
+  "abandoned",
+  "readonly",
+]);
+const PASSING_CODES = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EPIPE",
+  "ETIMEDOUT",
+  "ConnectionRefused",
+  "ConnectionClosed",
+  "FailedToOpenSocket",
+]);
+const MAX_CAUSES = 10;
+
+/** Whether what went wrong, or what it says was the cause, passes by itself: the database is away, or another host is. */
+export function isPassing(error: unknown): boolean {
+  try {
+    let cause = error;
+    for (let depth = 0; depth < MAX_CAUSES && cause instanceof Error; depth += 1) {
+      if (cause instanceof DatabaseError || cause instanceof MigrationError) {
+        return cause.fault !== null && PASSING.has(cause.fault);
+      }
+      if ("code" in cause && PASSING_CODES.has(String(cause.code))) return true;
+      ({ cause } = cause);
+    }
+  } catch {
+    // Whatever a plugin throws may refuse to be read.
+  }
+  return false;
 }

@@ -13,6 +13,9 @@ const Failure = t.Object({
   message: t.String(),
   file: t.Nullable(t.String({ description: "File of the plugin that is at fault" })),
   line: t.Nullable(t.Integer()),
+  retry_at: t.Nullable(
+    t.String({ format: "date-time", description: "When it is tried again: the reason is a passing one" }),
+  ),
 });
 
 const Remote = t.Object({
@@ -129,7 +132,13 @@ export function summarizePlugin(record: PluginRecord) {
     failure:
       failure === null
         ? null
-        : { stage: failure.stage, message: failure.message, file: failure.file, line: failure.line },
+        : {
+            stage: failure.stage,
+            message: failure.message,
+            file: failure.file,
+            line: failure.line,
+            retry_at: record.retryAt?.toISOString() ?? null,
+          },
     api_prefix: manifest?.api_prefix ?? null,
     tags: [...(manifest?.tags ?? [])],
     dependencies: { ...manifest?.dependencies },

@@ -138,10 +138,12 @@ export class Inventory {
     }
   }
 
-  #retryLater({ id, name }: PluginRecord): void {
+  #retryLater(record: PluginRecord): void {
+    const { id, name } = record;
     const attempts = (this.#retries.get(id)?.attempts ?? 0) + 1;
     const ms = Math.min(FIRST_RETRY_MS * 2 ** (attempts - 1), LAST_RETRY_MS);
     const timer = setTimeout(() => this.#options.onFetched(id), ms).unref();
+    record.retryAt = new Date(Date.now() + ms);
     this.#retries.set(id, { attempts, timer });
     this.#options.log.info({ plugin: name, ms }, `plugin is fetched again in ${ms / 1000} s`);
   }
@@ -151,6 +153,7 @@ export class Inventory {
     this.#fetching.delete(id);
     const record = this.records.get(id);
     if (record !== undefined) record.isFetching = false;
+    if (record !== undefined && this.#retries.has(id)) record.retryAt = null;
     clearTimeout(this.#retries.get(id)?.timer);
     if (!keepsAttempts) this.#retries.delete(id);
   }

@@ -20,6 +20,8 @@ export class PluginRecord {
   loadFailure: PluginError | null = null;
   /** Why what config.json asks for can't be had; source and manifest are then those of the last files that could. */
   fetchFailure: PluginError | null = null;
+  /** When it is tried again by itself; null where it isn't. */
+  retryAt: Date | null = null;
   /** Whether its files are being fetched. */
   isFetching = false;
   /** Whether it is to be loaded anew even if nothing has changed. */
@@ -81,6 +83,7 @@ export class PluginRecord {
     const previous = this.current;
     this.current = generation;
     this.loadFailure = null;
+    this.retryAt = null;
     this.mustReload = false;
     return previous;
   }
