@@ -14,7 +14,8 @@ export type StreamEnd =
 const DONE = { done: true, value: undefined } as const;
 const RETRY = /^retry:/m;
 /** Types of answers that are whole when they are made, as good as always: looking closer costs more than the answer. */
-const WHOLE = /^(?:application\/json|text\/html|text\/plain;charset=utf-8$)/;
+const WHOLE =
+  /^(?:application\/(?:json|javascript|pdf)|image\/|font\/|text\/(?:html|css|javascript)|text\/plain;charset=utf-8$)/;
 
 /** A streaming answer that is under way. */
 class OpenStream {
@@ -160,6 +161,7 @@ export function isEventStream(type: unknown): boolean {
  */
 function hasStream(response: Response, isSure: boolean): boolean {
   if (response.url !== "") return true;
+  if (!isSure && response.status >= 300 && response.status < 400) return false;
   const type = isSure ? null : response.headers.get("content-type");
   if (type !== null && WHOLE.test(type)) return false;
   return Bun.inspect(response, { depth: 0 }).includes("\n  ReadableStream {");

@@ -2,6 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Files, TestFolder } from "../setup.ts";
+import { XCORE } from "../cli/xcore-command.ts";
 import { xcore, XcoreServer } from "../cli/xcore-process.ts";
 
 setDefaultTimeout(60_000);
@@ -215,6 +216,37 @@ test("SIGTERM lets requests and streams under way finish, runs teardown and flus
   expect(log).toContain("teardown ran");
   expect(log).toContain('"msg":"stopped"');
   expect(log).toMatch(/"path":"\/slow\/answer","status":200/);
+});
+
+test("SIGHUP stops the server when its terminal is closed, and not before", async () => {
+  await using folder = await TestFolder.create();
+  let output = "";
+  let written = Promise.withResolvers<void>();
+  const terminal = {
+    data(_: Bun.Terminal, bytes: Uint8Array) {
+      output += new TextDecoder().decode(bytes);
+      written.resolve();
+    },
+  };
+  const { PATH = "", HOME = "" } = process.env;
+  const server = Bun.spawn([...XCORE, "serve", "--port", "0"], {
+    cwd: folder.path,
+    env: { PATH, HOME },
+    terminal,
+  });
+  const shows = async (text: string): Promise<void> => {
+    while (!output.includes(text)) {
+      written = Promise.withResolvers();
+      // oxlint-disable-next-line no-await-in-loop -- until it is there
+      await written.promise;
+    }
+  };
+  await shows("listening on");
+  server.kill("SIGHUP");
+  await shows("nothing to apply");
+  server.terminal?.close();
+  expect(await server.exited).toBe(0);
+  expect(await Bun.file(join(folder.path, "logs/app.log")).text()).toContain('"reason":"SIGHUP"');
 });
 
 test("stopping ends within server.shutdown_timeout in all, whatever hangs", async () => {
