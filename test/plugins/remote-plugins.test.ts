@@ -55,7 +55,7 @@ const failureOf = async (app: TestApp, name: string) =>
   (await app.get(`/system/plugins/${name}`)).body as {
     state: string;
     serving: boolean;
-    failure: { stage: string; message: string } | null;
+    failure: { stage: string; message: string; retry_at: string | null } | null;
   };
 
 test("a plugin is fetched, checked and served; the next start asks no network", async () => {
@@ -534,4 +534,13 @@ test("a plugin that is loaded anew with its dependency is taken from where it is
   await app.app.plugins.refresh(new Set([join(app.folder.path, "plugins/base")]));
   expect((await failureOf(app, "crm")).failure).toBeNull();
   expect(await (await app.fetch("/crm")).text()).toBe("2");
+});
+
+test("a plugin whose host is away says when it is fetched again", async () => {
+  using away = Bun.serve({ port: 0, fetch: () => new Response(null, { status: 503 }) });
+  const { origin } = away.url;
+  await using app = await startWith({ crm: { url: `${origin}/plugin.json`, integrity: WRONG } });
+  const { state, failure } = await failureOf(app, "crm");
+  expect([state, failure?.stage]).toEqual(["failed", "fetch"]);
+  expect(Date.parse(failure?.retry_at ?? "")).toBeGreaterThan(Date.now());
 });
