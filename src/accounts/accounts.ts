@@ -22,6 +22,7 @@ import type { Config } from "../config/schema.ts";
 import { CORE_OWNER } from "../db/migrations/core.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
+import type { KeptAnswers } from "../web/idempotency/kept-answers.ts";
 import { createAccessLoader } from "./rights/access.ts";
 import { ensureBuiltinRoles, grantRole, USER_ROLE } from "./rights/builtin-roles.ts";
 import { keepGuardRoles } from "./rights/guard-roles.ts";
@@ -69,9 +70,11 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const identity = createIdentity(options);
   const services = createLoginServices(options, identity.accessTokens);
   const purge = (): void =>
-    void Promise.all([services.sessions.purge(), services.lockout.purge()]).catch((error: unknown) =>
-      log.warn({ err: error }, "old sessions can't be purged"),
-    );
+    void Promise.all([
+      services.sessions.purge(),
+      services.lockout.purge(),
+      identity.keptAnswers().then((answers) => answers.purge()),
+    ]).catch((error: unknown) => log.warn({ err: error }, "old sessions and answers can't be purged"));
   let timer: ReturnType<typeof setInterval> | null = null;
   return {
     ...identity,
@@ -111,18 +114,39 @@ function createIdentity({ driver, store, secretKey, security, log }: AccountsOpt
     principals,
     accessCacheMs: security.access_cache * 1000,
   });
+  const keptAnswers = createKeptAnswers({ store, secretKey, principals });
   const users = createUserDirectory({ store, loadAccess, principals });
   const guards = createGuards({
     principals,
     authenticate: (request) => authenticator.authenticate(request),
     follow: (request, follower) => authenticator.opened.follow(request, follower),
+    keepAnswer: async (request, run, asked) => (await keptAnswers()).answer(request, run, asked),
   });
   /** Finds out anew who makes a request, for what is done long after its guards. */
   const identifyAgain = async (request: Request): Promise<Principal> => {
     await authenticator.authenticate(request);
     return principals.require(request);
   };
-  return { principals, guards, authenticator, identifyAgain, accessTokens, apiKeys, users };
+  return { principals, guards, authenticator, identifyAgain, accessTokens, apiKeys, users, keptAnswers };
+}
+
+/** Returns what keeps the answers of requests that can be sent again; most servers are never sent a key. */
+function createKeptAnswers({
+  store: { db, tables },
+  secretKey,
+  principals,
+}: Pick<AccountsOptions, "store" | "secretKey"> & { principals: Principals }): () => Promise<KeptAnswers> {
+  let loading: Promise<KeptAnswers> | null = null;
+  const load = async (): Promise<KeptAnswers> => {
+    const kept = await import("../web/idempotency/kept-answers.ts");
+    return new kept.KeptAnswers({
+      db,
+      table: tables.idempotencyKeys,
+      box: new SecretBox(secretKey.deriveKey("idempotency")),
+      ownerOf: (request) => String(principals.peek(request)?.user.id ?? "anybody"),
+    });
+  };
+  return () => (loading ??= load());
 }
 
 /** What somebody becomes known with. */

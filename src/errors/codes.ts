@@ -13,6 +13,24 @@ export const HTTP_ERROR_CODES = {
     status: 400,
     meaning: "JSON whose arrays and objects stand in each other more than 64 deep",
   },
+  idempotency_key_invalid: {
+    status: 400,
+    meaning:
+      "The route asks for an idempotency-key header, or the one that came isn't 1 to 255 characters of ASCII",
+  },
+  idempotency_key_in_use: {
+    status: 409,
+    meaning: "A request with this idempotency-key is under way; try again, as retry-after says",
+  },
+  idempotency_answer_lost: {
+    status: 409,
+    meaning:
+      "The request with this idempotency-key was carried out, and its answer can't be given again: it was too large, or the secret key is another one",
+  },
+  idempotency_key_reused: {
+    status: 422,
+    meaning: "The idempotency-key came with another request before; take a new key",
+  },
   invalid_cookie: { status: 400, meaning: "A signed cookie was changed or signed with another key" },
   not_found: { status: 404, meaning: "Nothing is there, at this path or under this id" },
   method_not_allowed: {

@@ -10,6 +10,12 @@ const MISSPELT = [
   ["roles", "role"],
 ] as const;
 
+/** What comes of options that nobody has applied, other than a route that is open. */
+const EFFECTS: Readonly<Record<string, string>> = {
+  optionalAuth: "nobody would be known",
+  idempotent: "a request that is sent again would be carried out again",
+};
+
 type Method = (this: AnyElysia, ...args: unknown[]) => AnyElysia;
 
 /** The apps with a name that an app uses, itself and through others. */
@@ -201,12 +207,12 @@ function assertApplied(options: unknown, where: string): void {
       `Cannot guard ${where} with { ${wrong} }: there is no such guard, and the route would be open; did you mean { ${right} }?`,
     );
   }
-  const ignored = GUARDS.find((name) => {
+  const ignored = [...GUARDS, "idempotent"].find((name) => {
     const value = (options as Record<string, unknown>)[name];
     return value !== undefined && value !== false;
   });
   if (ignored === undefined) return;
-  const effect = ignored === "optionalAuth" ? "nobody would be known" : "the route would be open";
+  const effect = EFFECTS[ignored] ?? "the route would be open";
   throw new TypeError(
     `Cannot guard ${where} with { ${ignored} }: a plain \`new Elysia()\` ignores it, and ${effect}; write \`createRouter()\` instead, imported from "xcore"`,
   );

@@ -1,6 +1,7 @@
 import type { AnyElysia } from "elysia";
 import type { ParseHook } from "./input/bodies.ts";
 import { describeApp, type Fragment, joinFragments, type OpenApiInfo } from "./openapi/document.ts";
+import { keepingOf } from "./idempotency/idempotent-routes.ts";
 import type { DescribedRoute } from "./openapi/operations.ts";
 import { gatesOf, listRoutes, modelsOf, type ServedRoute } from "./routes.ts";
 
@@ -66,5 +67,12 @@ function toDescribed(route: ServedRoute): DescribedRoute {
     },
     parsers: parsers.flatMap(({ fn, named }) => named ?? (typeof fn === "string" ? fn : [])),
     locks: gatesOf(route).flatMap(({ lock }) => lock ?? []),
+    key: keyOf(route),
   };
+}
+
+function keyOf(route: ServedRoute): DescribedRoute["key"] {
+  const keeping = keepingOf(route);
+  if (keeping === null) return "none";
+  return keeping.options.required === true ? "required" : "optional";
 }

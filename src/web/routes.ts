@@ -4,6 +4,7 @@ import { sucrose } from "elysia/sucrose";
 import { json } from "elysia/utils";
 import type { Admission, CheckedContext, FollowRequest, Preparation, RunCheck } from "./admission.ts";
 import { isLongBody, isWithBody } from "./body-limit.ts";
+import { keepingOf, toKept } from "./idempotency/idempotent-routes.ts";
 import { createBodyReader, type ParseHook, toBoundParser } from "./input/bodies.ts";
 import { normalize } from "./input/cleaner.ts";
 import { parseJson } from "./input/json-depth.ts";
@@ -57,10 +58,11 @@ export function prepareRoutes(app: AnyElysia, streams: OpenStreams): void {
   for (const route of history) {
     const gates = gatesOf(route);
     const [first] = gates;
-    if (first === undefined) continue;
-    const handle = hasNoBody(route)
-      ? toPreparedHandler(route, first.prepare, streams)
-      : toGatedHandler(route, gates, { refuse: toRefusal(app, route), streams });
+    if (first === undefined && keepingOf(route) === null) continue;
+    const handle =
+      first !== undefined && hasNoBody(route)
+        ? toPreparedHandler(route, first.prepare, streams)
+        : toGatedHandler(route, gates, { refuse: toRefusal(app, route), streams });
     route.composed = handle;
     handlers.set(`${route.method} ${route.path}`, handle);
   }
@@ -125,11 +127,8 @@ function toGatedHandler(
   { refuse, streams }: { readonly refuse: Refusal; readonly streams: OpenStreams },
 ): ComposedHandler {
   const isParsed = checkAgain(route);
-  const handle = toEnding(
-    route,
-    toCompiled(route, () => gated),
-    streams,
-  );
+  const compiled = toCompiled(route, () => gated);
+  const handle = toKept(route, toEnding(route, compiled, streams), refuse);
   const enter: RouteHandler = (context) => {
     const { request } = context;
     try {

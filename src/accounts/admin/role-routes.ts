@@ -88,6 +88,7 @@ export function roleRoutes({ guards, actorOf, ...services }: RoleRoutesOptions) 
         status(201, await withWarnings(store, createRole(services, actorOf(request), body))),
       {
         permission: "roles:write",
+        idempotent: true,
         body: NewRole,
         response: { 201: WrittenRole },
         detail: { summary: "Make a role" },

@@ -86,6 +86,7 @@ export function userRoutes({ guards, actorOf, ...services }: UserRoutesOptions) 
       async ({ body, request, status }) => status(201, await createUser(services, actorOf(request), body)),
       {
         permission: "users:write",
+        idempotent: true,
         body: NewUser,
         response: { 201: User },
         detail: { summary: "Make a user" },

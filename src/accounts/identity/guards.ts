@@ -1,5 +1,10 @@
 import { Elysia } from "elysia";
 import { markPrivate } from "../../web/answers.ts";
+import {
+  type IdempotentOptions,
+  type KeepAnswer,
+  toKeepingHook,
+} from "../../web/idempotency/idempotent-routes.ts";
 import type { Lock } from "../../web/openapi/locks.ts";
 import {
   type CheckedContext,
@@ -29,6 +34,8 @@ export interface GuardsOptions {
   readonly authenticate: Preparation;
   /** Ends WebSockets and streams whose guards wouldn't let them in any more. @default nothing does */
   readonly follow?: FollowAccess;
+  /** Answers requests that can be sent again. @default each is carried out */
+  readonly keepAnswer?: KeepAnswer;
 }
 
 type Check = (principal: Principal) => void;
@@ -57,7 +64,7 @@ const LOCK: Lock = {
  * `user`. With `{ optionalAuth: true }` they have it too, null for nobody known. Who asks is found out in these
  * routes alone.
  */
-export function createGuards({ principals, authenticate, follow }: GuardsOptions) {
+export function createGuards({ principals, authenticate, follow, keepAnswer }: GuardsOptions) {
   const toContext = (asked: Guard, lock: Lock, run: GuardHook): object => ({
     transform: toPreparedHook(Object.assign(run, { [ASKED]: asked }), {
       prepare: authenticate,
@@ -84,6 +91,10 @@ export function createGuards({ principals, authenticate, follow }: GuardsOptions
     auth: (isAsked: boolean) => (isAsked ? guard({ auth: true }, {}, () => {}) : {}) as GuardContext,
     // Not a value of `auth`: Elysia tells a handler's types by the names of its options alone.
     optionalAuth: (isAsked: boolean) => (isAsked ? identify() : {}) as GuardContext<User | null>,
+    idempotent: (asked: boolean | IdempotentOptions) => {
+      if (asked === false || keepAnswer === undefined) return {};
+      return toKeepingHook({ keep: keepAnswer, options: asked === true ? {} : asked });
+    },
     permission(permission: string) {
       if (isPermissionName(permission) || permission === EVERYTHING) {
         const lock = { needs: [permission], text: `Requires the permission \`${permission}\`.` };

@@ -20,6 +20,7 @@ export function createCoreTables(schema: Schema) {
     apiKeys: createApiKeys(schema, users),
     auditLog: createAuditLog(schema),
     accessChanges: createAccessChanges(schema),
+    idempotencyKeys: createIdempotencyKeys(schema),
   };
 }
 
@@ -242,6 +243,24 @@ function createAccessChanges(schema: Schema) {
       at: timestamp().notNull().defaultNow(),
     },
     (t) => [index("access_changes_at").on(t.at)],
+  );
+}
+
+/** Requests that can be sent again: what they were, and what they were answered. */
+function createIdempotencyKeys(schema: Schema) {
+  const { index, table, text, timestamp, varchar } = schema;
+  return table(
+    "idempotency_keys",
+    {
+      /** SHA-256 of who asked and of the key. */
+      id: varchar(64).primaryKey(),
+      /** SHA-256 of the request. */
+      fingerprint: varchar(64).notNull(),
+      /** Encrypted; null until the transaction of the request commits. */
+      answer: text(),
+      expires_at: timestamp().notNull(),
+    },
+    (t) => [index("idempotency_keys_expiry").on(t.expires_at)],
   );
 }
 

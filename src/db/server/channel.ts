@@ -1,6 +1,7 @@
 import type { TransactionOptions } from "../contract/database.ts";
 import type { ServerDriverOptions } from "../contract/driver.ts";
 import { isRead } from "../contract/statements.ts";
+import { AmbientTransaction } from "../transactions/ambient.ts";
 import { assertWanted, noteWritten, transactFor } from "../transactions/callers.ts";
 import { TransactionLimit, type TransactionLimitOptions } from "../transactions/limit.ts";
 import type { OwnedOptions } from "../transactions/owner.ts";
@@ -41,17 +42,28 @@ export interface PoolChannelOptions<C extends ServerConnection> {
   readonly callers: ServerDriverOptions["callers"];
 }
 
+/** A transaction that other transactions are part of. */
+interface Ambient<Connection> {
+  readonly channel: Channel<Connection>;
+  readonly isolation: Isolation;
+}
+
+type Isolation = TransactionOptions["isolation"];
+
+const ISOLATIONS: readonly Isolation[] = ["read committed", "repeatable read", "serializable"];
+
 /** The open database: each statement and each transaction takes a connection of the pool. */
 export class PoolChannel<C extends ServerConnection> implements Channel<C> {
   readonly #options: PoolChannelOptions<C>;
   readonly #turns = new RetryTurns();
+  readonly #ambient = new AmbientTransaction<Ambient<C>>();
 
   constructor(options: PoolChannelOptions<C>) {
     this.#options = options;
   }
 
   read<T>(task: Task<C, T>): Promise<T> {
-    return this.#options.pool.use(task);
+    return this.#ambient.current?.channel.read(task) ?? this.#options.pool.use(task);
   }
 
   /** Runs a task that says how the server is, even where the connections are all in use. */
@@ -60,6 +72,8 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
   }
 
   async write<T>(task: Task<C, T>): Promise<T> {
+    const ambient = this.#ambient.current;
+    if (ambient !== null) return await ambient.channel.write(task);
     const { pool, scope, callers } = this.#options;
     scope.assertOutside();
     const caller = callers.current;
@@ -75,8 +89,13 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
 
   async transact<T>(
     work: (channel: Channel<C>) => Promise<T>,
-    { isolation, retries = 0, owner }: OwnedOptions = {},
+    { isolation, retries = 0, owner, isAmbient = false }: OwnedOptions = {},
   ): Promise<T> {
+    const ambient = this.#ambient.current;
+    if (ambient !== null) {
+      assertIsolated(ambient.isolation, isolation);
+      return await ambient.channel.transact(work);
+    }
     const { pool, scope, transactions, syntax, callers } = this.#options;
     scope.assertOutside();
     const limit = new TransactionLimit(transactions, owner);
@@ -87,8 +106,19 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
           return OpenTransaction.run(connection, settings, wanted);
         }),
       );
-    return transactFor(callers.current, transact, work);
+    const run: typeof work = isAmbient
+      ? (channel) => this.#ambient.run({ channel, isolation }, () => work(channel))
+      : work;
+    return transactFor(callers.current, transact, run);
   }
+}
+
+/** @throws TypeError for a transaction that would see more of the others than it asks for */
+function assertIsolated(given: Isolation, asked: Isolation): void {
+  if (asked === undefined || ISOLATIONS.indexOf(asked) <= ISOLATIONS.indexOf(given)) return;
+  throw new TypeError(
+    `Cannot begin a transaction with isolation "${asked}" in a request with a key: give its route { idempotent: { isolation: "${asked}" } }`,
+  );
 }
 
 const CLOSE_MS = 30_000;

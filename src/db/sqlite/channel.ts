@@ -4,6 +4,7 @@ import { isRead, isWrite } from "../contract/statements.ts";
 import { CommitGroup, type CommitGround } from "./commit-group.ts";
 import { retryWhileBusy } from "./connection/busy.ts";
 import type { SqliteConnection } from "./connection/connection.ts";
+import { AmbientTransaction } from "../transactions/ambient.ts";
 import { assertWanted, type Callers, noteWritten, transactFor } from "../transactions/callers.ts";
 import { TransactionLimit, type TransactionLimitOptions } from "../transactions/limit.ts";
 import type { OwnedOptions } from "../transactions/owner.ts";
@@ -63,6 +64,7 @@ export class SqliteChannel implements Channel {
   readonly #callers: Callers;
   readonly #files: FileWatch;
   readonly #growth: LogGrowth;
+  readonly #ambient = new AmbientTransaction<Channel>();
   readonly #turn = new EventLoopTurn();
   readonly #lock: WriterLock;
   readonly #keys = new DeferredKeys();
@@ -96,6 +98,8 @@ export class SqliteChannel implements Channel {
   }
 
   read<T>(task: Task<T>): Promise<T> {
+    const ambient = this.#ambient.current;
+    if (ambient !== null) return ambient.read(task);
     // Behind a transaction, a read doesn't wait with the writes.
     if (this.#gathered !== null && !this.#lock.isHeld) return this.#gathered.add(task, true);
     if (this.#turn.isLong()) return this.#readLater(task);
@@ -107,6 +111,8 @@ export class SqliteChannel implements Channel {
   }
 
   write<T>(task: Task<T>): Promise<T> {
+    const ambient = this.#ambient.current;
+    if (ambient !== null) return ambient.write(task);
     try {
       this.#assertWritable();
     } catch (error) {
@@ -120,6 +126,8 @@ export class SqliteChannel implements Channel {
   }
 
   execute<T>(task: Task<T>): Promise<T> {
+    const ambient = this.#ambient.current;
+    if (ambient !== null) return ambient.execute(task);
     try {
       this.#assertWritable();
     } catch (error) {
@@ -137,7 +145,12 @@ export class SqliteChannel implements Channel {
     return this.withWriter((writer) => this.#patiently(() => run(writer)));
   }
 
-  transact<T>(work: (channel: Channel) => Promise<T>, { owner }: OwnedOptions = {}): Promise<T> {
+  transact<T>(
+    work: (channel: Channel) => Promise<T>,
+    { owner, isAmbient = false }: OwnedOptions = {},
+  ): Promise<T> {
+    const ambient = this.#ambient.current;
+    if (ambient !== null) return ambient.transact(work);
     const limit = new TransactionLimit(this.#transactions, owner);
     const caller = this.#callers.current;
     const transact = (wanted: typeof work): Promise<T> =>
@@ -146,7 +159,8 @@ export class SqliteChannel implements Channel {
         await this.#patiently(() => writer.write("begin immediate", []));
         return OpenTransaction.run({ writer, turn: this.#turn, limit, files: this.#files }, wanted);
       });
-    return transactFor(caller, transact, work);
+    const run: typeof work = isAmbient ? (channel) => this.#ambient.run(channel, () => work(channel)) : work;
+    return transactFor(caller, transact, run);
   }
 
   /** Carries the log over into the file and empties it; says whether nobody was in the way. @throws DatabaseError "busy" */

@@ -4,6 +4,8 @@ import type { TransactionOptions } from "../contract/database.ts";
 /** What drivers are given beside what callers say. */
 export interface OwnedOptions extends TransactionOptions {
   readonly owner?: TransactionOwner;
+  /** Whether all that its work asks of the database is part of it, whichever `db` it asks. @default false */
+  readonly isAmbient?: boolean;
 }
 
 export interface OwnerOptions {

@@ -22,6 +22,8 @@ export interface DescribedRoute {
   /** Names of what reads its bodies, none for what is always understood. */
   readonly parsers: readonly string[];
   readonly locks: readonly Lock[];
+  /** Whether its requests may have a key, by which they can be sent again. */
+  readonly key: "none" | "optional" | "required";
 }
 
 interface Parameter extends Json {
@@ -36,6 +38,14 @@ const PLACES = [
   ["cookie", "cookie"],
 ] as const;
 const STATUS = /^[1-5]\d\d$/;
+
+const KEY_PARAMETER: Parameter = {
+  name: "Idempotency-Key",
+  in: "header",
+  description:
+    "Makes a retry safe: a request that is sent again with its key within 24 hours gets its first answer, and does nothing. Take a new UUID for each request",
+  schema: { type: "string", minLength: 1, maxLength: 255 },
+};
 
 const PROBLEM_RESPONSE: Json = {
   description: "Problem details (RFC 9457)",
@@ -91,6 +101,8 @@ export class OperationWriter {
         for (const one of this.#toPlaced(this.#schemas.convert(schema, "input"), place)) add(one);
       }
     }
+    const { key = "none" } = route ?? {};
+    if (key !== "none") add({ ...KEY_PARAMETER, required: key === "required" });
     for (const one of declared) add(one as Parameter);
     const inPath = [...path.matchAll(/\{([^}]+)\}/g)].map(([, name = ""]) => name);
     for (const name of inPath) {

@@ -1,0 +1,73 @@
+/** What a route that can be sent again asks of its requests. */
+export interface IdempotentOptions {
+  /** Whether a request without a key is refused. @default false */
+  readonly required?: boolean;
+  /**
+   * What the transaction of a request sees of those beside it: as much as any that its handler asks for.
+   *
+   * @default "read committed"
+   */
+  readonly isolation?: "read committed" | "repeatable read" | "serializable";
+}
+
+/** Answers a request with a key: as it was answered before, or by `run`, whose writes are kept together with its answer. */
+export type KeepAnswer = (
+  request: Request,
+  run: () => Promise<unknown>,
+  options: IdempotentOptions,
+) => Promise<Response>;
+
+/** How a route keeps its answers. */
+export interface Keeping {
+  readonly keep: KeepAnswer;
+  readonly options: IdempotentOptions;
+}
+
+interface KeepingRoute {
+  readonly method: string;
+  readonly hooks?: { readonly transform?: unknown } | undefined;
+}
+
+interface KeepingHook {
+  readonly fn?: { readonly [KEEPING]?: Keeping };
+}
+
+const KEEPING = Symbol("keeping");
+export const KEY_HEADER = "idempotency-key";
+
+/** Makes the option of a route that has its answers kept; `prepareRoutes` sees to it. */
+export function toKeepingHook(keeping: Keeping): object {
+  // Said outright that it is synchronous: Elysia guesses from a function's text.
+  return { transform: { fn: Object.assign(() => {}, { [KEEPING]: keeping }), isAsync: false } };
+}
+
+type Handler = (context: { request: Request }) => unknown;
+
+/** Has a request with a key answered as it was before, where its route can be sent again. */
+export function toKept(
+  route: KeepingRoute,
+  handle: Handler,
+  refuse: (context: { request: Request }, error: unknown) => unknown,
+): Handler {
+  const keeping = keepingOf(route);
+  if (keeping === null) return handle;
+  const { keep, options } = keeping;
+  const isRequired = options.required === true;
+  return async (context) => {
+    const { request } = context;
+    if (!isRequired && !request.headers.has(KEY_HEADER)) return handle(context);
+    try {
+      return await keep(request, async () => handle(context), options);
+    } catch (error) {
+      return refuse(context, error);
+    }
+  };
+}
+
+/** Returns how a route keeps its answers; null for one that doesn't. What only reads needs no key. */
+export function keepingOf({ method, hooks }: KeepingRoute): Keeping | null {
+  if (method === "GET" || method === "HEAD" || method === "WS") return null;
+  const transform = [hooks?.transform ?? []].flat() as KeepingHook[];
+  // Its own comes behind those of the guards around it.
+  return transform.findLast(({ fn }) => fn?.[KEEPING] !== undefined)?.fn?.[KEEPING] ?? null;
+}
