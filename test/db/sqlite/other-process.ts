@@ -89,6 +89,7 @@ async function lock(): Promise<void> {
   database.run("begin immediate");
   await tell("locked");
   await forever();
+  database.close(); // one that nothing refers to any more is collected, and its lock is gone
 }
 
 /** Holds the lock of migrations until it is killed. */
