@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
 import { type RestorePlan, restoreDatabase } from "../../db/backup/restore.ts";
-import { loadBackupProject } from "./backup.ts";
+import { createProgress, loadBackupProject, timeoutOption, toTimeoutMs } from "./backup.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { confirm } from "../terminal/prompts.ts";
 import { toExamples } from "../terminal/output.ts";
@@ -9,6 +9,7 @@ import { toExamples } from "../terminal/output.ts";
 interface RestoreCommandOptions {
   readonly withConfig?: boolean;
   readonly yes?: boolean;
+  readonly timeout?: number;
 }
 
 /** `xcore db restore FILE`: puts a backup in the place of the database, which is kept. */
@@ -18,16 +19,19 @@ export function dbRestoreCommand(context: CommandContext): Command {
     .argument("<file>", "backup made by `xcore db backup`")
     .option("--with-config", "restore config.json and the plugins' manifests too")
     .option("--yes", "don't ask")
+    .addOption(timeoutOption())
     .addHelpText(
       "after",
       toExamples("xcore db restore monday.tar.gz", "xcore db restore monday.tar.gz --yes"),
     )
-    .action(async (file: string, { withConfig, yes }: RestoreCommandOptions, command: Command) => {
+    .action(async (file: string, { withConfig, yes, timeout }: RestoreCommandOptions, command: Command) => {
       const project = loadBackupProject(command, context);
       const done = await restoreDatabase({
         ...project,
         file: resolve(context.cwd, file),
         withConfig: withConfig === true,
+        timeoutMs: toTimeoutMs(timeout),
+        onProgress: createProgress(context),
         confirm: async (plan) => {
           describePlan(plan, context);
           return yes === true || (await confirm(`Replace everything in "${plan.database}"?`));

@@ -32,10 +32,12 @@ export async function packBackup(
   file: string,
   sources: readonly MemberSource[],
   description: Omit<BackupManifest, "format" | "members">,
+  deadline?: AbortSignal,
 ): Promise<void> {
   const members: BackupMember[] = [];
   // oxlint-disable-next-line no-await-in-loop -- one disk reads no faster when asked for all at once
   for (const source of sources) members.push(await describeMember(source));
+  deadline?.throwIfAborted();
   const manifest = Buffer.from(formatManifest({ ...description, members }));
   const entries: TarEntry[] = [
     { name: MANIFEST_NAME, size: manifest.length, content: Readable.from([manifest]) },
@@ -46,7 +48,12 @@ export async function packBackup(
     })),
   ];
   const output = createWriteStream(file, { flags: "wx", mode: 0o600, flush: true });
-  await pipeline(Readable.from(writeTar(entries)), createGzip(), output);
+  await pipeline(
+    Readable.from(writeTar(entries)),
+    createGzip(),
+    output,
+    deadline === undefined ? {} : { signal: deadline },
+  );
 }
 
 /**

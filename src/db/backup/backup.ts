@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { mkdir, rename, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
@@ -8,6 +8,11 @@ import { isDiskFull, toBackupFile, withWorkFolder } from "./disk.ts";
 import { createDump } from "./dump.ts";
 import { collectProjectFiles } from "./project-files.ts";
 import type { Environment } from "./programs.ts";
+
+/** After so long a backup, a restore or the putting back of one is given up. */
+export const TIMEOUT_MS = 3_600_000;
+/** How often is told how far it has come. */
+export const PROGRESS_MS = 1000;
 
 /** What backups and restores work on. */
 export interface BackupProject {
@@ -28,6 +33,17 @@ export interface BackupOptions extends BackupProject {
   readonly file?: string | undefined;
   /** Whether a file of that name may be replaced. @default false */
   readonly replaces?: boolean;
+  /** After so long it is given up, in ms. @default 1 hour */
+  readonly timeoutMs?: number | undefined;
+  /** Is told how far it has come, each second and at each step. */
+  readonly onProgress?: ((progress: BackupProgress) => void) | undefined;
+}
+
+/** How far a backup or a restore has come. */
+export interface BackupProgress {
+  readonly step: "dump" | "pack" | "unpack" | "check" | "replace";
+  /** What the step has written so far; null where that can't be told. */
+  readonly bytes: number | null;
 }
 
 /** A backup that was made. */
@@ -46,6 +62,8 @@ export interface Backup {
  */
 export async function backupDatabase(options: BackupOptions): Promise<Backup> {
   const createdAt = new Date();
+  const { timeoutMs = TIMEOUT_MS, onProgress = () => {} } = options;
+  const deadline = AbortSignal.timeout(timeoutMs);
   const file = options.file ?? toBackupFile(options.dataDirectory, "xcore", createdAt);
   assertFree(file, options.replaces);
   await mkdir(dirname(file), { recursive: true });
@@ -53,24 +71,61 @@ export async function backupDatabase(options: BackupOptions): Promise<Backup> {
     return await withWorkFolder(join(dirname(file), ".xcore-backup-"), async (folder) => {
       const dump = createDump(options.url, options.env);
       const database = { name: dump.member, path: join(folder, "database") };
-      await dump.dump(database.path);
+      await watchGrowth(database.path, { step: "dump", onProgress }, () =>
+        dump.dump(database.path, deadline),
+      );
       const { sources, plugins } = await collectProjectFiles(options, join(folder, "project"));
       const packed = join(folder, "packed");
-      await packBackup(packed, [database, ...sources], {
+      const description = {
         xcore_version: options.version,
         dialect: options.url.dialect,
         created_at: createdAt.toISOString(),
         plugins,
-      });
+      };
+      await watchGrowth(packed, { step: "pack", onProgress }, () =>
+        packBackup(packed, [database, ...sources], description, deadline),
+      );
       const { size } = await stat(packed);
       assertFree(file, options.replaces);
       await rename(packed, file);
       return { file, size };
     });
   } catch (error) {
+    if (deadline.aborted) throw tookTooLong(`Cannot back up to "${file}"`, timeoutMs, "nothing was kept");
     throw isDiskFull(error)
       ? new DatabaseError("full", `Cannot back up to "${file}": no space is left there; nothing was kept`)
       : error;
+  }
+}
+
+/** The error of what was given up. */
+export function tookTooLong(action: string, timeoutMs: number, state: string): DatabaseError {
+  const seconds = Math.round(timeoutMs / 1000);
+  return new DatabaseError(
+    "timeout",
+    `${action}: it took longer than ${seconds} s; ${state}; give it more with --timeout, or see why the database doesn't answer`,
+  );
+}
+
+interface Growth {
+  readonly step: BackupProgress["step"];
+  readonly onProgress: (progress: BackupProgress) => void;
+}
+
+/** Tells each second how large a file has become while `work` writes it. */
+async function watchGrowth(
+  file: string,
+  { step, onProgress }: Growth,
+  work: () => Promise<void>,
+): Promise<void> {
+  const report = (): void =>
+    onProgress({ step, bytes: statSync(file, { throwIfNoEntry: false })?.size ?? 0 });
+  report();
+  const timer = setInterval(report, PROGRESS_MS);
+  try {
+    await work();
+  } finally {
+    clearInterval(timer);
   }
 }
 

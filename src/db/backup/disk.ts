@@ -1,11 +1,17 @@
 import { rmSync, type Stats } from "node:fs";
-import { chmod, chown, mkdtemp, rm, statfs } from "node:fs/promises";
+import { chmod, chown, mkdtemp, readdir, rename, rm, stat, statfs } from "node:fs/promises";
 import { constants } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import { Database } from "bun:sqlite";
 import { isFault } from "../contract/database-error.ts";
 
 const FULL_CODES: readonly unknown[] = ["ENOSPC", "EDQUOT", "EFBIG"];
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+const LOCK = "lock";
+/** Stands before the name of a folder that isn't locked yet. */
+const NEW = "new-";
+/** Age at which a folder without a lock was left behind. */
+const STALE_MS = 3_600_000;
 
 /** A moment as it stands in names of files: "2026-01-31T08-30-00-123Z". */
 export function toTimestamp(date: Date): string {
@@ -37,12 +43,14 @@ export async function copyOwner({ mode, uid, gid }: Stats, file: string): Promis
 
 /**
  * Runs `work` with a new folder that only its owner may enter, and removes it at the end, also when a signal ends the
- * process meanwhile: what it holds is as large and as secret as the database.
+ * process meanwhile: what it holds is as large and as secret as the database. Those that killed processes have left
+ * beside it are removed.
  *
  * @param prefix path of the folder but for its last letters
  */
 export async function withWorkFolder<T>(prefix: string, work: (folder: string) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(prefix);
+  await sweep(prefix);
+  const { folder, lock } = await makeLocked(prefix);
   const onSignal = (signal: (typeof SIGNALS)[number]): void => {
     rmSync(folder, { recursive: true, force: true });
     process.exit(128 + constants.signals[signal]);
@@ -52,6 +60,45 @@ export async function withWorkFolder<T>(prefix: string, work: (folder: string) =
     return await work(folder);
   } finally {
     for (const signal of SIGNALS) process.off(signal, onSignal);
+    lock.close();
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Makes a folder with a lock of SQLite in it, which ends with the process, however it ends: numbers of processes come again. */
+async function makeLocked(prefix: string): Promise<{ folder: string; lock: Database }> {
+  const made = await mkdtemp(prefix + NEW);
+  const lock = new Database(join(made, LOCK), { create: true, readwrite: true });
+  lock.run("begin exclusive");
+  const folder = prefix + made.slice(prefix.length + NEW.length);
+  await rename(made, folder);
+  return { folder, lock };
+}
+
+async function sweep(prefix: string): Promise<void> {
+  const directory = dirname(prefix);
+  const names = await readdir(directory).catch(() => []);
+  const others = names.filter((name) => name.startsWith(basename(prefix)));
+  const removals = others.map(async (name) => {
+    const folder = join(directory, name);
+    const isNew = name.slice(basename(prefix).length).startsWith(NEW);
+    if (isNew ? Date.now() - (await stat(folder)).mtimeMs > STALE_MS : await isLeft(folder)) {
+      await rm(folder, { recursive: true, force: true });
+    }
+  });
+  await Promise.allSettled(removals);
+}
+
+/** Whether the process that made a folder has ended. */
+async function isLeft(folder: string): Promise<boolean> {
+  const { mtimeMs } = await stat(folder);
+  try {
+    using lock = new Database(join(folder, LOCK), { create: false, readwrite: true });
+    lock.run("pragma busy_timeout = 0");
+    lock.run("begin exclusive");
+    return true;
+  } catch (error) {
+    const isMissing = error instanceof Error && "code" in error && error.code === "SQLITE_CANTOPEN";
+    return isMissing && Date.now() - mtimeMs > STALE_MS;
   }
 }

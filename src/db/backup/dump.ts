@@ -11,7 +11,7 @@ export interface DumpFormat {
   /** Where a backup is unpacked: a folder that may not be there yet. */
   readonly directory: string | null;
   /** Writes the database as it is at one moment into a new file, beside other users of it. */
-  dump(file: string): Promise<void>;
+  dump(file: string, deadline: AbortSignal): Promise<void>;
   /**
    * Takes the database for a restore, until it is disposed of.
    *
@@ -35,9 +35,9 @@ export interface TakenDatabase extends AsyncDisposable {
    *
    * @returns what the user should know of it
    */
-  check(file: string): Promise<string[]>;
+  check(file: string, deadline: AbortSignal): Promise<string[]>;
   /** Puts a dump in the place of the database. */
-  replace(file: string): Promise<void>;
+  replace(file: string, deadline: AbortSignal): Promise<void>;
 }
 
 /** Returns how the database is dumped and restored. */

@@ -28,7 +28,7 @@ export function createMysqlDump(url: ServerUrl, given: Environment): DumpFormat 
   return {
     member: "database.sql",
     directory: null,
-    async dump(file) {
+    async dump(file, signal) {
       const action = `Cannot back up "${url.shown}"`;
       const program = findProgram(["mariadb-dump", "mysqldump"], { env: given, action, packages: PACKAGES });
       const isMariaDb = program.name.startsWith("mariadb");
@@ -36,14 +36,14 @@ export function createMysqlDump(url: ServerUrl, given: Environment): DumpFormat 
       const snapshot = ["--single-transaction", "--quick", "--hex-blob", "--no-tablespaces", "--triggers"];
       const connection = toConnectionArgs(url, isMariaDb);
       const args = [...connection, ...snapshot, ...own, `--result-file=${file}`, url.database];
-      await runProgram(program, { args, env, action });
+      await runProgram(program, { args, env, action, signal });
     },
     async take() {
       const action = `Cannot restore "${url.shown}"`;
       const program = findProgram(["mariadb", "mysql"], { env: given, action, packages: PACKAGES });
       const connection = toConnectionArgs(url, program.name === "mariadb");
       // Binary mode: nothing in the dump is a command to the client, which could run programs.
-      const args = [...connection, "--batch", "--binary-mode", url.database];
+      const args = [...connection, "--connect-timeout=10", "--batch", "--binary-mode", url.database];
       return {
         warnings: ["tables are replaced one by one: stop every server that runs on it"],
         keptAs: null,
@@ -53,7 +53,14 @@ export function createMysqlDump(url: ServerUrl, given: Environment): DumpFormat 
           if ((await readEnd(file)).includes(END_OF_DUMP)) return [];
           throw new DatabaseError("corrupt", `${action}: the dump in the backup is not complete`);
         },
-        replace: (file) => runProgram(program, { args, env, action, input: afterDrop(file) }),
+        replace: (file, signal) =>
+          runProgram(program, {
+            args: args,
+            env,
+            action,
+            signal,
+            input: afterDrop(file),
+          }),
         async [Symbol.asyncDispose]() {},
       };
     },

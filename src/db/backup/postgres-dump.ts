@@ -3,6 +3,8 @@ import { toTls } from "../contract/tls.ts";
 import type { DumpFormat } from "./dump.ts";
 import { type Environment, findProgram, readProgram, runProgram, toProgramEnv } from "./programs.ts";
 
+/** A table that is being migrated isn't waited for longer. */
+const LOCK_WAIT = "--lock-wait-timeout=60s";
 const PACKAGE = '"postgresql-client"';
 
 // Drops everything that a dump holds, but for what belongs to extensions. It runs in the transaction of the restore:
@@ -51,30 +53,42 @@ export function createPostgresDump(url: ServerUrl, given: Environment): DumpForm
   return {
     member: "database.dump",
     directory: null,
-    async dump(file) {
+    async dump(file, signal) {
       const action = `Cannot back up "${url.shown}"`;
-      const args = ["--format=custom", "--no-owner", "--no-privileges", "--no-password", `--file=${file}`];
-      await runProgram(find("pg_dump", action), { args, env, action });
+      const args = [
+        "--format=custom",
+        "--no-owner",
+        "--no-privileges",
+        "--no-password",
+        LOCK_WAIT,
+        `--file=${file}`,
+      ];
+      await runProgram(find("pg_dump", action), { args, env, action, signal });
     },
     async take() {
       const action = `Cannot restore "${url.shown}"`;
       const [pgRestore, psql] = [find("pg_restore", action), find("psql", action)];
-      const readScript = (file: string) =>
-        readProgram(pgRestore, { args: ["--file=-", "--no-owner", "--no-privileges", file], env, action });
+      const readScript = (file: string, signal: AbortSignal) =>
+        readProgram(pgRestore, {
+          args: ["--file=-", "--no-owner", "--no-privileges", file],
+          env,
+          action,
+          signal,
+        });
       return {
         warnings: ["a server that runs on it meanwhile waits, and should be restarted afterwards"],
         keptAs: null,
         needsBackup: true,
         isAtomic: true,
-        async check(file) {
-          await drain(readScript(file));
+        async check(file, signal) {
+          await drain(readScript(file, signal));
           return [];
         },
-        async replace(file) {
+        async replace(file, signal) {
           const args = ["--no-psqlrc", "--quiet", "--no-password", "--output=/dev/null", "--file=-"];
           const settings = ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=terse"];
-          const input = inTransaction(readScript(file));
-          await runProgram(psql, { args: [...args, ...settings], env, action, input });
+          const input = inTransaction(readScript(file, signal));
+          await runProgram(psql, { args: [...args, ...settings], env, action, signal, input });
         },
         async [Symbol.asyncDispose]() {},
       };
@@ -109,6 +123,7 @@ function toPostgresEnv(
     PGDATABASE: database,
     PGSSLMODE: tls === null ? "disable" : checked,
     PGSSLROOTCERT: checked === "verify-full" ? (options["sslrootcert"] ?? "system") : undefined,
+    PGCONNECT_TIMEOUT: "10",
     PGCLIENTENCODING: "UTF8",
     PGAPPNAME: "xcore",
   });

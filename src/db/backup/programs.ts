@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly env: Environment;
   /** Standard input. @default nothing */
   readonly input?: AsyncIterable<Uint8Array | string>;
+  /** Ends the program when it is aborted. */
+  readonly signal: AbortSignal;
   /** What the program is run for, the beginning of the error: `Cannot back up "…"`. */
   readonly action: string;
 }
@@ -97,19 +99,31 @@ interface Child {
   kill(): void;
 }
 
-function startProgram({ name, path }: Program, { args, env, action }: RunOptions): Child {
+function startProgram({ name, path }: Program, { args, env, action, signal: deadline }: RunOptions): Child {
+  deadline.throwIfAborted();
   const child = spawn(path, args, { env: { ...env }, stdio: ["pipe", "pipe", "pipe"] });
+  // At once: pg_dump would first ask the server to stop, which may not answer.
+  const kill = (): void => void child.kill("SIGKILL");
+  // It would go on without us, and nobody would take what it writes.
+  process.on("exit", kill);
+  deadline.addEventListener("abort", kill);
   let said = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => {
     if (said.length < 100_000) said += text;
   });
   const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
+  const settle = (): void => {
+    process.off("exit", kill);
+    deadline.removeEventListener("abort", kill);
+  };
+  void ended.then(settle, settle);
   child.on("error", (error) => reject(new DatabaseError("other", `${action}: ${error.message}`)));
   child.on("close", (code, signal) => {
     if (code === 0) resolve();
+    else if (deadline.aborted) reject(deadline.reason);
     else reject(new DatabaseError("other", `${action}: ${name} ${toReason(said, code, signal)}`));
   });
-  return { stdin: child.stdin, stdout: child.stdout, ended, kill: () => void child.kill() };
+  return { stdin: child.stdin, stdout: child.stdout, ended, kill };
 }
 
 async function feed(stdin: Writable, input: RunOptions["input"]): Promise<void> {

@@ -2,7 +2,15 @@ import { copyFile, mkdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import { type UnpackedBackup, unpackBackup } from "./archive.ts";
-import { backupDatabase, type BackupProject } from "./backup.ts";
+import {
+  backupDatabase,
+  type BackupOptions,
+  type BackupProgress,
+  type BackupProject,
+  PROGRESS_MS,
+  TIMEOUT_MS,
+  tookTooLong,
+} from "./backup.ts";
 import { copyOwner, toBackupFile, toTimestamp, withWorkFolder } from "./disk.ts";
 import { createDump, type DumpFormat, type TakenDatabase } from "./dump.ts";
 import type { BackupManifest } from "./manifest.ts";
@@ -29,6 +37,10 @@ export interface RestoreOptions extends BackupProject {
   readonly withConfig?: boolean;
   /** Decides whether to go on, when everything was checked and nothing changed yet. */
   readonly confirm: (plan: RestorePlan) => Promise<boolean>;
+  /** After so long it is given up, in ms; what asks isn't counted. @default 1 hour */
+  readonly timeoutMs?: number | undefined;
+  /** Is told of each step. */
+  readonly onProgress?: BackupOptions["onProgress"];
 }
 
 /**
@@ -43,19 +55,54 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreP
   if ((await stat(file).catch(() => null))?.isFile() !== true) {
     throw new DatabaseError("unavailable", `Cannot restore "${file}": there is no such file`);
   }
+  using steps = tellSteps(options);
   const dump = createDump(url, options.env);
   const directory = dump.directory ?? options.dataDirectory;
   await mkdir(directory, { recursive: true });
-  return withWorkFolder(join(directory, ".xcore-restore-"), async (folder) => {
+  return await withWorkFolder(join(directory, ".xcore-restore-"), async (folder) => {
+    steps.begin("unpack");
     const backup = await unpackBackup(file, folder);
     const path = findDump(backup, dump, options);
     await using taken = await dump.take();
-    const plan = await toPlan(backup, { taken, warnings: await taken.check(path), options });
+    steps.begin("check");
+    const warnings = await withDeadline((deadline) => taken.check(path, deadline), options);
+    const plan = await toPlan(backup, { taken, warnings, options });
+    steps.begin(null);
     if (!(await options.confirm(plan))) return null;
+    steps.begin("replace");
     await replaceDatabase(path, { taken, dump, plan, options });
     await replaceFiles(backup, plan, options);
     return plan;
   });
+}
+
+/** Tells the present step, each second; null for waiting for somebody. */
+function tellSteps({ onProgress = () => {} }: RestoreOptions) {
+  let present: BackupProgress["step"] | null = null;
+  const tell = (): void => {
+    if (present !== null) onProgress({ step: present, bytes: null });
+  };
+  const timer = setInterval(tell, PROGRESS_MS);
+  return {
+    begin(step: BackupProgress["step"] | null): void {
+      present = step;
+      tell();
+    },
+    [Symbol.dispose]: () => clearInterval(timer),
+  };
+}
+
+/** Gives something up after the time that a restore may take. @throws DatabaseError "timeout" */
+async function withDeadline<T>(
+  work: (deadline: AbortSignal) => Promise<T>,
+  { file, timeoutMs = TIMEOUT_MS }: RestoreOptions,
+): Promise<T> {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  try {
+    return await work(deadline);
+  } catch (error) {
+    throw deadline.aborted ? tookTooLong(`Cannot restore "${file}"`, timeoutMs, "it was given up") : error;
+  }
 }
 
 function findDump(
@@ -111,7 +158,7 @@ async function replaceDatabase(path: string, { taken, dump, plan, options }: Rep
   const kept = taken.needsBackup ? plan.keptAs : null;
   if (kept !== null) await backupDatabase({ ...options, file: kept });
   try {
-    await taken.replace(path);
+    await withDeadline((deadline) => taken.replace(path, deadline), options);
   } catch (error) {
     if (taken.isAtomic || kept === null) throw error;
     throw await putBack(error, kept, { taken, dump, options });
@@ -128,7 +175,7 @@ async function putBack(
   try {
     await withWorkFolder(join(options.dataDirectory, ".xcore-restore-"), async (folder) => {
       const { paths } = await unpackBackup(kept, folder);
-      await taken.replace(paths.get(dump.member) ?? "");
+      await withDeadline((deadline) => taken.replace(paths.get(dump.member) ?? "", deadline), options);
     });
     return new DatabaseError("other", `${reason}; the database is as it was before`);
   } catch {

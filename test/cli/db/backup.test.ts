@@ -57,6 +57,12 @@ test("db backup and db restore take a database back to what it was", async () =>
   expect(restored).toMatchObject({ code: 0, stdout: expect.stringContaining("What was there is kept as") });
   expect(countNotes(folder)).toBe(500);
   expect(await xcore(folder, ["db", "restore"])).toMatchObject({ code: 2 });
+  for (const timeout of ["0", "soon", "1.5", "-1", "99999999"]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    const wrong = await xcore(folder, ["db", "backup", `--timeout=${timeout}`]);
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining("number of seconds") });
+  }
+  expect((await xcore(folder, ["db", "backup", "--timeout", "600"])).code).toBe(0);
 });
 
 test("db backup works while the server runs, and db restore asks to stop it", async () => {

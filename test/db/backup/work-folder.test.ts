@@ -40,3 +40,38 @@ test.each([
   expect(await child.exited).toBe(code);
   expect(await readdir(folder.path)).toEqual([]);
 });
+
+test("withWorkFolder() removes what a killed process left, and nothing of one that works", async () => {
+  await using folder = await TestFolder.create();
+  const script = `import { withWorkFolder } from ${JSON.stringify(MODULE)};
+    setInterval(() => {}, 1000);
+    await withWorkFolder(process.argv[1] + "/work-", async (path) => {
+      await Bun.write(path + "/dump", "rows");
+      console.log("working");
+      await new Promise(() => {});
+    });`;
+  const start = async () => {
+    const child = Bun.spawn([process.execPath, "-e", script, folder.path], {
+      stdout: "pipe",
+      stderr: "inherit",
+    });
+    await child.stdout.getReader().read();
+    return child;
+  };
+  const killed = await start();
+  const [left] = await readdir(folder.path);
+  killed.kill("SIGKILL");
+  await killed.exited;
+  expect(await readdir(folder.path)).toEqual([left ?? ""]);
+  const working = await start();
+  const [kept, ...others] = await readdir(folder.path);
+  expect(others).toEqual([]);
+  expect(kept).not.toBe(left);
+  await withWorkFolder(join(folder.path, "work-"), async () => {
+    expect(await readdir(folder.path)).toHaveLength(2);
+  });
+  expect(await readdir(folder.path)).toEqual([kept ?? ""]);
+  working.kill("SIGTERM");
+  await working.exited;
+  expect(await readdir(folder.path)).toEqual([]);
+});
