@@ -1,5 +1,5 @@
-import { symlink } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm, symlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { expect, test } from "bun:test";
 import { type Files, plugin, TestApp, TestFolder } from "../setup.ts";
 
@@ -454,6 +454,20 @@ test("an entry that is a link out of the folder is refused", async () => {
     'Cannot use entry "run.ts": it leads outside the plugin\'s folder; move the file into it',
   );
 });
+
+for (const name of ["plugin.json", "package.json", "settings.ts", "drizzle/sqlite/0000_made.sql"]) {
+  test(`a pipe in the place of ${name} is refused, and nobody waits for it`, async () => {
+    await using app = await TestApp.start({ plugins: { ...GOOD, ...plugin("bad", "") } });
+    const file = join(app.folder.path, "plugins/bad", name);
+    await mkdir(dirname(file), { recursive: true });
+    await rm(file, { force: true });
+    expect(await Bun.spawn(["mkfifo", file]).exited).toBe(0);
+    await app.app.plugins.refresh(null);
+    const bad = app.app.plugins.list().find(({ source }) => source.basename === "bad");
+    expect(bad?.failure?.message).toMatch(/Cannot read .*: it is a pipe or a device; put a file/);
+    expect(await (await app.fetch("/good")).text()).toBe("still here");
+  });
+}
 
 test("plugins that depend on each other in a circle fail with the circle", async () => {
   await using app = await TestApp.start({

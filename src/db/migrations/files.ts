@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { isEndless } from "../../files/endless.ts";
 import { sha256 } from "../../files/sha256.ts";
 import type { Dialect } from "../contract/driver.ts";
 import { InvalidMigrationError } from "./error.ts";
@@ -31,12 +32,12 @@ const COMMENTS = /--[^\n]*|\/\*[\s\S]*?\*\//g;
  *
  * @param folder the `drizzle` folder, with a folder for each dialect
  * @throws InvalidMigrationError naming the file: two with one number, one missing between two, a name that isn't one of a
- * migration, text that isn't UTF-8
+ * migration, text that isn't UTF-8, what is no file
  */
 export async function readMigrations(folder: string, dialect: Dialect): Promise<Migration[]> {
   const directory = join(folder, dialect);
   const names = await listMigrationFiles(directory);
-  const contents = await Promise.all(names.map((name) => readFile(join(directory, name))));
+  const contents = await Promise.all(names.map((name) => readMigrationFile(join(directory, name))));
   return parseMigrations(
     directory,
     new Map(names.map((name, index) => [name, contents[index] ?? Buffer.of()])),
@@ -114,6 +115,13 @@ export function assertNumbered(directory: string, names: readonly string[]): voi
       );
     }
   }
+}
+
+async function readMigrationFile(file: string): Promise<Uint8Array> {
+  if (!isEndless(file)) return readFile(file);
+  throw new InvalidMigrationError(
+    `Cannot read migration ${JSON.stringify(file)}: it is a pipe or a device; put a file in its place`,
+  );
 }
 
 async function listFolder(directory: string): Promise<string[]> {

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { readMigrations } from "../../db/migrations/files.ts";
+import { isEndless } from "../../files/endless.ts";
 import { isInside } from "../../files/paths.ts";
 import { readTextFile } from "../../files/text.ts";
 import { PluginError } from "../failure/failure.ts";
@@ -59,6 +60,7 @@ export function createFolderFiles(source: PluginSource, path: string, root: stri
     readManifest: async () => readManifestFile(source, path),
     read: async (name) => {
       const file = join(root, name);
+      if (isEndless(file)) throw endlessError("bundle", name, source.show(file));
       return existsSync(file) ? Bun.file(file).bytes() : null;
     },
     findEntry: (entry) => findEntry(entry, root, source),
@@ -128,6 +130,7 @@ async function openLocal(path: string, toDisplayPath: (file: string) => string):
 }
 
 function readManifestFile({ basename: name, shownManifest: file }: PluginSource, path: string): string {
+  if (isEndless(join(path, "plugin.json"))) throw endlessError("manifest", "plugin.json", file);
   const read = readTextFile(join(path, "plugin.json"));
   if (read.state === "read") return read.text;
   const message =
@@ -151,6 +154,11 @@ async function findEntry(entry: string, root: string, { show }: PluginSource): P
   if ((await stat(real)).isFile()) return real;
   const message = `Cannot use entry "${entry}": it is no file; name the file that exports the router`;
   throw new PluginError("bundle", message, { file: show(file) });
+}
+
+function endlessError(stage: "manifest" | "bundle", name: string, file: string): PluginError {
+  const message = `Cannot read ${name}: it is a pipe or a device; put a file in its place`;
+  return new PluginError(stage, message, { file });
 }
 
 function outsideError(entry: string): PluginError {
