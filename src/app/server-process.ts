@@ -1,3 +1,4 @@
+import { resolve as resolvePath } from "node:path";
 import { type App, createApp } from "./app.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ConfigFollower } from "./config-follower.ts";
@@ -253,6 +254,28 @@ export class ServerProcess {
       () => this.#config.stop(),
     );
     this.#config.start();
+    void this.#watchLoop();
+  }
+
+  /** Only plugins hold the event loop: without one there is nothing to watch. */
+  async #watchLoop(): Promise<void> {
+    const { plugins, hooks, loggers, web } = this.#app;
+    if (plugins.list().length === 0) {
+      this.#disposals.push(hooks.on("plugin.loaded", () => void this.#watchLoop(), { once: true }));
+      return;
+    }
+    const { config, directory } = this.#initial;
+    const { Watchdog } = await import("./watchdog.ts");
+    if (this.#stopping !== null) return;
+    const watchdog = new Watchdog({
+      log: loggers.app,
+      logFile: resolvePath(directory, config.logging.directory, "app.log"),
+      console: config.logging.console,
+      timeout: config.server.watchdog_timeout,
+    });
+    this.#disposals.push(() => watchdog.stop());
+    await watchdog.start();
+    web.onRequest = watchdog.note;
   }
 }
 

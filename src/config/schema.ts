@@ -80,6 +80,11 @@ export const ConfigSchema = section("Settings of an xcore server", {
       30,
       "How long stopping may take in all, in seconds: requests under way get most of it, then they are cut off",
     ),
+    watchdog_timeout: Type.Union([Type.Null(), Type.Number({ minimum: 1, maximum: 86_400 })], {
+      default: null,
+      description:
+        "How long code may hold the event loop, in seconds, before the process ends with exit code 70 for its supervisor to start it again. After 5 s the log says it in any case",
+    }),
     trusted_proxies: Type.Array(
       Type.String({
         pattern: "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$",

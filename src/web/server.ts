@@ -50,6 +50,8 @@ export class WebServer {
   readonly #bodies = new BodyBudget();
   readonly #answerError: ErrorAnswer;
   readonly #callers: Callers | null;
+  /** Told of each request before it is handled. */
+  onRequest: ((exchange: Exchange) => void) | null = null;
   readonly #logRequest: (entry: RequestEntry) => void;
   /** Requests as Bun received them, by the copies that handlers see: Bun knows nothing of the copies. */
   readonly #received = new WeakMap<Request, Request>();
@@ -186,6 +188,7 @@ export class WebServer {
     const mount = this.#table.find(path);
     const exchange = new Exchange(received, { server: this.#server, mount, path });
     const { method } = exchange;
+    this.onRequest?.(exchange);
     const isSafe = method === "GET" || method === "HEAD";
     try {
       if (!isRoutable(start) || !isSafe) {

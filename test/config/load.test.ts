@@ -15,6 +15,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         public_url: null,
         body_limit: "16mb",
         shutdown_timeout: 30,
+        watchdog_timeout: null,
         trusted_proxies: [],
         cors: { allow_origins: [], allow_credentials: false, allow_methods: ["*"], allow_headers: ["*"] },
       },

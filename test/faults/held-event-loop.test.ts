@@ -1,0 +1,48 @@
+import { join } from "node:path";
+import { expect, test } from "bun:test";
+import { XcoreServer } from "../cli/xcore-process.ts";
+import { TestFolder } from "../setup.ts";
+
+const PLUGIN = {
+  "plugins/greedy/plugin.json": { name: "greedy", version: "1.0.0" },
+  "plugins/greedy/run.ts": `import { createRouter } from "xcore";
+export default createRouter()
+  .get("/", () => "hello")
+  .get("/while/:seconds", ({ params }) => { const end = Date.now() + Number(params.seconds) * 1000; while (Date.now() < end); return "done"; })
+  .get("/ever", () => { for (;;); });
+`,
+};
+const HELD = /\{[^\n]*the event loop has been held for 5 s[^\n]*\}\n/;
+
+test("a loop that holds the event loop is told while it does, with plugin and route", async () => {
+  await using folder = await TestFolder.create(PLUGIN);
+  await using server = await XcoreServer.start(folder);
+  expect((await server.fetch("/greedy")).status).toBe(200);
+  const answer = server.fetch("/greedy/while/7");
+  const [line] = await server.waitFor(HELD);
+  expect(JSON.parse(line)).toMatchObject({
+    level: "error",
+    plugin: "greedy",
+    route: "GET /greedy/while/7",
+    time: expect.stringMatching(/^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z$/),
+  });
+  expect((await answer).status).toBe(200);
+  await server.waitFor(/"plugin":"greedy"[^\n]*the event loop was held for [67][\d.]* s, and goes on/);
+  expect(await Bun.file(join(folder.path, "logs/app.log")).text()).toContain(line);
+  server.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
+}, 30_000);
+
+test("server.watchdog_timeout ends a process whose event loop is held for ever", async () => {
+  await using folder = await TestFolder.create({
+    ...PLUGIN,
+    "config.json": { server: { watchdog_timeout: 6 } },
+  });
+  await using server = await XcoreServer.start(folder);
+  await server.fetch("/greedy/ever?token=secret").catch(() => {});
+  expect(await server.exited).toBe(70);
+  await server.waitFor(
+    /held for 5 s[^]*"route":"GET \/greedy\/ever"[^\n]*held for 6 s[^\n]*the process ends/,
+  );
+  expect(await Bun.file(join(folder.path, "logs/app.log")).text()).toContain("the process ends");
+}, 30_000);
