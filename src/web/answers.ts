@@ -1,6 +1,5 @@
 import { type Context, ElysiaCustomStatusResponse } from "elysia";
 import { toJsonPage } from "../db/paging/unread-page.ts";
-import { requestIdOf } from "./request-ids.ts";
 
 export { isEventStream, type StreamKeeper, toEndable } from "./open-streams.ts";
 
@@ -92,9 +91,8 @@ export function withoutEncoding(response: Response): Response | undefined {
  * Reports what a streaming handler throws after its first piece: the status has been sent by then, and Elysia
  * prints the error to the console and ends the response.
  */
-export function followStream(stream: object, request: Request, report: (error: unknown) => void): void {
+export function followStream(stream: object, report: (error: unknown) => void): void {
   if (!isIterator(stream)) return;
-  requestIdOf(request); // the report comes when the request's line has been logged: under the same id
   const next = stream.next.bind(stream);
   let isFirst = true;
   const end = (error: unknown) => {

@@ -120,6 +120,8 @@ export class OpenStreams {
 /** Has the streaming answers of a mount to a request ended, by the mount or because its access has ended. */
 export interface StreamKeeper extends StreamOptions {
   readonly streams: OpenStreams;
+  /** Told what a ReadableStream throws. @default nobody is */
+  readonly report?: (error: unknown) => void;
 }
 
 /**
@@ -186,8 +188,17 @@ function toEndableStream(
       });
     },
     async pull(controller) {
-      const { done, value } = await reader.read();
+      const read = await reader.read().catch((error: unknown) => ({ error }));
       if (isEnded) return;
+      if ("error" in read) {
+        open.leave();
+        keeper.report?.(read.error);
+        // Not what it threw: Bun would print that beside the log.
+        if (keeper.fails) controller.error(new Error("The stream failed"));
+        else controller.close();
+        return;
+      }
+      const { done, value } = read;
       if (!done) {
         open.look(value);
         return controller.enqueue(value);

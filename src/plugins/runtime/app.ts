@@ -20,6 +20,7 @@ import {
   prepareRoutes,
   readBodies,
 } from "../../web/routes.ts";
+import { requestIdOf } from "../../web/request-ids.ts";
 import { serveFile } from "../../web/static-files.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
 import type { Manifest } from "../source/manifest.ts";
@@ -104,7 +105,9 @@ function addRouteHooks(
     if (request.method === "HEAD" && !(value instanceof Blob)) return toHeadAnswer(value);
     inFlight.followBody(request, isOpen);
     const isOfEvents = "sse" in value || isEventStream(set.headers["content-type"]);
-    const keeper = { streams: inFlight.streams, follow, isOfEvents };
+    const report = (error: unknown): void => void answerError(error, request, manifest.name);
+    requestIdOf(request); // the report comes when the request's line has been logged: under the same id
+    const keeper = { streams: inFlight.streams, follow, isOfEvents, report };
     if (value instanceof Response) {
       const whole = withoutEncoding(value) ?? value;
       const sent = toEndable(whole, request, keeper) ?? whole;
@@ -112,7 +115,7 @@ function addRouteHooks(
       return sent === value ? undefined : sent;
     }
     const opened = toEndable(value, request, keeper);
-    followStream(value, request, (error) => answerError(error, request, manifest.name));
+    followStream(value, report);
     return opened;
   };
   // Destructured: a hook that takes the context as a whole makes Elysia parse everything of each request.
