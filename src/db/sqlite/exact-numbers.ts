@@ -67,7 +67,7 @@ export function readResult(aggregate: Aggregate, value: unknown): unknown {
 }
 
 /** Whether a column holds decimals as text. */
-export function isTextDecimal(column: unknown): column is Column {
+function isTextDecimal(column: unknown): column is Column {
   if (!is(column, Column)) return false;
   const kind = declarationOf(column)?.kind;
   return kind?.type === "decimal" && kind.precision > EXACT_DOUBLE_DIGITS;
