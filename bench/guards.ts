@@ -45,7 +45,7 @@ interface Measured {
   readonly token: string;
 }
 
-const token = await createAccessTokens({ secretKey: createSecretKey(SECRET), lifetime: 86_400 }).sign(
+const token = await createAccessTokens({ secretKey: createSecretKey(SECRET), lifetime: 1800 }).sign(
   1,
   SESSION,
 );

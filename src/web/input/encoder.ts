@@ -7,6 +7,8 @@ type Encode = (value: unknown) => unknown;
 export interface Validator {
   Schema(): object;
   Check(value: unknown): boolean;
+  /** Drops what the schema doesn't name, which Elysia does only once a value is refused for it. */
+  Clean?(value: unknown): unknown;
   /** @throws for a value that isn't what the schema says */
   Encode(value: unknown): unknown;
 }
@@ -33,7 +35,8 @@ const keep: Encode = (value) => value;
 export function createEncoder(validator: Validator): Encode {
   const encodeSlowly = validator.Encode.bind(validator);
   let encode: Encode | null | undefined;
-  return (value) => {
+  return (given) => {
+    const value = validator.Clean === undefined ? given : validator.Clean(given);
     if (encode === undefined) encode = toEncode(validator.Schema() as JsonSchema);
     // What is right with its dates is right with their texts, which take longer to check.
     const encoded = encode !== null && validator.Check(value) ? encode(value) : UNUSUAL;

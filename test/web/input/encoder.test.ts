@@ -3,6 +3,7 @@ import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { t } from "elysia";
 import { expect, test } from "bun:test";
 import { mendTypes } from "../../../src/sdk/types.ts";
+import { createCleaner } from "../../../src/web/input/cleaner.ts";
 import { createEncoder } from "../../../src/web/input/encoder.ts";
 import { plugin, TestApp } from "../../setup.ts";
 
@@ -189,6 +190,25 @@ test("createEncoder() leaves the value as it is, and TypeBox out of a list with 
   expect(slow).toBe(0);
   expect(() => encode({ items: [{ at: new Date(Number.NaN), end: null }], total: 1 })).toThrow();
   expect(slow).toBe(1);
+});
+
+test("createEncoder() leaves TypeBox out of a page with a cursor that its schema doesn't name", () => {
+  const schema = t.Object({ items: t.Array(t.Object({ at: t.Date() })) }, { additionalProperties: false });
+  const validator = TypeCompiler.Compile(schema);
+  let slow = 0;
+  const encode = createEncoder({
+    Schema: () => validator.Schema(),
+    Check: (value) => validator.Check(value),
+    Clean: createCleaner(schema),
+    Encode(value): unknown {
+      slow += 1;
+      return validator.Encode(value);
+    },
+  });
+  expect(encode({ items: [{ at: new Date(0) }], next: "WzFd" })).toEqual({
+    items: [{ at: "1970-01-01T00:00:00.000Z" }],
+  });
+  expect(slow).toBe(0);
 });
 
 test("a response schema with a date answers as before, and refuses what isn't one", async () => {
