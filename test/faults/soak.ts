@@ -182,5 +182,5 @@ function report(): void {
       ["lost, half done, doubled or refused and made", String(wrong.length)],
     ],
   );
-  for (const line of wrong.slice(0, 20)) console.error(line);
+  for (const line of wrong.slice(0, 20)) process.stderr.write(`${line}\n`);
 }
