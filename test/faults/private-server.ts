@@ -39,7 +39,7 @@ export class PrivateServer implements AsyncDisposable {
   /** Stops its processes where they are: it takes connections, and answers nothing. */
   freeze(): void {
     this.#frozen = this.#pids();
-    for (const pid of this.#frozen) process.kill(pid, "SIGSTOP");
+    for (const pid of this.#frozen) tryKill(pid, "SIGSTOP");
   }
 
   thaw(): void {
