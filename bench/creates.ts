@@ -10,8 +10,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Load, measureServer } from "./load.ts";
-import { median, printTable, toRatio } from "./report.ts";
-import { type BenchServer, startServer } from "./server.ts";
+import { compareLoads, printTable } from "./report.ts";
+import { type BenchServer, startWithNotes } from "./server.ts";
 
 const { values } = parseArgs({
   options: {
@@ -68,19 +68,14 @@ try {
   await rm(folder, { recursive: true, force: true });
 }
 
-async function start(name: string, program: string, database: object): Promise<BenchServer> {
-  const project = join(folder, name);
-  const plugin = join(project, "plugins", "notes");
-  await Bun.write(join(project, "config.json"), JSON.stringify({ database }));
-  await Bun.write(join(plugin, "plugin.json"), JSON.stringify({ name: "notes", version: "1.0.0" }));
-  await Bun.write(join(plugin, "schema.ts"), SCHEMA);
-  await Bun.write(join(plugin, "run.ts"), ROUTER);
-  const generated = Bun.spawn([program, "db", "generate", "notes", "--yes"], {
-    cwd: project,
-    stdio: ["ignore", "ignore", "inherit"],
+function start(name: string, program: string, database: object): Promise<BenchServer> {
+  const config = { database };
+  return startWithNotes(program, join(folder, name), {
+    schema: SCHEMA,
+    router: ROUTER,
+    config,
+    path: "/notes",
   });
-  if ((await generated.exited) !== 0) throw new Error("Cannot generate the migration of the notes");
-  return startServer((port) => [program, "--port", port], { cwd: project, path: "/notes" });
 }
 
 /** The contenders take turns in each round, so that what the machine does besides falls on all of them alike. */
@@ -93,15 +88,7 @@ async function compare(clients: number): Promise<void> {
   console.log(`\n${clients} ${clients === 1 ? "client" : "clients"}\n`);
   printTable(
     ["durability", "creates/s", "ratio", "processor time a create", "ratio"],
-    [...loads].map(([name, measured]) => [
-      name,
-      Math.round(median(measured.map(({ rate }) => rate))).toLocaleString("en"),
-      toRatio(median(measured.map(({ rate }, round) => rate / (base[round]?.rate ?? rate)))),
-      `${median(measured.map(({ processorUs }) => processorUs)).toFixed(1)} µs`,
-      toRatio(
-        median(measured.map(({ processorUs }, round) => processorUs / (base[round]?.processorUs ?? 1))),
-      ),
-    ]),
+    [...loads].map(([name, measured]) => [name, ...compareLoads(measured, base)]),
   );
 }
 

@@ -1,3 +1,5 @@
+import type { Load } from "./load.ts";
+
 /** The middle value; the mean of the middle two of an even number. */
 export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b);
@@ -24,6 +26,18 @@ export function toUs(value: number): string {
 /** A number a second: "12,345". */
 export function toRate(value: number): string {
   return Math.round(value).toLocaleString("en");
+}
+
+/** How rounds of one contender went beside those of another: rate, ratio, processor time, ratio; medians. */
+export function compareLoads(loads: readonly Load[], base: readonly Load[]): string[] {
+  const toRatioOf = (pick: (load: Load) => number): string =>
+    toRatio(median(loads.map((load, round) => pick(load) / pick(base[round] ?? load))));
+  return [
+    toRate(median(loads.map(({ rate }) => rate))),
+    toRatioOf(({ rate }) => rate),
+    toUs(median(loads.map(({ processorUs }) => processorUs))),
+    toRatioOf(({ processorUs }) => processorUs),
+  ];
 }
 
 /** Prints a Markdown table. */

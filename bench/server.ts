@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { createServer } from "node:net";
+import { join } from "node:path";
 
 /** A server under measurement, in a process of its own. */
 export interface BenchServer {
@@ -10,6 +11,14 @@ export interface BenchServer {
   /** Processor time of its threads until then, in ms: the same on a machine that others keep busy (Linux). */
   readonly firstAnswerCpuMs: number;
   stop(): Promise<void>;
+}
+
+/** The plugin of `startWithNotes`: its `schema.ts` and `run.ts`, and a path that answers once all is ready. */
+export interface NotesOptions {
+  readonly schema: string;
+  readonly router: string;
+  readonly config?: object;
+  readonly path: string;
 }
 
 /** Starts a command on a free port and waits for its first answer at `path`. */
@@ -39,6 +48,29 @@ export async function startServer(
       await child.exited;
     },
   };
+}
+
+/**
+ * Starts an executable in a new project with one plugin, `notes`, whose migration it generates first.
+ *
+ * @param project absolute path of a folder that isn't there yet
+ */
+export async function startWithNotes(
+  program: string,
+  project: string,
+  { schema, router, config = {}, path }: NotesOptions,
+): Promise<BenchServer> {
+  const plugin = join(project, "plugins", "notes");
+  await Bun.write(join(project, "config.json"), JSON.stringify(config));
+  await Bun.write(join(plugin, "plugin.json"), JSON.stringify({ name: "notes", version: "1.0.0" }));
+  await Bun.write(join(plugin, "schema.ts"), schema);
+  await Bun.write(join(plugin, "run.ts"), router);
+  const generated = Bun.spawn([program, "db", "generate", "notes", "--yes"], {
+    cwd: project,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
+  if ((await generated.exited) !== 0) throw new Error("Cannot generate the migration of the notes");
+  return startServer((port) => [program, "--port", port], { cwd: project, path });
 }
 
 /** Resident memory of a process in MB (Linux). */
