@@ -3,6 +3,7 @@ import { expect } from "bun:test";
 import type { Dialect } from "../../src/db/contract/driver.ts";
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
 import { TestApp } from "../setup.ts";
+import { ARRIVED_ROUTE, COUNT_ARRIVALS } from "./arrivals.ts";
 import { SERVERS } from "./ledger.ts";
 import { PrivateServer } from "./private-server.ts";
 
@@ -18,21 +19,10 @@ const NOTES = {
   "notes/plugin.json": { name: "notes", version: "1.0.0" },
   "notes/run.ts": `import { createRouter, db } from "xcore";
 import { sql } from "drizzle-orm";
-let arrived = 0;
-let waiting: { count: number; resolve: () => void }[] = [];
-function arrive() {
-  arrived += 1;
-  for (const { count, resolve } of waiting) if (arrived >= count) resolve();
-}
+${COUNT_ARRIVALS}
 const insert = (name: string) => sql\`insert into notes (note) values (\${name})\`;
 export default createRouter()
-  .get("/arrived/:count", async ({ params }) => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    waiting.push({ count: Number(params.count), resolve });
-    if (arrived >= Number(params.count)) resolve();
-    await promise;
-    return "arrived";
-  })
+  ${ARRIVED_ROUTE}
   .post("/alone/:name", async ({ params }) => {
     arrive();
     await db.execute(insert(params.name));

@@ -1,13 +1,11 @@
 import { eq, sql } from "drizzle-orm";
-import pino from "pino";
 import { expect } from "bun:test";
-import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
 import { type Dialect, DIALECTS } from "../../src/db/contract/driver.ts";
-import { openDatabase } from "../../src/db/open.ts";
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
 import { createBlog } from "../db/blog-tables.ts";
 import { failureOf } from "../db/failures.ts";
 import { TestApp } from "../setup.ts";
+import { openLogged } from "./ledger.ts";
 
 const TIMEOUT_S = 0.5;
 const never = new Promise<never>(() => {});
@@ -84,11 +82,8 @@ for (const dialect of DIALECTS) {
 
   test("the handle of a transaction that was rolled back at its limit throws, in savepoints too", async () => {
     await using database = await createTestDatabase(dialect);
-    const driver = await openDatabase({
-      url: parseDatabaseUrl(database.url, "/"),
+    const { driver } = await openLogged(database.url, {
       poolSize: 2,
-      echo: false,
-      log: pino({ level: "silent" }),
       transactionTimeoutMs: TIMEOUT_S * 1000,
     });
     const { db, authors } = await createBlog(driver);
@@ -130,11 +125,8 @@ for (const dialect of DIALECTS) {
 
   test("a forgotten transaction doesn't hold up the closing of the database", async () => {
     await using database = await createTestDatabase(dialect);
-    const driver = await openDatabase({
-      url: parseDatabaseUrl(database.url, "/"),
+    const { driver } = await openLogged(database.url, {
       poolSize: 2,
-      echo: false,
-      log: pino({ level: "silent" }),
       transactionTimeoutMs: TIMEOUT_S * 1000,
     });
     const begun = Promise.withResolvers<void>();

@@ -5,6 +5,7 @@ import { type Dialect, DIALECTS } from "../../src/db/contract/driver.ts";
 import { XcoreServer } from "../cli/xcore-process.ts";
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
 import { TestApp, TestFolder } from "../setup.ts";
+import { ARRIVED_ROUTE, COUNT_ARRIVALS } from "./arrivals.ts";
 import { openLogged, SERVERS } from "./ledger.ts";
 import { PrivateServer } from "./private-server.ts";
 import { TcpProxy } from "./tcp-proxy.ts";
@@ -13,22 +14,11 @@ const NOTES = {
   "notes/plugin.json": { name: "notes", version: "1.0.0" },
   "notes/run.ts": `import { createRouter, db } from "xcore";
 import { sql } from "drizzle-orm";
-let arrived = 0;
-let waiting: { count: number; resolve: () => void }[] = [];
-function arrive() {
-  arrived += 1;
-  for (const { count, resolve } of waiting) if (arrived >= count) resolve();
-}
+${COUNT_ARRIVALS}
 const insert = (name: string) => db.execute(sql\`insert into notes (note) values (\${name})\`);
 export default createRouter()
   .onRequest(({ request }) => { if (request.method === "POST") arrive(); })
-  .get("/arrived/:count", async ({ params }) => {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    waiting.push({ count: Number(params.count), resolve });
-    if (arrived >= Number(params.count)) resolve();
-    await promise;
-    return "arrived";
-  })
+  ${ARRIVED_ROUTE}
   .post("/:name", async ({ params }) => {
     await insert(params.name);
     await insert("also-" + params.name);

@@ -71,13 +71,7 @@ async function start(): Promise<BenchServer> {
   const executable = new URL("../../dist/xcore", import.meta.url).pathname;
   process.env["XCORE_DATABASE__URL"] = database?.url ?? "sqlite:data/app.db";
   process.env["XCORE_LOGGING__CONSOLE"] = "false";
-  return startServer(
-    (port) => {
-      process.env["XCORE_SERVER__PORT"] = port;
-      return [executable];
-    },
-    { cwd: folder.path, path: "/todo" },
-  );
+  return startServer((port) => [executable, "--port", port], { cwd: folder.path, path: "/todo" });
 }
 
 /** Writes one pair of rows after the other, each once, and keeps what it was told of it. */

@@ -17,19 +17,21 @@ test("withWorkFolder() removes its folder when the work fails", async () => {
   expect(await readdir(folder.path)).toEqual([]);
 });
 
+/** A program that works in a folder below its argument until it is ended. */
+const WORKER = `import { withWorkFolder } from ${JSON.stringify(MODULE)};
+  setInterval(() => {}, 1000);
+  await withWorkFolder(process.argv[1] + "/work-", async (path) => {
+    await Bun.write(path + "/dump", "rows");
+    console.log("working");
+    await new Promise(() => {});
+  });`;
+
 test.each([
   ["SIGINT", 130],
   ["SIGTERM", 143],
 ] as const)("withWorkFolder() removes its folder when %s ends the process", async (signal, code) => {
   await using folder = await TestFolder.create();
-  const script = `import { withWorkFolder } from ${JSON.stringify(MODULE)};
-    setInterval(() => {}, 1000);
-    await withWorkFolder(process.argv[1] + "/work-", async (path) => {
-      await Bun.write(path + "/dump", "rows");
-      console.log("working");
-      await new Promise(() => {});
-    });`;
-  const child = Bun.spawn([process.execPath, "-e", script, folder.path], {
+  const child = Bun.spawn([process.execPath, "-e", WORKER, folder.path], {
     stdout: "pipe",
     stderr: "inherit",
   });
@@ -43,15 +45,8 @@ test.each([
 
 test("withWorkFolder() removes what a killed process left, and nothing of one that works", async () => {
   await using folder = await TestFolder.create();
-  const script = `import { withWorkFolder } from ${JSON.stringify(MODULE)};
-    setInterval(() => {}, 1000);
-    await withWorkFolder(process.argv[1] + "/work-", async (path) => {
-      await Bun.write(path + "/dump", "rows");
-      console.log("working");
-      await new Promise(() => {});
-    });`;
   const start = async () => {
-    const child = Bun.spawn([process.execPath, "-e", script, folder.path], {
+    const child = Bun.spawn([process.execPath, "-e", WORKER, folder.path], {
       stdout: "pipe",
       stderr: "inherit",
     });
