@@ -143,6 +143,7 @@ function createKeptAnswers({
       db,
       table: tables.idempotencyKeys,
       box: new SecretBox(secretKey.deriveKey("idempotency")),
+      fingerprintKey: secretKey.deriveKey("idempotency fingerprints"),
       ownerOf: (request) => String(principals.peek(request)?.user.id ?? "anybody"),
     });
   };

@@ -78,6 +78,7 @@ export function apiKeyRoutes(options: ApiKeyRoutesOptions) {
       },
       {
         auth: true,
+        idempotent: true,
         body: t.Object({
           name: t.String({ minLength: 1, maxLength: MAX_DISPLAY_NAME }),
           permissions: t.Array(t.String({ maxLength: 128 }), {

@@ -84,6 +84,7 @@ export function authRoutes(options: AuthRoutesOptions) {
       "/register",
       async ({ body, request, status }) => status(201, await register(registration, body, originOf(request))),
       {
+        idempotent: { transaction: false },
         body: t.Object({
           email: Email,
           password: GivenPassword,

@@ -88,6 +88,7 @@ function deviceRoutes(
       },
       {
         auth: true,
+        idempotent: true,
         body: DeviceRequest,
         response: { 201: NewDevice },
         detail: { summary: "Enrol a device; it counts once it is confirmed, within 15 minutes" },
@@ -98,6 +99,7 @@ function deviceRoutes(
       ({ params, body, request }) => confirm(devices, tryAs(request, body.code), params.id, body.code),
       {
         auth: true,
+        idempotent: true,
         params: Id,
         body: t.Object({ code: Code }),
         response: { 200: ConfirmedDevice },
@@ -152,6 +154,7 @@ function codeRoutes({ guards, devices }: OtpRoutesOptions, { tryAs }: ReturnType
         status(201, await renewCodes(devices, tryAs(request, body.code), body.code)),
       {
         auth: true,
+        idempotent: true,
         body: t.Object({ code: Code }),
         response: { 201: t.Object({ recovery_codes: RecoveryCodes }) },
         detail: { summary: "Make new recovery codes for a code of a device; the old ones are void" },

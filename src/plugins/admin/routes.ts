@@ -80,6 +80,8 @@ function listRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Plug
       },
       {
         ...CODE,
+        // It fetches, and writes config.json; done again, it pins what is there now.
+        idempotent: { transaction: false },
         body: Place,
         response: { 200: t.Union([PluginDetails, PluginPreview]), 201: PluginDetails },
         detail: {

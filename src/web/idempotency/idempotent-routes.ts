@@ -8,6 +8,13 @@ export interface IdempotentOptions {
    * @default "read committed"
    */
   readonly isolation?: "read committed" | "repeatable read" | "serializable";
+  /**
+   * Whether what the handler writes is one transaction, with its answer. Without it a handler may take its time, and
+   * what can't be told is done again: after a crash, or at the same time in another process.
+   *
+   * @default true
+   */
+  readonly transaction?: boolean;
 }
 
 /** Answers a request with a key: as it was answered before, or by `run`, whose writes are kept together with its answer. */

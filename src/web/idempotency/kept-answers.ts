@@ -13,6 +13,8 @@ export interface KeptAnswersOptions {
     seal(text: string, context: string): Promise<string>;
     open(sealed: string, context: string): Promise<string>;
   };
+  /** Without it nobody can try what a request held, such as a password, by what is kept of it. */
+  readonly fingerprintKey: Uint8Array;
   /** Names who makes a request: a key belongs to them. */
   readonly ownerOf: (request: Request) => string;
   /** In ms since the epoch. @default Date.now */
@@ -73,23 +75,25 @@ export class KeptAnswers {
   }
 
   /**
-   * Answers a request as it was answered before, or by `run`: all that it does with the database is one transaction.
+   * Answers a request as it was answered before, or by `run`: all that it does with the database is one transaction,
+   * unless the route wants none.
    *
    * @throws AppError idempotency_key_invalid, idempotency_key_in_use, idempotency_key_reused, idempotency_answer_lost
    */
   async answer(
     request: Request,
     run: () => Promise<unknown>,
-    { isolation = "read committed" }: IdempotentOptions,
+    { isolation = "read committed", transaction = true }: IdempotentOptions,
   ): Promise<Response> {
     const key = readKey(request.headers.get(KEY_HEADER));
     const id = digest([this.#options.ownerOf(request), key]);
-    const fingerprint = await toFingerprint(request);
+    const fingerprint = await this.#toFingerprint(request);
     if (this.#running.has(id)) throw inUse();
     this.#running.add(id);
     try {
       const kept = await this.#find(id);
       if (kept !== null) return await this.#replay(kept, fingerprint);
+      if (!transaction) return await this.#answerApart({ id, fingerprint }, run);
       return await this.#answerFirst({ id, fingerprint }, run, { isolation, isAmbient: true });
     } finally {
       this.#running.delete(id);
@@ -115,9 +119,8 @@ export class KeptAnswers {
         const claim = tx.insert(table).values({ id, fingerprint, expires_at: expires });
         if ((await claim.onConflictDoNothing()).rowsAffected === 0) throw new Taken();
         first = await capture(await run());
-        const { status } = first.response;
-        if (status >= 500) throw new NotKept();
-        const answer = PASSING.has(status) ? null : await box.seal(JSON.stringify(first.kept), id);
+        if (first.response.status >= 500) throw new NotKept();
+        const answer = isKept(first) ? await box.seal(JSON.stringify(first.kept), id) : null;
         if (answer === null) await tx.delete(table).where(eq(table.id, id));
         else await tx.update(table).set({ answer }).where(eq(table.id, id));
       }, options);
@@ -129,6 +132,21 @@ export class KeptAnswers {
       return captured.response;
     }
     return (first as unknown as Captured).response;
+  }
+
+  /** Keeps the answer once what it tells of is done: what ends the process in between has it done again. */
+  async #answerApart(
+    { id, fingerprint }: { readonly id: string; readonly fingerprint: string },
+    run: () => Promise<unknown>,
+  ): Promise<Response> {
+    const { db, table, box } = this.#options;
+    const first = await capture(await run());
+    if (!isKept(first)) return first.response;
+    const answer = await box.seal(JSON.stringify(first.kept), id);
+    const row = { id, fingerprint, answer, expires_at: new Date(this.#now() + KEPT_MS) };
+    // It is done, whether that can be kept or not.
+    await Promise.allSettled([db.insert(table).values(row).onConflictDoNothing()]);
+    return first.response;
   }
 
   async #answerTaken(id: string, fingerprint: string): Promise<Response> {
@@ -165,6 +183,17 @@ export class KeptAnswers {
     return response;
   }
 
+  /** What a request asks for, in a form that tells it apart from any other. */
+  async #toFingerprint(request: Request): Promise<string> {
+    const { pathname, search } = new URL(request.url);
+    // The handler reads the other one.
+    const body = await request.clone().bytes();
+    const type = request.headers.get("content-type") ?? "";
+    const { fingerprintKey } = this.#options;
+    const hash = new Bun.CryptoHasher("sha256", fingerprintKey).update(body).digest("hex");
+    return digest([request.method, pathname + search, type, hash]);
+  }
+
   /** Null when it was sealed with another secret key. */
   async #open(sealed: string, id: string): Promise<KeptAnswer | null> {
     try {
@@ -187,18 +216,8 @@ function readKey(header: string | null): string {
   throw fail("idempotency_key_invalid", message);
 }
 
-/** What a request asks for, in a form that tells it apart from any other. */
-async function toFingerprint(request: Request): Promise<string> {
-  const { pathname, search } = new URL(request.url);
-  // The handler reads the other one.
-  const body = await request.clone().bytes();
-  const type = request.headers.get("content-type") ?? "";
-  return digest([
-    request.method,
-    pathname + search,
-    type,
-    new Bun.CryptoHasher("sha256").update(body).digest("hex"),
-  ]);
+function isKept({ response: { status } }: Captured): boolean {
+  return status < 500 && !PASSING.has(status);
 }
 
 function digest(parts: readonly string[]): string {
