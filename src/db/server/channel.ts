@@ -101,10 +101,14 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
     const limit = new TransactionLimit(transactions, owner);
     const transact = (wanted: typeof work): Promise<T> =>
       pool.use((connection) =>
-        this.#turns.run(retries, () => {
-          const settings = { scope, syntax, isolation, limit: limit.renew() };
-          return OpenTransaction.run(connection, settings, wanted);
-        }),
+        this.#turns.run(
+          retries,
+          () => {
+            const settings = { scope, syntax, isolation, limit: limit.renew() };
+            return OpenTransaction.run(connection, settings, wanted);
+          },
+          transactions.timeoutMs,
+        ),
       );
     const run: typeof work = isAmbient
       ? (channel) => this.#ambient.run({ channel, isolation }, () => work(channel))

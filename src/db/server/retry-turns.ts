@@ -14,16 +14,20 @@ export class RetryTurns {
   /** Ends with the last turn; null while nothing is run again. */
   #last: Promise<void> | null = null;
 
-  /** @param retries how often a transaction may be run again; with 0 it waits for nobody */
-  async run<T>(retries: number, transact: () => Promise<T>): Promise<T> {
+  /**
+   * @param retries how often a transaction may be run again; with 0 it waits for nobody
+   * @param timeoutMs after which it isn't run again any more
+   */
+  async run<T>(retries: number, transact: () => Promise<T>, timeoutMs: number): Promise<T> {
     if (retries === 0) return await transact();
+    const until = performance.now() + timeoutMs;
     if (this.#last !== null) await atMost(this.#last);
     try {
       return await transact();
     } catch (error) {
       if (!isFault(error, "serialization")) throw error;
     }
-    return await this.#takeTurn(() => runAgain(retries, transact));
+    return await this.#takeTurn(() => runAgain(transact, { retries, until }));
   }
 
   async #takeTurn<T>(run: () => Promise<T>): Promise<T> {
@@ -41,7 +45,10 @@ export class RetryTurns {
 }
 
 /** The pauses grow and are random: other processes may collide with it. */
-async function runAgain<T>(retries: number, transact: () => Promise<T>): Promise<T> {
+async function runAgain<T>(
+  transact: () => Promise<T>,
+  { retries, until }: { readonly retries: number; readonly until: number },
+): Promise<T> {
   for (
     let left = retries, pauseMs = FIRST_PAUSE_MS;
     ;
@@ -51,7 +58,7 @@ async function runAgain<T>(retries: number, transact: () => Promise<T>): Promise
       // oxlint-disable-next-line no-await-in-loop -- one try after another
       return await transact();
     } catch (error) {
-      if (left <= 1 || !isFault(error, "serialization")) throw error;
+      if (left <= 1 || performance.now() > until || !isFault(error, "serialization")) throw error;
     }
     // oxlint-disable-next-line no-await-in-loop
     await setTimeout(pauseMs * Math.random());

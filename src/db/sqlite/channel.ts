@@ -142,7 +142,8 @@ export class SqliteChannel implements Channel {
       return result;
     };
     if (this.#lock.tryAcquire()) return this.#runHolding(run);
-    return this.withWriter((writer) => this.#patiently(() => run(writer)));
+    const askedAt = performance.now();
+    return this.withWriter((writer) => this.#patiently(() => run(writer), askedAt));
   }
 
   transact<T>(
@@ -153,10 +154,11 @@ export class SqliteChannel implements Channel {
     if (ambient !== null) return ambient.transact(work);
     const limit = new TransactionLimit(this.#transactions, owner);
     const caller = this.#callers.current;
+    const askedAt = performance.now();
     const transact = (wanted: typeof work): Promise<T> =>
       this.withWriter(async (writer) => {
         assertWanted(caller);
-        await this.#patiently(() => writer.write("begin immediate", []));
+        await this.#patiently(() => writer.write("begin immediate", []), askedAt);
         return OpenTransaction.run({ writer, turn: this.#turn, limit, files: this.#files }, wanted);
       });
     const run: typeof work = isAmbient ? (channel) => this.#ambient.run(channel, () => work(channel)) : work;
@@ -291,8 +293,8 @@ export class SqliteChannel implements Channel {
     throw new TypeError("Cannot run BEGIN or SAVEPOINT as a query: use db.transaction()");
   }
 
-  #patiently<T>(run: () => T): Promise<T> {
-    return retryWhileBusy(run, this.#waitMs);
+  #patiently<T>(run: () => T, askedAt?: number): Promise<T> {
+    return retryWhileBusy(run, this.#waitMs, askedAt);
   }
 }
 

@@ -13,7 +13,7 @@ export interface CommitGround {
   readonly writer: SqliteConnection;
   readonly turn: EventLoopTurn;
   readonly keys: DeferredKeys;
-  /** How long a group waits for another process, in ms. */
+  /** How long a group waits, for its turn and for another process, in ms. */
   readonly waitMs: number;
   /** Told of each commit, before whoever waits for it. */
   readonly onCommit: () => void;
@@ -29,6 +29,7 @@ const MOST_IN_A_COMMIT = 256;
  */
 export class CommitGroup {
   readonly #ground: CommitGround;
+  readonly #askedAt = performance.now();
   readonly #statements: WaitingStatement[] = [];
   /** How many have been acknowledged. */
   #done = 0;
@@ -107,7 +108,7 @@ export class CommitGroup {
       read.settle();
     }
     try {
-      await retryWhileBusy(() => writer.write("begin immediate", []), waitMs);
+      await retryWhileBusy(() => writer.write("begin immediate", []), waitMs, this.#askedAt);
       return true;
     } catch (error) {
       this.fail(error);
@@ -168,7 +169,8 @@ export class CommitGroup {
     const statement = this.#statements[this.#done];
     if (statement === undefined) return;
     const { reader, writer, waitMs } = this.#ground;
-    const isRun = await statement.runPatiently(statement.isRead ? reader : writer, waitMs);
+    const patience = { waitMs, askedAt: this.#askedAt };
+    const isRun = await statement.runPatiently(statement.isRead ? reader : writer, patience);
     if (isRun) this.#finishNext(statement);
     else this.fail(statement.error);
   }
@@ -231,13 +233,16 @@ class WaitingStatement {
   }
 
   /** @returns false when another process has kept the file locked for `waitMs` */
-  async runPatiently(connection: SqliteConnection, waitMs: number): Promise<boolean> {
+  async runPatiently(
+    connection: SqliteConnection,
+    { waitMs, askedAt }: { readonly waitMs: number; readonly askedAt: number },
+  ): Promise<boolean> {
     const rethrowBusy = (): void => {
       this.run(connection);
       if (this.isBusy) throw this.#error;
     };
     try {
-      await retryWhileBusy(rethrowBusy, waitMs);
+      await retryWhileBusy(rethrowBusy, waitMs, askedAt);
       return true;
     } catch (error) {
       this.#error = error;
