@@ -33,6 +33,8 @@ export interface OpenOptions extends DatabaseOptions {
   readonly trustedMs?: number;
   /** How long a server that can't be reached is tried again, in ms. @default 30_000 */
   readonly connectTimeoutMs?: number;
+  /** How long a statement of a migration may take, and another process that migrates, in ms. @default 3_600_000 */
+  readonly migrationTimeoutMs?: number;
   /** For whom it works. @default for nobody who could give up */
   readonly callers?: Callers;
   /** Gives up waiting for a server. */
@@ -69,6 +71,7 @@ export async function openDatabase(options: OpenOptions): Promise<Driver> {
     log,
     statementTimeoutMs = 30_000,
     transactionTimeoutMs = 60_000,
+    migrationTimeoutMs = 3_600_000,
     callers = new Callers(),
   } = options;
   if (url.dialect === "sqlite") {
@@ -83,6 +86,7 @@ export async function openDatabase(options: OpenOptions): Promise<Driver> {
       echo,
       waitMs: statementTimeoutMs,
       transactionTimeoutMs,
+      migrationTimeoutMs,
       callers,
     });
     await known?.add(url.file).catch((error: unknown) => {
@@ -96,6 +100,7 @@ export async function openDatabase(options: OpenOptions): Promise<Driver> {
     url,
     statementTimeoutMs,
     transactionTimeoutMs,
+    migrationTimeoutMs,
     waitTimeoutMs,
     trustedMs,
     callers,

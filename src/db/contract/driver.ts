@@ -35,6 +35,8 @@ export interface ServerDriverOptions {
   readonly statementTimeoutMs: number;
   /** How long a transaction may be open, in ms. */
   readonly transactionTimeoutMs: number;
+  /** How long a statement of a migration may take, and another process that migrates be waited for, in ms. */
+  readonly migrationTimeoutMs: number;
   /** How long one try to connect may take, in ms. */
   readonly connectTimeoutMs: number;
   /** How long a statement waits for a connection, in ms. */

@@ -68,3 +68,11 @@ export function droppedReference(
 export function failedQuery(fault: DatabaseFault, reason: string, sql?: string): DatabaseError {
   return new DatabaseError(fault, `Cannot run the query: ${reason}`, { sql });
 }
+
+/** What the wait for another process that migrates comes to. */
+export function migratedElsewhere(timeoutMs: number): DatabaseError {
+  return new DatabaseError(
+    "busy",
+    `Cannot migrate the database: another process has been migrating it for ${timeoutMs / 1000} s`,
+  );
+}

@@ -17,7 +17,7 @@ import { mysqlTableMakers } from "./table-makers.ts";
  * it is.
  */
 export function createMysqlDriver(options: ServerDriverOptions): Driver {
-  const { url, echo, log } = options;
+  const { url, echo, log, migrationTimeoutMs: timeoutMs } = options;
   const settings = toSettings(options);
   const dialect = keepValuesInRelations(new MysqlDialect());
   const onQuery = createQueryLog(echo, log);
@@ -32,7 +32,7 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
       // Made to behave as what it is typed as; drizzle's types of MySQL are others.
       return new MysqlDatabase(dialect, session, toRelationalSchema(schema)) as unknown as Database<Schema>;
     },
-    migrate: (work) => migrateOnMysql({ settings, server: url, log }, work),
+    migrate: (work) => migrateOnMysql({ settings, server: url, log, timeoutMs }, work),
     async ping() {
       await channel.probe(async (connection) => {
         const [row] = await connection.all("select version() as version");

@@ -14,7 +14,7 @@ import { postgresTableMakers } from "./table-makers.ts";
 
 /** Makes a driver for a PostgreSQL server. It connects with the first query. */
 export function createPostgresDriver(options: ServerDriverOptions): Driver {
-  const { url, echo, log } = options;
+  const { url, echo, log, migrationTimeoutMs: timeoutMs } = options;
   const settings = toSettings(options);
   const dialect = keepValuesInRelations(new PostgresDialect());
   const prepare = url.options["prepare"] !== "false";
@@ -34,7 +34,7 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
         toRelationalSchema(schema),
       ) as unknown as Database<Schema>;
     },
-    migrate: (work) => migrateOnPostgres({ settings, server: url, log }, work),
+    migrate: (work) => migrateOnPostgres({ settings, server: url, log, timeoutMs }, work),
     ping: () => channel.probe((connection) => connection.ping()),
     probe: () => channel.probe((connection) => connection.all(PROBE, [])),
     changeToken: () => null,

@@ -1,14 +1,18 @@
 import type { Logger } from "pino";
 import postgres from "postgres";
+import type { DatabaseError } from "../contract/database-error.ts";
 import type { MigrationConnection } from "../contract/driver.ts";
+import { migratedElsewhere } from "../contract/faults.ts";
 import { type ServerPlace, unreachable } from "../server/faults.ts";
-import { type RunStatement, toMigrationConnection } from "../server/migration-connection.ts";
+import { type RunStatement, toMigrationConnection, withinTime } from "../server/migration-connection.ts";
 import { toPostgresFault } from "./faults.ts";
 
 export interface PostgresMigrationOptions {
   readonly settings: postgres.Options<never>;
   readonly server: ServerPlace;
   readonly log: Logger;
+  /** How long a statement may take, in ms. */
+  readonly timeoutMs: number;
 }
 
 const QUOTED_OR_MARK = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\?/g;
@@ -24,11 +28,13 @@ const END_SECONDS = 5;
 
 /** Runs `work` on a connection of its own, which holds the advisory lock of migrations. */
 export async function migrateOnPostgres<T>(
-  { settings, server, log }: PostgresMigrationOptions,
+  { settings, server, log, timeoutMs }: PostgresMigrationOptions,
   work: (connection: MigrationConnection) => Promise<T>,
 ): Promise<T> {
   let isLocked = false;
   let isLost = false;
+  const late = Promise.withResolvers<never>();
+  late.promise.catch(() => {});
   // Of its own: with the pool's last connection taken, what `work` asks of the pool would wait for ever.
   const client = postgres({
     ...settings,
@@ -39,20 +45,28 @@ export async function migrateOnPostgres<T>(
       isLost = isLocked;
     },
   });
-  const all: RunStatement = async (statement, parameters = []) => {
+  const lose = (reason: DatabaseError): void => {
+    isLost = true;
+    late.reject(reason);
+    void client.end({ timeout: 0 });
+  };
+  const send: RunStatement = async (statement, parameters = []) => {
     // postgres.js would connect again, without the lock and outside of the transaction.
     if (isLost) throw unreachable(server, "connection lost while migrating");
     try {
-      return await client.unsafe(toNumbered(statement, parameters.length), [...parameters]);
+      const sent = client.unsafe(toNumbered(statement, parameters.length), [...parameters]);
+      return await Promise.race([sent, late.promise]);
     } catch (error) {
       throw toPostgresFault(error, server, statement);
     }
   };
+  const all = withinTime(send, timeoutMs, lose);
   try {
     const [row] = await all("select pg_try_advisory_lock(?) as locked", [LOCK]);
     if (row?.["locked"] !== true) {
       log.info("waiting for another process that migrates the database");
-      await all("select pg_advisory_lock(?)", [LOCK]);
+      const wait = withinTime(send, timeoutMs, () => lose(migratedElsewhere(timeoutMs)));
+      await wait("select pg_advisory_lock(?)", [LOCK]);
     }
     isLocked = true;
     return await work(toMigrationConnection(all, { isTransactional: true, begin: "begin", collate }));

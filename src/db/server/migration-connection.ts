@@ -1,3 +1,4 @@
+import { DatabaseError } from "../contract/database-error.ts";
 import type { MigrationConnection } from "../contract/driver.ts";
 
 type Parameters = readonly (string | number | null)[];
@@ -41,4 +42,32 @@ export function toMigrationConnection(
       }
     },
   };
+}
+
+/**
+ * Has each statement end in time.
+ *
+ * @param lose closes the connection, and rejects what waits for it with a reason
+ */
+export function withinTime(
+  all: RunStatement,
+  timeoutMs: number,
+  lose: (reason: DatabaseError) => void,
+): RunStatement {
+  return async (statement, parameters) => {
+    const timer = setTimeout(() => lose(toLate(statement, timeoutMs)), timeoutMs);
+    try {
+      return await all(statement, parameters);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+function toLate(sql: string, timeoutMs: number): DatabaseError {
+  return new DatabaseError(
+    "timeout",
+    `Cannot migrate the database: a statement took longer than ${timeoutMs / 1000} s; the server may be running it still`,
+    { sql },
+  );
 }

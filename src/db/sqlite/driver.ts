@@ -37,6 +37,8 @@ export interface SqliteOptions {
   readonly waitMs?: number;
   /** How long a transaction may be open, in ms. @default 60_000 */
   readonly transactionTimeoutMs?: number;
+  /** How long another process that migrates is waited for, in ms. @default 3_600_000 */
+  readonly migrationTimeoutMs?: number;
   /** How large the log beside the file may grow. @default a warning at 256 MB, no more writes at 1 GB */
   readonly logLimits?: LogLimits;
   /** For whom it works. @default for nobody who could give up */
@@ -56,6 +58,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     durability = "full",
     waitMs = 30_000,
     transactionTimeoutMs: timeoutMs = 60_000,
+    migrationTimeoutMs = 3_600_000,
     callers = new Callers(),
   } = options;
   const pool = await openSqlitePool({ file, durability, waitMs, onQuery: createQueryLog(echo, log) });
@@ -82,7 +85,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
       // SQLite's builders do what PostgreSQL's do, under types of their own.
       return new SqliteDatabase(dialect, session, toRelationalSchema(schema)) as unknown as Database<Schema>;
     },
-    migrate: (work) => migrateOnSqlite({ channel, file, waitMs, log }, work),
+    migrate: (work) => migrateOnSqlite({ channel, file, waitMs, timeoutMs: migrationTimeoutMs, log }, work),
     async ping() {
       files.assertThere();
       await channel.read((connection) => connection.values("select 1", []));

@@ -3,6 +3,7 @@ import { setTimeout } from "node:timers/promises";
 import type { Logger } from "pino";
 import { DatabaseError, isFault } from "../contract/database-error.ts";
 import type { MigrationConnection } from "../contract/driver.ts";
+import { migratedElsewhere } from "../contract/faults.ts";
 import { retryWhileBusy } from "./connection/busy.ts";
 import type { SqliteChannel } from "./channel.ts";
 import type { SqliteConnection } from "./connection/connection.ts";
@@ -14,6 +15,8 @@ export interface SqliteMigrationOptions {
   readonly channel: SqliteChannel;
   readonly file: string;
   readonly waitMs: number;
+  /** How long another process that migrates is waited for, in ms. */
+  readonly timeoutMs: number;
   readonly log: Logger;
 }
 
@@ -21,11 +24,11 @@ const LOCK_PAUSE_MS = 50;
 
 /** Runs `work` on the writing connection, while this process holds the lock of migrations of this file. */
 export async function migrateOnSqlite<T>(
-  { channel, file, waitMs, log }: SqliteMigrationOptions,
+  { channel, file, waitMs, timeoutMs, log }: SqliteMigrationOptions,
   work: (connection: MigrationConnection) => Promise<T>,
 ): Promise<T> {
   channel.assertNotHolder();
-  const unlock = await takeLock(file, log);
+  const unlock = await takeLock(file, { log, timeoutMs });
   try {
     return await channel.withWriter((writer) => work(new SqliteMigrationConnection(writer, waitMs)));
   } finally {
@@ -39,7 +42,11 @@ export async function migrateOnSqlite<T>(
  *
  * @returns lets go of the lock
  */
-async function takeLock(file: string, log: Logger): Promise<() => void> {
+async function takeLock(
+  file: string,
+  { log, timeoutMs }: Pick<SqliteMigrationOptions, "log" | "timeoutMs">,
+): Promise<() => void> {
+  const startedAt = performance.now();
   const database = openLock(`${file}.migrating`);
   let isTold = false;
   for (;;) {
@@ -52,6 +59,10 @@ async function takeLock(file: string, log: Logger): Promise<() => void> {
         database.close();
         throw error;
       }
+    }
+    if (performance.now() - startedAt > timeoutMs) {
+      database.close();
+      throw migratedElsewhere(timeoutMs);
     }
     if (!isTold) log.info("waiting for another process that migrates the database");
     isTold = true;
