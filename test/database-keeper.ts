@@ -75,17 +75,19 @@ async function start(
   const child = spawn(findProgram(program) ?? program, args, {
     ...identity,
     cwd: "/",
-    stdio: ["ignore", "ignore", "pipe"],
+    stdio: ["ignore", "pipe", "pipe"],
   });
   const { promise, resolve, reject } = Promise.withResolvers<ChildProcess>();
   let said = "";
   child.once("error", reject);
   child.once("exit", () => reject(new Error(`Cannot start "${program}": ${said.slice(-2000)}`)));
-  child.stderr?.on("data", (chunk: Buffer) => {
-    // Read to the end of its life, so that the pipe never fills up.
-    said = (said + chunk.toString()).slice(-8000);
-    if (said.includes(ready)) resolve(child);
-  });
+  for (const output of [child.stdout, child.stderr]) {
+    output?.on("data", (chunk: Buffer) => {
+      // Read to the end of its life, so that the pipe never fills up.
+      said = (said + chunk.toString()).slice(-8000);
+      if (said.includes(ready)) resolve(child);
+    });
+  }
   return promise;
 }
 
@@ -94,7 +96,7 @@ export interface ServerPlan {
   readonly program: string;
   readonly args: readonly string[];
   readonly identity: Identity;
-  /** What it says on stderr when it takes connections. */
+  /** What it says when it takes connections. */
   readonly ready: string;
   readonly url: string;
 }
@@ -107,20 +109,18 @@ export interface PlanOptions {
   readonly settings?: Readonly<Record<string, string>>;
 }
 
+/** Servers that tests start. */
+export type ServerKind = "postgres" | "mysql" | "redis" | "memcached";
+
 /** Makes the data of a server in `folder`, and finds it a port. */
 export async function planServer(
-  kind: string,
+  kind: ServerKind,
   folder: string,
   { identity = findIdentity(), isDurable = false, settings = {} }: PlanOptions = {},
 ): Promise<ServerPlan> {
   const port = await findFreePort();
-  const make = kind === "postgres" ? planPostgres : planMysql;
-  const credentials = `${USER}:${encodeURIComponent(PASSWORD)}`;
-  const url =
-    kind === "postgres"
-      ? `postgresql://${credentials}@127.0.0.1:${port}/postgres`
-      : `mysql://${credentials}@127.0.0.1:${port}/mysql`;
-  return { ...make(folder, { identity, isDurable, settings, port }), identity, url };
+  const { plan, toUrl } = SERVERS[kind];
+  return { ...plan(folder, { identity, isDurable, settings, port }), identity, url: toUrl(port) };
 }
 
 /** Starts a server and resolves when it says that it is ready. */
@@ -130,6 +130,16 @@ export function startServer({ program, args, ready, identity }: ServerPlan): Pro
 
 type Parts = Required<PlanOptions> & { readonly port: number };
 type Start = Pick<ServerPlan, "program" | "args" | "ready">;
+
+const credentials = `${USER}:${encodeURIComponent(PASSWORD)}`;
+const SERVERS: Readonly<
+  Record<ServerKind, { plan: (folder: string, parts: Parts) => Start; toUrl: (port: number) => string }>
+> = {
+  postgres: { plan: planPostgres, toUrl: (port) => `postgresql://${credentials}@127.0.0.1:${port}/postgres` },
+  mysql: { plan: planMysql, toUrl: (port) => `mysql://${credentials}@127.0.0.1:${port}/mysql` },
+  redis: { plan: planRedis, toUrl: (port) => `redis://${credentials}@127.0.0.1:${port}` },
+  memcached: { plan: planMemcached, toUrl: (port) => `memcached://127.0.0.1:${port}` },
+};
 
 function planPostgres(folder: string, { identity, isDurable, settings, port }: Parts): Start {
   const data = join(folder, "data");
@@ -216,6 +226,30 @@ function planMysql(folder: string, { identity, isDurable, settings, port }: Part
   };
 }
 
+function planRedis(folder: string, { isDurable, settings, port }: Parts): Start {
+  const all = {
+    dir: folder,
+    port: String(port),
+    bind: "127.0.0.1",
+    save: "",
+    appendonly: isDurable ? "yes" : "no",
+    user: `${USER} on >${PASSWORD} ~* &* +@all`,
+    ...settings,
+  };
+  const args = Object.entries(all).flatMap(([name, value]) => [`--${name}`, ...value.split(" ")]);
+  return {
+    program: "redis-server",
+    args: [...args, "--user", "default", "off"],
+    ready: "Ready to accept connections",
+  };
+}
+
+function planMemcached(_folder: string, { settings, port }: Parts): Start {
+  const all = { port: String(port), listen: "127.0.0.1", "memory-limit": "64", ...settings };
+  const args = Object.entries(all).map(([name, value]) => `--${name}=${value}`);
+  return { program: "memcached", args: ["-U", "0", "-vv", ...args], ready: "server listening" };
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -230,7 +264,7 @@ function tell(folder: string, server: KeptServer): void {
   renameSync(join(folder, "server.json.saving"), join(folder, "server.json"));
 }
 
-async function keep(kind: string, folder: string, runPid: number): Promise<void> {
+async function keep(kind: ServerKind, folder: string, runPid: number): Promise<void> {
   const serverFolder = join(folder, "files");
   const identity = findIdentity();
   mkdirSync(serverFolder, { mode: 0o700 });
@@ -259,7 +293,7 @@ async function keep(kind: string, folder: string, runPid: number): Promise<void>
 if (import.meta.main) {
   const [kind = "", folder = "", runPid = ""] = process.argv.slice(2);
   try {
-    await keep(kind, folder, Number(runPid));
+    await keep(kind as ServerKind, folder, Number(runPid));
   } catch (error) {
     if (existsSync(folder)) tell(folder, { keeper: process.pid, error: String(error) });
   }

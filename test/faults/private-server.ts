@@ -5,12 +5,13 @@ import {
   findIdentity,
   type PlanOptions,
   planServer,
+  type ServerKind,
   type ServerPlan,
   startServer,
 } from "../database-keeper.ts";
 import { TestFolder } from "../setup.ts";
 
-/** A database server of a test's own, which it may freeze and kill. What it acknowledges outlasts its process. */
+/** A server of a test's own, of a database or a cache, which it may freeze and kill. What it acknowledges outlasts its process. */
 export class PrivateServer implements AsyncDisposable {
   readonly url: string;
   readonly #plan: ServerPlan;
@@ -25,14 +26,14 @@ export class PrivateServer implements AsyncDisposable {
     this.url = plan.url;
   }
 
-  static async start(dialect: "postgres" | "mysql", options: PlanOptions = {}): Promise<PrivateServer> {
+  static async start(kind: ServerKind, options: PlanOptions = {}): Promise<PrivateServer> {
     const folder = await TestFolder.create();
     const files = join(folder.path, "server");
     const identity = findIdentity();
     mkdirSync(files, { mode: 0o700 });
     chmodSync(folder.path, 0o711);
     if (identity.uid !== undefined) chownSync(files, identity.uid, identity.gid ?? identity.uid);
-    const plan = await planServer(dialect, files, { identity, isDurable: true, ...options });
+    const plan = await planServer(kind, files, { identity, isDurable: true, ...options });
     return new PrivateServer(plan, folder, await startServer(plan));
   }
 
