@@ -14,6 +14,7 @@ const PREFIX = /^XCORE_/i;
 const KNOWN_NAMES: ReadonlyMap<string, KeyPath> = new Map([
   ["DATABASE_URL", ["database", "url"]],
   ["JWT_SECRET_KEY", ["security", "jwt_secret_key"]],
+  ["REDIS_URL", ["redis", "url"]],
 ]);
 
 /** The keys that the `XCORE_…` variables of one source set. */
@@ -24,7 +25,7 @@ export interface VariableOverrides {
 
 /**
  * Reads the variables such as `XCORE_SERVER__PORT`, whose names are paths with "__" between the levels, and
- * `DATABASE_URL` and `JWT_SECRET_KEY`. A variable for a deeper key wins over one for the section around it.
+ * those with names of their own, as `DATABASE_URL`. A variable for a deeper key wins over one for the section around it.
  */
 export function readVariableOverrides(variables: Variables, source: Variable["source"]): VariableOverrides {
   const problems: ConfigProblem[] = [];

@@ -194,3 +194,24 @@ test("loadConfig() takes JWT_SECRET_KEY, and hides it", () => {
   expect(JSON.stringify(problems)).not.toContain("k3y");
   expect(JSON.stringify(maskSecrets(loadWith({ JWT_SECRET_KEY: key })))).not.toContain("k3y");
 });
+
+test("loadConfig() takes REDIS_URL, names what it accepts when it is something else, and hides it", () => {
+  for (const url of [
+    "redis://app:pass%2Fword@redis.intern:6380/2",
+    "rediss://redis.intern",
+    "unix:///run/redis.sock",
+  ]) {
+    expect(loadWith({ REDIS_URL: url }).redis.url).toBe(url);
+  }
+  for (const url of [
+    "http://app:t0ps3cret@redis",
+    "redis://app:t0p/s3cret@redis",
+    "redis://h/zero",
+    "redis://",
+  ]) {
+    const [problem] = failWith({ REDIS_URL: url }).problems;
+    expect(problem).toMatchObject({ path: "redis.url", where: "REDIS_URL" });
+    expect(problem?.message).toContain("redis://user:password@host:6379/0");
+    expect(problem?.message).not.toContain("s3cret@");
+  }
+});

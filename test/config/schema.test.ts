@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { BYTE_SIZE_PATTERN, parseByteSize } from "../../src/config/schema.ts";
+import { BYTE_SIZE_PATTERN } from "../../src/config/key-types.ts";
+import { parseByteSize } from "../../src/config/schema.ts";
 
 test.each([
   ["1b", 1],
