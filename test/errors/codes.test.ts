@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { AUTH_ERROR_CODES } from "../../src/accounts/identity/error-codes.ts";
+import { REDIS_ERROR_CODES } from "../../src/cache/redis/errors.ts";
 import { DATABASE_ERROR_CODES } from "../../src/db/contract/error-codes.ts";
 import { AppError } from "../../src/errors/errors.ts";
 import { COMMAND_ERROR_CODES, createFail, type ErrorCode, HTTP_ERROR_CODES } from "../../src/errors/codes.ts";
@@ -13,6 +14,7 @@ const page = join(root, "docs/errors.md");
 const TABLES: Readonly<Record<string, Readonly<Record<string, ErrorCode>>>> = {
   "Codes of every route": HTTP_ERROR_CODES,
   "Codes of the database": DATABASE_ERROR_CODES,
+  "Codes of Redis": REDIS_ERROR_CODES,
   "Codes of accounts": AUTH_ERROR_CODES,
   "Codes of plugins": PLUGIN_ERROR_CODES,
   "Codes of the command line": COMMAND_ERROR_CODES,
