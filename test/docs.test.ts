@@ -158,6 +158,10 @@ test("the plugins of docs/routes.md do what is said of them", async () => {
   expect(events.headers.get("content-type")).toStartWith("text/event-stream");
   expect(await events.text()).toContain('id: 3\nevent: tick\ndata: {"count":3}\n\n');
 
+  const messages = [1, 2, 3, 4, 5, 6].map(() => app.fetch("/contact", post({ text: "Hello" })));
+  const answers = (await Promise.all(messages)).map(({ status }) => String(status));
+  expect(answers.toSorted()).toEqual(["202", "202", "202", "202", "202", "429"]);
+
   const [one, two] = [await connect(app), await connect(app)];
   one.socket.send(JSON.stringify({ text: "hello" }));
   expect([await one.next(), await two.next()]).toEqual([{ sent: true }, { text: "hello" }]);

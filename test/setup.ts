@@ -58,6 +58,9 @@ export interface TestAppOptions {
   readonly drainTimeoutMs?: number;
 }
 
+/** More than a test asks for: those of limits say what they are. */
+const UNLIMITED = { anonymous_per_minute: 1_000_000, authenticated_per_minute: 1_000_000 };
+
 /** Settings of a manager without plugins from elsewhere. */
 export const NO_REMOTE: RemoteSettings = {
   entries: {},
@@ -95,7 +98,11 @@ export class TestApp implements AsyncDisposable {
     await folder.write(inPlugins(options.plugins ?? {}));
     await mkdir(join(folder.path, "plugins"), { recursive: true });
     const { config = {}, setupTimeoutMs = 5000, drainTimeoutMs = 2000 } = options;
-    const flags = { ...config, logging: { console: false, ...config.logging } };
+    const flags = {
+      ...config,
+      server: { ...config.server, rate_limit: { ...UNLIMITED, ...config.server?.rate_limit } },
+      logging: { console: false, ...config.logging },
+    };
     const load = () => loadConfig({ cwd: folder.path, env: {}, flags });
     const reloadConfig = () => app.configure(load());
     const app: App = await createApp({

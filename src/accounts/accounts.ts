@@ -22,6 +22,7 @@ import type { Config } from "../config/schema.ts";
 import { CORE_OWNER } from "../db/migrations/core.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
+import type { RateLimits } from "../web/throttling/rate-limits.ts";
 import type { KeptAnswers } from "../web/idempotency/kept-answers.ts";
 import { createAccessLoader } from "./rights/access.ts";
 import { ensureBuiltinRoles, grantRole, USER_ROLE } from "./rights/builtin-roles.ts";
@@ -41,6 +42,7 @@ export interface AccountsOptions {
   readonly appName: string;
   readonly security: Config["security"];
   readonly hooks: HookBus;
+  readonly limits: RateLimits;
   readonly log: Logger;
   /** Shows text to whoever started the server, and to no log file. */
   readonly print: (text: string) => void;
@@ -96,7 +98,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
 }
 
 /** What tells who a request comes from, and what they may do. */
-function createIdentity({ driver, store, secretKey, security, log }: AccountsOptions) {
+function createIdentity({ driver, store, secretKey, security, limits, log }: AccountsOptions) {
   const principals = new Principals();
   const loadAccess = createAccessLoader(store);
   const accessTokens = createAccessTokens({
@@ -120,6 +122,7 @@ function createIdentity({ driver, store, secretKey, security, log }: AccountsOpt
     principals,
     authenticate: (request) => authenticator.authenticate(request),
     follow: (request, follower) => authenticator.opened.follow(request, follower),
+    limits,
     keepAnswer: async (request, run, asked) => (await keptAnswers()).answer(request, run, asked),
   });
   /** Finds out anew who makes a request, for what is done long after its guards. */

@@ -55,7 +55,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const { reloadConfig = async () => {}, print = printLine } = options;
 
   const context = await createContext(options);
-  const { live, loggers, hooks, stackTraces, shutdown, inspects } = context;
+  const { live, loggers, hooks, stackTraces, shutdown, inspects, limits } = context;
   disposals.defer(() => loggers.close());
 
   const stores = await openStores(context);
@@ -66,7 +66,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const accounts = createAppAccounts(context, stores, print);
   disposals.defer(() => accounts.close());
 
-  const web = createWeb(context);
+  const web = createWeb(context, accounts);
   live.describeAsker = (request) => describeAsker(accounts, web, request);
 
   const plugins = createPlugins(context, { stores, accounts, web }, options);
@@ -95,6 +95,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       live.loaded = loaded;
       loggers.setLevel(loaded.config.logging.level);
       web.configure(toWebSettings(loaded));
+      limits.configure(loaded.config.server.rate_limit);
       core = createCore();
       web.mountCore(core);
       await plugins.configure(toPluginSettings(context));
@@ -104,7 +105,7 @@ export async function createApp(options: AppOptions): Promise<App> {
 }
 
 function createAppAccounts(
-  { live: { loaded }, hooks, loggers }: AppContext,
+  { live: { loaded }, hooks, loggers, limits }: AppContext,
   { database, store, secretKey }: AppStores,
   print: (text: string) => void,
 ): Accounts {
@@ -116,6 +117,7 @@ function createAppAccounts(
     appName: app.name,
     security,
     hooks,
+    limits,
     log: loggers.app,
     print,
   });

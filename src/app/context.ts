@@ -9,6 +9,7 @@ import { createDisplayPath } from "../files/paths.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
 import { Shutdown } from "./shutdown.ts";
 import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
+import { RateLimits } from "../web/throttling/rate-limits.ts";
 
 export interface ContextOptions {
   readonly loaded: LoadedConfig;
@@ -46,6 +47,8 @@ export interface AppContext {
   readonly answerError: ErrorAnswer;
   /** Which request code works for. */
   readonly callers: Callers;
+  /** How many requests clients may make. */
+  readonly limits: RateLimits;
   readonly shutdown: Shutdown;
 }
 
@@ -87,6 +90,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     toDisplayPath,
     answerError,
     callers: new Callers(),
+    limits: new RateLimits(loaded.config.server.rate_limit),
     shutdown: new Shutdown(),
   };
 }

@@ -21,14 +21,18 @@ export function createCoreBuilder(context: AppContext, parts: CoreParts): () => 
   return () => createCoreMount(async () => (await load())());
 }
 
+/** What asks for them asks often, or for many at once, and must be answered when others ask for too much. */
+const FREE = /^\/(?:health|metrics)$|^\/docs\//;
+
 function createCoreMount(build: () => Promise<CoreApp>): CoreMount {
   let app: CoreApp | null = null;
   let building: Promise<CoreApp> | null = null;
   const ready = (): Promise<CoreApp> => (building ??= build().then((built) => (app = built)));
+  const inFlight = Object.assign(new InFlight(), { isFree: (path: string) => FREE.test(path) });
   return {
     prefix: "",
     plugin: null,
-    inFlight: new InFlight(),
+    inFlight,
     fetch: (request) => (app === null ? ready().then((built) => built.fetch(request)) : app.fetch(request)),
     openApi: async () => (await ready()).openApi(),
     load: async () => void (await ready()),

@@ -1,3 +1,4 @@
+import type { Accounts } from "../accounts/accounts.ts";
 import type { Origin } from "../accounts/identity/principal.ts";
 import { parseByteSize } from "../config/schema.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -7,8 +8,17 @@ import type { AppContext } from "./context.ts";
 const MAX_USER_AGENT = 255; // characters
 
 /** Builds the server; it has nothing mounted, and doesn't listen yet. */
-export function createWeb({ live, loggers, answerError, callers }: AppContext): WebServer {
+export function createWeb(
+  { live, loggers, answerError, callers, limits }: AppContext,
+  { authenticator, principals }: Accounts,
+): WebServer {
   return new WebServer({
+    limits,
+    identify: async (request) => {
+      await authenticator.authenticate(request);
+      return principals.peek(request)?.user.id ?? null;
+    },
+    warn: (message) => loggers.app.warn(message),
     settings: toWebSettings(live.loaded),
     answerError,
     callers,

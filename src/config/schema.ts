@@ -88,6 +88,25 @@ export const ConfigSchema = section("Settings of an xcore server", {
         description: "Proxies whose `x-forwarded-for` is believed to tell the address of a client",
       },
     ),
+    rate_limit: section("How many requests a client may make", {
+      enabled: Type.Boolean({
+        default: true,
+        description: "Limit the requests of clients, also where routes set limits of their own",
+      }),
+      anonymous_per_minute: Type.Integer({
+        minimum: 1,
+        maximum: 1_000_000_000,
+        default: 300,
+        description:
+          "Requests a minute of one address, as far as no user is known to make them; of IPv6 those of a /64 network together",
+      }),
+      authenticated_per_minute: Type.Integer({
+        minimum: 1,
+        maximum: 1_000_000_000,
+        default: 3000,
+        description: "Requests a minute of one user, with all of their sessions and API keys together",
+      }),
+    }),
     cors: section("Cross-origin requests from browsers", {
       allow_origins: Type.Array(
         Type.String({

@@ -52,6 +52,7 @@ export const HTTP_ERROR_CODES = {
       "The route can't read a body of this content type, charset or content-encoding, or it came without a content type",
   },
   range_not_satisfiable: { status: 416, meaning: "The range asked for lies outside the file" },
+  rate_limited: { status: 429, meaning: "Too many requests; try again, as retry-after says" },
   validation_error: { status: 422, meaning: "The request does not fit the route's schema; see errors" },
   bodies_too_slow: {
     status: 503,

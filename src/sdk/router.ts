@@ -14,6 +14,7 @@ const MISSPELT = [
 const EFFECTS: Readonly<Record<string, string>> = {
   optionalAuth: "nobody would be known",
   idempotent: "a request that is sent again would be carried out again",
+  rateLimit: "requests would be limited as those of any other route are",
 };
 
 type Method = (this: AnyElysia, ...args: unknown[]) => AnyElysia;
@@ -207,7 +208,7 @@ function assertApplied(options: unknown, where: string): void {
       `Cannot guard ${where} with { ${wrong} }: there is no such guard, and the route would be open; did you mean { ${right} }?`,
     );
   }
-  const ignored = [...GUARDS, "idempotent"].find((name) => {
+  const ignored = [...GUARDS, "idempotent", "rateLimit"].find((name) => {
     const value = (options as Record<string, unknown>)[name];
     return value !== undefined && value !== false;
   });

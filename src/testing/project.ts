@@ -16,6 +16,8 @@ export interface TestProject {
 type Section = Readonly<Record<string, unknown>>;
 
 const FAST_HASHES = 4; // the least that bcrypt can do
+/** More than a test asks for. Limits of routes are those that the plugin sets. */
+const UNLIMITED = { anonymous_per_minute: 1_000_000, authenticated_per_minute: 1_000_000 };
 
 /**
  * Makes a project with links to the plugins. Nothing of the environment or of the project that the test belongs
@@ -32,10 +34,12 @@ export async function createTestProject(question: StartQuestion, cwd: string): P
   const links = await linkPlugins(plugins, { directory, cwd });
   const around = loadProjectAround(cwd);
   if (around !== null) await shareCache(around, folder);
+  const server = toSection(config["server"]);
   const written = {
     ...config,
     // It is gone after the test: nobody has to wait for the disk.
     database: { durability: "normal", ...toSection(config["database"]) },
+    server: { ...server, rate_limit: { ...UNLIMITED, ...toSection(server["rate_limit"]) } },
     security: { bcrypt_cost: FAST_HASHES, ...toSection(config["security"]) },
     logging: { level: "debug", ...toSection(config["logging"]) },
     plugins: { watch: false, ...pinnedIn(around, links.missing), ...toSection(config["plugins"]), settings },

@@ -1,3 +1,5 @@
+import type { InternalRoute } from "elysia";
+import { isWithBody } from "./body-limit.ts";
 import type { Lock } from "./openapi/locks.ts";
 
 /** Work that must be done before a request is handled; null when there is nothing to wait for. */
@@ -12,6 +14,10 @@ export type FollowAccess = (
 /** How the requests of a route are let in. */
 export interface Admission {
   readonly prepare: Preparation;
+  /** Counts a request, once it is prepared; throws for one that is too many. @default nothing is counted */
+  readonly count?: (request: Request, route: string) => void;
+  /** What the route allows each client of itself, rather than what the server does. @default nothing of its own */
+  readonly limit?: { readonly max: number; readonly windowMs: number };
   /** @default nobody is followed */
   readonly follow?: FollowAccess;
   /** What the API documentation says of it. @default nothing */
@@ -31,3 +37,88 @@ export interface CheckedContext {
 
 /** A check of requests that throws for those that it refuses, and notes in the context what it has found. */
 export type RunCheck = (context: CheckedContext) => void;
+
+/** What a route asks of its requests before anything of it runs. */
+export interface Gate extends Admission {
+  readonly run: RunCheck;
+}
+
+interface GateHook {
+  readonly fn?: RunCheck & { readonly [GATE]?: Gate };
+}
+
+const GATE = Symbol("gate");
+
+/**
+ * Makes a hook of a route out of a synchronous check, and has the route's requests prepared: `prepareRoutes` sees to
+ * it. A route without such a hook pays nothing for its neighbours.
+ */
+export function toPreparedHook<Hook extends (context: never) => void>(run: Hook, admission: Admission): Hook {
+  const gate = { ...admission, run };
+  // Said outright that it is synchronous: Elysia guesses from a function's text.
+  return { fn: Object.assign(run, { [GATE]: gate }), isAsync: false } as unknown as Hook;
+}
+
+/** Lists what the hooks of a route ask of its requests. */
+export function gatesOf({ hooks }: Pick<InternalRoute, "hooks">): Gate[] {
+  const gates = [hooks?.transform ?? []].flat() as GateHook[];
+  return gates.flatMap(({ fn }) => fn?.[GATE] ?? []);
+}
+
+/** Returns the gate that limits a route of its own: the strictest, for Elysia has guards around it now before, now after. */
+export function limitingOf(gates: readonly Gate[]): Gate | null {
+  const rateOf = ({ limit }: Gate): number => (limit === undefined ? Infinity : limit.max / limit.windowMs);
+  const [strictest] = gates
+    .filter(({ limit }) => limit !== undefined)
+    .toSorted((a, b) => rateOf(a) - rateOf(b));
+  return strictest ?? null;
+}
+
+/** Returns what counts the requests of a route, once each. */
+export function counterOf(
+  gates: readonly Gate[],
+  { method, path }: InternalRoute,
+): (request: Request) => void {
+  const count = (limitingOf(gates) ?? gates.find((gate) => gate.count !== undefined))?.count;
+  const route = `${method} ${path}`;
+  return count === undefined ? () => {} : (request) => count(request, route);
+}
+
+/**
+ * Makes the hooks of a route that check wait for the preparation: they run when the body has been read.
+ *
+ * @returns false when nothing is read before them: the handler reads the body itself, or nobody does
+ */
+export function checkAgain({ hooks }: Pick<InternalRoute, "hooks">): boolean {
+  const parsers = [hooks?.parse ?? []].flat() as { readonly fn?: unknown }[];
+  if (parsers.some(({ fn }) => fn === "none")) return false;
+  const transform = [hooks?.transform ?? []].flat() as GateHook[];
+  const checking = transform.map((hook) => {
+    const { fn } = hook;
+    const gate = fn?.[GATE];
+    if (fn === undefined || gate === undefined) return hook;
+    // Bound, which hides its text: Elysia would take it that all of the context is needed, and parse everything.
+    const again = runAgain.bind(null, gate);
+    return { ...hook, fn: Object.assign(again, copySymbols(fn)), isAsync: true };
+  });
+  Object.assign(hooks, { transform: checking });
+  return true;
+}
+
+/** Prepares and checks a request once more, after it has been let in. */
+export async function lookAgain(gates: readonly Gate[], { request, user }: CheckedContext): Promise<void> {
+  await gates[0]?.prepare(request);
+  for (const { run } of gates) run({ request, user, isAtWork: true });
+}
+
+async function runAgain(gate: Gate, context: { request: Request }): Promise<void> {
+  const waiting = isWithBody(context.request) ? gate.prepare(context.request) : null;
+  if (waiting !== null) await waiting;
+  gate.run(context);
+}
+
+/** Copies what other code has noted of a function, such as what a guard asks for. */
+function copySymbols(fn: object): object {
+  const symbols = Object.getOwnPropertySymbols(fn);
+  return Object.fromEntries(symbols.map((symbol) => [symbol, Reflect.get(fn, symbol) as unknown]));
+}

@@ -1,4 +1,4 @@
-import { BlockList, isIP } from "node:net";
+import { BlockList, isIP, isIPv6 } from "node:net";
 
 /** Tells a client's address from that of the connection and the request's headers. */
 export type ClientAddress = (connection: string, headers: Headers) => string;
@@ -26,6 +26,20 @@ export function createClientAddress(proxies: readonly string[]): ClientAddress {
   };
 }
 
+/** Returns the key to count a client's address under: of IPv6 the network of 64 bits, which one customer has. */
+export function toAddressKey(address: string): string {
+  if (!address.includes(":") || !isIPv6(address)) return address;
+  const [head = "", tail] = address.toLowerCase().split("%", 1)[0]?.split("::") ?? [];
+  const left = head === "" ? [] : head.split(":");
+  const right = tail === undefined || tail === "" ? [] : tail.split(":");
+  const zeros = tail === undefined ? 0 : 8 - countGroups(left) - countGroups(right);
+  const groups = [...left, ...Array.from({ length: zeros }, () => "0"), ...right];
+  return `${groups
+    .slice(0, 4)
+    .map((group) => Number.parseInt(group, 16).toString(16))
+    .join(":")}::/64`;
+}
+
 function toBlockList(proxies: readonly string[]): BlockList {
   const list = new BlockList();
   for (const proxy of proxies) {
@@ -43,4 +57,9 @@ function toBlockList(proxies: readonly string[]): BlockList {
 /** An IPv4 address that came over an IPv6 socket, as IPv4. */
 function toPlain(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/i, "");
+}
+
+/** Counts 16-bit groups: an IPv4 address at the end stands for two. */
+function countGroups(groups: readonly string[]): number {
+  return groups.length + (groups.at(-1)?.includes(".") === true ? 1 : 0);
 }

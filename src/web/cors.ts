@@ -8,6 +8,8 @@ export interface CorsOptions {
   readonly allow_headers: readonly string[];
 }
 
+/** Headers of the server's own that scripts may read. */
+const EXPOSED = ["x-request-id", "ratelimit", "ratelimit-policy", "retry-after"];
 const PREFLIGHT_MAX_AGE = "600"; // seconds
 
 /**
@@ -38,7 +40,9 @@ export function allowOrigin(request: Request, headers: Headers, options: CorsOpt
   const origin = request.headers.get("origin");
   if (!isAllowed(origin, options) || headers.has("access-control-allow-origin")) return;
   headers.set("access-control-allow-origin", anyOrigin ? "*" : origin);
-  appendName(headers, "access-control-expose-headers", "x-request-id");
+  for (const name of EXPOSED) {
+    if (headers.has(name)) appendName(headers, "access-control-expose-headers", name);
+  }
   if (options.allow_credentials && !headers.has("access-control-allow-credentials"))
     headers.set("access-control-allow-credentials", "true");
 }

@@ -31,6 +31,10 @@ export class InFlight {
   readonly sockets = new Set<{ close(code: number, reason: string): void }>();
   /** Follows a request that becomes a WebSocket, null where everybody is let in. @default nobody is followed */
   followerOf: (request: Request) => FollowRequest | null = () => null;
+  /** Whether requests for a path are never limited. @default none are */
+  isFree: (path: string) => boolean = () => false;
+  /** Whether the route of a request limits its clients of itself. @default none does */
+  limitsItself: (request: Request) => boolean = () => false;
   /** Streaming answers under way. */
   readonly streams = new OpenStreams();
   readonly #bodies = new Set<Request>();

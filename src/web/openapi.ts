@@ -3,7 +3,7 @@ import type { ParseHook } from "./input/bodies.ts";
 import { describeApp, type Fragment, joinFragments, type OpenApiInfo } from "./openapi/document.ts";
 import { keepingOf } from "./idempotency/idempotent-routes.ts";
 import type { DescribedRoute } from "./openapi/operations.ts";
-import { gatesOf, listRoutes, modelsOf, type ServedRoute } from "./routes.ts";
+import { gatesOf, limitingOf, listRoutes, modelsOf, type ServedRoute } from "./routes.ts";
 
 /** An app whose routes are documented; `name` sets its models apart from those of the other apps. */
 export interface DocumentedApp {
@@ -68,6 +68,7 @@ function toDescribed(route: ServedRoute): DescribedRoute {
     parsers: parsers.flatMap(({ fn, named }) => named ?? (typeof fn === "string" ? fn : [])),
     locks: gatesOf(route).flatMap(({ lock }) => lock ?? []),
     key: keyOf(route),
+    limit: limitingOf(gatesOf(route))?.limit ?? null,
   };
 }
 

@@ -2,7 +2,15 @@ import type { AnyElysia, ComposedHandler, InternalRoute } from "elysia";
 import { composeHandler } from "elysia/compose";
 import { sucrose } from "elysia/sucrose";
 import { json } from "elysia/utils";
-import type { Admission, CheckedContext, FollowRequest, Preparation, RunCheck } from "./admission.ts";
+import {
+  checkAgain,
+  counterOf,
+  type FollowRequest,
+  type Gate,
+  gatesOf,
+  limitingOf,
+  lookAgain,
+} from "./admission.ts";
 import { isLongBody, isWithBody } from "./body-limit.ts";
 import { keepingOf, toKept } from "./idempotency/idempotent-routes.ts";
 import { createBodyReader, type ParseHook, toBoundParser } from "./input/bodies.ts";
@@ -13,34 +21,15 @@ import { checkReads } from "./input/own-reads.ts";
 import { closestPattern, slashForms } from "./path-patterns.ts";
 import { pathOf } from "./request-path.ts";
 
-export type { Admission, CheckedContext, FollowAccess, FollowRequest, Preparation } from "./admission.ts";
+export { gatesOf, limitingOf, toPreparedHook } from "./admission.ts";
+export type { CheckedContext, FollowAccess, FollowRequest, Preparation } from "./admission.ts";
 
 type RouteHandler = (context: { request: Request }) => unknown;
 
-/** What a route asks of its requests before anything of it runs. */
-interface Gate extends Admission {
-  readonly run: RunCheck;
-}
-
-interface GateHook {
-  readonly fn?: RunCheck & { readonly [GATE]?: Gate };
-}
-
-const GATE = Symbol("gate");
 const HOST = Symbol("host");
 
 // Of cookies and of messages; what is nested too deep stays text. See patches/.
 json.parse = parseJson;
-
-/**
- * Makes a hook of a route out of a synchronous check, and has the route's requests prepared: `prepareRoutes` sees to
- * it. A route without such a hook pays nothing for its neighbours.
- */
-export function toPreparedHook<Hook extends (context: never) => void>(run: Hook, admission: Admission): Hook {
-  const gate = { ...admission, run };
-  // Said outright that it is synchronous: Elysia guesses from a function's text.
-  return { fn: Object.assign(run, { [GATE]: gate }), isAsync: false } as unknown as Hook;
-}
 
 /**
  * Lets the routes of an app that hooks want prepared be prepared, before anything of theirs runs. A hook couldn't
@@ -59,10 +48,11 @@ export function prepareRoutes(app: AnyElysia, streams: OpenStreams): void {
     const gates = gatesOf(route);
     const [first] = gates;
     if (first === undefined && keepingOf(route) === null) continue;
+    const parts = { gates, refuse: toRefusal(app, route), streams };
     const handle =
       first !== undefined && hasNoBody(route)
-        ? toPreparedHandler(route, first.prepare, streams)
-        : toGatedHandler(route, gates, { refuse: toRefusal(app, route), streams });
+        ? toPreparedHandler(route, first, parts)
+        : toGatedHandler(route, parts);
     route.composed = handle;
     handlers.set(`${route.method} ${route.path}`, handle);
   }
@@ -75,12 +65,6 @@ export function prepareRoutes(app: AnyElysia, streams: OpenStreams): void {
 /** Elysia reads no body for these methods. */
 function hasNoBody({ method }: InternalRoute): boolean {
   return method === "GET" || method === "HEAD" || method === "WS";
-}
-
-/** Lists what the hooks of a route ask of its requests. */
-export function gatesOf({ hooks }: Pick<InternalRoute, "hooks">): Gate[] {
-  const gates = [hooks?.transform ?? []].flat() as GateHook[];
-  return gates.flatMap(({ fn }) => fn?.[GATE] ?? []);
 }
 
 /** Returns what follows the open requests of a route; null for one that lets everybody in. */
@@ -103,35 +87,55 @@ export function followerOfSocket(app: AnyElysia, request: Request): FollowReques
   return found === null ? null : followerOf(found.route);
 }
 
+/** What the handler of a route with gates is made of. */
+interface GateParts {
+  readonly gates: readonly Gate[];
+  readonly refuse: Refusal;
+  readonly streams: OpenStreams;
+}
+
+/** Whether the route of a request limits its clients of itself. */
+export function limitsItself(app: AnyElysia, request: Request): boolean {
+  const found = findRoute(app, request);
+  return found !== null && limitingOf(gatesOf(found.route)) !== null;
+}
+
 function toPreparedHandler(
   route: InternalRoute,
-  prepare: Preparation,
-  streams: OpenStreams,
+  { prepare }: Gate,
+  { gates, refuse, streams }: GateParts,
 ): ComposedHandler {
   const handle = toEnding(
     route,
     toCompiled(route, () => preparing),
     streams,
   );
+  const count = counterOf(gates, route);
+  const enter: RouteHandler = (context) => {
+    try {
+      count(context.request);
+    } catch (error) {
+      return refuse(context, error);
+    }
+    return handle(context);
+  };
   const preparing = ((context) => {
     const waiting = prepare(context.request);
-    return waiting === null ? handle(context) : waiting.then(() => handle(context));
+    return waiting === null ? enter(context) : waiting.then(() => enter(context));
   }) as RouteHandler as ComposedHandler;
   return preparing;
 }
 
 /** Checks at the headers: what is refused there isn't read. */
-function toGatedHandler(
-  route: InternalRoute,
-  gates: readonly Gate[],
-  { refuse, streams }: { readonly refuse: Refusal; readonly streams: OpenStreams },
-): ComposedHandler {
+function toGatedHandler(route: InternalRoute, { gates, refuse, streams }: GateParts): ComposedHandler {
   const isParsed = checkAgain(route);
   const compiled = toCompiled(route, () => gated);
   const handle = toKept(route, toEnding(route, compiled, streams), refuse);
+  const count = counterOf(gates, route);
   const enter: RouteHandler = (context) => {
     const { request } = context;
     try {
+      count(request);
       for (const { run } of gates) run(context);
     } catch (error) {
       return refuse(context, error);
@@ -144,44 +148,6 @@ function toGatedHandler(
     return waiting === null ? enter(context) : waiting.then(() => enter(context));
   }) as RouteHandler as ComposedHandler;
   return gated;
-}
-
-/**
- * Makes the hooks of a route that check wait for the preparation: they run when the body has been read.
- *
- * @returns false when nothing is read before them: the handler reads the body itself, or nobody does
- */
-function checkAgain({ hooks }: InternalRoute): boolean {
-  const parsers = [hooks?.parse ?? []].flat() as { readonly fn?: unknown }[];
-  if (parsers.some(({ fn }) => fn === "none")) return false;
-  const transform = [hooks?.transform ?? []].flat() as GateHook[];
-  const checking = transform.map((hook) => {
-    const { fn } = hook;
-    const gate = fn?.[GATE];
-    if (fn === undefined || gate === undefined) return hook;
-    // Bound, which hides its text: Elysia would take it that all of the context is needed, and parse everything.
-    const again = runAgain.bind(null, gate);
-    return { ...hook, fn: Object.assign(again, copySymbols(fn)), isAsync: true };
-  });
-  Object.assign(hooks, { transform: checking });
-  return true;
-}
-
-async function lookAgain(gates: readonly Gate[], { request, user }: CheckedContext): Promise<void> {
-  await gates[0]?.prepare(request);
-  for (const { run } of gates) run({ request, user, isAtWork: true });
-}
-
-async function runAgain(gate: Gate, context: { request: Request }): Promise<void> {
-  const waiting = isWithBody(context.request) ? gate.prepare(context.request) : null;
-  if (waiting !== null) await waiting;
-  gate.run(context);
-}
-
-/** Copies what other code has noted of a function, such as what a guard asks for. */
-function copySymbols(fn: object): object {
-  const symbols = Object.getOwnPropertySymbols(fn);
-  return Object.fromEntries(symbols.map((symbol) => [symbol, Reflect.get(fn, symbol) as unknown]));
 }
 
 type Refusal = (context: { request: Request }, error: unknown) => unknown;

@@ -1,8 +1,9 @@
 import type { Callers } from "../db/transactions/callers.ts";
+import type { AppError } from "../errors/errors.ts";
 import type { RequestEntry } from "../log/request-line.ts";
 import { forbidStoring, withHeaders } from "./answers.ts";
-import { BodyBudget, limitBody, SMALL_BODY } from "./body-limit.ts";
-import { createClientAddress } from "./client-address.ts";
+import { BodyBudget, isLongBody, limitBody, SMALL_BODY } from "./body-limit.ts";
+import { createClientAddress, toAddressKey } from "./client-address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
 import { Exchange } from "./exchange.ts";
@@ -11,6 +12,7 @@ import { type Drained, InFlight, type Mount, MountTable } from "./mounts.ts";
 import { finalRequestIdOf } from "./request-ids.ts";
 import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
 import { toMountServer, webSocketHandlers } from "./sockets.ts";
+import type { RateLimits } from "./throttling/rate-limits.ts";
 
 export type BunServer = Bun.Server<unknown>;
 
@@ -30,6 +32,11 @@ export interface WebServerOptions {
   readonly logRequest: (entry: RequestEntry) => void;
   /** Told which request code works for. @default nobody asks */
   readonly callers?: Callers;
+  readonly limits: RateLimits;
+  /** Finds out who makes a request, by the id of the user; null for nobody known. */
+  readonly identify: (request: Request) => Promise<number | null>;
+  /** Is told of what an administrator should know. */
+  readonly warn: (message: string) => void;
 }
 
 const HSTS = "max-age=31536000"; // RFC 6797, a year; hosts below it may have no HTTPS
@@ -47,9 +54,12 @@ export class WebServer {
   readonly #draining = new Set<InFlight>();
   /** What requests wait for before they are answered. */
   #held: Promise<void> | null = null;
+  #hasWarned = false;
   readonly #bodies = new BodyBudget();
   readonly #answerError: ErrorAnswer;
   readonly #callers: Callers | null;
+  readonly #limits: RateLimits;
+  readonly #options: Pick<WebServerOptions, "identify" | "warn">;
   /** Told of each request before it is handled. */
   onRequest: ((exchange: Exchange) => void) | null = null;
   readonly #logRequest: (entry: RequestEntry) => void;
@@ -64,6 +74,9 @@ export class WebServer {
     this.#answerError = options.answerError;
     this.#logRequest = options.logRequest;
     this.#callers = options.callers ?? null;
+    this.#limits = options.limits;
+    this.#limits.addressOf = (request) => toAddressKey(this.addressOf(request));
+    this.#options = options;
   }
 
   get bun(): BunServer | null {
@@ -196,17 +209,60 @@ export class WebServer {
         if (preflight !== null) return this.#finish(exchange, preflight);
         exchange.request = this.#prepare(received, this.#bodyLimitOf(exchange));
       }
-      const answer =
-        isSafe || this.#callers === null
-          ? mount.fetch(exchange.request)
-          : this.#callers.run(exchange, mount.fetch, exchange.request);
-      if (!(answer instanceof Promise)) return this.#finish(exchange, answer);
-      // Elysia takes many a handler for async whose answer is there already.
-      if (Bun.peek.status(answer) !== "fulfilled") return this.#finishLater(exchange, answer);
-      return this.#finish(exchange, Bun.peek(answer) as Response | undefined);
+      const limited = this.#limits.isDue() ? this.#limit(exchange) : null;
+      return this.#finishAny(exchange, limited ?? this.#handle(exchange, isSafe));
     } catch (error) {
       return this.#finish(exchange, this.#answerError(error, exchange.request, mount.plugin));
     }
+  }
+
+  #handle(exchange: Exchange, isSafe: boolean): ReturnType<Mount["fetch"]> {
+    const { mount, request } = exchange;
+    return isSafe || this.#callers === null
+      ? mount.fetch(request)
+      : this.#callers.run(exchange, mount.fetch, request);
+  }
+
+  /** Counts a request of its client's address; answers one that is too many, and may be about to; null lets it in. */
+  #limit(exchange: Exchange): Response | Promise<Response | undefined> | null {
+    const { request, mount, path, startedAt } = exchange;
+    if (mount.inFlight.isFree(path)) return null;
+    const address = this.addressOf(request);
+    if (address === "") return null; // it is gone
+    const key = toAddressKey(address);
+    const error = this.#limits.countAddress(request, key, startedAt);
+    if (error === null || mount.inFlight.limitsItself(request)) return null;
+    this.#warnOfProxy(request);
+    return mayBeKnown(request) && this.#limits.countTry(key)
+      ? this.#answerKnown(exchange, key, error)
+      : this.#refuse(exchange, error);
+  }
+
+  /** Answers a request of an address that has no more, if it is a user's. */
+  async #answerKnown(exchange: Exchange, key: string, error: AppError): Promise<Response | undefined> {
+    const { request, method } = exchange;
+    const userId = await this.#options.identify(request);
+    if (userId === null) return this.#refuse(exchange, error);
+    this.#limits.forgiveTry(key);
+    this.#limits.countUserAhead(request, userId);
+    return this.#handle(exchange, method === "GET" || method === "HEAD");
+  }
+
+  #refuse({ request, mount }: Exchange, error: AppError): Response {
+    const response = this.#answerError(error, request, mount.plugin);
+    // Nobody reads what may be long yet.
+    if (isLongBody(request)) response.headers.set("connection", "close");
+    return response;
+  }
+
+  /** A proxy that nobody has named makes one client of all its own. */
+  #warnOfProxy({ headers }: Request): void {
+    if (this.#hasWarned || this.#settings.trustedProxies.length > 0 || !headers.has("x-forwarded-for"))
+      return;
+    this.#hasWarned = true;
+    this.#options.warn(
+      "requests are refused that came through a proxy: name it in server.trusted_proxies, or its clients share one limit",
+    );
   }
 
   #answerPreflight(request: Request): Response | null {
@@ -239,6 +295,16 @@ export class WebServer {
     return withHeaders(this.#answerError(error, unknown, null), finalRequestIdOf(unknown));
   }
 
+  #finishAny(
+    exchange: Exchange,
+    answer: Response | undefined | Promise<Response | undefined>,
+  ): Response | undefined | Promise<Response | undefined> {
+    if (!(answer instanceof Promise)) return this.#finish(exchange, answer);
+    // Elysia takes many a handler for async whose answer is there already.
+    if (Bun.peek.status(answer) !== "fulfilled") return this.#finishLater(exchange, answer);
+    return this.#finish(exchange, Bun.peek(answer) as Response | undefined);
+  }
+
   async #finishLater(
     exchange: Exchange,
     answer: Promise<Response | undefined>,
@@ -264,6 +330,7 @@ export class WebServer {
       forbidStoring(request, mount.plugin === null ? path : null, response.headers);
       if (this.#settings.isHttps) response.headers.set("strict-transport-security", HSTS);
     }
+    if (response !== undefined) this.#limits.addFields(request, response.headers);
     if (response !== undefined && this.#settings.cors.allow_origins.length > 0) {
       allowOrigin(request, response.headers, this.#settings.cors);
     }
@@ -278,6 +345,11 @@ export class WebServer {
     });
     return response;
   }
+}
+
+/** Whether a request brings what a user may be known by. */
+function mayBeKnown({ headers }: Request): boolean {
+  return headers.has("authorization") || headers.has("x-api-key");
 }
 
 /** The core before one is mounted. */

@@ -1,6 +1,12 @@
 import type { TestFolder } from "../setup.ts";
 import { XCORE } from "./xcore-command.ts";
 
+/** More than a test asks for: those of limits say what they are. */
+const UNLIMITED = {
+  XCORE_SERVER__RATE_LIMIT__ANONYMOUS_PER_MINUTE: "1000000",
+  XCORE_SERVER__RATE_LIMIT__AUTHENTICATED_PER_MINUTE: "1000000",
+};
+
 export interface RunOptions {
   /** The program and its first arguments. @default what xcore-command.ts says */
   readonly command?: readonly string[];
@@ -56,7 +62,8 @@ export class XcoreServer implements AsyncDisposable {
 
   /** A server that need not come as far as listening. */
   static spawn(folder: TestFolder, options: RunOptions & { args?: readonly string[] } = {}): XcoreServer {
-    return new XcoreServer(spawn(folder, options.args ?? ["serve", "--port", "0"], options));
+    const env = { ...UNLIMITED, ...options.env };
+    return new XcoreServer(spawn(folder, options.args ?? ["serve", "--port", "0"], { ...options, env }));
   }
 
   get pid(): number {

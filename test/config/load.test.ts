@@ -17,6 +17,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         shutdown_timeout: 30,
         watchdog_timeout: null,
         trusted_proxies: [],
+        rate_limit: { enabled: true, anonymous_per_minute: 300, authenticated_per_minute: 3000 },
         cors: { allow_origins: [], allow_credentials: false, allow_methods: ["*"], allow_headers: ["*"] },
       },
       database: {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createClientAddress } from "../../src/web/client-address.ts";
+import { createClientAddress, toAddressKey } from "../../src/web/client-address.ts";
 
 const via = (hops: string) => new Headers({ "x-forwarded-for": hops });
 
@@ -17,4 +17,17 @@ test.each([
   { proxies: ["nonsense", "10.0.0.0/99"], connection: "10.1.1.1", hops: "1.2.3.4", address: "10.1.1.1" },
 ])("createClientAddress($proxies) tells $address when $connection forwards for $hops", (one) => {
   expect(createClientAddress(one.proxies)(one.connection, via(one.hops))).toBe(one.address);
+});
+
+test.each([
+  ["192.0.2.1", "192.0.2.1"],
+  ["", ""],
+  ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+  ["2001:0DB8:0001:0002::9", "2001:db8:1:2::/64"],
+  ["2001:db8::1", "2001:db8:0:0::/64"],
+  ["::1", "0:0:0:0::/64"],
+  ["fe80::1%eth0", "fe80:0:0:0::/64"],
+  ["64:ff9b::192.0.2.1", "64:ff9b:0:0::/64"],
+])("toAddressKey() makes %j %j", (address, key) => {
+  expect(toAddressKey(address)).toBe(key);
 });

@@ -19,7 +19,6 @@ export const AUTH_ERROR_CODES = {
     status: 429,
     meaning: "Too many wrong passwords or codes; try again, as retry-after says",
   },
-  rate_limited: { status: 429, meaning: "Too many requests; try again, as retry-after says" },
   invalid_request: { status: 400, meaning: "A login in the form of OAuth 2 lacks a field, or has one twice" },
   invalid_grant: {
     status: 400,

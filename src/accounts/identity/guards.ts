@@ -13,6 +13,7 @@ import {
   type ServedRoute,
   toPreparedHook,
 } from "../../web/routes.ts";
+import { type RateLimits, type RouteLimitOptions, toRouteLimit } from "../../web/throttling/rate-limits.ts";
 import { fail } from "./error-codes.ts";
 import { isPermissionName } from "./permission-name.ts";
 import type { Principal, User } from "./principal.ts";
@@ -34,6 +35,8 @@ export interface GuardsOptions {
   readonly authenticate: Preparation;
   /** Ends WebSockets and streams whose guards wouldn't let them in any more. @default nothing does */
   readonly follow?: FollowAccess;
+  /** Counts requests. @default nothing is limited */
+  readonly limits?: RateLimits;
   /** Answers requests that can be sent again. @default each is carried out */
   readonly keepAnswer?: KeepAnswer;
 }
@@ -64,10 +67,16 @@ const LOCK: Lock = {
  * `user`. With `{ optionalAuth: true }` they have it too, null for nobody known. Who asks is found out in these
  * routes alone.
  */
-export function createGuards({ principals, authenticate, follow, keepAnswer }: GuardsOptions) {
+export function createGuards({ principals, authenticate, follow, keepAnswer, limits }: GuardsOptions) {
+  const userIdOf = (request: Request): number | null => principals.peek(request)?.user.id ?? null;
+  const count = (request: Request): void => {
+    const userId = userIdOf(request);
+    if (userId !== null) limits?.countUser(request, userId);
+  };
   const toContext = (asked: Guard, lock: Lock, run: GuardHook): object => ({
     transform: toPreparedHook(Object.assign(run, { [ASKED]: asked }), {
       prepare: authenticate,
+      count,
       ...(follow && { follow }),
       lock,
     }),
@@ -94,6 +103,12 @@ export function createGuards({ principals, authenticate, follow, keepAnswer }: G
     idempotent: (asked: boolean | IdempotentOptions) => {
       if (asked === false || keepAnswer === undefined) return {};
       return toKeepingHook({ keep: keepAnswer, options: asked === true ? {} : asked });
+    },
+    rateLimit(asked: RouteLimitOptions) {
+      const limit = toRouteLimit(asked);
+      const countRoute = (request: Request, route: string): void =>
+        limits?.countRoute(request, route, limit, userIdOf(request));
+      return { transform: toPreparedHook(() => {}, { prepare: authenticate, count: countRoute, limit }) };
     },
     permission(permission: string) {
       if (isPermissionName(permission) || permission === EVERYTHING) {

@@ -1,4 +1,3 @@
-import { isIPv6 } from "node:net";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
 import { steadyNow } from "../people/steady-clock.ts";
@@ -111,25 +110,6 @@ export function createAuthLimits(now: () => number = steadyNow): AuthLimits {
       },
     },
   };
-}
-
-/** Returns the key to count a client's address under: of IPv6 the network of 64 bits, which one customer has. */
-export function toAddressKey(address: string): string {
-  if (!isIPv6(address)) return address;
-  const [head = "", tail] = address.toLowerCase().split("%", 1)[0]?.split("::") ?? [];
-  const left = head === "" ? [] : head.split(":");
-  const right = tail === undefined || tail === "" ? [] : tail.split(":");
-  const zeros = tail === undefined ? 0 : 8 - countGroups(left) - countGroups(right);
-  const groups = [...left, ...Array.from({ length: zeros }, () => "0"), ...right];
-  return `${groups
-    .slice(0, 4)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(":")}::/64`;
-}
-
-/** Counts 16-bit groups: an IPv4 address at the end stands for two. */
-function countGroups(groups: readonly string[]): number {
-  return groups.length + (groups.at(-1)?.includes(".") === true ? 1 : 0);
 }
 
 /** The error of whoever must wait. */

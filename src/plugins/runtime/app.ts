@@ -17,6 +17,7 @@ import {
   followerOf,
   followerOfSocket,
   type FollowRequest,
+  limitsItself,
   prepareRoutes,
   readBodies,
 } from "../../web/routes.ts";
@@ -61,7 +62,10 @@ export async function createPluginApp(router: AnyElysia, options: PluginAppOptio
   readBodies(app);
   prepareRoutes(app, options.inFlight.streams);
   options.inFlight.followerOf = (request) => followerOfSocket(app, request);
+  options.inFlight.limitsItself = (request) => limitsItself(app, request);
   if (publicDirectory !== null) {
+    const files = `${manifest.api_prefix}/static/`;
+    options.inFlight.isFree = (path) => path.startsWith(files); // a page may ask for many
     app.get("/static/*", ({ params, request }) => serveFile(publicDirectory, params["*"] ?? "", request), {
       detail: { hide: true },
     });

@@ -24,6 +24,8 @@ export interface DescribedRoute {
   readonly locks: readonly Lock[];
   /** Whether its requests may have a key, by which they can be sent again. */
   readonly key: "none" | "optional" | "required";
+  /** How many requests it allows each client of itself; null for what the server allows. */
+  readonly limit: { readonly max: number; readonly windowMs: number } | null;
 }
 
 interface Parameter extends Json {
@@ -184,9 +186,9 @@ export class OperationWriter {
     };
   }
 
-  #toResponses({ schemas, detail, handler }: DescribedRoute): Json {
+  #toResponses({ schemas, detail, handler, limit }: DescribedRoute): Json {
     const { responses: declared = {} } = this.#fit(detail);
-    const responses: Record<string, Json> = {};
+    const responses: Record<string, Json> = limit === null ? {} : { "429": toLimitedResponse(limit) };
     for (const schema of schemas.response) {
       for (const [status, one] of toStatuses(schema)) responses[status] = this.#toResponse(one, status);
     }
@@ -204,6 +206,21 @@ export class OperationWriter {
     const isSaid = typeof description === "string" && "content" in content;
     return { description: isSaid ? description : toMeaning(status), ...content };
   }
+}
+
+/** The answer of a route that limits its clients of itself, to one request too many. */
+function toLimitedResponse({ max, windowMs }: NonNullable<DescribedRoute["limit"]>): Json {
+  const text = { schema: { type: "string" } };
+  const requests = max === 1 ? "1 request" : `${max} requests`;
+  return {
+    ...PROBLEM_RESPONSE,
+    description: `Too many requests: a client may make ${requests} within ${windowMs / 1000} seconds`,
+    headers: {
+      "Retry-After": { description: "Seconds to wait", schema: { type: "integer" } },
+      RateLimit: { description: "What is left, and for how many seconds", ...text },
+      "RateLimit-Policy": { description: "Requests, and seconds of the window", ...text },
+    },
+  };
 }
 
 /** Splits what `response` of a route may be: one schema, or one for each status. */
