@@ -16,6 +16,7 @@ export async function createDetachedDriver(dialect: Dialect): Promise<Driver> {
     ping: fail,
     probe: fail,
     changeToken: () => null,
+    afterCommit() {},
     close: () => Promise.resolve(),
   };
 }

@@ -73,6 +73,20 @@ export interface Driver {
    * @throws DatabaseError
    */
   changeToken(): number | null;
+  /**
+   * Calls `listener` once what has been written is committed: by a transaction, `tx`, or else by whatever the caller is
+   * part of. At once outside of one; never where it is rolled back.
+   *
+   * @throws TypeError for a `tx` that is none
+   */
+  afterCommit(listener: () => void, tx?: object): void;
+  /**
+   * Calls `listener` once what has been written is committed: by the transaction `tx`, or else by whatever the caller is
+   * part of; at once outside of one, never where it is rolled back.
+   *
+   * @throws TypeError for a `tx` that is none
+   */
+  afterCommit(listener: () => void, tx?: object): void;
   /** Lets queries under way finish and closes every connection. */
   close(): Promise<void>;
 }

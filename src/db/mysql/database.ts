@@ -2,6 +2,7 @@ import { type SQL, type Subquery, TransactionRollbackError } from "drizzle-orm";
 import { MySqlDatabase, type MySqlDialect, type MySqlTable } from "drizzle-orm/mysql-core";
 import type { TransactionOptions } from "../contract/database.ts";
 import type { RelationalSchema } from "../drizzle/session-parts.ts";
+import { noteTransaction } from "../transactions/commits.ts";
 import { MysqlDelete } from "./delete.ts";
 import { MysqlInsertBuilder } from "./insert.ts";
 import type { MysqlSession } from "./session.ts";
@@ -85,7 +86,8 @@ export class MysqlDatabase {
 
   transaction<T>(work: (tx: MysqlTransaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
     return this.#session.transact(
-      (session) => work(new MysqlTransaction(this.#dialect, session, this.#schema)),
+      (session) =>
+        work(noteTransaction(new MysqlTransaction(this.#dialect, session, this.#schema), session.channel)),
       options,
     );
   }

@@ -4,6 +4,7 @@ import { createQueryLog, PROBE } from "../contract/statements.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
 import { keepValuesInRelations } from "../schema/relational-json.ts";
 import { openChannel } from "../server/channel.ts";
+import { createAfterCommit } from "../transactions/commits.ts";
 import { MYSQL_TRANSACTIONS, MysqlConnection } from "./connection.ts";
 import { MysqlDatabase } from "./database.ts";
 import { MysqlDialect } from "./dialect.ts";
@@ -41,6 +42,7 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
     },
     probe: () => channel.probe((connection) => connection.all(PROBE)),
     changeToken: () => null,
+    afterCommit: createAfterCommit(channel),
     close,
   };
 }

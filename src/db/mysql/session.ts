@@ -19,13 +19,14 @@ import { uniqueKeysOf } from "./unique-keys.ts";
 /** Drizzle's session on MySQL and MariaDB. Its errors are ours, and hold no values of the query. */
 export class MysqlSession extends MySqlSession {
   readonly #dialect: MySqlDialect;
-  readonly #channel: Channel<MysqlConnection>;
+  /** Where its queries run. */
+  readonly channel: Channel<MysqlConnection>;
   readonly #isInTransaction: boolean;
 
   constructor(dialect: MySqlDialect, channel: Channel<MysqlConnection>, isInTransaction = false) {
     super(dialect);
     this.#dialect = dialect;
-    this.#channel = channel;
+    this.channel = channel;
     this.#isInTransaction = isInTransaction;
   }
 
@@ -34,19 +35,19 @@ export class MysqlSession extends MySqlSession {
     fields: SelectedFieldsOrdered | undefined,
     mapRows?: RowsMapper,
   ): PreparedQueryKind<HKT, T> {
-    return new MysqlQuery<T>(this.#channel, { query, fields, mapRows });
+    return new MysqlQuery<T>(this.channel, { query, fields, mapRows });
   }
 
   /** Runs SQL of the caller's own; rows by column name. */
   override all<T = unknown>(query: SQL): Promise<T[]> {
     const { sql, params } = this.#dialect.sqlToQuery(query);
     const task = (connection: MysqlConnection) => connection.all(sql, params) as Promise<unknown[]>;
-    return runOn(this.#channel, sql, task) as Promise<T[]>;
+    return runOn(this.channel, sql, task) as Promise<T[]>;
   }
 
   override async count(query: SQL): Promise<number> {
     const { sql, params } = this.#dialect.sqlToQuery(query);
-    const [row] = await this.#channel.read((connection) => connection.values(sql, params));
+    const [row] = await this.channel.read((connection) => connection.values(sql, params));
     return Number(row?.[0]);
   }
 
@@ -58,7 +59,7 @@ export class MysqlSession extends MySqlSession {
   ): Promise<ResultSetHeader> {
     const { sql, params } = this.#dialect.sqlToQuery(statement);
     const parameters = fillPlaceholders(params, placeholderValues);
-    return this.#channel.write((connection) => connection.write(sql, parameters, uniqueKeysOf(table)));
+    return this.channel.write((connection) => connection.write(sql, parameters, uniqueKeysOf(table)));
   }
 
   /** Runs `work` on the session of this transaction, or of a new one. */
@@ -68,7 +69,7 @@ export class MysqlSession extends MySqlSession {
 
   /** Runs `work` on the session of a new transaction; nested, it is a savepoint. */
   transact<T>(work: (session: MysqlSession) => Promise<T>, options?: TransactionOptions): Promise<T> {
-    return this.#channel.transact((channel) => work(new MysqlSession(this.#dialect, channel, true)), options);
+    return this.channel.transact((channel) => work(new MysqlSession(this.#dialect, channel, true)), options);
   }
 
   override transaction(): never {

@@ -11,6 +11,7 @@ import {
 import type { TransactionOptions } from "../contract/database.ts";
 import { guardInsert, guardUpdate } from "../drizzle/guarded-writes.ts";
 import type { RelationalSchema } from "../drizzle/session-parts.ts";
+import { noteTransaction } from "../transactions/commits.ts";
 import type { PostgresSession } from "./session.ts";
 
 /** Drizzle's queries on PostgreSQL: what plugins are typed against. */
@@ -50,7 +51,8 @@ export class PostgresDatabase extends PgDatabase<PgQueryResultHKT> {
     options?: TransactionOptions & PgTransactionConfig,
   ): Promise<T> {
     return this.#session.transact(
-      (session) => work(new PostgresTransaction(this.#dialect, session, this.#schema)),
+      (session) =>
+        work(noteTransaction(new PostgresTransaction(this.#dialect, session, this.#schema), session.channel)),
       options,
     );
   }

@@ -4,6 +4,7 @@ import { createQueryLog, PROBE } from "../contract/statements.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
 import { keepValuesInRelations } from "../schema/relational-json.ts";
 import { openChannel } from "../server/channel.ts";
+import { createAfterCommit } from "../transactions/commits.ts";
 import { PostgresConnection, POSTGRES_TRANSACTIONS } from "./connection.ts";
 import { PostgresDatabase } from "./database.ts";
 import { PostgresDialect } from "./dialect.ts";
@@ -38,6 +39,7 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
     ping: () => channel.probe((connection) => connection.ping()),
     probe: () => channel.probe((connection) => connection.all(PROBE, [])),
     changeToken: () => null,
+    afterCommit: createAfterCommit(channel),
     close,
   };
 }

@@ -15,12 +15,13 @@ import { PostgresQuery } from "./prepared-query.ts";
 /** Drizzle's session on PostgreSQL. Its errors are ours, and hold no values of the query. */
 export class PostgresSession extends PgSession {
   readonly #dialect: PgDialect;
-  readonly #channel: Channel<PostgresConnection>;
+  /** Where its queries run. */
+  readonly channel: Channel<PostgresConnection>;
 
   constructor(dialect: PgDialect, channel: Channel<PostgresConnection>) {
     super(dialect);
     this.#dialect = dialect;
-    this.#channel = channel;
+    this.channel = channel;
   }
 
   override prepareQuery<T extends PreparedQueryConfig>(
@@ -30,18 +31,18 @@ export class PostgresSession extends PgSession {
     isResponseInArrayMode: boolean,
     mapRows?: RowsMapper,
   ): PgPreparedQuery<T> {
-    return new PostgresQuery<T>(this.#channel, { query, fields, mapRows, isRaw: !isResponseInArrayMode });
+    return new PostgresQuery<T>(this.channel, { query, fields, mapRows, isRaw: !isResponseInArrayMode });
   }
 
   override async count(query: SQL): Promise<number> {
     const { sql, params } = this.#dialect.sqlToQuery(query);
-    const [row] = await this.#channel.read((connection) => connection.values(sql, params));
+    const [row] = await this.channel.read((connection) => connection.values(sql, params));
     return Number(row?.[0]);
   }
 
   /** Runs `work` on the session of a new transaction; nested, it is a savepoint. */
   transact<T>(work: (session: PostgresSession) => Promise<T>, options?: TransactionOptions): Promise<T> {
-    return this.#channel.transact((channel) => work(new PostgresSession(this.#dialect, channel)), options);
+    return this.channel.transact((channel) => work(new PostgresSession(this.#dialect, channel)), options);
   }
 
   override transaction(): never {

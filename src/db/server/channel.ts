@@ -3,6 +3,7 @@ import type { ServerDriverOptions } from "../contract/driver.ts";
 import { isRead } from "../contract/statements.ts";
 import { AmbientTransaction } from "../transactions/ambient.ts";
 import { assertWanted, noteWritten, transactFor } from "../transactions/callers.ts";
+import type { CommitListening } from "../transactions/commits.ts";
 import { TransactionLimit, type TransactionLimitOptions } from "../transactions/limit.ts";
 import type { OwnedOptions } from "../transactions/owner.ts";
 import type { ServerConnection, ServerLimits } from "./connection.ts";
@@ -16,7 +17,7 @@ import { TransactionScope } from "./transaction-state.ts";
 export type Task<Connection, T> = (connection: Connection) => Promise<T>;
 
 /** Where the statements of a session run: on the pool, or in one transaction. */
-export interface Channel<Connection> {
+export interface Channel<Connection> extends CommitListening {
   /** Runs a task that only reads. */
   read<T>(task: Task<Connection, T>): Promise<T>;
   /** Runs a task that may write. */
@@ -114,6 +115,12 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
       ? (channel) => this.#ambient.run({ channel, isolation }, () => work(channel))
       : work;
     return transactFor(callers.current, transact, run);
+  }
+
+  afterCommit(listener: () => void): void {
+    const ambient = this.#ambient.current;
+    if (ambient === null) listener();
+    else ambient.channel.afterCommit(listener);
   }
 }
 

@@ -1,5 +1,6 @@
 import { ConstraintError, DatabaseError, isFault } from "../contract/database-error.ts";
 import { failedQuery } from "../contract/faults.ts";
+import { CommitListeners } from "../transactions/commits.ts";
 import type { TransactionLimit } from "../transactions/limit.ts";
 import type { Channel, Task } from "./channel.ts";
 import type { ServerConnection } from "./connection.ts";
@@ -24,6 +25,7 @@ export interface TransactionSettings {
 /** What a transaction shares with its savepoints. */
 interface Held<C> extends TransactionSettings {
   readonly connection: C;
+  readonly commits: CommitListeners;
   /** Set when the server has undone the whole transaction: further statements would run outside of any. */
   isUndone: boolean;
 }
@@ -51,7 +53,10 @@ export class OpenTransaction<C extends ServerConnection> implements Channel<C> {
     settings: TransactionSettings,
     work: (transaction: OpenTransaction<C>) => Promise<T>,
   ): Promise<T> {
-    const transaction = new OpenTransaction({ ...settings, connection, isUndone: false }, 0);
+    const transaction = new OpenTransaction(
+      { ...settings, connection, commits: new CommitListeners(), isUndone: false },
+      0,
+    );
     return settings.limit.enforce(
       () => transaction.#run(work),
       (reason) => connection.lose(reason),
@@ -75,6 +80,10 @@ export class OpenTransaction<C extends ServerConnection> implements Channel<C> {
         throw error;
       }
     });
+  }
+
+  afterCommit(listener: () => void): void {
+    this.#held.commits.add(listener);
   }
 
   read<T>(task: Task<C, T>): Promise<T> {
@@ -118,8 +127,11 @@ export class OpenTransaction<C extends ServerConnection> implements Channel<C> {
     try {
       await this.#held.connection.control("commit");
     } catch (error) {
-      throw toUnknownOutcome(error);
+      const fault = toUnknownOutcome(error);
+      if (isFault(fault, "outcome")) this.#held.commits.tell(); // it may be there
+      throw fault;
     }
+    this.#held.commits.tell();
   }
 
   /** A connection that can't be cleaned must not serve others. */

@@ -8,6 +8,7 @@ import { AmbientTransaction } from "../transactions/ambient.ts";
 import { assertWanted, type Callers, noteWritten, transactFor } from "../transactions/callers.ts";
 import { TransactionLimit, type TransactionLimitOptions } from "../transactions/limit.ts";
 import type { OwnedOptions } from "../transactions/owner.ts";
+import type { CommitListening } from "../transactions/commits.ts";
 import { DeferredKeys } from "./deferred-keys.ts";
 import { EventLoopTurn } from "./event-loop-turn.ts";
 import type { FileWatch } from "./file-watch.ts";
@@ -20,7 +21,7 @@ import { WriterLock } from "./writer-lock.ts";
 export type Task<T> = (connection: SqliteConnection) => T;
 
 /** Where the statements of a session run: on the open database, or in one transaction. */
-export interface Channel {
+export interface Channel extends CommitListening {
   /** Runs a task that only reads. */
   read<T>(task: Task<T>): Promise<T>;
   /** Runs an insert, an update or a delete. */
@@ -163,6 +164,12 @@ export class SqliteChannel implements Channel {
       });
     const run: typeof work = isAmbient ? (channel) => this.#ambient.run(channel, () => work(channel)) : work;
     return transactFor(caller, transact, run);
+  }
+
+  afterCommit(listener: () => void): void {
+    const ambient = this.#ambient.current;
+    if (ambient === null) listener();
+    else ambient.afterCommit(listener);
   }
 
   /** Carries the log over into the file and empties it; says whether nobody was in the way. @throws DatabaseError "busy" */

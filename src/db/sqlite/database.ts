@@ -10,6 +10,7 @@ import type { SQLiteViewBase } from "drizzle-orm/sqlite-core/view-base";
 import type { SchemaTables, TransactionOptions, WriteResult } from "../contract/database.ts";
 import { guardInsert, guardUpdate } from "../drizzle/guarded-writes.ts";
 import type { RelationalSchema } from "../drizzle/session-parts.ts";
+import { noteTransaction } from "../transactions/commits.ts";
 import { Delete } from "./delete.ts";
 import type { SqliteDialect } from "./dialect.ts";
 import type { WriteTarget } from "./drizzle-write.ts";
@@ -78,7 +79,8 @@ export class SqliteDatabase {
 
   transaction<T>(work: (tx: SqliteTransaction) => Promise<T>, options?: TransactionOptions): Promise<T> {
     return this.#session.transact(
-      (session) => work(new SqliteTransaction(this.#dialect, session, this.#schema)),
+      (session) =>
+        work(noteTransaction(new SqliteTransaction(this.#dialect, session, this.#schema), session.channel)),
       options,
     );
   }

@@ -6,6 +6,7 @@ import type { Driver, Durability } from "../contract/driver.ts";
 import { createQueryLog } from "../contract/statements.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
 import { Callers } from "../transactions/callers.ts";
+import { createAfterCommit } from "../transactions/commits.ts";
 import { ChangeToken } from "./change-token.ts";
 import { SqliteChannel } from "./channel.ts";
 import { SqliteDatabase } from "./database.ts";
@@ -99,6 +100,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
       });
     },
     changeToken: () => changes.read(),
+    afterCommit: createAfterCommit(channel),
     async close() {
       channel.assertNotHolder();
       growth.close();

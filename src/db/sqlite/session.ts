@@ -16,12 +16,13 @@ export class SqliteSession extends SQLiteSession<
   TablesRelationalConfig
 > {
   readonly #dialect: SqliteDialect;
-  readonly #channel: Channel;
+  /** Where its queries run. */
+  readonly channel: Channel;
 
   constructor(dialect: SqliteDialect, channel: Channel) {
     super(dialect);
     this.#dialect = dialect;
-    this.#channel = channel;
+    this.channel = channel;
   }
 
   override prepareQuery(
@@ -31,13 +32,13 @@ export class SqliteSession extends SQLiteSession<
     _isArrayMode: boolean,
     mapRows?: RowsMapper,
   ): SqliteQuery {
-    return new SqliteQuery(this.#channel, { query, method, fields, mapRows });
+    return new SqliteQuery(this.channel, { query, method, fields, mapRows });
   }
 
   /** Prepares an insert, an update or a delete whose text was put together of what is kept. */
   prepareKept(query: Query, { fields, mapping }: Returning): SqliteQuery {
     const method = fields === undefined ? "run" : "all";
-    return new SqliteQuery(this.#channel, {
+    return new SqliteQuery(this.channel, {
       query,
       method,
       fields,
@@ -50,12 +51,12 @@ export class SqliteSession extends SQLiteSession<
   /** Runs SQL of the caller's own; rows by column name. */
   override all<Row = unknown>(query: SQL): Promise<Row[]> {
     const { sql, params } = this.#dialect.sqlToQuery(query);
-    return this.#channel[wayOf(sql)]((connection) => connection.all(sql, params) as Row[]);
+    return this.channel[wayOf(sql)]((connection) => connection.all(sql, params) as Row[]);
   }
 
   /** Runs `work` on the session of a new transaction; nested, it is a savepoint. */
   transact<T>(work: (session: SqliteSession) => Promise<T>, options?: OwnedOptions): Promise<T> {
-    return this.#channel.transact((channel) => work(new SqliteSession(this.#dialect, channel)), options);
+    return this.channel.transact((channel) => work(new SqliteSession(this.#dialect, channel)), options);
   }
 
   override transaction(): never {

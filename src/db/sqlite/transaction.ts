@@ -1,4 +1,5 @@
 import { DatabaseError } from "../contract/database-error.ts";
+import { CommitListeners } from "../transactions/commits.ts";
 import type { TransactionLimit } from "../transactions/limit.ts";
 import type { Channel, Task } from "./channel.ts";
 import type { SqliteConnection } from "./connection/connection.ts";
@@ -11,6 +12,8 @@ interface TransactionGround {
   readonly turn: EventLoopTurn;
   readonly limit: TransactionLimit;
   readonly files: FileWatch;
+  /** Told of its commit. */
+  readonly commits?: CommitListeners;
 }
 
 /**
@@ -22,17 +25,20 @@ export class OpenTransaction implements Channel {
   readonly #turn: EventLoopTurn;
   readonly #limit: TransactionLimit;
   readonly #files: FileWatch;
+  readonly #commits: CommitListeners;
   readonly #depth: number;
   #isOpen = true;
   #hasSavepoint = false;
   /** Why SQLite has ended the transaction by itself. */
   #endedBy: unknown = null;
 
-  private constructor({ writer, turn, limit, files }: TransactionGround, depth: number) {
+  private constructor(ground: TransactionGround, depth: number) {
+    const { writer, turn, limit, files, commits = new CommitListeners() } = ground;
     this.#writer = writer;
     this.#turn = turn;
     this.#limit = limit;
     this.#files = files;
+    this.#commits = commits;
     this.#depth = depth;
   }
 
@@ -57,8 +63,16 @@ export class OpenTransaction implements Channel {
         "Cannot open a transaction inside this one: another that was opened inside it has not ended; await one after the other",
       );
     }
-    const ground = { writer: this.#writer, turn: this.#turn, limit: this.#limit, files: this.#files };
-    const savepoint = new OpenTransaction(ground, this.#depth + 1);
+    const savepoint = new OpenTransaction(
+      {
+        writer: this.#writer,
+        turn: this.#turn,
+        limit: this.#limit,
+        files: this.#files,
+        commits: this.#commits,
+      },
+      this.#depth + 1,
+    );
     const name = `savepoint_${this.#depth}`;
     this.#writer.write(`savepoint ${name}`, []);
     this.#hasSavepoint = true;
@@ -71,6 +85,10 @@ export class OpenTransaction implements Channel {
       this.#hasSavepoint = false;
       this.#endedBy ??= savepoint.#endedBy;
     }
+  }
+
+  afterCommit(listener: () => void): void {
+    this.#commits.add(listener);
   }
 
   read<T>(task: Task<T>): Promise<T> {
@@ -128,6 +146,7 @@ export class OpenTransaction implements Channel {
       this.#assertBegun();
       this.#files.assertThere();
       this.#writer.write(keep, []);
+      if (this.#depth === 0) this.#commits.tell();
       return result;
     } catch (error) {
       this.#isOpen = false;

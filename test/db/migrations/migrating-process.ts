@@ -31,6 +31,7 @@ function withDeath(inner: Driver): Driver {
     toDatabase: (schema) => inner.toDatabase(schema),
     migrate: (work) => inner.migrate((connection) => work(withDeadlyStatement(connection))),
     changeToken: () => inner.changeToken(),
+    afterCommit: (listener, tx) => inner.afterCommit(listener, tx),
     probe: () => inner.probe(),
     ping: () => inner.ping(),
     close: () => inner.close(),
