@@ -9,6 +9,8 @@ import type { PluginManager } from "../plugins/manager.ts";
 import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext } from "./context.ts";
 import { createCoreBuilder } from "./core.ts";
+import type { Jobs } from "../jobs/jobs.ts";
+import { createAppJobs } from "./jobs.ts";
 import { createPlugins, type PluginOptions, toPluginSettings } from "./plugins.ts";
 import type { Shutdown } from "./shutdown.ts";
 import { type AppStores, openStores } from "./stores.ts";
@@ -29,6 +31,7 @@ export interface App {
   /** The core's tables. */
   readonly store: CoreStore;
   readonly accounts: Accounts;
+  readonly jobs: Jobs;
   readonly plugins: PluginManager;
   readonly web: WebServer;
   readonly stackTraces: StackTraces;
@@ -52,7 +55,7 @@ export interface App {
  */
 export async function createApp(options: AppOptions): Promise<App> {
   await using disposals = new AsyncDisposableStack();
-  const { reloadConfig = async () => {}, print = printLine } = options;
+  const { reloadConfig = async () => {}, print = printLine, drainTimeoutMs = 30_000 } = options;
 
   const context = await createContext(options);
   const { live, loggers, hooks, stackTraces, shutdown, inspects, limits } = context;
@@ -69,8 +72,13 @@ export async function createApp(options: AppOptions): Promise<App> {
   const web = createWeb(context, accounts);
   live.describeAsker = (request) => describeAsker(accounts, web, request);
 
-  const plugins = createPlugins(context, { stores, accounts, web }, options);
+  const jobs = createAppJobs(context, stores);
+  const plugins = createPlugins(context, { stores, accounts, jobs, web }, options);
   disposals.defer(() => plugins.stop());
+  // They are the plugins': before these.
+  disposals.defer(() =>
+    jobs.close(AbortSignal.any([shutdown.requests, AbortSignal.timeout(drainTimeoutMs)])),
+  );
 
   const { name: appName } = options.loaded.config.app;
   const createCore = createCoreBuilder(context, { stores, accounts, plugins, web, appName, reloadConfig });
@@ -85,6 +93,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     database,
     store,
     accounts,
+    jobs,
     plugins,
     web,
     stackTraces,

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import type { Accounts } from "../accounts/accounts.ts";
 import { createLogConsole } from "../log/console.ts";
 import { declareCore } from "../db/schema/schema.ts";
+import type { Jobs } from "../jobs/jobs.ts";
 import { PluginCommands } from "../plugins/given/commands.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
@@ -24,6 +25,7 @@ export interface PluginOptions {
 interface Parts {
   readonly stores: AppStores;
   readonly accounts: Accounts;
+  readonly jobs: Jobs;
   readonly web: WebServer;
 }
 
@@ -31,7 +33,7 @@ interface Parts {
 export function createPlugins(context: AppContext, parts: Parts, options: PluginOptions): PluginManager {
   const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand, shutdown } =
     context;
-  const { stores, accounts, web } = parts;
+  const { stores, accounts, jobs, web } = parts;
   const { database, store } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
   const { onUncaught = (error, thrower) => loggers.app.error({ err: error, ...thrower }, "uncaught error") } =
@@ -46,6 +48,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
             ? console
             : createLogConsole(log, { mapStack: (text) => stackTraces.map(text) }),
         commands: new PluginCommands(),
+        jobs,
         onUncaught,
         mayEnd: isCommand,
         database,

@@ -195,7 +195,10 @@ export class ServerProcess {
         "telling plugins",
         () => Promise.race([app.hooks.emit("server.stopping", { reason }), aborted(app.shutdown.requests)]),
       ],
-      ["waiting for requests", () => app.web.stop(app.shutdown.requestsLeftMs)],
+      [
+        "waiting for requests and jobs",
+        () => Promise.all([app.web.stop(app.shutdown.requestsLeftMs), app.jobs.close(app.shutdown.requests)]),
+      ],
       ["disposing of plugins", () => app.plugins.stop()],
       [
         "closing the database",

@@ -252,6 +252,19 @@ export const ConfigSchema = section("Settings of an xcore server", {
     ),
   }),
 
+  jobs: section("Background jobs", {
+    backend: Type.Union([Type.Literal("database")], {
+      default: "database",
+      description: "Where jobs are kept until they are done: `database` is that of `database.url`",
+    }),
+    concurrency: Type.Integer({
+      minimum: 1,
+      maximum: 1000,
+      default: 4,
+      description: "How many jobs each process runs at once",
+    }),
+  }),
+
   logging: section("Logs", {
     level: Type.Union(
       [

@@ -26,10 +26,13 @@ export function suggestKey(path: KeyPath): readonly string[] | undefined {
   // XCORE_SERVER_PORT, with one underscore too few, is the whole path of a key.
   const samePath = keys.find((key) => toPlain(key.join("")) === toPlain(path.join("")));
   if (samePath) return samePath;
-  const sibling = closestWord(typed, Object.keys(schemaAt(parents)?.properties ?? {}));
-  if (sibling !== undefined) return [...parents, sibling];
+  const siblings = Object.keys(schemaAt(parents)?.properties ?? {});
+  const sibling = closestWord(typed, siblings);
   const sameName = keys.find((key) => toPlain(key.at(-1) ?? "") === toPlain(typed));
-  if (sameName) return sameName;
+  // "cors" is in its wrong place, rather than "jobs" mistyped.
+  if (sameName && (sibling === undefined || countEdits(toPlain(typed), toPlain(sibling)) > 1))
+    return sameName;
+  if (sibling !== undefined) return [...parents, sibling];
   const whole = closestWord(
     path.join("."),
     keys.map((key) => key.join(".")),

@@ -37,6 +37,10 @@ export interface HookEvents {
   "role.assigned": RoleHolding;
   /** A role has been taken from a user. */
   "role.removed": RoleHolding;
+  /** A background job is done. */
+  "job.completed": JobCompletion;
+  /** A try of a background job has failed, or the job was set aside. */
+  "job.failed": JobFailure;
 }
 
 /** Who an account belongs to. */
@@ -109,6 +113,28 @@ export interface RoleHolding {
   email: string;
   /** Who did it; null for the command line. */
   actor_id: number | null;
+}
+
+/** A try of a background job. */
+export interface JobTry {
+  id: string;
+  name: string;
+  /** Whose job it is. */
+  plugin: string;
+  /** Which try it was, from 1. */
+  attempt: number;
+}
+
+/** A background job that is done. */
+export interface JobCompletion extends JobTry {
+  duration_ms: number;
+}
+
+/** A try of a background job that has failed. */
+export interface JobFailure extends JobTry {
+  message: string;
+  /** Whether it is tried again; otherwise it is dead, or set aside. */
+  will_retry: boolean;
 }
 
 /** A known event name, or any other. */

@@ -6,6 +6,7 @@ import type { AppError as HostAppError } from "../errors/errors.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { User } from "../accounts/identity/principal.ts";
 import type { PluginCli } from "./commands.ts";
+import type { PluginJobs } from "./jobs.ts";
 import type { createPluginRouter } from "./router.ts";
 import type { UserDirectory } from "../accounts/user-directory.ts";
 
@@ -13,6 +14,7 @@ export type { User } from "../accounts/identity/principal.ts";
 export type { KnownUser } from "../accounts/user-directory.ts";
 export type { AppErrorOptions, InputProblem } from "../errors/errors.ts";
 export type { CommandInput, CommandOptions, PluginCli } from "./commands.ts";
+export * from "./jobs.ts";
 export * from "../hooks/events.ts";
 
 /** The hook bus as a plugin uses it: what it listens to is undone with the plugin. */
@@ -116,6 +118,9 @@ export interface Schema {}
  * column that names a missing row
  */
 export declare const db: Database<keyof Schema extends never ? SchemaTables : Pick<Schema, keyof Schema>>;
+
+/** Background jobs; see docs/jobs.md. */
+export declare const jobs: PluginJobs<Parameters<Parameters<(typeof db)["transaction"]>[0]>[0]>;
 
 /** The query parameters of a list: `?page=1&per_page=20&sort=-created_at&total=false`, `?after=…`. Use it as `{ query: page }`. */
 export declare const page: typeof hostPage;

@@ -29,6 +29,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         echo: false,
         auto_migrate: true,
       },
+      jobs: { backend: "database", concurrency: 4 },
       security: {
         jwt_secret_key: null,
         access_token_expire_minutes: 30,

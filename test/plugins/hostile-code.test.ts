@@ -123,7 +123,7 @@ test("a hook that was called once is forgotten", async () => {
   await using app = await TestApp.start();
   const scope = new Scope();
   const hooks = createHookBus({ onError: () => {} });
-  const { database, loggers, accounts } = app.app;
+  const { database, loggers, accounts, jobs } = app.app;
   const options = {
     name: "x",
     scope,
@@ -137,6 +137,7 @@ test("a hook that was called once is forgotten", async () => {
     },
     log: loggers.app,
     commands: new PluginCommands(),
+    jobs,
     settings: {},
   };
   const xcore = createXcoreModule(options) as unknown as typeof sdk;

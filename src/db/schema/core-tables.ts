@@ -1,6 +1,9 @@
 import type { Columns } from "./columns.ts";
 import type { Constraints } from "./constraints.ts";
+import { createJobTables } from "./job-tables.ts";
 import type { TableFunction } from "./tables.ts";
+
+export type { JobState } from "./job-tables.ts";
 
 type Schema = Columns & Constraints & { readonly table: TableFunction };
 type Users = ReturnType<typeof createUsers>;
@@ -21,6 +24,7 @@ export function createCoreTables(schema: Schema) {
     auditLog: createAuditLog(schema),
     accessChanges: createAccessChanges(schema),
     idempotencyKeys: createIdempotencyKeys(schema),
+    ...createJobTables(schema),
   };
 }
 

@@ -12,6 +12,8 @@ export class Scope {
   #state: State = "pending";
   readonly #registrations = new Map<object, { register: () => Undo; undo: Undo | null }>();
 
+  readonly #held = new Set<Promise<unknown>>();
+
   /** Whether nothing has been registered. */
   get isEmpty(): boolean {
     return this.#registrations.size === 0;
@@ -34,6 +36,19 @@ export class Scope {
     if (this.#state !== "pending") return;
     this.#state = "active";
     for (const registration of this.#registrations.values()) registration.undo = registration.register();
+  }
+
+  /** Has the generation live until this has ended, however it ends. */
+  hold(work: Promise<unknown>): void {
+    this.#held.add(work);
+    const letGo = (): void => void this.#held.delete(work);
+    work.then(letGo, letGo);
+  }
+
+  /** Resolves once all that is held has ended. */
+  async settled(): Promise<void> {
+    // oxlint-disable-next-line no-await-in-loop -- what has ended may have begun more
+    while (this.#held.size > 0) await Promise.allSettled(this.#held);
   }
 
   /** Undoes everything, latest first; whatever is registered from now on has no effect. */

@@ -4,9 +4,11 @@ import { page, paginate } from "../../db/paging/paginate.ts";
 import { AppError } from "../../errors/errors.ts";
 import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
 import type { HookName } from "../../hooks/events.ts";
+import type { Jobs } from "../../jobs/jobs.ts";
 import type * as sdk from "../../sdk/xcore.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
 import { createPluginCli, type PluginCommands } from "./commands.ts";
+import { createPluginJobs } from "./jobs.ts";
 import { createPluginAuth, type PluginAccounts } from "./accounts.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
 import type { Scope, Undo } from "./scope.ts";
@@ -19,6 +21,7 @@ export interface XcoreModuleOptions {
   readonly scope: Scope;
   readonly hooks: HookBus;
   readonly commands: PluginCommands;
+  readonly jobs: Jobs;
   /** Is told of each event before the plugin listens to it; throws for one that it may not listen to. */
   readonly onListen: (event: string) => void;
   readonly db: Database;
@@ -36,6 +39,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
     cli: createPluginCli(options.name, options),
     // Its rows have the types that plugins declare: the host knows nothing of them.
     db: db as Xcore["db"],
+    jobs: createPluginJobs(options) as Xcore["jobs"],
     paginate,
     page,
     config: settings as sdk.PluginConfig,

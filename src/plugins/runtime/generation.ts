@@ -95,7 +95,7 @@ export class Generation {
   }
 
   /**
-   * Drains it, waits until no generation that imports it is left, and runs its `teardown`: before that its intervals
+   * Drains it, waits for its jobs, and until no generation that imports it is left, and runs its `teardown`: before that its intervals
    * end, which would work on what is being closed, and after it whatever `teardown` may have waited for: timers and
    * transactions. For a
    * generation that takes no more requests.
@@ -110,6 +110,7 @@ export class Generation {
       const what = `${ended} streams cut off, ${left} requests go on without it`;
       log.warn({ ...fields, ended, left }, `draining took too long: ${what}`);
     }
+    await this.#scope.settled();
     await Promise.all([...this.#dependents].map((dependent) => dependent.#retired.promise));
     this.#timers.endRepeating();
     try {

@@ -66,7 +66,7 @@ export interface DeclaredTables {
  * @throws whatever the plugin's top level throws
  */
 export async function evaluateModules(
-  { hooks, commands, database, accounts, core }: PluginServices,
+  { hooks, commands, jobs, database, accounts, core }: PluginServices,
   options: ModulesOptions,
 ): Promise<PluginModules> {
   const { bundle, generation, scope, globals, transactions, log, registrations, files, manifest } = options;
@@ -81,6 +81,7 @@ export async function evaluateModules(
     scope,
     hooks,
     commands,
+    jobs,
     onListen: (event) => registrations.addHook(event),
     db: createPluginDatabase(database, () => schema, transactions),
     accounts,

@@ -1,0 +1,199 @@
+import { and, count, eq, inArray, type SQL, sql } from "drizzle-orm";
+import { fromNow, type Ground, type Tx } from "./ground.ts";
+
+/** Jobs of one name that a process has places for. */
+export interface Wanted {
+  readonly name: string;
+  /** Whether one of a key runs at a time. */
+  readonly hasLanes: boolean;
+  readonly concurrency: number | null;
+  readonly rate: { readonly max: number; readonly windowMs: number } | null;
+}
+
+/** A job that belongs to this process for now. */
+export interface ClaimedJob {
+  readonly id: string;
+  readonly name: string;
+  readonly payload: string;
+  /** Which try this is, from 1. */
+  readonly attempt: number;
+  readonly lane: string | null;
+  readonly batchId: string | null;
+  /** The batch that it has waited for. */
+  readonly awaitsId: string | null;
+  readonly nextId: string | null;
+}
+
+export interface Claim {
+  readonly jobs: readonly ClaimedJob[];
+  /** When more of a name may start that has started as many as it may, in ms from now. */
+  readonly waits: ReadonlyMap<string, number>;
+}
+
+/** Takes waiting jobs for a process, at most `places`: first those of the highest priority, then the oldest. */
+export async function claim(
+  ground: Ground,
+  tx: Tx,
+  {
+    worker,
+    wanted,
+    places,
+  }: { readonly worker: string; readonly wanted: readonly Wanted[]; readonly places: number },
+): Promise<Claim> {
+  const waits = new Map<string, number>();
+  const open: (Wanted & { readonly most: number })[] = [];
+  for (const one of wanted.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    // oxlint-disable-next-line no-await-in-loop -- one connection, and always in the same order
+    const most = isLimited(one) ? await countRoom(ground, tx, one, waits) : places;
+    if (most > 0) open.push({ ...one, most: Math.min(most, places) });
+  }
+  if (open.length === 0) return { jobs: [], waits };
+  const found = await select(ground, tx, { open, places });
+  const jobs = chooseAllowed(found, open);
+  if (jobs.length > 0) await take(ground, tx, { worker, jobs, open });
+  return { jobs, waits };
+}
+
+function isLimited({ concurrency, rate }: Wanted): boolean {
+  return concurrency !== null || rate !== null;
+}
+
+/** How many more of a name may start, by what all instances have started. They wait for each other here. */
+async function countRoom(
+  ground: Ground,
+  tx: Tx,
+  { name, concurrency, rate }: Wanted,
+  waits: Map<string, number>,
+): Promise<number> {
+  const { jobs, jobLimits } = ground.tables;
+  await tx.insert(jobLimits).values({ name }).onConflictDoNothing({ target: jobLimits.name });
+  const [limit] = await tx
+    .select({ windowAt: jobLimits.window_at, started: jobLimits.started, now: fromNow(ground) })
+    .from(jobLimits)
+    .where(eq(jobLimits.name, name))
+    .for("update");
+  let room = Number.POSITIVE_INFINITY;
+  if (concurrency !== null) {
+    const running = and(eq(jobs.name, name), eq(jobs.state, "running"));
+    const [found] = await tx.select({ running: count() }).from(jobs).where(running);
+    room = concurrency - (found?.running ?? 0);
+  }
+  if (rate === null || limit === undefined) return room;
+  const now = Number(limit.now);
+  const leftMs = limit.windowAt + rate.windowMs - now;
+  // A window that begins later than now is of a clock that was set back since.
+  if (leftMs <= 0 || limit.windowAt > now) {
+    await tx.update(jobLimits).set({ window_at: now, started: 0 }).where(eq(jobLimits.name, name));
+    return Math.min(room, rate.max);
+  }
+  if (limit.started >= rate.max) waits.set(name, leftMs);
+  return Math.min(room, rate.max - limit.started);
+}
+
+async function select(
+  ground: Ground,
+  tx: Tx,
+  {
+    open,
+    places,
+  }: { readonly open: readonly (Wanted & { readonly most: number })[]; readonly places: number },
+): Promise<ClaimedJob[]> {
+  const { jobs } = ground.tables;
+  const [first, ...others] = open;
+  // One name is a range of the index; of several, the first of each are looked at.
+  const which =
+    first !== undefined && others.length === 0
+      ? and(eq(jobs.name, first.name), isFree(ground, first))
+      : inArray(jobs.id, toFirstOfEach(ground, open));
+  const rows = await tx
+    .select({
+      id: jobs.id,
+      name: jobs.name,
+      payload: jobs.payload,
+      attempt: jobs.attempt,
+      lane: jobs.lane,
+      batchId: jobs.batch_id,
+      awaitsId: jobs.awaits_id,
+      nextId: jobs.next_id,
+    })
+    .from(jobs)
+    .where(and(which, eq(jobs.state, "waiting")))
+    .orderBy(jobs.rank, jobs.id)
+    .limit(others.length === 0 ? Math.min(first?.most ?? places, places) : places)
+    .for("update", { skipLocked: true });
+  return rows.map((row) => ({ ...row, attempt: row.attempt + 1 }));
+}
+
+/** More than are taken, for another process may be taking the same. */
+const SPARE = 32;
+
+function toFirstOfEach(
+  { tables: { jobs }, ...ground }: Ground,
+  open: readonly (Wanted & { readonly most: number })[],
+): SQL {
+  const parts = open.map((one, index) => {
+    const where = and(
+      eq(jobs.name, one.name),
+      eq(jobs.state, "waiting"),
+      isFree({ tables: { jobs }, ...ground } as Ground, one),
+    );
+    const alias = sql.raw(`first_${index}`);
+    return sql`select id, ${sql.identifier("rank")} as place from (select ${jobs.id}, ${jobs.rank} from ${jobs} where ${where} order by ${jobs.rank}, ${jobs.id} limit ${one.most + SPARE}) as ${alias}`;
+  });
+  const total = Math.max(...open.map(({ most }) => most)) + SPARE;
+  return sql`(select id from (${sql.join(parts, sql` union all `)}) as firsts order by place, id limit ${total})`;
+}
+
+function isFree({ tables: { jobs } }: Ground, { hasLanes }: Wanted): SQL | undefined {
+  if (!hasLanes) return undefined;
+  return sql`not exists (select 1 from ${jobs} as held where held.held_lane = ${jobs.lane})`;
+}
+
+/** As many of each name as may start, and one of a lane. */
+function chooseAllowed(
+  found: readonly ClaimedJob[],
+  open: readonly (Wanted & { readonly most: number })[],
+): ClaimedJob[] {
+  const left = new Map(open.map(({ name, most }) => [name, most]));
+  const lanes = new Set<string>();
+  return found.filter(({ name, lane }) => {
+    const more = left.get(name) ?? 0;
+    if (more === 0 || (lane !== null && lanes.has(lane))) return false;
+    left.set(name, more - 1);
+    if (lane !== null) lanes.add(lane);
+    return true;
+  });
+}
+
+async function take(
+  ground: Ground,
+  tx: Tx,
+  {
+    worker,
+    jobs: taken,
+    open,
+  }: { readonly worker: string; readonly jobs: readonly ClaimedJob[]; readonly open: readonly Wanted[] },
+): Promise<void> {
+  const { jobs, jobLimits } = ground.tables;
+  const ids = taken.map(({ id }) => id);
+  await tx
+    .update(jobs)
+    .set({
+      state: "running",
+      worker,
+      attempt: sql`${jobs.attempt} + 1`,
+      due_at: fromNow(ground, ground.leaseMs),
+      started_at: new Date(),
+      held_lane: sql`${jobs.lane}`,
+    })
+    .where(inArray(jobs.id, ids));
+  for (const { name, rate } of open) {
+    const started = taken.filter((job) => job.name === name).length;
+    if (rate === null || started === 0) continue;
+    // oxlint-disable-next-line no-await-in-loop -- one connection
+    await tx
+      .update(jobLimits)
+      .set({ started: sql`${jobLimits.started} + ${started}` })
+      .where(eq(jobLimits.name, name));
+  }
+}

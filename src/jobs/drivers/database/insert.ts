@@ -1,0 +1,102 @@
+import { eq } from "drizzle-orm";
+import type { Database } from "../../../db/contract/database.ts";
+import { fromNow, type Ground, inPieces, type Tx } from "./ground.ts";
+
+/** A job that is to be enqueued. */
+export interface NewJob {
+  readonly id: string;
+  readonly name: string;
+  /** JSON. */
+  readonly payload: string;
+  readonly rank: number;
+  /** What it waits for: nothing, a time from now, a moment in ms since the epoch, or other jobs. */
+  readonly until: null | { readonly inMs: number } | { readonly at: number } | "blocked";
+  readonly uniqueHash: string | null;
+  readonly lane: string | null;
+  readonly batchId: string | null;
+  /** The batch that it waits for. */
+  readonly awaitsId: string | null;
+  readonly nextId: string | null;
+}
+
+export interface NewBatch {
+  readonly id: string;
+  readonly callbackId: string;
+  readonly total: number;
+}
+
+type Writing = Pick<Database, "insert" | "select">;
+
+const ROWS = 200; // of one statement: a row has few parameters, and SQLite takes 32,766 of them
+const TRIES = 3;
+
+/** Adds one job; returns its id, or that of the one which stands in its way. */
+export async function insertJob(ground: Ground, db: Writing, job: NewJob): Promise<string> {
+  const { jobs } = ground.tables;
+  const row = toRow(ground, job);
+  if (job.uniqueHash === null) {
+    await db.insert(jobs).values(row);
+    return job.id;
+  }
+  for (let tries = 0; ; tries += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- the one in the way may end between both
+    const { rowsAffected } = await db
+      .insert(jobs)
+      .values(row)
+      .onConflictDoNothing({ target: jobs.unique_hash });
+    if (rowsAffected > 0) return job.id;
+    const mine = eq(jobs.unique_hash, job.uniqueHash);
+    // oxlint-disable-next-line no-await-in-loop
+    const [present] = await db.select({ id: jobs.id }).from(jobs).where(mine);
+    if (present !== undefined) return present.id;
+    if (tries === TRIES)
+      throw new Error(`Cannot enqueue "${job.name}": another job with the same "unique" comes and goes`);
+  }
+}
+
+/** Adds jobs, all or none. */
+export async function insertJobs(
+  ground: Ground,
+  tx: Tx,
+  added: readonly NewJob[],
+  batch: NewBatch | null = null,
+): Promise<string[]> {
+  const { jobs, jobBatches } = ground.tables;
+  const { plain = [], unique = [] } = Object.groupBy(added, ({ uniqueHash }) =>
+    uniqueHash === null ? "plain" : "unique",
+  );
+  for (const piece of inPieces(plain, ROWS)) {
+    // oxlint-disable-next-line no-await-in-loop -- one connection
+    await tx.insert(jobs).values(piece.map((job) => toRow(ground, job)));
+  }
+  const present = new Map<string, string>();
+  for (const job of unique) {
+    // oxlint-disable-next-line no-await-in-loop -- one connection
+    present.set(job.id, await insertJob(ground, tx, job));
+  }
+  if (batch !== null) {
+    const { id, callbackId, total } = batch;
+    await tx.insert(jobBatches).values({ id, callback_id: callbackId, total, pending: total });
+  }
+  return added.map(({ id }) => present.get(id) ?? id);
+}
+
+function toRow(ground: Ground, job: NewJob) {
+  const { until } = job;
+  const due =
+    until === null || until === "blocked" ? null : "at" in until ? until.at : fromNow(ground, until.inMs);
+  const state = until === null ? "waiting" : until === "blocked" ? "blocked" : "delayed";
+  return {
+    id: job.id,
+    name: job.name,
+    state,
+    rank: job.rank,
+    due_at: due,
+    payload: job.payload,
+    unique_hash: job.uniqueHash,
+    lane: job.lane,
+    batch_id: job.batchId,
+    awaits_id: job.awaitsId,
+    next_id: job.nextId,
+  } as const;
+}

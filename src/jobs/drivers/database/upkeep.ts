@@ -1,0 +1,208 @@
+import { and, eq, gt, inArray, isNotNull, lte, sql } from "drizzle-orm";
+import { toEnded, tellNext } from "./finish.ts";
+import { fromNow, type Ground, inPieces } from "./ground.ts";
+
+/** How often a process may end while it runs a job before the job is taken for the reason. */
+export const MOST_LOST = 10;
+
+const PIECE = 1000; // rows of a transaction: others want to write as well
+const NEVER = Number.POSITIVE_INFINITY;
+
+/** What is due next, in ms from now; 0 for what is due already. */
+export interface Due {
+  readonly delayedMs: number;
+  readonly leaseMs: number;
+  /** The clock of the database, in ms since the epoch. */
+  readonly now: number;
+}
+
+/** Looks when the next delayed job, and the next lease, is due. */
+export async function lookForDue({ db, tables: { jobs }, ...ground }: Ground): Promise<Due> {
+  const first = (state: "delayed" | "running") =>
+    sql<
+      number | null
+    >`(select min(${jobs.due_at}) from ${jobs} where ${and(eq(jobs.state, state), isNotNull(jobs.due_at))})`;
+  const [row] = await db.execute<{ delayed: unknown; running: unknown; present: unknown }>(
+    sql`select ${first("delayed")} as delayed, ${first("running")} as running, ${fromNow(ground)} as present`,
+  );
+  const now = Number(row?.present);
+  const left = (at: unknown): number =>
+    at === null || at === undefined ? NEVER : Math.max(0, Number(at) - now);
+  return { delayedMs: left(row?.delayed), leaseMs: left(row?.running), now };
+}
+
+/** Lets the delayed jobs wait whose time has come. */
+export async function promote(ground: Ground): Promise<void> {
+  const { db, tables } = ground;
+  const { jobs } = tables;
+  for (;;) {
+    /* oxlint-disable no-await-in-loop -- one piece after another */
+    const due = await db
+      .select({ id: jobs.id })
+      .from(jobs)
+      .where(and(eq(jobs.state, "delayed"), lte(jobs.due_at, fromNow(ground))))
+      .orderBy(jobs.due_at)
+      .limit(PIECE);
+    const ids = due.map(({ id }) => id);
+    for (const piece of inPieces(ids)) {
+      const still = and(inArray(jobs.id, piece), eq(jobs.state, "delayed"));
+      await db.update(jobs).set({ state: "waiting", due_at: null }).where(still);
+    }
+    if (ids.length < PIECE) return;
+    /* oxlint-enable no-await-in-loop */
+  }
+}
+
+/** A job whose process has ended without a word. */
+export interface LostJob {
+  readonly id: string;
+  readonly name: string;
+  readonly isDead: boolean;
+}
+
+/**
+ * Gives jobs back to all whose lease is over, for another try; one that has been lost too often is dead.
+ *
+ * @param held what the process that asks runs itself
+ */
+export async function recover(
+  ground: Ground,
+  { worker, held }: { readonly worker: string; readonly held: readonly string[] },
+): Promise<LostJob[]> {
+  const { db, tables } = ground;
+  const { jobs } = tables;
+  return db.transaction(
+    async (tx) => {
+      const due = await tx
+        .select({
+          id: jobs.id,
+          name: jobs.name,
+          lost: jobs.lost,
+          worker: jobs.worker,
+          batchId: jobs.batch_id,
+          nextId: jobs.next_id,
+        })
+        .from(jobs)
+        .where(and(eq(jobs.state, "running"), lte(jobs.due_at, fromNow(ground))))
+        .orderBy(jobs.due_at)
+        .limit(PIECE)
+        .for("update", { skipLocked: true });
+      const mine = new Set(held);
+      const lost = due.filter((job) => job.worker !== worker || !mine.has(job.id));
+      const dead = lost.filter((job) => job.lost + 1 >= MOST_LOST);
+      const again = lost.filter((job) => !dead.includes(job));
+      /* oxlint-disable no-await-in-loop -- one connection */
+      for (const piece of inPieces(again.map(({ id }) => id))) {
+        await tx
+          .update(jobs)
+          .set({
+            state: "waiting",
+            worker: null,
+            held_lane: null,
+            due_at: null,
+            // It counts as a loss, and not as a try: what ended the process may be anything.
+            attempt: sql`${jobs.attempt} - 1`,
+            lost: sql`${jobs.lost} + 1`,
+          })
+          .where(inArray(jobs.id, piece));
+      }
+      for (const { id } of dead) {
+        const error = `The process that ran it has ended ${MOST_LOST} times before it was done`;
+        await tx
+          .update(jobs)
+          .set({ ...toEnded(ground, "dead"), error })
+          .where(eq(jobs.id, id));
+      }
+      /* oxlint-enable no-await-in-loop */
+      await tellNext(
+        ground,
+        tx,
+        dead.map((job) => ({ ...job, as: "dead" as const })),
+      );
+      return lost.map((job) => ({ id: job.id, name: job.name, isDead: dead.includes(job) }));
+    },
+    { isolation: "read committed", retries: 3 },
+  );
+}
+
+/** Shortens leases that end later than any can: the clock of the database was set back. */
+export async function mendLeases(ground: Ground): Promise<void> {
+  const { db, tables, leaseMs } = ground;
+  const { jobs } = tables;
+  const tooLate = and(eq(jobs.state, "running"), gt(jobs.due_at, fromNow(ground, leaseMs * 2)));
+  await db
+    .update(jobs)
+    .set({ due_at: fromNow(ground, leaseMs) })
+    .where(tooLate);
+}
+
+/** Puts off the end of the leases of these jobs; returns those that don't belong to the process any more. */
+export async function renew(ground: Ground, worker: string, ids: readonly string[]): Promise<string[]> {
+  const { db, tables, leaseMs } = ground;
+  const { jobs } = tables;
+  const lost: string[] = [];
+  for (const piece of inPieces(ids)) {
+    const mine = and(inArray(jobs.id, piece), eq(jobs.worker, worker), eq(jobs.state, "running"));
+    /* oxlint-disable no-await-in-loop -- one piece after another */
+    const { rowsAffected } = await db
+      .update(jobs)
+      .set({ due_at: fromNow(ground, leaseMs) })
+      .where(mine);
+    if (rowsAffected === piece.length) continue;
+    const left = new Set((await db.select({ id: jobs.id }).from(jobs).where(mine)).map(({ id }) => id));
+    lost.push(...piece.filter((id) => !left.has(id)));
+    /* oxlint-enable no-await-in-loop */
+  }
+  return lost;
+}
+
+/** Notes how far a job is. */
+export async function saveProgress(
+  { db, tables: { jobs } }: Ground,
+  {
+    id,
+    worker,
+    fraction,
+    text,
+  }: {
+    readonly id: string;
+    readonly worker: string;
+    readonly fraction: number;
+    readonly text: string | null;
+  },
+): Promise<void> {
+  const mine = and(eq(jobs.id, id), eq(jobs.worker, worker), eq(jobs.state, "running"));
+  await db
+    .update(jobs)
+    .set({ progress: Math.round(fraction * 1000), progress_text: text })
+    .where(mine);
+}
+
+/** Deletes ended jobs whose time is over; returns how many. */
+export async function purge(ground: Ground): Promise<number> {
+  const { db, tables } = ground;
+  const { jobs, jobSteps, jobBatches } = tables;
+  const ended = ["completed", "dead", "cancelled", "incompatible"] as const;
+  let count = 0;
+  for (const state of ended) {
+    for (let isFull = true; isFull;) {
+      /* oxlint-disable no-await-in-loop -- one piece after another */
+      const old = await db
+        .select({ id: jobs.id })
+        .from(jobs)
+        .where(and(eq(jobs.state, state), lte(jobs.due_at, fromNow(ground))))
+        .limit(PIECE);
+      for (const ids of inPieces(old.map(({ id }) => id))) {
+        await db.transaction(async (tx) => {
+          await tx.delete(jobSteps).where(inArray(jobSteps.job_id, ids));
+          await tx.delete(jobBatches).where(inArray(jobBatches.callback_id, ids));
+          await tx.delete(jobs).where(and(inArray(jobs.id, ids), eq(jobs.state, state)));
+        });
+      }
+      count += old.length;
+      isFull = old.length === PIECE;
+      /* oxlint-enable no-await-in-loop */
+    }
+  }
+  return count;
+}

@@ -1,0 +1,89 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import type { Logger } from "pino";
+import type { Database } from "../db/contract/database.ts";
+import type { Driver } from "../db/contract/driver.ts";
+import type { CoreTables } from "../db/schema/core-tables.ts";
+import type { HookBus } from "../hooks/bus.ts";
+import type { JobDefinition } from "./definition/options.ts";
+import type { Queue } from "./queue/queue.ts";
+
+export type { JobDefinition, JobOwner } from "./definition/options.ts";
+export type { JobRequest } from "./definition/requests.ts";
+
+export interface JobsOptions {
+  readonly driver: Driver;
+  /** The core's tables and the database that they are in. */
+  readonly store: { readonly db: Database; readonly tables: CoreTables };
+  readonly hooks: HookBus;
+  readonly log: Logger;
+  /** How many jobs run at once in this process. */
+  readonly concurrency: () => number;
+  /** Whether jobs are run here, and not only enqueued. */
+  readonly isWorker: boolean;
+  /** How long a job belongs to the process that runs it without a word of it, in ms. @default 30_000 */
+  readonly leaseMs?: number;
+}
+
+const LEASE_MS = 30_000;
+
+/**
+ * Background jobs. Nothing is loaded, and nothing looks for jobs, before one is defined or enqueued.
+ *
+ * A job is run at least once: that it has ended is noted after its handler has, and a process that ends between both
+ * leaves it to be run again, once its lease is over.
+ */
+export class Jobs {
+  readonly #options: JobsOptions;
+  readonly #definitions = new Map<string, JobDefinition>();
+  /** What runs something as it would be run here: by nobody, and outside of any transaction. */
+  readonly #outside = AsyncLocalStorage.snapshot();
+  #loading: Promise<Queue> | null = null;
+  #isClosed = false;
+
+  constructor(options: JobsOptions) {
+    this.#options = options;
+  }
+
+  /** The jobs that can run here, by qualified name. */
+  get definitions(): ReadonlyMap<string, JobDefinition> {
+    return this.#definitions;
+  }
+
+  /** Whether the queue is at work. */
+  get isLoaded(): boolean {
+    return this.#loading !== null;
+  }
+
+  /** Has jobs of this kind run from now on, until the undo is called; those that run by then end as they have begun. */
+  register(definition: JobDefinition): () => void {
+    const { name } = definition;
+    this.#definitions.set(name, definition);
+    if (!this.#isClosed) void this.queue().then((queue) => queue.wake(name));
+    return () => {
+      if (this.#definitions.get(name) === definition) this.#definitions.delete(name);
+    };
+  }
+
+  /** Loads the queue, if it isn't yet. */
+  queue(): Promise<Queue> {
+    return (this.#loading ??= this.#load());
+  }
+
+  /** Takes no more jobs, waits for those that run until `signal` is aborted, and gives back what is left. */
+  async close(signal: AbortSignal): Promise<void> {
+    this.#isClosed = true;
+    await (await this.#loading)?.close(signal);
+  }
+
+  async #load(): Promise<Queue> {
+    const { driver, store, leaseMs = LEASE_MS, ...options } = this.#options;
+    const { Queue: Loaded } = await import("./queue/queue.ts");
+    return new Loaded({
+      ...options,
+      ground: { driver, db: store.db, tables: store.tables, leaseMs },
+      definitions: this.#definitions,
+      isWorker: options.isWorker && !this.#isClosed,
+      outside: (work) => this.#outside(work),
+    });
+  }
+}

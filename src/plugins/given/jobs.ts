@@ -1,0 +1,76 @@
+import type { Logger } from "pino";
+import type { Database } from "../../db/contract/database.ts";
+import { closestWord } from "../../config/suggestion.ts";
+import type { JobDefinition, JobRequest, Jobs } from "../../jobs/jobs.ts";
+import { toDefinition, toQualifiedName } from "../../jobs/definition/options.ts";
+import type { JobItem, PluginJobs } from "../../sdk/jobs.ts";
+import type { Scope } from "./scope.ts";
+
+export interface PluginJobsOptions {
+  readonly name: string;
+  readonly scope: Scope;
+  readonly jobs: Jobs;
+  readonly db: Database;
+  readonly log: Logger;
+}
+
+/** Creates the `jobs` of one generation of a plugin. */
+export function createPluginJobs({ name: plugin, scope, jobs, db, log }: PluginJobsOptions): PluginJobs {
+  const own = new Map<string, JobDefinition>();
+  const owner = { plugin, db, log, hold: (work: Promise<unknown>) => scope.hold(work) };
+  /** Its own as it has defined them: a generation that drains goes on with these. */
+  const find = (given: unknown): JobDefinition => {
+    const name = String(given);
+    const qualified = name.includes(":") ? name : toQualifiedName(plugin, name);
+    const found = own.get(qualified) ?? jobs.definitions.get(qualified);
+    if (found === undefined) throw unknown(name, plugin, [...own.keys()]);
+    return found;
+  };
+  const toRequest = ({ name, payload, ...options }: JobItem): JobRequest => ({
+    definition: find(name),
+    payload,
+    options,
+  });
+  return {
+    define(name, handler, options = {}) {
+      const definition = toDefinition(owner, name, handler, options);
+      if (own.has(definition.name)) {
+        throw new TypeError(`Cannot define the job "${name}": there is one of this name already`);
+      }
+      own.set(definition.name, definition);
+      const undo = scope.register(() => jobs.register(definition));
+      return () => {
+        own.delete(definition.name);
+        undo();
+      };
+    },
+    async enqueue(name, payload, { tx, ...options } = {}) {
+      const request = { definition: find(name), payload, options };
+      return (await jobs.queue()).enqueue(request, tx);
+    },
+    async enqueueMany(items, { tx } = {}) {
+      const requests = toItems(items).map(toRequest);
+      return (await jobs.queue()).enqueueMany(requests, tx);
+    },
+    async batch(items, callback, { tx } = {}) {
+      const requests = toItems(items).map(toRequest);
+      return (await jobs.queue()).batch(requests, toRequest(callback), tx);
+    },
+    async chain(items, { tx } = {}) {
+      const requests = toItems(items).map(toRequest);
+      return (await jobs.queue()).chain(requests, tx);
+    },
+  } satisfies PluginJobs;
+}
+
+function toItems(items: readonly JobItem[]): readonly JobItem[] {
+  if (Array.isArray(items)) return items;
+  throw new TypeError("Cannot enqueue jobs: give them as a list of { name, payload }");
+}
+
+function unknown(name: string, plugin: string, own: readonly string[]): TypeError {
+  const names = own.map((one) => one.slice(plugin.length + 1));
+  const meant = closestWord(name, names);
+  const hint = meant === undefined ? `define it with jobs.define("${name}", …)` : `did you mean "${meant}"?`;
+  return new TypeError(`Cannot enqueue "${name}": plugin "${plugin}" defines no such job; ${hint}`);
+}

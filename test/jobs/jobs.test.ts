@@ -1,0 +1,86 @@
+import { expect, test } from "bun:test";
+import { type Files, TestApp } from "../setup.ts";
+
+/** A plugin whose jobs emit what they do. */
+function jobPlugin(code: string): Files {
+  return {
+    "work/plugin.json": { name: "work", version: "1.0.0" },
+    "work/run.ts": `
+      import { t } from "elysia";
+      import { createRouter, db, hooks, jobs, log } from "xcore";
+      import { notes } from "./schema.ts";
+      ${code}
+    `,
+    "work/schema.ts": `
+      import { id, table, text } from "xcore/schema";
+      export const notes = table("work_notes", { id: id(), text: text() });
+    `,
+    "work/drizzle/sqlite/0000_notes.sql":
+      "CREATE TABLE `work_notes` (`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL, `text` text);",
+  };
+}
+
+const ECHO = `
+  jobs.define("echo", async ({ id, payload, attempt }) => { await hooks.emit("echoed", { id, payload, attempt }); }, {
+    payload: t.Object({ n: t.Integer(), unit: t.String({ default: "m" }) }),
+  });
+`;
+
+function start(code: string): Promise<TestApp> {
+  return TestApp.start({ plugins: jobPlugin(code) });
+}
+
+test("a job runs with its payload once it is enqueued", async () => {
+  await using app = await start(`${ECHO}
+    export default createRouter().post("/", ({ body }) => jobs.enqueue("echo", body));
+  `);
+  let id = "";
+  const done = app.after("job.completed", () => {});
+  const { data } = await app.after("echoed", async () => {
+    id = await (await send(app, { n: 7 })).text();
+  });
+  expect(data).toEqual({ id, payload: { n: 7, unit: "m" }, attempt: 1 });
+  expect((await done).data).toMatchObject({ id, name: "echo", plugin: "work", attempt: 1 });
+});
+
+test("a payload that the schema refuses is told to whoever enqueues it", async () => {
+  await using app = await start(`${ECHO}
+    export default createRouter().post("/", ({ body }) => jobs.enqueue("echo", body));
+  `);
+  const response = await send(app, { n: "seven" });
+  expect(response.status).toBe(422);
+  expect(await response.json()).toMatchObject({
+    code: "validation_error",
+    errors: [{ path: "/payload/n", code: "type" }],
+  });
+});
+
+test("with a transaction, a job is enqueued if and only if that commits", async () => {
+  await using app = await start(`${ECHO}
+    export default createRouter().post("/", ({ body }) => db.transaction(async (tx) => {
+      await tx.insert(notes).values({ text: "x" });
+      await jobs.enqueue("echo", { n: body.n }, { tx });
+      await hooks.emit("written", body);
+      if (body.fails) throw new Error("no");
+    }));
+  `);
+  await send(app, { n: 1, fails: true });
+  const { data } = await app.after("echoed", () => send(app, { n: 2 }));
+  expect(data.payload.n).toBe(2);
+  const names = app.events.map(({ name }) => name);
+  expect(names.filter((name) => name === "echoed")).toHaveLength(1);
+  expect(names.lastIndexOf("echoed")).toBeGreaterThan(names.lastIndexOf("written"));
+});
+
+test("nothing of the queue is loaded for a plugin without jobs", async () => {
+  await using app = await start(`export default createRouter().get("/", () => "hello");`);
+  expect(app.app.jobs.isLoaded).toBe(false);
+});
+
+function send(app: TestApp, body: object): Promise<Response> {
+  return app.fetch("/work", {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json" },
+  });
+}
