@@ -11,12 +11,20 @@ const ROUTER = `.post("/guarded", ({ body, user }) => ({ by: user.email, body })
   .post("/read", async ({ request, user }) => ({ by: user.email, body: await request.json() }), { permission: "x:act" })
   .post("/unparsed", ({ request }) => request.clone().text(), { role: "admin", parse: "none" })
   .post("/pieces", async ({ request }) => { for await (const piece of request.body); return "all"; }, { permission: "x:act" })
-  .post("/optional-read", async ({ request, user }) => ({ by: user?.email ?? null, body: await request.json() }), { optionalAuth: true })
+  .post("/optional-read", async ({ request, user }) => {
+    await hooks.emit("x.told", { user: user?.email ?? null });
+    return { by: user?.email ?? null, body: await request.json() };
+  }, { optionalAuth: true })
   .group("/own", (app) => app
     .onError(({ error }) => error.code === "authentication_error" ? { mine: error.code } : undefined)
     .post("/", ({ body }) => body, { auth: true }))`;
 
-const app = await TestApp.start({ plugins: plugin("x", ROUTER, { permissions: { "x:act": "" } }) });
+const app = await TestApp.start({
+  plugins: {
+    ...plugin("x", "", { permissions: { "x:act": "" } }),
+    "x/run.ts": `import { createRouter, hooks } from "xcore";\nexport default createRouter()${ROUTER};\n`,
+  },
+});
 afterAll(() => app[Symbol.asyncDispose]());
 
 let made = 0;
@@ -158,7 +166,9 @@ test("a body that is complete after the session has ended is nobody's behind { o
 
 test("a handler that reads a body itself, and was told who it is, gets none for nobody", async () => {
   const [user, path] = [await makeAdmin(), "/x/optional-read"];
+  const isTold = app.after("x.told", () => {});
   using slow = await SlowRequest.begin("POST", path, { headers: user.headers, body: { a: 1 } });
+  expect((await isTold).data).toEqual({ user: user.email });
   await ENDS["the session is ended"]?.(user);
   const { status, text } = await slow.finish();
   expect([status, JSON.parse(text).code]).toEqual([401, "authentication_error"]);

@@ -5,8 +5,8 @@ import type { Dialect, Driver } from "../../src/db/contract/driver.ts";
 import { openDatabase, type OpenOptions } from "../../src/db/open.ts";
 import { createBlog } from "../db/blog-tables.ts";
 
-/** What became of one write, as far as its client was told. */
-export type Outcome = "acknowledged" | "unknown" | "refused";
+/** What became of one write, as far as its client was told, and why: "refused: busy: Cannot query: …". */
+export type Outcome = "acknowledged" | `unknown: ${string}` | `refused: ${string}`;
 
 /** Opens a database with a log that can be read. */
 export async function openLogged(
@@ -77,7 +77,7 @@ export class Ledger {
     for (const [email, outcome] of this.outcomes) {
       if (outcome === "acknowledged" && !there.has(email))
         wrong.push(`${email} was acknowledged and is lost`);
-      if (outcome === "refused" && there.has(email)) wrong.push(`${email} was refused and is there`);
+      if (outcome.startsWith("refused") && there.has(email)) wrong.push(`${email} is there, and was ${outcome}`);
       const twin = email.startsWith("also ") ? email.slice(5) : `also ${email}`;
       if (this.outcomes.has(twin) && there.has(email) !== there.has(twin))
         wrong.push(`${email} is half there`);
@@ -92,7 +92,8 @@ async function toOutcome(write: PromiseLike<unknown>): Promise<Outcome> {
     return "acknowledged";
   } catch (error) {
     if (!(error instanceof DatabaseError)) throw error;
-    return error.fault === "outcome" ? "unknown" : "refused";
+    const { fault, message } = error;
+    return fault === "outcome" ? `unknown: ${message}` : `refused: ${fault}: ${message}`;
   }
 }
 
