@@ -90,6 +90,7 @@ export function testOnDialect(
     const driver = await openDatabase({
       url: parseDatabaseUrl(url, folder.path),
       poolSize: 5,
+      waitTimeoutMs: timeoutMs,
       echo: false,
       log: pino({ level: "silent" }),
     });

@@ -3,13 +3,12 @@ import { expect } from "bun:test";
 import type { Dialect } from "../../src/db/contract/driver.ts";
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
 import { TestApp } from "../setup.ts";
-import { ARRIVED_ROUTE, COUNT_ARRIVALS } from "./arrivals.ts";
+import { COUNT_ARRIVALS, COUNTS_ROUTE, giveUp, reach } from "./arrivals.ts";
 import { SERVERS } from "./ledger.ts";
 import { PrivateServer } from "./private-server.ts";
 
 const CLIENTS = 12;
 const TRIES = 4;
-const PATIENCE_MS = 250;
 const POOL_SIZE = 3;
 /** Nobody is taken to give up as soon as that. */
 const OLD_ENOUGH_MS = 30;
@@ -22,14 +21,14 @@ import { sql } from "drizzle-orm";
 ${COUNT_ARRIVALS}
 const insert = (name: string) => sql\`insert into notes (note) values (\${name})\`;
 export default createRouter()
-  ${ARRIVED_ROUTE}
-  .post("/alone/:name", async ({ params }) => {
-    arrive();
+  ${COUNTS_ROUTE}
+  .post("/alone/:name", async ({ params, request }) => {
+    arrive(request);
     await db.execute(insert(params.name));
     return "written";
   })
-  .post("/transaction/:name", async ({ params }) => {
-    arrive();
+  .post("/transaction/:name", async ({ params, request }) => {
+    arrive(request);
     await db.transaction(async (tx) => {
       await tx.execute(insert(params.name));
     });
@@ -39,7 +38,7 @@ export default createRouter()
     const isLeft = new Promise((resolve) => request.signal.addEventListener("abort", resolve));
     await db.execute(insert(params.name));
     await Bun.sleep(${OLD_ENOUGH_MS});
-    arrive();
+    arrive(request);
     await isLeft;
     await db.execute(insert("also " + params.name));
     return "written";
@@ -56,20 +55,6 @@ async function start(url: string): Promise<TestApp> {
   return app;
 }
 
-/** Sends a write again each time its answer doesn't come, and waits for the answer to the last. */
-async function insist(app: TestApp, path: string): Promise<number> {
-  for (let tries = 1; tries < TRIES; tries += 1) {
-    const signal = AbortSignal.timeout(PATIENCE_MS);
-    // oxlint-disable-next-line no-await-in-loop -- one try after another
-    const status = await app.fetch(path, { method: "POST", signal }).then(
-      (response) => response.status,
-      () => 0,
-    );
-    if (status !== 0) return status;
-  }
-  return (await app.fetch(path, { method: "POST" })).status;
-}
-
 async function readNotes(app: TestApp): Promise<string[]> {
   const rows = await app.app.database.migrate((connection) =>
     connection.all<{ note: string }>("select note from notes order by note"),
@@ -79,12 +64,18 @@ async function readNotes(app: TestApp): Promise<string[]> {
 
 const NAMES = Array.from({ length: CLIENTS }, (_, number) => `note ${String(number).padStart(2, "0")}`);
 
+/** Each client sends its write again and again while nothing is written, and waits for the answer to the last. */
 async function holdUp(app: TestApp, kind: string, database: Pick<PrivateServer, "freeze" | "thaw">) {
   database.freeze();
-  const clients = NAMES.map((name) => insist(app, `/notes/${kind}/${name}`));
-  await app.fetch(`/notes/arrived/${CLIENTS * TRIES}`);
+  const send = (signal: AbortSignal | null): Promise<Response>[] =>
+    NAMES.map((name) => app.fetch(`/notes/${kind}/${name}`, { method: "POST", signal }));
+  await giveUp(app, send, { times: TRIES - 1, arrived: 0 });
+  const last = send(null);
+  await reach(app, "arrived", CLIENTS * TRIES);
+  await reach(app, "left", CLIENTS * (TRIES - 1));
+  await Bun.sleep(OLD_ENOUGH_MS);
   database.thaw();
-  const statuses = await Promise.all(clients);
+  const statuses = (await Promise.all(last)).map(({ status }) => status);
   return { statuses, notes: await readNotes(app) };
 }
 
@@ -153,11 +144,8 @@ for (const dialect of ["sqlite", ...SERVERS] as const satisfies readonly Dialect
     async () => {
       await using database = await createTestDatabase(dialect);
       await using app = await start(database.url);
-      const giveUp = new AbortController();
-      const request = app.fetch("/notes/two/a", { method: "POST", signal: giveUp.signal }).catch(() => null);
-      await app.fetch("/notes/arrived/1");
-      giveUp.abort();
-      await request;
+      const send = (signal: AbortSignal) => [app.fetch("/notes/two/a", { method: "POST", signal })];
+      await giveUp(app, send, { times: 1, arrived: 0 });
       await app.app.plugins.stop();
       expect(await readNotes(app)).toEqual(["a", "also a"]);
     },

@@ -8,6 +8,8 @@ import { createBlog } from "../db/blog-tables.ts";
 /** What became of one write, as far as its client was told, and why: "refused: busy: Cannot query: …". */
 export type Outcome = "acknowledged" | `unknown: ${string}` | `refused: ${string}`;
 
+const POOL_SIZE = 4;
+
 /** Opens a database with a log that can be read. */
 export async function openLogged(
   url: string,
@@ -17,7 +19,7 @@ export async function openLogged(
   const log = pino({ base: null }, { write: (line) => void lines.push(line) });
   const driver = await openDatabase({
     url: parseDatabaseUrl(url, "/"),
-    poolSize: 4,
+    poolSize: POOL_SIZE,
     connectTimeoutMs: 5000,
     echo: false,
     log,
@@ -66,6 +68,18 @@ export class Ledger {
     return outcome;
   }
 
+  /** Has all connections of the pool opened, and idle: none is on its way any more. */
+  async settle(): Promise<void> {
+    const all = Promise.withResolvers<void>();
+    let held = 0;
+    const hold = async (): Promise<void> => {
+      held += 1;
+      if (held === POOL_SIZE) all.resolve();
+      await all.promise;
+    };
+    await Promise.all(Array.from({ length: POOL_SIZE }, () => this.db.transaction(hold)));
+  }
+
   /** Lists what differs between what clients were told and what is there, by another connection. */
   async audit(driver: Driver): Promise<string[]> {
     const rows = await driver
@@ -77,7 +91,8 @@ export class Ledger {
     for (const [email, outcome] of this.outcomes) {
       if (outcome === "acknowledged" && !there.has(email))
         wrong.push(`${email} was acknowledged and is lost`);
-      if (outcome.startsWith("refused") && there.has(email)) wrong.push(`${email} is there, and was ${outcome}`);
+      if (outcome.startsWith("refused") && there.has(email))
+        wrong.push(`${email} is there, and was ${outcome}`);
       const twin = email.startsWith("also ") ? email.slice(5) : `also ${email}`;
       if (this.outcomes.has(twin) && there.has(email) !== there.has(twin))
         wrong.push(`${email} is half there`);

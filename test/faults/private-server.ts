@@ -41,6 +41,8 @@ export class PrivateServer implements AsyncDisposable {
   freeze(): void {
     this.#frozen = this.#pids();
     for (const pid of this.#frozen) tryKill(pid, "SIGSTOP");
+    // The signal takes its time on a busy machine; what has ended has no state.
+    while (this.#frozen.some((pid) => !"TtZX".includes(readStat(pid)?.state ?? "T"))) Bun.sleepSync(1);
   }
 
   thaw(): void {
@@ -77,15 +79,16 @@ export class PrivateServer implements AsyncDisposable {
   #pids(): number[] {
     const { pid = 0 } = this.#process;
     const children = readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name) && parentOf(name) === pid)
+      .filter((name) => /^\d+$/.test(name) && readStat(name)?.parent === pid)
       .map(Number);
     return [pid, ...children];
   }
 }
 
-function parentOf(pid: string): number | null {
+function readStat(pid: number | string): { readonly state: string; readonly parent: number } | null {
   try {
-    return Number(/\) \S (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8"))?.[1]);
+    const [, state = "", parent] = /\) (\S) (\d+)/.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+    return { state, parent: Number(parent) };
   } catch {
     return null; // it has ended
   }

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { assertPassword } from "../../../src/accounts/login/password-rules.ts";
 import { createPasswords } from "../../../src/accounts/login/passwords.ts";
+import { processorTime } from "../processor-time.ts";
 
 const passwords = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
 
@@ -118,15 +119,10 @@ test.each(["bcrypt", "argon2id"] as const)(
   30_000, // of hashing
 );
 
-/** Processor time of the cheapest of some runs, in µs: what else the machine does takes none of this process's. */
+/** Processor time of the cheapest of some runs. */
 async function cost(work: () => Promise<unknown>): Promise<number> {
   const costs: number[] = [];
-  for (let round = 0; round < 5; round++) {
-    const before = process.cpuUsage();
-    // oxlint-disable-next-line no-await-in-loop -- one after another
-    await work();
-    const { user, system } = process.cpuUsage(before);
-    costs.push(user + system);
-  }
+  // oxlint-disable-next-line no-await-in-loop -- one after another
+  for (let round = 0; round < 5; round++) costs.push(await processorTime(work));
   return Math.min(...costs);
 }
