@@ -7,7 +7,7 @@ const ENTRY = "index.ts";
 
 /** Each folder of src/ may import from those before it. Folders that aren't there yet have their place already. */
 const ORDER = (
-  "errors files log metrics config hooks db storage cache cluster web templates " +
+  "errors files native log metrics config hooks db storage cache cluster web templates " +
   "accounts jobs resources sdk plugins ui app editor testing cli"
 ).split(" ");
 const MAX_FILES = 24; // of a folder, without those of its folders

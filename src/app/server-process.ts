@@ -262,7 +262,7 @@ export class ServerProcess {
 
   /** Only plugins hold the event loop: without one there is nothing to watch. */
   async #watchLoop(): Promise<void> {
-    const { plugins, hooks, loggers, web } = this.#app;
+    const { plugins, hooks, loggers, web, database } = this.#app;
     if (plugins.list().length === 0) {
       this.#disposals.push(hooks.on("plugin.loaded", () => void this.#watchLoop(), { once: true }));
       return;
@@ -279,6 +279,7 @@ export class ServerProcess {
     this.#disposals.push(() => watchdog.stop());
     await watchdog.start();
     web.onRequest = watchdog.note;
+    await database.limitStatements?.();
   }
 }
 

@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Logger } from "pino";
 
 export interface WatchdogOptions {
@@ -142,20 +139,16 @@ export class Watchdog {
   async start(): Promise<void> {
     const flags = APPEND_FLAGS[process.platform];
     if (flags === undefined) return;
-    let folder: string | null = null;
     try {
-      folder = mkdtempSync(join(tmpdir(), "xcore-watchdog-"));
-      const { cc, ptr } = await import("bun:ffi");
-      const source = join(folder, "watchdog.c");
-      writeFileSync(source, THREAD.replace("APPEND", String(flags)));
-      const { symbols } = cc({ source, symbols: { start: { args: ["ptr"], returns: "int" } } });
-      const failure = symbols.start(ptr(this.#memory));
+      const { compileC } = await import("../native/compile.ts");
+      const { functions, addressOf } = await compileC(THREAD.replace("APPEND", String(flags)), {
+        start: { args: ["ptr"], returns: "int" },
+      });
+      const failure = functions.start(addressOf(this.#memory));
       if (failure !== 0) throw new Error(`pthread_create answers ${failure}`);
     } catch (error) {
       this.#log.warn({ err: error }, "what holds the event loop can't be told: no thread watches it");
       return;
-    } finally {
-      if (folder !== null) rmSync(folder, { recursive: true, force: true });
     }
     this.#timer = setInterval(() => this.#beat(), BEAT_MS);
     this.#timer.unref();

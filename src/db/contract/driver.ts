@@ -58,6 +58,11 @@ export interface Driver {
    * other processes wait.
    */
   migrate<T>(work: (connection: MigrationConnection) => Promise<T>): Promise<T>;
+  /**
+   * Has statements be ended that hold the event loop, from now on; where that isn't to be had the log says so. Servers run
+   * none in this process.
+   */
+  limitStatements?(): Promise<void>;
   /** Resolves when the database answers. @throws DatabaseError */
   ping(): Promise<void>;
   /**

@@ -3,7 +3,8 @@ import { isFault } from "../contract/database-error.ts";
 import { isRead, isWrite } from "../contract/statements.ts";
 import { CommitGroup, type CommitGround } from "./commit-group.ts";
 import { retryWhileBusy } from "./connection/busy.ts";
-import type { SqliteConnection } from "./connection/connection.ts";
+import type { SqliteConnection, StatementRunner } from "./connection/connection.ts";
+import type { ReadingThreads } from "./connection/reading-threads.ts";
 import { AmbientTransaction } from "../transactions/ambient.ts";
 import { assertWanted, type Callers, noteWritten, transactFor } from "../transactions/callers.ts";
 import { TransactionLimit, type TransactionLimitOptions } from "../transactions/limit.ts";
@@ -18,7 +19,7 @@ import { OpenTransaction } from "./transaction.ts";
 import { WriterLock } from "./writer-lock.ts";
 
 /** Work on a connection that runs to its end at once. */
-export type Task<T> = (connection: SqliteConnection) => T;
+export type Task<T> = (connection: StatementRunner) => T;
 
 /** Where the statements of a session run: on the open database, or in one transaction. */
 export interface Channel extends CommitListening {
@@ -75,6 +76,8 @@ export class SqliteChannel implements Channel {
   /** The writes of this turn that wait for its end. */
   #gathered: CommitGroup | null = null;
   #commits = 0;
+  /** Where reads are run that take long; null where there is nothing that would cut them here. */
+  #threads: ReadingThreads | null = null;
   /** The work that holds the writer lock, seen from inside it, to tell when a write would wait for itself. */
   readonly #holder = new AsyncLocalStorage<{ holds: boolean }>();
 
@@ -90,7 +93,13 @@ export class SqliteChannel implements Channel {
     this.#lock = new WriterLock(this.#turn, waitMs);
     this.#solo = isDurable ? null : new SoloWrites();
     const onCommit = (): void => void (this.#commits += 1);
-    this.#ground = { reader, writer, turn: this.#turn, keys: this.#keys, waitMs, onCommit };
+    const readApart = <T>(task: Task<T>, error: unknown): Promise<T> => this.#readApart(task, error);
+    this.#ground = { reader, writer, turn: this.#turn, keys: this.#keys, waitMs, onCommit, readApart };
+  }
+
+  /** Has reads that take long run by threads of their own, from now on. */
+  useThreads(threads: ReadingThreads): void {
+    this.#threads = threads;
   }
 
   /** Counts what may have been committed by this process. */
@@ -107,7 +116,7 @@ export class SqliteChannel implements Channel {
     try {
       return Promise.resolve(task(this.#reader));
     } catch (error) {
-      return isFault(error, "busy") ? this.#readLater(task) : Promise.reject(error);
+      return isFault(error, "busy") ? this.#readLater(task) : this.#readApart(task, error);
     }
   }
 
@@ -262,7 +271,17 @@ export class SqliteChannel implements Channel {
 
   async #readLater<T>(task: Task<T>): Promise<T> {
     await this.#turn.next();
-    return this.#patiently(() => task(this.#reader));
+    try {
+      return await this.#patiently(() => task(this.#reader));
+    } catch (error) {
+      return await this.#readApart(task, error);
+    }
+  }
+
+  /** Runs a read again that was cut, where it keeps nobody waiting; rejects with any other error. */
+  #readApart<T>(task: Task<T>, error: unknown): Promise<T> {
+    if (this.#threads === null || !isFault(error, "timeout")) return Promise.reject(error);
+    return this.#threads.run(task);
   }
 
   #runAlone<T>(task: Task<T>): Promise<T> {

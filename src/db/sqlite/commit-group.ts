@@ -17,6 +17,8 @@ export interface CommitGround {
   readonly waitMs: number;
   /** Told of each commit, before whoever waits for it. */
   readonly onCommit: () => void;
+  /** Runs a read that was cut elsewhere. */
+  readonly readApart: <T>(task: Task<T>, error: unknown) => Promise<T>;
 }
 
 // With more, little would be gained, and more be run again where the commit fails.
@@ -46,7 +48,7 @@ export class CommitGroup {
 
   /** Has a statement run in its place, for `caller`. A read among the writes sees those before it. */
   add<T>(task: Task<T>, isRead: boolean, caller?: Caller): Promise<T> {
-    const statement = new WaitingStatement(task, isRead, caller);
+    const statement = new WaitingStatement(task, { isRead, caller, readApart: this.#ground.readApart });
     this.#statements.push(statement);
     return statement.promise as Promise<T>; // what the task returns
   }
@@ -187,20 +189,27 @@ export class CommitGroup {
   }
 }
 
+interface WaitingStatementOptions extends Pick<CommitGround, "readApart"> {
+  readonly isRead: boolean;
+  readonly caller: Caller | undefined;
+}
+
 /** A statement, and whoever waits for what comes of it. */
 class WaitingStatement {
   readonly promise: Promise<unknown>;
   readonly isRead: boolean;
   readonly #task: Task<unknown>;
   readonly #caller: Caller | undefined;
+  readonly #readApart: CommitGround["readApart"];
   #resolve!: (value: unknown) => void;
   #reject!: (error: unknown) => void;
   #value: unknown;
   #error: unknown;
   #isDone = false;
 
-  constructor(task: Task<unknown>, isRead: boolean, caller: Caller | undefined) {
+  constructor(task: Task<unknown>, { isRead, caller, readApart }: WaitingStatementOptions) {
     this.#task = task;
+    this.#readApart = readApart;
     this.#caller = caller;
     this.isRead = isRead;
     this.promise = new Promise((resolve, reject) => {
@@ -219,11 +228,18 @@ class WaitingStatement {
     return !this.#isDone && isFault(this.#error, "busy");
   }
 
+  /** Whether it has taken longer than it may. */
+  get isCut(): boolean {
+    return !this.#isDone && isFault(this.#error, "timeout");
+  }
+
   /** @returns whether it succeeded */
   run(connection: SqliteConnection): boolean {
+    // Run again it would be cut again.
+    if (this.isCut) return false;
     try {
       if (isAbandoned(this.#caller)) throw abandoned();
-      this.#value = this.#task(connection);
+      this.#value = this.isRead ? connection.runBriefly(this.#task) : this.#task(connection);
       this.#isDone = true;
     } catch (error) {
       this.#error = error;
@@ -254,7 +270,8 @@ class WaitingStatement {
     if (this.#isDone) {
       noteWritten(this.#caller);
       this.#resolve(this.#value);
-    } else this.#reject(this.#error);
+    } else if (this.isRead) this.#resolve(this.#readApart(this.#task, this.#error));
+    else this.#reject(this.#error);
   }
 
   fail(error: unknown): void {

@@ -14,7 +14,9 @@ import { SqliteDialect } from "./dialect.ts";
 import { FileWatch } from "./file-watch.ts";
 import { LogGrowth, type LogLimits } from "./log-growth.ts";
 import { migrateOnSqlite } from "./migration-connection.ts";
-import { openSqlitePool, type SqlitePool } from "./connection/pool.ts";
+import { BRIEF_MS, type StatementRunner } from "./connection/connection.ts";
+import { openSqlitePool, READER_PRAGMAS, type SqlitePool } from "./connection/pool.ts";
+import type { ReadingThreads, ReadingThreadsOptions } from "./connection/reading-threads.ts";
 import { SqliteSession } from "./session.ts";
 import { sqliteTableMakers } from "./table-makers.ts";
 
@@ -62,7 +64,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     migrationTimeoutMs = 3_600_000,
     callers = new Callers(),
   } = options;
-  const pool = await openSqlitePool({ file, durability, waitMs, onQuery: createQueryLog(echo, log) });
+  const onQuery = createQueryLog(echo, log);
+  const pool = await openSqlitePool({ file, durability, waitMs, onQuery });
   const dialect = new SqliteDialect();
   const files = new FileWatch(file, log);
   const growth = new LogGrowth({ file, log, limits: options.logLimits });
@@ -79,6 +82,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
   const session = new SqliteSession(dialect, channel);
   const changes = new ChangeToken(pool.reader, channel);
   let closed: Promise<void> | null = null;
+  let threads: ReadingThreads | null = null;
   return {
     dialect: "sqlite",
     tableMakers: sqliteTableMakers,
@@ -87,27 +91,56 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
       return new SqliteDatabase(dialect, session, toRelationalSchema(schema)) as unknown as Database<Schema>;
     },
     migrate: (work) => migrateOnSqlite({ channel, file, waitMs, timeoutMs: migrationTimeoutMs, log }, work),
+    async limitStatements() {
+      threads ??= await limitStatements(pool, { file, timeoutMs: waitMs, onQuery, log });
+      if (threads !== null) channel.useThreads(threads);
+    },
     async ping() {
       files.assertThere();
       await channel.read((connection) => connection.values("select 1", []));
     },
-    async probe() {
-      await channel.execute((connection) => {
-        connection.write(PROBE, []);
-        // Written again as it is: a disk without room, or that is only read, refuses that.
-        const [[version] = []] = connection.values("pragma user_version", []);
-        connection.execute(`pragma user_version = ${Number(version)}`);
-      });
-    },
+    probe: () => channel.execute(probe),
     changeToken: () => changes.read(),
     afterCommit: createAfterCommit(channel),
     async close() {
       channel.assertNotHolder();
       growth.close();
+      await threads?.close();
       files.close(); // what is in the log belongs into the file, wherever that is
       await (closed ??= close(pool, channel, log));
     },
   };
+}
+
+function probe(connection: StatementRunner): void {
+  connection.write(PROBE, []);
+  // Written again as it is: a disk without room, or that is only read, refuses that.
+  const [[version] = []] = connection.values("pragma user_version", []);
+  connection.execute(`pragma user_version = ${Number(version)}`);
+}
+
+/**
+ * Has statements that take long be cut: writes at their limit, reads soon, to be run by threads of their own.
+ *
+ * @returns the threads; null where it can't be had, which is told
+ */
+async function limitStatements(
+  { reader, writer }: SqlitePool,
+  options: Pick<ReadingThreadsOptions, "file" | "timeoutMs" | "onQuery"> & { readonly log: Logger },
+): Promise<ReadingThreads | null> {
+  const { StatementLimits } = await import("./connection/statement-limits.ts");
+  const { ReadingThreads } = await import("./connection/reading-threads.ts");
+  try {
+    const limits = await StatementLimits.create();
+    writer.limitBy(limits);
+    writer.limit?.set(options.timeoutMs);
+    reader.limitBy(limits);
+    reader.limit?.set(BRIEF_MS, true);
+    return new ReadingThreads({ ...options, limits, briefMs: BRIEF_MS, pragmas: READER_PRAGMAS });
+  } catch (error) {
+    options.log.warn({ err: error }, "a statement of SQLite that takes long can't be stopped here");
+    return null;
+  }
 }
 
 async function close(pool: SqlitePool, channel: SqliteChannel, log: Logger): Promise<void> {

@@ -30,7 +30,10 @@ export async function migrateOnSqlite<T>(
   channel.assertNotHolder();
   const unlock = await takeLock(file, { log, timeoutMs });
   try {
-    return await channel.withWriter((writer) => work(new SqliteMigrationConnection(writer, waitMs)));
+    return await channel.withWriter((writer) => {
+      const run = () => work(new SqliteMigrationConnection(writer, waitMs));
+      return writer.limit?.without(run) ?? run();
+    });
   } finally {
     unlock();
   }

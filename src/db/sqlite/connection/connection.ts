@@ -1,23 +1,40 @@
 import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import type { WriteResult } from "../../contract/database.ts";
-import { ConstraintError, DatabaseError } from "../../contract/database-error.ts";
+import { ConstraintError, DatabaseError, isFault } from "../../contract/database-error.ts";
 import type { OnQuery } from "../../contract/statements.ts";
 import { toSqliteFault } from "./faults.ts";
 import { findReference, readTableOwner } from "./foreign-keys.ts";
 import { assertBindable } from "./parameters.ts";
 import { StatementCache } from "./statement-cache.ts";
+import type { StatementLimit, StatementLimits } from "./statement-limits.ts";
+
+/** A statement that takes longer keeps requests waiting that have nothing to do with it. */
+export const BRIEF_MS = 50;
 
 /** A row by column name. */
 export type Row = Record<string, unknown>;
+
+/** What runs statements, each to its end. */
+export interface StatementRunner {
+  /** Returns the rows as lists of values. */
+  values(sql: string, parameters: unknown[]): unknown[][];
+  /** Returns the rows by column name. */
+  all(sql: string, parameters: unknown[]): Row[];
+  /** Writes, and tells how many rows it touched. */
+  write(sql: string, parameters: unknown[]): WriteResult;
+  /** Runs a whole script, without parameters and without keeping it prepared. */
+  execute(script: string): void;
+}
 
 /**
  * One connection. Every call runs to its end before it returns, keeps its statement prepared, and throws
  * DatabaseError or ConstraintError.
  */
-export class SqliteConnection {
+export class SqliteConnection implements StatementRunner {
   readonly #database: Database;
   readonly #statements: StatementCache;
   readonly #onQuery: OnQuery | null;
+  #limit: StatementLimit | null = null;
   #isClosed = false;
 
   constructor(database: Database, onQuery: OnQuery | null) {
@@ -31,24 +48,37 @@ export class SqliteConnection {
     return !this.#isClosed && this.#database.inTransaction;
   }
 
-  /** Returns the rows as lists of values. */
+  /** What cuts its statements; null where each takes as long as it does. */
+  get limit(): StatementLimit | null {
+    return this.#limit;
+  }
+
+  /** Has its statements be cut. @throws Error where that can't be had */
+  limitBy(limits: StatementLimits): void {
+    this.#limit = limits.limit(this.#database);
+  }
+
+  /** Runs what only reads; where it isn't brief it is cut, to be run elsewhere. */
+  runBriefly<T>(task: (connection: StatementRunner) => T): T {
+    const limit = this.#limit;
+    return limit === null ? task(this) : limit.during(BRIEF_MS, () => task(this));
+  }
+
   values(sql: string, parameters: unknown[]): unknown[][] {
     return this.#run(sql, parameters, readValues);
   }
 
-  /** Returns the rows by column name. */
   all(sql: string, parameters: unknown[]): Row[] {
     return this.#run(sql, parameters, readAll);
   }
 
-  /** Writes, and tells how many rows it touched. */
   write(sql: string, parameters: unknown[]): WriteResult {
     return this.#run(sql, parameters, write);
   }
 
-  /** Runs a whole script, without parameters and without keeping it prepared. */
   execute(script: string): void {
     this.#assertOpen();
+    this.#limit?.begin(script);
     const startedAt = this.#onQuery === null ? 0 : performance.now();
     try {
       this.#database.run(script);
@@ -69,6 +99,7 @@ export class SqliteConnection {
   #run<T>(sql: string, parameters: unknown[], read: StatementReader<T>): T {
     this.#assertOpen();
     assertBindable(parameters, sql);
+    this.#limit?.begin(sql);
     const startedAt = this.#onQuery === null ? 0 : performance.now();
     let isPrepared = false;
     try {
@@ -91,6 +122,7 @@ export class SqliteConnection {
       showsReason: !isPrepared,
       findReference: () => findReference(this.#database, sql, parameters),
     });
+    if (isFault(fault, "timeout")) this.#limit?.note(sql);
     const query = fault instanceof ConstraintError ? fault.ownerQuery : null;
     const owner = query === null ? null : readTableOwner(this.#database, query);
     if (owner !== null && fault instanceof ConstraintError) fault.nameOwner(owner);

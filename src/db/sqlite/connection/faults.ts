@@ -74,6 +74,10 @@ const FAULTS: FaultTable<SqliteFailure> = {
     ["SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"],
     ["readonly", "Cannot write to the database: it may only be read"],
   ),
+  SQLITE_INTERRUPT: [
+    "timeout",
+    'Cannot finish the query: it took longer than "database.statement_timeout"; add an index for what it looks for or sorts by',
+  ],
   SQLITE_CANTOPEN: ["unavailable", "Cannot open the database: its file can't be opened"],
   ...alike(
     ["SQLITE_TOOBIG", "SQLITE_MISMATCH", "SQLITE_RANGE"],

@@ -27,6 +27,15 @@ export interface SqlitePoolOptions {
 const busyTimeoutMs = 2;
 // A table of 100,000 rows fits in, and memory is only taken for pages that were read.
 const cacheKib = 16_384;
+/** Of all connections. */
+const SHARED_PRAGMAS = [
+  `pragma busy_timeout = ${busyTimeoutMs}`,
+  // As on the other databases; an index serves "abc%" then, too.
+  "pragma case_sensitive_like = on",
+  `pragma cache_size = -${cacheKib}`,
+];
+/** Of connections that only read. */
+export const READER_PRAGMAS = [...SHARED_PRAGMAS, "pragma query_only = on"];
 // What a big transaction has made of the log is given back at the next checkpoint.
 const keptLogBytes = 64 * 1024 * 1024;
 
@@ -69,16 +78,13 @@ function openFile(file: string): Database {
 }
 
 function setUp(connection: SqliteConnection, durability: Durability): void {
-  connection.execute(`pragma busy_timeout = ${busyTimeoutMs}`);
+  for (const pragma of SHARED_PRAGMAS) connection.execute(pragma);
   connection.execute("pragma journal_mode = wal");
   connection.execute(`pragma synchronous = ${durability}`);
   // Elsewhere it does nothing: on macOS alone, what a program has synced may still be in the drive's own memory.
   if (durability === "full") connection.execute("pragma fullfsync = on");
   connection.execute("pragma foreign_keys = on");
-  // As on the other databases; an index serves "abc%" then, too.
-  connection.execute("pragma case_sensitive_like = on");
   connection.execute(`pragma journal_size_limit = ${keptLogBytes}`);
-  connection.execute(`pragma cache_size = -${cacheKib}`);
   // Reads the schema, so that a damaged file is found now.
   connection.values("select count(*) from sqlite_schema", []);
 }
