@@ -1,7 +1,7 @@
 import { type Connection, createConnection, type QueryError, type QueryOptions } from "mysql2";
 import type { ResultSetHeader, RowDataPacket } from "mysql2/promise";
 import { ConstraintError, DatabaseError, isFault } from "../contract/database-error.ts";
-import type { OnQuery } from "../contract/statements.ts";
+import { isCommittedByMysql, type OnQuery } from "../contract/statements.ts";
 import { ServerConnection, type ServerLimits } from "../server/connection.ts";
 import { type ServerPlace, unreachable } from "../server/faults.ts";
 import { explainReference, noteRefused, type ReferringKey } from "../server/references.ts";
@@ -187,4 +187,5 @@ export const MYSQL_TRANSACTIONS = {
     "start transaction",
   ],
   undoesBy: (error: unknown) => (isFault(error, "serialization") ? "all" : null),
+  isCommittedBy: isCommittedByMysql,
 } as const;

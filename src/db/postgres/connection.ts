@@ -157,6 +157,7 @@ export const POSTGRES_TRANSACTIONS = {
     isolation === undefined ? "begin" : `begin isolation level ${isolation}`,
   ],
   undoesBy: (error: unknown) => (isRefusal(error) ? "savepoint" : null),
+  isCommittedBy: () => false,
 } as const;
 
 function asIs<T>(value: T): T {

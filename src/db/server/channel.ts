@@ -1,6 +1,6 @@
 import type { TransactionOptions } from "../contract/database.ts";
 import type { ServerDriverOptions } from "../contract/driver.ts";
-import { isRead } from "../contract/statements.ts";
+import { assertNoControl, isRead, isSetting, isWrite } from "../contract/statements.ts";
 import { AmbientTransaction } from "../transactions/ambient.ts";
 import { assertWanted, noteWritten, transactFor } from "../transactions/callers.ts";
 import type { CommitListening } from "../transactions/commits.ts";
@@ -22,17 +22,33 @@ export interface Channel<Connection> extends CommitListening {
   read<T>(task: Task<Connection, T>): Promise<T>;
   /** Runs a task that may write. */
   write<T>(task: Task<Connection, T>): Promise<T>;
+  /** Runs a task with a statement that is neither a read nor a write. @throws TypeError for one that may not be run */
+  execute<T>(task: Task<Connection, T>, sql: string): Promise<T>;
   /** Runs `work` in a transaction; inside of one, in a savepoint. */
   transact<T>(work: (channel: Channel<Connection>) => Promise<T>, options?: TransactionOptions): Promise<T>;
 }
 
 /** Runs a task as its statement wants it. */
-export function runOn<Connection, T>(
+export function runOn<Connection extends ServerConnection, T>(
   channel: Channel<Connection>,
   sql: string,
   task: Task<Connection, T>,
 ): Promise<T> {
-  return isRead(sql) ? channel.read(task) : channel.write(task);
+  if (isRead(sql)) return channel.read(task);
+  return isWrite(sql) ? channel.write(task) : executeOn(channel, sql, task);
+}
+
+async function executeOn<Connection extends ServerConnection, T>(
+  channel: Channel<Connection>,
+  sql: string,
+  task: Task<Connection, T>,
+): Promise<T> {
+  assertNoControl(sql);
+  const run: typeof task = (connection) => {
+    if (isSetting(sql)) connection.isChanged = true;
+    return task(connection);
+  };
+  return await channel.execute(run, sql);
 }
 
 export interface PoolChannelOptions<C extends ServerConnection> {
@@ -86,6 +102,10 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
     });
     noteWritten(caller);
     return result;
+  }
+
+  execute<T>(task: Task<C, T>, sql: string): Promise<T> {
+    return this.#ambient.current?.channel.execute(task, sql) ?? this.write(task);
   }
 
   async transact<T>(

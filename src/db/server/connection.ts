@@ -22,6 +22,8 @@ export abstract class ServerConnection {
   idleSince = 0;
   /** Whether its statements are in a transaction. */
   isInTransaction = false;
+  /** Whether a statement may have left something on it that nobody else may get. */
+  isChanged = false;
   /** What the server knows it by; null where something stands between that has connections of its own. */
   serverId: number | null = null;
 

@@ -229,7 +229,7 @@ export class ConnectionPool<C extends ServerConnection> {
 
   #giveBack(connection: C): void {
     connection.idleSince = performance.now();
-    if (connection.loss === null && connection.ageMs > MAX_AGE_MS) {
+    if (connection.loss === null && (connection.isChanged || connection.ageMs > MAX_AGE_MS)) {
       void this.#end(connection);
       this.#provide();
       return;

@@ -13,6 +13,8 @@ export interface TransactionSyntax {
   readonly begin: (isolation: string | undefined) => readonly string[];
   /** Whether a statement that fails undoes the whole transaction, or the savepoint that it is in. */
   readonly undoesBy: (fault: unknown) => "all" | "savepoint" | null;
+  /** Whether the server commits before it runs a statement. */
+  readonly isCommittedBy: (sql: string) => boolean;
 }
 
 export interface TransactionSettings {
@@ -96,6 +98,15 @@ export class OpenTransaction<C extends ServerConnection> implements Channel<C> {
     this.#state.assertOpen();
     this.#assertKept();
     return await this.#send(() => task(connection));
+  }
+
+  async execute<T>(task: Task<C, T>, sql: string): Promise<T> {
+    if (this.#held.syntax.isCommittedBy(sql)) {
+      throw new TypeError(
+        "Cannot run this query inside of a transaction: MySQL would commit what was written before it; run it outside",
+      );
+    }
+    return await this.write(task);
   }
 
   async #run<T>(work: (transaction: this) => Promise<T>): Promise<T> {

@@ -1,6 +1,7 @@
 import type { Query, SQL, TablesRelationalConfig } from "drizzle-orm";
 import { type SelectedFieldsOrdered, type SQLiteExecuteMethod, SQLiteSession } from "drizzle-orm/sqlite-core";
 import type { WriteResult } from "../contract/database.ts";
+import { assertNoControl } from "../contract/statements.ts";
 import type { RowsMapper } from "../drizzle/session-parts.ts";
 import type { OwnedOptions } from "../transactions/owner.ts";
 import { type Channel, wayOf } from "./channel.ts";
@@ -51,7 +52,11 @@ export class SqliteSession extends SQLiteSession<
   /** Runs SQL of the caller's own; rows by column name. */
   override all<Row = unknown>(query: SQL): Promise<Row[]> {
     const { sql, params } = this.#dialect.sqlToQuery(query);
-    return this.channel[wayOf(sql)]((connection) => connection.all(sql, params) as Row[]);
+    const way = wayOf(sql);
+    return this.channel[way]((connection) => {
+      if (way === "execute") assertNoControl(sql);
+      return connection.all(sql, params) as Row[];
+    });
   }
 
   /** Runs `work` on the session of a new transaction; nested, it is a savepoint. */

@@ -195,6 +195,7 @@ class Model implements Disposable {
   }
 
   #runAlone({ kind, text }: { readonly kind: string; readonly text: string }): Outcome {
+    if (kind === "execute" && text === "commit") return { error: "TypeError" }; // refused by its text
     try {
       const rows = this.#all(text);
       if (kind !== "execute" || !this.#database.inTransaction) return { rows };

@@ -117,19 +117,6 @@ test("a row that lacks what it refers to fails the COMMIT, also when another wri
   expect(await db.execute(sql`select * from notes`)).toEqual([]);
 });
 
-test("a transaction that was ended by SQL of its own goes no further", async () => {
-  await using opened = await Articles.open();
-  for (const end of [sql`commit`, sql`rollback`]) {
-    const transaction = opened.db.transaction(async (tx) => {
-      await tx.execute(end);
-      await tx.insert(articles).values({ id: 1 });
-    });
-    expect(String(await failureOf(transaction))).toContain("Cannot go on with the transaction");
-    expect(String(await failureOf(opened.db.transaction((tx) => tx.execute(end))))).toContain("Cannot go on");
-  }
-  expect(await opened.ids()).toEqual([]);
-});
-
 test("a transaction that SQLite ends by itself takes no later writes, and throws why", async () => {
   await using opened = await Articles.open();
   const { db } = opened;
