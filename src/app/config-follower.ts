@@ -1,6 +1,7 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { Logger } from "pino";
 import type { LoadedConfig } from "../config/load.ts";
+import { isEndless } from "../files/endless.ts";
 import { isVacant } from "../files/text.ts";
 import { watchFile } from "../files/watch.ts";
 
@@ -74,6 +75,8 @@ export class ConfigFollower {
     let next: LoadedConfig | null = null;
     let problem = "";
     try {
+      assertEnds(initial.file);
+      assertEnds(join(initial.directory, ".env"));
       next = load();
     } catch (error) {
       problem = error instanceof Error ? error.message : String(error);
@@ -109,6 +112,11 @@ export class ConfigFollower {
         "put the file back, or {} in it for the defaults",
     );
   }
+}
+
+/** Only a start may wait for whoever writes into a pipe. @throws TypeError */
+function assertEnds(file: string): void {
+  if (isEndless(file)) throw new TypeError(`Cannot use ${file}: it is a pipe or a device, and not a file`);
 }
 
 /** Keys that differ from what the server was started with, and that it can't apply while it runs. */

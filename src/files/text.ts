@@ -1,4 +1,7 @@
-import { lstatSync, readFileSync } from "node:fs";
+import { lstatSync, readFileSync, statSync } from "node:fs";
+import { isEndless } from "./endless.ts";
+
+const MAX_BYTES = 16e6; // what reads it holds everybody up
 
 /** What reading a file gave: its text, or why there is none. */
 export type TextFile =
@@ -10,6 +13,11 @@ export type TextFile =
 export function readTextFile(file: string): TextFile {
   let bytes: Buffer;
   try {
+    const { size } = statSync(file);
+    if (size > MAX_BYTES) {
+      const expected = `a file of at most ${MAX_BYTES / 1e6} MB`;
+      return { state: "unreadable", expected, found: `${Math.ceil(size / 1e6)} MB` };
+    }
     bytes = readFileSync(file);
   } catch (error) {
     return toFailure(file, error);
@@ -27,6 +35,7 @@ export function readTextFile(file: string): TextFile {
  */
 export function isVacant(file: string): boolean {
   try {
+    if (isEndless(file) || statSync(file).size > MAX_BYTES) return false;
     return readFileSync(file, "utf8").trim() === "";
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

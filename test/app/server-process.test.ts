@@ -1,4 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { symlinkSync } from "node:fs";
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Files, TestFolder } from "../setup.ts";
@@ -120,6 +122,27 @@ test.each(["missing", "empty"])("a config.json that is %s changes nothing, and i
   await vacate();
   await told;
   expect(await (await server.fetch("/")).text()).toContain("Mended");
+});
+
+test.each([
+  ["config.json", "a pipe"],
+  [".env", "a pipe"],
+  ["config.json", "/dev/zero"],
+  ["config.json", "a file of 32 MB"],
+])("%s that becomes %s holds nobody up", async (name, what) => {
+  await using folder = await TestFolder.create({ "config.json": { ...CONFIG, app: { name: "Shop" } } });
+  await using server = await XcoreServer.start(folder, SERVE);
+  const path = join(folder.path, name);
+  await folder.remove(name);
+  if (what === "a pipe") spawnSync("mkfifo", [path]);
+  else if (what === "/dev/zero") symlinkSync(what, path);
+  else await folder.write({ [name]: `{"app":{"name":"${"x".repeat(32e6)}"}}` });
+  await server.after(() => server.kill("SIGHUP"), /Cannot use [^\n]*The running configuration stays/);
+  await server.after(() => server.kill("SIGHUP"), /SIGHUP: nothing to apply/);
+  expect(await (await server.fetch("/")).text()).toContain("Shop");
+  await folder.remove(name);
+  const mended = { ...CONFIG, app: { name: "Mended" } };
+  await server.after(() => folder.write({ "config.json": mended }), /configuration applied/);
 });
 
 test("a server without a config.json applies one that comes", async () => {
