@@ -12,6 +12,7 @@ import { createCoreBuilder } from "./core.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import { createAppJobs } from "./jobs.ts";
 import { createPlugins, type PluginOptions, toPluginSettings } from "./plugins.ts";
+import type { Activity } from "../plugins/runtime/host.ts";
 import type { Shutdown } from "./shutdown.ts";
 import { type AppStores, openStores } from "./stores.ts";
 import { createWeb, toWebSettings } from "./web.ts";
@@ -36,6 +37,8 @@ export interface App {
   readonly web: WebServer;
   readonly stackTraces: StackTraces;
   readonly shutdown: Shutdown;
+  /** What code of plugins runs. */
+  readonly activity: Activity;
   /** The OpenAPI 3.1 document of everything that is served now. */
   openApi(): Promise<Record<string, unknown>>;
   /** Loads what the core serves, which waits for its first request otherwise. @throws what its sources throw */
@@ -98,6 +101,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     web,
     stackTraces,
     shutdown,
+    activity: context.activity,
     openApi: () => core.openApi(),
     loadCore: () => core.load(),
     async configure(loaded) {

@@ -6,6 +6,7 @@ import type { ConsoleStream } from "../log/console-sink.ts";
 import { Callers } from "../db/transactions/callers.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
 import { createDisplayPath } from "../files/paths.ts";
+import { Activity } from "../plugins/runtime/host.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
 import { Shutdown } from "./shutdown.ts";
 import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
@@ -50,6 +51,7 @@ export interface AppContext {
   /** How many requests clients may make. */
   readonly limits: RateLimits;
   readonly shutdown: Shutdown;
+  readonly activity: Activity;
 }
 
 /** Opens the logs, and builds what everything else reports to. */
@@ -65,7 +67,9 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     mapStack: (stack) => stackTraces.map(stack),
     ...(stdout && { stdout }),
   });
+  const activity = new Activity();
   const hooks = createHookBus({
+    onCall: (source, event) => activity.note?.(source, `a hook of ${event}`),
     onError: (error, { event, source, reason }) => {
       if (source !== null) namePlugin(error, source);
       loggers.app.error({ err: error, event, plugin: source, reason }, "hook handler failed");
@@ -92,5 +96,6 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     callers: new Callers(),
     limits: new RateLimits(loaded.config.server.rate_limit),
     shutdown: new Shutdown(),
+    activity,
   };
 }

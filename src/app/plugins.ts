@@ -31,8 +31,8 @@ interface Parts {
 
 /** Builds the manager of plugins, which mounts them; nothing is loaded yet. */
 export function createPlugins(context: AppContext, parts: Parts, options: PluginOptions): PluginManager {
-  const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand, shutdown } =
-    context;
+  const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
+  const { shutdown, activity } = context;
   const { stores, accounts, jobs, web } = parts;
   const { database, store } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
@@ -68,6 +68,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
         autoMigrate: () => live.loaded.config.database.auto_migrate,
         stackTraces,
         turns: new Turns(),
+        activity,
         toDisplayPath,
         runsSetup: !inspects,
         setupTimeoutMs,

@@ -257,16 +257,12 @@ export class ServerProcess {
       () => this.#config.stop(),
     );
     this.#config.start();
-    void this.#watchLoop();
+    // Only plugins hold the event loop: without one there is nothing to watch.
+    this.#app.activity.begin = () => this.#watchLoop();
   }
 
-  /** Only plugins hold the event loop: without one there is nothing to watch. */
   async #watchLoop(): Promise<void> {
-    const { plugins, hooks, loggers, web, database } = this.#app;
-    if (plugins.list().length === 0) {
-      this.#disposals.push(hooks.on("plugin.loaded", () => void this.#watchLoop(), { once: true }));
-      return;
-    }
+    const { loggers, web, activity, database } = this.#app;
     const { config, directory } = this.#initial;
     const { Watchdog } = await import("./watchdog.ts");
     if (this.#stopping !== null) return;
@@ -275,10 +271,12 @@ export class ServerProcess {
       logFile: resolvePath(directory, config.logging.directory, "app.log"),
       console: config.logging.console,
       timeout: config.server.watchdog_timeout,
+      shutdownTimeout: () => this.#config.loaded.config.server.shutdown_timeout,
     });
     this.#disposals.push(() => watchdog.stop());
     await watchdog.start();
     web.onRequest = watchdog.note;
+    activity.note = watchdog.noteRun;
     await database.limitStatements?.();
   }
 }

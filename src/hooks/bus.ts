@@ -13,6 +13,8 @@ import { assertEventName, toNameTest } from "./names.ts";
 export interface HookBusOptions {
   /** Told of every handler that fails; what `onError` itself throws is ignored. */
   onError: (error: unknown, at: HookErrorPlace) => void;
+  /** Told before each handler of a plugin runs. @default nobody is */
+  onCall?: (source: string, event: string) => void;
   /** @default () => new Date() */
   now?: () => Date;
   /** How long emit() waits for a handler that says nothing itself, in ms. @default 5000 */
@@ -188,6 +190,7 @@ class Bus implements HookBus {
       }
       // Before it runs: a nested or concurrent emit() must not run it again.
       if (registration.once) this.#remove(registration);
+      if (registration.source !== null) this.#options.onCall?.(registration.source, emission.name);
       const result = await callHandler(registration, emission);
       results.push(result);
       if (result.status === "threw" || result.status === "timed_out") {

@@ -165,7 +165,7 @@ async function prepareDatabase(
 
 /** Apart from the loading, so that what a generation has of its own holds nothing of what it was loaded from. */
 function createOwn(
-  { given: { createConsole, onUncaught, mayEnd }, lifeCycle: { stackTraces } }: PluginHost,
+  { given: { createConsole, onUncaught, mayEnd }, lifeCycle: { stackTraces, activity } }: PluginHost,
   thrower: Thrower,
   log: Logger,
 ): Pick<ModulesOptions, "scope" | "globals" | "transactions"> {
@@ -185,6 +185,7 @@ function createOwn(
       scope,
       console: createConsole(log),
       onError,
+      onTimer: () => activity.note?.(thrower.plugin, "a timer"),
       onEnding: mayEnd ? null : onEnding,
     }),
     transactions: new TransactionOwner({ plugin: thrower.plugin, locate }),
@@ -213,7 +214,11 @@ async function importPlugin(
 ): Promise<Pick<Generation, "exports" | "schema" | "app" | "mount"> & { readonly tables: DeclaredTables }> {
   const { manifest, publicDirectory, scope, registrations, signal } = options;
   const { next: pause } = lifeCycle.turns; // a function of this one would hold all that it was loaded from
-  const { entry, exports, schema, tables } = await evaluateModules(given, { ...options, pause });
+  await lifeCycle.activity.watched();
+  const { entry, exports, schema, tables } = await evaluateModules(given, {
+    ...options,
+    pause: toNotedPause(lifeCycle, manifest.name),
+  });
   const router = findRouter(entry) ?? createEmptyRouter(entry, scope);
   await awaitModules(router, lifeCycle.setupTimeoutMs, signal);
   const inFlight = new InFlight();
@@ -224,12 +229,20 @@ async function importPlugin(
   return { exports, schema, tables, app, mount: createMount(app, manifest, inFlight, web) };
 }
 
+function toNotedPause({ turns, activity }: PluginHost["lifeCycle"], plugin: string): () => Promise<void> {
+  return async () => {
+    await turns.next();
+    activity.note?.(plugin, "its top level");
+  };
+}
+
 async function setUp(
   exports: ModuleExports,
-  { given: { log }, lifeCycle: { setupTimeoutMs: timeoutMs, drainTimeoutMs } }: PluginHost,
+  { given: { log }, lifeCycle: { setupTimeoutMs: timeoutMs, drainTimeoutMs, activity } }: PluginHost,
   { manifest, number, signal, onLate }: LoadOptions & { readonly onLate: (work: Promise<void>) => void },
 ): Promise<void> {
   const fields = { plugin: manifest.name, generation: number };
+  activity.note?.(manifest.name, "setup()");
   await runSetup(exports, {
     timeoutMs,
     signal,

@@ -46,3 +46,69 @@ test("server.watchdog_timeout ends a process whose event loop is held for ever",
   );
   expect(await Bun.file(join(folder.path, "logs/app.log")).text()).toContain("the process ends");
 }, 30_000);
+
+const LOOPS = {
+  "its top level": "for (;;);",
+  "setup()": "export async function setup() { await 1; for (;;); }",
+  "a timer": "setTimeout(() => { for (;;); }, 1);",
+  "a hook of server.started": 'hooks.on("server.started", () => { for (;;); });',
+};
+
+test.each(Object.entries(LOOPS))(
+  "a loop in %s is told with its plugin, while the server starts too",
+  async (what, code) => {
+    await using folder = await TestFolder.create({
+      ...PLUGIN,
+      "plugins/looping/plugin.json": { name: "looping", version: "1.0.0" },
+      "plugins/looping/run.ts": `import { createRouter, hooks } from "xcore";
+export default createRouter();
+${code}
+`,
+      "config.json": { server: { watchdog_timeout: 6 } },
+    });
+    await using server = XcoreServer.spawn(folder);
+    const [line] = await server.waitFor(HELD);
+    expect(JSON.parse(line)).toMatchObject({ plugin: "looping", route: what });
+    expect(await server.exited).toBe(70);
+  },
+  30_000,
+);
+
+test("SIGTERM ends a server whose event loop is held, within server.shutdown_timeout; a second one at once", async () => {
+  for (const [signals, code] of [
+    [1, 1],
+    [2, 143],
+  ] as const) {
+    await using folder = await TestFolder.create({
+      ...PLUGIN,
+      "config.json": { server: { shutdown_timeout: signals === 1 ? 3 : 60 } },
+    });
+    await using server = await XcoreServer.start(folder);
+    void server.fetch("/greedy/ever").catch(() => {});
+    await server.waitFor(HELD);
+    const startedAt = performance.now();
+    server.kill("SIGTERM");
+    if (signals === 2) {
+      await Bun.sleep(1000); // as a person does who sees nothing happen
+      server.kill("SIGTERM");
+    }
+    expect(await server.exited).toBe(code);
+    expect(performance.now() - startedAt).toBeLessThan(6000);
+    if (signals === 1) await server.waitFor(/stopping took longer than server.shutdown_timeout/);
+  }
+}, 60_000);
+
+test("a teardown that never lets go of the event loop doesn't hold the stop up", async () => {
+  await using folder = await TestFolder.create({
+    "plugins/stuck/plugin.json": { name: "stuck", version: "1.0.0" },
+    "plugins/stuck/run.ts": `import { createRouter } from "xcore";
+export function teardown() { for (;;); }
+export default createRouter().get("/", () => "hello");
+`,
+    "config.json": { server: { shutdown_timeout: 2 } },
+  });
+  await using server = await XcoreServer.start(folder);
+  server.kill("SIGTERM");
+  expect(await server.exited).toBe(1);
+  await server.waitFor(/"plugin":"stuck","route":"teardown\(\)"[^\n]*stopping took longer/);
+}, 30_000);

@@ -11,6 +11,8 @@ export interface GlobalsOptions {
   readonly console: Console;
   /** Gets what the callback of a timer throws. */
   readonly onError: (error: unknown) => void;
+  /** Told of each timer before its callback is called. @default nobody is */
+  readonly onTimer?: () => void;
   /** Null: the plugin may end the process. @default nobody is told, and it may not */
   readonly onEnding?: OnEnding | null | undefined;
 }
@@ -25,8 +27,8 @@ export class Globals {
   readonly names: Readonly<Names>;
   readonly #builtins: ReadonlyMap<string, unknown>;
 
-  constructor({ scope, console, onError, onEnding }: GlobalsOptions) {
-    this.timers = new Timers(onError);
+  constructor({ scope, console, onError, onTimer, onEnding }: GlobalsOptions) {
+    this.timers = new Timers(onError, onTimer);
     const { globals, modules, bun } = this.timers;
     const findBuiltin = (name: string): unknown => this.findBuiltin(name);
     const process = createProcess({ scope, findBuiltin, ...(onEnding !== undefined && { onEnding }) });

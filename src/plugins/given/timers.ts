@@ -25,6 +25,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
  */
 export class Timers {
   readonly #report: (error: unknown) => void;
+  readonly #onCall: () => void;
   /** Those that have yet to be called, and what repeats. A timer that was called is forgotten, with its callback. */
   readonly #live = new Map<Handle, Kind>();
   readonly #jobs = new Set<Bun.CronJob>();
@@ -36,9 +37,13 @@ export class Timers {
   /** What the handles of timeouts and intervals inherit. */
   #prototype: object | null = null;
 
-  /** @param report gets what a callback throws: it must not end the process */
-  constructor(report: (error: unknown) => void) {
+  /**
+   * @param report gets what a callback throws: it must not end the process
+   * @param onCall told before each callback is called
+   */
+  constructor(report: (error: unknown) => void, onCall: () => void = () => {}) {
     this.#report = report;
+    this.#onCall = onCall;
   }
 
   /** What `node:timers/promises` exports. A promise that still waits at the end is never settled. */
@@ -122,6 +127,7 @@ export class Timers {
 
   #call(callback: Callback, handle: unknown, args: unknown[]): void {
     if (this.#isOver) return;
+    this.#onCall();
     try {
       callback.apply(handle, args);
     } catch (error) {

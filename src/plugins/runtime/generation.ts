@@ -114,6 +114,7 @@ export class Generation {
     await Promise.all([...this.#dependents].map((dependent) => dependent.#retired.promise));
     this.#timers.endRepeating();
     try {
+      lifeCycle.activity.note?.(this.manifest.name, "teardown()");
       if (lifeCycle.runsSetup) await runTeardown(this.exports, timeoutMs, shutdown.teardowns);
     } catch (error) {
       log.error({ err: error, ...fields }, "teardown failed");

@@ -68,6 +68,7 @@ export interface PluginLifeCycle {
   readonly stackTraces: StackTraces;
   /** What loads share. */
   readonly turns: Turns;
+  readonly activity: Activity;
   /** Path to show for a file. */
   readonly toDisplayPath: (file: string) => string;
   /** False to load plugins only to look at them: nothing is migrated, and `setup` isn't called. */
@@ -81,4 +82,19 @@ export interface PluginLifeCycle {
     /** Aborted when teardowns are waited for no longer. */
     readonly teardowns: AbortSignal;
   };
+}
+
+/** Tells who watches the event loop what code of plugins runs. Nobody may. */
+export class Activity {
+  /** Begins to watch; called once, before code of a plugin first runs. */
+  begin: (() => Promise<void>) | null = null;
+  /** Told of the plugin and what of it runs next, such as "setup()". */
+  note: ((plugin: string, what: string) => void) | null = null;
+  #begun: Promise<void> | null = null;
+
+  /** Resolves when it is watched what runs. */
+  watched(): Promise<void> {
+    if (this.begin === null) return Promise.resolve();
+    return (this.#begun ??= this.begin());
+  }
 }
