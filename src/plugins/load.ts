@@ -212,7 +212,7 @@ async function importPlugin(
   { given, web, lifeCycle }: PluginHost,
   options: LoadOptions & PluginParts & Omit<ModulesOptions, "pause">,
 ): Promise<Pick<Generation, "exports" | "schema" | "app" | "mount"> & { readonly tables: DeclaredTables }> {
-  const { manifest, publicDirectory, scope, registrations, signal } = options;
+  const { manifest, publicDirectory, scope, registrations, transactions, signal } = options;
   const { next: pause } = lifeCycle.turns; // a function of this one would hold all that it was loaded from
   await lifeCycle.activity.watched();
   const { entry, exports, schema, tables } = await evaluateModules(given, {
@@ -223,7 +223,14 @@ async function importPlugin(
   await awaitModules(router, lifeCycle.setupTimeoutMs, signal);
   const inFlight = new InFlight();
   await pause();
-  const app = await createPluginApp(router, { ...web, manifest, publicDirectory, inFlight, pause });
+  const app = await createPluginApp(router, {
+    ...web,
+    manifest,
+    publicDirectory,
+    inFlight,
+    transactions,
+    pause,
+  });
   await pause();
   registrations.assertDeclared(app);
   return { exports, schema, tables, app, mount: createMount(app, manifest, inFlight, web) };

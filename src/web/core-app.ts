@@ -75,7 +75,7 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
   // Those who watch a server add what they like.
   refuseUnknownParameters(app, { except: ["/health"] });
   readBodies(app);
-  prepareRoutes(app, new OpenStreams());
+  prepareRoutes(app, new OpenStreams(), null);
   const openApi = createOpenApi({ core: { name: "core", app }, plugins: options.pluginApps }, info);
   const { fetch } = app;
   return { openApi, fetch };

@@ -12,6 +12,7 @@ import {
   lookAgain,
 } from "./admission.ts";
 import { isLongBody, isWithBody } from "./body-limit.ts";
+import type { TransactionOwner } from "../db/transactions/owner.ts";
 import { keepingOf, toKept } from "./idempotency/idempotent-routes.ts";
 import { createBodyReader, type ParseHook, toBoundParser } from "./input/bodies.ts";
 import { normalize } from "./input/cleaner.ts";
@@ -40,15 +41,16 @@ json.parse = parseJson;
  * takes as long as its sender likes. For an app that has all of its routes and isn't compiled yet.
  *
  * @param streams get the streams that are answered with
+ * @param owner of the transactions that requests are answered in; null for the core
  */
-export function prepareRoutes(app: AnyElysia, streams: OpenStreams): void {
+export function prepareRoutes(app: AnyElysia, streams: OpenStreams, owner: TransactionOwner | null): void {
   const { history, http } = app.router;
   const handlers = new Map<string, ComposedHandler>();
   for (const route of history) {
     const gates = gatesOf(route);
     const [first] = gates;
     if (first === undefined && keepingOf(route) === null) continue;
-    const parts = { gates, refuse: toRefusal(app, route), streams };
+    const parts = { gates, refuse: toRefusal(app, route), streams, owner };
     const handle =
       first !== undefined && hasNoBody(route)
         ? toPreparedHandler(route, first, parts)
@@ -92,6 +94,8 @@ interface GateParts {
   readonly gates: readonly Gate[];
   readonly refuse: Refusal;
   readonly streams: OpenStreams;
+  /** Of the transactions that requests with a key are answered in. */
+  readonly owner: TransactionOwner | null;
 }
 
 /** Whether the route of a request limits its clients of itself. */
@@ -127,10 +131,10 @@ function toPreparedHandler(
 }
 
 /** Checks at the headers: what is refused there isn't read. */
-function toGatedHandler(route: InternalRoute, { gates, refuse, streams }: GateParts): ComposedHandler {
+function toGatedHandler(route: InternalRoute, { gates, refuse, streams, owner }: GateParts): ComposedHandler {
   const isParsed = checkAgain(route);
   const compiled = toCompiled(route, () => gated);
-  const handle = toKept(route, toEnding(route, compiled, streams), refuse);
+  const handle = toKept(route, toEnding(route, compiled, streams), { refuse, owner });
   const count = counterOf(gates, route);
   const enter: RouteHandler = (context) => {
     const { request } = context;

@@ -145,7 +145,7 @@ export async function createIdentity(
     .use(sessionRoutes({ ...context, sessions }))
     .use(setupRoutes({ setup, appName: "Acme <ERP>", originOf }));
   readBodies(app);
-  prepareRoutes(app, new OpenStreams());
+  prepareRoutes(app, new OpenStreams(), null);
 
   const send = async (method: string, path: string, body?: unknown, options: SendOptions = {}) => {
     const { token, headers = {}, address } = options;

@@ -26,7 +26,12 @@ export default createRouter()
       begun.resolve();
       await new Promise(() => {});
     }),
-  );
+  )
+  .post("/forget/keyed", async () => {
+    await db.execute(sql\`insert into notes (note) values ('forgotten')\`);
+    begun.resolve();
+    await new Promise(() => {});
+  }, { idempotent: true });
 `,
 };
 
@@ -67,18 +72,29 @@ for (const dialect of DIALECTS) {
     });
   });
 
-  test("unloading a plugin ends its transactions", async () => {
-    await using started = await startApp(dialect, 60);
+  test("a request with a key that is forgotten is told with its plugin", async () => {
+    await using started = await startApp(dialect, TIMEOUT_S);
     const { app } = started;
-    const forgotten = app.fetch("/notes/forget", { method: "POST" });
-    await app.fetch("/notes/begun");
-    const source = FORGETFUL["notes/run.ts"];
-    await app.after("plugin.reloaded", () => app.writePlugins({ "notes/run.ts": `${source}// changed` }));
-    expect((await forgotten).status).toBe(503);
-    const written = await app.fetch("/notes/write", { method: "POST" });
-    expect(await written.text()).toBe("written");
-    expect(await (await app.fetch("/notes/count")).json()).toEqual([{ note: "written" }]);
+    const headers = { "idempotency-key": "a" };
+    const forgotten = await app.problem("/notes/forget/keyed", { method: "POST", headers });
+    expect(forgotten).toMatchObject({ status: 503, code: "database_timeout" });
+    const line = (await app.log("app")).split("\n").find((text) => text.includes("was rolled back"));
+    expect(JSON.parse(line ?? "{}")).toMatchObject({ level: "error", plugin: "notes" });
   });
+
+  for (const path of ["/notes/forget", "/notes/forget/keyed"])
+    test(`unloading a plugin ends its transactions: ${path}`, async () => {
+      await using started = await startApp(dialect, 60);
+      const { app } = started;
+      const forgotten = app.fetch(path, { method: "POST", headers: { "idempotency-key": "a" } });
+      await app.fetch("/notes/begun");
+      const source = FORGETFUL["notes/run.ts"];
+      await app.after("plugin.reloaded", () => app.writePlugins({ "notes/run.ts": `${source}// changed` }));
+      expect((await forgotten).status).toBe(503);
+      const written = await app.fetch("/notes/write", { method: "POST" });
+      expect(await written.text()).toBe("written");
+      expect(await (await app.fetch("/notes/count")).json()).toEqual([{ note: "written" }]);
+    });
 
   test("the handle of a transaction that was rolled back at its limit throws, in savepoints too", async () => {
     await using database = await createTestDatabase(dialect);

@@ -23,6 +23,7 @@ import {
 } from "../../web/routes.ts";
 import { requestIdOf } from "../../web/request-ids.ts";
 import { serveFile } from "../../web/static-files.ts";
+import type { TransactionOwner } from "../../db/transactions/owner.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
 import type { Manifest } from "../source/manifest.ts";
 
@@ -32,6 +33,8 @@ export interface PluginAppOptions {
   readonly publicDirectory: string | null;
   readonly answerError: ErrorAnswer;
   readonly inFlight: InFlight;
+  /** Of the plugin's transactions. */
+  readonly transactions: TransactionOwner;
   readonly isOpen: (request: Request) => boolean;
   /** Waits between two pieces of the work: a plugin may have thousands of routes. */
   readonly pause: () => Promise<void>;
@@ -60,7 +63,7 @@ export async function createPluginApp(router: AnyElysia, options: PluginAppOptio
   app.onError(onError as never);
   await pause();
   readBodies(app);
-  prepareRoutes(app, options.inFlight.streams);
+  prepareRoutes(app, options.inFlight.streams, options.transactions);
   options.inFlight.followerOf = (request) => followerOfSocket(app, request);
   options.inFlight.limitsItself = (request) => limitsItself(app, request);
   if (publicDirectory !== null) {

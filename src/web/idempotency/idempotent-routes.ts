@@ -1,3 +1,5 @@
+import type { TransactionOwner } from "../../db/transactions/owner.ts";
+
 /** What a route that can be sent again asks of its requests. */
 export interface IdempotentOptions {
   /** Whether a request without a key is refused. @default false */
@@ -17,11 +19,16 @@ export interface IdempotentOptions {
   readonly transaction?: boolean;
 }
 
+export interface KeepOptions extends IdempotentOptions {
+  /** Whose transactions they are; null for the core's own. @default null */
+  readonly owner?: TransactionOwner | null;
+}
+
 /** Answers a request with a key: as it was answered before, or by `run`, whose writes are kept together with its answer. */
 export type KeepAnswer = (
   request: Request,
   run: () => Promise<unknown>,
-  options: IdempotentOptions,
+  options: KeepOptions,
 ) => Promise<Response>;
 
 /** How a route keeps its answers. */
@@ -54,7 +61,13 @@ type Handler = (context: { request: Request }) => unknown;
 export function toKept(
   route: KeepingRoute,
   handle: Handler,
-  refuse: (context: { request: Request }, error: unknown) => unknown,
+  {
+    refuse,
+    owner,
+  }: {
+    readonly refuse: (context: { request: Request }, error: unknown) => unknown;
+    readonly owner: TransactionOwner | null;
+  },
 ): Handler {
   const keeping = keepingOf(route);
   if (keeping === null) return handle;
@@ -64,7 +77,7 @@ export function toKept(
     const { request } = context;
     if (!isRequired && !request.headers.has(KEY_HEADER)) return handle(context);
     try {
-      return await keep(request, async () => handle(context), options);
+      return await keep(request, async () => handle(context), { ...options, owner });
     } catch (error) {
       return refuse(context, error);
     }

@@ -3,7 +3,7 @@ import type { Database } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import type { OwnedOptions } from "../../db/transactions/owner.ts";
 import { fail } from "../../errors/codes.ts";
-import { type IdempotentOptions, KEY_HEADER } from "./idempotent-routes.ts";
+import { type KeepOptions, KEY_HEADER } from "./idempotent-routes.ts";
 
 export interface KeptAnswersOptions {
   readonly db: Database;
@@ -83,7 +83,7 @@ export class KeptAnswers {
   async answer(
     request: Request,
     run: () => Promise<unknown>,
-    { isolation = "read committed", transaction = true }: IdempotentOptions,
+    { isolation = "read committed", transaction = true, owner = null }: KeepOptions,
   ): Promise<Response> {
     const key = readKey(request.headers.get(KEY_HEADER));
     const id = digest([this.#options.ownerOf(request), key]);
@@ -94,7 +94,8 @@ export class KeptAnswers {
       const kept = await this.#find(id);
       if (kept !== null) return await this.#replay(kept, fingerprint);
       if (!transaction) return await this.#answerApart({ id, fingerprint }, run);
-      return await this.#answerFirst({ id, fingerprint }, run, { isolation, isAmbient: true });
+      const own: OwnedOptions = { isolation, isAmbient: true, ...(owner && { owner }) };
+      return await this.#answerFirst({ id, fingerprint }, run, own);
     } finally {
       this.#running.delete(id);
     }
@@ -190,8 +191,9 @@ export class KeptAnswers {
     const body = await request.clone().bytes();
     const type = request.headers.get("content-type") ?? "";
     const { fingerprintKey } = this.#options;
-    const hash = new Bun.CryptoHasher("sha256", fingerprintKey).update(body).digest("hex");
-    return digest([request.method, pathname + search, type, hash]);
+    const [ownType, ownBody] = withoutBoundary(type, body);
+    const hash = new Bun.CryptoHasher("sha256", fingerprintKey).update(ownBody).digest("hex");
+    return digest([request.method, pathname + search, ownType, hash]);
   }
 
   /** Null when it was sealed with another secret key. */
@@ -214,6 +216,14 @@ function readKey(header: string | null): string {
       ? `Send an ${KEY_HEADER} header with this request, such as a new UUID`
       : `Cannot take the ${KEY_HEADER}: expected 1 to ${MAX_KEY_LENGTH} visible characters of ASCII, such as a UUID`;
   throw fail("idempotency_key_invalid", message);
+}
+
+/** A form that is sent again is written anew, with another boundary between its parts. */
+function withoutBoundary(type: string, body: Uint8Array): readonly [type: string, body: Uint8Array] {
+  const boundary = /^multipart\/form-data\s*;\s*boundary="?([^";]+)"?$/i.exec(type)?.[1];
+  if (boundary === undefined) return [type, body];
+  const text = Buffer.from(body).toString("latin1").replaceAll(`--${boundary}`, "--\0");
+  return ["multipart/form-data", Buffer.from(text, "latin1")];
 }
 
 function isKept({ response: { status } }: Captured): boolean {
@@ -242,7 +252,7 @@ async function capture(answer: unknown): Promise<Captured> {
   if (headers.get("content-type")?.startsWith("text/event-stream") === true) {
     return { response: answer, kept: { status, headers: kept, body: null } };
   }
-  const reader = answer.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+  const reader = answer.body.getReader() as ReadableStreamDefaultReader<string | BufferSource>;
   const chunks: Uint8Array[] = [];
   let length = 0;
   let isWhole = false;
@@ -250,8 +260,9 @@ async function capture(answer: unknown): Promise<Captured> {
     // oxlint-disable-next-line no-await-in-loop -- one piece after another
     const { done, value } = await reader.read();
     isWhole = done;
-    if (value !== undefined) chunks.push(value);
-    length += value?.byteLength ?? 0;
+    const chunk = toBytes(value);
+    chunks.push(chunk);
+    length += chunk.byteLength;
   }
   const read = Buffer.concat(chunks);
   const body = isWhole ? read : goOn(read, reader);
@@ -259,13 +270,24 @@ async function capture(answer: unknown): Promise<Captured> {
   return { response, kept: { status, headers: kept, body: isWhole ? read.toString("base64") : null } };
 }
 
-function goOn(read: Uint8Array, reader: ReadableStreamDefaultReader<Uint8Array>): ReadableStream<Uint8Array> {
+/** A stream of a plugin's may give text, or any other bytes. */
+function toBytes(chunk: string | BufferSource | undefined): Uint8Array {
+  if (chunk instanceof Uint8Array) return chunk;
+  if (chunk instanceof ArrayBuffer) return new Uint8Array(chunk);
+  if (ArrayBuffer.isView(chunk)) return new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  return Buffer.from(chunk ?? "");
+}
+
+function goOn(
+  read: Uint8Array,
+  reader: ReadableStreamDefaultReader<string | BufferSource>,
+): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(read),
     async pull(controller) {
       const { done, value } = await reader.read();
       if (done) controller.close();
-      else controller.enqueue(value);
+      else controller.enqueue(toBytes(value));
     },
     cancel: (reason) => reader.cancel(reason),
   });

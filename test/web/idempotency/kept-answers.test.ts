@@ -71,6 +71,15 @@ export default createRouter()
     await db.transaction(async () => {}, { isolation: "serializable" });
     return "stricter";
   }, { idempotent: true })
+  .post("/generated", async function* () {
+    await insert("generated");
+    yield "one, ";
+    yield "two";
+  }, { idempotent: true })
+  .post("/form", async ({ body }) => {
+    await insert("form");
+    return body.name + await body.file.text();
+  }, { idempotent: true, body: t.Object({ name: t.String(), file: t.File() }) })
   .post("/plain", async () => (await insert("plain"), "plain"));
 `,
 };
@@ -215,6 +224,29 @@ for (const dialect of DIALECTS) {
     expect((await raw("two")).status).toBe(422);
     expect(await notes()).toEqual(["one"]);
     expect((await send("/plain", "a")).status).toBe(200);
+  });
+
+  test("an answer that is made piece by piece is kept whole", async ({ send, notes }) => {
+    for (const replayed of [null, "true"]) {
+      const answer = await send("/generated", "g");
+      expect([answer.status, answer.headers.get("idempotent-replayed")]).toEqual([200, replayed]);
+      expect(await answer.text()).toBe("one, two");
+    }
+    expect(await notes()).toEqual(["generated"]);
+  });
+
+  test("a form is the same whatever its boundary is", async ({ app, notes }) => {
+    const sendForm = (name: string) => {
+      const body = new FormData();
+      body.set("name", name);
+      body.set("file", new File(["content"], "a.txt"));
+      return app.fetch("/notes/form", { method: "POST", headers: { "idempotency-key": "f" }, body });
+    };
+    expect(await (await sendForm("one")).text()).toBe("onecontent");
+    const again = await sendForm("one");
+    expect([await again.text(), again.headers.get("idempotent-replayed")]).toEqual(["onecontent", "true"]);
+    expect((await sendForm("two")).status).toBe(422);
+    expect(await notes()).toEqual(["form"]);
   });
 
   test("an answer that is too large is sent, and not a second time", async ({ send, notes }) => {
