@@ -3,6 +3,7 @@ import {
   getTableColumns,
   is,
   type Placeholder,
+  type Query,
   SQL,
   sql,
   type SQLWrapper,
@@ -43,7 +44,9 @@ export interface SelectJoin {
 
 /** A select that is ready to run, once or many times. */
 export interface PreparedSelect<Row = unknown> {
-  raw(placeholders?: Record<string, unknown>): Promise<RawRows<Row>>;
+  /** @param parameters in place of those that it was made with */
+  raw(parameters?: unknown[]): Promise<RawRows<Row>>;
+  getQuery(): Query;
 }
 
 /** A query of drizzle. PostgreSQL's alone takes a name, which xcore's session doesn't use. */
@@ -53,8 +56,11 @@ interface Preparable<Row> extends SQLWrapper {
 
 interface Builder extends Preparable<unknown> {
   config: SelectConfig;
-  readonly session: object;
-  readonly dialect: unknown;
+  readonly session: {
+    /** SQLite's alone has it: see its channel. */
+    changeToken?(): number | null;
+  };
+  readonly dialect: { sqlToQuery(query: SQL): Query };
   readonly isPartialSelect: boolean;
   joinsNotNullableMap: Record<string, boolean>;
   usedTables: Set<string>;
@@ -115,23 +121,16 @@ function databaseOf(query: unknown): Dialect | null {
   return known;
 }
 
-/** What a select of all columns of one table has. */
-export interface PlainSelect {
-  readonly table: Table;
-  /** Whether a `where` picks some of its rows. */
-  readonly isFiltered: boolean;
-}
-
 const OF_PLAIN_SELECTS = new Set(["table", "fields", "setOperators", "where"]);
 
-/** Sees whether a select asks for all columns of a table, in no order of its own; null for any other. */
-export function toPlainSelect({ config, builder: { isPartialSelect } }: Select): PlainSelect | null {
-  const { table, where } = config;
+/** Returns the table of a select that asks for all columns of one, in no order of its own; null for any other. */
+export function plainTableOf({ config, builder: { isPartialSelect } }: Select): Table | null {
+  const { table } = config;
   if (isPartialSelect || !is(table, Table)) return null;
   for (const part in config) {
     if (!OF_PLAIN_SELECTS.has(part) && !isEmpty(config[part as keyof SelectConfig])) return null;
   }
-  return { table, isFiltered: where !== undefined };
+  return table;
 }
 
 function isEmpty(part: unknown): boolean {

@@ -29,26 +29,27 @@ export class PostgresQuery<T extends PreparedQueryConfig> extends PgPreparedQuer
 
   async execute(placeholderValues: Record<string, unknown> = {}): Promise<T["execute"]> {
     const { query, fields, mapRows, isRaw } = this.#parts;
-    if (mapRows !== undefined) return mapRows(await this.#readValues(placeholderValues));
+    const parameters = fillPlaceholders(query.params, placeholderValues);
+    if (mapRows !== undefined) return mapRows(await this.#readValues(parameters));
     if (fields === undefined) {
       const { sql } = query;
-      const parameters = fillPlaceholders(query.params, placeholderValues);
       return runOn<PostgresConnection, unknown>(this.#channel, sql, (connection) =>
         connection[isRaw ? "all" : "write"](sql, parameters),
       );
     }
-    const rows = await this.#readValues(placeholderValues);
+    const rows = await this.#readValues(parameters);
     return rows.map(this.#toMapping(fields).toRow);
   }
 
-  /** Runs a select, and leaves it to the caller what is made of its rows. */
-  async raw(placeholderValues: Record<string, unknown> = {}): Promise<RawRows> {
-    return new RawRows(await this.#readValues(placeholderValues), this.#toMapping(this.#parts.fields ?? []));
+  /** Runs a select, and leaves it to the caller what is made of its rows. @param parameters in place of its own */
+  async raw(parameters?: unknown[]): Promise<RawRows> {
+    const { query, fields = [] } = this.#parts;
+    const rows = await this.#readValues(parameters ?? fillPlaceholders(query.params, {}));
+    return new RawRows(rows, this.#toMapping(fields));
   }
 
-  #readValues(placeholderValues: Record<string, unknown>): Promise<unknown[][]> {
-    const { sql, params } = this.#parts.query;
-    const parameters = fillPlaceholders(params, placeholderValues);
+  #readValues(parameters: unknown[]): Promise<unknown[][]> {
+    const { sql } = this.#parts.query;
     return runOn(this.#channel, sql, (connection) => connection.values(sql, parameters));
   }
 

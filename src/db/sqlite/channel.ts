@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { isFault } from "../contract/database-error.ts";
 import { isRead, isWrite } from "../contract/statements.ts";
+import { ChangeToken } from "./change-token.ts";
 import { CommitGroup, type CommitGround } from "./commit-group.ts";
 import { retryWhileBusy } from "./connection/busy.ts";
 import type { SqliteConnection, StatementRunner } from "./connection/connection.ts";
@@ -29,6 +30,13 @@ export interface Channel extends CommitListening {
   write<T>(task: Task<T>): Promise<T>;
   /** Runs any other task. */
   execute<T>(task: Task<T>): Promise<T>;
+  /**
+   * Returns a number that is another one once anybody has committed something; null inside a transaction, which sees
+   * more than what is committed.
+   *
+   * @throws DatabaseError
+   */
+  changeToken(): number | null;
   /** Runs `work` in a transaction; inside of one, in a savepoint. */
   transact<T>(work: (channel: Channel) => Promise<T>, options?: OwnedOptions): Promise<T>;
 }
@@ -59,6 +67,7 @@ export interface ChannelOptions {
  * the file they wait without blocking the event loop.
  */
 export class SqliteChannel implements Channel {
+  readonly changes: ChangeToken;
   readonly #reader: SqliteConnection;
   readonly #writer: SqliteConnection;
   readonly #waitMs: number;
@@ -85,6 +94,7 @@ export class SqliteChannel implements Channel {
     const { waitMs, isDurable, transactions, callers, files, growth } = options;
     this.#reader = reader;
     this.#writer = writer;
+    this.changes = new ChangeToken(reader, this);
     this.#waitMs = waitMs;
     this.#transactions = transactions;
     this.#callers = callers;
@@ -118,6 +128,10 @@ export class SqliteChannel implements Channel {
     } catch (error) {
       return isFault(error, "busy") ? this.#readLater(task) : this.#readApart(task, error);
     }
+  }
+
+  changeToken(): number | null {
+    return this.#ambient.current === null ? this.changes.read() : null;
   }
 
   write<T>(task: Task<T>): Promise<T> {

@@ -7,7 +7,6 @@ import { createQueryLog } from "../contract/statements.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
 import { Callers } from "../transactions/callers.ts";
 import { createAfterCommit } from "../transactions/commits.ts";
-import { ChangeToken } from "./change-token.ts";
 import { SqliteChannel } from "./channel.ts";
 import { SqliteDatabase } from "./database.ts";
 import { SqliteDialect } from "./dialect.ts";
@@ -80,7 +79,6 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
   });
   growth.start(() => channel.emptyLog());
   const session = new SqliteSession(dialect, channel);
-  const changes = new ChangeToken(pool.reader, channel);
   let closed: Promise<void> | null = null;
   let threads: ReadingThreads | null = null;
   return {
@@ -100,7 +98,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
       await channel.read((connection) => connection.values("select 1", []));
     },
     probe: () => channel.execute(probe),
-    changeToken: () => changes.read(),
+    changeToken: () => channel.changes.read(),
     afterCommit: createAfterCommit(channel),
     async close() {
       channel.assertNotHolder();

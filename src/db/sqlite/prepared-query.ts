@@ -65,12 +65,12 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
     });
   }
 
-  /** Runs a select, and leaves it to the caller what is made of its rows. */
-  raw(placeholders?: PlaceholderValues): Promise<RawRows> {
+  /** Runs a select, and leaves it to the caller what is made of its rows. @param parameters in place of its own */
+  raw(parameters?: unknown[]): Promise<RawRows> {
     const mapping = this.#toMapping(this.#parts.fields ?? []);
     return this.#submit(
       (connection) =>
-        new RawRows(connection.values(this.query.sql, this.#toParameters(placeholders)), mapping),
+        new RawRows(connection.values(this.query.sql, parameters ?? this.#toParameters(undefined)), mapping),
     );
   }
 

@@ -36,6 +36,11 @@ export class SqliteSession extends SQLiteSession<
     return new SqliteQuery(this.channel, { query, method, fields, mapRows });
   }
 
+  /** What `Channel.changeToken` returns. */
+  changeToken(): number | null {
+    return this.channel.changeToken();
+  }
+
   /** Prepares an insert, an update or a delete whose text was put together of what is kept. */
   prepareKept(query: Query, { fields, mapping }: Returning): SqliteQuery {
     const method = fields === undefined ? "run" : "all";

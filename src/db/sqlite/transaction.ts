@@ -91,6 +91,10 @@ export class OpenTransaction implements Channel {
     this.#commits.add(listener);
   }
 
+  changeToken(): null {
+    return null;
+  }
+
   read<T>(task: Task<T>): Promise<T> {
     return this.write(task);
   }
