@@ -1,5 +1,6 @@
 import { type Context, ElysiaCustomStatusResponse } from "elysia";
 import { toJsonPage } from "../db/paging/unread-page.ts";
+import { knownRequestId, makeRequestId } from "./request-ids.ts";
 
 export { isEventStream, type StreamKeeper, toEndable } from "./open-streams.ts";
 
@@ -10,13 +11,13 @@ const DOCUMENT_HEADERS: readonly (readonly [name: string, value: string])[] = [
   ["x-frame-options", "SAMEORIGIN"],
   ["referrer-policy", "strict-origin-when-cross-origin"],
 ];
-// Kept: Bun copies one Headers faster than it makes one of an object.
-const JSON_INIT = {
-  headers: new Headers({
-    "content-type": "application/json;charset=utf-8",
-    "x-content-type-options": "nosniff",
-  }),
-};
+const REQUEST_ID = "x-request-id";
+// Kept, with the id of the latest: Bun copies the headers of a Response faster than it makes some of an object, and
+// looking at those of an answer, to add one, takes as long as all the rest of it.
+const JSON_INIT = new Response(null, {
+  headers: { "content-type": "application/json;charset=utf-8", "x-content-type-options": "nosniff" },
+});
+const JSON_HEADERS = JSON_INIT.headers;
 const DATE_DEPTH = 4; // levels of arrays and objects: { items: [{ author: { created_at } }] }
 
 /** Requests whose answers are for who asks alone. */
@@ -24,21 +25,36 @@ const privateRequests = new WeakSet<Request>();
 /** Below these everything is about somebody, or for administrators. */
 const PRIVATE_PATH = /^\/(?:auth|admin|system)(?:\/|$)/;
 
-/** What `toJsonAnswer` made last: it has all headers of every answer but its id. Any other answer is looked at. */
+/** What `toJsonAnswer` made last: it has all headers of every answer. Any other answer is looked at. */
 let latest: Response | null = null;
+let latestId = "";
 
 /**
  * Answers with an object or array as Elysia would, in less time; undefined for any other value, and where its handler
  * has set headers, a cookie or a status.
  */
-export function toJsonAnswer(value: object, set: Context["set"]): Response | undefined {
+export function toJsonAnswer(value: object, set: Context["set"], request: Request): Response | undefined {
   if (set.status !== 200 || set.cookie !== undefined || !isEmpty(set.headers)) return undefined;
-  if (isPlain(value)) return (latest = Response.json(toFastJson(value), JSON_INIT));
+  if (isPlain(value)) return toFullAnswer(value, JSON_INIT, request);
   if (!(value instanceof ElysiaCustomStatusResponse)) return undefined;
   const body: unknown = value.response;
   if (typeof body !== "object" || body === null || !isPlain(body)) return undefined;
-  const init = { ...JSON_INIT, status: Number(value.code) };
-  return (latest = Response.json(toFastJson(body), init));
+  return toFullAnswer(body, { headers: JSON_HEADERS, status: Number(value.code) }, request);
+}
+
+/** Answers with all headers that every answer has; `init` has the kept ones. */
+function toFullAnswer(value: object, init: ResponseInit, request: Request): Response {
+  const json = toFastJson(value);
+  const id = knownRequestId(request) ?? makeRequestId();
+  JSON_HEADERS.set(REQUEST_ID, id);
+  latest = Response.json(json, init);
+  latestId = id;
+  return latest;
+}
+
+/** Returns the id that an answer has been given, null for one without. */
+export function givenIdOf(answer: Response | undefined): string | null {
+  return answer !== undefined && answer === latest ? latestId : null;
 }
 
 /** Returns what JSON.stringify makes the same text of, in less time. */
@@ -120,8 +136,9 @@ export function isPlain({ constructor }: object): boolean {
 }
 
 function addHeaders(response: Response, requestId: string): void {
+  if (response === latest && requestId === latestId) return;
   const { headers } = response;
-  headers.set("x-request-id", requestId);
+  headers.set(REQUEST_ID, requestId);
   if (response !== latest) addSecurityHeaders(headers);
 }
 
@@ -189,7 +206,8 @@ export function markPrivate(request: Request): void {
  *
  * @param path of a request to the core; null for one to a plugin
  */
-export function forbidStoring(request: Request, path: string | null, headers: Headers): void {
+export function forbidStoring(request: Request, path: string | null, response: Response): void {
   if (!privateRequests.has(request) && (path === null || !PRIVATE_PATH.test(path))) return;
+  const { headers } = response;
   if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
 }

@@ -83,8 +83,9 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
 
 /** Destructured: a hook that takes the context as a whole makes Elysia parse everything of each request. */
 function answerJson({
+  request,
   responseValue: value,
   set,
-}: Pick<Context, "set"> & { readonly responseValue: unknown }): Response | undefined {
-  return typeof value === "object" && value !== null ? toJsonAnswer(value, set) : undefined;
+}: Pick<Context, "request" | "set"> & { readonly responseValue: unknown }): Response | undefined {
+  return typeof value === "object" && value !== null ? toJsonAnswer(value, set, request) : undefined;
 }

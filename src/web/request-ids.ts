@@ -12,23 +12,28 @@ let remembered = 0;
 export function requestIdOf(request: Request): string {
   let id = ids.get(request);
   if (id === undefined) {
-    id = createRequestId();
+    id = makeRequestId();
     ids.set(request, id);
     remembered += 1;
   }
   return id;
 }
 
-/** Like requestIdOf, for the one who asks last, once: remembers nothing, which is cheaper. */
-export function finalRequestIdOf(request: Request): string {
-  const id = remembered === 0 ? undefined : ids.get(request);
-  if (id === undefined) return createRequestId();
-  remembered -= 1;
+/** Returns the id of a request that somebody has asked for; undefined where nobody has. */
+export function knownRequestId(request: Request): string | undefined {
+  return remembered === 0 ? undefined : ids.get(request);
+}
+
+/** Like knownRequestId, for the one who asks last, once. */
+export function takeRequestId(request: Request): string | undefined {
+  const id = knownRequestId(request);
+  if (id !== undefined) remembered -= 1;
   return id;
 }
 
+/** Makes the id of a request that has none. To remember nothing of it, as `requestIdOf` does, is cheaper. */
 // A client's own x-request-id is not taken over: whoever reads the log must be able to trust it.
-function createRequestId(): string {
+export function makeRequestId(): string {
   counter += 1;
   const last = counter % LAST_DIGITS.length;
   if (last === 0) firstDigits = `${PREFIX}-${(counter / LAST_DIGITS.length).toString(16)}`;

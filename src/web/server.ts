@@ -1,7 +1,7 @@
 import type { Callers } from "../db/transactions/callers.ts";
 import type { AppError } from "../errors/errors.ts";
 import type { RequestEntry } from "../log/request-line.ts";
-import { forbidStoring, withHeaders } from "./answers.ts";
+import { forbidStoring, givenIdOf, withHeaders } from "./answers.ts";
 import { BodyBudget, isLongBody, limitBody, SMALL_BODY } from "./body-limit.ts";
 import { createClientAddress, toAddressKey } from "./client-address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
@@ -9,7 +9,7 @@ import type { ErrorAnswer } from "./error-answers.ts";
 import { Exchange } from "./exchange.ts";
 import { toMessageError } from "./invalid-requests.ts";
 import { type Drained, InFlight, type Mount, MountTable } from "./mounts.ts";
-import { finalRequestIdOf } from "./request-ids.ts";
+import { makeRequestId, takeRequestId } from "./request-ids.ts";
 import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
 import { toMountServer, webSocketHandlers } from "./sockets.ts";
 import type { RateLimits } from "./throttling/rate-limits.ts";
@@ -292,7 +292,8 @@ export class WebServer {
   /** Answers for a Response that Bun can't send, such as one whose body has been read. */
   #answerUnsendable(error: unknown): Response {
     const unknown = new Request("http://localhost/");
-    return withHeaders(this.#answerError(error, unknown, null), finalRequestIdOf(unknown));
+    const answer = this.#answerError(error, unknown, null);
+    return withHeaders(answer, takeRequestId(unknown) ?? makeRequestId());
   }
 
   #finishAny(
@@ -323,11 +324,11 @@ export class WebServer {
   #finish(exchange: Exchange, answer: Response | undefined): Response | undefined {
     const { request, method, path, mount, startedAt } = exchange;
     exchange.isAnswered = true;
-    const id = finalRequestIdOf(request);
+    const id = takeRequestId(request) ?? givenIdOf(answer) ?? makeRequestId();
     const isUpgraded = answer === undefined || (this.#upgraded.size > 0 && this.#upgraded.delete(request));
     const response = isUpgraded ? undefined : withHeaders(answer, id);
     if (response !== undefined) {
-      forbidStoring(request, mount.plugin === null ? path : null, response.headers);
+      forbidStoring(request, mount.plugin === null ? path : null, response);
       if (this.#settings.isHttps) response.headers.set("strict-transport-security", HSTS);
     }
     if (response !== undefined) this.#limits.addFields(request, response.headers);

@@ -98,6 +98,7 @@ class Day extends Date {
     return "a day";
   }
 }
+const REQUEST = new Request("http://localhost/");
 const DATE = new Date(1_700_000_000_123);
 const shared = { at: DATE };
 const values: [string, object][] = [
@@ -125,7 +126,7 @@ const values: [string, object][] = [
 for (const [what, value] of values) {
   test(`toJsonAnswer() has the bytes of JSON.stringify() for ${what}`, async () => {
     const before = Bun.inspect(value, { depth: 20 });
-    const answer = toJsonAnswer(value, { status: 200, headers: {} });
+    const answer = toJsonAnswer(value, { status: 200, headers: {} }, REQUEST);
     expect(await answer?.text()).toBe(JSON.stringify(value));
     expect(answer?.headers.get("content-type")).toBe(Response.json({}).headers.get("content-type"));
     expect(Bun.inspect(value, { depth: 20 })).toBe(before);
@@ -135,7 +136,7 @@ for (const [what, value] of values) {
 test("toJsonAnswer() fails as JSON.stringify() does for what refers to itself", () => {
   const parent: { children: object[]; at: Date } = { children: [], at: DATE };
   for (let index = 0; index < 1000; index += 1) parent.children.push({ parent });
-  expect(() => toJsonAnswer(parent, { status: 200, headers: {} })).toThrow(/cyclic/);
+  expect(() => toJsonAnswer(parent, { status: 200, headers: {} }, REQUEST)).toThrow(/cyclic/);
 });
 
 test("answers with dates are the same whatever their status, headers and schemas", async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { requestIdOf } from "../../src/web/request-ids.ts";
+import { givenIdOf, toJsonAnswer, withHeaders } from "../../src/web/answers.ts";
+import { makeRequestId, requestIdOf, takeRequestId } from "../../src/web/request-ids.ts";
 import { plugin, TestApp } from "../setup.ts";
 import { exchange } from "./raw-socket.ts";
 
@@ -33,6 +34,45 @@ test("one id stands in the header, in the problem and in the log's lines", async
       "request",
     ]);
   }
+});
+
+test("answers that are made before others are sent keep ids of their own", async () => {
+  // All of /late are answered in one turn, when the last of them has come.
+  const late = `let waiting = [];
+    const gate = () => new Promise((resolve) => { waiting.push(resolve); if (waiting.length === 8) for (const go of waiting) go(); });`;
+  const routes = `.get("/", () => ({ a: 1 })).get("/late", async () => { await gate(); return { a: 1 }; })
+    .get("/wrapped", async () => { await gate(); return { a: 1 }; }, { mapResponse: ({ responseValue }) => Response.json(responseValue) })
+    .get("/created", ({ status }) => status(201, { a: 1 })).get("/cyclic", () => { const a = {}; a.a = a; return a; })`;
+  const code = `import { createRouter } from "xcore";\n${late}\nexport default createRouter()${routes};`;
+  await using app = await TestApp.start({ plugins: { ...plugin("x", ""), "x/run.ts": code } });
+  const wanted: (readonly [path: string, method: string])[] = [
+    ...Array.from({ length: 4 }, () => ["/x/late", "GET"] as const),
+    ...Array.from({ length: 4 }, () => ["/x/wrapped", "GET"] as const),
+    ["/x", "GET"],
+    ["/x", "HEAD"],
+    ["/x/created", "GET"],
+    ["/x/cyclic", "GET"],
+  ];
+  const answered = await Promise.all(wanted.map(([path, method]) => app.fetch(path, { method })));
+  const ids = answered.map(({ headers }) => headers.get("x-request-id"));
+  expect(new Set(ids).size).toBe(wanted.length);
+  const lines = (await app.log("app"))
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, string>)
+    .filter(({ msg }) => msg === "request");
+  const logged = new Map(lines.map(({ request_id, method, path }) => [request_id, `${method} ${path}`]));
+  expect(ids.map((id) => logged.get(id ?? ""))).toEqual(wanted.map(([path, method]) => `${method} ${path}`));
+});
+
+test("an answer goes under the id that was asked for, before it was made or after", () => {
+  const [before, after, never] = [createRequest(), createRequest(), createRequest()];
+  const known = requestIdOf(before);
+  expect(finish(before, answerTo(before))).toBe(known);
+  const answer = answerTo(after);
+  const asked = requestIdOf(after);
+  expect(finish(after, answer)).toBe(asked);
+  expect(new Set([known, asked, finish(never, answerTo(never))]).size).toBe(3);
 });
 
 test("nothing that a client sends can forge a line of the log", async () => {
@@ -70,3 +110,18 @@ test("nothing that a client sends can forge a line of the log", async () => {
   // oxlint-disable-next-line no-control-regex -- finding control characters is what it is for
   expect(log).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
 });
+
+function createRequest(): Request {
+  return new Request("http://localhost/");
+}
+
+function answerTo(request: Request): Response {
+  return toJsonAnswer({ a: 1 }, { status: 200, headers: {} }, request) ?? expect.unreachable();
+}
+
+/** Answers as the server does; returns the id. */
+function finish(request: Request, answer: Response): string {
+  const id = takeRequestId(request) ?? givenIdOf(answer) ?? makeRequestId();
+  expect(withHeaders(answer, id).headers.get("x-request-id")).toBe(id);
+  return id;
+}

@@ -130,7 +130,7 @@ function addRouteHooks(
     (follow: FollowRequest | null) =>
     ({ request, responseValue: value, set }: AnswerContext): unknown => {
       if (typeof value !== "object" || value === null) return undefined;
-      const json = toJsonAnswer(value, set);
+      const json = toJsonAnswer(value, set, request);
       if (json !== undefined) return json;
       if (value instanceof Error) return onError({ error: value, request });
       if (!(value instanceof ElysiaCustomStatusResponse)) return open(value, request, set, follow);
