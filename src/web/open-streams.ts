@@ -1,3 +1,4 @@
+import { estimateShallowMemoryUsageOf } from "bun:jsc";
 import type { FollowRequest } from "./admission.ts";
 
 interface Iteration {
@@ -16,6 +17,9 @@ const RETRY = /^retry:/m;
 /** Types of answers that are whole when they are made, as good as always: looking closer costs more than the answer. */
 const WHOLE =
   /^(?:application\/(?:json|javascript|pdf)|image\/|font\/|text\/(?:html|css|javascript)|text\/plain;charset=utf-8$)/;
+
+/** What Bun says that a Response takes which has no bytes of its own; those that are in memory it counts, streams never. */
+const WITHOUT_BYTES = estimateShallowMemoryUsageOf(new Response(null));
 
 /** A streaming answer that is under way. */
 class OpenStream {
@@ -163,6 +167,8 @@ export function isEventStream(type: unknown): boolean {
  */
 function hasStream(response: Response, isSure: boolean): boolean {
   if (response.url !== "") return true;
+  // Asked first: all else takes as long as a whole request.
+  if (estimateShallowMemoryUsageOf(response) > WITHOUT_BYTES) return false;
   if (!isSure && response.status >= 300 && response.status < 400) return false;
   const type = isSure ? null : response.headers.get("content-type");
   if (type !== null && WHOLE.test(type)) return false;
