@@ -330,8 +330,8 @@ export class WebServer {
     if (response !== undefined) {
       forbidStoring(request, mount.plugin === null ? path : null, response);
       if (this.#settings.isHttps) response.headers.set("strict-transport-security", HSTS);
+      this.#limits.addFields(request, response);
     }
-    if (response !== undefined) this.#limits.addFields(request, response.headers);
     if (response !== undefined && this.#settings.cors.allow_origins.length > 0) {
       allowOrigin(request, response.headers, this.#settings.cors);
     }

@@ -150,12 +150,13 @@ export class RateLimits {
   }
 
   /** Adds what the client of a request is told of its quota. */
-  addFields(request: Request, headers: Headers): void {
+  addFields(request: Request, response: Response): void {
     if (this.#noted === 0) return;
     const fields = this.#fields.get(request);
     if (fields === undefined) return;
     this.#noted -= 1;
     this.#fields.delete(request);
+    const { headers } = response;
     for (const [name, value] of Object.entries(fields)) if (!headers.has(name)) headers.set(name, value);
   }
 
