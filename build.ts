@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
@@ -18,6 +18,8 @@ const TARGETS = {
 
 type Target = keyof typeof TARGETS;
 
+/** What is kept from one build to the next. */
+const KEPT = join("node_modules", ".cache", "xcore-build");
 const SMALLEST = 19; // of zstd's levels; those beyond take half as long again for 0.2 %
 const USAGE = `Usage: bun run build [--target ${Object.keys(TARGETS).join("|")}]… [--outdir dist]`;
 
@@ -111,7 +113,7 @@ async function packFiles(folder: string): Promise<Bun.BunPlugin> {
   const passwords = join(folder, "common-passwords.zst");
   await Bun.write(passwords, Bun.zstdCompressSync(await readCommonPasswords(), { level: SMALLEST }));
   const archive = join(folder, "declarations.zst");
-  await Bun.write(archive, await packDeclarations(await collectDeclarations(), SMALLEST));
+  await Bun.write(archive, await packOnce(await collectDeclarations()));
   return {
     name: "packed-files",
     setup(builder) {
@@ -134,6 +136,22 @@ async function packFiles(folder: string): Promise<Bun.BunPlugin> {
       });
     },
   };
+}
+
+/** Compresses declarations, unless the same were compressed before: it takes as long as the rest of a build. */
+async function packOnce(declarations: ReadonlyMap<string, string>): Promise<Uint8Array> {
+  const text = JSON.stringify([Bun.revision, SMALLEST, ...declarations]);
+  const name = `declarations-${new Bun.CryptoHasher("sha256").update(text).digest("hex")}.zst`;
+  const file = join(KEPT, name);
+  if (await Bun.file(file).exists()) return Bun.file(file).bytes();
+  const packed = await packDeclarations(declarations, SMALLEST);
+  const made = join(KEPT, `.${process.pid}`);
+  await Bun.write(made, packed);
+  await rename(made, file);
+  for (const other of await readdir(KEPT)) {
+    if (other.startsWith("declarations-") && other !== name) await rm(join(KEPT, other), { force: true });
+  }
+  return packed;
 }
 
 /** Compiles the executable: for this machine, or for another one with a Bun from its npm package. */
@@ -196,7 +214,7 @@ function isTarget(name: string): name is Target {
 /** Installs Bun for another machine from the npm registry, in this Bun's version; returns its executable. */
 async function fetchBun(target: Target): Promise<string> {
   const { os, cpu, package: name } = TARGETS[target];
-  const kept = join("node_modules", ".cache", "xcore-build", `${target}-${Bun.version}`);
+  const kept = join(KEPT, `${target}-${Bun.version}`);
   const executable = join(kept, os === "win32" ? "bun.exe" : "bun");
   if (await Bun.file(executable).exists()) return executable;
   const folder = await mkdtemp(join(tmpdir(), "xcore-build-"));

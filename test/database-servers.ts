@@ -33,6 +33,7 @@ const GIVEN: Readonly<Record<ServerDialect, string>> = {
 const MEMORY = "/dev/shm";
 const MEMORY_BYTES = 1024 ** 3;
 const START_MS = 60_000;
+const CONNECT_MS = 60_000; // a busy machine answers late
 const POLL_MS = 20;
 
 /** Makes an empty database on a real server, which is started when this run has none yet. */
@@ -184,12 +185,12 @@ async function readServer(folder: string): Promise<KeptServer | null> {
 
 async function runOnServer(dialect: ServerDialect, url: string, statement: string): Promise<void> {
   if (dialect === "postgres") {
-    const client = postgres(url, { max: 1, onnotice: () => {} });
+    const client = postgres(url, { max: 1, connect_timeout: CONNECT_MS / 1000, onnotice: () => {} });
     await client.unsafe(statement);
     await client.end();
     return;
   }
-  const connection = await createConnection(url);
+  const connection = await createConnection({ uri: url, connectTimeout: CONNECT_MS });
   await connection.query(statement);
   await connection.end();
 }

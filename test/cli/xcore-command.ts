@@ -11,7 +11,7 @@ export const FROM_SOURCES: readonly string[] = [process.execPath, join(PROJECT, 
 /** How tests run `xcore`: the executable that was built for them, if it is of these sources; it starts faster. */
 export const XCORE: readonly string[] = await findCommand();
 
-if (import.meta.main) await build();
+if (import.meta.main) await buildXcore();
 
 async function findCommand(): Promise<readonly string[]> {
   await mkdir(BUILT, { recursive: true });
@@ -19,10 +19,11 @@ async function findCommand(): Promise<readonly string[]> {
   return (await Bun.file(file).exists()) ? [file] : FROM_SOURCES;
 }
 
-/** Builds the executable for tests, unless it is there: `bun test/cli/xcore-command.ts`. */
-async function build(): Promise<void> {
+/** Builds the executable for tests, unless it is there: `bun test/cli/xcore-command.ts`. @returns its path */
+export async function buildXcore(): Promise<string> {
   const hash = await digestSources();
-  if (await Bun.file(join(BUILT, hash, "xcore")).exists()) return;
+  const file = join(BUILT, hash, "xcore");
+  if (await Bun.file(file).exists()) return file;
   const made = join(BUILT, `.${process.pid}`);
   const child = Bun.spawn([process.execPath, "build.ts", "--outdir", made], {
     cwd: PROJECT,
@@ -33,4 +34,5 @@ async function build(): Promise<void> {
     if (join(BUILT, name) !== made) await rm(join(BUILT, name), { recursive: true });
   }
   await rename(made, join(BUILT, hash));
+  return file;
 }
