@@ -69,6 +69,7 @@ export class InFlight {
       await Bun.sleep(Math.min(pauseMs, Math.max(0, deadline - performance.now())));
       now = performance.now();
     }
+    this.#prune(isOpen);
     const streaming = this.streams.requests();
     const left = this.handling + [...this.#bodies].filter((request) => !streaming.has(request)).length;
     return { ended: this.end("all"), left };

@@ -130,6 +130,31 @@ test("HEAD of a stream that never ends, and clients that leave, keep nothing und
   expect(inFlight?.handling).toBe(0);
 });
 
+test("requests that nothing can end are counted, and no answers of clients that have left", async () => {
+  await using app = await TestApp.start({
+    plugins: plugin(
+      "mixed",
+      `
+  .get("/stream", () => new Response(new ReadableStream({ start(c) { c.enqueue("x"); } })))
+  .get("/hangs", () => new Promise(() => {}))`,
+    ),
+  });
+  const inFlight = app.app.plugins.list()[0]?.current?.mount.inFlight;
+  const isOpen = (request: Request): boolean => app.app.web.isOpen(request);
+  const abort = new AbortController();
+  const { signal } = abort;
+  const left = await Promise.all([1, 2, 3].map(() => app.fetch("/mixed/stream", { signal })));
+  abort.abort();
+  await Promise.all(left.map((response) => response.text().catch(() => "left")));
+  const stays = await app.fetch("/mixed/stream");
+  void app.fetch("/mixed/hangs").catch(() => {});
+  while (inFlight?.handling === 0) await app.fetch("/health"); // oxlint-disable-line no-await-in-loop
+  expect(await inFlight?.drain(isOpen, { ...DRAIN, timeoutMs: 100 })).toEqual({ ended: 1, left: 1 });
+  await stays.text().catch(() => "cut off");
+  // As when the server stops: all streams have ended before those that were replaced are counted.
+  expect(await inFlight?.drain(isOpen, { ...DRAIN, timeoutMs: 100 })).toEqual({ ended: 0, left: 1 });
+});
+
 /** Streams that say one thing and then nothing more. */
 function streams(value: number): Files {
   return {
