@@ -10,6 +10,8 @@ export interface ProcessEventHandlers {
   readonly stop: (signal: NodeJS.Signals) => Promise<number>;
   /** A signal asked for the configuration to be read again. */
   readonly reload: () => void;
+  /** Ends the process. */
+  readonly end: (code: number) => void;
   /** Nobody caught this error. */
   readonly onError: (error: unknown) => void;
 }
@@ -26,11 +28,11 @@ export function ignoreHarmlessSignals(): void {
  *
  * @returns its undo
  */
-export function followProcess({ stop, reload, onError }: ProcessEventHandlers): () => void {
+export function followProcess({ stop, reload, end, onError }: ProcessEventHandlers): () => void {
   let askedAt: number | null = null;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (askedAt !== null) {
-      if (performance.now() - askedAt > ECHO_MS) process.exit(128 + constants.signals[signal]);
+      if (performance.now() - askedAt > ECHO_MS) end(128 + constants.signals[signal]);
       return;
     }
     askedAt = performance.now();
@@ -39,7 +41,7 @@ export function followProcess({ stop, reload, onError }: ProcessEventHandlers): 
         onError(error);
         return 1;
       })
-      .then((code) => process.exit(code));
+      .then(end);
   };
   const handlers = {
     SIGTERM: onSignal,

@@ -3,6 +3,7 @@ import { type App, createApp } from "./app.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ConfigFollower } from "./config-follower.ts";
 import { describeBuildFailure, toListenError } from "./failure-text.ts";
+import { guardProcess } from "../plugins/given/globals.ts";
 import { openPluginChannel } from "./plugin-channel.ts";
 import { followProcess, ignoreHarmlessSignals } from "./process-events.ts";
 
@@ -244,8 +245,14 @@ export class ServerProcess {
   #followEvents(): void {
     this.#closeChannel = openPluginChannel(this.#initial, this.#app.plugins, this.#app.loggers.app);
     const { loggers, stackTraces } = this.#app;
+    const unguard = guardProcess((call) => this.#tellEnding(call));
     this.#disposals.push(
+      unguard,
       followProcess({
+        end(code) {
+          unguard();
+          process.exit(code);
+        },
         stop: (signal) => this.stop(signal),
         reload: () => void this.#reloadOnSignal(),
         onError: (error) =>
@@ -259,6 +266,17 @@ export class ServerProcess {
     this.#config.start();
     // Only plugins hold the event loop: without one there is nothing to watch.
     this.#app.activity.begin = () => this.#watchLoop();
+  }
+
+  #tellEnding(call: string): void {
+    const { loggers, stackTraces } = this.#app;
+    const error = new Error(call);
+    const [thrower, place] = [stackTraces.throwerOf(error), stackTraces.locate(error)];
+    const who = thrower === null ? "code" : "plugin";
+    loggers.app.error(
+      { ...thrower, place: place === null ? null : `${place.file}:${place.line}` },
+      `${who} called ${call}: refused, the server goes on`,
+    );
   }
 
   async #watchLoop(): Promise<void> {

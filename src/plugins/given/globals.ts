@@ -1,4 +1,4 @@
-import type { OnEnding } from "./ending.ts";
+import { createRefusals, type OnEnding } from "./ending.ts";
 import { overlay } from "./overlay.ts";
 import { createProcess } from "./process.ts";
 import type { Scope, Undo } from "./scope.ts";
@@ -93,5 +93,23 @@ function createEventListening(scope: Scope): Names {
       all = all.filter((one) => !removed.includes(one));
       for (const { undo } of removed) undo();
     },
+  };
+}
+
+/**
+ * Keeps code that gets hold of the process itself, past a plugin's own names, from ending it.
+ *
+ * @returns its undo, for whoever ends it
+ */
+export function guardProcess(onEnding: OnEnding): () => void {
+  const own = createRefusals(onEnding);
+  const before = Object.getOwnPropertyDescriptors(process) as Readonly<Record<string, PropertyDescriptor>>;
+  Object.assign(process, own);
+  return () => {
+    for (const name of Object.keys(own)) {
+      const descriptor = before[name];
+      if (descriptor === undefined) Reflect.deleteProperty(process, name);
+      else Object.defineProperty(process, name, descriptor);
+    }
   };
 }
