@@ -1,4 +1,4 @@
-import type { LineSink } from "./line-buffer.ts";
+import { countLines, type LineSink } from "./line-buffer.ts";
 
 /** What the console needs of a stream: `process.stdout`, or any Writable. */
 export type ConsoleStream = NodeJS.WritableStream & { readonly isTTY?: boolean };
@@ -32,15 +32,15 @@ export class ConsoleSink implements LineSink {
     stream.on("error", this.#onError);
   }
 
-  write(lines: string): void {
+  write(lines: Buffer): void {
     if (this.#isGone) return;
     if (this.#pending > this.#limit) {
-      this.#lostLines += lines.split("\n").length - 1;
+      this.#lostLines += countLines(lines);
       return;
     }
     this.#pending += lines.length;
     try {
-      this.#stream.write(lines, () => this.#settle(lines.length));
+      this.#stream.write(Buffer.from(lines), () => this.#settle(lines.length));
     } catch (error) {
       this.#settle(lines.length);
       this.#fail(error);

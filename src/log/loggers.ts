@@ -9,7 +9,7 @@ import type { LogLevel } from "./logger.ts";
 import type { PrettyConsole } from "./pretty-console.ts";
 import { Repeats } from "./repeats.ts";
 import { createRedactor, type Redactor, redactText } from "./redact.ts";
-import { pushRequestLine } from "./request-line.ts";
+import { writeRequestLine } from "./request-line.ts";
 import type { RequestEntry } from "./request-line.ts";
 import { RotatingFile } from "./rotating-file.ts";
 
@@ -90,7 +90,7 @@ class OpenLogs implements Loggers {
     this.#screenLines = new LineBuffer([this.#screen]);
     const write = (line: string): void => this.#screenLines.write(this.#pretty?.format(line) ?? line, true);
     this.#status = createLogger({ level: "info", redact: this.#redact, write });
-    this.#appLines = new LineBuffer(this.#openSinks("app.log"), { toPieces: pushRequestLine });
+    this.#appLines = new LineBuffer(this.#openSinks("app.log"), { writeLine: writeRequestLine });
     this.#managerLines = new LineBuffer(this.#openSinks("manager.log"));
     this.app = this.#createLogger((line, isUrgent) => {
       this.#appLines.write(line, isUrgent);

@@ -16,53 +16,78 @@ export interface RequestEntry {
 const unsafeCharacters = /["\\\u0000-\u001f\u007f-\uffff]/;
 const rawInJson = /[\u007f-\u009f\u2028\u2029]/g;
 
-// Every request pays for its line, so it is put together from pieces that exist already: building the same
-// line from a template takes twice as long, pino twenty times.
+// Every request pays for its line, so it is put together from bytes that exist already: pieces of text that are joined
+// and encoded take half as long again, a template three times as long, pino thirty times.
 const maxText = 2048; // characters
-const methodPieces = new Map(
-  ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map((method) => [
-    method,
-    toMethodPiece(method),
-  ]),
-);
-const statusPieces = Array.from({ length: 600 }, (_, status) => toStatusPiece(status));
-const milliseconds = Array.from({ length: 1000 }, (_, whole) => String(whole));
-const thousandths = milliseconds.map((part) => `.${part.padStart(3, "0")}`);
-const pluginPieces = new Map<string | null, string>();
-const constantLength = 160; // characters of a line beside the id and the path, about
+const [quote, backslash, zero, point] = [34, 92, 48, 46];
+const methodPieces = new Map<string, Buffer>();
+const statusPieces: (Buffer | undefined)[] = [];
+const pluginPieces = new Map<string | null, Buffer>();
+const wholeStatuses = 1000;
+const knownMethods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 let lastMs = Number.NaN;
 let lastIso = "";
-let headTime = "";
-let infoHead = "";
-let warnHead = "";
+let headMs = Number.NaN;
+let infoHead = Buffer.alloc(0);
+let warnHead = infoHead;
 
 /**
- * Adds the JSON line of a request to the pieces, newline included: level "warn" when the status is 500 or more,
- * else "info". Returns about how many characters that were.
+ * Writes the JSON line of a request from `start` on, newline included: level "warn" when the status is 500 or more,
+ * else "info". Returns where it ends.
  */
-export function pushRequestLine(pieces: string[], entry: RequestEntry): number {
-  const time = isoAt(entry.at);
-  if (time !== headTime) {
-    headTime = time;
-    infoHead = `{"level":"info","time":"${time}","request_id":"`;
-    warnHead = `{"level":"warn","time":"${time}","request_id":"`;
+export function writeRequestLine(bytes: Buffer, start: number, entry: RequestEntry): number {
+  const { status, duration_ms } = entry;
+  if (entry.at !== headMs) makeHeads(entry.at);
+  let at = putBytes(bytes, start, status >= 500 ? warnHead : infoHead);
+  at = putText(bytes, at, entry.request_id);
+  at = putBytes(bytes, at, methodPieces.get(entry.method) ?? toMethodPiece(entry.method));
+  at = putText(bytes, at, entry.path);
+  at = putBytes(bytes, at, statusPieces[status] ?? toStatusPiece(status));
+  at = putThousandths(bytes, at, toMicros(duration_ms));
+  return putBytes(bytes, at, pluginPieces.get(entry.plugin) ?? addPluginPiece(entry.plugin));
+}
+
+function makeHeads(ms: number): void {
+  const time = isoAt(ms);
+  headMs = ms;
+  infoHead = Buffer.from(`{"level":"info","time":"${time}","request_id":"`);
+  warnHead = Buffer.from(`{"level":"warn","time":"${time}","request_id":"`);
+}
+
+function putBytes(bytes: Buffer, start: number, piece: Buffer): number {
+  bytes.set(piece, start);
+  return start + piece.length;
+}
+
+/** Writes text as the inside of a JSON string. */
+function putText(bytes: Buffer, start: number, text: string): number {
+  const { length } = text;
+  if (length > maxText) return start + bytes.write(escapeText(text), start);
+  for (let index = 0; index < length; index++) {
+    const code = text.charCodeAt(index);
+    if (code < 32 || code >= 127 || code === quote || code === backslash) {
+      return start + bytes.write(escapeText(text), start);
+    }
+    bytes[start + index] = code;
   }
-  const requestId = escapeText(entry.request_id);
-  const path = escapeText(entry.path);
-  const micros = toMicros(entry.duration_ms);
-  const whole = Math.trunc(micros / 1000);
-  pieces.push(
-    entry.status >= 500 ? warnHead : infoHead,
-    requestId,
-    methodPieces.get(entry.method) ?? toMethodPiece(entry.method),
-    path,
-    statusPieces[entry.status] ?? toStatusPiece(entry.status),
-    milliseconds[whole] ?? String(whole),
-    thousandths[micros - whole * 1000] ?? "",
-    pluginPieces.get(entry.plugin) ?? addPluginPiece(entry.plugin),
-  );
-  return constantLength + requestId.length + path.length;
+  return start + length;
+}
+
+/** Writes thousandths as a number: 1234 as 1.234. */
+function putThousandths(bytes: Buffer, start: number, thousandths: number): number {
+  const whole = Math.trunc(thousandths / 1000);
+  const rest = thousandths - whole * 1000;
+  let at = start;
+  if (whole < 10) bytes[at++] = zero + whole;
+  else at += bytes.write(String(whole), at, "latin1");
+  const tens = Math.trunc(rest / 10);
+  const hundreds = Math.trunc(rest / 100);
+  bytes[at] = point;
+  bytes[at + 1] = zero + hundreds;
+  bytes[at + 2] = zero + tens - hundreds * 10;
+  bytes[at + 3] = zero + rest - tens * 10;
+  return at + 4;
 }
 
 /** The text as the inside of a JSON string, safe to print on a terminal and at most 2,048 characters long. */
@@ -103,17 +128,21 @@ function isoAt(ms: number): string {
   return lastIso;
 }
 
-function toMethodPiece(method: string): string {
-  return `","method":"${escapeText(method)}","path":"`;
+function toMethodPiece(method: string): Buffer {
+  const piece = Buffer.from(`","method":"${escapeText(method)}","path":"`);
+  if (knownMethods.has(method)) methodPieces.set(method, piece);
+  return piece;
 }
 
-function toStatusPiece(status: number): string {
-  return `","status":${Number.isFinite(status) ? status : 0},"duration_ms":`;
+function toStatusPiece(status: number): Buffer {
+  const piece = Buffer.from(`","status":${Number.isFinite(status) ? status : 0},"duration_ms":`);
+  if (Number.isInteger(status) && status >= 0 && status < wholeStatuses) statusPieces[status] = piece;
+  return piece;
 }
 
-function addPluginPiece(plugin: string | null): string {
+function addPluginPiece(plugin: string | null): Buffer {
   const json = plugin === null ? "null" : `"${escapeText(plugin)}"`;
-  const piece = `,"plugin":${json},"msg":"request"}\n`;
+  const piece = Buffer.from(`,"plugin":${json},"msg":"request"}\n`);
   if (pluginPieces.size >= 1000) pluginPieces.clear();
   pluginPieces.set(plugin, piece);
   return piece;

@@ -24,12 +24,12 @@ test("write() drops lines and says how many when the reader stalls", async () =>
   const stream = new Stalled();
   const lost: number[] = [];
   const sink = new ConsoleSink(stream, { onCatchUp: (lostLines) => lost.push(lostLines), limit: 10 });
-  sink.write("0123456789\n");
-  sink.write("a\nb\n");
-  sink.write("c\n");
+  sink.write(Buffer.from("0123456789\n"));
+  sink.write(Buffer.from("a\nb\n"));
+  sink.write(Buffer.from("c\n"));
   await stream.goOn();
   expect(lost).toEqual([3]);
-  sink.write("d\n");
+  sink.write(Buffer.from("d\n"));
   await stream.goOn();
   expect(stream.text).toBe("0123456789\nd\n");
   expect(lost).toEqual([3]);
@@ -39,7 +39,7 @@ test("drained() waits for the reader, and no longer than it is told", async () =
   const stream = new Stalled();
   const sink = new ConsoleSink(stream, { onCatchUp: () => undefined });
   await sink.drained();
-  sink.write("a\n");
+  sink.write(Buffer.from("a\n"));
   await sink.drained(1);
   let isDrained = false;
   const drained = sink.drained(60_000).then(() => (isDrained = true));
@@ -54,7 +54,7 @@ test("write() ends the console quietly when the stream is destroyed or throws", 
   const sink = new ConsoleSink(stream, { onCatchUp: () => undefined });
   stream.destroy(Object.assign(new Error("gone"), { code: "EPIPE" }));
   await new Promise((resolve) => setImmediate(resolve));
-  sink.write("a\n");
+  sink.write(Buffer.from("a\n"));
   await sink.drained();
   expect(stream.text).toBe("");
 
@@ -62,17 +62,17 @@ test("write() ends the console quietly when the stream is destroyed or throws", 
   broken.write = () => {
     throw new Error("hostile");
   };
-  new ConsoleSink(broken, { onCatchUp: () => undefined }).write("a\n");
+  new ConsoleSink(broken, { onCatchUp: () => undefined }).write(Buffer.from("a\n"));
 });
 
 test("close() lets go of the stream and of those who wait", async () => {
   const stream = new Stalled();
   const sink = new ConsoleSink(stream, { onCatchUp: () => undefined });
-  sink.write("a\n");
+  sink.write(Buffer.from("a\n"));
   const drained = sink.drained(60_000);
   sink.close();
   await drained;
-  sink.write("b\n");
+  sink.write(Buffer.from("b\n"));
   await stream.goOn();
   expect(stream.text).toBe("a\n");
   expect(stream.listenerCount("error")).toBe(0);

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { pushRequestLine } from "../../src/log/request-line.ts";
+import { MAX_LINE } from "../../src/log/line-buffer.ts";
+import { writeRequestLine } from "../../src/log/request-line.ts";
 import type { RequestEntry } from "../../src/log/request-line.ts";
 
+const START = 7;
 const entry: RequestEntry = {
   at: Date.now(),
   request_id: "a1b2",
@@ -13,17 +15,18 @@ const entry: RequestEntry = {
 };
 
 function toLine(fields: Partial<RequestEntry> = {}): string {
-  const pieces: string[] = [];
-  pushRequestLine(pieces, { ...entry, ...fields });
-  return pieces.join("");
+  const bytes = Buffer.alloc(START + MAX_LINE, "x");
+  const end = writeRequestLine(bytes, START, { ...entry, ...fields });
+  expect(bytes.toString("latin1", 0, START)).toBe("x".repeat(START));
+  return bytes.toString("utf8", START, end);
 }
 
 function parse(fields: Partial<RequestEntry>): Record<string, unknown> {
   return JSON.parse(toLine(fields));
 }
 
-describe("pushRequestLine()", () => {
-  test("pushRequestLine() writes one JSON line with every field", () => {
+describe("writeRequestLine()", () => {
+  test("writeRequestLine() writes one JSON line with every field", () => {
     const line = toLine();
     expect(line.indexOf("\n")).toBe(line.length - 1);
     expect(JSON.parse(line)).toEqual({
@@ -45,7 +48,7 @@ describe("pushRequestLine()", () => {
     [500, "warn"],
     [599, "warn"],
     [700, "warn"],
-  ])("pushRequestLine() gives status %p the level %p", (status, level) => {
+  ])("writeRequestLine() gives status %p the level %p", (status, level) => {
     expect(parse({ status })).toMatchObject({ status, level });
   });
 
@@ -59,11 +62,11 @@ describe("pushRequestLine()", () => {
     [-1, 0],
     [Number.NaN, 0],
     [Infinity, 0],
-  ])("pushRequestLine() writes a duration of %p ms as %p", (duration_ms, written) => {
+  ])("writeRequestLine() writes a duration of %p ms as %p", (duration_ms, written) => {
     expect(parse({ duration_ms })["duration_ms"]).toBe(written);
   });
 
-  test("pushRequestLine() writes null when the core answered", () => {
+  test("writeRequestLine() writes null when the core answered", () => {
     expect(parse({ plugin: null })["plugin"]).toBeNull();
   });
 
@@ -74,7 +77,7 @@ describe("pushRequestLine()", () => {
     "/\u007f\u009b31m\u2028\u2029",
     "/\ud800",
     "/é/😀/中",
-  ])("pushRequestLine() keeps %j inside its field, on one line and without control characters", (text) => {
+  ])("writeRequestLine() keeps %j inside its field, on one line and without control characters", (text) => {
     const line = toLine({ path: text, request_id: text, method: text, plugin: text });
     expect(line.slice(0, -1)).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
     expect(JSON.parse(line)).toMatchObject({
@@ -86,11 +89,18 @@ describe("pushRequestLine()", () => {
     });
   });
 
-  test("pushRequestLine() cuts a path of 1 MB to 2,048 characters", () => {
+  test("writeRequestLine() cuts a path of 1 MB to 2,048 characters", () => {
     expect(parse({ path: `/${"a".repeat(1_000_000)}` })["path"]).toBe(`/${"a".repeat(2047)}…`);
   });
 
-  test("pushRequestLine() gives each plugin its name when there are thousands", () => {
+  test("writeRequestLine() needs no more room than there is, whatever the texts are", () => {
+    const long = "\u001b".repeat(10_000);
+    const line = toLine({ path: long, request_id: long, method: long, plugin: long });
+    expect(JSON.parse(line)).toMatchObject({ path: `${long.slice(0, 2048)}…` });
+    expect(Buffer.byteLength(line)).toBeLessThan(MAX_LINE);
+  });
+
+  test("writeRequestLine() gives each plugin its name when there are thousands", () => {
     for (let index = 0; index < 3000; index++) toLine({ plugin: `p${index}` });
     expect(parse({ plugin: "p1" })["plugin"]).toBe("p1");
   });

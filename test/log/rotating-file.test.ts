@@ -29,7 +29,7 @@ describe("rotation", () => {
     using folder = new LogFolder();
     const { file, told } = open(folder.at("a.log"), { max_bytes: 10, backup_count: 2 });
     for (const line of ["1111\n", "2222\n", "3333\n", "4444\n", "5555\n", "6666\n", "7777\n"])
-      file.write(line);
+      file.write(Buffer.from(line));
     expect(folder.files()).toEqual({
       "a.log": "7777\n",
       "a.log.1": "5555\n6666\n",
@@ -41,7 +41,7 @@ describe("rotation", () => {
   test("write() rotates between lines when one chunk holds many", () => {
     using folder = new LogFolder();
     const { file } = open(folder.at("a.log"), { max_bytes: 10, backup_count: 9 });
-    file.write("1111\n22\n3333\n4444\n55555555\n6\n");
+    file.write(Buffer.from("1111\n22\n3333\n4444\n55555555\n6\n"));
     expect(folder.files()).toEqual({
       "a.log": "6\n",
       "a.log.1": "55555555\n",
@@ -54,29 +54,29 @@ describe("rotation", () => {
     using folder = new LogFolder();
     const { file } = open(folder.at("a.log"), { max_bytes: 10, backup_count: 9 });
     const long = `${"x".repeat(1_000_000)}\n`;
-    file.write(`1\n${long}2\n`);
-    file.write(long);
+    file.write(Buffer.from(`1\n${long}2\n`));
+    file.write(Buffer.from(long));
     expect(folder.files()).toEqual({ "a.log": long, "a.log.1": "2\n", "a.log.2": long, "a.log.3": "1\n" });
   });
 
   test("write() counts bytes, not characters, when lines are not ASCII", () => {
     using folder = new LogFolder();
     const { file } = open(folder.at("a.log"), { max_bytes: 12, backup_count: 1 });
-    file.write("ééé\nééé\n");
+    file.write(Buffer.from("ééé\nééé\n"));
     expect(folder.files()).toEqual({ "a.log": "ééé\n", "a.log.1": "ééé\n" });
   });
 
   test("write() empties the file when it is full and there are no backups", () => {
     using folder = new LogFolder();
     const { file } = open(folder.at("a.log"), { max_bytes: 10, backup_count: 0 });
-    for (const line of ["1111\n", "2222\n", "3333\n"]) file.write(line);
+    for (const line of ["1111\n", "2222\n", "3333\n"]) file.write(Buffer.from(line));
     expect(folder.files()).toEqual({ "a.log": "3333\n" });
   });
 
   test("write() never rotates when max_bytes is 0", () => {
     using folder = new LogFolder();
     const { file } = open(folder.at("a.log"), { max_bytes: 0, backup_count: 3 });
-    for (let index = 0; index < 100; index++) file.write("line\n");
+    for (let index = 0; index < 100; index++) file.write(Buffer.from("line\n"));
     expect(folder.files()).toEqual({ "a.log": "line\n".repeat(100) });
   });
 
@@ -87,7 +87,7 @@ describe("rotation", () => {
     for (let index = 0; index < 20_000; index++) {
       chunk += `${JSON.stringify({ index, pad: "é".repeat(index % 50) })}\n`;
       if (index % 117 === 0 || index === 19_999) {
-        file.write(chunk);
+        file.write(Buffer.from(chunk));
         chunk = "";
       }
     }
@@ -103,7 +103,7 @@ describe("rotation", () => {
     using folder = new LogFolder();
     folder.write("a.log", "1111\n22");
     const { file } = open(folder.at("a.log"), { max_bytes: 100, backup_count: 1 });
-    file.write("3333\n");
+    file.write(Buffer.from("3333\n"));
     expect(folder.files()).toEqual({ "a.log": "1111\n22\n3333\n" });
   });
 
@@ -111,12 +111,12 @@ describe("rotation", () => {
     using folder = new LogFolder();
     mkdirSync(folder.at("a.log.1/taken"), { recursive: true });
     const { file, told, clock } = open(folder.at("a.log"), { max_bytes: 10, backup_count: 1 });
-    for (const line of ["1111\n", "2222\n", "3333\n", "4444\n"]) file.write(line);
+    for (const line of ["1111\n", "2222\n", "3333\n", "4444\n"]) file.write(Buffer.from(line));
     expect(folder.read("a.log")).toBe("1111\n2222\n3333\n4444\n");
     expect(told).toHaveLength(1);
     rmSync(folder.at("a.log.1"), { recursive: true });
     clock.ms += 5000;
-    file.write("5555\n");
+    file.write(Buffer.from("5555\n"));
     expect(folder.files()).toEqual({ "a.log": "5555\n", "a.log.1": "1111\n2222\n3333\n4444\n" });
     expect(told).toEqual([expect.stringMatching(/^rotate failed: E/)]);
   });
@@ -128,13 +128,13 @@ describe("trouble", () => {
     folder.write("logs", "a file where the folder should be");
     const { file, told, clock } = open(folder.at("logs/a.log"), { max_bytes: 100, backup_count: 1 });
     expect(told).toEqual([expect.stringMatching(/^write failed: (ENOTDIR|EEXIST)$/)]);
-    file.write("1\n2\n");
+    file.write(Buffer.from("1\n2\n"));
     clock.ms += 5000;
-    file.write("3\n");
+    file.write(Buffer.from("3\n"));
     unlinkSync(folder.at("logs"));
-    file.write("4\n");
+    file.write(Buffer.from("4\n"));
     clock.ms += 5000;
-    file.write("5\n");
+    file.write(Buffer.from("5\n"));
     expect(told).toEqual([expect.any(String), "recovered, 4 lost"]);
     expect(folder.read("logs/a.log")).toBe("5\n");
   });
@@ -143,12 +143,12 @@ describe("trouble", () => {
     using folder = new LogFolder();
     symlinkSync("/dev/full", folder.at("a.log"));
     const { file, told, clock } = open(folder.at("a.log"), { max_bytes: 0, backup_count: 1 });
-    file.write("1\n");
-    file.write("2\n");
+    file.write(Buffer.from("1\n"));
+    file.write(Buffer.from("2\n"));
     expect(told).toEqual(["write failed: ENOSPC"]);
     unlinkSync(folder.at("a.log"));
     clock.ms += 5000;
-    file.write("3\n");
+    file.write(Buffer.from("3\n"));
     expect(told).toEqual(["write failed: ENOSPC", "recovered, 2 lost"]);
     expect(folder.read("a.log")).toBe("3\n");
   });
@@ -160,10 +160,10 @@ describe("trouble", () => {
   ])("write() makes the file anew within a second when it %s", (_, harm) => {
     using folder = new LogFolder();
     const { file, told, clock } = open(folder.at("logs/a.log"), { max_bytes: 100, backup_count: 1 });
-    file.write("1\n");
+    file.write(Buffer.from("1\n"));
     harm(folder);
     clock.ms += 1000;
-    file.write("2\n");
+    file.write(Buffer.from("2\n"));
     expect(folder.read("logs/a.log")).toBe("2\n");
     expect(told).toEqual([]);
   });
