@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import { parse } from "jsonc-parser";
 import { checkTypes } from "./cli/typed-project.ts";
 import { xcore } from "./cli/xcore-process.ts";
@@ -105,6 +106,27 @@ test.each(shown)(
     expect(await checkTypes(folder)).toEqual(new Map());
   },
 );
+
+test("the plugin of docs/jobs.md does what is said of it", async () => {
+  await using folder = await createProject(toProject("docs/jobs.md"));
+  const names = [...new Bun.Glob("**/*").scanSync(join(folder.path, "plugins"))];
+  const files = await Promise.all(
+    names.map(async (name) => [name, await Bun.file(join(folder.path, "plugins", name)).text()] as const),
+  );
+  await using app = await TestApp.start({ plugins: Object.fromEntries(files) });
+
+  const charged = await app.after("job.completed", () => app.fetch("/billing", post({ total: "12.50" })));
+  expect(charged.data).toMatchObject({ plugin: "billing", name: "charge", attempt: 1 });
+  const { body } = await app.getAsAdmin(`/system/jobs/${charged.data.id}`);
+  expect(body.steps.map(({ name }: { name: string }) => name)).toEqual(["charge", "book"]);
+  expect(await app.app.store.db.execute(sql`select invoice_id, receipt from billing_payments`)).toEqual([
+    { invoice_id: 1, receipt: 1000 },
+  ]);
+  const reported = await app.after("billing.reported", () =>
+    app.fetch("/billing/reminders", post(["a", "b"])),
+  );
+  expect(reported.data).toEqual({ total: 2, failed: 0 });
+});
 
 test("the plugins of docs/routes.md do what is said of them", async () => {
   const files = Object.entries(toProject("docs/routes.md")).map(([path, content]) => [

@@ -10,7 +10,7 @@ import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext } from "./context.ts";
 import { createCoreBuilder } from "./core.ts";
 import type { Jobs } from "../jobs/jobs.ts";
-import { createAppJobs } from "./jobs.ts";
+import { closeJobs, createAppJobs } from "./jobs.ts";
 import { createPlugins, type PluginOptions, toPluginSettings } from "./plugins.ts";
 import type { Activity } from "../plugins/runtime/host.ts";
 import type { Shutdown } from "./shutdown.ts";
@@ -58,7 +58,7 @@ export interface App {
  */
 export async function createApp(options: AppOptions): Promise<App> {
   await using disposals = new AsyncDisposableStack();
-  const { reloadConfig = async () => {}, print = printLine, drainTimeoutMs = 30_000 } = options;
+  const { reloadConfig = async () => {}, print = printLine } = options;
 
   const context = await createContext(options);
   const { live, loggers, hooks, stackTraces, shutdown, inspects, limits } = context;
@@ -76,15 +76,14 @@ export async function createApp(options: AppOptions): Promise<App> {
   live.describeAsker = (request) => describeAsker(accounts, web, request);
 
   const jobs = createAppJobs(context, stores);
-  const plugins = createPlugins(context, { stores, accounts, jobs, web }, options);
+  const parts = { stores, accounts, jobs, web };
+  const plugins = createPlugins(context, parts, options);
   disposals.defer(() => plugins.stop());
   // They are the plugins': before these.
-  disposals.defer(() =>
-    jobs.close(AbortSignal.any([shutdown.requests, AbortSignal.timeout(drainTimeoutMs)])),
-  );
+  disposals.defer(() => closeJobs(jobs, shutdown, options));
 
   const { name: appName } = options.loaded.config.app;
-  const createCore = createCoreBuilder(context, { stores, accounts, plugins, web, appName, reloadConfig });
+  const createCore = createCoreBuilder(context, { ...parts, plugins, appName, reloadConfig });
   let core = createCore();
   web.mountCore(core);
 

@@ -1,5 +1,7 @@
 import type { Accounts } from "../accounts/accounts.ts";
 import { accountRoutes } from "../accounts/routes.ts";
+import type { Jobs } from "../jobs/jobs.ts";
+import { jobRoutes } from "../jobs/routes.ts";
 import { pluginRoutes } from "../plugins/admin/routes.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import { PluginInstaller } from "../plugins/remote/installer.ts";
@@ -16,6 +18,7 @@ export type { CoreApp };
 export interface CoreParts {
   readonly stores: AppStores;
   readonly accounts: Accounts;
+  readonly jobs: Jobs;
   readonly plugins: PluginManager;
   readonly web: WebServer;
   /** Of the application, as it was started. */
@@ -27,7 +30,7 @@ export interface CoreParts {
 /** Builds the routes of the slices; returns what builds the core's app with them, as the configuration is then. */
 export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () => CoreApp {
   const { version, live, hooks, answerError } = context;
-  const { stores, accounts, plugins, web, appName, reloadConfig } = parts;
+  const { stores, accounts, jobs, plugins, web, appName, reloadConfig } = parts;
   const { database, store } = stores;
   const originOf = createOriginOf(web);
   const administration = {
@@ -38,6 +41,7 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
   };
   const slices = [
     ...accountRoutes({ accounts, store, hooks, appName, originOf }),
+    jobRoutes({ jobs, driver: database, store, guards: accounts.guards, originOf }),
     pluginRoutes({
       ...administration,
       store,

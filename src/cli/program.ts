@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, CommandLoader>> = {
   plugin: async () => (await import("./plugin/plugin.ts")).pluginCommand,
   db: async () => (await import("./db/db.ts")).dbCommand,
   user: async () => (await import("./user/user.ts")).userCommand,
+  jobs: async () => (await import("./jobs/jobs.ts")).jobsCommand,
   run: async () => (await import("./run.ts")).runCommand,
   routes: async () => (await import("./routes.ts")).routesCommand,
   openapi: async () => (await import("./openapi.ts")).openApiCommand,

@@ -58,7 +58,7 @@ export class Jobs {
   register(definition: JobDefinition): () => void {
     const { name } = definition;
     this.#definitions.set(name, definition);
-    if (!this.#isClosed) void this.queue().then((queue) => queue.wake(name));
+    if (!this.#isClosed && this.#options.isWorker) void this.queue().then((queue) => queue.wake(name));
     return () => {
       if (this.#definitions.get(name) === definition) this.#definitions.delete(name);
     };

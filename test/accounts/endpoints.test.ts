@@ -3,6 +3,7 @@ import { eq } from "drizzle-orm";
 import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
 import { ADMIN_ROLE } from "../../src/accounts/rights/builtin-roles.ts";
 import { CORE_PERMISSIONS } from "../../src/accounts/rights/permission-catalog.ts";
+import { toDefinition } from "../../src/jobs/definition/options.ts";
 import { PluginHost } from "../plugins/remote/plugin-host.ts";
 import { plugin, TestApp, type TestUser } from "../setup.ts";
 
@@ -181,6 +182,12 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   },
   "GET /admin/permissions": { guard: "roles:read", status: 200 },
   "GET /admin/audit": { guard: "audit:read", status: 200 },
+  "GET /system/jobs": { guard: "jobs:read", status: 200 },
+  "POST /system/jobs": { guard: "jobs:manage", status: 201, prepare: toNewJob },
+  "GET /system/jobs/{id}": { guard: "jobs:read", status: 200, prepare: toJob },
+  "GET /system/jobs/{id}/events": { guard: "jobs:read", status: 200, prepare: toJob },
+  "POST /system/jobs/{id}/retry": { guard: "jobs:manage", status: 200, prepare: toJob },
+  "DELETE /system/jobs/{id}": { guard: "jobs:manage", status: 204, prepare: toJob },
   "GET /system/plugins": { guard: "plugins:read", status: 200 },
   "POST /system/plugins": { guard: "*", status: 201, prepare: toNewPlugin },
   "GET /system/plugins/{name}": { guard: "plugins:read", status: 200, prepare: toPlugin },
@@ -320,6 +327,20 @@ export default createRouter();`;
 
 function toPlugin(): Call {
   return { params: ["notes"] };
+}
+
+/** One that is dead. */
+async function toJob({ app }: World): Promise<Call> {
+  const { db, tables } = app.app.store;
+  const id = Bun.randomUUIDv7();
+  await db.insert(tables.jobs).values({ id, name: "notes:work", state: "dead", payload: "null" });
+  return { params: [id] };
+}
+
+function toNewJob({ app: { app } }: World): Call {
+  const owner = { plugin: "notes", db: app.store.db, log: app.loggers.app, hold() {} };
+  app.jobs.register(toDefinition(owner, "work", () => {}));
+  return { body: { name: "notes:work", payload: { n: 1 } } };
 }
 
 async function toOther({ app }: World): Promise<Call> {

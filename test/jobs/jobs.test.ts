@@ -1,24 +1,5 @@
 import { expect, test } from "bun:test";
-import { type Files, TestApp } from "../setup.ts";
-
-/** A plugin whose jobs emit what they do. */
-function jobPlugin(code: string): Files {
-  return {
-    "work/plugin.json": { name: "work", version: "1.0.0" },
-    "work/run.ts": `
-      import { t } from "elysia";
-      import { createRouter, db, hooks, jobs, log } from "xcore";
-      import { notes } from "./schema.ts";
-      ${code}
-    `,
-    "work/schema.ts": `
-      import { id, table, text } from "xcore/schema";
-      export const notes = table("work_notes", { id: id(), text: text() });
-    `,
-    "work/drizzle/sqlite/0000_notes.sql":
-      "CREATE TABLE `work_notes` (`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL, `text` text);",
-  };
-}
+import { send, startWithJobs } from "./job-plugin.ts";
 
 const ECHO = `
   jobs.define("echo", async ({ id, payload, attempt }) => { await hooks.emit("echoed", { id, payload, attempt }); }, {
@@ -26,12 +7,8 @@ const ECHO = `
   });
 `;
 
-function start(code: string): Promise<TestApp> {
-  return TestApp.start({ plugins: jobPlugin(code) });
-}
-
 test("a job runs with its payload once it is enqueued", async () => {
-  await using app = await start(`${ECHO}
+  await using app = await startWithJobs(`${ECHO}
     export default createRouter().post("/", ({ body }) => jobs.enqueue("echo", body));
   `);
   let id = "";
@@ -44,7 +21,7 @@ test("a job runs with its payload once it is enqueued", async () => {
 });
 
 test("a payload that the schema refuses is told to whoever enqueues it", async () => {
-  await using app = await start(`${ECHO}
+  await using app = await startWithJobs(`${ECHO}
     export default createRouter().post("/", ({ body }) => jobs.enqueue("echo", body));
   `);
   const response = await send(app, { n: "seven" });
@@ -56,7 +33,7 @@ test("a payload that the schema refuses is told to whoever enqueues it", async (
 });
 
 test("with a transaction, a job is enqueued if and only if that commits", async () => {
-  await using app = await start(`${ECHO}
+  await using app = await startWithJobs(`${ECHO}
     export default createRouter().post("/", ({ body }) => db.transaction(async (tx) => {
       await tx.insert(notes).values({ text: "x" });
       await jobs.enqueue("echo", { n: body.n }, { tx });
@@ -73,14 +50,6 @@ test("with a transaction, a job is enqueued if and only if that commits", async 
 });
 
 test("nothing of the queue is loaded for a plugin without jobs", async () => {
-  await using app = await start(`export default createRouter().get("/", () => "hello");`);
+  await using app = await startWithJobs(`export default createRouter().get("/", () => "hello");`);
   expect(app.app.jobs.isLoaded).toBe(false);
 });
-
-function send(app: TestApp, body: object): Promise<Response> {
-  return app.fetch("/work", {
-    method: "POST",
-    body: JSON.stringify(body),
-    headers: { "content-type": "application/json" },
-  });
-}

@@ -11,6 +11,8 @@ export const CORE_PERMISSIONS = {
   "audit:read": "Read the audit log",
   "plugins:read": "See plugins, and why one has failed",
   "plugins:switch": "Enable, disable and reload the plugins that are there",
+  "jobs:read": "See background jobs, with their payloads",
+  "jobs:manage": "Enqueue, retry, cancel and delete background jobs",
 } as const;
 
 /**

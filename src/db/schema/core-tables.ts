@@ -3,7 +3,7 @@ import type { Constraints } from "./constraints.ts";
 import { createJobTables } from "./job-tables.ts";
 import type { TableFunction } from "./tables.ts";
 
-export type { JobState } from "./job-tables.ts";
+export { JOB_STATES, type JobState } from "./job-tables.ts";
 
 type Schema = Columns & Constraints & { readonly table: TableFunction };
 type Users = ReturnType<typeof createUsers>;

@@ -62,9 +62,9 @@ export interface JobContext<Payload = unknown, Tx = Transaction> {
    *
    * @throws TypeError for a name that this try has used already
    */
-  step<T>(name: string, work: (tx: Tx) => T | Promise<T>): Promise<T>;
+  readonly step: <T>(name: string, work: (tx: Tx) => T | Promise<T>) => Promise<T>;
   /** Tells how far it is: from 0 to 1, and in words. */
-  progress(fraction: number, text?: string): void;
+  readonly progress: (fraction: number, text?: string) => void;
 }
 
 export type JobHandler = (context: JobContext) => unknown;

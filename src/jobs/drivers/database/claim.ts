@@ -54,8 +54,9 @@ export async function claim(
   return { jobs, waits };
 }
 
-function isLimited({ concurrency, rate }: Wanted): boolean {
-  return concurrency !== null || rate !== null;
+/** Whether what others have claimed says what may be. */
+function isLimited({ concurrency, rate, hasLanes }: Wanted): boolean {
+  return concurrency !== null || rate !== null || hasLanes;
 }
 
 /** How many more of a name may start, by what all instances have started. They wait for each other here. */
@@ -141,7 +142,9 @@ function toFirstOfEach(
     return sql`select id, ${sql.identifier("rank")} as place from (select ${jobs.id}, ${jobs.rank} from ${jobs} where ${where} order by ${jobs.rank}, ${jobs.id} limit ${one.most + SPARE}) as ${alias}`;
   });
   const total = Math.max(...open.map(({ most }) => most)) + SPARE;
-  return sql`(select id from (${sql.join(parts, sql` union all `)}) as firsts order by place, id limit ${total})`;
+  const firsts = sql.join(parts, sql` union all `);
+  // MySQL knows no limit in what `in` looks through, but one further inside.
+  return sql`(select id from (select id from (${firsts}) as firsts order by place, id limit ${total}) as chosen)`;
 }
 
 function isFree({ tables: { jobs } }: Ground, { hasLanes }: Wanted): SQL | undefined {

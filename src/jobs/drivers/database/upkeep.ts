@@ -1,4 +1,5 @@
 import { and, eq, gt, inArray, isNotNull, lte, sql } from "drizzle-orm";
+import { cancelChain } from "./changes.ts";
 import { toEnded, tellNext } from "./finish.ts";
 import { fromNow, type Ground, inPieces } from "./ground.ts";
 
@@ -22,13 +23,13 @@ export async function lookForDue({ db, tables: { jobs }, ...ground }: Ground): P
     sql<
       number | null
     >`(select min(${jobs.due_at}) from ${jobs} where ${and(eq(jobs.state, state), isNotNull(jobs.due_at))})`;
-  const [row] = await db.execute<{ delayed: unknown; running: unknown; present: unknown }>(
-    sql`select ${first("delayed")} as delayed, ${first("running")} as running, ${fromNow(ground)} as present`,
+  const [row] = await db.execute<{ first_delayed: unknown; first_lease: unknown; present: unknown }>(
+    sql`select ${first("delayed")} as first_delayed, ${first("running")} as first_lease, ${fromNow(ground)} as present`,
   );
   const now = Number(row?.present);
   const left = (at: unknown): number =>
     at === null || at === undefined ? NEVER : Math.max(0, Number(at) - now);
-  return { delayedMs: left(row?.delayed), leaseMs: left(row?.running), now };
+  return { delayedMs: left(row?.first_delayed), leaseMs: left(row?.first_lease), now };
 }
 
 /** Lets the delayed jobs wait whose time has come. */
@@ -188,12 +189,16 @@ export async function purge(ground: Ground): Promise<number> {
     for (let isFull = true; isFull;) {
       /* oxlint-disable no-await-in-loop -- one piece after another */
       const old = await db
-        .select({ id: jobs.id })
+        .select({ id: jobs.id, next: jobs.next_id })
         .from(jobs)
         .where(and(eq(jobs.state, state), lte(jobs.due_at, fromNow(ground))))
         .limit(PIECE);
-      for (const ids of inPieces(old.map(({ id }) => id))) {
+      for (const piece of inPieces(old)) {
+        const ids = piece.map(({ id }) => id);
         await db.transaction(async (tx) => {
+          for (const { next } of piece) {
+            if (next !== null && state !== "completed") await cancelChain(ground, tx, next);
+          }
           await tx.delete(jobSteps).where(inArray(jobSteps.job_id, ids));
           await tx.delete(jobBatches).where(inArray(jobBatches.callback_id, ids));
           await tx.delete(jobs).where(and(inArray(jobs.id, ids), eq(jobs.state, state)));

@@ -1,0 +1,46 @@
+import { type JobDefinition, splitName } from "../definition/options.ts";
+import { fail } from "../definition/error-codes.ts";
+import { cancelJob, findJob, retryJob } from "../drivers/database/changes.ts";
+import type { Ground } from "../drivers/database/ground.ts";
+
+/** Finds a kind of jobs by "plugin:name", or by its name alone where only one plugin has it. @throws AppError not_found */
+export function findDefinition(definitions: ReadonlyMap<string, JobDefinition>, name: string): JobDefinition {
+  const exact = definitions.get(name);
+  if (exact !== undefined) return exact;
+  const same = [...definitions.values()].filter((one) => splitName(one.name).name === name);
+  const [only] = same;
+  if (only !== undefined && same.length === 1) return only;
+  const all = [...definitions.keys()].join(", ");
+  const hint = all === "" ? "no plugin defines any" : `there are ${all}`;
+  const reason = same.length > 1 ? "several plugins have one: name it as plugin:name" : hint;
+  throw fail("not_found", `Cannot enqueue "${name}": ${reason}`);
+}
+
+/** @throws AppError not_found */
+export async function readJob(ground: Pick<Ground, "db" | "tables">, id: string) {
+  const job = await findJob(ground, id);
+  if (job === null) throw noJob(id);
+  return job;
+}
+
+/** Has a job run again. @throws AppError not_found, job_not_ended, conflict for one that is completed */
+export async function retry(ground: Pick<Ground, "db" | "tables">, id: string): Promise<void> {
+  const was = await retryJob(ground, id);
+  if (was === null) throw noJob(id);
+  if (was === "completed")
+    throw fail("conflict", `Cannot retry job "${id}": it is completed; enqueue another one`);
+  if (was === "waiting" || was === "blocked" || was === "running") {
+    throw fail("job_not_ended", `Cannot retry job "${id}": it is ${was}`);
+  }
+}
+
+/** Cancels a job, or deletes one that has ended. @throws AppError not_found */
+export async function cancel(ground: Ground, id: string): Promise<"cancelled" | "deleted"> {
+  const done = await cancelJob(ground, id);
+  if (done === null) throw noJob(id);
+  return done;
+}
+
+function noJob(id: string) {
+  return fail("not_found", `Cannot find job "${id}": there is none`);
+}

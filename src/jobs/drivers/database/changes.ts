@@ -1,0 +1,125 @@
+import { and, desc, eq, inArray, type SQL } from "drizzle-orm";
+import { type Page, type PageQuery, paginate } from "../../../db/paging/paginate.ts";
+import type { CoreTables, JobState } from "../../../db/schema/core-tables.ts";
+import { startsWith } from "../../../db/schema/prefix-search.ts";
+import { tellNext, toEnded } from "./finish.ts";
+import type { Ground, Tx } from "./ground.ts";
+
+export type JobRow = CoreTables["jobs"]["$inferSelect"];
+
+/** Which jobs are asked for. */
+export interface JobFilter {
+  readonly state?: JobState | undefined;
+  readonly plugin?: string | undefined;
+  /** With the plugin's: "blog:notify". */
+  readonly name?: string | undefined;
+}
+
+/** Jobs that wait, in one way or the other: they may be cancelled, and begin by themselves. */
+const OPEN: ReadonlySet<JobState> = new Set(["waiting", "delayed", "blocked", "running"]);
+
+/** Whether a job has ended. */
+export function hasEnded(state: JobState): boolean {
+  return !OPEN.has(state);
+}
+
+/** Returns a page of jobs, the newest first. */
+export function listJobs(
+  { db, tables: { jobs } }: Pick<Ground, "db" | "tables">,
+  { state, plugin, name }: JobFilter,
+  query: PageQuery,
+): Promise<Page<JobRow>> {
+  const filters: (SQL | undefined)[] = [
+    state === undefined ? undefined : eq(jobs.state, state),
+    plugin === undefined ? undefined : startsWith(jobs.name, `${plugin}:`),
+    name === undefined ? undefined : eq(jobs.name, name),
+  ];
+  const rows = db
+    .select()
+    .from(jobs)
+    .where(and(...filters))
+    .orderBy(desc(jobs.id));
+  // Ids are in the order in which jobs were enqueued, and have an index.
+  return paginate(rows, query, { sort: { id: jobs.id, created_at: jobs.id } });
+}
+
+/** Finds a job, with its steps that are done; null where there is none. */
+export async function findJob({ db, tables: { jobs, jobSteps } }: Pick<Ground, "db" | "tables">, id: string) {
+  const [row] = await db.select().from(jobs).where(eq(jobs.id, id));
+  if (row === undefined) return null;
+  const steps = await db
+    .select({ name: jobSteps.name, at: jobSteps.created_at })
+    .from(jobSteps)
+    .where(eq(jobSteps.job_id, id))
+    .orderBy(jobSteps.created_at, jobSteps.name);
+  return { ...row, steps };
+}
+
+/**
+ * Has a job run again that has failed, was cancelled or set aside, or that waits for its time; what its steps have done
+ * stays done. Returns the state that it was in, null where there is none.
+ */
+export function retryJob(
+  { db, tables: { jobs } }: Pick<Ground, "db" | "tables">,
+  id: string,
+): Promise<JobState | null> {
+  return db.transaction(async (tx) => {
+    const [job] = await tx.select().from(jobs).where(eq(jobs.id, id)).for("update");
+    if (job === undefined) return null;
+    const isFailed = job.state === "dead" || job.state === "cancelled" || job.state === "incompatible";
+    if (isFailed || job.state === "delayed") {
+      await tx
+        .update(jobs)
+        .set({
+          state: "waiting",
+          due_at: null,
+          ...(isFailed && {
+            attempt: 0,
+            lost: 0,
+            ended_at: null,
+            progress: null,
+            progress_text: null,
+            batch_id: null,
+          }),
+        })
+        .where(eq(jobs.id, id));
+    }
+    return job.state;
+  });
+}
+
+/** Cancels a job that hasn't ended, with those of its chain behind it, or deletes one that has; null where there is none. */
+export function cancelJob(ground: Ground, id: string): Promise<"cancelled" | "deleted" | null> {
+  const { jobs, jobSteps, jobBatches } = ground.tables;
+  return ground.db.transaction(async (tx) => {
+    const [job] = await tx.select().from(jobs).where(eq(jobs.id, id)).for("update");
+    if (job === undefined) return null;
+    if (job.state !== "completed" && job.next_id !== null) await cancelChain(ground, tx, job.next_id);
+    if (hasEnded(job.state)) {
+      await tx.delete(jobSteps).where(eq(jobSteps.job_id, id));
+      await tx.delete(jobBatches).where(eq(jobBatches.callback_id, id));
+      await tx.delete(jobs).where(eq(jobs.id, id));
+      return "deleted";
+    }
+    await tx.update(jobs).set(toEnded(ground, "cancelled")).where(eq(jobs.id, id));
+    await tellNext(ground, tx, [{ as: "cancelled", batchId: job.batch_id, nextId: null }]);
+    return "cancelled";
+  });
+}
+
+/** Cancels what waits for a job that will never be completed. */
+export async function cancelChain(ground: Ground, tx: Tx, first: string): Promise<void> {
+  const { jobs } = ground.tables;
+  for (let next: string | null = first; next !== null;) {
+    /* oxlint-disable no-await-in-loop -- one behind the other */
+    const blocked = and(eq(jobs.id, next), eq(jobs.state, "blocked"));
+    const [job] = await tx.select({ next: jobs.next_id }).from(jobs).where(blocked).for("update");
+    if (job === undefined) return;
+    await tx
+      .update(jobs)
+      .set(toEnded(ground, "cancelled"))
+      .where(inArray(jobs.id, [next]));
+    next = job.next;
+    /* oxlint-enable no-await-in-loop */
+  }
+}

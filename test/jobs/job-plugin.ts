@@ -1,0 +1,43 @@
+import { type Files, TestApp, type TestAppOptions } from "../setup.ts";
+
+/** A plugin "work" with jobs, and a table "work_notes". */
+export function jobPlugin(code: string, manifest: object = {}): Files {
+  return {
+    "work/plugin.json": { name: "work", version: "1.0.0", ...manifest },
+    "work/run.ts": `
+      import { t } from "elysia";
+      import { createRouter, db, hooks, jobs, log } from "xcore";
+      import { notes } from "./schema.ts";
+      ${code}
+    `,
+    "work/schema.ts": `
+      import { id, table, text } from "xcore/schema";
+      export const notes = table("work_notes", { id: id(), text: text() });
+    `,
+    "work/drizzle/sqlite/0000_notes.sql":
+      "CREATE TABLE `work_notes` (`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL, `text` text);",
+  };
+}
+
+export function startWithJobs(code: string, options: TestAppOptions = {}): Promise<TestApp> {
+  return TestApp.start({ ...options, plugins: jobPlugin(code) });
+}
+
+/** Posts JSON to the plugin. */
+export function send(app: TestApp, body: object): Promise<Response> {
+  return app.fetch("/work", {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { "content-type": "application/json" },
+  });
+}
+
+/** Makes a request as an administrator. */
+export async function manage(app: TestApp, method: string, path: string, body?: object): Promise<Response> {
+  const { headers } = await app.admin();
+  return app.fetch(`/system/jobs${path}`, {
+    method,
+    headers: { ...headers, "content-type": "application/json" },
+    ...(body && { body: JSON.stringify(body) }),
+  });
+}
