@@ -142,9 +142,9 @@ test("fails", async () => {
 });
 `,
   });
-  const passing = await xcore(folder, ["test", "-t", "lists"], run);
+  const passing = await xcore(folder, ["test", "-t", "lists", "--timeout", "60000"], run);
   expect(passing).toMatchObject({ code: 0, stderr: expect.stringContaining("1 pass") });
-  const failing = await xcore(folder, ["test"], run);
+  const failing = await xcore(folder, ["test", "--timeout", "60000"], run);
   expect(failing).toMatchObject({ code: 1, stderr: expect.stringMatching(/2 pass\n +1 fail/) });
 });
 
@@ -157,7 +157,7 @@ test("the executable takes a plugin from its first line to somebody else's serve
     return stdout;
   };
   await asAuthor("plugin", "new", "crm");
-  await asAuthor("test");
+  await asAuthor("test", "--timeout", "60000");
   const key = (await asAuthor("plugin", "key", "signing.pem")).trim();
   const [, integrity = ""] = /Integrity: (\S+)/.exec(await asAuthor("plugin", "pack", "crm")) ?? [];
   await asAuthor("plugin", "sign", "crm-1.0.0.tgz", "--key", "signing.pem");

@@ -148,7 +148,9 @@ testWithServer("postgres", "a server that only reads is told as such (postgres)"
   await using database = await createTestDatabase("postgres");
   await using app = await start(database.url, { pool_size: 1 });
   expect((await ask(app, "create table things (id integer)")).status).toBeUndefined();
-  await ask(app, "set default_transaction_read_only = on");
+  const { pathname } = new URL(database.url);
+  await ask(app, `alter database ${pathname.slice(1)} set default_transaction_read_only = on`);
+  await ask(app, "discard all"); // the next one has a connection of its own, made after that
   expect(await ask(app, "insert into things values (1)")).toEqual(READ_ONLY);
 });
 
