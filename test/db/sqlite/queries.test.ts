@@ -251,3 +251,23 @@ test("echo logs each statement and how long it took, without its values", async 
   expect(select?.["sql"]).toStartWith("select");
   expect(JSON.stringify(opened.lines)).not.toContain("hunter2");
 });
+
+test("eq() of a boolean is planned once, and picks the rows of either", async () => {
+  await using opened = await Articles.open();
+  const { db } = opened;
+  await db.insert(articles).values([{ id: 1, isPublished: true }, { id: 2 }, { id: 3, isPublished: true }]);
+  const query = (isPublished: boolean) =>
+    db
+      .select({ id: articles.id })
+      .from(articles)
+      .where(eq(articles.isPublished, isPublished))
+      .orderBy(articles.id);
+  expect(query(true).toSQL()).toMatchObject({
+    sql: expect.stringContaining("`is_published` = 1"),
+    params: [],
+  });
+  expect(await query(true)).toEqual([{ id: 1 }, { id: 3 }]);
+  expect(await query(false)).toEqual([{ id: 2 }]);
+  await db.update(articles).set({ isPublished: false }).where(eq(articles.isPublished, true));
+  expect(await query(false)).toHaveLength(3);
+});
