@@ -31,7 +31,12 @@ export interface RowMappingOptions {
   readonly isAlwaysThere: Readonly<Record<string, boolean>> | undefined;
   /** Reads what a database gives for an expression before drizzle does; null for nothing to be read. @default null */
   readonly readerOf?: (field: SelectedField["field"]) => ((value: unknown) => unknown) | null;
+  /** Writes what a database gives for a field as JSON has it, where that can be done at once. @default null */
+  readonly writerOf?: (field: SelectedField["field"]) => JsonWriter | null;
 }
+
+/** Null for a value that has to be decoded first. */
+export type JsonWriter = (value: unknown) => string | null;
 
 /**
  * How the rows of a query are made of what the driver gives, as drizzle's own `mapResultRow` does it, but finding out
@@ -48,7 +53,7 @@ export class RowMapping {
 
   /** Makes the object that the query is typed to give. */
   get toRow(): RowMapper {
-    return (this.#toRow ??= createRowMapper(this.#options, (decoder) => decoder));
+    return (this.#toRow ??= createRowMapper(this.#options, ({ decoder }) => decoder));
   }
 
   /**
@@ -56,7 +61,7 @@ export class RowMapping {
    * and JavaScriptCore takes the slow way for all of it.
    */
   get toJson(): RowMapper {
-    return (this.#toJson ??= createRowMapper(this.#options, withDatesAsText));
+    return (this.#toJson ??= createRowMapper(this.#options, withDatesAsText(this.#options)));
   }
 }
 
@@ -95,19 +100,34 @@ export class RawRows<Row = unknown> {
 
 function createRowMapper(
   { fields, isAlwaysThere, readerOf = () => null }: RowMappingOptions,
-  adapt: (decoder: Decoder) => Decoder,
+  adapt: (field: MappedField & { readonly decoder: Decoder }) => Decoder,
 ): RowMapper {
   const shown = fields.filter(({ path }) => path[0]?.startsWith(HIDDEN) !== true);
   const mapped = shown.map(({ path, field }): MappedField => {
     const decoder = decoderOf(field, readerOf(field));
-    return { path, field, decoder: decoder && adapt(decoder) };
+    return { path, field, decoder: decoder && adapt({ path, field, decoder }) };
   });
   return mapped.every(({ path }) => path.length === 1)
     ? createFlatMapper(mapped)
     : createNestedMapper(mapped, isAlwaysThere);
 }
 
-function withDatesAsText(decoder: Decoder): Decoder {
+function withDatesAsText({ writerOf = () => null }: RowMappingOptions) {
+  return ({
+    field,
+    decoder,
+  }: {
+    readonly field: SelectedField["field"];
+    readonly decoder: Decoder;
+  }): Decoder => {
+    const write = writerOf(field);
+    const slow = toTextDecoder(decoder);
+    if (write === null) return slow;
+    return { mapFromDriverValue: (value) => write(value) ?? slow.mapFromDriverValue(value) };
+  };
+}
+
+function toTextDecoder(decoder: Decoder): Decoder {
   return {
     mapFromDriverValue(value) {
       const decoded = decoder.mapFromDriverValue(value);

@@ -21,6 +21,7 @@ import type { Dialect } from "../contract/driver.ts";
 import { type Direction, type Expression, identify, toOperand } from "../drizzle/expressions.ts";
 import { canBeNull } from "../drizzle/null-order.ts";
 import { HIDDEN } from "../drizzle/row-mapper.ts";
+import { toTimeText } from "../drizzle/time-text.ts";
 import { listFields, type Select } from "../drizzle/select-parts.ts";
 import { toAggregate } from "../schema/aggregates.ts";
 import { type ColumnKind, declarationOf } from "../schema/column-kind.ts";
@@ -117,7 +118,9 @@ function markOf(terms: readonly Term[]): number {
 
 /** A value as JSON. */
 function toValue({ operand, kind }: Place, value: unknown): unknown {
-  return kind === null || value === null ? value : operand.mapFromDriverValue(value);
+  if (kind === null || value === null) return value;
+  const time = kind.type === "timestamp" && typeof value === "number" ? toTimeText(value) : null;
+  return time ?? operand.mapFromDriverValue(value);
 }
 
 function parse(text: string, mark: number): [page: number, values: readonly Value[]] {

@@ -6,9 +6,11 @@ import {
   SQLitePreparedQuery,
 } from "drizzle-orm/sqlite-core";
 import type { WriteResult } from "../contract/database.ts";
-import { RawRows, RowMapping } from "../drizzle/row-mapper.ts";
+import { type JsonWriter, RawRows, RowMapping } from "../drizzle/row-mapper.ts";
 import type { RowsMapper } from "../drizzle/session-parts.ts";
+import { toTimeText } from "../drizzle/time-text.ts";
 import { toAggregate } from "../schema/aggregates.ts";
+import { declarationOf } from "../schema/column-kind.ts";
 import { type Channel, type Task, type Way, wayOf } from "./channel.ts";
 import { needsReading, readResult } from "./exact-numbers.ts";
 import {
@@ -101,6 +103,7 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
       fields,
       isAlwaysThere: this.joinsNotNullableMap,
       readerOf: toResultReader,
+      writerOf: timeWriterOf,
     }));
   }
 }
@@ -108,4 +111,10 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
 function toResultReader(field: unknown): ((value: unknown) => unknown) | null {
   const aggregate = toAggregate(field);
   return aggregate !== null && needsReading(aggregate) ? (value) => readResult(aggregate, value) : null;
+}
+
+/** Returns what writes the times of a column, which SQLite holds as numbers; null for any other field. */
+function timeWriterOf(field: unknown): JsonWriter | null {
+  if (declarationOf(field)?.kind.type !== "timestamp") return null;
+  return (value) => (typeof value === "number" ? toTimeText(value) : null);
 }
