@@ -125,6 +125,20 @@ test("/health is 503 while the disk is full, and ok once it has room (sqlite)", 
   expect((await server.fetch("/notes/two", post)).status).toBe(200);
 }, 30_000);
 
+test("/health is 503 while writes find no room, however little is left (sqlite)", async () => {
+  // In these a page of 4 KB is left or not, when rows don't fit any more.
+  for (const size of ["2500k", "2508k", "2516k"]) {
+    await using folder = await TestFolder.create(NOTES);
+    using mounted = mountSmall(join(folder.path, "data"), size);
+    if (mounted === null) return;
+    await using server = await XcoreServer.start(folder);
+    const name = "x".repeat(2000);
+    const write = async () => (await server.fetch(`/notes/${name}`, post)).status;
+    while ((await write()) === 200);
+    expect([await write(), (await server.fetch("/health")).status]).toEqual([507, 503]);
+  }
+}, 60_000);
+
 for (const dialect of DIALECTS) {
   if (dialect === "sqlite") continue;
   testWithServer(dialect, `/health is ok while the pool is only busy (${dialect})`, 30_000, async () => {

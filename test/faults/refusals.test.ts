@@ -89,6 +89,18 @@ for (const dialect of SERVERS) {
     }
   });
 
+  test("/health is 503 while writes find no room", async () => {
+    await using database = await createTestDatabase(dialect);
+    await using app = await start(database.url);
+    const full =
+      dialect === "postgres"
+        ? "do $$ begin raise exception 'said' using errcode = '53100'; end $$"
+        : "signal sqlstate '45000' set mysql_errno = 1021, message_text = 'said'";
+    expect(await ask(app, full)).toEqual(FULL);
+    expect((await app.fetch("/health")).status).toBe(503);
+    await until(async () => (await app.fetch("/health")).status === 200);
+  });
+
   test("a statement that takes longer than it may is ended, and its connection kept", async () => {
     await using database = await createTestDatabase(dialect);
     await using app = await start(database.url, { statement_timeout: 0.5, pool_size: 1 });

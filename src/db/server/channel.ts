@@ -1,4 +1,5 @@
 import type { TransactionOptions } from "../contract/database.ts";
+import { type DatabaseError, isFault } from "../contract/database-error.ts";
 import type { ServerDriverOptions } from "../contract/driver.ts";
 import { assertNoControl, isRead, isSetting, isWrite } from "../contract/statements.ts";
 import { AmbientTransaction } from "../transactions/ambient.ts";
@@ -67,6 +68,7 @@ interface Ambient<Connection> {
 
 type Isolation = TransactionOptions["isolation"];
 
+const FULL_MS = 2000;
 const ISOLATIONS: readonly Isolation[] = ["read committed", "repeatable read", "serializable"];
 
 /** The open database: each statement and each transaction takes a connection of the pool. */
@@ -74,6 +76,8 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
   readonly #options: PoolChannelOptions<C>;
   readonly #turns = new RetryTurns();
   readonly #ambient = new AmbientTransaction<Ambient<C>>();
+  /** When a write last found no room, by `performance.now()`. */
+  #full: { readonly at: number; readonly error: DatabaseError } | null = null;
 
   constructor(options: PoolChannelOptions<C>) {
     this.#options = options;
@@ -85,6 +89,9 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
 
   /** Runs a task that says how the server is, even where the connections are all in use. */
   probe(task: Task<C, unknown>): Promise<void> {
+    // It writes nothing: only who does finds out that there is no room.
+    const full = this.#full;
+    if (full !== null && performance.now() - full.at < FULL_MS) return Promise.reject(full.error);
     return this.#options.pool.probe(task);
   }
 
@@ -97,6 +104,7 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
     const result = await pool.use(async (connection) => {
       assertWanted(caller);
       return await task(connection).catch((error: unknown) => {
+        this.#noteFull(error);
         throw toUnknownOutcome(error);
       });
     });
@@ -134,7 +142,14 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
     const run: typeof work = isAmbient
       ? (channel) => this.#ambient.run({ channel, isolation }, () => work(channel))
       : work;
-    return transactFor(callers.current, transact, run);
+    return transactFor(callers.current, transact, run).catch((error: unknown) => {
+      this.#noteFull(error);
+      throw error;
+    });
+  }
+
+  #noteFull(error: unknown): void {
+    if (isFault(error, "full")) this.#full = { at: performance.now(), error };
   }
 
   afterCommit(listener: () => void): void {

@@ -1,3 +1,4 @@
+import { statfsSync } from "node:fs";
 import type { Logger } from "pino";
 import type { Database, SchemaTables } from "../contract/database.ts";
 import { DatabaseError } from "../contract/database-error.ts";
@@ -18,6 +19,9 @@ import { openSqlitePool, READER_PRAGMAS, type SqlitePool } from "./connection/po
 import type { ReadingThreads, ReadingThreadsOptions } from "./connection/reading-threads.ts";
 import { SqliteSession } from "./session.ts";
 import { sqliteTableMakers } from "./table-makers.ts";
+
+const FULL_MS = 60_000;
+const LITTLE_BYTES = 64 * 1024;
 
 export interface SqliteOptions {
   /** Absolute path; the file and its folder are made when they are missing. */
@@ -97,7 +101,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
       files.assertThere();
       await channel.read((connection) => connection.values("select 1", []));
     },
-    probe: () => channel.execute(probe),
+    probe: () => channel.execute((writer) => probe(writer, pool.writer.fullAt, file)),
     changeToken: () => channel.changes.read(),
     afterCommit: createAfterCommit(channel),
     async close() {
@@ -110,11 +114,27 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
   };
 }
 
-function probe(connection: StatementRunner): void {
+/** What is left may be enough for a probe, and for nobody's rows. @throws DatabaseError "full" */
+function assertRoom(fullAt: number, file: string): void {
+  if (performance.now() - fullAt >= FULL_MS || leftOnDisk(file) >= LITTLE_BYTES) return;
+  throw new DatabaseError("full", "Cannot write to the database: no space is left on its disk");
+}
+
+function probe(connection: StatementRunner, fullAt: number, file: string): void {
+  assertRoom(fullAt, file);
   connection.write(PROBE, []);
   // Written again as it is: a disk without room, or that is only read, refuses that.
   const [[version] = []] = connection.values("pragma user_version", []);
   connection.execute(`pragma user_version = ${Number(version)}`);
+}
+
+function leftOnDisk(file: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(file);
+    return bavail * bsize;
+  } catch {
+    return Number.POSITIVE_INFINITY; // nobody can tell
+  }
 }
 
 /**

@@ -36,6 +36,8 @@ export class SqliteConnection implements StatementRunner {
   readonly #onQuery: OnQuery | null;
   #limit: StatementLimit | null = null;
   #isClosed = false;
+  /** When it last found no room on the disk, by `performance.now()`. */
+  fullAt = Number.NEGATIVE_INFINITY;
 
   constructor(database: Database, onQuery: OnQuery | null) {
     this.#database = database;
@@ -123,6 +125,7 @@ export class SqliteConnection implements StatementRunner {
       findReference: () => findReference(this.#database, sql, parameters),
     });
     if (isFault(fault, "timeout")) this.#limit?.note(sql);
+    if (isFault(fault, "full")) this.fullAt = performance.now();
     const query = fault instanceof ConstraintError ? fault.ownerQuery : null;
     const owner = query === null ? null : readTableOwner(this.#database, query);
     if (owner !== null && fault instanceof ConstraintError) fault.nameOwner(owner);
