@@ -67,6 +67,25 @@ test("a plugin that ends the process doesn't: the log names it, and the server g
   expect(await server.exited).toBe(0);
 });
 
+test("a plugin that ends standard output ends its own: the server logs on", async () => {
+  await using folder = await TestFolder.create({
+    "plugins/loud/plugin.json": { name: "loud", version: "1.0.0" },
+    "plugins/loud/run.ts": `import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { createRouter, log } from "xcore";
+const say = (text: string) => pipeline(Readable.from([text + "\\n"]), process.stdout);
+export default createRouter()
+  .get("/write", () => process.stdout.write("written\\n") && process.stdout.isTTY === undefined)
+  .get("/pipe", async () => (await say("piped"), process.stderr.end(), "piped"))
+  .get("/log", () => (log.info("logged"), "logged"));
+`,
+  });
+  await using server = await XcoreServer.start(folder);
+  await server.after(() => server.fetch("/loud/write"), /^written$/m);
+  await server.after(() => server.fetch("/loud/pipe"), /^piped$/m);
+  await server.after(() => server.fetch("/loud/log"), /"logged"/);
+});
+
 test("a command of a plugin may end its process", async () => {
   await using folder = await TestFolder.create({
     "plugins/tool/plugin.json": { name: "tool", version: "1.0.0" },

@@ -1,4 +1,5 @@
 import { createEnding, type OnEnding } from "./ending.ts";
+import { createOutput } from "./output.ts";
 import { overlay } from "./overlay.ts";
 import type { Scope, Undo } from "./scope.ts";
 
@@ -39,11 +40,21 @@ export interface ProcessOptions {
  */
 export function createProcess({ scope, findBuiltin, onEnding = () => {} }: ProcessOptions): NodeJS.Process {
   let env: NodeJS.ProcessEnv | null = null;
+  let stdout: NodeJS.WriteStream | null = null;
+  let stderr: NodeJS.WriteStream | null = null;
+  const mayEnd = onEnding === null;
   const own: Record<string, unknown> = {
     ...Object.fromEntries(EMITTER.map((name) => [name, process[name].bind(process)])),
     ...createListening(scope, () => view),
     ...createEnding(onEnding),
     getBuiltinModule: (name: string): unknown => findBuiltin(name) ?? process.getBuiltinModule(name),
+    // The server's log goes there as well: ended, or piped into, it would be without it.
+    get stdout() {
+      return mayEnd ? process.stdout : (stdout ??= createOutput("stdout"));
+    },
+    get stderr() {
+      return mayEnd ? process.stderr : (stderr ??= createOutput("stderr"));
+    },
     get env() {
       return (env ??= copyEnvironment());
     },
