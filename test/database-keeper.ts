@@ -194,6 +194,7 @@ function planMysql(folder: string, { identity, isDurable, settings, port }: Part
     [
       "--no-defaults",
       `--datadir=${data}`,
+      `--tmpdir=${folder}`, // others remove what is in the system's
       "--skip-test-db",
       "--skip-name-resolve",
       "--auth-root-authentication-method=normal",

@@ -1,7 +1,10 @@
 import { spawnSync } from "node:child_process";
+import { chmodSync, chownSync } from "node:fs";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { expect, test as plainTest } from "bun:test";
+import { isFault } from "../../src/db/contract/database-error.ts";
+import { findIdentity } from "../database-keeper.ts";
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
 import { failureOf } from "../db/failures.ts";
 import { TestApp, TestFolder } from "../setup.ts";
@@ -156,6 +159,62 @@ for (const dialect of SERVERS) {
   });
 }
 
+for (const dialect of SERVERS) {
+  testWithServer(
+    dialect,
+    `a disk of a server that fills up loses nothing, and is used again once it has room (${dialect})`,
+    60_000,
+    async () => {
+      await using folder = await TestFolder.create();
+      const disk = join(folder.path, "disk");
+      using mounted = mountSmall(disk, "8m");
+      if (mounted === null) return; // what the server says of itself is tested above
+      giveToServer(folder.path, disk);
+      await using server = await PrivateServer.start(dialect);
+      const { driver } = await openLogged(server.url, { poolSize: 2 });
+      const db = driver.toDatabase({});
+      const run = (statement: string) => db.execute(sql.raw(statement));
+      if (dialect === "postgres") await run(`create tablespace small location '${disk}'`);
+      const place = dialect === "postgres" ? "tablespace small" : `data directory = '${disk}'`;
+      await run(`create table things (id integer primary key, word text) ${place}`);
+      // PostgreSQL would compress what repeats itself.
+      const words = () => crypto.getRandomValues(Buffer.alloc(20_000)).toString("hex");
+      let acknowledged = 0;
+      let failure: unknown = null;
+      for (let id = 1; failure === null; id += 1) {
+        // oxlint-disable-next-line no-await-in-loop -- until it is full
+        failure = await db.execute(sql`insert into things values (${id}, ${words()})`).then(
+          () => null,
+          (error: unknown) => error,
+        );
+        if (failure === null) acknowledged = id;
+      }
+      const count = async () => Number((await run("select count(*) as count from things"))[0]?.["count"]);
+      if (isFault(failure, "outcome")) {
+        // MariaDB may end itself where a file of InnoDB can't grow: "Assertion failure".
+        spawnSync("mount", ["-o", "remount,size=40m", disk]);
+        await server.restart();
+        expect(await count()).toBeOneOf([acknowledged, acknowledged + 1]);
+      } else {
+        expect(failure).toMatchObject({ fault: "full" });
+        const transaction = db.transaction(async (tx) => {
+          for (const id of [-1, -2, -3]) {
+            // oxlint-disable-next-line no-await-in-loop -- one connection
+            await tx.execute(sql`insert into things values (${id}, ${words()})`);
+          }
+        });
+        expect(await failureOf(transaction)).toMatchObject({ fault: "full" });
+        expect(await count()).toBe(acknowledged);
+        spawnSync("mount", ["-o", "remount,size=40m", disk]);
+      }
+      const before = await count();
+      await db.execute(sql`insert into things values (0, ${words()})`);
+      expect(await count()).toBe(before + 1);
+      await driver.close();
+    },
+  );
+}
+
 testWithServer("postgres", "a server that only reads is told as such (postgres)", 30_000, async () => {
   await using database = await createTestDatabase("postgres");
   await using app = await start(database.url, { pool_size: 1 });
@@ -165,6 +224,13 @@ testWithServer("postgres", "a server that only reads is told as such (postgres)"
   await ask(app, "discard all"); // the next one has a connection of its own, made after that
   expect(await ask(app, "insert into things values (1)")).toEqual(READ_ONLY);
 });
+
+/** Lets the server of a test write there. */
+function giveToServer(folder: string, disk: string): void {
+  const { uid, gid } = findIdentity();
+  chmodSync(folder, 0o711);
+  if (uid !== undefined) chownSync(disk, uid, gid ?? uid);
+}
 
 plainTest("a full disk and a database that only reads are told as such (sqlite)", async () => {
   await using database = await createTestDatabase("sqlite");
