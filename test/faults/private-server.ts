@@ -54,8 +54,14 @@ export class PrivateServer implements AsyncDisposable {
   async kill(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#process.once("exit", () => resolve());
-    for (const pid of this.#pids()) tryKill(pid, "SIGKILL");
+    // Stopped, it starts no others that would be missed.
+    this.freeze();
+    const pids = this.#pids();
+    this.#frozen = [];
+    for (const pid of pids) tryKill(pid, "SIGKILL");
     await promise;
+    // PostgreSQL doesn't start again while one of them is left.
+    while (pids.some((pid) => !"ZX".includes(readStat(pid)?.state ?? "X"))) Bun.sleepSync(1);
   }
 
   /** Starts it again, on the same port and data. */
