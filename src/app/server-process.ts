@@ -295,7 +295,7 @@ export class ServerProcess {
     await watchdog.start();
     web.onRequest = watchdog.note;
     activity.note = watchdog.noteRun;
-    await database.limitStatements?.();
+    void database.limitStatements?.(); // beside the loading of plugins
   }
 }
 

@@ -146,14 +146,12 @@ async function limitStatements(
   { reader, writer }: SqlitePool,
   options: Pick<ReadingThreadsOptions, "file" | "timeoutMs" | "onQuery"> & { readonly log: Logger },
 ): Promise<ReadingThreads | null> {
-  const { StatementLimits } = await import("./connection/statement-limits.ts");
-  const { ReadingThreads } = await import("./connection/reading-threads.ts");
   try {
+    const { StatementLimits } = await import("./connection/statement-limits.ts");
+    const { ReadingThreads } = await import("./connection/reading-threads.ts");
     const limits = await StatementLimits.create();
-    writer.limitBy(limits);
-    writer.limit?.set(options.timeoutMs);
-    reader.limitBy(limits);
-    reader.limit?.set(BRIEF_MS, true);
+    writer.limitBy(limits, options.timeoutMs);
+    reader.limitBy(limits, BRIEF_MS, { isBrief: true });
     return new ReadingThreads({ ...options, limits, briefMs: BRIEF_MS, pragmas: READER_PRAGMAS });
   } catch (error) {
     options.log.warn({ err: error }, "a statement of SQLite that takes long can't be stopped here");

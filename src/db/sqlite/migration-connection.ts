@@ -30,10 +30,9 @@ export async function migrateOnSqlite<T>(
   channel.assertNotHolder();
   const unlock = await takeLock(file, { log, timeoutMs });
   try {
-    return await channel.withWriter((writer) => {
-      const run = () => work(new SqliteMigrationConnection(writer, waitMs));
-      return writer.limit?.without(run) ?? run();
-    });
+    return await channel.withWriter((writer) =>
+      writer.withoutLimit(() => work(new SqliteMigrationConnection(writer, waitMs))),
+    );
   } finally {
     unlock();
   }

@@ -130,6 +130,13 @@ test("a statement of a migration takes as long as it does", async () => {
     await connection.run(update);
     await connection.run(update);
   });
+  // Nor is one that is under way when statements begin to be limited.
+  const { driver } = await openLogged(started.url, { statementTimeoutMs: 50 });
+  await driver.migrate(async (connection) => {
+    await driver.limitStatements?.();
+    await connection.run(update);
+  });
+  await driver.close();
   expect(await failureOf(started.db.execute(sql.raw(update)))).toMatchObject({ fault: "timeout" });
 }, 30_000);
 

@@ -35,6 +35,8 @@ export class SqliteConnection implements StatementRunner {
   readonly #statements: StatementCache;
   readonly #onQuery: OnQuery | null;
   #limit: StatementLimit | null = null;
+  #limitMs = 0;
+  #isUnlimited = false;
   #isClosed = false;
   /** When it last found no room on the disk, by `performance.now()`. */
   fullAt = Number.NEGATIVE_INFINITY;
@@ -50,14 +52,28 @@ export class SqliteConnection implements StatementRunner {
     return !this.#isClosed && this.#database.inTransaction;
   }
 
-  /** What cuts its statements; null where each takes as long as it does. */
-  get limit(): StatementLimit | null {
-    return this.#limit;
+  /**
+   * Has its statements be cut from now on that take longer than `ms`.
+   *
+   * @param options.isBrief whether what is cut can be run elsewhere: it is known from then on
+   * @throws Error where that can't be had
+   */
+  limitBy(limits: StatementLimits, ms: number, { isBrief = false } = {}): void {
+    this.#limit = limits.limit(this.#database);
+    this.#limitMs = ms;
+    this.#limit.set(this.#isUnlimited ? null : ms, isBrief);
   }
 
-  /** Has its statements be cut. @throws Error where that can't be had */
-  limitBy(limits: StatementLimits): void {
-    this.#limit = limits.limit(this.#database);
+  /** Runs `work` with statements that take as long as they do. */
+  async withoutLimit<T>(work: () => Promise<T>): Promise<T> {
+    this.#isUnlimited = true;
+    this.#limit?.set(null);
+    try {
+      return await work();
+    } finally {
+      this.#isUnlimited = false;
+      this.#limit?.set(this.#limitMs);
+    }
   }
 
   /** Runs what only reads; where it isn't brief it is cut, to be run elsewhere. */

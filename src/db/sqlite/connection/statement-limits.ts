@@ -154,17 +154,6 @@ export class StatementLimit {
       this.#isBrief = isBrief;
     }
   }
-
-  /** Runs `work` with statements that take as long as they do. */
-  async without<T>(work: () => Promise<T>): Promise<T> {
-    const limit = this.#slot[LIMIT] ?? 0;
-    this.set(null);
-    try {
-      return await work();
-    } finally {
-      this.#slot[LIMIT] = limit;
-    }
-  }
 }
 
 function tooLong(sql: string): DatabaseError {
