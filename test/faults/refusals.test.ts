@@ -177,13 +177,11 @@ for (const dialect of SERVERS) {
       if (dialect === "postgres") await run(`create tablespace small location '${disk}'`);
       const place = dialect === "postgres" ? "tablespace small" : `data directory = '${disk}'`;
       await run(`create table things (id integer primary key, word text) ${place}`);
-      // PostgreSQL would compress what repeats itself.
-      const words = () => crypto.getRandomValues(Buffer.alloc(20_000)).toString("hex");
       let acknowledged = 0;
       let failure: unknown = null;
       for (let id = 1; failure === null; id += 1) {
         // oxlint-disable-next-line no-await-in-loop -- until it is full
-        failure = await db.execute(sql`insert into things values (${id}, ${words()})`).then(
+        failure = await db.execute(sql`insert into things values (${id}, ${randomWords()})`).then(
           () => null,
           (error: unknown) => error,
         );
@@ -200,7 +198,7 @@ for (const dialect of SERVERS) {
         const transaction = db.transaction(async (tx) => {
           for (const id of [-1, -2, -3]) {
             // oxlint-disable-next-line no-await-in-loop -- one connection
-            await tx.execute(sql`insert into things values (${id}, ${words()})`);
+            await tx.execute(sql`insert into things values (${id}, ${randomWords()})`);
           }
         });
         expect(await failureOf(transaction)).toMatchObject({ fault: "full" });
@@ -208,7 +206,7 @@ for (const dialect of SERVERS) {
         spawnSync("mount", ["-o", "remount,size=40m", disk]);
       }
       const before = await count();
-      await db.execute(sql`insert into things values (0, ${words()})`);
+      await db.execute(sql`insert into things values (0, ${randomWords()})`);
       expect(await count()).toBe(before + 1);
       await driver.close();
     },
@@ -224,6 +222,11 @@ testWithServer("postgres", "a server that only reads is told as such (postgres)"
   await ask(app, "discard all"); // the next one has a connection of its own, made after that
   expect(await ask(app, "insert into things values (1)")).toEqual(READ_ONLY);
 });
+
+/** What PostgreSQL can't compress. */
+function randomWords(): string {
+  return crypto.getRandomValues(Buffer.alloc(20_000)).toString("hex");
+}
 
 /** Lets the server of a test write there. */
 function giveToServer(folder: string, disk: string): void {
