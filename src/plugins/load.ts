@@ -237,10 +237,7 @@ async function importPlugin(
 }
 
 function toNotedPause({ turns, activity }: PluginHost["lifeCycle"], plugin: string): () => Promise<void> {
-  return async () => {
-    await turns.next();
-    activity.note?.(plugin, "its top level");
-  };
+  return () => turns.next(() => activity.note?.(plugin, "its top level"));
 }
 
 async function setUp(

@@ -29,10 +29,18 @@ export class Turns {
     return false;
   }
 
-  /** Resolves when a piece may be done: after those that have waited for longer, in this turn while it is young. */
-  readonly next = (): Promise<void> => {
+  /**
+   * Resolves when a piece may be done: after those that have waited for longer, in this turn while it is young. It must
+   * be awaited as it is: what waits for something else in between does its piece beside the next one's.
+   *
+   * @param begin is called just before
+   */
+  readonly next = (begin?: () => void): Promise<void> => {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#waiting.push(resolve);
+    this.#waiting.push(() => {
+      begin?.();
+      resolve();
+    });
     if (!this.#isServing) void this.#serve();
     return promise;
   };
