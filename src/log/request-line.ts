@@ -17,7 +17,7 @@ const unsafeCharacters = /["\\\u0000-\u001f\u007f-\uffff]/;
 const rawInJson = /[\u007f-\u009f\u2028\u2029]/g;
 
 // Every request pays for its line, so it is put together from bytes that exist already: pieces of text that are joined
-// and encoded take half as long again, a template three times as long, pino thirty times.
+// and encoded take half as long again, pino more than twenty times as long.
 const maxText = 2048; // characters
 const [quote, backslash, zero, point] = [34, 92, 48, 46];
 const methodPieces = new Map<string, Buffer>();
