@@ -1,9 +1,10 @@
+import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { parse } from "jsonc-parser";
 import { checkTypes } from "./cli/typed-project.ts";
-import { xcore } from "./cli/xcore-process.ts";
+import { xcore, XcoreServer } from "./cli/xcore-process.ts";
 import { type Files, TestApp, TestFolder } from "./setup.ts";
 
 setDefaultTimeout(120_000);
@@ -188,6 +189,19 @@ test("the plugins of docs/routes.md do what is said of them", async () => {
   one.socket.send(JSON.stringify({ text: "hello" }));
   expect([await one.next(), await two.next()]).toEqual([{ sent: true }, { text: "hello" }]);
   for (const { socket } of [one, two]) socket.close();
+});
+
+test("the tasks of docs/jobs.md do what is said of them", async () => {
+  await using folder = await createProject(toProject("docs/jobs.md"));
+  await using server = await XcoreServer.start(folder);
+  const [draft] = await (await server.fetch("/journal", { method: "POST" })).json();
+  expect(draft).toMatchObject({ id: 1 });
+  const database = new Database(join(folder.path, "data/app.db"));
+  database.run("update journal_drafts set created_at = 0");
+  database.close();
+  const { code, stdout } = await xcore(folder, ["tasks", "run", "journal:cleanup"]);
+  expect([code, stdout]).toEqual([0, "journal:cleanup has run\n"]);
+  expect(await (await server.fetch("/journal")).json()).toEqual([]);
 });
 
 function form(photo: BlobPart, type: string): RequestInit {

@@ -9,8 +9,7 @@ import type { PluginManager } from "../plugins/manager.ts";
 import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext } from "./context.ts";
 import { createCoreBuilder } from "./core.ts";
-import type { Jobs } from "../jobs/jobs.ts";
-import { closeJobs, createAppJobs } from "./jobs.ts";
+import { closeWork, createWork, type Work } from "./jobs.ts";
 import { createPlugins, type PluginOptions, toPluginSettings } from "./plugins.ts";
 import type { Activity } from "../plugins/runtime/host.ts";
 import type { Shutdown } from "./shutdown.ts";
@@ -25,14 +24,13 @@ export interface AppOptions extends ContextOptions, PluginOptions {
 }
 
 /** One xcore application: its services, wired together, with nothing running yet. */
-export interface App {
+export interface App extends Work {
   readonly loggers: Loggers;
   readonly hooks: HookBus;
   readonly database: Driver;
   /** The core's tables. */
   readonly store: CoreStore;
   readonly accounts: Accounts;
-  readonly jobs: Jobs;
   readonly plugins: PluginManager;
   readonly web: WebServer;
   readonly stackTraces: StackTraces;
@@ -75,15 +73,15 @@ export async function createApp(options: AppOptions): Promise<App> {
   const web = createWeb(context, accounts);
   live.describeAsker = (request) => describeAsker(accounts, web, request);
 
-  const jobs = createAppJobs(context, stores);
-  const parts = { stores, accounts, jobs, web };
-  const plugins = createPlugins(context, parts, options);
+  const work = createWork(context, stores);
+  const plugins = createPlugins(context, { stores, accounts, ...work, web }, options);
   disposals.defer(() => plugins.stop());
   // They are the plugins': before these.
-  disposals.defer(() => closeJobs(jobs, shutdown, options));
+  disposals.defer(() => closeWork(work, shutdown, options));
 
   const { name: appName } = options.loaded.config.app;
-  const createCore = createCoreBuilder(context, { ...parts, plugins, appName, reloadConfig });
+  const parts = { accounts, ...work, plugins, web };
+  const createCore = createCoreBuilder(context, { ...parts, stores, appName, reloadConfig });
   let core = createCore();
   web.mountCore(core);
 
@@ -94,10 +92,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     hooks,
     database,
     store,
-    accounts,
-    jobs,
-    plugins,
-    web,
+    ...parts,
     stackTraces,
     shutdown,
     activity: context.activity,

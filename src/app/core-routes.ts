@@ -2,6 +2,8 @@ import type { Accounts } from "../accounts/accounts.ts";
 import { accountRoutes } from "../accounts/routes.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import { jobRoutes } from "../jobs/routes.ts";
+import { taskRoutes } from "../jobs/scheduler/routes.ts";
+import type { Scheduler } from "../jobs/scheduler/scheduler.ts";
 import { pluginRoutes } from "../plugins/admin/routes.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import { PluginInstaller } from "../plugins/remote/installer.ts";
@@ -19,6 +21,7 @@ export interface CoreParts {
   readonly stores: AppStores;
   readonly accounts: Accounts;
   readonly jobs: Jobs;
+  readonly tasks: Scheduler;
   readonly plugins: PluginManager;
   readonly web: WebServer;
   /** Of the application, as it was started. */
@@ -30,7 +33,7 @@ export interface CoreParts {
 /** Builds the routes of the slices; returns what builds the core's app with them, as the configuration is then. */
 export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () => CoreApp {
   const { version, live, hooks, answerError } = context;
-  const { stores, accounts, jobs, plugins, web, appName, reloadConfig } = parts;
+  const { stores, accounts, jobs, tasks, plugins, web, appName, reloadConfig } = parts;
   const { database, store } = stores;
   const originOf = createOriginOf(web);
   const administration = {
@@ -50,6 +53,7 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
       identifyAgain: accounts.identifyAgain,
       originOf,
     }),
+    taskRoutes({ tasks, store, guards: accounts.guards, originOf }),
   ];
   const hasFailure = (): boolean => plugins.list().some(({ state }) => state === "failed");
   return () => {

@@ -1,29 +1,41 @@
 import { Jobs } from "../jobs/jobs.ts";
+import { Scheduler } from "../jobs/scheduler/scheduler.ts";
 import type { AppContext } from "./context.ts";
 import type { PluginOptions } from "./plugins.ts";
 import type { Shutdown } from "./shutdown.ts";
 import type { AppStores } from "./stores.ts";
 
-/** Builds the background jobs; nothing is loaded before there is one. */
-export function createAppJobs(
-  { live, hooks, loggers, inspects, isCommand }: AppContext,
-  { database, store }: AppStores,
-): Jobs {
-  return new Jobs({
-    driver: database,
-    store,
-    hooks,
-    log: loggers.app,
-    concurrency: () => live.loaded.config.jobs.concurrency,
-    isWorker: !inspects && !isCommand,
-  });
+/** What plugins have done outside of requests. */
+export interface Work {
+  readonly jobs: Jobs;
+  /** Runs tasks when they are due. */
+  readonly tasks: Scheduler;
 }
 
-/** Waits for the jobs that run for as long as plugins may take to drain, and gives back what is left. */
-export function closeJobs(
-  jobs: Jobs,
+/** Builds the background jobs and the scheduler; nothing is loaded before there is a job, or a task. */
+export function createWork(
+  { live, hooks, loggers, inspects, isCommand }: AppContext,
+  { database, store }: AppStores,
+): Work {
+  const ground = { driver: database, store, log: loggers.app };
+  const isServer = !inspects && !isCommand;
+  return {
+    jobs: new Jobs({
+      ...ground,
+      hooks,
+      concurrency: () => live.loaded.config.jobs.concurrency,
+      isWorker: isServer,
+    }),
+    tasks: new Scheduler({ ...ground, isTimed: isServer }),
+  };
+}
+
+/** Waits for the jobs and tasks that run for as long as plugins may take to drain, and gives back what is left. */
+export async function closeWork(
+  { jobs, tasks }: Work,
   shutdown: Shutdown,
   { drainTimeoutMs = 30_000 }: Pick<PluginOptions, "drainTimeoutMs">,
 ): Promise<void> {
-  return jobs.close(AbortSignal.any([shutdown.requests, AbortSignal.timeout(drainTimeoutMs)]));
+  const signal = AbortSignal.any([shutdown.requests, AbortSignal.timeout(drainTimeoutMs)]);
+  await Promise.all([jobs.close(signal), tasks.close(signal)]);
 }

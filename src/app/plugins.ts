@@ -3,6 +3,7 @@ import type { Accounts } from "../accounts/accounts.ts";
 import { createLogConsole } from "../log/console.ts";
 import { declareCore } from "../db/schema/schema.ts";
 import type { Jobs } from "../jobs/jobs.ts";
+import type { Scheduler } from "../jobs/scheduler/scheduler.ts";
 import { PluginCommands } from "../plugins/given/commands.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
@@ -26,6 +27,7 @@ interface Parts {
   readonly stores: AppStores;
   readonly accounts: Accounts;
   readonly jobs: Jobs;
+  readonly tasks: Scheduler;
   readonly web: WebServer;
 }
 
@@ -33,7 +35,7 @@ interface Parts {
 export function createPlugins(context: AppContext, parts: Parts, options: PluginOptions): PluginManager {
   const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
   const { shutdown, activity } = context;
-  const { stores, accounts, jobs, web } = parts;
+  const { stores, accounts, jobs, tasks, web } = parts;
   const { database, store } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
   const { onUncaught = (error, thrower) => loggers.app.error({ err: error, ...thrower }, "uncaught error") } =
@@ -49,6 +51,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
             : createLogConsole(log, { mapStack: (text) => stackTraces.map(text) }),
         commands: new PluginCommands(),
         jobs,
+        tasks,
         onUncaught,
         mayEnd: isCommand,
         database,

@@ -197,8 +197,12 @@ export class ServerProcess {
         () => Promise.race([app.hooks.emit("server.stopping", { reason }), aborted(app.shutdown.requests)]),
       ],
       [
-        "waiting for requests and jobs",
-        () => Promise.all([app.web.stop(app.shutdown.requestsLeftMs), app.jobs.close(app.shutdown.requests)]),
+        "waiting for requests, jobs and tasks",
+        () =>
+          Promise.all([
+            app.web.stop(app.shutdown.requestsLeftMs),
+            ...[app.jobs, app.tasks].map((work) => work.close(app.shutdown.requests)),
+          ]),
       ],
       ["disposing of plugins", () => app.plugins.stop()],
       [

@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, CommandLoader>> = {
   db: async () => (await import("./db/db.ts")).dbCommand,
   user: async () => (await import("./user/user.ts")).userCommand,
   jobs: async () => (await import("./jobs/jobs.ts")).jobsCommand,
+  tasks: async () => (await import("./tasks/tasks.ts")).tasksCommand,
   run: async () => (await import("./run.ts")).runCommand,
   routes: async () => (await import("./routes.ts")).routesCommand,
   openapi: async () => (await import("./openapi.ts")).openApiCommand,

@@ -2,7 +2,9 @@ import type { StaticDecode, StaticEncode, TSchema } from "@sinclair/typebox";
 import type { Transaction } from "../db/contract/database.ts";
 import type { JobContext, JobOptions } from "../jobs/definition/options.ts";
 import type { EnqueueOptions as Enqueuing } from "../jobs/definition/requests.ts";
+import type { TaskContext, TaskOptions } from "../jobs/scheduler/task.ts";
 
+export type { TaskContext, TaskOptions } from "../jobs/scheduler/task.ts";
 export type { JobBackoff, JobContext, JobRate } from "../jobs/definition/options.ts";
 
 /**
@@ -84,6 +86,22 @@ export interface PluginJobs<Tx = Transaction> {
   batch(jobs: readonly JobItem[], callback: JobItem, options?: JobsOptions<Tx>): Promise<string>;
   /** Adds jobs that run one after another, each once the one before is completed; returns their ids. @throws as `enqueue` */
   chain(jobs: readonly JobItem[], options?: JobsOptions<Tx>): Promise<string[]>;
+  /**
+   * Has a task run whenever a cron expression says so, on one of the instances. What it throws is noted and logged, and
+   * it runs again when it is next due.
+   *
+   * @param expression minute, hour, day, month and weekday, and seconds in front where there are six: "0 3 * * *" is three o'clock
+   * @returns takes it back
+   * @throws TypeError, RangeError for an expression that can't be read or never comes, and for options that can't be
+   *
+   * @example jobs.cron("cleanup", "0 3 * * *", () => removeDrafts(), { timezone: "Europe/Paris", catchUp: true });
+   */
+  cron(
+    name: string,
+    expression: string,
+    handler: (task: TaskContext) => unknown,
+    options?: TaskOptions,
+  ): () => void;
 }
 
 /** A payload as it is given to `enqueue`, by its schema. */

@@ -198,6 +198,10 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "PUT /system/plugins/{name}/reload": { guard: "plugins:switch", status: 200, prepare: toPlugin },
   "POST /system/plugins/{name}/reload": { guard: "plugins:switch", status: 200, prepare: toPlugin },
   "DELETE /system/plugins/{name}": { guard: "*", status: 204, prepare: toPlugin },
+  "GET /system/tasks": { guard: "tasks:read", status: 200 },
+  "POST /system/tasks/{id}/run": { guard: "tasks:manage", status: 202, prepare: toTask },
+  "POST /system/tasks/{id}/pause": { guard: "tasks:manage", status: 200, prepare: toTask },
+  "POST /system/tasks/{id}/resume": { guard: "tasks:manage", status: 200, prepare: toTask },
 };
 
 const host = new PluginHost();
@@ -341,6 +345,28 @@ function toNewJob({ app: { app } }: World): Call {
   const owner = { plugin: "notes", db: app.store.db, log: app.loggers.app, hold() {} };
   app.jobs.register(toDefinition(owner, "work", () => {}));
   return { body: { name: "notes:work", payload: { n: 1 } } };
+}
+
+/** Makes a task, once the database knows it. */
+async function toTask({ app }: World): Promise<Call> {
+  const { tasks, loggers } = app.app;
+  const id = "notes:tidy";
+  if (!tasks.isHere(id)) {
+    await tasks.prepare();
+    tasks.register({
+      name: id,
+      plugin: "notes",
+      schedule: tasks.schedule("0 0 1 1 *", null),
+      mayOverlap: true,
+      catchesUp: false,
+      handler() {},
+      log: loggers.app,
+      hold() {},
+    });
+  }
+  const { ended } = await tasks.run(id); // which enters it
+  await ended;
+  return { params: [id] };
 }
 
 async function toOther({ app }: World): Promise<Call> {

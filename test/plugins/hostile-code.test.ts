@@ -123,7 +123,7 @@ test("a hook that was called once is forgotten", async () => {
   await using app = await TestApp.start();
   const scope = new Scope();
   const hooks = createHookBus({ onError: () => {} });
-  const { database, loggers, accounts, jobs } = app.app;
+  const { database, loggers, accounts, jobs, tasks } = app.app;
   const options = {
     name: "x",
     scope,
@@ -138,6 +138,7 @@ test("a hook that was called once is forgotten", async () => {
     log: loggers.app,
     commands: new PluginCommands(),
     jobs,
+    tasks,
     settings: {},
   };
   const xcore = createXcoreModule(options) as unknown as typeof sdk;

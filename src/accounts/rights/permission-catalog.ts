@@ -10,6 +10,8 @@ export const CORE_PERMISSIONS = {
   "roles:write": "Make, change and delete roles",
   "audit:read": "Read the audit log",
   "plugins:read": "See plugins, and why one has failed",
+  "tasks:read": "See scheduled tasks",
+  "tasks:manage": "Run, pause and resume scheduled tasks",
   "plugins:switch": "Enable, disable and reload the plugins that are there",
   "jobs:read": "See background jobs, with their payloads",
   "jobs:manage": "Enqueue, retry, cancel and delete background jobs",

@@ -1,6 +1,7 @@
 import type { Columns } from "./columns.ts";
 import type { Constraints } from "./constraints.ts";
 import { createJobTables } from "./job-tables.ts";
+import { createTaskTables } from "./task-tables.ts";
 import type { TableFunction } from "./tables.ts";
 
 export { JOB_STATES, type JobState } from "./job-tables.ts";
@@ -25,6 +26,7 @@ export function createCoreTables(schema: Schema) {
     accessChanges: createAccessChanges(schema),
     idempotencyKeys: createIdempotencyKeys(schema),
     ...createJobTables(schema),
+    ...createTaskTables(schema),
   };
 }
 

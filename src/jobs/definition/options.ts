@@ -111,6 +111,23 @@ export function splitName(qualified: string): { readonly plugin: string; readonl
   return { plugin: qualified.slice(0, Math.max(at, 0)), name: qualified.slice(at + 1) };
 }
 
+/** @throws TypeError for what no job or task may be called */
+export function assertName(name: unknown, doing: string): asserts name is string {
+  if (typeof name === "string" && NAME.test(name)) return;
+  throw new TypeError(`${doing}: its name must be 1 to 64 letters, digits, "_", "." and "-", a letter first`);
+}
+
+/** @throws TypeError for an option that there isn't */
+export function assertKnownOptions(options: object, known: readonly string[], doing: string): void {
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue;
+    const meant = closestWord(key, known);
+    throw new TypeError(
+      `${doing}: there is no option "${key}"${meant === undefined ? "" : `, did you mean "${meant}"?`}`,
+    );
+  }
+}
+
 /** Checks what a plugin says of its jobs, and fills in the defaults. @throws TypeError, RangeError */
 export function toDefinition(
   owner: JobOwner,
@@ -119,19 +136,9 @@ export function toDefinition(
   options: JobOptions<never> = {},
 ): JobDefinition {
   const doing = `Cannot define the job "${String(name)}"`;
-  if (typeof name !== "string" || !NAME.test(name)) {
-    throw new TypeError(
-      `${doing}: its name must be 1 to 64 letters, digits, "_", "." and "-", a letter first`,
-    );
-  }
+  assertName(name, doing);
   if (typeof handler !== "function") throw new TypeError(`${doing}: its second argument must be a function`);
-  for (const key of Object.keys(options)) {
-    if (KEYS.includes(key)) continue;
-    const meant = closestWord(key, KEYS);
-    throw new TypeError(
-      `${doing}: there is no option "${key}"${meant === undefined ? "" : `, did you mean "${meant}"?`}`,
-    );
-  }
+  assertKnownOptions(options, KEYS, doing);
   const { payload: schema = null, rate, key = null } = options;
   if (schema !== null && !isTypeBoxSchema(schema)) {
     throw new TypeError(`${doing}: "payload" must be a schema of TypeBox, such as t.Object({ … })`);

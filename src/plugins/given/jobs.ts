@@ -3,6 +3,8 @@ import type { Database } from "../../db/contract/database.ts";
 import { closestWord } from "../../config/suggestion.ts";
 import type { JobDefinition, JobRequest, Jobs } from "../../jobs/jobs.ts";
 import { toDefinition, toQualifiedName } from "../../jobs/definition/options.ts";
+import type { Scheduler, Task } from "../../jobs/scheduler/scheduler.ts";
+import { toTask } from "../../jobs/scheduler/task.ts";
 import type { JobItem, PluginJobs } from "../../sdk/jobs.ts";
 import type { Scope } from "./scope.ts";
 
@@ -10,12 +12,14 @@ export interface PluginJobsOptions {
   readonly name: string;
   readonly scope: Scope;
   readonly jobs: Jobs;
+  readonly tasks: Scheduler;
   readonly db: Database;
   readonly log: Logger;
 }
 
 /** Creates the `jobs` of one generation of a plugin. */
-export function createPluginJobs({ name: plugin, scope, jobs, db, log }: PluginJobsOptions): PluginJobs {
+export function createPluginJobs(host: PluginJobsOptions): PluginJobs {
+  const { name: plugin, scope, jobs, db, log } = host;
   const own = new Map<string, JobDefinition>();
   const owner = { plugin, db, log, hold: (work: Promise<unknown>) => scope.hold(work) };
   /** Its own as it has defined them: a generation that drains goes on with these. */
@@ -32,6 +36,7 @@ export function createPluginJobs({ name: plugin, scope, jobs, db, log }: PluginJ
     options,
   });
   return {
+    cron: createCron(host),
     define(name, handler, options = {}) {
       const definition = toDefinition(owner, name, handler, options);
       if (own.has(definition.name)) {
@@ -61,6 +66,25 @@ export function createPluginJobs({ name: plugin, scope, jobs, db, log }: PluginJ
       return (await jobs.queue()).chain(requests, tx);
     },
   } satisfies PluginJobs;
+}
+
+function createCron({ name: plugin, scope, tasks, log }: PluginJobsOptions): PluginJobs["cron"] {
+  const own = new Set<string>();
+  const owner = { plugin, log, hold: (work: Promise<unknown>) => scope.hold(work) };
+  return (name, expression, handler, options = {}) => {
+    const task: Task = toTask(owner, { name, expression, handler, options }, tasks.schedule);
+    if (own.has(task.name)) {
+      throw new TypeError(
+        `Cannot schedule the task "${name}" of plugin "${plugin}": there is one of this name already`,
+      );
+    }
+    own.add(task.name);
+    const undo = scope.register(() => tasks.register(task));
+    return () => {
+      own.delete(task.name);
+      undo();
+    };
+  };
 }
 
 function toItems(items: readonly JobItem[]): readonly JobItem[] {

@@ -5,6 +5,7 @@ import { AppError } from "../../errors/errors.ts";
 import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
 import type { HookName } from "../../hooks/events.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
+import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import type * as sdk from "../../sdk/xcore.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
 import { createPluginCli, type PluginCommands } from "./commands.ts";
@@ -22,6 +23,7 @@ export interface XcoreModuleOptions {
   readonly hooks: HookBus;
   readonly commands: PluginCommands;
   readonly jobs: Jobs;
+  readonly tasks: Scheduler;
   /** Is told of each event before the plugin listens to it; throws for one that it may not listen to. */
   readonly onListen: (event: string) => void;
   readonly db: Database;

@@ -66,7 +66,7 @@ export interface DeclaredTables {
  * @throws whatever the plugin's top level throws
  */
 export async function evaluateModules(
-  { hooks, commands, jobs, database, accounts, core }: PluginServices,
+  { hooks, commands, jobs, tasks, database, accounts, core }: PluginServices,
   options: ModulesOptions,
 ): Promise<PluginModules> {
   const { bundle, generation, scope, globals, transactions, log, registrations, files, manifest } = options;
@@ -82,12 +82,15 @@ export async function evaluateModules(
     hooks,
     commands,
     jobs,
+    tasks,
     onListen: (event) => registrations.addHook(event),
     db: createPluginDatabase(database, () => schema, transactions),
     accounts,
     log,
     settings: config.values,
   });
+  // Its expressions are read where they stand.
+  if (bundle.code.includes("cron")) await tasks.prepare();
   const exported = await evaluateBundle(bundle.code, {
     generation,
     root: files.root,

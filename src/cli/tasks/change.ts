@@ -1,0 +1,45 @@
+import { Command } from "commander";
+import { fail } from "../../jobs/definition/error-codes.ts";
+import { type CommandContext, loadFor } from "../open/command-context.ts";
+import { withRunningApp } from "../open/running.ts";
+import { toExamples } from "../terminal/output.ts";
+import { withTasks } from "./list.ts";
+
+/** Logs go to standard error alone: the running server writes the files. */
+const RUN_CONFIG = { logging: { console: true }, plugins: { watch: false } } as const;
+
+/** `xcore tasks run TASK`: runs a scheduled task now, in a process of its own, and waits for its end. */
+export function taskRunCommand(context: CommandContext): Command {
+  return new Command("run")
+    .description("Run a scheduled task now, with all plugins loaded, and wait for its end")
+    .argument("<task>", 'plugin and name, such as "blog:recount"')
+    .addHelpText("after", toExamples("xcore tasks run blog:recount"))
+    .action((name: string, _options: object, command: Command) =>
+      withRunningApp(loadFor(command, context, RUN_CONFIG), context, async ({ tasks }) => {
+        const { ended } = await tasks.run(name);
+        const error = await ended;
+        if (error !== null) throw fail("task_failed", `Cannot finish task "${name}": ${error}`);
+        context.print(`${name} has run`);
+      }),
+    );
+}
+
+/** `xcore tasks pause|resume TASK`: keeps a scheduled task from being run, or lets it go on, on all instances. */
+export function taskPauseCommand(context: CommandContext, verb: "pause" | "resume"): Command {
+  const isPaused = verb === "pause";
+  return new Command(verb)
+    .description(
+      isPaused
+        ? "Keep a scheduled task from being run, on all instances"
+        : "Let a paused task go on; what it has missed isn't caught up with",
+    )
+    .argument("<task>", 'plugin and name, such as "blog:recount"')
+    .addHelpText("after", toExamples(`xcore tasks ${verb} blog:recount`))
+    .action((name: string, _options: object, command: Command) =>
+      withTasks(command, context, async ({ scheduler }) => {
+        if (!(await scheduler.setPaused(name, isPaused)))
+          throw fail("not_found", `Cannot ${verb} task "${name}": there is none; see \`xcore tasks list\``);
+        context.print(`${name} is ${isPaused ? "paused" : "resumed"} now`);
+      }),
+    );
+}

@@ -1,0 +1,78 @@
+import { Command } from "commander";
+import { type CoreStore, openCoreStore } from "../../accounts/people/store.ts";
+import { prepareCoreTables } from "../../db/migrations/core.ts";
+import { MAX_PER_PAGE } from "../../db/paging/page-query.ts";
+import { loadSchedules } from "../../jobs/scheduler/schedule.ts";
+import { Scheduler } from "../../jobs/scheduler/scheduler.ts";
+import { listTasks, type TaskAnswer, type TaskSource } from "../../jobs/scheduler/task-list.ts";
+import { type CommandContext, loadFor } from "../open/command-context.ts";
+import { withDatabase } from "../open/database.ts";
+import { toExamples, toTable } from "../terminal/output.ts";
+
+/** What a command about tasks works with. */
+export interface TaskServices {
+  readonly store: CoreStore;
+  readonly scheduler: Scheduler;
+}
+
+/** Opens the configured database for a command about tasks, which it doesn't run. */
+export async function withTasks<T>(
+  command: Command,
+  context: CommandContext,
+  work: (services: TaskServices) => Promise<T>,
+): Promise<T> {
+  const loaded = loadFor(command, context);
+  return withDatabase(loaded, async ({ driver, loggers }) => {
+    const { auto_migrate: migrates } = loaded.config.database;
+    await prepareCoreTables(driver, { migrates, log: loggers.manager });
+    const store = openCoreStore(driver);
+    return work({ store, scheduler: new Scheduler({ driver, store, log: loggers.app, isTimed: false }) });
+  });
+}
+
+/** `xcore tasks list`: lists the scheduled tasks. */
+export function taskListCommand(context: CommandContext): Command {
+  return new Command("list")
+    .description("List the scheduled tasks, with their next and last runs")
+    .option("--json", "print JSON")
+    .addHelpText("after", toExamples("xcore tasks list", "xcore tasks list --json"))
+    .action((options: { json?: boolean }, command: Command) =>
+      withTasks(command, context, async ({ store }) => {
+        const tasks = await listAll(await createSource(store));
+        if (options.json) {
+          context.print(JSON.stringify(tasks, null, 2));
+          return;
+        }
+        const rows = tasks.map((task) => [
+          task.id,
+          task.timezone === "UTC" ? task.expression : `${task.expression} ${task.timezone}`,
+          task.state,
+          task.next_run_at ?? "-",
+          task.last_run_at ?? "-",
+          `${task.runs}/${task.failures}`,
+          task.last_error ?? "-",
+        ]);
+        const heading = ["TASK", "SCHEDULE", "STATE", "NEXT RUN", "LAST RUN", "RUNS/FAILED", "LAST ERROR"];
+        context.print(toTable([heading, ...rows]));
+      }),
+    );
+}
+
+/** Tells of tasks without their plugins: when they are due as their expressions say. */
+async function createSource(store: CoreStore): Promise<TaskSource> {
+  const makeSchedule = await loadSchedules();
+  return {
+    store,
+    nextOf: ({ expression, timezone }) => makeSchedule(expression, timezone).next(Date.now()),
+  };
+}
+
+async function listAll(source: TaskSource): Promise<TaskAnswer[]> {
+  const tasks: TaskAnswer[] = [];
+  for (let page = 1; ; page++) {
+    // oxlint-disable-next-line no-await-in-loop -- one page after another
+    const { items } = await listTasks(source, { page, per_page: MAX_PER_PAGE, total: false });
+    tasks.push(...items);
+    if (items.length < MAX_PER_PAGE) return tasks;
+  }
+}

@@ -1,0 +1,78 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { type Files, TestFolder } from "../setup.ts";
+import { xcore, XcoreServer } from "./xcore-process.ts";
+
+setDefaultTimeout(60_000);
+
+const PROJECT: Files = {
+  "plugins/blog/plugin.json": { name: "blog", version: "1.0.0" },
+  "plugins/blog/run.ts": `import { jobs, log } from "xcore";
+jobs.cron("recount", "0 3 * * *", ({ name }) => { log.info({ task: name }, "recounted"); }, { timezone: "Europe/Paris" });
+jobs.cron("fails", "0 0 1 1 *", () => { throw new RangeError("no room"); });
+`,
+};
+
+test("xcore tasks lists scheduled tasks, runs them, and pauses and resumes them", async () => {
+  await using folder = await TestFolder.create(PROJECT);
+  const none = await xcore(folder, ["tasks", "list", "--json"]);
+  expect([none.code, JSON.parse(none.stdout)]).toEqual([0, []]);
+
+  // A server enters them, and needn't run for what follows.
+  {
+    await using server = await XcoreServer.start(folder);
+    const run = await xcore(folder, ["tasks", "run", "blog:recount"]);
+    expect([run.code, run.stdout]).toEqual([0, "blog:recount has run\n"]);
+    expect(run.stderr).toContain("recounted");
+    server.kill("SIGTERM");
+    expect(await server.exited).toBe(0);
+  }
+  const failed = await xcore(folder, ["tasks", "run", "blog:fails"]);
+  expect(failed.code).toBe(1);
+  expect(failed.stderr).toContain('Cannot finish task "blog:fails": RangeError: no room');
+
+  const paused = await xcore(folder, ["tasks", "pause", "blog:recount"]);
+  expect([paused.code, paused.stdout]).toEqual([0, "blog:recount is paused now\n"]);
+  const { stdout } = await xcore(folder, ["tasks", "list"]);
+  const lines = stdout
+    .trimEnd()
+    .split("\n")
+    .map((line) => line.split(/ {2,}/));
+  expect(lines).toEqual([
+    ["TASK", "SCHEDULE", "STATE", "NEXT RUN", "LAST RUN", "RUNS/FAILED", "LAST ERROR"],
+    [
+      "blog:fails",
+      "0 0 1 1 *",
+      "scheduled",
+      expect.any(String),
+      expect.any(String),
+      "1/1",
+      "RangeError: no room",
+    ],
+    ["blog:recount", "0 3 * * * Europe/Paris", "paused", "-", expect.any(String), "1/0", "-"],
+  ]);
+  expect((await xcore(folder, ["tasks", "resume", "blog:recount"])).stdout).toBe(
+    "blog:recount is resumed now\n",
+  );
+
+  const unknown = await xcore(folder, ["tasks", "pause", "blog:other"]);
+  expect([unknown.code, unknown.stdout]).toEqual([1, ""]);
+  expect(unknown.stderr).toContain('Cannot pause task "blog:other": there is none');
+  expect((await xcore(folder, ["tasks", "run", "blog:other"])).code).toBe(1);
+  expect((await xcore(folder, ["tasks", "run"])).code).toBe(2);
+});
+
+test("a server that is told to stop waits for a task that runs, and begins no other", async () => {
+  const code = `import { jobs, log } from "xcore";
+jobs.cron("slow", "* * * * * *", async () => { log.info("began"); await Bun.sleep(1500); log.info("finished"); }, { overlap: true });
+`;
+  await using folder = await TestFolder.create({
+    "plugins/slow/plugin.json": { name: "slow", version: "1.0.0" },
+    "plugins/slow/run.ts": code,
+  });
+  await using server = await XcoreServer.start(folder);
+  await server.waitFor(/began/);
+  server.kill("SIGTERM");
+  expect(await server.exited).toBe(0);
+  const count = (text: string): number => server.output.split(text).length - 1;
+  expect(count('"msg":"finished"')).toBe(count('"msg":"began"'));
+});
