@@ -17,6 +17,7 @@ export async function createDetachedDriver(dialect: Dialect): Promise<Driver> {
     probe: fail,
     changeToken: () => null,
     afterCommit() {},
+    onTablesWritten: () => () => {},
     close: () => Promise.resolve(),
   };
 }

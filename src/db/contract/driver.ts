@@ -1,4 +1,4 @@
-import type { Column } from "drizzle-orm";
+import type { Column, Table } from "drizzle-orm";
 import type * as pg from "drizzle-orm/pg-core";
 import type { Logger } from "pino";
 import type { Database, SchemaTables } from "./database.ts";
@@ -79,22 +79,30 @@ export interface Driver {
    */
   changeToken(): number | null;
   /**
-   * Calls `listener` once what has been written is committed: by a transaction, `tx`, or else by whatever the caller is
-   * part of. At once outside of one; never where it is rolled back.
-   *
-   * @throws TypeError for a `tx` that is none
-   */
-  afterCommit(listener: () => void, tx?: object): void;
-  /**
    * Calls `listener` once what has been written is committed: by the transaction `tx`, or else by whatever the caller is
    * part of; at once outside of one, never where it is rolled back.
    *
    * @throws TypeError for a `tx` that is none
    */
   afterCommit(listener: () => void, tx?: object): void;
+  /** Tells what this process commits; returns its undo. */
+  onTablesWritten(listener: OnTablesWritten): () => void;
   /** Lets queries under way finish and closes every connection. */
   close(): Promise<void>;
 }
+
+/** A table that a statement writes to, by its name in small letters, without a schema. */
+export interface TableWrite {
+  readonly table: string;
+  readonly verb: "insert" | "update" | "delete";
+}
+
+/**
+ * Told, once per commit, which tables it has written to, before whoever has written goes on; null when it could be any. A
+ * commit whose answer was lost counts: it may have been made. What triggers and functions of the database write isn't told.
+ * It must not throw: the statement has been run.
+ */
+export type OnTablesWritten = (writes: readonly TableWrite[] | null) => void;
 
 /** A drizzle column builder of any dialect, as far as it is used here. */
 export interface ColumnMaker {
@@ -102,6 +110,13 @@ export interface ColumnMaker {
   $defaultFn(make: () => unknown): this;
   unique(name?: string): this;
   references(target: () => pg.AnyPgColumn, actions?: object): this;
+}
+
+/** A foreign key of a table, as far as it is used here. */
+export interface ForeignKey {
+  readonly onDelete: string | undefined;
+  readonly onUpdate: string | undefined;
+  reference(): { readonly foreignTable: Table };
 }
 
 /**
@@ -117,6 +132,7 @@ export interface TableMakers extends Pick<
   /** A number that the database gives each row. */
   readonly id: () => ColumnMaker;
   readonly boolean: () => ColumnMaker;
+  readonly foreignKeysOf: (table: Table) => readonly ForeignKey[];
   readonly customType: (params: {
     dataType: () => string;
     toDriver: (this: Column | undefined, value: unknown) => unknown;

@@ -11,6 +11,7 @@ import { MysqlDialect } from "./dialect.ts";
 import { migrateOnMysql } from "./migration-connection.ts";
 import { MysqlSession } from "./session.ts";
 import { toSettings } from "./settings.ts";
+import { WriteFeed } from "../writes/feed.ts";
 import { mysqlTableMakers } from "./table-makers.ts";
 
 /**
@@ -22,7 +23,8 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
   const settings = toSettings(options);
   const dialect = keepValuesInRelations(new MysqlDialect());
   const onQuery = createQueryLog(echo, log);
-  const { channel, close } = openChannel(options, MYSQL_TRANSACTIONS, (limits) => {
+  const feed = new WriteFeed();
+  const { channel, close } = openChannel({ ...options, feed }, MYSQL_TRANSACTIONS, (limits) => {
     return new MysqlConnection({ settings, server: url, onQuery, limits });
   });
   const session = new MysqlSession(dialect, channel);
@@ -33,7 +35,7 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
       // Made to behave as what it is typed as; drizzle's types of MySQL are others.
       return new MysqlDatabase(dialect, session, toRelationalSchema(schema)) as unknown as Database<Schema>;
     },
-    migrate: (work) => migrateOnMysql({ settings, server: url, log, timeoutMs }, work),
+    migrate: (work) => feed.around(() => migrateOnMysql({ settings, server: url, log, timeoutMs }, work)),
     async ping() {
       await channel.probe(async (connection) => {
         const [row] = await connection.all("select version() as version");
@@ -43,6 +45,7 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
     probe: () => channel.probe((connection) => connection.all(PROBE)),
     changeToken: () => null,
     afterCommit: createAfterCommit(channel),
+    onTablesWritten: (listener) => feed.listen(listener),
     close,
   };
 }

@@ -11,6 +11,7 @@ import { PostgresDialect } from "./dialect.ts";
 import { migrateOnPostgres } from "./migration-connection.ts";
 import { PostgresSession } from "./session.ts";
 import { toSettings } from "./settings.ts";
+import { WriteFeed } from "../writes/feed.ts";
 import { postgresTableMakers } from "./table-makers.ts";
 
 /** Makes a driver for a PostgreSQL server. It connects with the first query. */
@@ -20,7 +21,8 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
   const dialect = keepValuesInRelations(new PostgresDialect());
   const prepare = url.options["prepare"] !== "false";
   const onQuery = createQueryLog(echo, log);
-  const { channel, close } = openChannel(options, POSTGRES_TRANSACTIONS, (limits) => {
+  const feed = new WriteFeed();
+  const { channel, close } = openChannel({ ...options, feed }, POSTGRES_TRANSACTIONS, (limits) => {
     return new PostgresConnection({ settings, server: url, prepare, onQuery, limits });
   });
   const session = new PostgresSession(dialect, channel);
@@ -35,11 +37,12 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
         toRelationalSchema(schema),
       ) as unknown as Database<Schema>;
     },
-    migrate: (work) => migrateOnPostgres({ settings, server: url, log, timeoutMs }, work),
+    migrate: (work) => feed.around(() => migrateOnPostgres({ settings, server: url, log, timeoutMs }, work)),
     ping: () => channel.probe((connection) => connection.ping()),
     probe: () => channel.probe((connection) => connection.all(PROBE, [])),
     changeToken: () => null,
     afterCommit: createAfterCommit(channel),
+    onTablesWritten: (listener) => feed.listen(listener),
     close,
   };
 }

@@ -16,4 +16,5 @@ export const postgresTableMakers = {
   check,
   primaryKey,
   foreignKey,
+  foreignKeysOf: (of: Parameters<typeof core.getTableConfig>[0]) => core.getTableConfig(of).foreignKeys,
 } as unknown as TableMakers;

@@ -2,6 +2,7 @@ import type { TransactionOptions } from "../contract/database.ts";
 import { type DatabaseError, isFault } from "../contract/database-error.ts";
 import type { ServerDriverOptions } from "../contract/driver.ts";
 import { assertNoControl, isRead, isSetting, isWrite } from "../contract/statements.ts";
+import { type WriteFeed, WriteTracker } from "../writes/feed.ts";
 import { AmbientTransaction } from "../transactions/ambient.ts";
 import { assertWanted, noteWritten, transactFor } from "../transactions/callers.ts";
 import type { CommitListening } from "../transactions/commits.ts";
@@ -177,7 +178,7 @@ const MARGIN_MS = 500;
  * @param create makes a connection; `limits` are what the server is told
  */
 export function openChannel<C extends ServerConnection>(
-  options: ServerDriverOptions,
+  options: ServerDriverOptions & { readonly feed: WriteFeed },
   syntax: TransactionSyntax,
   create: (limits: ServerLimits) => C,
 ): { readonly channel: PoolChannel<C>; readonly close: () => Promise<void> } {
@@ -188,7 +189,11 @@ export function openChannel<C extends ServerConnection>(
   const limits = { statementMs, transactionMs: Math.ceil(transactionTimeoutMs) };
   const pool = new ConnectionPool({
     ...options,
-    create: () => create(limits),
+    create: () => {
+      const connection = create(limits);
+      connection.writes = new WriteTracker(options.feed);
+      return connection;
+    },
     server,
     size,
     statementTimeoutMs: statementTimeoutMs - margin,

@@ -1,4 +1,5 @@
 import { type DatabaseError, isFault } from "../contract/database-error.ts";
+import type { WriteTracker } from "../writes/feed.ts";
 
 /** What a server is told to end by itself, in ms. */
 export interface ServerLimits {
@@ -26,6 +27,8 @@ export abstract class ServerConnection {
   isChanged = false;
   /** What the server knows it by; null where something stands between that has connections of its own. */
   serverId: number | null = null;
+  /** Follows what is written; null where nobody wants to know. */
+  writes: WriteTracker | null = null;
 
   /** Why it can't be used any more; null while it can. */
   get loss(): DatabaseError | null {
@@ -101,7 +104,16 @@ export abstract class ServerConnection {
         reject(fault);
       },
     );
+    if (this.writes?.isHeard === true) this.#follow(promise, sql, this.writes);
     return promise;
+  }
+
+  /** Before whoever waits for the statement goes on. */
+  #follow(answer: Promise<unknown>, sql: string, writes: WriteTracker): void {
+    answer.then(
+      () => writes.noteRun(sql, this.isInTransaction),
+      () => this.#loss !== null && writes.noteLoss(sql, this.isInTransaction),
+    );
   }
 
   #settle(call: Call): void {

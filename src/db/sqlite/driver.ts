@@ -19,6 +19,7 @@ import { openSqlitePool, READER_PRAGMAS, type SqlitePool } from "./connection/po
 import type { ReadingThreads, ReadingThreadsOptions } from "./connection/reading-threads.ts";
 import { SqliteSession } from "./session.ts";
 import { sqliteTableMakers } from "./table-makers.ts";
+import { WriteFeed, WriteTracker } from "../writes/feed.ts";
 
 const FULL_MS = 60_000;
 const LITTLE_BYTES = 64 * 1024;
@@ -67,8 +68,9 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     migrationTimeoutMs = 3_600_000,
     callers = new Callers(),
   } = options;
+  const feed = new WriteFeed();
   const onQuery = createQueryLog(echo, log);
-  const pool = await openSqlitePool({ file, durability, waitMs, onQuery });
+  const pool = await openSqlitePool({ file, durability, waitMs, onQuery, writes: new WriteTracker(feed) });
   const dialect = new SqliteDialect();
   const files = new FileWatch(file, log);
   const growth = new LogGrowth({ file, log, limits: options.logLimits });
@@ -92,7 +94,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
       // SQLite's builders do what PostgreSQL's do, under types of their own.
       return new SqliteDatabase(dialect, session, toRelationalSchema(schema)) as unknown as Database<Schema>;
     },
-    migrate: (work) => migrateOnSqlite({ channel, file, waitMs, timeoutMs: migrationTimeoutMs, log }, work),
+    migrate: (work) =>
+      feed.around(() => migrateOnSqlite({ channel, file, waitMs, timeoutMs: migrationTimeoutMs, log }, work)),
     async limitStatements() {
       threads ??= await limitStatements(pool, { file, timeoutMs: waitMs, onQuery, log });
       if (threads !== null) channel.useThreads(threads);
@@ -104,6 +107,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
     probe: () => channel.execute((writer) => probe(writer, pool.writer.fullAt, file)),
     changeToken: () => channel.changes.read(),
     afterCommit: createAfterCommit(channel),
+    onTablesWritten: (listener) => feed.listen(listener),
     async close() {
       channel.assertNotHolder();
       growth.close();

@@ -32,6 +32,7 @@ function withDeath(inner: Driver): Driver {
     migrate: (work) => inner.migrate((connection) => work(withDeadlyStatement(connection))),
     changeToken: () => inner.changeToken(),
     afterCommit: (listener, tx) => inner.afterCommit(listener, tx),
+    onTablesWritten: (listener) => inner.onTablesWritten(listener),
     probe: () => inner.probe(),
     ping: () => inner.ping(),
     close: () => inner.close(),

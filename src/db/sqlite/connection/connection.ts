@@ -2,6 +2,7 @@ import type { Database, SQLQueryBindings, Statement } from "bun:sqlite";
 import type { WriteResult } from "../../contract/database.ts";
 import { ConstraintError, DatabaseError, isFault } from "../../contract/database-error.ts";
 import type { OnQuery } from "../../contract/statements.ts";
+import type { WriteTracker } from "../../writes/feed.ts";
 import { toSqliteFault } from "./faults.ts";
 import { findReference, readTableOwner } from "./foreign-keys.ts";
 import { assertBindable } from "./parameters.ts";
@@ -37,14 +38,17 @@ export class SqliteConnection implements StatementRunner {
   #limit: StatementLimit | null = null;
   #limitMs = 0;
   #isUnlimited = false;
+  readonly #writes: WriteTracker | null;
   #isClosed = false;
   /** When it last found no room on the disk, by `performance.now()`. */
   fullAt = Number.NEGATIVE_INFINITY;
 
-  constructor(database: Database, onQuery: OnQuery | null) {
+  /** @param writes follows what is written; null for a connection that only reads */
+  constructor(database: Database, onQuery: OnQuery | null, writes: WriteTracker | null = null) {
     this.#database = database;
     this.#statements = new StatementCache(database);
     this.#onQuery = onQuery;
+    this.#writes = writes;
   }
 
   /** Whether a transaction is open; SQLite ends it by itself after errors such as a full disk. */
@@ -123,8 +127,11 @@ export class SqliteConnection implements StatementRunner {
     try {
       const statement = this.#statements.get(sql);
       isPrepared = true;
-      return read(statement, parameters);
+      const result = read(statement, parameters);
+      if (this.#writes?.isHeard === true) this.#writes.noteRun(sql, this.#database.inTransaction);
+      return result;
     } catch (error) {
+      this.#writes?.noteFailure(this.isInTransaction);
       throw this.#toFault(error, { sql, parameters, isPrepared });
     } finally {
       this.#onQuery?.(sql, performance.now() - startedAt);

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { DatabaseError } from "../../contract/database-error.ts";
 import type { Durability } from "../../contract/driver.ts";
 import type { OnQuery } from "../../contract/statements.ts";
+import type { WriteTracker } from "../../writes/feed.ts";
 import { retryWhileBusy } from "./busy.ts";
 import { SqliteConnection } from "./connection.ts";
 import { toSqliteFault } from "./faults.ts";
@@ -21,6 +22,8 @@ export interface SqlitePoolOptions {
   readonly durability: Durability;
   readonly waitMs: number;
   readonly onQuery: OnQuery | null;
+  /** Follows what is written. */
+  readonly writes: WriteTracker;
 }
 
 // SQLite's own waiting blocks the event loop: after this time retryWhileBusy() waits.
@@ -41,14 +44,14 @@ const keptLogBytes = 64 * 1024 * 1024;
 
 /** Opens the connections and makes the file, with its folder, when it is missing. */
 export async function openSqlitePool(options: SqlitePoolOptions): Promise<SqlitePool> {
-  const { file, durability, waitMs, onQuery } = options;
+  const { file, durability, waitMs, onQuery, writes } = options;
   const opened: SqliteConnection[] = [];
   const close = (): void => {
     for (const connection of opened) connection.close();
   };
   try {
     createFile(file);
-    const writer = new SqliteConnection(openFile(file), onQuery);
+    const writer = new SqliteConnection(openFile(file), onQuery, writes);
     opened.push(writer);
     await retryWhileBusy(() => setUp(writer, durability), waitMs);
     const reader = new SqliteConnection(openFile(file), onQuery);
