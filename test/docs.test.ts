@@ -95,6 +95,15 @@ async function createProject(files: Files): Promise<TestFolder> {
   return folder;
 }
 
+/** The plugins of a project, with their migrations. */
+async function readPlugins({ path }: TestFolder): Promise<Files> {
+  const names = [...new Bun.Glob("**/*").scanSync(join(path, "plugins"))];
+  const files = await Promise.all(
+    names.map(async (name) => [name, await Bun.file(join(path, "plugins", name)).text()] as const),
+  );
+  return Object.fromEntries(files);
+}
+
 test.each(shown)(
   "the plugins of %s are loaded, and TypeScript finds nothing wrong with them",
   async (_, files) => {
@@ -110,11 +119,7 @@ test.each(shown)(
 
 test("the plugin of docs/jobs.md does what is said of it", async () => {
   await using folder = await createProject(toProject("docs/jobs.md"));
-  const names = [...new Bun.Glob("**/*").scanSync(join(folder.path, "plugins"))];
-  const files = await Promise.all(
-    names.map(async (name) => [name, await Bun.file(join(folder.path, "plugins", name)).text()] as const),
-  );
-  await using app = await TestApp.start({ plugins: Object.fromEntries(files) });
+  await using app = await TestApp.start({ plugins: await readPlugins(folder) });
 
   const charged = await app.after("job.completed", () => app.fetch("/billing", post({ total: "12.50" })));
   expect(charged.data).toMatchObject({ plugin: "billing", name: "charge", attempt: 1 });
@@ -127,6 +132,51 @@ test("the plugin of docs/jobs.md does what is said of it", async () => {
     app.fetch("/billing/reminders", post(["a", "b"])),
   );
   expect(reported.data).toEqual({ total: 2, failed: 0 });
+});
+
+test("the plugins of docs/cache.md do what is said of them", async () => {
+  await using folder = await createProject(toProject("docs/cache.md"));
+  await using app = await TestApp.start({ plugins: await readPlugins(folder) });
+  const send = async (method: string, path: string, body?: object): Promise<Record<string, unknown>> => {
+    const response = await app.fetch(path, body === undefined ? { method } : { ...post(body), method });
+    expect([path, response.status]).toEqual([path, 200]);
+    return (await response.json()) as Record<string, unknown>;
+  };
+
+  const { id } = await send("POST", "/shop/customers", { name: "Ada" });
+  const count = async (): Promise<unknown> =>
+    (await send("GET", `/shop/customers/${Number(id)}/orders`))["count"];
+  expect(await count()).toBe(0);
+  await send("POST", "/shop/orders", { customer_id: id, total: "3.10" });
+  expect(await count()).toBe(1);
+  await send("DELETE", `/shop/customers/${Number(id)}`);
+  expect(await count()).toBe(0);
+
+  expect(await send("GET", "/rates/EUR")).toEqual({ currency: "EUR", rate: 1.1 });
+  await send("PUT", "/rates/source", { rate: 1.2, isDown: false });
+  while ((await send("GET", "/rates/EUR"))["rate"] !== 1.2) await Bun.sleep(5);
+  await send("PUT", "/rates/source", { rate: 0, isDown: true });
+  await Bun.sleep(60); // past its time
+  expect(await send("GET", "/rates/EUR")).toEqual({ currency: "EUR", rate: 1.2 });
+  await send("POST", "/rates/refresh");
+  expect((await app.fetch("/rates/EUR")).status).toBe(500);
+
+  expect([await send("POST", "/visits/home"), await send("POST", "/visits/home")]).toEqual([
+    { visits: 1 },
+    { visits: 2 },
+  ]);
+  expect(await send("GET", "/visits/home/note")).toEqual({ isThere: false, isNew: false });
+  expect(await send("PUT", "/visits/home/note")).toEqual({ ttl: 600 });
+  expect(await send("GET", "/visits/home/note")).toEqual({ isThere: true, isNew: true });
+  expect(await send("DELETE", "/visits/home/note")).toEqual({ deleted: true });
+  await send("PUT", "/visits/home/note");
+  expect(await send("DELETE", "/visits/notes")).toEqual({ deleted: 1 });
+  const summary = await send("GET", "/visits/home/summary");
+  expect(await send("GET", "/visits/home/summary")).toEqual(summary);
+  await send("DELETE", "/visits");
+  expect(await send("GET", "/visits/home/summary")).not.toEqual(summary);
+  expect(await send("POST", "/visits/home")).toEqual({ visits: 1 });
+  expect(await send("POST", "/visits/report")).toEqual({ made: true });
 });
 
 test("the plugins of docs/routes.md do what is said of them", async () => {

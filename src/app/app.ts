@@ -1,4 +1,5 @@
 import { type Accounts, createAccounts } from "../accounts/accounts.ts";
+import type { AppCache } from "../cache/cache.ts";
 import type { CoreStore } from "../accounts/people/store.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Driver } from "../db/contract/driver.ts";
@@ -30,6 +31,7 @@ export interface App extends Work {
   readonly database: Driver;
   /** The core's tables. */
   readonly store: CoreStore;
+  readonly cache: AppCache;
   readonly accounts: Accounts;
   readonly plugins: PluginManager;
   readonly web: WebServer;
@@ -53,6 +55,7 @@ export interface App extends Work {
  * @throws DatabaseError when the database can't be opened
  * @throws MigrationError when the core's tables can't be brought up to date
  * @throws AppError migration_failed when they aren't, and `database.auto_migrate` is off
+ * @throws AppError config_invalid for a cache without its server
  */
 export async function createApp(options: AppOptions): Promise<App> {
   await using disposals = new AsyncDisposableStack();
@@ -63,8 +66,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   disposals.defer(() => loggers.close());
 
   const stores = await openStores(context);
-  const { database, store, bundles } = stores;
+  const { database, store, cache, bundles } = stores;
   disposals.defer(() => database.close());
+  disposals.defer(() => cache.close());
   disposals.defer(() => bundles?.settled());
 
   const accounts = createAppAccounts(context, stores, print);
@@ -79,9 +83,8 @@ export async function createApp(options: AppOptions): Promise<App> {
   // They are the plugins': before these.
   disposals.defer(() => closeWork(work, shutdown, options));
 
-  const { name: appName } = options.loaded.config.app;
   const parts = { accounts, ...work, plugins, web };
-  const createCore = createCoreBuilder(context, { ...parts, stores, appName, reloadConfig });
+  const createCore = createCoreBuilder(context, { ...parts, stores, reloadConfig });
   let core = createCore();
   web.mountCore(core);
 
@@ -92,6 +95,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     hooks,
     database,
     store,
+    cache,
     ...parts,
     stackTraces,
     shutdown,
@@ -103,8 +107,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       loggers.setLevel(loaded.config.logging.level);
       web.configure(toWebSettings(loaded));
       limits.configure(loaded.config.server.rate_limit);
-      core = createCore();
-      web.mountCore(core);
+      web.mountCore((core = createCore()));
       await plugins.configure(toPluginSettings(context));
     },
     close: () => running.disposeAsync(),

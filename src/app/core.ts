@@ -14,10 +14,13 @@ export interface CoreMount extends Mount {
  * Returns what mounts the core, as the configuration is then. Its routes are loaded and built when one of them is first
  * asked for: they are much of the start of a server, and of its memory, and many serve plugins alone.
  */
-export function createCoreBuilder(context: AppContext, parts: CoreParts): () => CoreMount {
+export function createCoreBuilder(context: AppContext, parts: Omit<CoreParts, "appName">): () => CoreMount {
+  const { name: appName } = context.live.loaded.config.app;
   let loading: Promise<() => CoreApp> | null = null;
   const load = (): Promise<() => CoreApp> =>
-    (loading ??= import("./core-routes.ts").then((routes) => routes.createCoreAppBuilder(context, parts)));
+    (loading ??= import("./core-routes.ts").then((routes) =>
+      routes.createCoreAppBuilder(context, { ...parts, appName }),
+    ));
   return () => createCoreMount(async () => (await load())());
 }
 

@@ -36,7 +36,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
   const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
   const { shutdown, activity } = context;
   const { stores, accounts, jobs, tasks, web } = parts;
-  const { database, store } = stores;
+  const { database, store, cache } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
   const { onUncaught = (error, thrower) => loggers.app.error({ err: error, ...thrower }, "uncaught error") } =
     options;
@@ -55,6 +55,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
         onUncaught,
         mayEnd: isCommand,
         database,
+        cache,
         accounts,
         core: declareCore(database.tableMakers, store.tables),
       },

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { createSecretKey, loadSecretKey, type SecretKey } from "../accounts/keys/secret.ts";
 import { type CoreStore, openCoreStore } from "../accounts/people/store.ts";
+import type { AppCache } from "../cache/cache.ts";
 import { parseDatabaseUrl } from "../db/contract/database-url.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import { prepareCoreTables } from "../db/migrations/core.ts";
@@ -8,6 +9,7 @@ import { openDatabase, toDatabaseOptions } from "../db/open.ts";
 import { openPluginStores, type PluginStores } from "../plugins/remote/sources.ts";
 import { BundleCache } from "../plugins/build/bundle-cache.ts";
 import { executableDigest } from "../plugins/build/executable.ts";
+import { createCache } from "./cache.ts";
 import type { AppContext } from "./context.ts";
 
 /** What an app keeps outside of its memory. */
@@ -15,6 +17,7 @@ export interface AppStores {
   readonly database: Driver;
   /** The core's tables. */
   readonly store: CoreStore;
+  readonly cache: AppCache;
   /** What tokens are signed with. */
   readonly secretKey: SecretKey;
   /** Plugins from elsewhere, and npm dependencies of plugins. */
@@ -29,6 +32,7 @@ export interface AppStores {
  * @throws DatabaseError when the database can't be opened
  * @throws MigrationError when the core's tables can't be brought up to date
  * @throws AppError migration_failed when they aren't, and `database.auto_migrate` is off
+ * @throws AppError config_invalid for a cache without its server
  */
 export async function openStores(context: AppContext): Promise<AppStores> {
   const { live, loggers } = context;
@@ -39,7 +43,13 @@ export async function openStores(context: AppContext): Promise<AppStores> {
   const secretKey = await openSecretKey(context);
   const bundles = openBundles(context, secretKey);
   const database = await openAppDatabase(context);
-  return { database, store: openCoreStore(database), secretKey, plugins, bundles };
+  try {
+    const cache = createCache(context, database);
+    return { database, store: openCoreStore(database), cache, secretKey, plugins, bundles };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
 }
 
 /** Who knows the secret key can make an administrator of anybody, and so run code: it may as well seal the bundles. */

@@ -233,6 +233,36 @@ export const ConfigSchema = section("Settings of an xcore server", {
 
   plugins: PluginKeys,
 
+  cache: section("The cache", {
+    backend: Type.Union([Type.Literal("memory"), Type.Literal("redis"), Type.Literal("memcached")], {
+      default: "memory",
+      description:
+        "Where it is kept: `memory` of each process, `redis` or `memcached`, which all instances share. Another one needs a restart",
+    }),
+    url: Type.Union(
+      [
+        Type.Null(),
+        Type.String({
+          pattern: "^(rediss?://[^\\s/?#]+(/\\d{0,5})?|unix:///[^\\s?#]+|memcached://[^\\s/?#@]+)$",
+          title: 'a URL such as "redis://user:password@host:6379/0" or "memcached://host:11211"',
+        }),
+      ],
+      {
+        default: null,
+        description:
+          "Server of the cache, where it is another Redis than that of `redis.url`, or Memcached: `memcached://host:11211`",
+      },
+    ),
+    default_ttl: seconds(300, "How long a value is kept that says nothing itself, in seconds"),
+    max_entries: Type.Integer({
+      minimum: 1,
+      maximum: 100_000_000,
+      default: 10_000,
+      description: "Values that one process keeps in memory; those that were used longest ago go first",
+    }),
+    max_size: byteSize("64mb", "Memory that they may take in one process, about"),
+  }),
+
   redis: section("Redis", {
     url: Type.Union(
       [

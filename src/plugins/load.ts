@@ -95,7 +95,7 @@ export async function loadGeneration(
       await atStage("setup", failure, () => keepGuardRoles(host, options, rolesOf(imported.app)));
     }
     const loadMs = performance.now() - startedAt;
-    const made = { number, manifest, hash, fingerprint, loadMs, registrations, ...imported };
+    const made = { ...parts, number, manifest, hash, loadMs, registrations, ...imported };
     return new Generation(made, { scope, timers: globals.timers, transactions }, [...dependencies.values()]);
   } catch (error) {
     scope.close();
@@ -119,6 +119,8 @@ interface PluginParts {
   readonly publicDirectory: string | null;
   /** All of it but the code, and all that it depends on. */
   readonly fingerprint: string;
+  /** Of its code and all that it depends on, the same in every process. */
+  readonly version: string;
 }
 
 async function readParts(
@@ -148,6 +150,7 @@ async function readParts(
     migrations,
     publicDirectory,
     fingerprint: fingerprintOf(options, publicDirectory, hashes),
+    version: versionOf(options, bundle.hash),
   };
 }
 
@@ -266,6 +269,12 @@ function fingerprintOf(
 ): string {
   const generations = [...dependencies].map(([name, { number }]) => generationId(name, number));
   return JSON.stringify([manifest, settings, generations, publicDirectory, migrations]);
+}
+
+/** Names what its results may depend on: what is cached by one version is nothing to another. */
+function versionOf({ manifest, settings, dependencies }: LoadOptions, hash: string): string {
+  const versions = [...dependencies.values()].map(({ version }) => version);
+  return Bun.hash(JSON.stringify([hash, manifest, settings, versions])).toString(36);
 }
 
 /** A plugin without routes must at least do something. */

@@ -1,5 +1,6 @@
 import type { StaticDecode, TSchema } from "@sinclair/typebox";
 import type { Logger } from "pino";
+import type { Cache, Cached } from "../cache/api.ts";
 import type { Database, SchemaTables } from "../db/contract/database.ts";
 import type { page as hostPage, paginate as hostPaginate } from "../db/paging/paginate.ts";
 import type { AppError as HostAppError } from "../errors/errors.ts";
@@ -11,6 +12,15 @@ import type { createPluginRouter } from "./router.ts";
 import type { UserDirectory } from "../accounts/user-directory.ts";
 
 export type { User } from "../accounts/identity/principal.ts";
+export type {
+  Cache,
+  CachedFunction,
+  CachedOptions,
+  GetOrSetOptions,
+  KeepOptions,
+  LoadOptions,
+  LockOptions,
+} from "../cache/api.ts";
 export type { KnownUser } from "../accounts/user-directory.ts";
 export type { AppErrorOptions, InputProblem } from "../errors/errors.ts";
 export type { CommandInput, CommandOptions, PluginCli } from "./commands.ts";
@@ -121,6 +131,17 @@ export declare const db: Database<keyof Schema extends never ? SchemaTables : Pi
 
 /** Background jobs; see docs/jobs.md. */
 export declare const jobs: PluginJobs<Parameters<Parameters<(typeof db)["transaction"]>[0]>[0]>;
+
+/** This plugin's cache; see docs/cache.md. */
+export declare const cache: Cache;
+
+/**
+ * Makes a function remember its results, by its arguments: it runs once for all who call it meanwhile. Define it at the top
+ * level.
+ *
+ * @example const openDeals = cached(() => db.$count(deals, eq(deals.stage, "open")), { ttl: 300, tables: [deals] });
+ */
+export declare const cached: Cached;
 
 /** The query parameters of a list: `?page=1&per_page=20&sort=-created_at&total=false`, `?after=…`. Use it as `{ query: page }`. */
 export declare const page: typeof hostPage;

@@ -50,6 +50,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         fetch: { timeout_seconds: 30, size_limit: "64mb", max_redirects: 5, allow_hosts: [] },
         settings: {},
       },
+      cache: { backend: "memory", url: null, default_ttl: 300, max_entries: 10_000, max_size: "64mb" },
       redis: { url: null },
       logging: { level: "info", directory: "logs", console: true, max_bytes: 10_485_760, backup_count: 5 },
     },

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { AUTH_ERROR_CODES } from "../../src/accounts/identity/error-codes.ts";
+import { CACHE_ERROR_CODES } from "../../src/cache/flights.ts";
+import { MEMCACHED_ERROR_CODES } from "../../src/cache/memcached/connection.ts";
 import { REDIS_ERROR_CODES } from "../../src/cache/redis/errors.ts";
 import { DATABASE_ERROR_CODES } from "../../src/db/contract/error-codes.ts";
 import { AppError } from "../../src/errors/errors.ts";
@@ -14,7 +16,7 @@ const page = join(root, "docs/errors.md");
 const TABLES: Readonly<Record<string, Readonly<Record<string, ErrorCode>>>> = {
   "Codes of every route": HTTP_ERROR_CODES,
   "Codes of the database": DATABASE_ERROR_CODES,
-  "Codes of Redis": REDIS_ERROR_CODES,
+  "Codes of the cache and of Redis": { ...CACHE_ERROR_CODES, ...REDIS_ERROR_CODES, ...MEMCACHED_ERROR_CODES },
   "Codes of accounts": AUTH_ERROR_CODES,
   "Codes of plugins": PLUGIN_ERROR_CODES,
   "Codes of the command line": COMMAND_ERROR_CODES,

@@ -123,13 +123,15 @@ test("a hook that was called once is forgotten", async () => {
   await using app = await TestApp.start();
   const scope = new Scope();
   const hooks = createHookBus({ onError: () => {} });
-  const { database, loggers, accounts, jobs, tasks } = app.app;
+  const { database, cache, loggers, accounts, jobs, tasks } = app.app;
   const options = {
     name: "x",
     scope,
     hooks,
     onListen() {},
     db: database.toDatabase({}),
+    cache,
+    version: "1",
     accounts: {
       ...accounts,
       createOtpDevice: () => Promise.reject(new Error("never called")),

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { AppCache } from "../../cache/cache.ts";
 import type { Database } from "../../db/contract/database.ts";
 import { page, paginate } from "../../db/paging/paginate.ts";
 import { AppError } from "../../errors/errors.ts";
@@ -8,6 +9,7 @@ import type { Jobs } from "../../jobs/jobs.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import type * as sdk from "../../sdk/xcore.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
+import { createPluginCache } from "./cache.ts";
 import { createPluginCli, type PluginCommands } from "./commands.ts";
 import { createPluginJobs } from "./jobs.ts";
 import { createPluginAuth, type PluginAccounts } from "./accounts.ts";
@@ -27,6 +29,9 @@ export interface XcoreModuleOptions {
   /** Is told of each event before the plugin listens to it; throws for one that it may not listen to. */
   readonly onListen: (event: string) => void;
   readonly db: Database;
+  readonly cache: Pick<AppCache, "namespace">;
+  /** Of the plugin's code and all that it depends on. */
+  readonly version: string;
   readonly accounts: PluginAccounts;
   readonly log: Logger;
   readonly settings: Readonly<Record<string, unknown>>;
@@ -34,7 +39,7 @@ export interface XcoreModuleOptions {
 
 /** Builds what `import … from "xcore"` gives one generation of a plugin, with its own scope behind it. */
 export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
-  const { db, accounts, log, settings } = options;
+  const { db, cache, accounts, log, settings } = options;
   const xcore: Xcore = {
     createRouter: () => createPluginRouter(accounts.guards),
     hooks: createPluginHooks(options),
@@ -42,6 +47,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
     // Its rows have the types that plugins declare: the host knows nothing of them.
     db: db as Xcore["db"],
     jobs: createPluginJobs(options) as Xcore["jobs"],
+    ...createPluginCache(cache, options),
     paginate,
     page,
     config: settings as sdk.PluginConfig,

@@ -25,6 +25,8 @@ export class Generation {
   readonly hash: string;
   /** Everything else that it was made of: a generation with the same hash and fingerprint is the same. */
   readonly fingerprint: string;
+  /** Of its code and all that it depends on, the same in every process. */
+  readonly version: string;
   readonly loadedAt = new Date();
   readonly loadMs: number;
   readonly app: AnyElysia;
@@ -47,6 +49,7 @@ export class Generation {
       | "manifest"
       | "hash"
       | "fingerprint"
+      | "version"
       | "loadMs"
       | "app"
       | "mount"
@@ -61,6 +64,7 @@ export class Generation {
     this.manifest = parts.manifest;
     this.hash = parts.hash;
     this.fingerprint = parts.fingerprint;
+    this.version = parts.version;
     this.loadMs = parts.loadMs;
     this.app = parts.app;
     this.mount = parts.mount;

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { AppCache } from "../../cache/cache.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
@@ -42,6 +43,7 @@ export interface PluginServices {
   /** Whether plugins may end the process, as those of a command may. */
   readonly mayEnd: boolean;
   readonly database: Driver;
+  readonly cache: Pick<AppCache, "namespace">;
   readonly accounts: PluginAccounts;
   /** What plugins see of the core's tables: one declaration for all, so that their relations meet. */
   readonly core: CoreDeclaration;

@@ -22,6 +22,8 @@ export interface ModulesOptions {
   readonly bundle: Bundle;
   /** Such as "blog@3". */
   readonly generation: string;
+  /** Of its code and all that it depends on, the same in every process. */
+  readonly version: string;
   readonly scope: Scope;
   readonly globals: Globals;
   /** Waits until the code may run. */
@@ -66,7 +68,7 @@ export interface DeclaredTables {
  * @throws whatever the plugin's top level throws
  */
 export async function evaluateModules(
-  { hooks, commands, jobs, tasks, database, accounts, core }: PluginServices,
+  { hooks, commands, jobs, tasks, database, cache, accounts, core }: PluginServices,
   options: ModulesOptions,
 ): Promise<PluginModules> {
   const { bundle, generation, scope, globals, transactions, log, registrations, files, manifest } = options;
@@ -87,6 +89,8 @@ export async function evaluateModules(
     db: createPluginDatabase(database, () => schema, transactions),
     accounts,
     log,
+    cache,
+    version: options.version,
     settings: config.values,
   });
   // Its expressions are read where they stand.

@@ -1,0 +1,14 @@
+import type { AppCache } from "../../cache/cache.ts";
+import type * as sdk from "../../sdk/xcore.ts";
+
+/**
+ * Creates the `cache` and `cached` of one generation of a plugin: it shares its keys with the other generations, and what
+ * they keep under them with those of the same version alone.
+ */
+export function createPluginCache(
+  cache: Pick<AppCache, "namespace">,
+  { name, version }: { readonly name: string; readonly version: string },
+): Pick<typeof sdk, "cache" | "cached"> {
+  const namespace = cache.namespace(name, version);
+  return { cache: namespace, cached: (work, options) => namespace.cached(work, options) };
+}
