@@ -1,4 +1,4 @@
-import { copyFile, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { copyFile, readFile, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { DIALECTS } from "../../src/db/contract/driver.ts";
@@ -66,6 +66,20 @@ for (const fault of ["moved", "replaced", "its log deleted"] as const) {
     expect(await server.exited).toBe(0);
     await using again = await XcoreServer.start(folder);
     expect(await (await again.fetch("/notes")).json()).toEqual(["one", "three"]);
+  });
+}
+
+for (const ending of ["", "-wal"]) {
+  test(`a database whose app.db${ending} is emptied under the server stops writes, and /health says it`, async () => {
+    await using folder = await TestFolder.create(NOTES);
+    await using server = await XcoreServer.start(folder);
+    expect((await server.fetch("/notes/one", post)).status).toBe(200);
+    await server.after(async () => {
+      await truncate(join(folder.path, `data/app.db${ending}`));
+      await server.fetch("/notes/two", post);
+    }, GONE);
+    expect(await problemOf(await server.fetch("/notes/three", post))).toEqual(LOST);
+    expect((await server.fetch("/health")).status).toBe(503);
   });
 }
 

@@ -40,7 +40,7 @@ export const DATABASE_ERROR_CODES = {
   database_file_lost: {
     status: 503,
     meaning:
-      "The database's file was deleted, moved or replaced while it is open: nothing was changed, and an administrator has to act",
+      "The database's file was deleted, moved, replaced or emptied while it is open: nothing was changed, and an administrator has to act",
   },
   database_damaged: {
     status: 503,

@@ -1,14 +1,18 @@
-import { statSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import type { Logger } from "pino";
 import { DatabaseError } from "../contract/database-error.ts";
 
 const CHECK_MS = 500;
 // What is committed stands in the log beside the file until it is carried over.
 const ENDINGS = ["", "-wal", "-shm"] as const;
+/** What a log begins with, in either order of bytes. https://sqlite.org/fileformat2.html#walformat */
+const LOG_STARTS = new Set([0x377f0682, 0x377f0683]);
+
+type Loss = "missing" | "replaced" | "emptied";
 
 /**
- * Sees whether the files of the open database are where they were. The connections go on with files that were deleted,
- * moved or replaced: what is written to them is lost with the process.
+ * Sees whether the files of the open database are where they were, with what they held. The connections go on with files
+ * that were deleted, moved, replaced or cut to nothing: what is written to them is lost with the process.
  */
 export class FileWatch {
   readonly #file: string;
@@ -32,7 +36,7 @@ export class FileWatch {
     if (!this.#isLost) return;
     throw new DatabaseError(
       "lost",
-      `Cannot write to the database: its file "${this.#file}" was deleted, moved or replaced; put it back`,
+      `Cannot write to the database: its file "${this.#file}" was deleted, moved, replaced or emptied; put it back`,
     );
   }
 
@@ -57,7 +61,7 @@ export class FileWatch {
     );
   }
 
-  #findLost(): { readonly path: string; readonly state: "missing" | "replaced" } | null {
+  #findLost(): { readonly path: string; readonly state: Loss } | null {
     for (const ending of ENDINGS) {
       const path = this.#file + ending;
       const found = identify(path);
@@ -65,7 +69,7 @@ export class FileWatch {
       if (seen === undefined && found !== null) this.#seen.set(path, found);
       else if (seen !== undefined && found !== seen) {
         return { path, state: found === null ? "missing" : "replaced" };
-      }
+      } else if (isEmptied(path, ending)) return { path, state: "emptied" };
     }
     return null;
   }
@@ -78,5 +82,29 @@ function identify(path: string): string | null {
     return `${dev}:${ino}`;
   } catch {
     return null;
+  }
+}
+
+/**
+ * Whether somebody else has cut a file: of the database nothing is left, or its log goes on behind zeros, so that a start
+ * takes nothing of it. The database itself mustn't be opened here, which would end the locks of SQLite on it.
+ */
+function isEmptied(path: string, ending: (typeof ENDINGS)[number]): boolean {
+  const size = statSync(path, { throwIfNoEntry: false })?.size;
+  if (size === undefined || ending === "-shm") return false;
+  if (ending === "") return size === 0;
+  return size > 0 && !startsAsLog(path) && !startsAsLog(path); // twice: it may have been written at that moment
+}
+
+function startsAsLog(path: string): boolean {
+  let file: number | undefined;
+  try {
+    file = openSync(path, "r");
+    const start = Buffer.alloc(4);
+    return readSync(file, start, 0, 4, 0) === 4 && LOG_STARTS.has(start.readUInt32BE(0));
+  } catch {
+    return true; // nobody can tell
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
