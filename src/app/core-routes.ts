@@ -10,6 +10,7 @@ import { PluginInstaller } from "../plugins/remote/installer.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
 import { type CoreApp, createCoreApp } from "../web/core-app.ts";
 import type { WebServer } from "../web/server.ts";
+import { cacheRoutes } from "./cache-routes.ts";
 import type { AppContext } from "./context.ts";
 import type { AppStores } from "./stores.ts";
 import { createOriginOf } from "./web.ts";
@@ -44,6 +45,7 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
   };
   const slices = [
     ...accountRoutes({ accounts, store, hooks, appName, originOf }),
+    cacheRoutes({ cache: stores.cache, guards: accounts.guards }),
     jobRoutes({ jobs, driver: database, store, guards: accounts.guards, originOf }),
     pluginRoutes({
       ...administration,

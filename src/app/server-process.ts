@@ -4,7 +4,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import { ConfigFollower } from "./config-follower.ts";
 import { describeBuildFailure, toListenError } from "./failure-text.ts";
 import { guardProcess } from "../plugins/given/globals.ts";
-import { openPluginChannel } from "./plugin-channel.ts";
+import { openCommandChannel } from "./command-channel.ts";
 import { followProcess, ignoreHarmlessSignals } from "./process-events.ts";
 
 const STARTUP_HOLD_MS = 5000; // a plugin whose setup takes longer no longer holds up the others
@@ -247,7 +247,7 @@ export class ServerProcess {
   }
 
   #followEvents(): void {
-    this.#closeChannel = openPluginChannel(this.#initial, this.#app.plugins, this.#app.loggers.app);
+    this.#closeChannel = openCommandChannel(this.#initial, this.#app, this.#app.loggers.app);
     const { loggers, stackTraces } = this.#app;
     const unguard = guardProcess((call) => this.#tellEnding(call));
     this.#disposals.push(

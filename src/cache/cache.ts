@@ -26,7 +26,8 @@ export interface CacheOptions {
   readonly log: Logger;
   /** How long a server of the cache may be silent, in ms. @default 250 */
   readonly timeoutMs?: number;
-  readonly database: Pick<Driver, "onTablesWritten" | "tableMakers">;
+  /** Null where nobody caches by tables. */
+  readonly database: Pick<Driver, "onTablesWritten" | "tableMakers"> | null;
 }
 
 /** What the cache has done since the process started. */

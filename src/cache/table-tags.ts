@@ -2,7 +2,7 @@ import { getTableName, is, Table } from "drizzle-orm";
 import type { Driver, TableWrite } from "../db/contract/driver.ts";
 import { findReach, type Reach } from "../db/writes/reach.ts";
 
-type Database = Pick<Driver, "onTablesWritten" | "tableMakers">;
+type Database = Pick<Driver, "onTablesWritten" | "tableMakers"> | null;
 
 /** Tags that stand for tables: a commit that has changed rows of one touches its tag. */
 export class TableTags {
@@ -26,7 +26,7 @@ export class TableTags {
       // A reloaded plugin's own table object may refer to others.
       this.#watched.set(tag, table);
       this.#reaches.delete(tag);
-      this.#undo ??= this.#database.onTablesWritten((writes) => this.#onWritten(writes));
+      this.#undo ??= this.#database?.onTablesWritten((writes) => this.#onWritten(writes)) ?? null;
       return tag;
     });
   }
@@ -44,9 +44,19 @@ export class TableTags {
   }
 
   #isReached(tag: string, table: Table, writes: readonly TableWrite[]): boolean {
-    const known = this.#reaches.get(tag);
-    const reach = known ?? findReach(table, this.#database.tableMakers);
-    if (known === undefined) this.#reaches.set(tag, reach);
-    return writes.some((write) => reach.get(write.table)?.has(write.verb) === true);
+    const reach = this.#reaches.get(tag) ?? this.#findReach(tag, table);
+    return reach === null || writes.some((write) => reach.get(write.table)?.has(write.verb) === true);
+  }
+
+  /** Null where its foreign keys can't be followed: any write may change it. */
+  #findReach(tag: string, table: Table): Reach | null {
+    if (this.#database === null) return null;
+    try {
+      const reach = findReach(table, this.#database.tableMakers);
+      this.#reaches.set(tag, reach);
+      return reach;
+    } catch {
+      return null;
+    }
   }
 }

@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, CommandLoader>> = {
   jobs: async () => (await import("./jobs/jobs.ts")).jobsCommand,
   tasks: async () => (await import("./tasks/tasks.ts")).tasksCommand,
   run: async () => (await import("./run.ts")).runCommand,
+  cache: async () => (await import("./cache.ts")).cacheCommand,
   routes: async () => (await import("./routes.ts")).routesCommand,
   openapi: async () => (await import("./openapi.ts")).openApiCommand,
   types: async () => (await import("./types.ts")).typesCommand,

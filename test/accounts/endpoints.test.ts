@@ -182,6 +182,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   },
   "GET /admin/permissions": { guard: "roles:read", status: 200 },
   "GET /admin/audit": { guard: "audit:read", status: 200 },
+  "GET /system/cache": { guard: "cache:read", status: 200 },
   "GET /system/jobs": { guard: "jobs:read", status: 200 },
   "POST /system/jobs": { guard: "jobs:manage", status: 201, prepare: toNewJob },
   "GET /system/jobs/{id}": { guard: "jobs:read", status: 200, prepare: toJob },

@@ -9,6 +9,7 @@ export const CORE_PERMISSIONS = {
   "roles:read": "See roles and permissions",
   "roles:write": "Make, change and delete roles",
   "audit:read": "Read the audit log",
+  "cache:read": "See what the cache does",
   "plugins:read": "See plugins, and why one has failed",
   "tasks:read": "See scheduled tasks",
   "tasks:manage": "Run, pause and resume scheduled tasks",

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
-import { askRunningServer, type PluginSummaries } from "../../app/plugin-channel.ts";
+import { askRunningServer, type PluginSummaries } from "../../app/command-channel.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import { createDisplayPath } from "../../files/paths.ts";

@@ -1,0 +1,78 @@
+import { Command } from "commander";
+import { createCache } from "../app/cache.ts";
+import { askForCache, clearCache } from "../app/command-channel.ts";
+import type { AppCache } from "../cache/cache.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { fail } from "../errors/codes.ts";
+import { AppError } from "../errors/errors.ts";
+import { type CommandContext, loadFor } from "./open/command-context.ts";
+import { toExamples, toTable } from "./terminal/output.ts";
+
+/** `xcore cache`: looks at the cache, and clears it. */
+export function cacheCommand(context: CommandContext): Command {
+  return new Command("cache")
+    .description("Look at the cache, and clear it; of the server that runs, or in Redis or Memcached")
+    .addHelpText("after", toExamples("xcore cache stats", "xcore cache clear", 'xcore cache clear "shop:*"'))
+    .addCommand(clearCommand(context))
+    .addCommand(statsCommand(context));
+}
+
+function clearCommand(context: CommandContext): Command {
+  return new Command("clear")
+    .description("Delete what is cached: all of it, or the keys that match")
+    .argument("[pattern]", 'keys with the name of their plugin, "*" for any characters', "*")
+    .option("--json", "print JSON")
+    .addHelpText("after", toExamples("xcore cache clear", 'xcore cache clear "shop:customers:*"'))
+    .action(async (pattern: string, options: { json?: boolean }, command: Command) => {
+      const loaded = loadFor(command, context);
+      const running = await clearCache(loaded, pattern);
+      const deleted =
+        running === null ? await withCache(loaded, (cache) => clear(cache, pattern)) : running.deleted;
+      if (options.json) context.print(JSON.stringify({ deleted }));
+      else
+        context.print(deleted === null ? "Cleared" : `Deleted ${deleted} ${deleted === 1 ? "key" : "keys"}`);
+    });
+}
+
+function statsCommand(context: CommandContext): Command {
+  return new Command("stats")
+    .description("Tell what the cache does")
+    .option("--json", "print JSON")
+    .addHelpText("after", toExamples("xcore cache stats", "xcore cache stats --json"))
+    .action(async (options: { json?: boolean }, command: Command) => {
+      const loaded = loadFor(command, context);
+      const stats = (await askForCache(loaded)) ?? (await withCache(loaded, (cache) => cache.stats()));
+      if (options.json) context.print(JSON.stringify(stats, null, 2));
+      else context.print(toTable(Object.entries(stats).map(([name, value]) => [name, String(value)])));
+    });
+}
+
+async function clear(cache: AppCache, pattern: string): Promise<number | null> {
+  const { backend, available } = await cache.stats();
+  if (available) return await cache.clear(pattern);
+  throw new AppError(`${backend}_unavailable`, 503, "Cannot clear the cache: its server doesn't answer");
+}
+
+/**
+ * Opens the cache that instances share.
+ *
+ * @throws AppError not_found for one that only a server has, in its memory
+ */
+async function withCache<T>(loaded: LoadedConfig, work: (cache: AppCache) => Promise<T>): Promise<T> {
+  if (loaded.config.cache.backend === "memory") {
+    throw fail(
+      "not_found",
+      "Cannot ask the cache: it is in the memory of the server, and none runs for this project",
+    );
+  }
+  const { pino } = await import("pino");
+  const cache = createCache(loaded, {
+    log: pino({ level: "silent" }), // what goes wrong is answered
+    database: null,
+  });
+  try {
+    return await work(cache);
+  } finally {
+    cache.close();
+  }
+}
