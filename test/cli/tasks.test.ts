@@ -76,3 +76,28 @@ jobs.cron("slow", "* * * * * *", async () => { log.info("began"); await Bun.slee
   const count = (text: string): number => server.output.split(text).length - 1;
   expect(count('"msg":"finished"')).toBe(count('"msg":"began"'));
 });
+
+test("instances share the moments of a task, and one that is killed leaves them to the other", async () => {
+  const code = `import { jobs } from "xcore";
+jobs.cron("beat", "* * * * * *", ({ dueAt }) => console.log("due " + dueAt.toISOString()));
+`;
+  await using folder = await TestFolder.create({
+    "plugins/heart/plugin.json": { name: "heart", version: "1.0.0" },
+    "plugins/heart/run.ts": code,
+  });
+  await using one = await XcoreServer.start(folder);
+  await using other = await XcoreServer.start(folder);
+  while (dueIn(one.output + other.output).length < 4) {
+    // oxlint-disable-next-line no-await-in-loop -- whichever it is that runs the next
+    await Promise.race([one.after(() => {}, /due /), other.after(() => {}, /due /)]);
+  }
+  one.kill("SIGKILL");
+  await one.exited;
+  await other.after(() => {}, /due /);
+  const due = dueIn(one.output + other.output);
+  expect(new Set(due).size).toBe(due.length);
+});
+
+function dueIn(text: string): string[] {
+  return [...text.matchAll(/due ([\d:.TZ-]+)/g)].map(([, at = ""]) => at);
+}

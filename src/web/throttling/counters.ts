@@ -16,6 +16,7 @@ export interface Standing {
 }
 
 const MAX_KEYS = 50_000;
+const MOMENT_MS = 0.001;
 
 /** What one key has used: in its window, and in the one before it. */
 export class Counter {
@@ -29,11 +30,14 @@ export class Counter {
     this.windowMs = windowMs;
   }
 
-  /** How much counts now: of the window before, the share that still lies within the length of a window. */
+  /**
+   * How much counts now: of the window before, the whole requests in the share that still lies within the length of a
+   * window. So one of a limit of one is let in once the window has ended, not twice as late.
+   */
   used(now: number): number {
     const age = now - this.startedAt;
     if (age >= this.windowMs) this.#goOn(now, age);
-    return this.before * (1 - (now - this.startedAt) / this.windowMs) + this.count;
+    return Math.floor(this.before * (1 - (now - this.startedAt) / this.windowMs)) + this.count;
   }
 
   #goOn(now: number, age: number): void {
@@ -47,10 +51,10 @@ export class Counter {
   waitMs(now: number, max: number): number {
     const { windowMs, before, count } = this;
     const left = windowMs - (now - this.startedAt);
-    // The share of what came before that must have gone.
-    const inThis = before === 0 ? Infinity : left - (windowMs * (max - 1 - count)) / before;
-    const inNext = left + Math.max(0, windowMs * (1 - (max - 1) / count));
-    return Math.max(1, count <= max - 1 ? Math.min(inThis, left) : inNext);
+    // Less than one too many of what came before must be left.
+    const inThis = left - (windowMs * (max - count)) / before;
+    const inNext = left + Math.max(0, windowMs * (1 - max / count));
+    return Math.max(0, count < max ? inThis : inNext) + MOMENT_MS;
   }
 }
 

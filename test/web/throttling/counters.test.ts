@@ -23,6 +23,7 @@ test.each([
   { max: 10, usedAt: [0], askedAt: 30_000 },
   { max: 10, usedAt: [0, 61_000], askedAt: 61_000 },
   { max: 1, usedAt: [0], askedAt: 100 },
+  { max: 1, usedAt: [0, 61_000], askedAt: 61_000 },
   { max: 3, usedAt: [0, 90_000], askedAt: 119_000 },
 ])("toStanding() says when the next is let in: $max, used at $usedAt, asked at $askedAt", (one) => {
   const limit = { max: one.max, windowMs: 60_000 };
@@ -32,8 +33,17 @@ test.each([
   const counter = counters.of("a", limit.windowMs, one.askedAt);
   const { isAllowed, remaining, waitMs } = toStanding(counter, limit, one.askedAt, false);
   expect([isAllowed, remaining]).toEqual([false, 0]);
-  expect(take(counter, limit, one.askedAt + waitMs - 2)).toBe(false);
-  expect(take(counter, limit, one.askedAt + waitMs + 1)).toBe(true);
+  expect(take(counter, limit, one.askedAt + waitMs - 1.1)).toBe(false);
+  expect(take(counter, limit, one.askedAt + waitMs)).toBe(true);
+});
+
+test("a limit of one lets one in as soon as its window has ended", () => {
+  const counters = new Counters();
+  const limit = { max: 1, windowMs: 3_600_000 };
+  for (const hour of [0, 1, 2, 3]) {
+    const now = hour * 3_600_001;
+    expect([takeAll(counters, now, limit), takeAll(counters, now + 3_599_000, limit)]).toEqual([1, 0]);
+  }
 });
 
 test("a client gets no more than twice its quota in any window, and its quota over time", () => {
