@@ -1,0 +1,92 @@
+import { join } from "node:path";
+import { ne } from "drizzle-orm";
+import { JobHost } from "./job-host.ts";
+import type { Driver } from "../../src/db/contract/driver.ts";
+
+export interface KillsOptions {
+  readonly driver: Driver;
+  readonly url: string;
+  /** Jobs. */
+  readonly count: number;
+  readonly kills: number;
+  /** How many run at once. */
+  readonly concurrency: number;
+  readonly leaseMs: number;
+}
+
+export interface KillsReport {
+  /** How many were done. */
+  readonly done: number;
+  /** How many were done more than once. */
+  readonly twice: number;
+  /** Of these, those that hadn't been running when a process was killed. */
+  readonly unexplained: number;
+}
+
+/** Has a process work on jobs, and kills it again and again in the middle of them; then lets one finish. */
+export async function killWhileRunning(options: KillsOptions): Promise<KillsReport> {
+  const { driver, count, kills } = options;
+  await using host = await JobHost.create(driver);
+  const job = host.prepare("work", () => {});
+  const requests = Array.from({ length: count }, (_, payload) => ({ definition: job, payload }));
+  await host.enqueueMany(requests);
+  const runs = new Map<number, number>();
+  const completed = new Set<number>();
+  const interrupted = new Set<number>();
+  for (let killed = 0; killed <= kills; killed += 1) {
+    const isLast = killed === kills;
+    // Not at once: the first of a process is what one before it was killed with.
+    const until = isLast ? count : Math.ceil((count * (killed + 1)) / (kills + 2));
+    // oxlint-disable-next-line no-await-in-loop -- one process after another
+    const lines = await runUntil(options, completed, async () => {
+      // A process may be killed before it tells what it has done.
+      if (completed.size < until - (isLast ? kills * options.concurrency : 0)) return false;
+      return !isLast || (await countLeft(host)) === 0;
+    });
+    const running = new Set<number>();
+    for (const [event, number] of lines) {
+      if (event === "started") running.add(number);
+      else if (event === "ended") runs.set(number, (runs.get(number) ?? 0) + 1);
+      else running.delete(number);
+    }
+    for (const number of running) interrupted.add(number);
+  }
+  const twice = [...runs].filter(([, times]) => times > 1).map(([number]) => number);
+  return {
+    done: runs.size,
+    twice: twice.length,
+    unexplained: twice.filter((number) => !interrupted.has(number)).length,
+  };
+}
+
+function countLeft({ store: { db, tables } }: JobHost): Promise<number> {
+  return db.$count(tables.jobs, ne(tables.jobs.state, "completed"));
+}
+
+/** Runs a process until what it tells is enough, and kills it; returns all that it has told. */
+async function runUntil(
+  { url, concurrency, leaseMs }: KillsOptions,
+  completed: Set<number>,
+  isEnough: () => Promise<boolean>,
+): Promise<[event: string, number: number][]> {
+  const file = join(import.meta.dir, "killed-worker.ts");
+  const child = Bun.spawn([process.execPath, file, url, String(concurrency), String(leaseMs)], {
+    stdout: "pipe",
+    stderr: "inherit",
+  });
+  const lines: [string, number][] = [];
+  let rest = "";
+  for await (const piece of child.stdout) {
+    const texts = (rest + new TextDecoder().decode(piece)).split("\n");
+    rest = texts.pop() ?? "";
+    for (const text of texts) {
+      const [event = "", number] = text.split(" ");
+      lines.push([event, Number(number)]);
+      if (event === "completed") completed.add(Number(number));
+    }
+    // What it has told until then is still read.
+    if (await isEnough()) child.kill("SIGKILL");
+  }
+  await child.exited;
+  return lines;
+}
