@@ -11,6 +11,7 @@ for (const file of [
   "login.ts",
   "database.ts",
   "creates.ts",
+  "jobs.ts",
   "lists.ts",
   "users.ts",
   "remote.ts",

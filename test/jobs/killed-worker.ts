@@ -28,6 +28,8 @@ async function tell(line: string): Promise<void> {
   }
 }
 
+setInterval(() => {}, 60_000); // a server would be kept by its socket
+
 const numbers = new Map<string, number>();
 host.hooks.on("job.completed", ({ data }) => tell(`completed ${numbers.get(data.id)}`));
 host.define("work", async ({ id, payload }) => {
