@@ -1,5 +1,5 @@
 import { and, desc, eq, or } from "drizzle-orm";
-import { AppError, db, paginate } from "xcore";
+import { AppError, db, jobs, paginate } from "xcore";
 import type { ArticleQuery, NewArticle, NewAuthor } from "./models.ts";
 import { articles, authors } from "./schema.ts";
 
@@ -24,13 +24,17 @@ export async function writeArticle(article: NewArticle) {
   return written ?? missing("author", article.author_id);
 }
 
-export async function publishArticle(id: number) {
-  const [published] = await db
-    .update(articles)
-    .set({ status: "published" })
-    .where(eq(articles.id, id))
-    .returning();
-  return published ?? missing("article", id);
+/** Publishes an article, and has its author told: both, or neither. */
+export function publishArticle(id: number) {
+  return db.transaction(async (tx) => {
+    const [published] = await tx
+      .update(articles)
+      .set({ status: "published" })
+      .where(eq(articles.id, id))
+      .returning();
+    await jobs.enqueue("tell_author", { article_id: id }, { tx });
+    return published ?? missing("article", id);
+  });
 }
 
 export async function addAuthor(author: NewAuthor) {

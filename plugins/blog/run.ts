@@ -1,4 +1,5 @@
 import { createRouter } from "xcore";
+import "./jobs.ts";
 import {
   addAuthor,
   listArticles,

@@ -70,8 +70,12 @@ testOnEachDialect("plugins/blog reads articles with their authors", async ({ url
     body: { errors: [{ path: "/body/author_id", code: "missing_reference" }] },
   });
   const published = { ...one, status: "published" };
-  expect(await post(`/articles/${one.id}/publish`)).toEqual({ status: 200, body: published });
-  expect(await post("/articles/999/publish")).toMatchObject({ status: 404 });
+  const told = await app.after("job.completed", async () => {
+    expect(await post("/articles/999/publish")).toMatchObject({ status: 404 });
+    expect(await post(`/articles/${one.id}/publish`)).toEqual({ status: 200, body: published });
+  });
+  expect(told.data).toMatchObject({ plugin: "blog", name: "tell_author", attempt: 1 });
+  expect((await app.getAsAdmin(`/system/jobs/${told.data.id}`)).body.payload).toEqual({ article_id: one.id });
 
   const titlesOf = async (query: string) => {
     const { body } = await app.get(`/blog/articles${query}`);

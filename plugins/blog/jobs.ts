@@ -1,0 +1,18 @@
+import { eq } from "drizzle-orm";
+import { t } from "elysia";
+import { db, jobs } from "xcore";
+import { articles } from "./schema.ts";
+
+// Apart from the request: it may take long, and is tried again where it fails.
+jobs.define(
+  "tell_author",
+  async ({ payload, log }) => {
+    const article = await db.query.articles.findFirst({
+      where: eq(articles.id, payload.article_id),
+      with: { author: true },
+    });
+    if (article === undefined) return; // deleted meanwhile
+    log.info({ article: article.id }, "told its author that it is published"); // stands for a mail
+  },
+  { payload: t.Object({ article_id: t.Integer() }), attempts: 5 },
+);
