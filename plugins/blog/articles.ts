@@ -1,5 +1,6 @@
 import { and, desc, eq, or } from "drizzle-orm";
 import { AppError, db, jobs, paginate } from "xcore";
+import { TELL_AUTHOR } from "./jobs.ts";
 import type { ArticleQuery, NewArticle, NewAuthor } from "./models.ts";
 import { articles, authors } from "./schema.ts";
 
@@ -32,7 +33,7 @@ export function publishArticle(id: number) {
       .set({ status: "published" })
       .where(eq(articles.id, id))
       .returning();
-    await jobs.enqueue("tell_author", { article_id: id }, { tx });
+    await jobs.enqueue(TELL_AUTHOR, { article_id: id }, { tx });
     return published ?? missing("article", id);
   });
 }

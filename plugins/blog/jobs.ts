@@ -3,9 +3,11 @@ import { t } from "elysia";
 import { db, jobs } from "xcore";
 import { articles } from "./schema.ts";
 
-// Apart from the request: it may take long, and is tried again where it fails.
+/** Tells the author of an article that it is published: apart from the request, and again where it fails. */
+export const TELL_AUTHOR = "tell_author";
+
 jobs.define(
-  "tell_author",
+  TELL_AUTHOR,
   async ({ payload, log }) => {
     const article = await db.query.articles.findFirst({
       where: eq(articles.id, payload.article_id),

@@ -1,5 +1,4 @@
 import { createRouter } from "xcore";
-import "./jobs.ts";
 import {
   addAuthor,
   listArticles,

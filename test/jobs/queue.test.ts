@@ -284,6 +284,32 @@ testOnEachDialect("a batch's job runs once all of the others have ended", async 
   expect(ended.at(-1)).toEqual({ batch: { total: 0, failed: 0 }, payload: "none" });
 });
 
+testOnEachDialect("a batch waits for none that its unique finds already there", async ({ driver }) => {
+  await using host = await JobHost.create(driver);
+  const gate = Promise.withResolvers<void>();
+  const part = host.define("part", () => gate.promise);
+  const last = host.define("report", () => {});
+  const queue = await host.jobs.queue();
+  await host.enqueue(part, 1, { unique: "a" });
+  const reported = host.next("job.completed", ({ name }) => name === "report");
+  const twin = { definition: part, payload: 2, options: { unique: "a" } };
+  const id = await queue.batch([twin], { definition: last, payload: null });
+  expect(await reported).toMatchObject({ id });
+  gate.resolve();
+  const chain = queue.chain([twin]);
+  expect(await chain.catch((error: Error) => error.message)).toContain('it has a "unique"');
+});
+
+testOnEachDialect("a job that needn't be kept is deleted as it is completed", async ({ driver }) => {
+  await using host = await JobHost.create(driver);
+  const job = host.define("brief", ({ step }) => step("one", () => 1), { keep: 0 });
+  const done = host.next("job.completed");
+  const id = await host.enqueue(job);
+  await done;
+  expect(await host.row(id)).toBeUndefined();
+  expect(await host.store.db.$count(host.store.tables.jobSteps)).toBe(0);
+});
+
 testOnEachDialect("jobs of a chain run one after another", async ({ driver }) => {
   await using host = await JobHost.create(driver);
   const seen: unknown[] = [];

@@ -51,8 +51,8 @@ export class Queue {
   }
 
   /** Adds jobs, all or none; returns their ids. */
-  enqueueMany(requests: readonly JobRequest[], tx?: Tx): Promise<string[]> {
-    return this.#add({ jobs: requests.map((request) => toNewJob(request)) }, tx);
+  async enqueueMany(requests: readonly JobRequest[], tx?: Tx): Promise<string[]> {
+    return await this.#add({ jobs: requests.map((request) => toNewJob(request)) }, tx);
   }
 
   /** Adds jobs, and one that waits until all of them have ended; returns the id of that one. */
@@ -62,16 +62,22 @@ export class Queue {
     const last = toNewJob(callback, { awaitsId: batchId, isBlocked: jobs.length > 0 });
     const batch = { id: batchId, callbackId: last.id, total: jobs.length };
     await this.#add({ jobs: [...jobs, last], batch }, tx);
+    this.#wakeAfterCommit([{ ...last, until: null }], tx); // where all others are there already
     return last.id;
   }
 
   /** Adds jobs of which each waits for the one before it to be completed; returns their ids. */
-  chain(requests: readonly JobRequest[], tx?: Tx): Promise<string[]> {
+  async chain(requests: readonly JobRequest[], tx?: Tx): Promise<string[]> {
+    const unique = requests.find(({ options }) => options?.unique !== undefined);
+    if (unique !== undefined) {
+      const doing = `Cannot enqueue "${unique.definition.name}" in a chain`;
+      throw new TypeError(`${doing}: it has a "unique", and the job which that finds leads nowhere`);
+    }
     const ids = requests.map(() => Bun.randomUUIDv7());
     const jobs = requests.map((request, index) =>
       toNewJob(request, { id: ids[index] as string, isBlocked: index > 0, nextId: ids[index + 1] ?? null }),
     );
-    return this.#add({ jobs }, tx);
+    return await this.#add({ jobs }, tx);
   }
 
   /** Jobs of this name may be waiting. */

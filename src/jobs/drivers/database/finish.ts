@@ -42,7 +42,9 @@ export async function finish(
   );
   for (const [keepMs, some] of completed) {
     // oxlint-disable-next-line no-await-in-loop -- one connection
-    await update(idsOf(some), toEnded(ground, "completed", keepMs));
+    if (keepMs === 0) await remove(ground, tx, worker, idsOf(some));
+    // oxlint-disable-next-line no-await-in-loop
+    else await update(idsOf(some), toEnded(ground, "completed", keepMs));
   }
   const returned = outcomes.filter((one) => one.as === "returned");
   if (returned.length > 0) {
@@ -62,6 +64,21 @@ export async function finish(
     as === "retried" || as === "returned" || !linked.has(job.id) ? [] : [{ ...job, as }],
   );
   await tellNext(ground, tx, ended);
+}
+
+/** Deletes jobs that nobody wants to look at. */
+async function remove({ tables }: Ground, tx: Tx, worker: string, ids: readonly string[]): Promise<void> {
+  const { jobs, jobSteps, jobBatches } = tables;
+  for (const piece of inPieces(ids)) {
+    /* oxlint-disable no-await-in-loop -- one connection */
+    const mine = and(inArray(jobs.id, piece), eq(jobs.worker, worker), eq(jobs.state, "running"));
+    const { rowsAffected } = await tx.delete(jobs).where(mine);
+    // What belongs to one that was lost is left to whoever has it.
+    if (rowsAffected < piece.length) continue;
+    await tx.delete(jobSteps).where(inArray(jobSteps.job_id, piece));
+    await tx.delete(jobBatches).where(inArray(jobBatches.callback_id, piece));
+    /* oxlint-enable no-await-in-loop */
+  }
 }
 
 /** Those that others wait for, as far as they still belong to the process: of the others, somebody else will tell. */

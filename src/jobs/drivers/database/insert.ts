@@ -75,8 +75,11 @@ export async function insertJobs(
     present.set(job.id, await insertJob(ground, tx, job));
   }
   if (batch !== null) {
-    const { id, callbackId, total } = batch;
-    await tx.insert(jobBatches).values({ id, callback_id: callbackId, total, pending: total });
+    const { id, callbackId } = batch;
+    // Those which their "unique" finds are waited for by others, or by nobody.
+    const pending = batch.total - [...present].filter(([own, found]) => own !== found).length;
+    await tx.insert(jobBatches).values({ id, callback_id: callbackId, total: pending, pending });
+    if (pending === 0) await tx.update(jobs).set({ state: "waiting" }).where(eq(jobs.id, callbackId));
   }
   return added.map(({ id }) => present.get(id) ?? id);
 }
