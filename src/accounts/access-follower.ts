@@ -1,5 +1,6 @@
 import { and, count, desc, gt, lte, lt, max, sql } from "drizzle-orm";
-import type { Driver } from "../db/contract/driver.ts";
+import type { ChangeFeed } from "../cluster/change-feed.ts";
+import type { Driver, TableWrite } from "../db/contract/driver.ts";
 import type { CoreStore } from "./people/store.ts";
 
 /** Whose access has changed; null for everybody's, as far as is known. */
@@ -7,7 +8,11 @@ export type ChangedUsers = ReadonlySet<number> | null;
 
 export interface AccessFollowerOptions {
   readonly store: CoreStore;
-  readonly driver: Pick<Driver, "dialect" | "changeToken">;
+  readonly driver: Pick<Driver, "dialect" | "changeToken" | "onTablesWritten">;
+  /** By which instances tell each other that there are changes; null where each only asks the database. */
+  readonly feed: ChangeFeed | null;
+  /** Is told that there may be changes, without a request that asks for them: `follow()` says which. */
+  readonly onNews: () => void;
   /** Is told of changes before any request is answered that came after their commit. */
   readonly onChange: (users: ChangedUsers) => void;
   /** In ms since the epoch. @default Date.now */
@@ -18,6 +23,8 @@ export interface AccessFollowerOptions {
 const OVERLAP = 1000;
 /** More news than this are taken for "everybody". */
 const MAX_NEWS = 1000;
+const TOPIC = "access";
+const TABLE = "access_changes";
 const DAY_MS = 24 * 60 * 60 * 1000;
 const PRUNE_EVERY_MS = 60 * 60 * 1000;
 /** A database that takes longer to say whether there are news is taken for away. */
@@ -30,6 +37,9 @@ const LATE_MS = 500;
  * On SQLite `changeToken()` says whether there can be news at all. On a server it takes one query, shared by all
  * requests that came before the query began. A server gives out ids before their transactions commit, in any order:
  * so the latest changes are counted each time, and a change that commits late is told apart by its id.
+ *
+ * The database alone is believed. The feed, where there is one, only says when to ask it although no request comes: what is
+ * open ends at once then, and while the feed is silent as it does without.
  */
 export class AccessFollower {
   readonly #options: AccessFollowerOptions;
@@ -51,9 +61,10 @@ export class AccessFollower {
   #isAway = false;
   #waiting: Promise<void> | null = null;
   #pruning: Promise<unknown> = Promise.resolve();
+  readonly #undo: readonly (() => void)[];
 
   constructor(options: AccessFollowerOptions) {
-    const { store, driver, now = Date.now } = options;
+    const { store, driver, feed, onNews, now = Date.now } = options;
     const { accessChanges } = store.tables;
     this.#options = options;
     this.#now = now;
@@ -71,6 +82,7 @@ export class AccessFollower {
       .orderBy(desc(accessChanges.id))
       .limit(OVERLAP + MAX_NEWS)
       .prepare("xcore_access_changes");
+    this.#undo = feed === null ? [] : followNews(feed, driver, onNews);
   }
 
   /**
@@ -112,6 +124,7 @@ export class AccessFollower {
 
   /** Resolves when no query is under way: before the database is closed. */
   async settle(): Promise<void> {
+    for (const undo of this.#undo) undo();
     await this.#running?.catch(() => {});
     await this.#pruning;
   }
@@ -201,4 +214,25 @@ export class AccessFollower {
       .where(isOld)
       .catch(() => {});
   }
+}
+
+/** Tells the others of what this instance commits, and `onNews` of that and of theirs; returns what undoes it. */
+function followNews(
+  feed: ChangeFeed,
+  driver: Pick<Driver, "onTablesWritten">,
+  onNews: () => void,
+): readonly (() => void)[] {
+  return [
+    driver.onTablesWritten((writes) => {
+      if (writes !== null && !writes.some(isChange)) return;
+      feed.publish(TOPIC, null);
+      onNews();
+    }),
+    feed.follow(TOPIC, { onChange: onNews, onReset: onNews }),
+  ];
+}
+
+/** Old ones are deleted now and then. */
+function isChange({ table, verb }: TableWrite): boolean {
+  return table === TABLE && verb === "insert";
 }

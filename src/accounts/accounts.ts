@@ -20,6 +20,7 @@ import { Sessions } from "./sessions/sessions.ts";
 import { createSetupLink } from "./setup/link.ts";
 import type { Config } from "../config/schema.ts";
 import { CORE_OWNER } from "../db/migrations/core.ts";
+import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { RateLimits } from "../web/throttling/rate-limits.ts";
@@ -37,6 +38,7 @@ const DAY_MS = 86_400_000;
 
 export interface AccountsOptions {
   readonly driver: Driver;
+  readonly feed: ChangeFeed | null;
   readonly store: CoreStore;
   readonly secretKey: SecretKey;
   readonly appName: string;
@@ -98,7 +100,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
 }
 
 /** What tells who a request comes from, and what they may do. */
-function createIdentity({ driver, store, secretKey, security, limits, log }: AccountsOptions) {
+function createIdentity({ driver, feed, store, secretKey, security, limits, log }: AccountsOptions) {
   const principals = new Principals();
   const loadAccess = createAccessLoader(store);
   const accessTokens = createAccessTokens({
@@ -109,6 +111,7 @@ function createIdentity({ driver, store, secretKey, security, limits, log }: Acc
   const authenticator = new Authenticator({
     store,
     driver,
+    feed,
     tokens: accessTokens,
     apiKeys,
     loadAccess,

@@ -1,4 +1,5 @@
 import { and, eq, isNull, sql } from "drizzle-orm";
+import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import { toClientError } from "../db/contract/error-codes.ts";
 import { AppError } from "../errors/errors.ts";
@@ -34,7 +35,9 @@ export type LoadAccess = (
 
 export interface AuthenticatorOptions {
   readonly store: CoreStore;
-  readonly driver: Pick<Driver, "dialect" | "changeToken">;
+  readonly driver: Pick<Driver, "dialect" | "changeToken" | "onTablesWritten">;
+  /** By which instances tell each other of changes. @default null, they only ask the database */
+  readonly feed?: ChangeFeed | null;
   readonly tokens: TokenVerifier;
   readonly apiKeys: ApiKeyVerifier;
   readonly loadAccess: LoadAccess;
@@ -72,14 +75,16 @@ export class Authenticator {
   readonly #invalid = unauthenticated("The access token or API key isn't valid, or not any more");
 
   constructor(options: AuthenticatorOptions) {
-    const { store, driver, now = Date.now, maxEntries = 10_000 } = options;
+    const { store, driver, feed = null, now = Date.now, maxEntries = 10_000 } = options;
     this.#options = options;
     this.#now = now;
     this.#cache = new PrincipalCache(maxEntries);
     this.#follower = new AccessFollower({
       store,
       driver,
+      feed,
       now,
+      onNews: () => this.opened.noteNews(),
       onChange: (users) => {
         this.#cache.drop(users);
         this.opened.noteChange(users);

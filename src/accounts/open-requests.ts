@@ -32,7 +32,7 @@ const LOOK_EVERY_MS = 400;
 
 /**
  * The WebSockets and streams that are open for somebody: they end within a second once their routes wouldn't let them
- * in any more, whichever instance has changed that. While the database can't say so, they go on until the end of what was
+ * in any more, whichever instance has changed that; at once where instances tell each other. While the database can't say so, they go on until the end of what was
  * presented. Nothing is looked for while there are none.
  */
 export class OpenRequests {
@@ -40,6 +40,7 @@ export class OpenRequests {
   readonly #opened = new Set<Opened>();
   #timer: ReturnType<typeof setInterval> | null = null;
   #looking: Promise<void> | null = null;
+  #hasNews = false;
 
   constructor(options: OpenRequestsOptions) {
     this.#options = options;
@@ -69,15 +70,30 @@ export class OpenRequests {
     }
   }
 
+  /** Takes note that the access of somebody may have changed, and looks at once. */
+  noteNews(): void {
+    if (this.#opened.size === 0) return;
+    this.#hasNews = true; // a look under way may have begun before
+    void this.look();
+  }
+
   /** Ends those that wouldn't be let in any more. */
   look(): Promise<void> {
-    return (this.#looking ??= this.#look().finally(() => (this.#looking = null)));
+    return (this.#looking ??= this.#lookUntilNoNews().finally(() => (this.#looking = null)));
   }
 
   /** Follows none any more: before the database is closed. */
   async settle(): Promise<void> {
     for (const opened of this.#opened) this.#forget(opened);
     await this.#looking;
+  }
+
+  async #lookUntilNoNews(): Promise<void> {
+    do {
+      this.#hasNews = false;
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      await this.#look();
+    } while (this.#hasNews);
   }
 
   async #look(): Promise<void> {

@@ -62,8 +62,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   const { reloadConfig = async () => {}, print = printLine } = options;
 
   const context = await createContext(options);
-  const { live, loggers, hooks, stackTraces, shutdown, inspects, limits } = context;
+  const { live, loggers, feed, hooks, stackTraces, shutdown, inspects, isCommand, limits } = context;
   disposals.defer(() => loggers.close());
+  disposals.defer(() => feed?.close());
 
   const stores = await openStores(context);
   const { database, store, cache, bundles } = stores;
@@ -89,6 +90,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   web.mountCore(core);
 
   if (!inspects) await accounts.start();
+  if (!isCommand) feed?.start();
   const running = disposals.move();
   return {
     loggers,
@@ -115,13 +117,14 @@ export async function createApp(options: AppOptions): Promise<App> {
 }
 
 function createAppAccounts(
-  { live: { loaded }, hooks, loggers, limits }: AppContext,
+  { live: { loaded }, feed, hooks, loggers, limits }: AppContext,
   { database, store, secretKey }: AppStores,
   print: (text: string) => void,
 ): Accounts {
   const { app, security } = loaded.config;
   return createAccounts({
     driver: database,
+    feed,
     store,
     secretKey,
     appName: app.name,

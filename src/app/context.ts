@@ -1,4 +1,5 @@
 import { resolve } from "node:path";
+import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { namePlugin } from "../db/contract/database-error.ts";
 import { createHookBus, type HookBus } from "../hooks/bus.ts";
@@ -8,6 +9,7 @@ import { createLoggers, type Loggers } from "../log/loggers.ts";
 import { createDisplayPath } from "../files/paths.ts";
 import { Activity } from "../plugins/runtime/host.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
+import { createChangeFeed } from "./cluster.ts";
 import { Shutdown } from "./shutdown.ts";
 import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
 import { RateLimits } from "../web/throttling/rate-limits.ts";
@@ -41,6 +43,8 @@ export interface AppContext {
   /** The configuration that applies now. */
   readonly live: LiveParts;
   readonly loggers: Loggers;
+  /** By which instances tell each other of changes; null without Redis. */
+  readonly feed: ChangeFeed | null;
   readonly hooks: HookBus;
   readonly stackTraces: StackTraces;
   /** Path to show for a file: relative to the folder of config.json. */
@@ -89,6 +93,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     isNew,
     live,
     loggers,
+    feed: inspects ? null : await createChangeFeed(loaded, loggers.app),
     hooks,
     stackTraces,
     toDisplayPath,

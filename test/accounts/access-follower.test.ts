@@ -12,7 +12,14 @@ async function arrange({ driver }: Pick<DialectTest, "driver">) {
   const told: (number[] | null)[] = [];
   const onChange = (users: ChangedUsers): void =>
     void told.push(users === null ? null : [...users].toSorted((a, b) => a - b));
-  const follower = new AccessFollower({ store, driver, onChange, now: clock.now });
+  const follower = new AccessFollower({
+    store,
+    driver,
+    feed: null,
+    onNews() {},
+    onChange,
+    now: clock.now,
+  });
   return {
     clock,
     store,

@@ -1,0 +1,211 @@
+import type { Logger } from "pino";
+import { RedisConnection } from "../cache/redis/connection.ts";
+import { RedisUnavailableError } from "../cache/redis/errors.ts";
+import { EVERYTHING, Outbox, pause } from "./outbox.ts";
+import { ChangeStream, type Entry, type Position } from "./stream.ts";
+
+export interface ChangeFeedOptions {
+  /** Of Redis. */
+  readonly url: string;
+  /** Of the application: its instances have the same, others that share the Redis another. */
+  readonly appName: string;
+  readonly log: Logger;
+  /** How many changes are kept for instances that reconnect. @default 10_000 */
+  readonly maxLength?: number;
+  /** How much waits in this process while Redis is away. @default 16 MiB */
+  readonly maxUnsentBytes?: number;
+  /** How long Redis may be silent before the connection is given up, beyond `waitMs`, in ms. @default 1000 */
+  readonly silenceMs?: number;
+  /** How long it waits for a change before it asks whether it has missed any, in ms. @default 2000 */
+  readonly waitMs?: number;
+}
+
+/** Who follows the changes of a topic. Neither may throw; what they return isn't waited for. */
+export interface ChangeFollower {
+  /** Is told of what another instance has published, in its order. */
+  readonly onChange: (data: unknown) => void;
+  /** Is told that anything may have changed: at the start, and when changes were lost. */
+  readonly onReset: () => void;
+}
+
+const MAX_BYTES = 64 * 1024; // of one change
+const MAX_UNSENT_BYTES = 16 * 1024 * 1024;
+const MAX_SENDERS = 1000;
+const SILENCE_MS = 1000;
+const WAIT_MS = 2000;
+const RETRY_MS = 1000;
+
+/**
+ * The one way in which the instances of an application follow what changes: what one publishes, all others are told of,
+ * within milliseconds, in its order and once.
+ *
+ * Changes go through a stream of Redis, which keeps the latest: an instance that was cut off, frozen, or away with Redis
+ * reads on where it was. Each has a number, so that one that is missing is noticed, whether it was trimmed or Redis has lost
+ * its data: then all followers are told `onReset`. A connection that is dead without saying so is noticed within
+ * `waitMs` and `silenceMs`. While Redis is away nothing fails and nobody waits: what is published is sent once it is back.
+ */
+export class ChangeFeed {
+  readonly #options: ChangeFeedOptions;
+  readonly #instance = crypto.randomUUID();
+  readonly #followers = new Map<string, Set<ChangeFollower>>();
+  readonly #stream: ChangeStream;
+  readonly #outbox: Outbox;
+  readonly #sending: RedisConnection;
+  /** One of its own: a command that waits holds all behind it up. */
+  readonly #reading: RedisConnection;
+  /** The latest change of each instance: what is sent again isn't told again. */
+  readonly #latest = new Map<string, number>();
+  /** Null until it is known. */
+  #position: Position | null = null;
+  #loop: Promise<void> | null = null;
+  #isClosed = false;
+  #hasFailed = false;
+  readonly #closed = Promise.withResolvers<void>();
+
+  constructor(options: ChangeFeedOptions) {
+    const { url, appName, log, maxLength, maxUnsentBytes = MAX_UNSENT_BYTES } = options;
+    this.#options = options;
+    this.#stream = new ChangeStream(appName, maxLength);
+    this.#sending = new RedisConnection({ url, log, name: "changes" });
+    this.#reading = new RedisConnection({ url, log, name: "change-feed" });
+    this.#outbox = new Outbox({
+      connection: this.#sending,
+      stream: this.#stream,
+      instance: this.#instance,
+      log,
+      maxBytes: maxUnsentBytes,
+    });
+  }
+
+  /** Begins to follow what others publish, once Redis is there; nobody need wait for that. */
+  start(): void {
+    this.#loop ??= this.#follow();
+  }
+
+  /**
+   * Tells the followers of a topic on all other instances; never waits, and never fails for Redis.
+   *
+   * @param data anything that JSON can hold
+   * @throws RangeError for more than 64 KiB of it
+   */
+  publish(topic: string, data: unknown): void {
+    const text = JSON.stringify([topic, data ?? null]);
+    if (Buffer.byteLength(text) > MAX_BYTES) {
+      throw new RangeError(`Cannot publish a change of "${topic}": its data is larger than 64 KiB`);
+    }
+    this.#outbox.add(text);
+  }
+
+  /** Calls the follower from now on; returns its undo. */
+  follow(topic: string, follower: ChangeFollower): () => void {
+    const followers = this.#followers.get(topic) ?? new Set();
+    this.#followers.set(topic, followers.add(follower));
+    return () => void followers.delete(follower);
+  }
+
+  /** Sends what is left, where Redis is there, and ends. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#outbox.close();
+    this.#closed.resolve();
+    this.#sending.close();
+    this.#reading.close();
+    await this.#loop;
+  }
+
+  async #follow(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- one after another
+        await this.#readOn();
+        this.#hasFailed = false;
+      } catch (error) {
+        // oxlint-disable-next-line no-await-in-loop
+        await this.#recover(error);
+      }
+    }
+  }
+
+  async #readOn(): Promise<void> {
+    const { silenceMs = SILENCE_MS, waitMs = WAIT_MS } = this.#options;
+    const position = this.#position;
+    if (position === null) {
+      this.#position = await this.#reading.run((client) => this.#stream.end(client), {
+        timeoutMs: silenceMs,
+      });
+      this.#reset();
+      return;
+    }
+    const entries = await this.#reading.run((client) => this.#stream.read(client, position.id, waitMs), {
+      timeoutMs: waitMs + silenceMs,
+    });
+    if (entries.length === 0) await this.#lookForLoss(position, silenceMs);
+    for (const entry of entries) this.#deliver(entry);
+  }
+
+  /** Silence may mean that nothing has changed, or that Redis has lost its data: the head tells. */
+  async #lookForLoss(position: Position, timeoutMs: number): Promise<void> {
+    const [head, entries] = await this.#reading.run(
+      (client) => Promise.all([this.#stream.readHead(client), this.#stream.read(client, position.id, 0)]),
+      { timeoutMs },
+    );
+    const isSame = head.epoch === position.epoch && head.number === position.number;
+    if (!isSame && entries.length === 0) this.#position = null;
+    for (const entry of entries) this.#deliver(entry);
+  }
+
+  async #recover(error: unknown): Promise<void> {
+    if (error instanceof RedisUnavailableError) {
+      this.#reading.renew("changes can't be read"); // whatever the connection says of itself
+      await this.#reading.whenConnected();
+      return;
+    }
+    if (!this.#hasFailed)
+      this.#options.log.error(
+        { err: error },
+        "changes of other instances can't be read from Redis: trying again",
+      );
+    this.#hasFailed = true;
+    await pause(RETRY_MS, this.#closed.promise);
+  }
+
+  #deliver(entry: Entry): void {
+    const { id, epoch, number, from, sequence, text } = entry;
+    const isNext = epoch === this.#position?.epoch && number === this.#position.number + 1;
+    this.#position = { id, epoch, number };
+    if (!isNext) this.#reset();
+    if (from === this.#instance || sequence <= (this.#latest.get(from) ?? 0)) return;
+    this.#latest.delete(from); // the latest last
+    this.#latest.set(from, sequence);
+    const [longest] = this.#latest.keys();
+    if (this.#latest.size > MAX_SENDERS && longest !== undefined) this.#latest.delete(longest);
+    if (text === EVERYTHING) this.#reset();
+    else this.#tell(text);
+  }
+
+  #tell(text: string): void {
+    let change: unknown;
+    try {
+      change = JSON.parse(text);
+    } catch {
+      change = null;
+    }
+    // Not from an instance: there is no telling what it was to say.
+    if (!Array.isArray(change) || typeof change[0] !== "string") this.#reset();
+    else this.#call(this.#followers.get(change[0]) ?? [], (follower) => follower.onChange(change[1]));
+  }
+
+  #reset(): void {
+    for (const followers of this.#followers.values()) this.#call(followers, (follower) => follower.onReset());
+  }
+
+  #call(followers: Iterable<ChangeFollower>, tell: (follower: ChangeFollower) => void): void {
+    for (const follower of followers) {
+      try {
+        tell(follower);
+      } catch (error) {
+        this.#options.log.error({ err: error }, "a change of another instance can't be followed");
+      }
+    }
+  }
+}
