@@ -1,6 +1,10 @@
 import type { Entry, Lease } from "../contract/store.ts";
 
-export const LEASE_MS = 10_000;
+/**
+ * So long others wait for who has died, or whose right was granted by a Redis whose answer was lost: nobody knows then that
+ * it was.
+ */
+export const LEASE_MS = 1500;
 
 /** The right to make a value, prolonged while it is being made. Its token is null where Redis is away: everybody makes it. */
 export class RedisLease implements Lease {

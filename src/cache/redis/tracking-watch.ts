@@ -28,6 +28,8 @@ export class TrackingWatch {
     connection.onInvalidate((changed) => {
       if (changed === key) this.#told?.();
     });
+    // A new connection is asked anew.
+    connection.onLoss(() => this.#told?.());
   }
 
   /** Watches from now on. */
@@ -42,7 +44,7 @@ export class TrackingWatch {
   }
 
   async #beat(): Promise<void> {
-    if (!this.#connection.isConnected) return;
+    if (!this.#connection.isConnected || this.#told !== null) return;
     const { promise: told, resolve } = Promise.withResolvers<boolean>();
     this.#told = () => resolve(true);
     try {
@@ -50,12 +52,13 @@ export class TrackingWatch {
         Promise.all([client.get(this.#key), client.set(this.#key, "1", { PX: 60_000 })]),
       );
     } catch {
-      return; // the connection notices itself
+      resolve(true); // the connection notices itself
     }
     const timer = setTimeout(() => resolve(false), this.#times.lateMs);
     timer.unref();
     const isTold = await told;
     clearTimeout(timer);
+    this.#told = null;
     if (!isTold) this.#connection.renew("it doesn't tell what changes");
   }
 }
