@@ -66,7 +66,11 @@ async function measure(backend: Backend, url: string | null): Promise<void> {
   };
   const instances = backend === "redis" ? [cache, other.namespace("shop", "1")] : [cache];
   const functions = instances.map((one) => one.cached(slow, { key: "slow" }));
-  await Promise.all(Array.from({ length: WAITERS }, (_, index) => functions[index % functions.length]?.()));
+  await Promise.all(
+    Array.from({ length: WAITERS }, (_, index) =>
+      (functions[index % functions.length] as () => Promise<number>)(),
+    ),
+  );
   const where = functions.length > 1 ? ` on ${functions.length} instances` : "";
   rows.push([`${backend}: ${WAITERS} misses at once${where}`, `${runs} run`, "", "1 run"]);
   app.close();

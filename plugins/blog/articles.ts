@@ -1,5 +1,5 @@
 import { and, desc, eq, or } from "drizzle-orm";
-import { AppError, db, jobs, paginate } from "xcore";
+import { AppError, cached, db, jobs, paginate } from "xcore";
 import { TELL_AUTHOR } from "./jobs.ts";
 import type { ArticleQuery, NewArticle, NewAuthor } from "./models.ts";
 import { articles, authors } from "./schema.ts";
@@ -43,13 +43,17 @@ export async function addAuthor(author: NewAuthor) {
   return added ?? missing("author", 0);
 }
 
-export async function readAuthor(id: number) {
-  const author = await db.query.authors.findFirst({
-    where: eq(authors.id, id),
-    with: { articles: { orderBy: [desc(articles.created_at), desc(articles.id)] } },
-  });
-  return author ?? missing("author", id);
-}
+/** An author with all of their articles: read once, and again after whatever has written one. */
+export const readAuthor = cached(
+  async (id: number) => {
+    const author = await db.query.authors.findFirst({
+      where: eq(authors.id, id),
+      with: { articles: { orderBy: [desc(articles.created_at), desc(articles.id)] } },
+    });
+    return author ?? missing("author", id);
+  },
+  { tables: [authors, articles] },
+);
 
 function missing(what: string, id: number): never {
   throw new AppError("not_found", 404, `Cannot read ${what} "${id}": not found`);

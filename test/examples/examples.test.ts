@@ -97,4 +97,11 @@ testOnEachDialect("plugins/blog reads articles with their authors", async ({ url
     ...ada,
     articles: [{ title: "Three" }, { title: "Two" }, { title: "One" }],
   });
+  expect((await app.get("/blog/authors/1")).body).toEqual(author);
+  await post("/articles", { title: "Four", author_id: 1 });
+  expect((await app.get("/blog/authors/1")).body.articles).toMatchObject([
+    { title: "Four" },
+    ...author.articles,
+  ]);
+  expect(await app.app.cache.stats()).toMatchObject({ hits: 1, misses: 2 });
 });
