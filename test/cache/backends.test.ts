@@ -156,6 +156,11 @@ testOnBackends(BACKENDS, "increment() counts, however many do", async (caches, b
   expect(await cache.increment("set")).toBe(8);
   await cache.set("text", "x");
   expect(await cache.increment("text")).toBe(1);
+  await cache.increment("long", 1, { ttl: 60 });
+  // Memcached doesn't say.
+  const left = (await cache.ttl("long")) ?? 0;
+  if (backend === "memcached") expect(left).toBe(Infinity);
+  else expect(Math.ceil(left)).toBe(60);
   await cache.increment("short", 1, { ttl: 0.05 });
   if (backend !== "memcached") while ((await cache.get("short")) !== undefined) await Bun.sleep(5);
   expect(await cache.increment("hits", 0.5).catch((error: unknown) => error)).toBeInstanceOf(TypeError);

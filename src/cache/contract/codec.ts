@@ -35,10 +35,15 @@ export function encodeValue({ value, isPlain }: Kept): string {
 export function decodeEntry(text: string): Entry | undefined {
   try {
     if (text[0] === VERSION) return decode(text);
-    return COUNTER.test(text) ? toCounterEntry(Number(text)) : undefined;
+    return isCounter(text) ? toCounterEntry(Number(text)) : undefined;
   } catch {
     return undefined;
   }
+}
+
+/** Whether a text is a bare number, which counting has left. */
+export function isCounter(text: string): boolean {
+  return COUNTER.test(text);
 }
 
 /** A number that counts: who has set it, and for how long, isn't told with it. */

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import type { RunOptions } from "../contract/guarded-connection.ts";
-import { decodeEntry, encodeEntry } from "../contract/codec.ts";
+import { decodeEntry, encodeEntry, isCounter } from "../contract/codec.ts";
 import type { CacheStore, Entry, Lease, MaybePromise, StoreEvents, StoreState } from "../contract/store.ts";
 import { toMatcher } from "../contract/keys.ts";
 import { type RedisClient, RedisConnection } from "./connection.ts";
@@ -228,9 +228,9 @@ export class RedisStore implements CacheStore {
         () => undefined,
       );
       if (text === undefined) return this.#near.getOld(key);
+      if (text !== null && isCounter(text)) return await this.#readCounter(key, text);
       const entry = await this.#confirm(text === null ? undefined : decodeEntry(text));
-      // Of a number that counts nobody knows how long it lasts, and it changes all the time.
-      if (entry !== undefined && entry.ttlMs !== Infinity) {
+      if (entry !== undefined) {
         this.#near.keepEntry(read, entry);
         this.#watch.start();
       }
@@ -238,6 +238,18 @@ export class RedisStore implements CacheStore {
     } finally {
       this.#near.end(read);
     }
+  }
+
+  /** It doesn't say how long it lasts, and isn't kept near: it changes all the time. */
+  async #readCounter(key: string, text: string): Promise<Entry | undefined> {
+    const entry = decodeEntry(text);
+    const leftMs = await this.#try(
+      (client) => client.pTTL(this.#names.entry(key)),
+      () => -1,
+    );
+    if (entry === undefined || leftMs < 0) return entry;
+    const until = performance.now() + leftMs;
+    return { ...entry, freshUntil: until, staleUntil: until, ttlMs: leftMs };
   }
 
   /** Returns what has no tag that was touched since. */
