@@ -56,7 +56,7 @@ function toBlockList(proxies: readonly string[]): BlockList {
 
 /** An IPv4 address that came over an IPv6 socket, as IPv4. */
 function toPlain(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, "");
+  return address.startsWith(":") ? address.replace(/^::ffff:(?=\d+\.)/i, "") : address;
 }
 
 /** Counts 16-bit groups: an IPv4 address at the end stands for two. */

@@ -23,7 +23,7 @@ export interface RouteLimitOptions {
 const WINDOW_MS = 60_000;
 /** Up to so many requests a minute the address of each is looked at. */
 const FEW = 10_000;
-const LARGEST_GAP = 15; // requests
+const LARGEST_GAP = 31; // requests
 const MAX_REQUESTS = 1_000_000_000;
 const LONGEST_WINDOW = 86_400; // seconds
 
@@ -31,7 +31,7 @@ const LONGEST_WINDOW = 86_400; // seconds
  * Limits how many requests a client may make: by address, by user where a guard knows who asks, and by what routes say
  * themselves.
  *
- * To ask Bun for an address takes longer than all the rest. Where many requests come, one in eight is looked at on
+ * To ask Bun for an address takes longer than all the rest. Where many requests come, one in 16 is looked at on
  * average, and counted for those that weren't: until an address has used half of what it may, from when on each counts.
  */
 export class RateLimits {
@@ -197,7 +197,7 @@ export class RateLimits {
     this.#seen += weight;
     if (this.#seen < FEW || now < this.#exactUntil) return 1;
     // One request must not weigh much.
-    const largest = Math.min(LARGEST_GAP, Math.floor(this.#anonymous.max / 20));
+    const largest = Math.min(LARGEST_GAP, Math.floor(this.#anonymous.max / 10));
     return 1 + Math.floor(this.#random() * largest);
   }
 
