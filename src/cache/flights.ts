@@ -8,6 +8,10 @@ export const CACHE_ERROR_CODES = {
     status: 503,
     meaning: "What was asked for took longer to make than its hardTimeout; try again, as retry-after says",
   },
+  cache_unavailable: {
+    status: 503,
+    meaning: "The server of the cache can't answer now; try again",
+  },
   lock_timeout: {
     status: 409,
     meaning: "Somebody else holds the lock that this needs; try again, as retry-after says",

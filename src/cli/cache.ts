@@ -3,8 +3,7 @@ import { createCache } from "../app/cache.ts";
 import { askForCache, clearCache } from "../app/command-channel.ts";
 import type { AppCache } from "../cache/cache.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { fail } from "../errors/codes.ts";
-import { AppError } from "../errors/errors.ts";
+import { fail } from "../cache/flights.ts";
 import { type CommandContext, loadFor } from "./open/command-context.ts";
 import { toExamples, toTable } from "./terminal/output.ts";
 
@@ -50,7 +49,7 @@ function statsCommand(context: CommandContext): Command {
 async function clear(cache: AppCache, pattern: string): Promise<number | null> {
   const { backend, available } = await cache.stats();
   if (available) return await cache.clear(pattern);
-  throw new AppError(`${backend}_unavailable`, 503, "Cannot clear the cache: its server doesn't answer");
+  throw fail("cache_unavailable", `Cannot clear the cache: ${backend} doesn't answer`);
 }
 
 /**

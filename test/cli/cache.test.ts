@@ -64,7 +64,7 @@ testWithProgram("redis-server", "xcore cache clears Redis, with a server and wit
   });
   await redis.kill();
   const away = await xcore(folder, ["cache", "clear"], { env });
-  expect([away.code, away.stderr]).toEqual([1, expect.stringContaining("its server doesn't answer")]);
+  expect([away.code, away.stderr]).toEqual([1, expect.stringContaining("redis doesn't answer")]);
   expect(away.stderr).not.toContain("s3cret");
 });
 
