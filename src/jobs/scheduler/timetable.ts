@@ -116,6 +116,7 @@ export class Timetable {
     const { task } = entry;
     try {
       const { now, isPaused, settledUntil } = await ledger.enter(task);
+      this.#isFailing = false;
       clock.set(now);
       if (entry.isEntered) return;
       entry.isEntered = true;

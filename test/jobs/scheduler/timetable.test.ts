@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { sql } from "drizzle-orm";
 import type { Task } from "../../../src/jobs/scheduler/task.ts";
 import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
 import { Instances, look, toTask } from "./instances.ts";
@@ -276,6 +277,36 @@ testOnEachDialect(
     instances.clock.toHour(4, 0.1);
     await look(instance);
     expect(ran).toHaveLength(4);
+  },
+);
+
+testOnDialect(
+  "sqlite",
+  "a database that fails for a while keeps no task from its moment",
+  async ({ driver }) => {
+    await using instances = await Instances.open(driver);
+    const { db } = instances.store;
+    const { due, handler } = createHandler();
+    const fail = () => db.execute(sql`alter table scheduled_tasks rename to away`);
+    const mend = () => db.execute(sql`alter table away rename to scheduled_tasks`);
+    instances.clock.toHour(0, 1800);
+    const instance = instances.add();
+    await fail();
+    instance.timetable.add(toTask(handler));
+    await instance.timetable.settled();
+    await mend();
+    instances.clock.toHour(0, 1810);
+    await look(instance); // it is entered now
+
+    const hour = instances.clock.toHour(1, 1);
+    await fail();
+    await look(instance);
+    await mend();
+    expect(due).toEqual([]);
+    instances.clock.toHour(1, 10);
+    await look(instance);
+    expect(due).toEqual([hour]);
+    expect(instances.log.filter((line) => line.includes("tasks can't be run now"))).toHaveLength(2);
   },
 );
 
