@@ -1,6 +1,7 @@
 import { type Accounts, createAccounts } from "../accounts/accounts.ts";
 import type { AppCache } from "../cache/cache.ts";
 import type { CoreStore } from "../accounts/people/store.ts";
+import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
@@ -27,6 +28,8 @@ export interface AppOptions extends ContextOptions, PluginOptions {
 /** One xcore application: its services, wired together, with nothing running yet. */
 export interface App extends Work {
   readonly loggers: Loggers;
+  /** By which instances tell each other of changes; null without Redis. */
+  readonly feed: ChangeFeed | null;
   readonly hooks: HookBus;
   readonly database: Driver;
   /** The core's tables. */
@@ -90,10 +93,11 @@ export async function createApp(options: AppOptions): Promise<App> {
   web.mountCore(core);
 
   if (!inspects) await accounts.start();
-  if (!isCommand) feed?.start();
+  if (!isCommand) void feed?.start();
   const running = disposals.move();
   return {
     loggers,
+    feed,
     hooks,
     database,
     store,

@@ -1,6 +1,9 @@
 import type { Logger } from "pino";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import type { HookBus, HookBusOptions, SharedEvent } from "../hooks/bus.ts";
+
+const HOOKS = "hooks";
 
 /** Makes what the instances tell each other of changes by; null without Redis, where nothing is loaded. */
 export async function createChangeFeed({ config }: LoadedConfig, log: Logger): Promise<ChangeFeed | null> {
@@ -8,4 +11,54 @@ export async function createChangeFeed({ config }: LoadedConfig, log: Logger): P
   if (url === null) return null;
   const cluster = await import("../cluster/change-feed.ts");
   return new cluster.ChangeFeed({ url, appName: config.app.name, log });
+}
+
+/** What a hook bus tells the other instances by. */
+export function toOthersBy(feed: ChangeFeed | null): Pick<HookBusOptions, "toOthers"> {
+  if (feed === null) return {};
+  return {
+    toOthers(event) {
+      try {
+        return feed.prepare(HOOKS, event);
+      } catch (error) {
+        const message = `Cannot emit "${event.name}" on other instances: ${(error as Error).message}`;
+        throw error instanceof RangeError ? new RangeError(message) : new TypeError(message);
+      }
+    },
+  };
+}
+
+/** Runs the handlers of what other instances emit. */
+export function followHooks(feed: ChangeFeed, hooks: HookBus, log: Logger): void {
+  let isStart = true;
+  feed.follow(HOOKS, {
+    onChange(data) {
+      const event = toEvent(data);
+      if (event !== null) void hooks.emitHere(event);
+    },
+    onReset() {
+      if (!isStart)
+        log.warn("events that other instances have emitted may be lost: Redis doesn't have them any more");
+      isStart = false;
+    },
+  });
+}
+
+/** What stands in Redis may be anybody's: null for what is no event. */
+function toEvent(data: unknown): SharedEvent | null {
+  if (typeof data !== "object" || data === null) return null;
+  const { name, data: content = null, source, at, depth } = data as Record<string, unknown>;
+  const time = new Date(String(at));
+  if (typeof name !== "string" || Number.isNaN(time.getTime()) || !isCount(depth)) return null;
+  return {
+    name,
+    data: content,
+    source: typeof source === "string" ? source : null,
+    at: time,
+    depth,
+  };
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0;
 }

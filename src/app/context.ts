@@ -9,7 +9,7 @@ import { createLoggers, type Loggers } from "../log/loggers.ts";
 import { createDisplayPath } from "../files/paths.ts";
 import { Activity } from "../plugins/runtime/host.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
-import { createChangeFeed } from "./cluster.ts";
+import { createChangeFeed, followHooks, toOthersBy } from "./cluster.ts";
 import { Shutdown } from "./shutdown.ts";
 import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
 import { RateLimits } from "../web/throttling/rate-limits.ts";
@@ -72,13 +72,16 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     ...(stdout && { stdout }),
   });
   const activity = new Activity();
+  const feed = inspects ? null : await createChangeFeed(loaded, loggers.app);
   const hooks = createHookBus({
+    ...toOthersBy(feed),
     onCall: (source, event) => activity.note?.(source, `a hook of ${event}`),
     onError: (error, { event, source, reason }) => {
       if (source !== null) namePlugin(error, source);
       loggers.app.error({ err: error, event, plugin: source, reason }, "hook handler failed");
     },
   });
+  if (feed !== null) followHooks(feed, hooks, loggers.app);
   const isDebug = (): boolean => live.loaded.config.app.debug;
   const answerError = createErrorAnswer({
     log: loggers.app,
@@ -93,7 +96,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     isNew,
     live,
     loggers,
-    feed: inspects ? null : await createChangeFeed(loaded, loggers.app),
+    feed,
     hooks,
     stackTraces,
     toDisplayPath,

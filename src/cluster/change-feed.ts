@@ -60,6 +60,7 @@ export class ChangeFeed {
   #loop: Promise<void> | null = null;
   #isClosed = false;
   #hasFailed = false;
+  readonly #started = Promise.withResolvers<void>();
   readonly #closed = Promise.withResolvers<void>();
 
   constructor(options: ChangeFeedOptions) {
@@ -77,23 +78,35 @@ export class ChangeFeed {
     });
   }
 
-  /** Begins to follow what others publish, once Redis is there; nobody need wait for that. */
-  start(): void {
+  /** Begins to follow what others publish. Resolves once it does, when Redis is there: nobody need wait for that. */
+  start(): Promise<void> {
     this.#loop ??= this.#follow();
+    return this.#started.promise;
   }
 
   /**
    * Tells the followers of a topic on all other instances; never waits, and never fails for Redis.
    *
    * @param data anything that JSON can hold
+   * @throws TypeError for what it can't
    * @throws RangeError for more than 64 KiB of it
    */
   publish(topic: string, data: unknown): void {
+    this.prepare(topic, data)();
+  }
+
+  /**
+   * Takes the data as it is now; what it returns publishes it.
+   *
+   * @throws TypeError for what JSON can't hold
+   * @throws RangeError for more than 64 KiB of it
+   */
+  prepare(topic: string, data: unknown): () => void {
     const text = JSON.stringify([topic, data ?? null]);
     if (Buffer.byteLength(text) > MAX_BYTES) {
-      throw new RangeError(`Cannot publish a change of "${topic}": its data is larger than 64 KiB`);
+      throw new RangeError("The data is larger than 64 KiB as JSON");
     }
-    this.#outbox.add(text);
+    return () => this.#outbox.add(text);
   }
 
   /** Calls the follower from now on; returns its undo. */
@@ -108,6 +121,7 @@ export class ChangeFeed {
     this.#isClosed = true;
     await this.#outbox.close();
     this.#closed.resolve();
+    this.#started.resolve();
     this.#sending.close();
     this.#reading.close();
     await this.#loop;
@@ -134,6 +148,7 @@ export class ChangeFeed {
         timeoutMs: silenceMs,
       });
       this.#reset();
+      this.#started.resolve();
       return;
     }
     const entries = await this.#reading.run((client) => this.#stream.read(client, position.id, waitMs), {

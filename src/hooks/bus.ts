@@ -19,6 +19,21 @@ export interface HookBusOptions {
   now?: () => Date;
   /** How long emit() waits for a handler that says nothing itself, in ms. @default 5000 */
   defaultTimeoutMs?: number;
+  /**
+   * Takes an event for the other instances, as it is now; what it returns tells them. @throws TypeError or RangeError for
+   * data that they can't be told. @default there are no others
+   */
+  toOthers?: (event: SharedEvent) => () => void;
+}
+
+/** An event that all instances emit. */
+export interface SharedEvent {
+  readonly name: string;
+  readonly data: unknown;
+  readonly source: string | null;
+  readonly at: Date;
+  /** How many emissions count as waiting for this one. */
+  readonly depth: number;
 }
 
 export interface HookErrorPlace {
@@ -42,6 +57,8 @@ export interface HookOptions {
 export interface EmitOptions {
   /** The plugin that emits. */
   source?: string;
+  /** Has all instances emit it: this one now, the others unless a handler here cancels it. @default false */
+  cluster?: boolean;
 }
 
 /** One result per handler, in the order in which they run. */
@@ -81,8 +98,11 @@ export interface HookBus {
    * Runs the handlers of an event one after another and resolves with how each fared. It never rejects: a handler
    * that throws or is late is reported, and the next one runs.
    * @throws TypeError at once, for a name that can't be one
+   * @throws TypeError or RangeError at once, for data that other instances are to have and can't
    */
   emit<Name extends HookName>(name: Name, ...rest: EmitArguments<Name>): Promise<HookResults>;
+  /** Runs the handlers of an event of another instance. @throws TypeError for a name that can't be one */
+  emitHere(event: SharedEvent): Promise<HookResults>;
   /** The handlers in the order in which they run, of one plugin or all. */
   list(filter?: { source?: string | null }): HookListing[];
 }
@@ -150,20 +170,16 @@ class Bus implements HookBus {
 
   emit(name: string, data?: unknown, options?: EmitOptions): Promise<HookResults> {
     const handlers = this.#matching.get(name) ?? this.#match(name);
-    if (handlers.length === 0) return nothing;
-    const emission: Emission = {
-      name,
-      data,
-      source: options?.source ?? null,
-      at: this.#options.now?.() ?? new Date(),
-      isCancelled: false,
-      cancelReason: null,
-      isStopped: false,
-    };
-    return (
-      this.#chains.run(name, () => this.#run(handlers, emission)) ??
-      Promise.resolve(toResults([], true, `"${name}" is emitted too deep`))
-    );
+    const isShared = options?.cluster === true && this.#options.toOthers !== undefined;
+    if (handlers.length === 0 && !isShared) return nothing;
+    const source = options?.source ?? null;
+    const at = this.#options.now?.() ?? new Date();
+    const event = { name, data, source, at, depth: 0 };
+    return isShared ? this.#emitEverywhere(handlers, event) : this.#emit(handlers, event);
+  }
+
+  emitHere(event: SharedEvent): Promise<HookResults> {
+    return this.#emit(this.#matching.get(event.name) ?? this.#match(event.name), event);
   }
 
   list(filter: { source?: string | null } = {}): HookListing[] {
@@ -177,6 +193,34 @@ class Bus implements HookBus {
         timeout_ms: timeoutMs,
         source,
       }));
+  }
+
+  #emitEverywhere(handlers: readonly Registration[], event: SharedEvent): Promise<HookResults> {
+    // As it was before handlers have changed it: those of the others do the same.
+    const tellOthers = this.#options.toOthers?.({ ...event, depth: this.#chains.depthOfOthers });
+    return this.#emit(handlers, event).then((results) => {
+      if (!results.cancelled) tellOthers?.();
+      return results;
+    });
+  }
+
+  #emit(
+    handlers: readonly Registration[],
+    { name, data, source, at, depth }: SharedEvent,
+  ): Promise<HookResults> {
+    const emission: Emission = {
+      name,
+      data,
+      source,
+      at,
+      isCancelled: false,
+      cancelReason: null,
+      isStopped: false,
+    };
+    return (
+      this.#chains.run(name, () => this.#run(handlers, emission), depth) ??
+      Promise.resolve(toResults([], true, `"${name}" is emitted too deep`))
+    );
   }
 
   async #run(handlers: readonly Registration[], emission: Emission): Promise<HookResults> {

@@ -11,6 +11,7 @@ export interface ChainLink {
 }
 
 const maxDepth = 64;
+const crossingDepth = 31;
 
 /**
  * Stops handlers that emit without end. It follows the asynchronous context, since plugins emit through an imported
@@ -26,9 +27,19 @@ export class EmissionChains {
     this.#onTooDeep = onTooDeep;
   }
 
-  /** Runs an emission as the next link of the chain that it is in, or returns null when that is too deep. */
-  run<Result>(name: string, emission: () => Promise<Result>): Promise<Result> | null {
-    const link = this.#add(name);
+  /** What an emission on other instances begins with: each way to them counts for many, for there are several of them. */
+  get depthOfOthers(): number {
+    const link = this.#links.getStore();
+    return link?.isRunning === true ? link.depth + crossingDepth : 0;
+  }
+
+  /**
+   * Runs an emission as the next link of the chain that it is in, or returns null when that is too deep.
+   *
+   * @param depth that a chain begins with which goes on from another instance
+   */
+  run<Result>(name: string, emission: () => Promise<Result>, depth = 0): Promise<Result> | null {
+    const link = this.#add(name, depth);
     if (link === null) return null;
     return this.#links.run(link, async () => {
       try {
@@ -39,17 +50,18 @@ export class EmissionChains {
     });
   }
 
-  #add(name: string): ChainLink | null {
-    const parent = this.#links.getStore();
-    if (!parent?.isRunning)
-      return { name, depth: 1, parent: null, chain: { isTooDeep: false }, isRunning: true };
-    const { chain, depth } = parent;
+  #add(name: string, startDepth: number): ChainLink | null {
+    const running = this.#links.getStore();
+    const parent = running?.isRunning === true ? running : null;
+    const chain = parent?.chain ?? { isTooDeep: false };
+    const depth = parent?.depth ?? startDepth;
     if (chain.isTooDeep) return null;
     if (depth < maxDepth) return { name, depth: depth + 1, parent, chain, isRunning: true };
     // A handler that emits twice would take forever to unwind if only the innermost emissions were refused.
     chain.isTooDeep = true;
+    const path = parent === null ? "on several instances" : toPath(parent);
     const message =
-      `Cannot emit "${name}": ${maxDepth} emissions are already waiting for one another (${toPath(parent)}); ` +
+      `Cannot emit "${name}": ${maxDepth} emissions are already waiting for one another (${path}); ` +
       `a handler probably emits the event that it listens to`;
     this.#onTooDeep(new Error(message), name);
     return null;

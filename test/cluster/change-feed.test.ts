@@ -25,14 +25,13 @@ class Instance implements AsyncDisposable {
     const log = pino({}, { write });
     this.feed = new ChangeFeed({ url, appName: "test", log, ...options });
     this.feed.follow("topic", { onChange: (data) => this.#note(data), onReset: () => this.#note(RESET) });
-    this.feed.start();
   }
 
   /** Resolves once it follows what others publish. */
   static async start(url: string, options: Partial<ChangeFeedOptions> = {}): Promise<Instance> {
     const instance = new Instance(url, options);
-    await instance.toldOf(RESET);
-    instance.told.length = 0;
+    await instance.feed.start();
+    expect(instance.told.splice(0)).toEqual([RESET]);
     return instance;
   }
 
@@ -264,7 +263,7 @@ test("ChangeFeed starts, and ends, while Redis is away", async () => {
   await using redis = await PrivateServer.start("redis");
   await redis.kill();
   const feed = new ChangeFeed({ url: redis.url, appName: "test", log: pino({ level: "silent" }) });
-  feed.start();
+  void feed.start();
   feed.publish("topic", 1);
   await feed.close();
 });

@@ -1,0 +1,114 @@
+import { expect } from "bun:test";
+import { PrivateServer } from "../faults/private-server.ts";
+import { testWithProgram } from "../programs.ts";
+import { plugin, TestApp } from "../setup.ts";
+
+const test = (name: string, run: () => Promise<void>): void =>
+  testWithProgram("redis-server", name, run, 60_000);
+
+/** Emits what it is asked to on all instances, and hears it there. */
+const SHOP = plugin(
+  "shop",
+  `
+  .post("/emit/:name", async ({ params, body }) => {
+    asks = true;
+    try {
+      return { cancelled: (await hooks.emit(params.name, body, { cluster: true })).cancelled };
+    } catch (error) {
+      return { error: error.name + ": " + error.message };
+    }
+  })
+  .post("/large", async () => {
+    try {
+      await hooks.emit("shop.large", "x".repeat(70_000), { cluster: true });
+    } catch (error) {
+      return { error: error.name + ": " + error.message };
+    }
+  })`,
+);
+const CODE =
+  (SHOP["shop/run.ts"] as string).replace('from "xcore";', 'from "xcore";\nimport { hooks } from "xcore";') +
+  `
+let asks = false;
+hooks.on("shop.refused", ({ cancel }) => asks && cancel("no"), { order: "before" });
+hooks.on("shop.endless", () => hooks.emit("shop.endless", null, { cluster: true }));
+hooks.on("shop.answered", ({ data }) => { data.seen = true; }, { order: "before" });
+`;
+
+async function start(redis: PrivateServer, name = "one"): Promise<TestApp> {
+  const app = await TestApp.start({
+    plugins: { ...SHOP, "shop/run.ts": CODE },
+    config: { app: { name }, redis: { url: redis.url } },
+  });
+  await app.app.feed?.start();
+  return app;
+}
+
+async function emit(app: TestApp, name: string, data: unknown = {}): Promise<unknown> {
+  const response = await app.fetch(`/shop/emit/${name}`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(data),
+  });
+  return response.json();
+}
+
+const heard = ({ events }: TestApp, prefix: string): string[] =>
+  events.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name);
+
+test("an event that is emitted with { cluster: true } is told to each instance once", async () => {
+  await using redis = await PrivateServer.start("redis");
+  await using first = await start(redis);
+  await using second = await start(redis);
+  await using third = await start(redis);
+  await using other = await start(redis, "other");
+  const { data } = await second.after("shop.first", () => emit(first, "shop.first", { a: [1, "é"] }));
+  expect(data).toEqual({ a: [1, "é"] });
+  const answered = Promise.all([third.after("shop.last", () => {}), second.after("shop.last", () => {})]);
+  expect(await emit(first, "shop.refused")).toEqual({ cancelled: true });
+  await emit(first, "shop.answered", { id: 1 });
+  await emit(first, "shop.last");
+  await answered;
+  for (const app of [first, second, third]) {
+    expect(heard(app, "shop.")).toEqual(["shop.first", "shop.answered", "shop.last"]);
+  }
+  expect(heard(other, "shop.")).toEqual([]);
+  // As it was emitted: each instance has its own handlers change it.
+  expect(second.events.find(({ name }) => name === "shop.answered")?.data).toEqual({ id: 1, seen: true });
+});
+
+test("an event reaches the other instances although Redis is frozen, or stopped, when it is emitted", async () => {
+  await using redis = await PrivateServer.start("redis");
+  await using first = await start(redis);
+  await using second = await start(redis);
+  await second.after("shop.first", () => emit(first, "shop.first"));
+  redis.freeze();
+  expect(await emit(first, "shop.frozen")).toEqual({ cancelled: false });
+  await second.after("shop.frozen", () => redis.thaw());
+  await redis.kill();
+  expect(await emit(first, "shop.stopped")).toEqual({ cancelled: false });
+  await second.after("shop.stopped", () => redis.restart());
+  expect(heard(second, "shop.")).toEqual(["shop.first", "shop.frozen", "shop.stopped"]);
+});
+
+test("handlers that emit what they hear, on all instances, come to an end", async () => {
+  await using redis = await PrivateServer.start("redis");
+  await using first = await start(redis);
+  await using second = await start(redis);
+  await second.after("shop.first", () => emit(first, "shop.first"));
+  await emit(first, "shop.endless");
+  await second.after("shop.last", () => emit(first, "shop.last"));
+  await first.after("shop.last", () => emit(second, "shop.last"));
+  expect(heard(first, "shop.endless").length + heard(second, "shop.endless").length).toBeLessThan(1000);
+  expect(await first.log("app")).toContain("a handler probably emits the event that it listens to");
+});
+
+test("an event that is too large for the other instances is refused at once", async () => {
+  await using redis = await PrivateServer.start("redis");
+  await using first = await start(redis);
+  const response = await first.fetch("/shop/large", { method: "POST" });
+  expect(await response.json()).toEqual({
+    error: 'RangeError: Cannot emit "shop.large" on other instances: The data is larger than 64 KiB as JSON',
+  });
+  expect(heard(first, "shop.")).toEqual([]);
+});
