@@ -31,6 +31,10 @@ testOnBackends(
     expect(await b.get<number[]>("key")).toEqual([1]);
     await b.set("key", [2]);
     expect(await b.get<number[]>("key")).toEqual([2]);
+    for (let value = 3; value < 100; value++) {
+      await b.set("key", [value]);
+      expect(await b.get<number[]>("key")).toEqual([value]);
+    }
     await b.delete("key");
     expect(await b.get("key")).toBeUndefined();
   },

@@ -79,6 +79,8 @@ export class RedisStore implements CacheStore {
     const keys = [this.#names.entry(key), this.#names.lock(key)];
     const timeoutMs = this.#timeoutMs + Math.floor(text.length / CHARACTERS_PER_MS);
     const token = lease instanceof RedisLease ? lease.use() : undefined;
+    // Redis tells that too, but maybe later than whoever has set it reads it.
+    this.#near.forget(key);
     if (token === null) {
       this.#near.keepUnconfirmed(key, entry);
       return;
@@ -150,6 +152,7 @@ export class RedisStore implements CacheStore {
   }
 
   async increment(key: string, by: number, ttlMs: number): Promise<number> {
+    this.#near.forget(key);
     const keys = [this.#names.entry(key)];
     const args = [String(by), ttlMs === Infinity ? "" : String(Math.max(1, Math.round(ttlMs)))];
     const count = await this.#try(
