@@ -1,5 +1,5 @@
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { appendFile, copyFile, link, open, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { appendFile, copyFile, cp, link, open, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { DIALECTS } from "../src/db/contract/driver.ts";
@@ -16,7 +16,7 @@ import { findFaults } from "./web/openapi/validity.ts";
 setDefaultTimeout(180_000);
 
 const PROJECT = join(import.meta.dir, "..");
-const MAX_BYTES = 130_000_000;
+const MAX_BYTES = 135_000_000;
 const ELF_MACHINES = { arm64: 0xb7, x64: 0x3e } as const;
 
 let executable: string;
@@ -25,7 +25,7 @@ beforeAll(async () => {
   executable = await buildXcore();
 });
 
-test("bun run build makes one executable of at most 130 MB, and nothing beside it", async () => {
+test("bun run build makes one executable of at most 135 MB, and nothing beside it", async () => {
   expect(await readdir(dirname(executable))).toEqual(["xcore"]);
   const { size, mode } = await stat(executable);
   expect(size).toBeLessThan(MAX_BYTES);
@@ -306,12 +306,8 @@ for (const dialect of DIALECTS) {
   testWithServer(dialect, name, 60_000, async () => {
     await using database = await createTestDatabase(dialect);
     await using folder = await TestFolder.create();
-    for (const file of ["plugin.json", "run.ts", "schema.ts", "models.ts", "articles.ts"]) {
-      // oxlint-disable-next-line no-await-in-loop -- a few small files
-      await folder.write({
-        [`plugins/blog/${file}`]: await Bun.file(join(PROJECT, "plugins/blog", file)).text(),
-      });
-    }
+    await cp(join(PROJECT, "plugins/blog"), join(folder.path, "plugins/blog"), { recursive: true });
+    await rm(join(folder.path, "plugins/blog/drizzle"), { recursive: true }); // it generates its own
     const { command } = await install(folder);
     // The servers' own tools make their dumps.
     const env = {
