@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { createClient } from "@redis/client";
+import { createClient } from "redis";
 import pino from "pino";
 import { ChangeFeed, type ChangeFeedOptions } from "../../src/cluster/change-feed.ts";
 import { PrivateServer } from "../faults/private-server.ts";
