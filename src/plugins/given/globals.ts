@@ -103,11 +103,13 @@ function createEventListening(scope: Scope): Names {
  */
 export function guardProcess(onEnding: OnEnding): () => void {
   const own = createRefusals(onEnding);
-  const before = Object.getOwnPropertyDescriptors(process) as Readonly<Record<string, PropertyDescriptor>>;
+  // Not those of all its properties: Bun makes some when they are first looked at, standard input among them.
+  const before = Object.keys(own).map(
+    (name) => [name, Object.getOwnPropertyDescriptor(process, name)] as const,
+  );
   Object.assign(process, own);
   return () => {
-    for (const name of Object.keys(own)) {
-      const descriptor = before[name];
+    for (const [name, descriptor] of before) {
       if (descriptor === undefined) Reflect.deleteProperty(process, name);
       else Object.defineProperty(process, name, descriptor);
     }

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { expect, mock, test } from "bun:test";
 import { createProcess } from "../../../src/plugins/given/process.ts";
 import { Scope } from "../../../src/plugins/given/scope.ts";
@@ -156,3 +157,23 @@ export default createRouter();`;
   await app.after("plugin.unloaded", () => app.folder.remove("plugins/x"));
   expect(hear()).toEqual([]);
 });
+
+test.skipIf(process.platform !== "linux")(
+  "guardProcess() doesn't open standard input, and its undo leaves the process as it was",
+  async () => {
+    const code = `
+      import { readdirSync } from "node:fs";
+      import { guardProcess } from ${JSON.stringify(join(import.meta.dir, "../../../src/plugins/given/globals.ts"))};
+      const countFiles = () => readdirSync("/proc/self/fd").length;
+      const { exit, kill, _kill } = process;
+      const before = countFiles();
+      const undo = guardProcess(() => {});
+      const guarded = countFiles();
+      const isOther = process.exit !== exit;
+      undo();
+      console.log(JSON.stringify([guarded - before, isOther, process.exit === exit && process.kill === kill && process._kill === _kill]));
+    `;
+    const child = Bun.spawn([process.execPath, "-e", code], { stdio: ["pipe", "pipe", "inherit"] });
+    expect(await child.stdout.json()).toEqual([0, true, true]);
+  },
+);
