@@ -174,6 +174,6 @@ test.skipIf(process.platform !== "linux")(
       console.log(JSON.stringify([guarded - before, isOther, process.exit === exit && process.kill === kill && process._kill === _kill]));
     `;
     const child = Bun.spawn([process.execPath, "-e", code], { stdio: ["pipe", "pipe", "inherit"] });
-    expect(await child.stdout.json()).toEqual([0, true, true]);
+    expect(await new Response(child.stdout).json()).toEqual([0, true, true]);
   },
 );

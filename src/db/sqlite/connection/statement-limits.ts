@@ -1,53 +1,8 @@
 import type { Database } from "bun:sqlite";
 import { writeFileSync } from "node:fs";
 import { DatabaseError } from "../../contract/database-error.ts";
-import { compileC, type NativeCode } from "../../../native/compile.ts";
+import { loadNative, type Native } from "../../../native/native.ts";
 import { toSharedObject } from "../../../native/shared-object.ts";
-
-/**
- * SQLite asks a function of ours, every some thousand steps of a statement, whether it may go on; but bun:sqlite has no
- * way to say which. It is said by an extension of SQLite, which gets the connection that loads it, and SQLite's functions.
- */
-const SOURCE = `
-typedef long long i64;
-extern int clock_gettime(int clock, i64 *time);
-extern int memfd_create(const char *name, unsigned int flags);
-
-static int *next;
-
-static i64 now(void) {
-  i64 time[2];
-  clock_gettime(1, time);
-  return time[0] * 1000 + time[1] / 1000000;
-}
-
-static int is_over(int *slot) {
-  i64 *began = (i64 *)(slot + 4);
-  if (slot[0] != slot[2]) {
-    slot[2] = slot[0];
-    *began = now();
-    return 0;
-  }
-  return slot[1] != 0 && now() - *began >= slot[1];
-}
-
-static int load(void *connection, char **message, void **sqlite) {
-  void (*progress_handler)(void *, int, int (*)(int *), void *) = sqlite[75];
-  if (!next) return 1;
-  progress_handler(connection, 5000, is_over, next);
-  next = 0;
-  return 0;
-}
-
-void *entry(void) { return load; }
-void limit_next(int *slot) { next = slot; }
-int create_file(void) { return memfd_create("xcore", 1); }
-`;
-const FUNCTIONS = {
-  entry: { args: [], returns: "ptr" },
-  limit_next: { args: ["ptr"], returns: "void" },
-  create_file: { args: [], returns: "int" },
-} as const;
 
 // A slot of the memory that is shared with it, in numbers of 32 bits.
 const SLOT = 8;
@@ -59,22 +14,22 @@ const MOST_KNOWN = 500;
 /** What cuts statements of SQLite that take too long, in this process. */
 export class StatementLimits {
   readonly #memory = new ArrayBuffer(BYTES);
-  readonly #native: NativeCode<typeof FUNCTIONS>;
+  readonly #native: Native;
   #slots = 0;
   /** What a connection that is to be limited loads. */
   readonly extension: string;
   /** Statements that have been cut when they had to be brief, the longest ago first. */
   readonly #long = new Set<string>();
 
-  private constructor(native: NativeCode<typeof FUNCTIONS>, extension: string) {
+  private constructor(native: Native, extension: string) {
     this.#native = native;
     this.extension = extension;
   }
 
   /** @throws Error where there is no such thing: on other systems than Linux, or where code may not be made */
   static async create(): Promise<StatementLimits> {
-    const native = await compileC(SOURCE, FUNCTIONS);
-    const { entry, create_file: createFile } = native.functions;
+    const native = await loadNative();
+    const { limit_entry: entry, create_file: createFile } = native.functions;
     const file = createFile();
     if (file < 0) throw new Error("memfd_create fails");
     writeFileSync(file, toSharedObject("sqlite3_extension_init", Number(entry())));
