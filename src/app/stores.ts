@@ -44,7 +44,8 @@ export async function openStores(context: AppContext): Promise<AppStores> {
   const bundles = openBundles(context, secretKey);
   const database = await openAppDatabase(context);
   try {
-    const cache = createCache(live.loaded, { log: loggers.app, database, inspects: context.inspects });
+    const { inspects, feed } = context;
+    const cache = createCache(live.loaded, { log: loggers.app, database, inspects, feed });
     return { database, store: openCoreStore(database), cache, secretKey, plugins, bundles };
   } catch (error) {
     await database.close();

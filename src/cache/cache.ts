@@ -28,6 +28,8 @@ export interface CacheOptions {
   readonly timeoutMs?: number;
   /** Null where nobody caches by tables. */
   readonly database: Pick<Driver, "onTablesWritten" | "tableMakers"> | null;
+  /** Tells processes that have caches of their own which tables, by their tags, this one has written to. @default there are none */
+  readonly tellOthers?: (tags: readonly string[]) => void;
 }
 
 /** What the cache has done since the process started. */
@@ -58,7 +60,10 @@ export class AppCache {
   constructor(options: CacheOptions) {
     this.#options = options;
     this.#server = findServer(options);
-    this.#tableTags = new TableTags(options.database, (tags) => this.#touch(tags));
+    this.#tableTags = new TableTags(options.database, (tags) => {
+      this.#touch(tags);
+      options.tellOthers?.(tags);
+    });
   }
 
   /** The part of a plugin. @param version of its code and all that it depends on, the same in every process */
@@ -87,6 +92,12 @@ export class AppCache {
     const { store, flights } = await this.#open();
     const { hits, misses, stale } = flights;
     return { ...(await store.describe()), hits, stale_hits: stale, misses };
+  }
+
+  /** Forgets what was made from tables that others have written to: their tags, as `tellOthers` had them; null for all. */
+  touchTables(tags: readonly string[] | null): void {
+    const watched = this.#tableTags.among(tags);
+    if (watched.length > 0) this.#touch(watched);
   }
 
   /** Deletes the keys of all plugins that match, written with the name of the plugin: `blog:users:*`. */

@@ -31,6 +31,11 @@ export class TableTags {
     });
   }
 
+  /** Which of these are watched; all that are for null. */
+  among(tags: readonly string[] | null): string[] {
+    return tags === null ? [...this.#watched.keys()] : tags.filter((tag) => this.#watched.has(tag));
+  }
+
   close(): void {
     this.#undo?.();
     this.#undo = null;

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import { RedisConnection } from "../cache/redis/connection.ts";
 import { RedisUnavailableError } from "../cache/redis/errors.ts";
+import { Gathering } from "./gathering.ts";
 import { EVERYTHING, Outbox, pause } from "./outbox.ts";
 import { ChangeStream, type Entry, type Position } from "./stream.ts";
 
@@ -16,7 +17,7 @@ export interface ChangeFeedOptions {
   readonly maxUnsentBytes?: number;
   /** How long Redis may be silent before the connection is given up, beyond `waitMs`, in ms. @default 1000 */
   readonly silenceMs?: number;
-  /** How long it waits for a change before it asks whether it has missed any, in ms. @default 2000 */
+  /** How long it waits for a change before it asks whether it has missed any, in ms. @default 1000 */
   readonly waitMs?: number;
 }
 
@@ -30,9 +31,10 @@ export interface ChangeFollower {
 
 const MAX_BYTES = 64 * 1024; // of one change
 const MAX_UNSENT_BYTES = 16 * 1024 * 1024;
+const MAX_NAMES = 250; // told at once
 const MAX_SENDERS = 1000;
 const SILENCE_MS = 1000;
-const WAIT_MS = 2000;
+const WAIT_MS = 1000;
 const RETRY_MS = 1000;
 
 /**
@@ -48,6 +50,7 @@ export class ChangeFeed {
   readonly #options: ChangeFeedOptions;
   readonly #instance = crypto.randomUUID();
   readonly #followers = new Map<string, Set<ChangeFollower>>();
+  readonly #gatherings = new Map<string, Gathering>();
   readonly #stream: ChangeStream;
   readonly #outbox: Outbox;
   readonly #sending: RedisConnection;
@@ -109,6 +112,19 @@ export class ChangeFeed {
     return () => this.#outbox.add(text);
   }
 
+  /**
+   * Publishes names that may come often: the first at once, then those of each 50 ms together, as a list; as null, for any,
+   * where they are very many.
+   */
+  publishNames(topic: string, names: readonly string[]): void {
+    let gathering = this.#gatherings.get(topic);
+    if (gathering === undefined) {
+      gathering = new Gathering((all) => this.publish(topic, all.length > MAX_NAMES ? null : all));
+      this.#gatherings.set(topic, gathering);
+    }
+    gathering.add(names);
+  }
+
   /** Calls the follower from now on; returns its undo. */
   follow(topic: string, follower: ChangeFollower): () => void {
     const followers = this.#followers.get(topic) ?? new Set();
@@ -119,6 +135,7 @@ export class ChangeFeed {
   /** Sends what is left, where Redis is there, and ends. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    for (const gathering of this.#gatherings.values()) gathering.close();
     await this.#outbox.close();
     this.#closed.resolve();
     this.#started.resolve();
