@@ -58,7 +58,7 @@ export async function withDatabase<T>(
 
 /** Lists whose migrations are to be applied, in the order in which they are: the core, then plugins. */
 export function listMigrationOwners(dialect: Dialect, plugins: DeclaredPlugins): MigrationOwner[] {
-  const readCore = async (): Promise<Migration[]> => coreMigrations(dialect);
+  const readCore = async (): Promise<readonly Migration[]> => coreMigrations(dialect);
   const core = { name: CORE_OWNER, plugin: null, after: [], readMigrations: readCore };
   const owners = plugins.loadable.map((plugin): MigrationOwner => {
     const after = [CORE_OWNER, ...Object.keys(plugin.manifest.dependencies)];

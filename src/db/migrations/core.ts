@@ -1,26 +1,18 @@
 import type { Logger } from "pino";
 import type { Dialect, Driver } from "../contract/driver.ts";
 import { applyMigrations } from "./apply.ts";
-import { readEmbeddedFiles } from "./embedded-files.ts" with { type: "macro" };
-import { assertNumbered, type Migration, parseMigration } from "./files.ts";
+import { readEmbeddedMigrations } from "./embedded.ts" with { type: "macro" };
+import type { Migration } from "./files.ts";
 import { assertApplied } from "./status.ts";
 
 /** Owner of the tables and permissions that belong to xcore itself; no plugin may have the name. */
 export const CORE_OWNER = "core";
 
-const FILES = readEmbeddedFiles();
+const MIGRATIONS = readEmbeddedMigrations();
 
 /** The migrations of xcore's own tables; the executable carries them. */
-export function coreMigrations(dialect: Dialect): Migration[] {
-  const files = FILES.filter(([one]) => one === dialect);
-  const directory = `drizzle/${dialect}`;
-  assertNumbered(
-    directory,
-    files.map(([, name]) => name),
-  );
-  return files.map(([, name, text]) =>
-    parseMigration(`${directory}/${name}`, name, new TextEncoder().encode(text)),
-  );
+export function coreMigrations(dialect: Dialect): readonly Migration[] {
+  return MIGRATIONS[dialect];
 }
 
 /**

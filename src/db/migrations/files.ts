@@ -92,7 +92,7 @@ export async function listMigrationFiles(directory: string): Promise<string[]> {
 }
 
 /** Throws unless the files are numbered 0000, 0001, … without a gap. */
-export function assertNumbered(directory: string, names: readonly string[]): void {
+function assertNumbered(directory: string, names: readonly string[]): void {
   for (const [index, name] of names.entries()) {
     const match = FILE_NAME.exec(name);
     const show = JSON.stringify(join(directory, name));
