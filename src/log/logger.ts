@@ -8,6 +8,8 @@ export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" |
 
 export interface LoggerOptions {
   level: LogLevel;
+  /** Number of the process among those that answer together: each line carries it. @default null, and none does */
+  worker?: number | null;
   /** Applied to every object, message and argument, and to the fields of children. */
   redact: Redactor;
   /** Takes each JSON line, newline included; urgent are levels error and fatal. */
@@ -28,12 +30,12 @@ const MAX_KEY = 500; // characters of each text
  * where things end up that went wrong elsewhere. A child without a level of its own follows the logger's.
  */
 export function createLogger(options: LoggerOptions): Logger {
-  const { redact, write, repeats } = options;
+  const { redact, write, repeats, worker = null } = options;
   const logger = pino(
     {
       level: options.level,
       // Without pid and hostname: systemd and containers know them.
-      base: null,
+      base: worker === null ? null : { worker },
       timestamp: () => `,"time":"${isoNow()}"`,
       formatters: { level: (label) => ({ level: label }) },
       // The redactor has made plain data of errors.

@@ -9,12 +9,14 @@ import type { LogLevel } from "./logger.ts";
 import type { PrettyConsole } from "./pretty-console.ts";
 import { Repeats } from "./repeats.ts";
 import { createRedactor, type Redactor, redactText } from "./redact.ts";
-import { writeRequestLine } from "./request-line.ts";
+import { createRequestLine, writeRequestLine } from "./request-line.ts";
 import type { RequestEntry } from "./request-line.ts";
 import { RotatingFile } from "./rotating-file.ts";
 
 export interface LoggersOptions {
   level: LogLevel;
+  /** Number of the process among those that answer together: each line carries it. @default null, and none does */
+  worker?: number | null;
   /** Absolute folder of `app.log` and `manager.log`; null writes no files. */
   directory: string | null;
   /** Whether lines go to `stdout` too. What goes wrong with the files is shown there in any case. */
@@ -90,7 +92,9 @@ class OpenLogs implements Loggers {
     this.#screenLines = new LineBuffer([this.#screen]);
     const write = (line: string): void => this.#screenLines.write(this.#pretty?.format(line) ?? line, true);
     this.#status = createLogger({ level: "info", redact: this.#redact, write });
-    this.#appLines = new LineBuffer(this.#openSinks("app.log"), { writeLine: writeRequestLine });
+    const { worker = null } = options;
+    const writeLine = worker === null ? writeRequestLine : createRequestLine(worker);
+    this.#appLines = new LineBuffer(this.#openSinks("app.log"), { writeLine });
     this.#managerLines = new LineBuffer(this.#openSinks("manager.log"));
     this.app = this.#createLogger((line, isUrgent) => {
       this.#appLines.write(line, isUrgent);
@@ -169,6 +173,7 @@ class OpenLogs implements Loggers {
   #createLogger(write: (line: string, isUrgent: boolean) => void): Logger {
     return createLogger({
       level: this.#options.level,
+      worker: this.#options.worker ?? null,
       redact: this.#redact,
       repeats: this.#repeats,
       write: (line, isUrgent) => {

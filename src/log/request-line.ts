@@ -48,6 +48,13 @@ export function writeRequestLine(bytes: Buffer, start: number, entry: RequestEnt
   return putBytes(bytes, at, pluginPieces.get(entry.plugin) ?? addPluginPiece(entry.plugin));
 }
 
+/** Makes what writes the lines of one process among those that answer together: `worker` is its number. */
+export function createRequestLine(worker: number): typeof writeRequestLine {
+  const end = Buffer.from(`,"worker":${worker}}\n`);
+  // In place of the end that it has written.
+  return (bytes, start, entry) => putBytes(bytes, writeRequestLine(bytes, start, entry) - 2, end);
+}
+
 function makeHeads(ms: number): void {
   const time = isoAt(ms);
   headMs = ms;
