@@ -40,6 +40,7 @@ export interface WebServerOptions {
 }
 
 const HSTS = "max-age=31536000"; // RFC 6797, a year; hosts below it may have no HTTPS
+const LEAVE_MS = 300; // in which the connections come to their requests that were under way
 const IDLE_TIMEOUT = 120; // seconds without a byte before Bun closes a connection
 
 /** Listens for HTTP and hands each request to the mount that is live at that moment. */
@@ -55,6 +56,8 @@ export class WebServer {
   /** What requests wait for before they are answered. */
   #held: Promise<void> | null = null;
   #hasWarned = false;
+  /** Whether clients are asked not to use their connections again. */
+  #isLeaving = false;
   readonly #bodies = new BodyBudget();
   readonly #answerError: ErrorAnswer;
   readonly #callers: Callers | null;
@@ -107,27 +110,45 @@ export class WebServer {
   }
 
   /**
-   * Starts listening, or takes over the socket of `previous` without dropping a connection.
+   * Starts listening, or takes over the socket of `previous` without dropping a connection. Processes can share an
+   * address.
    *
    * @throws Error with the code of the system call, such as EADDRINUSE
    */
-  listen(address: { hostname: string; port: number }, previous: BunServer | null = null): void {
+  listen(
+    address: { hostname: string; port: number; isShared?: boolean },
+    previous: BunServer | null = null,
+  ): void {
+    const { isShared = false, ...place } = address;
     const handlers = {
       fetch: (request: Request) => this.dispatch(request),
       error: (error: unknown) => this.#answerUnsendable(error),
       development: false, // Bun's own error page shows sources
-      reusePort: false, // Bun's default without it, and two servers would share a port unnoticed
+      reusePort: isShared, // Bun's default is true for a server without it, and two would share a port unnoticed
       websocket: webSocketHandlers,
       // The limit that counts is server.body_limit, which answers with a problem.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       idleTimeout: IDLE_TIMEOUT,
     } as unknown as Bun.Serve.Options<unknown>;
     if (previous === null) {
-      this.#server = Bun.serve({ ...address, ...handlers } as Bun.Serve.Options<unknown>);
+      this.#server = Bun.serve({ ...place, ...handlers } as Bun.Serve.Options<unknown>);
     } else {
       previous.reload(handlers);
       this.#server = previous;
     }
+  }
+
+  /**
+   * Lets other processes that listen on the port have its new connections, and asks clients not to use those again that
+   * they have; resolves once `stop()` refuses nobody.
+   *
+   * @param successor which of them is to have all, as the `successor`-th that has begun to listen; -1 for any
+   */
+  async leave(successor: number): Promise<void> {
+    this.#isLeaving = true;
+    const { handOverConnections } = await import("../native/listening-socket.ts");
+    if (this.#server?.port !== undefined) await handOverConnections(this.#server.port, successor);
+    await Bun.sleep(LEAVE_MS);
   }
 
   /** Lets requests wait until `ready` settles, at most `timeoutMs`: a server that starts answers late, not wrong. */
@@ -331,6 +352,7 @@ export class WebServer {
       forbidStoring(request, mount.plugin === null ? path : null, response);
       if (this.#settings.isHttps) response.headers.set("strict-transport-security", HSTS);
       this.#limits.addFields(request, response);
+      if (this.#isLeaving) response.headers.set("connection", "close");
     }
     if (response !== undefined && this.#settings.cors.allow_origins.length > 0) {
       allowOrigin(request, response.headers, this.#settings.cors);
