@@ -126,6 +126,7 @@ function findRestartKeys(running: LoadedConfig, next: LoadedConfig): string[] {
   const keys = {
     "server.host": from.host !== to.host,
     "server.port": from.port !== to.port,
+    "server.workers": from.workers !== to.workers,
     security: !Bun.deepEquals(running.config.security, next.config.security),
     "app.name": running.config.app.name !== next.config.app.name,
     "app.data_directory": running.config.app.data_directory !== next.config.app.data_directory,

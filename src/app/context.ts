@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { namePlugin } from "../db/contract/database-error.ts";
@@ -23,6 +23,8 @@ export interface ContextOptions {
   readonly isCommand?: boolean;
   /** Makes an empty database where the one that was there is gone. */
   readonly isNew?: boolean;
+  /** Number of this process among those that answer together; null for the only one. @default null */
+  readonly worker?: number | null;
   /** What the console part of the log is written to. @default process.stdout */
   readonly stdout?: ConsoleStream;
 }
@@ -60,14 +62,23 @@ export interface AppContext {
 
 /** Opens the logs, and builds what everything else reports to. */
 export async function createContext(options: ContextOptions): Promise<AppContext> {
-  const { loaded, version, inspects = false, isCommand = false, isNew = false, stdout } = options;
+  const {
+    loaded,
+    version,
+    inspects = false,
+    isCommand = false,
+    isNew = false,
+    worker = null,
+    stdout,
+  } = options;
   const live: LiveParts = { loaded, describeAsker: () => ({}) };
   const { logging } = loaded.config;
   const stackTraces = new StackTraces();
   const loggers = await createLoggers({
     ...logging,
     level: inspects ? "silent" : logging.level,
-    directory: inspects || isCommand ? null : resolve(loaded.directory, logging.directory),
+    worker,
+    directory: inspects || isCommand ? null : toLogFolder(loaded, worker),
     mapStack: (stack) => stackTraces.map(stack),
     ...(stdout && { stdout }),
   });
@@ -106,4 +117,10 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     shutdown: new Shutdown(),
     activity,
   };
+}
+
+/** The folder of a process's log files: no two processes may write one file. */
+export function toLogFolder({ directory, config }: LoadedConfig, worker: number | null): string {
+  const folder = resolve(directory, config.logging.directory);
+  return worker === null ? folder : join(folder, `worker-${worker}`);
 }

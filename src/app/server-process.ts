@@ -1,7 +1,9 @@
-import { resolve as resolvePath } from "node:path";
+import { join } from "node:path";
 import { type App, createApp } from "./app.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import type { WorkerChannel } from "../cluster/worker-process.ts";
 import { ConfigFollower } from "./config-follower.ts";
+import { toLogFolder } from "./context.ts";
 import { describeBuildFailure, toListenError } from "./failure-text.ts";
 import { guardProcess } from "../plugins/given/globals.ts";
 import { openCommandChannel } from "./command-channel.ts";
@@ -16,13 +18,24 @@ export interface ServerProcessOptions {
   readonly version: string;
   /** Makes an empty database where the one that was there is gone. @default false */
   readonly isNew?: boolean;
-  /** Loads the configuration, now and whenever its file changes. */
+  /** What it is among processes that answer together. @default the only one */
+  readonly worker?: WorkerRole;
+  /** The configuration that it is started with. */
+  readonly loaded: LoadedConfig;
+  /** Loads the configuration whenever its file changes. */
   readonly load: () => LoadedConfig;
+}
+
+/** A server as one of several that share a port. */
+export interface WorkerRole extends WorkerChannel {
+  readonly number: number;
 }
 
 interface Address {
   readonly hostname: string;
   readonly port: number;
+  /** Whether other processes listen there too. */
+  readonly isShared: boolean;
 }
 
 /** A server that runs in this process until a signal stops it, or new code takes over its socket. */
@@ -36,7 +49,8 @@ export class ServerProcess {
   #closeChannel: () => void = () => {};
   #stopping: Promise<number> | null = null;
 
-  private constructor(options: ServerProcessOptions, loaded: LoadedConfig, app: App) {
+  private constructor(options: ServerProcessOptions, app: App) {
+    const { loaded } = options;
     this.#options = options;
     this.#initial = loaded;
     this.#app = app;
@@ -56,14 +70,13 @@ export class ServerProcess {
    */
   static async create(options: ServerProcessOptions): Promise<ServerProcess> {
     ignoreHarmlessSignals();
-    const loaded = options.load();
     let server: ServerProcess | null = null;
     const reloadConfig = async (): Promise<void> => {
       if (server !== null) await server.#config.reload();
     };
-    const { version, isNew = false } = options;
-    const app = await createApp({ loaded, version, isNew, reloadConfig });
-    server = new ServerProcess(options, loaded, app);
+    const { version, loaded, isNew = false, worker } = options;
+    const app = await createApp({ loaded, version, isNew, reloadConfig, worker: worker?.number ?? null });
+    server = new ServerProcess(options, app);
     return server;
   }
 
@@ -75,7 +88,9 @@ export class ServerProcess {
   /** Address that it was told to listen on. */
   get address(): Address {
     const { host, port } = this.#initial.config.server;
-    return { hostname: host, port };
+    const { worker } = this.#options;
+    if (worker === undefined) return { hostname: host, port, isShared: false };
+    return { hostname: worker.order.hostname, port: worker.order.port, isShared: true };
   }
 
   get socket(): Bun.Server<unknown> | null {
@@ -89,12 +104,21 @@ export class ServerProcess {
    */
   async start(): Promise<void> {
     const app = this.#app;
-    await this.#listen(null);
+    const { worker } = this.#options;
+    if (worker === undefined) await this.#listen(null);
     this.#followEvents();
-    await app.web.holdUntil(app.plugins.start(), STARTUP_HOLD_MS);
+    const started = app.plugins.start();
+    if (worker !== undefined) {
+      // The others answer meanwhile.
+      await Promise.race([started, Bun.sleep(STARTUP_HOLD_MS)]);
+      if (this.#stopping !== null) return;
+      await this.#listen(null);
+    }
+    await app.web.holdUntil(started, worker === undefined ? STARTUP_HOLD_MS : 0);
     if (this.#stopping !== null) return;
     this.#announce("listening");
     await this.#announceSetup();
+    worker?.tellReady();
     // Starting leaves garbage behind that a server without traffic would keep for long.
     setTimeout(() => Bun.shrink(), SHRINK_AFTER_MS).unref();
     await app.hooks.emit("server.started", { url: this.url, version: this.#options.version });
@@ -235,7 +259,7 @@ export class ServerProcess {
   async #announceSetup(attempt = 1): Promise<void> {
     const { accounts, loggers } = this.#app;
     try {
-      await accounts.setup.announce(this.url);
+      await accounts.setup.announce(this.url, this.#options.worker?.order.setup);
     } catch (error) {
       if (this.#stopping !== null) return;
       const ms = Math.min(FIRST_RETRY_MS * 2 ** (attempt - 1), LAST_RETRY_MS);
@@ -250,13 +274,15 @@ export class ServerProcess {
     this.#closeChannel = openCommandChannel(this.#initial, this.#app, this.#app.loggers.app);
     const { loggers, stackTraces } = this.#app;
     const unguard = guardProcess((call) => this.#tellEnding(call));
+    const end = (code: number): void => {
+      unguard();
+      process.exit(code);
+    };
+    this.#options.worker?.onRetire((successor) => void this.#retire(successor).then(end));
     this.#disposals.push(
       unguard,
       followProcess({
-        end(code) {
-          unguard();
-          process.exit(code);
-        },
+        end,
         stop: (signal) => this.stop(signal),
         reload: () => void this.#reloadOnSignal(),
         onError: (error) =>
@@ -272,6 +298,14 @@ export class ServerProcess {
     this.#app.activity.begin = () => this.#watchLoop();
   }
 
+  /** Stops once another has its new connections, or its supervisor is gone. */
+  async #retire(successor: number | null): Promise<number> {
+    if (this.#stopping !== null) return this.#stopping;
+    if (successor === null) return this.stop("its supervisor is gone");
+    await this.#app.web.leave(successor);
+    return this.stop("replaced by another worker");
+  }
+
   #tellEnding(call: string): void {
     const { loggers, stackTraces } = this.#app;
     const error = new Error(call);
@@ -285,12 +319,14 @@ export class ServerProcess {
 
   async #watchLoop(): Promise<void> {
     const { loggers, web, activity, database } = this.#app;
-    const { config, directory } = this.#initial;
+    const { config } = this.#initial;
+    const worker = this.#options.worker?.number ?? null;
     const { Watchdog } = await import("./watchdog.ts");
     if (this.#stopping !== null) return;
     const watchdog = new Watchdog({
       log: loggers.app,
-      logFile: resolvePath(directory, config.logging.directory, "app.log"),
+      logFile: join(toLogFolder(this.#initial, worker), "app.log"),
+      worker,
       console: config.logging.console,
       timeout: config.server.watchdog_timeout,
       shutdownTimeout: () => this.#config.loaded.config.server.shutdown_timeout,

@@ -12,12 +12,15 @@ import {
   SHUTDOWN,
   SIZE,
   STUCK,
+  WORKER,
 } from "../native/loop-watch.ts";
 
 export interface WatchdogOptions {
   readonly log: Logger;
   /** Absolute path of the log file that its thread adds its lines to. */
   readonly logFile: string;
+  /** Number of the process among those that answer together; null for the only one. */
+  readonly worker: number | null;
   /** Whether its thread writes to standard output too. */
   readonly console: boolean;
   /** After how many seconds the process ends; null never. */
@@ -58,12 +61,13 @@ export class Watchdog {
   readonly #methodBytes = this.#memory.subarray(METHOD, PATH - 1);
   readonly #pathBytes = this.#memory.subarray(PATH, PATH + MAX_PATH);
 
-  constructor({ log, logFile, console, timeout, shutdownTimeout }: WatchdogOptions) {
+  constructor({ log, logFile, worker, console, timeout, shutdownTimeout }: WatchdogOptions) {
     this.#log = log;
     this.#shutdownTimeout = shutdownTimeout;
     this.#numbers[SHUTDOWN] = Math.ceil(shutdownTimeout());
     this.#numbers[STUCK] = STUCK_S;
     this.#numbers[END] = timeout === null ? 0 : Math.max(1, Math.round(timeout));
+    this.#numbers[WORKER] = worker ?? 0;
     this.#numbers[CONSOLE] = console ? 1 : 0;
     this.#write(logFile, this.#memory.subarray(LOG_FILE, PLUGIN - 1));
   }

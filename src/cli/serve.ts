@@ -1,5 +1,6 @@
-import { Command, InvalidArgumentError } from "commander";
-import type { ServerProcess } from "../app/server-process.ts";
+import { Command, InvalidArgumentError, Option } from "commander";
+import type { ServerProcess, WorkerRole } from "../app/server-process.ts";
+import type { LoadedConfig } from "../config/load.ts";
 import { isFault } from "../db/contract/database-error.ts";
 import type { ConfigOverrides } from "../config/schema.ts";
 import type { CommandContext } from "./open/command-context.ts";
@@ -9,6 +10,9 @@ import { findRunningServer, runServer } from "../app/running-server.ts";
 interface ServeOptions {
   readonly host?: string;
   readonly port?: number;
+  readonly workers?: number;
+  /** Number of the worker that this process is. */
+  readonly worker?: number;
   readonly open?: boolean;
   readonly offline?: boolean;
   readonly new?: boolean;
@@ -20,19 +24,24 @@ export function serveCommand(context: CommandContext): Command {
     .description("Run the server (the default command)")
     .option("-H, --host <host>", "address to listen on, over server.host")
     .option("-p, --port <port>", "port to listen on, over server.port", parsePort)
+    .option("-w, --workers <count>", "processes that answer together, over server.workers", parseCount)
+    .addOption(new Option("--worker <number>").argParser(parseCount).hideHelp())
     .option("--offline", "fetch nothing: plugins come from the cache and vendor/ alone")
     .option("--new", "make an empty database where the one that was there is gone")
     .option("--open", "open the server's home page in the browser")
     .addHelpText("after", toExamples("xcore", "xcore serve --host 0.0.0.0 --port 8080"))
     .action(async (options: ServeOptions, command: Command) => {
-      const [{ ServerProcess: Server }, { loadFor }] = await Promise.all([
-        import("../app/server-process.ts"),
-        import("./open/command-context.ts"),
-      ]);
+      const { loadFor } = await import("./open/command-context.ts");
       const load = () => loadFor(command, context, toOverrides(options));
-      const isNew = options.new === true;
+      const loaded = load();
+      if (loaded.config.server.workers > 1 && options.worker === undefined) {
+        return superviseWorkers(loaded, options);
+      }
+      const { ServerProcess: Server } = await import("../app/server-process.ts");
+      const worker = options.worker === undefined ? undefined : await joinAs(options.worker);
+      const isNew = worker?.order.isNew ?? options.new === true;
       const create = (asNew: boolean): Promise<ServerProcess> =>
-        Server.create({ version: context.version, load, isNew: asNew });
+        Server.create({ version: context.version, loaded, load, isNew: asNew, ...(worker && { worker }) });
       const server = await create(isNew).catch(async (error: unknown) => {
         if (isNew || !process.stdin.isTTY || !isFault(error, "lost")) throw error;
         const { confirm } = await import("./terminal/prompts.ts");
@@ -41,8 +50,27 @@ export function serveCommand(context: CommandContext): Command {
       });
       const isFirst = (await findRunningServer()) === null;
       await runServer(server);
-      if (options.open && isFirst) openInBrowser(server.url);
+      if (options.open && isFirst && worker === undefined) openInBrowser(server.url);
     });
+}
+
+async function superviseWorkers(loaded: LoadedConfig, options: ServeOptions): Promise<void> {
+  const { runWorkers } = await import("../app/workers.ts");
+  const program = Bun.isStandaloneExecutable ? [] : [...process.execArgv, Bun.main];
+  const command = [process.execPath, ...program, ...process.argv.slice(2)];
+  await runWorkers({
+    loaded,
+    toCommand: (number) => [...command, "--worker", String(number)],
+    isNew: options.new === true,
+    onReady(url) {
+      if (options.open) openInBrowser(url);
+    },
+  });
+}
+
+async function joinAs(number: number): Promise<WorkerRole> {
+  const { joinSupervisor } = await import("../cluster/worker-process.ts");
+  return { number, ...(await joinSupervisor()) };
 }
 
 function parsePort(text: string): number {
@@ -51,9 +79,19 @@ function parsePort(text: string): number {
   throw new InvalidArgumentError("A port is a number between 0 and 65535.");
 }
 
-function toOverrides({ host, port, offline }: ServeOptions): ConfigOverrides {
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1) return count;
+  throw new InvalidArgumentError("It is a number from 1 on.");
+}
+
+function toOverrides({ host, port, workers, offline }: ServeOptions): ConfigOverrides {
   return {
-    server: { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) },
+    server: {
+      ...(host === undefined ? {} : { host }),
+      ...(port === undefined ? {} : { port }),
+      ...(workers === undefined ? {} : { workers }),
+    },
     ...(offline === undefined ? {} : { plugins: { offline } }),
   };
 }

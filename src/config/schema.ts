@@ -50,6 +50,13 @@ export const ConfigSchema = section("Settings of an xcore server", {
       default: 8000,
       description: "TCP port to listen on. `0` takes any free port",
     }),
+    workers: Type.Integer({
+      minimum: 1,
+      maximum: 128,
+      default: 1,
+      description:
+        "Processes that answer at the port together, for more than one processor (Linux; needs `redis.url`)",
+    }),
     public_url: Type.Union(
       [
         Type.Null(),

@@ -6,6 +6,7 @@ export const CONSOLE = 3;
 export const IS_OVER = 4;
 export const IS_TOLD = 5;
 export const SHUTDOWN = 6;
+export const WORKER = 7;
 export const LOG_FILE = 32;
 export const PLUGIN = 1056;
 export const METHOD = 1184;
@@ -60,8 +61,8 @@ static void copy(char *to, const char *from, int size) {
 
 static void say(volatile char *memory, const char *message, int seconds) {
   const char *form =
-    "{\\"level\\":\\"error\\",\\"time\\":\\"%04d-%02d-%02dT%02d:%02d:%02d.000Z\\",\\"plugin\\":%s,\\"route\\":\\"%s%s%s\\",\\"msg\\":\\"the event loop has been held for %d s, and nothing is answered: %s\\"}\\n";
-  char line[2048], name[128], plugin[160], method[32], path[600];
+    "{\\"level\\":\\"error\\",\\"time\\":\\"%04d-%02d-%02dT%02d:%02d:%02d.000Z\\",\\"plugin\\":%s,\\"route\\":\\"%s%s%s\\"%s,\\"msg\\":\\"the event loop has been held for %d s, and nothing is answered: %s\\"}\\n";
+  char line[2048], name[128], plugin[160], method[32], path[600], worker[32] = {0};
   int parts[32];
   long now = time(0);
   volatile int *numbers = (volatile int *)memory;
@@ -71,9 +72,10 @@ static void say(volatile char *memory, const char *message, int seconds) {
   gmtime_r(&now, parts);
   if (*name) snprintf(plugin, sizeof plugin, "\\"%s\\"", name);
   else snprintf(plugin, sizeof plugin, "null");
+  if (numbers[${WORKER}]) snprintf(worker, sizeof worker, ",\\"worker\\":%d", numbers[${WORKER}]);
   int length = snprintf(line, sizeof line, form,
     parts[5] + 1900, parts[4] + 1, parts[3], parts[2], parts[1], parts[0],
-    plugin, method, *method ? " " : "", path, seconds, message);
+    plugin, method, *method ? " " : "", path, worker, seconds, message);
   int file = open((const char *)memory + ${LOG_FILE}, ${APPEND}, 0);
   if (file >= 0) { write(file, line, length); close(file); }
   if (numbers[${CONSOLE}]) write(1, line, length);

@@ -12,6 +12,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
       server: {
         host: "127.0.0.1",
         port: 8000,
+        workers: 1,
         public_url: null,
         body_limit: "16mb",
         shutdown_timeout: 30,

@@ -22,7 +22,7 @@ test("loadConfig() throws a ConfigError that a person can read in a terminal", (
       source: "config.json:3:5",
       where: "line 3",
       expected:
-        'one of "host", "port", "public_url", "body_limit", "shutdown_timeout", "watchdog_timeout", "trusted_proxies", "rate_limit", "cors"',
+        'one of "host", "port", "workers", "public_url", "body_limit", "shutdown_timeout", "watchdog_timeout", "trusted_proxies", "rate_limit", "cors"',
       found: "1",
       suggestion: "port",
       message: 'unknown key, did you mean "port"?',

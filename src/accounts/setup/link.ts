@@ -25,10 +25,19 @@ export interface SetupLinkOptions {
   readonly now?: () => number;
 }
 
+/** The link of processes that answer together. */
+export interface SharedSetupLink {
+  readonly token: string;
+  /** How long it has been valid, in ms. */
+  readonly ageMs: number;
+  /** Whether this process shows it. */
+  readonly isShown: boolean;
+}
+
 /** The one-time link to the page that makes the first administrator. */
 export interface SetupLink {
   /** Prints a new link below the server's URL, and voids the last one, when there is no administrator. */
-  announce(url: string): Promise<void>;
+  announce(url: string, shared?: SharedSetupLink | null): Promise<void>;
   /** @throws AppError not_found unless the token is that of the link, which is neither used, nor old, nor needless */
   assertValid(token: string): Promise<void>;
   /**
@@ -56,14 +65,11 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
 
   return {
     assertValid,
-    async announce(url) {
+    async announce(url, shared = null) {
       if (await hasAdministrator(store)) return;
-      const token = Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
-      link = { hash: hashToken(token), expiresAt: now() + LIFETIME_MS };
-      print(
-        "\nThere is no administrator yet. Make the first one on this page, within 30 minutes:\n" +
-          `  ${url.replace(/\/+$/, "")}/auth/setup?token=${token}\n`,
-      );
+      const token = shared?.token ?? makeSetupToken();
+      link = { hash: hashToken(token), expiresAt: now() + LIFETIME_MS - (shared?.ageMs ?? 0) };
+      if (shared?.isShown !== false) print(toNotice(url, token));
     },
     async complete({ token, user, origin }) {
       await assertValid(token);
@@ -108,4 +114,16 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
 
 function notFound(): AppError {
   return fail("not_found", "This link isn't valid, or no longer: a restart of the server prints a new one");
+}
+
+/** Makes what nobody guesses. */
+function makeSetupToken(): string {
+  return Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
+}
+
+function toNotice(url: string, token: string): string {
+  return (
+    "\nThere is no administrator yet. Make the first one on this page, within 30 minutes:\n" +
+    `  ${url.replace(/\/+$/, "")}/auth/setup?token=${token}\n`
+  );
 }
