@@ -75,6 +75,17 @@ const SAID = {
   },
 } as const;
 
+/** Whether a server takes no more connections. */
+async function isRefused(url: string): Promise<boolean> {
+  try {
+    const { driver } = await openLogged(url, { poolSize: 1, connectTimeoutMs: 500 });
+    await driver.close();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 for (const dialect of SERVERS) {
   const test = (name: string, run: () => Promise<void>): void =>
     testWithServer(dialect, `${name} (${dialect})`, 60_000, run);
@@ -133,9 +144,11 @@ for (const dialect of SERVERS) {
     // Others have taken all that there are.
     const { driver: others } = await openLogged(server.url, { poolSize: 20 });
     const taken = Promise.withResolvers<void>();
+    await proxy.cut(); // it would take its own again before they can
     const holding = Array.from({ length: 20 }, () => others.toDatabase({}).transaction(() => taken.promise));
     const settled = Promise.allSettled(holding);
-    proxy.reset();
+    await until(() => isRefused(server.url));
+    await proxy.listen();
     await until(async () => (await ask(app, "select 1")).code === "database_connections_exhausted");
     expect(await ask(app, "select 1")).toEqual(EXHAUSTED);
     taken.resolve();
