@@ -28,14 +28,18 @@ const MAX_LENGTH = 10_000;
 /** How many are read at once. */
 const BATCH = 200;
 
-/** KEYS: head, stream. ARGV: an epoch for where there is none, length, from, then sequence and text of each. */
+/**
+ * KEYS: head, stream. ARGV: an epoch for where there is none, length, from, then sequence and text of each. A change counts
+ * once it is in the stream: an error, such as a key of another type, leaves no gap that looks like a loss.
+ */
 const APPEND = `
 redis.call('HSETNX', KEYS[1], 'epoch', ARGV[1])
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 for i = 4, #ARGV, 2 do
-  local number = redis.call('HINCRBY', KEYS[1], 'count', 1)
+  local number = (tonumber(redis.call('HGET', KEYS[1], 'count')) or 0) + 1
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*',
     'epoch', epoch, 'number', number, 'from', ARGV[3], 'sequence', ARGV[i], 'text', ARGV[i + 1])
+  redis.call('HSET', KEYS[1], 'count', number)
 end`;
 
 /**
