@@ -1,10 +1,10 @@
 import { Command } from "commander";
 import { type CoreStore, openCoreStore } from "../../accounts/people/store.ts";
 import { prepareCoreTables } from "../../db/migrations/core.ts";
-import { MAX_PER_PAGE } from "../../db/paging/page-query.ts";
+import { readAllPages } from "../../db/paging/all-pages.ts";
 import { loadSchedules } from "../../jobs/scheduler/schedule.ts";
 import { Scheduler } from "../../jobs/scheduler/scheduler.ts";
-import { listTasks, type TaskAnswer, type TaskSource } from "../../jobs/scheduler/task-list.ts";
+import { listTasks, type TaskSource } from "../../jobs/scheduler/task-list.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { withDatabase } from "../open/database.ts";
 import { toExamples, toTable } from "../terminal/output.ts";
@@ -38,7 +38,8 @@ export function taskListCommand(context: CommandContext): Command {
     .addHelpText("after", toExamples("xcore tasks list", "xcore tasks list --json"))
     .action((options: { json?: boolean }, command: Command) =>
       withTasks(command, context, async ({ store }) => {
-        const tasks = await listAll(await createSource(store));
+        const source = await createSource(store);
+        const tasks = await readAllPages((query) => listTasks(source, query));
         if (options.json) {
           context.print(JSON.stringify(tasks, null, 2));
           return;
@@ -65,14 +66,4 @@ async function createSource(store: CoreStore): Promise<TaskSource> {
     store,
     nextOf: ({ expression, timezone }) => makeSchedule(expression, timezone).next(Date.now()),
   };
-}
-
-async function listAll(source: TaskSource): Promise<TaskAnswer[]> {
-  const tasks: TaskAnswer[] = [];
-  for (let page = 1; ; page++) {
-    // oxlint-disable-next-line no-await-in-loop -- one page after another
-    const { items } = await listTasks(source, { page, per_page: MAX_PER_PAGE, total: false });
-    tasks.push(...items);
-    if (items.length < MAX_PER_PAGE) return tasks;
-  }
 }

@@ -1,7 +1,6 @@
 import { Command } from "commander";
-import { MAX_PER_PAGE } from "../../db/paging/page-query.ts";
-import { listUsers, type UserAnswer } from "../../accounts/admin/user-list.ts";
-import type { UserServices } from "../../accounts/admin/users.ts";
+import { listUsers } from "../../accounts/admin/user-list.ts";
+import { readAllPages } from "../../db/paging/all-pages.ts";
 import { withAccounts } from "../open/accounts.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { toExamples, toTable } from "../terminal/output.ts";
@@ -14,8 +13,8 @@ export function userListCommand(context: CommandContext): Command {
     .option("--json", "print JSON")
     .addHelpText("after", toExamples("xcore user list", "xcore user list ada --json"))
     .action((text: string | undefined, options: { json?: boolean }, command: Command) =>
-      withAccounts(command, context, async (services) => {
-        const users = await listAll(services, text);
+      withAccounts(command, context, async ({ store }) => {
+        const users = await readAllPages((query) => listUsers(store, { ...query, q: text }));
         if (options.json) {
           context.print(JSON.stringify(users, null, 2));
           return;
@@ -31,14 +30,4 @@ export function userListCommand(context: CommandContext): Command {
         context.print(toTable([["EMAIL", "NAME", "ROLES", "STATE", "TWO FACTORS", "LAST LOGIN"], ...rows]));
       }),
     );
-}
-
-async function listAll({ store }: UserServices, q: string | undefined): Promise<UserAnswer[]> {
-  const users: UserAnswer[] = [];
-  for (let page = 1; ; page++) {
-    // oxlint-disable-next-line no-await-in-loop -- one page after another
-    const { items } = await listUsers(store, { q, page, per_page: MAX_PER_PAGE, total: false });
-    users.push(...items);
-    if (items.length < MAX_PER_PAGE) return users;
-  }
 }

@@ -234,3 +234,22 @@ test("user create makes nothing when it is cancelled on the terminal, which it g
   expect(screen).toMatch(/ icanon.* echo /s);
   expect(JSON.parse((await user(folder, ["list", "--json"])).stdout)).toEqual([]);
 });
+
+testOnEachDialect(
+  "user list lists all accounts, more than pages by number reach",
+  async ({ driver, url }) => {
+    await using folder = await TestFolder.create(CONFIG);
+    const { db, tables } = await openStore(driver);
+    const emails = Array.from({ length: 10_050 }, (_, n) => `u${n}@example.com`);
+    await db.transaction(async (tx) => {
+      for (let from = 0; from < emails.length; from += 500) {
+        const rows = emails.slice(from, from + 500).map((email) => ({ email }));
+        // oxlint-disable-next-line no-await-in-loop -- a few statements
+        await tx.insert(tables.users).values(rows);
+      }
+    });
+    const { code, stdout, stderr } = await user(folder, ["list", "--json"], { url });
+    expect([code, stderr]).toEqual([0, ""]);
+    expect((JSON.parse(stdout) as { email: string }[]).map(({ email }) => email)).toEqual(emails);
+  },
+);
