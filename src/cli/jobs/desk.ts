@@ -1,10 +1,8 @@
 import type { Command } from "commander";
-import { openCoreStore } from "../../accounts/people/store.ts";
-import { prepareCoreTables } from "../../db/migrations/core.ts";
 import { fail } from "../../errors/codes.ts";
 import { createJobDesk, type JobDesk } from "../../jobs/admin/desk.ts";
-import { type CommandContext, loadFor } from "../open/command-context.ts";
-import { withDatabase } from "../open/database.ts";
+import type { CommandContext } from "../open/command-context.ts";
+import { withCoreStore } from "../open/database.ts";
 
 const ID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
@@ -14,12 +12,7 @@ export function withJobs<T>(
   context: CommandContext,
   work: (desk: JobDesk) => Promise<T>,
 ): Promise<T> {
-  const loaded = loadFor(command, context);
-  return withDatabase(loaded, async ({ driver, loggers }) => {
-    const { auto_migrate: migrates } = loaded.config.database;
-    await prepareCoreTables(driver, { migrates, log: loggers.manager });
-    return work(createJobDesk(driver, openCoreStore(driver)));
-  });
+  return withCoreStore(command, context, ({ driver, store }) => work(createJobDesk(driver, store)));
 }
 
 /** @throws AppError not_found for what is no id of a job */

@@ -2,14 +2,12 @@ import type { Command } from "commander";
 import { normalizeEmail } from "../../accounts/people/emails.ts";
 import { createPasswords } from "../../accounts/login/passwords.ts";
 import { type Account, findAccountByEmail } from "../../accounts/people/users.ts";
-import { openCoreStore } from "../../accounts/people/store.ts";
-import { prepareCoreTables } from "../../db/migrations/core.ts";
 import { fail } from "../../errors/codes.ts";
 import { createHookBus } from "../../hooks/bus.ts";
 import { ensureBuiltinRoles } from "../../accounts/rights/builtin-roles.ts";
 import type { UserServices } from "../../accounts/admin/users.ts";
-import { type CommandContext, loadFor } from "./command-context.ts";
-import { withDatabase } from "./database.ts";
+import type { CommandContext } from "./command-context.ts";
+import { withCoreStore } from "./database.ts";
 
 /** Opens the configured database for a command about accounts, with their tables and the built-in roles in it. */
 export async function withAccounts<T>(
@@ -17,12 +15,7 @@ export async function withAccounts<T>(
   context: CommandContext,
   work: (services: UserServices) => Promise<T>,
 ): Promise<T> {
-  const loaded = loadFor(command, context);
-  return withDatabase(loaded, async (database) => {
-    const { driver, loggers } = database;
-    const { auto_migrate: migrates } = loaded.config.database;
-    await prepareCoreTables(driver, { migrates, log: loggers.manager });
-    const store = openCoreStore(driver);
+  return withCoreStore(command, context, async ({ store, loggers, loaded }) => {
     await ensureBuiltinRoles(store);
     const { password_hash_algorithm: algorithm, bcrypt_cost: bcryptCost } = loaded.config.security;
     const hooks = createHookBus({

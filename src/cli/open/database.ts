@@ -1,12 +1,15 @@
 import { resolve } from "node:path";
+import type { Command } from "commander";
+import { type CoreStore, openCoreStore } from "../../accounts/people/store.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { Dialect, Driver } from "../../db/contract/driver.ts";
-import { CORE_OWNER, coreMigrations } from "../../db/migrations/core.ts";
+import { CORE_OWNER, coreMigrations, prepareCoreTables } from "../../db/migrations/core.ts";
 import type { Migration } from "../../db/migrations/files.ts";
 import { openDatabase, toDatabaseOptions } from "../../db/open.ts";
 import { createLoggers, type Loggers } from "../../log/loggers.ts";
 import type { DeclaredPlugin, DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
+import { type CommandContext, loadFor } from "./command-context.ts";
 
 /** Whose migrations a database has. */
 export interface MigrationOwner {
@@ -54,6 +57,26 @@ export async function withDatabase<T>(
   } finally {
     await loggers.close();
   }
+}
+
+/** What a command that works with the core's tables has at hand. */
+export interface CommandStore extends CommandDatabase {
+  readonly loaded: LoadedConfig;
+  readonly store: CoreStore;
+}
+
+/** Opens the configured database for a command, with the core's tables up to date in it, and closes it at its end. */
+export async function withCoreStore<T>(
+  command: Command,
+  context: CommandContext,
+  work: (opened: CommandStore) => Promise<T>,
+): Promise<T> {
+  const loaded = loadFor(command, context);
+  return withDatabase(loaded, async ({ driver, loggers }) => {
+    const { auto_migrate: migrates } = loaded.config.database;
+    await prepareCoreTables(driver, { migrates, log: loggers.manager });
+    return work({ driver, loggers, loaded, store: openCoreStore(driver) });
+  });
 }
 
 /** Lists whose migrations are to be applied, in the order in which they are: the core, then plugins. */

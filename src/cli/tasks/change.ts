@@ -1,9 +1,10 @@
 import { Command } from "commander";
 import { fail } from "../../jobs/definition/error-codes.ts";
+import { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
+import { withCoreStore } from "../open/database.ts";
 import { withRunningApp } from "../open/running.ts";
 import { toExamples } from "../terminal/output.ts";
-import { withTasks } from "./list.ts";
 
 /** Logs go to standard error alone: the running server writes the files. */
 const RUN_CONFIG = { logging: { console: true }, plugins: { watch: false } } as const;
@@ -36,7 +37,8 @@ export function taskPauseCommand(context: CommandContext, verb: "pause" | "resum
     .argument("<task>", 'plugin and name, such as "blog:recount"')
     .addHelpText("after", toExamples(`xcore tasks ${verb} blog:recount`))
     .action((name: string, _options: object, command: Command) =>
-      withTasks(command, context, async ({ scheduler }) => {
+      withCoreStore(command, context, async ({ driver, store, loggers }) => {
+        const scheduler = new Scheduler({ driver, store, log: loggers.app, isTimed: false });
         if (!(await scheduler.setPaused(name, isPaused)))
           throw fail("not_found", `Cannot ${verb} task "${name}": there is none; see \`xcore tasks list\``);
         context.print(`${name} is ${isPaused ? "paused" : "resumed"} now`);

@@ -1,34 +1,11 @@
 import { Command } from "commander";
-import { type CoreStore, openCoreStore } from "../../accounts/people/store.ts";
-import { prepareCoreTables } from "../../db/migrations/core.ts";
+import type { CoreStore } from "../../accounts/people/store.ts";
 import { readAllPages } from "../../db/paging/all-pages.ts";
 import { loadSchedules } from "../../jobs/scheduler/schedule.ts";
-import { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import { listTasks, type TaskSource } from "../../jobs/scheduler/task-list.ts";
-import { type CommandContext, loadFor } from "../open/command-context.ts";
-import { withDatabase } from "../open/database.ts";
+import type { CommandContext } from "../open/command-context.ts";
+import { withCoreStore } from "../open/database.ts";
 import { toExamples, toTable } from "../terminal/output.ts";
-
-/** What a command about tasks works with. */
-export interface TaskServices {
-  readonly store: CoreStore;
-  readonly scheduler: Scheduler;
-}
-
-/** Opens the configured database for a command about tasks, which it doesn't run. */
-export async function withTasks<T>(
-  command: Command,
-  context: CommandContext,
-  work: (services: TaskServices) => Promise<T>,
-): Promise<T> {
-  const loaded = loadFor(command, context);
-  return withDatabase(loaded, async ({ driver, loggers }) => {
-    const { auto_migrate: migrates } = loaded.config.database;
-    await prepareCoreTables(driver, { migrates, log: loggers.manager });
-    const store = openCoreStore(driver);
-    return work({ store, scheduler: new Scheduler({ driver, store, log: loggers.app, isTimed: false }) });
-  });
-}
 
 /** `xcore tasks list`: lists the scheduled tasks. */
 export function taskListCommand(context: CommandContext): Command {
@@ -37,7 +14,7 @@ export function taskListCommand(context: CommandContext): Command {
     .option("--json", "print JSON")
     .addHelpText("after", toExamples("xcore tasks list", "xcore tasks list --json"))
     .action((options: { json?: boolean }, command: Command) =>
-      withTasks(command, context, async ({ store }) => {
+      withCoreStore(command, context, async ({ store }) => {
         const source = await createSource(store);
         const tasks = await readAllPages((query) => listTasks(source, query));
         if (options.json) {
