@@ -64,22 +64,24 @@ export class FileWatch {
   #findLost(): { readonly path: string; readonly state: Loss } | null {
     for (const ending of ENDINGS) {
       const path = this.#file + ending;
-      const found = identify(path);
+      const found = look(path);
       const seen = this.#seen.get(path);
-      if (seen === undefined && found !== null) this.#seen.set(path, found);
-      else if (seen !== undefined && found !== seen) {
+      if (seen !== undefined && found?.identity !== seen) {
         return { path, state: found === null ? "missing" : "replaced" };
-      } else if (isEmptied(path, ending)) return { path, state: "emptied" };
+      }
+      if (found === null) continue;
+      if (seen === undefined) this.#seen.set(path, found.identity);
+      else if (isEmptied(path, ending, found.size)) return { path, state: "emptied" };
     }
     return null;
   }
 }
 
 /** Null where there is no such file, or nobody can tell. */
-function identify(path: string): string | null {
+function look(path: string): { readonly identity: string; readonly size: bigint } | null {
   try {
-    const { dev, ino } = statSync(path, { bigint: true });
-    return `${dev}:${ino}`;
+    const { dev, ino, size } = statSync(path, { bigint: true });
+    return { identity: `${dev}:${ino}`, size };
   } catch {
     return null;
   }
@@ -89,11 +91,10 @@ function identify(path: string): string | null {
  * Whether somebody else has cut a file: of the database nothing is left, or its log goes on behind zeros, so that a start
  * takes nothing of it. The database itself mustn't be opened here, which would end the locks of SQLite on it.
  */
-function isEmptied(path: string, ending: (typeof ENDINGS)[number]): boolean {
-  const size = statSync(path, { throwIfNoEntry: false })?.size;
-  if (size === undefined || ending === "-shm") return false;
-  if (ending === "") return size === 0;
-  return size > 0 && !startsAsLog(path) && !startsAsLog(path); // twice: it may have been written at that moment
+function isEmptied(path: string, ending: (typeof ENDINGS)[number], size: bigint): boolean {
+  if (ending === "") return size === 0n;
+  if (ending === "-shm" || size === 0n) return false;
+  return !startsAsLog(path) && !startsAsLog(path); // twice: it may have been written at that moment
 }
 
 function startsAsLog(path: string): boolean {
