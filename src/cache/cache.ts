@@ -1,7 +1,7 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "pino";
 import { fail } from "../errors/codes.ts";
 import type { Driver } from "../db/contract/driver.ts";
+import { outside } from "../db/transactions/ambient.ts";
 import type { CacheStore, StoreState } from "./contract/store.ts";
 import type { Engine } from "./engine.ts";
 import { Namespace } from "./namespace.ts";
@@ -39,9 +39,6 @@ export interface CacheStats extends StoreState {
   readonly stale_hits: number;
   readonly misses: number;
 }
-
-/** Leaves the request that happens to ask first: whoever else waits would lose with it. */
-const outside = AsyncLocalStorage.snapshot() as <T>(work: () => T) => T;
 
 const TIMEOUT_MS = 250;
 const CORE = "$core"; // no plugin has such a name
@@ -129,7 +126,7 @@ export class AppCache {
       import("./engine.ts"),
       createStore(this.#options, this.#server),
     ]);
-    const engine = new CreatedEngine(store, { log: this.#options.log, outside });
+    const engine = new CreatedEngine(store, { log: this.#options.log });
     if (this.#isClosed) store.close();
     return (this.#engine = engine);
   }

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { outside } from "../db/transactions/ambient.ts";
 import { createFail, type ErrorCode } from "../errors/codes.ts";
 import type { CacheStore, Entry, Lease, StoreEvents } from "./contract/store.ts";
 import { giveOut, keep, type Kept } from "./contract/values.ts";
@@ -48,8 +49,6 @@ export interface Load {
 export interface FlightOptions {
   readonly store: CacheStore;
   readonly log: Logger;
-  /** Runs work as that of nobody: it must outlast the request that happened to ask first. */
-  readonly outside: <T>(work: () => T) => T;
 }
 
 /** A value on its way, for all who ask meanwhile. */
@@ -72,17 +71,15 @@ const RETRY_AFTER = "1"; // seconds
 export class Flights implements StoreEvents {
   readonly #store: CacheStore;
   readonly #log: Logger;
-  readonly #outside: FlightOptions["outside"];
   readonly #flights = new Map<string, Flight>();
   hits = 0;
   misses = 0;
   /** Of the hits, those that were past their time. */
   stale = 0;
 
-  constructor({ store, log, outside }: FlightOptions) {
+  constructor({ store, log }: FlightOptions) {
     this.#store = store;
     this.#log = log;
-    this.#outside = outside;
   }
 
   /** @throws whatever `work` throws, where there is no old value to give out instead */
@@ -158,7 +155,7 @@ export class Flights implements StoreEvents {
     const { promise: value, resolve } = Promise.withResolvers<Kept>();
     const flight: Flight = { key, version, tags: policy.tags, value, isOutdated: false, isTold: false };
     this.#flights.set(toFlightKey(flight), flight);
-    resolve(this.#outside(() => this.#make(flight, load)));
+    resolve(outside(() => this.#make(flight, load)));
     return flight;
   }
 

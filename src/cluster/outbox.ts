@@ -1,7 +1,7 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "pino";
 import type { RedisConnection } from "../cache/redis/connection.ts";
 import { RedisUnavailableError } from "../cache/redis/errors.ts";
+import { outside } from "../db/transactions/ambient.ts";
 import type { ChangeStream, Unsent } from "./stream.ts";
 
 /** Says that what was published is lost: whoever reads it loads everything anew. */
@@ -21,9 +21,6 @@ const BATCH_BYTES = 256 * 1024;
 const SEND_MS = 1000;
 const RETRY_MS = 1000;
 const CLOSE_MS = 500;
-
-/** Leaves the request that happens to publish first. */
-const outside = AsyncLocalStorage.snapshot() as <T>(work: () => T) => T;
 
 /**
  * Sends changes in their order, and keeps them while Redis is away: each is sent at least once while the process lives. What

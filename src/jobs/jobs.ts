@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "pino";
 import type { Database } from "../db/contract/database.ts";
 import type { Driver } from "../db/contract/driver.ts";
@@ -35,8 +34,6 @@ const LEASE_MS = 30_000;
 export class Jobs {
   readonly #options: JobsOptions;
   readonly #definitions = new Map<string, JobDefinition>();
-  /** What runs something as it would be run here: by nobody, and outside of any transaction. */
-  readonly #outside = AsyncLocalStorage.snapshot();
   #loading: Promise<Queue> | null = null;
   #isClosed = false;
 
@@ -83,7 +80,6 @@ export class Jobs {
       ground: { driver, db: store.db, tables: store.tables, leaseMs },
       definitions: this.#definitions,
       isWorker: options.isWorker && !this.#isClosed,
-      outside: (work) => this.#outside(work),
     });
   }
 }

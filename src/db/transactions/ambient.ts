@@ -23,3 +23,10 @@ export class AmbientTransaction<Channel> {
     }
   }
 }
+
+/**
+ * Runs work as nobody's: not for the request, and not in the transaction, that happens to bring it about. What it begins
+ * may outlast both.
+ */
+// As it was when this was loaded, which is when the database is opened.
+export const outside = AsyncLocalStorage.snapshot() as <T>(work: () => T) => T;

@@ -7,10 +7,7 @@ import { insertJob, insertJobs, type NewBatch, type NewJob } from "../drivers/da
 import { Watchers } from "./watchers.ts";
 import { type EndedRun, Worker, type WorkerOptions } from "./worker.ts";
 
-export interface QueueOptions extends Pick<
-  WorkerOptions,
-  "ground" | "log" | "concurrency" | "definitions" | "outside"
-> {
+export interface QueueOptions extends Pick<WorkerOptions, "ground" | "log" | "concurrency" | "definitions"> {
   readonly hooks: HookBus;
   /** Whether jobs are run here, and not only enqueued. */
   readonly isWorker: boolean;

@@ -4,6 +4,7 @@ import type { JobContext, JobDefinition } from "../definition/options.ts";
 import { claim, type ClaimedJob, type Wanted } from "../drivers/database/claim.ts";
 import { finish, type Outcome } from "../drivers/database/finish.ts";
 import type { Ground } from "../drivers/database/ground.ts";
+import { outside } from "../../db/transactions/ambient.ts";
 import { Leases } from "./leases.ts";
 import { Lookout } from "./lookout.ts";
 import { type EndReason, Run } from "./run.ts";
@@ -22,8 +23,6 @@ export interface WorkerOptions {
   readonly concurrency: () => number;
   /** The jobs that may run here, by qualified name. */
   readonly definitions: ReadonlyMap<string, JobDefinition>;
-  /** Runs something as nobody's: not for the request, and outside of the transaction, that has brought it about. */
-  readonly outside: (work: () => void) => void;
   readonly onEnded: (ended: readonly EndedRun[]) => void;
   readonly onProgress: (run: Run) => void;
 }
@@ -61,7 +60,7 @@ export class Worker {
 
   /** Begins to look for jobs. */
   start(): void {
-    this.#options.outside(() => this.#lookout.start());
+    outside(() => this.#lookout.start());
     this.wakeAll();
   }
 
@@ -79,7 +78,7 @@ export class Worker {
 
   /** A job is due at a moment of its own. */
   expect(inMs: number): void {
-    this.#options.outside(() => this.#lookout.expect(inMs));
+    outside(() => this.#lookout.expect(inMs));
   }
 
   /** The try of a job that runs here. */
@@ -128,7 +127,7 @@ export class Worker {
   #schedule(): void {
     if (this.#isScheduled) return;
     this.#isScheduled = true;
-    this.#options.outside(() => setImmediate(() => this.#next()));
+    outside(() => setImmediate(() => this.#next()));
   }
 
   #next(): void {

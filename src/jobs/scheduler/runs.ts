@@ -1,5 +1,6 @@
 import { inspect } from "node:util";
 import type { Logger } from "pino";
+import { outside } from "../../db/transactions/ambient.ts";
 import type { DueRun, Ledger } from "./ledger.ts";
 import { ownNameOf, type Task } from "./task.ts";
 
@@ -7,8 +8,6 @@ export interface RunsOptions {
   readonly ledger: Ledger;
   readonly leaseMs: number;
   readonly log: Logger;
-  /** Runs something as by nobody, and outside of any transaction. */
-  readonly outside: <T>(work: () => T) => T;
 }
 
 const NOTE_TRIES = 5;
@@ -31,7 +30,7 @@ export class Runs {
 
   /** Runs the handler of a task, and notes what comes of it; resolves then, with its error or null. It never rejects. */
   start(task: Task, run: DueRun): Promise<string | null> {
-    const ended = this.#options.outside(() => this.#run(task, run));
+    const ended = outside(() => this.#run(task, run));
     this.#underWay.set(run.runId, { task, ended });
     task.hold(ended);
     return ended.finally(() => void this.#underWay.delete(run.runId));

@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Logger } from "pino";
 import type { Database } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
@@ -39,8 +38,6 @@ const LEASE_MS = 30_000;
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
-  /** What runs something as it would be run here: by nobody, and outside of any transaction. */
-  readonly #outside = AsyncLocalStorage.snapshot();
   #maker: ScheduleMaker | null = null;
   #loading: Promise<Parts> | null = null;
   #isClosed = false;
@@ -134,8 +131,7 @@ export class Scheduler {
   async #create(): Promise<Parts> {
     const { driver, store, log, isTimed, leaseMs = LEASE_MS } = this.#options;
     const { createParts } = await import("./parts.ts");
-    const outside = <T>(work: () => T): T => this.#outside(work);
-    this.#parts = createParts({ driver, ...store, log, leaseMs, outside });
+    this.#parts = createParts({ driver, ...store, log, leaseMs });
     const { timetable, ledger } = this.#parts;
     if (!isTimed || this.#isClosed) await timetable.stop();
     else

@@ -52,7 +52,7 @@ export class Instances implements AsyncDisposable {
     const now = (laterMs: number) => fromNow({ driver }, this.clock.shiftMs + laterMs);
     const ledger = new Ledger({ driver, ...this.store, leaseMs, now });
     const log = pino({ level: "warn" }, { write: (line: string) => void this.log.push(line) });
-    const runs = new Runs({ ledger, leaseMs, log, outside: (work) => work() });
+    const runs = new Runs({ ledger, leaseMs, log });
     const { clock } = this;
     const timetable = new Timetable({
       ledger,
