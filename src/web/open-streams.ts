@@ -1,5 +1,6 @@
 import { estimateShallowMemoryUsageOf } from "bun:jsc";
 import type { FollowRequest } from "./admission.ts";
+import { requestIdOf } from "./request-ids.ts";
 
 interface Iteration {
   next: () => unknown;
@@ -93,6 +94,7 @@ export class OpenStreams {
   #ending: StreamEnd | null = null;
 
   open(request: Request, options: StreamOptions): OpenStream {
+    requestIdOf(request); // what it throws is told when the request's line has been logged: under the same id
     const stream = new OpenStream(this, request, options);
     this.#open.add(stream);
     return stream;

@@ -21,7 +21,6 @@ import {
   prepareRoutes,
   readBodies,
 } from "../../web/routes.ts";
-import { requestIdOf } from "../../web/request-ids.ts";
 import { serveFile } from "../../web/static-files.ts";
 import type { TransactionOwner } from "../../db/transactions/owner.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
@@ -113,7 +112,6 @@ function addRouteHooks(
     inFlight.followBody(request, isOpen);
     const isOfEvents = "sse" in value || isEventStream(set.headers["content-type"]);
     const report = (error: unknown): void => void answerError(error, request, manifest.name);
-    requestIdOf(request); // the report comes when the request's line has been logged: under the same id
     const keeper = { streams: inFlight.streams, follow, isOfEvents, report };
     if (value instanceof Response) {
       const whole = withoutEncoding(value) ?? value;
