@@ -3,6 +3,7 @@ import type { Database } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import type { OwnedOptions } from "../../db/transactions/owner.ts";
 import { fail } from "../../errors/codes.ts";
+import { sha256 } from "../../files/sha256.ts";
 import { type KeepOptions, KEY_HEADER } from "./idempotent-routes.ts";
 
 export interface KeptAnswersOptions {
@@ -231,7 +232,7 @@ function isKept({ response: { status } }: Captured): boolean {
 }
 
 function digest(parts: readonly string[]): string {
-  return new Bun.CryptoHasher("sha256").update(JSON.stringify(parts)).digest("hex");
+  return sha256(JSON.stringify(parts));
 }
 
 function inUse() {
