@@ -123,9 +123,11 @@ export function isWithBody({ headers }: Request): boolean {
   return (length !== null && length !== "0") || headers.has("transfer-encoding");
 }
 
-/** Whether more than a few packets of a body may still be on their way. */
-export function isLongBody({ headers }: Request): boolean {
-  return headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > SMALL_BODY;
+/** Has the connection of a request that is refused unread closed behind its answer, where that may have a long body. */
+export function closeUnread({ headers }: Request, answer: Response): void {
+  // More than a few packets may still be on their way, and nobody reads them.
+  const isLong = headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > SMALL_BODY;
+  if (isLong) answer.headers.set("connection", "close");
 }
 
 function tooLarge(limit: number): AppError {

@@ -11,7 +11,7 @@ import {
   limitingOf,
   lookAgain,
 } from "./admission.ts";
-import { isLongBody, isWithBody } from "./body-limit.ts";
+import { closeUnread, isWithBody } from "./body-limit.ts";
 import type { TransactionOwner } from "../db/transactions/owner.ts";
 import { keepingOf, toKept } from "./idempotency/idempotent-routes.ts";
 import { createBodyReader, type ParseHook, toBoundParser } from "./input/bodies.ts";
@@ -183,10 +183,7 @@ function toRefusal(app: AnyElysia, { path, hooks }: InternalRoute): Refusal {
     const { request } = context;
     errors.set(request, error);
     const answer = await (compiled ??= compile())(context);
-    // Nobody reads what may be long yet.
-    if (answer instanceof Response && isLongBody(request)) {
-      answer.headers.set("connection", "close");
-    }
+    if (answer instanceof Response) closeUnread(request, answer);
     return answer;
   };
 }

@@ -2,7 +2,7 @@ import type { Callers } from "../db/transactions/callers.ts";
 import type { AppError } from "../errors/errors.ts";
 import type { RequestEntry } from "../log/request-line.ts";
 import { forbidStoring, givenIdOf, withHeaders } from "./answers.ts";
-import { BodyBudget, isLongBody, limitBody, SMALL_BODY } from "./body-limit.ts";
+import { BodyBudget, closeUnread, limitBody, SMALL_BODY } from "./body-limit.ts";
 import { createClientAddress, toAddressKey } from "./client-address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
@@ -271,8 +271,7 @@ export class WebServer {
 
   #refuse({ request, mount }: Exchange, error: AppError): Response {
     const response = this.#answerError(error, request, mount.plugin);
-    // Nobody reads what may be long yet.
-    if (isLongBody(request)) response.headers.set("connection", "close");
+    closeUnread(request, response);
     return response;
   }
 
