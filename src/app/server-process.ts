@@ -309,10 +309,10 @@ export class ServerProcess {
   #tellEnding(call: string): void {
     const { loggers, stackTraces } = this.#app;
     const error = new Error(call);
-    const [thrower, place] = [stackTraces.throwerOf(error), stackTraces.locate(error)];
+    const thrower = stackTraces.throwerOf(error);
     const who = thrower === null ? "code" : "plugin";
     loggers.app.error(
-      { ...thrower, place: place === null ? null : `${place.file}:${place.line}` },
+      { ...thrower, place: stackTraces.placeOf(error) },
       `${who} called ${call}: refused, the server goes on`,
     );
   }

@@ -174,10 +174,7 @@ function createOwn(
 ): Pick<ModulesOptions, "scope" | "globals" | "transactions"> {
   const scope = new Scope();
   const onError = (error: unknown): void => onUncaught(error, thrower);
-  const locate = (error: Error): string | null => {
-    const place = stackTraces.locate(error);
-    return place === null ? null : `${place.file}:${place.line}`;
-  };
+  const locate = (error: Error): string | null => stackTraces.placeOf(error);
   const onEnding = (call: string): void => {
     const fields = { generation: thrower.generation, place: locate(new Error(call)) };
     log.error(fields, `plugin called ${call}: refused, the server goes on`);

@@ -58,6 +58,12 @@ export class StackTraces {
     return null;
   }
 
+  /** Says where in a plugin's source an error was made, such as "plugins/blog/run.ts:3"; null for elsewhere. */
+  placeOf(error: Error): string | null {
+    const position = this.locate(error);
+    return position === null ? null : `${position.file}:${position.line}`;
+  }
+
   /** Returns whose code an error was thrown in, null for none. */
   throwerOf(error: unknown): { readonly plugin: string; readonly generation: number } | null {
     const [found] = error instanceof Error ? String(error.stack).matchAll(FRAME) : [];
