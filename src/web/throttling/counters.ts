@@ -114,6 +114,11 @@ export function take(counter: Counter, { max }: Limit, now: number, weight = 1):
   return true;
 }
 
+/** Takes back what was counted, as far as it still counts. */
+export function giveBack(counter: Counter, weight = 1): void {
+  counter.count = Math.max(0, counter.count - weight);
+}
+
 /** Says where a key stands. */
 export function toStanding(counter: Counter, { max }: Limit, now: number, isAllowed: boolean): Standing {
   const used = counter.used(now);

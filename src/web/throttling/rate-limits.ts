@@ -1,6 +1,6 @@
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
-import { type Counter, Counters, type Limit, type Standing, take, toStanding } from "./counters.ts";
+import { type Counter, Counters, giveBack, type Limit, type Standing, take, toStanding } from "./counters.ts";
 import { type Fields, toFields, toSeconds } from "./limit-fields.ts";
 
 /** What `server.rate_limit` says. */
@@ -125,8 +125,7 @@ export class RateLimits {
 
   /** Takes that back: it was a user. */
   forgiveTry(address: string): void {
-    const counter = this.#default.of(`try ${address}`, WINDOW_MS, this.#now());
-    counter.count = Math.max(0, counter.count - 1);
+    giveBack(this.#default.of(`try ${address}`, WINDOW_MS, this.#now()));
   }
 
   /** Like countUser, where that is found out before the route is: it isn't counted again there. */
@@ -184,8 +183,7 @@ export class RateLimits {
   /** Takes back what an address was counted for. */
   #giveBack(request: Request): void {
     if (this.#latest !== request || this.#latestCounter === null) return;
-    const counter = this.#latestCounter;
-    counter.count = Math.max(0, counter.count - this.#latestWeight);
+    giveBack(this.#latestCounter, this.#latestWeight);
     this.#latest = null;
   }
 
