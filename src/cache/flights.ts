@@ -3,6 +3,7 @@ import { outside } from "../db/transactions/ambient.ts";
 import { createFail, type ErrorCode } from "../errors/codes.ts";
 import type { CacheStore, Entry, Lease, StoreEvents } from "./contract/store.ts";
 import { giveOut, keep, type Kept } from "./contract/values.ts";
+import { LATE, within } from "./contract/within.ts";
 
 export const CACHE_ERROR_CODES = {
   cache_timeout: {
@@ -255,18 +256,6 @@ export function isMine({ version }: Entry, asking: { readonly version: string })
 /** Whether what somebody else has kept saves making it. */
 function isWanted(entry: Entry, load: Load): boolean {
   return isMine(entry, load) && entry.freshUntil - performance.now() > (load.policy.eagerMs ?? 0);
-}
-
-const LATE = Symbol("late");
-
-async function within<T>(value: Promise<T>, ms: number): Promise<T | typeof LATE> {
-  const { promise, resolve } = Promise.withResolvers<typeof LATE>();
-  const timer = setTimeout(() => resolve(LATE), ms);
-  try {
-    return await Promise.race([value, promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function abortable<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {

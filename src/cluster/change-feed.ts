@@ -1,8 +1,9 @@
 import type { Logger } from "pino";
+import { within } from "../cache/contract/within.ts";
 import { RedisConnection } from "../cache/redis/connection.ts";
 import { RedisUnavailableError } from "../cache/redis/errors.ts";
 import { Gathering } from "./gathering.ts";
-import { EVERYTHING, Outbox, pause } from "./outbox.ts";
+import { EVERYTHING, Outbox } from "./outbox.ts";
 import { ChangeStream, type Entry, type Position } from "./stream.ts";
 
 export interface ChangeFeedOptions {
@@ -198,7 +199,7 @@ export class ChangeFeed {
         "changes of other instances can't be read from Redis: trying again",
       );
     this.#hasFailed = true;
-    await pause(RETRY_MS, this.#closed.promise);
+    await within(this.#closed.promise, RETRY_MS);
   }
 
   #deliver(entry: Entry): void {

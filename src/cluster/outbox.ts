@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { within } from "../cache/contract/within.ts";
 import type { RedisConnection } from "../cache/redis/connection.ts";
 import { RedisUnavailableError } from "../cache/redis/errors.ts";
 import { outside } from "../db/transactions/ambient.ts";
@@ -58,10 +59,7 @@ export class Outbox {
   /** Sends what is left where Redis is there; what can't be sent is lost with the process. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, CLOSE_MS);
-    await Promise.race([this.#sending, late]);
-    clearTimeout(timer);
+    if (this.#sending !== null) await within(this.#sending, CLOSE_MS);
     this.#closed.resolve();
   }
 
@@ -96,7 +94,7 @@ export class Outbox {
       if (!this.#hasFailed)
         this.#options.log.error({ err: failure }, "changes can't be published to Redis: trying again");
       this.#hasFailed = true;
-      await pause(RETRY_MS, this.#closed.promise);
+      await within(this.#closed.promise, RETRY_MS);
     }
     return !this.#isClosed;
   }
@@ -113,12 +111,4 @@ export class Outbox {
     const sent = this.#unsent.splice(0, left === -1 ? this.#unsent.length : left);
     for (const { text } of sent) this.#bytes -= text.length;
   }
-}
-
-/** Resolves after a while, or when `ended` does. */
-export async function pause(ms: number, ended: Promise<void>): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  await Promise.race([promise, ended]);
-  clearTimeout(timer);
 }

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { LATE, within } from "./within.ts";
 
 /** What every connection is made with. */
 export interface GuardOptions {
@@ -188,10 +189,10 @@ export abstract class GuardedConnection<Client extends object> {
     await this.load();
     const client = this.create((lost, reason) => this.#lose(lost, toReason(reason)));
     try {
-      await within(CONNECT_MS, async () => {
-        await this.open(client);
-        await Promise.all([...this.#onConnect].map((listener) => listener(client)));
-      });
+      const prepared = this.#prepare(client);
+      if ((await within(prepared, CONNECT_MS)) === LATE) {
+        throw new Error(`it didn't answer within ${CONNECT_MS} ms`);
+      }
       if (!this.isOpen(client) || this.#isClosed) throw new Error("the connection was lost at once");
     } catch (error) {
       this.destroy(client);
@@ -202,6 +203,11 @@ export abstract class GuardedConnection<Client extends object> {
     this.#absence = null;
     this.#busyUntil = 0;
     if (isBack) this.#log.info({ server: this.address }, `${this.product} is back (${this.#name})`);
+  }
+
+  async #prepare(client: Client): Promise<void> {
+    await this.open(client);
+    await Promise.all([...this.#onConnect].map((listener) => listener(client)));
   }
 
   /** Clients' own timeouts don't free a command that was sent. */
@@ -304,16 +310,6 @@ function patiently(ms: number, callback: () => void): () => void {
   return () => {
     if (timer !== null) clearTimeout(timer);
   };
-}
-
-async function within(ms: number, work: () => Promise<void>): Promise<void> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`it didn't answer within ${ms} ms`)), ms);
-  try {
-    await Promise.race([work(), late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Never the address, which may hold a password. */
