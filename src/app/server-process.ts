@@ -108,13 +108,13 @@ export class ServerProcess {
     if (worker === undefined) await this.#listen(null);
     this.#followEvents();
     const started = app.plugins.start();
-    if (worker !== undefined) {
+    if (worker === undefined) {
+      await app.web.holdUntil(started, STARTUP_HOLD_MS);
+    } else {
       // The others answer meanwhile.
       await Promise.race([started, Bun.sleep(STARTUP_HOLD_MS)]);
-      if (this.#stopping !== null) return;
-      await this.#listen(null);
+      if (this.#stopping === null) await this.#listen(null);
     }
-    await app.web.holdUntil(started, worker === undefined ? STARTUP_HOLD_MS : 0);
     if (this.#stopping !== null) return;
     this.#announce("listening");
     await this.#announceSetup();
