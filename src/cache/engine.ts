@@ -58,8 +58,7 @@ export class Engine {
   }
 
   async deletePattern({ prefix }: Scope, pattern: string): Promise<number | null> {
-    const matches = toMatcher(pattern);
-    this.flights.onKeysChanged((key) => key.startsWith(prefix) && matches(key.slice(prefix.length)));
+    this.flights.onKeysChanged(toMatcher(pattern, prefix));
     return await this.store.deletePattern(prefix, pattern);
   }
 

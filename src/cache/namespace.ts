@@ -9,7 +9,7 @@ import type {
 } from "./api.ts";
 import type { Engine, Scope } from "./engine.ts";
 import type { Policy } from "./flights.ts";
-import { assertKey, toArgumentText, toMatcher } from "./contract/keys.ts";
+import { assertKey, toArgumentText } from "./contract/keys.ts";
 import type { TableTags } from "./table-tags.ts";
 
 export interface NamespaceOptions {
@@ -77,7 +77,7 @@ export class Namespace implements Cache {
   }
 
   async deletePattern(pattern: string): Promise<number | null> {
-    toMatcher(pattern); // refuses what is none
+    assertKey(pattern);
     return await this.#use((engine) => engine.deletePattern(this.#scope, pattern));
   }
 

@@ -43,10 +43,14 @@ function sorted(value: unknown, depth: number): unknown {
   return Object.fromEntries(members.map(([key, member]) => [key, sorted(member, depth + 1)]));
 }
 
-/** Makes what tells whether a key matches a pattern, in which `*` stands for any characters. */
-export function toMatcher(pattern: string): (key: string) => boolean {
+/**
+ * Makes what tells whether a key begins with `scope` and its rest matches a pattern, in which `*` stands for any characters.
+ *
+ * @throws TypeError for what is no pattern
+ */
+export function toMatcher(pattern: string, scope = ""): (key: string) => boolean {
   assertKey(pattern);
-  const parts = pattern.split("*").map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`));
+  const parts = pattern.split("*").map((part) => RegExp.escape(part));
   const expression = new RegExp(`^${parts.join("[^]*")}$`);
-  return (key) => expression.test(key);
+  return (key) => key.startsWith(scope) && expression.test(key.slice(scope.length));
 }

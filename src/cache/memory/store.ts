@@ -55,12 +55,9 @@ export class MemoryStore implements CacheStore {
   }
 
   deletePattern(scope: string, pattern: string): number {
-    const matches = toMatcher(pattern);
+    const matches = toMatcher(pattern, scope);
     let count = 0;
-    for (const key of this.#entries.keys()) {
-      if (!key.startsWith(scope) || !matches(key.slice(scope.length))) continue;
-      if (this.delete(key)) count += 1;
-    }
+    for (const key of this.#entries.keys()) if (matches(key) && this.delete(key)) count += 1;
     return count;
   }
 

@@ -118,8 +118,7 @@ export class RedisStore implements CacheStore {
   }
 
   async deletePattern(scope: string, pattern: string): Promise<number> {
-    const matches = toMatcher(pattern);
-    this.#near.forgetMatching((key) => key.startsWith(scope) && matches(key.slice(scope.length)));
+    this.#near.forgetMatching(toMatcher(pattern, scope));
     const glob = this.#names.matching(scope, pattern);
     return await this.#attempt(
       () => this.#unlinkMatching((command) => this.#connection.run(command), glob),
