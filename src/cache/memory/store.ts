@@ -1,16 +1,10 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
 import type { CacheStore, Entry, Lease, StoreState } from "../contract/store.ts";
+import { createEntries, type EntriesOptions } from "../contract/entries.ts";
 import { toMatcher } from "../contract/keys.ts";
 import { keep } from "../contract/values.ts";
 
-export interface MemoryOptions {
-  readonly maxEntries: number;
-  /** In bytes, about. */
-  readonly maxSize: number;
-}
-
 const MAX_MARKS = 100_000;
-const ENTRY_BYTES = 200; // of an entry, beside its value
 const OWN: Lease = { isTaken: false, release() {} };
 
 /** Keeps what is cached in the memory of this process; what hasn't been used for the longest time goes first. */
@@ -21,13 +15,8 @@ export class MemoryStore implements CacheStore {
   readonly #locks = new Map<string, { token: string; until: number }>();
   #lastMark = 0;
 
-  constructor({ maxEntries: max, maxSize }: MemoryOptions) {
-    this.#entries = new LRUCache({
-      max,
-      maxSize,
-      maxEntrySize: maxSize,
-      sizeCalculation: ({ kept }, key) => ENTRY_BYTES + key.length + kept.size,
-    });
+  constructor(options: EntriesOptions) {
+    this.#entries = createEntries(options);
   }
 
   get(key: string): Entry | undefined {

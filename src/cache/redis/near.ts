@@ -1,14 +1,8 @@
-import { LRUCache } from "lru-cache";
+import type { LRUCache } from "lru-cache";
+import { createEntries, type EntriesOptions } from "../contract/entries.ts";
 import type { Entry } from "../contract/store.ts";
 
-export interface NearOptions {
-  readonly maxEntries: number;
-  /** In bytes, about. */
-  readonly maxSize: number;
-}
-
 const MAX_MARKS = 100_000;
-const ENTRY_BYTES = 200; // of an entry, beside its value
 
 /**
  * What Redis has been asked for, in the memory of this process. Redis tells which of the keys change that were read; what it
@@ -22,13 +16,8 @@ export class NearCache {
   /** Whether Redis tells what changes. */
   #isTrusted = false;
 
-  constructor({ maxEntries: max, maxSize }: NearOptions) {
-    this.#entries = new LRUCache({
-      max,
-      maxSize,
-      maxEntrySize: maxSize,
-      sizeCalculation: ({ kept }, key) => ENTRY_BYTES + key.length + kept.size,
-    });
+  constructor(options: EntriesOptions) {
+    this.#entries = createEntries(options);
   }
 
   get entries(): number {

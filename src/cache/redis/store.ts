@@ -3,17 +3,18 @@ import type { Logger } from "pino";
 import type { RunOptions } from "../contract/guarded-connection.ts";
 import { decodeEntry, encodeEntry, isCounter } from "../contract/codec.ts";
 import type { CacheStore, Entry, Lease, MaybePromise, StoreEvents, StoreState } from "../contract/store.ts";
+import type { EntriesOptions } from "../contract/entries.ts";
 import { toMatcher } from "../contract/keys.ts";
 import { type RedisClient, RedisConnection } from "./connection.ts";
 import { RedisUnavailableError } from "./errors.ts";
 import { KeyNames } from "./key-names.ts";
 import { LEASE_MS, RedisLease } from "./lease.ts";
-import { NearCache, type NearOptions } from "./near.ts";
+import { NearCache } from "./near.ts";
 import { PendingInvalidations } from "./pending.ts";
 import { COUNT, KEEP_WITH_LOCK, PROLONG, UNLOCK } from "./scripts.ts";
 import { TrackingWatch } from "./tracking-watch.ts";
 
-export interface RedisStoreOptions extends NearOptions {
+export interface RedisStoreOptions extends EntriesOptions {
   readonly url: string;
   /** What all keys begin with. */
   readonly prefix: string;
