@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { LockOptions } from "./api.ts";
-import type { CacheStore } from "./contract/store.ts";
-import { fail, Flights, type FlightOptions, isMine, type Policy, toEntry } from "./flights.ts";
+import { type CacheStore, type Entry, isMine } from "./contract/store.ts";
+import { fail, Flights, type FlightOptions, type Policy, toEntry } from "./flights.ts";
 import { assertKey, toMatcher } from "./contract/keys.ts";
 import { giveOut, keep } from "./contract/values.ts";
 
@@ -39,9 +39,7 @@ export class Engine {
 
   async ttl(scope: Scope, key: string): Promise<number | null> {
     const entry = await this.store.get(scope.prefix + key);
-    return entry !== undefined && this.#isFresh(entry, scope)
-      ? (entry.freshUntil - performance.now()) / 1000
-      : null;
+    return this.#isFresh(entry, scope) ? (entry.freshUntil - performance.now()) / 1000 : null;
   }
 
   async set(scope: Scope, key: string, value: unknown, policy: Policy): Promise<void> {
@@ -120,8 +118,8 @@ export class Engine {
     lost.abort(fail("lock_timeout", "Cannot go on with the lock: it was lost"));
   }
 
-  #toValue(entry: Awaited<ReturnType<CacheStore["get"]>>, scope: Scope): unknown {
-    if (entry !== undefined && this.#isFresh(entry, scope)) {
+  #toValue(entry: Entry | undefined, scope: Scope): unknown {
+    if (this.#isFresh(entry, scope)) {
       this.flights.hits += 1;
       return giveOut(entry.kept);
     }
@@ -129,7 +127,7 @@ export class Engine {
     return undefined;
   }
 
-  #isFresh(entry: Awaited<ReturnType<CacheStore["get"]>>, scope: Scope): boolean {
-    return entry !== undefined && isMine(entry, scope) && entry.freshUntil > performance.now();
+  #isFresh(entry: Entry | undefined, { version }: Scope): entry is Entry {
+    return entry !== undefined && isMine(entry, version) && entry.freshUntil > performance.now();
   }
 }

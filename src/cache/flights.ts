@@ -1,7 +1,7 @@
 import type { Logger } from "pino";
 import { outside } from "../db/transactions/ambient.ts";
 import { createFail, type ErrorCode } from "../errors/codes.ts";
-import type { CacheStore, Entry, Lease, StoreEvents } from "./contract/store.ts";
+import { type CacheStore, type Entry, isMine, type Lease, type StoreEvents } from "./contract/store.ts";
 import { giveOut, keep, type Kept } from "./contract/values.ts";
 import { LATE, within } from "./contract/within.ts";
 
@@ -113,17 +113,17 @@ export class Flights implements StoreEvents {
   }
 
   #giveOut(entry: Entry | undefined, load: Load): Promise<unknown> {
-    if (entry !== undefined && isMine(entry, load)) {
-      const leftMs = entry.freshUntil - performance.now();
+    const mine = entry !== undefined && isMine(entry, load.version) ? entry : null;
+    if (mine !== null) {
+      const leftMs = mine.freshUntil - performance.now();
       if (leftMs > 0) {
         this.hits += 1;
         const { eagerMs } = load.policy;
         if (eagerMs !== null && leftMs < eagerMs) this.#refresh(load);
-        return Promise.resolve(giveOut(entry.kept));
+        return Promise.resolve(giveOut(mine.kept));
       }
     }
-    const old =
-      entry !== undefined && isMine(entry, load) && entry.staleUntil > performance.now() ? entry : null;
+    const old = mine !== null && mine.staleUntil > performance.now() ? mine : null;
     if (old?.isUnconfirmed === true) {
       this.#refresh(load);
       return Promise.resolve(this.#giveOld(old.kept));
@@ -248,14 +248,9 @@ function toFlightKey({ key, version }: { readonly key: string; readonly version:
   return `${version} ${key}`;
 }
 
-/** Whether the version of the code that asks may use it. */
-export function isMine({ version }: Entry, asking: { readonly version: string }): boolean {
-  return version === null || version === asking.version;
-}
-
 /** Whether what somebody else has kept saves making it. */
 function isWanted(entry: Entry, load: Load): boolean {
-  return isMine(entry, load) && entry.freshUntil - performance.now() > (load.policy.eagerMs ?? 0);
+  return isMine(entry, load.version) && entry.freshUntil - performance.now() > (load.policy.eagerMs ?? 0);
 }
 
 function abortable<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {

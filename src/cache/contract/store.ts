@@ -19,6 +19,11 @@ export interface Entry {
   readonly isUnconfirmed?: boolean;
 }
 
+/** Whether this version of the code may use an entry. */
+export function isMine(entry: Entry, version: string): boolean {
+  return entry.version === null || entry.version === version;
+}
+
 /** The right to make the value of a key while others wait for it. */
 export interface Lease {
   /** Whether somebody else has it: their value is to be waited for. */

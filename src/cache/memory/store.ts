@@ -1,5 +1,5 @@
 import type { LRUCache } from "lru-cache";
-import type { CacheStore, Entry, Lease, StoreState } from "../contract/store.ts";
+import { type CacheStore, type Entry, isMine, type Lease, type StoreState } from "../contract/store.ts";
 import { createEntries, type EntriesOptions } from "../contract/entries.ts";
 import { toMatcher } from "../contract/keys.ts";
 import { keep } from "../contract/values.ts";
@@ -93,8 +93,7 @@ export class MemoryStore implements CacheStore {
 
   forgetVersions(scope: string, version: string): void {
     for (const [key, entry] of this.#entries.entries()) {
-      if (key.startsWith(scope) && entry.version !== null && entry.version !== version)
-        this.#entries.delete(key);
+      if (key.startsWith(scope) && !isMine(entry, version)) this.#entries.delete(key);
     }
   }
 

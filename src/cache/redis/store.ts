@@ -2,7 +2,15 @@ import { randomUUID } from "node:crypto";
 import type { Logger } from "pino";
 import type { RunOptions } from "../contract/guarded-connection.ts";
 import { decodeEntry, encodeEntry, isCounter } from "../contract/codec.ts";
-import type { CacheStore, Entry, Lease, MaybePromise, StoreEvents, StoreState } from "../contract/store.ts";
+import {
+  type CacheStore,
+  type Entry,
+  isMine,
+  type Lease,
+  type MaybePromise,
+  type StoreEvents,
+  type StoreState,
+} from "../contract/store.ts";
 import type { EntriesOptions } from "../contract/entries.ts";
 import { toMatcher } from "../contract/keys.ts";
 import { type RedisClient, RedisConnection } from "./connection.ts";
@@ -203,9 +211,7 @@ export class RedisStore implements CacheStore {
   }
 
   forgetVersions(scope: string, version: string): void {
-    this.#near.forgetMatching(
-      (key, entry) => key.startsWith(scope) && entry.version !== null && entry.version !== version,
-    );
+    this.#near.forgetMatching((key, entry) => key.startsWith(scope) && !isMine(entry, version));
   }
 
   async describe(): Promise<StoreState> {
