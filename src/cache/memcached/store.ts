@@ -3,6 +3,7 @@ import type { MemcacheNode } from "memcache";
 import type { Logger } from "pino";
 import { decodeEntry, encodeEntry } from "../contract/codec.ts";
 import type { CacheStore, Entry, Lease, StoreState } from "../contract/store.ts";
+import { Tolerance } from "../contract/tolerance.ts";
 import { MemcachedConnection, MemcachedReplyError } from "./connection.ts";
 import { impliedTags, KeyNames, keyTag, patternTag } from "./key-names.ts";
 
@@ -29,14 +30,17 @@ const MOST_PENDING = 10_000;
 export class MemcachedStore implements CacheStore {
   readonly #connection: MemcachedConnection;
   readonly #names: KeyNames;
-  readonly #log: Logger;
+  readonly #tolerance: Tolerance;
   /** Names of marks that are to be deleted. */
   readonly #pending = new Set<string>();
-  #hasComplained = false;
 
   constructor({ url, prefix, log, timeoutMs }: MemcachedStoreOptions) {
     this.#names = new KeyNames(prefix);
-    this.#log = log;
+    this.#tolerance = new Tolerance({
+      log,
+      product: "Memcached",
+      isRefusal: (error) => error instanceof MemcachedReplyError,
+    });
     this.#connection = new MemcachedConnection({ url, name: "cache", log, timeoutMs });
     this.#connection.onConnect((client) => this.#deletePending(client));
   }
@@ -212,18 +216,11 @@ export class MemcachedStore implements CacheStore {
   }
 
   /** Where Memcached is away, or refuses, there is `instead`. */
-  async #try<T, U>(command: (client: MemcacheNode) => Promise<T>, instead: U): Promise<T | U> {
-    try {
-      const result = await this.#connection.run(command);
-      this.#hasComplained = false;
-      return result;
-    } catch (error) {
-      if (error instanceof MemcachedReplyError && !this.#hasComplained) {
-        this.#hasComplained = true;
-        this.#log.warn({ err: error }, "Memcached refuses what the cache asks for: it goes without");
-      }
-      return instead;
-    }
+  #try<T, U>(command: (client: MemcacheNode) => Promise<T>, instead: U): Promise<T | U> {
+    return this.#tolerance.run(
+      () => this.#connection.run(command),
+      () => instead,
+    );
   }
 }
 

@@ -13,6 +13,7 @@ import {
 } from "../contract/store.ts";
 import type { EntriesOptions } from "../contract/entries.ts";
 import { toMatcher } from "../contract/keys.ts";
+import { Tolerance } from "../contract/tolerance.ts";
 import { type RedisClient, RedisConnection } from "./connection.ts";
 import { RedisUnavailableError } from "./errors.ts";
 import { KeyNames } from "./key-names.ts";
@@ -45,14 +46,17 @@ export class RedisStore implements CacheStore {
   readonly #watch: TrackingWatch;
   readonly #pending: PendingInvalidations;
   readonly #names: KeyNames;
-  readonly #log: Logger;
+  readonly #tolerance: Tolerance;
   readonly #timeoutMs: number;
   #events: StoreEvents | null = null;
-  #hasComplained = false;
 
   constructor({ url, prefix, log, timeoutMs, ...near }: RedisStoreOptions) {
     this.#names = new KeyNames(prefix);
-    this.#log = log;
+    this.#tolerance = new Tolerance({
+      log,
+      product: "Redis",
+      isRefusal: (error) => !(error instanceof RedisUnavailableError),
+    });
     this.#timeoutMs = timeoutMs;
     this.#near = new NearCache(near);
     this.#pending = new PendingInvalidations(this.#names.matching("", "*"));
@@ -129,7 +133,7 @@ export class RedisStore implements CacheStore {
   async deletePattern(scope: string, pattern: string): Promise<number> {
     this.#near.forgetMatching(toMatcher(pattern, scope));
     const glob = this.#names.matching(scope, pattern);
-    return await this.#attempt(
+    return await this.#tolerance.run(
       () => this.#unlinkMatching((command) => this.#connection.run(command), glob),
       () => {
         this.#pending.addPattern(glob);
@@ -350,28 +354,10 @@ export class RedisStore implements CacheStore {
     instead: () => U,
     options: RunOptions = {},
   ): Promise<T | U> {
-    return this.#attempt(() => this.#connection.run(command, options), instead);
-  }
-
-  /** Where Redis is away, or refuses, there is `instead`. */
-  async #attempt<T, U>(run: () => Promise<T>, instead: () => U): Promise<T | U> {
-    try {
-      const result = await run();
-      this.#hasComplained = false;
-      return result;
-    } catch (error) {
-      if (!(error instanceof RedisUnavailableError)) this.#complain(error);
-      return instead();
-    }
+    return this.#tolerance.run(() => this.#connection.run(command, options), instead);
   }
 
   async #tryQuietly(script: string, keys: string[], args: string[]): Promise<void> {
     await this.#connection.run((client) => client.eval(script, { keys, arguments: args })).catch(() => {});
-  }
-
-  #complain(error: unknown): void {
-    if (this.#hasComplained) return;
-    this.#hasComplained = true;
-    this.#log.warn({ err: error }, "Redis refuses what the cache asks for: it goes without");
   }
 }
