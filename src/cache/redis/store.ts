@@ -87,9 +87,8 @@ export class RedisStore implements CacheStore {
 
   async set(key: string, entry: Entry, lease?: Lease): Promise<void> {
     const text = encodeEntry(entry);
-    const ms = entry.staleUntil - performance.now();
-    const px = ms === Infinity ? "" : String(Math.max(1, Math.round(ms)));
-    const keys = [this.#names.entry(key), this.#names.lock(key)];
+    const px = toPx(entry.staleUntil - performance.now());
+    const [entryName, lockName] = [this.#names.entry(key), this.#names.lock(key)];
     const timeoutMs = this.#timeoutMs + Math.floor(text.length / CHARACTERS_PER_MS);
     const token = lease instanceof RedisLease ? lease.use() : undefined;
     // Redis tells that too, but maybe later than whoever has set it reads it.
@@ -101,12 +100,12 @@ export class RedisStore implements CacheStore {
     await this.#try(
       async (client) => {
         if (token !== undefined) {
+          const keys = [entryName, lockName];
           return await client.eval(KEEP_WITH_LOCK, { keys, arguments: [token, text, px] });
         }
-        const [entryKey = ""] = keys;
-        const set = client.set(entryKey, text, px === "" ? {} : { PX: Number(px) });
+        const set = client.set(entryName, text, px === "" ? {} : { PX: Number(px) });
         // Whoever is making a value for it would put an older one in its place.
-        return await Promise.all([set, client.del(this.#names.lock(key))]);
+        return await Promise.all([set, client.del(lockName)]);
       },
       () => this.#near.keepUnconfirmed(key, entry),
       { timeoutMs },
@@ -166,7 +165,7 @@ export class RedisStore implements CacheStore {
   async increment(key: string, by: number, ttlMs: number): Promise<number> {
     this.#near.forget(key);
     const keys = [this.#names.entry(key)];
-    const args = [String(by), ttlMs === Infinity ? "" : String(Math.max(1, Math.round(ttlMs)))];
+    const args = [String(by), toPx(ttlMs)];
     const count = await this.#try(
       (client) => client.eval(COUNT, { keys, arguments: args }),
       () => by,
@@ -360,4 +359,9 @@ export class RedisStore implements CacheStore {
   async #tryQuietly(script: string, keys: string[], args: string[]): Promise<void> {
     await this.#connection.run((client) => client.eval(script, { keys, arguments: args })).catch(() => {});
   }
+}
+
+/** Whole milliseconds as scripts take them; "" is for ever. */
+function toPx(ms: number): string {
+  return ms === Infinity ? "" : String(Math.max(1, Math.round(ms)));
 }
