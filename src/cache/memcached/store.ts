@@ -70,11 +70,10 @@ export class MemcachedStore implements CacheStore {
     const marks =
       lease === undefined ? [...entry.marks.slice(0, -1), await this.#markAnew(keyTag(key))] : entry.marks;
     const text = encodeEntry({ ...entry, tags: [...entry.tags, ...impliedTags(key)], marks });
-    const bytes = Buffer.byteLength(text);
     const name = this.#names.entry(key);
-    const ms = entry.staleUntil - performance.now();
+    const seconds = toSeconds(entry.staleUntil - performance.now());
     const command =
-      bytes > MOST_BYTES ? `delete ${name}` : `set ${name} 0 ${toSeconds(ms)} ${bytes}\r\n${text}`;
+      Buffer.byteLength(text) > MOST_BYTES ? `delete ${name}` : toStore("set", name, text, seconds);
     await this.#try((client) => client.command(command), undefined);
   }
 
