@@ -100,14 +100,14 @@ export class NearCache {
 
   forgetMatching(matches: (key: string, entry: Entry) => boolean): void {
     for (const [key, entry] of this.#entries.entries()) if (matches(key, entry)) this.#entries.delete(key);
-    for (const key of this.#reads.keys()) this.#outdate(key);
+    this.#outdateAll();
   }
 
   /** Nobody can say any more what has changed: what is left is old. */
   distrust(): void {
     this.#isTrusted = false;
     this.#marks.clear();
-    for (const key of this.#reads.keys()) this.#outdate(key);
+    this.#outdateAll();
   }
 
   /** Begins anew, on a connection that tells what changes. */
@@ -117,10 +117,13 @@ export class NearCache {
   }
 
   clear(): void {
-    const isTrusted = this.#isTrusted;
-    this.distrust();
-    this.#isTrusted = isTrusted;
     this.#entries.clear();
+    this.#marks.clear();
+    this.#outdateAll();
+  }
+
+  #outdateAll(): void {
+    for (const key of this.#reads.keys()) this.#outdate(key);
   }
 
   #outdate(key: string): void {
