@@ -30,12 +30,13 @@ export function encodeValue({ value, isPlain }: Kept): string {
 
 /**
  * Reads an entry: undefined for what isn't one, is of another version, or is damaged. A bare whole number is what counting
- * has left.
+ * has left; who has set it, and for how long, isn't told with it.
  */
 export function decodeEntry(text: string): Entry | undefined {
   try {
     if (text[0] === VERSION) return decode(text);
-    return isCounter(text) ? toCounterEntry(Number(text)) : undefined;
+    const count = isCounter(text) ? Number(text) : Number.NaN;
+    return Number.isSafeInteger(count) ? toCounterEntry(count, Infinity) : undefined;
   } catch {
     return undefined;
   }
@@ -46,14 +47,14 @@ export function isCounter(text: string): boolean {
   return COUNTER.test(text);
 }
 
-/** A number that counts: who has set it, and for how long, isn't told with it. */
-function toCounterEntry(value: number): Entry | undefined {
-  if (!Number.isSafeInteger(value)) return undefined;
+/** Makes the entry of a number that counts, as of now: all versions count on. */
+export function toCounterEntry(count: number, ttlMs: number): Entry {
+  const until = performance.now() + ttlMs;
   return {
-    kept: keep(value),
-    freshUntil: Infinity,
-    staleUntil: Infinity,
-    ttlMs: Infinity,
+    kept: keep(count),
+    freshUntil: until,
+    staleUntil: until,
+    ttlMs,
     version: null,
     tags: [],
     marks: [],

@@ -1,5 +1,6 @@
 import type { LRUCache } from "lru-cache";
 import { type CacheStore, type Entry, isMine, type Lease, type StoreState } from "../contract/store.ts";
+import { toCounterEntry } from "../contract/codec.ts";
 import { createEntries, type EntriesOptions } from "../contract/entries.ts";
 import { toMatcher } from "../contract/keys.ts";
 import { keep } from "../contract/values.ts";
@@ -59,13 +60,10 @@ export class MemoryStore implements CacheStore {
   }
 
   increment(key: string, by: number, ttlMs: number): number {
-    const now = performance.now();
     const entry = this.get(key);
     const { value } = entry?.kept ?? { value: 0 };
     const count = (typeof value === "number" && Number.isSafeInteger(value) ? value : 0) + by;
-    const kept = keep(count);
-    const until = now + ttlMs;
-    this.set(key, entry === undefined ? toCounter(until, ttlMs, kept) : { ...entry, kept });
+    this.set(key, entry === undefined ? toCounterEntry(count, ttlMs) : { ...entry, kept: keep(count) });
     return count;
   }
 
@@ -117,8 +115,4 @@ export class MemoryStore implements CacheStore {
     this.#marks.set(tag, mark);
     return mark;
   }
-}
-
-function toCounter(until: number, ttlMs: number, kept: Entry["kept"]): Entry {
-  return { kept, freshUntil: until, staleUntil: until, ttlMs, version: null, tags: [], marks: [] };
 }
