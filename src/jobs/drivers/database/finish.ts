@@ -1,7 +1,7 @@
 import { and, eq, inArray, type SQL, sql } from "drizzle-orm";
 import type { JobState } from "../../../db/schema/core-tables.ts";
 import type { ClaimedJob } from "./claim.ts";
-import { fromNow, type Ground, inPieces, type Tx } from "./ground.ts";
+import { fromNow, type Ground, heldBy, inPieces, type Tx } from "./ground.ts";
 
 /** How a try ended. */
 export type Outcome =
@@ -27,12 +27,11 @@ export async function finish(
   const { jobs } = ground.tables;
   const update = async (ids: readonly string[], values: object): Promise<void> => {
     for (const piece of inPieces(ids)) {
-      const mine = and(inArray(jobs.id, piece), eq(jobs.worker, worker), eq(jobs.state, "running"));
       // oxlint-disable-next-line no-await-in-loop -- one connection
       await tx
         .update(jobs)
         .set({ ...LET_GO, ...values })
-        .where(mine);
+        .where(heldBy(ground, worker, piece));
     }
   };
   const linked = await findHeld(ground, tx, worker, outcomes);
@@ -67,12 +66,11 @@ export async function finish(
 }
 
 /** Deletes jobs that nobody wants to look at. */
-async function remove({ tables }: Ground, tx: Tx, worker: string, ids: readonly string[]): Promise<void> {
-  const { jobs, jobSteps, jobBatches } = tables;
+async function remove(ground: Ground, tx: Tx, worker: string, ids: readonly string[]): Promise<void> {
+  const { jobs, jobSteps, jobBatches } = ground.tables;
   for (const piece of inPieces(ids)) {
     /* oxlint-disable no-await-in-loop -- one connection */
-    const mine = and(inArray(jobs.id, piece), eq(jobs.worker, worker), eq(jobs.state, "running"));
-    const { rowsAffected } = await tx.delete(jobs).where(mine);
+    const { rowsAffected } = await tx.delete(jobs).where(heldBy(ground, worker, piece));
     // What belongs to one that was lost is left to whoever has it.
     if (rowsAffected < piece.length) continue;
     await tx.delete(jobSteps).where(inArray(jobSteps.job_id, piece));
@@ -83,15 +81,16 @@ async function remove({ tables }: Ground, tx: Tx, worker: string, ids: readonly 
 
 /** Those that others wait for, as far as they still belong to the process: of the others, somebody else will tell. */
 async function findHeld(
-  { tables: { jobs } }: Ground,
+  ground: Ground,
   tx: Tx,
   worker: string,
   outcomes: readonly Outcome[],
 ): Promise<ReadonlySet<string>> {
+  const { jobs } = ground.tables;
   const linked = outcomes.filter(({ job }) => job.batchId !== null || job.nextId !== null);
   const held = new Set<string>();
   for (const piece of inPieces(idsOf(linked))) {
-    const mine = and(inArray(jobs.id, piece), eq(jobs.worker, worker), eq(jobs.state, "running"));
+    const mine = heldBy(ground, worker, piece);
     // oxlint-disable-next-line no-await-in-loop -- one connection
     const rows = await tx.select({ id: jobs.id }).from(jobs).where(mine).orderBy(jobs.id).for("update");
     for (const { id } of rows) held.add(id);

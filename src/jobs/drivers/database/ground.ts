@@ -1,4 +1,4 @@
-import { type SQL, sql } from "drizzle-orm";
+import { and, eq, inArray, type SQL, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../../../db/contract/database.ts";
 import type { Dialect, Driver } from "../../../db/contract/driver.ts";
 import type { CoreTables } from "../../../db/schema/core-tables.ts";
@@ -23,6 +23,15 @@ const NOW: Readonly<Record<Dialect, SQL>> = {
 /** The present moment by the clock of the database, and so much later, in ms since the epoch. */
 export function fromNow({ driver: { dialect } }: Pick<Ground, "driver">, ms = 0): SQL {
   return ms === 0 ? NOW[dialect] : sql`${NOW[dialect]} + ${sql.raw(String(Math.round(ms)))}`;
+}
+
+/** Those of these jobs that a process runs, as far as nobody else has taken them for lost. */
+export function heldBy(
+  { tables: { jobs } }: Pick<Ground, "tables">,
+  worker: string,
+  ids: readonly string[],
+): SQL | undefined {
+  return and(inArray(jobs.id, ids), eq(jobs.worker, worker), eq(jobs.state, "running"));
 }
 
 /** Cuts a list into pieces that a statement has room for. */

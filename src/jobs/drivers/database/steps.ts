@@ -1,6 +1,6 @@
-import { and, eq } from "drizzle-orm";
+import { eq } from "drizzle-orm";
 import type { Database } from "../../../db/contract/database.ts";
-import type { Ground, Tx } from "./ground.ts";
+import { type Ground, heldBy, type Tx } from "./ground.ts";
 
 /** A job as far as its steps need it. */
 export interface Stepping {
@@ -35,15 +35,16 @@ export async function keepStep(
  * @throws Error when the job doesn't belong to the process any more: nothing is kept
  */
 export function commitStep(
-  { tables: { jobs, jobSteps } }: Ground,
+  ground: Ground,
   db: Database,
   { id, worker }: Stepping,
   { name, work }: { readonly name: string; readonly work: (tx: Tx) => Promise<string | null> },
 ): Promise<string | null> {
+  const { jobs, jobSteps } = ground.tables;
   return db.transaction(async (tx) => {
     const result = await work(tx);
     // At the end: the row is what the lease is renewed in meanwhile.
-    const mine = and(eq(jobs.id, id), eq(jobs.worker, worker), eq(jobs.state, "running"));
+    const mine = heldBy(ground, worker, [id]);
     const [held] = await tx.select({ id: jobs.id }).from(jobs).where(mine).for("update");
     if (held === undefined) {
       throw new Error(`Cannot keep the step "${name}": the job doesn't belong to this process any more`);

@@ -1,7 +1,7 @@
 import { and, eq, gt, inArray, isNotNull, lte, sql } from "drizzle-orm";
 import { cancelChain } from "./changes.ts";
 import { toEnded, tellNext } from "./finish.ts";
-import { fromNow, type Ground, inPieces } from "./ground.ts";
+import { fromNow, type Ground, heldBy, inPieces } from "./ground.ts";
 
 /** How often a process may end while it runs a job before the job is taken for the reason. */
 export const MOST_LOST = 10;
@@ -143,7 +143,7 @@ export async function renew(ground: Ground, worker: string, ids: readonly string
   const { jobs } = tables;
   const lost: string[] = [];
   for (const piece of inPieces(ids)) {
-    const mine = and(inArray(jobs.id, piece), eq(jobs.worker, worker), eq(jobs.state, "running"));
+    const mine = heldBy(ground, worker, piece);
     /* oxlint-disable no-await-in-loop -- one piece after another */
     const { rowsAffected } = await db
       .update(jobs)
@@ -159,7 +159,7 @@ export async function renew(ground: Ground, worker: string, ids: readonly string
 
 /** Notes how far a job is. */
 export async function saveProgress(
-  { db, tables: { jobs } }: Ground,
+  ground: Ground,
   {
     id,
     worker,
@@ -172,11 +172,11 @@ export async function saveProgress(
     readonly text: string | null;
   },
 ): Promise<void> {
-  const mine = and(eq(jobs.id, id), eq(jobs.worker, worker), eq(jobs.state, "running"));
+  const { db, tables } = ground;
   await db
-    .update(jobs)
+    .update(tables.jobs)
     .set({ progress: Math.round(fraction * 1000), progress_text: text })
-    .where(mine);
+    .where(heldBy(ground, worker, [id]));
 }
 
 /** Deletes ended jobs whose time is over; returns how many. */
