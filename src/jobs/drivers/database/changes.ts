@@ -2,7 +2,7 @@ import { and, desc, eq, inArray, type SQL } from "drizzle-orm";
 import { type Page, type PageQuery, paginate } from "../../../db/paging/paginate.ts";
 import type { CoreTables, JobState } from "../../../db/schema/core-tables.ts";
 import { startsWith } from "../../../db/schema/prefix-search.ts";
-import { tellNext, toEnded } from "./finish.ts";
+import { deleteParts, tellNext, toEnded } from "./finish.ts";
 import type { Ground, Tx } from "./ground.ts";
 
 export type JobRow = CoreTables["jobs"]["$inferSelect"];
@@ -90,14 +90,13 @@ export function retryJob(
 
 /** Cancels a job that hasn't ended, with those of its chain behind it, or deletes one that has; null where there is none. */
 export function cancelJob(ground: Ground, id: string): Promise<"cancelled" | "deleted" | null> {
-  const { jobs, jobSteps, jobBatches } = ground.tables;
+  const { jobs } = ground.tables;
   return ground.db.transaction(async (tx) => {
     const [job] = await tx.select().from(jobs).where(eq(jobs.id, id)).for("update");
     if (job === undefined) return null;
     if (job.state !== "completed" && job.next_id !== null) await cancelChain(ground, tx, job.next_id);
     if (hasEnded(job.state)) {
-      await tx.delete(jobSteps).where(eq(jobSteps.job_id, id));
-      await tx.delete(jobBatches).where(eq(jobBatches.callback_id, id));
+      await deleteParts(ground, tx, [id]);
       await tx.delete(jobs).where(eq(jobs.id, id));
       return "deleted";
     }

@@ -15,7 +15,7 @@ export type Outcome =
 const KEEP_FAILED_MS = 30 * 86_400_000;
 
 /** What is taken from a job that no longer runs. */
-const LET_GO = { worker: null, held_lane: null } as const;
+export const LET_GO = { worker: null, held_lane: null } as const;
 
 /** Notes how tries of a process have ended. What it has lost meanwhile stays as others have it. */
 export async function finish(
@@ -67,16 +67,22 @@ export async function finish(
 
 /** Deletes jobs that nobody wants to look at. */
 async function remove(ground: Ground, tx: Tx, worker: string, ids: readonly string[]): Promise<void> {
-  const { jobs, jobSteps, jobBatches } = ground.tables;
+  const { jobs } = ground.tables;
   for (const piece of inPieces(ids)) {
     /* oxlint-disable no-await-in-loop -- one connection */
     const { rowsAffected } = await tx.delete(jobs).where(heldBy(ground, worker, piece));
     // What belongs to one that was lost is left to whoever has it.
     if (rowsAffected < piece.length) continue;
-    await tx.delete(jobSteps).where(inArray(jobSteps.job_id, piece));
-    await tx.delete(jobBatches).where(inArray(jobBatches.callback_id, piece));
+    await deleteParts(ground, tx, piece);
     /* oxlint-enable no-await-in-loop */
   }
+}
+
+/** Deletes what belongs to jobs that are deleted themselves. */
+export async function deleteParts({ tables }: Ground, tx: Tx, ids: readonly string[]): Promise<void> {
+  const { jobSteps, jobBatches } = tables;
+  await tx.delete(jobSteps).where(inArray(jobSteps.job_id, ids));
+  await tx.delete(jobBatches).where(inArray(jobBatches.callback_id, ids));
 }
 
 /** Those that others wait for, as far as they still belong to the process: of the others, somebody else will tell. */

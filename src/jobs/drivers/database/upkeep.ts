@@ -1,6 +1,6 @@
 import { and, eq, gt, inArray, isNotNull, lte, sql } from "drizzle-orm";
 import { cancelChain } from "./changes.ts";
-import { toEnded, tellNext } from "./finish.ts";
+import { deleteParts, LET_GO, tellNext, toEnded } from "./finish.ts";
 import { fromNow, type Ground, heldBy, inPieces } from "./ground.ts";
 
 /** How often a process may end while it runs a job before the job is taken for the reason. */
@@ -97,9 +97,8 @@ export async function recover(
         await tx
           .update(jobs)
           .set({
+            ...LET_GO,
             state: "waiting",
-            worker: null,
-            held_lane: null,
             due_at: null,
             // It counts as a loss, and not as a try: what ended the process may be anything.
             attempt: sql`${jobs.attempt} - 1`,
@@ -182,7 +181,7 @@ export async function saveProgress(
 /** Deletes ended jobs whose time is over; returns how many. */
 export async function purge(ground: Ground): Promise<number> {
   const { db, tables } = ground;
-  const { jobs, jobSteps, jobBatches } = tables;
+  const { jobs } = tables;
   const ended = ["completed", "dead", "cancelled", "incompatible"] as const;
   let count = 0;
   for (const state of ended) {
@@ -199,8 +198,7 @@ export async function purge(ground: Ground): Promise<number> {
           for (const { next } of piece) {
             if (next !== null && state !== "completed") await cancelChain(ground, tx, next);
           }
-          await tx.delete(jobSteps).where(inArray(jobSteps.job_id, ids));
-          await tx.delete(jobBatches).where(inArray(jobBatches.callback_id, ids));
+          await deleteParts(ground, tx, ids);
           await tx.delete(jobs).where(and(inArray(jobs.id, ids), eq(jobs.state, state)));
         });
       }
