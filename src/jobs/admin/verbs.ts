@@ -1,6 +1,6 @@
 import { type JobDefinition, splitName } from "../definition/options.ts";
 import { fail } from "../definition/error-codes.ts";
-import { cancelJob, findJob, retryJob } from "../drivers/database/changes.ts";
+import { cancelJob, findJob, hasEnded, retryJob } from "../drivers/database/changes.ts";
 import type { Ground } from "../drivers/database/ground.ts";
 
 /** Finds a kind of jobs by "plugin:name", or by its name alone where only one plugin has it. @throws AppError not_found */
@@ -29,7 +29,7 @@ export async function retry(ground: Pick<Ground, "db" | "tables">, id: string): 
   if (was === null) throw noJob(id);
   if (was === "completed")
     throw fail("conflict", `Cannot retry job "${id}": it is completed; enqueue another one`);
-  if (was === "waiting" || was === "blocked" || was === "running") {
+  if (!hasEnded(was) && was !== "delayed") {
     throw fail("job_not_ended", `Cannot retry job "${id}": it is ${was}`);
   }
 }

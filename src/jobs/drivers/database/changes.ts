@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, type SQL } from "drizzle-orm";
+import { and, desc, eq, type SQL } from "drizzle-orm";
 import { type Page, type PageQuery, paginate } from "../../../db/paging/paginate.ts";
 import type { CoreTables, JobState } from "../../../db/schema/core-tables.ts";
 import { startsWith } from "../../../db/schema/prefix-search.ts";
@@ -66,7 +66,7 @@ export function retryJob(
   return db.transaction(async (tx) => {
     const [job] = await tx.select().from(jobs).where(eq(jobs.id, id)).for("update");
     if (job === undefined) return null;
-    const isFailed = job.state === "dead" || job.state === "cancelled" || job.state === "incompatible";
+    const isFailed = hasEnded(job.state) && job.state !== "completed";
     if (isFailed || job.state === "delayed") {
       await tx
         .update(jobs)
@@ -114,10 +114,7 @@ export async function cancelChain(ground: Ground, tx: Tx, first: string): Promis
     const blocked = and(eq(jobs.id, next), eq(jobs.state, "blocked"));
     const [job] = await tx.select({ next: jobs.next_id }).from(jobs).where(blocked).for("update");
     if (job === undefined) return;
-    await tx
-      .update(jobs)
-      .set(toEnded(ground, "cancelled"))
-      .where(inArray(jobs.id, [next]));
+    await tx.update(jobs).set(toEnded(ground, "cancelled")).where(eq(jobs.id, next));
     next = job.next;
     /* oxlint-enable no-await-in-loop */
   }

@@ -1,10 +1,11 @@
 import { and, eq, gt, inArray, isNotNull, lte, sql } from "drizzle-orm";
-import { cancelChain } from "./changes.ts";
+import { JOB_STATES } from "../../../db/schema/core-tables.ts";
+import { cancelChain, hasEnded } from "./changes.ts";
 import { deleteParts, LET_GO, tellNext, toEnded } from "./finish.ts";
 import { fromNow, type Ground, heldBy, inPieces } from "./ground.ts";
 
 /** How often a process may end while it runs a job before the job is taken for the reason. */
-export const MOST_LOST = 10;
+const MOST_LOST = 10;
 
 const PIECE = 1000; // rows of a transaction: others want to write as well
 const NEVER = Number.POSITIVE_INFINITY;
@@ -178,13 +179,11 @@ export async function saveProgress(
     .where(heldBy(ground, worker, [id]));
 }
 
-/** Deletes ended jobs whose time is over; returns how many. */
-export async function purge(ground: Ground): Promise<number> {
+/** Deletes ended jobs whose time is over. */
+export async function purge(ground: Ground): Promise<void> {
   const { db, tables } = ground;
   const { jobs } = tables;
-  const ended = ["completed", "dead", "cancelled", "incompatible"] as const;
-  let count = 0;
-  for (const state of ended) {
+  for (const state of JOB_STATES.filter(hasEnded)) {
     for (let isFull = true; isFull;) {
       /* oxlint-disable no-await-in-loop -- one piece after another */
       const old = await db
@@ -202,10 +201,8 @@ export async function purge(ground: Ground): Promise<number> {
           await tx.delete(jobs).where(and(inArray(jobs.id, ids), eq(jobs.state, state)));
         });
       }
-      count += old.length;
       isFull = old.length === PIECE;
       /* oxlint-enable no-await-in-loop */
     }
   }
-  return count;
 }
