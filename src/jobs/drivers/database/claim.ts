@@ -10,6 +10,11 @@ export interface Wanted {
   readonly rate: { readonly max: number; readonly windowMs: number } | null;
 }
 
+/** Jobs of one name of which some may start, by what all instances have started. */
+interface Open extends Wanted {
+  readonly most: number;
+}
+
 /** A job that belongs to this process for now. */
 export interface ClaimedJob {
   readonly id: string;
@@ -41,7 +46,7 @@ export async function claim(
   }: { readonly worker: string; readonly wanted: readonly Wanted[]; readonly places: number },
 ): Promise<Claim> {
   const waits = new Map<string, number>();
-  const open: (Wanted & { readonly most: number })[] = [];
+  const open: Open[] = [];
   for (const one of wanted.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
     // oxlint-disable-next-line no-await-in-loop -- one connection, and always in the same order
     const most = isLimited(one) ? await countRoom(ground, tx, one, waits) : places;
@@ -94,10 +99,7 @@ async function countRoom(
 async function select(
   ground: Ground,
   tx: Tx,
-  {
-    open,
-    places,
-  }: { readonly open: readonly (Wanted & { readonly most: number })[]; readonly places: number },
+  { open, places }: { readonly open: readonly Open[]; readonly places: number },
 ): Promise<ClaimedJob[]> {
   const { jobs } = ground.tables;
   const [first, ...others] = open;
@@ -128,16 +130,10 @@ async function select(
 /** More than are taken, for another process may be taking the same. */
 const SPARE = 32;
 
-function toFirstOfEach(
-  { tables: { jobs }, ...ground }: Ground,
-  open: readonly (Wanted & { readonly most: number })[],
-): SQL {
+function toFirstOfEach(ground: Ground, open: readonly Open[]): SQL {
+  const { jobs } = ground.tables;
   const parts = open.map((one, index) => {
-    const where = and(
-      eq(jobs.name, one.name),
-      eq(jobs.state, "waiting"),
-      isFree({ tables: { jobs }, ...ground } as Ground, one),
-    );
+    const where = and(eq(jobs.name, one.name), eq(jobs.state, "waiting"), isFree(ground, one));
     const alias = sql.raw(`first_${index}`);
     return sql`select id, ${sql.identifier("rank")} as place from (select ${jobs.id}, ${jobs.rank} from ${jobs} where ${where} order by ${jobs.rank}, ${jobs.id} limit ${one.most + SPARE}) as ${alias}`;
   });
@@ -153,10 +149,7 @@ function isFree({ tables: { jobs } }: Ground, { hasLanes }: Wanted): SQL | undef
 }
 
 /** As many of each name as may start, and one of a lane. */
-function chooseAllowed(
-  found: readonly ClaimedJob[],
-  open: readonly (Wanted & { readonly most: number })[],
-): ClaimedJob[] {
+function chooseAllowed(found: readonly ClaimedJob[], open: readonly Open[]): ClaimedJob[] {
   const left = new Map(open.map(({ name, most }) => [name, most]));
   const lanes = new Set<string>();
   return found.filter(({ name, lane }) => {
