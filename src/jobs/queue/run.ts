@@ -1,6 +1,6 @@
 import { inspect } from "node:util";
 import type { InputProblem } from "../../errors/errors.ts";
-import type { JobContext, JobDefinition } from "../definition/options.ts";
+import { type JobContext, type JobDefinition, splitName } from "../definition/options.ts";
 import { describeProblems, readPayload } from "../definition/payloads.ts";
 import type { ClaimedJob } from "../drivers/database/claim.ts";
 import type { Outcome } from "../drivers/database/finish.ts";
@@ -115,7 +115,7 @@ export class Run {
     };
     return {
       id: job.id,
-      name: job.name.slice(owner.plugin.length + 1),
+      name: splitName(job.name).name,
       payload,
       attempt: job.attempt,
       isLast: job.attempt >= definition.attempts,

@@ -1,8 +1,9 @@
 import { inspect } from "node:util";
 import type { Logger } from "pino";
 import { outside } from "../../db/transactions/ambient.ts";
+import { splitName } from "../definition/options.ts";
 import type { DueRun, Ledger } from "./ledger.ts";
-import { ownNameOf, type Task } from "./task.ts";
+import type { Task } from "./task.ts";
 
 export interface RunsOptions {
   readonly ledger: Ledger;
@@ -21,11 +22,6 @@ export class Runs {
 
   constructor(options: RunsOptions) {
     this.#options = options;
-  }
-
-  /** Whether a task runs here. */
-  isRunning(name: string): boolean {
-    return [...this.#underWay.values()].some(({ task }) => task.name === name);
   }
 
   /** Runs the handler of a task, and notes what comes of it; resolves then, with its error or null. It never rejects. */
@@ -62,7 +58,7 @@ export class Runs {
     let error: string | null = null;
     try {
       await task.handler({
-        name: ownNameOf(task),
+        name: splitName(name).name,
         dueAt: new Date(dueAt),
         signal: this.#controller.signal,
         log: task.log.child({ task: name }),

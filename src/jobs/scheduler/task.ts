@@ -82,8 +82,3 @@ function make(schedule: () => Schedule, doing: string): Schedule {
     throw new Kind(`${doing}: ${reason}`, { cause: error });
   }
 }
-
-/** The name of a task without that of its plugin. */
-export function ownNameOf({ name, plugin }: Pick<Task, "name" | "plugin">): string {
-  return name.slice(plugin.length + 1);
-}
