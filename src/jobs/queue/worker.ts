@@ -1,7 +1,6 @@
-import { eq } from "drizzle-orm";
 import type { Logger } from "pino";
-import type { JobContext, JobDefinition } from "../definition/options.ts";
-import { claim, type ClaimedJob, type Wanted } from "../drivers/database/claim.ts";
+import type { JobDefinition } from "../definition/options.ts";
+import { claim, type ClaimedJob, readBatch, type Wanted } from "../drivers/database/claim.ts";
 import { finish, type Outcome } from "../drivers/database/finish.ts";
 import type { Ground } from "../drivers/database/ground.ts";
 import { outside } from "../../db/transactions/ambient.ts";
@@ -87,9 +86,8 @@ export class Worker {
   }
 
   /** Ends the try of a job that runs here, whatever its handler still does. */
-  end(id: string, reason: EndReason): void {
+  end(id: string, reason: Exclude<EndReason, "timeout">): void {
     const messages = {
-      timeout: "It took too long",
       cancelled: "The job was cancelled",
       lost: "The job doesn't belong to this process any more",
       stopped: "The server stops",
@@ -195,7 +193,7 @@ export class Worker {
       job,
       definition: definition as JobDefinition,
       steps: new Steps(ground, { id: job.id, worker: this.id }),
-      readBatch: (id) => this.#readBatch(id),
+      readBatch: (id) => readBatch(ground, id),
       onProgress: (one) => {
         this.#leases.noteProgress(one);
         onProgress(one);
@@ -226,12 +224,5 @@ export class Worker {
     // Others may have waited for them.
     if (ended.some(({ run: { job } }) => job.batchId !== null || job.nextId !== null)) this.wakeAll();
     this.#options.onEnded(ended);
-  }
-
-  async #readBatch(id: string): Promise<JobContext["batch"]> {
-    const { db, tables } = this.#options.ground;
-    const { jobBatches } = tables;
-    const [batch] = await db.select().from(jobBatches).where(eq(jobBatches.id, id));
-    return batch === undefined ? null : { total: batch.total, failed: batch.failed };
   }
 }

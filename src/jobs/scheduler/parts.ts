@@ -3,8 +3,15 @@ import { Ledger, type LedgerOptions } from "./ledger.ts";
 import { Runs, type RunsOptions } from "./runs.ts";
 import { Timetable } from "./timetable.ts";
 
-/** Builds what the scheduler works with, once there is a task. */
-export function createParts({ log, ...options }: LedgerOptions & Omit<RunsOptions, "ledger">) {
+/** What the scheduler works with. */
+export interface Parts {
+  readonly ledger: Ledger;
+  readonly runs: Runs;
+  readonly timetable: Timetable;
+}
+
+/** Builds it, once there is a task. */
+export function createParts({ log, ...options }: LedgerOptions & Omit<RunsOptions, "ledger">): Parts {
   const ledger = new Ledger(options);
   const clock = new DatabaseClock(options.driver.dialect, () => ledger.now());
   const runs = new Runs({ ledger, leaseMs: options.leaseMs, log });

@@ -3,11 +3,9 @@ import type { Database } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../definition/error-codes.ts";
 import type { Ground } from "../drivers/database/ground.ts";
-import type { Ledger } from "./ledger.ts";
-import type { Runs } from "./runs.ts";
+import type { Parts } from "./parts.ts";
 import type { ScheduleMaker } from "./schedule.ts";
 import type { Task } from "./task.ts";
-import type { Timetable } from "./timetable.ts";
 
 export type { Task } from "./task.ts";
 
@@ -18,16 +16,9 @@ export interface SchedulerOptions {
   readonly log: Logger;
   /** Whether tasks run here when they are due, and not only when somebody asks for it. */
   readonly isTimed: boolean;
-  /** How long a run is taken to go on without a word of it, in ms. @default 30_000 */
-  readonly leaseMs?: number;
 }
 
-interface Parts {
-  readonly ledger: Ledger;
-  readonly runs: Runs;
-  readonly timetable: Timetable;
-}
-
+/** How long a run is taken to go on without a word of it. */
 const LEASE_MS = 30_000;
 
 /**
@@ -129,9 +120,9 @@ export class Scheduler {
   }
 
   async #create(): Promise<Parts> {
-    const { driver, store, log, isTimed, leaseMs = LEASE_MS } = this.#options;
+    const { driver, store, log, isTimed } = this.#options;
     const { createParts } = await import("./parts.ts");
-    this.#parts = createParts({ driver, ...store, log, leaseMs });
+    this.#parts = createParts({ driver, ...store, log, leaseMs: LEASE_MS });
     const { timetable, ledger } = this.#parts;
     if (!isTimed || this.#isClosed) await timetable.stop();
     else

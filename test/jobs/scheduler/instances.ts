@@ -3,6 +3,7 @@ import type { CoreStore } from "../../../src/accounts/people/store.ts";
 import type { Driver } from "../../../src/db/contract/driver.ts";
 import { fromNow } from "../../../src/jobs/drivers/database/ground.ts";
 import { Ledger } from "../../../src/jobs/scheduler/ledger.ts";
+import type { Parts } from "../../../src/jobs/scheduler/parts.ts";
 import { Runs } from "../../../src/jobs/scheduler/runs.ts";
 import { loadSchedules } from "../../../src/jobs/scheduler/schedule.ts";
 import type { Task } from "../../../src/jobs/scheduler/task.ts";
@@ -34,7 +35,7 @@ export class Instances implements AsyncDisposable {
   readonly store: CoreStore;
   readonly log: string[] = [];
   readonly #driver: Driver;
-  readonly #all: Instance[] = [];
+  readonly #all: Parts[] = [];
   readonly #runs: Promise<unknown>[] = [];
 
   private constructor(driver: Driver, store: CoreStore) {
@@ -47,7 +48,7 @@ export class Instances implements AsyncDisposable {
   }
 
   /** @param leaseMs how long a run is taken to go on without a word of it */
-  add(leaseMs = 30_000): Instance {
+  add(leaseMs = 30_000): Parts {
     const driver = this.#driver;
     const now = (laterMs: number) => fromNow({ driver }, this.clock.shiftMs + laterMs);
     const ledger = new Ledger({ driver, ...this.store, leaseMs, now });
@@ -99,12 +100,6 @@ export class Instances implements AsyncDisposable {
   }
 }
 
-export interface Instance {
-  readonly ledger: Ledger;
-  readonly runs: Runs;
-  readonly timetable: Timetable;
-}
-
 /** A task that is due at the full hour, unless it says otherwise. */
 export function toTask(
   handler: Task["handler"],
@@ -125,7 +120,7 @@ export function toTask(
 }
 
 /** Has an instance begin what is due, and waits until that has ended. */
-export async function look({ timetable }: Instance): Promise<void> {
+export async function look({ timetable }: Parts): Promise<void> {
   await timetable.look();
   await timetable.settled();
 }

@@ -59,6 +59,15 @@ export async function claim(
   return { jobs, waits };
 }
 
+/** Reads how the jobs of a batch have ended. */
+export async function readBatch(
+  { db, tables: { jobBatches } }: Ground,
+  id: string,
+): Promise<{ readonly total: number; readonly failed: number } | null> {
+  const [batch] = await db.select().from(jobBatches).where(eq(jobBatches.id, id));
+  return batch === undefined ? null : { total: batch.total, failed: batch.failed };
+}
+
 /** Whether what others have claimed says what may be. */
 function isLimited({ concurrency, rate, hasLanes }: Wanted): boolean {
   return concurrency !== null || rate !== null || hasLanes;
