@@ -5,10 +5,11 @@ import { type AuditEntry, writeAudit } from "../accounts/people/audit.ts";
 import type { CoreStore } from "../accounts/people/store.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import { listOf, page } from "../db/paging/paginate.ts";
-import { Job, JobDetails, State, toAnswer, toDetails } from "./admin/answers.ts";
+import { Job, JobDetails, State, toAnswer } from "./admin/answers.ts";
+import { createJobDesk } from "./admin/desk.ts";
 import { followJob } from "./admin/events.ts";
-import { cancel, findDefinition, readJob, retry } from "./admin/verbs.ts";
-import { hasEnded, listJobs } from "./drivers/database/changes.ts";
+import { findDefinition, readJob } from "./admin/verbs.ts";
+import { hasEnded } from "./drivers/database/changes.ts";
 import type { Jobs } from "./jobs.ts";
 import { Watchers } from "./queue/watchers.ts";
 
@@ -40,29 +41,23 @@ export function jobRoutes(options: JobRoutesOptions) {
     .use(changeRoutes(options));
 }
 
-function readRoutes({ jobs, store, guards }: JobRoutesOptions) {
+function readRoutes({ jobs, driver, store, guards }: JobRoutesOptions) {
+  const desk = createJobDesk(driver, store);
   const nobody = new Watchers();
   return new Elysia({ name: "xcore/jobs/read" })
     .use(guards)
-    .get(
-      "",
-      async ({ query: { state, plugin, name, ...query } }) => {
-        const found = await listJobs(store, { state, plugin, name }, query);
-        return { ...found, items: found.items.map(toAnswer) };
-      },
-      {
-        ...READ,
-        query: t.Object({
-          ...page.properties,
-          state: t.Optional(State),
-          plugin: t.Optional(t.String({ maxLength: 64, pattern: "^[a-z0-9_]+$" })),
-          name: t.Optional(t.String({ maxLength: 130, description: "Such as blog:notify" })),
-        }),
-        response: { 200: listOf(Job) },
-        detail: { summary: "Background jobs, the newest first" },
-      },
-    )
-    .get("/:id", async ({ params }) => toDetails(await readJob(store, params.id)), {
+    .get("", ({ query: { state, plugin, name, ...query } }) => desk.list({ state, plugin, name }, query), {
+      ...READ,
+      query: t.Object({
+        ...page.properties,
+        state: t.Optional(State),
+        plugin: t.Optional(t.String({ maxLength: 64, pattern: "^[a-z0-9_]+$" })),
+        name: t.Optional(t.String({ maxLength: 130, description: "Such as blog:notify" })),
+      }),
+      response: { 200: listOf(Job) },
+      detail: { summary: "Background jobs, the newest first" },
+    })
+    .get("/:id", ({ params }) => desk.read(params.id), {
       ...READ,
       params: Id,
       response: { 200: JobDetails },
@@ -92,7 +87,7 @@ function readRoutes({ jobs, store, guards }: JobRoutesOptions) {
 }
 
 function changeRoutes({ jobs, driver, store, guards, originOf }: JobRoutesOptions) {
-  const ground = { ...store, driver, leaseMs: 0 };
+  const desk = createJobDesk(driver, store);
   const note = createNote({ store, originOf });
   return new Elysia({ name: "xcore/jobs/changes" })
     .use(guards)
@@ -102,7 +97,7 @@ function changeRoutes({ jobs, driver, store, guards, originOf }: JobRoutesOption
         const definition = findDefinition(jobs.definitions, name);
         const id = await (await jobs.queue()).enqueue({ definition, payload, options: asked });
         await note("job.enqueued", id, context, { name: definition.name });
-        return status(201, toDetails(await readJob(store, id)));
+        return status(201, await desk.read(id));
       },
       {
         ...MANAGE,
@@ -115,10 +110,10 @@ function changeRoutes({ jobs, driver, store, guards, originOf }: JobRoutesOption
     .post(
       "/:id/retry",
       async ({ params: { id }, ...context }) => {
-        await retry(store, id);
+        await desk.retry(id);
         await note("job.retried", id, context);
         if (jobs.isLoaded) (await jobs.queue()).worker?.wakeAll();
-        return toDetails(await readJob(store, id));
+        return desk.read(id);
       },
       {
         ...MANAGE,
@@ -132,7 +127,7 @@ function changeRoutes({ jobs, driver, store, guards, originOf }: JobRoutesOption
     .delete(
       "/:id",
       async ({ params: { id }, status, ...context }) => {
-        const done = await cancel(ground, id);
+        const done = await desk.cancel(id);
         if (jobs.isLoaded) (await jobs.queue()).worker?.end(id, "cancelled");
         await note(done === "cancelled" ? "job.cancelled" : "job.deleted", id, context);
         return status(204, undefined);

@@ -1,7 +1,7 @@
 import { t } from "elysia";
 import { JOB_STATES, type JobState } from "../../db/schema/core-tables.ts";
 import { splitName } from "../definition/options.ts";
-import type { findJob, JobRow } from "../drivers/database/changes.ts";
+import type { DoneStep, JobRow } from "../drivers/database/changes.ts";
 
 const Time = t.String({ format: "date-time" });
 
@@ -52,11 +52,11 @@ export function toAnswer(row: JobRow): typeof Job.static {
   };
 }
 
-export function toDetails(job: NonNullable<Awaited<ReturnType<typeof findJob>>>): typeof JobDetails.static {
+export function toDetails(job: JobRow, steps: readonly DoneStep[]): typeof JobDetails.static {
   return {
     ...toAnswer(job),
     payload: JSON.parse(job.payload) as unknown,
     next_id: job.next_id,
-    steps: job.steps.map(({ name, at }) => ({ name, at: at.toISOString() })),
+    steps: steps.map(({ name, at }) => ({ name, at: at.toISOString() })),
   };
 }

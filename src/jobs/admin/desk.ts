@@ -3,7 +3,7 @@ import type { Driver } from "../../db/contract/driver.ts";
 import type { Page, PageQuery } from "../../db/paging/paginate.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { type JobRequest, toNewJob } from "../definition/requests.ts";
-import { type JobFilter, listJobs } from "../drivers/database/changes.ts";
+import { type JobFilter, listJobs, listSteps } from "../drivers/database/changes.ts";
 import { insertJob } from "../drivers/database/insert.ts";
 import { type Job, type JobDetails, toAnswer, toDetails } from "./answers.ts";
 import { cancel, readJob, retry } from "./verbs.ts";
@@ -12,7 +12,7 @@ export { findDefinition } from "./verbs.ts";
 export { JOB_STATES, type JobState } from "../../db/schema/core-tables.ts";
 export type JobAnswer = typeof Job.static;
 
-/** What can be done about jobs beside the process that runs them: it finds what has changed by itself. */
+/** What can be done about jobs where they are kept: the process that runs them finds what has changed by itself. */
 export interface JobDesk {
   list(filter: JobFilter, query: PageQuery): Promise<Page<JobAnswer>>;
   /** @throws AppError not_found */
@@ -36,7 +36,7 @@ export function createJobDesk(
       const found = await listJobs(store, filter, query);
       return { ...found, items: found.items.map(toAnswer) };
     },
-    read: async (id) => toDetails(await readJob(store, id)),
+    read: async (id) => toDetails(await readJob(store, id), await listSteps(store, id)),
     add: (request) => insertJob(ground, store.db, toNewJob(request)),
     retry: (id) => retry(store, id),
     cancel: (id) => cancel(ground, id),

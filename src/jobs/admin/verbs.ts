@@ -1,6 +1,6 @@
 import { type JobDefinition, splitName } from "../definition/options.ts";
 import { fail } from "../definition/error-codes.ts";
-import { cancelJob, findJob, hasEnded, retryJob } from "../drivers/database/changes.ts";
+import { cancelJob, findJob, hasEnded, type JobRow, retryJob } from "../drivers/database/changes.ts";
 import type { Ground } from "../drivers/database/ground.ts";
 
 /** Finds a kind of jobs by "plugin:name", or by its name alone where only one plugin has it. @throws AppError not_found */
@@ -17,7 +17,7 @@ export function findDefinition(definitions: ReadonlyMap<string, JobDefinition>, 
 }
 
 /** @throws AppError not_found */
-export async function readJob(ground: Pick<Ground, "db" | "tables">, id: string) {
+export async function readJob(ground: Pick<Ground, "db" | "tables">, id: string): Promise<JobRow> {
   const job = await findJob(ground, id);
   if (job === null) throw noJob(id);
   return job;

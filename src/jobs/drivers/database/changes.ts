@@ -43,16 +43,31 @@ export function listJobs(
   return paginate(rows, query, { sort: { id: jobs.id, created_at: jobs.id } });
 }
 
-/** Finds a job, with its steps that are done; null where there is none. */
-export async function findJob({ db, tables: { jobs, jobSteps } }: Pick<Ground, "db" | "tables">, id: string) {
+/** Finds a job; null where there is none. */
+export async function findJob(
+  { db, tables: { jobs } }: Pick<Ground, "db" | "tables">,
+  id: string,
+): Promise<JobRow | null> {
   const [row] = await db.select().from(jobs).where(eq(jobs.id, id));
-  if (row === undefined) return null;
-  const steps = await db
+  return row ?? null;
+}
+
+/** A step of a job that is done. */
+export interface DoneStep {
+  readonly name: string;
+  readonly at: Date;
+}
+
+/** Returns the steps of a job that are done, in the order in which they were. */
+export function listSteps(
+  { db, tables: { jobSteps } }: Pick<Ground, "db" | "tables">,
+  id: string,
+): Promise<DoneStep[]> {
+  return db
     .select({ name: jobSteps.name, at: jobSteps.created_at })
     .from(jobSteps)
     .where(eq(jobSteps.job_id, id))
     .orderBy(jobSteps.created_at, jobSteps.name);
-  return { ...row, steps };
 }
 
 /**
