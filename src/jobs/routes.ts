@@ -9,6 +9,7 @@ import { Job, JobDetails, State, toAnswer } from "./admin/answers.ts";
 import { createJobDesk } from "./admin/desk.ts";
 import { followJob } from "./admin/events.ts";
 import { findDefinition, readJob } from "./admin/verbs.ts";
+import { MAX_DELAY, MAX_PRIORITY } from "./definition/requests.ts";
 import { hasEnded } from "./drivers/database/changes.ts";
 import type { Jobs } from "./jobs.ts";
 import { Watchers } from "./queue/watchers.ts";
@@ -29,9 +30,9 @@ const Id = t.Object({ id: t.String({ format: "uuid" }) });
 const NewJob = t.Object({
   name: t.String({ minLength: 1, maxLength: 130, description: "Such as blog:notify" }),
   payload: t.Optional(t.Unknown()),
-  delay: t.Optional(t.Number({ minimum: 0, maximum: 315_360_000, description: "In seconds" })),
+  delay: t.Optional(t.Number({ minimum: 0, maximum: MAX_DELAY, description: "In seconds" })),
   unique: t.Optional(t.String({ maxLength: 10_000 })),
-  priority: t.Optional(t.Integer({ minimum: -1000, maximum: 1000 })),
+  priority: t.Optional(t.Integer({ minimum: -MAX_PRIORITY, maximum: MAX_PRIORITY })),
 });
 
 /** Serves the background jobs below `/system/jobs`. */

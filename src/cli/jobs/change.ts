@@ -1,9 +1,7 @@
 import { Command } from "commander";
 import type { CommandContext } from "../open/command-context.ts";
-import { toJobId, withJobs } from "./desk.ts";
+import { EXAMPLE, toJobId, withJobs } from "./desk.ts";
 import { toExamples } from "../terminal/output.ts";
-
-const EXAMPLE = "0199c0de-0000-7000-8000-000000000000";
 
 /** `xcore jobs retry ID`: has a job run again. */
 export function jobsRetryCommand(context: CommandContext): Command {

@@ -4,6 +4,8 @@ import { createJobDesk, type JobDesk } from "../../jobs/admin/desk.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { withCoreStore } from "../open/database.ts";
 
+/** What an id looks like, for help. */
+export const EXAMPLE = "0199c0de-0000-7000-8000-000000000000";
 const ID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/i;
 
 /** Opens the jobs of the configured database for a command. */

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError } from "commander";
-import { findDefinition } from "../../jobs/admin/desk.ts";
+import { findDefinition, MAX_DELAY } from "../../jobs/admin/desk.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { inspect } from "../open/inspection.ts";
 import { withJobs } from "./desk.ts";
@@ -46,6 +46,6 @@ function toPayload(text: string): unknown {
 
 function toDelay(text: string): number {
   const seconds = Number(text);
-  if (seconds >= 0 && seconds <= 315_360_000) return seconds;
+  if (seconds >= 0 && seconds <= MAX_DELAY) return seconds;
   throw new InvalidArgumentError("Expected a number of seconds");
 }

@@ -8,6 +8,7 @@ import { insertJob } from "../drivers/database/insert.ts";
 import { type Job, type JobDetails, toAnswer, toDetails } from "./answers.ts";
 import { cancel, readJob, retry } from "./verbs.ts";
 
+export { MAX_DELAY } from "../definition/requests.ts";
 export { findDefinition } from "./verbs.ts";
 export { JOB_STATES, type JobState } from "../../db/schema/core-tables.ts";
 export type JobAnswer = typeof Job.static;

@@ -1,3 +1,4 @@
+import { sha256 } from "../../files/sha256.ts";
 import type { JobDefinition } from "./options.ts";
 import { assertPayload, writePayload } from "./payloads.ts";
 import type { NewJob } from "../drivers/database/insert.ts";
@@ -26,8 +27,10 @@ export type Links = Partial<Pick<NewJob, "id" | "batchId" | "awaitsId" | "nextId
   readonly isBlocked?: boolean;
 };
 
-const MAX_SECONDS = 10 * 365 * 86_400;
-const MAX_PRIORITY = 1000;
+/** How long a job may wait, in seconds. */
+export const MAX_DELAY = 10 * 365 * 86_400;
+/** The highest priority; the lowest is its negative. */
+export const MAX_PRIORITY = 1000;
 const KEYS = ["delay", "at", "unique", "priority", "tx"];
 
 /**
@@ -73,15 +76,15 @@ function toUntil(name: string, { delay, at }: EnqueueOptions): NewJob["until"] {
     throw refuse(name, '"at" must be a Date');
   }
   if (delay === undefined || delay === 0) return null;
-  if (typeof delay === "number" && delay > 0 && delay <= MAX_SECONDS) return { inMs: delay * 1000 };
+  if (typeof delay === "number" && delay > 0 && delay <= MAX_DELAY) return { inMs: delay * 1000 };
   throw new RangeError(
-    `Cannot enqueue "${name}": "delay" must be a number of seconds from 0 to ${MAX_SECONDS}`,
+    `Cannot enqueue "${name}": "delay" must be a number of seconds from 0 to ${MAX_DELAY}`,
   );
 }
 
 /** Of one length, whatever the text: spaces, newlines and 10 KB. */
 function digest(name: string, text: string): string {
-  return new Bun.CryptoHasher("sha256").update(JSON.stringify([name, text])).digest("hex");
+  return sha256(JSON.stringify([name, text]));
 }
 
 function refuse(name: string, reason: string): TypeError {
