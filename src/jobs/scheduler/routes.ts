@@ -15,7 +15,7 @@ export interface TaskRoutesOptions {
 }
 
 const Time = t.Nullable(t.String({ format: "date-time" }));
-const Task = t.Object({
+export const Task = t.Object({
   id: t.String({ description: "Plugin and name: blog:recount" }),
   plugin: t.String(),
   name: t.String(),

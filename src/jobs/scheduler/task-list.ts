@@ -4,25 +4,10 @@ import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../definition/error-codes.ts";
 import { splitName } from "../definition/options.ts";
+import type { Task } from "./routes.ts"; // its type alone: commands do without what routes are made of
 
 /** What is told of a task. */
-export interface TaskAnswer {
-  /** Of its plugin, and its own: "blog:recount". */
-  readonly id: string;
-  readonly plugin: string;
-  readonly name: string;
-  readonly expression: string;
-  readonly timezone: string;
-  readonly state: "scheduled" | "running" | "paused" | "inactive";
-  readonly next_run_at: string | null;
-  readonly last_run_at: string | null;
-  readonly last_duration_ms: number | null;
-  readonly last_failed_at: string | null;
-  readonly last_error: string | null;
-  readonly runs: number;
-  readonly failures: number;
-  readonly skips: number;
-}
+export type TaskAnswer = typeof Task.static;
 
 /** What is known of tasks where they are asked for. */
 export interface TaskSource {
