@@ -2,6 +2,7 @@ import { eq } from "drizzle-orm";
 import { expect } from "bun:test";
 import { t } from "elysia";
 import { testOnEachDialect } from "../database-servers.ts";
+import { failureOf } from "../db/failures.ts";
 import { JobHost } from "./job-host.ts";
 
 /** Resolves once it was called so often. */
@@ -298,6 +299,25 @@ testOnEachDialect("a batch waits for none that its unique finds already there", 
   gate.resolve();
   const chain = queue.chain([twin]);
   expect(await chain.catch((error: Error) => error.message)).toContain('it has a "unique"');
+});
+
+testOnEachDialect("what is no transaction is refused before anything is written", async ({ driver }) => {
+  await using host = await JobHost.create(driver);
+  const { db, tables } = host.store;
+  const queue = await host.jobs.queue();
+  const one = { definition: host.prepare("one", () => {}), payload: null };
+  const none = db as never;
+  for (const add of [
+    () => queue.enqueue(one, none),
+    () => queue.enqueueMany([one], none),
+    () => queue.batch([one], one, none),
+    () => queue.batch([], one, none),
+    () => queue.chain([one, one], none),
+  ]) {
+    // oxlint-disable-next-line no-await-in-loop
+    expect(await failureOf(add())).toMatchObject({ message: expect.stringContaining("isn't the `tx`") });
+  }
+  expect(await db.$count(tables.jobs)).toBe(0);
 });
 
 testOnEachDialect("a job that needn't be kept is deleted as it is completed", async ({ driver }) => {

@@ -1,4 +1,3 @@
-import type { Database } from "../../db/contract/database.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import { type JobDefinition, splitName } from "../definition/options.ts";
 import { type JobRequest, toNewJob } from "../definition/requests.ts";
@@ -42,7 +41,8 @@ export class Queue {
   /** Adds one job; returns its id, or that of the one which its `unique` finds. */
   async enqueue(request: JobRequest, tx?: Tx): Promise<string> {
     const job = toNewJob(request);
-    const id = await insertJob(this.ground, this.#toWriting(tx), job);
+    this.#assertTransaction(tx);
+    const id = await insertJob(this.ground, tx ?? this.ground.db, job);
     this.#wakeAfterCommit([job], tx);
     return id;
   }
@@ -88,6 +88,7 @@ export class Queue {
 
   async #add({ jobs, batch = null }: Added, tx?: Tx): Promise<string[]> {
     if (jobs.length === 0) return [];
+    this.#assertTransaction(tx);
     const insert = (writing: Tx): Promise<string[]> => insertJobs(this.ground, writing, jobs, batch);
     const ids = tx === undefined ? await this.ground.db.transaction(insert) : await insert(tx);
     this.#wakeAfterCommit(jobs, tx);
@@ -95,9 +96,8 @@ export class Queue {
   }
 
   /** @throws TypeError for a `tx` that is none: what it would write may never be committed, or is already */
-  #toWriting(tx: Tx | undefined): Pick<Database, "insert" | "select"> {
+  #assertTransaction(tx: Tx | undefined): void {
     if (tx !== undefined) this.ground.driver.afterCommit(() => {}, tx);
-    return tx ?? this.ground.db;
   }
 
   #wakeAfterCommit(jobs: readonly NewJob[], tx: Tx | undefined): void {
