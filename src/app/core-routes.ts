@@ -46,7 +46,7 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
   const slices = [
     ...accountRoutes({ accounts, store, hooks, appName, originOf }),
     cacheRoutes({ cache: stores.cache, guards: accounts.guards }),
-    jobRoutes({ jobs, driver: database, store, guards: accounts.guards, originOf }),
+    jobRoutes({ jobs, store, guards: accounts.guards, originOf }),
     pluginRoutes({
       ...administration,
       store,

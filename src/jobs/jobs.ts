@@ -1,29 +1,21 @@
 import type { Logger } from "pino";
-import type { Database } from "../db/contract/database.ts";
-import type { Driver } from "../db/contract/driver.ts";
-import type { CoreTables } from "../db/schema/core-tables.ts";
 import type { HookBus } from "../hooks/bus.ts";
+import { openBackend, type BackendOptions } from "./backends.ts";
+import type { JobBackend } from "./contract/backend.ts";
 import type { JobDefinition } from "./definition/options.ts";
 import type { Queue } from "./queue/queue.ts";
 
 export type { JobDefinition, JobOwner } from "./definition/options.ts";
 export type { JobRequest } from "./definition/requests.ts";
 
-export interface JobsOptions {
-  readonly driver: Driver;
-  /** The core's tables and the database that they are in. */
-  readonly store: { readonly db: Database; readonly tables: CoreTables };
+export interface JobsOptions extends BackendOptions {
   readonly hooks: HookBus;
   readonly log: Logger;
   /** How many jobs run at once in this process. */
   readonly concurrency: () => number;
   /** Whether jobs are run here, and not only enqueued. */
   readonly isWorker: boolean;
-  /** How long a job belongs to the process that runs it without a word of it, in ms. @default 30_000 */
-  readonly leaseMs?: number;
 }
-
-const LEASE_MS = 30_000;
 
 /**
  * Background jobs. Nothing is loaded, and nothing looks for jobs, before one is defined or enqueued.
@@ -34,6 +26,7 @@ const LEASE_MS = 30_000;
 export class Jobs {
   readonly #options: JobsOptions;
   readonly #definitions = new Map<string, JobDefinition>();
+  #opening: Promise<JobBackend> | null = null;
   #loading: Promise<Queue> | null = null;
   #isClosed = false;
 
@@ -61,6 +54,11 @@ export class Jobs {
     };
   }
 
+  /** Opens where jobs are kept, if it isn't yet; nothing looks for jobs there. */
+  backend(): Promise<JobBackend> {
+    return (this.#opening ??= openBackend(this.#options));
+  }
+
   /** Loads the queue, if it isn't yet. */
   queue(): Promise<Queue> {
     return (this.#loading ??= this.#load());
@@ -70,16 +68,19 @@ export class Jobs {
   async close(signal: AbortSignal): Promise<void> {
     this.#isClosed = true;
     await (await this.#loading)?.close(signal);
+    await (await this.#opening)?.close();
   }
 
   async #load(): Promise<Queue> {
-    const { driver, store, leaseMs = LEASE_MS, ...options } = this.#options;
-    const { Queue: Loaded } = await import("./queue/queue.ts");
+    const { hooks, log, concurrency, isWorker } = this.#options;
+    const [backend, { Queue: Loaded }] = await Promise.all([this.backend(), import("./queue/queue.ts")]);
     return new Loaded({
-      ...options,
-      ground: { driver, db: store.db, tables: store.tables, leaseMs },
+      backend,
+      hooks,
+      log,
+      concurrency,
       definitions: this.#definitions,
-      isWorker: options.isWorker && !this.#isClosed,
+      isWorker: isWorker && !this.#isClosed,
     });
   }
 }

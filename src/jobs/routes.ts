@@ -3,20 +3,18 @@ import type { Guards } from "../accounts/identity/guards.ts";
 import type { Origin } from "../accounts/identity/principal.ts";
 import { type AuditEntry, writeAudit } from "../accounts/people/audit.ts";
 import type { CoreStore } from "../accounts/people/store.ts";
-import type { Driver } from "../db/contract/driver.ts";
 import { listOf, page } from "../db/paging/paginate.ts";
 import { Job, JobDetails, State, toAnswer } from "./admin/answers.ts";
-import { createJobDesk } from "./admin/desk.ts";
+import { createJobDesk, type JobDesk } from "./admin/desk.ts";
 import { followJob } from "./admin/events.ts";
 import { findDefinition, readJob } from "./admin/verbs.ts";
+import { hasEnded } from "./contract/records.ts";
 import { MAX_DELAY, MAX_PRIORITY } from "./definition/requests.ts";
-import { hasEnded } from "./drivers/database/changes.ts";
 import type { Jobs } from "./jobs.ts";
 import { Watchers } from "./queue/watchers.ts";
 
 export interface JobRoutesOptions {
   readonly jobs: Jobs;
-  readonly driver: Driver;
   readonly store: CoreStore;
   readonly guards: Guards;
   readonly originOf: (request: Request) => Origin;
@@ -42,23 +40,28 @@ export function jobRoutes(options: JobRoutesOptions) {
     .use(changeRoutes(options));
 }
 
-function readRoutes({ jobs, driver, store, guards }: JobRoutesOptions) {
-  const desk = createJobDesk(driver, store);
+function readRoutes({ jobs, guards }: JobRoutesOptions) {
+  const desk = openDesk(jobs);
   const nobody = new Watchers();
   return new Elysia({ name: "xcore/jobs/read" })
     .use(guards)
-    .get("", ({ query: { state, plugin, name, ...query } }) => desk.list({ state, plugin, name }, query), {
-      ...READ,
-      query: t.Object({
-        ...page.properties,
-        state: t.Optional(State),
-        plugin: t.Optional(t.String({ maxLength: 64, pattern: "^[a-z0-9_]+$" })),
-        name: t.Optional(t.String({ maxLength: 130, description: "Such as blog:notify" })),
-      }),
-      response: { 200: listOf(Job) },
-      detail: { summary: "Background jobs, the newest first" },
-    })
-    .get("/:id", ({ params }) => desk.read(params.id), {
+    .get(
+      "",
+      async ({ query: { state, plugin, name, ...query } }) =>
+        (await desk()).list({ state, plugin, name }, query),
+      {
+        ...READ,
+        query: t.Object({
+          ...page.properties,
+          state: t.Optional(State),
+          plugin: t.Optional(t.String({ maxLength: 64, pattern: "^[a-z0-9_]+$" })),
+          name: t.Optional(t.String({ maxLength: 130, description: "Such as blog:notify" })),
+        }),
+        response: { 200: listOf(Job) },
+        detail: { summary: "Background jobs, the newest first" },
+      },
+    )
+    .get("/:id", async ({ params }) => (await desk()).read(params.id), {
       ...READ,
       params: Id,
       response: { 200: JobDetails },
@@ -67,10 +70,11 @@ function readRoutes({ jobs, driver, store, guards }: JobRoutesOptions) {
     .get(
       "/:id/events",
       async ({ params: { id }, request: { signal } }) => {
-        await readJob(store, id);
+        const backend = await jobs.backend();
+        await readJob(backend, id);
         const queue = jobs.isLoaded ? await jobs.queue() : null;
         const read = async () => {
-          const job = await readJob(store, id).catch(() => null);
+          const job = await backend.find(id).catch(() => null);
           if (job === null) return null;
           const live = queue?.worker?.find(id)?.progress ?? null;
           const answer = toAnswer(job);
@@ -87,8 +91,8 @@ function readRoutes({ jobs, driver, store, guards }: JobRoutesOptions) {
     );
 }
 
-function changeRoutes({ jobs, driver, store, guards, originOf }: JobRoutesOptions) {
-  const desk = createJobDesk(driver, store);
+function changeRoutes({ jobs, store, guards, originOf }: JobRoutesOptions) {
+  const desk = openDesk(jobs);
   const note = createNote({ store, originOf });
   return new Elysia({ name: "xcore/jobs/changes" })
     .use(guards)
@@ -98,7 +102,7 @@ function changeRoutes({ jobs, driver, store, guards, originOf }: JobRoutesOption
         const definition = findDefinition(jobs.definitions, name);
         const id = await (await jobs.queue()).enqueue({ definition, payload, options: asked });
         await note("job.enqueued", id, context, { name: definition.name });
-        return status(201, await desk.read(id));
+        return status(201, await (await desk()).read(id));
       },
       {
         ...MANAGE,
@@ -111,10 +115,11 @@ function changeRoutes({ jobs, driver, store, guards, originOf }: JobRoutesOption
     .post(
       "/:id/retry",
       async ({ params: { id }, ...context }) => {
-        await desk.retry(id);
+        const opened = await desk();
+        await opened.retry(id);
         await note("job.retried", id, context);
         if (jobs.isLoaded) (await jobs.queue()).worker?.wakeAll();
-        return desk.read(id);
+        return opened.read(id);
       },
       {
         ...MANAGE,
@@ -128,7 +133,7 @@ function changeRoutes({ jobs, driver, store, guards, originOf }: JobRoutesOption
     .delete(
       "/:id",
       async ({ params: { id }, status, ...context }) => {
-        const done = await desk.cancel(id);
+        const done = await (await desk()).cancel(id);
         if (jobs.isLoaded) (await jobs.queue()).worker?.end(id, "cancelled");
         await note(done === "cancelled" ? "job.cancelled" : "job.deleted", id, context);
         return status(204, undefined);
@@ -140,6 +145,11 @@ function changeRoutes({ jobs, driver, store, guards, originOf }: JobRoutesOption
         detail: { summary: "Cancel a job, with those of its chain behind it, or delete one that has ended" },
       },
     );
+}
+
+/** Opens the jobs once somebody asks for them. */
+function openDesk(jobs: Jobs): () => Promise<JobDesk> {
+  return async () => createJobDesk(await jobs.backend());
 }
 
 /** Returns what writes into the audit log that somebody has changed a job. */

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { fail } from "../../errors/codes.ts";
+import { openBackend } from "../../jobs/backends.ts";
 import { createJobDesk, type JobDesk } from "../../jobs/admin/desk.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { withCoreStore } from "../open/database.ts";
@@ -14,7 +15,14 @@ export function withJobs<T>(
   context: CommandContext,
   work: (desk: JobDesk) => Promise<T>,
 ): Promise<T> {
-  return withCoreStore(command, context, ({ driver, store }) => work(createJobDesk(driver, store)));
+  return withCoreStore(command, context, async ({ driver, store }) => {
+    const backend = await openBackend({ driver, store });
+    try {
+      return await work(createJobDesk(backend));
+    } finally {
+      await backend.close();
+    }
+  });
 }
 
 /** @throws AppError not_found for what is no id of a job */

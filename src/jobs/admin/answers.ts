@@ -1,7 +1,7 @@
 import { t } from "elysia";
 import { JOB_STATES, type JobState } from "../../db/schema/core-tables.ts";
+import type { DoneStep, JobRow } from "../contract/records.ts";
 import { splitName } from "../definition/options.ts";
-import type { DoneStep, JobRow } from "../drivers/database/changes.ts";
 
 const Time = t.String({ format: "date-time" });
 

@@ -1,10 +1,7 @@
-import type { Database } from "../../db/contract/database.ts";
-import type { Driver } from "../../db/contract/driver.ts";
 import type { Page, PageQuery } from "../../db/paging/paginate.ts";
-import type { CoreTables } from "../../db/schema/core-tables.ts";
+import type { JobBackend } from "../contract/backend.ts";
+import type { JobFilter } from "../contract/records.ts";
 import { type JobRequest, toNewJob } from "../definition/requests.ts";
-import { type JobFilter, listJobs, listSteps } from "../drivers/database/changes.ts";
-import { insertJob } from "../drivers/database/insert.ts";
 import { type Job, type JobDetails, toAnswer, toDetails } from "./answers.ts";
 import { cancel, readJob, retry } from "./verbs.ts";
 
@@ -26,20 +23,19 @@ export interface JobDesk {
   cancel(id: string): Promise<"cancelled" | "deleted">;
 }
 
-/** Opens the jobs of a database. */
-export function createJobDesk(
-  driver: Driver,
-  store: { readonly db: Database; readonly tables: CoreTables },
-): JobDesk {
-  const ground = { ...store, driver, leaseMs: 0 }; // it claims none
+/** Opens the jobs that a backend keeps. */
+export function createJobDesk(backend: JobBackend): JobDesk {
   return {
     async list(filter, query) {
-      const found = await listJobs(store, filter, query);
+      const found = await backend.list(filter, query);
       return { ...found, items: found.items.map(toAnswer) };
     },
-    read: async (id) => toDetails(await readJob(store, id), await listSteps(store, id)),
-    add: (request) => insertJob(ground, store.db, toNewJob(request)),
-    retry: (id) => retry(store, id),
-    cancel: (id) => cancel(ground, id),
+    read: async (id) => toDetails(await readJob(backend, id), await backend.listSteps(id)),
+    async add(request) {
+      const [id] = await backend.add([toNewJob(request)]);
+      return id as string;
+    },
+    retry: (id) => retry(backend, id),
+    cancel: (id) => cancel(backend, id),
   };
 }

@@ -1,7 +1,7 @@
-import { type JobDefinition, splitName } from "../definition/options.ts";
+import type { JobChanges } from "../contract/backend.ts";
+import { hasEnded, type JobRow } from "../contract/records.ts";
 import { fail } from "../definition/error-codes.ts";
-import { cancelJob, findJob, hasEnded, type JobRow, retryJob } from "../drivers/database/changes.ts";
-import type { Ground } from "../drivers/database/ground.ts";
+import { type JobDefinition, splitName } from "../definition/options.ts";
 
 /** Finds a kind of jobs by "plugin:name", or by its name alone where only one plugin has it. @throws AppError not_found */
 export function findDefinition(definitions: ReadonlyMap<string, JobDefinition>, name: string): JobDefinition {
@@ -17,15 +17,15 @@ export function findDefinition(definitions: ReadonlyMap<string, JobDefinition>, 
 }
 
 /** @throws AppError not_found */
-export async function readJob(ground: Pick<Ground, "db" | "tables">, id: string): Promise<JobRow> {
-  const job = await findJob(ground, id);
+export async function readJob(backend: JobChanges, id: string): Promise<JobRow> {
+  const job = await backend.find(id);
   if (job === null) throw noJob(id);
   return job;
 }
 
 /** Has a job run again. @throws AppError not_found, job_not_ended, conflict for one that is completed */
-export async function retry(ground: Pick<Ground, "db" | "tables">, id: string): Promise<void> {
-  const was = await retryJob(ground, id);
+export async function retry(backend: JobChanges, id: string): Promise<void> {
+  const was = await backend.retry(id);
   if (was === null) throw noJob(id);
   if (was === "completed")
     throw fail("conflict", `Cannot retry job "${id}": it is completed; enqueue another one`);
@@ -35,8 +35,8 @@ export async function retry(ground: Pick<Ground, "db" | "tables">, id: string): 
 }
 
 /** Cancels a job, or deletes one that has ended. @throws AppError not_found */
-export async function cancel(ground: Ground, id: string): Promise<"cancelled" | "deleted"> {
-  const done = await cancelJob(ground, id);
+export async function cancel(backend: JobChanges, id: string): Promise<"cancelled" | "deleted"> {
+  const done = await backend.cancel(id);
   if (done === null) throw noJob(id);
   return done;
 }

@@ -1,7 +1,7 @@
 import { sha256 } from "../../files/sha256.ts";
 import type { JobDefinition } from "./options.ts";
 import { assertPayload, writePayload } from "./payloads.ts";
-import type { NewJob } from "../drivers/database/insert.ts";
+import type { NewJob } from "../contract/records.ts";
 
 /** How a job is enqueued. */
 export interface EnqueueOptions {

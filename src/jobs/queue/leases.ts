@@ -1,10 +1,9 @@
 import type { Logger } from "pino";
-import type { Ground } from "../drivers/database/ground.ts";
-import { renew, saveProgress } from "../drivers/database/upkeep.ts";
+import type { JobBackend } from "../contract/backend.ts";
 import type { Run } from "./run.ts";
 
 export interface LeasesOptions {
-  readonly ground: Ground;
+  readonly backend: JobBackend;
   readonly worker: string;
   readonly log: Logger;
   /** Ids of the jobs that the process holds. */
@@ -29,7 +28,7 @@ export class Leases {
 
   /** Begins to renew what is held, until nothing is. */
   start(): void {
-    this.#timer ??= setInterval(() => void this.#renew(), this.#options.ground.leaseMs / 3).unref();
+    this.#timer ??= setInterval(() => void this.#renew(), this.#options.backend.leaseMs / 3).unref();
   }
 
   stop(): void {
@@ -54,9 +53,9 @@ export class Leases {
       return;
     }
     this.#isRenewing = true;
-    const { ground, worker, log, lose } = this.#options;
+    const { backend, worker, log, lose } = this.#options;
     try {
-      for (const id of await renew(ground, worker, held)) lose(id);
+      for (const id of await backend.renew(worker, held)) lose(id);
     } catch (error) {
       log.warn({ err: error }, "the leases of running jobs can't be renewed now");
     } finally {
@@ -66,14 +65,14 @@ export class Leases {
 
   async #save(): Promise<void> {
     this.#saving = null;
-    const { ground, worker, log } = this.#options;
+    const { backend, worker, log } = this.#options;
     const told = [...this.#told];
     this.#told.clear();
     try {
       for (const { job, progress, isOver } of told) {
         if (progress === null || isOver) continue;
         // oxlint-disable-next-line no-await-in-loop -- a few, and nobody waits
-        await saveProgress(ground, { id: job.id, worker, ...progress });
+        await backend.saveProgress({ id: job.id, worker, ...progress });
       }
     } catch (error) {
       log.warn({ err: error }, "it can't be noted how far jobs are");

@@ -1,12 +1,12 @@
 import type { HookBus } from "../../hooks/bus.ts";
 import { type JobDefinition, splitName } from "../definition/options.ts";
 import { type JobRequest, toNewJob } from "../definition/requests.ts";
-import type { Ground, Tx } from "../drivers/database/ground.ts";
-import { insertJob, insertJobs, type NewBatch, type NewJob } from "../drivers/database/insert.ts";
+import type { JobBackend, Tx } from "../contract/backend.ts";
+import type { NewBatch, NewJob } from "../contract/records.ts";
 import { Watchers } from "./watchers.ts";
 import { type EndedRun, Worker, type WorkerOptions } from "./worker.ts";
 
-export interface QueueOptions extends Pick<WorkerOptions, "ground" | "log" | "concurrency" | "definitions"> {
+export interface QueueOptions extends Pick<WorkerOptions, "backend" | "log" | "concurrency" | "definitions"> {
   readonly hooks: HookBus;
   /** Whether jobs are run here, and not only enqueued. */
   readonly isWorker: boolean;
@@ -20,13 +20,13 @@ interface Added {
 
 /** The queue of jobs: what adds to it, and what works on it. */
 export class Queue {
-  readonly ground: Ground;
+  readonly #backend: JobBackend;
   readonly watchers = new Watchers();
   readonly worker: Worker | null;
   readonly #hooks: HookBus;
 
   constructor(options: QueueOptions) {
-    this.ground = options.ground;
+    this.#backend = options.backend;
     this.#hooks = options.hooks;
     this.worker = options.isWorker
       ? new Worker({
@@ -41,10 +41,8 @@ export class Queue {
   /** Adds one job; returns its id, or that of the one which its `unique` finds. */
   async enqueue(request: JobRequest, tx?: Tx): Promise<string> {
     const job = toNewJob(request);
-    this.#assertTransaction(tx);
-    const id = await insertJob(this.ground, tx ?? this.ground.db, job);
-    this.#wakeAfterCommit([job], tx);
-    return id;
+    const [id] = await this.#add({ jobs: [job] }, tx);
+    return id as string;
   }
 
   /** Adds jobs, all or none; returns their ids. */
@@ -88,16 +86,10 @@ export class Queue {
 
   async #add({ jobs, batch = null }: Added, tx?: Tx): Promise<string[]> {
     if (jobs.length === 0) return [];
-    this.#assertTransaction(tx);
-    const insert = (writing: Tx): Promise<string[]> => insertJobs(this.ground, writing, jobs, batch);
-    const ids = tx === undefined ? await this.ground.db.transaction(insert) : await insert(tx);
+    this.#backend.afterCommit(() => {}, tx); // before anything is written: what is no transaction is refused
+    const ids = await this.#backend.add(jobs, { batch, tx });
     this.#wakeAfterCommit(jobs, tx);
     return ids;
-  }
-
-  /** @throws TypeError for a `tx` that is none: what it would write may never be committed, or is already */
-  #assertTransaction(tx: Tx | undefined): void {
-    if (tx !== undefined) this.ground.driver.afterCommit(() => {}, tx);
   }
 
   #wakeAfterCommit(jobs: readonly NewJob[], tx: Tx | undefined): void {
@@ -109,7 +101,7 @@ export class Queue {
         else if (until !== "blocked") worker.expect("inMs" in until ? until.inMs : until.at - Date.now());
       }
     };
-    this.ground.driver.afterCommit(wake, tx);
+    this.#backend.afterCommit(wake, tx);
   }
 
   #tell(ended: readonly EndedRun[]): void {

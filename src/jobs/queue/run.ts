@@ -2,8 +2,7 @@ import { inspect } from "node:util";
 import type { InputProblem } from "../../errors/errors.ts";
 import { type JobContext, type JobDefinition, splitName } from "../definition/options.ts";
 import { describeProblems, readPayload } from "../definition/payloads.ts";
-import type { ClaimedJob } from "../drivers/database/claim.ts";
-import type { Outcome } from "../drivers/database/finish.ts";
+import type { ClaimedJob, Outcome } from "../contract/records.ts";
 import type { Steps, StepWork } from "./steps.ts";
 
 /** How far a job is. */

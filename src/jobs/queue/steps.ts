@@ -1,6 +1,6 @@
 import type { Database } from "../../db/contract/database.ts";
-import type { Ground, Tx } from "../drivers/database/ground.ts";
-import { commitStep, keepStep, readSteps, type Stepping } from "../drivers/database/steps.ts";
+import type { JobSteps, Tx } from "../contract/backend.ts";
+import type { Stepping } from "../contract/records.ts";
 
 /** What a step is run with. */
 export interface StepWork {
@@ -16,14 +16,14 @@ const MAX_RESULT = 1024 * 1024; // characters
 
 /** The steps of one try of a job: each is done once, whatever the tries. */
 export class Steps {
-  readonly #ground: Ground;
+  readonly #kept: JobSteps;
   readonly #job: Stepping;
   /** Those that this try has run or passed over. */
   readonly #used = new Set<string>();
   #done: Promise<Map<string, string | null>> | null = null;
 
-  constructor(ground: Ground, job: Stepping) {
-    this.#ground = ground;
+  constructor(kept: JobSteps, job: Stepping) {
+    this.#kept = kept;
     this.#job = job;
   }
 
@@ -49,7 +49,7 @@ export class Steps {
   async #do(name: string, { work, db, assertRunning }: StepWork): Promise<string | null> {
     const doing = `Cannot run the step "${name}"`;
     assertRunning(doing);
-    this.#done ??= readSteps(this.#ground, this.#job.id);
+    this.#done ??= this.#kept.readSteps(this.#job.id);
     const done = await this.#done;
     const kept = done.get(name);
     if (kept !== undefined) return kept;
@@ -60,12 +60,12 @@ export class Steps {
         assertRunning(doing);
         return result;
       };
-      return commitStep(this.#ground, db, this.#job, { name, work: inside });
+      return this.#kept.commitStep(db, this.#job, { name, work: inside });
     }
     // Nothing of it is the database's: a transaction would be open for as long as it takes.
     const result = write(doing, await work());
     // Also where it was too late: what it has done is done.
-    await keepStep(this.#ground, this.#job, { name, result });
+    await this.#kept.keepStep(this.#job, { name, result });
     assertRunning(doing);
     return result;
   }

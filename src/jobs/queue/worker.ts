@@ -1,11 +1,9 @@
 import type { Logger } from "pino";
 import type { JobDefinition } from "../definition/options.ts";
-import { claim, type ClaimedJob, readBatch, type Wanted } from "../drivers/database/claim.ts";
-import { finish, type Outcome } from "../drivers/database/finish.ts";
-import type { Ground } from "../drivers/database/ground.ts";
+import type { JobBackend, JobLookout } from "../contract/backend.ts";
+import type { ClaimedJob, Outcome, Wanted } from "../contract/records.ts";
 import { outside } from "../../db/transactions/ambient.ts";
 import { Leases } from "./leases.ts";
-import { Lookout } from "./lookout.ts";
 import { type EndReason, Run } from "./run.ts";
 import { Steps } from "./steps.ts";
 
@@ -16,7 +14,7 @@ export interface EndedRun {
 }
 
 export interface WorkerOptions {
-  readonly ground: Ground;
+  readonly backend: JobBackend;
   readonly log: Logger;
   /** How many jobs run at once in this process. */
   readonly concurrency: () => number;
@@ -29,8 +27,8 @@ export interface WorkerOptions {
 const RETRY_MS = 1000;
 
 /**
- * Runs jobs in this process: claims as many as there are places for, in one transaction with the notes of how those
- * before have ended, whenever it is woken.
+ * Runs jobs in this process: claims as many as there are places for, together with the notes of how those before
+ * have ended, whenever it is woken.
  */
 export class Worker {
   readonly id = Bun.randomUUIDv7();
@@ -41,7 +39,7 @@ export class Worker {
   /** Names of which jobs may be waiting. */
   readonly #awake = new Set<string>();
   readonly #leases: Leases;
-  readonly #lookout: Lookout;
+  readonly #lookout: JobLookout;
   #isScheduled = false;
   #turn: Promise<void> = Promise.resolve();
   #isStopping = false;
@@ -51,10 +49,10 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
-    const { ground, log } = options;
+    const { backend, log } = options;
     const held = (): string[] => [...this.#running.keys(), ...this.#ended.map(({ run }) => run.job.id)];
-    this.#leases = new Leases({ ground, worker: this.id, log, held, lose: (id) => this.end(id, "lost") });
-    this.#lookout = new Lookout({ ground, worker: this.id, log, held, wake: () => this.wakeAll() });
+    this.#leases = new Leases({ backend, worker: this.id, log, held, lose: (id) => this.end(id, "lost") });
+    this.#lookout = backend.createLookout({ worker: this.id, log, held, wake: () => this.wakeAll() });
   }
 
   /** Begins to look for jobs. */
@@ -150,18 +148,10 @@ export class Worker {
     const wanted = places > 0 ? this.#takeAwake() : [];
     if (ended.length === 0 && wanted.length === 0) return;
     this.#ended = [];
-    const { ground } = this.#options;
     const outcomes = ended.map(({ outcome }) => outcome);
     try {
-      const claimed = await ground.db.transaction(
-        async (tx) => {
-          if (outcomes.length > 0) await finish(ground, tx, this.id, outcomes);
-          return wanted.length === 0 ? null : await claim(ground, tx, { worker: this.id, wanted, places });
-        },
-        { isolation: "read committed", retries: 5 },
-      );
+      const claimed = await this.#options.backend.exchange({ worker: this.id, outcomes, wanted, places });
       this.#follow(ended);
-      if (claimed === null) return;
       const names = new Set(claimed.jobs.map(({ name }) => name));
       const isFull = claimed.jobs.length >= places;
       for (const { name } of wanted) if (isFull || names.has(name)) this.#awake.add(name);
@@ -188,12 +178,12 @@ export class Worker {
 
   #start(job: ClaimedJob): void {
     const definition = this.#options.definitions.get(job.name);
-    const { ground, onProgress } = this.#options;
+    const { backend, onProgress } = this.#options;
     const run = new Run({
       job,
       definition: definition as JobDefinition,
-      steps: new Steps(ground, { id: job.id, worker: this.id }),
-      readBatch: (id) => readBatch(ground, id),
+      steps: new Steps(backend, { id: job.id, worker: this.id }),
+      readBatch: (id) => backend.readBatch(id),
       onProgress: (one) => {
         this.#leases.noteProgress(one);
         onProgress(one);

@@ -1,27 +1,11 @@
 import { and, desc, eq, type SQL } from "drizzle-orm";
 import { type Page, type PageQuery, paginate } from "../../../db/paging/paginate.ts";
-import type { CoreTables, JobState } from "../../../db/schema/core-tables.ts";
+import type { JobState } from "../../../db/schema/core-tables.ts";
 import { startsWith } from "../../../db/schema/prefix-search.ts";
+import type { Tx } from "../../contract/backend.ts";
+import { type DoneStep, hasEnded, type JobFilter, type JobRow } from "../../contract/records.ts";
 import { deleteParts, tellNext, toEnded } from "./finish.ts";
-import type { Ground, Tx } from "./ground.ts";
-
-export type JobRow = CoreTables["jobs"]["$inferSelect"];
-
-/** Which jobs are asked for. */
-export interface JobFilter {
-  readonly state?: JobState | undefined;
-  readonly plugin?: string | undefined;
-  /** With the plugin's: "blog:notify". */
-  readonly name?: string | undefined;
-}
-
-/** Jobs that wait, in one way or the other: they may be cancelled, and begin by themselves. */
-const OPEN: ReadonlySet<JobState> = new Set(["waiting", "delayed", "blocked", "running"]);
-
-/** Whether a job has ended. */
-export function hasEnded(state: JobState): boolean {
-  return !OPEN.has(state);
-}
+import type { Ground } from "./ground.ts";
 
 /** Returns a page of jobs, the newest first. */
 export function listJobs(
@@ -50,12 +34,6 @@ export async function findJob(
 ): Promise<JobRow | null> {
   const [row] = await db.select().from(jobs).where(eq(jobs.id, id));
   return row ?? null;
-}
-
-/** A step of a job that is done. */
-export interface DoneStep {
-  readonly name: string;
-  readonly at: Date;
 }
 
 /** Returns the steps of a job that are done, in the order in which they were. */

@@ -1,38 +1,11 @@
 import { and, count, eq, inArray, type SQL, sql } from "drizzle-orm";
-import { fromNow, type Ground, type Tx } from "./ground.ts";
-
-/** Jobs of one name that a process has places for. */
-export interface Wanted {
-  readonly name: string;
-  /** Whether one of a key runs at a time. */
-  readonly hasLanes: boolean;
-  readonly concurrency: number | null;
-  readonly rate: { readonly max: number; readonly windowMs: number } | null;
-}
+import type { Tx } from "../../contract/backend.ts";
+import type { Claim, ClaimedJob, Wanted } from "../../contract/records.ts";
+import { fromNow, type Ground } from "./ground.ts";
 
 /** Jobs of one name of which some may start, by what all instances have started. */
 interface Open extends Wanted {
   readonly most: number;
-}
-
-/** A job that belongs to this process for now. */
-export interface ClaimedJob {
-  readonly id: string;
-  readonly name: string;
-  readonly payload: string;
-  /** Which try this is, from 1. */
-  readonly attempt: number;
-  readonly lane: string | null;
-  readonly batchId: string | null;
-  /** The batch that it has waited for. */
-  readonly awaitsId: string | null;
-  readonly nextId: string | null;
-}
-
-export interface Claim {
-  readonly jobs: readonly ClaimedJob[];
-  /** When more of a name may start that has started as many as it may, in ms from now. */
-  readonly waits: ReadonlyMap<string, number>;
 }
 
 /** Takes waiting jobs for a process, at most `places`: first those of the highest priority, then the oldest. */

@@ -1,15 +1,8 @@
 import { and, eq, inArray, type SQL, sql } from "drizzle-orm";
 import type { JobState } from "../../../db/schema/core-tables.ts";
-import type { ClaimedJob } from "./claim.ts";
-import { fromNow, type Ground, heldBy, inPieces, type Tx } from "./ground.ts";
-
-/** How a try ended. */
-export type Outcome =
-  | { readonly job: ClaimedJob; readonly as: "completed"; readonly keepMs: number }
-  | { readonly job: ClaimedJob; readonly as: "retried"; readonly inMs: number; readonly error: string }
-  | { readonly job: ClaimedJob; readonly as: "dead" | "incompatible"; readonly error: string }
-  /** Given back before it was done: it doesn't count as a try. */
-  | { readonly job: ClaimedJob; readonly as: "returned" };
+import type { Tx } from "../../contract/backend.ts";
+import type { Outcome } from "../../contract/records.ts";
+import { fromNow, type Ground, heldBy, inPieces } from "./ground.ts";
 
 /** How long what has failed for good is kept. */
 const KEEP_FAILED_MS = 30 * 86_400_000;

@@ -1,5 +1,5 @@
 import { and, eq, inArray, type SQL, sql } from "drizzle-orm";
-import type { Database, Transaction } from "../../../db/contract/database.ts";
+import type { Database } from "../../../db/contract/database.ts";
 import type { Dialect, Driver } from "../../../db/contract/driver.ts";
 import type { CoreTables } from "../../../db/schema/core-tables.ts";
 
@@ -11,8 +11,6 @@ export interface Ground {
   /** How long a job belongs to the process that runs it without a word of it, in ms. */
   readonly leaseMs: number;
 }
-
-export type Tx = Transaction;
 
 const NOW: Readonly<Record<Dialect, SQL>> = {
   sqlite: sql`cast(unixepoch('subsec') * 1000 as integer)`,

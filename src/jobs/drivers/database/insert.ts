@@ -1,29 +1,8 @@
 import { eq } from "drizzle-orm";
 import type { Database } from "../../../db/contract/database.ts";
-import { fromNow, type Ground, inPieces, type Tx } from "./ground.ts";
-
-/** A job that is to be enqueued. */
-export interface NewJob {
-  readonly id: string;
-  readonly name: string;
-  /** JSON. */
-  readonly payload: string;
-  readonly rank: number;
-  /** What it waits for: nothing, a time from now, a moment in ms since the epoch, or other jobs. */
-  readonly until: null | { readonly inMs: number } | { readonly at: number } | "blocked";
-  readonly uniqueHash: string | null;
-  readonly lane: string | null;
-  readonly batchId: string | null;
-  /** The batch that it waits for. */
-  readonly awaitsId: string | null;
-  readonly nextId: string | null;
-}
-
-export interface NewBatch {
-  readonly id: string;
-  readonly callbackId: string;
-  readonly total: number;
-}
+import type { Tx } from "../../contract/backend.ts";
+import type { NewBatch, NewJob } from "../../contract/records.ts";
+import { fromNow, type Ground, inPieces } from "./ground.ts";
 
 type Writing = Pick<Database, "insert" | "select">;
 

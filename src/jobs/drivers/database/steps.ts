@@ -1,12 +1,8 @@
 import { eq } from "drizzle-orm";
 import type { Database } from "../../../db/contract/database.ts";
-import { type Ground, heldBy, type Tx } from "./ground.ts";
-
-/** A job as far as its steps need it. */
-export interface Stepping {
-  readonly id: string;
-  readonly worker: string;
-}
+import type { Tx } from "../../contract/backend.ts";
+import type { Stepping } from "../../contract/records.ts";
+import { type Ground, heldBy } from "./ground.ts";
 
 /** Reads what the steps of a job have come to, as JSON; null for nothing. */
 export async function readSteps(

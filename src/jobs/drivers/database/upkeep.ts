@@ -1,6 +1,7 @@
 import { and, eq, gt, inArray, isNotNull, lte, sql } from "drizzle-orm";
 import { JOB_STATES } from "../../../db/schema/core-tables.ts";
-import { cancelChain, hasEnded } from "./changes.ts";
+import { hasEnded, type ToldProgress } from "../../contract/records.ts";
+import { cancelChain } from "./changes.ts";
 import { deleteParts, LET_GO, tellNext, toEnded } from "./finish.ts";
 import { fromNow, type Ground, heldBy, inPieces } from "./ground.ts";
 
@@ -160,17 +161,7 @@ export async function renew(ground: Ground, worker: string, ids: readonly string
 /** Notes how far a job is. */
 export async function saveProgress(
   ground: Ground,
-  {
-    id,
-    worker,
-    fraction,
-    text,
-  }: {
-    readonly id: string;
-    readonly worker: string;
-    readonly fraction: number;
-    readonly text: string | null;
-  },
+  { id, worker, fraction, text }: ToldProgress,
 ): Promise<void> {
   const { db, tables } = ground;
   await db

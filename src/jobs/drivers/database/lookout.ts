@@ -1,16 +1,6 @@
-import type { Logger } from "pino";
-import type { Ground } from "../drivers/database/ground.ts";
-import { lookForDue, mendLeases, promote, purge, recover } from "../drivers/database/upkeep.ts";
-
-export interface LookoutOptions {
-  readonly ground: Ground;
-  readonly worker: string;
-  readonly log: Logger;
-  /** Ids of the jobs that the process holds. */
-  readonly held: () => readonly string[];
-  /** Is told when there may be jobs. */
-  readonly wake: () => void;
-}
+import type { JobLookout, LookoutOptions } from "../../contract/backend.ts";
+import type { Ground } from "./ground.ts";
+import { lookForDue, mendLeases, promote, purge, recover } from "./upkeep.ts";
 
 /** What another process enqueues is found within this. SQLite says for next to nothing whether anybody has written. */
 const EVERY_MS = { sqlite: 500, postgres: 1000, mysql: 1000 };
@@ -21,8 +11,8 @@ const PURGE_MS = 60_000;
 const JUMP_MS = 5000;
 
 /** Looks, now and then, for what nobody of this process tells of: delayed jobs, lost ones, and those of other processes. */
-export class Lookout {
-  readonly #options: LookoutOptions;
+export class Lookout implements JobLookout {
+  readonly #options: LookoutOptions & { readonly ground: Ground };
   #timer: NodeJS.Timeout | null = null;
   #at = Number.POSITIVE_INFINITY;
   #token: number | null = null;
@@ -36,7 +26,7 @@ export class Lookout {
   #isStopped = false;
   #isFailing = false;
 
-  constructor(options: LookoutOptions) {
+  constructor(options: LookoutOptions & { readonly ground: Ground }) {
     this.#options = options;
   }
 

@@ -1,0 +1,48 @@
+import type { JobBackend } from "../../contract/backend.ts";
+import { cancelJob, findJob, listJobs, listSteps, retryJob } from "./changes.ts";
+import { claim, readBatch } from "./claim.ts";
+import { finish } from "./finish.ts";
+import type { Ground } from "./ground.ts";
+import { insertJob, insertJobs } from "./insert.ts";
+import { Lookout } from "./lookout.ts";
+import { commitStep, keepStep, readSteps } from "./steps.ts";
+import { renew, saveProgress } from "./upkeep.ts";
+
+/** Keeps jobs in the database: SQLite, PostgreSQL or MySQL. */
+export function createDatabaseBackend(ground: Ground): JobBackend {
+  const { db, driver } = ground;
+  return {
+    leaseMs: ground.leaseMs,
+    async add(jobs, { batch = null, tx } = {}) {
+      const [only, ...others] = jobs;
+      if (only === undefined) return [];
+      if (others.length === 0 && batch === null) return [await insertJob(ground, tx ?? db, only)];
+      if (tx !== undefined) return insertJobs(ground, tx, jobs, batch);
+      return db.transaction((own) => insertJobs(ground, own, jobs, batch));
+    },
+    afterCommit: (work, tx) => driver.afterCommit(work, tx),
+    // In one transaction: a place is given away as it becomes free.
+    exchange: ({ worker, outcomes, wanted, places }) =>
+      db.transaction(
+        async (tx) => {
+          if (outcomes.length > 0) await finish(ground, tx, worker, outcomes);
+          if (wanted.length === 0) return { jobs: [], waits: new Map() };
+          return claim(ground, tx, { worker, wanted, places });
+        },
+        { isolation: "read committed", retries: 5 },
+      ),
+    readBatch: (id) => readBatch(ground, id),
+    renew: (worker, ids) => renew(ground, worker, ids),
+    saveProgress: (told) => saveProgress(ground, told),
+    createLookout: (options) => new Lookout({ ...options, ground }),
+    readSteps: (id) => readSteps(ground, id),
+    keepStep: (job, step) => keepStep(ground, job, step),
+    commitStep: (own, job, step) => commitStep(ground, own, job, step),
+    list: (filter, query) => listJobs(ground, filter, query),
+    find: (id) => findJob(ground, id),
+    listSteps: (id) => listSteps(ground, id),
+    retry: (id) => retryJob(ground, id),
+    cancel: (id) => cancelJob(ground, id),
+    close: async () => {},
+  };
+}
