@@ -4,7 +4,7 @@ import { Value, type ValueError, ValueErrorType } from "@sinclair/typebox/value"
 import type { InvalidFileType, ValidationError } from "elysia";
 import type { InputProblem } from "./errors.ts";
 import { isNumberText } from "./number-text.ts";
-import { findValueErrors, isTypeBoxSchema, type JsonSchema, TEXT_FORMS } from "./plain-schema.ts";
+import { findValueErrors, isTypeBoxSchema, type JsonSchema, PROBLEM, TEXT_FORMS } from "./plain-schema.ts";
 
 /** What TypeBox, or a Standard Schema, says of one value. */
 interface Found {
@@ -111,6 +111,8 @@ function toWords(found: Found): Omit<InputProblem, "path"> {
 
 function toStandardWords(found: Found, schema: JsonSchema): Omit<InputProblem, "path"> {
   if (found.value === undefined) return REQUIRED;
+  const own = schema[PROBLEM]?.(found.value);
+  if (own !== undefined) return own;
   if (Array.isArray(schema["enum"])) return { code: "invalid", message: describeChoice(schema["enum"]) };
   if (found.type === ValueErrorType.ObjectAdditionalProperties) return describeUnknown(found.path, schema);
   const kind = schema[Kind];

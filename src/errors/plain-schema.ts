@@ -1,5 +1,6 @@
 import { Kind, type TSchema } from "@sinclair/typebox";
 import { Value, type ValueError } from "@sinclair/typebox/value";
+import type { InputProblem } from "./errors.ts";
 
 /** The part of JSON Schema that Elysia's types are made of. */
 export type JsonSchema = TSchema & {
@@ -7,9 +8,13 @@ export type JsonSchema = TSchema & {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
   readonly elysiaMeta?: string;
+  readonly [PROBLEM]?: (value: unknown) => Omit<InputProblem, "path">;
 };
 
 type Schemas = Readonly<Record<string, JsonSchema>>;
+
+/** What a schema says by itself of a value that isn't as it says: `(value) => ({ code: "too_long", message: "…" })`. */
+export const PROBLEM = Symbol.for("xcore/problem");
 
 /** Problems that an answer lists: a list of a million wrong values has as many. */
 const MAX_ERRORS = 64;

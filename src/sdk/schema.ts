@@ -1,6 +1,7 @@
 import type { SchemaModule } from "../db/schema/schema.ts";
 
 export type { AnyPgColumn as AnyColumn } from "drizzle-orm/pg-core";
+export type { ColumnKind } from "../db/schema/column-kind.ts";
 
 /**
  * Declares a table: its name, its columns, and a list of indexes and constraints.
@@ -84,3 +85,14 @@ export declare const sql: SchemaModule["sql"];
 
 /** The accounts. */
 export declare const users: SchemaModule["users"];
+
+/**
+ * What a column was declared as: `kindOf(articles.title)` is `{ type: "varchar", length: 255 }`. Its `name`, `notNull`,
+ * `hasDefault` and `primary` are drizzle's.
+ *
+ * @throws TypeError for a column that isn't of "xcore/schema"
+ */
+export declare const kindOf: SchemaModule["kindOf"];
+
+/** The column that a column refers to by `references()`; null for one that refers to none. */
+export declare const targetOf: SchemaModule["targetOf"];

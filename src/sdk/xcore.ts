@@ -6,6 +6,12 @@ import type { page as hostPage, paginate as hostPaginate } from "../db/paging/pa
 import type { AppError as HostAppError } from "../errors/errors.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { User } from "../accounts/identity/principal.ts";
+import type {
+  bodyOf as hostBodyOf,
+  pageOf as hostPageOf,
+  patchOf as hostPatchOf,
+  rowOf as hostRowOf,
+} from "../resources/schemas/tables.ts";
 import type { PluginCli } from "./commands.ts";
 import type { PluginJobs } from "./jobs.ts";
 import type { createPluginRouter } from "./router.ts";
@@ -152,6 +158,30 @@ export declare const page: typeof hostPage;
  * @example createRouter().get("/", ({ query }) => paginate(db.select().from(articles), query), { query: page })
  */
 export declare const paginate: typeof hostPaginate;
+
+/**
+ * The schema of a table's rows, for `response`.
+ *
+ * @example createRouter().get("/:id", ({ params }) => readDeal(params.id), { response: rowOf(deals) })
+ */
+export declare const rowOf: typeof hostRowOf;
+
+/**
+ * The schema of a new row, for `body`: what has a default or may be null is optional, generated keys are left out.
+ *
+ * @example createRouter().post("/", ({ body }) => addDeal(body), { body: bodyOf(deals, { omit: ["owner_id"] }) })
+ */
+export declare const bodyOf: typeof hostBodyOf;
+
+/** The schema of a change of a row, for `body`: at least one of the columns that `bodyOf` has. */
+export declare const patchOf: typeof hostPatchOf;
+
+/**
+ * The schema of a page of these, for `response` beside `paginate`.
+ *
+ * @example { query: page, response: pageOf(rowOf(deals)) }
+ */
+export declare const pageOf: typeof hostPageOf;
 
 /** This plugin's settings, frozen: what it exports as `settings` types and checks them. */
 export declare const config: PluginConfig;

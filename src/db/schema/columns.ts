@@ -217,6 +217,7 @@ function toPortable(
   setDeclaration(builder, { kind });
   const setDefault = builder.default.bind(builder);
   const setUnique = builder.unique.bind(builder);
+  const setReference = builder.references.bind(builder);
   builder.default = (value) => {
     if (is(value, Sql)) return setDefault(value);
     assertDefault(kind, value);
@@ -226,6 +227,11 @@ function toPortable(
     const declaration = declarationOf(builder);
     if (declaration !== undefined) declaration.uniqueName = name;
     return setUnique(name);
+  };
+  builder.references = (target, actions) => {
+    const declaration = declarationOf(builder);
+    if (declaration !== undefined) declaration.target = target;
+    return setReference(target, actions);
   };
   return builder;
 }

@@ -1,5 +1,6 @@
 import { getTableName, relations, sql, type Table } from "drizzle-orm";
 import type { TableMakers } from "../contract/driver.ts";
+import { kindOf, targetOf } from "./column-kind.ts";
 import { type Columns, createColumns } from "./columns.ts";
 import { type Constraints, createConstraints } from "./constraints.ts";
 import { type CoreTables, createCoreTables, createPublicUsers, type PublicUsers } from "./core-tables.ts";
@@ -12,6 +13,8 @@ export interface SchemaModule extends Columns, Constraints {
   readonly table: TableFunction;
   /** For `import { enum as … }`; the same as `enumOf`. */
   readonly enum: Columns["enumOf"];
+  readonly kindOf: typeof kindOf;
+  readonly targetOf: typeof targetOf;
   readonly relations: typeof relations;
   readonly sql: typeof sql;
 }
@@ -44,7 +47,7 @@ export function createSchemaModule(makers: TableMakers, options: SchemaModuleOpt
     options.onTable?.(made);
     return made;
   };
-  return { ...builder, users, table, enum: builder.enumOf, relations, sql };
+  return { ...builder, users, table, enum: builder.enumOf, kindOf, targetOf, relations, sql };
 }
 
 /** Declares what plugins are given of the core's tables, once for all modules that are to share it. */

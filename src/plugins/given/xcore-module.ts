@@ -6,6 +6,7 @@ import { AppError } from "../../errors/errors.ts";
 import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
 import type { HookName } from "../../hooks/events.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
+import { bodyOf, pageOf, patchOf, rowOf } from "../../resources/schemas/tables.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import type * as sdk from "../../sdk/xcore.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
@@ -50,6 +51,10 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
     ...createPluginCache(cache, options),
     paginate,
     page,
+    rowOf,
+    bodyOf,
+    patchOf,
+    pageOf,
     config: settings as sdk.PluginConfig,
     log,
     AppError,
