@@ -1,7 +1,10 @@
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { expect } from "bun:test";
 import { t } from "elysia";
-import { testOnEachDialect } from "../database-servers.ts";
+import pino from "pino";
+import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
+import { openDatabase } from "../../src/db/open.ts";
+import { testOnDialect, testOnEachDialect } from "../database-servers.ts";
 import { failureOf } from "../db/failures.ts";
 import { JobHost } from "./job-host.ts";
 
@@ -390,3 +393,31 @@ testOnEachDialect("two processes share 500 jobs, and run each once", async ({ dr
   expect(runs.size).toBe(500);
   expect(Math.max(...runs.values())).toBe(1);
 });
+
+testOnDialect(
+  "postgres",
+  "however many jobs wait, a claim reads those that it takes",
+  async ({ driver, url }) => {
+    const log = pino({ level: "silent" });
+    const other = await openDatabase({ url: parseDatabaseUrl(url, "/"), poolSize: 2, echo: false, log });
+    {
+      await using host = await JobHost.create(other, { concurrency: 20 });
+      const done = host.next("job.completed");
+      const job = host.define("many", () => {});
+      await host.enqueue(job);
+      await done;
+      // What PostgreSQL knows of the table is that nothing waits.
+      await host.store.db.execute(sql`analyze jobs`);
+      const { reached, hit } = counter(2000);
+      const many = host.prepare("many", hit);
+      await host.enqueueMany(Array.from({ length: 2000 }, () => ({ definition: many, payload: null })));
+      host.jobs.register(many);
+      await reached;
+    }
+    await other.close(); // a server's process tells what it has read at its end at the latest
+    const [read] = await driver
+      .toDatabase({})
+      .execute(sql`select idx_tup_read from pg_stat_user_indexes where indexrelname = 'jobs_due'`);
+    expect(Number(read?.["idx_tup_read"])).toBeLessThan(2000);
+  },
+);

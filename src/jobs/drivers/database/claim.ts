@@ -85,11 +85,12 @@ async function select(
 ): Promise<ClaimedJob[]> {
   const { jobs } = ground.tables;
   const [first, ...others] = open;
+  const only = others.length === 0 ? first : undefined;
   // One name is a range of the index; of several, the first of each are looked at.
   const which =
-    first !== undefined && others.length === 0
-      ? and(eq(jobs.name, first.name), isFree(ground, first))
-      : inArray(jobs.id, toFirstOfEach(ground, open));
+    only === undefined
+      ? and(inArray(jobs.id, toFirstOfEach(ground, open)), eq(jobs.state, "waiting"))
+      : isWaiting(ground, only);
   const rows = await tx
     .select({
       id: jobs.id,
@@ -102,22 +103,24 @@ async function select(
       nextId: jobs.next_id,
     })
     .from(jobs)
-    .where(and(which, eq(jobs.state, "waiting")))
-    .orderBy(jobs.rank, jobs.id)
-    .limit(others.length === 0 ? Math.min(first?.most ?? places, places) : places)
+    .where(which)
+    .orderBy(...(only === undefined ? [jobs.rank, jobs.id] : toOrder(ground)))
+    .limit(Math.min(only?.most ?? places, places))
     .for("update", { skipLocked: true });
   return rows.map((row) => ({ ...row, attempt: row.attempt + 1 }));
 }
 
 /** More than are taken, for another process may be taking the same. */
 const SPARE = 32;
+/** Beyond every priority. */
+const MAX_RANK = 32_767;
 
 function toFirstOfEach(ground: Ground, open: readonly Open[]): SQL {
   const { jobs } = ground.tables;
   const parts = open.map((one, index) => {
-    const where = and(eq(jobs.name, one.name), eq(jobs.state, "waiting"), isFree(ground, one));
+    const order = sql.join(toOrder(ground), sql`, `);
     const alias = sql.raw(`first_${index}`);
-    return sql`select id, ${sql.identifier("rank")} as place from (select ${jobs.id}, ${jobs.rank} from ${jobs} where ${where} order by ${jobs.rank}, ${jobs.id} limit ${one.most + SPARE}) as ${alias}`;
+    return sql`select id, ${sql.identifier("rank")} as place from (select ${jobs.id}, ${jobs.rank} from ${jobs} where ${isWaiting(ground, one)} order by ${order} limit ${one.most + SPARE}) as ${alias}`;
   });
   const total = Math.max(...open.map(({ most }) => most)) + SPARE;
   const firsts = sql.join(parts, sql` union all `);
@@ -125,8 +128,26 @@ function toFirstOfEach(ground: Ground, open: readonly Open[]): SQL {
   return sql`(select id from (select id from (${firsts}) as firsts order by place, id limit ${total}) as chosen)`;
 }
 
-function isFree({ tables: { jobs } }: Ground, { hasLanes }: Wanted): SQL | undefined {
-  if (!hasLanes) return undefined;
+/**
+ * Waiting jobs of a name that may run, as a range of their index. PostgreSQL is told so in words that fit no other: while few
+ * wait it notes that, and of two indexes that would find them takes the one that leaves them to be sorted, also once
+ * there are many.
+ */
+function isWaiting(ground: Ground, { name, hasLanes }: Wanted): SQL | undefined {
+  const { jobs } = ground.tables;
+  const range =
+    ground.driver.dialect === "postgres"
+      ? sql`(${jobs.name}, ${jobs.state}, ${jobs.rank}) between (${name}, 'waiting', ${-MAX_RANK}) and (${name}, 'waiting', ${MAX_RANK})`
+      : and(eq(jobs.name, name), eq(jobs.state, "waiting"));
+  return and(range, hasLanes ? isFree(ground) : undefined);
+}
+
+/** The order of the index. */
+function toOrder({ tables: { jobs } }: Ground): SQL[] {
+  return [jobs.name, jobs.state, jobs.rank, jobs.id].map((column) => sql`${column}`);
+}
+
+function isFree({ tables: { jobs } }: Ground): SQL {
   return sql`not exists (select 1 from ${jobs} as held where held.held_lane = ${jobs.lane})`;
 }
 

@@ -23,13 +23,16 @@ export function fromNow({ driver: { dialect } }: Pick<Ground, "driver">, ms = 0)
   return ms === 0 ? NOW[dialect] : sql`${NOW[dialect]} + ${sql.raw(String(Math.round(ms)))}`;
 }
 
-/** Those of these jobs that a process runs, as far as nobody else has taken them for lost. */
+/**
+ * Those of these jobs that a process runs, as far as nobody else has taken them for lost. A job has a worker only while it is
+ * running: with its state as well, PostgreSQL looks through all that run.
+ */
 export function heldBy(
   { tables: { jobs } }: Pick<Ground, "tables">,
   worker: string,
   ids: readonly string[],
 ): SQL | undefined {
-  return and(inArray(jobs.id, ids), eq(jobs.worker, worker), eq(jobs.state, "running"));
+  return and(inArray(jobs.id, ids), eq(jobs.worker, worker));
 }
 
 /** Cuts a list into pieces that a statement has room for. */
