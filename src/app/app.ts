@@ -63,16 +63,16 @@ export interface App extends Work {
 export async function createApp(options: AppOptions): Promise<App> {
   await using disposals = new AsyncDisposableStack();
   const { reloadConfig = async () => {}, print = printLine } = options;
-
   const context = await createContext(options);
   const { live, loggers, feed, hooks, stackTraces, shutdown, inspects, isCommand, limits } = context;
   disposals.defer(() => loggers.close());
-  disposals.defer(() => feed?.close());
+  disposals.defer(async () => void (await feed?.close()));
 
   const stores = await openStores(context);
-  const { database, store, cache, bundles } = stores;
+  const { database, store, cache, bundles, shared } = stores;
   disposals.defer(() => database.close());
   disposals.defer(() => cache.close());
+  disposals.defer(() => shared?.close());
   disposals.defer(() => bundles?.settled());
 
   const accounts = createAppAccounts(context, stores, print);
@@ -93,6 +93,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   web.mountCore(core);
 
   if (!inspects) await accounts.start();
+  shared?.follow(() => plugins.configure(toPluginSettings(context, stores)));
   if (!isCommand) void feed?.start();
   const running = disposals.move();
   return {
@@ -114,7 +115,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       web.configure(toWebSettings(loaded));
       limits.configure(loaded.config.server.rate_limit);
       web.mountCore((core = createCore()));
-      await plugins.configure(toPluginSettings(context));
+      await plugins.configure(toPluginSettings(context, stores));
     },
     close: () => running.disposeAsync(),
   };

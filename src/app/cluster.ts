@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { HookBus, HookBusOptions, SharedEvent } from "../hooks/bus.ts";
+import type { SharedStates, SharedStatesOptions } from "../plugins/shared-states.ts";
 
 const HOOKS = "hooks";
 
@@ -11,6 +12,22 @@ export async function createChangeFeed({ config }: LoadedConfig, log: Logger): P
   if (url === null) return null;
   const cluster = await import("../cluster/change-feed.ts");
   return new cluster.ChangeFeed({ url, appName: config.app.name, log });
+}
+
+/**
+ * Reads what is asked of plugins on all instances; null without Redis, where each has its own files.
+ *
+ * @throws DatabaseError
+ */
+export async function openSharedStates(
+  feed: ChangeFeed | null,
+  options: Omit<SharedStatesOptions, "feed">,
+): Promise<SharedStates | null> {
+  if (feed === null) return null;
+  const plugins = await import("../plugins/shared-states.ts");
+  const shared = new plugins.SharedStates({ ...options, feed });
+  await shared.load();
+  return shared;
 }
 
 /** What a hook bus tells the other instances by. */

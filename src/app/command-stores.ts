@@ -1,5 +1,8 @@
 import { type Logger, pino } from "pino";
+import type { CoreStore } from "../accounts/people/store.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import type { SharedStates } from "../plugins/shared-states.ts";
+import { createChangeFeed, openSharedStates } from "./cluster.ts";
 import { openPluginStores, type PluginStores } from "../plugins/remote/sources.ts";
 
 /** Opens the cache and the vendor folder of a project for a command. Warnings go to standard error. */
@@ -9,6 +12,29 @@ export function openCommandStores(
 ): PluginStores & { readonly log: Logger } {
   const log = createCommandLog(warn);
   return { ...openPluginStores(loaded, { log, isOffline: () => loaded.config.plugins.offline }), log };
+}
+
+/**
+ * Opens what is asked of plugins on all instances for a command that changes it; null without Redis, where the files of
+ * plugins are all there is.
+ *
+ * @throws DatabaseError
+ */
+export async function openCommandStates(
+  loaded: LoadedConfig,
+  { store, log }: { readonly store: CoreStore; readonly log: Logger },
+): Promise<{ readonly shared: SharedStates; readonly close: () => Promise<{ isTold: boolean }> } | null> {
+  const feed = await createChangeFeed(loaded, log);
+  const shared = await openSharedStates(feed, { store, log });
+  if (feed === null || shared === null) return null;
+  return {
+    shared,
+    /** Tells the instances what has changed; `isTold` is false while Redis is away. */
+    async close() {
+      shared.close();
+      return { isTold: await feed.close() };
+    },
+  };
 }
 
 /** Creates the log of a command: warnings go to standard error, one line each, as its user should read them. */

@@ -33,13 +33,15 @@ export interface CoreParts {
 
 /** Builds the routes of the slices; returns what builds the core's app with them, as the configuration is then. */
 export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () => CoreApp {
-  const { version, live, hooks, answerError } = context;
+  const { version, live, loggers, hooks, answerError } = context;
   const { stores, accounts, jobs, tasks, plugins, web, appName, reloadConfig } = parts;
   const { database, store } = stores;
   const originOf = createOriginOf(web);
   const administration = {
     manager: plugins,
     installer: createInstaller(context, stores, plugins),
+    shared: stores.shared,
+    log: loggers.manager,
     driver: database,
     reloadConfig,
   };

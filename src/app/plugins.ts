@@ -81,19 +81,23 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
       },
     },
     remote: stores.plugins,
-    settings: toPluginSettings(context),
+    settings: toPluginSettings(context, stores),
     publish: (mounts) => web.mountPlugins(mounts),
     tellsMistakes: !isCommand,
   });
 }
 
 /** Returns what config.json says of plugins now. */
-export function toPluginSettings({ live: { loaded }, inspects, isCommand }: AppContext): PluginSettings {
+export function toPluginSettings(
+  { live: { loaded }, inspects, isCommand }: AppContext,
+  { shared }: Pick<AppStores, "shared">,
+): PluginSettings {
   const { directory, watch, settings } = loaded.config.plugins;
   return {
     directory: resolve(loaded.directory, directory),
     watch: watch && !inspects && !isCommand,
     remote: toRemoteSettings(loaded),
     settings,
+    asked: shared?.asked.active ?? new Map<string, boolean>(),
   };
 }

@@ -7,9 +7,11 @@ import type { Driver } from "../db/contract/driver.ts";
 import { prepareCoreTables } from "../db/migrations/core.ts";
 import { openDatabase, toDatabaseOptions } from "../db/open.ts";
 import { openPluginStores, type PluginStores } from "../plugins/remote/sources.ts";
+import type { SharedStates } from "../plugins/shared-states.ts";
 import { BundleCache } from "../plugins/build/bundle-cache.ts";
 import { executableDigest } from "../plugins/build/executable.ts";
 import { createCache } from "./cache.ts";
+import { openSharedStates } from "./cluster.ts";
 import type { AppContext } from "./context.ts";
 
 /** What an app keeps outside of its memory. */
@@ -24,6 +26,8 @@ export interface AppStores {
   readonly plugins: PluginStores;
   /** Bundles of plugins; null where they are made anew. */
   readonly bundles: BundleCache | null;
+  /** What is asked of plugins on all instances; null without Redis. */
+  readonly shared: SharedStates | null;
 }
 
 /**
@@ -46,7 +50,9 @@ export async function openStores(context: AppContext): Promise<AppStores> {
   try {
     const { inspects, feed } = context;
     const cache = createCache(live.loaded, { log: loggers.app, database, inspects, feed });
-    return { database, store: openCoreStore(database), cache, secretKey, plugins, bundles };
+    const store = openCoreStore(database);
+    const shared = await openSharedStates(feed, { store, log: loggers.manager });
+    return { database, store, cache, secretKey, plugins, bundles, shared };
   } catch (error) {
     await database.close();
     throw error;

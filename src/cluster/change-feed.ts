@@ -28,6 +28,8 @@ export interface ChangeFollower {
   readonly onChange: (data: unknown) => void;
   /** Is told that anything may have changed: at the start, and when changes were lost. */
   readonly onReset: () => void;
+  /** Is told that Redis can be read again: a process that has ended meanwhile may not have published what it did. @default nothing */
+  readonly onReturn?: () => void;
 }
 
 const MAX_BYTES = 64 * 1024; // of one change
@@ -133,16 +135,17 @@ export class ChangeFeed {
     return () => void followers.delete(follower);
   }
 
-  /** Sends what is left, where Redis is there, and ends. */
-  async close(): Promise<void> {
+  /** Sends what is left, where Redis is there, and ends; resolves with whether all has been sent. */
+  async close(): Promise<boolean> {
     this.#isClosed = true;
     for (const gathering of this.#gatherings.values()) gathering.close();
-    await this.#outbox.close();
+    const isSent = await this.#outbox.close();
     this.#closed.resolve();
     this.#started.resolve();
     this.#sending.close();
     this.#reading.close();
     await this.#loop;
+    return isSent;
   }
 
   async #follow(): Promise<void> {
@@ -191,6 +194,7 @@ export class ChangeFeed {
     if (error instanceof RedisUnavailableError) {
       this.#reading.renew("changes can't be read"); // whatever the connection says of itself
       await this.#reading.whenConnected();
+      if (!this.#isClosed) this.#tellAll((follower) => follower.onReturn?.());
       return;
     }
     if (!this.#hasFailed)
@@ -229,7 +233,11 @@ export class ChangeFeed {
   }
 
   #reset(): void {
-    for (const followers of this.#followers.values()) this.#call(followers, (follower) => follower.onReset());
+    this.#tellAll((follower) => follower.onReset());
+  }
+
+  #tellAll(tell: (follower: ChangeFollower) => void): void {
+    for (const followers of this.#followers.values()) this.#call(followers, tell);
   }
 
   #call(followers: Iterable<ChangeFollower>, tell: (follower: ChangeFollower) => void): void {

@@ -56,11 +56,12 @@ export class Outbox {
     this.#sending ??= outside(() => this.#send());
   }
 
-  /** Sends what is left where Redis is there; what can't be sent is lost with the process. */
-  async close(): Promise<void> {
+  /** Sends what is left where Redis is there; what can't be sent is lost with the process. Resolves with whether there is none. */
+  async close(): Promise<boolean> {
     this.#isClosed = true;
     if (this.#sending !== null) await within(this.#sending, CLOSE_MS);
     this.#closed.resolve();
+    return this.#unsent.length === 0;
   }
 
   #push(text: string): void {

@@ -32,6 +32,8 @@ export interface PluginSettings {
   readonly remote: RemoteSettings;
   /** Settings by plugin name. */
   readonly settings: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  /** What was asked on all instances, whatever files say: by name, whether a plugin is to be in service. */
+  readonly asked: ReadonlyMap<string, boolean>;
 }
 
 export interface PluginManagerOptions {
@@ -91,6 +93,7 @@ export class PluginManager {
       turns,
       toDisplayPath,
       log,
+      asked: () => this.#settings.asked,
       onRemoved: (record) => {
         record.loadFailure = null;
         this.#retries.forget(record);
@@ -264,9 +267,11 @@ export class PluginManager {
     signal: AbortSignal,
   ): Promise<Generation | null> {
     // All at once: by the time that the dependencies are there, another version may have been read.
-    const { declared: manifest, source, files } = record;
+    const { declared, source, files } = record;
     const current = record.mustReload ? null : record.current;
-    if (manifest === null || manifest instanceof PluginError) return null;
+    if (declared === null || declared instanceof PluginError) return null;
+    // What is loaded is the same, whoever has said that it is to be.
+    const manifest = { ...declared, active: true };
     this.#retries.begin(record);
     try {
       const dependencies = new Map<string, Generation>();

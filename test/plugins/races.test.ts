@@ -202,6 +202,7 @@ test("a storm of refreshes and settings ends with the latest, and leaves nothing
             directory: isAway ? elsewhere : directory,
             watch: false,
             remote: NO_REMOTE,
+            asked: new Map(),
             settings: { ears: { n } },
           })
         : app.app.plugins.refresh(n % 2 === 0 ? null : new Set([join(directory, "ears")])),

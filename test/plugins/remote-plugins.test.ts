@@ -449,6 +449,7 @@ test("a server that stops while it reads config.json begins to fetch nothing", a
     directory: join(app.folder.path, "plugins"),
     watch: false,
     settings: {},
+    asked: new Map(),
     remote: {
       entries: { crm: pinned },
       trustedKeys: [],

@@ -9,6 +9,7 @@ import type { Migration } from "../../db/migrations/files.ts";
 import { openDatabase, toDatabaseOptions } from "../../db/open.ts";
 import { createLoggers, type Loggers } from "../../log/loggers.ts";
 import type { DeclaredPlugin, DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
+import type { SharedStates } from "../../plugins/shared-states.ts";
 import { type CommandContext, loadFor } from "./command-context.ts";
 
 /** Whose migrations a database has. */
@@ -76,6 +77,29 @@ export async function withCoreStore<T>(
     const { auto_migrate: migrates } = loaded.config.database;
     await prepareCoreTables(driver, { migrates, log: loggers.manager });
     return work({ driver, loggers, loaded, store: openCoreStore(driver) });
+  });
+}
+
+/**
+ * Opens what is asked of plugins on all instances for a command that changes it, and tells these at its end; null without
+ * Redis, where the files of plugins are all there is.
+ */
+export async function withSharedStates<T>(
+  command: Command,
+  context: CommandContext,
+  work: (shared: SharedStates | null) => Promise<T>,
+): Promise<T> {
+  if (loadFor(command, context).config.redis.url === null) return work(null);
+  const { openCommandStates } = await import("../../app/command-stores.ts");
+  return withCoreStore(command, context, async ({ store, loggers, loaded }) => {
+    const opened = await openCommandStates(loaded, { store, log: loggers.app });
+    if (opened === null) return work(null);
+    try {
+      return await work(opened.shared);
+    } finally {
+      const { isTold } = await opened.close();
+      if (!isTold) context.warn("Redis is away: the other instances follow once it is back");
+    }
   });
 }
 

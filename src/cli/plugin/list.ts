@@ -40,8 +40,11 @@ export function pluginListCommand(context: CommandContext): Command {
         source,
       ]);
       context.print(toTable([["NAME", "VERSION", "STATE", "PREFIX", "SOURCE"], ...rows]));
-      if (running === null && rows.length > 0)
-        context.print("\nNo server runs for this project: this is what one would tell");
+      if (running === null && rows.length > 0) {
+        const isOne = loaded.config.redis.url === null;
+        const rest = isOne ? "" : ", but for what was enabled or disabled on all instances";
+        context.print(`\nNo server runs for this project: this is what one would tell${rest}`);
+      }
       const drafts = await findDrafts(loaded);
       for (const { name, source, failure, serving } of plugins) {
         const draft = drafts.get(source);

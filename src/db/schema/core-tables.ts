@@ -27,6 +27,7 @@ export function createCoreTables(schema: Schema) {
     idempotencyKeys: createIdempotencyKeys(schema),
     ...createJobTables(schema),
     ...createTaskTables(schema),
+    pluginStates: createPluginStates(schema),
   };
 }
 
@@ -293,4 +294,17 @@ function toTimes({ timestamp }: Columns) {
       .defaultNow()
       .$onUpdate(() => new Date()),
   };
+}
+
+/** What was asked of plugins on all instances: it counts over the files of each. */
+function createPluginStates({ boolean, json, table, timestamp, varchar }: Schema) {
+  return table("plugin_states", {
+    /** Of the plugin. */
+    name: varchar(64).primaryKey(),
+    /** Whether it is in service; null for what its files say. */
+    is_active: boolean(),
+    /** Keys over those of `plugins.settings`, as they were typed: references to variables aren't replaced. */
+    settings: json(),
+    changed_at: timestamp().notNull().defaultNow(),
+  });
 }

@@ -1,3 +1,4 @@
+import type { Logger } from "pino";
 import { type AuditEntry, writeAudit } from "../../accounts/people/audit.ts";
 import type { CoreStore } from "../../accounts/people/store.ts";
 import type { Origin, User } from "../../accounts/identity/principal.ts";
@@ -9,6 +10,7 @@ import { createRedactor } from "../../log/redact.ts";
 import { fail } from "../failure/error-codes.ts";
 import { FetchError, PluginError } from "../failure/failure.ts";
 import type { PluginManager } from "../manager.ts";
+import type { SharedStates } from "../shared-states.ts";
 import {
   assertDisablable,
   assertRemovable,
@@ -26,6 +28,9 @@ const MAX_WAIT_MS = 100_000; // for a plugin to be loaded: connections without a
 export interface PluginVerbsOptions {
   readonly manager: PluginManager;
   readonly installer: PluginInstaller;
+  /** What is asked on all instances; null where this is the only one. */
+  readonly shared: SharedStates | null;
+  readonly log: Logger;
   /** Reads config.json again and applies it; resolves once the plugins follow it. */
   readonly reloadConfig: () => Promise<void>;
   readonly store: CoreStore;
@@ -51,6 +56,7 @@ export interface PluginChange {
 
 /** Where a plugin is switched and removed. */
 interface PluginOwner {
+  /** Whether its files, or its entry, say that it is active. */
   readonly isActive: boolean;
   readonly setActive: (active: boolean) => Promise<void>;
   /** Removes the plugin, then does `next`; puts it back when that fails. */
@@ -147,7 +153,8 @@ export class PluginVerbs {
 
   /**
    * Takes a plugin into service or out of it, and writes that into its plugin.json, or into config.json for one from
-   * elsewhere. Resolves once it serves, or has failed: the record says which.
+   * elsewhere; where there are other instances, it is asked of them as well. Resolves once it serves here, or has failed:
+   * the record says which.
    *
    * @throws AppError plugin_not_found; conflict for a single file and for a manifest that can't be read
    */
@@ -186,13 +193,14 @@ export class PluginVerbs {
     for (const record of records) assertWritable(record, active);
     const switched = records
       .map((record) => ({ record, owner: this.#ownerOf(record) }))
-      .filter(({ owner }) => owner.isActive !== active);
+      .filter((one) => !this.#isSwitched(one, active));
     if (switched.length > 0) await change.assertAllowed();
     for (const { record, owner } of switched) {
+      const before = { active: record.isActive };
       // oxlint-disable no-await-in-loop -- no plugin is without what it depends on, not for a moment
-      await owner.setActive(active);
+      await this.#switch(record, owner, active);
       await this.#audit(active ? "plugin.enabled" : "plugin.disabled", record.name, change, {
-        before: { active: !active },
+        before,
         after: { active },
       });
       await owner.follow();
@@ -200,6 +208,33 @@ export class PluginVerbs {
     }
     const last = records.at(-1) as PluginRecord;
     return this.#options.manager.list().find(({ id }) => id === last.id) ?? last;
+  }
+
+  /** Whether a plugin is switched so already, wherever that counts. */
+  #isSwitched(
+    { record, owner }: { readonly record: PluginRecord; readonly owner: PluginOwner },
+    active: boolean,
+  ): boolean {
+    const { shared } = this.#options;
+    const isAsked = shared === null || shared.asked.active.get(record.name) === active;
+    return isAsked && (record.isLacking || owner.isActive === active);
+  }
+
+  async #switch(record: PluginRecord, owner: PluginOwner, active: boolean): Promise<void> {
+    const { shared, log } = this.#options;
+    // First: what a file says then goes with it.
+    await shared?.setActive(record.name, active);
+    if (record.isLacking || owner.isActive === active) return;
+    try {
+      await owner.setActive(active);
+    } catch (error) {
+      if (shared === null) throw error;
+      // It may be read only, as that of an image is.
+      log.warn(
+        { err: error, plugin: record.name },
+        "it is written nowhere here whether the plugin is active: what was asked on all instances counts",
+      );
+    }
   }
 
   /**
@@ -268,7 +303,7 @@ export class PluginVerbs {
     const { id, name, source, files } = record;
     if (source.remote === null && files !== null) {
       return {
-        isActive: record.isActive,
+        isActive: record.isActiveByFiles,
         setActive: (active) => writeActive({ name, files }, active),
         remove: (next) => removeFiles(files, next),
         follow: () => manager.refresh(new Set([id])),
@@ -313,8 +348,9 @@ export class PluginVerbs {
 }
 
 /** @throws AppError conflict for a plugin that can't be switched where it is */
-function assertWritable({ name, source, declared, files }: PluginRecord, active: boolean): void {
-  if (source.remote !== null) return;
+function assertWritable(record: PluginRecord, active: boolean): void {
+  const { name, source, declared, files } = record;
+  if (source.remote !== null || (record.isLacking && !active)) return;
   if (declared instanceof PluginError) {
     throw fail("conflict", `Cannot ${active ? "enable" : "disable"} "${name}": ${declared.message}`);
   }

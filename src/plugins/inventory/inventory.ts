@@ -4,7 +4,7 @@ import { FetchError, PluginError } from "../failure/failure.ts";
 import type { PluginFiles, PluginSource, RemoteOrigin } from "../source/files.ts";
 import { listLocalPlugins } from "../source/local.ts";
 import { readManifest } from "../source/manifest.ts";
-import { PluginRecord } from "./record.ts";
+import { createLackingRecord, PluginRecord } from "./record.ts";
 import type { RemoteSources } from "../remote/sources.ts";
 
 const FIRST_RETRY_MS = 5000;
@@ -15,6 +15,8 @@ export interface InventoryOptions {
   readonly turns: Turns;
   readonly toDisplayPath: (file: string) => string;
   readonly log: Logger;
+  /** What was asked on all instances: by name, whether a plugin is to be in service. */
+  readonly asked: () => ReadonlyMap<string, boolean>;
   /** Gets a plugin that is gone from the plugins directory or from config.json. */
   readonly onRemoved: (record: PluginRecord) => void;
   /** Gets a plugin whose files are there now, or to try once more for: read it again. */
@@ -38,6 +40,8 @@ export class Inventory {
   readonly #options: InventoryOptions;
   readonly #fetching = new Map<string, Fetching>();
   readonly #retries = new Map<string, { attempts: number; timer: Timer }>();
+  /** Ids of those whose files say something else than what was asked on all instances. */
+  readonly #overruled = new Set<string>();
   #isStopped = false;
 
   constructor(options: InventoryOptions) {
@@ -50,7 +54,7 @@ export class Inventory {
    * @param ids those to look at, null for all
    */
   async read(directory: string, ids: ReadonlySet<string> | null): Promise<Set<string>> {
-    const { remote, turns, onRemoved, toDisplayPath } = this.#options;
+    const { remote, turns, toDisplayPath } = this.#options;
     const local = await listLocalPlugins(directory, toDisplayPath);
     const present = new Map([
       ...local.map((files) => [files.source.id, () => this.#putFiles(files)] as const),
@@ -58,10 +62,8 @@ export class Inventory {
     ]);
     const changed = new Set<string>();
     for (const record of this.records.values()) {
-      if (present.has(record.id)) continue;
-      this.#forget(record.id);
-      onRemoved(record);
-      this.records.delete(record.id);
+      if (present.has(record.id) || record.isLacking) continue;
+      this.#remove(record);
       changed.add(record.id);
     }
     const toRead = [...present].filter(([id]) => ids === null || ids.has(id) || !this.records.has(id));
@@ -71,7 +73,51 @@ export class Inventory {
         if (await readPlugin()) changed.add(id);
       }),
     );
+    for (const id of this.#follow(this.#options.asked())) changed.add(id);
     return changed;
+  }
+
+  /** Puts what was asked on all instances over what files say; returns the ids of those for which that changes something. */
+  #follow(asked: ReadonlyMap<string, boolean>): string[] {
+    const changed: string[] = [];
+    const names = new Set<string>();
+    for (const record of this.records.values()) {
+      if (record.isLacking) continue;
+      names.add(record.name);
+      const before = record.isActive;
+      record.asked = asked.get(record.name) ?? null;
+      if (record.isActive !== before) changed.push(record.id);
+      this.#tellOverruled(record);
+    }
+    const lacking = new Set([...asked].flatMap(([name, active]) => (active && !names.has(name) ? name : [])));
+    for (const record of this.records.values()) {
+      if (record.isLacking && !lacking.delete(record.name)) this.#remove(record);
+    }
+    for (const record of [...lacking].map(createLackingRecord)) {
+      this.records.set(record.id, record);
+      changed.push(record.id);
+    }
+    return changed;
+  }
+
+  #tellOverruled(record: PluginRecord): void {
+    const { id, name, asked, isActiveByFiles, source } = record;
+    if (asked === null || asked === isActiveByFiles) return void this.#overruled.delete(id);
+    if (this.#overruled.has(id)) return;
+    this.#overruled.add(id);
+    const place = source.isActive ? source.shownManifest : `plugins.remote.${name} of config.json`;
+    this.#options.log.info(
+      { plugin: name },
+      `it is ${asked ? "enabled" : "disabled"}, as was asked on all instances, whatever ${place} says; ` +
+        `\`xcore plugin ${asked ? "disable" : "enable"} ${name}\` changes that`,
+    );
+  }
+
+  #remove(record: PluginRecord): void {
+    this.#forget(record.id);
+    this.#overruled.delete(record.id);
+    this.#options.onRemoved(record);
+    this.records.delete(record.id);
   }
 
   /** Waits for what is being fetched now, or for this plugin alone; returns whether there was anything to wait for. */
@@ -91,7 +137,8 @@ export class Inventory {
 
   /** Returns whether there is something new to load. */
   async #readRemote(source: PluginSource): Promise<boolean> {
-    const { isActive, remote: origin } = source;
+    const { remote: origin } = source;
+    const isActive = this.#options.asked().get(source.basename) ?? source.isActive;
     const fetching = this.#fetching.get(source.id);
     if (fetching !== undefined && isActive && Bun.deepEquals(fetching.origin, origin)) return false;
     this.#forget(source.id, { keepsAttempts: isActive });

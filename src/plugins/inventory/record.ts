@@ -22,6 +22,8 @@ export class PluginRecord {
   fetchFailure: PluginError | null = null;
   /** When it is tried again by itself; null where it isn't. */
   retryAt: Date | null = null;
+  /** Whether it is to be in service, as was asked on all instances; null where its files and config.json say so. */
+  asked: boolean | null = null;
   /** Whether its files are being fetched. */
   isFetching = false;
   /** Whether it is to be loaded anew even if nothing has changed. */
@@ -54,9 +56,19 @@ export class PluginRecord {
     return this.manifest?.name ?? basename(this.source.basename, extname(this.source.basename));
   }
 
-  /** Whether it is asked for, by config.json and by its manifest as far as that is known. */
+  /** Whether it is to be in service. */
   get isActive(): boolean {
+    return this.asked ?? this.isActiveByFiles;
+  }
+
+  /** Whether config.json and its manifest, as far as that is known, say that it is to be in service. */
+  get isActiveByFiles(): boolean {
     return this.source.isActive && this.manifest?.active !== false;
+  }
+
+  /** Whether nothing is known of it here, but that other instances have it in service. */
+  get isLacking(): boolean {
+    return this.source.id === lackingId(this.source.basename);
   }
 
   get state(): PluginState {
@@ -94,4 +106,26 @@ export class PluginRecord {
     const manifest = { ...this.manifest, active: this.isActive };
     return { source: this.source, manifest, serving: this.current?.manifest ?? null };
   }
+}
+
+/** Makes the record of a plugin that is in service on other instances, and isn't here. */
+export function createLackingRecord(name: string): PluginRecord {
+  const message =
+    `Cannot load "${name}": it was enabled on all instances, and isn't on this one; ` +
+    `add it here, or take it out of service everywhere: \`xcore plugin disable ${name}\``;
+  const source: PluginSource = {
+    id: lackingId(name),
+    basename: name,
+    shown: "not on this instance",
+    shownManifest: "plugin.json",
+    show: (file) => file,
+    paths: [],
+    isActive: true,
+    remote: null,
+  };
+  return new PluginRecord(source, { declared: new PluginError("fetch", message), files: null });
+}
+
+function lackingId(name: string): string {
+  return `lacking:${name}`;
 }

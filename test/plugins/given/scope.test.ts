@@ -104,6 +104,7 @@ test("config is the manifest's, overridden by the settings, frozen, and follows 
       directory: `${app.folder.path}/plugins`,
       watch: false,
       remote: NO_REMOTE,
+      asked: new Map(),
       settings,
     }),
   );

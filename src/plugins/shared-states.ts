@@ -1,0 +1,133 @@
+import type { Logger } from "pino";
+import type { CoreStore } from "../accounts/people/store.ts";
+import type { ChangeFeed } from "../cluster/change-feed.ts";
+
+/** What was asked of plugins on all instances. */
+export interface AskedStates {
+  /** Whether they are in service, by name: it counts over `active` of their files and of config.json. */
+  readonly active: ReadonlyMap<string, boolean>;
+}
+
+export interface SharedStatesOptions {
+  readonly store: CoreStore;
+  readonly feed: ChangeFeed;
+  readonly log: Logger;
+}
+
+const TOPIC = "plugins";
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 60_000;
+
+/**
+ * What administrators have asked of plugins on all instances. It is kept in the table `plugin_states`; the feed only tells
+ * the others to read it again, which they do as well at the start, when Redis is back, and when changes were lost. So all come to
+ * the same, whatever was away meanwhile, and nothing that stands in Redis is believed, or is a secret.
+ */
+export class SharedStates {
+  readonly #options: SharedStatesOptions;
+  #asked: AskedStates = { active: new Map() };
+  #reading: Promise<void> = Promise.resolve();
+  #next: Promise<void> | null = null;
+  #applied: Promise<void> = Promise.resolve();
+  #retry: { readonly timer: Timer; readonly ms: number } | null = null;
+  #apply: () => Promise<void> = async () => {};
+  #unfollow: () => void = () => {};
+  #isClosed = false;
+
+  constructor(options: SharedStatesOptions) {
+    this.#options = options;
+  }
+
+  /** What is asked, as it was last read. */
+  get asked(): AskedStates {
+    return this.#asked;
+  }
+
+  /** Reads what is asked, before anything runs. @throws DatabaseError */
+  async load(): Promise<void> {
+    this.#asked = await this.#read();
+  }
+
+  /**
+   * Applies what is asked from now on, here and on other instances.
+   *
+   * @param apply makes the running plugins follow what is asked now; resolves once they do
+   */
+  follow(apply: () => Promise<void>): void {
+    this.#apply = apply;
+    const look = (): void => void this.#look();
+    this.#unfollow = this.#options.feed.follow(TOPIC, { onChange: look, onReset: look, onReturn: look });
+  }
+
+  /** Asks for a plugin to be in service, or not, on all instances; resolves once this one follows. @throws DatabaseError */
+  async setActive(name: string, active: boolean): Promise<void> {
+    const { db, tables } = this.#options.store;
+    const asked = { is_active: active, changed_at: new Date() };
+    await db
+      .insert(tables.pluginStates)
+      .values({ name, ...asked })
+      .onConflictDoUpdate({ target: tables.pluginStates.name, set: asked });
+    this.#options.feed.publish(TOPIC, null);
+    await this.#refresh();
+    await this.#applied;
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#unfollow();
+    clearTimeout(this.#retry?.timer);
+  }
+
+  /** Reads again until the database answers. */
+  async #look(): Promise<void> {
+    try {
+      await this.#refresh();
+    } catch (error) {
+      this.#lookLater(error);
+    }
+  }
+
+  #lookLater(error: unknown): void {
+    if (this.#isClosed) return;
+    const ms = this.#retry === null ? FIRST_RETRY_MS : Math.min(this.#retry.ms * 2, LAST_RETRY_MS);
+    clearTimeout(this.#retry?.timer);
+    this.#retry = { ms, timer: setTimeout(() => void this.#look(), ms).unref() };
+    const retry = `asked again in ${ms / 1000} s`;
+    this.#options.log.warn(
+      { err: error },
+      `it isn't known what is asked of plugins on all instances: ${retry}`,
+    );
+  }
+
+  /** Reads what is asked now, and has it applied where it differs. */
+  #refresh(): Promise<void> {
+    // The read that is under way may have begun before the latest change was committed.
+    return (this.#next ??= this.#reading
+      .catch(() => {})
+      .then(() => {
+        this.#next = null;
+        return (this.#reading = this.#readAndApply());
+      }));
+  }
+
+  async #readAndApply(): Promise<void> {
+    const asked = await this.#read();
+    clearTimeout(this.#retry?.timer);
+    this.#retry = null;
+    if (this.#isClosed || Bun.deepEquals(asked, this.#asked)) return;
+    this.#asked = asked;
+    const { log } = this.#options;
+    this.#applied = this.#apply().catch((error: unknown) =>
+      log.error({ err: error }, "what is asked of plugins on all instances can't be applied"),
+    );
+  }
+
+  async #read(): Promise<AskedStates> {
+    const { db, tables } = this.#options.store;
+    const { name, is_active: isActive } = tables.pluginStates;
+    const rows = await db.select({ name, isActive }).from(tables.pluginStates).orderBy(name);
+    return {
+      active: new Map(rows.flatMap((row) => (row.isActive === null ? [] : [[row.name, row.isActive]]))),
+    };
+  }
+}
