@@ -1,21 +1,21 @@
 import { type Files, TestApp, type TestAppOptions } from "../setup.ts";
 
-/** A plugin "work" with jobs, and a table "work_notes". */
+/** A plugin "chores" with jobs, and a table "chores_notes". */
 export function jobPlugin(code: string, manifest: object = {}): Files {
   return {
-    "work/plugin.json": { name: "work", version: "1.0.0", ...manifest },
-    "work/run.ts": `
+    "chores/plugin.json": { name: "chores", version: "1.0.0", ...manifest },
+    "chores/run.ts": `
       import { t } from "elysia";
       import { createRouter, db, hooks, jobs, log } from "xcore";
       import { notes } from "./schema.ts";
       ${code}
     `,
-    "work/schema.ts": `
+    "chores/schema.ts": `
       import { id, table, text } from "xcore/schema";
-      export const notes = table("work_notes", { id: id(), text: text() });
+      export const notes = table("chores_notes", { id: id(), text: text() });
     `,
-    "work/drizzle/sqlite/0000_notes.sql":
-      "CREATE TABLE `work_notes` (`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL, `text` text);",
+    "chores/drizzle/sqlite/0000_notes.sql":
+      "CREATE TABLE `chores_notes` (`id` integer PRIMARY KEY AUTOINCREMENT NOT NULL, `text` text);",
   };
 }
 
@@ -25,7 +25,7 @@ export function startWithJobs(code: string, options: TestAppOptions = {}): Promi
 
 /** Posts JSON to the plugin. */
 export function send(app: TestApp, body: object): Promise<Response> {
-  return app.fetch("/work", {
+  return app.fetch("/chores", {
     method: "POST",
     body: JSON.stringify(body),
     headers: { "content-type": "application/json" },

@@ -17,7 +17,7 @@ test("a job runs with its payload once it is enqueued", async () => {
     id = await (await send(app, { n: 7 })).text();
   });
   expect(data).toEqual({ id, payload: { n: 7, unit: "m" }, attempt: 1 });
-  expect((await done).data).toMatchObject({ id, name: "echo", plugin: "work", attempt: 1 });
+  expect((await done).data).toMatchObject({ id, name: "echo", plugin: "chores", attempt: 1 });
 });
 
 test("a payload that the schema refuses is told to whoever enqueues it", async () => {

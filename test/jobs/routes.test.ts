@@ -15,7 +15,7 @@ test("a job is enqueued, shown, listed, retried and deleted over HTTP", async ()
   await using app = await startWithJobs(WORK);
   let id = "";
   const failed = await app.after("job.failed", async () => {
-    const response = await manage(app, "POST", "", { name: "work:work", payload: { n: 1, fails: true } });
+    const response = await manage(app, "POST", "", { name: "chores:work", payload: { n: 1, fails: true } });
     expect(response.status).toBe(201);
     ({ id } = (await response.json()) as { id: string });
   });
@@ -23,7 +23,7 @@ test("a job is enqueued, shown, listed, retried and deleted over HTTP", async ()
   const shown = (await app.getAsAdmin(`/system/jobs/${id}`)).body;
   expect(shown).toMatchObject({
     id,
-    plugin: "work",
+    plugin: "chores",
     name: "work",
     state: "dead",
     attempt: 1,
@@ -31,7 +31,7 @@ test("a job is enqueued, shown, listed, retried and deleted over HTTP", async ()
     payload: { n: 1, fails: true },
     steps: [{ name: "first" }],
   });
-  const { items, total } = (await app.getAsAdmin("/system/jobs?state=dead&plugin=work")).body;
+  const { items, total } = (await app.getAsAdmin("/system/jobs?state=dead&plugin=chores")).body;
   expect(items.map((job: { id: string }) => job.id)).toEqual([id]);
   expect(total).toBe(1);
   expect((await app.getAsAdmin("/system/jobs?state=waiting")).body.items).toEqual([]);
@@ -49,9 +49,9 @@ test("a job is enqueued, shown, listed, retried and deleted over HTTP", async ()
 
 test("what can't be enqueued or retried is refused with the reason", async () => {
   await using app = await startWithJobs(WORK);
-  const unknown = await manage(app, "POST", "", { name: "work:nope" });
-  expect(await unknown.json()).toMatchObject({ status: 404, detail: expect.stringContaining("work:work") });
-  const wrong = await manage(app, "POST", "", { name: "work:work", payload: { n: "x" } });
+  const unknown = await manage(app, "POST", "", { name: "chores:nope" });
+  expect(await unknown.json()).toMatchObject({ status: 404, detail: expect.stringContaining("chores:work") });
+  const wrong = await manage(app, "POST", "", { name: "chores:work", payload: { n: "x" } });
   expect(await wrong.json()).toMatchObject({ status: 422, errors: [{ path: "/payload/n" }] });
   const none = await manage(app, "POST", `/${Bun.randomUUIDv7()}/retry`);
   expect(none.status).toBe(404);

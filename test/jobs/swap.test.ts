@@ -80,7 +80,7 @@ test("jobs of a disabled plugin wait until it is there again", async () => {
   gate.open();
   await using app = await startWithJobs(work("one", gate.url));
   const { headers } = await app.admin();
-  const switchTo = (verb: string) => app.fetch(`/system/plugins/work/${verb}`, { method: "PUT", headers });
+  const switchTo = (verb: string) => app.fetch(`/system/plugins/chores/${verb}`, { method: "PUT", headers });
   const delayed = await manage(app, "POST", "", { name: "work", payload: { n: 1 }, delay: 3600 });
   const { id } = (await delayed.json()) as { id: string };
   await app.after("plugin.unloaded", () => switchTo("disable"));

@@ -6,9 +6,9 @@ setDefaultTimeout(60_000);
 
 const FILES = {
   ...Object.fromEntries(
-    Object.entries(plugin("work", '.get("/", () => 1)')).map(([name, text]) => [`plugins/${name}`, text]),
+    Object.entries(plugin("chores", '.get("/", () => 1)')).map(([name, text]) => [`plugins/${name}`, text]),
   ),
-  "plugins/work/run.ts": `
+  "plugins/chores/run.ts": `
     import { t } from "elysia";
     import { createRouter, jobs } from "xcore";
     jobs.define("print", ({ payload }) => console.log(\`printed \${payload.text}\`), {
@@ -24,10 +24,10 @@ test("jobs are enqueued, listed, shown, cancelled and deleted by commands", asyn
     const { code, stdout, stderr } = await xcore(folder, ["jobs", ...args]);
     return { code, stdout, stderr };
   };
-  const made = await run("run", "work:print", "--payload", '{"text":"a"}', "--delay", "3600");
-  expect(made.stdout).toStartWith("work:print is enqueued as ");
+  const made = await run("run", "chores:print", "--payload", '{"text":"a"}', "--delay", "3600");
+  expect(made.stdout).toStartWith("chores:print is enqueued as ");
   const id = made.stdout.trim().split(" ").at(-1) ?? "";
-  expect((await run("list")).stdout).toContain(`${id}  work:print  delayed  0`);
+  expect((await run("list")).stdout).toContain(`${id}  chores:print  delayed  0`);
   expect(JSON.parse((await run("list", "--state", "dead", "--json")).stdout)).toEqual([]);
   const shown = JSON.parse((await run("show", id, "--json")).stdout) as Record<string, unknown>;
   expect(shown).toMatchObject({ id, state: "delayed", payload: { text: "a" } });
@@ -39,7 +39,7 @@ test("jobs are enqueued, listed, shown, cancelled and deleted by commands", asyn
   const wrong = await run("run", "print", "--payload", '{"text":7}');
   expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining("payload/text") });
   const unknown = await run("run", "nope");
-  expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining("work:print") });
+  expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining("chores:print") });
 });
 
 test("a running server runs what a command enqueues", async () => {

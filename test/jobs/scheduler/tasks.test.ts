@@ -4,8 +4,8 @@ import { type Files, plugin, TestApp } from "../../setup.ts";
 /** A plugin whose tasks emit what they do. */
 function taskPlugin(code: string, version = "1.0.0"): Files {
   return {
-    "work/plugin.json": { name: "work", version },
-    "work/run.ts": `
+    "chores/plugin.json": { name: "chores", version },
+    "chores/run.ts": `
       import { createRouter, hooks, jobs } from "xcore";
       ${code}
       export default createRouter().get("/", () => "${version}");
@@ -41,10 +41,10 @@ test("a task runs when it is due, and what comes of it is told", async () => {
   expect(first.data.name).toBe("tick");
   expect(second.data.dueAt.getTime() % 1000).toBe(0);
   expect(second.data.dueAt - first.data.dueAt).toBeGreaterThanOrEqual(1000);
-  const task = await taskOf(app, "work:tick", ({ runs }) => Number(runs) >= 2);
+  const task = await taskOf(app, "chores:tick", ({ runs }) => Number(runs) >= 2);
   expect(task).toMatchObject({
-    id: "work:tick",
-    plugin: "work",
+    id: "chores:tick",
+    plugin: "chores",
     name: "tick",
     expression: "* * * * * *",
     timezone: "UTC",
@@ -74,36 +74,36 @@ test("a swap moves a task to the new generation, which runs no tick again", asyn
 
 test("a disabled plugin's task doesn't run, and a task that is gone is inactive", async () => {
   await using app = await TestApp.start({ plugins: taskPlugin(RARE) });
-  await taskOf(app, "work:rare", ({ state }) => state === "scheduled");
+  await taskOf(app, "chores:rare", ({ state }) => state === "scheduled");
   const { headers } = await app.admin();
-  await app.fetch("/system/plugins/work/disable", { method: "PUT", headers });
-  await taskOf(app, "work:rare", ({ state, next_run_at: next }) => state === "inactive" && next === null);
-  const { status, body } = await send(app, "/system/tasks/work:rare/run");
+  await app.fetch("/system/plugins/chores/disable", { method: "PUT", headers });
+  await taskOf(app, "chores:rare", ({ state, next_run_at: next }) => state === "inactive" && next === null);
+  const { status, body } = await send(app, "/system/tasks/chores:rare/run");
   expect([status, body["code"]]).toEqual([409, "task_not_here"]);
 });
 
 test("a task is run now, paused and resumed by whoever may, and the audit log says so", async () => {
   await using app = await TestApp.start({ plugins: taskPlugin(RARE) });
-  await taskOf(app, "work:rare", ({ state }) => state === "scheduled");
+  await taskOf(app, "chores:rare", ({ state }) => state === "scheduled");
   const { data } = await app.after("ran", async () => {
-    expect((await send(app, "/system/tasks/work:rare/run")).status).toBe(202);
+    expect((await send(app, "/system/tasks/chores:rare/run")).status).toBe(202);
   });
   expect(data).toEqual({ name: "rare" });
-  await taskOf(app, "work:rare", ({ runs }) => runs === 1);
-  const paused = await send(app, "/system/tasks/work:rare/pause");
+  await taskOf(app, "chores:rare", ({ runs }) => runs === 1);
+  const paused = await send(app, "/system/tasks/chores:rare/pause");
   expect([paused.status, paused.body["state"], paused.body["next_run_at"]]).toEqual([200, "paused", null]);
-  const resumed = await send(app, "/system/tasks/work:rare/resume");
+  const resumed = await send(app, "/system/tasks/chores:rare/resume");
   expect([resumed.status, resumed.body["state"]]).toEqual([200, "scheduled"]);
   for (const verb of ["run", "pause", "resume"]) {
     // oxlint-disable-next-line no-await-in-loop
-    expect((await send(app, `/system/tasks/work:none/${verb}`)).status).toBe(404);
+    expect((await send(app, `/system/tasks/chores:none/${verb}`)).status).toBe(404);
   }
   const { body } = await app.getAsAdmin("/admin/audit");
   const entries = body.items.filter(({ target_type: type }: { target_type: string }) => type === "task");
   expect(entries.map((one: { action: string; target_id: string }) => [one.action, one.target_id])).toEqual([
-    ["task.resumed", "work:rare"],
-    ["task.paused", "work:rare"],
-    ["task.run", "work:rare"],
+    ["task.resumed", "chores:rare"],
+    ["task.paused", "chores:rare"],
+    ["task.run", "chores:rare"],
   ]);
 });
 
@@ -113,29 +113,29 @@ test("a task that doesn't overlap isn't run twice at once by hand either", async
     jobs.cron("held", "0 0 1 1 *", () => new Promise((resolve) => { end = resolve; hooks.emit("began"); }));
     hooks.on("let.go", () => end());`;
   await using app = await TestApp.start({ plugins: taskPlugin(held) });
-  await taskOf(app, "work:held", ({ state }) => state === "scheduled");
-  await app.after("began", () => send(app, "/system/tasks/work:held/run"));
-  expect(await taskOf(app, "work:held")).toMatchObject({ state: "running" });
-  const { status, body } = await send(app, "/system/tasks/work:held/run");
+  await taskOf(app, "chores:held", ({ state }) => state === "scheduled");
+  await app.after("began", () => send(app, "/system/tasks/chores:held/run"));
+  expect(await taskOf(app, "chores:held")).toMatchObject({ state: "running" });
+  const { status, body } = await send(app, "/system/tasks/chores:held/run");
   expect([status, body["code"]]).toEqual([409, "task_running"]);
   await app.app.hooks.emit("let.go");
-  await taskOf(app, "work:held", ({ runs, state }) => runs === 1 && state === "scheduled");
+  await taskOf(app, "chores:held", ({ runs, state }) => runs === 1 && state === "scheduled");
 });
 
 test("what a task throws is logged with its plugin and name, mapped to its source", async () => {
   const failing = `jobs.cron("fails", "0 0 1 1 *", () => { throw new RangeError("too much"); });`;
   await using app = await TestApp.start({ plugins: taskPlugin(failing) });
-  await taskOf(app, "work:fails", ({ state }) => state === "scheduled");
-  await send(app, "/system/tasks/work:fails/run");
-  const task = await taskOf(app, "work:fails", ({ runs }) => runs === 1);
+  await taskOf(app, "chores:fails", ({ state }) => state === "scheduled");
+  await send(app, "/system/tasks/chores:fails/run");
+  const task = await taskOf(app, "chores:fails", ({ runs }) => runs === 1);
   expect(task).toMatchObject({
     failures: 1,
     last_error: "RangeError: too much",
     last_failed_at: expect.any(String),
   });
   const line = (await app.log("app")).split("\n").find((one) => one.includes("task failed")) ?? "{}";
-  expect(JSON.parse(line)).toMatchObject({ level: "error", plugin: "work", task: "work:fails" });
-  expect(line).toContain("work/run.ts");
+  expect(JSON.parse(line)).toMatchObject({ level: "error", plugin: "chores", task: "chores:fails" });
+  expect(line).toContain("chores/run.ts");
 });
 
 test.each([
@@ -159,11 +159,11 @@ test.each([
   ],
 ])("%s fails the plugin, with its name and the place", async (code, message) => {
   await using app = await TestApp.start({ plugins: taskPlugin(code) });
-  const { body } = await app.getAsAdmin("/system/plugins/work");
+  const { body } = await app.getAsAdmin("/system/plugins/chores");
   expect(body.failure.message).toContain('Cannot schedule the task "a');
-  expect(body.failure.message).toContain('of plugin "work"');
+  expect(body.failure.message).toContain('of plugin "chores"');
   expect(body.failure.message).toContain(message);
-  expect(JSON.stringify(body.failure)).toContain("work/run.ts");
+  expect(JSON.stringify(body.failure)).toContain("chores/run.ts");
 });
 
 test("nothing of the scheduler is loaded before there is a task", async () => {
@@ -180,13 +180,13 @@ test("closing waits for a task that runs, and notes one that takes too long", as
       await hooks.emit("told");
     });`;
   await using app = await TestApp.start({ plugins: taskPlugin(slow) });
-  await taskOf(app, "work:slow", ({ state }) => state === "scheduled");
-  await app.after("began", () => send(app, "/system/tasks/work:slow/run"));
+  await taskOf(app, "chores:slow", ({ state }) => state === "scheduled");
+  await app.after("began", () => send(app, "/system/tasks/chores:slow/run"));
   const controller = new AbortController();
   const closed = app.app.tasks.close(controller.signal);
   expect(Bun.peek.status(closed)).toBe("pending");
   await app.after("told", () => controller.abort());
   await closed;
-  const task = await taskOf(app, "work:slow");
+  const task = await taskOf(app, "chores:slow");
   expect(task).toMatchObject({ failures: 1, last_error: "Cut off: the server stopped" });
 });
