@@ -6,6 +6,7 @@ import type { JobDefinition } from "./definition/options.ts";
 import type { Queue } from "./queue/queue.ts";
 
 export type { JobDefinition, JobOwner } from "./definition/options.ts";
+export { type PortableSchema, toPortableSchema } from "./definition/portable-schemas.ts";
 export type { JobRequest } from "./definition/requests.ts";
 
 export interface JobsOptions extends BackendOptions {

@@ -12,6 +12,7 @@ import type {
   Outcome,
   Stepping,
   ToldProgress,
+  WaitingJob,
   Wanted,
 } from "./records.ts";
 
@@ -89,6 +90,8 @@ export interface JobSteps {
 export interface JobChanges {
   /** A page of jobs, the newest first. */
   list(filter: JobFilter, query: PageQuery): Promise<Page<JobRow>>;
+  /** The jobs of a plugin that wait, in whichever way, at most so many: in pieces of a few, since each payload may have 1 MB. */
+  listWaiting(plugin: string, limit: number): AsyncIterable<readonly WaitingJob[]>;
   /** A job; null where there is none. */
   find(id: string): Promise<JobRow | null>;
   /** The steps of a job that are done, in the order in which they were. */

@@ -76,6 +76,9 @@ export interface Stepping {
 
 export type JobRow = CoreTables["jobs"]["$inferSelect"];
 
+/** A job that waits, in whichever way. */
+export type WaitingJob = Pick<JobRow, "id" | "name" | "payload">;
+
 /** Which jobs are asked for. */
 export interface JobFilter {
   readonly state?: JobState | undefined;

@@ -1,5 +1,5 @@
 import type { JobBackend } from "../../contract/backend.ts";
-import { cancelJob, findJob, listJobs, listSteps, retryJob } from "./changes.ts";
+import { cancelJob, findJob, listJobs, listSteps, listWaiting, retryJob } from "./changes.ts";
 import { claim, readBatch } from "./claim.ts";
 import { finish } from "./finish.ts";
 import type { Ground } from "./ground.ts";
@@ -39,6 +39,7 @@ export function createDatabaseBackend(ground: Ground): JobBackend {
     keepStep: (job, step) => keepStep(ground, job, step),
     commitStep: (own, job, step) => commitStep(ground, own, job, step),
     list: (filter, query) => listJobs(ground, filter, query),
+    listWaiting: (plugin, limit) => listWaiting(ground, plugin, limit),
     find: (id) => findJob(ground, id),
     listSteps: (id) => listSteps(ground, id),
     retry: (id) => retryJob(ground, id),

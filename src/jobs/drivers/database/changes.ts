@@ -1,11 +1,17 @@
-import { and, desc, eq, type SQL } from "drizzle-orm";
+import { and, desc, eq, inArray, type SQL } from "drizzle-orm";
 import { type Page, type PageQuery, paginate } from "../../../db/paging/paginate.ts";
 import type { JobState } from "../../../db/schema/core-tables.ts";
 import { startsWith } from "../../../db/schema/prefix-search.ts";
 import type { Tx } from "../../contract/backend.ts";
-import { type DoneStep, hasEnded, type JobFilter, type JobRow } from "../../contract/records.ts";
+import {
+  type DoneStep,
+  hasEnded,
+  type JobFilter,
+  type JobRow,
+  type WaitingJob,
+} from "../../contract/records.ts";
 import { deleteParts, tellNext, toEnded } from "./finish.ts";
-import type { Ground } from "./ground.ts";
+import { type Ground, inPieces } from "./ground.ts";
 
 /** Returns a page of jobs, the newest first. */
 export function listJobs(
@@ -25,6 +31,32 @@ export function listJobs(
     .orderBy(desc(jobs.id));
   // Ids are in the order in which jobs were enqueued, and have an index.
   return paginate(rows, query, { sort: { id: jobs.id, created_at: jobs.id } });
+}
+
+const WAITING: readonly JobState[] = ["waiting", "delayed", "blocked"];
+const FEW = 50; // payloads at a time: each may have 1 MB
+
+/** Gives the jobs of a plugin that wait, in pieces, and at most so many. */
+export async function* listWaiting(
+  { db, tables: { jobs } }: Pick<Ground, "db" | "tables">,
+  plugin: string,
+  limit: number,
+): AsyncGenerator<WaitingJob[]> {
+  const waits = inArray(jobs.state, WAITING);
+  const found = await db
+    .select({ id: jobs.id })
+    .from(jobs)
+    .where(and(startsWith(jobs.name, `${plugin}:`), waits))
+    .orderBy(jobs.name, jobs.state, jobs.rank, jobs.id) // as its index has them
+    .limit(limit);
+  for (const piece of inPieces(found, FEW)) {
+    const ids = piece.map(({ id }) => id);
+    yield await db
+      .select({ id: jobs.id, name: jobs.name, payload: jobs.payload })
+      .from(jobs)
+      .where(and(inArray(jobs.id, ids), waits))
+      .orderBy(jobs.name, jobs.id);
+  }
 }
 
 /** Finds a job; null where there is none. */
