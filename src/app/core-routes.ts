@@ -1,5 +1,6 @@
 import type { Accounts } from "../accounts/accounts.ts";
 import { accountRoutes } from "../accounts/routes.ts";
+import { createJobDesk } from "../jobs/admin/desk.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import { jobRoutes } from "../jobs/routes.ts";
 import { taskRoutes } from "../jobs/scheduler/routes.ts";
@@ -52,6 +53,7 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
     pluginRoutes({
       ...administration,
       store,
+      openDesk: async () => createJobDesk(await jobs.backend()),
       hooks,
       guards: accounts.guards,
       identifyAgain: accounts.identifyAgain,

@@ -129,6 +129,7 @@ test("a hook that was called once is forgotten", async () => {
     scope,
     hooks,
     onListen() {},
+    onDefine() {},
     db: database.toDatabase({}),
     cache,
     version: "1",

@@ -121,6 +121,53 @@ test("a plugin is previewed, added, replaced, switched off and on, and removed",
   ]);
 });
 
+test("a preview tells how the jobs that wait fit the new version", async () => {
+  await using host = new PluginHost();
+  const publish = (version: string, payload: string, told: object) => {
+    const surface = { routes: [], hooks: [], permissions: [], tables: [], ...told };
+    return host.publish("/crm", {
+      "plugin.json": { name: "crm", version, surface },
+      "run.ts": `import { t } from "elysia";
+import { createRouter, jobs } from "xcore";
+jobs.define("remind", () => {}, { payload: ${payload} });
+export default createRouter();`,
+    });
+  };
+  await using app = await startApp([host]);
+  const { url } = publish("1.0.0", "t.Unknown()", {});
+  const { body: first } = await send(app, "POST", "", { url, dry_run: true });
+  expect(first.waiting_jobs).toBeNull();
+  await send(app, "POST", "", { url });
+  const { headers } = await app.admin();
+  const ids: string[] = [];
+  for (const payload of [1, "two"]) {
+    const response = await app.fetch("/system/jobs", {
+      method: "POST",
+      headers: { ...headers, "content-type": "application/json" },
+      body: JSON.stringify({ name: "crm:remind", payload, delay: 3600 }),
+    });
+    ids.push(((await response.json()) as { id: string }).id);
+  }
+  const preview = async (told: object) => {
+    publish("1.1.0", "t.Integer()", told);
+    return (await send(app, "POST", "", { url, dry_run: true })).body;
+  };
+  const row = { name: "crm:remind", waiting: 2, unfit: 0, unchecked: 0, declared: true, examples: [] };
+  const jobs = [{ name: "remind", payload: { type: "integer" } }];
+  const told = await preview({ jobs });
+  expect(told.inspection.surface.jobs).toEqual(jobs);
+  expect(told.waiting_jobs).toEqual({
+    checked: 2,
+    complete: true,
+    jobs: [{ ...row, unfit: 1, examples: [{ id: ids[1], reason: "payload: Expected integer" }] }],
+  });
+  const hostile = await preview({ jobs: [{ name: "remind", payload: { $ref: "#" } }] });
+  expect(hostile.waiting_jobs.jobs).toEqual([{ ...row, unchecked: 2 }]);
+  expect((await preview({ jobs: [] })).waiting_jobs.jobs).toEqual([{ ...row, declared: false }]);
+  const silent = await preview({});
+  expect(silent.waiting_jobs.jobs).toEqual([{ ...row, unchecked: 2, declared: null }]);
+});
+
 test("a preview tells which dependencies are missing, as `plugin add` does", async () => {
   await using host = new PluginHost();
   const dependencies = { gone: "^1.0.0", old: "^2.0.0", off: "*", there: "1" };

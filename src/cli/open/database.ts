@@ -66,15 +66,20 @@ export interface CommandStore extends CommandDatabase {
   readonly store: CoreStore;
 }
 
-/** Opens the configured database for a command, with the core's tables up to date in it, and closes it at its end. */
+/**
+ * Opens the configured database for a command, with the core's tables up to date in it, and closes it at its end.
+ *
+ * @param changes whether the core's tables may be brought up to date. Without it, they must be
+ */
 export async function withCoreStore<T>(
   command: Command,
   context: CommandContext,
   work: (opened: CommandStore) => Promise<T>,
+  { changes = true }: { readonly changes?: boolean } = {},
 ): Promise<T> {
   const loaded = loadFor(command, context);
   return withDatabase(loaded, async ({ driver, loggers }) => {
-    const { auto_migrate: migrates } = loaded.config.database;
+    const migrates = changes && loaded.config.database.auto_migrate;
     await prepareCoreTables(driver, { migrates, log: loggers.manager });
     return work({ driver, loggers, loaded, store: openCoreStore(driver) });
   });

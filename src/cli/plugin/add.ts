@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import type { WaitingFit } from "../../jobs/admin/desk.ts";
 import { fail } from "../../plugins/failure/error-codes.ts";
 import type { PreparedPlugin } from "../../plugins/remote/installer.ts";
 import { parseLocation } from "../../plugins/remote/fetch/location.ts";
@@ -10,6 +11,7 @@ import { confirm } from "../terminal/prompts.ts";
 import { toExamples, withWaitNotice } from "../terminal/output.ts";
 import { toChangesText, toInspectionText } from "./inspection-text.ts";
 import { inOrderOfNeed, listMissing } from "./needs.ts";
+import { compareWaitingJobs, toWaitingLines } from "./waiting-jobs.ts";
 
 interface AddOptions {
   readonly integrity?: string;
@@ -50,9 +52,12 @@ export function pluginAddCommand(context: CommandContext): Command {
     .action(async (urls: readonly string[], options: AddOptions, command: Command) => {
       if (urls.length > 1) assertOne(options);
       const remote = openRemote(command, context, options);
-      const prepared: PreparedPlugin[] = [];
-      // oxlint-disable-next-line no-await-in-loop -- told in the order in which they were named
-      for (const url of urls) prepared.push(await prepare(url, remote, { options, context, prepared }));
+      const compare = (one: PreparedPlugin) => compareWaitingJobs(one, command, context);
+      const prepared: (PreparedPlugin & { readonly waiting: WaitingFit | null })[] = [];
+      for (const url of urls) {
+        // oxlint-disable-next-line no-await-in-loop -- told in the order in which they were named
+        prepared.push(await prepare(url, remote, { options, context, prepared, compare }));
+      }
       const { plugins } = await loadCommandPlugins(command, context, { plugins: { offline: true } });
       const inspections = prepared.map(({ inspection }) => inspection);
       for (const reason of listMissing(inspections, plugins)) context.warn(reason);
@@ -62,7 +67,9 @@ export function pluginAddCommand(context: CommandContext): Command {
         // oxlint-disable-next-line no-await-in-loop -- one file
         for (const one of inOrderOfNeed(wanted)) await remote.installer.commit(one);
       }
-      const results = prepared.map((one) => toJson(one, isWanted && wanted.includes(one)));
+      const results = prepared.map((one) =>
+        toJson(one, { isPinned: isWanted && wanted.includes(one), waiting: one.waiting }),
+      );
       if (options.json === true) {
         context.print(JSON.stringify(urls.length === 1 ? results[0] : results, null, 2));
         return;
@@ -85,9 +92,10 @@ async function prepare(
     readonly options: AddOptions;
     readonly context: CommandContext;
     readonly prepared: readonly PreparedPlugin[];
+    readonly compare: (prepared: PreparedPlugin) => Promise<WaitingFit | null>;
   },
-): Promise<PreparedPlugin> {
-  const { options, context, prepared: others } = more;
+): Promise<PreparedPlugin & { readonly waiting: WaitingFit | null }> {
+  const { options, context, prepared: others, compare } = more;
   const places = [url, ...options.mirror].map((place) => fromHere(place, context.cwd));
   const preparing = installer.prepare(places, { integrity: options.integrity });
   const prepared = await withWaitNotice(`Fetching ${url} …`, preparing, context.warn);
@@ -100,16 +108,18 @@ async function prepare(
       `Cannot add "${url}": ${reason}; name a mirror of it with --mirror "${url}"`,
     );
   }
+  const waiting = await compare(prepared);
   if (options.json !== true) {
     if (others.length > 0) context.print("");
     printPrepared(prepared, context);
+    for (const line of waiting === null ? [] : toWaitingLines(waiting)) context.print(line);
   }
   if (options.mirror.length > 0) {
     const checking = checkPlaces(places, integrity, fetch);
     const copies = await withWaitNotice("Comparing the mirrors …", checking, context.warn);
     for (const { where, reason } of copies) if (reason !== null) context.warn(`Mirror ${where}: ${reason}`);
   }
-  return prepared;
+  return { ...prepared, waiting };
 }
 
 function toOutcome(
@@ -131,9 +141,10 @@ function toOutcome(
 /** What `--json` says of a plugin that was looked at. */
 export function toJson(
   { inspection, places, changes }: PreparedPlugin,
-  isPinned: boolean,
+  { isPinned, waiting }: { readonly isPinned: boolean; readonly waiting: WaitingFit | null },
 ): Record<string, unknown> {
-  return { name: inspection.name, urls: places, pinned: isPinned, inspection, changes };
+  const { name } = inspection;
+  return { name, urls: places, pinned: isPinned, inspection, changes, waiting_jobs: waiting };
 }
 
 function printPrepared({ inspection, changes, isUpToDate }: PreparedPlugin, { print }: CommandContext): void {

@@ -77,7 +77,7 @@ function toMigrations({ migrations }: PluginInspection, dialect: (typeof DIALECT
 }
 
 /** The open routes first; the guards before the paths, whose ends may be cut off. */
-function toSurfaceRows({ routes, hooks, tables }: Surface): [string, string][] {
+function toSurfaceRows({ routes, hooks, tables, jobs = [] }: Surface): [string, string][] {
   const shown = routes.toSorted((a, b) => Number(isOpen(b)) - Number(isOpen(a)));
   const width = Math.min(MAX_GUARDS, Math.max(...shown.map((route) => showGuards(route).length)));
   const lines = shown.map((route) => `${showGuards(route).padEnd(width)}  ${route.method} ${route.path}`);
@@ -86,6 +86,13 @@ function toSurfaceRows({ routes, hooks, tables }: Surface): [string, string][] {
     ...toRows("routes", lines, "none"),
     ...toRows("listens to", hooks, "nothing"),
     ...toRows("tables", tables, "none"),
+    ...(jobs.length === 0
+      ? []
+      : toRows(
+          "jobs",
+          jobs.map(({ name }) => name),
+          "none",
+        )),
   ];
 }
 

@@ -1,5 +1,6 @@
 import { Command } from "commander";
 import { AppError } from "../../errors/errors.ts";
+import type { WaitingFit } from "../../jobs/admin/desk.ts";
 import { fail } from "../../plugins/failure/error-codes.ts";
 import { PluginError } from "../../plugins/failure/failure.ts";
 import type { PreparedPlugin } from "../../plugins/remote/installer.ts";
@@ -10,6 +11,7 @@ import { toExamples, withWaitNotice } from "../terminal/output.ts";
 import { describeFailure } from "../../app/failure-text.ts";
 import { NO_SURFACE, toChangesText, toInspectionText } from "./inspection-text.ts";
 import { fromHere, toJson } from "./add.ts";
+import { compareWaitingJobs, toWaitingLines } from "./waiting-jobs.ts";
 
 interface UpdateOptions {
   readonly yes?: boolean;
@@ -39,7 +41,8 @@ export function pluginUpdateCommand(context: CommandContext): Command {
     .action(
       async (name: string | undefined, url: string | undefined, options: UpdateOptions, command: Command) => {
         const remote = openRemote(command, context);
-        const update = new Update(remote, options, context);
+        const compare = (prepared: PreparedPlugin) => compareWaitingJobs(prepared, command, context);
+        const update = new Update(remote, { ...options, compare }, context);
         const names = Object.keys(remote.settings.entries).toSorted();
         if (name === undefined) {
           // oxlint-disable-next-line no-await-in-loop -- each is asked for
@@ -56,16 +59,21 @@ export function pluginUpdateCommand(context: CommandContext): Command {
     );
 }
 
+interface Comparing extends UpdateOptions {
+  /** Tells how the plugin's waiting jobs fit. */
+  readonly compare: (prepared: PreparedPlugin) => Promise<WaitingFit | null>;
+}
+
 /** What one run of the command has done. */
 class Update {
   readonly results: Record<string, unknown>[] = [];
   /** Names of the plugins that couldn't be updated. */
   readonly failed: string[] = [];
   readonly #remote: CommandRemote;
-  readonly #options: UpdateOptions;
+  readonly #options: Comparing;
   readonly #context: CommandContext;
 
-  constructor(remote: CommandRemote, options: UpdateOptions, context: CommandContext) {
+  constructor(remote: CommandRemote, options: Comparing, context: CommandContext) {
     this.#remote = remote;
     this.#options = options;
     this.#context = context;
@@ -89,20 +97,22 @@ class Update {
     const preparing = installer.prepare(url === undefined ? newest : [url], { name });
     const prepared = await withWaitNotice(`Fetching ${name} …`, preparing, this.#context.warn);
     if (prepared.isUpToDate) this.#print(`${name} is up to date`);
-    const isWanted = !prepared.isUpToDate && (await this.#show(prepared));
+    const waiting = await this.#options.compare(prepared);
+    const isWanted = !prepared.isUpToDate && (await this.#show(prepared, waiting));
     if (isWanted) await installer.commit(prepared);
-    this.results.push(toJson(prepared, isWanted));
+    this.results.push(toJson(prepared, { isPinned: isWanted, waiting }));
     if (isWanted) this.#print(`Pinned ${name} ${prepared.inspection.version}: a running server swaps it now`);
   }
 
   /** Returns whether it is to be pinned. */
-  async #show({ inspection, changes }: PreparedPlugin): Promise<boolean> {
+  async #show({ inspection, changes }: PreparedPlugin, waiting: WaitingFit | null): Promise<boolean> {
     const { name } = inspection;
     if (changes === null)
       this.#print(`${toInspectionText(inspection)}\n(There is no pinned version to compare with)`);
     else if (changes.length === 0) this.#print(`${name}: the same, at another place`);
     else this.#print(`${name}\n${toChangesText(changes)}`);
     if (changes !== null && inspection.surface === null) this.#print(`  surface: ${NO_SURFACE}`);
+    for (const line of waiting === null ? [] : toWaitingLines(waiting)) this.#print(line);
     if (this.#options.dryRun === true) return false;
     return this.#options.yes === true || confirm(`Update ${name}?`);
   }

@@ -6,6 +6,7 @@ import { DatabaseError } from "../../db/contract/database-error.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import { purgeTables } from "../../db/migrations/purge.ts";
 import { AppError } from "../../errors/errors.ts";
+import type { JobDesk, WaitingFit } from "../../jobs/admin/desk.ts";
 import { createRedactor } from "../../log/redact.ts";
 import { fail } from "../failure/error-codes.ts";
 import { FetchError, PluginError } from "../failure/failure.ts";
@@ -35,6 +36,8 @@ export interface PluginVerbsOptions {
   readonly reloadConfig: () => Promise<void>;
   readonly store: CoreStore;
   readonly driver: Driver;
+  /** Opens the background jobs. */
+  readonly openDesk: () => Promise<Pick<JobDesk, "compareWaiting">>;
 }
 
 /** What an administrator asks to be added. */
@@ -96,6 +99,14 @@ export class PluginVerbs {
       await this.#audit(isDryRun ? "plugin.inspected" : "plugin.added", "", change, refused);
       throw error;
     }
+  }
+
+  /** Tells how the jobs of a plugin that wait fit what was prepared; null when it would replace none. */
+  async compareJobs({ inspection, isListed }: PreparedPlugin): Promise<WaitingFit | null> {
+    if (!isListed) return null;
+    const { name, surface } = inspection;
+    const desk = await this.#options.openDesk();
+    return desk.compareWaiting(name, surface?.jobs ?? null);
   }
 
   async #fetch({ url, urls, integrity }: PluginRequest, signal: AbortSignal): Promise<PreparedPlugin> {

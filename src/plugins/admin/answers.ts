@@ -1,5 +1,6 @@
 import { t } from "elysia";
 import type { HookBus } from "../../hooks/bus.ts";
+import { WaitingFit } from "../../jobs/admin/desk.ts";
 import { redactText } from "../../log/redact.ts";
 import { describeMissing, findUndeclaredPermissions } from "../inventory/mistakes.ts";
 import type { PluginRecord } from "../inventory/record.ts";
@@ -97,7 +98,13 @@ export const PluginPreview = t.Object({
     dependencies: t.Record(t.String(), t.String()),
     packages: t.Record(t.String(), t.String(), { description: "npm packages that it needs" }),
     surface: t.Nullable(
-      t.Object({ routes: t.Array(Route), hooks: Names, permissions: Names, tables: Names }),
+      t.Object({
+        routes: t.Array(Route),
+        hooks: Names,
+        permissions: Names,
+        tables: Names,
+        jobs: t.Optional(t.Array(t.Object({ name: t.String(), payload: t.Optional(t.Unknown()) }))),
+      }),
       { description: "What it declares that it registers; null: that is known once it runs" },
     ),
     migrations: t.Object({ sqlite: Names, postgres: Names, mysql: Names }),
@@ -115,6 +122,9 @@ export const PluginPreview = t.Object({
       { description: "What differs from the version that is pinned now; null without one" },
     ),
   ),
+  waiting_jobs: t.Nullable(WaitingFit, {
+    description: "How its jobs that wait fit it; null when no plugin of this name is listed",
+  }),
 });
 
 /** Says what the list of plugins says of one. */
@@ -166,6 +176,7 @@ export function describePlugin(record: PluginRecord, hooks: HookBus, records: re
 /** Says what is known of a plugin before it is pinned. */
 export function previewPlugin(
   { inspection, isListed, changes }: PreparedPlugin,
+  waitingJobs: WaitingFit | null,
   records: readonly PluginRecord[],
 ) {
   const { signers, hosts, surface, migrations } = inspection;
@@ -180,12 +191,14 @@ export function previewPlugin(
         hooks: [...surface.hooks],
         permissions: [...surface.permissions],
         tables: [...surface.tables],
+        ...(surface.jobs && { jobs: [...surface.jobs] }),
       },
       migrations: { sqlite: [...sqlite], postgres: [...postgres], mysql: [...mysql] },
     },
     warnings: describeMissing([inspection], records.flatMap(toKnown), () => "enable it"),
     replaces: isListed,
     changes: changes && [...changes],
+    waiting_jobs: waitingJobs,
   };
 }
 

@@ -74,7 +74,7 @@ function listRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Plug
       async ({ body, status, ...context }) => {
         const change = toCodeChange(context, who, { isDryRun: body.dry_run });
         const prepared = await verbs.prepare(body, change, context.request.signal);
-        if (body.dry_run) return previewPlugin(prepared, manager.list());
+        if (body.dry_run) return previewPlugin(prepared, await verbs.compareJobs(prepared), manager.list());
         const record = await verbs.install(prepared, change);
         return status(prepared.isListed ? 200 : 201, toDetails(record));
       },

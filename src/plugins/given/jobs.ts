@@ -1,3 +1,4 @@
+import type { TSchema } from "@sinclair/typebox";
 import type { Logger } from "pino";
 import type { Database } from "../../db/contract/database.ts";
 import { closestWord } from "../../config/suggestion.ts";
@@ -13,13 +14,15 @@ export interface PluginJobsOptions {
   readonly scope: Scope;
   readonly jobs: Jobs;
   readonly tasks: Scheduler;
+  /** Is told of each kind of jobs that the plugin defines, and of what their payload must be. */
+  readonly onDefine: (name: string, payload: TSchema | null) => void;
   readonly db: Database;
   readonly log: Logger;
 }
 
 /** Creates the `jobs` of one generation of a plugin. */
 export function createPluginJobs(host: PluginJobsOptions): PluginJobs {
-  const { name: plugin, scope, jobs, db, log } = host;
+  const { name: plugin, scope, jobs, onDefine, db, log } = host;
   const own = new Map<string, JobDefinition>();
   const owner = { plugin, db, log, hold: (work: Promise<unknown>) => scope.hold(work) };
   /** Its own as it has defined them: a generation that drains goes on with these. */
@@ -43,6 +46,7 @@ export function createPluginJobs(host: PluginJobsOptions): PluginJobs {
         throw new TypeError(`Cannot define the job "${name}": there is one of this name already`);
       }
       own.set(definition.name, definition);
+      onDefine(name, definition.schema);
       const undo = scope.register(() => jobs.register(definition));
       return () => {
         own.delete(definition.name);

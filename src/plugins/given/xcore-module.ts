@@ -1,3 +1,4 @@
+import type { TSchema } from "@sinclair/typebox";
 import type { Logger } from "pino";
 import type { AppCache } from "../../cache/cache.ts";
 import type { Database } from "../../db/contract/database.ts";
@@ -29,6 +30,8 @@ export interface XcoreModuleOptions {
   readonly tasks: Scheduler;
   /** Is told of each event before the plugin listens to it; throws for one that it may not listen to. */
   readonly onListen: (event: string) => void;
+  /** Is told of each kind of jobs that the plugin defines, and of what their payload must be. */
+  readonly onDefine: (name: string, payload: TSchema | null) => void;
   readonly db: Database;
   readonly cache: Pick<AppCache, "namespace">;
   /** Of the plugin's code and all that it depends on. */

@@ -126,7 +126,8 @@ export function compareInspections(before: PluginInspection, after: PluginInspec
   };
   // What is declared no more isn't gone.
   const known = after.surface === null ? { ...before, surface: null } : before;
-  const sides = [toItems(known), toItems(after)] as const;
+  const tellsJobs = known.surface?.jobs !== undefined && after.surface?.jobs !== undefined;
+  const sides = [toItems(known, { tellsJobs }), toItems(after, { tellsJobs })] as const;
   const items = [...new Set([...sides[0].keys(), ...sides[1].keys()])].map((key) => {
     const [what = "", ...name] = key.split(" ");
     return {
@@ -217,8 +218,17 @@ function toDetail(name: string, value: string | number | null): string {
   return value === name || value === null || value === "" ? "" : `: ${value}`;
 }
 
+function describePayload(payload: unknown): string {
+  if (payload === undefined || payload === null) return "payload not told";
+  const text = JSON.stringify(payload);
+  return text === "{}" ? "any payload" : `payload ${text}`;
+}
+
 /** What there are several of, by kind and name. */
-function toItems(inspection: PluginInspection): Map<string, string> {
+function toItems(
+  inspection: PluginInspection,
+  { tellsJobs }: { readonly tellsJobs: boolean },
+): Map<string, string> {
   const items = new Map<string, string>();
   const addNames = (what: string, names: readonly string[]): void => {
     for (const name of names) items.set(`${what} ${name}`, name);
@@ -232,6 +242,10 @@ function toItems(inspection: PluginInspection): Map<string, string> {
     items.set(`route ${route.method} ${route.path}`, showGuards(route));
   addNames("hook", inspection.surface?.hooks ?? []);
   addNames("table", inspection.surface?.tables ?? []);
+  if (tellsJobs) {
+    for (const { name, payload } of inspection.surface?.jobs ?? [])
+      items.set(`job ${name}`, describePayload(payload));
+  }
   addValues("permission", inspection.permissions);
   addValues("dependency", inspection.dependencies);
   addValues("package", inspection.packages);

@@ -86,6 +86,7 @@ export async function evaluateModules(
     jobs,
     tasks,
     onListen: (event) => registrations.addHook(event),
+    onDefine: (job, payload) => registrations.addJob(job, payload),
     db: createPluginDatabase(database, () => schema, transactions),
     accounts,
     log,

@@ -1,10 +1,21 @@
+import type { TSchema } from "@sinclair/typebox";
 import type { AnyElysia } from "elysia";
 import { guardsOf } from "../../accounts/identity/guards.ts";
+import { toPortableSchema } from "../../jobs/jobs.ts";
 import { answersAnyPath, listRoutes, type ServedRoute } from "../../web/routes.ts";
 import { PluginError } from "../failure/failure.ts";
 import type { Manifest } from "../source/manifest.ts";
-import { declaresHook, MAX_NAMES, type RouteSurface, showGuards, type Surface } from "../source/surface.ts";
+import {
+  declaresHook,
+  type JobSurface,
+  MAX_NAMES,
+  type RouteSurface,
+  showGuards,
+  type Surface,
+} from "../source/surface.ts";
 
+/** Of the payloads of all jobs together, so that plugin.json stays small enough to be read. */
+const MAX_PAYLOADS = 64 * 1024; // characters
 const MAX_DIFFERENCES = 5; // shown
 const NOT_DECLARED = 'the "surface" of its plugin.json doesn\'t declare it';
 const ADVICE = 'its author must pack it anew with `xcore plugin pack`, or take "surface" out';
@@ -19,6 +30,7 @@ export class Registrations {
   readonly #manifest: Registering;
   readonly #hooks: Set<string>;
   readonly #tables = new Set<string>();
+  readonly #jobs = new Map<string, TSchema | null>();
 
   constructor(manifest: Registering) {
     this.#manifest = manifest;
@@ -46,6 +58,11 @@ export class Registrations {
     this.#tables.add(name);
   }
 
+  /** Notes that it defines a kind of jobs. */
+  addJob(name: string, payload: TSchema | null): void {
+    if (this.#jobs.size <= MAX_NAMES) this.#jobs.set(name, payload);
+  }
+
   /** Returns all that it has registered until now, with the routes of its app; the same always in the same order. */
   toSurface(app: AnyElysia): Surface {
     const routes = listRoutes(app).map(toRouteSurface);
@@ -60,6 +77,7 @@ export class Registrations {
       hooks: inOrder(this.#hooks),
       permissions: inOrder(permissionsOf(app)),
       tables: inOrder(this.#tables),
+      jobs: toJobSurfaces(inOrder(this.#jobs, ([name]) => name)),
     };
   }
 
@@ -96,6 +114,15 @@ function* findDifferences(declared: Surface, { routes, permissions }: Surface): 
     if (declared.permissions.includes(permission)) continue;
     yield `its guards ask for the permission ${permission}, which its surface doesn't declare`;
   }
+}
+
+function toJobSurfaces(jobs: readonly (readonly [string, TSchema | null])[]): JobSurface[] {
+  let left = MAX_PAYLOADS;
+  return jobs.map(([name, schema]) => {
+    const payload = toPortableSchema(schema);
+    left -= JSON.stringify(payload).length;
+    return { name, payload: left < 0 ? null : payload };
+  });
 }
 
 function toRouteSurface(route: ServedRoute): RouteSurface {

@@ -10,6 +10,7 @@ const METHOD = "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,32}$"; // RFC 9110, 9.1
 const PERMISSION = "^[a-z][a-z0-9_]*:[a-z][a-z0-9_]*$";
 /** A guard may ask for everything too. */
 const ASKED_PERMISSION = "^(\\*|[a-z][a-z0-9_]*:[a-z][a-z0-9_]*)$";
+const JOB = "^[A-Za-z][A-Za-z0-9_.-]{0,63}$";
 const STRICT = { additionalProperties: false };
 
 const GuardSchema = Type.Union(
@@ -31,13 +32,28 @@ const RouteSchema = Type.Object(
   { ...STRICT, title: 'a route such as { "method": "GET", "path": "/invoices/", "guards": [] }' },
 );
 
-/** Schema of what a packed plugin declares that it registers. Every key is part of what it is held to. */
+const JobSchema = Type.Object(
+  {
+    name: Type.String({ pattern: JOB, title: "a name of at most 64 characters" }),
+    // Whoever checks payloads by it reads it as a stranger's.
+    payload: Type.Optional(Type.Unknown()),
+  },
+  {
+    ...STRICT,
+    title: 'a job such as { "name": "remind", "payload": { "type": "object", "properties": {} } }',
+  },
+);
+
+/** Schema of what a packed plugin declares that it registers. Every key but `jobs` is part of what it is held to. */
 export const SurfaceSchema = Type.Object(
   {
     routes: Type.Array(RouteSchema, { maxItems: 2000, title: "an array of at most 2000 routes" }),
     hooks: namesOf(EVENT_PATTERN.source, 200, "events"),
     permissions: namesOf(PERMISSION, 128, "permissions"),
     tables: namesOf("^[a-z][a-z0-9_]*$", 63, "tables"),
+    jobs: Type.Optional(
+      Type.Array(JobSchema, { maxItems: MAX_NAMES, title: `an array of at most ${MAX_NAMES} jobs` }),
+    ),
   },
   { ...STRICT, description: "What it serves, listens to and keeps: `xcore plugin pack` writes it" },
 );
@@ -51,6 +67,13 @@ export interface RouteSurface {
   readonly guards: readonly Guard[];
 }
 
+/** A kind of jobs that a plugin defines at its top level. */
+export interface JobSurface {
+  readonly name: string;
+  /** JSON Schema of its payload, `{}` for any JSON; null when it can't be told so. */
+  readonly payload?: unknown;
+}
+
 /** What a plugin registers with xcore. */
 export interface Surface {
   /** In order of path and method. */
@@ -61,6 +84,8 @@ export interface Surface {
   readonly permissions: readonly string[];
   /** Names of its tables. */
   readonly tables: readonly string[];
+  /** By name; undefined where nothing is said of them. */
+  readonly jobs?: readonly JobSurface[] | undefined;
 }
 
 /** What the words for the guards of a route begin with that lets everybody in. */
@@ -88,7 +113,13 @@ export function declaresHook({ hooks }: Surface, event: string): boolean {
 }
 
 /** Finds what the schema of a declared surface can't say, for a plugin that is served below `prefix`. */
-export function findSurfaceProblem({ routes }: Static<typeof SurfaceSchema>, prefix: string): string | null {
+export function findSurfaceProblem(
+  { routes, jobs = [] }: Static<typeof SurfaceSchema>,
+  prefix: string,
+): string | null {
+  const names = jobs.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) return `"surface.jobs" must name each job once, found "${twice}" twice`;
   const known = new Set<string>();
   for (const [index, { method, path, guards }] of routes.entries()) {
     const where = `"surface.routes[${index}]"`;

@@ -152,9 +152,13 @@ export default createRouter().get("/", () => tax);\n`;
   });
 
   const ROUTER = `import { writeFileSync } from "node:fs";
-import { config, createRouter, hooks } from "xcore";
+import { t } from "elysia";
+import { config, createRouter, hooks, jobs } from "xcore";
 import "./lib.ts";
 console.log("NOISE");
+jobs.define("remind", () => {}, { payload: t.Object({ customer: t.String({ title: "Who" }) }) });
+jobs.define("anything", () => {});
+jobs.define("coded", () => {}, { payload: t.String({ pattern: "^(a+)+$" }) });
 setInterval(() => {}, 1000);
 hooks.on("user.*", () => {});
 export function setup() { writeFileSync("setup-ran", ""); }
@@ -170,6 +174,14 @@ export default config.extra === true ? router.get("/extra", () => 1) : router;
     hooks: ["order.paid", "user.*"],
     permissions: ["crm:write"],
     tables: ["crm_notes"],
+    jobs: [
+      { name: "anything", payload: {} },
+      { name: "coded", payload: null },
+      {
+        name: "remind",
+        payload: { type: "object", required: ["customer"], properties: { customer: { type: "string" } } },
+      },
+    ],
   };
   const SERVING: Files = {
     "crm/plugin.json": '{\n  "name": "crm", // ours\n  "version": "1.2.0",\n  "hooks": ["order.paid"]\n}\n',

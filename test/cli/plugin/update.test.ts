@@ -103,3 +103,141 @@ test("an entry without a pin gets one, and a running server swaps to a new versi
   await server.after(() => xcore(folder, ["plugin", "update", "--yes"]), /plugin reloaded/);
   expect(await (await server.fetch("/crm")).text()).toBe("1.1.0");
 });
+
+/** A plugin whose jobs are what `define` says. */
+function withJobs(version: string, define: string) {
+  return {
+    "crm/plugin.json": { name: "crm", version },
+    "crm/run.ts": `import { t } from "elysia";
+import { createRouter, jobs } from "xcore";
+jobs.define("fine", () => {}, { payload: t.Integer() });
+${define}
+export default createRouter().get("/", () => "${version}");
+console.assert(t);
+`,
+  };
+}
+
+/** Packs a version; returns its path. */
+async function pack(version: string, define: string, author: TestFolder): Promise<string> {
+  await author.write(inFolder("plugins", withJobs(version, define)));
+  const { code, stderr } = await xcore(author, ["plugin", "pack", "crm"]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+  return join(author.path, `crm-${version}.tgz`);
+}
+
+function inFolder(folder: string, files: object) {
+  return Object.fromEntries(Object.entries(files).map(([name, content]) => [`${folder}/${name}`, content]));
+}
+
+const OLD = `jobs.define("remind", () => {}, { payload: t.Object({ customer: t.Integer() }) });
+jobs.define("gone", () => {});
+jobs.define("coded", () => {});`;
+const NEW = `jobs.define("remind", () => {}, { payload: t.Object({ customer: t.Integer({ minimum: 10 }) }) });
+jobs.define("coded", () => {}, { payload: t.String({ pattern: "^[a-z]+$" }) });`;
+const LATER = ["--delay", "3600"];
+
+test("xcore plugin update says before it pins which waiting jobs won't fit, and these are then set aside", async () => {
+  await using author = await TestFolder.create({});
+  await using folder = await TestFolder.create({ "config.json": {} });
+  const old = await pack("1.0.0", OLD, author);
+  await xcore(folder, ["plugin", "add", old, "--yes"]);
+  const enqueue = async (name: string, payload: unknown) => {
+    const args = ["jobs", "run", `crm:${name}`, "--payload", JSON.stringify(payload), ...LATER];
+    const { stdout, stderr } = await xcore(folder, args);
+    const [, id] = /enqueued as (\S+)/.exec(stdout) ?? [];
+    if (id === undefined) throw new Error(stderr);
+    return id;
+  };
+  const small = [await enqueue("remind", { customer: 1 }), await enqueue("remind", { customer: 2 })];
+  const large = await enqueue("remind", { customer: 12 });
+  await enqueue("fine", 1);
+  const [coded, gone] = [await enqueue("coded", 7), await enqueue("gone", null)];
+
+  const next = await pack("1.1.0", NEW, author);
+  const dry = await xcore(folder, ["plugin", "update", "crm", next, "--dry-run"]);
+  const waiting = `  waiting jobs: 6
+    ? 1 of crm:coded: known once it runs, since the new version says nothing that they can be checked by
+    ! 1 of crm:gone: the new version doesn't define it at its top level; unless its setup() does, they wait for a version that does
+    ! 2 of 3 crm:remind don't fit, and will be set aside as incompatible
+      ${small[0]}  payload/customer: Expected integer to be greater or equal to 10
+      ${small[1]}  payload/customer: Expected integer to be greater or equal to 10
+`;
+  expect({ code: dry.code, stderr: dry.stderr }).toEqual({ code: 0, stderr: "" });
+  expect(dry.stdout).toStartWith("crm\n  version 1.0.0 → 1.1.0\n");
+  expect(dry.stdout).toContain("  - job gone: any payload\n");
+  expect(dry.stdout).toEndWith(waiting);
+  expect((await xcore(folder, ["plugin", "add", next, "--dry-run"])).stdout).toContain(waiting);
+
+  const { stdout } = await xcore(folder, ["plugin", "update", "crm", next, "--yes", "--json"]);
+  expect(JSON.parse(stdout)).toMatchObject([
+    {
+      pinned: true,
+      waiting_jobs: {
+        checked: 6,
+        complete: true,
+        jobs: [
+          { name: "crm:coded", waiting: 1, unfit: 0, unchecked: 1, declared: true },
+          { name: "crm:fine", waiting: 1, unfit: 0, unchecked: 0, declared: true },
+          { name: "crm:gone", waiting: 1, declared: false },
+          { name: "crm:remind", waiting: 3, unfit: 2, unchecked: 0, declared: true },
+        ],
+      },
+    },
+  ]);
+  // Back again, as long as they wait: all of them fit.
+  const back = await xcore(folder, ["plugin", "update", "crm", old, "--dry-run"]);
+  expect(back.stdout).toEndWith("  waiting jobs: 6, which fit\n");
+
+  for (const id of [...small, large, coded, gone]) {
+    // oxlint-disable-next-line no-await-in-loop -- one database
+    await xcore(folder, ["jobs", "retry", id]);
+  }
+  await using server = await XcoreServer.start(folder);
+  await server.waitFor(/(?:a job is set aside[\s\S]*){3}/);
+  const list = await xcore(folder, ["jobs", "list", "--json"]);
+  const states = new Map(
+    (JSON.parse(list.stdout) as { id: string; state: string }[]).map(({ id, state }) => [id, state]),
+  );
+  const told = [...small, coded, gone].map((id) => states.get(id));
+  expect(told).toEqual(["incompatible", "incompatible", "incompatible", "waiting"]);
+  expect(states.get(large)).not.toBe("incompatible");
+});
+
+test("xcore plugin update says when it can't tell how waiting jobs fit", async () => {
+  await using host = new PluginHost();
+  await using folder = await TestFolder.create({ "config.json": {} });
+  await using author = await TestFolder.create({});
+  const old = await pack("1.0.0", OLD, author);
+  await xcore(folder, ["plugin", "add", old, "--yes"]);
+  await xcore(folder, ["jobs", "run", "crm:fine", "--payload", "1", ...LATER]);
+  const run = 'import { createRouter } from "xcore";\nexport default createRouter();\n';
+  const silent = host.publish("/silent", { "plugin.json": { name: "crm", version: "1.1.0" }, "run.ts": run });
+  const told = await xcore(folder, ["plugin", "update", "crm", silent.url, "--dry-run"]);
+  expect(told.stdout).toEndWith(`  waiting jobs: 1
+    ? 1 of crm:fine: known once it runs, since the new version doesn't say what their payloads must be
+`);
+  // A stranger's schema that is meant to hold the command up, or to draw on the terminal.
+  const jobs = [{ name: "fine", payload: { type: "string", pattern: "^(a+)+$" } }];
+  const surface = { routes: [], hooks: [], permissions: [], tables: [], jobs };
+  const hostile = host.publish("/hostile", {
+    "plugin.json": { name: "crm", version: "1.1.0", surface },
+    "run.ts": run,
+  });
+  const checked = await xcore(folder, ["plugin", "update", "crm", hostile.url, "--dry-run"]);
+  expect(checked.stdout).toContain("? 1 of crm:fine: known once it runs");
+  const drawing = [{ name: "fine", payload: { const: "\u001b[2K\nall fit" } }];
+  const drawn = host.publish("/drawn", {
+    "plugin.json": { name: "crm", version: "1.1.0", surface: { ...surface, jobs: drawing } },
+    "run.ts": run,
+  });
+  const { stdout } = await xcore(folder, ["plugin", "update", "crm", drawn.url, "--dry-run"]);
+  expect(stdout).toContain("! 1 of 1 crm:fine doesn't fit, and will be set aside as incompatible\n");
+  expect(stdout).not.toContain("\u001b");
+
+  await Bun.write(join(folder.path, "data/app.db"), "no database");
+  const away = await xcore(folder, ["plugin", "update", "crm", hostile.url, "--yes"]);
+  expect(away.code).toBe(0);
+  expect(away.stderr).toContain("Cannot tell how the waiting jobs of crm fit the new version: ");
+  expect(away.stdout).toContain("Pinned crm 1.1.0");
+});

@@ -24,6 +24,11 @@ test("a surface is read as it is declared", () => {
     hooks: ["user.*", "*", "invoice.created"],
     permissions: ["crm:read"],
     tables: ["crm_notes"],
+    jobs: [
+      { name: "remind", payload: { type: "string" } },
+      { name: "Send.all", payload: null },
+      { name: "x" },
+    ],
   };
   expect(parse(surface).surface).toEqual(surface as never);
 });
@@ -78,6 +83,18 @@ test.each<[what: string, surface: unknown, message: string]>([
   ["a hook that is no name", { ...EMPTY, hooks: ["a b"] }, '"surface.hooks[0]" must be a name'],
   ["a permission that is none", { ...EMPTY, permissions: ["*"] }, '"surface.permissions[0]" must be a name'],
   ["a table that is none", { ...EMPTY, tables: ["Crm"] }, '"surface.tables[0]" must be a name'],
+  ["a job that is none", { ...EMPTY, jobs: [{ name: "a b" }] }, '"surface.jobs[0].name" must be a name'],
+  ["a job of more than is known", { ...EMPTY, jobs: [{ name: "a", x: 1 }] }, "doesn't know"],
+  [
+    "a job twice",
+    { ...EMPTY, jobs: [{ name: "a" }, { name: "a" }] },
+    'must name each job once, found "a" twice',
+  ],
+  [
+    "too many jobs",
+    { ...EMPTY, jobs: Array.from({ length: 1001 }, (_, i) => ({ name: `a${i}` })) },
+    "at most 1000 jobs",
+  ],
   ["too many tables", { ...EMPTY, tables: Array.from({ length: 1001 }, () => "a") }, "at most 1000 names"],
   ["names that are none", { ...EMPTY, tables: [{}] }, '"surface.tables[0]" must be a name'],
 ])("a manifest is refused for a surface with %s", (_what, surface, message) => {
