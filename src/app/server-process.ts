@@ -224,7 +224,7 @@ export class ServerProcess {
         "waiting for requests, jobs and tasks",
         () =>
           Promise.all([
-            app.web.stop(app.shutdown.requestsLeftMs),
+            this.#stopAnswering(),
             ...[app.jobs, app.tasks].map((work) => work.close(app.shutdown.requests)),
           ]),
       ],
@@ -237,6 +237,12 @@ export class ServerProcess {
         },
       ],
     ];
+  }
+
+  async #stopAnswering(): Promise<void> {
+    const { web, shutdown } = this.#app;
+    await Promise.race([web.leave(null), aborted(shutdown.requests)]);
+    await web.stop(shutdown.requestsLeftMs);
   }
 
   async #reloadOnSignal(): Promise<void> {

@@ -1,5 +1,9 @@
 import { compileC } from "./compile.ts";
 
+const LEAVE_MS = 300; // in which the connections come to their requests that were under way
+const ACCEPT_MS = 50; // in which those are accepted whose clients have begun to connect
+const NOBODY = -1;
+
 /**
  * Sockets that listen on one port share its connections out by a hash of the client. Closing one resets those that it
  * hasn't accepted yet, so new ones must go elsewhere before. A program that names a socket does that for those that ask
@@ -49,12 +53,35 @@ int hand_over(int port, int successor) {
 `;
 
 /**
- * Lets new connections to a port that this process shares with others go to one of these, the `successor`-th that has
- * begun to listen; those that it has already, and those under way, are still answered.
- *
- * @returns whether the system does so
+ * Lets others that listen on the port have its new connections, the `successor`-th of them to begin with it; -1 for any.
+ * Resolves once nobody is refused when its socket is closed.
  */
-export async function handOverConnections(port: number, successor: number): Promise<boolean> {
-  const { functions } = await compileC(CODE, { hand_over: { args: ["int", "int"], returns: "int" } });
-  return functions.hand_over(port, successor) > 0;
+export async function leaveTo(port: number, successor: number): Promise<void> {
+  await turnAway(port, successor);
+  await Bun.sleep(LEAVE_MS);
+}
+
+/**
+ * Goes on to accept what a proxy sends, which has no use for its old connections any more. Resolves once the socket can be
+ * closed without resetting any: the proxy takes a request elsewhere where it can't connect, and not where a connection breaks.
+ */
+export async function leaveProxy(port: number): Promise<void> {
+  await Bun.sleep(LEAVE_MS);
+  if (await turnAway(port, NOBODY)) await Bun.sleep(ACCEPT_MS);
+}
+
+/**
+ * Lets new connections to a port go to another that listens there, the `successor`-th that has begun to, and drops those that
+ * still come here; those that it has already, and those under way, are still accepted.
+ *
+ * @returns whether the system does so: where it doesn't, closing the socket may reset a connection
+ */
+async function turnAway(port: number, successor: number): Promise<boolean> {
+  if (process.platform !== "linux") return false;
+  try {
+    const { functions } = await compileC(CODE, { hand_over: { args: ["int", "int"], returns: "int" } });
+    return functions.hand_over(port, successor) > 0;
+  } catch {
+    return false;
+  }
 }

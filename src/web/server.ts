@@ -40,7 +40,6 @@ export interface WebServerOptions {
 }
 
 const HSTS = "max-age=31536000"; // RFC 6797, a year; hosts below it may have no HTTPS
-const LEAVE_MS = 300; // in which the connections come to their requests that were under way
 const IDLE_TIMEOUT = 120; // seconds without a byte before Bun closes a connection
 
 /** Listens for HTTP and hands each request to the mount that is live at that moment. */
@@ -139,16 +138,19 @@ export class WebServer {
   }
 
   /**
-   * Lets other processes that listen on the port have its new connections, and asks clients not to use those again that
-   * they have; resolves once `stop()` refuses nobody.
+   * Asks clients not to use those connections again that they have, and lets others have the new ones: processes that listen
+   * on the port, or those that a trusted proxy knows. Resolves once `stop()` refuses nobody.
    *
-   * @param successor which of them is to have all, as the `successor`-th that has begun to listen; -1 for any
+   * @param successor which process is to have all, as the `successor`-th that has begun to listen; -1 for any; null where
+   * there are none: then nothing is done unless a proxy is trusted
    */
-  async leave(successor: number): Promise<void> {
+  async leave(successor: number | null): Promise<void> {
+    const port = this.#server?.port;
+    if (this.#isLeaving || port === undefined) return;
+    if (successor === null && this.#settings.trustedProxies.length === 0) return;
     this.#isLeaving = true;
-    const { handOverConnections } = await import("../native/listening-socket.ts");
-    if (this.#server?.port !== undefined) await handOverConnections(this.#server.port, successor);
-    await Bun.sleep(LEAVE_MS);
+    const { leaveProxy, leaveTo } = await import("../native/listening-socket.ts");
+    await (successor === null ? leaveProxy(port) : leaveTo(port, successor));
   }
 
   /** Lets requests wait until `ready` settles, at most `timeoutMs`: a server that starts answers late, not wrong. */
