@@ -110,7 +110,7 @@ export interface PlanOptions {
 }
 
 /** Servers that tests start. */
-export type ServerKind = "postgres" | "mysql" | "redis" | "memcached";
+export type ServerKind = "postgres" | "mysql" | "redis" | "memcached" | "nginx";
 
 /** Makes the data of a server in `folder`, and finds it a port. */
 export async function planServer(
@@ -139,6 +139,7 @@ const SERVERS: Readonly<
   mysql: { plan: planMysql, toUrl: (port) => `mysql://${credentials}@127.0.0.1:${port}/mysql` },
   redis: { plan: planRedis, toUrl: (port) => `redis://${credentials}@127.0.0.1:${port}` },
   memcached: { plan: planMemcached, toUrl: (port) => `memcached://127.0.0.1:${port}` },
+  nginx: { plan: planNginx, toUrl: (port) => `http://127.0.0.1:${port}` },
 };
 
 function planPostgres(folder: string, { identity, isDurable, settings, port }: Parts): Start {
@@ -249,6 +250,28 @@ function planMemcached(_folder: string, { settings, port }: Parts): Start {
   const all = { port: String(port), listen: "127.0.0.1", "memory-limit": "64", ...settings };
   const args = Object.entries(all).map(([name, value]) => `--${name}=${value}`);
   return { program: "memcached", args: ["-U", "0", "-vv", ...args], ready: "server listening" };
+}
+
+/** Its setting "http" is what stands in a file of `/etc/nginx/conf.d`, with port 80. */
+function planNginx(folder: string, { settings, port }: Parts): Start {
+  const file = join(folder, "nginx.conf");
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+  const http = (settings["http"] ?? "").replace("listen 80;", `listen 127.0.0.1:${port};`);
+  writeFileSync(
+    file,
+    `daemon off;
+master_process off; # what is killed leaves no workers behind
+pid ${join(folder, "pid")};
+error_log stderr notice;
+events { worker_connections 1024; }
+http {
+access_log off;
+${temporary.map((name) => `${name}_temp_path ${join(folder, name)};`).join("\n")}
+${http}
+}
+`,
+  );
+  return { program: "nginx", args: ["-e", "stderr", "-p", folder, "-c", file], ready: "event method" };
 }
 
 function isAlive(pid: number): boolean {

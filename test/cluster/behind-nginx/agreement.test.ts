@@ -1,0 +1,101 @@
+import { expect } from "bun:test";
+import { Load } from "./load.ts";
+import { type Credentials, type Instance, testBehindNginx, type ThreeInstances } from "./three-instances.ts";
+
+const ROUNDS = 7;
+const EVENTS = 20;
+const TICKS = 3;
+
+const ticks = (heard: Map<string, number[]>) => [...heard].filter(([what]) => what.startsWith("tick"));
+
+/** Opens a stream of events; what it returns resolves once that has ended. */
+async function openStream(instance: Instance, headers: Credentials): Promise<() => Promise<void>> {
+  const { body } = await instance.fetch("/work/events", { headers });
+  const reader = (body as ReadableStream<Uint8Array>).getReader();
+  await reader.read();
+  return async () => {
+    // oxlint-disable-next-line no-await-in-loop
+    while (!(await reader.read().catch(() => ({ done: true }))).done);
+  };
+}
+
+/** Opens a WebSocket; what it returns resolves once that is closed. */
+async function openSocket(url: string, headers: Credentials): Promise<() => Promise<void>> {
+  const socket = new WebSocket(`${url.replace("http", "ws")}/work/socket`, { headers } as never);
+  const opened = Promise.withResolvers<void>();
+  const closed = Promise.withResolvers<void>();
+  socket.addEventListener("message", () => opened.resolve());
+  socket.addEventListener("close", () => {
+    opened.reject(new Error("The WebSocket was closed before it said anything"));
+    closed.resolve();
+  });
+  await opened.promise;
+  return () => closed.promise;
+}
+
+/**
+ * Ends a session by the first instance, with a stream and a WebSocket of it open on each and another by nginx; returns how long the
+ * last of these went on.
+ */
+async function measureRevocation(cluster: ThreeInstances): Promise<number> {
+  const headers = await cluster.credentials();
+  const urls = [...cluster.instances.map(({ server }) => server.url), cluster.nginx.url];
+  const open = await Promise.all([
+    ...cluster.instances.map((instance) => openStream(instance, headers)),
+    ...urls.map((url) => openSocket(url, headers)),
+  ]);
+  const { ok } = await cluster.first.fetch("/auth/logout", { method: "POST", headers });
+  const endedAt = performance.now();
+  expect(ok).toBe(true);
+  expect(await cluster.askAll(headers)).toEqual([401, 401, 401]);
+  await Promise.all(open.map((closed) => closed()));
+  return performance.now() - endedAt;
+}
+
+testBehindNginx(
+  "a session that is ended by one instance is refused by all, and what it has open ends within 200 ms",
+  async (cluster) => {
+    const load = await Load.start(cluster, 2);
+    const took: number[] = [];
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    while (took.length < ROUNDS) took.push(await measureRevocation(cluster));
+    await load.stop();
+    expect(load.failures).toEqual([]);
+    expect(took.toSorted((a, b) => a - b)[Math.floor(ROUNDS / 2)]).toBeLessThan(200);
+  },
+);
+
+testBehindNginx(
+  "instances tell each other of events and writes, and run each moment of a task once",
+  async (cluster) => {
+    const names = Array.from({ length: EVENTS }, (_, index) => String(index));
+    await Promise.all(names.map((name) => cluster.tell(name)));
+    const pids = cluster.instances.map(({ server }) => server.pid).toSorted((a, b) => a - b);
+
+    const headers = await cluster.credentials();
+    const count = async (instance: Instance): Promise<number> => {
+      const response = await instance.fetch("/work/count", { headers });
+      return ((await response.json()) as { count: number }).count;
+    };
+    for (const [made, instance] of cluster.instances.entries()) {
+      /* oxlint-disable no-await-in-loop -- each sees what those before have written */
+      expect(await count(instance)).toBe(made); // cached from now on
+      const order = { method: "POST", headers: { ...headers, "content-type": "application/json" } };
+      await instance.fetch("/work/orders", { ...order, body: JSON.stringify({ note: "one" }) });
+      for (const other of cluster.instances)
+        await cluster.until(async () => (await count(other)) === made + 1);
+      /* oxlint-enable no-await-in-loop */
+    }
+
+    await cluster.until(async () => ticks(await cluster.readHeard()).length >= TICKS);
+    await cluster.until(async () => {
+      const heard = await cluster.readHeard();
+      return names.every((name) => (heard.get(`told ${name}`)?.length ?? 0) >= pids.length);
+    });
+    const heard = await cluster.readHeard();
+    for (const name of names) {
+      expect(heard.get(`told ${name}`)?.toSorted((a, b) => a - b)).toEqual(pids);
+    }
+    expect(ticks(heard).filter(([, by]) => by.length !== 1)).toEqual([]);
+  },
+);
