@@ -1,9 +1,34 @@
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import type { Logger } from "pino";
+import { valueAt } from "../config/json/values.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { isEndless } from "../files/endless.ts";
 import { isVacant } from "../files/text.ts";
 import { watchFile } from "../files/watch.ts";
+
+/** What is read at the start only; a section stands for all that is in it. */
+const RESTART_KEYS = [
+  "app.name",
+  "app.data_directory",
+  "server.host",
+  "server.port",
+  "server.workers",
+  "server.watchdog_timeout",
+  "database.url",
+  "database.pool_size",
+  "database.durability",
+  "database.statement_timeout",
+  "database.transaction_timeout",
+  "database.echo",
+  "security",
+  "cache",
+  "redis",
+  "jobs.backend",
+  "logging.directory",
+  "logging.console",
+  "logging.max_bytes",
+  "logging.backup_count",
+];
 
 const VACANT_MS = 3000; // an editor or a deployment that replaces a file takes less
 
@@ -121,24 +146,8 @@ function assertEnds(file: string): void {
 
 /** Keys that differ from what the server was started with, and that it can't apply while it runs. */
 function findRestartKeys(running: LoadedConfig, next: LoadedConfig): string[] {
-  const { server: from, logging: fromLog, database: fromDatabase } = running.config;
-  const { server: to, logging: toLog, database: toDatabase } = next.config;
-  const keys = {
-    "server.host": from.host !== to.host,
-    "server.port": from.port !== to.port,
-    "server.workers": from.workers !== to.workers,
-    security: !Bun.deepEquals(running.config.security, next.config.security),
-    "app.name": running.config.app.name !== next.config.app.name,
-    "app.data_directory": running.config.app.data_directory !== next.config.app.data_directory,
-    "database.url": fromDatabase.url !== toDatabase.url,
-    "database.pool_size": fromDatabase.pool_size !== toDatabase.pool_size,
-    "database.durability": fromDatabase.durability !== toDatabase.durability,
-    "database.echo": fromDatabase.echo !== toDatabase.echo,
-    "logging.directory":
-      resolve(running.directory, fromLog.directory) !== resolve(next.directory, toLog.directory),
-    "logging.console": fromLog.console !== toLog.console,
-    "logging.max_bytes": fromLog.max_bytes !== toLog.max_bytes,
-    "logging.backup_count": fromLog.backup_count !== toLog.backup_count,
-  };
-  return Object.entries(keys).flatMap(([key, differs]) => (differs ? [key] : []));
+  return RESTART_KEYS.filter((key) => {
+    const path = key.split(".");
+    return !Bun.deepEquals(valueAt(running.config, path), valueAt(next.config, path));
+  });
 }

@@ -212,12 +212,33 @@ test("the server applies a changed logging.level live", async () => {
 test("the server says which keys need a restart, and no longer when they are as they were", async () => {
   await using folder = await TestFolder.create({ "config.json": CONFIG });
   await using server = await XcoreServer.start(folder, SERVE);
-  const changed = { server: { port: 9, host: "::1" }, logging: { directory: "elsewhere" } };
+  const changed = {
+    app: { name: "other", data_directory: "other" },
+    server: { port: 9, host: "::1", watchdog_timeout: 60, workers: 2 },
+    database: {
+      url: "sqlite:other.db",
+      pool_size: 3,
+      statement_timeout: 5,
+      transaction_timeout: 5,
+      durability: "normal",
+      echo: true,
+    },
+    security: { session_max_days: 5 },
+    cache: { max_entries: 5 },
+    redis: { url: "redis://localhost:1" },
+    logging: { directory: "elsewhere", console: false, max_bytes: 100_000, backup_count: 2 },
+    jobs: { concurrency: 2 },
+  };
   const [line] = await server.after(
     () => folder.write({ "config.json": changed }),
     /"msg":"restart to apply.*\n(.*\n)*.*configuration applied/,
   );
-  expect(line).toContain("restart to apply: server.host, server.port, logging.directory");
+  expect(line).toContain(
+    '"restart to apply: app.name, app.data_directory, server.host, server.port, server.workers, server.watchdog_timeout, database.url, ' +
+      "database.pool_size, database.durability, database.statement_timeout, database.transaction_timeout, " +
+      "database.echo, security, cache, redis, logging.directory, logging.console, logging.max_bytes, " +
+      'logging.backup_count"',
+  );
   expect((await server.fetch("/health")).status).toBe(200);
   const from = server.output.length;
   await server.after(() => folder.write({ "config.json": CONFIG }), /configuration applied/);
