@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { AppCache } from "../cache/cache.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { COMMAND_WAIT_MS, createChangeFeed } from "./cluster.ts";
 import { parseByteSize } from "../config/schema.ts";
 import type { Driver } from "../db/contract/driver.ts";
 
@@ -16,6 +17,7 @@ export interface CacheParts {
 }
 
 const TABLES = "tables";
+const CLEARED = "cache";
 
 /**
  * Builds the cache, which is opened when somebody uses it. Its settings are those of the start.
@@ -35,13 +37,33 @@ export function createCache(
     settings: { ...cache, backend, maxSize: parseByteSize(cache.max_size) },
     appName: app.name,
     redisUrl: redis.url,
-    ...(shared && { tellOthers: (tags) => shared.publishNames(TABLES, tags) }),
+    ...(shared && {
+      tellOthers: (tags) => shared.publishNames(TABLES, tags),
+      tellCleared: (pattern) => shared.publish(CLEARED, pattern),
+    }),
   });
   shared?.follow(TABLES, {
     onChange: (tags) => made.touchTables(isNames(tags) ? tags : null),
     onReset: () => made.touchTables(null),
   });
+  shared?.follow(CLEARED, {
+    onChange: (pattern) => made.forget(typeof pattern === "string" ? pattern : "*"),
+    // Each restart of a Redis that keeps nothing would cost all that is cached, and what `increment` counts.
+    onReset() {},
+  });
   return made;
+}
+
+/** Whether each process has a cache of its own, and is told what is cleared in another. */
+export function hasOtherCaches({ config: { cache, redis } }: LoadedConfig): boolean {
+  return cache.backend === "memory" && redis.url !== null;
+}
+
+/** Has all processes delete what matches from caches of their own; returns false while Redis is away. */
+export async function clearCaches(loaded: LoadedConfig, pattern: string, log: Logger): Promise<boolean> {
+  const feed = await createChangeFeed(loaded, log);
+  feed?.publish(CLEARED, pattern);
+  return (await feed?.close(COMMAND_WAIT_MS)) ?? false;
 }
 
 function isNames(value: unknown): value is readonly string[] {

@@ -5,6 +5,8 @@ import type { HookBus, HookBusOptions, SharedEvent } from "../hooks/bus.ts";
 import type { SharedStates, SharedStatesOptions } from "../plugins/shared-states.ts";
 
 const HOOKS = "hooks";
+/** How long a command tries to tell the instances what it has done, in ms. */
+export const COMMAND_WAIT_MS = 5000;
 
 /** Makes what the instances tell each other of changes by; null without Redis, where nothing is loaded. */
 export async function createChangeFeed({ config }: LoadedConfig, log: Logger): Promise<ChangeFeed | null> {

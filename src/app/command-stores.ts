@@ -2,7 +2,7 @@ import { type Logger, pino } from "pino";
 import type { CoreStore } from "../accounts/people/store.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { SharedStates } from "../plugins/shared-states.ts";
-import { createChangeFeed, openSharedStates } from "./cluster.ts";
+import { COMMAND_WAIT_MS, createChangeFeed, openSharedStates } from "./cluster.ts";
 import { openPluginStores, type PluginStores } from "../plugins/remote/sources.ts";
 
 /** Opens the cache and the vendor folder of a project for a command. Warnings go to standard error. */
@@ -32,7 +32,7 @@ export async function openCommandStates(
     /** Tells the instances what has changed; `isTold` is false while Redis is away. */
     async close() {
       shared.close();
-      return { isTold: await feed.close() };
+      return { isTold: await feed.close(COMMAND_WAIT_MS) };
     },
   };
 }

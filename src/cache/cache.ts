@@ -30,6 +30,8 @@ export interface CacheOptions {
   readonly database: Pick<Driver, "onTablesWritten" | "tableMakers"> | null;
   /** Tells processes that have caches of their own which tables, by their tags, this one has written to. @default there are none */
   readonly tellOthers?: (tags: readonly string[]) => void;
+  /** Tells them which keys are to be deleted. @default there are none */
+  readonly tellCleared?: (pattern: string) => void;
 }
 
 /** What the cache has done since the process started. */
@@ -41,6 +43,7 @@ export interface CacheStats extends StoreState {
 }
 
 const TIMEOUT_MS = 250;
+const EVERYTHING = { prefix: "", version: "" };
 const CORE = "$core"; // no plugin has such a name
 
 /** The cache of an application. Nothing of it is loaded, and no server asked, before it is used. */
@@ -97,10 +100,23 @@ export class AppCache {
     if (watched.length > 0) this.#touch(watched);
   }
 
-  /** Deletes the keys of all plugins that match, written with the name of the plugin: `blog:users:*`. */
+  /**
+   * Deletes the keys of all plugins that match, written with the name of the plugin: `blog:users:*`; also in other
+   * processes. Returns how many there were in what this one sees; null where that isn't known.
+   *
+   * @throws TypeError for a pattern that the backend can't find keys by
+   */
   async clear(pattern = "*"): Promise<number | null> {
     const engine = await this.#open();
-    return await engine.deletePattern({ prefix: "", version: "" }, pattern);
+    const deleted = await engine.deletePattern(EVERYTHING, pattern);
+    this.#options.tellCleared?.(pattern);
+    return deleted;
+  }
+
+  /** Deletes what others have cleared, as `tellCleared` had it, in the memory of this process. */
+  forget(pattern: string): void {
+    // What is being made is not kept either.
+    if (this.isOpen) void this.#open().then((engine) => engine.deletePattern(EVERYTHING, pattern));
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 import { Command } from "commander";
-import { createCache } from "../app/cache.ts";
+import type { Logger } from "pino";
+import { clearCaches, createCache, hasOtherCaches } from "../app/cache.ts";
 import { askForCache, clearCache } from "../app/command-channel.ts";
 import type { AppCache } from "../cache/cache.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -25,12 +26,23 @@ function clearCommand(context: CommandContext): Command {
     .action(async (pattern: string, options: { json?: boolean }, command: Command) => {
       const loaded = loadFor(command, context);
       const running = await clearCache(loaded, pattern);
-      const deleted =
-        running === null ? await withCache(loaded, (cache) => clear(cache, pattern)) : running.deleted;
-      if (options.json) context.print(JSON.stringify({ deleted }));
-      else
-        context.print(deleted === null ? "Cleared" : `Deleted ${deleted} ${deleted === 1 ? "key" : "keys"}`);
+      const { deleted } = running ?? (await clearAlone(loaded, pattern));
+      if (options.json) return context.print(JSON.stringify({ deleted }));
+      const done = deleted === null ? "Cleared" : `Deleted ${deleted} ${deleted === 1 ? "key" : "keys"}`;
+      if (!hasOtherCaches(loaded)) context.print(done);
+      else if (running === null) context.print("Told all instances to clear");
+      else context.print(`${done}, and told the other instances to`);
     });
+}
+
+/** Where no server runs for the project: in what instances share, or by telling them. */
+async function clearAlone(
+  loaded: LoadedConfig,
+  pattern: string,
+): Promise<{ readonly deleted: number | null }> {
+  if (!hasOtherCaches(loaded)) return { deleted: await withCache(loaded, (cache) => clear(cache, pattern)) };
+  if (await clearCaches(loaded, pattern, await createSilentLog())) return { deleted: null };
+  throw fail("cache_unavailable", "Cannot clear the cache of the instances: Redis doesn't answer");
 }
 
 function statsCommand(context: CommandContext): Command {
@@ -64,14 +76,16 @@ async function withCache<T>(loaded: LoadedConfig, work: (cache: AppCache) => Pro
       "Cannot ask the cache: it is in the memory of the server, and none runs for this project",
     );
   }
-  const { pino } = await import("pino");
-  const cache = createCache(loaded, {
-    log: pino({ level: "silent" }), // what goes wrong is answered
-    database: null,
-  });
+  const cache = createCache(loaded, { log: await createSilentLog(), database: null });
   try {
     return await work(cache);
   } finally {
     cache.close();
   }
+}
+
+/** What goes wrong is answered. */
+async function createSilentLog(): Promise<Logger> {
+  const { pino } = await import("pino");
+  return pino({ level: "silent" });
 }

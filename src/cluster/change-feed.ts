@@ -39,6 +39,7 @@ const MAX_SENDERS = 1000;
 const SILENCE_MS = 1000;
 const WAIT_MS = 1000;
 const RETRY_MS = 1000;
+const CLOSE_MS = 500;
 
 /**
  * The one way in which the instances of an application follow what changes: what one publishes, all others are told of,
@@ -135,11 +136,15 @@ export class ChangeFeed {
     return () => void followers.delete(follower);
   }
 
-  /** Sends what is left, where Redis is there, and ends; resolves with whether all has been sent. */
-  async close(): Promise<boolean> {
+  /**
+   * Sends what is left, where Redis is there, and ends; resolves with whether all has been sent.
+   *
+   * @param waitMs how long it tries to; one that has just begun may have to connect yet
+   */
+  async close(waitMs = CLOSE_MS): Promise<boolean> {
     this.#isClosed = true;
     for (const gathering of this.#gatherings.values()) gathering.close();
-    const isSent = await this.#outbox.close();
+    const isSent = await this.#outbox.close(waitMs);
     this.#closed.resolve();
     this.#started.resolve();
     this.#sending.close();

@@ -21,7 +21,6 @@ export interface OutboxOptions {
 const BATCH_BYTES = 256 * 1024;
 const SEND_MS = 1000;
 const RETRY_MS = 1000;
-const CLOSE_MS = 500;
 
 /**
  * Sends changes in their order, and keeps them while Redis is away: each is sent at least once while the process lives. What
@@ -33,7 +32,10 @@ export class Outbox {
   #bytes = 0;
   #sequence = 0;
   #sending: Promise<void> | null = null;
+  /** Takes nothing more. */
   #isClosed = false;
+  /** Sends nothing more. */
+  #isOver = false;
   #hasFailed = false;
   readonly #closed = Promise.withResolvers<void>();
 
@@ -57,9 +59,10 @@ export class Outbox {
   }
 
   /** Sends what is left where Redis is there; what can't be sent is lost with the process. Resolves with whether there is none. */
-  async close(): Promise<boolean> {
+  async close(waitMs: number): Promise<boolean> {
     this.#isClosed = true;
-    if (this.#sending !== null) await within(this.#sending, CLOSE_MS);
+    if (this.#sending !== null) await within(this.#sending, waitMs);
+    this.#isOver = true;
     this.#closed.resolve();
     return this.#unsent.length === 0;
   }
@@ -97,7 +100,7 @@ export class Outbox {
       this.#hasFailed = true;
       await within(this.#closed.promise, RETRY_MS);
     }
-    return !this.#isClosed;
+    return !this.#isOver;
   }
 
   #nextBatch(): Unsent[] {

@@ -68,6 +68,44 @@ testWithProgram("redis-server", "xcore cache clears Redis, with a server and wit
   expect(away.stderr).not.toContain("s3cret");
 });
 
+testWithProgram("redis-server", "xcore cache clear reaches the memory of all instances", async () => {
+  await using redis = await PrivateServer.start("redis");
+  await using here = await TestFolder.create(PLUGIN);
+  await using there = await TestFolder.create(PLUGIN);
+  const env = { REDIS_URL: redis.url };
+  await using other = await XcoreServer.start(there, { env });
+  const leftThere = async (expected: readonly string[]): Promise<void> => {
+    while (!Bun.deepEquals(await left(other), expected));
+  };
+  {
+    await using server = await XcoreServer.start(here, { env });
+    await fill(server);
+    await fill(other);
+    expect((await xcore(here, ["cache", "clear", "shop:b:*"], { env })).stdout).toBe(
+      "Deleted 2 keys, and told the other instances to\n",
+    );
+    expect(await left(server)).toEqual(["a"]);
+    await leftThere(["a"]);
+    // Sent once Redis is back.
+    await redis.kill();
+    expect((await xcore(here, ["cache", "clear"], { env })).code).toBe(0);
+    expect(await left(other)).toEqual(["a"]);
+    await redis.restart();
+    await leftThere([]);
+  }
+  await fill(other);
+  expect(await xcore(here, ["cache", "clear", "*:2"], { env })).toEqual({
+    code: 0,
+    stdout: "Told all instances to clear\n",
+    stderr: "",
+  });
+  await leftThere(["a", "b:1"]);
+  await redis.kill();
+  const away = await xcore(here, ["cache", "clear"], { env });
+  expect([away.code, away.stdout]).toEqual([1, ""]);
+  expect(away.stderr).toContain("Redis doesn't answer");
+});
+
 testWithProgram("memcached", "xcore cache says why Memcached can't clear by a pattern", async () => {
   await using memcached = await PrivateServer.start("memcached");
   await using folder = await TestFolder.create(PLUGIN);
