@@ -69,10 +69,10 @@ export async function createApp(options: AppOptions): Promise<App> {
   disposals.defer(async () => void (await feed?.close()));
 
   const stores = await openStores(context);
-  const { database, store, cache, bundles, shared } = stores;
+  const { database, store, cache, bundles, shared, limitStore } = stores;
   disposals.defer(() => database.close());
   disposals.defer(() => cache.close());
-  disposals.defer(() => shared?.close());
+  for (const one of [shared, limitStore]) disposals.defer(() => one?.close());
   disposals.defer(() => bundles?.settled());
 
   const accounts = createAppAccounts(context, stores, print);

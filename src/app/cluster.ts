@@ -1,8 +1,11 @@
 import type { Logger } from "pino";
+import type { SecretKey } from "../accounts/keys/secret.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
+import type { LimitStore } from "../cluster/limit-store.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { HookBus, HookBusOptions, SharedEvent } from "../hooks/bus.ts";
 import type { SharedStates, SharedStatesOptions } from "../plugins/shared-states.ts";
+import type { AppContext } from "./context.ts";
 
 const HOOKS = "hooks";
 /** How long a command tries to tell the instances what it has done, in ms. */
@@ -30,6 +33,25 @@ export async function openSharedStates(
   const shared = new plugins.SharedStates({ ...options, feed });
   await shared.load();
   return shared;
+}
+
+/** Has the instances count requests and attempts together from now on; null without Redis, where nothing is loaded. */
+export async function shareLimits(
+  { live, limits, loggers, inspects, isCommand }: AppContext,
+  secretKey: SecretKey,
+): Promise<LimitStore | null> {
+  const { redis, app } = live.loaded.config;
+  const { url } = redis;
+  if (url === null || inspects || isCommand) return null;
+  const [cluster, web] = await Promise.all([
+    import("../cluster/limit-store.ts"),
+    import("../web/throttling/shared-counts.ts"),
+  ]);
+  const nameKey = secretKey.deriveKey("names of limits");
+  const store = new cluster.LimitStore({ url, appName: app.name, nameKey, log: loggers.app });
+  limits.shareBy(new web.SharedCounts({ store }));
+  void store.whenConnected(); // before somebody has to wait for it
+  return store;
 }
 
 /** What a hook bus tells the other instances by. */

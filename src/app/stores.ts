@@ -3,6 +3,7 @@ import { createSecretKey, loadSecretKey, type SecretKey } from "../accounts/keys
 import { type CoreStore, openCoreStore } from "../accounts/people/store.ts";
 import type { AppCache } from "../cache/cache.ts";
 import { parseDatabaseUrl } from "../db/contract/database-url.ts";
+import type { LimitStore } from "../cluster/limit-store.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import { prepareCoreTables } from "../db/migrations/core.ts";
 import { openDatabase, toDatabaseOptions } from "../db/open.ts";
@@ -11,7 +12,7 @@ import type { SharedStates } from "../plugins/shared-states.ts";
 import { BundleCache } from "../plugins/build/bundle-cache.ts";
 import { executableDigest } from "../plugins/build/executable.ts";
 import { createCache } from "./cache.ts";
-import { openSharedStates } from "./cluster.ts";
+import { openSharedStates, shareLimits } from "./cluster.ts";
 import type { AppContext } from "./context.ts";
 
 /** What an app keeps outside of its memory. */
@@ -20,6 +21,8 @@ export interface AppStores {
   /** The core's tables. */
   readonly store: CoreStore;
   readonly cache: AppCache;
+  /** In which instances count requests and attempts together; null without Redis. */
+  readonly limitStore: LimitStore | null;
   /** What tokens are signed with. */
   readonly secretKey: SecretKey;
   /** Plugins from elsewhere, and npm dependencies of plugins. */
@@ -52,7 +55,8 @@ export async function openStores(context: AppContext): Promise<AppStores> {
     const cache = createCache(live.loaded, { log: loggers.app, database, inspects, feed });
     const store = openCoreStore(database);
     const shared = await openSharedStates(feed, { store, log: loggers.manager });
-    return { database, store, cache, secretKey, plugins, bundles, shared };
+    const limitStore = await shareLimits(context, secretKey);
+    return { database, store, cache, secretKey, plugins, bundles, shared, limitStore };
   } catch (error) {
     await database.close();
     throw error;

@@ -105,7 +105,7 @@ export const ConfigSchema = section("Settings of an xcore server", {
         maximum: 1_000_000_000,
         default: 300,
         description:
-          "Requests a minute of one address, as far as no user is known to make them; of IPv6 those of a /64 network together",
+          "Requests a minute of one address, as far as no user is known to make them; of IPv6 those of a /64 network together. On all instances and workers together with `redis.url`",
       }),
       authenticated_per_minute: Type.Integer({
         minimum: 1,

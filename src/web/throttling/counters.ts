@@ -15,6 +15,14 @@ export interface Standing {
   readonly waitMs: number;
 }
 
+/** What all instances have let in of one key, as far as this one knows. */
+export interface SharedCount {
+  readonly total: Counter;
+  /** Counts requests that were let in here; the others are told. @param max of the limit */
+  add(weight: number, max: number): void;
+  takeBack(weight: number): void;
+}
+
 const MAX_KEYS = 50_000;
 const MOMENT_MS = 0.001;
 
@@ -24,6 +32,8 @@ export class Counter {
   windowMs: number;
   count = 0;
   before = 0;
+  /** Null where each instance counts for itself. */
+  shared: SharedCount | null = null;
 
   constructor(now: number, windowMs: number) {
     this.startedAt = now;
@@ -32,9 +42,15 @@ export class Counter {
 
   /**
    * How much counts now: of the window before, the whole requests in the share that still lies within the length of a
-   * window. So one of a limit of one is let in once the window has ended, not twice as late.
+   * window. So one of a limit of one is let in once the window has ended, not twice as late. What was let in here counts
+   * whatever the others say.
    */
   used(now: number): number {
+    const here = this.#usedHere(now);
+    return this.shared === null ? here : Math.max(here, this.shared.total.used(now));
+  }
+
+  #usedHere(now: number): number {
     const age = now - this.startedAt;
     if (age >= this.windowMs) this.#goOn(now, age);
     return Math.floor(this.before * (1 - (now - this.startedAt) / this.windowMs)) + this.count;
@@ -54,7 +70,16 @@ export class Counter {
     // Less than one too many of what came before must be left.
     const inThis = left - (windowMs * (max - count)) / before;
     const inNext = left + Math.max(0, windowMs * (1 - max / count));
-    return Math.max(0, count < max ? inThis : inNext) + MOMENT_MS;
+    const here = Math.max(0, count < max ? inThis : inNext) + MOMENT_MS;
+    return this.shared === null ? here : Math.max(here, this.shared.total.waitMs(now, max));
+  }
+
+  /** How long until the window ends in which most was counted. */
+  leftMs(now: number): number {
+    const here = this.windowMs - (now - this.startedAt);
+    if (this.shared === null) return here;
+    const { total } = this.shared;
+    return total.used(now) < this.#usedHere(now) ? here : total.leftMs(now);
   }
 }
 
@@ -64,6 +89,8 @@ export class Counter {
  * of too many those that have asked for nothing for longest.
  */
 export class Counters {
+  /** Makes what counts a new key on all instances. @default each instance counts for itself */
+  share: ((key: string | number, windowMs: number, now: number) => SharedCount) | null = null;
   /** Two generations: to take one key at a time out of a map of many is slow. */
   #recent = new Map<string | number, Counter>();
   #older = new Map<string | number, Counter>();
@@ -94,9 +121,15 @@ export class Counters {
     // What an older generation has, nobody asked for in two windows.
     if (now >= this.#turnAt || this.#recent.size >= this.#maxKeys / 2) this.#turn(now);
     const isSame = known !== undefined && known.windowMs === windowMs; // the limit may be another one by now
-    const counter = isSame ? known : new Counter(now, windowMs);
+    const counter = isSame ? known : this.#create(key, windowMs, now);
     this.#older.delete(key);
     this.#recent.set(key, counter);
+    return counter;
+  }
+
+  #create(key: string | number, windowMs: number, now: number): Counter {
+    const counter = new Counter(now, windowMs);
+    if (this.share !== null) counter.shared = this.share(key, windowMs, now);
     return counter;
   }
 
@@ -111,12 +144,14 @@ export class Counters {
 export function take(counter: Counter, { max }: Limit, now: number, weight = 1): boolean {
   if (counter.used(now) + 1 > max) return false;
   counter.count += weight;
+  counter.shared?.add(weight, max);
   return true;
 }
 
 /** Takes back what was counted, as far as it still counts. */
 export function giveBack(counter: Counter, weight = 1): void {
   counter.count = Math.max(0, counter.count - weight);
+  counter.shared?.takeBack(weight);
 }
 
 /** Says where a key stands. */
@@ -125,6 +160,6 @@ export function toStanding(counter: Counter, { max }: Limit, now: number, isAllo
   return {
     isAllowed,
     remaining: isAllowed ? Math.max(0, Math.floor(max - used)) : 0,
-    waitMs: isAllowed ? counter.windowMs - (now - counter.startedAt) : counter.waitMs(now, max),
+    waitMs: isAllowed ? counter.leftMs(now) : counter.waitMs(now, max),
   };
 }

@@ -2,6 +2,7 @@ import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import { type Counter, Counters, giveBack, type Limit, type Standing, take, toStanding } from "./counters.ts";
 import { type Fields, toFields, toSeconds } from "./limit-fields.ts";
+import type { SharedCounts } from "./shared-counts.ts";
 
 /** What `server.rate_limit` says. */
 export interface RateLimitSettings {
@@ -74,6 +75,12 @@ export class RateLimits {
     this.#anonymous = toLimit(settings.anonymous_per_minute);
     this.#authenticated = toLimit(settings.authenticated_per_minute);
     this.#gap = 1;
+  }
+
+  /** Counts together with the other instances, from now on. */
+  shareBy(counts: SharedCounts): void {
+    this.#default.share = (key, windowMs, now) => counts.of(`default ${toText(key)}`, windowMs, now);
+    this.#ofRoutes.share = (key, windowMs, now) => counts.of(`route ${toText(key)}`, windowMs, now);
   }
 
   /** How many keys are remembered. */
@@ -222,6 +229,11 @@ export function toRouteLimit(options: RouteLimitOptions): Limit {
   throw new TypeError(
     `Cannot limit a route with { rateLimit: ${JSON.stringify(options)} }: expected { max, window }, as many requests as a whole number from 1 within as many seconds, up to a day`,
   );
+}
+
+/** No address looks like a user. */
+function toText(key: string | number): string {
+  return typeof key === "number" ? `user ${key}` : key;
 }
 
 function toLimit(max: number): Limit {
