@@ -21,6 +21,7 @@ import { createSetupLink } from "./setup/link.ts";
 import type { Config } from "../config/schema.ts";
 import { CORE_OWNER } from "../db/migrations/core.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
+import type { LimitStore } from "../cluster/limit-store.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { RateLimits } from "../web/throttling/rate-limits.ts";
@@ -45,6 +46,8 @@ export interface AccountsOptions {
   readonly security: Config["security"];
   readonly hooks: HookBus;
   readonly limits: RateLimits;
+  /** In which instances count attempts together; null without Redis. */
+  readonly limitStore: LimitStore | null;
   readonly log: Logger;
   /** Shows text to whoever started the server, and to no log file. */
   readonly print: (text: string) => void;
@@ -158,12 +161,12 @@ function createKeptAnswers({
 
 /** What somebody becomes known with. */
 function createLoginServices(options: AccountsOptions, accessTokens: AccessTokens) {
-  const { store, secretKey, appName, security, hooks, print } = options;
+  const { store, secretKey, appName, security, hooks, limitStore, print } = options;
   const passwords = createPasswords({
     algorithm: security.password_hash_algorithm,
     bcryptCost: security.bcrypt_cost,
   });
-  const limits = createAuthLimits();
+  const limits = createAuthLimits({ store: limitStore });
   const sessions = new Sessions({
     store,
     accessTokens,

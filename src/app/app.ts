@@ -123,7 +123,7 @@ export async function createApp(options: AppOptions): Promise<App> {
 
 function createAppAccounts(
   { live: { loaded }, feed, hooks, loggers, limits }: AppContext,
-  { database, store, secretKey }: AppStores,
+  { database, store, secretKey, limitStore }: AppStores,
   print: (text: string) => void,
 ): Accounts {
   const { app, security } = loaded.config;
@@ -136,6 +136,7 @@ function createAppAccounts(
     security,
     hooks,
     limits,
+    limitStore,
     log: loggers.app,
     print,
   });

@@ -83,7 +83,7 @@ export async function createIdentity(
       clock.ms += ms;
     },
   });
-  const limits = createAuthLimits(now);
+  const limits = createAuthLimits({ now });
   const login = new Login({
     store,
     passwords,

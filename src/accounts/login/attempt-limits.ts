@@ -1,8 +1,12 @@
+import type { LimitStore } from "../../cluster/limit-store.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
 import { steadyNow } from "../people/steady-clock.ts";
 
 const MAX_KEYS = 10_000;
+const MINUTE_MS = 60_000;
+const DAY_MS = 24 * 60 * MINUTE_MS;
+const TOO_MANY = "Too many attempts";
 
 export interface AttemptLimitOptions {
   /** How many within the window. */
@@ -57,7 +61,7 @@ export class AttemptLimit {
 
   #throwLimited(key: string, recent: number[], waitMs: number): never {
     this.#remember(key, recent);
-    throw tooMany("rate_limited", "Too many attempts", waitMs);
+    throw tooMany("rate_limited", TOO_MANY, waitMs);
   }
 
   #remember(key: string, recent: number[]): void {
@@ -70,44 +74,90 @@ export class AttemptLimit {
   }
 }
 
+/** What attempts are counted by. */
+export interface Attempts {
+  /**
+   * Counts an attempt. Resolves with what takes it back: it was none to be limited, such as a login that succeeded.
+   *
+   * @throws AppError rate_limited, without counting, when there were too many
+   */
+  take(key: string): Promise<() => void>;
+}
+
 /** The limits of everything that guesses could be tried at. */
 export interface AuthLimits {
   /** By address. */
-  readonly login: AttemptLimit;
+  readonly login: Attempts;
   /** By address. */
-  readonly otp: AttemptLimit;
+  readonly otp: Attempts;
   /** By address. */
-  readonly registration: AttemptLimit;
+  readonly registration: Attempts;
   /** Of somebody who is logged in and gives the password again, by session; also of a day, which is long. */
-  readonly confirmation: Pick<AttemptLimit, "take" | "giveBack">;
+  readonly confirmation: Attempts;
   /** The same for codes, of which there are only a million. */
-  readonly codes: Pick<AttemptLimit, "take">;
+  readonly codes: Attempts;
+}
+
+export interface AuthLimitsOptions {
+  /** @default steadyNow */
+  readonly now?: () => number;
+  /** In which all instances count together. @default each counts for itself */
+  readonly store?: LimitStore | null;
 }
 
 /** Creates the limits that the server runs with. */
-export function createAuthLimits(now: () => number = steadyNow): AuthLimits {
-  const minutely = new AttemptLimit({ limit: 5, windowMs: 60_000, now });
-  const createDaily = () => new AttemptLimit({ limit: 30, windowMs: 86_400_000, now });
-  const [passwords, codes] = [createDaily(), createDaily()];
+export function createAuthLimits({ now = steadyNow, store = null }: AuthLimitsOptions = {}): AuthLimits {
+  const create = (name: string, limit: number, windowMs: number): Attempts =>
+    createAttempts({ name, limit, windowMs, now, store });
+  const minutely = create("again a minute", 5, MINUTE_MS);
   return {
-    login: new AttemptLimit({ limit: 30, windowMs: 60_000, now }),
-    otp: new AttemptLimit({ limit: 30, windowMs: 60_000, now }),
-    registration: new AttemptLimit({ limit: 20, windowMs: 3_600_000, now }),
-    confirmation: {
-      take(key) {
-        minutely.take(key);
-        passwords.take(key);
-      },
-      giveBack(key) {
-        minutely.giveBack(key);
-        passwords.giveBack(key);
-      },
+    login: create("login", 30, MINUTE_MS),
+    otp: create("otp", 30, MINUTE_MS),
+    registration: create("registration", 20, 60 * MINUTE_MS),
+    confirmation: takeBoth(minutely, create("passwords a day", 30, DAY_MS)),
+    codes: takeBoth(minutely, create("codes a day", 30, DAY_MS)),
+  };
+}
+
+/**
+ * Counts attempts here, and then on all instances, which Redis is asked for each time: a second in which they don't know of
+ * each other would be worth as many guesses again. While it is away, or answers nothing, what was counted here is what counts.
+ */
+function createAttempts({
+  name,
+  store,
+  ...options
+}: AttemptLimitOptions & { readonly name: string; readonly store: LimitStore | null }): Attempts {
+  const here = new AttemptLimit(options);
+  return {
+    async take(key) {
+      here.take(key);
+      const giveBackHere = (): void => here.giveBack(key);
+      if (store === null) return giveBackHere;
+      const shared = store.nameOf(`${name} ${key}`);
+      const waitMs = await store.take(shared, options);
+      if (waitMs === null) return giveBackHere;
+      if (waitMs > 0) {
+        giveBackHere();
+        throw tooMany("rate_limited", TOO_MANY, waitMs);
+      }
+      return () => {
+        giveBackHere();
+        void store.giveBack(shared);
+      };
     },
-    codes: {
-      take(key) {
-        minutely.take(key);
-        codes.take(key);
-      },
+  };
+}
+
+function takeBoth(first: Attempts, second: Attempts): Attempts {
+  return {
+    async take(key) {
+      const giveBackFirst = await first.take(key);
+      const giveBackSecond = await second.take(key);
+      return () => {
+        giveBackFirst();
+        giveBackSecond();
+      };
     },
   };
 }

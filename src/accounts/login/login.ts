@@ -79,7 +79,7 @@ export class Login {
   async withPassword({ email, password }: Credentials, origin: Origin): Promise<TokenPair | OtpChallenge> {
     const { store, lockout, limits } = this.#options;
     const address = toAddressKey(origin.ipAddress);
-    limits.login.take(address);
+    const giveBack = await limits.login.take(address);
     const normal = parseEmail(email);
     const name = normal ?? email;
     const { ipAddress } = origin;
@@ -93,7 +93,7 @@ export class Login {
         return this.#fail(candidate, reason, origin);
       });
     });
-    limits.login.giveBack(address);
+    giveBack();
     return answer;
   }
 
@@ -110,7 +110,7 @@ export class Login {
   ): Promise<TokenPair> {
     const { store, otpTokens, secondFactors, lockout, limits } = this.#options;
     const address = toAddressKey(origin.ipAddress);
-    limits.otp.take(address);
+    const giveBack = await limits.otp.take(address);
     const claims = await otpTokens.verify(otp_token);
     const first = claims === null ? null : await findAccount(store, claims.userId);
     if (claims === null || first === null) throw tooLate();
@@ -124,7 +124,7 @@ export class Login {
         return this.#fail(candidate, "wrong_code", origin);
       });
     });
-    limits.otp.giveBack(address);
+    giveBack();
     return pair;
   }
 

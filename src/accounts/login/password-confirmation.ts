@@ -22,7 +22,7 @@ export function createPasswordConfirmation({
   limits,
 }: PasswordConfirmationOptions): ConfirmPassword {
   return async ({ user, sessionId, origin }, { password, action }) => {
-    limits.confirmation.take(sessionId);
+    const giveBack = await limits.confirmation.take(sessionId);
     const hash = (await findAccount(store, user.id))?.password_hash ?? null;
     const isRight = hash !== null && (await passwords.verify(password, hash)).isValid;
     if (hash === null || !isRight) {
@@ -31,7 +31,7 @@ export function createPasswordConfirmation({
       await writeAudit(store.db, store.tables, { ...entry, after: { reason: "wrong_password" } });
       throw fail("invalid_credentials", "The current password is wrong");
     }
-    limits.confirmation.giveBack(sessionId);
+    giveBack();
     return hash;
   };
 }

@@ -57,7 +57,7 @@ export async function register(
   if (!isOpen) {
     throw fail("registration_closed", "Accounts are made by an administrator here: ask for one");
   }
-  limits.registration.take(toAddressKey(origin.ipAddress));
+  await limits.registration.take(toAddressKey(origin.ipAddress));
   const email = normalizeEmail(user.email);
   const fullName = normalizeFullName(user.full_name);
   const password = await passwords.choose(user.password, { email });

@@ -1,6 +1,7 @@
 import { type Context, Elysia, t } from "elysia";
 import { listOf, page, type PageQuery } from "../../db/paging/paginate.ts";
 import type { Guards } from "../identity/guards.ts";
+import type { Attempts } from "../login/attempt-limits.ts";
 import { MAX_DISPLAY_NAME } from "../people/names.ts";
 import type { OtpDevices } from "./devices.ts";
 import type { ConfirmedOtpDevice, FactorChange, OtpDevice, OtpEnrolment } from "./enrolment.ts";
@@ -19,8 +20,8 @@ export interface OtpRoutesOptions {
   readonly devices: OtpDevices;
   /** Asks for the password again, before a device is enrolled. */
   readonly confirmPassword: ConfirmPassword;
-  /** Counts tries of codes by session; `take` throws AppError rate_limited when there were too many. */
-  readonly limits: { take(key: string): void };
+  /** Counts tries of codes by session. */
+  readonly limits: Attempts;
   readonly originOf: (request: Request) => Origin;
 }
 
@@ -96,7 +97,8 @@ function deviceRoutes(
     )
     .post(
       "/devices/:id/confirm",
-      ({ params, body, request }) => confirm(devices, tryAs(request, body.code), params.id, body.code),
+      async ({ params, body, request }) =>
+        confirm(devices, await tryAs(request, body.code), params.id, body.code),
       {
         auth: true,
         idempotent: true,
@@ -109,7 +111,7 @@ function deviceRoutes(
     .delete(
       "/devices/:id",
       async ({ params, body, request, status }) =>
-        status(204, await remove(devices, tryAs(request, body?.code), params.id, body?.code)),
+        status(204, await remove(devices, await tryAs(request, body?.code), params.id, body?.code)),
       {
         auth: true,
         params: Id,
@@ -130,7 +132,7 @@ function codeRoutes({ guards, devices }: OtpRoutesOptions, { tryAs }: ReturnType
     .post(
       "/verify",
       async ({ body, request }) => {
-        const { userId, sessionId, origin } = tryAs(request, body.code);
+        const { userId, sessionId, origin } = await tryAs(request, body.code);
         const { freshUntil } = await devices.stepUp(userId, body.code, { sessionId, origin });
         return { fresh_until: freshUntil.toISOString() };
       },
@@ -151,7 +153,7 @@ function codeRoutes({ guards, devices }: OtpRoutesOptions, { tryAs }: ReturnType
     .post(
       "/recovery_codes",
       async ({ body, request, status }) =>
-        status(201, await renewCodes(devices, tryAs(request, body.code), body.code)),
+        status(201, await renewCodes(devices, await tryAs(request, body.code), body.code)),
       {
         auth: true,
         idempotent: true,
@@ -177,9 +179,9 @@ function createOwners({
     return { userId: user.id, sessionId, origin, session };
   };
   /** A code that is tried counts. */
-  const tryAs = (request: Request, code: string | undefined): Owner => {
+  const tryAs = async (request: Request, code: string | undefined): Promise<Owner> => {
     const owner = identify(request);
-    if (code !== undefined) limits.take(owner.sessionId);
+    if (code !== undefined) await limits.take(owner.sessionId);
     return owner;
   };
   return { identify, tryAs };

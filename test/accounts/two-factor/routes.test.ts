@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { AttemptLimit } from "../../../src/accounts/login/attempt-limits.ts";
+import { createAuthLimits } from "../../../src/accounts/login/attempt-limits.ts";
 import type { CoreStore } from "../../../src/accounts/people/store.ts";
 import { generateOtpCode } from "../../../src/accounts/two-factor/codes.ts";
 import { otpRoutes } from "../../../src/accounts/two-factor/routes.ts";
@@ -27,7 +27,7 @@ const ROUTES = [
 
 function serveOtp(store: CoreStore, clock: Clock) {
   const devices = createDevices(store, clock);
-  const limits = new AttemptLimit({ limit: 5, windowMs: 60_000, now: clock.now });
+  const limits = createAuthLimits({ now: clock.now }).codes;
   return { devices, send: serve((context) => otpRoutes({ ...context, devices, limits, confirmPassword })) };
 }
 
