@@ -1,10 +1,17 @@
 import { distance } from "fastest-levenshtein";
 import { Kind } from "@sinclair/typebox";
-import { Value, type ValueError, ValueErrorType } from "@sinclair/typebox/value";
+import { type ValueError, ValueErrorType } from "@sinclair/typebox/value";
 import type { InvalidFileType, ValidationError } from "elysia";
 import type { InputProblem } from "./errors.ts";
 import { isNumberText } from "./number-text.ts";
-import { findValueErrors, isTypeBoxSchema, type JsonSchema, PROBLEM, TEXT_FORMS } from "./plain-schema.ts";
+import {
+  findErrors,
+  findValueErrors,
+  isTypeBoxSchema,
+  type JsonSchema,
+  PROBLEM,
+  TEXT_FORMS,
+} from "./plain-schema.ts";
 
 /** What TypeBox, or a Standard Schema, says of one value. */
 interface Found {
@@ -56,9 +63,9 @@ function takesList(schema: JsonSchema): boolean {
   return schema["type"] === "array" || (schema.anyOf?.some(takesList) ?? false);
 }
 
-/** Lists what is wrong with a value as it stands. Paths are JSON Pointers (RFC 6901) into it. */
+/** Lists what is wrong with a value as it stands, at most 64 problems. Paths are JSON Pointers (RFC 6901) into it. */
 export function findProblems(schema: JsonSchema, value: unknown): InputProblem[] {
-  return toProblems("", [...Value.Errors(schema, value)]);
+  return toProblems("", findErrors(schema, value));
 }
 
 /** Says which files a route takes in the place of one whose content is something else. */

@@ -54,14 +54,19 @@ function toPlainSchema(schema: JsonSchema): JsonSchema {
 /** Lists what is wrong with a value, at most 64 problems. */
 export function findValueErrors(schema: JsonSchema, value: unknown): ValueError[] {
   try {
-    const found: ValueError[] = [];
-    for (const error of Value.Errors(toPlainSchema(schema), value)) {
-      if (found.push(error) === MAX_ERRORS) break;
-    }
-    return found;
+    return findErrors(toPlainSchema(schema), value);
   } catch {
     return []; // a schema with references, whose definitions aren't at hand
   }
+}
+
+/** The same for a value as it stands, whose schema is meant as it is. @throws what TypeBox does, for a schema with mistakes */
+export function findErrors(schema: JsonSchema, value: unknown): ValueError[] {
+  const found: ValueError[] = [];
+  for (const error of Value.Errors(schema, value)) {
+    if (found.push(error) === MAX_ERRORS) break;
+  }
+  return found;
 }
 
 function realBranch(schema: JsonSchema): JsonSchema | undefined {

@@ -1,7 +1,12 @@
+import { type TSchema, Type } from "@sinclair/typebox";
 import { eq, sql } from "drizzle-orm";
 import { expect, test } from "bun:test";
+import { t } from "elysia";
 import { testOnDialect, testOnEachDialect } from "../database-servers.ts";
-import { writePayload } from "../../src/jobs/definition/payloads.ts";
+import type { AppError } from "../../src/errors/errors.ts";
+import type { JobDefinition } from "../../src/jobs/definition/options.ts";
+import { createJobDesk } from "../../src/jobs/admin/desk.ts";
+import { assertPayload, writePayload } from "../../src/jobs/definition/payloads.ts";
 import { failureOf } from "../db/failures.ts";
 import { JobHost } from "./job-host.ts";
 import { killWhileRunning } from "./kills.ts";
@@ -106,6 +111,29 @@ testOnEachDialect("what was lost to another process isn't noted by the first", a
   expect(await host.row(id)).toMatchObject({ state: "running", worker: thief });
 });
 
+testOnEachDialect(
+  "of two instances with different versions of a plugin, neither loses what the other enqueues",
+  async ({ driver }) => {
+    await using old = await JobHost.create(driver);
+    await using next = await JobHost.create(driver);
+    old.define("import", () => expect.unreachable(), { payload: t.Object({ file: t.String() }) });
+    const job = next.prepare("import", () => {}, { payload: t.Object({ url: t.String() }) });
+    const aside = old.next("job.failed");
+    const id = await next.enqueue(job, { url: "https://example.com" });
+    expect(await aside).toMatchObject({
+      id,
+      message: "payload/file: Required, but missing",
+      will_retry: false,
+    });
+    expect(await next.row(id)).toMatchObject({ state: "incompatible" });
+    await old.jobs.close(AbortSignal.abort());
+    const done = next.next("job.completed");
+    next.jobs.register(job);
+    await createJobDesk(await next.jobs.backend()).retry(id);
+    expect(await done).toMatchObject({ id, attempt: 1 });
+  },
+);
+
 testOnDialect("sqlite", "a full disk refuses a job, and loses none that is there", async ({ driver }) => {
   await using host = await JobHost.create(driver);
   const { db } = host.store;
@@ -147,3 +175,38 @@ test("payloads of JSON are taken, up to 1 MB", () => {
     }),
   );
 });
+
+/** How enqueuing a payload is refused that a schema doesn't take. */
+function refusalOf(schema: TSchema, payload: unknown): AppError {
+  try {
+    assertPayload({ name: "a:b", schema } as JobDefinition, JSON.stringify(payload));
+  } catch (error) {
+    return error as AppError;
+  }
+  throw new Error("it is taken");
+}
+
+test("of a payload with very many mistakes, the first are told", () => {
+  const payload = Array.from({ length: 400_000 }, () => 1);
+  const { code, message, errors = [] } = refusalOf(t.Array(t.String()), payload);
+  expect([code, errors.length]).toEqual(["validation_error", 64]);
+  expect(message).toStartWith('Cannot enqueue "a:b": payload/0: Expected string; payload/1: ');
+  expect(message.length).toBeLessThan(3000);
+});
+
+test.each<[what: string, schema: TSchema, message: string]>([
+  ["a date that is none", t.Object({ x: t.Date() }), "payload/x: Can't be read as what the schema says"],
+  [
+    "what its schema can't decode",
+    t.Object({ x: Type.Transform(t.Number()).Decode(refuse).Encode(Number) }),
+    "payload/x: no such customer",
+  ],
+])("%s is refused as a payload, with its place", (_what, schema, message) => {
+  const error = refusalOf(schema, { x: 1e18 });
+  expect(error).toMatchObject({ code: "validation_error", message: `Cannot enqueue "a:b": ${message}` });
+  expect(error.errors).toMatchObject([{ path: "/payload/x", code: "invalid" }]);
+});
+
+function refuse(): never {
+  throw new Error("no such customer");
+}

@@ -1,4 +1,5 @@
-import { Value } from "@sinclair/typebox/value";
+import { TransformDecodeError, Value } from "@sinclair/typebox/value";
+import { ValidationError } from "elysia";
 import { findProblems } from "../../errors/input-problems.ts";
 import type { InputProblem } from "../../errors/errors.ts";
 import type { JobDefinition } from "./options.ts";
@@ -38,7 +39,17 @@ export function readPayload({ schema }: Pick<JobDefinition, "schema">, text: str
         problems.length > 0 ? problems : [{ path: "", code: "invalid", message: "Not what the schema says" }],
     };
   }
-  return { payload: Value.Decode(schema, filled) };
+  try {
+    return { payload: Value.Decode(schema, filled) };
+  } catch (error) {
+    if (!(error instanceof TransformDecodeError)) throw error;
+    return { problems: [{ path: error.path, code: "invalid", message: toReason(error) }] };
+  }
+}
+
+/** That of a type of Elysia is JSON for whoever has sent a request. */
+function toReason({ error, message }: TransformDecodeError): string {
+  return error instanceof ValidationError ? "Can't be read as what the schema says" : message;
 }
 
 /** @throws AppError validation_error when a payload isn't what its definition wants */
