@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { AppCache } from "../cache/cache.ts";
+import type { Presence } from "../log/presence.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { COMMAND_WAIT_MS, createChangeFeed } from "./cluster.ts";
@@ -8,6 +9,8 @@ import type { Driver } from "../db/contract/driver.ts";
 
 export interface CacheParts {
   readonly log: Logger;
+  /** What all connections of the process share. @default one of its own */
+  readonly presence?: Presence;
   /** Null for a command that only looks at the cache: nobody caches by tables. */
   readonly database: Driver | null;
   /** Whether plugins are only looked at: they leave nothing behind. @default false */

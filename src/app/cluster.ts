@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import type { SecretKey } from "../accounts/keys/secret.ts";
+import type { Presence } from "../log/presence.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { LimitStore } from "../cluster/limit-store.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -12,11 +13,15 @@ const HOOKS = "hooks";
 export const COMMAND_WAIT_MS = 5000;
 
 /** Makes what the instances tell each other of changes by; null without Redis, where nothing is loaded. */
-export async function createChangeFeed({ config }: LoadedConfig, log: Logger): Promise<ChangeFeed | null> {
+export async function createChangeFeed(
+  { config }: LoadedConfig,
+  log: Logger,
+  presence?: Presence,
+): Promise<ChangeFeed | null> {
   const { url } = config.redis;
   if (url === null) return null;
   const cluster = await import("../cluster/change-feed.ts");
-  return new cluster.ChangeFeed({ url, appName: config.app.name, log });
+  return new cluster.ChangeFeed({ url, appName: config.app.name, log, presence });
 }
 
 /**
@@ -37,7 +42,7 @@ export async function openSharedStates(
 
 /** Has the instances count requests and attempts together from now on; null without Redis, where nothing is loaded. */
 export async function shareLimits(
-  { live, limits, loggers, inspects, isCommand }: AppContext,
+  { live, limits, loggers, presence, inspects, isCommand }: AppContext,
   secretKey: SecretKey,
 ): Promise<LimitStore | null> {
   const { redis, app } = live.loaded.config;
@@ -48,7 +53,7 @@ export async function shareLimits(
     import("../web/throttling/shared-counts.ts"),
   ]);
   const nameKey = secretKey.deriveKey("names of limits");
-  const store = new cluster.LimitStore({ url, appName: app.name, nameKey, log: loggers.app });
+  const store = new cluster.LimitStore({ url, appName: app.name, nameKey, presence, log: loggers.app });
   limits.shareBy(new web.SharedCounts({ store }));
   void store.whenConnected(); // before somebody has to wait for it
   return store;

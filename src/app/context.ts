@@ -1,4 +1,5 @@
 import { join, resolve } from "node:path";
+import { Presence } from "../log/presence.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { namePlugin } from "../db/contract/database-error.ts";
@@ -45,6 +46,8 @@ export interface AppContext {
   /** The configuration that applies now. */
   readonly live: LiveParts;
   readonly loggers: Loggers;
+  /** Whether Redis, or what else the process is connected with, is there. */
+  readonly presence: Presence;
   /** By which instances tell each other of changes; null without Redis. */
   readonly feed: ChangeFeed | null;
   readonly hooks: HookBus;
@@ -83,7 +86,8 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     ...(stdout && { stdout }),
   });
   const activity = new Activity();
-  const feed = inspects ? null : await createChangeFeed(loaded, loggers.app);
+  const presence = new Presence(loggers.app);
+  const feed = inspects ? null : await createChangeFeed(loaded, loggers.app, presence);
   const hooks = createHookBus({
     ...toOthersBy(feed),
     onCall: (source, event) => activity.note?.(source, `a hook of ${event}`),
@@ -107,6 +111,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     isNew,
     live,
     loggers,
+    presence,
     feed,
     hooks,
     stackTraces,

@@ -34,7 +34,7 @@ export interface CoreParts {
 
 /** Builds the routes of the slices; returns what builds the core's app with them, as the configuration is then. */
 export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () => CoreApp {
-  const { version, live, loggers, hooks, answerError } = context;
+  const { version, live, loggers, feed, hooks, answerError } = context;
   const { stores, accounts, jobs, tasks, plugins, web, appName, reloadConfig } = parts;
   const { database, store } = stores;
   const originOf = createOriginOf(web);
@@ -72,7 +72,10 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
       probe: () => database.probe(),
       guards: accounts.guards,
       isAdministrator: (request) => isAdministrator(accounts, request),
-      checks: { plugins: () => (hasFailure() ? "failing" : "ok") },
+      checks: {
+        plugins: () => (hasFailure() ? "failing" : "ok"),
+        ...(feed && { redis: () => (feed.isWorking ? "ok" : "failing") }),
+      },
       slices,
       pluginApps: () => plugins.apps(),
       answerError,

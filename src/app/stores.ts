@@ -51,8 +51,8 @@ export async function openStores(context: AppContext): Promise<AppStores> {
   const bundles = openBundles(context, secretKey);
   const database = await openAppDatabase(context);
   try {
-    const { inspects, feed } = context;
-    const cache = createCache(live.loaded, { log: loggers.app, database, inspects, feed });
+    const { inspects, feed, presence } = context;
+    const cache = createCache(live.loaded, { log: loggers.app, database, presence, inspects, feed });
     const store = openCoreStore(database);
     const shared = await openSharedStates(feed, { store, log: loggers.manager });
     const limitStore = await shareLimits(context, secretKey);

@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import { fail } from "../errors/codes.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import { outside } from "../db/transactions/ambient.ts";
+import type { Presence } from "../log/presence.ts";
 import type { CacheStore, StoreState } from "./contract/store.ts";
 import type { Engine } from "./engine.ts";
 import { Namespace } from "./namespace.ts";
@@ -24,6 +25,8 @@ export interface CacheOptions {
   readonly appName: string;
   readonly redisUrl: string | null;
   readonly log: Logger;
+  /** What all connections of the process share. @default one of its own */
+  readonly presence?: Presence | undefined;
   /** How long a server of the cache may be silent, in ms. @default 250 */
   readonly timeoutMs?: number;
   /** Null where nobody caches by tables. */
@@ -164,9 +167,9 @@ function findServer({ settings: { backend, url }, redisUrl }: CacheOptions): str
 }
 
 async function createStore(options: CacheOptions, url: string): Promise<CacheStore> {
-  const { settings, appName, log, timeoutMs = TIMEOUT_MS } = options;
+  const { settings, appName, log, presence, timeoutMs = TIMEOUT_MS } = options;
   const { backend, max_entries: maxEntries, maxSize } = settings;
-  const shared = { url, prefix: `${appName}:cache:`, log, timeoutMs };
+  const shared = { url, prefix: `${appName}:cache:`, log, presence, timeoutMs };
   if (backend === "redis") {
     const { RedisStore } = await import("./redis/store.ts");
     return new RedisStore({ ...shared, maxEntries, maxSize });

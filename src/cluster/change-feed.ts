@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { Presence } from "../log/presence.ts";
 import { within } from "../cache/contract/within.ts";
 import { RedisConnection } from "../cache/redis/connection.ts";
 import { RedisUnavailableError } from "../cache/redis/errors.ts";
@@ -12,6 +13,8 @@ export interface ChangeFeedOptions {
   /** Of the application: its instances have the same, others that share the Redis another. */
   readonly appName: string;
   readonly log: Logger;
+  /** What all connections of the process share. @default one of its own */
+  readonly presence?: Presence | undefined;
   /** How many changes are kept for instances that reconnect. @default 10_000 */
   readonly maxLength?: number;
   /** How much waits in this process while Redis is away. @default 16 MiB */
@@ -71,11 +74,18 @@ export class ChangeFeed {
   readonly #closed = Promise.withResolvers<void>();
 
   constructor(options: ChangeFeedOptions) {
-    const { url, appName, log, maxLength, maxUnsentBytes = MAX_UNSENT_BYTES } = options;
+    const {
+      url,
+      appName,
+      log,
+      presence = new Presence(log),
+      maxLength,
+      maxUnsentBytes = MAX_UNSENT_BYTES,
+    } = options;
     this.#options = options;
     this.#stream = new ChangeStream(appName, maxLength);
-    this.#sending = new RedisConnection({ url, log, name: "changes" });
-    this.#reading = new RedisConnection({ url, log, name: "change-feed" });
+    this.#sending = new RedisConnection({ url, log, presence, name: "changes" });
+    this.#reading = new RedisConnection({ url, log, presence, name: "change-feed" });
     this.#outbox = new Outbox({
       connection: this.#sending,
       stream: this.#stream,
@@ -83,6 +93,13 @@ export class ChangeFeed {
       log,
       maxBytes: maxUnsentBytes,
     });
+  }
+
+  /** Whether others are told of changes, and this one of theirs, as far as it is known: what is silent is noticed later. */
+  get isWorking(): boolean {
+    return (
+      this.#position !== null && this.#reading.isConnected && !this.#hasFailed && !this.#outbox.isRefused
+    );
   }
 
   /** Begins to follow what others publish. Resolves once it does, when Redis is there: nobody need wait for that. */

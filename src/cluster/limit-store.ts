@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { Presence } from "../log/presence.ts";
 import { type RedisClient, RedisConnection } from "../cache/redis/connection.ts";
 import { RedisUnavailableError } from "../cache/redis/errors.ts";
 
@@ -10,6 +11,8 @@ export interface LimitStoreOptions {
   /** What names are hashed with: who reads Redis learns no address from them, and can't name one. */
   readonly nameKey: Uint8Array;
   readonly log: Logger;
+  /** What all connections of the process share. @default one of its own */
+  readonly presence?: Presence;
 }
 
 /** Requests that one instance has let in. */
@@ -109,8 +112,8 @@ export class LimitStore {
   isClosed = false;
   #hasFailed = false;
 
-  constructor({ url, appName, nameKey, log }: LimitStoreOptions) {
-    this.#connection = new RedisConnection({ url, log, name: "limits" });
+  constructor({ url, appName, nameKey, log, presence }: LimitStoreOptions) {
+    this.#connection = new RedisConnection({ url, log, presence, name: "limits" });
     this.#nameKey = nameKey;
     this.#log = log;
     // Braces: one slot of a Redis cluster holds all that one script is about.

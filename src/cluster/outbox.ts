@@ -43,6 +43,11 @@ export class Outbox {
     this.#options = options;
   }
 
+  /** Whether Redis refuses what is sent, such as for want of memory. */
+  get isRefused(): boolean {
+    return this.#hasFailed;
+  }
+
   add(text: string): void {
     if (this.#isClosed) return;
     if (this.#bytes + text.length > this.#options.maxBytes) {

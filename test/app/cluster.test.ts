@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import type { ConfigOverrides } from "../../src/config/schema.ts";
 import { createTestDatabase } from "../database-servers.ts";
 import { PrivateServer } from "../faults/private-server.ts";
 import { testWithProgram } from "../programs.ts";
@@ -42,10 +43,16 @@ hooks.on("shop.endless", () => hooks.emit("shop.endless", null, { cluster: true 
 hooks.on("shop.answered", ({ data }) => { data.seen = true; }, { order: "before" });
 `;
 
-async function start(redis: PrivateServer, name = "one", database?: string): Promise<TestApp> {
+async function start(
+  redis: PrivateServer,
+  name = "one",
+  database?: string,
+  config: ConfigOverrides = {},
+): Promise<TestApp> {
   const app = await TestApp.start({
     plugins: { ...SHOP, "shop/run.ts": CODE },
     config: {
+      ...config,
       app: { name },
       redis: { url: redis.url },
       ...(database !== undefined && { database: { url: database } }),
@@ -158,4 +165,41 @@ test("what is cached in memory by tables is forgotten when another instance writ
   await counted(6);
   const known = await count();
   expect(await count()).toEqual(known); // it is cached, all the same
+});
+
+test("while Redis is away /health is 200 and says so, and the log has one line for all connections", async () => {
+  await using redis = await PrivateServer.start("redis");
+  await using app = await start(redis, "one", undefined, { cache: { backend: "redis" } });
+  const said = async (): Promise<string[]> =>
+    (await app.log("app")).match(/"msg":"Redis is (?:away|back)/g)?.map((text) => text.slice(-4)) ?? [];
+  const until = async (expected: "ok" | "failing"): Promise<void> => {
+    for (;;) {
+      // oxlint-disable-next-line no-await-in-loop -- until it is noticed
+      const { status, body } = await app.getAsAdmin("/health");
+      expect(status).toBe(200);
+      if (body.checks.redis !== expected) continue;
+      expect(body.status).toBe(expected === "ok" ? "ok" : "degraded");
+      return;
+    }
+  };
+  const saidAll = async (expected: readonly string[]): Promise<void> => {
+    // oxlint-disable-next-line no-await-in-loop -- until the last connection has it back
+    while ((await said()).length < expected.length);
+    expect(await said()).toEqual([...expected]);
+  };
+  await until("ok");
+  expect((await app.fetch("/shop/count")).status).toBe(200);
+  await redis.kill();
+  await until("failing");
+  expect((await app.fetch("/shop/count")).status).toBe(200);
+  await emit(app, "shop.away"); // what is sent fails as well
+  await redis.restart();
+  await saidAll(["away", "back"]);
+  await until("ok");
+  redis.freeze();
+  await until("failing");
+  expect((await app.fetch("/shop/count")).status).toBe(200);
+  redis.thaw();
+  await saidAll(["away", "back", "away", "back"]);
+  await until("ok");
 });

@@ -143,7 +143,7 @@ test("ChangeFeed notices within 5 s that its connection is dead, and repairs it"
   proxy.vanish({ alsoNew: true });
   first.publish("missed");
   const startedAt = performance.now();
-  await second.said("is away (change-feed)");
+  await second.said("is away");
   expect(performance.now() - startedAt).toBeLessThan(5000);
   proxy.appear();
   await second.toldOf("missed");
@@ -156,7 +156,7 @@ test("ChangeFeed sends what was published while Redis was frozen or stopped, onc
   await using second = await Instance.start(redis.url);
   redis.freeze();
   first.publish("frozen");
-  await first.said("is away (changes)"); // sent, as far as it knows not taken, and sent again
+  await first.said("is away"); // sent, as far as it knows not taken, and sent again
   redis.thaw();
   await second.toldOf("frozen");
   await redis.kill();

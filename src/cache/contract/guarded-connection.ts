@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import { type Contact, Presence } from "../../log/presence.ts";
 import { LATE, within } from "./within.ts";
 
 /** What every connection is made with. */
@@ -6,6 +7,8 @@ export interface GuardOptions {
   /** What it is for, such as "cache": the log says so. */
   readonly name: string;
   readonly log: Logger;
+  /** What all connections of the process share. @default one of its own */
+  readonly presence?: Presence | undefined;
   /**
    * How long a command waits for its answer while the server answers nothing at all, in ms; four times as long while it
    * stands in line. The making of the connection has the same time. @default 250
@@ -40,11 +43,11 @@ const MAX_PAUSE_MS = 1000;
  * A connection to a server, made when it is first needed, that holds nobody up. While the server is away, whether its
  * process has ended or is frozen, or its host swallows packets, a command fails within `timeoutMs`, and those that come
  * after it at once; meanwhile it tries to connect, and works again as soon as the server does. Each way the log gets one
- * line.
+ * line; see `Presence` in src/log.
  */
 export abstract class GuardedConnection<Client extends object> {
   readonly #name: string;
-  readonly #log: Logger;
+  readonly #presence: Presence;
   readonly #timeoutMs: number;
   readonly #onConnect = new Set<OnConnect<Client>>();
   readonly #onLoss = new Set<() => void>();
@@ -60,9 +63,9 @@ export abstract class GuardedConnection<Client extends object> {
   /** Until when a command that may take longer than others is waited for. */
   #busyUntil = 0;
 
-  constructor({ name, log, timeoutMs = TIMEOUT_MS }: GuardOptions) {
+  constructor({ name, log, presence = new Presence(log), timeoutMs = TIMEOUT_MS }: GuardOptions) {
     this.#name = name;
-    this.#log = log;
+    this.#presence = presence;
     this.#timeoutMs = timeoutMs;
   }
 
@@ -143,6 +146,11 @@ export abstract class GuardedConnection<Client extends object> {
     this.#absence = this.toUnavailable("the connection was closed");
     this.#wake?.();
     this.#drop();
+    this.#presence.leave(this, this.#contact);
+  }
+
+  get #contact(): Contact {
+    return { product: this.product, server: this.address, name: this.#name };
   }
 
   async #runOnceConnected<T>(command: (client: Client) => Promise<T>, timeoutMs: number): Promise<T> {
@@ -202,7 +210,7 @@ export abstract class GuardedConnection<Client extends object> {
     this.#client = client;
     this.#absence = null;
     this.#busyUntil = 0;
-    if (isBack) this.#log.info({ server: this.address }, `${this.product} is back (${this.#name})`);
+    if (isBack) this.#presence.find(this, this.#contact);
   }
 
   async #prepare(client: Client): Promise<void> {
@@ -280,8 +288,7 @@ export abstract class GuardedConnection<Client extends object> {
   #setAway(reason: string): void {
     if (this.#isClosed || this.#absence !== null) return;
     this.#absence = this.toUnavailable(reason);
-    const fields = { server: this.address, reason };
-    this.#log.warn(fields, `${this.product} is away (${this.#name}): ${reason}; trying again`);
+    this.#presence.lose(this, this.#contact, reason);
   }
 
   #pause(ms: number): Promise<void> {

@@ -13,6 +13,7 @@ import {
 } from "../contract/store.ts";
 import type { EntriesOptions } from "../contract/entries.ts";
 import { toMatcher } from "../contract/keys.ts";
+import type { Presence } from "../../log/presence.ts";
 import { Tolerance } from "../contract/tolerance.ts";
 import { type RedisClient, RedisConnection } from "./connection.ts";
 import { RedisUnavailableError } from "./errors.ts";
@@ -28,6 +29,7 @@ export interface RedisStoreOptions extends EntriesOptions {
   /** What all keys begin with. */
   readonly prefix: string;
   readonly log: Logger;
+  readonly presence?: Presence | undefined;
   /** How long Redis may be silent, in ms. */
   readonly timeoutMs: number;
 }
@@ -50,7 +52,7 @@ export class RedisStore implements CacheStore {
   readonly #timeoutMs: number;
   #events: StoreEvents | null = null;
 
-  constructor({ url, prefix, log, timeoutMs, ...near }: RedisStoreOptions) {
+  constructor({ url, prefix, log, presence, timeoutMs, ...near }: RedisStoreOptions) {
     this.#names = new KeyNames(prefix);
     this.#tolerance = new Tolerance({
       log,
@@ -64,6 +66,7 @@ export class RedisStore implements CacheStore {
       url,
       name: "cache",
       log,
+      presence,
       tracksReads: true,
       timeoutMs,
     });

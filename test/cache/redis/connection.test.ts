@@ -93,8 +93,8 @@ test("RedisConnection fails at once while nobody listens, says so once, and is b
   await redis.whenConnected();
   expect(await redis.run((client) => client.ping())).toBe("PONG");
   expect(redis.lines.map(({ level, msg }) => [level, msg])).toEqual([
-    [40, "Redis is away (test): it refuses connections; trying again"],
-    [30, "Redis is back (test)"],
+    [40, "Redis is away: it refuses connections; trying again"],
+    [30, "Redis is back"],
   ]);
 });
 
@@ -111,8 +111,8 @@ test("RedisConnection fails within its time when Redis is frozen, then at once, 
   await redis.whenConnected();
   expect(await redis.get("x")).toBe("1");
   expect(redis.lines.map(({ msg }) => msg)).toEqual([
-    "Redis is away (test): it didn't answer within 250 ms; trying again",
-    "Redis is back (test)",
+    "Redis is away: it didn't answer within 250 ms; trying again",
+    "Redis is back",
   ]);
 });
 

@@ -103,18 +103,18 @@ testBehindNginx(
     const load = await Load.start(cluster);
     const revoked = [await revoke(cluster)];
 
-    await cluster.say(/Redis is away \(change-feed\)/, () => redis.freeze());
+    await cluster.say(/Redis is away/, () => redis.freeze());
     revoked.push(await revoke(cluster));
     await cluster.tell("frozen");
     await load.goOn();
-    await cluster.say(/Redis is back \(change-feed\)/, () => redis.thaw());
+    await cluster.say(/Redis is back/, () => redis.thaw());
     await load.goOn();
 
-    await cluster.say(/Redis is away \(change-feed\)/, () => redis.kill());
+    await cluster.say(/Redis is away/, () => redis.kill());
     revoked.push(await revoke(cluster));
     await cluster.tell("stopped");
     await load.goOn();
-    await cluster.say(/Redis is back \(change-feed\)/, () => redis.restart());
+    await cluster.say(/Redis is back/, () => redis.restart());
     revoked.push(await revoke(cluster));
     await cluster.tell("back");
     await load.goOn();
