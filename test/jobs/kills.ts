@@ -14,6 +14,9 @@ export interface KillsOptions {
   readonly leaseMs: number;
 }
 
+/** How many jobs a process may have begun whose end it hasn't noted yet. */
+export const MOST_AT_A_KILL = 16;
+
 export interface KillsReport {
   /** How many were done. */
   readonly done: number;
@@ -40,7 +43,7 @@ export async function killWhileRunning(options: KillsOptions): Promise<KillsRepo
     // oxlint-disable-next-line no-await-in-loop -- one process after another
     const lines = await runUntil(options, completed, async () => {
       // A process may be killed before it tells what it has done.
-      if (completed.size < until - (isLast ? kills * options.concurrency : 0)) return false;
+      if (completed.size < until - (isLast ? kills * MOST_AT_A_KILL : 0)) return false;
       return !isLast || (await countLeft(host)) === 0;
     });
     const running = new Set<number>();

@@ -3,6 +3,7 @@ import type { JobDefinition } from "../definition/options.ts";
 import type { JobBackend, JobLookout } from "../contract/backend.ts";
 import type { ClaimedJob, Outcome, Wanted } from "../contract/records.ts";
 import { outside } from "../../db/transactions/ambient.ts";
+import { Ahead } from "./ahead.ts";
 import { Leases } from "./leases.ts";
 import { type EndReason, Run } from "./run.ts";
 import { Steps } from "./steps.ts";
@@ -25,15 +26,22 @@ export interface WorkerOptions {
 }
 
 const RETRY_MS = 1000;
+/** How long jobs wait here for a place before others may have them. */
+const AHEAD_MS = 100;
+/** How long it takes at most until it is noted that a job has ended. */
+const SOON_MS = 5;
+/** For how long handlers that end at once are begun one behind the other, before the event loop goes on. */
+const TURN_MS = 2;
 
 /**
- * Runs jobs in this process: claims as many as there are places for, together with the notes of how those before
- * have ended, whenever it is woken.
+ * Runs jobs in this process: claims as many as there are places for, and a few more where they take no time, together with
+ * the notes of how those before have ended, whenever it is woken.
  */
 export class Worker {
   readonly id = Bun.randomUUIDv7();
   readonly #options: WorkerOptions;
   readonly #running = new Map<string, Run>();
+  readonly #ahead = new Ahead();
   /** Ended, and yet to be noted. */
   #ended: EndedRun[] = [];
   /** Names of which jobs may be waiting. */
@@ -41,6 +49,12 @@ export class Worker {
   readonly #leases: Leases;
   readonly #lookout: JobLookout;
   #isScheduled = false;
+  /** When the first jobs of this turn of the event loop were begun. */
+  #begunAt = 0;
+  #patience: NodeJS.Timeout | null = null;
+  /** Until when it may wait to note what has ended. */
+  #noteAt = 0;
+  #soon: NodeJS.Timeout | null = null;
   #turn: Promise<void> = Promise.resolve();
   #isStopping = false;
   #stopped: Promise<void> | null = null;
@@ -50,7 +64,11 @@ export class Worker {
   constructor(options: WorkerOptions) {
     this.#options = options;
     const { backend, log } = options;
-    const held = (): string[] => [...this.#running.keys(), ...this.#ended.map(({ run }) => run.job.id)];
+    const held = (): string[] => [
+      ...this.#running.keys(),
+      ...this.#ahead.ids,
+      ...this.#ended.map(({ run }) => run.job.id),
+    ];
     this.#leases = new Leases({ backend, worker: this.id, log, held, lose: (id) => this.end(id, "lost") });
     this.#lookout = backend.createLookout({ worker: this.id, log, held, wake: () => this.wakeAll() });
   }
@@ -90,6 +108,7 @@ export class Worker {
       lost: "The job doesn't belong to this process any more",
       stopped: "The server stops",
     };
+    this.#ahead.drop(id);
     this.#running.get(id)?.end(reason, messages[reason]);
   }
 
@@ -101,6 +120,7 @@ export class Worker {
   async #stop(signal: AbortSignal): Promise<void> {
     this.#isStopping = true;
     this.#lookout.stop();
+    this.#giveBackAhead();
     if (this.#running.size > 0) {
       const idle = Promise.withResolvers<void>();
       this.#idle = idle.resolve;
@@ -129,6 +149,7 @@ export class Worker {
   #next(): void {
     this.#turn = this.#turn.then(async () => {
       this.#isScheduled = false;
+      if (this.#isEarly()) return;
       try {
         await this.#exchange();
         this.#isFailing = false;
@@ -141,11 +162,20 @@ export class Worker {
     });
   }
 
+  /** Whether what is claimed ahead will be done soon, so that all of it can be noted together. */
+  #isEarly(): boolean {
+    const isEarly = this.#ahead.size > this.#options.concurrency() && performance.now() < this.#noteAt;
+    if (isEarly) this.#soon ??= setTimeout(() => this.#schedule(), SOON_MS);
+    return isEarly;
+  }
+
   /** Notes what has ended, and starts what there are places for. */
   async #exchange(): Promise<void> {
     const ended = this.#ended;
-    const places = this.#isStopping ? 0 : this.#options.concurrency() - this.#running.size;
+    const places = this.#countPlaces();
     const wanted = places > 0 ? this.#takeAwake() : [];
+    clearTimeout(this.#soon ?? undefined);
+    this.#soon = null;
     if (ended.length === 0 && wanted.length === 0) return;
     this.#ended = [];
     const outcomes = ended.map(({ outcome }) => outcome);
@@ -156,13 +186,29 @@ export class Worker {
       const isFull = claimed.jobs.length >= places;
       for (const { name } of wanted) if (isFull || names.has(name)) this.#awake.add(name);
       for (const [name, ms] of claimed.waits) setTimeout(() => this.wake(name), ms).unref();
-      for (const job of claimed.jobs) this.#start(job);
+      if (claimed.jobs.length > 0) this.#leases.start();
+      this.#ahead.add(claimed.jobs);
+      this.#begunAt = performance.now();
+      this.#noteAt = this.#begunAt + SOON_MS;
+      this.#fill();
       if (!isFull && names.size > 0) this.#schedule();
     } catch (error) {
       this.#ended = [...ended, ...this.#ended];
       for (const { name } of wanted) this.#awake.add(name);
       throw error;
     }
+  }
+
+  #countPlaces(): number {
+    if (this.#isStopping) return 0;
+    const concurrency = this.#options.concurrency();
+    const free = concurrency - this.#running.size - this.#ahead.size;
+    // What is claimed of these counts as running, for all instances.
+    const isAnyLimited = [...this.#awake].some((name) => {
+      const definition = this.#options.definitions.get(name);
+      return definition !== undefined && (isLimited(definition) || definition.rate !== null);
+    });
+    return isAnyLimited ? free : free + this.#ahead.most(concurrency);
   }
 
   #takeAwake(): Wanted[] {
@@ -176,12 +222,56 @@ export class Worker {
     return wanted;
   }
 
-  #start(job: ClaimedJob): void {
-    const definition = this.#options.definitions.get(job.name);
-    const { backend, onProgress } = this.#options;
-    const run = new Run({
+  /** Begins jobs that are claimed, as far as there are places for them. */
+  #fill(): void {
+    const concurrency = this.#options.concurrency();
+    while (this.#running.size < concurrency) {
+      const job = this.#ahead.next();
+      if (job === undefined) return;
+      this.#start(job);
+    }
+    if (this.#isStopping) this.#giveBackAhead();
+    else if (this.#ahead.size > 0) this.#patience ??= setTimeout(() => this.#lookAhead(), AHEAD_MS).unref();
+  }
+
+  /** Goes on with what is claimed ahead: in this turn of the event loop, unless that has lasted for long. */
+  #fillSoon(): void {
+    if (this.#ahead.size === 0) return;
+    if (performance.now() - this.#begunAt < TURN_MS) this.#fill();
+    else {
+      setImmediate(() => {
+        this.#begunAt = performance.now();
+        this.#fill();
+      });
+    }
+  }
+
+  /** Lets others have what has waited here for long. */
+  #lookAhead(): void {
+    this.#patience = null;
+    if (this.#ahead.waitedMs > AHEAD_MS / 2) this.#giveBackAhead();
+    else this.#fill();
+  }
+
+  #giveBackAhead(): void {
+    clearTimeout(this.#patience ?? undefined);
+    this.#patience = null;
+    for (const job of this.#ahead.takeAll()) {
+      this.#awake.add(job.name);
+      this.#giveBack(this.#toRun(job));
+    }
+  }
+
+  #giveBack(run: Run): void {
+    this.#ended.push({ run, outcome: { job: run.job, as: "returned" } });
+    this.#schedule();
+  }
+
+  #toRun(job: ClaimedJob): Run {
+    const { backend, definitions, onProgress } = this.#options;
+    return new Run({
       job,
-      definition: definition as JobDefinition,
+      definition: definitions.get(job.name) as JobDefinition,
       steps: new Steps(backend, { id: job.id, worker: this.id }),
       readBatch: (id) => backend.readBatch(id),
       onProgress: (one) => {
@@ -189,20 +279,25 @@ export class Worker {
         onProgress(one);
       },
     });
+  }
+
+  #start(job: ClaimedJob): void {
+    const definition = this.#options.definitions.get(job.name);
+    const run = this.#toRun(job);
     // Its plugin has gone while it was claimed.
     if (definition === undefined || this.#isStopping) {
-      this.#ended.push({ run, outcome: { job, as: "returned" } });
-      this.#schedule();
+      this.#giveBack(run);
       return;
     }
     this.#running.set(job.id, run);
-    this.#leases.start();
     const work = run.run().then((outcome) => {
       this.#running.delete(job.id);
+      this.#ahead.learn(performance.now() - run.startedAt);
       if (outcome !== null) this.#ended.push({ run, outcome });
       // Others of its name, or of its key, may have waited for this one.
-      if (definition.concurrency !== null || definition.keyOf !== null) this.wake(job.name);
+      if (isLimited(definition)) this.wake(job.name);
       this.#schedule();
+      this.#fillSoon();
       if (this.#running.size === 0) this.#idle?.();
     });
     definition.owner.hold(work);
@@ -215,4 +310,9 @@ export class Worker {
     if (ended.some(({ run: { job } }) => job.batchId !== null || job.nextId !== null)) this.wakeAll();
     this.#options.onEnded(ended);
   }
+}
+
+/** Whether one that has ended makes room for others of its name. */
+function isLimited({ concurrency, keyOf }: JobDefinition): boolean {
+  return concurrency !== null || keyOf !== null;
 }
