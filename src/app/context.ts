@@ -9,6 +9,7 @@ import { Callers } from "../db/transactions/callers.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
 import { createDisplayPath } from "../files/paths.ts";
 import { Activity } from "../plugins/runtime/host.ts";
+import { Resources } from "../resources/resources.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
 import { createChangeFeed, followHooks, toOthersBy } from "./cluster.ts";
 import { Shutdown } from "./shutdown.ts";
@@ -61,6 +62,8 @@ export interface AppContext {
   readonly limits: RateLimits;
   readonly shutdown: Shutdown;
   readonly activity: Activity;
+  /** The tables of plugins that are served as APIs. */
+  readonly resources: Resources;
 }
 
 /** Opens the logs, and builds what everything else reports to. */
@@ -121,6 +124,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     limits: new RateLimits(loaded.config.server.rate_limit),
     shutdown: new Shutdown(),
     activity,
+    resources: new Resources(),
   };
 }
 

@@ -41,6 +41,10 @@ export const HTTP_ERROR_CODES = {
     status: 409,
     meaning: "What is there already is in the way, such as a row with the same unique value",
   },
+  precondition_failed: {
+    status: 412,
+    meaning: "The row isn't the one of the if-match header any more; `current` has it as it is now",
+  },
   payload_too_large: {
     status: 413,
     meaning:

@@ -8,6 +8,7 @@ export type JsonSchema = TSchema & {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
   readonly elysiaMeta?: string;
+  readonly [CLOSED]?: boolean;
   readonly [PROBLEM]?: (value: unknown) => Omit<InputProblem, "path">;
 };
 
@@ -15,6 +16,9 @@ type Schemas = Readonly<Record<string, JsonSchema>>;
 
 /** What a schema says by itself of a value that isn't as it says: `(value) => ({ code: "too_long", message: "…" })`. */
 export const PROBLEM = Symbol.for("xcore/problem");
+
+/** Marks the schema of an object that is refused for properties which it doesn't name: elsewhere these are dropped. */
+export const CLOSED = Symbol.for("xcore/closed");
 
 /** Problems that an answer lists: a list of a million wrong values has as many. */
 const MAX_ERRORS = 64;

@@ -89,6 +89,7 @@ export async function loadGeneration(
       return assertInStep(imported.tables, runsSetup ? database : null, step);
     });
     if (runsSetup) {
+      await atStage("setup", failure, () => declarePermissions(host, manifest, registrations.permissions));
       const onLate = (work: Promise<void>): void => void (late = work);
       await atStage("setup", failure, () => setUp(imported.exports, host, { ...options, onLate }));
       await host.lifeCycle.turns.next();
@@ -154,13 +155,22 @@ async function readParts(
   };
 }
 
-/** The permissions stay when the plugin goes, as do the roles that hold them. */
 async function prepareDatabase(
-  { given: { database, accounts }, lifeCycle }: PluginHost,
-  { name: plugin, permissions }: Manifest,
+  host: PluginHost,
+  manifest: Manifest,
   migrations: readonly Migration[],
 ): Promise<void> {
-  await migratePlugin(database, { owner: plugin, migrations }, lifeCycle);
+  const { given, lifeCycle } = host;
+  await migratePlugin(given.database, { owner: manifest.name, migrations }, lifeCycle);
+  await declarePermissions(host, manifest, manifest.permissions);
+}
+
+/** The permissions stay when the plugin goes, as do the roles that hold them. */
+async function declarePermissions(
+  { given: { accounts }, lifeCycle }: PluginHost,
+  { name: plugin }: Manifest,
+  permissions: Readonly<Record<string, string>>,
+): Promise<void> {
   for (const { name, owner } of await accounts.declarePermissions(plugin, permissions)) {
     lifeCycle.log.warn({ plugin }, `permission "${name}" belongs to "${owner}", which declared it first`);
   }

@@ -12,6 +12,7 @@ import type {
   patchOf as hostPatchOf,
   rowOf as hostRowOf,
 } from "../resources/schemas/tables.ts";
+import type { MakeResource } from "./resources.ts";
 import type { PluginCli } from "./commands.ts";
 import type { PluginJobs } from "./jobs.ts";
 import type { createPluginRouter } from "./router.ts";
@@ -31,6 +32,7 @@ export type { KnownUser } from "../accounts/user-directory.ts";
 export type { AppErrorOptions, InputProblem } from "../errors/errors.ts";
 export type { CommandInput, CommandOptions, PluginCli } from "./commands.ts";
 export * from "./jobs.ts";
+export type * from "./resources.ts";
 export * from "../hooks/events.ts";
 
 /** The hook bus as a plugin uses it: what it listens to is undone with the plugin. */
@@ -158,6 +160,15 @@ export declare const page: typeof hostPage;
  * @example createRouter().get("/", ({ query }) => paginate(db.select().from(articles), query), { query: page })
  */
 export declare const paginate: typeof hostPaginate;
+
+/**
+ * Makes a table an API: its list with filter, search, sort and expansion, one row, create, change and delete, by rules; see
+ * docs/resources.md.
+ *
+ * @example export default createRouter().use(resource(deals, { search: ["title"], expand: ["company"] }));
+ * @throws TypeError for a table without a primary key of one column, and for names that aren't there
+ */
+export declare const resource: MakeResource;
 
 /**
  * The schema of a table's rows, for `response`.

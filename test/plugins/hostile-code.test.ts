@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { createHookBus } from "../../src/hooks/bus.ts";
 import { PluginCommands } from "../../src/plugins/given/commands.ts";
+import { Resources } from "../../src/resources/resources.ts";
 import { Scope } from "../../src/plugins/given/scope.ts";
 import { createXcoreModule } from "../../src/plugins/given/xcore-module.ts";
 import type * as sdk from "../../src/sdk/xcore.ts";
@@ -139,6 +140,9 @@ test("a hook that was called once is forgotten", async () => {
       declarePermissions: () => Promise.resolve([]),
     },
     log: loggers.app,
+    driver: database,
+    resources: new Resources(),
+    onPermission() {},
     commands: new PluginCommands(),
     jobs,
     tasks,

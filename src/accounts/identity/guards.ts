@@ -1,4 +1,5 @@
 import { Elysia } from "elysia";
+import type { AppError } from "../../errors/errors.ts";
 import { markPrivate } from "../../web/answers.ts";
 import {
   type IdempotentOptions,
@@ -131,6 +132,11 @@ export function createGuards({ principals, authenticate, follow, keepAnswer, lim
 export function guardsOf({ hooks }: Pick<ServedRoute, "hooks">): Guard[] {
   const guards = [hooks.transform ?? []].flat() as { readonly fn?: { readonly [ASKED]?: Guard } }[];
   return guards.flatMap(({ fn }) => fn?.[ASKED] ?? []);
+}
+
+/** The error of somebody known who may not do this. */
+export function toForbidden(message: string): AppError {
+  return fail("authorization_error", message);
 }
 
 /** @throws AppError authorization_error unless the principal holds the permission; otp_required */

@@ -2,7 +2,7 @@ import { t } from "elysia";
 import type { HookBus } from "../../hooks/bus.ts";
 import { WaitingFit } from "../../jobs/admin/desk.ts";
 import { redactText } from "../../log/redact.ts";
-import { describeMissing, findUndeclaredPermissions } from "../inventory/mistakes.ts";
+import { describeMissing, findUndeclaredPermissions, permissionsBy } from "../inventory/mistakes.ts";
 import type { PluginRecord } from "../inventory/record.ts";
 import type { PreparedPlugin } from "../remote/installer.ts";
 import type { RouteSurface } from "../source/surface.ts";
@@ -166,7 +166,7 @@ export function describePlugin(record: PluginRecord, hooks: HookBus, records: re
   const listened = hooks.list({ source: record.name });
   return {
     ...summarizePlugin(record),
-    permissions: { ...record.manifest?.permissions },
+    permissions: { ...permissionsBy(record) },
     warnings: findUndeclaredPermissions(record, records),
     routes: toRoutes(record.current?.surface.routes ?? []),
     hooks: listened.map(({ event, order }) => ({ event, order })),

@@ -2,12 +2,14 @@ import type { TSchema } from "@sinclair/typebox";
 import type { Logger } from "pino";
 import type { AppCache } from "../../cache/cache.ts";
 import type { Database } from "../../db/contract/database.ts";
+import type { Driver } from "../../db/contract/driver.ts";
 import { page, paginate } from "../../db/paging/paginate.ts";
 import { AppError } from "../../errors/errors.ts";
 import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
 import type { HookName } from "../../hooks/events.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
 import { bodyOf, pageOf, patchOf, rowOf } from "../../resources/schemas/tables.ts";
+import type { Resources } from "../../resources/resources.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import type * as sdk from "../../sdk/xcore.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
@@ -16,6 +18,7 @@ import { createPluginCli, type PluginCommands } from "./commands.ts";
 import { createPluginJobs } from "./jobs.ts";
 import { createPluginAuth, type PluginAccounts } from "./accounts.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
+import { createPluginResources } from "./resources.ts";
 import type { Scope, Undo } from "./scope.ts";
 
 /** Everything that `src/sdk/xcore.ts` promises to plugins. */
@@ -32,7 +35,11 @@ export interface XcoreModuleOptions {
   readonly onListen: (event: string) => void;
   /** Is told of each kind of jobs that the plugin defines, and of what their payload must be. */
   readonly onDefine: (name: string, payload: TSchema | null) => void;
+  readonly driver: Driver;
   readonly db: Database;
+  readonly resources: Resources;
+  /** Is told of each permission that a resource asks for. */
+  readonly onPermission: (name: string, description: string) => void;
   readonly cache: Pick<AppCache, "namespace">;
   /** Of the plugin's code and all that it depends on. */
   readonly version: string;
@@ -46,6 +53,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
   const { db, cache, accounts, log, settings } = options;
   const xcore: Xcore = {
     createRouter: () => createPluginRouter(accounts.guards),
+    resource: createPluginResources(options),
     hooks: createPluginHooks(options),
     cli: createPluginCli(options.name, options),
     // Its rows have the types that plugins declare: the host knows nothing of them.

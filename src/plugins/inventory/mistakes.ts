@@ -36,11 +36,11 @@ export function findStraySettings(
 export function findUndeclaredPermissions(record: PluginRecord, records: readonly PluginRecord[]): string[] {
   const { current } = record;
   if (current === null) return [];
-  const names = records.flatMap(({ manifest }) => Object.keys(manifest?.permissions ?? {}));
+  const names = records.flatMap((one) => Object.keys(permissionsBy(one)));
   const known = new Set([...Object.keys(CORE_PERMISSIONS), ...names]);
   if (permissionsOf(current.app).isSubsetOf(known)) return [];
   const { routes } = current.surface;
-  const own = Object.keys(record.manifest?.permissions ?? {});
+  const own = Object.keys(permissionsBy(record));
   return routes.flatMap(({ method, path, guards }) =>
     guards.flatMap((guard) => {
       if (!("permission" in guard) || known.has(guard.permission)) return [];
@@ -52,6 +52,11 @@ export function findUndeclaredPermissions(record: PluginRecord, records: readonl
       return `${method} ${path} asks for the permission "${guard.permission}", which no plugin declares: ${advice}`;
     }),
   );
+}
+
+/** The permissions that a plugin declares, in its manifest and by its resources, with what they are for. */
+export function permissionsBy({ manifest, current }: PluginRecord): Readonly<Record<string, string>> {
+  return { ...manifest?.permissions, ...current?.registrations.permissions };
 }
 
 /**

@@ -5,6 +5,7 @@ import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
+import type { Resources } from "../../resources/resources.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
 import type { Drained, InFlight, Mount } from "../../web/mounts.ts";
 import type { BundleCache } from "../build/bundle-cache.ts";
@@ -38,6 +39,8 @@ export interface PluginServices {
   readonly commands: PluginCommands;
   readonly jobs: Jobs;
   readonly tasks: Scheduler;
+  /** What tables of plugins are served as. */
+  readonly resources: Resources;
   /** Gets what code of a plugin throws where nobody can catch it, such as in a timer. */
   readonly onUncaught: (error: unknown, thrower: Thrower) => void;
   /** Whether plugins may end the process, as those of a command may. */

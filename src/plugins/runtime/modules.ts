@@ -68,7 +68,7 @@ export interface DeclaredTables {
  * @throws whatever the plugin's top level throws
  */
 export async function evaluateModules(
-  { hooks, commands, jobs, tasks, database, cache, accounts, core }: PluginServices,
+  { hooks, commands, jobs, tasks, resources, database, cache, accounts, core }: PluginServices,
   options: ModulesOptions,
 ): Promise<PluginModules> {
   const { bundle, generation, scope, globals, transactions, log, registrations, files, manifest } = options;
@@ -87,6 +87,9 @@ export async function evaluateModules(
     tasks,
     onListen: (event) => registrations.addHook(event),
     onDefine: (job, payload) => registrations.addJob(job, payload),
+    resources,
+    onPermission: (permission, description) => registrations.addPermission(permission, description),
+    driver: database,
     db: createPluginDatabase(database, () => schema, transactions),
     accounts,
     log,

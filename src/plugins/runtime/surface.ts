@@ -20,7 +20,7 @@ const MAX_DIFFERENCES = 5; // shown
 const NOT_DECLARED = 'the "surface" of its plugin.json doesn\'t declare it';
 const ADVICE = 'its author must pack it anew with `xcore plugin pack`, or take "surface" out';
 
-type Registering = Pick<Manifest, "name" | "api_prefix" | "hooks" | "surface">;
+type Registering = Pick<Manifest, "name" | "api_prefix" | "hooks" | "permissions" | "surface">;
 
 /**
  * What one generation registers, held to the surface that its manifest declares: a registration that isn't declared
@@ -31,6 +31,7 @@ export class Registrations {
   readonly #hooks: Set<string>;
   readonly #tables = new Set<string>();
   readonly #jobs = new Map<string, TSchema | null>();
+  readonly #permissions = new Map<string, string>();
 
   constructor(manifest: Registering) {
     this.#manifest = manifest;
@@ -61,6 +62,17 @@ export class Registrations {
   /** Notes that it defines a kind of jobs. */
   addJob(name: string, payload: TSchema | null): void {
     if (this.#jobs.size <= MAX_NAMES) this.#jobs.set(name, payload);
+  }
+
+  /** Notes a permission that it declares by its code. */
+  addPermission(name: string, description: string): void {
+    this.#permissions.set(name, description);
+  }
+
+  /** The permissions that its code declares, with what they are for; the manifest's own words for one go first. */
+  get permissions(): Readonly<Record<string, string>> {
+    const own = [...this.#permissions].filter(([name]) => !Object.hasOwn(this.#manifest.permissions, name));
+    return Object.fromEntries(own);
   }
 
   /** Returns all that it has registered until now, with the routes of its app; the same always in the same order. */

@@ -2,7 +2,7 @@ import { Kind } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { LIST_QUERY } from "../../db/paging/page-query.ts";
 import { toBigInt } from "../../errors/number-text.ts";
-import { isTypeBoxSchema, type JsonSchema } from "../../errors/plain-schema.ts";
+import { CLOSED, isTypeBoxSchema, type JsonSchema } from "../../errors/plain-schema.ts";
 import { toCheckedSchema } from "./check-order.ts";
 import { createEncoder } from "./encoder.ts";
 import { createQueryReader } from "./queries.ts";
@@ -87,7 +87,10 @@ class Cleaners {
     for (const [key, property] of Object.entries(schema.properties)) properties.set(key, this.of(property));
     const isList = schema.properties["page"]?.[LIST_QUERY as unknown as string] === true;
     const isOpen =
-      isList || Boolean(schema["additionalProperties"]) || schema["patternProperties"] !== undefined;
+      isList ||
+      schema[CLOSED] === true ||
+      Boolean(schema["additionalProperties"]) ||
+      schema["patternProperties"] !== undefined;
     if (isOpen && ![...properties.values()].some(Boolean)) return null;
     return (value) => (isRecord(value) ? cleanObject(value, { properties, isOpen }) : value);
   }

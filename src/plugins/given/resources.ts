@@ -1,0 +1,44 @@
+import type { Table } from "drizzle-orm";
+import type { AnyElysia } from "elysia";
+import type { Database } from "../../db/contract/database.ts";
+import type { Driver } from "../../db/contract/driver.ts";
+import type { HookBus } from "../../hooks/bus.ts";
+import { type AnyOptions, makeResource, type Resources } from "../../resources/resources.ts";
+import { createPluginRouter } from "../../sdk/router.ts";
+import type * as sdk from "../../sdk/xcore.ts";
+import type { PluginAccounts } from "./accounts.ts";
+import type { Scope } from "./scope.ts";
+
+export interface PluginResourcesOptions {
+  readonly name: string;
+  readonly scope: Scope;
+  readonly hooks: HookBus;
+  readonly driver: Driver;
+  readonly db: Database;
+  readonly accounts: PluginAccounts;
+  readonly resources: Resources;
+  /** Is told of each permission that a resource asks for, with what it is for. */
+  readonly onPermission: (name: string, description: string) => void;
+}
+
+/** Creates the `resource` of one generation of a plugin. */
+export function createPluginResources(options: PluginResourcesOptions): (typeof sdk)["resource"] {
+  const { name: plugin, scope, accounts, resources, onPermission } = options;
+  const host = {
+    ...options,
+    plugin,
+    createRouter: () => createPluginRouter(accounts.guards),
+    mayDo: (user: sdk.User, permission: string) =>
+      accounts.principals.permissionsOf(user)?.has(permission) ?? false,
+  };
+  const own = new Set<string>();
+  return (table: Table, declared: unknown = {}): AnyElysia => {
+    const { resource, permissions, router } = makeResource(host, table, declared as AnyOptions);
+    if (own.has(resource.name))
+      throw new TypeError(`Cannot make the resource "${resource.name}" twice: give one of them another path`);
+    own.add(resource.name);
+    for (const [name, description] of Object.entries(permissions)) onPermission(name, description);
+    scope.register(() => resources.add(resource));
+    return router;
+  };
+}

@@ -1,0 +1,164 @@
+import { type Column, getTableColumns, getTableName, type SQL, sql, type Table } from "drizzle-orm";
+import type { User } from "../../accounts/identity/principal.ts";
+import { isComparable } from "../filter/values.ts";
+import type { Field, Step } from "../filter/conditions.ts";
+import type { Resource } from "../definition/definition.ts";
+import type { Asker, FieldAccess, Verb } from "../definition/options.ts";
+import { type Relation, relationsOf } from "../definition/relations.ts";
+import type { Resources } from "../definition/registry.ts";
+
+/** Of accounts, all that a plugin's readers are told. */
+const USER_COLUMNS = ["id", "email", "full_name"];
+const USERS = "users";
+const NONE = sql`1 = 0`;
+const MAX_STEPS = 3;
+
+/** What a table shows to whoever asks: its resource's rules, where there is one. */
+export interface View {
+  readonly table: Table;
+  readonly columns: ReadonlyMap<string, Column>;
+  readonly relations: ReadonlyMap<string, Relation>;
+  /** Which rows there are; undefined for all. */
+  readonly rows: SQL | undefined;
+}
+
+/** What somebody may do with the rows and fields of a resource, for one request. */
+export class Access {
+  readonly resource: Resource;
+  readonly asker: Asker<User | null>;
+  readonly #resources: Resources;
+  readonly #rows = new Map<Verb, SQL | undefined>();
+  readonly #views = new Map<Table, View>();
+  #visible: ReadonlyMap<string, Column> | null = null;
+
+  constructor(resource: Resource, asker: Asker<User | null>, resources: Resources) {
+    this.resource = resource;
+    this.asker = asker;
+    this.#resources = resources;
+  }
+
+  /** Which rows there are for a verb; undefined for all. */
+  rows(verb: Verb): SQL | undefined {
+    if (!this.#rows.has(verb)) this.#rows.set(verb, toCondition(this.resource, verb, this.asker));
+    return this.#rows.get(verb);
+  }
+
+  /** The columns that may be seen, by name. */
+  get visible(): ReadonlyMap<string, Column> {
+    return (this.#visible ??= visibleOf(this.resource, this.asker));
+  }
+
+  /** Whether a field may be set. */
+  mayWrite(name: string): boolean {
+    return isAllowed(this.resource.fields.get(name)?.write, this.asker);
+  }
+
+  /** What is shown of a table that a relation leads to. */
+  viewOf(table: Table): View {
+    const known = this.#views.get(table);
+    if (known !== undefined) return known;
+    const view = this.#makeView(table);
+    this.#views.set(table, view);
+    return view;
+  }
+
+  /** What a name in a filter stands for; null for one that isn't there to whoever asks. */
+  find(name: string): Field | null {
+    const { filter, expand } = this.resource;
+    const parts = name.split(".");
+    const column = parts.pop() ?? "";
+    const isListed = filter === null ? parts.length === 0 || expand.has(parts.join(".")) : filter.has(name);
+    return isListed ? this.#follow(parts, column) : null;
+  }
+
+  /** Like find, for names that the resource itself has given. */
+  follow(name: string): Field | null {
+    const parts = name.split(".");
+    return this.#follow(parts, parts.pop() ?? "");
+  }
+
+  /** The names that a filter may have. */
+  names(): string[] {
+    const { filter, expand } = this.resource;
+    const all = filter ?? [
+      ...this.resource.columns.keys(),
+      ...[...expand].flatMap((path) => this.#columnsBehind(path).map((column) => `${path}.${column}`)),
+    ];
+    return [...all].filter((name) => this.find(name) !== null);
+  }
+
+  #columnsBehind(path: string): string[] {
+    const steps = this.#steps(path.split("."));
+    return steps === null ? [] : [...(steps.view?.columns.keys() ?? [])];
+  }
+
+  #follow(parts: readonly string[], name: string): Field | null {
+    const found = this.#steps(parts);
+    const column = (found?.view?.columns ?? this.visible).get(name);
+    if (found === null || column === undefined || !isComparable(column)) return null;
+    return { column, steps: found.steps };
+  }
+
+  #steps(parts: readonly string[]): { steps: Step[]; view: View | null } | null {
+    if (parts.length > MAX_STEPS) return null;
+    const steps: Step[] = [];
+    let { relations, columns }: Pick<View, "relations" | "columns"> = {
+      relations: this.resource.relations,
+      columns: this.visible,
+    };
+    let view: View | null = null;
+    for (const part of parts) {
+      const relation = relations.get(part);
+      if (relation === undefined || !columns.has(relation.from.name)) return null;
+      view = this.viewOf(relation.table);
+      // What refers back may be hidden itself.
+      if (relation.isMany && !view.columns.has(relation.to.name)) return null;
+      steps.push({ from: relation.from, to: relation.to, isMany: relation.isMany, rows: view.rows });
+      ({ relations, columns } = view);
+    }
+    return { steps, view };
+  }
+
+  #makeView(table: Table): View {
+    const resource = this.#resources.ofTable(table);
+    if (resource === null) return toOpenView(table);
+    const { permission, relations } = resource;
+    const mayRead = permission === null || this.asker.can(`${permission}:read`);
+    const rows = mayRead ? toCondition(resource, "read", this.asker) : NONE;
+    return { table, columns: visibleOf(resource, this.asker), relations, rows };
+  }
+}
+
+/** Nobody has made rules for it. */
+function toOpenView(table: Table): View {
+  const all = Object.entries<Column>(getTableColumns(table));
+  const isOfUsers = getTableName(table) === USERS;
+  const columns = new Map(isOfUsers ? all.filter(([name]) => USER_COLUMNS.includes(name)) : all);
+  return { table, columns, relations: relationsOf(columns.values()), rows: undefined };
+}
+
+function toCondition(resource: Resource, verb: Verb, asker: Asker<User | null>): SQL | undefined {
+  const rule = resource.rows[verb];
+  if (rule === null) return undefined;
+  const condition = rule(asker);
+  if (condition === false) return NONE;
+  if (condition === undefined || typeof condition === "object") return condition;
+  throw new TypeError(
+    `The rule "rows" of the resource "${resource.name}" must return a condition, undefined for all rows or false for none`,
+  );
+}
+
+function visibleOf(
+  { columns, fields, key }: Resource,
+  asker: Asker<User | null>,
+): ReadonlyMap<string, Column> {
+  if (fields.size === 0) return columns;
+  return new Map(
+    [...columns].filter(([name, column]) => column === key || isAllowed(fields.get(name)?.read, asker)),
+  );
+}
+
+function isAllowed(access: FieldAccess<User | null> | undefined, asker: Asker<User | null>): boolean {
+  if (access === undefined || typeof access === "boolean") return access ?? true;
+  return typeof access === "string" ? asker.can(access) : access(asker);
+}

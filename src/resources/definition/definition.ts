@@ -1,0 +1,124 @@
+import { type Column, getTableColumns, getTableName, type Table } from "drizzle-orm";
+import type { User } from "../../accounts/identity/principal.ts";
+import { closestWord } from "../../config/suggestion.ts";
+import { declarationOf, kindOf } from "../../db/schema/column-kind.ts";
+import type { Asker, FieldRule, ResourceOptions, RowRule, Verb } from "./options.ts";
+import { type Relation, relationsOf, toManyRelation } from "./relations.ts";
+
+// oxlint-disable-next-line typescript/no-explicit-any -- of any table
+export type AnyOptions = ResourceOptions<any, User | null>;
+
+/** A table as an API, as its declaration has been understood. */
+export interface Resource {
+  readonly plugin: string;
+  /** Its path below the plugin's prefix, without a slash: "deals". */
+  readonly name: string;
+  /** One of its rows: "deal". */
+  readonly singular: string;
+  readonly table: Table;
+  readonly tableName: string;
+  readonly columns: ReadonlyMap<string, Column>;
+  /** What tells its rows apart. */
+  readonly key: Column;
+  readonly relations: ReadonlyMap<string, Relation>;
+  /** Null where it asks for nobody. */
+  readonly permission: string | null;
+  readonly rows: { readonly [Key in Verb]: RowRule<User | null> | null };
+  readonly fields: ReadonlyMap<string, FieldRule<User | null>>;
+  /** What makes values of new rows, by column. */
+  readonly made: ReadonlyMap<string, (asker: Asker<User | null>) => unknown>;
+  readonly search: readonly string[];
+  readonly expand: ReadonlySet<string>;
+  /** Null for all columns, and those of the relations that may be asked for. */
+  readonly filter: ReadonlySet<string> | null;
+  readonly sort: readonly string[];
+  readonly check: NonNullable<AnyOptions["check"]> | null;
+}
+
+const PATH = /^[a-z][a-z0-9_-]{0,62}$/;
+const PERMISSION = /^[a-z][a-z0-9_]{0,63}$/;
+
+/**
+ * Reads the declaration of a resource.
+ *
+ * @throws TypeError for a table without a primary key of one column, and for names that aren't there
+ */
+export function toResource(plugin: string, table: Table, options: AnyOptions): Resource {
+  const tableName = getTableName(table);
+  const columns = new Map(Object.entries<Column>(getTableColumns(table)));
+  const key = keyOf(tableName, columns);
+  const { path = tableName.replace(new RegExp(`^${plugin}_`), ""), permission = path } = options;
+  if (!PATH.test(path)) throw refuse(tableName, `its path "${path}" isn't a word such as "deals"`);
+  if (permission !== null && !PERMISSION.test(permission))
+    throw refuse(
+      tableName,
+      `its permission "${permission}" isn't a word such as "deals", to which :read is added`,
+    );
+  const relations = relationsOf(columns.values());
+  for (const [name, column] of Object.entries<Column>(options.relations ?? {})) {
+    relations.set(name, toManyRelation(name, column, table));
+  }
+  const names = [...columns.keys()];
+  assertNames(tableName, options, { columns: names, relations: [...relations.keys()] });
+  const { rows } = options;
+  const ruleOf = (verb: Verb) => (typeof rows === "function" ? rows : (rows?.[verb] ?? null));
+  return {
+    plugin,
+    name: path,
+    singular: options.name ?? toSingular(path),
+    table,
+    tableName,
+    columns,
+    key,
+    relations,
+    permission,
+    rows: { read: ruleOf("read"), update: ruleOf("update"), delete: ruleOf("delete") },
+    fields: new Map(Object.entries(options.fields ?? {}) as [string, FieldRule<User | null>][]),
+    made: new Map(Object.entries(options.create ?? {}) as [string, () => unknown][]),
+    search: options.search ?? [],
+    expand: new Set(options.expand),
+    filter: options.filter === undefined ? null : new Set(options.filter),
+    sort: options.sort ?? names.filter((name) => kindOf(columns.get(name) as Column).type !== "json"),
+    check: options.check ?? null,
+  };
+}
+
+function keyOf(tableName: string, columns: ReadonlyMap<string, Column>): Column {
+  for (const column of columns.values()) {
+    if (declarationOf(column) === undefined)
+      throw refuse(tableName, `"${column.name}" isn't a column of "xcore/schema"`);
+  }
+  const key = [...columns.values()].find(({ primary }) => primary);
+  if (key !== undefined) return key;
+  throw refuse(tableName, "it has no primary key of one column, such as id()");
+}
+
+function assertNames(
+  tableName: string,
+  { fields = {}, create = {}, sort = [], expand = [], search = [], filter = [] }: AnyOptions,
+  known: { readonly columns: readonly string[]; readonly relations: readonly string[] },
+): void {
+  for (const name of [...Object.keys(fields), ...Object.keys(create), ...sort])
+    assertKnown(tableName, name, known.columns);
+  for (const way of expand) assertKnown(tableName, way.split(".")[0] ?? "", known.relations);
+  for (const way of [...search, ...filter])
+    assertKnown(tableName, way.split(".")[0] ?? "", way.includes(".") ? known.relations : known.columns);
+}
+
+function assertKnown(tableName: string, name: string, names: readonly string[]): void {
+  if (names.includes(name)) return;
+  const meant = closestWord(name, names);
+  const hint = meant === undefined ? `expected one of ${names.join(", ")}` : `did you mean "${meant}"?`;
+  throw refuse(tableName, `there is no "${name}"; ${hint}`);
+}
+
+function refuse(tableName: string, reason: string): TypeError {
+  return new TypeError(`Cannot make a resource of "${tableName}": ${reason}`);
+}
+
+/** As English has it mostly: companies, addresses, deals. */
+function toSingular(plural: string): string {
+  if (plural.endsWith("ies")) return `${plural.slice(0, -3)}y`;
+  if (/(?:s|x|ch|sh)es$/.test(plural)) return plural.slice(0, -2);
+  return plural.endsWith("s") && !plural.endsWith("ss") ? plural.slice(0, -1) : plural;
+}

@@ -1,0 +1,81 @@
+import type { Column, SQL, Table } from "drizzle-orm";
+import type { User } from "../../accounts/identity/principal.ts";
+import type { Database } from "../../db/contract/database.ts";
+
+/** Who asks, and what they may do. */
+export interface Asker<Found extends User | null = User> {
+  /** Null for nobody known, where the resource asks for no permission. */
+  readonly user: Found;
+  /** Whether they hold a permission, such as "deals:all". */
+  readonly can: (permission: string) => boolean;
+}
+
+/** What is done with a row that is there. */
+export type Verb = "read" | "update" | "delete";
+
+/** Which rows there are to whoever asks: a condition; undefined for all, false for none. */
+export type RowRule<Found extends User | null = User> = (asker: Asker<Found>) => SQL | undefined | false;
+
+/** Whether a field is there to whoever asks: always, never, by a permission, or as a function says. */
+export type FieldAccess<Found extends User | null = User> =
+  | boolean
+  | string
+  | ((asker: Asker<Found>) => boolean);
+
+/** Who may see a field, and who may set it. */
+export interface FieldRule<Found extends User | null = User> {
+  /** A field that may not be seen can be neither filtered nor sorted by. @default true */
+  readonly read?: FieldAccess<Found>;
+  /** @default true */
+  readonly write?: FieldAccess<Found>;
+}
+
+export type RowOf<T extends Table> = T["$inferSelect"];
+
+/** Messages by field: `{ close_on: "must be after the start" }`. */
+export type FieldMessages = Readonly<Record<string, string | undefined>>;
+
+export interface CheckInput<T extends Table, Found extends User | null = User> {
+  /** The row as it would be. */
+  readonly value: Partial<RowOf<T>>;
+  /** The row as it is; null for a new one. */
+  readonly before: RowOf<T> | null;
+  /** The transaction that it is written in. */
+  readonly db: Database;
+  readonly user: Found;
+}
+
+type NameOf<T extends Table> = keyof T["$inferSelect"] & string;
+
+export interface ResourceOptions<T extends Table, Found extends User | null = User> {
+  /** Below the plugin's prefix. @default the table's name, without the plugin's before it */
+  readonly path?: string;
+  /** One of its rows, in the names of events: `crm.deal.created`. @default the singular of the path */
+  readonly name?: string;
+  /**
+   * What it asks for: `"deals"` for `deals:read`, `deals:write` and `deals:delete`, which it declares. Null asks for nobody.
+   *
+   * @default its path
+   */
+  readonly permission?: string | null;
+  /** Columns, also of relations, that `q` searches: `["title", "company.name"]`. @default none */
+  readonly search?: readonly string[];
+  /** Relations that may be asked for along with a row: `["company", "company.parent"]`. @default none */
+  readonly expand?: readonly string[];
+  /** What `filter` may name. @default all columns, and those of the relations in `expand` */
+  readonly filter?: readonly string[];
+  /** What `sort` may name. @default all columns but JSON */
+  readonly sort?: readonly NameOf<T>[];
+  /** Lists of rows of other tables, by the column there that refers here: `{ contacts: contacts.company_id }`. */
+  readonly relations?: Readonly<Record<string, Column>>;
+  /** Which rows there are, for all verbs or for each. One that may not be seen is 404. @default all */
+  readonly rows?: RowRule<Found> | { readonly [Key in Verb]?: RowRule<Found> };
+  /** Who may see and set single fields. @default all may */
+  readonly fields?: { readonly [Name in NameOf<T>]?: FieldRule<Found> };
+  /** What new rows have by whoever makes them; clients can't set it then: `{ owner_id: ({ user }) => user.id }`. */
+  readonly create?: { readonly [Name in NameOf<T>]?: (asker: Asker<Found>) => RowOf<T>[Name] };
+  /** Looks at a row before it is written; what it returns refuses it. */
+  readonly check?: (
+    input: CheckInput<T, Found>,
+  ) => FieldMessages | undefined | Promise<FieldMessages | undefined>;
+}

@@ -1,0 +1,63 @@
+import { fail } from "../../errors/codes.ts";
+import type { Access } from "../access/access.ts";
+
+/** What of each row is asked for. */
+export interface Wanted {
+  readonly fields?: string | undefined;
+  readonly expand?: string | undefined;
+}
+
+/** Relations to follow, and those behind them. */
+export type Tree = ReadonlyMap<string, Tree>;
+
+/** How rows are shown. */
+export interface Shape {
+  /** Null for all columns that there are. */
+  readonly columns: readonly string[] | null;
+  readonly expand: Tree;
+}
+
+const NOTHING: Tree = new Map();
+
+/**
+ * Reads which fields, and which rows that belong to a row, are asked for.
+ *
+ * @throws AppError validation_error for a name that isn't there to whoever asks
+ */
+export function toShape(access: Access, { fields, expand }: Wanted): Shape {
+  const { resource, visible } = access;
+  const isWhole = visible.size === resource.columns.size;
+  return {
+    columns:
+      fields === undefined ? (isWhole ? null : [...visible.keys()]) : toNames("fields", fields, visible),
+    expand: expand === undefined ? NOTHING : toTree(toNames("expand", expand, resource.expand)),
+  };
+}
+
+function toNames(
+  parameter: string,
+  text: string,
+  known: { has(name: string): boolean; keys(): Iterable<string> },
+): string[] {
+  const names = text.split(",").map((name) => name.trim());
+  const unknown = names.find((name) => !known.has(name));
+  if (unknown === undefined) return names;
+  const all = Array.from(known.keys(), (name) => `"${name}"`).join(", ");
+  const message = `Expected ${all === "" ? "nothing" : `some of ${all}`}, not ${JSON.stringify(unknown.slice(0, 40))}`;
+  throw fail("validation_error", "The request is not valid: see errors", {
+    errors: [{ path: `/query/${parameter}`, code: "unknown_name", message }],
+  });
+}
+
+function toTree(paths: readonly string[]): Tree {
+  const tree = new Map<string, Map<string, Tree>>();
+  for (const path of paths) {
+    let at = tree as Map<string, Tree>;
+    for (const name of path.split(".")) {
+      const next = (at.get(name) ?? new Map()) as Map<string, Tree>;
+      at.set(name, next);
+      at = next;
+    }
+  }
+  return tree;
+}

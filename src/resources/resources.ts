@@ -1,0 +1,58 @@
+import type { Table } from "drizzle-orm";
+import type { AnyElysia } from "elysia";
+import type { User } from "../accounts/identity/principal.ts";
+import type { Database } from "../db/contract/database.ts";
+import type { Driver } from "../db/contract/driver.ts";
+import type { HookBus } from "../hooks/bus.ts";
+import { type AnyOptions, type Resource, toResource } from "./definition/definition.ts";
+import type { Resources } from "./definition/registry.ts";
+import { createResourceRoutes } from "./routes.ts";
+import { RowEvents } from "./writing/events.ts";
+import { Writer } from "./writing/writer.ts";
+
+export type { AnyOptions, Resource } from "./definition/definition.ts";
+export { Resources } from "./definition/registry.ts";
+
+/** What the resources of a plugin stand on. */
+export interface ResourceHost {
+  readonly plugin: string;
+  readonly driver: Driver;
+  readonly db: Database;
+  readonly hooks: HookBus;
+  /** All that are served. */
+  readonly resources: Resources;
+  /** Creates a router that knows the guards. */
+  readonly createRouter: () => AnyElysia;
+  /** Whether somebody holds a permission. */
+  readonly mayDo: (user: User, permission: string) => boolean;
+}
+
+/** A table as an API: what it is, and the routes that serve it. */
+export interface MadeResource {
+  readonly resource: Resource;
+  /** What it asks for, with what each is for. */
+  readonly permissions: Readonly<Record<string, string>>;
+  readonly router: AnyElysia;
+}
+
+/**
+ * Makes a table an API.
+ *
+ * @throws TypeError for a table without a primary key of one column, and for names that aren't there
+ */
+export function makeResource(host: ResourceHost, table: Table, options: AnyOptions): MadeResource {
+  const { plugin, driver, db, hooks, resources, createRouter, mayDo } = host;
+  const resource = toResource(plugin, table, options);
+  const writer = new Writer({ driver, events: new RowEvents(hooks) });
+  const router = createResourceRoutes({ resource, resources, db, writer, createRouter, mayDo });
+  return { resource, permissions: permissionsOf(resource), router };
+}
+
+function permissionsOf({ permission, name }: Resource): Readonly<Record<string, string>> {
+  if (permission === null) return {};
+  return {
+    [`${permission}:read`]: `See ${name}`,
+    [`${permission}:write`]: `Make and change ${name}`,
+    [`${permission}:delete`]: `Delete ${name}`,
+  };
+}

@@ -1,0 +1,64 @@
+import { type TObject, type TSchema, Type } from "@sinclair/typebox";
+import { type Column, getTableName } from "drizzle-orm";
+import { t } from "elysia";
+import { kindOf } from "../../db/schema/column-kind.ts";
+import { CLOSED } from "../../errors/plain-schema.ts";
+import type { Resource } from "../definition/definition.ts";
+import type { Relation } from "../definition/relations.ts";
+import { bodyOf, patchOf } from "./tables.ts";
+import { toStoredSchema } from "./values.ts";
+
+/** The schema of the key of a row, in a path. */
+export function keySchemaOf({ key }: Resource): TSchema {
+  const { type } = kindOf(key);
+  if (type === "uuid") return t.String({ format: "uuid" });
+  return ["id", "integer", "bigint", "references"].includes(type) ? t.Integer() : t.String({ minLength: 1 });
+}
+
+/** The schema of a new row: what clients can't set is refused, as is whatever else it doesn't name. */
+export function newSchemaOf(resource: Resource): TObject {
+  return close(bodyOf(resource.table, { omit: unsettableOf(resource, true) as never[] }));
+}
+
+/** The schema of a change. */
+export function changeSchemaOf(resource: Resource): TObject {
+  return close(patchOf(resource.table, { omit: unsettableOf(resource, false) as never[] }));
+}
+
+/** The schema of a row as it is answered: fields that not everybody sees, and relations, may be missing. */
+export function answerSchemaOf({ columns, fields, relations, expand }: Resource): TObject {
+  const properties = [...columns].map(([name, column]): [string, TSchema] => {
+    const schema = toNullable(column);
+    const isForAll = fields.get(name)?.read ?? true;
+    return [name, isForAll === true ? schema : t.Optional(schema)];
+  });
+  const expanded = [...expand]
+    .filter((path) => !path.includes("."))
+    .map((path): [string, TSchema] => [path, t.Optional(toRelated(relations.get(path) as Relation))]);
+  return t.Object(Object.fromEntries([...properties, ...expanded]));
+}
+
+function toRelated({ table, isMany }: Relation): TSchema {
+  const row = t.Object({}, { additionalProperties: true, description: `Of ${getTableName(table)}` });
+  return isMany ? t.Array(row) : t.Nullable(row);
+}
+
+/** Answers are written by JSON.stringify: nothing is left to encode. */
+function toNullable(column: Column): TSchema {
+  const isMoment = kindOf(column).type === "timestamp";
+  const schema = isMoment ? Type.Unsafe({ type: "string", format: "date-time" }) : toStoredSchema(column);
+  return column.notNull ? schema : t.Nullable(schema);
+}
+
+function unsettableOf({ columns, fields, made }: Resource, isNew: boolean): string[] {
+  return [...columns]
+    .filter(([name, column]) => {
+      const isGenerated = column.primary && column.hasDefault;
+      return !isGenerated && (fields.get(name)?.write === false || (isNew ? made.has(name) : column.primary));
+    })
+    .map(([name]) => name);
+}
+
+function close(schema: TObject): TObject {
+  return { ...schema, additionalProperties: false, [CLOSED]: true };
+}

@@ -1,0 +1,62 @@
+import type { User } from "../../accounts/identity/principal.ts";
+import { fail } from "../../errors/codes.ts";
+import { AppError } from "../../errors/errors.ts";
+import type { HookBus } from "../../hooks/bus.ts";
+import type { Resource } from "../definition/definition.ts";
+import type { Row } from "../reading/expand.ts";
+
+/** What is told of a write before it: a handler may change `values`, or refuse it. */
+export interface RowWriting {
+  /** Null for a new row. */
+  readonly before: Row | null;
+  /** What is to be written; of a deletion, nothing. */
+  readonly values: Row;
+  /** Null for nobody known. */
+  readonly actor: User | null;
+}
+
+/** What is told of a write once it is committed. */
+export interface RowWritten {
+  /** Null for a new row. */
+  readonly before: Row | null;
+  /** Null for one that is deleted. */
+  readonly after: Row | null;
+  readonly actor: User | null;
+}
+
+export type Writing = "creating" | "updating" | "deleting";
+export type Written = "created" | "updated" | "deleted";
+
+/** Tells others of the writes of resources. */
+export class RowEvents {
+  readonly #hooks: HookBus;
+
+  constructor(hooks: HookBus) {
+    this.#hooks = hooks;
+  }
+
+  /**
+   * Asks those who listen whether a row may be written so.
+   *
+   * @throws AppError of a handler, or validation_error with the reason of one that cancels it
+   * @throws whatever a handler throws: what it would have said of the write isn't known
+   */
+  async ask({ plugin, singular }: Resource, event: Writing, data: RowWriting): Promise<void> {
+    const results = await this.#hooks.emit(`${plugin}.${singular}.${event}`, data, { source: plugin });
+    if (results.cancelled) {
+      const message = results.cancel_reason ?? "It was refused";
+      throw fail("validation_error", message, { errors: [{ path: "/body", code: "refused", message }] });
+    }
+    const failed = results.find(({ status }) => status === "threw" || status === "timed_out");
+    if (failed === undefined) return;
+    if (failed.error instanceof AppError) throw failed.error;
+    throw new Error(`A handler of "${plugin}.${singular}.${event}" has failed: the row isn't written`, {
+      cause: failed.error,
+    });
+  }
+
+  /** Tells those who listen that a row has been written. */
+  tell({ plugin, singular }: Resource, event: Written, data: RowWritten): void {
+    void this.#hooks.emit(`${plugin}.${singular}.${event}`, data, { source: plugin });
+  }
+}

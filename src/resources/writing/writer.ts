@@ -1,0 +1,177 @@
+import { and, eq, type SQL } from "drizzle-orm";
+import type { PgTable } from "drizzle-orm/pg-core";
+import { AppError, type InputProblem } from "../../errors/errors.ts";
+import { toForbidden } from "../../accounts/identity/guards.ts";
+import { fail } from "../../errors/codes.ts";
+import type { Transaction } from "../../db/contract/database.ts";
+import type { Driver } from "../../db/contract/driver.ts";
+import type { Access } from "../access/access.ts";
+import type { Row } from "../reading/expand.ts";
+import { findRow, missing } from "../reading/rows.ts";
+import type { RowEvents, Writing, Written } from "./events.ts";
+
+export interface WriterOptions {
+  readonly driver: Pick<Driver, "afterCommit" | "dialect">;
+  readonly events: RowEvents;
+}
+
+/** One write among those of a transaction. */
+export interface Work {
+  readonly tx: Transaction;
+  readonly access: Access;
+  /** JSON Pointer of its values in the request: "/body", "/body/3". */
+  readonly at: string;
+}
+
+/** Writes rows of resources, each by its rules and checks, and tells of them once they are committed. */
+export class Writer {
+  readonly #options: WriterOptions;
+
+  constructor(options: WriterOptions) {
+    this.#options = options;
+  }
+
+  /** Makes a row of what a client has given. @throws AppError */
+  async create(given: Row, { tx, access, at }: Work): Promise<Row> {
+    const { resource, asker } = access;
+    assertWritable(access, given, at);
+    const made = [...resource.made].map(([name, make]) => [name, make(asker)] as const);
+    const values: Row = { ...given, ...Object.fromEntries(made) };
+    await this.#prepare("creating", values, null, { tx, access, at });
+    const written = tx.insert(resource.table as PgTable).values(onlyColumns(access, values) as never);
+    const [row] = (await locate(at, () => written.returning())) as Row[];
+    if (row === undefined) throw new Error(`The database gave nothing for a new ${resource.singular}`);
+    await this.#assertKept(access, row, { tx, verb: "update" });
+    this.#note("created", { before: null, after: row }, { tx, access, at });
+    return row;
+  }
+
+  /**
+   * Changes a row as a client has asked.
+   *
+   * @param onFound looks at the row before it is changed
+   * @throws AppError not_found, authorization_error, validation_error
+   */
+  async change(id: unknown, given: Row, work: Work, onFound: (row: Row) => void = () => {}): Promise<Row> {
+    const { tx, access, at } = work;
+    const { resource } = access;
+    const before = await this.#find(id, "update", work);
+    onFound(before);
+    assertWritable(access, given, at);
+    const values = { ...given };
+    await this.#prepare("updating", values, before, work);
+    const set = onlyColumns(access, values);
+    if (Object.keys(set).length === 0) return before;
+    const written = tx
+      .update(resource.table as PgTable)
+      .set(set)
+      .where(eq(resource.key, before[resource.key.name]));
+    const [after] = (await locate(at, () => written.returning())) as Row[];
+    if (after === undefined) throw missing(resource, id);
+    await this.#assertKept(access, after, { tx, verb: "update" });
+    this.#note("updated", { before, after }, work);
+    return after;
+  }
+
+  /** Deletes a row. @throws AppError not_found, authorization_error, conflict where others refer to it */
+  async remove(id: unknown, work: Work, onFound: (row: Row) => void = () => {}): Promise<void> {
+    const { tx, access } = work;
+    const { resource } = access;
+    const before = await this.#find(id, "delete", work);
+    onFound(before);
+    await this.#options.events.ask(resource, "deleting", { before, values: {}, actor: access.asker.user });
+    await tx.delete(resource.table as PgTable).where(eq(resource.key, before[resource.key.name]));
+    this.#note("deleted", { before, after: null }, work);
+  }
+
+  /** The row, held until the transaction ends. */
+  async #find(id: unknown, verb: "update" | "delete", { tx, access }: Work): Promise<Row> {
+    const { resource } = access;
+    const isOne = eq(resource.key, id);
+    const [read, allowed] = [access.rows("read"), access.rows(verb)];
+    const row = await this.#lock(tx, access, and(isOne, read));
+    if (row === undefined) throw missing(resource, id);
+    if (allowed === undefined || resource.rows.read === resource.rows[verb]) return row;
+    if ((await findRow(tx, resource, and(isOne, allowed))) !== undefined) return row;
+    throw toForbidden(`You may see this ${resource.singular}, and not ${verb} it`);
+  }
+
+  /** A server's other transactions wait for this one; SQLite has one that writes at a time. */
+  async #lock(tx: Transaction, { resource }: Access, condition: SQL | undefined): Promise<Row | undefined> {
+    if (this.#options.driver.dialect === "sqlite") return findRow(tx, resource, condition);
+    const query = tx
+      .select()
+      .from(resource.table as PgTable)
+      .where(condition)
+      .limit(1);
+    const [row] = await (query as unknown as { for(strength: "update"): PromiseLike<Row[]> }).for("update");
+    return row;
+  }
+
+  /** Asks those who listen, and the resource's own check. */
+  async #prepare(event: Writing, values: Row, before: Row | null, { tx, access, at }: Work): Promise<void> {
+    const { resource, asker } = access;
+    await this.#options.events.ask(resource, event, { before, values, actor: asker.user });
+    const { check } = resource;
+    if (check === null) return;
+    const found = await check({
+      value: { ...before, ...values },
+      before,
+      db: tx,
+      user: asker.user,
+    });
+    const errors = Object.entries(found ?? {}).flatMap(([name, message]): InputProblem[] =>
+      message === undefined ? [] : [{ path: `${at}/${name}`, code: "check", message }],
+    );
+    if (errors.length > 0) throw fail("validation_error", "The request is not valid: see errors", { errors });
+  }
+
+  /** That whoever has written a row may still change it: else they would give it to others, or away. */
+  async #assertKept(
+    access: Access,
+    row: Row,
+    { tx, verb }: { readonly tx: Transaction; readonly verb: "update" },
+  ): Promise<void> {
+    const { resource } = access;
+    const rules = and(
+      access.rows("read"),
+      resource.rows.read === resource.rows[verb] ? undefined : access.rows(verb),
+    );
+    if (rules === undefined) return;
+    const isOwn = eq(resource.key, row[resource.key.name]);
+    if ((await findRow(tx, resource, and(isOwn, rules))) !== undefined) return;
+    throw toForbidden(`You couldn't change this ${resource.singular} any more once it is written so`);
+  }
+
+  #note(event: Written, rows: { before: Row | null; after: Row | null }, { tx, access }: Work): void {
+    const { resource, asker } = access;
+    const tell = (): void => this.#options.events.tell(resource, event, { ...rows, actor: asker.user });
+    this.#options.driver.afterCommit(tell, tx);
+  }
+}
+
+/** @throws AppError validation_error for fields that whoever asks may not set */
+function assertWritable(access: Access, given: Row, at: string): void {
+  const errors = Object.keys(given)
+    .filter((name) => !access.mayWrite(name))
+    .map((name) => ({ path: `${at}/${name}`, code: "read_only", message: "You can't set this" }));
+  if (errors.length > 0) throw fail("validation_error", "The request is not valid: see errors", { errors });
+}
+
+/** What handlers have added beside columns is nothing to the database. */
+function onlyColumns({ resource }: Access, values: Row): Row {
+  return Object.fromEntries(
+    Object.entries(values).filter(([name, value]) => resource.columns.has(name) && value !== undefined),
+  );
+}
+
+/** Says of what the database refuses where in the request it stands. */
+async function locate<T>(at: string, write: () => PromiseLike<T>): Promise<T> {
+  try {
+    return await write();
+  } catch (error) {
+    if (at === "/body" || !(error instanceof AppError) || error.errors === undefined) throw error;
+    const errors = error.errors.map((problem) => ({ ...problem, path: problem.path.replace(/^\/body/, at) }));
+    throw new AppError(error.code, error.status, error.message, { cause: error, errors });
+  }
+}

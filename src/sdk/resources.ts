@@ -1,0 +1,25 @@
+import type { AnyElysia } from "elysia";
+import type { Table } from "drizzle-orm";
+import type { User } from "../accounts/identity/principal.ts";
+import type { ResourceOptions } from "../resources/definition/options.ts";
+
+export type {
+  Asker,
+  CheckInput,
+  FieldAccess,
+  FieldMessages,
+  FieldRule,
+  ResourceOptions,
+  RowRule,
+} from "../resources/definition/options.ts";
+export type { RowWriting, RowWritten } from "../resources/writing/events.ts";
+
+/** Makes a table an API. */
+export interface MakeResource {
+  <T extends Table>(table: T, options?: ResourceOptions<T>): AnyElysia;
+  /** One for everybody: `user` may be null in its rules. */
+  <T extends Table>(
+    table: T,
+    options: ResourceOptions<T, User | null> & { readonly permission: null },
+  ): AnyElysia;
+}
