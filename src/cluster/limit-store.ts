@@ -40,8 +40,6 @@ export interface AttemptRules {
   readonly windowMs: number;
 }
 
-const MOST_KEYS = 250; // of one script: nobody else is answered meanwhile
-
 /** By the clock of Redis: those of instances needn't agree. */
 const NOW = `
 local time = redis.call('TIME')
@@ -133,12 +131,14 @@ export class LimitStore {
 
   /** Adds requests to those of all instances; returns what there are then of each, null for what can't be told. */
   async count(requests: readonly Requests[]): Promise<(RequestWindow | null)[] | null> {
-    const parts: Requests[][] = [];
-    for (let at = 0; at < requests.length; at += MOST_KEYS) parts.push(requests.slice(at, at + MOST_KEYS));
-    return this.#try(async (client) => {
-      const windows = await Promise.all(parts.map((part) => countPart(client, part)));
-      return windows.flat();
-    });
+    const keys = requests.map(({ name }) => name);
+    const args = requests.flatMap(({ windowMs, count, most }) =>
+      [toLength(windowMs), count, most].map(String),
+    );
+    const reply = await this.#try((client): Promise<unknown> =>
+      client.eval(COUNT, { keys, arguments: args }),
+    );
+    return reply === null ? null : toWindows(reply, requests);
   }
 
   /** Counts an attempt, unless there were too many: returns for how long there may be none, in ms. */
@@ -177,12 +177,9 @@ export class LimitStore {
   }
 }
 
-async function countPart(client: RedisClient, part: readonly Requests[]): Promise<(RequestWindow | null)[]> {
-  const keys = part.map(({ name }) => name);
-  const args = part.flatMap(({ windowMs, count, most }) => [toLength(windowMs), count, most].map(String));
-  const reply: unknown = await client.eval(COUNT, { keys, arguments: args });
+function toWindows(reply: unknown, requests: readonly Requests[]): (RequestWindow | null)[] {
   const numbers = Array.isArray(reply) ? (reply as readonly unknown[]) : [];
-  return part.map(({ windowMs, count, most }, index) => {
+  return requests.map(({ windowMs, count, most }, index) => {
     const [ageMs, total, before] = numbers.slice(3 * index, 3 * index + 3);
     const isWindow =
       isWithin(ageMs, toLength(windowMs)) &&

@@ -23,6 +23,9 @@ export interface SharedCount {
   takeBack(weight: number): void;
 }
 
+/** Returns what counts a key on all instances; null while it is asked for too little to matter. */
+export type Sharing = (key: string | number, counter: Counter, max: number) => SharedCount | null;
+
 const MAX_KEYS = 50_000;
 const MOMENT_MS = 0.001;
 
@@ -89,8 +92,8 @@ export class Counter {
  * of too many those that have asked for nothing for longest.
  */
 export class Counters {
-  /** Makes what counts a new key on all instances. @default each instance counts for itself */
-  share: ((key: string | number, windowMs: number, now: number) => SharedCount) | null = null;
+  /** @default each instance counts for itself */
+  sharing: Sharing | null = null;
   /** Two generations: to take one key at a time out of a map of many is slow. */
   #recent = new Map<string | number, Counter>();
   #older = new Map<string | number, Counter>();
@@ -115,21 +118,21 @@ export class Counters {
     return this.#find(key, windowMs, now);
   }
 
+  /** Has a key counted on all instances, once it has asked for enough. */
+  share(key: string | number, counter: Counter, { max }: Limit): void {
+    if (this.sharing === null || counter.shared !== null) return;
+    counter.shared = this.sharing(key, counter, max);
+  }
+
   #find(key: string | number, windowMs: number, now: number): Counter {
     this.#longestMs = Math.max(this.#longestMs, windowMs);
     const known = this.#recent.get(key) ?? this.#older.get(key);
     // What an older generation has, nobody asked for in two windows.
     if (now >= this.#turnAt || this.#recent.size >= this.#maxKeys / 2) this.#turn(now);
     const isSame = known !== undefined && known.windowMs === windowMs; // the limit may be another one by now
-    const counter = isSame ? known : this.#create(key, windowMs, now);
+    const counter = isSame ? known : new Counter(now, windowMs);
     this.#older.delete(key);
     this.#recent.set(key, counter);
-    return counter;
-  }
-
-  #create(key: string | number, windowMs: number, now: number): Counter {
-    const counter = new Counter(now, windowMs);
-    if (this.share !== null) counter.shared = this.share(key, windowMs, now);
     return counter;
   }
 

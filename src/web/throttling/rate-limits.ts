@@ -79,8 +79,8 @@ export class RateLimits {
 
   /** Counts together with the other instances, from now on. */
   shareBy(counts: SharedCounts): void {
-    this.#default.share = (key, windowMs, now) => counts.of(`default ${toText(key)}`, windowMs, now);
-    this.#ofRoutes.share = (key, windowMs, now) => counts.of(`route ${toText(key)}`, windowMs, now);
+    this.#default.sharing = counts.of("default");
+    this.#ofRoutes.sharing = counts.of("route");
   }
 
   /** How many keys are remembered. */
@@ -102,6 +102,7 @@ export class RateLimits {
     const limit = this.#anonymous;
     const counter = this.#default.of(address, WINDOW_MS, now);
     const isAllowed = take(counter, limit, now, weight);
+    this.#default.share(address, counter, limit);
     const isHalf = counter.used(now) * 2 > limit.max;
     if (isHalf) this.#exactUntil = now + WINDOW_MS;
     this.#gap = this.#nextGap(weight, now);
@@ -127,7 +128,11 @@ export class RateLimits {
   /** Counts an address that has no more for having it looked at who asks; false when it has had that too often. */
   countTry(address: string): boolean {
     const now = this.#now();
-    return take(this.#default.of(`try ${address}`, WINDOW_MS, now), this.#anonymous, now);
+    const key = `try ${address}`;
+    const counter = this.#default.of(key, WINDOW_MS, now);
+    const isAllowed = take(counter, this.#anonymous, now);
+    this.#default.share(key, counter, this.#anonymous);
+    return isAllowed;
   }
 
   /** Takes that back: it was a user. */
@@ -182,6 +187,7 @@ export class RateLimits {
       this.#forget(request);
       throw toError(policy, limit, toStanding(counter, limit, now, false));
     }
+    counters.share(key, counter, limit);
     const isTold = isAlwaysTold || counter.used(now) * 2 > limit.max;
     if (isTold) this.#note(request, toFields(policy, limit, toStanding(counter, limit, now, true)));
     else this.#forget(request);
@@ -229,11 +235,6 @@ export function toRouteLimit(options: RouteLimitOptions): Limit {
   throw new TypeError(
     `Cannot limit a route with { rateLimit: ${JSON.stringify(options)} }: expected { max, window }, as many requests as a whole number from 1 within as many seconds, up to a day`,
   );
-}
-
-/** No address looks like a user. */
-function toText(key: string | number): string {
-  return typeof key === "number" ? `user ${key}` : key;
 }
 
 function toLimit(max: number): Limit {

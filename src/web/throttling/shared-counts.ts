@@ -1,6 +1,6 @@
 import type { LimitStore, Requests, RequestWindow } from "../../cluster/limit-store.ts";
 import { outside } from "../../db/transactions/ambient.ts";
-import { Counter, type SharedCount } from "./counters.ts";
+import { Counter, type SharedCount, type Sharing } from "./counters.ts";
 
 export interface SharedCountsOptions {
   readonly store: Pick<LimitStore, "nameOf" | "count" | "whenConnected" | "isClosed">;
@@ -14,14 +14,14 @@ const PARTS = 32;
 const MOST_INSTANCES = 1000;
 const PAUSE_MS = 10;
 const RETRY_MS = 1000;
-const MAX_BATCH = 500; // keys
+const MAX_BATCH = 100; // keys: Redis answers nobody else meanwhile
 const MAX_QUEUED = 10_000; // keys
 
 /**
  * Shares with the other instances what is counted here. No request waits for that: what was let in is told together with what
  * others were asked since, up to a hundred times a second, and the answer has what all have let in by then. So all instances
  * together let in no more than the limit, and beyond it, each, a thirty-second of it and what comes within one exchange.
- * Who asks for little isn't told of at all.
+ * Who asks for little isn't told of at all. Where very many ask for much, they wait for their turn, up to a second.
  *
  * While Redis is away each instance counts for itself; what it has counted in a window that lasts is told once Redis is back.
  */
@@ -37,9 +37,11 @@ export class SharedCounts {
     this.#now = now;
   }
 
-  /** Makes what counts a key on all instances. */
-  of(key: string, windowMs: number, now: number): SharedCount {
-    return new KeyCount(key, new Counter(now, windowMs), this.#enqueue);
+  /** Returns what counts keys, which are users by their number, or anybody else. @param policy tells them from others */
+  of(policy: string): Sharing {
+    const enqueue = this.#enqueue;
+    return (key, counter, max) =>
+      counter.count * PARTS < max ? null : new KeyCount({ policy, key, enqueue }, counter, max);
   }
 
   /** Returns false where there are too many: then it is tried again with the next request. */
@@ -79,22 +81,29 @@ export class SharedCounts {
   }
 }
 
+interface KeyOptions {
+  readonly policy: string;
+  readonly key: string | number;
+  readonly enqueue: (count: KeyCount) => boolean;
+}
+
 class KeyCount implements SharedCount {
   readonly total: Counter;
-  readonly #key: string;
-  readonly #enqueue: (count: KeyCount) => boolean;
-  #name: string | null = null;
+  readonly #options: KeyOptions;
   /** What the others weren't told of yet, of the window that began then. */
   #untold = 0;
   #startedAt: number;
-  #max = 0;
+  #max: number;
   #isQueued = false;
 
-  constructor(key: string, total: Counter, enqueue: (count: KeyCount) => boolean) {
-    this.#key = key;
-    this.total = total;
-    this.#startedAt = total.startedAt;
-    this.#enqueue = enqueue;
+  /** @param here what was counted here until now, of which nobody was told */
+  constructor(options: KeyOptions, { startedAt, windowMs, before, count }: Counter, max: number) {
+    this.#options = options;
+    this.total = new Counter(startedAt, windowMs);
+    this.total.before = before;
+    this.#startedAt = startedAt;
+    this.#max = max;
+    this.add(count, max);
   }
 
   add(weight: number, max: number): void {
@@ -102,7 +111,7 @@ class KeyCount implements SharedCount {
     this.total.count += weight;
     this.#untold += weight;
     this.#max = max;
-    if (!this.#isQueued && this.#untold * PARTS >= max) this.#isQueued = this.#enqueue(this);
+    if (!this.#isQueued && this.#untold * PARTS >= max) this.#isQueued = this.#options.enqueue(this);
   }
 
   takeBack(weight: number): void {
@@ -119,9 +128,10 @@ class KeyCount implements SharedCount {
     const count = this.#untold;
     this.#untold = 0;
     this.#isQueued = false;
-    // Instances may have different limits for a while.
-    this.#name ??= nameOf(`${windowMs} ${this.#key}`);
-    return { name: this.#name, windowMs, count, most: this.#max * MOST_INSTANCES };
+    const { policy, key } = this.#options;
+    // Instances may have different limits for a while, and no address looks like a user.
+    const name = nameOf(`${windowMs} ${policy} ${typeof key === "number" ? "user " : ""}${key}`);
+    return { name, windowMs, count, most: this.#max * MOST_INSTANCES };
   }
 
   adopt({ ageMs, count, before }: RequestWindow, now: number): void {

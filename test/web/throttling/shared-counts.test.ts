@@ -45,7 +45,7 @@ class Instance implements AsyncDisposable {
         },
       },
     });
-    this.counters.share = (key, windowMs, now) => counts.of(String(key), windowMs, now);
+    this.counters.sharing = counts.of("test");
   }
 
   get now(): number {
@@ -58,7 +58,10 @@ class Instance implements AsyncDisposable {
 
   /** Whether one more is let in. */
   ask(limit: Limit, key = KEY): boolean {
-    return take(this.counter(limit, key), limit, this.now);
+    const counter = this.counter(limit, key);
+    const isAllowed = take(counter, limit, this.now);
+    this.counters.share(key, counter, limit);
+    return isAllowed;
   }
 
   /** The same, and if the others are to be told of it at once, waits until they are. */
