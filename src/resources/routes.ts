@@ -1,87 +1,12 @@
-import { type AnyElysia, type Context, t } from "elysia";
-import type { User } from "../accounts/identity/principal.ts";
-import type { Database } from "../db/contract/database.ts";
+import { type AnyElysia, t } from "elysia";
 import { listOf } from "../db/paging/paginate.ts";
-import { Access } from "./access/access.ts";
-import type { Resource } from "./definition/definition.ts";
+import type { Access } from "./access/access.ts";
 import type { Row } from "./reading/expand.ts";
-import { type ListQuery, listRows, present, readRow } from "./reading/rows.ts";
-import { toShape } from "./reading/fields.ts";
-import type { Resources } from "./definition/registry.ts";
-import { answerSchemaOf, changeSchemaOf, newSchemaOf, keySchemaOf } from "./schemas/bodies.ts";
-import { columnParametersOf, listQueryOf, rowQueryOf } from "./schemas/queries.ts";
+import { listRows, readRow } from "./reading/rows.ts";
+import { changeSchemaOf, newSchemaOf } from "./schemas/bodies.ts";
+import { listQueryOf } from "./schemas/queries.ts";
+import { Endpoint, type ResourceRouter, type ResourceRoutesOptions } from "./serving/endpoint.ts";
 import { assertMatch, toETag } from "./writing/versions.ts";
-import type { Writer } from "./writing/writer.ts";
-
-export interface ResourceRoutesOptions {
-  readonly resource: Resource;
-  readonly resources: Resources;
-  readonly db: Database;
-  readonly writer: Writer;
-  /** Creates a router that knows the guards. */
-  readonly createRouter: () => AnyElysia;
-  /** Whether somebody holds a permission. */
-  readonly mayDo: (user: User, permission: string) => boolean;
-}
-
-/** What a handler of these routes is given. */
-interface Given {
-  readonly user: User | null;
-  readonly request: Request;
-  readonly set: Context["set"];
-  readonly params: { readonly id: unknown };
-  readonly query: ListQuery;
-  readonly body: Row;
-}
-
-type AddRoute = (path: string, handler: (given: Given) => unknown, options: object) => unknown;
-
-/** A router whose guards are known by their names: what a route is given depends on the resource. */
-interface ResourceRouter {
-  readonly get: AddRoute;
-  readonly post: AddRoute;
-  readonly patch: AddRoute;
-  readonly delete: AddRoute;
-}
-
-/** What the routes of one resource share. */
-class Endpoint {
-  readonly #options: ResourceRoutesOptions;
-  readonly path: string;
-  readonly parameters;
-  readonly key;
-  readonly rowQuery;
-  readonly answer;
-
-  constructor(options: ResourceRoutesOptions) {
-    const { resource } = options;
-    this.#options = options;
-    this.path = `/${resource.name}`;
-    this.parameters = columnParametersOf(resource);
-    this.key = t.Object({ id: keySchemaOf(resource) });
-    this.rowQuery = rowQueryOf(resource);
-    this.answer = answerSchemaOf(resource);
-  }
-
-  /** What a route asks for. */
-  guard(verb: "read" | "write" | "delete"): object {
-    const { permission } = this.#options.resource;
-    return permission === null ? { optionalAuth: true } : { permission: `${permission}:${verb}` };
-  }
-
-  accessOf(user: User | null): Access {
-    const { resource, resources, mayDo } = this.#options;
-    const can = (permission: string): boolean => user !== null && mayDo(user, permission);
-    return new Access(resource, { user, can }, resources);
-  }
-
-  /** A row that was written, as its client is shown it. */
-  async show(access: Access, row: Row, { query, set }: Pick<Given, "query" | "set">): Promise<Row> {
-    set.headers["etag"] = toETag(row);
-    const [shown = row] = await present([row], toShape(access, query), { db: this.#options.db, access });
-    return shown;
-  }
-}
 
 /** The routes of a resource, below its path. */
 export function createResourceRoutes(options: ResourceRoutesOptions): AnyElysia {

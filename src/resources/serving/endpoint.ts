@@ -1,0 +1,84 @@
+import { type AnyElysia, type Context, t } from "elysia";
+import type { User } from "../../accounts/identity/principal.ts";
+import type { Database } from "../../db/contract/database.ts";
+import { Access } from "../access/access.ts";
+import type { Resource } from "../definition/definition.ts";
+import type { Resources } from "../definition/registry.ts";
+import type { Row } from "../reading/expand.ts";
+import { toShape } from "../reading/fields.ts";
+import { type ListQuery, present } from "../reading/rows.ts";
+import { answerSchemaOf, keySchemaOf } from "../schemas/bodies.ts";
+import { columnParametersOf, rowQueryOf } from "../schemas/queries.ts";
+import { toETag } from "../writing/versions.ts";
+import type { Writer } from "../writing/writer.ts";
+
+/** What the routes of one resource stand on. */
+export interface ResourceRoutesOptions {
+  readonly resource: Resource;
+  readonly resources: Resources;
+  readonly db: Database;
+  readonly writer: Writer;
+  /** Creates a router that knows the guards. */
+  readonly createRouter: () => AnyElysia;
+  /** Whether somebody holds a permission. */
+  readonly mayDo: (user: User, permission: string) => boolean;
+}
+
+/** What a handler of these routes is given. */
+export interface Given {
+  readonly user: User | null;
+  readonly request: Request;
+  readonly set: Context["set"];
+  readonly params: { readonly id: unknown };
+  readonly query: ListQuery;
+  readonly body: Row;
+}
+
+type AddRoute = (path: string, handler: (given: Given) => unknown, options: object) => unknown;
+
+/** A router whose guards are known by their names: what a route is given depends on the resource. */
+export interface ResourceRouter {
+  readonly get: AddRoute;
+  readonly post: AddRoute;
+  readonly patch: AddRoute;
+  readonly delete: AddRoute;
+}
+
+/** What the routes of one resource share. */
+export class Endpoint {
+  readonly #options: ResourceRoutesOptions;
+  readonly path: string;
+  readonly parameters;
+  readonly key;
+  readonly rowQuery;
+  readonly answer;
+
+  constructor(options: ResourceRoutesOptions) {
+    const { resource } = options;
+    this.#options = options;
+    this.path = `/${resource.name}`;
+    this.parameters = columnParametersOf(resource);
+    this.key = t.Object({ id: keySchemaOf(resource) });
+    this.rowQuery = rowQueryOf(resource);
+    this.answer = answerSchemaOf(resource);
+  }
+
+  /** What a route asks for. */
+  guard(verb: "read" | "write" | "delete"): object {
+    const { permission } = this.#options.resource;
+    return permission === null ? { optionalAuth: true } : { permission: `${permission}:${verb}` };
+  }
+
+  accessOf(user: User | null): Access {
+    const { resource, resources, mayDo } = this.#options;
+    const can = (permission: string): boolean => user !== null && mayDo(user, permission);
+    return new Access(resource, { user, can }, resources);
+  }
+
+  /** A row that was written, as its client is shown it. */
+  async show(access: Access, row: Row, { query, set }: Pick<Given, "query" | "set">): Promise<Row> {
+    set.headers["etag"] = toETag(row);
+    const [shown = row] = await present([row], toShape(access, query), { db: this.#options.db, access });
+    return shown;
+  }
+}
