@@ -85,6 +85,11 @@ export interface Driver {
    * @throws TypeError for a `tx` that is none
    */
   afterCommit(listener: () => void, tx?: object): void;
+  /**
+   * Makes of `write`, which writes rows with one statement, what writes a single one: together with those that others write
+   * at the same time, and as a part of the transaction that the caller is part of. SQLite's writes share commits anyhow.
+   */
+  gather?<Row>(write: (rows: readonly Row[]) => Promise<unknown>): (row: Row) => Promise<void>;
   /** Tells what this process commits; returns its undo. */
   onTablesWritten(listener: OnTablesWritten): () => void;
   /** Lets queries under way finish and closes every connection. */

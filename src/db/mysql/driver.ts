@@ -45,6 +45,7 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
     probe: () => channel.probe((connection) => connection.all(PROBE)),
     changeToken: () => null,
     afterCommit: createAfterCommit(channel),
+    gather: (write) => channel.gather(write),
     onTablesWritten: (listener) => feed.listen(listener),
     close,
   };

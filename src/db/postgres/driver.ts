@@ -42,6 +42,7 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
     probe: () => channel.probe((connection) => connection.all(PROBE, [])),
     changeToken: () => null,
     afterCommit: createAfterCommit(channel),
+    gather: (write) => channel.gather(write),
     onTablesWritten: (listener) => feed.listen(listener),
     close,
   };

@@ -10,6 +10,7 @@ import { TransactionLimit, type TransactionLimitOptions } from "../transactions/
 import type { OwnedOptions } from "../transactions/owner.ts";
 import type { ServerConnection, ServerLimits } from "./connection.ts";
 import { toUnknownOutcome } from "./faults.ts";
+import { GatheredWrites } from "./gathered-writes.ts";
 import { ConnectionPool } from "./pool.ts";
 import { RetryTurns } from "./retry-turns.ts";
 import { OpenTransaction, type TransactionSyntax } from "./transaction.ts";
@@ -111,6 +112,20 @@ export class PoolChannel<C extends ServerConnection> implements Channel<C> {
     });
     noteWritten(caller);
     return result;
+  }
+
+  /** See `gather` of Driver. */
+  gather<Row>(write: (rows: readonly Row[]) => Promise<unknown>): (row: Row) => Promise<void> {
+    const { scope, callers } = this.#options;
+    const gathered = new GatheredWrites(write);
+    return async (row) => {
+      if (this.#ambient.current !== null) {
+        await write([row]);
+        return;
+      }
+      scope.assertOutside();
+      await gathered.add(row, callers.current);
+    };
   }
 
   execute<T>(task: Task<C, T>, sql: string): Promise<T> {

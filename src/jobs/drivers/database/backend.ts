@@ -3,7 +3,7 @@ import { cancelJob, findJob, listJobs, listSteps, listWaiting, retryJob } from "
 import { claim, readBatch } from "./claim.ts";
 import { finish } from "./finish.ts";
 import type { Ground } from "./ground.ts";
-import { insertJob, insertJobs } from "./insert.ts";
+import { createAlone, insertJob, insertJobs } from "./insert.ts";
 import { Lookout } from "./lookout.ts";
 import { commitStep, keepStep, readSteps } from "./steps.ts";
 import { renew, saveProgress } from "./upkeep.ts";
@@ -11,12 +11,15 @@ import { renew, saveProgress } from "./upkeep.ts";
 /** Keeps jobs in the database: SQLite, PostgreSQL or MySQL. */
 export function createDatabaseBackend(ground: Ground): JobBackend {
   const { db, driver } = ground;
+  const insertAlone = createAlone(ground);
   return {
     leaseMs: ground.leaseMs,
     async add(jobs, { batch = null, tx } = {}) {
       const [only, ...others] = jobs;
       if (only === undefined) return [];
-      if (others.length === 0 && batch === null) return [await insertJob(ground, tx ?? db, only)];
+      if (others.length === 0 && batch === null) {
+        return [await (tx === undefined ? insertAlone(only) : insertJob(ground, tx, only))];
+      }
       if (tx !== undefined) return insertJobs(ground, tx, jobs, batch);
       return db.transaction((own) => insertJobs(ground, own, jobs, batch));
     },

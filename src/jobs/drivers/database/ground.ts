@@ -5,7 +5,7 @@ import type { CoreTables } from "../../../db/schema/core-tables.ts";
 
 /** What the queue in a database stands on. */
 export interface Ground {
-  readonly driver: Pick<Driver, "dialect" | "changeToken" | "afterCommit">;
+  readonly driver: Pick<Driver, "dialect" | "changeToken" | "afterCommit" | "gather">;
   readonly db: Database;
   readonly tables: Pick<CoreTables, "jobs" | "jobSteps" | "jobBatches" | "jobLimits">;
   /** How long a job belongs to the process that runs it without a word of it, in ms. */

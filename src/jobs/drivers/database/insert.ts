@@ -8,6 +8,8 @@ type Writing = Pick<Database, "insert" | "select">;
 
 const ROWS = 200; // of one statement: a row has few parameters, and SQLite takes 32,766 of them
 const TRIES = 3;
+/** Characters of a payload that shares no statement: a server takes so many MB at once. */
+const LARGE = 10_000;
 
 /** Adds one job; returns its id, or that of the one which stands in its way. */
 export async function insertJob(ground: Ground, db: Writing, job: NewJob): Promise<string> {
@@ -33,6 +35,22 @@ export async function insertJob(ground: Ground, db: Writing, job: NewJob): Promi
   }
 }
 
+/** Returns what adds one job outside of a transaction: on a server together with those that are added at the same time. */
+export function createAlone(ground: Ground): (job: NewJob) => Promise<string> {
+  const insert = ground.driver.gather?.((jobs: readonly NewJob[]) => insertPlain(ground, ground.db, jobs));
+  return async (job) => {
+    if (insert === undefined || job.uniqueHash !== null || job.payload.length > LARGE)
+      return insertJob(ground, ground.db, job);
+    await insert(job);
+    return job.id;
+  };
+}
+
+/** Adds jobs without a `unique` by one statement. */
+async function insertPlain(ground: Ground, db: Writing, jobs: readonly NewJob[]): Promise<void> {
+  await db.insert(ground.tables.jobs).values(jobs.map((job) => toRow(ground, job)));
+}
+
 /** Adds jobs, all or none. */
 export async function insertJobs(
   ground: Ground,
@@ -46,7 +64,7 @@ export async function insertJobs(
   );
   for (const piece of inPieces(plain, ROWS)) {
     // oxlint-disable-next-line no-await-in-loop -- one connection
-    await tx.insert(jobs).values(piece.map((job) => toRow(ground, job)));
+    await insertPlain(ground, tx, piece);
   }
   const present = new Map<string, string>();
   for (const job of unique) {
