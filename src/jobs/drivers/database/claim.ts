@@ -1,7 +1,7 @@
 import { and, count, eq, inArray, type SQL, sql } from "drizzle-orm";
 import type { Tx } from "../../contract/backend.ts";
 import type { Claim, ClaimedJob, Wanted } from "../../contract/records.ts";
-import { fromNow, type Ground } from "./ground.ts";
+import { anyOf, fromNow, type Ground } from "./ground.ts";
 
 /** Jobs of one name of which some may start, by what all instances have started. */
 interface Open extends Wanted {
@@ -26,6 +26,10 @@ export async function claim(
     if (most > 0) open.push({ ...one, most: Math.min(most, places) });
   }
   if (open.length === 0) return { jobs: [], waits };
+  // What is limited is chosen here. MySQL can't look through a table that it changes.
+  if (ground.driver.dialect !== "mysql" && !open.some(isLimited)) {
+    return { jobs: await takeFirst(ground, tx, { worker, open, places }), waits };
+  }
   const found = await select(ground, tx, { open, places });
   const jobs = chooseAllowed(found, open);
   if (jobs.length > 0) await take(ground, tx, { worker, jobs, open });
@@ -78,36 +82,73 @@ async function countRoom(
   return Math.min(room, rate.max - limit.started);
 }
 
-async function select(
-  ground: Ground,
-  tx: Tx,
-  { open, places }: { readonly open: readonly Open[]; readonly places: number },
-): Promise<ClaimedJob[]> {
+/** What a claim chooses from. */
+interface Choice {
+  readonly open: readonly Open[];
+  readonly places: number;
+}
+
+async function select(ground: Ground, tx: Tx, choice: Choice): Promise<ClaimedJob[]> {
   const { jobs } = ground.tables;
-  const [first, ...others] = open;
-  const only = others.length === 0 ? first : undefined;
-  // One name is a range of the index; of several, the first of each are looked at.
-  const which =
-    only === undefined
-      ? and(inArray(jobs.id, toFirstOfEach(ground, open)), eq(jobs.state, "waiting"))
-      : isWaiting(ground, only);
+  const { where, order, most } = toRange(ground, choice);
   const rows = await tx
-    .select({
-      id: jobs.id,
-      name: jobs.name,
-      payload: jobs.payload,
-      attempt: jobs.attempt,
-      lane: jobs.lane,
-      batchId: jobs.batch_id,
-      awaitsId: jobs.awaits_id,
-      nextId: jobs.next_id,
-    })
+    .select(toColumns(ground))
     .from(jobs)
-    .where(which)
-    .orderBy(...(only === undefined ? [jobs.rank, jobs.id] : toOrder(ground)))
-    .limit(Math.min(only?.most ?? places, places))
+    .where(where)
+    .orderBy(...order)
+    .limit(most)
     .for("update", { skipLocked: true });
   return rows.map((row) => ({ ...row, attempt: row.attempt + 1 }));
+}
+
+/** Takes those that are next, in one statement. */
+async function takeFirst(
+  ground: Ground,
+  tx: Tx,
+  { worker, ...choice }: Choice & { readonly worker: string },
+): Promise<ClaimedJob[]> {
+  const { jobs } = ground.tables;
+  const { where, order, most } = toRange(ground, choice);
+  const first = tx
+    .select({ id: jobs.id })
+    .from(jobs)
+    .where(where)
+    .orderBy(...order)
+    .limit(most)
+    .for("update", { skipLocked: true });
+  // As an array it is looked for once, and not with each row.
+  const isFirst =
+    ground.driver.dialect === "postgres" ? sql`${jobs.id} = any(array${first})` : inArray(jobs.id, first);
+  const rows = await tx
+    .update(jobs)
+    .set(toTaken(ground, worker))
+    .where(isFirst)
+    .returning({ ...toColumns(ground), rank: jobs.rank });
+  return rows.toSorted((a, b) => a.rank - b.rank || (a.id < b.id ? -1 : 1));
+}
+
+function toColumns({ tables: { jobs } }: Ground) {
+  return {
+    id: jobs.id,
+    name: jobs.name,
+    payload: jobs.payload,
+    attempt: jobs.attempt,
+    lane: jobs.lane,
+    batchId: jobs.batch_id,
+    awaitsId: jobs.awaits_id,
+    nextId: jobs.next_id,
+  };
+}
+
+function toRange(ground: Ground, { open, places }: Choice) {
+  const { jobs } = ground.tables;
+  const [first, ...others] = open;
+  // One name is a range of the index; of several, the first of each are looked at.
+  if (first !== undefined && others.length === 0) {
+    return { where: isWaiting(ground, first), order: toOrder(ground), most: Math.min(first.most, places) };
+  }
+  const where = and(inArray(jobs.id, toFirstOfEach(ground, open)), eq(jobs.state, "waiting"));
+  return { where, order: [sql`${jobs.rank}`, sql`${jobs.id}`], most: places };
 }
 
 /** More than are taken, for another process may be taking the same. */
@@ -164,6 +205,19 @@ function chooseAllowed(found: readonly ClaimedJob[], open: readonly Open[]): Cla
   });
 }
 
+/** What a job becomes that is taken. */
+function toTaken(ground: Ground, worker: string) {
+  const { jobs } = ground.tables;
+  return {
+    state: "running",
+    worker,
+    attempt: sql`${jobs.attempt} + 1`,
+    due_at: fromNow(ground, ground.leaseMs),
+    started_at: new Date(),
+    held_lane: sql`${jobs.lane}`,
+  } as const;
+}
+
 async function take(
   ground: Ground,
   tx: Tx,
@@ -175,17 +229,7 @@ async function take(
 ): Promise<void> {
   const { jobs, jobLimits } = ground.tables;
   const ids = taken.map(({ id }) => id);
-  await tx
-    .update(jobs)
-    .set({
-      state: "running",
-      worker,
-      attempt: sql`${jobs.attempt} + 1`,
-      due_at: fromNow(ground, ground.leaseMs),
-      started_at: new Date(),
-      held_lane: sql`${jobs.lane}`,
-    })
-    .where(inArray(jobs.id, ids));
+  await tx.update(jobs).set(toTaken(ground, worker)).where(anyOf(ground, ids));
   for (const { name, rate } of open) {
     const started = taken.filter((job) => job.name === name).length;
     if (rate === null || started === 0) continue;

@@ -28,11 +28,20 @@ export function fromNow({ driver: { dialect } }: Pick<Ground, "driver">, ms = 0)
  * running: with its state as well, PostgreSQL looks through all that run.
  */
 export function heldBy(
-  { tables: { jobs } }: Pick<Ground, "tables">,
+  ground: Pick<Ground, "driver" | "tables">,
   worker: string,
   ids: readonly string[],
 ): SQL | undefined {
-  return and(inArray(jobs.id, ids), eq(jobs.worker, worker));
+  return and(anyOf(ground, ids), eq(ground.tables.jobs.worker, worker));
+}
+
+/** These jobs. On PostgreSQL in words that don't depend on how many there are: each statement is planned once. */
+export function anyOf(
+  { driver, tables: { jobs } }: Pick<Ground, "driver" | "tables">,
+  ids: readonly string[],
+): SQL {
+  if (driver.dialect !== "postgres") return inArray(jobs.id, ids);
+  return sql`${jobs.id} = any(cast(cast(${`{${ids.join()}}`} as text) as uuid[]))`;
 }
 
 /** Cuts a list into pieces that a statement has room for. */

@@ -1,10 +1,11 @@
-import { eq } from "drizzle-orm";
+import { eq, type SQL, sql } from "drizzle-orm";
 import type { Database } from "../../../db/contract/database.ts";
 import type { Tx } from "../../contract/backend.ts";
 import type { NewBatch, NewJob } from "../../contract/records.ts";
+import type { JobState } from "../../../db/schema/core-tables.ts";
 import { fromNow, type Ground, inPieces } from "./ground.ts";
 
-type Writing = Pick<Database, "insert" | "select">;
+type Writing = Pick<Database, "insert" | "select" | "execute">;
 
 const ROWS = 200; // of one statement: a row has few parameters, and SQLite takes 32,766 of them
 const TRIES = 3;
@@ -48,7 +49,26 @@ export function createAlone(ground: Ground): (job: NewJob) => Promise<string> {
 
 /** Adds jobs without a `unique` by one statement. */
 async function insertPlain(ground: Ground, db: Writing, jobs: readonly NewJob[]): Promise<void> {
-  await db.insert(ground.tables.jobs).values(jobs.map((job) => toRow(ground, job)));
+  if (ground.driver.dialect === "postgres") await db.execute(toInsert(ground, jobs));
+  else await db.insert(ground.tables.jobs).values(jobs.map((job) => toRow(ground, job)));
+}
+
+/** As one parameter, whatever their number: making a statement of as many rows takes longer than all else, and planning it. */
+function toInsert(ground: Ground, jobs: readonly NewJob[]): SQL {
+  const rows = jobs.map(({ until, ...job }) => {
+    const due: { readonly at?: number; readonly inMs?: number } =
+      until === null || until === "blocked" ? {} : until;
+    return {
+      ...job,
+      ...due,
+      state: toState(until),
+      ...(due.inMs !== undefined && { inMs: Math.round(due.inMs) }),
+    };
+  });
+  return sql`insert into ${ground.tables.jobs} (id, name, state, rank, due_at, payload, lane, batch_id, awaits_id, next_id)
+    select id, name, state, rank, coalesce(at, ${fromNow(ground)} + "inMs"), payload, lane, "batchId", "awaitsId", "nextId"
+    from json_to_recordset(cast(cast(${JSON.stringify(rows)} as text) as json)) as added (id uuid, name text, state text,
+      rank integer, at bigint, "inMs" bigint, payload text, lane text, "batchId" uuid, "awaitsId" uuid, "nextId" uuid)`;
 }
 
 /** Adds jobs, all or none. */
@@ -85,11 +105,10 @@ function toRow(ground: Ground, job: NewJob) {
   const { until } = job;
   const due =
     until === null || until === "blocked" ? null : "at" in until ? until.at : fromNow(ground, until.inMs);
-  const state = until === null ? "waiting" : until === "blocked" ? "blocked" : "delayed";
   return {
     id: job.id,
     name: job.name,
-    state,
+    state: toState(until),
     rank: job.rank,
     due_at: due,
     payload: job.payload,
@@ -99,4 +118,9 @@ function toRow(ground: Ground, job: NewJob) {
     awaits_id: job.awaitsId,
     next_id: job.nextId,
   } as const;
+}
+
+function toState(until: NewJob["until"]): JobState {
+  if (until === null) return "waiting";
+  return until === "blocked" ? "blocked" : "delayed";
 }
