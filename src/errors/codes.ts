@@ -109,3 +109,15 @@ export function createFail<Table extends Readonly<Record<string, ErrorCode>>>(
  * @example throw fail("conflict", `Cannot add role "${name}": there is one of this name`);
  */
 export const fail = createFail({});
+
+/** The same error, its problems told of other places in the request. */
+export function withPaths(error: AppError, toPath: (path: string) => string): AppError {
+  const { code, status, message, headers, members, errors = [] } = error;
+  const moved = errors.map((problem) => ({ ...problem, path: toPath(problem.path) }));
+  return new AppError(code, status, message, {
+    cause: error,
+    errors: moved,
+    ...(headers && { headers }),
+    ...(members && { members }),
+  });
+}

@@ -53,7 +53,6 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
   const { db, cache, accounts, log, settings } = options;
   const xcore: Xcore = {
     createRouter: () => createPluginRouter(accounts.guards),
-    resource: createPluginResources(options),
     hooks: createPluginHooks(options),
     cli: createPluginCli(options.name, options),
     // Its rows have the types that plugins declare: the host knows nothing of them.
@@ -62,6 +61,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
     ...createPluginCache(cache, options),
     paginate,
     page,
+    resource: createPluginResources(options),
     rowOf,
     bodyOf,
     patchOf,

@@ -2,7 +2,7 @@ import { and, eq, type SQL } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import { AppError, type InputProblem } from "../../errors/errors.ts";
 import { toForbidden } from "../../accounts/identity/guards.ts";
-import { fail } from "../../errors/codes.ts";
+import { fail, withPaths } from "../../errors/codes.ts";
 import type { Transaction } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import type { Access } from "../access/access.ts";
@@ -171,7 +171,6 @@ async function locate<T>(at: string, write: () => PromiseLike<T>): Promise<T> {
     return await write();
   } catch (error) {
     if (at === "/body" || !(error instanceof AppError) || error.errors === undefined) throw error;
-    const errors = error.errors.map((problem) => ({ ...problem, path: problem.path.replace(/^\/body/, at) }));
-    throw new AppError(error.code, error.status, error.message, { cause: error, errors });
+    throw withPaths(error, (path) => path.replace(/^\/body/, at));
   }
 }
