@@ -13,6 +13,8 @@ export interface LimitStoreOptions {
   readonly log: Logger;
   /** What all connections of the process share. @default one of its own */
   readonly presence?: Presence;
+  /** How long it may be silent, in ms. @default 250 */
+  readonly timeoutMs?: number;
 }
 
 /** Requests that one instance has let in. */
@@ -110,8 +112,8 @@ export class LimitStore {
   isClosed = false;
   #hasFailed = false;
 
-  constructor({ url, appName, nameKey, log, presence }: LimitStoreOptions) {
-    this.#connection = new RedisConnection({ url, log, presence, name: "limits" });
+  constructor({ appName, nameKey, log, ...connection }: LimitStoreOptions) {
+    this.#connection = new RedisConnection({ ...connection, log, name: "limits" });
     this.#nameKey = nameKey;
     this.#log = log;
     // Braces: one slot of a Redis cluster holds all that one script is about.

@@ -17,26 +17,28 @@ class Shared implements AsyncDisposable {
   readonly store: LimitStore;
   readonly lines: string[] = [];
 
-  private constructor(redis: PrivateServer, client: RedisClientType) {
+  private constructor(redis: PrivateServer, client: RedisClientType, timeoutMs: number) {
     this.redis = redis;
     this.client = client;
-    this.store = this.open();
+    this.store = this.open("key", timeoutMs);
   }
 
-  static async start(): Promise<Shared> {
+  /** @param timeoutMs long, where Redis is only slow on a busy machine */
+  static async start(timeoutMs = 20_000): Promise<Shared> {
     const redis = await PrivateServer.start("redis");
     const client: RedisClientType = createClient({ url: redis.url, RESP: 3 });
     client.on("error", () => {});
     await client.connect();
-    return new Shared(redis, client);
+    return new Shared(redis, client, timeoutMs);
   }
 
-  open(nameKey = "key"): LimitStore {
+  open(nameKey = "key", timeoutMs = 20_000): LimitStore {
     const write = (line: string): void => void this.lines.push((JSON.parse(line) as { msg: string }).msg);
     return new LimitStore({
       url: this.redis.url,
       appName: "test",
       nameKey: Buffer.from(nameKey),
+      timeoutMs,
       log: pino({}, { write }),
     });
   }
@@ -183,7 +185,7 @@ test("LimitStore has names that tell nothing, another for each application's sec
 });
 
 test("LimitStore says nothing while Redis is away, and once that Redis refuses", async () => {
-  await using shared = await Shared.start();
+  await using shared = await Shared.start(250);
   const { client, redis, store, lines } = shared;
   await client.configSet("maxmemory", "1");
   expect([await shared.count(1), await shared.count(1), await store.take("a", RULES)]).toEqual([

@@ -23,9 +23,10 @@ class Instance implements AsyncDisposable {
   #clockMs: number;
   #told = Promise.withResolvers<void>();
 
-  constructor(redis: PrivateServer, clockMs = 0) {
+  /** @param timeoutMs long, where Redis is only slow on a busy machine */
+  constructor(redis: PrivateServer, clockMs = 0, timeoutMs = 20_000) {
     this.#clockMs = clockMs;
-    const options = { url: redis.url, appName: "test", nameKey: Buffer.from("key") };
+    const options = { url: redis.url, appName: "test", nameKey: Buffer.from("key"), timeoutMs };
     this.store = new LimitStore({ ...options, log: pino({ level: "silent" }) });
     const { store } = this;
     const counts = new SharedCounts({
@@ -148,8 +149,8 @@ test("what is taken back is taken back for all", async () => {
 
 test("each instance counts for itself while Redis is away, and tells what it has counted afterwards", async () => {
   await using redis = await PrivateServer.start("redis");
-  await using first = new Instance(redis);
-  await using second = new Instance(redis);
+  await using first = new Instance(redis, 0, 250);
+  await using second = new Instance(redis, 0, 250);
   await Promise.all([first, second].map(({ store }) => store.whenConnected()));
   const limit = { max: 64, windowMs: HOUR };
   redis.freeze();
