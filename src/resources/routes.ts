@@ -1,12 +1,11 @@
 import { type AnyElysia, t } from "elysia";
 import { listOf } from "../db/paging/paginate.ts";
-import type { Access } from "./access/access.ts";
-import type { Row } from "./reading/expand.ts";
 import { listRows, readRow } from "./reading/rows.ts";
 import { changeSchemaOf, newSchemaOf } from "./schemas/bodies.ts";
 import { listQueryOf } from "./schemas/queries.ts";
-import { Endpoint, type ResourceRouter, type ResourceRoutesOptions } from "./serving/endpoint.ts";
-import { assertMatch, toETag } from "./writing/versions.ts";
+import { Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./serving/endpoint.ts";
+import { addRestoring } from "./serving/restoring.ts";
+import { toETag } from "./writing/versions.ts";
 
 /** The routes of a resource, below its path. */
 export function createResourceRoutes(options: ResourceRoutesOptions): AnyElysia {
@@ -15,6 +14,7 @@ export function createResourceRoutes(options: ResourceRoutesOptions): AnyElysia 
   addReading(router, endpoint, options);
   addCreation(router, endpoint, options);
   addChanges(router, endpoint, options);
+  if (options.resource.deletedAt !== null) addRestoring(router, endpoint, options);
   return router as unknown as AnyElysia;
 }
 
@@ -111,14 +111,4 @@ function addChanges(
       detail: { summary: `Delete a ${resource.singular}` },
     },
   );
-}
-
-/** Looks whether a row is the one that the client has read. */
-function toMatch(request: Request, access: Access): (row: Row) => void {
-  const ifMatch = request.headers.get("if-match");
-  return (row) => assertMatch(ifMatch, row, () => pickVisible(access, row));
-}
-
-function pickVisible({ visible }: Access, row: Row): Row {
-  return Object.fromEntries([...visible.keys()].map((name) => [name, row[name]]));
 }

@@ -1,4 +1,16 @@
-import { type Column, getTableColumns, getTableName, type SQL, sql, type Table } from "drizzle-orm";
+import {
+  and,
+  type Column,
+  getTableColumns,
+  getTableName,
+  isNotNull,
+  isNull,
+  or,
+  type SQL,
+  sql,
+  type Table,
+} from "drizzle-orm";
+import { toForbidden } from "../../accounts/identity/guards.ts";
 import type { User } from "../../accounts/identity/principal.ts";
 import { isComparable } from "../filter/values.ts";
 import type { Field, Step } from "../filter/conditions.ts";
@@ -12,6 +24,9 @@ const USER_COLUMNS = ["id", "email", "full_name"];
 const USERS = "users";
 const NONE = sql`1 = 0`;
 const MAX_STEPS = 3;
+
+/** Rows that are deleted: the only ones, or beside the others. */
+export type DeletedRows = "only" | "with";
 
 /** What a table shows to whoever asks: its resource's rules, where there is one. */
 export interface View {
@@ -39,8 +54,32 @@ export class Access {
 
   /** Which rows there are for a verb; undefined for all. */
   rows(verb: Verb): SQL | undefined {
+    return and(this.rule(verb), toUndeleted(this.resource));
+  }
+
+  /** Like rows, whether they are deleted or not. */
+  rule(verb: Verb): SQL | undefined {
     if (!this.#rows.has(verb)) this.#rows.set(verb, toCondition(this.resource, verb, this.asker));
     return this.#rows.get(verb);
+  }
+
+  /**
+   * Which rows there are to be read, those that are deleted among them.
+   *
+   * @throws AppError authorization_error for whoever may not delete
+   */
+  rowsWithDeleted(deleted: DeletedRows | undefined): SQL | undefined {
+    const { deletedAt } = this.resource;
+    if (deleted === undefined || deletedAt === null) return this.rows("read");
+    if (!this.mayDelete) throw toForbidden("Deleted rows are for those who may delete");
+    const gone = and(isNotNull(deletedAt), this.rule("delete"));
+    return and(this.rule("read"), deleted === "only" ? gone : or(isNull(deletedAt), gone));
+  }
+
+  /** Whether any rows may be deleted. */
+  get mayDelete(): boolean {
+    const { permission } = this.resource;
+    return permission === null || this.asker.can(`${permission}:delete`);
   }
 
   /** The columns that may be seen, by name. */
@@ -124,7 +163,7 @@ export class Access {
     if (resource === null) return toOpenView(table);
     const { permission, relations } = resource;
     const mayRead = permission === null || this.asker.can(`${permission}:read`);
-    const rows = mayRead ? toCondition(resource, "read", this.asker) : NONE;
+    const rows = mayRead ? and(toCondition(resource, "read", this.asker), toUndeleted(resource)) : NONE;
     return { table, columns: visibleOf(resource, this.asker), relations, rows };
   }
 }
@@ -135,6 +174,10 @@ function toOpenView(table: Table): View {
   const isOfUsers = getTableName(table) === USERS;
   const columns = new Map(isOfUsers ? all.filter(([name]) => USER_COLUMNS.includes(name)) : all);
   return { table, columns, relations: relationsOf(columns.values()), rows: undefined };
+}
+
+function toUndeleted({ deletedAt }: Resource): SQL | undefined {
+  return deletedAt === null ? undefined : isNull(deletedAt);
 }
 
 function toCondition(resource: Resource, verb: Verb, asker: Asker<User | null>): SQL | undefined {

@@ -33,6 +33,8 @@ export interface Resource {
   readonly filter: ReadonlySet<string> | null;
   readonly sort: readonly string[];
   readonly check: NonNullable<AnyOptions["check"]> | null;
+  /** The column that says when a row was deleted; null where rows are deleted for good. */
+  readonly deletedAt: Column | null;
 }
 
 const PATH = /^[a-z][a-z0-9_-]{0,62}$/;
@@ -80,6 +82,7 @@ export function toResource(plugin: string, table: Table, options: AnyOptions): R
     filter: options.filter === undefined ? null : new Set(options.filter),
     sort: options.sort ?? names.filter((name) => kindOf(columns.get(name) as Column).type !== "json"),
     check: options.check ?? null,
+    deletedAt: deletedAtOf(tableName, columns, options.softDelete),
   };
 }
 
@@ -91,6 +94,20 @@ function keyOf(tableName: string, columns: ReadonlyMap<string, Column>): Column 
   const key = [...columns.values()].find(({ primary }) => primary);
   if (key !== undefined) return key;
   throw refuse(tableName, "it has no primary key of one column, such as id()");
+}
+
+const DELETED_AT = "deleted_at";
+
+function deletedAtOf(
+  tableName: string,
+  columns: ReadonlyMap<string, Column>,
+  asked: boolean | string = false,
+): Column | null {
+  if (asked === false) return null;
+  const name = asked === true ? DELETED_AT : asked;
+  const column = columns.get(name);
+  if (column !== undefined && kindOf(column).type === "timestamp" && !column.notNull) return column;
+  throw refuse(tableName, `"softDelete" needs a column that may be null, ${name}: timestamp()`);
 }
 
 function assertNames(

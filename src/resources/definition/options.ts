@@ -74,6 +74,13 @@ export interface ResourceOptions<T extends Table, Found extends User | null = Us
   readonly fields?: { readonly [Name in NameOf<T>]?: FieldRule<Found> };
   /** What new rows have by whoever makes them; clients can't set it then: `{ owner_id: ({ user }) => user.id }`. */
   readonly create?: { readonly [Name in NameOf<T>]?: (asker: Asker<Found>) => RowOf<T>[Name] };
+  /**
+   * Rows that are deleted stay in the table, in which a column that may be null says when: `deleted_at`, or the one that is named.
+   * They aren't there to anybody, but to whoever may delete: in lists with `?deleted=only`, and by `POST /{id}/restore`.
+   *
+   * @default false
+   */
+  readonly softDelete?: boolean | NameOf<T>;
   /** Looks at a row before it is written; what it returns refuses it. */
   readonly check?: (
     input: CheckInput<T, Found>,

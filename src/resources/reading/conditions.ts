@@ -1,7 +1,7 @@
 import { and, type SQL, sql } from "drizzle-orm";
 import type { InputProblem } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
-import type { Access } from "../access/access.ts";
+import type { Access, DeletedRows } from "../access/access.ts";
 import { type ConditionOptions, toCondition } from "../filter/conditions.ts";
 import { FilterError } from "../filter/error.ts";
 import { type Expression, parseFilter } from "../filter/grammar.ts";
@@ -12,6 +12,8 @@ import { type ColumnParameter, toComparison } from "../schemas/queries.ts";
 export type Wanted = Readonly<Record<string, unknown>> & {
   readonly filter?: string | undefined;
   readonly q?: string | undefined;
+  /** Rows that are deleted, too or only. */
+  readonly deleted?: DeletedRows | undefined;
 };
 
 const MAX_PARSED = 200;
@@ -38,7 +40,7 @@ export function toRowsCondition(
     asking,
   };
   const problems: InputProblem[] = [];
-  const conditions: (SQL | undefined)[] = [access.rows("read")];
+  const conditions: (SQL | undefined)[] = [access.rowsWithDeleted(query.deleted)];
   const add = (name: string, read: () => Expression): void => {
     try {
       conditions.push(toCondition(read(), options));

@@ -50,11 +50,12 @@ function toNullable(column: Column): TSchema {
   return column.notNull ? schema : t.Nullable(schema);
 }
 
-function unsettableOf({ columns, fields, made }: Resource, isNew: boolean): string[] {
+function unsettableOf({ columns, fields, made, deletedAt }: Resource, isNew: boolean): string[] {
   return [...columns]
     .filter(([name, column]) => {
       const isGenerated = column.primary && column.hasDefault;
-      return !isGenerated && (fields.get(name)?.write === false || (isNew ? made.has(name) : column.primary));
+      const isOurs = column === deletedAt || (isNew ? made.has(name) : column.primary);
+      return !isGenerated && (isOurs || fields.get(name)?.write === false);
     })
     .map(([name]) => name);
 }

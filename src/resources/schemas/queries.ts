@@ -102,6 +102,11 @@ export function listQueryOf(resource: Resource, parameters: ReadonlyMap<string, 
         t.String({ maxLength: MAX_WORDS, description: `Words to look for in ${resource.search.join(", ")}` }),
       ),
     }),
+    ...(resource.deletedAt !== null && {
+      deleted: t.Optional(
+        t.UnionEnum(["only", "with"], { description: "Rows that are deleted, for those who may delete" }),
+      ),
+    }),
     ...(Object.fromEntries(columns) as Record<string, TSchema>),
   });
 }

@@ -9,7 +9,7 @@ import { toShape } from "../reading/fields.ts";
 import { type ListQuery, present } from "../reading/rows.ts";
 import { answerSchemaOf, keySchemaOf } from "../schemas/bodies.ts";
 import { columnParametersOf, rowQueryOf } from "../schemas/queries.ts";
-import { toETag } from "../writing/versions.ts";
+import { assertMatch, toETag } from "../writing/versions.ts";
 import type { Writer } from "../writing/writer.ts";
 
 /** What the routes of one resource stand on. */
@@ -81,4 +81,14 @@ export class Endpoint {
     const [shown = row] = await present([row], toShape(access, query), { db: this.#options.db, access });
     return shown;
   }
+}
+
+/** Looks whether a row is the one that the client of a request has read. */
+export function toMatch(request: Request, access: Access): (row: Row) => void {
+  const ifMatch = request.headers.get("if-match");
+  return (row) => assertMatch(ifMatch, row, () => pickVisible(access, row));
+}
+
+function pickVisible({ visible }: Access, row: Row): Row {
+  return Object.fromEntries([...visible.keys()].map((name) => [name, row[name]]));
 }

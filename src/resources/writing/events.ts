@@ -9,7 +9,7 @@ import type { Row } from "../reading/expand.ts";
 export interface RowWriting {
   /** Null for a new row. */
   readonly before: Row | null;
-  /** What is to be written; of a deletion, nothing. */
+  /** What is to be written; of a deletion and of its undoing, nothing. */
   readonly values: Row;
   /** Null for nobody known. */
   readonly actor: User | null;
@@ -24,8 +24,8 @@ export interface RowWritten {
   readonly actor: User | null;
 }
 
-export type Writing = "creating" | "updating" | "deleting";
-export type Written = "created" | "updated" | "deleted";
+export type Writing = "creating" | "updating" | "deleting" | "restoring";
+export type Written = "created" | "updated" | "deleted" | "restored";
 
 /** Tells others of the writes of resources. */
 export class RowEvents {

@@ -80,15 +80,43 @@ export class Writer {
     const before = await this.#find(id, "delete", work);
     onFound(before);
     await this.#options.events.ask(resource, "deleting", { before, values: {}, actor: access.asker.user });
-    await tx.delete(resource.table as PgTable).where(eq(resource.key, before[resource.key.name]));
+    const isIt = eq(resource.key, before[resource.key.name]);
+    const table = resource.table as PgTable;
+    const { deletedAt } = resource;
+    if (deletedAt === null) await tx.delete(table).where(isIt);
+    else
+      await tx
+        .update(table)
+        .set({ [deletedAt.name]: new Date() })
+        .where(isIt);
     this.#note("deleted", { before, after: null }, work);
+  }
+
+  /** Puts a row back that was deleted, where such rows are kept. @throws AppError not_found */
+  async restore(id: unknown, work: Work, onFound: (row: Row) => void = () => {}): Promise<Row> {
+    const { tx, access } = work;
+    const { resource, asker } = access;
+    const { deletedAt } = resource;
+    if (deletedAt === null) throw missing(resource, id);
+    const before = await this.#lock(tx, access, and(eq(resource.key, id), access.rowsWithDeleted("only")));
+    if (before === undefined) throw missing(resource, id);
+    onFound(before);
+    await this.#options.events.ask(resource, "restoring", { before, values: {}, actor: asker.user });
+    const written = tx
+      .update(resource.table as PgTable)
+      .set({ [deletedAt.name]: null })
+      .where(eq(resource.key, before[resource.key.name]));
+    const [after] = (await written.returning()) as Row[];
+    if (after === undefined) throw missing(resource, id);
+    this.#note("restored", { before, after }, work);
+    return after;
   }
 
   /** The row, held until the transaction ends. */
   async #find(id: unknown, verb: "update" | "delete", { tx, access }: Work): Promise<Row> {
     const { resource } = access;
     const isOne = eq(resource.key, id);
-    const [read, allowed] = [access.rows("read"), access.rows(verb)];
+    const [read, allowed] = [access.rows("read"), access.rule(verb)];
     const row = await this.#lock(tx, access, and(isOne, read));
     if (row === undefined) throw missing(resource, id);
     if (allowed === undefined || resource.rows.read === resource.rows[verb]) return row;
@@ -134,8 +162,8 @@ export class Writer {
   ): Promise<void> {
     const { resource } = access;
     const rules = and(
-      access.rows("read"),
-      resource.rows.read === resource.rows[verb] ? undefined : access.rows(verb),
+      access.rule("read"),
+      resource.rows.read === resource.rows[verb] ? undefined : access.rule(verb),
     );
     if (rules === undefined) return;
     const isOwn = eq(resource.key, row[resource.key.name]);
