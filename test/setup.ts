@@ -5,6 +5,7 @@ import { type App, createApp } from "../src/app/app.ts";
 import { type KnownTestUser as TestUser, TestUsers } from "../src/testing/users.ts";
 import { ADMIN_ROLE } from "../src/accounts/rights/builtin-roles.ts";
 import type { RemoteSettings } from "../src/plugins/remote/sources.ts";
+import type { JsonObject } from "../src/config/json/values.ts";
 import { loadConfig } from "../src/config/load.ts";
 import type { ConfigOverrides } from "../src/config/schema.ts";
 import type { Problem } from "../src/errors/problem.ts";
@@ -54,6 +55,7 @@ export interface TestAppOptions {
   /** Other files of the project. */
   readonly files?: Files;
   readonly config?: ConfigOverrides;
+  readonly env?: Readonly<Record<string, string>>;
   readonly setupTimeoutMs?: number;
   readonly drainTimeoutMs?: number;
 }
@@ -103,10 +105,12 @@ export class TestApp implements AsyncDisposable {
       server: { ...config.server, rate_limit: { ...UNLIMITED, ...config.server?.rate_limit } },
       logging: { console: false, ...config.logging },
     };
-    const load = () => loadConfig({ cwd: folder.path, env: {}, flags });
-    const reloadConfig = () => app.configure(load());
+    const { env = {} } = options;
+    const load = (shared: JsonObject = {}) => loadConfig({ cwd: folder.path, env, flags, shared });
+    const reloadConfig = () => app.configure(load(app.shared?.config));
     const app: App = await createApp({
       loaded: load(),
+      load,
       reloadConfig,
       version: "0.0.0-test",
       setupTimeoutMs,

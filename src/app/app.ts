@@ -7,9 +7,10 @@ import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { Loggers } from "../log/loggers.ts";
 import type { StackTraces } from "../plugins/failure/stack-traces.ts";
+import type { SharedStates } from "../plugins/shared-states.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import type { WebServer } from "../web/server.ts";
-import { type AppContext, type ContextOptions, createContext } from "./context.ts";
+import { type AppContext, type ContextOptions, createContext, type LiveParts } from "./context.ts";
 import { createCoreBuilder } from "./core.ts";
 import { closeWork, createWork, type Work } from "./jobs.ts";
 import { createPlugins, type PluginOptions, toPluginSettings } from "./plugins.ts";
@@ -27,6 +28,10 @@ export interface AppOptions extends ContextOptions, PluginOptions {
 
 /** One xcore application: its services, wired together, with nothing running yet. */
 export interface App extends Work {
+  /** Has the configuration that applies now. */
+  readonly live: Readonly<Pick<LiveParts, "loaded">>;
+  /** What is asked of plugins on all instances; null without Redis. */
+  readonly shared: Pick<SharedStates, "config"> | null;
   readonly loggers: Loggers;
   /** By which instances tell each other of changes; null without Redis. */
   readonly feed: ChangeFeed | null;
@@ -64,7 +69,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   await using disposals = new AsyncDisposableStack();
   const { reloadConfig = async () => {}, print = printLine } = options;
   const context = await createContext(options);
-  const { live, loggers, feed, hooks, stackTraces, shutdown, inspects, isCommand, limits } = context;
+  const { live, loggers, feed, hooks, stackTraces, shutdown, inspects, isCommand } = context;
   disposals.defer(() => loggers.close());
   disposals.defer(async () => void (await feed?.close()));
 
@@ -93,10 +98,12 @@ export async function createApp(options: AppOptions): Promise<App> {
   web.mountCore(core);
 
   if (!inspects) await accounts.start();
-  shared?.follow(() => plugins.configure(toPluginSettings(context, stores)));
+  shared?.follow(() => Promise.all([plugins.configure(toPluginSettings(context, stores)), reloadConfig()]));
   if (!isCommand) void feed?.start();
   const running = disposals.move();
   return {
+    live,
+    shared,
     loggers,
     feed,
     hooks,
@@ -110,15 +117,19 @@ export async function createApp(options: AppOptions): Promise<App> {
     openApi: () => core.openApi(),
     loadCore: () => core.load(),
     async configure(loaded) {
-      live.loaded = loaded;
-      loggers.setLevel(loaded.config.logging.level);
-      web.configure(toWebSettings(loaded));
-      limits.configure(loaded.config.server.rate_limit);
+      applySettings(context, web, loaded);
       web.mountCore((core = createCore()));
       await plugins.configure(toPluginSettings(context, stores));
     },
     close: () => running.disposeAsync(),
   };
+}
+
+function applySettings({ live, loggers, limits }: AppContext, web: WebServer, loaded: LoadedConfig): void {
+  live.loaded = loaded;
+  loggers.setLevel(loaded.config.logging.level);
+  web.configure(toWebSettings(loaded));
+  limits.configure(loaded.config.server.rate_limit);
 }
 
 function createAppAccounts(

@@ -1,6 +1,7 @@
 import { join, resolve } from "node:path";
 import { Presence } from "../log/presence.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
+import type { JsonObject } from "../config/json/values.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { namePlugin } from "../db/contract/database-error.ts";
 import { createHookBus, type HookBus } from "../hooks/bus.ts";
@@ -16,8 +17,18 @@ import { Shutdown } from "./shutdown.ts";
 import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
 import { RateLimits } from "../web/throttling/rate-limits.ts";
 
+/** Loads the configuration with keys that were set on all instances. @throws ConfigError */
+export type LoadShared = (shared: JsonObject) => LoadedConfig;
+
 export interface ContextOptions {
   readonly loaded: LoadedConfig;
+  /**
+   * Reads config.json again, with keys that were set on all instances over its own.
+   *
+   * @default what it is started with stays
+   * @throws ConfigError
+   */
+  readonly load?: LoadShared;
   readonly version: string;
   /** Loads plugins only to look at them: no database, no `setup`, no watching, no log. */
   readonly inspects?: boolean;
@@ -46,6 +57,7 @@ export interface AppContext {
   readonly isNew: boolean;
   /** The configuration that applies now. */
   readonly live: LiveParts;
+  readonly load: LoadShared;
   readonly loggers: Loggers;
   /** Whether Redis, or what else the process is connected with, is there. */
   readonly presence: Presence;
@@ -70,6 +82,7 @@ export interface AppContext {
 export async function createContext(options: ContextOptions): Promise<AppContext> {
   const {
     loaded,
+    load = () => loaded,
     version,
     inspects = false,
     isCommand = false,
@@ -100,25 +113,24 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     },
   });
   if (feed !== null) followHooks(feed, hooks, loggers.app);
-  const isDebug = (): boolean => live.loaded.config.app.debug;
   const answerError = createErrorAnswer({
     log: loggers.app,
-    isDebug,
+    isDebug: () => live.loaded.config.app.debug,
     describeAsker: (request) => live.describeAsker(request),
   });
-  const toDisplayPath = createDisplayPath(loaded.directory);
   return {
     version,
     inspects,
     isCommand,
     isNew,
     live,
+    load,
     loggers,
     presence,
     feed,
     hooks,
     stackTraces,
-    toDisplayPath,
+    toDisplayPath: createDisplayPath(loaded.directory),
     answerError,
     callers: new Callers(),
     limits: new RateLimits(loaded.config.server.rate_limit),

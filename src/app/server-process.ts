@@ -3,7 +3,7 @@ import { type App, createApp } from "./app.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { WorkerChannel } from "../cluster/worker-process.ts";
 import { ConfigFollower } from "./config-follower.ts";
-import { toLogFolder } from "./context.ts";
+import { type LoadShared, toLogFolder } from "./context.ts";
 import { describeBuildFailure, toListenError } from "./failure-text.ts";
 import { guardProcess } from "../plugins/given/globals.ts";
 import { openCommandChannel } from "./command-channel.ts";
@@ -22,8 +22,8 @@ export interface ServerProcessOptions {
   readonly worker?: WorkerRole;
   /** The configuration that it is started with. */
   readonly loaded: LoadedConfig;
-  /** Loads the configuration whenever its file changes. */
-  readonly load: () => LoadedConfig;
+  /** Loads the configuration whenever its file changes, or what was set on all instances. */
+  readonly load: LoadShared;
 }
 
 /** A server as one of several that share a port. */
@@ -55,8 +55,8 @@ export class ServerProcess {
     this.#initial = loaded;
     this.#app = app;
     this.#config = new ConfigFollower({
-      initial: loaded,
-      load: options.load,
+      initial: app.live.loaded,
+      load: () => options.load(app.shared?.config ?? {}),
       apply: (next) => app.configure(next),
       log: app.loggers.app,
     });
@@ -75,7 +75,14 @@ export class ServerProcess {
       if (server !== null) await server.#config.reload();
     };
     const { version, loaded, isNew = false, worker } = options;
-    const app = await createApp({ loaded, version, isNew, reloadConfig, worker: worker?.number ?? null });
+    const app = await createApp({
+      loaded,
+      load: options.load,
+      version,
+      isNew,
+      reloadConfig,
+      worker: worker?.number ?? null,
+    });
     server = new ServerProcess(options, app);
     return server;
   }

@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { createSecretKey, loadSecretKey, type SecretKey } from "../accounts/keys/secret.ts";
 import { type CoreStore, openCoreStore } from "../accounts/people/store.ts";
 import type { AppCache } from "../cache/cache.ts";
+import type { JsonObject } from "../config/json/values.ts";
 import { parseDatabaseUrl } from "../db/contract/database-url.ts";
 import type { LimitStore } from "../cluster/limit-store.ts";
 import type { Driver } from "../db/contract/driver.ts";
@@ -55,11 +56,23 @@ export async function openStores(context: AppContext): Promise<AppStores> {
     const cache = createCache(live.loaded, { log: loggers.app, database, presence, inspects, feed });
     const store = openCoreStore(database);
     const shared = await openSharedStates(feed, { store, log: loggers.manager });
+    if (shared !== null) applyShared(context, shared.config);
     const limitStore = await shareLimits(context, secretKey);
     return { database, store, cache, secretKey, plugins, bundles, shared, limitStore };
   } catch (error) {
     await database.close();
     throw error;
+  }
+}
+
+/** Puts what was set on all instances over config.json: settings of plugins, which aren't loaded yet. */
+function applyShared({ live, load, loggers }: AppContext, shared: JsonObject): void {
+  if (Object.keys(shared).length === 0) return;
+  try {
+    live.loaded = load(shared);
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : String(error);
+    loggers.app.error(`${problem}\nPlugins are set as config.json of this instance says`);
   }
 }
 

@@ -146,13 +146,20 @@ function assertOffered(plugin: string, { commands, plugins }: Offer): void {
 }
 
 async function run({ plugin, name, input }: Asked, command: Command, context: CommandContext): Promise<void> {
-  await withRunningApp(loadFor(command, context, COMMAND_CONFIG), context, async ({ plugins }) => {
-    const failure = plugins.list().find((record) => record.name === plugin)?.failure;
-    if (failure) throw failure;
-    const found = plugins.commands().find((one) => one.plugin === plugin && one.name === name);
-    if (found !== undefined) return found.run(input);
-    throw fail("not_found", `Cannot run "${name}" of "${plugin}": it isn't there once the plugin is set up`);
-  });
+  await withRunningApp(
+    (shared) => loadFor(command, context, COMMAND_CONFIG, shared),
+    context,
+    async ({ plugins }) => {
+      const failure = plugins.list().find((record) => record.name === plugin)?.failure;
+      if (failure) throw failure;
+      const found = plugins.commands().find((one) => one.plugin === plugin && one.name === name);
+      if (found !== undefined) return found.run(input);
+      throw fail(
+        "not_found",
+        `Cannot run "${name}" of "${plugin}": it isn't there once the plugin is set up`,
+      );
+    },
+  );
 }
 
 /** Logs go to standard error alone: the running server writes the files, and the answer stands on standard output. */

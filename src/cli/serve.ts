@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from "commander";
 import type { ServerProcess, WorkerRole } from "../app/server-process.ts";
+import type { JsonObject } from "../config/json/values.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { isFault } from "../db/contract/database-error.ts";
 import type { ConfigOverrides } from "../config/schema.ts";
@@ -32,7 +33,7 @@ export function serveCommand(context: CommandContext): Command {
     .addHelpText("after", toExamples("xcore", "xcore serve --host 0.0.0.0 --port 8080"))
     .action(async (options: ServeOptions, command: Command) => {
       const { loadFor } = await import("./open/command-context.ts");
-      const load = () => loadFor(command, context, toOverrides(options));
+      const load = (shared?: JsonObject) => loadFor(command, context, toOverrides(options), shared);
       const loaded = load();
       if (loaded.config.server.workers > 1 && options.worker === undefined) {
         return superviseWorkers(loaded, options);

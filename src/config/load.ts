@@ -1,8 +1,17 @@
 import { dirname, isAbsolute, join, relative, resolve } from "node:path";
-import { readConfigFile } from "./file.ts";
+import { coerceText } from "./coercion.ts";
+import { type ConfigFile, readConfigFile } from "./file.ts";
 import { diagnose, type Layer } from "./diagnosis.ts";
-import { type DotEnv, joinVariables, parseDotEnv } from "./variables.ts";
-import { freezeDeep, type KeyPath } from "./json/values.ts";
+import { fillPlaceholders } from "./placeholders.ts";
+import { type DotEnv, joinVariables, parseDotEnv, type Variables } from "./variables.ts";
+import {
+  formatKeyPath,
+  freezeDeep,
+  isJsonObject,
+  type JsonObject,
+  type KeyPath,
+  startsWithPath,
+} from "./json/values.ts";
 import { readFlags, readVariableOverrides } from "./overrides.ts";
 import { ConfigError, type ConfigProblem } from "./problems.ts";
 import type { Config, ConfigOverrides } from "./schema.ts";
@@ -22,6 +31,8 @@ export interface LoadConfigOptions {
   env: Readonly<Record<string, string | undefined>>;
   /** Keys set on the command line. */
   flags?: ConfigOverrides;
+  /** Keys set on all instances, over those of the file, with placeholders as in it. */
+  shared?: JsonObject;
 }
 
 /** The effective configuration and where it comes from. */
@@ -38,24 +49,27 @@ export interface LoadedConfig {
 }
 
 /**
- * Loads the configuration: the defaults, over them `config.json`, then `XCORE_…` variables from `.env` and
- * the environment, then flags. Reads two files, `config.json` and the `.env` beside it, and changes nothing.
+ * Loads the configuration: the defaults, over them `config.json`, what was set on all instances, `XCORE_…` variables
+ * from `.env` and the environment, then flags. Reads two files, `config.json` and the `.env` beside it, and changes nothing.
  *
  * @throws ConfigError with every problem that was found, when there is any
  */
-export function loadConfig({ file: named, cwd, env, flags = {} }: LoadConfigOptions): LoadedConfig {
+export function loadConfig(options: LoadConfigOptions): LoadedConfig {
+  const { file: named, cwd, env, flags = {} } = options;
   const file = resolve(cwd, named ?? "config.json");
   const directory = dirname(file);
   const dotEnv = readDotEnv(join(directory, ".env"), cwd);
   const variables = joinVariables(dotEnv.values, env);
   const name = toDisplayName(file, cwd);
   const configFile = readConfigFile(file, { name, isRequired: named !== undefined, variables });
+  const shared = readShared(options.shared ?? {}, variables);
   const fromDotEnv = readVariableOverrides(variables, ".env");
   const fromEnvironment = readVariableOverrides(variables, "environment");
-  const layers = [configFile.layer, fromDotEnv.layer, fromEnvironment.layer, readFlags(flags)];
+  const layers = [configFile.layer, shared.layer, fromDotEnv.layer, fromEnvironment.layer, readFlags(flags)];
   const { values, problems } = diagnose(layers.filter(isUsed));
   const all = removeRepeated([
     ...configFile.problems,
+    ...shared.problems,
     ...dotEnv.problems,
     ...fromDotEnv.problems,
     ...fromEnvironment.problems,
@@ -65,13 +79,19 @@ export function loadConfig({ file: named, cwd, env, flags = {} }: LoadConfigOpti
     const isAboutFile = all.some(({ source }) => source === name || source.startsWith(`${name}:`));
     throw new ConfigError(isAboutFile ? name : "the configuration", all.toSorted(compareLines(name)));
   }
-  const { exists, secretPaths } = configFile;
+  const { exists } = configFile;
+  const secretPaths = [...configFile.secretPaths, ...shared.secretPaths];
   return { config: toConfig(values), file, exists, directory, secretPaths };
 }
 
 /** Copies the effective configuration with its secrets masked, so that it can be printed. */
 export function maskConfig({ config, secretPaths }: LoadedConfig): Config {
   return maskSecrets(config, secretPaths);
+}
+
+/** Reads the text of a plugin's setting as that of a variable: as JSON where it is some, else as text. */
+export function readSetting(text: string): unknown {
+  return coerceText(text, {}); // nothing but the plugin says which type it has
 }
 
 function toConfig(values: ConfigValues): Config {
@@ -81,6 +101,24 @@ function toConfig(values: ConfigValues): Config {
 
 function isUsed(layer: Layer | undefined): layer is Layer {
   return layer !== undefined && Object.keys(layer.values).length > 0;
+}
+
+function readShared(shared: JsonObject, variables: Variables): Omit<ConfigFile, "exists"> {
+  const source = "plugin config";
+  const where = "set by xcore plugin config";
+  const { value, faults, secretPaths } = fillPlaceholders(shared, variables);
+  const problems = faults.map(({ path, ...words }) => ({
+    path: formatKeyPath(path),
+    source,
+    where,
+    ...words,
+  }));
+  const originOf: Layer["originOf"] = (path) => ({
+    source,
+    where,
+    isSecret: secretPaths.some((secret) => startsWithPath(path, secret)),
+  });
+  return { layer: { values: isJsonObject(value) ? value : {}, originOf }, problems, secretPaths };
 }
 
 function readDotEnv(file: string, cwd: string): DotEnv & { problems: ConfigProblem[] } {

@@ -1,11 +1,15 @@
+import { eq } from "drizzle-orm";
 import type { Logger } from "pino";
 import type { CoreStore } from "../accounts/people/store.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
+import { isJsonObject, type JsonObject } from "../config/json/values.ts";
 
 /** What was asked of plugins on all instances. */
 export interface AskedStates {
   /** Whether they are in service, by name: it counts over `active` of their files and of config.json. */
   readonly active: ReadonlyMap<string, boolean>;
+  /** Their settings by name, as they were typed: they count over those of config.json, key by key. */
+  readonly settings: Readonly<Record<string, JsonObject>>;
 }
 
 export interface SharedStatesOptions {
@@ -25,12 +29,12 @@ const LAST_RETRY_MS = 60_000;
  */
 export class SharedStates {
   readonly #options: SharedStatesOptions;
-  #asked: AskedStates = { active: new Map() };
+  #asked: AskedStates = { active: new Map(), settings: {} };
   #reading: Promise<void> = Promise.resolve();
   #next: Promise<void> | null = null;
-  #applied: Promise<void> = Promise.resolve();
+  #applied: Promise<unknown> = Promise.resolve();
   #retry: { readonly timer: Timer; readonly ms: number } | null = null;
-  #apply: () => Promise<void> = async () => {};
+  #apply: () => Promise<unknown> = async () => {};
   #unfollow: () => void = () => {};
   #isClosed = false;
 
@@ -43,6 +47,12 @@ export class SharedStates {
     return this.#asked;
   }
 
+  /** What it sets of the configuration; see `LoadConfigOptions.shared`. */
+  get config(): JsonObject {
+    const { settings } = this.#asked;
+    return Object.keys(settings).length === 0 ? {} : { plugins: { settings } };
+  }
+
   /** Reads what is asked, before anything runs. @throws DatabaseError */
   async load(): Promise<void> {
     this.#asked = await this.#read();
@@ -53,7 +63,7 @@ export class SharedStates {
    *
    * @param apply makes the running plugins follow what is asked now; resolves once they do
    */
-  follow(apply: () => Promise<void>): void {
+  follow(apply: () => Promise<unknown>): void {
     this.#apply = apply;
     const look = (): void => void this.#look();
     this.#unfollow = this.#options.feed.follow(TOPIC, { onChange: look, onReset: look, onReturn: look });
@@ -67,6 +77,36 @@ export class SharedStates {
       .insert(tables.pluginStates)
       .values({ name, ...asked })
       .onConflictDoUpdate({ target: tables.pluginStates.name, set: asked });
+    await this.#tell();
+  }
+
+  /**
+   * Sets a key of a plugin's settings on all instances; resolves once this one follows.
+   *
+   * @param value as it was typed: references to variables are replaced by each instance; `undefined` leaves the key to
+   * the config.json of each
+   * @throws DatabaseError
+   */
+  async setSetting(name: string, path: readonly string[], value: unknown): Promise<void> {
+    const { db, tables } = this.#options.store;
+    const { pluginStates } = tables;
+    await db.transaction(async (tx) => {
+      // Locks the row, so that of two keys that are set at once none is lost.
+      await tx
+        .insert(pluginStates)
+        .values({ name })
+        .onConflictDoUpdate({ target: pluginStates.name, set: { name } });
+      const [row] = await tx.select().from(pluginStates).where(eq(pluginStates.name, name)).for("update");
+      const settings = withKey(toSettings(row?.settings), path, value);
+      await tx
+        .update(pluginStates)
+        .set({ settings: Object.keys(settings).length === 0 ? null : settings, changed_at: new Date() })
+        .where(eq(pluginStates.name, name));
+    });
+    await this.#tell();
+  }
+
+  async #tell(): Promise<void> {
     this.#options.feed.publish(TOPIC, null);
     await this.#refresh();
     await this.#applied;
@@ -124,10 +164,27 @@ export class SharedStates {
 
   async #read(): Promise<AskedStates> {
     const { db, tables } = this.#options.store;
-    const { name, is_active: isActive } = tables.pluginStates;
-    const rows = await db.select({ name, isActive }).from(tables.pluginStates).orderBy(name);
+    const { name, is_active: isActive, settings } = tables.pluginStates;
+    const rows = await db.select({ name, isActive, settings }).from(tables.pluginStates).orderBy(name);
     return {
       active: new Map(rows.flatMap((row) => (row.isActive === null ? [] : [[row.name, row.isActive]]))),
+      settings: Object.fromEntries(
+        rows.flatMap((row) => (isJsonObject(row.settings) ? [[row.name, row.settings]] : [])),
+      ),
     };
   }
+}
+
+function toSettings(value: unknown): JsonObject {
+  return isJsonObject(value) ? value : {};
+}
+
+/** Copies settings with a key set, or without it; objects that are left empty go with it. */
+function withKey(settings: JsonObject, path: readonly string[], value: unknown): JsonObject {
+  const [key = "", ...rest] = path;
+  const below = toSettings(Object.hasOwn(settings, key) ? settings[key] : undefined);
+  const next = rest.length === 0 ? value : withKey(below, rest, value);
+  const { [key]: _, ...others } = settings;
+  const isEmpty = next === undefined || (rest.length > 0 && Object.keys(next as JsonObject).length === 0);
+  return isEmpty ? others : { ...settings, [key]: next };
 }

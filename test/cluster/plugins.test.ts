@@ -228,3 +228,85 @@ test("xcore plugin enable and disable reach servers elsewhere, whether one runs 
       "notes is disabled now, on all instances\n",
     );
   }));
+
+async function settingsOf(server: XcoreServer): Promise<unknown> {
+  return (await server.fetch("/shop")).json();
+}
+
+test("a setting reaches all instances as it was typed, and no secret reaches Redis or a log", () =>
+  withGround(async ({ redis, database }) => {
+    const files: Files = {
+      "plugins/shop/plugin.json": { name: "shop", version: "1.0.0" },
+      "plugins/shop/run.ts": `import { t } from "elysia";
+import { config, createRouter } from "xcore";
+export const settings = t.Object({ currency: t.String({ default: "EUR" }), key: t.String({ default: "" }), days: t.Integer({ default: 1 }) });
+export default createRouter().get("/", () => config);
+`,
+    };
+    await using here = await TestFolder.create(files);
+    await using there = await TestFolder.create({
+      ...files,
+      "config.json": { plugins: { settings: { shop: { currency: "CHF", days: 3 } } } },
+    });
+    const env = { DATABASE_URL: database.url, REDIS_URL: redis.url };
+    const set = (...args: string[]) =>
+      xcore(here, ["plugin", "config", "shop", ...args], { env: { ...env, SHOP_KEY: "mine, s3cret" } });
+    const known = { currency: "CHF", key: "", days: 3 };
+    {
+      await using server = await XcoreServer.start(there, { env: { ...env, SHOP_KEY: "theirs, s3cret" } });
+      expect(await settingsOf(server)).toEqual(known);
+      await server.after(async () => {
+        expect(await set("key", "${SHOP_KEY}")).toEqual({
+          code: 0,
+          stdout: "shop.key is set now, on all instances and in config.json\n",
+          stderr: "",
+        });
+      }, /"msg":"plugin reloaded"/);
+      expect(await settingsOf(server)).toEqual({ ...known, key: "theirs, s3cret" });
+      await server.after(() => set("currency", "USD"), /"msg":"plugin reloaded"/);
+      expect(await settingsOf(server)).toMatchObject({ currency: "USD", days: 3 });
+      const refused = await set("days", "soon");
+      expect(refused).toMatchObject({ code: 1, stdout: "" });
+      expect(refused.stderr).toContain("plugins.settings.shop.days: expected integer");
+      expect(JSON.parse((await set()).stdout)).toEqual({ currency: "USD", key: "***" });
+      // Its own again.
+      await server.after(() => set("currency", "--unset"), /"msg":"plugin reloaded"/);
+      expect(await settingsOf(server)).toEqual({ ...known, key: "theirs, s3cret" });
+      expect(server.output).not.toContain("s3cret");
+      expect(server.output).not.toContain("SHOP_KEY");
+    }
+    const kept = JSON.stringify(await dump(redis));
+    expect(kept).toContain("plugins");
+    expect(kept).not.toContain("SHOP_KEY");
+    expect(kept).not.toContain("s3cret");
+    expect(await Bun.file(join(here.path, "config.json")).json()).toEqual({
+      plugins: { settings: { shop: { key: "${SHOP_KEY}" } } },
+    });
+
+    // One that starts later, and lacks the variable, serves with what it has.
+    await using lacking = await XcoreServer.start(there, { env });
+    expect(lacking.output).toContain(
+      '(set by xcore plugin config): environment variable \\"SHOP_KEY\\" is not set',
+    );
+    expect(lacking.output).toContain("Plugins are set as config.json of this instance says");
+    expect(await settingsOf(lacking)).toEqual(known);
+    await lacking.after(() => set("key", "plain"), /"msg":"configuration applied"/);
+    expect(await settingsOf(lacking)).toEqual({ ...known, key: "plain" });
+  }));
+
+/** All that stands in Redis. */
+async function dump({ url }: PrivateServer): Promise<unknown[]> {
+  const client = new Bun.RedisClient(url);
+  try {
+    const keys = await client.keys("*");
+    return await Promise.all(
+      keys.map(async (key) =>
+        (await client.type(key)) === "stream"
+          ? [key, await client.send("XRANGE", [key, "-", "+"])]
+          : [key, await client.send("HGETALL", [key])],
+      ),
+    );
+  } finally {
+    client.close();
+  }
+}

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { JsonObject } from "../../config/json/values.ts";
 import { type LoadedConfig, loadConfig } from "../../config/load.ts";
 import type { ConfigOverrides } from "../../config/schema.ts";
 
@@ -22,14 +23,16 @@ export interface GlobalOptions {
 /**
  * Loads the configuration that a command works with.
  *
+ * @param shared keys that were set on all instances
  * @throws ConfigError
  */
 export function loadFor(
   command: Command,
   context: CommandContext,
   flags: ConfigOverrides = {},
+  shared: JsonObject = {},
 ): LoadedConfig {
   const { config } = command.optsWithGlobals<GlobalOptions>();
   const { cwd, env } = context;
-  return loadConfig({ ...(config === undefined ? {} : { file: config }), cwd, env, flags });
+  return loadConfig({ ...(config === undefined ? {} : { file: config }), cwd, env, flags, shared });
 }

@@ -1,6 +1,7 @@
 import { Console } from "node:console";
 import type { Command } from "commander";
 import type { App } from "../../app/app.ts";
+import type { JsonObject } from "../../config/json/values.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import type { ConfigOverrides } from "../../config/schema.ts";
 import { describePluginError } from "../../plugins/failure/failure.ts";
@@ -14,9 +15,9 @@ export async function inspect<T>(
   command: Command,
   context: CommandContext,
   look: (app: App) => T | Promise<T>,
-  { flags = {}, goesOn = false }: InspectOptions = {},
+  { flags = {}, shared = {}, goesOn = false }: InspectOptions = {},
 ): Promise<T> {
-  const loaded = loadFor(command, context, flags);
+  const loaded = loadFor(command, context, flags, shared);
   const work = async (app: App): Promise<T> => {
     await app.plugins.start();
     await app.plugins.settled();
@@ -27,6 +28,8 @@ export async function inspect<T>(
 
 export interface InspectOptions {
   readonly flags?: ConfigOverrides;
+  /** Keys that were set on all instances. */
+  readonly shared?: JsonObject;
   /** Whether plugins are to run in this process afterwards: standard output is then given back. @default false */
   readonly goesOn?: boolean;
 }

@@ -1,4 +1,5 @@
 import type { App } from "../../app/app.ts";
+import type { JsonObject } from "../../config/json/values.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import type { CommandContext } from "./command-context.ts";
 
@@ -9,14 +10,15 @@ import type { CommandContext } from "./command-context.ts";
  * @throws whatever `work` throws, or what nobody caught meanwhile, with its stack in terms of the sources
  */
 export async function withRunningApp(
-  loaded: LoadedConfig,
+  load: (shared?: JsonObject) => LoadedConfig,
   { version }: CommandContext,
   work: (app: App) => unknown,
 ): Promise<void> {
   const { createApp } = await import("../../app/app.ts");
   const uncaught = Promise.withResolvers<never>();
   const app = await createApp({
-    loaded,
+    loaded: load(),
+    load,
     version,
     isCommand: true,
     stdout: process.stderr,

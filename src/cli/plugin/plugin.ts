@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { CommandContext } from "../open/command-context.ts";
 import { toExamples } from "../terminal/output.ts";
 import { pluginAddCommand } from "./add.ts";
+import { pluginConfigCommand } from "./config.ts";
 import { pluginListCommand } from "./list.ts";
 import { pluginKeyCommand } from "./key.ts";
 import { pluginNewCommand } from "./new.ts";
@@ -16,7 +17,7 @@ import { pluginVerifyCommand } from "./verify.ts";
 /** `xcore plugin`: makes, lists, switches and removes plugins. */
 export function pluginCommand(context: CommandContext): Command {
   return new Command("plugin")
-    .description("Make, add, list, switch, update, pack and remove plugins")
+    .description("Make, add, list, switch, set, update, pack and remove plugins")
     .addHelpText(
       "after",
       toExamples(
@@ -32,6 +33,7 @@ export function pluginCommand(context: CommandContext): Command {
     .addCommand(pluginVerifyCommand(context))
     .addCommand(pluginSwitchCommand(context, "enable"))
     .addCommand(pluginSwitchCommand(context, "disable"))
+    .addCommand(pluginConfigCommand(context))
     .addCommand(pluginRemoveCommand(context))
     .addCommand(pluginVendorCommand(context))
     .addCommand(pluginPackCommand(context))

@@ -16,12 +16,16 @@ export function taskRunCommand(context: CommandContext): Command {
     .argument("<task>", 'plugin and name, such as "blog:recount"')
     .addHelpText("after", toExamples("xcore tasks run blog:recount"))
     .action((name: string, _options: object, command: Command) =>
-      withRunningApp(loadFor(command, context, RUN_CONFIG), context, async ({ tasks }) => {
-        const { ended } = await tasks.run(name);
-        const error = await ended;
-        if (error !== null) throw fail("task_failed", `Cannot finish task "${name}": ${error}`);
-        context.print(`${name} has run`);
-      }),
+      withRunningApp(
+        (shared) => loadFor(command, context, RUN_CONFIG, shared),
+        context,
+        async ({ tasks }) => {
+          const { ended } = await tasks.run(name);
+          const error = await ended;
+          if (error !== null) throw fail("task_failed", `Cannot finish task "${name}": ${error}`);
+          context.print(`${name} has run`);
+        },
+      ),
     );
 }
 

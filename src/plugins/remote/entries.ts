@@ -24,12 +24,13 @@ export interface Pin {
 }
 
 const REMOTE = ["plugins", "remote"];
+const SETTINGS = ["plugins", "settings"];
 
 /**
- * Writes `plugins.remote` of config.json and keeps everything else in the file as it was written, comments included.
+ * Writes what config.json says of plugins, and keeps everything else in the file as it was written, comments included.
  * Changes are made one after another. A file that isn't there is made.
  */
-export class RemoteEntries {
+export class PluginEntries {
   readonly #file: string;
   #writing: Promise<unknown> = Promise.resolve();
 
@@ -60,6 +61,27 @@ export class RemoteEntries {
   /** Writes whether a plugin is loaded. @throws AppError conflict when the file can't be used, plugin_not_kept when it can't be written */
   async setActive(name: string, active: boolean): Promise<void> {
     await this.#change((text) => setJsonPath(text, [...REMOTE, name, "active"], active));
+  }
+
+  /**
+   * Writes a key of a plugin's settings.
+   *
+   * @param value `undefined` removes the key
+   * @throws AppError conflict when the file can't be used, plugin_not_kept when it can't be written
+   */
+  async setSetting(name: string, path: readonly string[], value: unknown): Promise<void> {
+    const whole = [...SETTINGS, name, ...path];
+    await this.#change((text) => {
+      const { value: values } = parse(text);
+      for (let length = SETTINGS.length; length < whole.length; length += 1) {
+        const around = valueAt(values, whole.slice(0, length));
+        if (around === undefined || isJsonObject(around)) continue;
+        throw this.#refuse(`"${whole.slice(0, length).join(".")}" is no object`);
+      }
+      return valueAt(values, whole) === undefined && value === undefined
+        ? text
+        : setJsonPath(text, whole, value);
+    });
   }
 
   /**

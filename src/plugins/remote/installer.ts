@@ -12,7 +12,7 @@ import {
   type PluginInspection,
 } from "./inspection.ts";
 import { type Location, parseLocation } from "./fetch/location.ts";
-import { placesOf, RemoteEntries, type RemoteEntry } from "./entries.ts";
+import { placesOf, PluginEntries, type RemoteEntry } from "./entries.ts";
 import type { PluginStores, RemoteSettings } from "./sources.ts";
 import { isIntegrity } from "../snapshot/integrity.ts";
 import { assertSigned } from "../snapshot/signatures.ts";
@@ -57,11 +57,11 @@ export interface PreparedPlugin {
 /** Adds plugins from elsewhere to config.json, pinned to what they are now, and takes them out again. */
 export class PluginInstaller {
   readonly #options: PluginInstallerOptions;
-  readonly #entries: RemoteEntries;
+  readonly #entries: PluginEntries;
 
   constructor(options: PluginInstallerOptions) {
     this.#options = options;
-    this.#entries = new RemoteEntries(options.configFile);
+    this.#entries = new PluginEntries(options.configFile);
   }
 
   /**
@@ -150,6 +150,16 @@ export class PluginInstaller {
   async setActive(name: string, active: boolean): Promise<void> {
     if (this.#find(name) === null) throw notListed(name);
     await this.#entries.setActive(name, active);
+  }
+
+  /**
+   * Writes a key of a plugin's settings into config.json.
+   *
+   * @param value `undefined` removes the key
+   * @throws AppError conflict when config.json can't be used
+   */
+  async setSetting(name: string, path: readonly string[], value: unknown): Promise<void> {
+    await this.#entries.setSetting(name, path, value);
   }
 
   #find(name: string): RemoteEntry | null {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { chmod, readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { RemoteEntries } from "../../../src/plugins/remote/entries.ts";
+import { PluginEntries } from "../../../src/plugins/remote/entries.ts";
 import { TestFolder } from "../../setup.ts";
 
 const A = `sha256-${"A".repeat(43)}=`;
@@ -24,7 +24,7 @@ async function inFolder(text: string | null) {
   return {
     folder,
     file,
-    entries: new RemoteEntries(file),
+    entries: new PluginEntries(file),
     read: () => readFile(file, "utf8"),
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
   };
@@ -142,7 +142,7 @@ test("a file that isn't UTF-8 is refused", async () => {
 test("a file that can't be written is said, and stays as it was", async () => {
   const name = `${"c".repeat(240)}.json`; // what is renamed into its place has a longer name
   await using folder = await TestFolder.create({ [name]: CONFIG });
-  const entries = new RemoteEntries(join(folder.path, name));
+  const entries = new PluginEntries(join(folder.path, name));
   const message = `Cannot change ${name}: it can't be written (ENAMETOOLONG); let the user that xcore runs as write there`;
   const pinned = entries.pin("crm", { places: [URL_A], integrity: A });
   expect(await pinned.catch((error: unknown) => error)).toMatchObject({ code: "plugin_not_kept", message });
