@@ -14,7 +14,7 @@ export interface Work {
 
 /** Builds the background jobs and the scheduler; nothing is loaded before there is a job, or a task. */
 export function createWork(
-  { live, hooks, loggers, inspects, isCommand }: AppContext,
+  { live, hooks, loggers, feed, inspects, isCommand }: AppContext,
   { database, store }: AppStores,
 ): Work {
   const ground = { driver: database, store, log: loggers.app };
@@ -25,6 +25,7 @@ export function createWork(
       hooks,
       concurrency: () => live.loaded.config.jobs.concurrency,
       isWorker: isServer,
+      isShared: database.dialect !== "sqlite" || feed !== null,
     }),
     tasks: new Scheduler({ ...ground, isTimed: isServer }),
   };

@@ -16,6 +16,8 @@ export interface JobsOptions extends BackendOptions {
   readonly concurrency: () => number;
   /** Whether jobs are run here, and not only enqueued. */
   readonly isWorker: boolean;
+  /** Whether other processes run jobs of the same database, which may have other versions of plugins. */
+  readonly isShared: boolean;
 }
 
 /**
@@ -49,9 +51,16 @@ export class Jobs {
   register(definition: JobDefinition): () => void {
     const { name } = definition;
     this.#definitions.set(name, definition);
-    if (!this.#isClosed && this.#options.isWorker) void this.queue().then((queue) => queue.wake(name));
+    if (!this.#isClosed && this.#options.isWorker) {
+      void this.queue().then((queue) => {
+        queue.noteVersions();
+        queue.wake(name);
+      });
+    }
     return () => {
-      if (this.#definitions.get(name) === definition) this.#definitions.delete(name);
+      if (this.#definitions.get(name) !== definition) return;
+      this.#definitions.delete(name);
+      void this.#loading?.then((queue) => queue.noteVersions());
     };
   }
 
@@ -73,7 +82,7 @@ export class Jobs {
   }
 
   async #load(): Promise<Queue> {
-    const { hooks, log, concurrency, isWorker } = this.#options;
+    const { hooks, log, concurrency, isWorker, isShared } = this.#options;
     const [backend, { Queue: Loaded }] = await Promise.all([this.backend(), import("./queue/queue.ts")]);
     return new Loaded({
       backend,
@@ -82,6 +91,7 @@ export class Jobs {
       concurrency,
       definitions: this.#definitions,
       isWorker: isWorker && !this.#isClosed,
+      isShared,
     });
   }
 }

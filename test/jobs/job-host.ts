@@ -15,6 +15,8 @@ import { Jobs } from "../../src/jobs/jobs.ts";
 export interface JobHostOptions {
   readonly concurrency?: number;
   readonly leaseMs?: number;
+  /** Whether other hosts have other versions of its jobs. @default false */
+  readonly isShared?: boolean;
   /** Lines of the log go there. @default nowhere */
   readonly onLog?: (line: Record<string, unknown>) => void;
 }
@@ -27,7 +29,10 @@ export class JobHost implements AsyncDisposable {
   readonly hooks = createHookBus({ onError: (error) => expectNone(error) });
   readonly #log: pino.Logger;
 
-  private constructor(driver: Driver, { concurrency = 4, leaseMs = 30_000, onLog }: JobHostOptions) {
+  private constructor(
+    driver: Driver,
+    { concurrency = 4, leaseMs = 30_000, isShared = false, onLog }: JobHostOptions,
+  ) {
     this.driver = driver;
     this.store = openCoreStore(driver);
     this.#log = pino(
@@ -41,6 +46,7 @@ export class JobHost implements AsyncDisposable {
       log: this.#log,
       concurrency: () => concurrency,
       isWorker: true,
+      isShared,
       leaseMs,
     });
   }

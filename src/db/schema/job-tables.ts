@@ -37,6 +37,8 @@ function createJobs(schema: Schema) {
       due_at: bigint(),
       /** JSON. */
       payload: text().notNull(),
+      /** SHA-256 of what its payload had to be for whoever enqueued it. */
+      version: varchar(64),
       /** How many tries have begun. */
       attempt: integer().notNull().default(0),
       /** How often the process that ran it has ended without a word. */
@@ -99,5 +101,18 @@ function createParts({ bigint, integer, primaryKey, table, text, timestamp, uuid
     /** How many have started in it. */
     started: integer().notNull().default(0),
   });
-  return { jobSteps, jobBatches, jobLimits };
+  /** What the payloads of each name must be for a process that runs them. */
+  const jobVersions = table(
+    "job_versions",
+    {
+      worker: uuid().notNull(),
+      name: varchar(130).notNull(),
+      /** SHA-256. */
+      version: varchar(64).notNull(),
+      /** When the process has last said so. */
+      seen_at: bigint().notNull(),
+    },
+    (t) => [primaryKey({ columns: [t.worker, t.name] })],
+  );
+  return { jobSteps, jobBatches, jobLimits, jobVersions };
 }

@@ -22,7 +22,7 @@ export type Tx = Transaction;
  * Where jobs are kept until they are done. A job belongs to the process that claims it for the length of a lease, and for
  * as long as that renews it; what ends without a word gives it back.
  */
-export interface JobBackend extends JobChanges, JobSteps {
+export interface JobBackend extends JobChanges, JobSteps, JobVersions {
   /** How long a job belongs to the process that runs it without a word of it, in ms. */
   readonly leaseMs: number;
 
@@ -84,6 +84,14 @@ export interface JobSteps {
     job: Stepping,
     step: { readonly name: string; readonly work: (tx: Tx) => Promise<string | null> },
   ): Promise<string | null>;
+}
+
+/** What the payloads of jobs must be for the processes that run them: in the database, wherever jobs are. */
+export interface JobVersions {
+  /** Says which versions of which names a process runs: that holds for the length of a lease. */
+  keepVersions(worker: string, versions: ReadonlyMap<string, string>): Promise<void>;
+  /** The versions of each name that other processes run. */
+  readVersions(worker: string): Promise<Map<string, Set<string>>>;
 }
 
 /** What people see of jobs, and do to them. */

@@ -6,6 +6,8 @@ export interface NewJob {
   readonly name: string;
   /** JSON. */
   readonly payload: string;
+  /** What the payload had to be for whoever enqueues it, as a hash. */
+  readonly version: string;
   readonly rank: number;
   /** What it waits for: nothing, a time from now, a moment in ms since the epoch, or other jobs. */
   readonly until: null | { readonly inMs: number } | { readonly at: number } | "blocked";
@@ -30,6 +32,8 @@ export interface Wanted {
   readonly hasLanes: boolean;
   readonly concurrency: number | null;
   readonly rate: { readonly max: number; readonly windowMs: number } | null;
+  /** Versions that other processes run: their jobs are left to them. */
+  readonly others: readonly string[];
 }
 
 /** A job that belongs to this process for now. */
@@ -37,6 +41,8 @@ export interface ClaimedJob {
   readonly id: string;
   readonly name: string;
   readonly payload: string;
+  /** Null where it isn't known. */
+  readonly version: string | null;
   /** Which try this is, from 1. */
   readonly attempt: number;
   readonly lane: string | null;
@@ -57,8 +63,8 @@ export type Outcome =
   | { readonly job: ClaimedJob; readonly as: "completed"; readonly keepMs: number }
   | { readonly job: ClaimedJob; readonly as: "retried"; readonly inMs: number; readonly error: string }
   | { readonly job: ClaimedJob; readonly as: "dead" | "incompatible"; readonly error: string }
-  /** Given back before it was done: it doesn't count as a try. */
-  | { readonly job: ClaimedJob; readonly as: "returned" };
+  /** Given back before it was done: it doesn't count as a try. @param inMs how long nobody may have it; 0 for not at all */
+  | { readonly job: ClaimedJob; readonly as: "returned"; readonly inMs: number };
 
 /** How far a job is, as the process that runs it tells. */
 export interface ToldProgress {

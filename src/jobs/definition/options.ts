@@ -1,6 +1,7 @@
 import type { TSchema } from "@sinclair/typebox";
 import type { Logger } from "pino";
 import { closestWord } from "../../config/suggestion.ts";
+import { sha256 } from "../../files/sha256.ts";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { isTypeBoxSchema } from "../../errors/plain-schema.ts";
 
@@ -75,6 +76,8 @@ export interface JobDefinition {
   readonly name: string;
   readonly handler: JobHandler;
   readonly schema: TSchema | null;
+  /** SHA-256 of the schema: versions of a plugin with another one have another. */
+  readonly version: string;
   readonly attempts: number;
   readonly backoffMs: number;
   readonly maxBackoffMs: number;
@@ -162,6 +165,7 @@ export function toDefinition(
     name: toQualifiedName(owner.plugin, name),
     handler: handler as JobHandler,
     schema,
+    version: toVersion(schema),
     attempts: count("attempts", attempts, 1000),
     backoffMs: within("backoff", backoff.delay ?? 5, 0, MAX_SECONDS) * 1000,
     maxBackoffMs: within("backoff.max", backoff.max ?? 3600, 0, MAX_SECONDS) * 1000,
@@ -178,4 +182,12 @@ export function toDefinition(
     keepMs: within("keep", keep, 0, MAX_SECONDS) * 1000,
     owner,
   };
+}
+
+function toVersion(schema: TSchema | null): string {
+  // A limit may be what JSON can't write.
+  const text = JSON.stringify(schema, (_, value: unknown) =>
+    typeof value === "bigint" ? `${value}n` : value,
+  );
+  return sha256(text);
 }

@@ -58,6 +58,7 @@ export function toNewJob({ definition, payload, options = {} }: JobRequest, link
     id: links.id ?? Bun.randomUUIDv7(),
     name,
     payload: text,
+    version: definition.version,
     rank: -priority,
     until: links.isBlocked === true ? "blocked" : toUntil(name, options),
     uniqueHash: unique === undefined ? null : digest(name, unique),

@@ -6,7 +6,10 @@ import type { NewBatch, NewJob } from "../contract/records.ts";
 import { Watchers } from "./watchers.ts";
 import { type EndedRun, Worker, type WorkerOptions } from "./worker.ts";
 
-export interface QueueOptions extends Pick<WorkerOptions, "backend" | "log" | "concurrency" | "definitions"> {
+export interface QueueOptions extends Pick<
+  WorkerOptions,
+  "backend" | "log" | "concurrency" | "definitions" | "isShared"
+> {
   readonly hooks: HookBus;
   /** Whether jobs are run here, and not only enqueued. */
   readonly isWorker: boolean;
@@ -78,6 +81,11 @@ export class Queue {
   /** Jobs of this name may be waiting. */
   wake(name: string): void {
     this.worker?.wake(name);
+  }
+
+  /** What runs here has changed. */
+  noteVersions(): void {
+    this.worker?.noteVersions();
   }
 
   async close(signal: AbortSignal): Promise<void> {

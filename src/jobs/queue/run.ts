@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly steps: Steps;
   readonly readBatch: (id: string) => Promise<JobContext["batch"]>;
   readonly onProgress: (run: Run) => void;
+  /** Whether another process runs the version that it was enqueued for. */
+  readonly isOfOthers: (job: ClaimedJob) => Promise<boolean>;
 }
 
 /** Why a handler isn't waited for any more. */
@@ -24,6 +26,8 @@ export type EndReason = "timeout" | "cancelled" | "lost" | "stopped";
 
 const MAX_ERROR = 2000; // characters
 const MAX_TEXT = 255;
+/** What others are to run isn't had again before they have looked for it. */
+const OTHERS_MS = 1000;
 
 /** One try of a job: its handler, what it is given, and what ends it. */
 export class Run {
@@ -65,6 +69,11 @@ export class Run {
   /** Runs the handler; resolves with what has come of it, null where that is nothing to be noted. */
   async run(): Promise<Outcome | null> {
     const { job, definition } = this;
+    if (job.version !== definition.version && (await this.#options.isOfOthers(job))) {
+      this.#isOver = true;
+      return { job, as: "returned", inMs: OTHERS_MS };
+    }
+    if (this.#isOver) return this.#toFailure(null);
     const read = readJob(definition, job);
     if ("problems" in read) {
       this.#isOver = true;
@@ -97,7 +106,7 @@ export class Run {
 
   #toFailure(error: unknown): Outcome | null {
     const { job, definition } = this;
-    if (this.#endedBy === "stopped") return { job, as: "returned" };
+    if (this.#endedBy === "stopped") return { job, as: "returned", inMs: 0 };
     if (this.#endedBy === "lost" || this.#endedBy === "cancelled") return null;
     const text = toErrorText(error).slice(0, MAX_ERROR);
     if (job.attempt >= definition.attempts) return { job, as: "dead", error: text };

@@ -7,6 +7,7 @@ import { Ahead } from "./ahead.ts";
 import { Leases } from "./leases.ts";
 import { type EndReason, Run } from "./run.ts";
 import { Steps } from "./steps.ts";
+import { Versions } from "./versions.ts";
 
 /** A try that has ended, and been noted so. */
 export interface EndedRun {
@@ -23,6 +24,8 @@ export interface WorkerOptions {
   readonly definitions: ReadonlyMap<string, JobDefinition>;
   readonly onEnded: (ended: readonly EndedRun[]) => void;
   readonly onProgress: (run: Run) => void;
+  /** Whether other processes may have another version of a plugin. */
+  readonly isShared: boolean;
 }
 
 const RETRY_MS = 1000;
@@ -48,6 +51,7 @@ export class Worker {
   readonly #awake = new Set<string>();
   readonly #leases: Leases;
   readonly #lookout: JobLookout;
+  readonly #versions: Versions | null;
   #isScheduled = false;
   /** When the first jobs of this turn of the event loop were begun. */
   #begunAt = 0;
@@ -70,6 +74,7 @@ export class Worker {
       ...this.#ended.map(({ run }) => run.job.id),
     ];
     this.#leases = new Leases({ backend, worker: this.id, log, held, lose: (id) => this.end(id, "lost") });
+    this.#versions = options.isShared ? new Versions({ ...options, worker: this.id }) : null;
     this.#lookout = backend.createLookout({ worker: this.id, log, held, wake: () => this.wakeAll() });
   }
 
@@ -77,6 +82,11 @@ export class Worker {
   start(): void {
     outside(() => this.#lookout.start());
     this.wakeAll();
+  }
+
+  /** What runs here has changed. */
+  noteVersions(): void {
+    this.#versions?.note();
   }
 
   /** Jobs of this name may be waiting. */
@@ -134,6 +144,7 @@ export class Worker {
     }
     this.#leases.stop();
     await this.#turn;
+    await this.#versions?.stop();
     await this.#exchange().catch((error: unknown) => {
       this.#options.log.error({ err: error }, "it can't be noted how jobs have ended: they are run again");
     });
@@ -216,7 +227,8 @@ export class Worker {
       const definition = this.#options.definitions.get(name);
       if (definition === undefined) return [];
       const { concurrency, rate, keyOf } = definition;
-      return [{ name, concurrency, rate, hasLanes: keyOf !== null }];
+      const others = this.#versions?.othersOf(definition) ?? [];
+      return [{ name, concurrency, rate, hasLanes: keyOf !== null, others }];
     });
     this.#awake.clear();
     return wanted;
@@ -263,7 +275,7 @@ export class Worker {
   }
 
   #giveBack(run: Run): void {
-    this.#ended.push({ run, outcome: { job: run.job, as: "returned" } });
+    this.#ended.push({ run, outcome: { job: run.job, as: "returned", inMs: 0 } });
     this.#schedule();
   }
 
@@ -274,6 +286,7 @@ export class Worker {
       definition: definitions.get(job.name) as JobDefinition,
       steps: new Steps(backend, { id: job.id, worker: this.id }),
       readBatch: (id) => backend.readBatch(id),
+      isOfOthers: async (one) => (await this.#versions?.isOfOthers(one)) ?? false,
       onProgress: (one) => {
         this.#leases.noteProgress(one);
         onProgress(one);

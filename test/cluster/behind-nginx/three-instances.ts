@@ -1,4 +1,4 @@
-import { ne, type SQL, sql } from "drizzle-orm";
+import { inArray, ne, type SQL, sql } from "drizzle-orm";
 import pino from "pino";
 import { createAccessTokens } from "../../../src/accounts/identity/access-tokens.ts";
 import { createSecretKey } from "../../../src/accounts/keys/secret.ts";
@@ -7,6 +7,7 @@ import { insertAccount } from "../../../src/accounts/people/users.ts";
 import { parseDatabaseUrl } from "../../../src/db/contract/database-url.ts";
 import type { Driver } from "../../../src/db/contract/driver.ts";
 import { openDatabase } from "../../../src/db/open.ts";
+import type { NewTestUser } from "../../../src/sdk/testing.ts";
 import { TestUsers } from "../../../src/testing/users.ts";
 import { XcoreServer } from "../../cli/xcore-process.ts";
 import { findProgram } from "../../database-programs.ts";
@@ -153,8 +154,8 @@ export class ThreeInstances implements AsyncDisposable {
   }
 
   /** Headers of a session of a new account. */
-  async credentials(): Promise<Credentials> {
-    const { token } = await this.users.create({});
+  async credentials(user: NewTestUser = {}): Promise<Credentials> {
+    const { token } = await this.users.create(user);
     return { authorization: `Bearer ${token}` };
   }
 
@@ -183,10 +184,16 @@ export class ThreeInstances implements AsyncDisposable {
     while (!(await isTrue())) await Bun.sleep(LOOK_MS);
   }
 
-  /** Resolves once there are no jobs left to be done. */
+  /** Resolves once there are no jobs left to be done. @throws Error where one has failed for good */
   async untilDone(): Promise<void> {
     const { jobs } = this.store.tables;
-    await this.until(async () => (await this.store.db.$count(jobs, ne(jobs.state, "completed"))) === 0);
+    const { db } = this.store;
+    await this.until(async () => {
+      const failed = inArray(jobs.state, ["dead", "cancelled", "incompatible"]);
+      const [job] = await db.select().from(jobs).where(failed).limit(1);
+      if (job !== undefined) throw new Error(`A job "${job.name}" is ${job.state}: ${job.error}`);
+      return (await db.$count(jobs, ne(jobs.state, "completed"))) === 0;
+    });
   }
 
   /** Which processes have run each job, in the order in which they began. */
@@ -234,11 +241,15 @@ function toLists(pairs: readonly (readonly [string, number])[]): Map<string, num
   return new Map([...lists].map(([name, list]) => [name, list.map(([, pid]) => pid)]));
 }
 
-/** Declares a test that is given three instances with the plugin "work". */
-export function testBehindNginx(name: string, run: (cluster: ThreeInstances) => Promise<void>): void {
+/** Declares a test that is given three instances, with the plugin "work" or a project by number. */
+export function testBehindNginx(
+  name: string,
+  run: (cluster: ThreeInstances) => Promise<void>,
+  filesOf?: (index: number) => Files,
+): void {
   const missing = ["nginx", "redis-server"].find((program) => findProgram(program) === null);
   const start = async (): Promise<void> => {
-    await using cluster = await ThreeInstances.start();
+    await using cluster = await ThreeInstances.start(filesOf);
     await run(cluster);
   };
   if (missing === undefined) testWithServer("postgres", name, TIMEOUT_MS, start);

@@ -7,6 +7,7 @@ import { createAlone, insertJob, insertJobs } from "./insert.ts";
 import { Lookout } from "./lookout.ts";
 import { commitStep, keepStep, readSteps } from "./steps.ts";
 import { renew, saveProgress } from "./upkeep.ts";
+import { keepVersions, readVersions } from "./versions.ts";
 
 /** Keeps jobs in the database: SQLite, PostgreSQL or MySQL. */
 export function createDatabaseBackend(ground: Ground): JobBackend {
@@ -41,6 +42,8 @@ export function createDatabaseBackend(ground: Ground): JobBackend {
     readSteps: (id) => readSteps(ground, id),
     keepStep: (job, step) => keepStep(ground, job, step),
     commitStep: (own, job, step) => commitStep(ground, own, job, step),
+    keepVersions: (worker, versions) => keepVersions(ground, worker, versions),
+    readVersions: (worker) => readVersions(ground, worker),
     list: (filter, query) => listJobs(ground, filter, query),
     listWaiting: (plugin, limit) => listWaiting(ground, plugin, limit),
     find: (id) => findJob(ground, id),

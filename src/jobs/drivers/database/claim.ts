@@ -1,4 +1,4 @@
-import { and, count, eq, inArray, type SQL, sql } from "drizzle-orm";
+import { and, count, eq, inArray, isNull, notInArray, or, type SQL, sql } from "drizzle-orm";
 import type { Tx } from "../../contract/backend.ts";
 import type { Claim, ClaimedJob, Wanted } from "../../contract/records.ts";
 import { anyOf, fromNow, type Ground } from "./ground.ts";
@@ -132,6 +132,7 @@ function toColumns({ tables: { jobs } }: Ground) {
     id: jobs.id,
     name: jobs.name,
     payload: jobs.payload,
+    version: jobs.version,
     attempt: jobs.attempt,
     lane: jobs.lane,
     batchId: jobs.batch_id,
@@ -174,13 +175,15 @@ function toFirstOfEach(ground: Ground, open: readonly Open[]): SQL {
  * wait it notes that, and of two indexes that would find them takes the one that leaves them to be sorted, also once
  * there are many.
  */
-function isWaiting(ground: Ground, { name, hasLanes }: Wanted): SQL | undefined {
+function isWaiting(ground: Ground, { name, hasLanes, others }: Wanted): SQL | undefined {
   const { jobs } = ground.tables;
   const range =
     ground.driver.dialect === "postgres"
       ? sql`(${jobs.name}, ${jobs.state}, ${jobs.rank}) between (${name}, 'waiting', ${-MAX_RANK}) and (${name}, 'waiting', ${MAX_RANK})`
       : and(eq(jobs.name, name), eq(jobs.state, "waiting"));
-  return and(range, hasLanes ? isFree(ground) : undefined);
+  const mine =
+    others.length === 0 ? undefined : or(isNull(jobs.version), notInArray(jobs.version, [...others]));
+  return and(range, mine, hasLanes ? isFree(ground) : undefined);
 }
 
 /** The order of the index. */

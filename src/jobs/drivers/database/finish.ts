@@ -38,9 +38,15 @@ export async function finish(
     // oxlint-disable-next-line no-await-in-loop
     else await update(idsOf(some), toEnded(ground, "completed", keepMs));
   }
-  const returned = outcomes.filter((one) => one.as === "returned");
-  if (returned.length > 0) {
-    await update(idsOf(returned), { state: "waiting", due_at: null, attempt: sql`${jobs.attempt} - 1` });
+  const returned = Map.groupBy(
+    outcomes.filter((one) => one.as === "returned"),
+    ({ inMs }) => inMs,
+  );
+  for (const [inMs, some] of returned) {
+    const until =
+      inMs === 0 ? { state: "waiting", due_at: null } : { state: "delayed", due_at: fromNow(ground, inMs) };
+    // oxlint-disable-next-line no-await-in-loop -- one connection
+    await update(idsOf(some), { ...until, attempt: sql`${jobs.attempt} - 1` });
   }
   for (const one of outcomes) {
     if (one.as === "completed" || one.as === "returned") continue;

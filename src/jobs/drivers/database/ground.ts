@@ -7,7 +7,7 @@ import type { CoreTables } from "../../../db/schema/core-tables.ts";
 export interface Ground {
   readonly driver: Pick<Driver, "dialect" | "changeToken" | "afterCommit" | "gather">;
   readonly db: Database;
-  readonly tables: Pick<CoreTables, "jobs" | "jobSteps" | "jobBatches" | "jobLimits">;
+  readonly tables: Pick<CoreTables, "jobs" | "jobSteps" | "jobBatches" | "jobLimits" | "jobVersions">;
   /** How long a job belongs to the process that runs it without a word of it, in ms. */
   readonly leaseMs: number;
 }

@@ -65,10 +65,10 @@ function toInsert(ground: Ground, jobs: readonly NewJob[]): SQL {
       ...(due.inMs !== undefined && { inMs: Math.round(due.inMs) }),
     };
   });
-  return sql`insert into ${ground.tables.jobs} (id, name, state, rank, due_at, payload, lane, batch_id, awaits_id, next_id)
-    select id, name, state, rank, coalesce(at, ${fromNow(ground)} + "inMs"), payload, lane, "batchId", "awaitsId", "nextId"
+  return sql`insert into ${ground.tables.jobs} (id, name, state, rank, due_at, payload, version, lane, batch_id, awaits_id, next_id)
+    select id, name, state, rank, coalesce(at, ${fromNow(ground)} + "inMs"), payload, version, lane, "batchId", "awaitsId", "nextId"
     from json_to_recordset(cast(cast(${JSON.stringify(rows)} as text) as json)) as added (id uuid, name text, state text,
-      rank integer, at bigint, "inMs" bigint, payload text, lane text, "batchId" uuid, "awaitsId" uuid, "nextId" uuid)`;
+      rank integer, at bigint, "inMs" bigint, payload text, version text, lane text, "batchId" uuid, "awaitsId" uuid, "nextId" uuid)`;
 }
 
 /** Adds jobs, all or none. */
@@ -112,6 +112,7 @@ function toRow(ground: Ground, job: NewJob) {
     rank: job.rank,
     due_at: due,
     payload: job.payload,
+    version: job.version,
     unique_hash: job.uniqueHash,
     lane: job.lane,
     batch_id: job.batchId,
