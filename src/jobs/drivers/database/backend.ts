@@ -1,7 +1,7 @@
 import type { JobBackend } from "../../contract/backend.ts";
 import { cancelJob, findJob, listJobs, listSteps, listWaiting, retryJob } from "./changes.ts";
-import { claim, readBatch } from "./claim.ts";
-import { finish } from "./finish.ts";
+import { readBatch } from "./claim.ts";
+import { exchange } from "./exchange.ts";
 import type { Ground } from "./ground.ts";
 import { createAlone, insertJob, insertJobs } from "./insert.ts";
 import { Lookout } from "./lookout.ts";
@@ -25,16 +25,7 @@ export function createDatabaseBackend(ground: Ground): JobBackend {
       return db.transaction((own) => insertJobs(ground, own, jobs, batch));
     },
     afterCommit: (work, tx) => driver.afterCommit(work, tx),
-    // In one transaction: a place is given away as it becomes free.
-    exchange: ({ worker, outcomes, wanted, places }) =>
-      db.transaction(
-        async (tx) => {
-          if (outcomes.length > 0) await finish(ground, tx, worker, outcomes);
-          if (wanted.length === 0) return { jobs: [], waits: new Map() };
-          return claim(ground, tx, { worker, wanted, places });
-        },
-        { isolation: "read committed", retries: 5 },
-      ),
+    exchange: (exchanged) => exchange(ground, exchanged),
     readBatch: (id) => readBatch(ground, id),
     renew: (worker, ids) => renew(ground, worker, ids),
     saveProgress: (told) => saveProgress(ground, told),

@@ -46,7 +46,7 @@ export async function readBatch(
 }
 
 /** Whether what others have claimed says what may be. */
-function isLimited({ concurrency, rate, hasLanes }: Wanted): boolean {
+export function isLimited({ concurrency, rate, hasLanes }: Wanted): boolean {
   return concurrency !== null || rate !== null || hasLanes;
 }
 
@@ -102,14 +102,14 @@ async function select(ground: Ground, tx: Tx, choice: Choice): Promise<ClaimedJo
 }
 
 /** Takes those that are next, in one statement. */
-async function takeFirst(
+export async function takeFirst(
   ground: Ground,
-  tx: Tx,
+  tx: Pick<Tx, "update">,
   { worker, ...choice }: Choice & { readonly worker: string },
 ): Promise<ClaimedJob[]> {
   const { jobs } = ground.tables;
   const { where, order, most } = toRange(ground, choice);
-  const first = tx
+  const first = ground.db
     .select({ id: jobs.id })
     .from(jobs)
     .where(where)
