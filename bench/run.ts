@@ -13,6 +13,7 @@ for (const file of [
   "creates.ts",
   "jobs.ts",
   "lists.ts",
+  "resources.ts",
   "cache.ts",
   "users.ts",
   "remote.ts",

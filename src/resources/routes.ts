@@ -58,7 +58,7 @@ function addCreation(
     endpoint.path,
     async ({ user, body, query, set, request }) => {
       const access = endpoint.accessOf(user);
-      const row = await db.transaction((tx) => writer.create(body, { tx, access, at: "/body" }));
+      const row = await writer.createAlone(body, { db, access });
       const id = encodeURIComponent(String(row[resource.key.name]));
       set.status = 201;
       set.headers["location"] = `${new URL(request.url).pathname.replace(/\/$/, "")}/${id}`;

@@ -1,5 +1,5 @@
 import { and, eq, type SQL } from "drizzle-orm";
-import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
+import type { PgTable } from "drizzle-orm/pg-core";
 import { fail } from "../../errors/codes.ts";
 import type { Database } from "../../db/contract/database.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
@@ -49,7 +49,7 @@ export async function readRow(
   const shape = toShape(access, query);
   const row = await findRow(db, access.resource, and(eq(access.resource.key, id), access.rows("read")));
   if (row === undefined) throw missing(access.resource, id);
-  const [shown = row] = await present([row], shape, { db, access });
+  const [shown = row] = await present([{ ...row }], shape, { db, access });
   return { row, shown };
 }
 
@@ -72,19 +72,15 @@ export function missing({ singular }: Resource, id: unknown): Error {
   return fail("not_found", `Cannot find ${singular} "${String(id)}"`);
 }
 
-/** What of rows is shown to whoever asks. */
+/** What of rows is shown to whoever asks: the same rows, or others in their place. */
 export async function present(
   rows: readonly Row[],
   { columns, expand }: Shape,
   { db, access }: { readonly db: Database; readonly access: Access },
 ): Promise<Row[]> {
-  const whole = rows.map((row) => ({ ...row }));
-  const view = {
-    columns: access.visible as ReadonlyMap<string, PgColumn>,
-    relations: access.resource.relations,
-  };
-  if (expand.size > 0) await expandRows(whole, expand, { access, db, view });
-  if (columns === null) return whole;
+  const view = { columns: access.visible, relations: access.resource.relations };
+  if (expand.size > 0) await expandRows(rows, expand, { access, db, view });
+  if (columns === null) return [...rows];
   const names = [...columns, ...expand.keys()];
-  return whole.map((row) => Object.fromEntries(names.map((name) => [name, row[name]])));
+  return rows.map((row) => Object.fromEntries(names.map((name) => [name, row[name]])));
 }

@@ -78,7 +78,10 @@ export class Endpoint {
   /** A row that was written, as its client is shown it. */
   async show(access: Access, row: Row, { query, set }: Pick<Given, "query" | "set">): Promise<Row> {
     set.headers["etag"] = toETag(row);
-    const [shown = row] = await present([row], toShape(access, query), { db: this.#options.db, access });
+    const [shown = row] = await present([{ ...row }], toShape(access, query), {
+      db: this.#options.db,
+      access,
+    });
     return shown;
   }
 }

@@ -3,7 +3,7 @@ import type { PgTable } from "drizzle-orm/pg-core";
 import { AppError, type InputProblem } from "../../errors/errors.ts";
 import { toForbidden } from "../../accounts/identity/guards.ts";
 import { fail, withPaths } from "../../errors/codes.ts";
-import type { Transaction } from "../../db/contract/database.ts";
+import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import type { Access } from "../access/access.ts";
 import type { Row } from "../reading/expand.ts";
@@ -21,6 +21,8 @@ export interface Work {
   readonly access: Access;
   /** JSON Pointer of its values in the request: "/body", "/body/3". */
   readonly at: string;
+  /** Whether `tx` is none: it is the only statement. @default false */
+  readonly isAlone?: boolean;
 }
 
 /** Writes rows of resources, each by its rules and checks, and tells of them once they are committed. */
@@ -31,18 +33,30 @@ export class Writer {
     this.#options = options;
   }
 
+  /** Makes a row of what a client has given, and nothing else; a transaction takes longer than one statement. @throws AppError */
+  createAlone(given: Row, { db, access }: { readonly db: Database; readonly access: Access }): Promise<Row> {
+    const isOneStatement =
+      access.resource.check === null &&
+      access.rows("read") === undefined &&
+      access.rows("update") === undefined;
+    if (isOneStatement)
+      return this.create(given, { tx: db as Transaction, access, at: "/body", isAlone: true });
+    return db.transaction((tx) => this.create(given, { tx, access, at: "/body" }));
+  }
+
   /** Makes a row of what a client has given. @throws AppError */
-  async create(given: Row, { tx, access, at }: Work): Promise<Row> {
+  async create(given: Row, work: Work): Promise<Row> {
+    const { tx, access, at } = work;
     const { resource, asker } = access;
     assertWritable(access, given, at);
     const made = [...resource.made].map(([name, make]) => [name, make(asker)] as const);
     const values: Row = { ...given, ...Object.fromEntries(made) };
-    await this.#prepare("creating", values, null, { tx, access, at });
+    await this.#prepare("creating", values, null, work);
     const written = tx.insert(resource.table as PgTable).values(onlyColumns(access, values) as never);
     const [row] = (await locate(at, () => written.returning())) as Row[];
     if (row === undefined) throw new Error(`The database gave nothing for a new ${resource.singular}`);
     await this.#assertKept(access, row, { tx, verb: "update" });
-    this.#note("created", { before: null, after: row }, { tx, access, at });
+    this.#note("created", { before: null, after: row }, work);
     return row;
   }
 
@@ -171,10 +185,14 @@ export class Writer {
     throw toForbidden(`You couldn't change this ${resource.singular} any more once it is written so`);
   }
 
-  #note(event: Written, rows: { before: Row | null; after: Row | null }, { tx, access }: Work): void {
+  #note(
+    event: Written,
+    rows: { before: Row | null; after: Row | null },
+    { tx, access, isAlone }: Work,
+  ): void {
     const { resource, asker } = access;
     const tell = (): void => this.#options.events.tell(resource, event, { ...rows, actor: asker.user });
-    this.#options.driver.afterCommit(tell, tx);
+    this.#options.driver.afterCommit(tell, isAlone === true ? undefined : tx);
   }
 }
 
