@@ -1,6 +1,7 @@
 import { type AnyElysia, t } from "elysia";
 import { listOf } from "../db/paging/paginate.ts";
 import { addBatch } from "./batch/routes.ts";
+import { addExport } from "./export/routes.ts";
 import { listRows, readRow } from "./reading/rows.ts";
 import { changeSchemaOf, newSchemaOf } from "./schemas/bodies.ts";
 import { listQueryOf } from "./schemas/queries.ts";
@@ -17,6 +18,7 @@ export function createResourceRoutes(options: ResourceRoutesOptions): AnyElysia 
   addChanges(router, endpoint, options);
   if (options.resource.deletedAt !== null) addRestoring(router, endpoint, options);
   addBatch(router, endpoint, options);
+  addExport(router, endpoint, options);
   return router as unknown as AnyElysia;
 }
 
