@@ -69,8 +69,13 @@ export class SharedStates {
     this.#unfollow = this.#options.feed.follow(TOPIC, { onChange: look, onReset: look, onReturn: look });
   }
 
-  /** Asks for a plugin to be in service, or not, on all instances; resolves once this one follows. @throws DatabaseError */
-  async setActive(name: string, active: boolean): Promise<void> {
+  /**
+   * Asks for a plugin to be in service, or not, on all instances; resolves once this one follows.
+   *
+   * @param active null leaves it to the files of each instance
+   * @throws DatabaseError
+   */
+  async setActive(name: string, active: boolean | null): Promise<void> {
     const { db, tables } = this.#options.store;
     const asked = { is_active: active, changed_at: new Date() };
     await db
@@ -110,6 +115,24 @@ export class SharedStates {
     this.#options.feed.publish(TOPIC, null);
     await this.#refresh();
     await this.#applied;
+  }
+
+  /**
+   * Removes a plugin from this instance by `work`: nobody asks for it to be in service any more, and those that have it go
+   * by their files. That it was taken out of service stays.
+   *
+   * @throws what `work` throws, with everything as it was
+   */
+  async remove(name: string, work: () => Promise<void>): Promise<void> {
+    if (this.#asked.active.get(name) !== true) return work();
+    // Before: it would be missed here.
+    await this.setActive(name, null);
+    try {
+      await work();
+    } catch (error) {
+      await this.setActive(name, true);
+      throw error;
+    }
   }
 
   close(): void {

@@ -124,6 +124,33 @@ test("an instance that lacks a plugin says so, and goes on", () =>
     await second.after("plugin.loaded", () => ask(first, "notes/enable"));
   }));
 
+async function remove(app: TestApp): Promise<number> {
+  const { headers } = await adminOf(app);
+  return (await app.fetch("/system/plugins/notes", { method: "DELETE", headers })).status;
+}
+
+test("a plugin that is removed isn't missed, and one that can't be removed stays as it was", () =>
+  withGround(async (ground) => {
+    await using first = await start(ground);
+    await using second = await start(ground, {
+      ...NOTES,
+      ...plugin("reader", '.get("/", () => "ok")', { dependencies: ["notes"] }),
+    });
+    await Promise.all([first.app.feed?.start(), second.app.feed?.start()]);
+    await ask(first, "notes/enable");
+    expect(await remove(second)).toBe(409);
+    expect(await remove(first)).toBe(204);
+    expect(stateOf(first)).toBeUndefined();
+    expect(first.events.filter(({ name }) => name === "plugin.failed")).toEqual([]);
+    expect([stateOf(second), (await second.fetch("/notes")).status]).toEqual(["serving", 200]);
+    await ask(second, "notes/disable?with_dependents=true");
+    await second.folder.remove("plugins/notes");
+    await second.app.plugins.refresh(null);
+    await second.writePlugins(NOTES);
+    await second.app.plugins.refresh(null);
+    expect(stateOf(second)).toBe("disabled");
+  }));
+
 test("instances come to the same although Redis was away, and lost its data, when it was asked", () =>
   withGround(async (ground) => {
     const { redis } = ground;

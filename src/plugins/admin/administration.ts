@@ -291,8 +291,10 @@ export class PluginVerbs {
       ...(remote && { urls: remote.places, integrity: remote.integrity }),
     };
     await change.assertAllowed();
+    const { shared } = this.#options;
+    const removed = (): Promise<void> => owner.remove(next);
     try {
-      await owner.remove(next);
+      await (shared === null ? removed() : shared.remove(name, removed));
     } catch (error) {
       await owner.follow();
       throw error;
