@@ -93,6 +93,28 @@ testOnEachDialect(
   },
 );
 
+testOnEachDialect("a job whose end is being noted isn't taken for lost", async ({ driver }) => {
+  await using host = await JobHost.create(driver);
+  const backend = await host.jobs.backend();
+  const own = { ...backend };
+  let held: (() => readonly string[]) | null = null;
+  const seen: string[] = [];
+  Object.assign(backend, {
+    createLookout: (options: Parameters<typeof own.createLookout>[0]) => {
+      ({ held } = options);
+      return own.createLookout(options);
+    },
+    exchange: (exchanged: Parameters<typeof own.exchange>[0]) => {
+      if (exchanged.outcomes.length > 0) seen.push(...(held?.() ?? []));
+      return own.exchange(exchanged);
+    },
+  });
+  const done = host.next("job.completed");
+  const id = await host.enqueue(host.define("short", () => {}));
+  await done;
+  expect(seen).toEqual([id]);
+});
+
 testOnEachDialect("what was lost to another process isn't noted by the first", async ({ driver }) => {
   await using host = await JobHost.create(driver);
   const { db, tables } = host.store;

@@ -47,6 +47,8 @@ export class Worker {
   readonly #ahead = new Ahead();
   /** Ended, and yet to be noted. */
   #ended: EndedRun[] = [];
+  /** Ended, and being noted. */
+  #noting: readonly EndedRun[] = [];
   /** Names of which jobs may be waiting. */
   readonly #awake = new Set<string>();
   readonly #leases: Leases;
@@ -71,7 +73,7 @@ export class Worker {
     const held = (): string[] => [
       ...this.#running.keys(),
       ...this.#ahead.ids,
-      ...this.#ended.map(({ run }) => run.job.id),
+      ...[...this.#ended, ...this.#noting].map(({ run }) => run.job.id),
     ];
     this.#leases = new Leases({ backend, worker: this.id, log, held, lose: (id) => this.end(id, "lost") });
     this.#versions = options.isShared ? new Versions({ ...options, worker: this.id }) : null;
@@ -189,6 +191,7 @@ export class Worker {
     this.#soon = null;
     if (ended.length === 0 && wanted.length === 0) return;
     this.#ended = [];
+    this.#noting = ended;
     const outcomes = ended.map(({ outcome }) => outcome);
     try {
       const claimed = await this.#options.backend.exchange({ worker: this.id, outcomes, wanted, places });
@@ -207,6 +210,8 @@ export class Worker {
       this.#ended = [...ended, ...this.#ended];
       for (const { name } of wanted) this.#awake.add(name);
       throw error;
+    } finally {
+      this.#noting = [];
     }
   }
 
