@@ -12,7 +12,7 @@ export type {
   ResourceOptions,
   RowRule,
 } from "../resources/definition/options.ts";
-export type { RowWriting, RowWritten } from "../resources/writing/events.ts";
+export type { RowCreated, RowDeleted, RowUpdated, RowWriting } from "../resources/writing/events.ts";
 
 /** Makes a table an API. */
 export interface MakeResource {

@@ -21,6 +21,8 @@ export async function crmPlugin(run?: string): Promise<Files> {
 interface CrmOptions {
   readonly dialect?: Dialect;
   readonly run?: string;
+  /** In the place of plugins/crm. */
+  readonly plugins?: Files;
   readonly config?: ConfigOverrides;
 }
 
@@ -42,10 +44,10 @@ export class Crm implements AsyncDisposable {
     this.#database = database;
   }
 
-  static async start({ dialect = "sqlite", run, config = {} }: CrmOptions = {}): Promise<Crm> {
+  static async start({ dialect = "sqlite", run, plugins, config = {} }: CrmOptions = {}): Promise<Crm> {
     const database = await createTestDatabase(dialect);
     const app = await TestApp.start({
-      plugins: await crmPlugin(run),
+      plugins: plugins ?? (await crmPlugin(run)),
       config: { ...config, database: { ...config.database, url: database.url } },
     });
     return new Crm(app, database);

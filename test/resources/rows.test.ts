@@ -1,4 +1,7 @@
+import { join } from "node:path";
 import { expect, test } from "bun:test";
+import { xcore } from "../cli/xcore-process.ts";
+import { TestFolder } from "../setup.ts";
 import { Crm } from "./crm.ts";
 
 const ALL = [
@@ -81,4 +84,49 @@ test("a resource makes, lists, reads, changes and deletes rows", async () => {
   });
   expect((await crm.send(ada, "DELETE", "/crm/deals/1")).status).toBe(204);
   expect((await crm.send(ada, "GET", "/crm/deals/1")).body).toMatchObject({ code: "not_found", status: 404 });
+});
+
+test("the plugin of docs/resources.md is served as it says", async () => {
+  const text = await Bun.file(join(import.meta.dir, "../../docs/resources.md")).text();
+  const files = Object.fromEntries(
+    [...text.matchAll(/```ts\n\/\/ plugins\/(sales\/\S+)\n([^]*?)```/g)].map(([, path, code]) => [
+      path ?? "",
+      code ?? "",
+    ]),
+  );
+  await using folder = await TestFolder.create(
+    Object.fromEntries(Object.entries(files).map(([path, code]) => [`plugins/${path}`, code])),
+  );
+  await folder.write({ "plugins/sales/plugin.json": { name: "sales", version: "1.0.0" } });
+  expect((await xcore(folder, ["db", "generate", "sales"])).code).toBe(0);
+  const [sql = ""] = [...new Bun.Glob("plugins/sales/drizzle/sqlite/*.sql").scanSync(folder.path)];
+  await using crm = await Crm.start({
+    plugins: {
+      ...files,
+      "sales/plugin.json": { name: "sales", version: "1.0.0" },
+      "sales/drizzle/sqlite/0000_made.sql": await Bun.file(join(folder.path, sql)).text(),
+    },
+  });
+  const ada = await crm.user("ada@example.com", [
+    "companies:read",
+    "companies:write",
+    "deals:read",
+    "deals:write",
+  ]);
+  await crm.send(ada, "POST", "/sales/companies", { name: "Acme" });
+  const deal = { title: "Engines", amount: "1500", stage: "won", company_id: 1 };
+  expect((await crm.send(ada, "POST", "/sales/deals", deal)).status).toBe(201);
+  const [, filter = ""] = /```text\n(.*)\n```/.exec(text) ?? [];
+  const found = await crm.send(
+    ada,
+    "GET",
+    `/sales/deals?expand=company&filter=${encodeURIComponent(filter)}`,
+  );
+  expect(found.body.items).toMatchObject([{ title: "Engines", company: { name: "Acme" } }]);
+  const wrong = await crm.send(ada, "GET", "/sales/deals?filter=title = 5");
+  const [, told = ""] = /```json\n(.*)\n```/.exec(text) ?? [];
+  expect(wrong.body.errors).toEqual([JSON.parse(told)]);
+  expect(
+    (await crm.send(ada, "GET", '/sales/companies?filter=deals.stage ?= "won"&expand=deals')).body.items,
+  ).toMatchObject([{ name: "Acme", deals: [{ title: "Engines" }] }]);
 });

@@ -6,20 +6,39 @@ import type { Resource } from "../definition/definition.ts";
 import type { Row } from "../reading/expand.ts";
 
 /** What is told of a write before it: a handler may change `values`, or refuse it. */
-export interface RowWriting {
+export interface RowWriting<Of = Row> {
   /** Null for a new row. */
-  readonly before: Row | null;
-  /** What is to be written; of a deletion and of its undoing, nothing. */
-  readonly values: Row;
+  readonly before: Of | null;
+  /** what is to be written; of a deletion and of its undoing, nothing. */
+  readonly values: Partial<Of>;
   /** Null for nobody known. */
+  readonly actor: User | null;
+}
+
+/** What is told of a row that was made, once it is committed. */
+export interface RowCreated<Of = Row> {
+  readonly before: null;
+  readonly after: Of;
+  readonly actor: User | null;
+}
+
+/** What is told of a row that was changed, once it is committed. */
+export interface RowUpdated<Of = Row> {
+  readonly before: Of;
+  readonly after: Of;
+  readonly actor: User | null;
+}
+
+/** What is told of a row that was deleted, once it is committed. */
+export interface RowDeleted<Of = Row> {
+  readonly before: Of;
+  readonly after: null;
   readonly actor: User | null;
 }
 
 /** What is told of a write once it is committed. */
 export interface RowWritten {
-  /** Null for a new row. */
   readonly before: Row | null;
-  /** Null for one that is deleted. */
   readonly after: Row | null;
   readonly actor: User | null;
 }
