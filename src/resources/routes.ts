@@ -1,5 +1,6 @@
 import { type AnyElysia, t } from "elysia";
 import { listOf } from "../db/paging/paginate.ts";
+import { addAggregation } from "./aggregates/routes.ts";
 import { addBatch } from "./batch/routes.ts";
 import { addExport } from "./export/routes.ts";
 import { listRows, readRow } from "./reading/rows.ts";
@@ -14,6 +15,7 @@ export function createResourceRoutes(options: ResourceRoutesOptions): AnyElysia 
   const endpoint = new Endpoint(options);
   const router = options.createRouter() as unknown as ResourceRouter;
   addReading(router, endpoint, options);
+  addAggregation(router, endpoint, options);
   addCreation(router, endpoint, options);
   addChanges(router, endpoint, options);
   if (options.resource.deletedAt !== null) addRestoring(router, endpoint, options);

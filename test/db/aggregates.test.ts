@@ -106,10 +106,44 @@ testOnEachDialect("sums and averages are exact, with the same digits everywhere"
       big: "6004799503160661.0000",
     },
   ]);
+  await db.insert(amounts).values([
+    { group: "b", price: "99999999.99", whole: "999999999999999", big: 9007199254740991 },
+    { group: "b", price: "99999999.99", whole: "999999999999998", big: 9007199254740990 },
+    { group: "b", price: "99999999.97", whole: "999999999999998", big: 9007199254740990 },
+  ]);
+  const large = await db
+    .select({ price: avg(amounts.price), whole: avg(amounts.whole), big: avg(amounts.big) })
+    .from(amounts)
+    .where(eq(amounts.group, "b"));
+  expect(large).toEqual([
+    { price: "99999999.983333", whole: "999999999999998.3333", big: "9007199254740990.3333" },
+  ]);
   const [signs] = await db
     .select({ least: min(amounts.long), most: max(amounts.long), low: min(amounts.price) })
     .from(amounts);
   expect(signs).toEqual({ least: "-3.0000", most: "12345678901234567890123456.7891", low: "0.10" });
+});
+
+testOnEachDialect("sums stay exact where groups of a subquery are sorted and counted", async ({ driver }) => {
+  const { db, amounts } = await createAmounts(driver);
+  await db.insert(amounts).values([
+    { group: "b", whole: "999999999999999", price: "0.10" },
+    { group: "b", whole: "999999999999998", price: "0.20" },
+    { group: "a", whole: "1", price: "0.30" },
+  ]);
+  const rows = db
+    .select({ first: sql<string>`substr(${amounts.group}, 1, 1)`.as("first"), whole: amounts.whole })
+    .from(amounts)
+    .as("rows");
+  const totals = db
+    .select({ first: sql`${rows.first}`, whole: sum(rows.whole) })
+    .from(rows)
+    .groupBy(rows.first)
+    .orderBy(desc(count()), rows.first);
+  expect(await totals).toEqual([
+    { first: "b", whole: "1999999999999997" },
+    { first: "a", whole: "1" },
+  ]);
 });
 
 testOnEachDialect("many decimals add up to the cent", async ({ driver }) => {

@@ -5,7 +5,7 @@ import { listOf, type Page, page, type PageQuery, paginate } from "../../db/pagi
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../../errors/codes.ts";
 import { Time } from "./answers.ts";
-import { startsWith } from "../../db/schema/text-search.ts";
+import { startsWith } from "../../db/schema/portable-sql.ts";
 import type { Guards } from "../identity/guards.ts";
 
 type AuditRow = CoreTables["auditLog"]["$inferSelect"];

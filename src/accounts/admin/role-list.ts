@@ -6,7 +6,7 @@ import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
-import { startsWith } from "../../db/schema/text-search.ts";
+import { startsWith } from "../../db/schema/portable-sql.ts";
 
 type RoleRow = CoreTables["roles"]["$inferSelect"];
 

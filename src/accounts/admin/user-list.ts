@@ -5,7 +5,7 @@ import { toNameKey } from "../people/names.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
-import { startsWith } from "../../db/schema/text-search.ts";
+import { startsWith } from "../../db/schema/portable-sql.ts";
 
 /** A user as administrators see one: nothing of it helps to log in. */
 export interface UserAnswer {

@@ -2,7 +2,7 @@ import { sql, SQL, is } from "drizzle-orm";
 import { PgDialect } from "drizzle-orm/pg-core";
 import { isOfSubquery } from "../drizzle/expressions.ts";
 import { selectedFields } from "../drizzle/session-parts.ts";
-import { decoderOf, toAggregate } from "../schema/aggregates.ts";
+import { type Aggregate, decoderOf, toAggregate } from "../schema/aggregates.ts";
 
 type SelectConfig = Parameters<PgDialect["buildSelectQuery"]>[0];
 type SelectedField = NonNullable<SelectConfig["fieldsFlat"]>[number];
@@ -20,7 +20,14 @@ function withRoundedAverage(selected: SelectedField): SelectedField {
   if (is(field, SQL.Aliased) && isOfSubquery(field)) return selected;
   const aggregate = toAggregate(field);
   if (aggregate?.kind !== "avg" || decoderOf(field) === null) return selected;
-  const rounded = (average: SQL): SQL => sql`round(${average}, ${sql.raw(String(aggregate.resultScale))})`;
-  if (is(field, SQL.Aliased)) return { ...selected, field: rounded(field.sql).as(field.fieldAlias) };
-  return is(field, SQL) ? { ...selected, field: rounded(field) } : selected;
+  const average = toAverage(aggregate);
+  return { ...selected, field: is(field, SQL.Aliased) ? average.as(field.fieldAlias) : average };
+}
+
+/** By `avg()`, PostgreSQL gives some 16 digits, fewer than a large one has in all. */
+function toAverage({ column, isDistinct, resultScale }: Aggregate): SQL {
+  const distinct = sql.raw(isDistinct ? "distinct " : "");
+  // The quotient has at least as many digits after the point as the dividend.
+  const one = sql.raw(`1.${"0".repeat(resultScale)}`);
+  return sql`round(sum(${distinct}${column}) * ${one} / count(${distinct}${column}), ${sql.raw(String(resultScale))})`;
 }

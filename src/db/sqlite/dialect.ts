@@ -306,13 +306,20 @@ function canBeExact(
   fields: SelectedFieldsOrdered,
 ): boolean {
   if (setOperators.length > 0) return false;
-  if (having !== undefined && fields.some(({ field }) => is(field, SQL.Aliased))) return false;
+  const aliases = new Set(fields.flatMap(({ field }) => (is(field, SQL.Aliased) ? field.fieldAlias : [])));
+  if (having !== undefined && aliases.size > 0) return false;
   return orderBy.every((term) => {
     const { field } = parseTerm(term) ?? {};
-    return (
-      is(field, Column) || (field !== undefined && !is(field, SQL.Aliased) && toAggregate(field) !== null)
-    );
+    if (field === undefined || is(field, Column)) return field !== undefined;
+    // Drizzle gives an alias of the select itself as if it were a subquery's.
+    if (is(field, SQL.Aliased)) return isOfSubquery(field) && !aliases.has(field.fieldAlias);
+    return toAggregate(field) !== null || (is(field, SQL) && isCount(field));
   });
+}
+
+/** Drizzle's `count()`. */
+function isCount(field: SQL): boolean {
+  return field.queryChunks.length === 3 && wordsOf(field.queryChunks[0]) === "count(";
 }
 
 /**

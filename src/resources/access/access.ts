@@ -168,11 +168,16 @@ export class Access {
   }
 }
 
-/** Nobody has made rules for it. */
-function toOpenView(table: Table): View {
+/** The columns of a table that may be shown where its resource, if there is one, doesn't hide them. */
+export function columnsOf(table: Table): ReadonlyMap<string, Column> {
   const all = Object.entries<Column>(getTableColumns(table));
   const isOfUsers = getTableName(table) === USERS;
-  const columns = new Map(isOfUsers ? all.filter(([name]) => USER_COLUMNS.includes(name)) : all);
+  return new Map(isOfUsers ? all.filter(([name]) => USER_COLUMNS.includes(name)) : all);
+}
+
+/** Nobody has made rules for it. */
+function toOpenView(table: Table): View {
+  const columns = columnsOf(table);
   return { table, columns, relations: relationsOf(columns.values()), rows: undefined };
 }
 

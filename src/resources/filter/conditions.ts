@@ -15,7 +15,7 @@ import {
   type SQL,
   sql,
 } from "drizzle-orm";
-import { contains } from "../../db/schema/text-search.ts";
+import { contains } from "../../db/schema/portable-sql.ts";
 import { FilterError } from "./error.ts";
 import type { Comparison, Expression, Operator } from "./grammar.ts";
 import type { Asking } from "./moments.ts";

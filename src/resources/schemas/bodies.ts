@@ -43,11 +43,14 @@ function toRelated({ table, isMany }: Relation): TSchema {
   return isMany ? t.Array(row) : t.Nullable(row);
 }
 
-/** Answers are written by JSON.stringify: nothing is left to encode. */
-function toNullable(column: Column): TSchema {
+/** The schema of a column's values in answers, which are written by JSON.stringify: nothing is left to encode. */
+export function toAnswered(column: Column): TSchema {
   const isMoment = kindOf(column).type === "timestamp";
-  const schema = isMoment ? Type.Unsafe({ type: "string", format: "date-time" }) : toStoredSchema(column);
-  return column.notNull ? schema : t.Nullable(schema);
+  return isMoment ? Type.Unsafe({ type: "string", format: "date-time" }) : toStoredSchema(column);
+}
+
+function toNullable(column: Column): TSchema {
+  return column.notNull ? toAnswered(column) : t.Nullable(toAnswered(column));
 }
 
 function unsettableOf({ columns, fields, made, deletedAt }: Resource, isNew: boolean): string[] {
@@ -60,6 +63,7 @@ function unsettableOf({ columns, fields, made, deletedAt }: Resource, isNew: boo
     .map(([name]) => name);
 }
 
-function close(schema: TObject): TObject {
+/** The same schema, that refuses what it doesn't name. */
+export function close(schema: TObject): TObject {
   return { ...schema, additionalProperties: false, [CLOSED]: true };
 }

@@ -1,7 +1,7 @@
 import { and, desc, eq, inArray, type SQL } from "drizzle-orm";
 import { type Page, type PageQuery, paginate } from "../../../db/paging/paginate.ts";
 import type { JobState } from "../../../db/schema/core-tables.ts";
-import { startsWith } from "../../../db/schema/text-search.ts";
+import { startsWith } from "../../../db/schema/portable-sql.ts";
 import type { Tx } from "../../contract/backend.ts";
 import {
   type DoneStep,
