@@ -3,6 +3,7 @@ import type { AnyElysia } from "elysia";
 import type { User } from "../accounts/identity/principal.ts";
 import type { Database } from "../db/contract/database.ts";
 import type { Driver } from "../db/contract/driver.ts";
+import type { CoreDeclaration } from "../db/schema/schema.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import { type AnyOptions, type Resource, toResource } from "./definition/definition.ts";
 import type { Resources } from "./definition/registry.ts";
@@ -19,6 +20,8 @@ export interface ResourceHost {
   readonly driver: Driver;
   readonly db: Database;
   readonly hooks: HookBus;
+  /** What is used of the core's tables. */
+  readonly core: CoreDeclaration;
   /** All that are served. */
   readonly resources: Resources;
   /** Creates a router that knows the guards. */
@@ -41,10 +44,10 @@ export interface MadeResource {
  * @throws TypeError for a table without a primary key of one column, and for names that aren't there
  */
 export function makeResource(host: ResourceHost, table: Table, options: AnyOptions): MadeResource {
-  const { plugin, driver, db, hooks, resources, createRouter, mayDo } = host;
+  const { plugin, driver, db, hooks, core, resources, createRouter, mayDo } = host;
   const resource = toResource(plugin, table, options);
-  const writer = new Writer({ driver, events: new RowEvents(hooks) });
-  const router = createResourceRoutes({ resource, resources, db, writer, createRouter, mayDo });
+  const writer = new Writer({ driver, events: new RowEvents(hooks), history: core.history });
+  const router = createResourceRoutes({ resource, resources, core, db, writer, createRouter, mayDo });
   return { resource, permissions: permissionsOf(resource), router };
 }
 

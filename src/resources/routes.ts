@@ -7,6 +7,7 @@ import { listRows, readRow } from "./reading/rows.ts";
 import { changeSchemaOf, newSchemaOf } from "./schemas/bodies.ts";
 import { listQueryOf } from "./schemas/queries.ts";
 import { Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./serving/endpoint.ts";
+import { addHistory } from "./serving/history.ts";
 import { addRestoring } from "./serving/restoring.ts";
 import { toETag } from "./writing/versions.ts";
 
@@ -21,6 +22,7 @@ export function createResourceRoutes(options: ResourceRoutesOptions): AnyElysia 
   if (options.resource.deletedAt !== null) addRestoring(router, endpoint, options);
   addBatch(router, endpoint, options);
   addExport(router, endpoint, options);
+  if (options.resource.hasHistory) addHistory(router, endpoint, options);
   return router as unknown as AnyElysia;
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { createHookBus } from "../../src/hooks/bus.ts";
 import { PluginCommands } from "../../src/plugins/given/commands.ts";
+import { declareCore } from "../../src/db/schema/schema.ts";
 import { Resources } from "../../src/resources/resources.ts";
 import { Scope } from "../../src/plugins/given/scope.ts";
 import { createXcoreModule } from "../../src/plugins/given/xcore-module.ts";
@@ -141,6 +142,7 @@ test("a hook that was called once is forgotten", async () => {
     },
     log: loggers.app,
     driver: database,
+    core: declareCore(database.tableMakers),
     resources: new Resources(),
     onPermission() {},
     commands: new PluginCommands(),

@@ -28,6 +28,7 @@ export function createCoreTables(schema: Schema) {
     ...createJobTables(schema),
     ...createTaskTables(schema),
     pluginStates: createPluginStates(schema),
+    resourceHistory: createResourceHistory(schema),
   };
 }
 
@@ -268,6 +269,26 @@ function createIdempotencyKeys(schema: Schema) {
       expires_at: timestamp().notNull(),
     },
     (t) => [index("idempotency_keys_expiry").on(t.expires_at)],
+  );
+}
+
+/** What was done to rows of plugins' tables whose resources keep a history. */
+function createResourceHistory({ bigint, enumOf, id, index, table, text, timestamp, varchar }: Schema) {
+  return table(
+    "resource_history",
+    {
+      id: id(),
+      table_name: varchar(64).notNull(),
+      /** The row's primary key as text: see `toRowKey` in src/resources/history. */
+      row_key: varchar(255).notNull(),
+      verb: enumOf(["create", "update", "delete", "restore", "revert"]).notNull(),
+      /** Null for nobody known. No foreign key: entries outlive accounts. */
+      actor_id: bigint(),
+      at: timestamp().notNull().defaultNow(),
+      /** JSON: by column, what it was and what it became. Not `json()`, whose values may be less deep. */
+      changes: text().notNull(),
+    },
+    (t) => [index("resource_history_row").on(t.table_name, t.row_key, t.id)],
   );
 }
 

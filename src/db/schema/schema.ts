@@ -34,6 +34,8 @@ export interface SchemaModuleOptions {
 export interface CoreDeclaration {
   /** The accounts, without what is the core's alone. */
   readonly users: PublicUsers;
+  /** What their resources may note of changes. */
+  readonly history: CoreTables["resourceHistory"];
   /** Names of all of the core's tables: no plugin's may have one of them. */
   readonly tableNames: readonly string[];
 }
@@ -53,7 +55,8 @@ export function createSchemaModule(makers: TableMakers, options: SchemaModuleOpt
 /** Declares what plugins are given of the core's tables, once for all modules that are to share it. */
 export function declareCore(makers: TableMakers, tables = createCoreSchema(makers)): CoreDeclaration {
   const users = createPublicUsers(createBuilder(makers));
-  return { users, tableNames: Object.values(tables).map((table) => getTableName(table)) };
+  const { resourceHistory: history } = tables;
+  return { users, history, tableNames: Object.values(tables).map((table) => getTableName(table)) };
 }
 
 /** Returns the tables of xcore itself for a dialect. */

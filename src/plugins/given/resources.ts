@@ -2,6 +2,7 @@ import type { Table } from "drizzle-orm";
 import type { AnyElysia } from "elysia";
 import type { Database } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
+import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import { type AnyOptions, makeResource, type Resources } from "../../resources/resources.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
@@ -16,6 +17,7 @@ export interface PluginResourcesOptions {
   readonly driver: Driver;
   readonly db: Database;
   readonly accounts: PluginAccounts;
+  readonly core: CoreDeclaration;
   readonly resources: Resources;
   /** Is told of each permission that a resource asks for, with what it is for. */
   readonly onPermission: (name: string, description: string) => void;

@@ -4,6 +4,7 @@ import type { AppCache } from "../../cache/cache.ts";
 import type { Database } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import { page, paginate } from "../../db/paging/paginate.ts";
+import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import { AppError } from "../../errors/errors.ts";
 import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
 import type { HookName } from "../../hooks/events.ts";
@@ -37,6 +38,7 @@ export interface XcoreModuleOptions {
   readonly onDefine: (name: string, payload: TSchema | null) => void;
   readonly driver: Driver;
   readonly db: Database;
+  readonly core: CoreDeclaration;
   readonly resources: Resources;
   /** Is told of each permission that a resource asks for. */
   readonly onPermission: (name: string, description: string) => void;

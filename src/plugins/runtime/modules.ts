@@ -87,6 +87,7 @@ export async function evaluateModules(
     tasks,
     onListen: (event) => registrations.addHook(event),
     onDefine: (job, payload) => registrations.addJob(job, payload),
+    core,
     resources,
     onPermission: (permission, description) => registrations.addPermission(permission, description),
     driver: database,

@@ -35,6 +35,8 @@ export interface Resource {
   readonly check: NonNullable<AnyOptions["check"]> | null;
   /** The column that says when a row was deleted; null where rows are deleted for good. */
   readonly deletedAt: Column | null;
+  /** Whether it is kept what was done to its rows. */
+  readonly hasHistory: boolean;
 }
 
 const PATH = /^[a-z][a-z0-9_-]{0,62}$/;
@@ -83,6 +85,7 @@ export function toResource(plugin: string, table: Table, options: AnyOptions): R
     sort: options.sort ?? names.filter((name) => kindOf(columns.get(name) as Column).type !== "json"),
     check: options.check ?? null,
     deletedAt: deletedAtOf(tableName, columns, options.softDelete),
+    hasHistory: options.history ?? false,
   };
 }
 

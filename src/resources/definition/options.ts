@@ -81,6 +81,13 @@ export interface ResourceOptions<T extends Table, Found extends User | null = Us
    * @default false
    */
   readonly softDelete?: boolean | NameOf<T>;
+  /**
+   * Keeps who has changed what of each row and when, with the values before and after: `GET /{id}/history`, `POST /{id}/revert`. Whoever
+   * may see a row may see what it was. It stays when rows are deleted.
+   *
+   * @default false
+   */
+  readonly history?: boolean;
   /** Looks at a row before it is written; what it returns refuses it. */
   readonly check?: (
     input: CheckInput<T, Found>,

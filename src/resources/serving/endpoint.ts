@@ -1,6 +1,7 @@
 import { type AnyElysia, type Context, t } from "elysia";
 import type { User } from "../../accounts/identity/principal.ts";
 import type { Database } from "../../db/contract/database.ts";
+import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import { Access } from "../access/access.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Resources } from "../definition/registry.ts";
@@ -16,6 +17,7 @@ import type { Writer } from "../writing/writer.ts";
 export interface ResourceRoutesOptions {
   readonly resource: Resource;
   readonly resources: Resources;
+  readonly core: CoreDeclaration;
   readonly db: Database;
   readonly writer: Writer;
   /** Creates a router that knows the guards. */

@@ -6,6 +6,7 @@ import { fail, withPaths } from "../../errors/codes.ts";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import type { Access } from "../access/access.ts";
+import type { HistoryTable } from "../history/entries.ts";
 import type { Row } from "../reading/expand.ts";
 import { findRow, missing } from "../reading/rows.ts";
 import type { RowEvents, Writing, Written } from "./events.ts";
@@ -13,6 +14,8 @@ import type { RowEvents, Writing, Written } from "./events.ts";
 export interface WriterOptions {
   readonly driver: Pick<Driver, "afterCommit" | "dialect">;
   readonly events: RowEvents;
+  /** Where it is kept what was done to rows. */
+  readonly history: HistoryTable;
 }
 
 /** One write among those of a transaction. */
@@ -23,7 +26,11 @@ export interface Work {
   readonly at: string;
   /** Whether `tx` is none: it is the only statement. @default false */
   readonly isAlone?: boolean;
+  /** What a change is called in the history. @default "update" */
+  readonly as?: "revert";
 }
+
+const VERBS = { created: "create", updated: "update", deleted: "delete", restored: "restore" } as const;
 
 /** Writes rows of resources, each by its rules and checks, and tells of them once they are committed. */
 export class Writer {
@@ -37,8 +44,9 @@ export class Writer {
   createAlone(given: Row, { db, access }: { readonly db: Database; readonly access: Access }): Promise<Row> {
     const isOneStatement =
       access.resource.check === null &&
-      access.rows("read") === undefined &&
-      access.rows("update") === undefined;
+      !access.resource.hasHistory &&
+      access.rule("read") === undefined &&
+      access.rule("update") === undefined;
     if (isOneStatement)
       return this.create(given, { tx: db as Transaction, access, at: "/body", isAlone: true });
     return db.transaction((tx) => this.create(given, { tx, access, at: "/body" }));
@@ -56,7 +64,7 @@ export class Writer {
     const [row] = (await locate(at, () => written.returning())) as Row[];
     if (row === undefined) throw new Error(`The database gave nothing for a new ${resource.singular}`);
     await this.#assertKept(access, row, { tx, verb: "update" });
-    this.#note("created", { before: null, after: row }, work);
+    await this.#note("created", { before: null, after: row }, work);
     return row;
   }
 
@@ -67,10 +75,26 @@ export class Writer {
    * @throws AppError not_found, authorization_error, validation_error
    */
   async change(id: unknown, given: Row, work: Work, onFound: (row: Row) => void = () => {}): Promise<Row> {
-    const { tx, access, at } = work;
-    const { resource } = access;
     const before = await this.#find(id, "update", work);
     onFound(before);
+    return this.#update(before, given, work);
+  }
+
+  /** Like change, to values that are found once nobody else can change the row. */
+  async revert(
+    id: unknown,
+    toValues: (before: Row) => Promise<Row>,
+    work: Work,
+    onFound: (row: Row) => void,
+  ): Promise<Row> {
+    const before = await this.#find(id, "update", work);
+    onFound(before);
+    return this.#update(before, await toValues(before), { ...work, as: "revert" });
+  }
+
+  async #update(before: Row, given: Row, work: Work): Promise<Row> {
+    const { tx, access, at } = work;
+    const { resource } = access;
     assertWritable(access, given, at);
     const values = { ...given };
     await this.#prepare("updating", values, before, work);
@@ -81,9 +105,9 @@ export class Writer {
       .set(set)
       .where(eq(resource.key, before[resource.key.name]));
     const [after] = (await locate(at, () => written.returning())) as Row[];
-    if (after === undefined) throw missing(resource, id);
+    if (after === undefined) throw missing(resource, before[resource.key.name]);
     await this.#assertKept(access, after, { tx, verb: "update" });
-    this.#note("updated", { before, after }, work);
+    await this.#note("updated", { before, after }, work);
     return after;
   }
 
@@ -97,13 +121,10 @@ export class Writer {
     const isIt = eq(resource.key, before[resource.key.name]);
     const table = resource.table as PgTable;
     const { deletedAt } = resource;
-    if (deletedAt === null) await tx.delete(table).where(isIt);
-    else
-      await tx
-        .update(table)
-        .set({ [deletedAt.name]: new Date() })
-        .where(isIt);
-    this.#note("deleted", { before, after: null }, work);
+    const gone = deletedAt === null ? null : { [deletedAt.name]: new Date() };
+    if (gone === null) await tx.delete(table).where(isIt);
+    else await tx.update(table).set(gone).where(isIt);
+    await this.#note("deleted", { before, after: null, kept: gone && { ...before, ...gone } }, work);
   }
 
   /** Puts a row back that was deleted, where such rows are kept. @throws AppError not_found */
@@ -122,7 +143,7 @@ export class Writer {
       .where(eq(resource.key, before[resource.key.name]));
     const [after] = (await written.returning()) as Row[];
     if (after === undefined) throw missing(resource, id);
-    this.#note("restored", { before, after }, work);
+    await this.#note("restored", { before, after }, work);
     return after;
   }
 
@@ -185,14 +206,25 @@ export class Writer {
     throw toForbidden(`You couldn't change this ${resource.singular} any more once it is written so`);
   }
 
-  #note(
+  async #note(
     event: Written,
-    rows: { before: Row | null; after: Row | null },
-    { tx, access, isAlone }: Work,
-  ): void {
+    {
+      kept,
+      ...rows
+    }: { readonly before: Row | null; readonly after: Row | null; readonly kept?: Row | null },
+    { tx, access, as, isAlone }: Work,
+  ): Promise<void> {
     const { resource, asker } = access;
-    const tell = (): void => this.#options.events.tell(resource, event, { ...rows, actor: asker.user });
-    this.#options.driver.afterCommit(tell, isAlone === true ? undefined : tx);
+    const { driver, events, history } = this.#options;
+    if (resource.hasHistory) {
+      const { writeEntry } = await import("../history/entries.ts");
+      const actorId = asker.user?.id ?? null;
+      const { before, after } = rows;
+      const entry = { before, after: kept ?? after, verb: as ?? VERBS[event], actorId };
+      await writeEntry(tx, { history, resource }, entry);
+    }
+    const tell = (): void => events.tell(resource, event, { ...rows, actor: asker.user });
+    driver.afterCommit(tell, isAlone === true ? undefined : tx);
   }
 }
 

@@ -1,0 +1,84 @@
+import { and, desc, eq, inArray } from "drizzle-orm";
+import type { Database } from "../../db/contract/database.ts";
+import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
+import type { PublicUsers } from "../../db/schema/core-tables.ts";
+import type { Access } from "../access/access.ts";
+import { findRow, missing } from "../reading/rows.ts";
+import { type Changes, entriesOf, type HistoryTable, readChanges } from "./entries.ts";
+
+/** An entry of a row's history, as it is shown. */
+export interface ShownEntry {
+  readonly id: number;
+  readonly verb: string;
+  readonly at: Date;
+  readonly actor_id: number | null;
+  /** Null for nobody known, and for an account that is gone. */
+  readonly actor: { readonly id: number; readonly email: string; readonly full_name: string | null } | null;
+  /** Of the fields that whoever asks may see. */
+  readonly changes: Changes;
+}
+
+export interface HistorySource {
+  readonly db: Database;
+  readonly access: Access;
+  readonly history: HistoryTable;
+  readonly users: PublicUsers;
+}
+
+/**
+ * Reads a page of what was done to a row, the latest first.
+ *
+ * @throws AppError not_found for a row that there isn't to whoever asks
+ */
+export async function listHistory(
+  { db, access, history, users }: HistorySource,
+  id: unknown,
+  query: PageQuery,
+): Promise<Page<ShownEntry>> {
+  const isThere = await isInSight(db, access, id);
+  const entries = db
+    .select()
+    .from(history)
+    .where(entriesOf(history, access.resource, { key: id, isThere }))
+    .orderBy(desc(history.id));
+  const page = await paginate<HistoryTable["$inferSelect"]>(entries, query, { sort: ["id"] });
+  if (!isThere && page.items.length === 0) throw missing(access.resource, id);
+  const ids = [...new Set(page.items.flatMap(({ actor_id: actorId }) => actorId ?? []))];
+  const actors = ids.length === 0 ? [] : await readActors(db, users, ids);
+  const items = page.items.map(({ id: entry, verb, at, actor_id: actorId, changes }): ShownEntry => ({
+    id: entry,
+    verb,
+    at,
+    actor_id: actorId,
+    actor: actors.find((actor) => actor.id === actorId) ?? null,
+    changes: pickVisible(access, readChanges(changes)),
+  }));
+  return { ...page, items };
+}
+
+/**
+ * Whether a row is in the table and there to whoever asks; one that was deleted is there to who may delete. What is left of one that
+ * isn't in the table any more is for those for whom no rule would have hidden it.
+ *
+ * @throws AppError not_found
+ */
+async function isInSight(db: Database, access: Access, id: unknown): Promise<boolean> {
+  const { resource, mayDelete } = access;
+  const rows = access.rowsWithDeleted(mayDelete ? "with" : undefined);
+  if ((await findRow(db, resource, and(eq(resource.key, id), rows))) !== undefined) return true;
+  const seesAll = mayDelete && access.rule("read") === undefined && access.rule("delete") === undefined;
+  if (!seesAll) throw missing(resource, id);
+  return false;
+}
+
+function readActors(db: Database, users: PublicUsers, ids: readonly number[]) {
+  const { id, email, full_name: name } = users;
+  return db
+    .select({ id, email, full_name: name })
+    .from(users)
+    .where(inArray(id, [...ids]));
+}
+
+function pickVisible({ visible }: Access, changes: Changes): Changes {
+  return Object.fromEntries(Object.entries(changes).filter(([name]) => visible.has(name)));
+}

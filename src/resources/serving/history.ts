@@ -1,0 +1,64 @@
+import { t } from "elysia";
+import { listOf, page } from "../../db/paging/paginate.ts";
+import { type Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./endpoint.ts";
+
+const ENTRY = t.Object({
+  id: t.Integer(),
+  verb: t.UnionEnum(["create", "update", "delete", "restore", "revert"]),
+  at: t.Unsafe<Date>({ type: "string", format: "date-time" }),
+  actor_id: t.Nullable(t.Integer()),
+  actor: t.Nullable(t.Object({ id: t.Integer(), email: t.String(), full_name: t.Nullable(t.String()) })),
+  changes: t.Record(
+    t.String(),
+    t.Object({
+      before: t.Optional(t.Any()),
+      after: t.Optional(t.Any()),
+      omitted: t.Optional(t.Boolean({ description: "One of them was too long to be kept" })),
+    }),
+  ),
+});
+
+/** Adds the routes that tell what was done to a row, and put it back. */
+export function addHistory(
+  router: ResourceRouter,
+  endpoint: Endpoint,
+  { resource, db, writer, core }: ResourceRoutesOptions,
+): void {
+  const { history, users } = core;
+  router.get(
+    `${endpoint.path}/:id/history`,
+    async ({ user, params: { id }, query }) => {
+      const { listHistory } = await import("../history/reading.ts");
+      return listHistory({ db, access: endpoint.accessOf(user), history, users }, id, query);
+    },
+    {
+      ...endpoint.guard("read"),
+      params: endpoint.key,
+      query: page,
+      response: t.NoValidate(listOf(ENTRY)),
+      detail: { summary: `List what was done to a ${resource.singular}, the latest first` },
+    },
+  );
+  router.post(
+    `${endpoint.path}/:id/revert`,
+    async ({ user, params: { id }, body, query, set, request }) => {
+      const { valuesAt } = await import("../history/reverting.ts");
+      const access = endpoint.accessOf(user);
+      const onFound = toMatch(request, access);
+      const { to } = body as { readonly to: number };
+      const row = await db.transaction((tx) => {
+        const toValues = (before: typeof body) => valuesAt(tx, { access, history }, { before, to });
+        return writer.revert(id, toValues, { tx, access, at: "/body" }, onFound);
+      });
+      return endpoint.show(access, row, { query, set });
+    },
+    {
+      ...endpoint.guard("write"),
+      params: endpoint.key,
+      query: endpoint.rowQuery,
+      body: t.Object({ to: t.Integer({ description: "An entry of its history" }) }),
+      response: t.NoValidate(endpoint.answer),
+      detail: { summary: `Put a ${resource.singular} back to what it was after an entry of its history` },
+    },
+  );
+}
