@@ -12,6 +12,7 @@ for (const file of [
   "database.ts",
   "creates.ts",
   "jobs.ts",
+  "cluster.ts",
   "lists.ts",
   "resources.ts",
   "cache.ts",

@@ -1,56 +1,13 @@
 import { expect } from "bun:test";
 import { Load } from "./load.ts";
-import { type Credentials, type Instance, testBehindNginx, type ThreeInstances } from "./three-instances.ts";
+import { measureRevocation } from "./revocation.ts";
+import { type Instance, testBehindNginx } from "./three-instances.ts";
 
 const ROUNDS = 7;
 const EVENTS = 20;
 const TICKS = 3;
 
 const ticks = (heard: Map<string, number[]>) => [...heard].filter(([what]) => what.startsWith("tick"));
-
-/** Opens a stream of events; what it returns resolves once that has ended. */
-async function openStream(instance: Instance, headers: Credentials): Promise<() => Promise<void>> {
-  const { body } = await instance.fetch("/work/events", { headers });
-  const reader = (body as ReadableStream<Uint8Array>).getReader();
-  await reader.read();
-  return async () => {
-    // oxlint-disable-next-line no-await-in-loop
-    while (!(await reader.read().catch(() => ({ done: true }))).done);
-  };
-}
-
-/** Opens a WebSocket; what it returns resolves once that is closed. */
-async function openSocket(url: string, headers: Credentials): Promise<() => Promise<void>> {
-  const socket = new WebSocket(`${url.replace("http", "ws")}/work/socket`, { headers } as never);
-  const opened = Promise.withResolvers<void>();
-  const closed = Promise.withResolvers<void>();
-  socket.addEventListener("message", () => opened.resolve());
-  socket.addEventListener("close", () => {
-    opened.reject(new Error("The WebSocket was closed before it said anything"));
-    closed.resolve();
-  });
-  await opened.promise;
-  return () => closed.promise;
-}
-
-/**
- * Ends a session by the first instance, with a stream and a WebSocket of it open on each and another by nginx; returns how long the
- * last of these went on.
- */
-async function measureRevocation(cluster: ThreeInstances): Promise<number> {
-  const headers = await cluster.credentials();
-  const urls = [...cluster.instances.map(({ server }) => server.url), cluster.nginx.url];
-  const open = await Promise.all([
-    ...cluster.instances.map((instance) => openStream(instance, headers)),
-    ...urls.map((url) => openSocket(url, headers)),
-  ]);
-  const { ok } = await cluster.first.fetch("/auth/logout", { method: "POST", headers });
-  const endedAt = performance.now();
-  expect(ok).toBe(true);
-  expect(await cluster.askAll(headers)).toEqual([401, 401, 401]);
-  await Promise.all(open.map((closed) => closed()));
-  return performance.now() - endedAt;
-}
 
 testBehindNginx(
   "a session that is ended by one instance is refused by all, and what it has open ends within 200 ms",

@@ -22,6 +22,8 @@ const WHY = 200; // characters
  */
 export class Load {
   answers = 0;
+  /** How long the slowest answer took that has come since it was last set to 0, in ms. */
+  longestMs = 0;
   readonly failures: Failure[] = [];
   /** Jobs of the orders that were acknowledged, by id. */
   readonly jobs = new Set<string>();
@@ -122,6 +124,7 @@ export class Load {
       const response = await ask();
       const text = await response.text();
       if (!response.ok) throw new Error(`${response.status} ${text.slice(0, WHY)}`);
+      this.longestMs = Math.max(this.longestMs, performance.now() - startedAt);
       this.#count();
       return JSON.parse(text) as unknown;
     } catch (error) {
