@@ -9,6 +9,7 @@ import {
   findValueErrors,
   isTypeBoxSchema,
   type JsonSchema,
+  CLOSED,
   PROBLEM,
   TEXT_FORMS,
 } from "./plain-schema.ts";
@@ -143,8 +144,11 @@ function toNumber(value: unknown, { anyOf }: JsonSchema): unknown {
   return takesText && typeof value === "string" && isNumberText(value) ? Number(value) : value;
 }
 
-function describeUnknown(path: string, { properties = {} }: JsonSchema): Omit<InputProblem, "path"> {
+function describeUnknown(path: string, schema: JsonSchema): Omit<InputProblem, "path"> {
+  const { properties = {}, [CLOSED]: readOnly } = schema;
   const name = path.slice(path.lastIndexOf("/") + 1);
+  if (Array.isArray(readOnly) && readOnly.includes(name))
+    return { code: "read_only", message: "You can't set this" };
   const ranked = Object.keys(properties).map((known) => ({ known, edits: distance(name, known) }));
   const [closest] = ranked.toSorted((a, b) => a.edits - b.edits);
   const isClose = name.length <= 64 && closest !== undefined && closest.edits <= Math.max(1, name.length / 3);

@@ -8,7 +8,7 @@ export type JsonSchema = TSchema & {
   readonly properties?: Readonly<Record<string, JsonSchema>>;
   readonly items?: JsonSchema;
   readonly elysiaMeta?: string;
-  readonly [CLOSED]?: boolean;
+  readonly [CLOSED]?: boolean | readonly string[];
   readonly [PROBLEM]?: (value: unknown) => Omit<InputProblem, "path">;
 };
 
@@ -17,7 +17,10 @@ type Schemas = Readonly<Record<string, JsonSchema>>;
 /** What a schema says by itself of a value that isn't as it says: `(value) => ({ code: "too_long", message: "…" })`. */
 export const PROBLEM = Symbol.for("xcore/problem");
 
-/** Marks the schema of an object that is refused for properties which it doesn't name: elsewhere these are dropped. */
+/**
+ * Marks the schema of an object that is refused for properties which it doesn't name: elsewhere these are dropped. A list names those
+ * that are there to be read alone.
+ */
 export const CLOSED = Symbol.for("xcore/closed");
 
 /** Problems that an answer lists: a list of a million wrong values has as many. */

@@ -46,14 +46,23 @@ export interface MadeResource {
 export function makeResource(host: ResourceHost, table: Table, options: AnyOptions): MadeResource {
   const { plugin, driver, db, hooks, core, resources, createRouter, mayDo } = host;
   const resource = toResource(plugin, table, options);
-  const writer = new Writer({ driver, events: new RowEvents(hooks), history: core.history });
+  const writer = new Writer({
+    driver,
+    events: new RowEvents(hooks),
+    history: core.history,
+    numbers: core.numbers,
+  });
   const router = createResourceRoutes({ resource, resources, core, db, writer, createRouter, mayDo });
   return { resource, permissions: permissionsOf(resource), router };
 }
 
-function permissionsOf({ permission, name }: Resource): Readonly<Record<string, string>> {
-  if (permission === null) return {};
+function permissionsOf({ permission, name, workflow }: Resource): Readonly<Record<string, string>> {
+  const steps = (workflow?.transitions ?? []).flatMap((step) =>
+    step.permission === null ? [] : [[step.permission, `Take ${name} by "${step.name}"`] as const],
+  );
+  if (permission === null) return Object.fromEntries(steps);
   return {
+    ...Object.fromEntries(steps),
     [`${permission}:read`]: `See ${name}`,
     [`${permission}:write`]: `Make and change ${name}`,
     [`${permission}:delete`]: `Delete ${name}`,

@@ -9,6 +9,7 @@ import { listQueryOf } from "./schemas/queries.ts";
 import { Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./serving/endpoint.ts";
 import { addHistory } from "./serving/history.ts";
 import { addRestoring } from "./serving/restoring.ts";
+import { addSteps } from "./serving/steps.ts";
 import { toETag } from "./writing/versions.ts";
 
 /** The routes of a resource, below its path. */
@@ -20,6 +21,7 @@ export function createResourceRoutes(options: ResourceRoutesOptions): AnyElysia 
   addCreation(router, endpoint, options);
   addChanges(router, endpoint, options);
   if (options.resource.deletedAt !== null) addRestoring(router, endpoint, options);
+  addSteps(router, endpoint, options);
   addBatch(router, endpoint, options);
   addExport(router, endpoint, options);
   if (options.resource.hasHistory) addHistory(router, endpoint, options);

@@ -90,9 +90,9 @@ testCrm("a body is held to the table, to its rules and to the check", async (crm
   const refused: [object, string, string][] = [
     [{ ...good, title: undefined }, "/body/title", "required"],
     [{ ...good, nope: 1 }, "/body/nope", "unknown"],
-    [{ ...good, owner_id: 1 }, "/body/owner_id", "unknown"],
-    [{ ...good, created_at: "2026-01-01T00:00:00Z" }, "/body/created_at", "unknown"],
-    [{ ...good, id: 7 }, "/body/id", "unknown"],
+    [{ ...good, owner_id: 1 }, "/body/owner_id", "read_only"],
+    [{ ...good, created_at: "2026-01-01T00:00:00Z" }, "/body/created_at", "read_only"],
+    [{ ...good, id: 7 }, "/body/id", "read_only"],
     [{ ...good, stage: "lots" }, "/body/stage", "one_of"],
     [{ ...good, amount: 5 }, "/body/amount", "type"],
     [{ ...good, company_id: 99 }, "/body/company_id", "missing_reference"],

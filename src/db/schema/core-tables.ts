@@ -29,6 +29,7 @@ export function createCoreTables(schema: Schema) {
     ...createTaskTables(schema),
     pluginStates: createPluginStates(schema),
     resourceHistory: createResourceHistory(schema),
+    numberSeries: createNumberSeries(schema),
   };
 }
 
@@ -290,6 +291,15 @@ function createResourceHistory({ bigint, enumOf, id, index, table, text, timesta
     },
     (t) => [index("resource_history_row").on(t.table_name, t.row_key, t.id)],
   );
+}
+
+/** The last number of each series that rows of plugins' tables are numbered by. */
+function createNumberSeries({ bigint, table, varchar }: Schema) {
+  return table("number_series", {
+    /** Table, column and pattern: see `seriesOf` in src/resources/definition. */
+    name: varchar(255).primaryKey(),
+    last: bigint().notNull(),
+  });
 }
 
 /** What plugins see of the accounts. */

@@ -36,6 +36,8 @@ export interface CoreDeclaration {
   readonly users: PublicUsers;
   /** What their resources may note of changes. */
   readonly history: CoreTables["resourceHistory"];
+  /** What numbers of their rows are counted by. */
+  readonly numbers: CoreTables["numberSeries"];
   /** Names of all of the core's tables: no plugin's may have one of them. */
   readonly tableNames: readonly string[];
 }
@@ -55,8 +57,8 @@ export function createSchemaModule(makers: TableMakers, options: SchemaModuleOpt
 /** Declares what plugins are given of the core's tables, once for all modules that are to share it. */
 export function declareCore(makers: TableMakers, tables = createCoreSchema(makers)): CoreDeclaration {
   const users = createPublicUsers(createBuilder(makers));
-  const { resourceHistory: history } = tables;
-  return { users, history, tableNames: Object.values(tables).map((table) => getTableName(table)) };
+  const { resourceHistory: history, numberSeries: numbers } = tables;
+  return { users, history, numbers, tableNames: Object.values(tables).map((table) => getTableName(table)) };
 }
 
 /** Returns the tables of xcore itself for a dialect. */

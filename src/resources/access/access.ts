@@ -87,8 +87,15 @@ export class Access {
     return (this.#visible ??= visibleOf(this.resource, this.asker));
   }
 
+  /** What may be seen of a row. */
+  pick(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
+    return Object.fromEntries([...this.visible.keys()].map((name) => [name, row[name]]));
+  }
+
   /** Whether a field may be set. */
   mayWrite(name: string): boolean {
+    const { workflow, numbering } = this.resource;
+    if (name === workflow?.column.name || name === numbering?.column.name) return false;
     return isAllowed(this.resource.fields.get(name)?.write, this.asker);
   }
 

@@ -1,9 +1,11 @@
 import { type Column, getTableColumns, getTableName, type Table } from "drizzle-orm";
 import type { User } from "../../accounts/identity/principal.ts";
-import { closestWord } from "../../config/suggestion.ts";
 import { declarationOf, kindOf } from "../../db/schema/column-kind.ts";
+import { assertKnown, refuse } from "./names.ts";
+import { type Numbering, toNumbering } from "./numbering.ts";
 import type { Asker, FieldRule, ResourceOptions, RowRule, Verb } from "./options.ts";
 import { type Relation, relationsOf, toManyRelation } from "./relations.ts";
+import { toWorkflow, type Workflow } from "./workflow.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- of any table
 export type AnyOptions = ResourceOptions<any, User | null>;
@@ -37,6 +39,10 @@ export interface Resource {
   readonly deletedAt: Column | null;
   /** Whether it is kept what was done to its rows. */
   readonly hasHistory: boolean;
+  /** The states of its rows; null where they have none. */
+  readonly workflow: Workflow | null;
+  /** The numbers of its rows; null where they have none. */
+  readonly numbering: Numbering | null;
 }
 
 const PATH = /^[a-z][a-z0-9_-]{0,62}$/;
@@ -64,8 +70,10 @@ export function toResource(plugin: string, table: Table, options: AnyOptions): R
   }
   const names = [...columns.keys()];
   assertNames(tableName, options, { columns: names, relations: [...relations.keys()] });
-  const { rows } = options;
+  const { rows, workflow: states, numbered } = options;
   const ruleOf = (verb: Verb) => (typeof rows === "function" ? rows : (rows?.[verb] ?? null));
+  const made = new Map(Object.entries(options.create ?? {}) as [string, () => unknown][]);
+  const workflow = states === undefined ? null : toWorkflow({ tableName, columns, made }, states);
   return {
     plugin,
     name: path,
@@ -78,7 +86,7 @@ export function toResource(plugin: string, table: Table, options: AnyOptions): R
     permission,
     rows: { read: ruleOf("read"), update: ruleOf("update"), delete: ruleOf("delete") },
     fields: new Map(Object.entries(options.fields ?? {}) as [string, FieldRule<User | null>][]),
-    made: new Map(Object.entries(options.create ?? {}) as [string, () => unknown][]),
+    made,
     search: options.search ?? [],
     expand: new Set(options.expand),
     filter: options.filter === undefined ? null : new Set(options.filter),
@@ -86,6 +94,8 @@ export function toResource(plugin: string, table: Table, options: AnyOptions): R
     check: options.check ?? null,
     deletedAt: deletedAtOf(tableName, columns, options.softDelete),
     hasHistory: options.history ?? false,
+    workflow,
+    numbering: numbered === undefined ? null : toNumbering({ tableName, columns, workflow }, numbered),
   };
 }
 
@@ -123,17 +133,6 @@ function assertNames(
   for (const way of expand) assertKnown(tableName, way.split(".")[0] ?? "", known.relations);
   for (const way of [...search, ...filter])
     assertKnown(tableName, way.split(".")[0] ?? "", way.includes(".") ? known.relations : known.columns);
-}
-
-function assertKnown(tableName: string, name: string, names: readonly string[]): void {
-  if (names.includes(name)) return;
-  const meant = closestWord(name, names);
-  const hint = meant === undefined ? `expected one of ${names.join(", ")}` : `did you mean "${meant}"?`;
-  throw refuse(tableName, `there is no "${name}"; ${hint}`);
-}
-
-function refuse(tableName: string, reason: string): TypeError {
-  return new TypeError(`Cannot make a resource of "${tableName}": ${reason}`);
 }
 
 /** As English has it mostly: companies, addresses, deals. */

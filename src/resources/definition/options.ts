@@ -47,6 +47,38 @@ export interface CheckInput<T extends Table, Found extends User | null = User> {
 
 type NameOf<T extends Table> = keyof T["$inferSelect"] & string;
 
+/** A step from state to state. */
+export interface TransitionOptions<State extends string> {
+  /** The states that it starts from. */
+  readonly from: State | readonly State[];
+  readonly to: State;
+  /** What it asks for: `"deals:close"`, which it declares. @default what all changes of the resource do */
+  readonly permission?: string;
+}
+
+/** The states of rows, and the ways between them. */
+export type WorkflowOptions<T extends Table> = {
+  [Name in NameOf<T>]: {
+    /** The column of the state. Clients can't set it; new rows have its default. */
+    readonly field: Name;
+    /** Each is a route of its own: `win` is `POST /deals/{id}/win`. */
+    readonly transitions: Readonly<Record<string, TransitionOptions<Extract<RowOf<T>[Name], string>>>>;
+  };
+}[NameOf<T>];
+
+/** Numbers without gaps. */
+export interface NumberingOptions<T extends Table> {
+  /** A varchar, which clients can't set. */
+  readonly field: NameOf<T>;
+  /**
+   * How numbers are written, with a counter such as `{00000}`, which goes on with more digits where these don't do. `{YYYY}` or `{YY}`,
+   * and `{MM}`, are the year and the month in UTC: each has numbers from 1.
+   */
+  readonly series: string;
+  /** When a row gets its number: as it is made, or comes to this state of its workflow. @default "created" */
+  readonly when?: string;
+}
+
 export interface ResourceOptions<T extends Table, Found extends User | null = User> {
   /** Below the plugin's prefix. @default the table's name, without the plugin's before it */
   readonly path?: string;
@@ -88,6 +120,19 @@ export interface ResourceOptions<T extends Table, Found extends User | null = Us
    * @default false
    */
   readonly history?: boolean;
+  /**
+   * States that rows go through by steps alone, each a route: `{ field: "stage", transitions: { win: { from: "open", to: "won" } } }` is
+   * `POST /deals/{id}/win`, which is 409 with the row where it is in another state.
+   *
+   * @default none
+   */
+  readonly workflow?: WorkflowOptions<T>;
+  /**
+   * Numbers without gaps, in the order in which rows are committed: `{ field: "number", series: "INV-{YYYY}-{00000}", when: "submitted" }`.
+   *
+   * @default none
+   */
+  readonly numbered?: NumberingOptions<T>;
   /** Looks at a row before it is written; what it returns refuses it. */
   readonly check?: (
     input: CheckInput<T, Found>,

@@ -17,12 +17,12 @@ export function keySchemaOf({ key }: Resource): TSchema {
 
 /** The schema of a new row: what clients can't set is refused, as is whatever else it doesn't name. */
 export function newSchemaOf(resource: Resource): TObject {
-  return close(bodyOf(resource.table, { omit: unsettableOf(resource, true) as never[] }));
+  return toSettable(resource, bodyOf, true);
 }
 
 /** The schema of a change. */
 export function changeSchemaOf(resource: Resource): TObject {
-  return close(patchOf(resource.table, { omit: unsettableOf(resource, false) as never[] }));
+  return toSettable(resource, patchOf, false);
 }
 
 /** The schema of a row as it is answered: fields that not everybody sees, and relations, may be missing. */
@@ -53,17 +53,28 @@ function toNullable(column: Column): TSchema {
   return column.notNull ? toAnswered(column) : t.Nullable(toAnswered(column));
 }
 
-function unsettableOf({ columns, fields, made, deletedAt }: Resource, isNew: boolean): string[] {
+function unsettableOf(
+  { columns, fields, made, deletedAt, workflow, numbering }: Resource,
+  isNew: boolean,
+): string[] {
+  const ours = new Set([deletedAt, workflow?.column, numbering?.column]);
   return [...columns]
     .filter(([name, column]) => {
       const isGenerated = column.primary && column.hasDefault;
-      const isOurs = column === deletedAt || (isNew ? made.has(name) : column.primary);
+      const isOurs = ours.has(column) || (isNew ? made.has(name) : column.primary);
       return !isGenerated && (isOurs || fields.get(name)?.write === false);
     })
     .map(([name]) => name);
 }
 
+/** What else a row has is refused, as what can only be read. */
+function toSettable(resource: Resource, make: typeof bodyOf | typeof patchOf, isNew: boolean): TObject {
+  const schema = make(resource.table, { omit: unsettableOf(resource, isNew) as never[] }) as TObject;
+  const readOnly = [...resource.columns.keys()].filter((name) => !(name in schema.properties));
+  return close(schema, readOnly);
+}
+
 /** The same schema, that refuses what it doesn't name. */
-export function close(schema: TObject): TObject {
-  return { ...schema, additionalProperties: false, [CLOSED]: true };
+export function close(schema: TObject, readOnly: readonly string[] = []): TObject {
+  return { ...schema, additionalProperties: false, [CLOSED]: readOnly };
 }

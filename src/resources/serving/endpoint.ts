@@ -91,9 +91,5 @@ export class Endpoint {
 /** Looks whether a row is the one that the client of a request has read. */
 export function toMatch(request: Request, access: Access): (row: Row) => void {
   const ifMatch = request.headers.get("if-match");
-  return (row) => assertMatch(ifMatch, row, () => pickVisible(access, row));
-}
-
-function pickVisible({ visible }: Access, row: Row): Row {
-  return Object.fromEntries([...visible.keys()].map((name) => [name, row[name]]));
+  return (row) => assertMatch(ifMatch, row, () => access.pick(row));
 }

@@ -9,8 +9,10 @@ import type { Row } from "../reading/expand.ts";
 export interface RowWriting<Of = Row> {
   /** Null for a new row. */
   readonly before: Of | null;
-  /** what is to be written; of a deletion and of its undoing, nothing. */
+  /** What is to be written; of a deletion and of its undoing, nothing. */
   readonly values: Partial<Of>;
+  /** The step of a workflow that the change is, such as "win". */
+  readonly transition?: string;
   /** Null for nobody known. */
   readonly actor: User | null;
 }
@@ -26,6 +28,8 @@ export interface RowCreated<Of = Row> {
 export interface RowUpdated<Of = Row> {
   readonly before: Of;
   readonly after: Of;
+  /** The step of a workflow that the change was, such as "win": its own event, `crm.deal.win`, tells the same. */
+  readonly transition?: string;
   readonly actor: User | null;
 }
 
@@ -40,6 +44,7 @@ export interface RowDeleted<Of = Row> {
 export interface RowWritten {
   readonly before: Row | null;
   readonly after: Row | null;
+  readonly transition?: string;
   readonly actor: User | null;
 }
 
@@ -76,6 +81,8 @@ export class RowEvents {
 
   /** Tells those who listen that a row has been written. */
   tell({ plugin, singular }: Resource, event: Written, data: RowWritten): void {
-    void this.#hooks.emit(`${plugin}.${singular}.${event}`, data, { source: plugin });
+    const { transition } = data;
+    for (const name of transition === undefined ? [event] : [event, transition])
+      void this.#hooks.emit(`${plugin}.${singular}.${name}`, data, { source: plugin });
   }
 }

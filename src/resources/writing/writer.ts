@@ -9,13 +9,19 @@ import type { Access } from "../access/access.ts";
 import type { HistoryTable } from "../history/entries.ts";
 import type { Row } from "../reading/expand.ts";
 import { findRow, missing } from "../reading/rows.ts";
+import { isNumberedBy } from "../definition/numbering.ts";
+import type { Transition } from "../definition/workflow.ts";
 import type { RowEvents, Writing, Written } from "./events.ts";
+import type { NumberTable } from "./numbers.ts";
+import { assertState } from "./states.ts";
 
 export interface WriterOptions {
   readonly driver: Pick<Driver, "afterCommit" | "dialect">;
   readonly events: RowEvents;
   /** Where it is kept what was done to rows. */
   readonly history: HistoryTable;
+  /** Where it is kept which numbers are taken. */
+  readonly numbers: NumberTable;
 }
 
 /** One write among those of a transaction. */
@@ -28,6 +34,8 @@ export interface Work {
   readonly isAlone?: boolean;
   /** What a change is called in the history. @default "update" */
   readonly as?: "revert";
+  /** The step of a workflow that a change is. */
+  readonly transition?: Transition;
 }
 
 const VERBS = { created: "create", updated: "update", deleted: "delete", restored: "restore" } as const;
@@ -45,6 +53,7 @@ export class Writer {
     const isOneStatement =
       access.resource.check === null &&
       !access.resource.hasHistory &&
+      access.resource.numbering === null &&
       access.rule("read") === undefined &&
       access.rule("update") === undefined;
     if (isOneStatement)
@@ -60,6 +69,7 @@ export class Writer {
     const made = [...resource.made].map(([name, make]) => [name, make(asker)] as const);
     const values: Row = { ...given, ...Object.fromEntries(made) };
     await this.#prepare("creating", values, null, work);
+    await this.#number(values, null, work);
     const written = tx.insert(resource.table as PgTable).values(onlyColumns(access, values) as never);
     const [row] = (await locate(at, () => written.returning())) as Row[];
     if (row === undefined) throw new Error(`The database gave nothing for a new ${resource.singular}`);
@@ -77,7 +87,25 @@ export class Writer {
   async change(id: unknown, given: Row, work: Work, onFound: (row: Row) => void = () => {}): Promise<Row> {
     const before = await this.#find(id, "update", work);
     onFound(before);
+    assertWritable(work.access, given, work.at);
     return this.#update(before, given, work);
+  }
+
+  /**
+   * Takes a row by a step of its workflow.
+   *
+   * @throws AppError not_found, authorization_error, validation_error, or conflict with the row, as `current`, where it is in another state
+   */
+  async step(
+    id: unknown,
+    transition: Transition,
+    work: Work,
+    onFound: (row: Row) => void = () => {},
+  ): Promise<Row> {
+    const before = await this.#find(id, "update", work);
+    onFound(before);
+    const { name } = assertState(work.access, before, transition);
+    return this.#update(before, { [name]: transition.to }, { ...work, transition });
   }
 
   /** Like change, to values that are found once nobody else can change the row. */
@@ -89,15 +117,17 @@ export class Writer {
   ): Promise<Row> {
     const before = await this.#find(id, "update", work);
     onFound(before);
-    return this.#update(before, await toValues(before), { ...work, as: "revert" });
+    const values = await toValues(before);
+    assertWritable(work.access, values, work.at);
+    return this.#update(before, values, { ...work, as: "revert" });
   }
 
   async #update(before: Row, given: Row, work: Work): Promise<Row> {
     const { tx, access, at } = work;
     const { resource } = access;
-    assertWritable(access, given, at);
     const values = { ...given };
     await this.#prepare("updating", values, before, work);
+    await this.#number(values, before, work);
     const set = onlyColumns(access, values);
     if (Object.keys(set).length === 0) return before;
     const written = tx
@@ -172,9 +202,10 @@ export class Writer {
   }
 
   /** Asks those who listen, and the resource's own check. */
-  async #prepare(event: Writing, values: Row, before: Row | null, { tx, access, at }: Work): Promise<void> {
+  async #prepare(event: Writing, values: Row, before: Row | null, work: Work): Promise<void> {
+    const { tx, access, at } = work;
     const { resource, asker } = access;
-    await this.#options.events.ask(resource, event, { before, values, actor: asker.user });
+    await this.#options.events.ask(resource, event, { before, values, actor: asker.user, ...toStep(work) });
     const { check } = resource;
     if (check === null) return;
     const found = await check({
@@ -187,6 +218,14 @@ export class Writer {
       message === undefined ? [] : [{ path: `${at}/${name}`, code: "check", message }],
     );
     if (errors.length > 0) throw fail("validation_error", "The request is not valid: see errors", { errors });
+  }
+
+  /** Gives a row its number, right before it is written: until it is committed nobody else gets one. */
+  async #number(values: Row, before: Row | null, { tx, access }: Work): Promise<void> {
+    const { numbering } = access.resource;
+    if (numbering === null || !isNumberedBy(access.resource, values, before)) return;
+    const { takeNumber } = await import("./numbers.ts");
+    values[numbering.column.name] = await takeNumber(tx, this.#options.numbers, numbering);
   }
 
   /** That whoever has written a row may still change it: else they would give it to others, or away. */
@@ -212,8 +251,9 @@ export class Writer {
       kept,
       ...rows
     }: { readonly before: Row | null; readonly after: Row | null; readonly kept?: Row | null },
-    { tx, access, as, isAlone }: Work,
+    work: Work,
   ): Promise<void> {
+    const { tx, access, as, isAlone } = work;
     const { resource, asker } = access;
     const { driver, events, history } = this.#options;
     if (resource.hasHistory) {
@@ -223,7 +263,7 @@ export class Writer {
       const entry = { before, after: kept ?? after, verb: as ?? VERBS[event], actorId };
       await writeEntry(tx, { history, resource }, entry);
     }
-    const tell = (): void => events.tell(resource, event, { ...rows, actor: asker.user });
+    const tell = (): void => events.tell(resource, event, { ...rows, actor: asker.user, ...toStep(work) });
     driver.afterCommit(tell, isAlone === true ? undefined : tx);
   }
 }
@@ -234,6 +274,10 @@ function assertWritable(access: Access, given: Row, at: string): void {
     .filter((name) => !access.mayWrite(name))
     .map((name) => ({ path: `${at}/${name}`, code: "read_only", message: "You can't set this" }));
   if (errors.length > 0) throw fail("validation_error", "The request is not valid: see errors", { errors });
+}
+
+function toStep({ transition }: Work): { readonly transition?: string } {
+  return transition === undefined ? {} : { transition: transition.name };
 }
 
 /** What handlers have added beside columns is nothing to the database. */

@@ -88,7 +88,7 @@ class Cleaners {
     const isList = schema.properties["page"]?.[LIST_QUERY as unknown as string] === true;
     const isOpen =
       isList ||
-      schema[CLOSED] === true ||
+      schema[CLOSED] !== undefined ||
       Boolean(schema["additionalProperties"]) ||
       schema["patternProperties"] !== undefined;
     if (isOpen && ![...properties.values()].some(Boolean)) return null;
