@@ -45,7 +45,7 @@ export interface MadeResource {
  */
 export function makeResource(host: ResourceHost, table: Table, options: AnyOptions): MadeResource {
   const { plugin, driver, db, hooks, core, resources, createRouter, mayDo } = host;
-  const resource = toResource(plugin, table, options);
+  const resource = toResource({ plugin, uniqueKeysOf: driver.tableMakers.uniqueKeysOf }, table, options);
   const writer = new Writer({
     driver,
     events: new RowEvents(hooks),

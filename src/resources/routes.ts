@@ -4,8 +4,9 @@ import { addAggregation } from "./aggregates/routes.ts";
 import { addBatch } from "./batch/routes.ts";
 import { addExport } from "./export/routes.ts";
 import { listRows, readRow } from "./reading/rows.ts";
-import { changeSchemaOf, newSchemaOf } from "./schemas/bodies.ts";
+import { changeSchemaOf } from "./schemas/bodies.ts";
 import { listQueryOf } from "./schemas/queries.ts";
+import { addCreation } from "./serving/creation.ts";
 import { Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./serving/endpoint.ts";
 import { addHistory } from "./serving/history.ts";
 import { addRestoring } from "./serving/restoring.ts";
@@ -53,32 +54,6 @@ function addReading(
       query: rowQuery,
       response: t.NoValidate(answer),
       detail: { summary: `Read a ${resource.singular}` },
-    },
-  );
-}
-
-function addCreation(
-  router: ResourceRouter,
-  endpoint: Endpoint,
-  { resource, db, writer }: ResourceRoutesOptions,
-): void {
-  router.post(
-    endpoint.path,
-    async ({ user, body, query, set, request }) => {
-      const access = endpoint.accessOf(user);
-      const row = await writer.createAlone(body, { db, access });
-      const id = encodeURIComponent(String(row[resource.key.name]));
-      set.status = 201;
-      set.headers["location"] = `${new URL(request.url).pathname.replace(/\/$/, "")}/${id}`;
-      return endpoint.show(access, row, { query, set });
-    },
-    {
-      ...endpoint.guard("write"),
-      idempotent: true,
-      query: endpoint.rowQuery,
-      body: newSchemaOf(resource),
-      response: { 201: t.NoValidate(endpoint.answer) },
-      detail: { summary: `Make a ${resource.singular}` },
     },
   );
 }

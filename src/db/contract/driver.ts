@@ -138,6 +138,8 @@ export interface TableMakers extends Pick<
   readonly id: () => ColumnMaker;
   readonly boolean: () => ColumnMaker;
   readonly foreignKeysOf: (table: Table) => readonly ForeignKey[];
+  /** What is unique in a table, its primary key first. */
+  readonly uniqueKeysOf: (table: Table) => readonly { readonly columns: readonly Column[] }[];
   readonly customType: (params: {
     dataType: () => string;
     toDriver: (this: Column | undefined, value: unknown) => unknown;

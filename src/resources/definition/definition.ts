@@ -1,4 +1,5 @@
 import { type Column, getTableColumns, getTableName, type Table } from "drizzle-orm";
+import type { TableMakers } from "../../db/contract/driver.ts";
 import type { User } from "../../accounts/identity/principal.ts";
 import { declarationOf, kindOf } from "../../db/schema/column-kind.ts";
 import { assertKnown, refuse } from "./names.ts";
@@ -22,6 +23,8 @@ export interface Resource {
   readonly columns: ReadonlyMap<string, Column>;
   /** What tells its rows apart. */
   readonly key: Column;
+  /** Columns that no two rows have the same values in, the key among them. */
+  readonly uniqueKeys: readonly (readonly Column[])[];
   readonly relations: ReadonlyMap<string, Relation>;
   /** Null where it asks for nobody. */
   readonly permission: string | null;
@@ -53,7 +56,11 @@ const PERMISSION = /^[a-z][a-z0-9_]{0,63}$/;
  *
  * @throws TypeError for a table without a primary key of one column, and for names that aren't there
  */
-export function toResource(plugin: string, table: Table, options: AnyOptions): Resource {
+export function toResource(
+  { plugin, uniqueKeysOf }: { readonly plugin: string } & Pick<TableMakers, "uniqueKeysOf">,
+  table: Table,
+  options: AnyOptions,
+): Resource {
   const tableName = getTableName(table);
   const columns = new Map(Object.entries<Column>(getTableColumns(table)));
   const key = keyOf(tableName, columns);
@@ -82,6 +89,7 @@ export function toResource(plugin: string, table: Table, options: AnyOptions): R
     tableName,
     columns,
     key,
+    uniqueKeys: uniqueKeysOf(table).map((unique) => unique.columns),
     relations,
     permission,
     rows: { read: ruleOf("read"), update: ruleOf("update"), delete: ruleOf("delete") },

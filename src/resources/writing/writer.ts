@@ -1,4 +1,4 @@
-import { and, eq, type SQL } from "drizzle-orm";
+import { and, type Column, eq, type SQL } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import { AppError, type InputProblem } from "../../errors/errors.ts";
 import { toForbidden } from "../../accounts/identity/guards.ts";
@@ -36,6 +36,12 @@ export interface Work {
   readonly as?: "revert";
   /** The step of a workflow that a change is. */
   readonly transition?: Transition;
+}
+
+/** What a client has given is now, and whether the row is new. */
+export interface Merged {
+  readonly row: Row;
+  readonly isNew: boolean;
 }
 
 const VERBS = { created: "create", updated: "update", deleted: "delete", restored: "restore" } as const;
@@ -89,6 +95,34 @@ export class Writer {
     onFound(before);
     assertWritable(work.access, given, work.at);
     return this.#update(before, given, work);
+  }
+
+  /**
+   * Changes the row that has the unique values of what a client has given, or makes one.
+   *
+   * @param isSecond whether it is known that there is such a row
+   * @throws AppError conflict as create does, where it isn't there to whoever asks
+   */
+  async merge(
+    given: Row,
+    unique: readonly Column[],
+    { work, isSecond }: { readonly work: Work; readonly isSecond: boolean },
+  ): Promise<Merged> {
+    const { tx, access } = work;
+    const { resource } = access;
+    const isSame = (row: Row): SQL | undefined =>
+      and(...unique.map((column) => eq(column, row[column.name])), access.rows("read"));
+    // Where there is none, MySQL would hold what is around it: of two that then make it, neither could.
+    const found = isSecond
+      ? await this.#lock(tx, access, isSame(given))
+      : await findRow(tx, resource, isSame(given));
+    if (found === undefined) return { row: await this.create(given, work), isNew: true };
+    const changes = Object.entries(given).filter(([name]) => resource.columns.get(name)?.primary !== true);
+    const row = await this.change(found[resource.key.name], Object.fromEntries(changes), work, (before) => {
+      if (unique.every(({ name }) => Bun.deepEquals(before[name], found[name]))) return;
+      throw fail("conflict", `The ${resource.singular} has changed at the same time: send it again`);
+    });
+    return { row, isNew: false };
   }
 
   /**

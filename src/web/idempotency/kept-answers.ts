@@ -49,6 +49,7 @@ const KEPT_HEADERS = [
   "last-modified",
   "link",
   "location",
+  "preference-applied",
 ];
 /** Refusals of who asks, or when, and not of what is asked for (RFC 9110, RFC 8470, RFC 6585): they may pass. */
 const PASSING = new Set([401, 403, 408, 425, 429]);
