@@ -56,6 +56,75 @@ test("xcore plugin new makes the plugin although the editor's files can't be wri
   expect(stderr).toMatch(/^Cannot prepare the editor: .+; run `xcore types`.*\n$/);
 });
 
+test("xcore plugin new --table makes a plugin with a table as an API, whose test passes", async () => {
+  await using folder = await TestFolder.create();
+  const { code, stdout } = await xcore(folder, ["plugin", "new", "sales", "--table", "orders"]);
+  expect(code).toBe(0);
+  expect(stdout).toContain(
+    "Made plugins/sales: edit plugins/sales/schema.ts, it is served at /sales/orders\n",
+  );
+  const [, generate = "", run = ""] = /^ {2}xcore (.+?) {2}.*\n {2}xcore (.+?) {2}/m.exec(stdout) ?? [];
+  expect((await readdir(join(folder.path, "plugins/sales"))).toSorted()).toEqual([
+    "plugin.json",
+    "run.ts",
+    "sales.test.ts",
+    "schema.ts",
+  ]);
+  expect(generate).toBe("db generate sales");
+  expect(await xcore(folder, generate.split(" "))).toMatchObject({ code: 0 });
+  expect(await checkTypes(folder)).toEqual(new Map());
+  expect(run).toBe("test plugins/sales");
+  expect(await xcore(folder, [...run.split(" "), "--timeout", "60000"])).toMatchObject({
+    code: 0,
+    stderr: expect.stringContaining("1 pass"),
+  });
+});
+
+test("xcore plugin new --table takes any word for a table", async () => {
+  await using folder = await TestFolder.create();
+  const made = [
+    ["stock", []],
+    ["crm", ["crm_deals"]],
+    ["a", ["class"]],
+    ["b", ["table"]],
+    ["c", ["price_list_2"]],
+    ["d", ["await"]],
+  ] as const;
+  for (const [name, table] of made) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another, as somebody would
+    expect(await xcore(folder, ["plugin", "new", name, "--table", ...table])).toMatchObject({ code: 0 });
+  }
+  expect(await checkTypes(folder)).toEqual(new Map());
+  const schemas = await Promise.all(
+    made.map(async ([name]) => {
+      const text = await Bun.file(join(folder.path, `plugins/${name}/schema.ts`)).text();
+      return /const .*"/.exec(text)?.[0];
+    }),
+  );
+  expect(schemas).toEqual([
+    'const items = table("stock_items"',
+    'const deals = table("crm_deals"',
+    'const classTable = table("a_class"',
+    'const tableTable = table("b_table"',
+    'const priceList2 = table("c_price_list_2"',
+    'const awaitTable = table("d_await"',
+  ]);
+});
+
+test.each([
+  ["Orders", "lower-case letters"],
+  ["order-lines", "lower-case letters"],
+  ["a".repeat(32), "at most 31"],
+])("xcore plugin new exits with 2 when the table is %p", async (table, words) => {
+  await using folder = await TestFolder.create();
+  const { code, stderr } = await xcore(folder, ["plugin", "new", "blog", "--table", table]);
+  expect([code, await readdir(folder.path)]).toEqual([2, []]);
+  expect(stderr).toContain(words);
+  const long = await xcore(folder, ["plugin", "new", "p".repeat(60), "--table", "orders"]);
+  expect([long.code, await readdir(folder.path)]).toEqual([2, []]);
+  expect(long.stderr).toContain("more than 63 characters");
+});
+
 test.each([
   ["Blog", "lower-case letters"],
   ["1st", "starts with a letter"],
