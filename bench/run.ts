@@ -6,6 +6,7 @@ for (const file of [
   "startup.ts",
   "reload.ts",
   "hold-ups.ts",
+  "workers.ts",
   "http.ts",
   "guards.ts",
   "login.ts",
