@@ -56,14 +56,14 @@ export function makeResource(host: ResourceHost, table: Table, options: AnyOptio
   return { resource, permissions: permissionsOf(resource), router };
 }
 
-function permissionsOf({ permission, name, workflow }: Resource): Readonly<Record<string, string>> {
+function permissionsOf({ permission, isPublic, name, workflow }: Resource): Readonly<Record<string, string>> {
   const steps = (workflow?.transitions ?? []).flatMap((step) =>
     step.permission === null ? [] : [[step.permission, `Take ${name} by "${step.name}"`] as const],
   );
   if (permission === null) return Object.fromEntries(steps);
   return {
     ...Object.fromEntries(steps),
-    [`${permission}:read`]: `See ${name}`,
+    ...(!isPublic && { [`${permission}:read`]: `See ${name}` }),
     [`${permission}:write`]: `Make and change ${name}`,
     [`${permission}:delete`]: `Delete ${name}`,
   };

@@ -16,10 +16,10 @@ export type { RowCreated, RowDeleted, RowUpdated, RowWriting } from "../resource
 
 /** Makes a table an API. */
 export interface MakeResource {
-  <T extends Table>(table: T, options?: ResourceOptions<T>): AnyElysia;
-  /** One for everybody: `user` may be null in its rules. */
+  /** One that everybody may read, or write as well: `user` may be null in its rules. */
   <T extends Table>(
     table: T,
-    options: ResourceOptions<T, User | null> & { readonly permission: null },
+    options: ResourceOptions<T, User | null> & ({ readonly permission: null } | { readonly public: true }),
   ): AnyElysia;
+  <T extends Table>(table: T, options?: ResourceOptions<T>): AnyElysia;
 }

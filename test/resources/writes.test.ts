@@ -26,6 +26,9 @@ const RUN = `
         return user === null ? false : undefined;
       },
     }))
+    .use(resource(companies, {
+      path: "public-companies", permission: "companies", public: true, rows: { read: ({ user }) => (user === null ? false : undefined) },
+    }))
     .get("/told", () => told);
 `;
 
@@ -97,6 +100,12 @@ test("a resource without a permission is for everybody, by its rules", async () 
   expect((await crm.send(null, "GET", "/crm/open-companies/1")).status).toBe(404);
   expect((await crm.send(null, "POST", "/crm/open-companies", { name: "b" })).status).toBe(403);
   expect((await crm.send(ada, "GET", "/crm/open-companies")).body.total).toBe(1);
+  // Everybody may read one that is public, and only who may write writes.
+  expect((await crm.send(null, "GET", "/crm/public-companies")).body.items).toEqual([]);
+  expect((await crm.send(null, "POST", "/crm/public-companies", { name: "b" })).status).toBe(401);
+  const reader = await crm.user("reader@example.com", []);
+  expect((await crm.send(reader, "GET", "/crm/public-companies")).body.total).toBe(1);
+  expect((await crm.send(reader, "POST", "/crm/public-companies", { name: "b" })).status).toBe(403);
   const broken = await crm.user("broken@example.com", []);
   const answer = await crm.send(broken, "GET", "/crm/open-companies");
   expect([answer.status, JSON.stringify(answer.body).includes("secret")]).toEqual([500, false]);

@@ -168,8 +168,8 @@ export class Access {
   #makeView(table: Table): View {
     const resource = this.#resources.ofTable(table);
     if (resource === null) return toOpenView(table);
-    const { permission, relations } = resource;
-    const mayRead = permission === null || this.asker.can(`${permission}:read`);
+    const { permission, isPublic, relations } = resource;
+    const mayRead = isPublic || this.asker.can(`${permission}:read`);
     const rows = mayRead ? and(toCondition(resource, "read", this.asker), toUndeleted(resource)) : NONE;
     return { table, columns: visibleOf(resource, this.asker), relations, rows };
   }

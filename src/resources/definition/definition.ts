@@ -28,6 +28,8 @@ export interface Resource {
   readonly relations: ReadonlyMap<string, Relation>;
   /** Null where it asks for nobody. */
   readonly permission: string | null;
+  /** Whether reading asks for nobody. */
+  readonly isPublic: boolean;
   readonly rows: { readonly [Key in Verb]: RowRule<User | null> | null };
   readonly fields: ReadonlyMap<string, FieldRule<User | null>>;
   /** What makes values of new rows, by column. */
@@ -92,6 +94,7 @@ export function toResource(
     uniqueKeys: uniqueKeysOf(table).map((unique) => unique.columns),
     relations,
     permission,
+    isPublic: permission === null || options.public === true,
     rows: { read: ruleOf("read"), update: ruleOf("update"), delete: ruleOf("delete") },
     fields: new Map(Object.entries(options.fields ?? {}) as [string, FieldRule<User | null>][]),
     made,

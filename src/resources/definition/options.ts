@@ -4,7 +4,7 @@ import type { Database } from "../../db/contract/database.ts";
 
 /** Who asks, and what they may do. */
 export interface Asker<Found extends User | null = User> {
-  /** Null for nobody known, where the resource asks for no permission. */
+  /** Null for nobody known, where the resource asks for nobody. */
   readonly user: Found;
   /** Whether they hold a permission, such as "deals:all". */
   readonly can: (permission: string) => boolean;
@@ -90,6 +90,8 @@ export interface ResourceOptions<T extends Table, Found extends User | null = Us
    * @default its path
    */
   readonly permission?: string | null;
+  /** Whether reading asks for nobody: everybody sees the rows that `rows` has for them. @default false */
+  readonly public?: boolean;
   /** Columns, also of relations, that `q` searches: `["title", "company.name"]`. @default none */
   readonly search?: readonly string[];
   /** Relations that may be asked for along with a row: `["company", "company.parent"]`. @default none */

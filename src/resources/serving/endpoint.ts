@@ -67,8 +67,9 @@ export class Endpoint {
 
   /** What a route asks for. */
   guard(verb: "read" | "write" | "delete"): object {
-    const { permission } = this.#options.resource;
-    return permission === null ? { optionalAuth: true } : { permission: `${permission}:${verb}` };
+    const { permission, isPublic } = this.#options.resource;
+    const isOpen = verb === "read" ? isPublic : permission === null;
+    return isOpen ? { optionalAuth: true } : { permission: `${permission}:${verb}` };
   }
 
   accessOf(user: User | null): Access {
