@@ -34,8 +34,8 @@ export function createPluginResources(options: PluginResourcesOptions): (typeof 
       accounts.principals.permissionsOf(user)?.has(permission) ?? false,
   };
   const own = new Set<string>();
-  return (table: Table, declared: unknown = {}): AnyElysia => {
-    const { resource, permissions, router } = makeResource(host, table, declared as AnyOptions);
+  const make = (table: Table, declared?: AnyOptions): AnyElysia => {
+    const { resource, permissions, router } = makeResource(host, table, declared ?? {});
     if (own.has(resource.name))
       throw new TypeError(`Cannot make the resource "${resource.name}" twice: give one of them another path`);
     own.add(resource.name);
@@ -43,4 +43,5 @@ export function createPluginResources(options: PluginResourcesOptions): (typeof 
     scope.register(() => resources.add(resource));
     return router;
   };
+  return make as (typeof sdk)["resource"];
 }
