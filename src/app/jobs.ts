@@ -1,3 +1,4 @@
+import { toRedisJobs } from "../jobs/backends.ts";
 import { Jobs } from "../jobs/jobs.ts";
 import { Scheduler } from "../jobs/scheduler/scheduler.ts";
 import type { AppContext } from "./context.ts";
@@ -12,9 +13,14 @@ export interface Work {
   readonly tasks: Scheduler;
 }
 
-/** Builds the background jobs and the scheduler; nothing is loaded before there is a job, or a task. */
+/**
+ * Builds the background jobs and the scheduler; nothing is loaded before there is a job, or a task. Where jobs are kept is
+ * what the start says.
+ *
+ * @throws AppError config_invalid for jobs in Redis without one
+ */
 export function createWork(
-  { live, hooks, loggers, feed, inspects, isCommand }: AppContext,
+  { live, hooks, loggers, feed, presence, inspects, isCommand }: AppContext,
   { database, store }: AppStores,
 ): Work {
   const ground = { driver: database, store, log: loggers.app };
@@ -22,6 +28,8 @@ export function createWork(
   return {
     jobs: new Jobs({
       ...ground,
+      redis: inspects ? null : toRedisJobs(live.loaded.config),
+      presence,
       hooks,
       concurrency: () => live.loaded.config.jobs.concurrency,
       isWorker: isServer,

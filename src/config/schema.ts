@@ -290,9 +290,11 @@ export const ConfigSchema = section("Settings of an xcore server", {
   }),
 
   jobs: section("Background jobs", {
-    backend: Type.Union([Type.Literal("database")], {
+    backend: Type.Union([Type.Literal("database"), Type.Literal("redis")], {
       default: "database",
-      description: "Where jobs are kept until they are done: `database` is that of `database.url`",
+      description:
+        "Where jobs are kept until they are done: `database` is that of `database.url`, `redis` the queues of BullMQ " +
+        "in that of `redis.url`. Another one needs a restart",
     }),
     concurrency: Type.Integer({
       minimum: 1,

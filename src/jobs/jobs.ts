@@ -1,4 +1,3 @@
-import type { Logger } from "pino";
 import type { HookBus } from "../hooks/bus.ts";
 import { openBackend, type BackendOptions } from "./backends.ts";
 import type { JobBackend } from "./contract/backend.ts";
@@ -11,7 +10,6 @@ export type { JobRequest } from "./definition/requests.ts";
 
 export interface JobsOptions extends BackendOptions {
   readonly hooks: HookBus;
-  readonly log: Logger;
   /** How many jobs run at once in this process. */
   readonly concurrency: () => number;
   /** Whether jobs are run here, and not only enqueued. */

@@ -8,15 +8,17 @@ import type { JobDefinition } from "../../src/jobs/definition/options.ts";
 import { createJobDesk } from "../../src/jobs/admin/desk.ts";
 import { assertPayload, writePayload } from "../../src/jobs/definition/payloads.ts";
 import { failureOf } from "../db/failures.ts";
+import { testOnEachBackend } from "./backends.ts";
 import { JobHost } from "./job-host.ts";
 import { killWhileRunning, MOST_AT_A_KILL } from "./kills.ts";
 
-testOnEachDialect(
+testOnEachBackend(
   "each job is done though its process is killed five times, and none twice that wasn't running then",
-  async ({ driver, url }) => {
+  async ({ driver, url, redis }) => {
     const report = await killWhileRunning({
       driver,
       url,
+      redis,
       count: 400,
       kills: 5,
       concurrency: 4,

@@ -10,6 +10,8 @@ import {
   toDefinition,
 } from "../../src/jobs/definition/options.ts";
 import type { EnqueueOptions, JobRequest } from "../../src/jobs/definition/requests.ts";
+import type { RedisJobs } from "../../src/jobs/backends.ts";
+import type { JobRow } from "../../src/jobs/contract/records.ts";
 import { Jobs } from "../../src/jobs/jobs.ts";
 
 export interface JobHostOptions {
@@ -17,6 +19,8 @@ export interface JobHostOptions {
   readonly leaseMs?: number;
   /** Whether other hosts have other versions of its jobs. @default false */
   readonly isShared?: boolean;
+  /** @default null: jobs are in the database alone */
+  readonly redis?: RedisJobs | null;
   /** Lines of the log go there. @default nowhere */
   readonly onLog?: (line: Record<string, unknown>) => void;
 }
@@ -31,7 +35,7 @@ export class JobHost implements AsyncDisposable {
 
   private constructor(
     driver: Driver,
-    { concurrency = 4, leaseMs = 30_000, isShared = false, onLog }: JobHostOptions,
+    { concurrency = 4, leaseMs = 30_000, isShared = false, redis = null, onLog }: JobHostOptions,
   ) {
     this.driver = driver;
     this.store = openCoreStore(driver);
@@ -42,6 +46,7 @@ export class JobHost implements AsyncDisposable {
     this.jobs = new Jobs({
       driver,
       store: this.store,
+      redis,
       hooks: this.hooks,
       log: this.#log,
       concurrency: () => concurrency,
@@ -98,10 +103,9 @@ export class JobHost implements AsyncDisposable {
     return promise;
   }
 
-  /** The row of a job. */
-  async row(id: string) {
-    const rows = await this.store.db.select().from(this.store.tables.jobs);
-    return rows.find((row) => row.id === id);
+  /** A job as it is where it is kept. */
+  async row(id: string): Promise<JobRow | undefined> {
+    return (await (await this.jobs.backend()).find(id)) ?? undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

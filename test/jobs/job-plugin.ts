@@ -1,4 +1,5 @@
-import { type Files, TestApp, type TestAppOptions } from "../setup.ts";
+import type { ConfigOverrides } from "../../src/config/schema.ts";
+import { type Files, TestApp } from "../setup.ts";
 
 /** A plugin "chores" with jobs, and a table "chores_notes". */
 export function jobPlugin(code: string, manifest: object = {}): Files {
@@ -19,8 +20,8 @@ export function jobPlugin(code: string, manifest: object = {}): Files {
   };
 }
 
-export function startWithJobs(code: string, options: TestAppOptions = {}): Promise<TestApp> {
-  return TestApp.start({ ...options, plugins: jobPlugin(code) });
+export function startWithJobs(config: ConfigOverrides, code: string): Promise<TestApp> {
+  return TestApp.start({ config, plugins: jobPlugin(code) });
 }
 
 /** Posts JSON to the plugin. */

@@ -1,4 +1,5 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
+import { testAppOnEachBackend } from "./backends.ts";
 import { send, startWithJobs } from "./job-plugin.ts";
 
 const ECHO = `
@@ -7,10 +8,13 @@ const ECHO = `
   });
 `;
 
-test("a job runs with its payload once it is enqueued", async () => {
-  await using app = await startWithJobs(`${ECHO}
+testAppOnEachBackend("a job runs with its payload once it is enqueued", async (config) => {
+  await using app = await startWithJobs(
+    config,
+    `${ECHO}
     export default createRouter().post("/", ({ body }) => jobs.enqueue("echo", body));
-  `);
+  `,
+  );
   let id = "";
   const done = app.after("job.completed", () => {});
   const { data } = await app.after("echoed", async () => {
@@ -20,10 +24,13 @@ test("a job runs with its payload once it is enqueued", async () => {
   expect((await done).data).toMatchObject({ id, name: "echo", plugin: "chores", attempt: 1 });
 });
 
-test("a payload that the schema refuses is told to whoever enqueues it", async () => {
-  await using app = await startWithJobs(`${ECHO}
+testAppOnEachBackend("a payload that the schema refuses is told to whoever enqueues it", async (config) => {
+  await using app = await startWithJobs(
+    config,
+    `${ECHO}
     export default createRouter().post("/", ({ body }) => jobs.enqueue("echo", body));
-  `);
+  `,
+  );
   const response = await send(app, { n: "seven" });
   expect(response.status).toBe(422);
   expect(await response.json()).toMatchObject({
@@ -32,15 +39,18 @@ test("a payload that the schema refuses is told to whoever enqueues it", async (
   });
 });
 
-test("with a transaction, a job is enqueued if and only if that commits", async () => {
-  await using app = await startWithJobs(`${ECHO}
+testAppOnEachBackend("with a transaction, a job is enqueued if and only if that commits", async (config) => {
+  await using app = await startWithJobs(
+    config,
+    `${ECHO}
     export default createRouter().post("/", ({ body }) => db.transaction(async (tx) => {
       await tx.insert(notes).values({ text: "x" });
       await jobs.enqueue("echo", { n: body.n }, { tx });
       await hooks.emit("written", body);
       if (body.fails) throw new Error("no");
     }));
-  `);
+  `,
+  );
   await send(app, { n: 1, fails: true });
   const { data } = await app.after("echoed", () => send(app, { n: 2 }));
   expect(data.payload.n).toBe(2);
@@ -49,7 +59,7 @@ test("with a transaction, a job is enqueued if and only if that commits", async 
   expect(names.lastIndexOf("echoed")).toBeGreaterThan(names.lastIndexOf("written"));
 });
 
-test("nothing of the queue is loaded for a plugin without jobs", async () => {
-  await using app = await startWithJobs(`export default createRouter().get("/", () => "hello");`);
+testAppOnEachBackend("nothing of the queue is loaded for a plugin without jobs", async (config) => {
+  await using app = await startWithJobs(config, `export default createRouter().get("/", () => "hello");`);
   expect(app.app.jobs.isLoaded).toBe(false);
 });

@@ -1,4 +1,4 @@
-/** Run in a process of its own, which is killed: `bun killed-worker.ts <url> <concurrency> <lease in ms>`. */
+/** Run in a process of its own, which is killed: `bun killed-worker.ts <url> <concurrency> <lease in ms> [<url of Redis>]`. */
 import { writeSync } from "node:fs";
 import { setImmediate } from "node:timers/promises";
 import pino from "pino";
@@ -6,14 +6,18 @@ import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
 import { openDatabase } from "../../src/db/open.ts";
 import { JobHost } from "./job-host.ts";
 
-const [url = "", concurrency, leaseMs] = process.argv.slice(2);
+const [url = "", concurrency, leaseMs, redisUrl = ""] = process.argv.slice(2);
 const driver = await openDatabase({
   url: parseDatabaseUrl(url, "/"),
   poolSize: 5,
   echo: false,
   log: pino({ level: "silent" }),
 });
-const host = await JobHost.create(driver, { concurrency: Number(concurrency), leaseMs: Number(leaseMs) });
+const host = await JobHost.create(driver, {
+  concurrency: Number(concurrency),
+  leaseMs: Number(leaseMs),
+  redis: redisUrl === "" ? null : { url: redisUrl, appName: "test" },
+});
 
 /** In one write, which no buffer of this process can lose, once its pipe has room. */
 async function tell(line: string): Promise<void> {

@@ -1,11 +1,13 @@
 import { join } from "node:path";
-import { ne } from "drizzle-orm";
 import { JobHost } from "./job-host.ts";
 import type { Driver } from "../../src/db/contract/driver.ts";
+import type { RedisJobs } from "../../src/jobs/backends.ts";
 
 export interface KillsOptions {
   readonly driver: Driver;
   readonly url: string;
+  /** @default null: jobs are in the database alone */
+  readonly redis?: RedisJobs | null;
   /** Jobs. */
   readonly count: number;
   readonly kills: number;
@@ -28,8 +30,8 @@ export interface KillsReport {
 
 /** Has a process work on jobs, and kills it again and again in the middle of them; then lets one finish. */
 export async function killWhileRunning(options: KillsOptions): Promise<KillsReport> {
-  const { driver, count, kills } = options;
-  await using host = await JobHost.create(driver);
+  const { driver, redis = null, count, kills } = options;
+  await using host = await JobHost.create(driver, { redis });
   const job = host.prepare("work", () => {});
   const requests = Array.from({ length: count }, (_, payload) => ({ definition: job, payload }));
   await host.enqueueMany(requests);
@@ -62,18 +64,24 @@ export async function killWhileRunning(options: KillsOptions): Promise<KillsRepo
   };
 }
 
-function countLeft({ store: { db, tables } }: JobHost): Promise<number> {
-  return db.$count(tables.jobs, ne(tables.jobs.state, "completed"));
+async function countLeft({ jobs }: JobHost): Promise<number> {
+  const backend = await jobs.backend();
+  const pages = await Promise.all(
+    [{}, { state: "completed" as const }].map((filter) => backend.list(filter, {})),
+  );
+  const [all = 0, completed = 0] = pages.map(({ total }) => total ?? 0);
+  return all - completed;
 }
 
 /** Runs a process until what it tells is enough, and kills it; returns all that it has told. */
 async function runUntil(
-  { url, concurrency, leaseMs }: KillsOptions,
+  { url, redis, concurrency, leaseMs }: KillsOptions,
   completed: Set<number>,
   isEnough: () => Promise<boolean>,
 ): Promise<[event: string, number: number][]> {
   const file = join(import.meta.dir, "killed-worker.ts");
-  const child = Bun.spawn([process.execPath, file, url, String(concurrency), String(leaseMs)], {
+  const args = [url, String(concurrency), String(leaseMs), redis?.url ?? ""];
+  const child = Bun.spawn([process.execPath, file, ...args], {
     stdout: "pipe",
     stderr: "inherit",
   });

@@ -4,8 +4,9 @@ import { t } from "elysia";
 import pino from "pino";
 import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
 import { openDatabase } from "../../src/db/open.ts";
-import { testOnDialect, testOnEachDialect } from "../database-servers.ts";
+import { testOnDialect } from "../database-servers.ts";
 import { failureOf } from "../db/failures.ts";
+import { testOnEachBackend } from "./backends.ts";
 import { JobHost } from "./job-host.ts";
 
 /** Resolves once it was called so often. */
@@ -15,8 +16,8 @@ function counter(count: number) {
   return { reached, hit: () => void ((left -= 1) === 0 && resolve()) };
 }
 
-testOnEachDialect("jobs run by priority, and those of the same in their order", async ({ driver }) => {
-  await using host = await JobHost.create(driver, { concurrency: 1 });
+testOnEachBackend("jobs run by priority, and those of the same in their order", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis, concurrency: 1 });
   const seen: unknown[] = [];
   const { reached, hit } = counter(4);
   const job = host.prepare("one", ({ payload }) => {
@@ -32,8 +33,8 @@ testOnEachDialect("jobs run by priority, and those of the same in their order", 
   expect(seen).toEqual(["first", "a", "b", "last"]);
 });
 
-testOnEachDialect("priority counts between jobs of different names", async ({ driver }) => {
-  await using host = await JobHost.create(driver, { concurrency: 1 });
+testOnEachBackend("priority counts between jobs of different names", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis, concurrency: 1 });
   const seen: unknown[] = [];
   const { reached, hit } = counter(3);
   const handler = ({ payload }: { payload: unknown }) => {
@@ -45,15 +46,15 @@ testOnEachDialect("priority counts between jobs of different names", async ({ dr
   await host.enqueue(low, "low 2");
   await host.enqueue(high, "high", { priority: 1 });
   await (await host.jobs.queue()).close(AbortSignal.abort());
-  await using other = await JobHost.create(driver, { concurrency: 1 });
+  await using other = await JobHost.create(driver, { redis, concurrency: 1 });
   other.jobs.register(low);
   other.jobs.register(high);
   await reached;
   expect(seen).toEqual(["high", "low 1", "low 2"]);
 });
 
-testOnEachDialect("a job waits for its delay", async ({ driver }) => {
-  await using host = await JobHost.create(driver);
+testOnEachBackend("a job waits for its delay", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis });
   const job = host.define("later", () => {});
   const begun = performance.now();
   const done = host.next("job.completed");
@@ -66,27 +67,30 @@ testOnEachDialect("a job waits for its delay", async ({ driver }) => {
   expect(await host.row(far)).toMatchObject({ state: "delayed", due_at: at.getTime() });
 });
 
-testOnEachDialect("a job with the same unique text is added once, until it has ended", async ({ driver }) => {
-  await using host = await JobHost.create(driver);
-  const gate = Promise.withResolvers<void>();
-  const begun = Promise.withResolvers<void>();
-  const job = host.define("sync", async () => {
-    begun.resolve();
-    await gate.promise;
-  });
-  const first = await host.enqueue(job, 1, { unique: "x\n ".repeat(5000) });
-  await begun.promise;
-  expect(await host.enqueue(job, 2, { unique: "x\n ".repeat(5000) })).toBe(first);
-  expect(await host.enqueue(job, 2, { unique: "y" })).not.toBe(first);
-  const done = host.next("job.completed", ({ id }) => id === first);
-  gate.resolve();
-  await done;
-  expect(await host.enqueue(job, 3, { unique: "x\n ".repeat(5000) })).not.toBe(first);
-});
+testOnEachBackend(
+  "a job with the same unique text is added once, until it has ended",
+  async ({ driver, redis }) => {
+    await using host = await JobHost.create(driver, { redis });
+    const gate = Promise.withResolvers<void>();
+    const begun = Promise.withResolvers<void>();
+    const job = host.define("sync", async () => {
+      begun.resolve();
+      await gate.promise;
+    });
+    const first = await host.enqueue(job, 1, { unique: "x\n ".repeat(5000) });
+    await begun.promise;
+    expect(await host.enqueue(job, 2, { unique: "x\n ".repeat(5000) })).toBe(first);
+    expect(await host.enqueue(job, 2, { unique: "y" })).not.toBe(first);
+    const done = host.next("job.completed", ({ id }) => id === first);
+    gate.resolve();
+    await done;
+    expect(await host.enqueue(job, 3, { unique: "x\n ".repeat(5000) })).not.toBe(first);
+  },
+);
 
-testOnEachDialect("of jobs with the same key one runs at a time", async ({ driver }) => {
-  await using host = await JobHost.create(driver, { concurrency: 8 });
-  await using other = await JobHost.create(driver, { concurrency: 8 });
+testOnEachBackend("of jobs with the same key one runs at a time", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis, concurrency: 8 });
+  await using other = await JobHost.create(driver, { redis, concurrency: 8 });
   const running = new Map<string, number>();
   const order: number[] = [];
   let most = 0;
@@ -116,9 +120,9 @@ testOnEachDialect("of jobs with the same key one runs at a time", async ({ drive
   expect(order).toEqual(order.toSorted((a, b) => a - b));
 });
 
-testOnEachDialect("concurrency holds on all instances together", async ({ driver }) => {
-  await using host = await JobHost.create(driver, { concurrency: 8 });
-  await using other = await JobHost.create(driver, { concurrency: 8 });
+testOnEachBackend("concurrency holds on all instances together", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis, concurrency: 8 });
+  await using other = await JobHost.create(driver, { redis, concurrency: 8 });
   let running = 0;
   let most = 0;
   const { reached, hit } = counter(20);
@@ -140,8 +144,8 @@ testOnEachDialect("concurrency holds on all instances together", async ({ driver
   expect(most).toBe(2);
 });
 
-testOnEachDialect("no more start in a window than the rate says", async ({ driver }) => {
-  await using host = await JobHost.create(driver, { concurrency: 8 });
+testOnEachBackend("no more start in a window than the rate says", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis, concurrency: 8 });
   const starts: number[] = [];
   const begun = performance.now();
   const { reached, hit } = counter(9);
@@ -159,8 +163,8 @@ testOnEachDialect("no more start in a window than the rate says", async ({ drive
   expect((starts[6] ?? 0) - begun).toBeGreaterThan(790);
 });
 
-testOnEachDialect("a job that fails is tried again, and is dead in the end", async ({ driver }) => {
-  await using host = await JobHost.create(driver);
+testOnEachBackend("a job that fails is tried again, and is dead in the end", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis });
   const tries: number[] = [];
   const job = host.define(
     "bad",
@@ -182,8 +186,8 @@ testOnEachDialect("a job that fails is tried again, and is dead in the end", asy
   });
 });
 
-testOnEachDialect("a handler that never ends loses its place, and is told", async ({ driver }) => {
-  await using host = await JobHost.create(driver, { concurrency: 1 });
+testOnEachBackend("a handler that never ends loses its place, and is told", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis, concurrency: 1 });
   const told = Promise.withResolvers<unknown>();
   const stuck = host.define(
     "stuck",
@@ -213,23 +217,26 @@ testOnEachDialect("a handler that never ends loses its place, and is told", asyn
   expect(await done).toMatchObject({ name: "next" });
 });
 
-testOnEachDialect("a payload that doesn't fit any more is set aside, with the reason", async ({ driver }) => {
-  await using host = await JobHost.create(driver);
-  const before = host.prepare("import", () => {});
-  const id = await host.enqueue(before, { file: 7 });
-  const failed = host.next("job.failed");
-  host.define("import", () => expect.unreachable(), { payload: t.Object({ file: t.String() }) });
-  expect(await failed).toMatchObject({ id, will_retry: false });
-  expect(await host.row(id)).toMatchObject({
-    state: "incompatible",
-    error: expect.stringContaining("payload/file"),
-  });
-});
+testOnEachBackend(
+  "a payload that doesn't fit any more is set aside, with the reason",
+  async ({ driver, redis }) => {
+    await using host = await JobHost.create(driver, { redis });
+    const before = host.prepare("import", () => {});
+    const id = await host.enqueue(before, { file: 7 });
+    const failed = host.next("job.failed");
+    host.define("import", () => expect.unreachable(), { payload: t.Object({ file: t.String() }) });
+    expect(await failed).toMatchObject({ id, will_retry: false });
+    expect(await host.row(id)).toMatchObject({
+      state: "incompatible",
+      error: expect.stringContaining("payload/file"),
+    });
+  },
+);
 
-testOnEachDialect(
+testOnEachBackend(
   "steps that are done aren't run again, and those of a failed transaction are",
-  async ({ driver }) => {
-    await using host = await JobHost.create(driver);
+  async ({ driver, redis }) => {
+    await using host = await JobHost.create(driver, { redis });
     const { db, tables } = host.store;
     const { roles } = tables;
     const log: string[] = [];
@@ -261,8 +268,8 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("a batch's job runs once all of the others have ended", async ({ driver }) => {
-  await using host = await JobHost.create(driver);
+testOnEachBackend("a batch's job runs once all of the others have ended", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis });
   const ended: unknown[] = [];
   const job = host.define(
     "part",
@@ -288,8 +295,8 @@ testOnEachDialect("a batch's job runs once all of the others have ended", async 
   expect(ended.at(-1)).toEqual({ batch: { total: 0, failed: 0 }, payload: "none" });
 });
 
-testOnEachDialect("a batch waits for none that its unique finds already there", async ({ driver }) => {
-  await using host = await JobHost.create(driver);
+testOnEachBackend("a batch waits for none that its unique finds already there", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis });
   const gate = Promise.withResolvers<void>();
   const part = host.define("part", () => gate.promise);
   const last = host.define("report", () => {});
@@ -304,27 +311,30 @@ testOnEachDialect("a batch waits for none that its unique finds already there", 
   expect(await chain.catch((error: Error) => error.message)).toContain('it has a "unique"');
 });
 
-testOnEachDialect("what is no transaction is refused before anything is written", async ({ driver }) => {
-  await using host = await JobHost.create(driver);
-  const { db, tables } = host.store;
-  const queue = await host.jobs.queue();
-  const one = { definition: host.prepare("one", () => {}), payload: null };
-  const none = db as never;
-  for (const add of [
-    () => queue.enqueue(one, none),
-    () => queue.enqueueMany([one], none),
-    () => queue.batch([one], one, none),
-    () => queue.batch([], one, none),
-    () => queue.chain([one, one], none),
-  ]) {
-    // oxlint-disable-next-line no-await-in-loop
-    expect(await failureOf(add())).toMatchObject({ message: expect.stringContaining("isn't the `tx`") });
-  }
-  expect(await db.$count(tables.jobs)).toBe(0);
-});
+testOnEachBackend(
+  "what is no transaction is refused before anything is written",
+  async ({ driver, redis }) => {
+    await using host = await JobHost.create(driver, { redis });
+    const { db, tables } = host.store;
+    const queue = await host.jobs.queue();
+    const one = { definition: host.prepare("one", () => {}), payload: null };
+    const none = db as never;
+    for (const add of [
+      () => queue.enqueue(one, none),
+      () => queue.enqueueMany([one], none),
+      () => queue.batch([one], one, none),
+      () => queue.batch([], one, none),
+      () => queue.chain([one, one], none),
+    ]) {
+      // oxlint-disable-next-line no-await-in-loop
+      expect(await failureOf(add())).toMatchObject({ message: expect.stringContaining("isn't the `tx`") });
+    }
+    expect(await db.$count(tables.jobs)).toBe(0);
+  },
+);
 
-testOnEachDialect("a job that needn't be kept is deleted as it is completed", async ({ driver }) => {
-  await using host = await JobHost.create(driver);
+testOnEachBackend("a job that needn't be kept is deleted as it is completed", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis });
   const job = host.define("brief", ({ step }) => step("one", () => 1), { keep: 0 });
   const done = host.next("job.completed");
   const id = await host.enqueue(job);
@@ -333,8 +343,8 @@ testOnEachDialect("a job that needn't be kept is deleted as it is completed", as
   expect(await host.store.db.$count(host.store.tables.jobSteps)).toBe(0);
 });
 
-testOnEachDialect("jobs of a chain run one after another", async ({ driver }) => {
-  await using host = await JobHost.create(driver);
+testOnEachBackend("jobs of a chain run one after another", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis });
   const seen: unknown[] = [];
   const { reached, hit } = counter(4);
   const job = host.define(
@@ -353,10 +363,10 @@ testOnEachDialect("jobs of a chain run one after another", async ({ driver }) =>
   expect(seen).toEqual([1, 2, 2, 3]);
 });
 
-testOnEachDialect(
+testOnEachBackend(
   "a stopping process gives back what doesn't end in time, as if it hadn't begun",
-  async ({ driver }) => {
-    await using host = await JobHost.create(driver, { concurrency: 2 });
+  async ({ driver, redis }) => {
+    await using host = await JobHost.create(driver, { redis, concurrency: 2 });
     const begun = Promise.withResolvers<void>();
     const reasons: unknown[] = [];
     const job = host.define("long", ({ signal }) => {
@@ -372,13 +382,14 @@ testOnEachDialect(
     stopping.abort();
     await closed;
     expect(reasons).toEqual(["The server stops"]);
-    expect(await host.row(id)).toMatchObject({ state: "waiting", attempt: 0, lost: 0, worker: null });
+    await using other = await JobHost.create(driver, { redis });
+    expect(await other.row(id)).toMatchObject({ state: "waiting", attempt: 0, lost: 0, worker: null });
   },
 );
 
-testOnEachDialect("two processes share 500 jobs, and run each once", async ({ driver }) => {
-  await using host = await JobHost.create(driver, { concurrency: 8 });
-  await using other = await JobHost.create(driver, { concurrency: 8 });
+testOnEachBackend("two processes share 500 jobs, and run each once", async ({ driver, redis }) => {
+  await using host = await JobHost.create(driver, { redis, concurrency: 8 });
+  await using other = await JobHost.create(driver, { redis, concurrency: 8 });
   const runs = new Map<number, number>();
   const { reached, hit } = counter(500);
   const job = host.prepare("many", ({ payload }) => {

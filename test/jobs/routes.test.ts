@@ -1,4 +1,5 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
+import { testAppOnEachBackend } from "./backends.ts";
 import { manage, startWithJobs } from "./job-plugin.ts";
 
 const WORK = `
@@ -11,8 +12,8 @@ const WORK = `
   export default createRouter().get("/", () => 1);
 `;
 
-test("a job is enqueued, shown, listed, retried and deleted over HTTP", async () => {
-  await using app = await startWithJobs(WORK);
+testAppOnEachBackend("a job is enqueued, shown, listed, retried and deleted over HTTP", async (config) => {
+  await using app = await startWithJobs(config, WORK);
   let id = "";
   const failed = await app.after("job.failed", async () => {
     const response = await manage(app, "POST", "", { name: "chores:work", payload: { n: 1, fails: true } });
@@ -47,8 +48,8 @@ test("a job is enqueued, shown, listed, retried and deleted over HTTP", async ()
   ]);
 });
 
-test("what can't be enqueued or retried is refused with the reason", async () => {
-  await using app = await startWithJobs(WORK);
+testAppOnEachBackend("what can't be enqueued or retried is refused with the reason", async (config) => {
+  await using app = await startWithJobs(config, WORK);
   const unknown = await manage(app, "POST", "", { name: "chores:nope" });
   expect(await unknown.json()).toMatchObject({ status: 404, detail: expect.stringContaining("chores:work") });
   const wrong = await manage(app, "POST", "", { name: "chores:work", payload: { n: "x" } });
@@ -65,22 +66,27 @@ test("what can't be enqueued or retried is refused with the reason", async () =>
   await app.after("job.completed", () => manage(app, "POST", `/${id}/retry`));
 });
 
-test("a running job is cancelled, and its handler told", async () => {
-  await using app = await startWithJobs(`
+testAppOnEachBackend("a running job is cancelled, and its handler told", async (config) => {
+  await using app = await startWithJobs(
+    config,
+    `
     jobs.define("long", ({ signal, id }) => new Promise(() => {
       signal.addEventListener("abort", () => void hooks.emit("told", signal.reason.message));
       void hooks.emit("begun", id);
     }));
     export default createRouter().get("/", () => 1);
-  `);
+  `,
+  );
   const begun = await app.after("begun", () => manage(app, "POST", "", { name: "long" }));
   const told = await app.after("told", () => manage(app, "DELETE", `/${begun.data}`));
   expect(told.data).toBe("The job was cancelled");
   expect((await app.getAsAdmin(`/system/jobs/${begun.data}`)).body.state).toBe("cancelled");
 });
 
-test("progress is told as server-sent events until the job has ended", async () => {
-  await using app = await startWithJobs(`
+testAppOnEachBackend("progress is told as server-sent events until the job has ended", async (config) => {
+  await using app = await startWithJobs(
+    config,
+    `
     const gate = Promise.withResolvers();
     hooks.on("go", () => gate.resolve());
     jobs.define("rows", async ({ progress }) => {
@@ -89,7 +95,8 @@ test("progress is told as server-sent events until the job has ended", async () 
       progress(1);
     });
     export default createRouter().get("/", () => 1);
-  `);
+  `,
+  );
   const made = await manage(app, "POST", "", { name: "rows" });
   const { id } = (await made.json()) as { id: string };
   const { headers } = await app.admin();

@@ -1,4 +1,5 @@
-import { expect, test } from "bun:test";
+import { expect } from "bun:test";
+import { testAppOnEachBackend } from "./backends.ts";
 import { jobPlugin, manage, send, startWithJobs } from "./job-plugin.ts";
 import type { TestApp } from "../setup.ts";
 
@@ -40,45 +41,48 @@ const work = (version: string, url: string, payload = "t.Unknown()"): string => 
 const seen = (app: TestApp, name: string): unknown[] =>
   app.events.filter((event) => event.name === name).map(({ data }) => data);
 
-test("a running job ends on its generation, and those that wait move to the new one", async () => {
-  using gate = new Gate();
-  const config = { jobs: { concurrency: 1 } };
-  await using app = await startWithJobs(work("old", gate.url), { config });
-  await app.after("begun", () => send(app, { n: 1 }));
-  await send(app, { n: 2 });
-  await send(app, { n: "three" });
-  await app.after("plugin.reloaded", () =>
-    app.writePlugins(jobPlugin(work("new", gate.url, "t.Object({ n: t.Integer() })"))),
-  );
-  expect(seen(app, "begun")).toEqual([{ version: "old", payload: { n: 1 } }]);
-  expect(seen(app, "torn")).toEqual([]);
-  const [torn, ended, failed] = [
-    app.after("torn", () => {}),
-    app.after(
-      "ended",
-      () => {},
-      ({ data }) => data.version === "new",
-    ),
-    app.after("job.failed", () => {}),
-  ];
-  gate.open();
-  expect((await torn).data).toBe("old");
-  expect((await ended).data).toEqual({ version: "new", payload: { n: 2 } });
-  expect((await failed).data).toMatchObject({
-    message: expect.stringContaining("payload/n"),
-    will_retry: false,
-  });
-  const names = app.events.map(({ name, data }) => `${name} ${JSON.stringify(data)}`);
-  const oldEnded = names.findIndex((line) => line.startsWith("ended") && line.includes("old"));
-  expect(names.findIndex((line) => line.startsWith("torn"))).toBeGreaterThan(oldEnded);
-  const { body } = await app.getAsAdmin("/system/jobs?state=incompatible");
-  expect(body.total).toBe(1);
-});
+testAppOnEachBackend(
+  "a running job ends on its generation, and those that wait move to the new one",
+  async (config) => {
+    using gate = new Gate();
+    await using app = await startWithJobs(config, work("old", gate.url));
+    await app.after("begun", () => send(app, { n: 1 }));
+    await send(app, { n: 2 });
+    await send(app, { n: "three" });
+    await app.after("plugin.reloaded", () =>
+      app.writePlugins(jobPlugin(work("new", gate.url, "t.Object({ n: t.Integer() })"))),
+    );
+    expect(seen(app, "begun")).toEqual([{ version: "old", payload: { n: 1 } }]);
+    expect(seen(app, "torn")).toEqual([]);
+    const [torn, ended, failed] = [
+      app.after("torn", () => {}),
+      app.after(
+        "ended",
+        () => {},
+        ({ data }) => data.version === "new",
+      ),
+      app.after("job.failed", () => {}),
+    ];
+    gate.open();
+    expect((await torn).data).toBe("old");
+    expect((await ended).data).toEqual({ version: "new", payload: { n: 2 } });
+    expect((await failed).data).toMatchObject({
+      message: expect.stringContaining("payload/n"),
+      will_retry: false,
+    });
+    const names = app.events.map(({ name, data }) => `${name} ${JSON.stringify(data)}`);
+    const oldEnded = names.findIndex((line) => line.startsWith("ended") && line.includes("old"));
+    expect(names.findIndex((line) => line.startsWith("torn"))).toBeGreaterThan(oldEnded);
+    const { body } = await app.getAsAdmin("/system/jobs?state=incompatible");
+    expect(body.total).toBe(1);
+  },
+  { concurrency: 1 },
+);
 
-test("jobs of a disabled plugin wait until it is there again", async () => {
+testAppOnEachBackend("jobs of a disabled plugin wait until it is there again", async (config) => {
   using gate = new Gate();
   gate.open();
-  await using app = await startWithJobs(work("one", gate.url));
+  await using app = await startWithJobs(config, work("one", gate.url));
   const { headers } = await app.admin();
   const switchTo = (verb: string) => app.fetch(`/system/plugins/chores/${verb}`, { method: "PUT", headers });
   const delayed = await manage(app, "POST", "", { name: "work", payload: { n: 1 }, delay: 3600 });
@@ -91,9 +95,9 @@ test("jobs of a disabled plugin wait until it is there again", async () => {
   expect(data.payload).toEqual({ n: 1 });
 });
 
-test("a server that stops waits for its jobs, and closes with them", async () => {
+testAppOnEachBackend("a server that stops waits for its jobs, and closes with them", async (config) => {
   using gate = new Gate();
-  const app = await startWithJobs(work("one", gate.url));
+  const app = await startWithJobs(config, work("one", gate.url));
   await app.after("begun", () => send(app, { n: 1 }));
   const closed = app[Symbol.asyncDispose]();
   expect(seen(app, "ended")).toEqual([]);

@@ -5,7 +5,9 @@ import { expect } from "bun:test";
 import type { Driver } from "../../src/db/contract/driver.ts";
 import type { JobDefinition } from "../../src/jobs/definition/options.ts";
 import { fromNow } from "../../src/jobs/drivers/database/ground.ts";
+import type { RedisJobs } from "../../src/jobs/backends.ts";
 import { testOnEachDialect } from "../database-servers.ts";
+import { testOnEachBackend } from "./backends.ts";
 import { JobHost } from "./job-host.ts";
 
 const OLD = t.Object({ n: t.Integer() });
@@ -24,8 +26,12 @@ class Instance implements AsyncDisposable {
   }
 
   /** @param leaseMs how long the others believe what it has said */
-  static async start(driver: Driver, payload: typeof OLD | typeof NEW, leaseMs = 30_000): Promise<Instance> {
-    const host = await JobHost.create(driver, { isShared: true, leaseMs });
+  static async start(
+    driver: Driver,
+    payload: typeof OLD | typeof NEW,
+    { redis = null, leaseMs = 30_000 }: { redis?: RedisJobs | null; leaseMs?: number } = {},
+  ): Promise<Instance> {
+    const host = await JobHost.create(driver, { isShared: true, redis, leaseMs });
     const given: unknown[] = [];
     const handler = ({ payload: one }: { payload: unknown }) => given.push(one);
     return new Instance(host, host.prepare("work", handler, { payload }), given);
@@ -51,23 +57,23 @@ class Instance implements AsyncDisposable {
 const count = (n: number): number[] => Array.from({ length: n }, (_, index) => index);
 const byNumber = (given: unknown[]): unknown[] => (given as { n: number }[]).toSorted((a, b) => a.n - b.n);
 
-/** Resolves once so many jobs have ended, wherever they ran. */
-async function ended(instances: readonly Instance[], jobs: number): Promise<void> {
-  const { db, tables } = (instances[0] as Instance).host.store;
+/** Resolves with all jobs once so many have ended, wherever they ran. */
+async function ended({ host }: Instance, jobs: number) {
+  const backend = await host.jobs.backend();
   for (;;) {
     /* oxlint-disable no-await-in-loop -- one look after another */
-    const rows = await db.select().from(tables.jobs);
-    if (rows.filter(({ ended_at: at }) => at !== null).length >= jobs) return;
-    await setImmediate();
+    const { items } = await backend.list({}, { per_page: 100 });
+    if (items.filter(({ ended_at: at }) => at !== null).length >= jobs) return items;
+    await Bun.sleep(5);
     /* oxlint-enable no-await-in-loop */
   }
 }
 
-testOnEachDialect(
+testOnEachBackend(
   "jobs are run by the version that they were enqueued for, while one runs it",
-  async ({ driver }) => {
-    await using old = await Instance.start(driver, OLD);
-    await using next = await Instance.start(driver, NEW);
+  async ({ driver, redis }) => {
+    await using old = await Instance.start(driver, OLD, { redis });
+    await using next = await Instance.start(driver, NEW, { redis });
     await old.run();
     await next.run();
     // The payloads of the new version would do for the old one, which would leave out what it doesn't know.
@@ -77,10 +83,9 @@ testOnEachDialect(
       await next.host.enqueue(old.job, { n });
       /* oxlint-enable no-await-in-loop */
     }
-    await ended([old], 40);
+    const rows = await ended(old, 40);
     expect(byNumber(old.given)).toEqual(count(20).map((n) => ({ n })));
     expect(byNumber(next.given)).toEqual(count(20).map((n) => ({ n, unit: "m" })));
-    const rows = await old.host.store.db.select().from(old.host.store.tables.jobs);
     expect(new Set(rows.map(({ state, attempt }) => `${state} ${attempt}`))).toEqual(
       new Set(["completed 1"]),
     );
@@ -111,11 +116,11 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect(
+testOnEachBackend(
   "jobs of a version that nobody runs any more move to the others, as far as they fit",
-  async ({ driver }) => {
-    await using old = await Instance.start(driver, OLD);
-    await using next = await Instance.start(driver, NEW);
+  async ({ driver, redis }) => {
+    await using old = await Instance.start(driver, OLD, { redis });
+    await using next = await Instance.start(driver, NEW, { redis });
     await next.run();
     const undo = await old.run();
     await next.host.enqueue(old.job, { n: 1 }, { delay: 0.5 });
@@ -129,12 +134,12 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect(
+testOnEachBackend(
   "a process that has ended without a word holds its version's jobs up for a lease",
-  async ({ driver }) => {
+  async ({ driver, redis }) => {
     const LEASE_MS = 500;
-    await using gone = await Instance.start(driver, NEW, LEASE_MS);
-    await using old = await Instance.start(driver, OLD, LEASE_MS);
+    await using gone = await Instance.start(driver, NEW, { redis, leaseMs: LEASE_MS });
+    await using old = await Instance.start(driver, OLD, { redis, leaseMs: LEASE_MS });
     const { db, tables } = old.host.store;
     // What a killed process leaves.
     await old.run();

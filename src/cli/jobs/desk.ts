@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { fail } from "../../errors/codes.ts";
-import { openBackend } from "../../jobs/backends.ts";
+import { openBackend, toRedisJobs } from "../../jobs/backends.ts";
 import { createJobDesk, type JobDesk } from "../../jobs/admin/desk.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { type CommandStore, withCoreStore } from "../open/database.ts";
@@ -16,8 +16,9 @@ export function withJobs<T>(
   work: (desk: JobDesk) => Promise<T>,
   options: { readonly changes?: boolean } = {},
 ): Promise<T> {
-  const open = async ({ driver, store }: CommandStore): Promise<T> => {
-    const backend = await openBackend({ driver, store });
+  const open = async ({ driver, store, loaded, loggers }: CommandStore): Promise<T> => {
+    const redis = toRedisJobs(loaded.config);
+    const backend = await openBackend({ driver, store, redis, log: loggers.app });
     try {
       return await work(createJobDesk(backend));
     } finally {

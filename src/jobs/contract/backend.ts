@@ -49,6 +49,8 @@ export interface JobBackend extends JobChanges, JobSteps, JobVersions {
   /** Makes what looks for jobs that nobody of this process tells of. */
   createLookout(options: LookoutOptions): JobLookout;
 
+  /** Whether an error says that what keeps the jobs is away, and no more: the log has been told. */
+  isAbsence(error: unknown): boolean;
   /** Lets go of what it holds; nothing else is called after it. */
   close(): Promise<void>;
 }

@@ -57,6 +57,7 @@ export class Leases {
     try {
       for (const id of await backend.renew(worker, held)) lose(id);
     } catch (error) {
+      if (backend.isAbsence(error)) return;
       log.warn({ err: error }, "the leases of running jobs can't be renewed now");
     } finally {
       this.#isRenewing = false;

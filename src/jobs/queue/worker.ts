@@ -167,9 +167,11 @@ export class Worker {
         await this.#exchange();
         this.#isFailing = false;
       } catch (error) {
-        if (!this.#isFailing)
-          this.#options.log.error({ err: error }, "the queue of jobs can't be worked on; tried again");
-        this.#isFailing = true;
+        const { backend, log } = this.#options;
+        if (!this.#isFailing && !backend.isAbsence(error)) {
+          log.error({ err: error }, "the queue of jobs can't be worked on; tried again");
+          this.#isFailing = true;
+        }
         setTimeout(() => this.wakeAll(), RETRY_MS).unref();
       }
     });

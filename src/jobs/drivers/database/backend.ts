@@ -41,6 +41,7 @@ export function createDatabaseBackend(ground: Ground): JobBackend {
     listSteps: (id) => listSteps(ground, id),
     retry: (id) => retryJob(ground, id),
     cancel: (id) => cancelJob(ground, id),
+    isAbsence: () => false,
     close: async () => {},
   };
 }

@@ -15,22 +15,26 @@ import { type Ground, inPieces } from "./ground.ts";
 
 /** Returns a page of jobs, the newest first. */
 export function listJobs(
-  { db, tables: { jobs } }: Pick<Ground, "db" | "tables">,
-  { state, plugin, name }: JobFilter,
+  ground: Pick<Ground, "db" | "tables">,
+  filter: JobFilter,
   query: PageQuery,
 ): Promise<Page<JobRow>> {
-  const filters: (SQL | undefined)[] = [
+  const { jobs } = ground.tables;
+  const rows = ground.db.select().from(jobs).where(matching(ground, filter)).orderBy(desc(jobs.id));
+  // Ids are in the order in which jobs were enqueued, and have an index.
+  return paginate(rows, query, { sort: { id: jobs.id, created_at: jobs.id } });
+}
+
+/** Those that are asked for. */
+export function matching(
+  { tables: { jobs } }: Pick<Ground, "tables">,
+  { state, plugin, name }: JobFilter,
+): SQL | undefined {
+  return and(
     state === undefined ? undefined : eq(jobs.state, state),
     plugin === undefined ? undefined : startsWith(jobs.name, `${plugin}:`),
     name === undefined ? undefined : eq(jobs.name, name),
-  ];
-  const rows = db
-    .select()
-    .from(jobs)
-    .where(and(...filters))
-    .orderBy(desc(jobs.id));
-  // Ids are in the order in which jobs were enqueued, and have an index.
-  return paginate(rows, query, { sort: { id: jobs.id, created_at: jobs.id } });
+  );
 }
 
 const WAITING: readonly JobState[] = ["waiting", "delayed", "blocked"];
