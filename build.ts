@@ -67,6 +67,19 @@ const inAscii: Bun.BunPlugin = {
   },
 };
 
+/** BullMQ's scripts are as they were written, with what they have in common copied into each. */
+const withoutLuaComments: Bun.BunPlugin = {
+  name: "without-lua-comments",
+  setup(builder) {
+    builder.onLoad({ filter: /bullmq[/\\]dist[/\\]esm[/\\]scripts[/\\].+\.js$/ }, async ({ path }) => ({
+      contents: (await Bun.file(path).text())
+        .replace(/--\[\[[^]*?\]\]/g, "")
+        .replace(/^\s*(?:--.*\n\s*)*/gm, ""),
+      loader: "js",
+    }));
+  },
+};
+
 /**
  * Elysia collects garbage each time that it compiles an app, which each plugin is: 300 times at the start of 300. The
  * takeover does it once for all that begin to serve together.
@@ -166,7 +179,7 @@ async function build(
     target === null || target === hostTarget() ? process.execPath : await fetchBun(target);
   const result = await Bun.build({
     entrypoints: ["src/index.ts"],
-    plugins: [withoutUnusedData, inAscii, collectingOnce, named, packed],
+    plugins: [withoutUnusedData, withoutLuaComments, inAscii, collectingOnce, named, packed],
     format: "esm",
     minify: { whitespace: true, syntax: true, identifiers: false }, // stack traces keep their names
     bytecode: true,
