@@ -9,6 +9,7 @@ import type { Loggers } from "../log/loggers.ts";
 import type { StackTraces } from "../plugins/failure/stack-traces.ts";
 import type { SharedStates } from "../plugins/shared-states.ts";
 import type { PluginManager } from "../plugins/manager.ts";
+import type { Resources } from "../resources/resources.ts";
 import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext, type LiveParts } from "./context.ts";
 import { createCoreBuilder } from "./core.ts";
@@ -42,6 +43,8 @@ export interface App extends Work {
   readonly cache: AppCache;
   readonly accounts: Accounts;
   readonly plugins: PluginManager;
+  /** The tables of plugins that are served as APIs. */
+  readonly resources: Resources;
   readonly web: WebServer;
   readonly stackTraces: StackTraces;
   readonly shutdown: Shutdown;
@@ -111,6 +114,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     store,
     cache,
     ...parts,
+    resources: context.resources,
     stackTraces,
     shutdown,
     activity: context.activity,

@@ -9,10 +9,12 @@ import { pluginRoutes } from "../plugins/admin/routes.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import { PluginInstaller } from "../plugins/remote/installer.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
+import { resourceRoutes } from "../resources/admin/routes.ts";
 import { type CoreApp, createCoreApp } from "../web/core-app.ts";
 import type { WebServer } from "../web/server.ts";
 import { cacheRoutes } from "./cache-routes.ts";
 import type { AppContext } from "./context.ts";
+import { pathOf } from "./resource-paths.ts";
 import type { AppStores } from "./stores.ts";
 import { createOriginOf } from "./web.ts";
 
@@ -58,6 +60,16 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
       guards: accounts.guards,
       identifyAgain: accounts.identifyAgain,
       originOf,
+    }),
+    resourceRoutes({
+      resources: context.resources,
+      db: store.db,
+      guards: accounts.guards,
+      users: accounts.users,
+      permissionsOf: (user) => accounts.principals.permissionsOf(user),
+      pathOf: (resource) => pathOf(resource, plugins),
+      onError: (error, resource, rule) =>
+        loggers.app.error({ err: error, resource, rule }, "a rule of a resource has failed"),
     }),
     taskRoutes({ tasks, store, guards: accounts.guards, originOf }),
   ];

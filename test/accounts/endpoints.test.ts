@@ -4,6 +4,7 @@ import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
 import { ADMIN_ROLE } from "../../src/accounts/rights/builtin-roles.ts";
 import { CORE_PERMISSIONS } from "../../src/accounts/rights/permission-catalog.ts";
 import { toDefinition } from "../../src/jobs/definition/options.ts";
+import { toResource } from "../../src/resources/definition/definition.ts";
 import { PluginHost } from "../plugins/remote/plugin-host.ts";
 import { plugin, TestApp, type TestUser } from "../setup.ts";
 
@@ -15,6 +16,7 @@ type Json = Record<string, unknown>;
 interface Call {
   /** For the parameters of the path, in order. */
   readonly params?: readonly (string | number)[];
+  readonly query?: string;
   readonly body?: Json;
 }
 
@@ -199,6 +201,13 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "PUT /system/plugins/{name}/reload": { guard: "plugins:switch", status: 200, prepare: toPlugin },
   "POST /system/plugins/{name}/reload": { guard: "plugins:switch", status: 200, prepare: toPlugin },
   "DELETE /system/plugins/{name}": { guard: "*", status: 204, prepare: toPlugin },
+  "GET /system/resources": { guard: "auth", status: 200 },
+  "GET /system/resources/{name}": { guard: "auth", status: 200, prepare: toResourceOfAll },
+  "GET /system/resources/{name}/explain": {
+    guard: "resources:explain",
+    status: 200,
+    prepare: async (world) => ({ ...toResourceOfAll(world), query: `?id=1&user=${world.user.id}` }),
+  },
   "GET /system/tasks": { guard: "tasks:read", status: 200 },
   "POST /system/tasks/{id}/run": { guard: "tasks:manage", status: 202, prepare: toTask },
   "POST /system/tasks/{id}/pause": { guard: "tasks:manage", status: 200, prepare: toTask },
@@ -244,10 +253,10 @@ test("the OpenAPI document offers API keys where one opens the route, and nowher
     /* oxlint-disable no-await-in-loop -- each changes what the next one finds */
     const user = await app.createUser(uniqueEmail(), [ADMIN_ROLE]);
     const key = await makeKey({ app, user }, ["*"]);
-    const { params = [], body } = (await prepare?.({ app, user })) ?? {};
+    const { params = [], query = "", body } = (await prepare?.({ app, user })) ?? {};
     const left = [...params];
     const response = await app.fetch(
-      template.replaceAll(/\{\w+\}/g, () => String(left.shift() ?? 1)),
+      template.replaceAll(/\{\w+\}/g, () => String(left.shift() ?? 1)) + query,
       {
         method,
         headers: { "x-api-key": key, "content-type": "application/json" },
@@ -271,9 +280,9 @@ for (const [name, endpoint] of Object.entries(ENDPOINTS)) {
   const { guard, status } = endpoint;
   test(`${name} answers who ${guard === "public" ? "anybody is" : `passes ${guard}`}, and nobody else`, async () => {
     await using app = await TestApp.start({ config: CONFIG, plugins: plugin("notes", '.get("/", () => 1)') });
-    const send = async (user: TestUser | null, { params = [], body }: Call): Promise<number> => {
+    const send = async (user: TestUser | null, { params = [], query = "", body }: Call): Promise<number> => {
       const left = [...params];
-      const path = template.replaceAll(/\{\w+\}/g, () => String(left.shift() ?? 1));
+      const path = template.replaceAll(/\{\w+\}/g, () => String(left.shift() ?? 1)) + query;
       const headers = user === null ? { "content-type": "application/json" } : jsonOf(user);
       const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
       return (await app.fetch(path, init)).status;
@@ -332,6 +341,15 @@ export default createRouter();`;
 
 function toPlugin(): Call {
   return { params: ["notes"] };
+}
+
+/** One that everybody may read. */
+function toResourceOfAll({ app: { app } }: World): Call {
+  const { uniqueKeysOf } = app.database.tableMakers;
+  const owner = { plugin: "notes", uniqueKeysOf };
+  const resource = toResource(owner, app.store.tables.roles, { path: "roles", permission: null });
+  if (app.resources.list().length === 0) app.resources.add(resource);
+  return { params: ["notes.roles"] };
 }
 
 /** One that is dead. */
