@@ -9,8 +9,11 @@ export type {
   FieldAccess,
   FieldMessages,
   FieldRule,
+  NumberingOptions,
   ResourceOptions,
   RowRule,
+  TransitionOptions,
+  WorkflowOptions,
 } from "../resources/definition/options.ts";
 export type { RowCreated, RowDeleted, RowUpdated, RowWriting } from "../resources/writing/events.ts";
 

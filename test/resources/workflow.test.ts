@@ -1,4 +1,7 @@
 import { expect, test } from "bun:test";
+import { checkTypes } from "../cli/typed-project.ts";
+import { xcore } from "../cli/xcore-process.ts";
+import { TestFolder } from "../setup.ts";
 import { Crm, EVERYTHING, testCrm } from "./crm.ts";
 
 const RUN = `
@@ -171,4 +174,42 @@ test("a workflow of what isn't there is refused as the plugin is loaded", async 
       expect(plugin.body.failure?.message).toContain(message);
     }),
   );
+});
+
+const toRun = (workflow: string, number: string): string => `
+  import { createRouter, resource } from "xcore";
+  import { invoices } from "./schema.ts";
+  export default createRouter().use(
+    resource(invoices, { workflow: ${workflow}, numbered: { field: "${number}", series: "{000}" } }),
+  );
+`;
+
+test("states and fields that aren't there are mistakes to TypeScript", async () => {
+  const good = '{ field: "state", transitions: { pay: { from: ["open"], to: "paid" } } }';
+  const plugins = {
+    a: toRun(good, "number"),
+    b: toRun(good, "nmber"),
+    c: toRun(good.replace("open", "opn"), "number"),
+    d: toRun(good.replace("state", "sta"), "number"),
+  };
+  const schema = `
+    import { enumOf, id, table, varchar } from "xcore/schema";
+    export const invoices = table("invoices", {
+      id: id(),
+      state: enumOf(["open", "paid"]).notNull().default("open"),
+      number: varchar(20),
+    });
+  `;
+  await using folder = await TestFolder.create(
+    Object.fromEntries(
+      Object.entries(plugins).flatMap(([name, code]) => [
+        [`plugins/${name}/plugin.json`, { name, version: "1.0.0" }],
+        [`plugins/${name}/schema.ts`, schema],
+        [`plugins/${name}/run.ts`, code],
+      ]),
+    ),
+  );
+  expect((await xcore(folder, ["types"])).code).toBe(0);
+  const wrong = await checkTypes(folder);
+  expect([...wrong.keys()].toSorted()).toEqual(["b", "c", "d"].map((name) => `plugins/${name}/run.ts:5`));
 });

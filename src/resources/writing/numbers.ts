@@ -1,4 +1,4 @@
-import { eq, sql } from "drizzle-orm";
+import { sql } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import { kindOf } from "../../db/schema/column-kind.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
@@ -15,13 +15,13 @@ export type NumberTable = CoreTables["numberSeries"];
  */
 export async function takeNumber(tx: Transaction, table: NumberTable, numbering: Numbering): Promise<string> {
   const series = seriesOf(numbering, new Date());
-  const isSeries = eq(table.name, series.name);
-  await tx
+  const [row] = await tx
     .insert(table)
     .values({ name: series.name, last: 1 })
-    .onConflictDoUpdate({ target: table.name, set: { last: sql`${table.last} + 1` } });
-  const [row] = await tx.select({ last: table.last }).from(table).where(isSeries);
-  const number = series.write(row?.last ?? 1);
+    .onConflictDoUpdate({ target: table.name, set: { last: sql`${table.last} + 1` } })
+    .returning({ last: table.last });
+  if (row === undefined) throw new Error(`The database gave no number of "${series.name}"`);
+  const number = series.write(row.last);
   const kind = kindOf(numbering.column);
   if (kind.type !== "varchar" || number.length <= kind.length) return number;
   throw fail(
