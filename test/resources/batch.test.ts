@@ -85,13 +85,13 @@ testCrm("of a batch with mistakes nothing is written, and all of them are told",
     }),
   ).toEqual([
     422,
-    "/body/create/0/owner_id unknown",
+    "/body/create/0/owner_id read_only",
     "/body/create/0/nope unknown",
     "/body/create/0/amount decimal",
     "/body/update/0 invalid",
     "/body/update/0/id required",
     "/body/update/1 invalid",
-    "/body/update/2/created_at unknown",
+    "/body/update/2/created_at read_only",
     "/body/delete/0 type",
   ]);
   expect(await batch("companies", {})).toEqual([422, "/body invalid"]);
