@@ -1,4 +1,7 @@
 import { expect, test } from "bun:test";
+import { createSchemaModule } from "../../src/db/schema/schema.ts";
+import { seriesOf } from "../../src/resources/definition/numbering.ts";
+import { TABLE_MAKERS } from "../db/table-makers.ts";
 import { Crm, testCrm } from "./crm.ts";
 
 const RUN = `
@@ -115,4 +118,26 @@ test("numbers that can't be are refused as the plugin is loaded", async () => {
       expect(plugin.body.failure?.message).toContain(message);
     }),
   );
+});
+
+test("seriesOf() counts each year, or each month of a year, on its own, in UTC", () => {
+  const { id, table, varchar } = createSchemaModule(TABLE_MAKERS.sqlite);
+  const { number: column } = table("orders", { id: id(), number: varchar(30) });
+  const seriesAt = (pattern: string, moment: string) => {
+    const { name, write } = seriesOf({ column, pattern }, new Date(moment));
+    return [name, write(7)];
+  };
+  expect([
+    seriesAt("INV-{YYYY}-{00000}", "2026-12-31T23:59:59.999Z"),
+    seriesAt("INV-{YYYY}-{00000}", "2027-01-01T00:59:00+01:00"),
+    seriesAt("INV-{YYYY}-{00000}", "2027-01-01T00:00:00Z"),
+    seriesAt("{YY}{MM}/{0}", "2027-02-01T00:00:00Z"),
+    seriesAt("{000}", "2027-02-01T00:00:00Z"),
+  ]).toEqual([
+    ["orders.number:INV-2026-{00000}", "INV-2026-00007"],
+    ["orders.number:INV-2026-{00000}", "INV-2026-00007"],
+    ["orders.number:INV-2027-{00000}", "INV-2027-00007"],
+    ["orders.number:2702/{0}", "2702/7"],
+    ["orders.number:{000}", "007"],
+  ]);
 });

@@ -16,7 +16,7 @@ export interface Numbering {
 export interface Series {
   /** A name of its own in the database. */
   readonly name: string;
-  write(count: number): string;
+  readonly write: (count: number) => string;
 }
 
 interface Declared {
