@@ -9,13 +9,14 @@ import type { Loggers } from "../log/loggers.ts";
 import type { StackTraces } from "../plugins/failure/stack-traces.ts";
 import type { SharedStates } from "../plugins/shared-states.ts";
 import type { PluginManager } from "../plugins/manager.ts";
-import type { Resources } from "../resources/resources.ts";
+import type { Resource, Resources } from "../resources/resources.ts";
 import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext, type LiveParts } from "./context.ts";
 import { createCoreBuilder } from "./core.ts";
 import { closeWork, createWork, type Work } from "./jobs.ts";
 import { createPlugins, type PluginOptions, toPluginSettings } from "./plugins.ts";
 import type { Activity } from "../plugins/runtime/host.ts";
+import { pathOf } from "./resource-paths.ts";
 import type { Shutdown } from "./shutdown.ts";
 import { type AppStores, openStores } from "./stores.ts";
 import { createWeb, toWebSettings } from "./web.ts";
@@ -45,6 +46,8 @@ export interface App extends Work {
   readonly plugins: PluginManager;
   /** The tables of plugins that are served as APIs. */
   readonly resources: Resources;
+  /** Where a resource is served. */
+  pathOf(resource: Resource): string;
   readonly web: WebServer;
   readonly stackTraces: StackTraces;
   readonly shutdown: Shutdown;
@@ -95,7 +98,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   // They are the plugins': before these.
   disposals.defer(() => closeWork(work, shutdown, options));
 
-  const parts = { accounts, ...work, plugins, web };
+  const parts = { accounts, ...work, plugins, web, resources: context.resources };
   const createCore = createCoreBuilder(context, { ...parts, stores, reloadConfig });
   let core = createCore();
   web.mountCore(core);
@@ -114,7 +117,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     store,
     cache,
     ...parts,
-    resources: context.resources,
+    pathOf: (resource) => pathOf(resource, plugins),
     stackTraces,
     shutdown,
     activity: context.activity,

@@ -20,6 +20,7 @@ const COMMANDS: Readonly<Record<string, CommandLoader>> = {
   cache: async () => (await import("./cache.ts")).cacheCommand,
   routes: async () => (await import("./routes.ts")).routesCommand,
   openapi: async () => (await import("./openapi.ts")).openApiCommand,
+  client: async () => (await import("./client/client.ts")).clientCommand,
   types: async () => (await import("./types.ts")).typesCommand,
   test: async () => (await import("./test.ts")).testCommand,
   "test-host": async () => (await import("./test-host.ts")).testHostCommand,
