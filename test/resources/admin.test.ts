@@ -207,3 +207,68 @@ test("a rule that fails is told as such, without what it says", async () => {
   // Where its rules fail, a resource isn't described.
   expect((await crm.send(bob, "GET", "/system/resources")).body.items).toEqual([]);
 });
+
+const KEPT = `
+  import { sql } from "drizzle-orm";
+  import { createRouter, db, resource } from "xcore";
+  import { decimal, enumOf, id, table, timestamp, varchar } from "xcore/schema";
+  const invoices = table("crm_invoices", {
+    id: id(),
+    number: varchar(20),
+    state: enumOf(["draft", "open", "paid"]).notNull().default("draft"),
+    amount: decimal(10, 2),
+    deleted_at: timestamp(),
+  });
+  export default createRouter().use(resource(invoices, {
+    softDelete: true,
+    numbered: { field: "number", series: "INV-{00000}", when: "open" },
+    workflow: { field: "state", transitions: {
+      submit: { from: "draft", to: "open" },
+      pay: { from: "open", to: "paid", permission: "invoices:pay" },
+    } },
+  }));
+  export async function setup() {
+    await db.execute(sql.raw("create table crm_invoices (id integer primary key, number text, state text not null default 'draft', amount numeric, deleted_at integer)"));
+    await db.insert(invoices).values([{ amount: "1" }, { amount: "2", deleted_at: new Date(0) }, { amount: "4", state: "open" }]);
+  }
+`;
+
+test("deleted rows and steps are told of, and deleted rows are summed up for who may delete alone", async () => {
+  await using crm = await Crm.start({ run: KEPT });
+  const admin = await crm.app.admin();
+  const clerk = await crm.user("clerk@example.com", ["invoices:read", "invoices:write"]);
+  const described = (await crm.send(clerk, "GET", "/system/resources/crm.invoices")).body;
+  expect(described).toMatchObject({
+    soft_delete: true,
+    numbered: "number",
+    workflow: {
+      field: "state",
+      transitions: [
+        { name: "submit", label: "Submit", from: ["draft"], to: "open", permission: null, may_use: true },
+        { name: "pay", from: ["open"], to: "paid", permission: "invoices:pay", may_use: false },
+      ],
+    },
+  });
+  const explained = await crm.send(
+    admin,
+    "GET",
+    `/system/resources/crm.invoices/explain?id=2&user=${clerk.id}`,
+  );
+  expect(explained.body).toMatchObject({
+    exists: true,
+    read: {
+      is_allowed: false,
+      reasons: [{ rule: "deleted", message: 'It is deleted: "deleted_at" says when' }],
+    },
+  });
+  const sum = async (query: string, user = admin) => {
+    const { status, body } = await crm.send(user, "GET", `/crm/invoices/aggregate?sum=amount${query}`);
+    return status === 200 ? body.items[0].sum.amount : status;
+  };
+  expect([await sum(""), await sum("&deleted=only"), await sum("&deleted=with")]).toEqual([
+    "5.00",
+    "2.00",
+    "7.00",
+  ]);
+  expect(await sum("&deleted=only", clerk)).toBe(403);
+});
