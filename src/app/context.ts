@@ -10,7 +10,7 @@ import { Callers } from "../db/transactions/callers.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
 import { createDisplayPath } from "../files/paths.ts";
 import { Activity } from "../plugins/runtime/host.ts";
-import { Resources } from "../resources/resources.ts";
+import { Resources } from "../resources/definition/registry.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
 import { createChangeFeed, followHooks, toOthersBy } from "./cluster.ts";
 import { Shutdown } from "./shutdown.ts";

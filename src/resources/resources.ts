@@ -12,7 +12,7 @@ import { RowEvents } from "./writing/events.ts";
 import { Writer } from "./writing/writer.ts";
 
 export type { AnyOptions, Resource } from "./definition/definition.ts";
-export { Resources } from "./definition/registry.ts";
+export { bodyOf, pageOf, patchOf, rowOf } from "./schemas/tables.ts";
 
 /** What the resources of a plugin stand on. */
 export interface ResourceHost {

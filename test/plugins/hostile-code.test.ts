@@ -4,7 +4,7 @@ import { expect, test } from "bun:test";
 import { createHookBus } from "../../src/hooks/bus.ts";
 import { PluginCommands } from "../../src/plugins/given/commands.ts";
 import { declareCore } from "../../src/db/schema/schema.ts";
-import { Resources } from "../../src/resources/resources.ts";
+import { Resources } from "../../src/resources/definition/registry.ts";
 import { Scope } from "../../src/plugins/given/scope.ts";
 import { createXcoreModule } from "../../src/plugins/given/xcore-module.ts";
 import type * as sdk from "../../src/sdk/xcore.ts";

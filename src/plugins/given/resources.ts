@@ -4,7 +4,8 @@ import type { Database } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
-import { type AnyOptions, makeResource, type Resources } from "../../resources/resources.ts";
+import type { Resources } from "../../resources/definition/registry.ts";
+import type * as slice from "../../resources/resources.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
 import type * as sdk from "../../sdk/xcore.ts";
 import type { PluginAccounts } from "./accounts.ts";
@@ -23,8 +24,36 @@ export interface PluginResourcesOptions {
   readonly onPermission: (name: string, description: string) => void;
 }
 
-/** Creates the `resource` of one generation of a plugin. */
-export function createPluginResources(options: PluginResourcesOptions): (typeof sdk)["resource"] {
+type Made = "resource" | "rowOf" | "bodyOf" | "patchOf" | "pageOf";
+
+const NAMES: readonly Made[] = ["resource", "rowOf", "bodyOf", "patchOf", "pageOf"];
+
+let loaded: typeof slice | null = null;
+
+/** Loads what makes APIs and schemas of tables, for code that asks for it: most plugins never do. */
+export async function prepareResources(code: string): Promise<void> {
+  if (loaded === null && NAMES.some((name) => code.includes(name)))
+    loaded = await import("../../resources/resources.ts");
+}
+
+/** Creates the `resource` of one generation of a plugin, and what makes schemas of tables. */
+export function createPluginResources(options: PluginResourcesOptions): Pick<typeof sdk, Made> {
+  return {
+    resource: createMaker(options),
+    rowOf: (table) => findSlice().rowOf(table),
+    bodyOf: (table, given) => findSlice().bodyOf(table, given),
+    patchOf: (table, given) => findSlice().patchOf(table, given),
+    pageOf: (item) => findSlice().pageOf(item),
+  };
+}
+
+/** @throws TypeError where the name doesn't stand in the code that asks */
+function findSlice(): typeof slice {
+  if (loaded !== null) return loaded;
+  throw new TypeError(`Cannot find what makes resources: write ${NAMES.join(", ")} by their names`);
+}
+
+function createMaker(options: PluginResourcesOptions): (typeof sdk)["resource"] {
   const { name: plugin, scope, accounts, resources, onPermission } = options;
   const host = {
     ...options,
@@ -34,8 +63,8 @@ export function createPluginResources(options: PluginResourcesOptions): (typeof 
       accounts.principals.permissionsOf(user)?.has(permission) ?? false,
   };
   const own = new Set<string>();
-  const make = (table: Table, declared?: AnyOptions): AnyElysia => {
-    const { resource, permissions, router } = makeResource(host, table, declared ?? {});
+  const make = (table: Table, declared?: slice.AnyOptions): AnyElysia => {
+    const { resource, permissions, router } = findSlice().makeResource(host, table, declared ?? {});
     if (own.has(resource.name))
       throw new TypeError(`Cannot make the resource "${resource.name}" twice: give one of them another path`);
     own.add(resource.name);

@@ -9,8 +9,7 @@ import { AppError } from "../../errors/errors.ts";
 import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
 import type { HookName } from "../../hooks/events.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
-import { bodyOf, pageOf, patchOf, rowOf } from "../../resources/schemas/tables.ts";
-import type { Resources } from "../../resources/resources.ts";
+import type { Resources } from "../../resources/definition/registry.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import type * as sdk from "../../sdk/xcore.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
@@ -21,6 +20,8 @@ import { createPluginAuth, type PluginAccounts } from "./accounts.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
 import { createPluginResources } from "./resources.ts";
 import type { Scope, Undo } from "./scope.ts";
+
+export { prepareResources } from "./resources.ts";
 
 /** Everything that `src/sdk/xcore.ts` promises to plugins. */
 type Xcore = typeof sdk;
@@ -63,11 +64,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
     ...createPluginCache(cache, options),
     paginate,
     page,
-    resource: createPluginResources(options),
-    rowOf,
-    bodyOf,
-    patchOf,
-    pageOf,
+    ...createPluginResources(options),
     config: settings as sdk.PluginConfig,
     log,
     AppError,

@@ -5,7 +5,7 @@ import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
-import type { Resources } from "../../resources/resources.ts";
+import type { Resources } from "../../resources/definition/registry.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
 import type { Drained, InFlight, Mount } from "../../web/mounts.ts";
 import type { BundleCache } from "../build/bundle-cache.ts";

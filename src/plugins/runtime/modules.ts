@@ -15,7 +15,7 @@ import { createPluginDatabase, mergeSchemas } from "../given/database.ts";
 import type { Scope } from "../given/scope.ts";
 import type { PluginFiles } from "../source/files.ts";
 import type { Registrations } from "./surface.ts";
-import { createXcoreModule } from "../given/xcore-module.ts";
+import { createXcoreModule, prepareResources } from "../given/xcore-module.ts";
 import { createPluginConfig, type GivenSettings } from "../given/settings.ts";
 
 export interface ModulesOptions {
@@ -100,6 +100,7 @@ export async function evaluateModules(
   });
   // Its expressions are read where they stand.
   if (bundle.code.includes("cron")) await tasks.prepare();
+  await prepareResources(bundle.code);
   const exported = await evaluateBundle(bundle.code, {
     generation,
     root: files.root,
