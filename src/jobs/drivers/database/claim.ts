@@ -26,8 +26,8 @@ export async function claim(
     if (most > 0) open.push({ ...one, most: Math.min(most, places) });
   }
   if (open.length === 0) return { jobs: [], waits };
-  // What is limited is chosen here. MySQL can't look through a table that it changes.
-  if (ground.driver.dialect !== "mysql" && !open.some(isLimited)) {
+  // What is limited is chosen here. Without round trips, two statements take less time than one that does both.
+  if (ground.driver.dialect === "postgres" && !open.some(isLimited)) {
     return { jobs: await takeFirst(ground, tx, { worker, open, places }), waits };
   }
   const found = await select(ground, tx, { open, places });
@@ -101,7 +101,7 @@ async function select(ground: Ground, tx: Tx, choice: Choice): Promise<ClaimedJo
   return rows.map((row) => ({ ...row, attempt: row.attempt + 1 }));
 }
 
-/** Takes those that are next, in one statement. */
+/** Takes those that are next, in one statement of PostgreSQL's. */
 export async function takeFirst(
   ground: Ground,
   tx: Pick<Tx, "update">,
@@ -117,8 +117,7 @@ export async function takeFirst(
     .limit(most)
     .for("update", { skipLocked: true });
   // As an array it is looked for once, and not with each row.
-  const isFirst =
-    ground.driver.dialect === "postgres" ? sql`${jobs.id} = any(array${first})` : inArray(jobs.id, first);
+  const isFirst = sql`${jobs.id} = any(array${first})`;
   const rows = await tx
     .update(jobs)
     .set(toTaken(ground, worker))

@@ -21,7 +21,7 @@ export async function exchange(ground: Ground, exchanged: Exchange): Promise<Cla
 }
 
 /**
- * Where jobs were completed that nothing waits for, and others are wanted without a limit, one statement does: a transaction
+ * On PostgreSQL, where jobs were completed that nothing waits for, and others are wanted without a limit, one statement does: a transaction
  * takes a round trip for each of its statements, its beginning and its end. Null where that can't be.
  */
 async function exchangeAtOnce(
@@ -30,9 +30,8 @@ async function exchangeAtOnce(
 ): Promise<ClaimedJob[] | null> {
   const { db, driver } = ground;
   const end = toPlainEnd(ground, worker, outcomes);
-  // Only PostgreSQL does both by one.
-  const isPossible = driver.dialect === "postgres" || (driver.dialect === "sqlite" && outcomes.length === 0);
-  if (!isPossible || wanted.length === 0 || wanted.some(isLimited) || end === null) return null;
+  if (driver.dialect !== "postgres" || wanted.length === 0 || wanted.some(isLimited) || end === null)
+    return null;
   const choice = { worker, open: wanted.map((one) => ({ ...one, most: places })), places };
   try {
     return await takeFirst(ground, outcomes.length === 0 ? db : db.with(db.$with("ended").as(end)), choice);
