@@ -103,6 +103,8 @@ export interface HookBus {
   emit<Name extends HookName>(name: Name, ...rest: EmitArguments<Name>): Promise<HookResults>;
   /** Runs the handlers of an event of another instance. @throws TypeError for a name that can't be one */
   emitHere(event: SharedEvent): Promise<HookResults>;
+  /** Whether there is a handler of events with this name. @throws TypeError for a name that can't be one */
+  isHeard(name: string): boolean;
   /** The handlers in the order in which they run, of one plugin or all. */
   list(filter?: { source?: string | null }): HookListing[];
 }
@@ -180,6 +182,10 @@ class Bus implements HookBus {
 
   emitHere(event: SharedEvent): Promise<HookResults> {
     return this.#emit(this.#matching.get(event.name) ?? this.#match(event.name), event);
+  }
+
+  isHeard(name: string): boolean {
+    return (this.#matching.get(name) ?? this.#match(name)).length > 0;
   }
 
   list(filter: { source?: string | null } = {}): HookListing[] {

@@ -3,6 +3,7 @@ import { listOf } from "../db/paging/paginate.ts";
 import { addAggregation } from "./aggregates/routes.ts";
 import { addBatch } from "./batch/routes.ts";
 import { addExport } from "./export/routes.ts";
+import { addImport } from "./import/routes.ts";
 import { listRows, readRow } from "./reading/rows.ts";
 import { changeSchemaOf } from "./schemas/bodies.ts";
 import { listQueryOf } from "./schemas/queries.ts";
@@ -26,6 +27,7 @@ export function createResourceRoutes(options: ResourceRoutesOptions): AnyElysia 
   addBatch(router, endpoint, options);
   addExport(router, endpoint, options);
   if (options.resource.hasHistory) addHistory(router, endpoint, options);
+  addImport(router, endpoint, options);
   return router as unknown as AnyElysia;
 }
 

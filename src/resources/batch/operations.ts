@@ -93,6 +93,6 @@ export function toProblems(error: unknown, at: string): InputProblem[] {
 
 /** Hooks, and the database, say where something stands in the body of a single write. */
 function locate(path: string, at: string): string {
-  if (path === at || path.startsWith(`${at}/`)) return path;
-  return path === "" ? at : path.replace(/^\/body/, at);
+  if (at !== "" && (path === at || path.startsWith(`${at}/`))) return path;
+  return path === "" ? at : path.replace(/^\/body(?=\/|$)/, at);
 }

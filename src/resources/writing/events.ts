@@ -79,6 +79,11 @@ export class RowEvents {
     });
   }
 
+  /** Whether anybody asks to be asked. */
+  isAsked({ plugin, singular }: Resource, event: Writing): boolean {
+    return this.#hooks.isHeard(`${plugin}.${singular}.${event}`);
+  }
+
   /** Tells those who listen that a row has been written. */
   tell({ plugin, singular }: Resource, event: Written, data: RowWritten): void {
     const { transition } = data;

@@ -1,4 +1,4 @@
-import { and, type Column, eq, type SQL } from "drizzle-orm";
+import { and, type Column, eq, inArray, type SQL } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import { AppError, type InputProblem } from "../../errors/errors.ts";
 import { toForbidden } from "../../accounts/identity/guards.ts";
@@ -70,18 +70,40 @@ export class Writer {
   /** Makes a row of what a client has given. @throws AppError */
   async create(given: Row, work: Work): Promise<Row> {
     const { tx, access, at } = work;
-    const { resource, asker } = access;
-    assertWritable(access, given, at);
-    const made = [...resource.made].map(([name, make]) => [name, make(asker)] as const);
-    const values: Row = { ...given, ...Object.fromEntries(made) };
+    const { resource } = access;
+    const values = toNewRow(given, work);
     await this.#prepare("creating", values, null, work);
     await this.#number(values, null, work);
     const written = tx.insert(resource.table as PgTable).values(onlyColumns(access, values) as never);
     const [row] = (await locate(at, () => written.returning())) as Row[];
     if (row === undefined) throw new Error(`The database gave nothing for a new ${resource.singular}`);
-    await this.#assertKept(access, row, { tx, verb: "update" });
+    await this.#assertKept(access, [row], { tx, verb: "update" });
     await this.#note("created", { before: null, after: row }, work);
     return row;
+  }
+
+  /** Whether nobody asks about each new row, so that several can be made at once. */
+  canMakeMany({ resource }: Access): boolean {
+    return (
+      resource.check === null &&
+      resource.numbering === null &&
+      !this.#options.events.isAsked(resource, "creating")
+    );
+  }
+
+  /** Makes rows by one statement, where `canMakeMany` says so: all of them, or none. @throws AppError */
+  async createMany(all: readonly Row[], work: Work): Promise<Row[]> {
+    const { tx, access, at } = work;
+    const { resource } = access;
+    const values = all.map((given) => onlyColumns(access, toNewRow(given, work)));
+    const written = tx.insert(resource.table as PgTable).values(values);
+    const rows = (await locate(at, () => written.returning())) as Row[];
+    await this.#assertKept(access, rows, { tx, verb: "update" });
+    for (const row of rows) {
+      // oxlint-disable-next-line no-await-in-loop -- one after another, in one transaction
+      await this.#note("created", { before: null, after: row }, work);
+    }
+    return rows;
   }
 
   /**
@@ -170,7 +192,7 @@ export class Writer {
       .where(eq(resource.key, before[resource.key.name]));
     const [after] = (await locate(at, () => written.returning())) as Row[];
     if (after === undefined) throw missing(resource, before[resource.key.name]);
-    await this.#assertKept(access, after, { tx, verb: "update" });
+    await this.#assertKept(access, [after], { tx, verb: "update" });
     await this.#note("updated", { before, after }, work);
     return after;
   }
@@ -265,7 +287,7 @@ export class Writer {
   /** That whoever has written a row may still change it: else they would give it to others, or away. */
   async #assertKept(
     access: Access,
-    row: Row,
+    rows: readonly Row[],
     { tx, verb }: { readonly tx: Transaction; readonly verb: "update" },
   ): Promise<void> {
     const { resource } = access;
@@ -274,8 +296,9 @@ export class Writer {
       resource.rows.read === resource.rows[verb] ? undefined : access.rule(verb),
     );
     if (rules === undefined) return;
-    const isOwn = eq(resource.key, row[resource.key.name]);
-    if ((await findRow(tx, resource, and(isOwn, rules))) !== undefined) return;
+    const keys = rows.map((row) => row[resource.key.name]);
+    const kept = await tx.$count(resource.table as PgTable, and(inArray(resource.key, keys), rules));
+    if (kept === rows.length) return;
     throw toForbidden(`You couldn't change this ${resource.singular} any more once it is written so`);
   }
 
@@ -300,6 +323,14 @@ export class Writer {
     const tell = (): void => events.tell(resource, event, { ...rows, actor: asker.user, ...toStep(work) });
     driver.afterCommit(tell, isAlone === true ? undefined : tx);
   }
+}
+
+/** What a client has given for a new row, and what they don't choose. */
+function toNewRow(given: Row, { access, at }: Work): Row {
+  assertWritable(access, given, at);
+  const { resource, asker } = access;
+  const made = [...resource.made].map(([name, make]) => [name, make(asker)] as const);
+  return { ...given, ...Object.fromEntries(made) };
 }
 
 /** @throws AppError validation_error for fields that whoever asks may not set */

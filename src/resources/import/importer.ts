@@ -1,0 +1,164 @@
+import type { Database, Transaction } from "../../db/contract/database.ts";
+import { kindOf } from "../../db/schema/column-kind.ts";
+import type { Access } from "../access/access.ts";
+import { toProblems } from "../batch/operations.ts";
+import type { Row } from "../reading/expand.ts";
+import type { Writer } from "../writing/writer.ts";
+import { type ImportOptions, type Plan, toPlan } from "./plan.ts";
+import { type ImportReport, ImportTally, type RowOutcome } from "./report.ts";
+import { type PlannedRow, RowPlanner } from "./rows.ts";
+import { type Format, type ImportFile, openSource, type SourceRow } from "./source.ts";
+
+interface ImportGround {
+  readonly db: Database;
+  readonly writer: Writer;
+  readonly access: Access;
+}
+
+/** Thrown to take a transaction back whose report is told all the same. */
+class TakenBack extends Error {}
+
+/** Rows that are written together. */
+const PIECE = 500;
+/** Parameters of a statement, of which the databases take 32,766 and more. */
+const MAX_PARAMETERS = 30_000;
+
+/**
+ * Writes the rows of a file, all in one transaction, by the rules, hooks and checks of single writes.
+ *
+ * @returns what has become of them; of a dry run, and of a file with mistakes that aren't to be skipped, nothing is written
+ * @throws AppError validation_error for a file that can't be read, or whose columns don't fit
+ */
+export async function importFile(
+  file: ImportFile,
+  options: ImportOptions,
+  ground: ImportGround,
+): Promise<ImportReport> {
+  const source = await openSource(file);
+  const { access, db } = ground;
+  const plan = toPlan(access, source.header, options);
+  const tally = new ImportTally(options.isDry);
+  try {
+    await db.transaction(async (tx) => {
+      const run = new ImportRun({ ...ground, tx, plan, tally, format: file.format });
+      for await (const rows of inPieces(source.pieces, sizeOf(access))) {
+        await run.write(rows);
+        if (tally.isFull && !options.skips) break;
+      }
+      if (options.isDry || (tally.failed > 0 && !options.skips)) throw new TakenBack();
+    });
+  } catch (error) {
+    if (!(error instanceof TakenBack)) throw error;
+  }
+  return tally.toReport();
+}
+
+function sizeOf({ resource }: Access): number {
+  return Math.max(1, Math.min(PIECE, Math.floor(MAX_PARAMETERS / resource.columns.size)));
+}
+
+/** Cuts what comes in pieces of any size into pieces of one. */
+async function* inPieces(
+  pieces: AsyncIterable<readonly SourceRow[]>,
+  size: number,
+): AsyncGenerator<readonly SourceRow[]> {
+  let held: SourceRow[] = [];
+  for await (const rows of pieces) {
+    held = held.length === 0 ? [...rows] : [...held, ...rows];
+    let from = 0;
+    for (; from + size <= held.length; from += size) yield held.slice(from, from + size);
+    held = held.slice(from);
+  }
+  if (held.length > 0) yield held;
+}
+
+interface RunOptions extends ImportGround {
+  readonly tx: Transaction;
+  readonly plan: Plan;
+  readonly tally: ImportTally;
+  readonly format: Format;
+}
+
+type Planned<Does extends PlannedRow["does"]> = Extract<PlannedRow, { does: Does }>;
+
+/** One import under way. */
+class ImportRun {
+  readonly #options: RunOptions;
+  readonly #planner: RowPlanner;
+
+  constructor(options: RunOptions) {
+    this.#options = options;
+    this.#planner = new RowPlanner(options.access, options.plan, options.format);
+  }
+
+  async write(rows: readonly SourceRow[]): Promise<void> {
+    const { tx, tally } = this.#options;
+    const planned = await this.#planner.plan(rows, tx);
+    for (const row of planned) if (row.does === "fail") tally.noteProblems(row.line, row.problems);
+    await this.#update(planned.filter((row): row is Planned<"update"> => row.does === "update"));
+    await this.#create(planned.filter((row): row is Planned<"create"> => row.does === "create"));
+  }
+
+  async #update(rows: readonly Planned<"update">[]): Promise<void> {
+    const { writer, access } = this.#options;
+    const { key } = access.resource;
+    for (const { line, values, before } of rows) {
+      if (isSame(values, before, access)) this.#options.tally.note(line, "unchanged");
+      else {
+        // oxlint-disable-next-line no-await-in-loop -- one after another, each with a savepoint
+        await this.#try(line, "updated", (tx) =>
+          writer.change(before[key.name], values, { tx, access, at: "" }),
+        );
+      }
+    }
+  }
+
+  async #create(rows: readonly Planned<"create">[]): Promise<void> {
+    const { writer, access, tally, tx } = this.#options;
+    if (rows.length > 1 && writer.canMakeMany(access)) {
+      const isDone = await tx
+        .transaction((inner) =>
+          writer.createMany(
+            rows.map(({ values }) => values),
+            { tx: inner, access, at: "" },
+          ),
+        )
+        .then(() => true)
+        .catch((error: unknown) => {
+          toProblems(error, ""); // throws what isn't about the rows
+          return false;
+        });
+      if (isDone) {
+        for (const { line } of rows) tally.note(line, "created");
+        return;
+      }
+    }
+    for (const { line, values } of rows) {
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#try(line, "created", (inner) => writer.create(values, { tx: inner, access, at: "" }));
+    }
+  }
+
+  /** Writes a row in a savepoint: what is wrong with it is noted, and others go on. */
+  async #try(line: number, outcome: RowOutcome, work: (tx: Transaction) => Promise<unknown>): Promise<void> {
+    const { tx, tally } = this.#options;
+    try {
+      await tx.transaction(work);
+    } catch (error) {
+      tally.noteProblems(line, this.#planner.toRowProblems(line, toProblems(error, "")));
+      return;
+    }
+    tally.note(line, outcome);
+  }
+}
+
+function isSame(values: Row, before: Row, { resource: { columns } }: Access): boolean {
+  return Object.entries(values).every(([name, value]) => {
+    const column = columns.get(name);
+    const was = before[name];
+    if (column === undefined || typeof value !== "string" || kindOf(column).type !== "decimal")
+      return Bun.deepEquals(value, was);
+    // The database has as many digits as the column.
+    return was !== null && column.mapToDriverValue(value) === column.mapToDriverValue(was);
+  });
+}

@@ -1,0 +1,33 @@
+import { isUtf8 } from "node:buffer";
+import { unreadable } from "./source.ts";
+
+const PIECE = 256 * 1024; // bytes
+
+/**
+ * Decodes a text piece by piece: by its byte order mark, as its sender says, as UTF-8, or else as what Excel writes in Western
+ * Europe.
+ *
+ * @throws AppError validation_error for a charset that isn't known
+ */
+export function* decodeText(bytes: Uint8Array, charset: string | null): Generator<string> {
+  const decoder = createDecoder(bytes, charset);
+  for (let from = 0; from < bytes.length; from += PIECE) {
+    const text = decoder.decode(bytes.subarray(from, from + PIECE), { stream: true });
+    if (text !== "") yield text;
+  }
+  const rest = decoder.decode();
+  if (rest !== "") yield rest;
+}
+
+function createDecoder(bytes: Uint8Array, charset: string | null): TextDecoder {
+  const [first, second] = bytes;
+  if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le");
+  if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be");
+  // Who says UTF-8 and sends something else doesn't know what they send.
+  if (isUtf8(bytes)) return new TextDecoder();
+  try {
+    return new TextDecoder(charset === null || /^utf-?8$/i.test(charset) ? "windows-1252" : charset);
+  } catch (cause) {
+    throw unreadable(`the charset "${String(charset).slice(0, 40)}" isn't known; send UTF-8`, cause);
+  }
+}
