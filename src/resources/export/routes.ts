@@ -23,7 +23,7 @@ const TYPES: Readonly<Record<Format, string>> = {
   xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
 };
 /** Rows that are read at once: few enough to be formatted while others hardly wait. */
-const PIECE = 1000;
+const PIECE = 100;
 /** Of a list, and not of a whole export. */
 const OF_PAGES = ["page", "per_page", "total", "after", "expand"];
 

@@ -1,0 +1,164 @@
+/**
+ * Export of 100,000 deals, and import of 50,000, by a resource on SQLite: rows a second, and how much memory the server takes more than
+ * when nothing is asked of it.
+ *
+ *   bun run build && bun bench/resources-io.ts [--rounds 3]
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { median, printTable, toRate } from "./report.ts";
+import { type BenchServer, residentMb, startServer, startWithNotes } from "./server.ts";
+
+const { values } = parseArgs({ options: { rounds: { type: "string", default: "3" } } });
+
+const EXPORTED = 100_000;
+const IMPORTED = 50_000;
+const SETTLE_MS = 3000;
+const SAMPLE_MS = 20;
+
+const SCHEMA = `import { decimal, enumOf, id, index, references, table, timestamp, varchar } from "xcore/schema";
+
+export const companies = table("notes_companies", { id: id(), name: varchar(200).notNull().unique(), city: varchar(100) });
+
+export const deals = table(
+  "notes_deals",
+  {
+    id: id(),
+    title: varchar(200).notNull(),
+    stage: enumOf(["open", "won", "lost"]).notNull().default("open"),
+    amount: decimal(15, 2).notNull(),
+    company_id: references(() => companies.id).notNull(),
+    created_at: timestamp().notNull().defaultNow(),
+  },
+  (deal) => [index("notes_deals_stage").on(deal.stage, deal.amount)],
+);
+`;
+const ROUTER = `import { createRouter, db, resource } from "xcore";
+import { companies, deals } from "./schema.ts";
+
+export async function setup() {
+  if ((await db.$count(deals)) > 0) return;
+  for (let first = 0; first < 10_000; first += 1000)
+    await db.insert(companies).values(Array.from({ length: 1000 }, (_, n) => ({ name: "Company " + (first + n), city: "Paris" })));
+  for (let first = 0; first < ${EXPORTED}; first += 1000)
+    await db.insert(deals).values(
+      Array.from({ length: 1000 }, (_, n) => ({
+        title: "Deal number " + (first + n),
+        stage: ["open", "won", "lost"][n % 3],
+        amount: ((first + n) % 1000) + ".50",
+        company_id: 1 + ((first + n) % 10_000),
+      })),
+    );
+}
+
+export default createRouter()
+  .use(resource(companies, { path: "companies", permission: null }))
+  .use(resource(deals, { path: "deals", permission: null, expand: ["company"] }));
+`;
+
+interface Work {
+  readonly what: string;
+  readonly count: number;
+  readonly run: (url: string, round: number) => Promise<void>;
+}
+
+const works: readonly Work[] = [
+  ...["csv", "json", "xlsx"].map((format) => ({
+    what: `export ${format}`,
+    count: EXPORTED,
+    run: (url: string) => readAll(`${url}/notes/deals/export.${format}?id.lte=${EXPORTED}`),
+  })),
+  {
+    what: "import csv",
+    count: IMPORTED,
+    run: (url) =>
+      send(
+        `${url}/notes/deals/import`,
+        toCsv("company_id", (at) => String(1 + (at % 10_000))),
+      ),
+  },
+  {
+    what: "import csv, by the company's name",
+    count: IMPORTED,
+    run: (url) =>
+      send(
+        `${url}/notes/deals/import`,
+        toCsv("company.name", (at) => `Company ${at % 10_000}`),
+      ),
+  },
+  {
+    what: "import csv, dry run",
+    count: IMPORTED,
+    run: (url) =>
+      send(
+        `${url}/notes/deals/import?dry_run=true`,
+        toCsv("company_id", (at) => String(1 + (at % 10_000))),
+      ),
+  },
+];
+
+const folder = await mkdtemp(join(tmpdir(), "xcore-bench-"));
+const project = join(folder, "xcore");
+const program = resolve(import.meta.dir, "../dist/xcore");
+const path = `/notes/deals/${EXPORTED}`;
+try {
+  await (await startWithNotes(program, project, { schema: SCHEMA, router: ROUTER, path })).stop();
+  const rows: string[][] = [];
+  for (const work of works) rows.push(await measure(work));
+  printTable(["what", "rows/s", "memory above idle"], rows);
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+/** Each in a server of its own, so that none has the memory of another. */
+async function measure({ what, count, run }: Work): Promise<string[]> {
+  const server = await startServer((port) => [program, "--port", port], { cwd: project, path });
+  try {
+    await Bun.sleep(SETTLE_MS);
+    const idle = await residentMb(server.pid);
+    const peak = watch(server);
+    const rates: number[] = [];
+    for (let round = 0; round < Number(values.rounds); round += 1) {
+      const startedAt = performance.now();
+      await run(server.url, round);
+      rates.push((count / (performance.now() - startedAt)) * 1000);
+    }
+    return [what, toRate(median(rates)), `${Math.round(peak() - idle)} MB`];
+  } finally {
+    await server.stop();
+  }
+}
+
+/** Returns what gives the most memory that was taken since. */
+function watch(server: BenchServer): () => number {
+  let most = 0;
+  const timer = setInterval(() => {
+    void residentMb(server.pid).then((now) => (most = Math.max(most, now)));
+  }, SAMPLE_MS);
+  return () => {
+    clearInterval(timer);
+    return most;
+  };
+}
+
+async function readAll(url: string): Promise<void> {
+  const response = await fetch(url);
+  if (!response.ok || response.body === null) throw new Error(`${url}: ${await response.text()}`);
+  for await (const _ of response.body);
+}
+
+async function send(url: string, body: string): Promise<void> {
+  const response = await fetch(url, { method: "POST", body, headers: { "content-type": "text/csv" } });
+  const report = (await response.json()) as { created?: number };
+  if (report.created !== IMPORTED) throw new Error(`${url}: ${JSON.stringify(report).slice(0, 1000)}`);
+}
+
+function toCsv(header: string, company: (at: number) => string): string {
+  const rows = Array.from(
+    { length: IMPORTED },
+    (_, at) => `Imported ${at},won,${at % 1000}.25,${company(at)}`,
+  );
+  return [`title,stage,amount,${header}`, ...rows].join("\n");
+}
