@@ -10,6 +10,7 @@ import { Callers } from "../db/transactions/callers.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
 import { createDisplayPath } from "../files/paths.ts";
 import { Activity } from "../plugins/runtime/host.ts";
+import { LiveChanges } from "../resources/changes/live.ts";
 import { Resources } from "../resources/definition/registry.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
 import { createChangeFeed, followHooks, toOthersBy } from "./cluster.ts";
@@ -76,6 +77,8 @@ export interface AppContext {
   readonly activity: Activity;
   /** The tables of plugins that are served as APIs. */
   readonly resources: Resources;
+  /** What changes in their tables. */
+  readonly changes: LiveChanges;
 }
 
 /** Opens the logs, and builds what everything else reports to. */
@@ -91,11 +94,10 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     stdout,
   } = options;
   const live: LiveParts = { loaded, describeAsker: () => ({}) };
-  const { logging } = loaded.config;
   const stackTraces = new StackTraces();
   const loggers = await createLoggers({
-    ...logging,
-    level: inspects ? "silent" : logging.level,
+    ...loaded.config.logging,
+    level: inspects ? "silent" : loaded.config.logging.level,
     worker,
     directory: inspects || isCommand ? null : toLogFolder(loaded, worker),
     mapStack: (stack) => stackTraces.map(stack),
@@ -137,6 +139,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     shutdown: new Shutdown(),
     activity,
     resources: new Resources(),
+    changes: new LiveChanges(feed, loggers.app),
   };
 }
 

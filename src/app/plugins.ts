@@ -34,7 +34,7 @@ interface Parts {
 /** Builds the manager of plugins, which mounts them; nothing is loaded yet. */
 export function createPlugins(context: AppContext, parts: Parts, options: PluginOptions): PluginManager {
   const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
-  const { shutdown, activity, resources } = context;
+  const { shutdown, activity, resources, changes } = context;
   const { stores, accounts, jobs, tasks, web } = parts;
   const { database, store, cache } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
@@ -53,6 +53,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
         jobs,
         tasks,
         resources,
+        changes,
         onUncaught,
         mayEnd: isCommand,
         database,

@@ -6,6 +6,7 @@ import type { Driver } from "../db/contract/driver.ts";
 import type { CoreDeclaration } from "../db/schema/schema.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import { type AnyOptions, type Resource, toResource } from "./definition/definition.ts";
+import type { LiveChanges } from "./changes/live.ts";
 import type { Resources } from "./definition/registry.ts";
 import { createResourceRoutes } from "./routes.ts";
 import { RowEvents } from "./writing/events.ts";
@@ -24,10 +25,14 @@ export interface ResourceHost {
   readonly core: CoreDeclaration;
   /** All that are served. */
   readonly resources: Resources;
+  /** What changes in their tables. */
+  readonly changes: LiveChanges;
   /** Creates a router that knows the guards. */
   readonly createRouter: () => AnyElysia;
   /** Whether somebody holds a permission. */
   readonly mayDo: (user: User, permission: string) => boolean;
+  /** What somebody may do now: another object once that has changed. */
+  readonly permissionsOf: (user: User) => object | null;
 }
 
 /** A table as an API: what it is, and the routes that serve it. */
@@ -44,15 +49,16 @@ export interface MadeResource {
  * @throws TypeError for a table without a primary key of one column, and for names that aren't there
  */
 export function makeResource(host: ResourceHost, table: Table, options: AnyOptions): MadeResource {
-  const { plugin, driver, db, hooks, core, resources, createRouter, mayDo } = host;
+  const { plugin, driver, hooks, core, changes } = host;
   const resource = toResource({ plugin, uniqueKeysOf: driver.tableMakers.uniqueKeysOf }, table, options);
   const writer = new Writer({
     driver,
     events: new RowEvents(hooks),
     history: core.history,
     numbers: core.numbers,
+    changes,
   });
-  const router = createResourceRoutes({ resource, resources, core, db, writer, createRouter, mayDo });
+  const router = createResourceRoutes({ ...host, resource, writer, dialect: driver.dialect });
   return { resource, permissions: permissionsOf(resource), router };
 }
 

@@ -9,6 +9,7 @@ import { changeSchemaOf } from "./schemas/bodies.ts";
 import { listQueryOf } from "./schemas/queries.ts";
 import { addCreation } from "./serving/creation.ts";
 import { Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./serving/endpoint.ts";
+import { addLiveChanges } from "./serving/changes.ts";
 import { addHistory } from "./serving/history.ts";
 import { addRestoring } from "./serving/restoring.ts";
 import { addSteps } from "./serving/steps.ts";
@@ -26,6 +27,7 @@ export function createResourceRoutes(options: ResourceRoutesOptions): AnyElysia 
   addSteps(router, endpoint, options);
   addBatch(router, endpoint, options);
   addExport(router, endpoint, options);
+  addLiveChanges(router, endpoint, options);
   if (options.resource.hasHistory) addHistory(router, endpoint, options);
   addImport(router, endpoint, options);
   return router as unknown as AnyElysia;

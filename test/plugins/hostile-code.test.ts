@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { createHookBus } from "../../src/hooks/bus.ts";
 import { PluginCommands } from "../../src/plugins/given/commands.ts";
 import { declareCore } from "../../src/db/schema/schema.ts";
+import { LiveChanges } from "../../src/resources/changes/live.ts";
 import { Resources } from "../../src/resources/definition/registry.ts";
 import { Scope } from "../../src/plugins/given/scope.ts";
 import { createXcoreModule } from "../../src/plugins/given/xcore-module.ts";
@@ -144,6 +145,7 @@ test("a hook that was called once is forgotten", async () => {
     driver: database,
     core: declareCore(database.tableMakers),
     resources: new Resources(),
+    changes: new LiveChanges(null, loggers.app),
     onPermission() {},
     commands: new PluginCommands(),
     jobs,

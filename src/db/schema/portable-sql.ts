@@ -1,4 +1,4 @@
-import { and, type Column, gte, isNotNull, lt, type SQL, sql } from "drizzle-orm";
+import { and, Column, gte, is, isNotNull, lt, SQL, sql, StringChunk } from "drizzle-orm";
 import type { PgColumn } from "drizzle-orm/pg-core";
 import { isOfKind } from "../drizzle/expressions.ts";
 import { kindOf } from "./column-kind.ts";
@@ -83,4 +83,21 @@ function ofSqlite(column: Column, part: DatePart): SQL<string> {
 
 function isMoment(column: Column): boolean {
   return kindOf(column).type === "timestamp";
+}
+
+/** The columns that a condition looks at; null where it may look at more than the columns that it names, such as other rows. */
+export function columnsOf(condition: SQL): Column[] | null {
+  const columns: Column[] = [];
+  const isPlain = (chunk: unknown): boolean => {
+    if (Array.isArray(chunk)) return chunk.every(isPlain);
+    if (is(chunk, SQL)) return chunk.queryChunks.every(isPlain);
+    if (is(chunk, StringChunk)) return !/\bselect\b/i.test(chunk.value.join(""));
+    if (is(chunk, Column)) {
+      columns.push(chunk);
+      return true;
+    }
+    if (typeof chunk !== "object" || chunk === null) return true;
+    return "encoder" in chunk; // a value
+  };
+  return isPlain(condition) ? columns : null;
 }

@@ -4,6 +4,7 @@ import type { Database } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
+import type { LiveChanges } from "../../resources/changes/live.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
 import type * as slice from "../../resources/resources.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
@@ -20,6 +21,7 @@ export interface PluginResourcesOptions {
   readonly accounts: PluginAccounts;
   readonly core: CoreDeclaration;
   readonly resources: Resources;
+  readonly changes: LiveChanges;
   /** Is told of each permission that a resource asks for, with what it is for. */
   readonly onPermission: (name: string, description: string) => void;
 }
@@ -61,6 +63,7 @@ function createMaker(options: PluginResourcesOptions): (typeof sdk)["resource"] 
     createRouter: () => createPluginRouter(accounts.guards),
     mayDo: (user: sdk.User, permission: string) =>
       accounts.principals.permissionsOf(user)?.has(permission) ?? false,
+    permissionsOf: (user: sdk.User) => accounts.principals.permissionsOf(user),
   };
   const own = new Set<string>();
   const make = (table: Table, declared?: slice.AnyOptions): AnyElysia => {

@@ -5,6 +5,7 @@ import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
+import type { LiveChanges } from "../../resources/changes/live.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
 import type { Drained, InFlight, Mount } from "../../web/mounts.ts";
@@ -41,6 +42,7 @@ export interface PluginServices {
   readonly tasks: Scheduler;
   /** What tables of plugins are served as. */
   readonly resources: Resources;
+  readonly changes: LiveChanges;
   /** Gets what code of a plugin throws where nobody can catch it, such as in a timer. */
   readonly onUncaught: (error: unknown, thrower: Thrower) => void;
   /** Whether plugins may end the process, as those of a command may. */

@@ -68,7 +68,7 @@ export interface DeclaredTables {
  * @throws whatever the plugin's top level throws
  */
 export async function evaluateModules(
-  { hooks, commands, jobs, tasks, resources, database, cache, accounts, core }: PluginServices,
+  { hooks, commands, jobs, tasks, resources, changes, database, cache, accounts, core }: PluginServices,
   options: ModulesOptions,
 ): Promise<PluginModules> {
   const { bundle, generation, scope, globals, transactions, log, registrations, files, manifest } = options;
@@ -89,6 +89,7 @@ export async function evaluateModules(
     onDefine: (job, payload) => registrations.addJob(job, payload),
     core,
     resources,
+    changes,
     onPermission: (permission, description) => registrations.addPermission(permission, description),
     driver: database,
     db: createPluginDatabase(database, () => schema, transactions),

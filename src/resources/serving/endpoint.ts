@@ -2,7 +2,9 @@ import { type AnyElysia, type Context, t } from "elysia";
 import type { User } from "../../accounts/identity/principal.ts";
 import type { Database } from "../../db/contract/database.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
+import type { Dialect } from "../../db/contract/driver.ts";
 import { Access } from "../access/access.ts";
+import type { LiveChanges } from "../changes/live.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Resources } from "../definition/registry.ts";
 import type { Row } from "../reading/expand.ts";
@@ -17,6 +19,7 @@ import type { Writer } from "../writing/writer.ts";
 export interface ResourceRoutesOptions {
   readonly resource: Resource;
   readonly resources: Resources;
+  readonly changes: LiveChanges;
   readonly core: CoreDeclaration;
   readonly db: Database;
   readonly writer: Writer;
@@ -24,6 +27,9 @@ export interface ResourceRoutesOptions {
   readonly createRouter: () => AnyElysia;
   /** Whether somebody holds a permission. */
   readonly mayDo: (user: User, permission: string) => boolean;
+  /** What somebody may do now: another object once that has changed. */
+  readonly permissionsOf: (user: User) => object | null;
+  readonly dialect: Dialect;
 }
 
 /** What a handler of these routes is given. */

@@ -6,6 +6,7 @@ import { fail, withPaths } from "../../errors/codes.ts";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import type { Access } from "../access/access.ts";
+import type { LiveChanges } from "../changes/live.ts";
 import type { HistoryTable } from "../history/entries.ts";
 import type { Row } from "../reading/expand.ts";
 import { findRow, missing } from "../reading/rows.ts";
@@ -22,6 +23,8 @@ export interface WriterOptions {
   readonly history: HistoryTable;
   /** Where it is kept which numbers are taken. */
   readonly numbers: NumberTable;
+  /** Is told of rows that have changed, once that is committed. */
+  readonly changes: Pick<LiveChanges, "note">;
 }
 
 /** One write among those of a transaction. */
@@ -312,7 +315,7 @@ export class Writer {
   ): Promise<void> {
     const { tx, access, as, isAlone } = work;
     const { resource, asker } = access;
-    const { driver, events, history } = this.#options;
+    const { driver, events, history, changes } = this.#options;
     if (resource.hasHistory) {
       const { writeEntry } = await import("../history/entries.ts");
       const actorId = asker.user?.id ?? null;
@@ -320,7 +323,11 @@ export class Writer {
       const entry = { before, after: kept ?? after, verb: as ?? VERBS[event], actorId };
       await writeEntry(tx, { history, resource }, entry);
     }
-    const tell = (): void => events.tell(resource, event, { ...rows, actor: asker.user, ...toStep(work) });
+    const tell = (): void => {
+      // One that is restored wasn't there to those who follow.
+      changes.note(resource, event === "restored" ? null : rows.before, rows.after);
+      events.tell(resource, event, { ...rows, actor: asker.user, ...toStep(work) });
+    };
     driver.afterCommit(tell, isAlone === true ? undefined : tx);
   }
 }

@@ -1,0 +1,76 @@
+import type { TObject } from "@sinclair/typebox";
+import { type TSchema, t } from "elysia";
+import type { PgTable } from "drizzle-orm/pg-core";
+import type { User } from "../../accounts/identity/principal.ts";
+import { CLOSED } from "../../errors/plain-schema.ts";
+import { toRowsCondition } from "../reading/conditions.ts";
+import { listQueryOf } from "../schemas/queries.ts";
+import type { View } from "../changes/hub.ts";
+import type { Endpoint, Given, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
+
+const HEADERS = {
+  "content-type": "text/event-stream; charset=utf-8",
+  "cache-control": "no-cache",
+  "x-accel-buffering": "no", // nginx would keep events until there are many
+};
+/** What of a list's query isn't about which rows there are. */
+const OTHERS = new Set(["page", "per_page", "sort", "total", "after", "fields", "expand", "deleted"]);
+
+/** Adds the route that tells of changes. */
+export function addLiveChanges(
+  router: ResourceRouter,
+  endpoint: Endpoint,
+  options: ResourceRoutesOptions,
+): void {
+  const { resource, changes, permissionsOf } = options;
+  router.get(
+    `${endpoint.path}/changes`,
+    async ({ user, query, request }) => {
+      const hub = await changes.hubOf(resource);
+      const stream = hub.subscribe({
+        toView: () => toView(endpoint, options, { user, query }),
+        stamp: () => (user === null ? null : permissionsOf(user)),
+        lastEventId: request.headers.get("last-event-id"),
+      });
+      return new Response(stream, { headers: HEADERS });
+    },
+    {
+      ...endpoint.guard("read"),
+      query: changesQueryOf(options, endpoint),
+      detail: {
+        summary: `Follow changes of ${resource.name}, as server-sent events`,
+        responses: {
+          200: { description: "Events", content: { "text/event-stream": { schema: { type: "string" } } } },
+        },
+      },
+    },
+  );
+}
+
+/** What somebody sees now. */
+function toView(
+  endpoint: Endpoint,
+  { resource, db, dialect }: ResourceRoutesOptions,
+  { user, query }: { readonly user: User | null; readonly query: Given["query"] },
+): View {
+  const access = endpoint.accessOf(user);
+  const condition = toRowsCondition(access, query, endpoint.parameters);
+  const { sql, params } = db
+    .select()
+    .from(resource.table as PgTable)
+    .where(condition)
+    .toSQL();
+  return {
+    source: { db, dialect, resource },
+    condition,
+    conditionText: JSON.stringify([sql, params]),
+    visible: [...access.visible.keys()],
+  };
+}
+
+/** As of a list, without pages. */
+function changesQueryOf({ resource }: ResourceRoutesOptions, { parameters }: Endpoint): TObject {
+  const { properties } = listQueryOf(resource, parameters);
+  const kept = Object.entries<TSchema>(properties).filter(([name]) => !OTHERS.has(name));
+  return t.Object(Object.fromEntries(kept), { additionalProperties: false, [CLOSED]: true });
+}
