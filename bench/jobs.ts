@@ -2,9 +2,11 @@
  * Background jobs with a handler that does nothing, on SQLite with `synchronous=FULL`, and on a server where one is given:
  * how many are enqueued, one or 100 at a time, and finished a second, how long one takes from `enqueue` to its handler, and
  * what killing the process that works on them five times comes to. What the disk can do stands beside it: commits a second
- * of bun:sqlite alone.
+ * of bun:sqlite alone. With `--redis`, jobs in Redis are compared with BullMQ alone instead: rounds of both in turns, of
+ * which the medians count.
  *
  *   bun bench/jobs.ts [--url postgresql://…] [--jobs 20000] [--killed 10000]
+ *   bun bench/jobs.ts --redis redis://… [--jobs 20000] [--rounds 5]
  */
 import { Database } from "bun:sqlite";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -17,16 +19,24 @@ import type { Driver } from "../src/db/contract/driver.ts";
 import { openDatabase } from "../src/db/open.ts";
 import { JobHost } from "../test/jobs/job-host.ts";
 import { killWhileRunning } from "../test/jobs/kills.ts";
-import { median, printTable, toMs, toRate, toUs } from "./report.ts";
+import type { Load } from "./load.ts";
+import { runBullmq } from "./peers/bullmq.ts";
+import { compareLoads, median, printTable, toMs, toRate, toUs } from "./report.ts";
 
 const { values } = parseArgs({
   options: {
     url: { type: "string" },
     jobs: { type: "string", default: "20000" },
     killed: { type: "string", default: "10000" },
+    redis: { type: "string" },
+    rounds: { type: "string", default: "5" },
   },
 });
-const [jobs, killed] = [values.jobs, values.killed].map(Number) as [number, number];
+const [jobs, killed, rounds] = [values.jobs, values.killed, values.rounds].map(Number) as [
+  number,
+  number,
+  number,
+];
 
 const CLIENTS = 64;
 const CONCURRENCIES = [4, 50];
@@ -36,6 +46,13 @@ const SINGLES = 300;
 
 const folder = await mkdtemp(join(tmpdir(), "xcore-bench-"));
 try {
+  if (values.redis === undefined) await compareDatabases();
+  else await compareWithBullmq(values.redis);
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
+
+async function compareDatabases(): Promise<void> {
   const rows: string[][] = [];
   for (const concurrency of CONCURRENCIES) {
     for (const size of SIZES) {
@@ -63,8 +80,58 @@ try {
     [`${killed} jobs, killed 5 times`, "done", "done twice", "of these, not running at a kill"],
     kills,
   );
-} finally {
-  await rm(folder, { recursive: true, force: true });
+}
+
+async function compareWithBullmq(url: string): Promise<void> {
+  const rows: string[][] = [];
+  for (const concurrency of CONCURRENCIES) {
+    for (const size of SIZES) {
+      const [ours, alone]: [Load[], Load[]] = [[], []];
+      const latencies: number[] = [];
+      for (let round = 0; round < rounds; round += 1) {
+        alone.push(await runBullmq({ url, concurrency, size, count: jobs, clients: CLIENTS }));
+        ours.push(await measureRedis(url, { concurrency, size, latencies }));
+      }
+      rows.push([
+        String(concurrency),
+        String(size),
+        toRate(median(alone.map(({ rate }) => rate))),
+        ...compareLoads(ours, alone),
+        toMs(median(latencies)),
+      ]);
+    }
+  }
+  printTable(
+    [
+      "jobs.concurrency",
+      "enqueued at a time",
+      "BullMQ alone/s",
+      "xcore/s",
+      "of BullMQ",
+      "processor time a job",
+      "of BullMQ",
+      "enqueue → start, median",
+    ],
+    rows,
+  );
+}
+
+async function measureRedis(
+  url: string,
+  { concurrency, size, latencies }: { concurrency: number; size: number; latencies: number[] },
+): Promise<Load> {
+  const name = crypto.randomUUID();
+  const driver = await open(sqliteUrl(name));
+  const host = await JobHost.create(driver, { concurrency, redis: { url, appName: name } });
+  await finishMany(host, jobs / 100, size);
+  const [begun, processor] = [performance.now(), process.cpuUsage()];
+  await finishMany(host, jobs, size);
+  const seconds = (performance.now() - begun) / 1000;
+  const { user, system } = process.cpuUsage(processor);
+  latencies.push(...(await startSingles(host)));
+  await host[Symbol.asyncDispose]();
+  await driver.close();
+  return { rate: jobs / seconds, processorUs: (user + system) / jobs };
 }
 
 async function measure(url: string, concurrency: number, size: number): Promise<string[]> {

@@ -75,7 +75,17 @@ function openGround({ url, log, presence, appName, database }: RedisBackendOptio
   // It may have lost its data.
   connection.onConnect(() => limits.clear());
   const rows = createDatabaseBackend(database);
-  return { connection, database, rows, log, leaseMs, held: new Map(), unreadable: new Set(), limits };
+  return {
+    connection,
+    database,
+    rows,
+    log,
+    leaseMs,
+    held: new Map(),
+    unreadable: new Set(),
+    limits,
+    plenty: null,
+  };
 }
 
 function createSteps(ground: Ground): JobSteps {

@@ -27,9 +27,9 @@ export async function planClaims(
   const [first, ...others] = wanted;
   if (first === undefined || places <= 0) return new Map();
   await tellLimits(ground, wanted);
-  // While one kind of jobs comes in, one by one, nobody needs to look.
-  if (others.length === 0 && (finishing.get(first.name) ?? 0) >= places)
-    return new Map([[first.name, places]]);
+  // While one kind of jobs is there in plenty, nobody needs to look.
+  const isPlenty = (finishing.get(first.name) ?? 0) >= places || ground.plenty === first.name;
+  if (others.length === 0 && isPlenty) return new Map([[first.name, places]]);
   const found = await ground.connection.run((client) =>
     Promise.all(wanted.map(({ name }) => peek(client, name, places).catch(readNothing(ground, name)))),
   );

@@ -74,6 +74,11 @@ export class BullClient {
     return this.#raw.send(command, [...args]) as Promise<unknown>;
   }
 
+  /** Begins what is carried out together, or not at all. */
+  multi(): ReturnType<ReturnType<typeof createBunRedisClient>["multi"]> {
+    return this.#adapter.multi();
+  }
+
   /** The queue of the jobs of one name. */
   queue(name: string): BullQueue {
     const present = this.#queues.get(name);

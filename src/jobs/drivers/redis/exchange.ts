@@ -45,12 +45,21 @@ export class Exchanger {
         ({ job }) => job.name,
       );
       const counts = new Map([...finishing].map(([name, some]) => [name, some.length]));
-      const plan = await planClaims(ground, { wanted, places: places - carried.length, finishing: counts });
+      const most = places - carried.length;
+      const plan = await planClaims(ground, { wanted, places: most, finishing: counts });
       const answers = await this.#send(worker, outcomes, plan);
+      const failed: Outcome[] = [];
       for (const { name, answer } of answers) {
-        const job = await this.#read(worker, name, answer, waits); // oxlint-disable-line no-await-in-loop -- rarely one of them is dead
-        if (job !== null) jobs.push(job);
+        const taken = this.#read(name, answer, waits);
+        if (taken === null) continue;
+        if ("job" in taken) jobs.push(taken.job);
+        else if ("outcome" in taken) failed.push(taken.outcome);
+        else await this.#remove(worker, name, taken.id); // oxlint-disable-line no-await-in-loop -- hardly ever
       }
+      const [only, ...others] = wanted;
+      const isPlenty = most > 0 && jobs.length - carried.length >= most && others.length === 0;
+      ground.plenty = isPlenty && only !== undefined ? only.name : null;
+      for (const outcome of failed) await this.#note(worker, outcome); // oxlint-disable-line no-await-in-loop -- hardly ever
     } catch (error) {
       this.#carried.push(...jobs);
       throw error;
@@ -125,12 +134,12 @@ export class Exchanger {
     return true;
   }
 
-  async #read(
-    worker: string,
+  /** What an answer brings: a job, one that has failed already, or what is none; null for nothing. */
+  #read(
     name: string,
     answer: Answer,
     waits: Map<string, number>,
-  ): Promise<ClaimedJob | null> {
+  ): { job: ClaimedJob } | { outcome: Outcome } | { id: string } | null {
     const { held, log } = this.#ground;
     const [found, id, limitMs, dueAt] = answer;
     if (typeof limitMs === "number" && limitMs > 0) waits.set(name, limitMs);
@@ -139,16 +148,14 @@ export class Exchanger {
     const claimed = toTaken(name, answer);
     if (claimed === null) {
       log.error({ job: name, job_id: String(id) }, "what is in Redis for a job isn't one: it is taken out");
-      await this.#remove(worker, name, String(id));
-      return null;
+      return { id: String(id) };
     }
     const { job } = claimed;
     held.set(job.id, claimed.held);
-    if ((found as JobJson).deferredFailure === undefined) return job;
+    if ((found as JobJson).deferredFailure === undefined) return { job };
     const error = `The process that ran it has ended ${MOST_LOST} times before it was done`;
     log.error({ job: name, job_id: job.id }, "a job is dead: the process that ran it has ended too often");
-    await this.#note(worker, { job, as: "dead", error });
-    return null;
+    return { outcome: { job, as: "dead", error } };
   }
 
   async #note(worker: string, outcome: Outcome): Promise<void> {

@@ -19,6 +19,8 @@ export interface Ground {
   readonly unreadable: Set<string>;
   /** What Redis has been told of how many jobs of a name may run. */
   readonly limits: Map<string, string>;
+  /** The name of which there were as many jobs as were wanted, the last time that one was asked for alone. */
+  plenty: string | null;
 }
 
 /** A job that this process has claimed. */

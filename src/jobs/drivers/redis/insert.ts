@@ -40,28 +40,24 @@ export function isKept(
 export async function hand(client: BullClient, jobs: readonly HandedJob[]): Promise<void> {
   const [first, ...others] = jobs;
   if (first === undefined) return;
-  await Promise.all([...new Set(jobs.map(({ name }) => name))].map((name) => introduce(client, name)));
-  const queue = client.queue(first.name);
+  const unknown = new Set(jobs.flatMap(({ name }) => (client.known.has(name) ? [] : [name])));
+  if (unknown.size > 0) await Promise.all([...unknown].map((name) => introduce(client, name)));
   if (others.length === 0) {
-    await queue.addJob(toBullJob(first), first.id);
+    await client.queue(first.name).addJob(toBullJob(first), first.id);
     return;
   }
-  const added = await queue.addFlow(
-    jobs.map((job) => ({
-      jobData: toBullJob(job),
-      jobId: job.id,
-      parentKeyOpts: {},
-      prefix: client.prefix,
-      queueName: toQueueName(job.name),
-    })),
+  const multi = client.multi();
+  await Promise.all(
+    jobs.map((job) => client.queue(job.name).addJobToTransaction(multi, toBullJob(job), job.id)),
   );
+  const added = (await multi.exec()) ?? [];
   const failure = added.find(([error]) => error !== null)?.[0];
   if (failure !== undefined && failure !== null) throw failure;
+  if (added.length < jobs.length) throw new Error("the connection was lost");
 }
 
 /** Has it known that there are jobs of a name. */
 async function introduce(client: BullClient, name: string): Promise<void> {
-  if (client.known.has(name)) return;
   await Promise.all([
     client.send("SADD", client.namesKey, toQueueName(name)),
     client.send("HSET", client.queue(name).toKey("meta"), "opts.maxLenEvents", MAX_EVENTS),
