@@ -93,17 +93,17 @@ async function fillCompanies(crm: Crm, count: number, notes: string) {
 
 test("an export of many rows has each once, in the order asked for", async () => {
   await using crm = await Crm.start();
-  const ada = await fillCompanies(crm, 3000, "long ".repeat(1000));
+  const ada = await fillCompanies(crm, 2000, "long ".repeat(1000));
   const { body } = await crm.send(ada, "GET", "/crm/companies/export.json?sort=-name&fields=name");
   const names = body.map(({ name }: { name: string }) => name);
-  expect([names.length, new Set(names).size]).toEqual([3000, 3000]);
+  expect([names.length, new Set(names).size]).toEqual([2000, 2000]);
   expect(names).toEqual(names.toSorted().toReversed());
   // Values that are longer than a cursor takes.
   const long = await crm.send(ada, "GET", "/crm/companies/export.json?sort=notes&fields=id");
   expect(long.body.map(({ id }: { id: number }) => id)).toEqual(
-    Array.from({ length: 3000 }, (_, at) => at + 1),
+    Array.from({ length: 2000 }, (_, at) => at + 1),
   );
-});
+}, 30_000);
 
 test("an export reads no further than its client does", async () => {
   await using crm = await Crm.start();
