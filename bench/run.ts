@@ -16,6 +16,7 @@ for (const file of [
   "cluster.ts",
   "lists.ts",
   "resources.ts",
+  "resources-changes.ts",
   "resources-io.ts",
   "cache.ts",
   "users.ts",
