@@ -303,6 +303,9 @@ test("an import refuses files that would take too much, and those that are none,
     expect([reason, answer.status, answer.body.errors?.[0]?.code]).toEqual([reason, 422, "file"]);
     expect(answer.body.detail).toContain(reason);
   }
+  const broken = `name\n${`${"x".repeat(201)}\n`.repeat(20_500)}`;
+  const skipped = await send(crm, ada, "companies/import?on_error=skip", { body: broken });
+  expect([skipped.status, skipped.problems]).toEqual([422, ["/body file"]]);
   const json = async (body: string) =>
     (await send(crm, ada, "companies/import", { body, type: "application/json" })).body.code;
   expect(await json("[".repeat(100_000) + "]".repeat(100_000))).toBe("nested_too_deep");

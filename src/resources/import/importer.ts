@@ -7,7 +7,7 @@ import type { Writer } from "../writing/writer.ts";
 import { type ImportOptions, type Plan, toPlan } from "./plan.ts";
 import { type ImportReport, ImportTally, type RowOutcome } from "./report.ts";
 import { type PlannedRow, RowPlanner } from "./rows.ts";
-import { type Format, type ImportFile, openSource, type SourceRow } from "./source.ts";
+import { type Format, type ImportFile, openSource, type SourceRow, unreadable } from "./source.ts";
 
 interface ImportGround {
   readonly db: Database;
@@ -20,6 +20,8 @@ class TakenBack extends Error {}
 
 /** Rows that are written together. */
 const PIECE = 500;
+/** Rows with mistakes, of a file whose others are imported: each takes longer than one without. */
+const MAX_FAILED = 20_000;
 /** Parameters of a statement, of which the databases take 32,766 and more. */
 const MAX_PARAMETERS = 30_000;
 
@@ -44,6 +46,8 @@ export async function importFile(
       for await (const rows of inPieces(source.pieces, sizeOf(access))) {
         await run.write(rows);
         if (tally.isFull && !options.skips) break;
+        if (tally.failed > MAX_FAILED)
+          throw unreadable(`more than ${MAX_FAILED} of its rows can't be imported`);
       }
       if (options.isDry || (tally.failed > 0 && !options.skips)) throw new TakenBack();
     });
