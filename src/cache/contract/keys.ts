@@ -50,7 +50,19 @@ function sorted(value: unknown, depth: number): unknown {
  */
 export function toMatcher(pattern: string, scope = ""): (key: string) => boolean {
   assertKey(pattern);
-  const parts = pattern.split("*").map((part) => RegExp.escape(part));
-  const expression = new RegExp(`^${parts.join("[^]*")}$`);
-  return (key) => key.startsWith(scope) && expression.test(key.slice(scope.length));
+  const [first = "", ...others] = pattern.split("*");
+  const last = others.pop();
+  const start = scope + first;
+  if (last === undefined) return (key) => key === start;
+  // Each part at the first place where it fits: no key takes longer than to look through it, as with an expression it might.
+  return (key) => {
+    const end = key.length - last.length;
+    let at = start.length;
+    if (at > end || !key.startsWith(start) || !key.endsWith(last)) return false;
+    return others.every((part) => {
+      const found = key.indexOf(part, at);
+      at = found + part.length;
+      return found !== -1 && at <= end;
+    });
+  };
 }

@@ -168,6 +168,15 @@ test("toMatcher() takes * for anything, and all else for itself", () => {
     ["a.c", "abc", false],
     ["a[b]?", "a[b]?", true],
     ["a*c*e", "abcde", true],
+    ["a*c*e", "aecd", false],
+    ["a*a", "a", false],
+    ["a*a", "aa", true],
+    ["ab", "abab", false],
+    ["*ab", "aab", true],
+    ["*ab*ab", "ab", false],
+    ["**", "", true],
+    ["*a".repeat(50), "a".repeat(49), false],
+    [`${"*a".repeat(50)}b`, "a".repeat(10_000), false], // at once
   ] as const) {
     expect(toMatcher(pattern)(key)).toBe(matches);
   }
