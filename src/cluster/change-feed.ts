@@ -207,7 +207,8 @@ export class ChangeFeed {
       (client) => Promise.all([this.#stream.readHead(client), this.#stream.read(client, position.id, 0)]),
       { timeoutMs },
     );
-    const isSame = head.epoch === position.epoch && head.number === position.number;
+    // Of what can't be read as a number, NaN is the same as NaN: the next change puts it right.
+    const isSame = head.epoch === position.epoch && Object.is(head.number, position.number);
     if (!isSame && entries.length === 0) this.#position = null;
     for (const entry of entries) this.#deliver(entry);
   }

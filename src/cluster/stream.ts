@@ -30,13 +30,19 @@ const BATCH = 200;
 
 /**
  * KEYS: head, stream. ARGV: an epoch for where there is none, length, from, then sequence and text of each. A change counts
- * once it is in the stream: an error, such as a key of another type, leaves no gap that looks like a loss.
+ * once it is in the stream: an error, such as a key of another type, leaves no gap that looks like a loss. What can't be the
+ * number of changes, such as "nan", would hide losses: a new epoch begins.
  */
 const APPEND = `
 redis.call('HSETNX', KEYS[1], 'epoch', ARGV[1])
+local number = tonumber(redis.call('HGET', KEYS[1], 'count') or 0)
+if not number or not (number >= 0 and number < 2^52) or number % 1 ~= 0 then
+  number = 0
+  redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'count', number)
+end
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 for i = 4, #ARGV, 2 do
-  local number = (tonumber(redis.call('HGET', KEYS[1], 'count')) or 0) + 1
+  number = number + 1
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*',
     'epoch', epoch, 'number', number, 'from', ARGV[3], 'sequence', ARGV[i], 'text', ARGV[i + 1])
   redis.call('HSET', KEYS[1], 'count', number)

@@ -241,6 +241,25 @@ test("ChangeFeed takes what can't be read for anything, and goes on", async () =
   expect(second.told).toContain(RESET);
 });
 
+test("ChangeFeed numbers changes anew where what stands in Redis can't be their number", async () => {
+  await using redis = await PrivateServer.start("redis");
+  await using first = await Instance.start(redis.url);
+  await using second = await Instance.start(redis.url);
+  for (const count of ["nan", "inf", "1e308", "-5", "1.5", "text"]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    await command(redis.url, "HSET", "{test:changes}:head", "count", count);
+    first.publish(`after ${count}`);
+    // oxlint-disable-next-line no-await-in-loop
+    await second.toldOf(`after ${count}`);
+    first.publish(`behind ${count}`);
+    // oxlint-disable-next-line no-await-in-loop
+    await second.toldOf(`behind ${count}`);
+    expect(second.told.slice(-2)).toEqual([`after ${count}`, `behind ${count}`]);
+    // oxlint-disable-next-line no-await-in-loop
+    expect(await command(redis.url, "HGET", "{test:changes}:head", "count")).toBe("2");
+  }
+});
+
 test("ChangeFeed waits for a key that is something else to go, and says so once", async () => {
   await using redis = await PrivateServer.start("redis");
   await using first = await Instance.start(redis.url);
