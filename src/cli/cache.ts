@@ -25,8 +25,12 @@ function clearCommand(context: CommandContext): Command {
     .addHelpText("after", toExamples("xcore cache clear", 'xcore cache clear "shop:customers:*"'))
     .action(async (pattern: string, options: { json?: boolean }, command: Command) => {
       const loaded = loadFor(command, context);
-      const running = await clearCache(loaded, pattern);
-      const { deleted } = running ?? (await clearAlone(loaded, pattern));
+      if (pattern === "") {
+        const instead = 'name the keys, such as "shop:*", or leave the pattern out for all of them';
+        throw fail("validation_error", `Cannot clear "": ${instead}`);
+      }
+      const running = await clearCache(loaded, pattern).catch(refuse);
+      const { deleted } = running ?? (await clearAlone(loaded, pattern).catch(refuse));
       if (options.json) return context.print(JSON.stringify({ deleted }));
       const done = deleted === null ? "Cleared" : `Deleted ${deleted} ${deleted === 1 ? "key" : "keys"}`;
       if (!hasOtherCaches(loaded)) context.print(done);
@@ -43,6 +47,11 @@ async function clearAlone(
   if (!hasOtherCaches(loaded)) return { deleted: await withCache(loaded, (cache) => clear(cache, pattern)) };
   if (await clearCaches(loaded, pattern, await createSilentLog())) return { deleted: null };
   throw fail("cache_unavailable", "Cannot clear the cache of the instances: Redis doesn't answer");
+}
+
+/** A pattern that the backend can't find keys by is no error of the program: its stack tells nobody anything. */
+function refuse(error: unknown): never {
+  throw error instanceof TypeError ? fail("validation_error", error.message) : error;
 }
 
 function statsCommand(context: CommandContext): Command {
