@@ -40,7 +40,7 @@ export interface CachedOptions<Arguments extends readonly unknown[]> extends Omi
 }
 
 export interface LockOptions {
-  /** How long it is held when its process has died, in seconds. @default 30 */
+  /** How long it is held when its process has died, in seconds, up to a day; who lives holds it for longer. @default 30 */
   readonly ttl?: number;
   /** How long somebody else is waited for, in seconds. @default 10 */
   readonly wait?: number;

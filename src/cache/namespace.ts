@@ -24,6 +24,9 @@ export interface NamespaceOptions {
   readonly open: () => Promise<Engine>;
 }
 
+const MOST_WAIT_MS = 2 ** 31 - 1;
+const LONGEST_LOCK = 86_400; // seconds
+
 /** The cache as one owner sees it: keys and tags of others are out of reach. */
 export class Namespace implements Cache {
   readonly #options: NamespaceOptions;
@@ -104,7 +107,7 @@ export class Namespace implements Cache {
     work: (signal: AbortSignal) => T,
     options: LockOptions = {},
   ): Promise<Awaited<T>> {
-    toMs("ttl", options.ttl ?? 1);
+    assertLock(options);
     return await this.#use((engine) => engine.lock(this.#scope, name, work, options));
   }
 
@@ -166,8 +169,8 @@ export class Namespace implements Cache {
     return {
       ttlMs,
       graceMs: grace === 0 ? 0 : toMs("grace", grace),
-      softMs: softTimeout === undefined ? null : toMs("softTimeout", softTimeout),
-      hardMs: hardTimeout === undefined ? null : toMs("hardTimeout", hardTimeout),
+      softMs: softTimeout === undefined ? null : toWait("softTimeout", softTimeout),
+      hardMs: hardTimeout === undefined ? null : toWait("hardTimeout", hardTimeout),
       eagerMs: eagerRefresh === undefined ? null : ttlMs * (1 - eagerRefresh),
       tags: [...this.#toTags(tags), ...this.#options.tableTags.watch(tables)],
       version: survivesReload ? null : this.#scope.version,
@@ -199,4 +202,22 @@ function createKeyMaker<Arguments extends readonly unknown[]>(
 function toMs(name: string, seconds: number): number {
   if (typeof seconds === "number" && seconds > 0) return seconds * 1000;
   throw new RangeError(`Cannot cache with ${name} ${String(seconds)}: expected seconds, more than 0`);
+}
+
+/** Null for more than a timer can wait, which would be over at once. */
+function toWait(name: string, seconds: number): number | null {
+  const ms = toMs(name, seconds);
+  return ms <= MOST_WAIT_MS ? ms : null;
+}
+
+/** Whoever dies with a lock holds others up for that long, and it is prolonged by timers. */
+function assertLock({ ttl = 1, wait = 0 }: LockOptions): void {
+  if (!(typeof ttl === "number" && ttl >= 0.001 && ttl <= LONGEST_LOCK)) {
+    throw new RangeError(
+      `Cannot lock with ttl ${String(ttl)}: expected seconds, from 0.001 to ${LONGEST_LOCK}`,
+    );
+  }
+  if (!(typeof wait === "number" && wait >= 0)) {
+    throw new RangeError(`Cannot wait ${String(wait)} for a lock: expected seconds, from 0 on`);
+  }
 }

@@ -113,6 +113,27 @@ testOnBackends(
   },
 );
 
+testOnBackends(
+  BACKENDS,
+  "times longer than a timer can wait are no limit, and none to a ttl",
+  async (caches) => {
+    const cache = open(caches);
+    for (const seconds of [1e8, 1e300, Infinity]) {
+      const work = new Work<number>();
+      const make = cache.cached(work.run, { ttl: seconds, softTimeout: seconds, hardTimeout: seconds });
+      const making = make();
+      await work.called(1);
+      await Bun.sleep(5); // a timer that can't wait is over by then
+      work.resolve(1);
+      expect(await making).toBe(1);
+      expect(await make()).toBe(1);
+      expect(work.calls).toBe(1);
+      expect(await cache.increment(`count-${seconds}`, 1, { ttl: seconds })).toBe(1);
+      expect(await cache.increment(`count-${seconds}`, 1, { ttl: seconds })).toBe(2);
+    }
+  },
+);
+
 testOnBackends(BACKENDS, "hardTimeout ends the wait, not the work", async (caches) => {
   const work = new Work<string>();
   const make = open(caches).cached(work.run, { hardTimeout: 0.05 });
@@ -290,6 +311,17 @@ testOnBackends(["memory"], "cached() refuses what can't be meant", async (caches
     { eagerRefresh: 0 },
   ]) {
     expect(() => cache.cached(() => 1, options)).toThrow(RangeError);
+  }
+  for (const options of [
+    { ttl: 0 },
+    { ttl: 0.0001 },
+    { ttl: Number.NaN },
+    { ttl: Infinity },
+    { wait: -1 },
+    { wait: Number.NaN },
+    { wait: "5" as never },
+  ]) {
+    expect(await caught(cache.lock("import", () => 1, options))).toBeInstanceOf(RangeError);
   }
   const byObject = cache.cached((value: unknown) => typeof value);
   expect(await caught(byObject(() => 1))).toBeInstanceOf(TypeError);

@@ -22,6 +22,7 @@ type Found = ReadonlyMap<string, string>;
 const MARK_SECONDS = 30 * 24 * 3600; // more would be taken for a time of the clock
 const MOST_BYTES = 1_000_000; // of its 1 MB, which its own words are a part of
 const MOST_PENDING = 10_000;
+const LATEST_SECOND = 2 ** 31 - 1; // that it knows
 
 /**
  * Keeps what is cached in Memcached. It can't list keys, so entries also have tags for each beginning of their keys. While it
@@ -242,5 +243,7 @@ function toStore(verb: "set" | "add", name: string, text: string, seconds: numbe
 function toSeconds(ms: number): number {
   if (ms === Infinity) return 0;
   const seconds = Math.max(1, Math.ceil(ms / 1000));
-  return seconds <= MARK_SECONDS ? seconds : Math.floor(Date.now() / 1000) + seconds;
+  if (seconds <= MARK_SECONDS) return seconds;
+  const until = Math.floor(Date.now() / 1000) + seconds;
+  return until <= LATEST_SECOND ? until : 0;
 }

@@ -35,6 +35,7 @@ export interface RedisStoreOptions extends EntriesOptions {
 }
 
 const MARK_MS = 30 * 24 * 3600 * 1000;
+const MOST_MS = 1e15;
 const BATCH = 1000;
 const CHARACTERS_PER_MS = 10_000; // that a slow network carries
 
@@ -183,10 +184,14 @@ export class RedisStore implements CacheStore {
       async (client) => {
         const [isGot, text] = await Promise.all([
           client.set(lock, token, { condition: "NX", PX: LEASE_MS }),
-          client.get(this.#names.entry(key)),
+          // Of another type it is none, and is replaced.
+          client.get(this.#names.entry(key)).catch(() => null),
         ]);
         const found = text === null ? undefined : await this.#confirm(decodeEntry(text));
-        if (isGot === null) return { isTaken: true, found, release() {} };
+        if (isGot === null) {
+          await this.#endInTime(client, lock);
+          return { isTaken: true, found, release() {} };
+        }
         return new RedisLease(token, found, {
           prolong: () => this.#tryQuietly(PROLONG, [lock], [token, String(LEASE_MS)]),
           end: () => this.#tryQuietly(UNLOCK, [lock], [token]),
@@ -194,6 +199,12 @@ export class RedisStore implements CacheStore {
       },
       () => new RedisLease(null, undefined, null),
     );
+  }
+
+  /** A right to make a value that doesn't end was written by others. */
+  async #endInTime(client: RedisClient, lock: string): Promise<void> {
+    const leftMs = await client.pTTL(lock);
+    if (leftMs === -1 || leftMs > LEASE_MS) await client.pExpire(lock, LEASE_MS);
   }
 
   async tryLock(key: string, token: string, ttlMs: number): Promise<boolean> {
@@ -364,7 +375,7 @@ export class RedisStore implements CacheStore {
   }
 }
 
-/** Whole milliseconds as scripts take them; "" is for ever. */
+/** Whole milliseconds as scripts take them; "" is for ever, and for longer than Redis counts. */
 function toPx(ms: number): string {
-  return ms === Infinity ? "" : String(Math.max(1, Math.round(ms)));
+  return ms > MOST_MS ? "" : String(Math.max(1, Math.round(ms)));
 }

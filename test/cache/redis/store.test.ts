@@ -50,7 +50,17 @@ test("what others have written into Redis is a miss, and is replaced", async (ca
   await send(caches, "LPUSH", "test:cache:e:blog:key", "a list");
   while ((await cache.get("key")) !== undefined) await Bun.sleep(1);
   expect(await cache.getOrSet("key", () => "made")).toBe("made");
-  expect(await cache.increment("key")).toBe(1);
+  expect(await cache.get<string>("key")).toBe("made");
+  for (const command of [
+    ["SET", "text"],
+    ["SET", "9223372036854775807"],
+    ["SET", "9".repeat(1000)],
+    ["LPUSH", "a list"],
+  ] as const) {
+    await send(caches, "DEL", "test:cache:e:blog:key");
+    await send(caches, command[0], "test:cache:e:blog:key", command[1]);
+    expect([await cache.increment("key"), await cache.increment("key")]).toEqual([1, 2]);
+  }
   expect(await cache.delete("key")).toBe(true);
   await send(caches, "SET", "test:cache:m:blog:tag", "\u0000");
   await cache.set("tagged", 1, { tags: ["tag"] });
@@ -202,10 +212,17 @@ test("within its grace an old value is used at once while Redis is away, and mad
 test("a right to make a value that was granted to nobody holds others up for a moment only", async (caches) => {
   const cache = open(caches);
   await cache.get("first");
-  await send(caches, "SET", "test:cache:l:blog:key", "nobody's", "PX", String(LEASE_MS));
-  const { result, ms } = await timed(() => cache.getOrSet("key", () => "made"));
-  expect(result).toBe("made");
-  expect(ms).toBeLessThan(LEASE_MS + 2 * SLACK_MS);
+  for (const command of [
+    ["SET", "test:cache:l:blog:key", "nobody's", "PX", String(LEASE_MS)],
+    ["SET", "test:cache:l:blog:key", "for ever"],
+    ["LPUSH", "test:cache:l:blog:key", "a list"],
+  ]) {
+    await cache.delete("key");
+    await send(caches, ...command);
+    const { result, ms } = await timed(() => cache.getOrSet("key", () => "made"));
+    expect(result).toBe("made");
+    expect(ms).toBeLessThan(LEASE_MS + 2 * SLACK_MS);
+  }
 });
 
 test("under load, nobody gets an error while Redis is frozen, killed and started", async (caches) => {
