@@ -20,5 +20,14 @@ export default createRouter()
       create: { owner_id: ({ user }) => user.id },
       check: ({ value: { starts_on: starts, close_on: closes } }) =>
         starts && closes && closes < starts ? { close_on: "must not be before the start" } : undefined,
+      workflow: {
+        field: "stage",
+        transitions: {
+          win: { from: "open", to: "won", permission: "deals:close" },
+          lose: { from: "open", to: "lost", permission: "deals:close" },
+          reopen: { from: ["won", "lost"], to: "open" },
+        },
+      },
+      history: true,
     }),
   );

@@ -6,16 +6,42 @@ import { ADMIN_ROLE } from "../../src/accounts/rights/builtin-roles.ts";
 import { type Files, TestApp, type TestUser } from "../setup.ts";
 
 const CRM = join(import.meta.dir, "../../plugins/crm");
+/** Its resources in a plain form: each test adds what it is about. */
+const RUN = `import { eq } from "drizzle-orm";
+import { createRouter, resource } from "xcore";
+import { companies, contacts, deals } from "./schema.ts";
 
-/** The files of plugins/crm, with a run.ts of a test's own. */
-export async function crmPlugin(run?: string): Promise<Files> {
+export default createRouter()
+  .use(
+    resource(companies, {
+      search: ["name", "city"],
+      relations: { contacts: contacts.company_id },
+      expand: ["contacts"],
+    }),
+  )
+  .use(resource(contacts, { search: ["name", "email", "company.name"], expand: ["company"] }))
+  .use(
+    resource(deals, {
+      search: ["title", "company.name"],
+      expand: ["company", "contact", "owner"],
+      rows: ({ user, can }) => (can("deals:all") ? undefined : eq(deals.owner_id, user.id)),
+      fields: { margin: { read: "deals:all", write: "deals:all" }, created_at: { write: false } },
+      create: { owner_id: ({ user }) => user.id },
+      check: ({ value: { starts_on: starts, close_on: closes } }) =>
+        starts && closes && closes < starts ? { close_on: "must not be before the start" } : undefined,
+    }),
+  );
+`;
+
+/** The tables of plugins/crm, with a run.ts of a test's own. */
+export async function crmPlugin(run = RUN): Promise<Files> {
   const names = [...new Bun.Glob("**/*.{ts,json,sql}").scanSync(CRM)].filter(
     (name) => !name.endsWith(".test.ts"),
   );
   const files = await Promise.all(
     names.map(async (name) => [`crm/${name}`, await Bun.file(join(CRM, name)).text()] as const),
   );
-  return { ...Object.fromEntries(files), ...(run !== undefined && { "crm/run.ts": run }) };
+  return { ...Object.fromEntries(files), "crm/run.ts": run };
 }
 
 interface CrmOptions {
