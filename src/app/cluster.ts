@@ -64,7 +64,10 @@ export function toOthersBy(feed: ChangeFeed | null): Pick<HookBusOptions, "toOth
   if (feed === null) return {};
   return {
     toOthers(event) {
+      const type = typeof event.data;
       try {
+        // JSON would leave it out, and say nothing.
+        if (type === "function" || type === "symbol") throw new TypeError(`JSON has no ${type}`);
         return feed.prepare(HOOKS, event);
       } catch (error) {
         const message = `Cannot emit "${event.name}" on other instances: ${(error as Error).message}`;

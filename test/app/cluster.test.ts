@@ -27,6 +27,13 @@ const SHOP = plugin(
     } catch (error) {
       return { error: error.name + ": " + error.message };
     }
+  })
+  .post("/function", async () => {
+    try {
+      await hooks.emit("shop.function", () => 1, { cluster: true });
+    } catch (error) {
+      return { error: error.name + ": " + error.message };
+    }
   })`,
 );
 const CODE =
@@ -129,6 +136,9 @@ test("an event that is too large for the other instances is refused at once", as
   const response = await first.fetch("/shop/large", { method: "POST" });
   expect(await response.json()).toEqual({
     error: 'RangeError: Cannot emit "shop.large" on other instances: The data is larger than 64 KiB as JSON',
+  });
+  expect(await (await first.fetch("/shop/function", { method: "POST" })).json()).toEqual({
+    error: 'TypeError: Cannot emit "shop.function" on other instances: JSON has no function',
   });
   expect(heard(first, "shop.")).toEqual([]);
 });

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import { type Counter, Counters, giveBack, type Limit, type Standing, take, toStanding } from "./counters.ts";
@@ -227,13 +228,20 @@ export class RateLimits {
  *
  * @throws TypeError for what is none
  */
-export function toRouteLimit(options: RouteLimitOptions): Limit {
-  const { max, window } = options;
+export function toRouteLimit(options: Partial<RouteLimitOptions> | null): Limit {
+  // Types aren't checked when a plugin is loaded.
+  const { max, window } = options ?? {};
+  const isNumber = typeof max === "number" && typeof window === "number";
   const isLimit =
-    Number.isInteger(max) && max >= 1 && max <= MAX_REQUESTS && window > 0 && window <= LONGEST_WINDOW;
+    isNumber &&
+    Number.isInteger(max) &&
+    max >= 1 &&
+    max <= MAX_REQUESTS &&
+    window > 0 &&
+    window <= LONGEST_WINDOW;
   if (isLimit) return { max, windowMs: window * 1000 };
   throw new TypeError(
-    `Cannot limit a route with { rateLimit: ${JSON.stringify(options)} }: expected { max, window }, as many requests as a whole number from 1 within as many seconds, up to a day`,
+    `Cannot limit a route with { rateLimit: ${inspect(options, { breakLength: Infinity })} }: expected { max, window }, as many requests as a whole number from 1 within as many seconds, up to a day`,
   );
 }
 

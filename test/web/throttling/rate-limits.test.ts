@@ -219,6 +219,9 @@ test("a route's limit is checked when the plugin is loaded, and shown in the API
     "{ max: 1, window: 1e9 }",
     "{ max: 1 }",
     "5",
+    "null",
+    "{ max: 1n, window: 60 }",
+    "{ max: 1, window: 60n }",
   ];
   for (const [index, limit] of wrong.entries()) {
     const name = `wrong${index}`;
