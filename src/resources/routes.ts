@@ -4,6 +4,7 @@ import { addAggregation } from "./aggregates/routes.ts";
 import { addBatch } from "./batch/routes.ts";
 import { addExport } from "./export/routes.ts";
 import { addImport } from "./import/routes.ts";
+import { toShape } from "./reading/fields.ts";
 import { listRows, readRow } from "./reading/rows.ts";
 import { changeSchemaOf } from "./schemas/bodies.ts";
 import { listQueryOf } from "./schemas/queries.ts";
@@ -48,8 +49,9 @@ function addReading(
   router.get(
     `${path}/:id`,
     async ({ user, params: { id }, query, set }) => {
-      const { row, shown } = await readRow(db, endpoint.accessOf(user), id, query);
-      set.headers["etag"] = toETag(row);
+      const access = endpoint.accessOf(user);
+      const { row, shown } = await readRow(db, access, id, query);
+      set.headers["etag"] = toETag(row, access);
       return shown;
     },
     {
@@ -72,9 +74,10 @@ function addChanges(
     path,
     async ({ user, params: { id }, body, query, set, request }) => {
       const access = endpoint.accessOf(user);
+      const shape = toShape(access, query);
       const onFound = toMatch(request, access);
       const row = await db.transaction((tx) => writer.change(id, body, { tx, access, at: "/body" }, onFound));
-      return endpoint.show(access, row, { query, set });
+      return endpoint.show(access, row, { shape, set });
     },
     {
       ...endpoint.guard("write"),

@@ -34,7 +34,7 @@ testCrm(
   "a row goes from state to state by the steps of its workflow alone",
   async (crm) => {
     const ada = await crm.user("ada@example.com", EVERYTHING);
-    const closer = await crm.user("closer@example.com", ["deals:close", "deals:all"]);
+    const closer = await crm.user("closer@example.com", ["deals:read", "deals:close", "deals:all"]);
     const bob = await crm.user("bob@example.com", [...EVERYTHING, "deals:close"]);
     await crm.send(ada, "POST", "/crm/companies", { name: "Acme" });
     const deal = { title: "a", amount: "10", company_id: 1 };

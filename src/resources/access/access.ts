@@ -82,9 +82,9 @@ export class Access {
     return permission === null || this.asker.can(`${permission}:delete`);
   }
 
-  /** The columns that may be seen, by name. */
+  /** The columns that may be seen, by name: who may write and not read is answered with keys. */
   get visible(): ReadonlyMap<string, Column> {
-    return (this.#visible ??= visibleOf(this.resource, this.asker));
+    return (this.#visible ??= this.#findVisible());
   }
 
   /** What may be seen of a row. */
@@ -106,6 +106,13 @@ export class Access {
     const view = this.#makeView(table);
     this.#views.set(table, view);
     return view;
+  }
+
+  /** Which rows of a table may be referred to; undefined for all. It takes no permission to read them. */
+  referable(table: Table): SQL | undefined {
+    const resource = this.#resources.ofTable(table);
+    if (resource === null) return undefined;
+    return and(toCondition(resource, "read", this.asker), toUndeleted(resource));
   }
 
   /** What a name in a filter stands for; null for one that isn't there to whoever asks. */
@@ -165,12 +172,19 @@ export class Access {
     return { steps, view };
   }
 
+  #findVisible(): ReadonlyMap<string, Column> {
+    const { resource, asker } = this;
+    const { key } = resource;
+    return mayRead(resource, asker) ? visibleOf(resource, asker) : new Map([[key.name, key]]);
+  }
+
   #makeView(table: Table): View {
     const resource = this.#resources.ofTable(table);
     if (resource === null) return toOpenView(table);
-    const { permission, isPublic, relations } = resource;
-    const mayRead = isPublic || this.asker.can(`${permission}:read`);
-    const rows = mayRead ? and(toCondition(resource, "read", this.asker), toUndeleted(resource)) : NONE;
+    const { relations } = resource;
+    const rows = mayRead(resource, this.asker)
+      ? and(toCondition(resource, "read", this.asker), toUndeleted(resource))
+      : NONE;
     return { table, columns: visibleOf(resource, this.asker), relations, rows };
   }
 }
@@ -201,6 +215,10 @@ function toCondition(resource: Resource, verb: Verb, asker: Asker<User | null>):
   throw new TypeError(
     `The rule "rows" of the resource "${resource.name}" must return a condition, undefined for all rows or false for none`,
   );
+}
+
+function mayRead({ permission, isPublic }: Resource, { can }: Asker<User | null>): boolean {
+  return isPublic || can(`${permission}:read`);
 }
 
 function visibleOf(

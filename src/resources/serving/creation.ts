@@ -5,6 +5,7 @@ import type { Database } from "../../db/contract/database.ts";
 import { fail } from "../../errors/codes.ts";
 import type { Access } from "../access/access.ts";
 import type { Row } from "../reading/expand.ts";
+import { toShape } from "../reading/fields.ts";
 import { newSchemaOf } from "../schemas/bodies.ts";
 import type { Merged, Writer } from "../writing/writer.ts";
 import type { Endpoint, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
@@ -28,6 +29,7 @@ export function addCreation(
     endpoint.path,
     async ({ user, body, query, set, request }) => {
       const access = endpoint.accessOf(user);
+      const shape = toShape(access, query);
       const isMerge = MERGES.test(request.headers.get("prefer") ?? "");
       const key = toKey(query[CONFLICT], { keys, access, isMerge });
       const { row, isNew } =
@@ -40,7 +42,7 @@ export function addCreation(
         set.status = 201;
         set.headers["location"] = `${new URL(request.url).pathname.replace(/\/$/, "")}/${id}`;
       }
-      return endpoint.show(access, row, { query, set });
+      return endpoint.show(access, row, { shape, set });
     },
     {
       ...endpoint.guard("write"),

@@ -8,7 +8,7 @@ import type { LiveChanges } from "../changes/live.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Resources } from "../definition/registry.ts";
 import type { Row } from "../reading/expand.ts";
-import { toShape } from "../reading/fields.ts";
+import type { Shape } from "../reading/fields.ts";
 import { type ListQuery, present } from "../reading/rows.ts";
 import { answerSchemaOf, keySchemaOf } from "../schemas/bodies.ts";
 import { columnParametersOf, rowQueryOf } from "../schemas/queries.ts";
@@ -84,13 +84,14 @@ export class Endpoint {
     return new Access(resource, { user, can }, resources);
   }
 
-  /** A row that was written, as its client is shown it. */
-  async show(access: Access, row: Row, { query, set }: Pick<Given, "query" | "set">): Promise<Row> {
-    set.headers["etag"] = toETag(row);
-    const [shown = row] = await present([{ ...row }], toShape(access, query), {
-      db: this.#options.db,
-      access,
-    });
+  /** A row that was written, as its client is shown it: in a shape that was read before anything was written. */
+  async show(
+    access: Access,
+    row: Row,
+    { shape, set }: Pick<Given, "set"> & { readonly shape: Shape },
+  ): Promise<Row> {
+    set.headers["etag"] = toETag(row, access);
+    const [shown = row] = await present([{ ...row }], shape, { db: this.#options.db, access });
     return shown;
   }
 }
@@ -98,5 +99,5 @@ export class Endpoint {
 /** Looks whether a row is the one that the client of a request has read. */
 export function toMatch(request: Request, access: Access): (row: Row) => void {
   const ifMatch = request.headers.get("if-match");
-  return (row) => assertMatch(ifMatch, row, () => access.pick(row));
+  return (row) => assertMatch(ifMatch, row, access);
 }

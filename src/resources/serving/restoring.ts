@@ -1,4 +1,5 @@
 import { t } from "elysia";
+import { toShape } from "../reading/fields.ts";
 import { type Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./endpoint.ts";
 
 /** Adds the route that puts deleted rows back. */
@@ -11,9 +12,10 @@ export function addRestoring(
     `${endpoint.path}/:id/restore`,
     async ({ user, params: { id }, query, set, request }) => {
       const access = endpoint.accessOf(user);
+      const shape = toShape(access, query);
       const onFound = toMatch(request, access);
       const row = await db.transaction((tx) => writer.restore(id, { tx, access, at: "" }, onFound));
-      return endpoint.show(access, row, { query, set });
+      return endpoint.show(access, row, { shape, set });
     },
     {
       ...endpoint.guard("delete"),

@@ -1,5 +1,6 @@
 import { t } from "elysia";
 import type { Transition } from "../definition/workflow.ts";
+import { toShape } from "../reading/fields.ts";
 import { type Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./endpoint.ts";
 
 /** Adds a route for each step of a workflow: `POST /deals/{id}/win`. */
@@ -14,11 +15,12 @@ export function addSteps(
       `${endpoint.path}/:id/${name}`,
       async ({ user, params: { id }, query, set, request }) => {
         const access = endpoint.accessOf(user);
+        const shape = toShape(access, query);
         const onFound = toMatch(request, access);
         const row = await db.transaction((tx) =>
           writer.step(id, transition, { tx, access, at: "/body" }, onFound),
         );
-        return endpoint.show(access, row, { query, set });
+        return endpoint.show(access, row, { shape, set });
       },
       {
         ...(permission === null ? endpoint.guard("write") : { permission }),

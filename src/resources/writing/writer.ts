@@ -14,6 +14,7 @@ import { isNumberedBy } from "../definition/numbering.ts";
 import type { Transition } from "../definition/workflow.ts";
 import type { RowEvents, Writing, Written } from "./events.ts";
 import type { NumberTable } from "./numbers.ts";
+import { assertReferences } from "./references.ts";
 import { assertState } from "./states.ts";
 
 export interface WriterOptions {
@@ -75,6 +76,7 @@ export class Writer {
     const { tx, access, at } = work;
     const { resource } = access;
     const values = toNewRow(given, work);
+    await assertReferences([given], null, work);
     await this.#prepare("creating", values, null, work);
     await this.#number(values, null, work);
     const written = tx.insert(resource.table as PgTable).values(onlyColumns(access, values) as never);
@@ -99,6 +101,7 @@ export class Writer {
     const { tx, access, at } = work;
     const { resource } = access;
     const values = all.map((given) => onlyColumns(access, toNewRow(given, work)));
+    await assertReferences(all, null, work);
     const written = tx.insert(resource.table as PgTable).values(values);
     const rows = (await locate(at, () => written.returning())) as Row[];
     await this.#assertKept(access, rows, { tx, verb: "update" });
@@ -185,6 +188,7 @@ export class Writer {
     const { tx, access, at } = work;
     const { resource } = access;
     const values = { ...given };
+    await assertReferences([given], before, work);
     await this.#prepare("updating", values, before, work);
     await this.#number(values, before, work);
     const set = onlyColumns(access, values);
