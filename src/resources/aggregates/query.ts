@@ -113,6 +113,7 @@ export function aggregateAnswerOf(resource: Resource): TSchema {
     items: t.Array(
       t.Object({
         group: t.Object(toGroups(resource), {
+          additionalProperties: true, // rows further away have resources of their own
           description: "The values that its rows have in common, by the names asked for",
         }),
         count: t.Optional(t.Integer({ description: "How many rows it has" })),

@@ -1,5 +1,5 @@
-import { and, asc, type Column, getTableColumns, inArray, type Table } from "drizzle-orm";
-import type { PgTable } from "drizzle-orm/pg-core";
+import { and, asc, type Column, getTableColumns, inArray, lte, type SQL, sql, type Table } from "drizzle-orm";
+import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import type { Database } from "../../db/contract/database.ts";
 import type { Access, View } from "../access/access.ts";
 import type { Relation } from "../definition/relations.ts";
@@ -7,12 +7,15 @@ import type { Tree } from "./fields.ts";
 
 export type Row = Record<string, unknown>;
 
-/** Rows that refer to those of a page, for each relation. */
+/** Rows of a list. */
 const MAX_MANY = 1000;
+/** Rows of all the lists of a page together. */
+const MAX_TOGETHER = 10_000;
+const RANK = "xcore_rank";
 
 /**
  * Puts the rows that belong to each row beside its fields, as far as there are any to whoever asks: one query for each
- * relation, however many rows there are.
+ * relation, however many rows there are, and a second one where lists are too long.
  */
 export async function expandRows(
   rows: readonly Row[],
@@ -50,7 +53,33 @@ async function readRelated(
     .from(table as PgTable)
     .where(and(inArray(to, keys), target.rows));
   if (!isMany) return query;
-  return query.orderBy(...keysOf(table).map((key) => asc(key))).limit(MAX_MANY);
+  const found = await query.orderBy(...keysOf(table).map((key) => asc(key))).limit(MAX_MANY + 1);
+  if (found.length <= MAX_MANY || keys.length === 1) return found.slice(0, MAX_MANY);
+  return readLists(db, { to, table, condition: and(inArray(to, keys), target.rows) }, keys.length);
+}
+
+/** The first rows of each list, as many of one as of the others: long ones leave room for all. */
+function readLists(
+  db: Database,
+  { to, table, condition }: Pick<Relation, "to" | "table"> & { readonly condition: SQL | undefined },
+  lists: number,
+): PromiseLike<Row[]> {
+  const most = Math.min(MAX_MANY, Math.max(1, Math.floor(MAX_TOGETHER / lists)));
+  const columns = getTableColumns(table) as Record<string, PgColumn>;
+  const keys = keysOf(table);
+  const order = sql.join(keys.length === 0 ? [sql`${to}`] : keys.map((key) => asc(key)), sql`, `);
+  const rank = sql<number>`row_number() over (partition by ${to} order by ${order})`.as(RANK);
+  const ranked = db
+    .select({ ...columns, [RANK]: rank })
+    .from(table as PgTable)
+    .where(condition)
+    .as("ranked");
+  const fields = ranked as unknown as Record<string, PgColumn>;
+  return db
+    .select()
+    .from(ranked)
+    .where(lte(fields[RANK] as PgColumn, most))
+    .orderBy(...keys.map(({ name }) => asc(fields[name] as PgColumn)));
 }
 
 function keysOf(table: Table): Column[] {

@@ -32,9 +32,11 @@ export function answerSchemaOf({ columns, fields, relations, expand }: Resource)
     const isForAll = fields.get(name)?.read ?? true;
     return [name, isForAll === true ? schema : t.Optional(schema)];
   });
-  const expanded = [...expand]
-    .filter((path) => !path.includes("."))
-    .map((path): [string, TSchema] => [path, t.Optional(toRelated(relations.get(path) as Relation))]);
+  // One that is only gone through is shown as well.
+  const expanded = [...expand].map((path): [string, TSchema] => {
+    const [name = ""] = path.split(".");
+    return [name, t.Optional(toRelated(relations.get(name) as Relation))];
+  });
   return t.Object(Object.fromEntries([...properties, ...expanded]));
 }
 
