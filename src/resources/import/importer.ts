@@ -1,3 +1,4 @@
+import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { kindOf } from "../../db/schema/column-kind.ts";
 import type { Access } from "../access/access.ts";
@@ -104,15 +105,18 @@ class ImportRun {
   }
 
   async #update(rows: readonly Planned<"update">[]): Promise<void> {
-    const { writer, access } = this.#options;
+    const { writer, access, tx } = this.#options;
     const { key } = access.resource;
     for (const { line, values, before } of rows) {
       if (isSame(values, before, access)) this.#options.tally.note(line, "unchanged");
       else {
         // oxlint-disable-next-line no-await-in-loop -- one after another, each with a savepoint
-        await this.#try(line, "updated", (tx) =>
-          writer.change(before[key.name], values, { tx, access, at: "" }),
-        );
+        await this.#try(line, async () => {
+          await tx.transaction((inner) =>
+            writer.change(before[key.name], values, { tx: inner, access, at: "" }),
+          );
+          return "updated";
+        });
       }
     }
   }
@@ -139,20 +143,36 @@ class ImportRun {
     }
     for (const { line, values } of rows) {
       // oxlint-disable-next-line no-await-in-loop
-      await this.#try(line, "created", (inner) => writer.create(values, { tx: inner, access, at: "" }));
+      await this.#try(line, () => this.#createOne(values));
     }
   }
 
-  /** Writes a row in a savepoint: what is wrong with it is noted, and others go on. */
-  async #try(line: number, outcome: RowOutcome, work: (tx: Transaction) => Promise<unknown>): Promise<void> {
-    const { tx, tally } = this.#options;
+  /** Makes a row, or changes the one that somebody else has made meanwhile. @returns what it has become */
+  async #createOne(values: Row): Promise<RowOutcome> {
+    const { writer, access, tx, plan } = this.#options;
+    const work = (inner: Transaction) => ({ tx: inner, access, at: "" });
     try {
-      await tx.transaction(work);
+      await tx.transaction((inner) => writer.create(values, work(inner)));
+      return "created";
+    } catch (error) {
+      const isTaken = error instanceof ConstraintError && error.constraint === "unique";
+      if (!isTaken || plan.key === null || (values[plan.key.name] ?? null) === null) throw error;
+      const { column } = plan.key;
+      const { isNew } = await tx.transaction((inner) =>
+        writer.merge(values, [column], { work: work(inner), isSecond: true }),
+      );
+      return isNew ? "created" : "updated";
+    }
+  }
+
+  /** Has a row written in a savepoint: what is wrong with it is noted, and others go on. */
+  async #try(line: number, work: () => Promise<RowOutcome>): Promise<void> {
+    const { tally } = this.#options;
+    try {
+      tally.note(line, await work());
     } catch (error) {
       tally.noteProblems(line, this.#planner.toRowProblems(line, toProblems(error, "")));
-      return;
     }
-    tally.note(line, outcome);
   }
 }
 

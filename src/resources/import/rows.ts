@@ -133,7 +133,7 @@ export class RowPlanner {
       does: "fail",
       problems: this.toRowProblems(line, all),
     });
-    const id = key === null ? undefined : values[key.name];
+    const id = key === null ? undefined : toStored(key.column, values[key.name]);
     if (key !== null && id !== undefined && id !== null) {
       const path = `/${key.name}`;
       const twice = this.#seen.get(id);
@@ -165,6 +165,11 @@ export class RowPlanner {
     }
     return values;
   }
+}
+
+/** A value as the column has it: a UUID in small letters, a decimal with all of its digits. */
+function toStored(column: Column, value: unknown): unknown {
+  return isAsked(column, value) ? column.mapFromDriverValue(column.mapToDriverValue(value)) : value;
 }
 
 /** Whether the database may be asked for rows with this value. */
