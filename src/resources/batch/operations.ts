@@ -60,6 +60,8 @@ export async function runOperations(asked: Operations, { db, writer, access }: G
       }
       return done;
     };
+    const ids = [...(asked.delete ?? []), ...(asked.update ?? []).map((given) => given[key])];
+    await writer.hold(ids, { tx, access, at: "/body" });
     const deleted = await run("delete", asked.delete ?? [], async (id, at, inner) => {
       await writer.remove(id, { tx: inner, access, at });
       return id;

@@ -1,5 +1,5 @@
-import { and, type Column, eq, inArray, type SQL } from "drizzle-orm";
-import type { PgTable } from "drizzle-orm/pg-core";
+import { and, asc, type Column, eq, inArray, type SQL } from "drizzle-orm";
+import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { AppError, type InputProblem } from "../../errors/errors.ts";
 import { toForbidden } from "../../accounts/identity/guards.ts";
 import { fail, withPaths } from "../../errors/codes.ts";
@@ -238,6 +238,21 @@ export class Writer {
     if (after === undefined) throw missing(resource, id);
     await this.#note("restored", { before, after }, work);
     return after;
+  }
+
+  /**
+   * Holds rows until the transaction ends, in the order of their keys: of two that wrote the same ones in orders of their own, the
+   * database would give one up.
+   */
+  async hold(ids: readonly unknown[], { tx, access }: Work): Promise<void> {
+    if (this.#options.driver.dialect === "sqlite" || ids.length < 2) return;
+    const { key, table } = access.resource;
+    const query = tx
+      .select({ key: key as PgColumn })
+      .from(table as PgTable)
+      .where(and(inArray(key, [...ids]), access.rows("read")))
+      .orderBy(asc(key));
+    await query.for("update");
   }
 
   /** The row, held until the transaction ends. */
