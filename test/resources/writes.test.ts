@@ -145,3 +145,25 @@ test("what can't be a resource is refused as the plugin is loaded, with the reas
     expect(plugin.body.failure?.message).toContain(message);
   }
 });
+
+testCrm(
+  "who hears of a write may write, and enqueue jobs",
+  async (crm) => {
+    const ada = await crm.user("ada@example.com", EVERYTHING);
+    const heard = await crm.app.after("job.completed", () =>
+      crm.send(ada, "POST", "/crm/companies/batch", { create: [{ name: "a" }] }),
+    );
+    expect(heard.data).toMatchObject({ plugin: "crm", name: "welcome" });
+    expect((await crm.send(ada, "GET", "/crm/contacts")).body.items).toMatchObject([{ name: "of a" }]);
+  },
+  `
+    import { createRouter, db, hooks, jobs, resource } from "xcore";
+    import { companies, contacts } from "./schema.ts";
+    jobs.define("welcome", () => {});
+    hooks.on("crm.company.created", async ({ data: { after } }) => {
+      await db.insert(contacts).values({ name: "of " + after.name, company_id: after.id });
+      await jobs.enqueue("welcome");
+    });
+    export default createRouter().use(resource(companies)).use(resource(contacts));
+  `,
+);

@@ -1,6 +1,7 @@
 import type { User } from "../../accounts/identity/principal.ts";
 import { fail } from "../../errors/codes.ts";
 import { AppError } from "../../errors/errors.ts";
+import { outside } from "../../db/transactions/ambient.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Row } from "../reading/expand.ts";
@@ -87,7 +88,11 @@ export class RowEvents {
   /** Tells those who listen that a row has been written. */
   tell({ plugin, singular }: Resource, event: Written, data: RowWritten): void {
     const { transition } = data;
-    for (const name of transition === undefined ? [event] : [event, transition])
-      void this.#hooks.emit(`${plugin}.${singular}.${name}`, data, { source: plugin });
+    const names = transition === undefined ? [event] : [event, transition];
+    // The transaction has ended: what handlers write isn't part of it.
+    outside(() => {
+      for (const name of names)
+        void this.#hooks.emit(`${plugin}.${singular}.${name}`, data, { source: plugin });
+    });
   }
 }
