@@ -335,7 +335,7 @@ for (const dialect of DIALECTS) {
       const { access_token: token } = (await login.json()) as { access_token: string };
       const headers = { "content-type": "application/json", authorization: `Bearer ${token}` };
       const author = JSON.stringify({ name: "Ada", email });
-      expect((await post("/blog/authors", author, headers)).status).toBe(200);
+      expect((await post("/blog/authors", author, headers)).status).toBe(201);
       await run("db", "backup", "saved.tar.gz");
       server.kill("SIGTERM");
       await server.exited;

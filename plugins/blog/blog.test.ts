@@ -10,7 +10,7 @@ test("only those who may write articles do", async () => {
   const reader = await host.createUser();
   expect(await add(reader.headers)).toBe(403);
   const writer = await host.createUser({ permissions: ["articles:write"] });
-  expect(await add(writer.headers)).toBe(200);
+  expect(await add(writer.headers)).toBe(201);
 });
 
 test("shows articles once they are published", async () => {
@@ -27,6 +27,8 @@ test("shows articles once they are published", async () => {
   expect(await titles()).toEqual([]);
   await post(`/articles/${article.id}/publish`);
   expect(await titles()).toEqual(["On engines"]);
-  const read = await host.fetch(`/blog/articles/${article.id}`);
-  expect(await read.json()).toMatchObject({ title: "On engines", author });
+  const read = await host.fetch(`/blog/articles/${article.id}?expand=author`);
+  expect(await read.json()).toMatchObject({ title: "On engines", author: { id: author.id, name: "Ada" } });
+  const front = await (await host.fetch("/blog/front")).json();
+  expect(front).toMatchObject([{ title: "On engines", author: { name: "Ada" } }]);
 });

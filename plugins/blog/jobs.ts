@@ -3,11 +3,8 @@ import { t } from "elysia";
 import { db, jobs } from "xcore";
 import { articles } from "./schema.ts";
 
-/** Tells the author of an article that it is published: apart from the request, and again where it fails. */
-export const TELL_AUTHOR = "tell_author";
-
 jobs.define(
-  TELL_AUTHOR,
+  "tell_author",
   async ({ payload, log }) => {
     const article = await db.query.articles.findFirst({
       where: eq(articles.id, payload.article_id),
@@ -18,3 +15,8 @@ jobs.define(
   },
   { payload: t.Object({ article_id: t.Integer() }), attempts: 5 },
 );
+
+/** Tells the author of an article that it is published: apart from the request, and again where it fails. */
+export function tellAuthor(articleId: number) {
+  return jobs.enqueue("tell_author", { article_id: articleId });
+}
