@@ -1,4 +1,4 @@
-import { AppError, type AppErrorOptions } from "./errors.ts";
+import { AppError, type AppErrorOptions, type InputProblem } from "./errors.ts";
 
 /** What a code of the API means. Codes are never renamed or reused; docs/errors.md lists them all. */
 export interface ErrorCode {
@@ -109,6 +109,14 @@ export function createFail<Table extends Readonly<Record<string, ErrorCode>>>(
  * @example throw fail("conflict", `Cannot add role "${name}": there is one of this name`);
  */
 export const fail = createFail({});
+
+/** The error of a request that doesn't fit, with all that is wrong with it. */
+export function invalidRequest(
+  errors: readonly InputProblem[],
+  options: Pick<AppErrorOptions, "cause"> = {},
+): AppError {
+  return fail("validation_error", "The request is not valid: see errors", { ...options, errors });
+}
 
 /** The same error, its problems told of other places in the request. */
 export function withPaths(error: AppError, toPath: (path: string) => string): AppError {

@@ -1,7 +1,7 @@
 import { inspect } from "node:util";
 import { InvalidCookieSignature, InvalidFileType, NotFoundError, ParseError } from "elysia";
 import { AppError, type InputProblem } from "./errors.ts";
-import { fail } from "./codes.ts";
+import { fail, invalidRequest } from "./codes.ts";
 import { toFileProblem } from "./input-problems.ts";
 
 /** The body of every error over HTTP: problem details of RFC 9457, with a stable `code`. */
@@ -34,10 +34,7 @@ export function toAppError(error: unknown, options: { isDebug: boolean }): AppEr
     });
   }
   if (error instanceof InvalidFileType) {
-    return fail("validation_error", "The request is not valid: see errors", {
-      cause: error,
-      errors: [toFileProblem(error)],
-    });
+    return invalidRequest([toFileProblem(error)], { cause: error });
   }
   if (error instanceof InvalidCookieSignature) {
     return fail("invalid_cookie", `Cannot use cookie "${error.key}": its signature is wrong`, {

@@ -1,7 +1,7 @@
 import { TransformDecodeCheckError, TransformDecodeError } from "@sinclair/typebox/value";
 import { type AnyElysia, ValidationError } from "elysia";
 import type { AppError, InputProblem } from "../errors/errors.ts";
-import { fail } from "../errors/codes.ts";
+import { fail, invalidRequest } from "../errors/codes.ts";
 import { findPartProblems, toInputProblems } from "../errors/input-problems.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../errors/plain-schema.ts";
 import { createQueryReader } from "./input/queries.ts";
@@ -44,10 +44,7 @@ export function toValidationProblem(error: InvalidInput, app: AnyElysia, request
   }
   if (problems.length === 0) return null;
   const errors = [...new Map(problems.map((problem) => [problem.path, problem])).values()];
-  return fail("validation_error", "The request is not valid: see errors", {
-    cause: error,
-    errors,
-  });
+  return invalidRequest(errors, { cause: error });
 }
 
 /** Says what is wrong with a message of a WebSocket; any other error stays what it is. */

@@ -1,5 +1,5 @@
 import { type AnyElysia, t } from "elysia";
-import { fail } from "../errors/codes.ts";
+import { invalidRequest } from "../errors/codes.ts";
 import { findPartProblems } from "../errors/input-problems.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../errors/plain-schema.ts";
 import { createQueryReader } from "./input/queries.ts";
@@ -34,6 +34,6 @@ function createCheck(schema: JsonSchema | null): Check {
     if (start === -1) return;
     const problems = findPartProblems("query", closed, read(url, start + 1));
     const errors = problems.filter(({ code }) => code === "unknown");
-    if (errors.length > 0) throw fail("validation_error", "The request is not valid: see errors", { errors });
+    if (errors.length > 0) throw invalidRequest(errors);
   };
 }

@@ -3,7 +3,7 @@ import { Elysia, t } from "elysia";
 import type { CoreStore } from "../people/store.ts";
 import { listOf, type Page, page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import { fail } from "../../errors/codes.ts";
+import { invalidRequest } from "../../errors/codes.ts";
 import { Time } from "./answers.ts";
 import { startsWith } from "../../db/schema/portable-sql.ts";
 import type { Guards } from "../identity/guards.ts";
@@ -108,7 +108,7 @@ function toMoment(text: string, field: "from" | "to"): Date {
   const moment = new Date(text);
   if (!Number.isNaN(moment.getTime())) return moment;
   const errors = [{ path: `/query/${field}`, code: "invalid", message: "There is no such moment" }];
-  throw fail("validation_error", "The request is not valid: see errors", { errors });
+  throw invalidRequest(errors);
 }
 
 function whose(auditLog: CoreTables["auditLog"], actor: string): SQL {

@@ -1,6 +1,6 @@
 import { and, eq, inArray } from "drizzle-orm";
 import { ConstraintError } from "../../db/contract/database-error.ts";
-import { fail } from "../../errors/codes.ts";
+import { fail, invalidRequest } from "../../errors/codes.ts";
 import {
   type Actor,
   type AdministrationServices,
@@ -168,7 +168,7 @@ function toGrants(permissions: readonly string[]): string[] {
         ],
   );
   if (errors.length === 0) return [...new Set(permissions)].toSorted();
-  throw fail("validation_error", "The request is not valid: see errors", { errors });
+  throw invalidRequest(errors);
 }
 
 async function findHolders({ tx, tables: { userRoles } }: Change, roleId: number): Promise<number[]> {

@@ -7,7 +7,7 @@ import { type Account, findAccount, insertAccount, toPasswordColumns } from "../
 import { type ConfirmPassword, toSessionOwner } from "../identity/session-owner.ts";
 import { liftLocks } from "../login/lockout.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
-import { fail } from "../../errors/codes.ts";
+import { fail, invalidRequest } from "../../errors/codes.ts";
 import {
   type Actor,
   type AdministrationServices,
@@ -280,7 +280,7 @@ async function findRoles(
     code: "not_found",
     message: `There is no role "${id}"`,
   }));
-  throw fail("validation_error", "The request is not valid: see errors", { errors });
+  throw invalidRequest(errors);
 }
 
 async function saveUser(

@@ -1,3 +1,4 @@
+import { invalidRequest } from "../../errors/codes.ts";
 import { and, eq, isNull, lte, or } from "drizzle-orm";
 import type { Logger } from "pino";
 import type { Transaction } from "../../db/contract/database.ts";
@@ -271,7 +272,5 @@ function toExpiry(text: string | null, nowMs: number): Date | null {
 }
 
 function invalid(field: keyof ApiKeyInput, message: string): AppError {
-  return fail("validation_error", "The request is not valid: see errors", {
-    errors: [{ path: `/body/${field}`, code: "invalid", message }],
-  });
+  return invalidRequest([{ path: `/body/${field}`, code: "invalid", message }]);
 }

@@ -1,5 +1,5 @@
 import { Elysia, t } from "elysia";
-import { fail } from "../../errors/codes.ts";
+import { invalidRequest } from "../../errors/codes.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Credentials, Login } from "./login.ts";
 import { changePassword, type PasswordChangeOptions } from "./password-change.ts";
@@ -140,5 +140,5 @@ function toCredentials({ email, username, password }: typeof LoginBody.static): 
   const name = email ?? username;
   if (name !== undefined) return { email: name, password };
   const errors = [{ path: "/body/email", code: "required", message: "Required, but missing" }];
-  throw fail("validation_error", "The request is not valid: see errors", { errors });
+  throw invalidRequest(errors);
 }

@@ -1,4 +1,4 @@
-import { fail } from "../../errors/codes.ts";
+import { fail, invalidRequest } from "../../errors/codes.ts";
 
 const MAX_LENGTH = 255; // characters, what the columns of a person's name hold
 /** Characters that the name of a device or a key may have. */
@@ -11,9 +11,7 @@ export function toDisplayName(text: string): string {
   const name = text.trim();
   if (name.length > 0 && name.length <= MAX_DISPLAY_NAME && !FORBIDDEN.test(name)) return name;
   const message = `Expected 1 to ${MAX_DISPLAY_NAME} characters, without control characters`;
-  throw fail("validation_error", "The request is not valid: see errors", {
-    errors: [{ path: "/body/name", code: "invalid", message }],
-  });
+  throw invalidRequest([{ path: "/body/name", code: "invalid", message }]);
 }
 
 /**

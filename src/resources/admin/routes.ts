@@ -4,7 +4,7 @@ import type { Permissions, User } from "../../accounts/identity/principal.ts";
 import type { UserDirectory } from "../../accounts/user-directory.ts";
 import type { Database } from "../../db/contract/database.ts";
 import { kindOf } from "../../db/schema/column-kind.ts";
-import { fail } from "../../errors/codes.ts";
+import { fail, invalidRequest } from "../../errors/codes.ts";
 import { Access } from "../access/access.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Resources } from "../definition/registry.ts";
@@ -143,9 +143,7 @@ function toKey({ key }: Resource, text: string): unknown {
     return value;
   } catch {
     const message = `Expected a value of "${key.name}"`;
-    throw fail("validation_error", "The request is not valid: see errors", {
-      errors: [{ path: "/query/id", code: "invalid", message }],
-    });
+    throw invalidRequest([{ path: "/query/id", code: "invalid", message }]);
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Column } from "drizzle-orm";
-import { fail } from "../../errors/codes.ts";
+import { invalidRequest } from "../../errors/codes.ts";
 import type { InputProblem } from "../../errors/errors.ts";
 import { DATE_PARTS, type DatePart } from "../../db/schema/portable-sql.ts";
 import type { Access } from "../access/access.ts";
@@ -69,8 +69,7 @@ export function toPlan(access: Access, query: AggregateQuery): Plan {
     ...measures.map(toMeasureName),
   ];
   const order = namesIn(query.sort).flatMap((name) => toOrder(name, known, problems));
-  if (problems.length > 0)
-    throw fail("validation_error", "The request is not valid: see errors", { errors: problems });
+  if (problems.length > 0) throw invalidRequest(problems);
   return { groups, measures, isCounted, order, limit: query.limit ?? DEFAULT_GROUPS };
 }
 

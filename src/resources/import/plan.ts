@@ -1,7 +1,7 @@
 import type { TObject } from "@sinclair/typebox";
 import { type Column, getTableName } from "drizzle-orm";
 import { closestWord } from "../../config/suggestion.ts";
-import { fail } from "../../errors/codes.ts";
+import { fail, invalidRequest } from "../../errors/codes.ts";
 import type { InputProblem } from "../../errors/errors.ts";
 import type { Access, View } from "../access/access.ts";
 import { changeSchemaOf, newSchemaOf } from "../schemas/bodies.ts";
@@ -94,11 +94,9 @@ function toKey(access: Access, name: string): Column {
   const names = [...access.visible]
     .filter(([, one]) => one.primary || one.isUnique)
     .map(([one]) => `"${one}"`);
-  throw fail("validation_error", "The request is not valid: see errors", {
-    errors: [
-      { path: "/query/key", code: "unknown_name", message: `Expected a unique column: ${names.join(", ")}` },
-    ],
-  });
+  throw invalidRequest([
+    { path: "/query/key", code: "unknown_name", message: `Expected a unique column: ${names.join(", ")}` },
+  ]);
 }
 
 type Found = Pick<Target, "name" | "column" | "reference">;

@@ -1,5 +1,5 @@
 import { t } from "elysia";
-import { fail } from "../../errors/codes.ts";
+import { invalidRequest } from "../../errors/codes.ts";
 import { CLOSED } from "../../errors/plain-schema.ts";
 import type { Given } from "../serving/endpoint.ts";
 import type { Endpoint, ResourceRouter, ResourceRoutesOptions } from "../serving/endpoint.ts";
@@ -118,9 +118,7 @@ function toOptions({ dry_run: isDry = false, on_error: onError, key, map = [] }:
   const headers = map.map((pair): [string, string] => {
     const at = pair.lastIndexOf(":");
     if (at > 0) return [pair.slice(0, at).trim(), pair.slice(at + 1).trim()];
-    throw fail("validation_error", "The request is not valid: see errors", {
-      errors: [{ path: "/query/map", code: "invalid", message: 'Expected "header:column"' }],
-    });
+    throw invalidRequest([{ path: "/query/map", code: "invalid", message: 'Expected "header:column"' }]);
   });
   return { isDry, skips: onError === "skip", key: key ?? null, headers: new Map(headers) };
 }

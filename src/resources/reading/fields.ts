@@ -1,4 +1,4 @@
-import { fail } from "../../errors/codes.ts";
+import { invalidRequest } from "../../errors/codes.ts";
 import type { Access } from "../access/access.ts";
 
 /** What of each row is asked for. */
@@ -44,9 +44,7 @@ function toNames(
   if (unknown === undefined) return names;
   const all = Array.from(known.keys(), (name) => `"${name}"`).join(", ");
   const message = `Expected ${all === "" ? "nothing" : `some of ${all}`}, not ${JSON.stringify(unknown.slice(0, 40))}`;
-  throw fail("validation_error", "The request is not valid: see errors", {
-    errors: [{ path: `/query/${parameter}`, code: "unknown_name", message }],
-  });
+  throw invalidRequest([{ path: `/query/${parameter}`, code: "unknown_name", message }]);
 }
 
 function toTree(paths: readonly string[]): Tree {

@@ -1,4 +1,4 @@
-import { fail } from "../../errors/codes.ts";
+import { invalidRequest } from "../../errors/codes.ts";
 import { isTypeBoxSchema } from "../../errors/plain-schema.ts";
 import { decodeText, splitPairs } from "./text-pairs.ts";
 import { propertyOf, type ReadSent, readerOf } from "./text-values.ts";
@@ -59,9 +59,7 @@ function refuseRepeated(query: Query, name: string): void {
   Object.defineProperty(query, name, {
     enumerable: true,
     get() {
-      throw fail("validation_error", "The request is not valid: see errors", {
-        errors: [{ path: `/query/${name}`, code: "repeated", message: "Sent more than once" }],
-      });
+      throw invalidRequest([{ path: `/query/${name}`, code: "repeated", message: "Sent more than once" }]);
     },
   });
 }
