@@ -1,14 +1,10 @@
 import type { Table } from "drizzle-orm";
 import type { AnyElysia } from "elysia";
-import type { User } from "../accounts/identity/principal.ts";
-import type { Database } from "../db/contract/database.ts";
 import type { Driver } from "../db/contract/driver.ts";
-import type { CoreDeclaration } from "../db/schema/schema.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import { type AnyOptions, type Resource, toResource } from "./definition/definition.ts";
-import type { LiveChanges } from "./changes/live.ts";
-import type { Resources } from "./definition/registry.ts";
 import { createResourceRoutes } from "./routes.ts";
+import type { ResourceRoutesOptions } from "./serving/endpoint.ts";
 import { RowEvents } from "./writing/events.ts";
 import { Writer } from "./writing/writer.ts";
 
@@ -16,23 +12,10 @@ export type { AnyOptions, Resource } from "./definition/definition.ts";
 export { bodyOf, pageOf, patchOf, rowOf } from "./schemas/tables.ts";
 
 /** What the resources of a plugin stand on. */
-export interface ResourceHost {
+export interface ResourceHost extends Omit<ResourceRoutesOptions, "resource" | "writer" | "dialect"> {
   readonly plugin: string;
   readonly driver: Driver;
-  readonly db: Database;
   readonly hooks: HookBus;
-  /** What is used of the core's tables. */
-  readonly core: CoreDeclaration;
-  /** All that are served. */
-  readonly resources: Resources;
-  /** What changes in their tables. */
-  readonly changes: LiveChanges;
-  /** Creates a router that knows the guards. */
-  readonly createRouter: () => AnyElysia;
-  /** Whether somebody holds a permission. */
-  readonly mayDo: (user: User, permission: string) => boolean;
-  /** What somebody may do now: another object once that has changed. */
-  readonly permissionsOf: (user: User) => object | null;
 }
 
 /** A table as an API: what it is, and the routes that serve it. */

@@ -4,7 +4,6 @@ import { addAggregation } from "./aggregates/routes.ts";
 import { addBatch } from "./batch/routes.ts";
 import { addExport } from "./export/routes.ts";
 import { addImport } from "./import/routes.ts";
-import { toShape } from "./reading/fields.ts";
 import { listRows, readRow } from "./reading/rows.ts";
 import { changeSchemaOf } from "./schemas/bodies.ts";
 import { listQueryOf } from "./schemas/queries.ts";
@@ -72,13 +71,10 @@ function addChanges(
   const path = `${endpoint.path}/:id`;
   router.patch(
     path,
-    async ({ user, params: { id }, body, query, set, request }) => {
-      const access = endpoint.accessOf(user);
-      const shape = toShape(access, query);
-      const onFound = toMatch(request, access);
-      const row = await db.transaction((tx) => writer.change(id, body, { tx, access, at: "/body" }, onFound));
-      return endpoint.show(access, row, { shape, set });
-    },
+    ({ user, params: { id }, body, query, set, request }) =>
+      endpoint.write({ user, query, set, request }, "/body", (work, onFound) =>
+        writer.change(id, body, work, onFound),
+      ),
     {
       ...endpoint.guard("write"),
       params: endpoint.key,

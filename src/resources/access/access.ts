@@ -7,13 +7,12 @@ import {
   isNull,
   or,
   type SQL,
-  sql,
   type Table,
 } from "drizzle-orm";
 import { toForbidden } from "../../accounts/identity/guards.ts";
 import type { User } from "../../accounts/identity/principal.ts";
 import { isComparable } from "../filter/values.ts";
-import type { Field, Step } from "../filter/conditions.ts";
+import { type Field, NOTHING, type Step } from "../filter/conditions.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Asker, FieldAccess, Verb } from "../definition/options.ts";
 import { type Relation, relationsOf } from "../definition/relations.ts";
@@ -22,7 +21,6 @@ import type { Resources } from "../definition/registry.ts";
 /** Of accounts, all that a plugin's readers are told. */
 const USER_COLUMNS = ["id", "email", "full_name"];
 const USERS = "users";
-const NONE = sql`1 = 0`;
 const MAX_STEPS = 3;
 
 /** Rows that are deleted: the only ones, or beside the others. */
@@ -184,7 +182,7 @@ export class Access {
     const { relations } = resource;
     const rows = mayRead(resource, this.asker)
       ? and(toCondition(resource, "read", this.asker), toUndeleted(resource))
-      : NONE;
+      : NOTHING;
     return { table, columns: visibleOf(resource, this.asker), relations, rows };
   }
 }
@@ -210,7 +208,7 @@ function toCondition(resource: Resource, verb: Verb, asker: Asker<User | null>):
   const rule = resource.rows[verb];
   if (rule === null) return undefined;
   const condition = rule(asker);
-  if (condition === false) return NONE;
+  if (condition === false) return NOTHING;
   if (condition === undefined || typeof condition === "object") return condition;
   throw new TypeError(
     `The rule "rows" of the resource "${resource.name}" must return a condition, undefined for all rows or false for none`,

@@ -23,9 +23,8 @@ export function addBatch(
     async ({ user, body, query }) => {
       const access = endpoint.accessOf(user);
       const asked: Operations = body;
-      const { permission } = resource;
-      if (asked.delete?.length && permission !== null && !access.asker.can(`${permission}:delete`))
-        throw toForbidden(`Deleting needs the permission "${permission}:delete"`);
+      if (asked.delete?.length && !access.mayDelete)
+        throw toForbidden(`Deleting needs the permission "${resource.permission}:delete"`);
       const shape = toShape(access, query);
       const { runOperations } = await import("./operations.ts");
       const done = await runOperations(asked, { db, writer, access });

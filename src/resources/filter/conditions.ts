@@ -52,7 +52,8 @@ type Test = "=" | ">" | ">=" | "<" | "<=" | "~" | "in";
 
 const NEGATIVE: Partial<Record<Operator, Test>> = { "!=": "=", "!~": "~" };
 const ORDERING = { ">": [gt, lte], ">=": [gte, lt], "<": [lt, gte], "<=": [lte, gt] } as const;
-const NOTHING = sql`1 = 0`;
+/** The condition that no row meets. */
+export const NOTHING = sql`1 = 0`;
 const EVERYTHING = sql`1 = 1`;
 
 /**

@@ -1,8 +1,8 @@
-import { and, type SQL, sql } from "drizzle-orm";
+import { and, type SQL } from "drizzle-orm";
 import type { InputProblem } from "../../errors/errors.ts";
-import { fail } from "../../errors/codes.ts";
+import { invalidRequest } from "../../errors/codes.ts";
 import type { Access, DeletedRows } from "../access/access.ts";
-import { type ConditionOptions, toCondition } from "../filter/conditions.ts";
+import { type ConditionOptions, NOTHING, toCondition } from "../filter/conditions.ts";
 import { FilterError } from "../filter/error.ts";
 import { type Expression, parseFilter } from "../filter/grammar.ts";
 import type { Asking } from "../filter/moments.ts";
@@ -56,8 +56,7 @@ export function toRowsCondition(
     if (parameter !== undefined && query[name] !== undefined)
       add(name, () => toComparison(parameter, query[name]));
   }
-  if (problems.length > 0)
-    throw fail("validation_error", "The request is not valid: see errors", { errors: problems });
+  if (problems.length > 0) throw invalidRequest(problems);
   if (q !== undefined) conditions.push(...toSearch(access, q, asking));
   return and(...conditions);
 }
@@ -75,7 +74,7 @@ function parse(filter: string): Expression {
 function toSearch(access: Access, text: string, asking: Asking): SQL[] {
   const words = (text.match(WORDS) ?? []).slice(0, MAX_WORDS);
   const fields = access.resource.search.filter((field) => access.follow(field) !== null);
-  if (fields.length === 0) return words.length === 0 ? [] : [sql`1 = 0`];
+  if (fields.length === 0) return words.length === 0 ? [] : [NOTHING];
   const options: ConditionOptions = { find: (name) => access.follow(name), names: () => fields, asking };
   return words.map((word) => {
     const values = [{ type: "text" as const, text: word, at: 0 }];

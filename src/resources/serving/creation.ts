@@ -2,7 +2,8 @@ import type { TObject, TSchema } from "@sinclair/typebox";
 import { t } from "elysia";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { Database } from "../../db/contract/database.ts";
-import { fail } from "../../errors/codes.ts";
+import { invalidRequest } from "../../errors/codes.ts";
+import { pathOf } from "../../web/request-path.ts";
 import type { Access } from "../access/access.ts";
 import type { Row } from "../reading/expand.ts";
 import { toShape } from "../reading/fields.ts";
@@ -40,7 +41,7 @@ export function addCreation(
       if (isNew) {
         const id = encodeURIComponent(String(row[resource.key.name]));
         set.status = 201;
-        set.headers["location"] = `${new URL(request.url).pathname.replace(/\/$/, "")}/${id}`;
+        set.headers["location"] = `${pathOf(request.url).replace(/\/$/, "")}/${id}`;
       }
       return endpoint.show(access, row, { shape, set });
     },
@@ -119,7 +120,7 @@ async function mergeRow(
   const errors = key
     .filter(({ name }) => (given[name] ?? null) === null)
     .map(({ name }) => ({ path: `/body/${name}`, code: "required", message: "The row is found by it" }));
-  if (errors.length > 0) throw fail("validation_error", "The request is not valid: see errors", { errors });
+  if (errors.length > 0) throw invalidRequest(errors);
   const merge = (isSecond: boolean): Promise<Merged> =>
     db.transaction((tx) => writer.merge(given, key, { work: { tx, access, at: "/body" }, isSecond }));
   return merge(false).catch((error: unknown) => {
@@ -130,7 +131,5 @@ async function mergeRow(
 }
 
 function refuse(code: string, message: string): Error {
-  return fail("validation_error", "The request is not valid: see errors", {
-    errors: [{ path: `/query/${CONFLICT}`, code, message }],
-  });
+  return invalidRequest([{ path: `/query/${CONFLICT}`, code, message }]);
 }

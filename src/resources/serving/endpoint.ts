@@ -8,18 +8,21 @@ import type { LiveChanges } from "../changes/live.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Resources } from "../definition/registry.ts";
 import type { Row } from "../reading/expand.ts";
-import type { Shape } from "../reading/fields.ts";
+import { type Shape, toShape } from "../reading/fields.ts";
 import { type ListQuery, present } from "../reading/rows.ts";
 import { answerSchemaOf, keySchemaOf } from "../schemas/bodies.ts";
 import { columnParametersOf, rowQueryOf } from "../schemas/queries.ts";
 import { assertMatch, toETag } from "../writing/versions.ts";
-import type { Writer } from "../writing/writer.ts";
+import type { Work, Writer } from "../writing/writer.ts";
 
 /** What the routes of one resource stand on. */
 export interface ResourceRoutesOptions {
   readonly resource: Resource;
+  /** All that are served. */
   readonly resources: Resources;
+  /** What changes in their tables. */
   readonly changes: LiveChanges;
+  /** What is used of the core's tables. */
   readonly core: CoreDeclaration;
   readonly db: Database;
   readonly writer: Writer;
@@ -82,6 +85,24 @@ export class Endpoint {
     const { resource, resources, mayDo } = this.#options;
     const can = (permission: string): boolean => user !== null && mayDo(user, permission);
     return new Access(resource, { user, can }, resources);
+  }
+
+  /**
+   * Writes one row in a transaction, while it is the one that the client has read, and answers with it. What is asked of the answer is
+   * looked at first: what is refused isn't written.
+   *
+   * @param at JSON Pointer of what is written in the request
+   */
+  async write(
+    { user, query, set, request }: Pick<Given, "user" | "query" | "set" | "request">,
+    at: string,
+    write: (work: Work, onFound: (row: Row) => void) => Promise<Row>,
+  ): Promise<Row> {
+    const access = this.accessOf(user);
+    const shape = toShape(access, query);
+    const onFound = toMatch(request, access);
+    const row = await this.#options.db.transaction((tx) => write({ tx, access, at }, onFound));
+    return this.show(access, row, { shape, set });
   }
 
   /** A row that was written, as its client is shown it: in a shape that was read before anything was written. */

@@ -1,7 +1,6 @@
 import { t } from "elysia";
 import { listOf, page } from "../../db/paging/paginate.ts";
-import { toShape } from "../reading/fields.ts";
-import { type Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./endpoint.ts";
+import type { Endpoint, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
 
 const ENTRY = t.Object({
   id: t.Integer(),
@@ -44,15 +43,12 @@ export function addHistory(
     `${endpoint.path}/:id/revert`,
     async ({ user, params: { id }, body, query, set, request }) => {
       const { valuesAt } = await import("../history/reverting.ts");
-      const access = endpoint.accessOf(user);
-      const shape = toShape(access, query);
-      const onFound = toMatch(request, access);
       const { to } = body as { readonly to: number };
-      const row = await db.transaction((tx) => {
-        const toValues = (before: typeof body) => valuesAt(tx, { access, history }, { before, to });
-        return writer.revert(id, toValues, { tx, access, at: "/body" }, onFound);
+      return endpoint.write({ user, query, set, request }, "/body", (work, onFound) => {
+        const toValues = (before: typeof body) =>
+          valuesAt(work.tx, { access: work.access, history }, { before, to });
+        return writer.revert(id, toValues, work, onFound);
       });
-      return endpoint.show(access, row, { shape, set });
     },
     {
       ...endpoint.guard("write"),

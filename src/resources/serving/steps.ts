@@ -1,27 +1,21 @@
 import { t } from "elysia";
 import type { Transition } from "../definition/workflow.ts";
-import { toShape } from "../reading/fields.ts";
-import { type Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./endpoint.ts";
+import type { Endpoint, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
 
 /** Adds a route for each step of a workflow: `POST /deals/{id}/win`. */
 export function addSteps(
   router: ResourceRouter,
   endpoint: Endpoint,
-  { resource, db, writer }: ResourceRoutesOptions,
+  { resource, writer }: ResourceRoutesOptions,
 ): void {
   for (const transition of resource.workflow?.transitions ?? []) {
     const { name, from, to, permission } = transition;
     router.post(
       `${endpoint.path}/:id/${name}`,
-      async ({ user, params: { id }, query, set, request }) => {
-        const access = endpoint.accessOf(user);
-        const shape = toShape(access, query);
-        const onFound = toMatch(request, access);
-        const row = await db.transaction((tx) =>
-          writer.step(id, transition, { tx, access, at: "/body" }, onFound),
-        );
-        return endpoint.show(access, row, { shape, set });
-      },
+      ({ user, params: { id }, query, set, request }) =>
+        endpoint.write({ user, query, set, request }, "/body", (work, onFound) =>
+          writer.step(id, transition, work, onFound),
+        ),
       {
         ...(permission === null ? endpoint.guard("write") : { permission }),
         idempotent: true,

@@ -2,7 +2,7 @@ import { and, asc, type Column, eq, inArray, type SQL } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
 import { AppError, type InputProblem } from "../../errors/errors.ts";
 import { toForbidden } from "../../accounts/identity/guards.ts";
-import { fail, withPaths } from "../../errors/codes.ts";
+import { fail, invalidRequest, withPaths } from "../../errors/codes.ts";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import type { Access } from "../access/access.ts";
@@ -82,7 +82,7 @@ export class Writer {
     const written = tx.insert(resource.table as PgTable).values(onlyColumns(access, values) as never);
     const [row] = (await locate(at, () => written.returning())) as Row[];
     if (row === undefined) throw new Error(`The database gave nothing for a new ${resource.singular}`);
-    await this.#assertKept(access, [row], { tx, verb: "update" });
+    await this.#assertKept(access, [row], tx);
     await this.#note("created", { before: null, after: row }, work);
     return row;
   }
@@ -104,7 +104,7 @@ export class Writer {
     await assertReferences(all, null, work);
     const written = tx.insert(resource.table as PgTable).values(values);
     const rows = (await locate(at, () => written.returning())) as Row[];
-    await this.#assertKept(access, rows, { tx, verb: "update" });
+    await this.#assertKept(access, rows, tx);
     for (const row of rows) {
       // oxlint-disable-next-line no-await-in-loop -- one after another, in one transaction
       await this.#note("created", { before: null, after: row }, work);
@@ -199,7 +199,7 @@ export class Writer {
       .where(eq(resource.key, before[resource.key.name]));
     const [after] = (await locate(at, () => written.returning())) as Row[];
     if (after === undefined) throw missing(resource, before[resource.key.name]);
-    await this.#assertKept(access, [after], { tx, verb: "update" });
+    await this.#assertKept(access, [after], tx);
     await this.#note("updated", { before, after }, work);
     return after;
   }
@@ -295,7 +295,7 @@ export class Writer {
     const errors = Object.entries(found ?? {}).flatMap(([name, message]): InputProblem[] =>
       message === undefined ? [] : [{ path: `${at}/${name}`, code: "check", message }],
     );
-    if (errors.length > 0) throw fail("validation_error", "The request is not valid: see errors", { errors });
+    if (errors.length > 0) throw invalidRequest(errors);
   }
 
   /** Gives a row its number, right before it is written: until it is committed nobody else gets one. */
@@ -307,15 +307,11 @@ export class Writer {
   }
 
   /** That whoever has written a row may still change it: else they would give it to others, or away. */
-  async #assertKept(
-    access: Access,
-    rows: readonly Row[],
-    { tx, verb }: { readonly tx: Transaction; readonly verb: "update" },
-  ): Promise<void> {
+  async #assertKept(access: Access, rows: readonly Row[], tx: Transaction): Promise<void> {
     const { resource } = access;
     const rules = and(
       access.rule("read"),
-      resource.rows.read === resource.rows[verb] ? undefined : access.rule(verb),
+      resource.rows.read === resource.rows.update ? undefined : access.rule("update"),
     );
     if (rules === undefined) return;
     const keys = rows.map((row) => row[resource.key.name]);
@@ -364,7 +360,7 @@ function assertWritable(access: Access, given: Row, at: string): void {
   const errors = Object.keys(given)
     .filter((name) => !access.mayWrite(name))
     .map((name) => ({ path: `${at}/${name}`, code: "read_only", message: "You can't set this" }));
-  if (errors.length > 0) throw fail("validation_error", "The request is not valid: see errors", { errors });
+  if (errors.length > 0) throw invalidRequest(errors);
 }
 
 function toStep({ transition }: Work): { readonly transition?: string } {
