@@ -133,3 +133,24 @@ export function testCrm(name: string, run: (crm: Crm) => Promise<void>, code?: s
     });
   }
 }
+
+/** Types of columns by the dialect that takes them: a key that is counted up, and a moment. */
+const TYPES = [
+  ["integer primary key autoincrement", "integer"],
+  ["bigint auto_increment primary key", "datetime(3)"],
+  ["bigserial primary key", "timestamp(3) with time zone"],
+] as const;
+
+/** A `setup()` that creates tables of a test's own, of which plugins/crm has no migration, on whichever dialect it is. */
+export function setupTables(statements: readonly ((key: string, moment: string) => string)[]): string {
+  const byDialect = TYPES.map(([key, moment]) => statements.map((write) => write(key, moment)));
+  return `
+  export async function setup() {
+    for (const statements of ${JSON.stringify(byDialect)}) {
+      try {
+        for (const statement of statements) await db.execute(sql.raw(statement));
+        return;
+      } catch {}
+    }
+  }`;
+}

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Crm, testCrm } from "./crm.ts";
+import { Crm, setupTables, testCrm } from "./crm.ts";
 
 const RUN = `
   import { eq, sql } from "drizzle-orm";
@@ -32,20 +32,11 @@ const RUN = `
     }))
     .use(resource(tasks, { search: ["project.name"], expand: ["project"] }))
     .get("/told", () => told);
-  const DDL = [
-    ["integer primary key autoincrement", "integer"],
-    ["bigint auto_increment primary key", "datetime(3)"],
-    ["bigserial primary key", "timestamp(3) with time zone"],
-  ];
-  export async function setup() {
-    for (const [key, moment] of DDL) {
-      try {
-        await db.execute(sql.raw("create table crm_projects (id " + key + ", name varchar(50) not null, owner_id bigint not null, deleted_at " + moment + ")"));
-        await db.execute(sql.raw("create table crm_tasks (id " + key + ", name varchar(50) not null, project_id bigint not null)"));
-        return;
-      } catch {}
-    }
-  }
+  ${setupTables([
+    (key, moment) =>
+      `create table crm_projects (id ${key}, name varchar(50) not null, owner_id bigint not null, deleted_at ${moment})`,
+    (key) => `create table crm_tasks (id ${key}, name varchar(50) not null, project_id bigint not null)`,
+  ])}
 `;
 const ALL = ["projects", "tasks"].flatMap((name) => [`${name}:read`, `${name}:write`]);
 

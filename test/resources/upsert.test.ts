@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { Crm, testCrm } from "./crm.ts";
+import { Crm, setupTables, testCrm } from "./crm.ts";
 
 const RUN = `
   import { eq, sql } from "drizzle-orm";
@@ -26,19 +26,10 @@ const RUN = `
       create: { owner_id: ({ user }) => user.id },
     }))
     .get("/told", () => told);
-  const DDL = [
-    ["integer primary key autoincrement", "integer"],
-    ["bigint auto_increment primary key", "datetime(3)"],
-    ["bigserial primary key", "timestamp(3) with time zone"],
-  ];
-  export async function setup() {
-    for (const [key, moment] of DDL) {
-      try {
-        await db.execute(sql.raw("create table crm_people (id " + key + ", email varchar(50) not null unique, name varchar(50), team varchar(10), badge varchar(10), owner_id bigint not null, deleted_at " + moment + ", unique (team, badge))"));
-        return;
-      } catch {}
-    }
-  }
+  ${setupTables([
+    (key, moment) =>
+      `create table crm_people (id ${key}, email varchar(50) not null unique, name varchar(50), team varchar(10), badge varchar(10), owner_id bigint not null, deleted_at ${moment}, unique (team, badge))`,
+  ])}
 `;
 const MERGE = { prefer: "resolution=merge" };
 const ALL = ["read", "write", "delete"].flatMap((verb) => [`companies:${verb}`, `people:${verb}`]);
