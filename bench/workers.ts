@@ -29,7 +29,7 @@ const [seconds, rounds, warmup] = [values.seconds, values.rounds, values.warmup]
 
 const COUNTS = [1, 2] as const;
 const ROUTES = [
-  ["computes", "/work/compute"],
+  ["computes", "/sums/compute"],
   ["answers", "/work"],
 ] as const;
 const CODE = `import { createRouter } from "xcore";
@@ -81,8 +81,8 @@ printTable(
 async function start(count: number): Promise<BenchServer> {
   const cwd = join(project, String(count));
   await Bun.write(join(cwd, "config.json"), "{}");
-  await Bun.write(join(cwd, "plugins/work/plugin.json"), JSON.stringify({ name: "work", version: "1.0.0" }));
-  await Bun.write(join(cwd, "plugins/work/run.ts"), CODE);
+  await Bun.write(join(cwd, "plugins/sums/plugin.json"), JSON.stringify({ name: "sums", version: "1.0.0" }));
+  await Bun.write(join(cwd, "plugins/sums/run.ts"), CODE);
   const program = resolve(import.meta.dir, "../dist/xcore");
   const workers = ["--workers", String(count)];
   const server = await startServer((port) => [program, "serve", "--port", port, ...workers], {
@@ -91,7 +91,7 @@ async function start(count: number): Promise<BenchServer> {
   });
   const pids = new Set<string>();
   while (pids.size < count) {
-    const answer = await fetch(`${server.url}/work/pid`, { headers: { connection: "close" } });
+    const answer = await fetch(`${server.url}/sums/pid`, { headers: { connection: "close" } });
     pids.add(await answer.text());
   }
   return server;

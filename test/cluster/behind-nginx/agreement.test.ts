@@ -32,14 +32,14 @@ testBehindNginx(
 
     const headers = await cluster.credentials();
     const count = async (instance: Instance): Promise<number> => {
-      const response = await instance.fetch("/work/count", { headers });
+      const response = await instance.fetch("/shop/count", { headers });
       return ((await response.json()) as { count: number }).count;
     };
     for (const [made, instance] of cluster.instances.entries()) {
       /* oxlint-disable no-await-in-loop -- each sees what those before have written */
       expect(await count(instance)).toBe(made); // cached from now on
       const order = { method: "POST", headers: { ...headers, "content-type": "application/json" } };
-      await instance.fetch("/work/orders", { ...order, body: JSON.stringify({ note: "one" }) });
+      await instance.fetch("/shop/orders", { ...order, body: JSON.stringify({ note: "one" }) });
       for (const other of cluster.instances)
         await cluster.until(async () => (await count(other)) === made + 1);
       /* oxlint-enable no-await-in-loop */

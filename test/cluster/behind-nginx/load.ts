@@ -63,11 +63,11 @@ export class Load {
     let credentials = await this.#logIn(email);
     while (!this.#isOver) {
       /* oxlint-disable no-await-in-loop -- one request after another */
-      await this.#ask("GET /work/", credentials);
+      await this.#ask("GET /shop/", credentials);
       await this.#order(credentials);
       await this.#ask("GET /auth/me", credentials);
       await this.#orderByKey(credentials);
-      await this.#ask("GET /work/count", credentials);
+      await this.#ask("GET /shop/count", credentials);
       if (index === 0) credentials = await this.#logIn(email);
       /* oxlint-enable no-await-in-loop */
     }
@@ -91,8 +91,8 @@ export class Load {
 
   async #order(credentials: Credentials): Promise<void> {
     const startedAt = performance.now();
-    const order = await this.#note("POST /work/orders", startedAt, () =>
-      this.#post("/work/orders", { ...credentials, "content-type": "application/json" }),
+    const order = await this.#note("POST /shop/orders", startedAt, () =>
+      this.#post("/shop/orders", { ...credentials, "content-type": "application/json" }),
     );
     if (order !== null) this.jobs.add((order as Order).job);
   }
@@ -102,10 +102,10 @@ export class Load {
     const key = crypto.randomUUID();
     const startedAt = performance.now();
     const headers = { ...credentials, "content-type": "application/json", "idempotency-key": key };
-    const order = await this.#note("POST /work/orders/keyed", startedAt, async () => {
+    const order = await this.#note("POST /shop/orders/keyed", startedAt, async () => {
       for (;;) {
         // oxlint-disable-next-line no-await-in-loop
-        const response = await this.#post("/work/orders/keyed", headers, key);
+        const response = await this.#post("/shop/orders/keyed", headers, key);
         if (![409, 502, 503, 504].includes(response.status)) return response;
       }
     });

@@ -2,7 +2,7 @@ import type { Credentials, Instance, ThreeInstances } from "./three-instances.ts
 
 /** Opens a stream of events; what it returns resolves once that has ended. */
 async function openStream(instance: Instance, headers: Credentials): Promise<() => Promise<void>> {
-  const { body } = await instance.fetch("/work/events", { headers });
+  const { body } = await instance.fetch("/shop/events", { headers });
   const reader = (body as ReadableStream<Uint8Array>).getReader();
   await reader.read();
   return async () => {
@@ -13,7 +13,7 @@ async function openStream(instance: Instance, headers: Credentials): Promise<() 
 
 /** Opens a WebSocket; what it returns resolves once that is closed. */
 async function openSocket(url: string, headers: Credentials): Promise<() => Promise<void>> {
-  const socket = new WebSocket(`${url.replace("http", "ws")}/work/socket`, { headers } as never);
+  const socket = new WebSocket(`${url.replace("http", "ws")}/shop/socket`, { headers } as never);
   const opened = Promise.withResolvers<void>();
   const closed = Promise.withResolvers<void>();
   socket.addEventListener("message", () => opened.resolve());

@@ -1,16 +1,16 @@
 import type { Files } from "../../setup.ts";
 
 const SCHEMA = `import { id, integer, table, varchar } from "xcore/schema";
-export const orders = table("work_orders", { id: id(), note: varchar(64).notNull() });
-export const runs = table("work_runs", { id: id(), job: varchar(64).notNull(), pid: integer().notNull() });
-export const heard = table("work_heard", { id: id(), what: varchar(64).notNull(), pid: integer().notNull() });
+export const orders = table("shop_orders", { id: id(), note: varchar(64).notNull() });
+export const runs = table("shop_runs", { id: id(), job: varchar(64).notNull(), pid: integer().notNull() });
+export const heard = table("shop_heard", { id: id(), what: varchar(64).notNull(), pid: integer().notNull() });
 `;
 
 const SQL = ["orders note", "runs job", "heard what"]
   .map((words) => words.split(" "))
   .map(([table = "", text = ""]) => {
     const pid = table === "orders" ? "" : `, "pid" integer NOT NULL`;
-    return `CREATE TABLE "work_${table}" ("id" bigserial PRIMARY KEY, "${text}" varchar(64) NOT NULL${pid});`;
+    return `CREATE TABLE "shop_${table}" ("id" bigserial PRIMARY KEY, "${text}" varchar(64) NOT NULL${pid});`;
   })
   .join("\n--> statement-breakpoint\n");
 
@@ -31,7 +31,7 @@ jobs.define("hold", async ({ id }) => {
 jobs.cron("tick", "* * * * * *", async ({ dueAt }) => {
   await db.insert(heard).values({ what: "tick " + dueAt.toISOString(), pid: process.pid });
 });
-hooks.on("work.told", async ({ data }) => {
+hooks.on("shop.told", async ({ data }) => {
   await db.insert(heard).values({ what: "told " + data, pid: process.pid });
 });
 const countOrders = cached(() => db.$count(orders), { ttl: 3600, tables: [orders] });
@@ -48,7 +48,7 @@ export default createRouter()
   .post("/orders/keyed", ({ body }) => order(body.note), { auth: true, body, idempotent: true })
   .post("/held", async () => ({ job: await jobs.enqueue("hold") }), { auth: true })
   .post("/told/:id", async ({ params }) => {
-    await hooks.emit("work.told", params.id, { cluster: true });
+    await hooks.emit("shop.told", params.id, { cluster: true });
     return { pid: process.pid };
   }, { auth: true })
   .get("/events", async function* () { yield sse({ data: String(process.pid) }); await new Promise(() => {}); }, { auth: true })
@@ -56,12 +56,12 @@ export default createRouter()
 `;
 
 /**
- * A plugin "work" that makes orders, each with a job that settles it, and writes down which process has done what. A job "hold"
+ * A plugin "shop" that makes orders, each with a job that settles it, and writes down which process has done what. A job "hold"
  * doesn't end when it is run for the first time.
  */
-export const WORK: Files = {
-  "plugins/work/plugin.json": { name: "work", version: "1.0.0" },
-  "plugins/work/run.ts": RUN,
-  "plugins/work/schema.ts": SCHEMA,
-  "plugins/work/drizzle/postgres/0000_work.sql": SQL,
+export const SHOP: Files = {
+  "plugins/shop/plugin.json": { name: "shop", version: "1.0.0" },
+  "plugins/shop/run.ts": RUN,
+  "plugins/shop/schema.ts": SCHEMA,
+  "plugins/shop/drizzle/postgres/0000_shop.sql": SQL,
 };

@@ -16,7 +16,7 @@ import { PrivateServer } from "../../faults/private-server.ts";
 import { testUnlessMissing } from "../../programs.ts";
 import { type Files, TestFolder } from "../../setup.ts";
 import { startNginx } from "./nginx.ts";
-import { WORK } from "./work-plugin.ts";
+import { SHOP } from "./shop-plugin.ts";
 
 export const PASSWORD = "correct horse battery staple";
 
@@ -100,8 +100,8 @@ export class ThreeInstances implements AsyncDisposable {
     this.#disposals = disposals;
   }
 
-  /** @param filesOf the project of each instance, by number; the plugin "work" by default */
-  static async start(filesOf: (index: number) => Files = () => WORK): Promise<ThreeInstances> {
+  /** @param filesOf the project of each instance, by number; the plugin "shop" by default */
+  static async start(filesOf: (index: number) => Files = () => SHOP): Promise<ThreeInstances> {
     await using disposals = new AsyncDisposableStack();
     const database = disposals.use(await createTestDatabase("postgres"));
     const redis = disposals.use(await PrivateServer.start("redis"));
@@ -137,15 +137,15 @@ export class ThreeInstances implements AsyncDisposable {
   /** The status that each of the instances answers somebody with. */
   askAll(headers: Credentials): Promise<number[]> {
     return Promise.all(
-      this.instances.map(async (instance) => (await instance.fetch("/work/", { headers })).status),
+      this.instances.map(async (instance) => (await instance.fetch("/shop/", { headers })).status),
     );
   }
 
   /** Emits an event on all instances. */
   async tell(name: string): Promise<void> {
     const headers = await this.credentials();
-    const { ok, status } = await this.fetch(`/work/told/${name}`, { method: "POST", headers });
-    if (!ok) throw new Error(`POST /work/told/${name} was answered with ${status}`);
+    const { ok, status } = await this.fetch(`/shop/told/${name}`, { method: "POST", headers });
+    if (!ok) throw new Error(`POST /shop/told/${name} was answered with ${status}`);
   }
 
   /** Asks any of the instances, by nginx. */
@@ -199,7 +199,7 @@ export class ThreeInstances implements AsyncDisposable {
   /** Which processes have run each job, in the order in which they began. */
   async readRuns(): Promise<Map<string, number[]>> {
     const rows = await this.#read<{ job: string; pid: number }>(
-      sql`select job, pid from work_runs order by id`,
+      sql`select job, pid from shop_runs order by id`,
     );
     return toLists(rows.map(({ job, pid }) => [job, pid]));
   }
@@ -207,14 +207,14 @@ export class ThreeInstances implements AsyncDisposable {
   /** Which processes have heard of what, in this order. */
   async readHeard(): Promise<Map<string, number[]>> {
     const rows = await this.#read<{ what: string; pid: number }>(
-      sql`select what, pid from work_heard order by id`,
+      sql`select what, pid from shop_heard order by id`,
     );
     return toLists(rows.map(({ what, pid }) => [what, pid]));
   }
 
   /** The notes of all orders that were made. */
   async readNotes(): Promise<string[]> {
-    const rows = await this.#read<{ note: string }>(sql`select note from work_orders`);
+    const rows = await this.#read<{ note: string }>(sql`select note from shop_orders`);
     return rows.map(({ note }) => note);
   }
 
@@ -241,7 +241,7 @@ function toLists(pairs: readonly (readonly [string, number])[]): Map<string, num
   return new Map([...lists].map(([name, list]) => [name, list.map(([, pid]) => pid)]));
 }
 
-/** Declares a test that is given three instances, with the plugin "work" or a project by number. */
+/** Declares a test that is given three instances, with the plugin "shop" or a project by number. */
 export function testBehindNginx(
   name: string,
   run: (cluster: ThreeInstances) => Promise<void>,

@@ -6,7 +6,7 @@ import { type Credentials, type Instance, testBehindNginx, type ThreeInstances }
 /** Enqueues a job that doesn't end where it is first run; returns its id and that instance. */
 async function holdJob(cluster: ThreeInstances): Promise<{ job: string; holder: Instance }> {
   const headers = await cluster.credentials();
-  const response = await cluster.fetch("/work/held", { method: "POST", headers });
+  const response = await cluster.fetch("/shop/held", { method: "POST", headers });
   const { job } = (await response.json()) as { job: string };
   let pid: number | undefined;
   await cluster.until(async () => {
@@ -57,7 +57,7 @@ testBehindNginx(
     // What the process was answering is lost, where nginx may not send it again.
     expect(load.failures.filter(({ startedAt }) => startedAt > goneAt)).toEqual([]);
     const broken = load.failures.map(({ request }) => request);
-    expect(broken.filter((request) => !["POST /work/orders", "POST /auth/login"].includes(request))).toEqual(
+    expect(broken.filter((request) => !["POST /shop/orders", "POST /auth/login"].includes(request))).toEqual(
       [],
     );
 

@@ -1,11 +1,11 @@
 import { expect } from "bun:test";
 import type { Files } from "../../setup.ts";
 import { type Instance, testBehindNginx } from "./three-instances.ts";
-import { WORK } from "./work-plugin.ts";
+import { SHOP } from "./shop-plugin.ts";
 
 const COUNT = 30;
 
-/** The plugin "work" with a job "ship", by version: its payload, and what its handler writes down of it. */
+/** The plugin "shop" with a job "ship", by version: its payload, and what its handler writes down of it. */
 function withShipping(version: "old" | "new"): Files {
   const payload = version === "old" ? "{ n: t.Integer() }" : "{ n: t.Integer(), unit: t.String() }";
   const given = version === "old" ? "{ n: Number(n) }" : '{ n: Number(n), unit: "kg" }';
@@ -18,10 +18,10 @@ const ship = (n, options) => jobs.enqueue("ship", ${given}, options);
   const route = `
   .post("/ship/:n", ({ params: { n } }) => ship(n), { auth: true })
   .post("/ship/:n/later", ({ params: { n } }) => ship(n, { delay: 3600 }), { auth: true })`;
-  const run = WORK["plugins/work/run.ts"] as string;
+  const run = SHOP["plugins/shop/run.ts"] as string;
   return {
-    ...WORK,
-    "plugins/work/run.ts": run.replace(
+    ...SHOP,
+    "plugins/shop/run.ts": run.replace(
       "export default createRouter()",
       `${code}export default createRouter()${route}`,
     ),
@@ -34,7 +34,7 @@ testBehindNginx(
     const headers = await cluster.credentials();
     const post = async (path: string): Promise<string> =>
       (await cluster.fetch(path, { method: "POST", headers })).text();
-    await Promise.all(Array.from({ length: COUNT }, (_, n) => post(`/work/ship/${n}`)));
+    await Promise.all(Array.from({ length: COUNT }, (_, n) => post(`/shop/ship/${n}`)));
     await cluster.untilDone();
     const shipped = [...(await cluster.readHeard())].filter(([what]) => what.startsWith("shipped"));
     const [first, second, next] = cluster.instances as [Instance, Instance, Instance];
@@ -43,7 +43,7 @@ testBehindNginx(
     expect(shipped.filter(([what, [pid]]) => what.includes("unit") !== isNew(pid))).toEqual([]);
     expect(new Set(shipped.map(([, [pid]]) => isNew(pid)))).toEqual(new Set([true, false]));
 
-    const late = await cluster.first.fetch("/work/ship/99/later", { method: "POST", headers });
+    const late = await cluster.first.fetch("/shop/ship/99/later", { method: "POST", headers });
     const id = await late.text();
     expect(await Promise.all([first, second].map((instance) => instance.stop()))).toEqual([0, 0]);
     const admin = await cluster.credentials({ is_admin: true });
