@@ -16,7 +16,7 @@ import { findFaults } from "./web/openapi/validity.ts";
 setDefaultTimeout(180_000);
 
 const PROJECT = join(import.meta.dir, "..");
-const MAX_BYTES = 135_000_000;
+const MAX_BYTES = 140_000_000;
 const ELF_MACHINES = { arm64: 0xb7, x64: 0x3e } as const;
 
 let executable: string;
@@ -25,7 +25,7 @@ beforeAll(async () => {
   executable = await buildXcore();
 });
 
-test("bun run build makes one executable of at most 135 MB, and nothing beside it", async () => {
+test("bun run build makes one executable of at most 140 MB, and nothing beside it", async () => {
   expect(await readdir(dirname(executable))).toEqual(["xcore"]);
   const { size, mode } = await stat(executable);
   expect(size).toBeLessThan(MAX_BYTES);
