@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import type { App } from "../app/app.ts";
-import { closestWord } from "../config/suggestion.ts";
+import { closestWord } from "../errors/suggestion.ts";
 import { fail } from "../plugins/failure/error-codes.ts";
 import type { PluginCommand } from "../plugins/given/commands.ts";
 import type { PluginRecord } from "../plugins/inventory/record.ts";

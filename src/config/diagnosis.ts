@@ -1,3 +1,4 @@
+import { closestWord } from "../errors/suggestion.ts";
 import {
   type JsonObject,
   type KeyPath,
@@ -14,7 +15,7 @@ import {
   createValueProblem,
   type Origin,
 } from "./problems.ts";
-import { closestWord, suggestKey } from "./suggestion.ts";
+import { suggestKey } from "./suggestion.ts";
 import { type ConfigValues, type Fault, findConflicts, findFaults, isConfigValues } from "./validation.ts";
 
 /** Some keys of the configuration from one place; a later layer wins over an earlier one, key by key. */

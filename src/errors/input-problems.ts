@@ -1,4 +1,3 @@
-import { distance } from "fastest-levenshtein";
 import { Kind } from "@sinclair/typebox";
 import { type ValueError, ValueErrorType } from "@sinclair/typebox/value";
 import type { InvalidFileType, ValidationError } from "elysia";
@@ -11,8 +10,10 @@ import {
   type JsonSchema,
   CLOSED,
   PROBLEM,
+  QUIET,
   TEXT_FORMS,
 } from "./plain-schema.ts";
+import { toHint } from "./suggestion.ts";
 
 /** What TypeBox, or a Standard Schema, says of one value. */
 interface Found {
@@ -149,10 +150,8 @@ function describeUnknown(path: string, schema: JsonSchema): Omit<InputProblem, "
   const name = path.slice(path.lastIndexOf("/") + 1);
   if (Array.isArray(readOnly) && readOnly.includes(name))
     return { code: "read_only", message: "You can't set this" };
-  const ranked = Object.keys(properties).map((known) => ({ known, edits: distance(name, known) }));
-  const [closest] = ranked.toSorted((a, b) => a.edits - b.edits);
-  const isClose = name.length <= 64 && closest !== undefined && closest.edits <= Math.max(1, name.length / 3);
-  return { code: "unknown", message: `Unknown${isClose ? `, did you mean "${closest.known}"?` : ""}` };
+  const known = Object.keys(properties).filter((one) => properties[one]?.[QUIET] !== true);
+  return { code: "unknown", message: `Unknown${toHint(name, known)}` };
 }
 
 function describeUnion(branches: readonly JsonSchema[]): Omit<InputProblem, "path"> {

@@ -9,6 +9,7 @@ export type JsonSchema = TSchema & {
   readonly items?: JsonSchema;
   readonly elysiaMeta?: string;
   readonly [CLOSED]?: boolean | readonly string[];
+  readonly [QUIET]?: true;
   readonly [PROBLEM]?: (value: unknown) => Omit<InputProblem, "path">;
 };
 
@@ -22,6 +23,9 @@ export const PROBLEM = Symbol.for("xcore/problem");
  * that are there to be read alone.
  */
 export const CLOSED = Symbol.for("xcore/closed");
+
+/** Marks what is never suggested in the place of an unknown name, as it isn't there to everybody. */
+export const QUIET = Symbol.for("xcore/quiet");
 
 /** Problems that an answer lists: a list of a million wrong values has as many. */
 const MAX_ERRORS = 64;

@@ -1,6 +1,6 @@
 import { FormatRegistry, Kind } from "@sinclair/typebox";
 import type { AnyElysia } from "elysia";
-import { closestWord } from "../config/suggestion.ts";
+import { closestWord } from "../errors/suggestion.ts";
 import { isTypeBoxSchema, type JsonSchema, partsOf } from "../errors/plain-schema.ts";
 
 const PARTS = ["body", "query", "params", "headers", "cookie"] as const;

@@ -1,5 +1,5 @@
 import { and, asc, eq, inArray } from "drizzle-orm";
-import { closestWord } from "../../config/suggestion.ts";
+import { closestWord } from "../../errors/suggestion.ts";
 import { isGrant } from "../identity/permission-name.ts";
 import type { CoreStore } from "../people/store.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";

@@ -1,5 +1,5 @@
 import { and, eq, inArray } from "drizzle-orm";
-import { closestWord } from "../../config/suggestion.ts";
+import { closestWord } from "../../errors/suggestion.ts";
 import type { CoreStore } from "../people/store.ts";
 
 /** Permissions of xcore itself, with descriptions. */

@@ -15,7 +15,7 @@ export function addSubcommands(
   first.allowExcessArguments().hook("preAction", async () => {
     const [word] = first.args;
     if (word === undefined) return;
-    const { closestWord } = await import("../../config/suggestion.ts");
+    const { closestWord } = await import("../../errors/suggestion.ts");
     const meant = closestWord(word, names);
     parent.error(
       `error: unknown command '${word}'${meant === undefined ? "" : `\n(Did you mean ${meant}?)`}`,

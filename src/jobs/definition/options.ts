@@ -1,6 +1,6 @@
 import type { TSchema } from "@sinclair/typebox";
 import type { Logger } from "pino";
-import { closestWord } from "../../config/suggestion.ts";
+import { closestWord } from "../../errors/suggestion.ts";
 import { sha256 } from "../../files/sha256.ts";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { isTypeBoxSchema } from "../../errors/plain-schema.ts";

@@ -1,7 +1,7 @@
 import type { TSchema } from "@sinclair/typebox";
 import type { Logger } from "pino";
 import type { Database } from "../../db/contract/database.ts";
-import { closestWord } from "../../config/suggestion.ts";
+import { closestWord } from "../../errors/suggestion.ts";
 import type { JobDefinition, JobRequest, Jobs } from "../../jobs/jobs.ts";
 import { toDefinition, toQualifiedName } from "../../jobs/definition/options.ts";
 import type { Scheduler, Task } from "../../jobs/scheduler/scheduler.ts";

@@ -1,5 +1,5 @@
 import { isJsonObject, type KeyPath } from "../../config/json/values.ts";
-import { closestWord } from "../../config/suggestion.ts";
+import { closestWord } from "../../errors/suggestion.ts";
 import type { JsonSchema } from "../../errors/plain-schema.ts";
 
 /** A key that a schema doesn't know. */

@@ -1,7 +1,7 @@
 import satisfies from "semver/functions/satisfies.js";
 import type { Manifest } from "../source/manifest.ts";
 import { CORE_PERMISSIONS } from "../../accounts/rights/permission-catalog.ts";
-import { closestWord } from "../../config/suggestion.ts";
+import { closestWord } from "../../errors/suggestion.ts";
 import { permissionsOf } from "../runtime/surface.ts";
 import type { PluginRecord } from "./record.ts";
 

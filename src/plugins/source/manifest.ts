@@ -4,7 +4,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
 import { formatKeyPath, quote, valueAt } from "../../config/json/values.ts";
 import { parseJsonDocument } from "../../config/json/document.ts";
-import { closestWord } from "../../config/suggestion.ts";
+import { closestWord } from "../../errors/suggestion.ts";
 import { type Fault, findFaults } from "../../config/validation.ts";
 import { isPermissionName } from "../../accounts/identity/permission-name.ts";
 import { EVENT_PATTERN } from "../../hooks/names.ts";

@@ -1,4 +1,4 @@
-import { closestWord } from "../../config/suggestion.ts";
+import { closestWord } from "../../errors/suggestion.ts";
 
 /** The error of a table that can't be a resource as it was declared. */
 export function refuse(tableName: string, reason: string): TypeError {

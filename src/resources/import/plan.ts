@@ -1,6 +1,6 @@
 import type { TObject } from "@sinclair/typebox";
 import { type Column, getTableName } from "drizzle-orm";
-import { closestWord } from "../../config/suggestion.ts";
+import { closestWord, toHint } from "../../errors/suggestion.ts";
 import { fail, invalidRequest } from "../../errors/codes.ts";
 import type { InputProblem } from "../../errors/errors.ts";
 import type { Access, View } from "../access/access.ts";
@@ -91,12 +91,9 @@ function toKey(access: Access, name: string): Column {
   const column = access.visible.get(name);
   const isUnique = column !== undefined && (column.primary || column.isUnique);
   if (column !== undefined && isUnique) return column;
-  const names = [...access.visible]
-    .filter(([, one]) => one.primary || one.isUnique)
-    .map(([one]) => `"${one}"`);
-  throw invalidRequest([
-    { path: "/query/key", code: "unknown_name", message: `Expected a unique column: ${names.join(", ")}` },
-  ]);
+  const names = [...access.visible].filter(([, one]) => one.primary || one.isUnique).map(([one]) => one);
+  const message = `Expected a unique column: ${names.map((one) => `"${one}"`).join(", ")}${toHint(name, names)}`;
+  throw invalidRequest([{ path: "/query/key", code: "unknown_name", message }]);
 }
 
 type Found = Pick<Target, "name" | "column" | "reference">;
@@ -131,7 +128,10 @@ function toUnknown(
   const skip = `leave it out with ?map=${text.slice(0, 100)}:`;
   if (access.resource.columns.has(asked))
     return { path: "/header", code: "read_only", message: `The column ${shown} can't be set: ${skip}` };
-  const meant = closestWord(asked, [...settable]);
+  const meant = closestWord(
+    asked,
+    [...settable].filter((name) => access.visible.has(name)),
+  );
   const hint = meant === undefined ? `or ${skip}` : `did you mean "${meant}"?`;
   const message = `There is no column ${shown} in "${getTableName(access.resource.table)}", name one as in ?map=${text.slice(0, 100)}:column, ${hint}`;
   return { path: "/header", code: "unknown_column", message };
