@@ -1,5 +1,6 @@
 import { type AnyColumn, asc, Column, desc, getTableColumns, is, type SQL, sql, Table } from "drizzle-orm";
 import { fail } from "../../errors/codes.ts";
+import { toHint } from "../../errors/suggestion.ts";
 import { declarationOf } from "../schema/column-kind.ts";
 import {
   columnOf,
@@ -95,7 +96,7 @@ function parseSort(sort: string, sortable: Sortable): Term[] {
     errors: unknown.map((name) => ({
       path: "/query/sort",
       code: "unknown_name",
-      message: `Expected ${allowed === "" ? "no name" : `one of ${allowed}`}, not "${name}"`,
+      message: `Expected ${allowed === "" ? "no name" : `one of ${allowed}`}, not "${name}"${toHint(name, sortable.keys())}`,
     })),
   });
 }

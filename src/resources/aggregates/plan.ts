@@ -1,5 +1,6 @@
 import type { Column } from "drizzle-orm";
 import { invalidRequest } from "../../errors/codes.ts";
+import { toHint } from "../../errors/suggestion.ts";
 import type { InputProblem } from "../../errors/errors.ts";
 import { DATE_PARTS, type DatePart } from "../../db/schema/portable-sql.ts";
 import type { Access } from "../access/access.ts";
@@ -132,7 +133,7 @@ function toOrder(text: string, known: readonly string[], problems: InputProblem[
 function toUnknown(parameter: string, name: string, known: readonly string[]): InputProblem {
   const all = known.map((one) => `"${one}"`).join(", ");
   const expected = all === "" ? "nothing" : `some of ${all}`;
-  const message = `Expected ${expected}, not ${JSON.stringify(name.slice(0, 40))}`;
+  const message = `Expected ${expected}, not ${JSON.stringify(name.slice(0, 40))}${toHint(name, known)}`;
   return { path: `/query/${parameter}`, code: "unknown_name", message };
 }
 

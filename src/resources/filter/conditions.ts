@@ -16,6 +16,7 @@ import {
   sql,
 } from "drizzle-orm";
 import { contains } from "../../db/schema/portable-sql.ts";
+import { toHint } from "../../errors/suggestion.ts";
 import { FilterError } from "./error.ts";
 import type { Comparison, Expression, Operator } from "./grammar.ts";
 import type { Asking } from "./moments.ts";
@@ -84,8 +85,9 @@ function compare(comparison: Comparison, options: ConditionOptions, isNegated: b
   const { field: name, at, operator, isAny } = comparison;
   const field = options.find(name);
   if (field === null) {
-    const names = options.names().map((one) => `"${one}"`);
-    throw new FilterError(at, `one of ${names.join(", ")}`, `"${name}"`);
+    const names = options.names();
+    const all = names.map((one) => `"${one}"`).join(", ");
+    throw new FilterError(at, `one of ${all}`, `"${name}"`, toHint(name, names));
   }
   const { column, steps } = field;
   if (!isAny && steps.some(({ isMany }) => isMany)) {

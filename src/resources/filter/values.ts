@@ -1,5 +1,6 @@
 import type { Column } from "drizzle-orm";
 import { type ColumnKind, kindOf } from "../../db/schema/column-kind.ts";
+import { toHint } from "../../errors/suggestion.ts";
 import { FilterError } from "./error.ts";
 import type { Comparison, Literal } from "./grammar.ts";
 import { type Asking, MOMENTS, toMoment } from "./moments.ts";
@@ -110,14 +111,18 @@ export function readValues(column: Column, comparison: Comparison, asking: Askin
       return [];
     const value = comparable.read(literal, asking);
     const isValue = value !== null && (operator.endsWith("~") || isStorable(column, kind, value));
-    if (!isValue)
-      throw new FilterError(literal.at, comparable.expected(kind), JSON.stringify(literal.text.slice(0, 40)));
+    if (!isValue) throw refuseValue(literal, kind, comparable.expected(kind));
     return [value];
   });
 }
 
 function refuse({ at }: Comparison, expected: string, found?: string): FilterError {
   return new FilterError(at, expected, found === undefined ? undefined : `"${found}"`);
+}
+
+function refuseValue({ at, text: found }: Literal, kind: ColumnKind, expected: string): FilterError {
+  const hint = kind.type === "enum" ? toHint(found, kind.values) : "";
+  return new FilterError(at, expected, JSON.stringify(found.slice(0, 40)), hint);
 }
 
 /** Whether the column could hold it: what it couldn't, databases compare each in its own way. */

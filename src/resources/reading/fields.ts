@@ -1,4 +1,5 @@
 import { invalidRequest } from "../../errors/codes.ts";
+import { toHint } from "../../errors/suggestion.ts";
 import type { Access } from "../access/access.ts";
 
 /** What of each row is asked for. */
@@ -30,20 +31,36 @@ export function toShape(access: Access, { fields, expand }: Wanted): Shape {
   return {
     columns:
       fields === undefined ? (isWhole ? null : [...visible.keys()]) : toNames("fields", fields, visible),
-    expand: expand === undefined ? NOTHING : toTree(toNames("expand", expand, resource.expand)),
+    expand:
+      expand === undefined
+        ? NOTHING
+        : toTree(toNames("expand", expand, resource.expand, toExpandable(access))),
   };
 }
 
-function toNames(
-  parameter: string,
-  text: string,
-  known: { has(name: string): boolean; keys(): Iterable<string> },
-): string[] {
+interface Names {
+  has(name: string): boolean;
+  keys(): IterableIterator<string>;
+}
+
+/** The relations of which whoever asks may see by what they are related. */
+function toExpandable({ resource, visible }: Access): ReadonlySet<string> {
+  const { expand, relations } = resource;
+  if (visible.size === resource.columns.size) return expand;
+  return new Set(
+    [...expand].filter((path) => {
+      const relation = relations.get(path.split(".")[0] ?? "");
+      return relation !== undefined && visible.has(relation.from.name);
+    }),
+  );
+}
+
+function toNames(parameter: string, text: string, known: Names, told: Names = known): string[] {
   const names = text.split(",").map((name) => name.trim());
   const unknown = names.find((name) => !known.has(name));
   if (unknown === undefined) return names;
-  const all = Array.from(known.keys(), (name) => `"${name}"`).join(", ");
-  const message = `Expected ${all === "" ? "nothing" : `some of ${all}`}, not ${JSON.stringify(unknown.slice(0, 40))}`;
+  const all = Array.from(told.keys(), (name) => `"${name}"`).join(", ");
+  const message = `Expected ${all === "" ? "nothing" : `some of ${all}`}, not ${JSON.stringify(unknown.slice(0, 40))}${toHint(unknown, told.keys())}`;
   throw invalidRequest([{ path: `/query/${parameter}`, code: "unknown_name", message }]);
 }
 

@@ -2,7 +2,7 @@ import { type TObject, type TSchema, Type } from "@sinclair/typebox";
 import { type Column, getTableName } from "drizzle-orm";
 import { t } from "elysia";
 import { kindOf } from "../../db/schema/column-kind.ts";
-import { CLOSED } from "../../errors/plain-schema.ts";
+import { CLOSED, QUIET } from "../../errors/plain-schema.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Relation } from "../definition/relations.ts";
 import { bodyOf, patchOf } from "./tables.ts";
@@ -73,7 +73,16 @@ function unsettableOf(
 function toSettable(resource: Resource, make: typeof bodyOf | typeof patchOf, isNew: boolean): TObject {
   const schema = make(resource.table, { omit: unsettableOf(resource, isNew) as never[] }) as TObject;
   const readOnly = [...resource.columns.keys()].filter((name) => !(name in schema.properties));
-  return close(schema, readOnly);
+  const properties = Object.entries(schema.properties).map(([name, one]) => [
+    name,
+    toQuiet(resource, name, one),
+  ]);
+  return close({ ...schema, properties: Object.fromEntries(properties) }, readOnly);
+}
+
+/** What isn't there to everybody is suggested to nobody: who asks isn't known yet. */
+export function toQuiet({ fields }: Resource, name: string, schema: TSchema): TSchema {
+  return (fields.get(name)?.read ?? true) === true ? schema : { ...schema, [QUIET]: true };
 }
 
 /** The same schema, that refuses what it doesn't name. */

@@ -5,6 +5,7 @@ import { type ColumnKind, kindOf } from "../../db/schema/column-kind.ts";
 import { page } from "../../db/paging/paginate.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Comparison, Operator } from "../filter/grammar.ts";
+import { toQuiet } from "./bodies.ts";
 
 /** A parameter such as `amount.gte`, and what it compares. */
 export interface ColumnParameter {
@@ -87,7 +88,10 @@ export function rowQueryOf({ expand }: Resource) {
 
 /** The query of a list: pages, order, fields, search, filter, and parameters for each column. */
 export function listQueryOf(resource: Resource, parameters: ReadonlyMap<string, ColumnParameter>) {
-  const columns = [...parameters].map(([name, parameter]) => [name, t.Optional(toSchema(parameter))]);
+  const columns = [...parameters].map(([name, parameter]) => [
+    name,
+    toQuiet(resource, parameter.field, t.Optional(toSchema(parameter))),
+  ]);
   return t.Object({
     ...page.properties,
     ...rowQueryOf(resource).properties,
