@@ -1,5 +1,7 @@
 import { join, resolve } from "node:path";
 import { Presence } from "../log/presence.ts";
+import type { RequestEntry } from "../log/request-line.ts";
+import { Traffic } from "../metrics/traffic.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { JsonObject } from "../config/json/values.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -75,6 +77,8 @@ export interface AppContext {
   readonly limits: RateLimits;
   readonly shutdown: Shutdown;
   readonly activity: Activity;
+  /** The requests of the last minutes. */
+  readonly traffic: Traffic<RequestEntry>;
   /** The tables of plugins that are served as APIs. */
   readonly resources: Resources;
   /** What changes in their tables. */
@@ -90,19 +94,10 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     inspects = false,
     isCommand = false,
     isNew = false,
-    worker = null,
-    stdout,
   } = options;
   const live: LiveParts = { loaded, describeAsker: () => ({}) };
   const stackTraces = new StackTraces();
-  const loggers = await createLoggers({
-    ...loaded.config.logging,
-    level: inspects ? "silent" : loaded.config.logging.level,
-    worker,
-    directory: inspects || isCommand ? null : toLogFolder(loaded, worker),
-    mapStack: (stack) => stackTraces.map(stack),
-    ...(stdout && { stdout }),
-  });
+  const loggers = await openLoggers(options, stackTraces);
   const activity = new Activity();
   const presence = new Presence(loggers.app);
   const feed = inspects ? null : await createChangeFeed(loaded, loggers.app, presence);
@@ -138,9 +133,25 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     limits: new RateLimits(loaded.config.server.rate_limit),
     shutdown: new Shutdown(),
     activity,
+    traffic: new Traffic(),
     resources: new Resources(),
     changes: new LiveChanges(feed, loggers.app),
   };
+}
+
+function openLoggers(
+  { loaded, inspects = false, isCommand = false, worker = null, stdout }: ContextOptions,
+  stackTraces: StackTraces,
+): Promise<Loggers> {
+  const { logging } = loaded.config;
+  return createLoggers({
+    ...logging,
+    level: inspects ? "silent" : logging.level,
+    worker,
+    directory: inspects || isCommand ? null : toLogFolder(loaded, worker),
+    mapStack: (stack) => stackTraces.map(stack),
+    ...(stdout && { stdout }),
+  });
 }
 
 /** The folder of a process's log files: no two processes may write one file. */

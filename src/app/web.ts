@@ -9,7 +9,7 @@ const MAX_USER_AGENT = 255; // characters
 
 /** Builds the server; it has nothing mounted, and doesn't listen yet. */
 export function createWeb(
-  { live, loggers, answerError, callers, limits }: AppContext,
+  { live, loggers, traffic, answerError, callers, limits }: AppContext,
   { authenticator, principals }: Accounts,
 ): WebServer {
   return new WebServer({
@@ -22,7 +22,10 @@ export function createWeb(
     settings: toWebSettings(live.loaded),
     answerError,
     callers,
-    logRequest: (line) => loggers.logRequest(line),
+    logRequest: (line) => {
+      traffic.record(line);
+      loggers.logRequest(line);
+    },
   });
 }
 
