@@ -14,6 +14,7 @@ import { isNumberedBy } from "../definition/numbering.ts";
 import type { Transition } from "../definition/workflow.ts";
 import type { RowEvents, Writing, Written } from "./events.ts";
 import type { NumberTable } from "./numbers.ts";
+import { assertReachable, keepKey } from "./keys.ts";
 import { assertReferences } from "./references.ts";
 import { assertState } from "./states.ts";
 
@@ -78,6 +79,7 @@ export class Writer {
     const values = toNewRow(given, work);
     await assertReferences([given], null, work);
     await this.#prepare("creating", values, null, work);
+    assertReachable(resource, values, at);
     await this.#number(values, null, work);
     const written = tx.insert(resource.table as PgTable).values(onlyColumns(access, values) as never);
     const [row] = (await locate(at, () => written.returning())) as Row[];
@@ -101,6 +103,7 @@ export class Writer {
     const { tx, access, at } = work;
     const { resource } = access;
     const values = all.map((given) => onlyColumns(access, toNewRow(given, work)));
+    for (const one of values) assertReachable(resource, one, at);
     await assertReferences(all, null, work);
     const written = tx.insert(resource.table as PgTable).values(values);
     const rows = (await locate(at, () => written.returning())) as Row[];
@@ -190,6 +193,7 @@ export class Writer {
     const values = { ...given };
     await assertReferences([given], before, work);
     await this.#prepare("updating", values, before, work);
+    keepKey(resource, values, before);
     await this.#number(values, before, work);
     const set = onlyColumns(access, values);
     if (Object.keys(set).length === 0) return before;
