@@ -132,6 +132,15 @@ export class MountTable {
   }
 }
 
+/** The core before one is mounted. */
+export function createEmptyMount(): Mount {
+  return { prefix: "", plugin: null, inFlight: new InFlight(), fetch: refuse };
+}
+
+function refuse(): never {
+  throw new TypeError("Cannot answer: no core is mounted");
+}
+
 function firstSegment(path: string): string {
   const end = path.indexOf("/", 1);
   return end === -1 ? path : path.slice(0, end);

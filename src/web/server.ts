@@ -8,7 +8,7 @@ import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
 import { Exchange } from "./exchange.ts";
 import { toMessageError } from "./invalid-requests.ts";
-import { type Drained, InFlight, type Mount, MountTable } from "./mounts.ts";
+import { createEmptyMount, type Drained, type InFlight, type Mount, MountTable } from "./mounts.ts";
 import { makeRequestId, takeRequestId } from "./request-ids.ts";
 import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
 import { toMountServer, webSocketHandlers } from "./sockets.ts";
@@ -239,6 +239,26 @@ export class WebServer {
     }
   }
 
+  /**
+   * Answers a request that the server makes itself, for the client of a request under way: as if that one had sent it, by
+   * the same guards and from the same address. It stands in no log of requests, and counts for no limit of addresses.
+   */
+  async answerFor(client: Request, request: Request): Promise<Response> {
+    const mount = this.#table.find(pathFrom(request.url, startOfPath(request.url)));
+    this.#received.set(request, this.#toReceived(client));
+    mount.inFlight.handling += 1;
+    try {
+      const answer = await mount.fetch(request);
+      if (answer === undefined) throw new TypeError("Cannot make a WebSocket for the server itself");
+      return answer;
+    } catch (error) {
+      return this.#answerError(error, request, mount.plugin);
+    } finally {
+      takeRequestId(request);
+      mount.inFlight.handling -= 1;
+    }
+  }
+
   #handle(exchange: Exchange, isSafe: boolean): ReturnType<Mount["fetch"]> {
     const { mount, request } = exchange;
     return isSafe || this.#callers === null
@@ -374,13 +394,4 @@ export class WebServer {
 /** Whether a request brings what a user may be known by. */
 function mayBeKnown({ headers }: Request): boolean {
   return headers.has("authorization") || headers.has("x-api-key");
-}
-
-/** The core before one is mounted. */
-function createEmptyMount(): Mount {
-  return { prefix: "", plugin: null, inFlight: new InFlight(), fetch: refuse };
-}
-
-function refuse(): never {
-  throw new TypeError("Cannot answer: no core is mounted");
 }

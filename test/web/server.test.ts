@@ -136,3 +136,24 @@ test("WebServer tells a plugin who asks, and which request is whose", async () =
   });
   expect((await app.get("/x")).body).toEqual(["127.0.0.1", "GET"]);
 });
+
+test("WebServer.answerFor() asks for a client, by the guards of the route, and logs no request", async () => {
+  const router = `
+    .get("/me", ({ user, request }) => ({ email: user.email, path: new URL(request.url).pathname }), { auth: true })
+    .get("/throws", () => { throw new Error("secret"); })`;
+  await using app = await TestApp.start({ plugins: plugin("own", router) });
+  const { web } = app.app;
+  const { headers } = await app.admin();
+  const client = new Request(`${app.url}/ui`, { headers });
+  const ask = (path: string, given: HeadersInit = headers): Promise<Response> =>
+    web.answerFor(client, new Request(app.url + path, { headers: given }));
+
+  expect(await (await ask("/own/me")).json()).toEqual({ email: "admin@example.com", path: "/own/me" });
+  expect((await ask("/own/me", {})).status).toBe(401);
+  expect((await ask("/auth/me")).status).toBe(200);
+  expect(await (await ask("/own/missing")).json()).toMatchObject({ code: "not_found" });
+  const failure = await ask("/own/throws");
+  expect(failure.status).toBe(500);
+  expect(await failure.text()).not.toContain("secret");
+  expect(await app.log("app")).not.toContain('"msg":"request"');
+});
