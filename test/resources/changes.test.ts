@@ -139,6 +139,78 @@ testCrm("who follows is told of what they see, and of what they see no more", as
   expect(await adas.nexts(1)).toEqual([["created", "Last"]]);
 });
 
+testCrm("who follows is told nothing of what changes in fields that are hidden from them", async (crm) => {
+  const { ada, bob, boss, make } = await withPeople(crm);
+  const first = await make(ada, "First");
+  const second = await make(bob, "Second");
+  const hide = (id: number, body: object) => crm.send(boss, "PATCH", `/crm/deals/${id}`, body);
+  await using adas = await Follower.open(crm.app, ada);
+  await using filtered = await Follower.open(crm.app, ada, '?filter=company.name ~ "acm"&stage=open');
+  await using all = await Follower.open(crm.app, boss);
+  for (const follower of [adas, filtered, all]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    expect((await follower.next())?.event).toBe("ready");
+  }
+  const from = adas.lastId;
+  await hide(first, { margin: "1" });
+  expect(await all.nexts(1)).toEqual([["updated", "First"]]);
+  await hide(first, { margin: "2" });
+  expect(await all.nexts(1)).toEqual([["updated", "First"]]);
+  // Both, and the one that comes into sight.
+  await hide(first, { margin: "3", title: "1st" });
+  await hide(second, { margin: "4", owner_id: ada.id });
+  expect(await all.nexts(2)).toEqual([
+    ["updated", "1st"],
+    ["updated", "Second"],
+  ]);
+  for (const follower of [adas, filtered]) {
+    // oxlint-disable-next-line no-await-in-loop
+    expect(await follower.nexts(2)).toEqual([
+      ["updated", "1st"],
+      ["updated", "Second"],
+    ]);
+  }
+  await hide(second, { margin: "5" });
+  // Whoever comes back isn't told of it either.
+  await using back = await Follower.open(crm.app, ada, "", adas.lastId);
+  expect(await back.nexts(1)).toEqual([["ready", null]]);
+  await using later = await Follower.open(crm.app, ada, "", from);
+  expect(await later.nexts(3)).toEqual([
+    ["updated", "1st"],
+    ["updated", "Second"],
+    ["ready", null],
+  ]);
+});
+
+testCrm(
+  "what a hidden field brings into sight is told, and what it leaves there isn't",
+  async (crm) => {
+    const ada = await crm.user("ada@example.com", EVERYTHING);
+    const boss = await crm.user("boss@example.com", [...EVERYTHING, "deals:all"]);
+    await crm.send(boss, "POST", "/crm/companies", { name: "Acme" });
+    const margins = ["1", "5"];
+    for (const margin of margins)
+      // oxlint-disable-next-line no-await-in-loop -- one after another
+      await crm.send(boss, "POST", "/crm/deals", { title: margin, amount: "1", company_id: 1, margin });
+    await using adas = await Follower.open(crm.app, ada);
+    expect(await adas.nexts(1)).toEqual([["ready", null]]);
+    // In sight below 3, whatever it is.
+    await crm.send(boss, "PATCH", "/crm/deals/1", { margin: "2" });
+    await crm.send(boss, "PATCH", "/crm/deals/2", { margin: "2" });
+    expect(await adas.nexts(1)).toEqual([["updated", "5"]]);
+    await crm.send(boss, "PATCH", "/crm/deals/1", { margin: "4" });
+    expect(await adas.nexts(1)).toEqual([["deleted", 1]]);
+  },
+  `import { lt } from "drizzle-orm";
+  import { createRouter, resource } from "xcore";
+  import { companies, deals } from "./schema.ts";
+  export default createRouter().use(resource(companies)).use(resource(deals, {
+    fields: { margin: { read: "deals:all" } },
+    rows: ({ can }) => (can("deals:all") ? undefined : lt(deals.margin, "3")),
+    create: { owner_id: ({ user }) => user.id },
+  }));`,
+);
+
 testCrm("who comes back is told what they have missed, or to load everything anew", async (crm) => {
   const { ada, bob, boss, make } = await withPeople(crm);
   const first = await make(ada, "First");
@@ -249,6 +321,28 @@ testWithProgram(
     await send(first, "PATCH", "/deals/1", { stage: "won" });
     expect(await two.nexts(1)).toEqual([["deleted", 1]]);
     expect(await one.nexts(1)).toEqual([["updated", "a"]]);
+    // Of what is hidden from them those on another instance aren't told either.
+    const ask = (method: string, path: string, body: object) =>
+      second.fetch(path, {
+        method,
+        headers: { ...other.headers, "content-type": "application/json" },
+        body: JSON.stringify(body),
+      });
+    const role = await (await ask("POST", "/admin/roles", { name: "seller" })).json();
+    await ask("PUT", `/admin/roles/${role.id}/permissions`, { permissions: ["deals:read"] });
+    const plain = await second.createUser("plain@example.com", ["seller"]);
+    await using few = await Follower.open(second, plain);
+    expect(await few.nexts(1)).toEqual([["ready", null]]);
+    await send(first, "PATCH", "/deals/1", { margin: "2" });
+    expect(await one.nexts(1)).toEqual([["updated", "a"]]);
+    await send(first, "PATCH", "/deals/1", { margin: "3", owner_id: plain.id });
+    expect(await one.nexts(1)).toEqual([["updated", "a"]]);
+    expect(await few.nexts(1)).toEqual([["updated", "a"]]);
+    await send(first, "PATCH", "/deals/1", { margin: "4" });
+    expect(await one.nexts(1)).toEqual([["updated", "a"]]);
+    await send(first, "PATCH", "/deals/1", { title: "A" });
+    expect(await one.nexts(1)).toEqual([["updated", "A"]]);
+    expect(await few.nexts(1)).toEqual([["updated", "A"]]);
     const { lastId } = one;
     await one[Symbol.asyncDispose]();
     await send(first, "DELETE", "/deals/2");

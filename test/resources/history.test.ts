@@ -46,9 +46,9 @@ testCrm(
     // What is rolled back has never been.
     expect((await crm.send(ada, "PATCH", "/crm/deals/1", { company_id: 99 })).status).toBe(422);
     const { status, body } = await crm.send(ada, "GET", "/crm/deals/1/history");
-    expect([status, body.total]).toEqual([200, 3]);
+    // Of a change of what is hidden from her alone she is told nothing.
+    expect([status, body.total]).toEqual([200, 2]);
     expect(body.items).toMatchObject([
-      { verb: "update", actor: { email: "boss@example.com" }, changes: {} },
       {
         verb: "update",
         actor_id: ada.id,
@@ -65,7 +65,12 @@ testCrm(
     const all = await crm.send(boss, "GET", "/crm/deals/1/history?per_page=1");
     expect(all.body.items[0].changes).toEqual({ margin: { before: null, after: "7.00" } });
     const next = await crm.send(boss, "GET", `/crm/deals/1/history?per_page=1&after=${all.body.next}`);
-    expect(next.body.items).toEqual([body.items[1]]);
+    expect(next.body.items).toEqual([body.items[0]]);
+    const pages = await crm.send(ada, "GET", "/crm/deals/1/history?per_page=1");
+    expect([pages.body.total, pages.body.items]).toEqual([2, [body.items[0]]]);
+    const hidden = all.body.items[0].id;
+    const guessed = await crm.send(ada, "POST", "/crm/deals/1/revert", { to: hidden });
+    expect([guessed.status, guessed.body.errors[0].code]).toEqual([422, "missing_reference"]);
     expect((await crm.send(bob, "GET", "/crm/deals/1/history")).status).toBe(404);
     expect((await crm.send(ada, "GET", "/crm/deals/9/history")).status).toBe(404);
     expect((await crm.send(null, "GET", "/crm/deals/1/history")).status).toBe(401);

@@ -53,6 +53,8 @@ interface Merged {
   readonly key: Key;
   /** Null for one that wasn't there. */
   readonly before: Row | null;
+  /** Names of the columns that have changed; null where that isn't known. */
+  readonly changed: ReadonlySet<string> | null;
 }
 
 const RETRY_MS = 1000;
@@ -246,7 +248,11 @@ function merge(notices: readonly Notice[]): Map<string, Merged> {
   const merged = new Map<string, Merged>();
   for (const notice of notices) {
     const key = String(notice.key);
-    if (!merged.has(key)) merged.set(key, notice);
+    const first = merged.get(key);
+    const { changed } = notice;
+    const names =
+      changed === undefined || first?.changed === null ? null : [...(first?.changed ?? []), ...changed];
+    merged.set(key, { ...(first ?? notice), changed: names && new Set(names) });
   }
   return merged;
 }
@@ -268,9 +274,11 @@ async function tellChanges(
   const hasSeen = await findFormer(changes, groups, seen);
   return groups.map(({ view: { visible } }, at) => {
     let text = "";
-    for (const { key, before } of changes) {
+    for (const change of changes) {
+      const { key, before } = change;
       const found = seen.get(String(key));
       if (found?.isSeen[at] === true) {
+        if (isHidden(change, visible) && hasSeen(key, at)) continue;
         const row = Object.fromEntries(visible.map((name) => [name, found.row[name]]));
         text += toText(before === null ? "created" : "updated", row);
       } else if (hasSeen(key, at)) text += toText("deleted", { [source.resource.key.name]: key });
@@ -281,7 +289,12 @@ async function tellChanges(
 
 type HasSeen = (key: Key, at: number) => boolean;
 
-/** Finds who saw the rows that they don't see any more. */
+/** Whether nothing has changed that may be seen. */
+function isHidden({ before, changed }: Merged, visible: readonly string[]): boolean {
+  return before !== null && changed !== null && !visible.some((name) => changed.has(name));
+}
+
+/** Finds who saw the rows that they don't see any more, or of which they see nothing that has changed. */
 async function findFormer(
   changes: readonly Merged[],
   groups: readonly Pick<Group, "view" | "looked">[],
@@ -293,10 +306,13 @@ async function findFormer(
   for (const [at, { view, looked }] of groups.entries()) {
     for (const change of changes) {
       const found = seen.get(String(change.key));
-      if (change.before === null || found?.isSeen[at] === true) continue;
-      if (view.condition === undefined) told.add(`${at} ${change.key}`);
-      else if (found === undefined || hasChanged(change.before, found.row, looked))
-        asked.set(at, [...(asked.get(at) ?? []), change]);
+      const isSeen = found?.isSeen[at] === true;
+      if (change.before === null || (isSeen && !isHidden(change, view.visible))) continue;
+      const isOther = isSeen
+        ? looked === null || [...looked].some((name) => change.changed?.has(name))
+        : found === undefined || hasChanged(change.before, found.row, looked);
+      if (view.condition === undefined || (isSeen && !isOther)) told.add(`${at} ${change.key}`);
+      else if (isOther) asked.set(at, [...(asked.get(at) ?? []), change]);
     }
   }
   const rows = [...new Set([...asked.values()].flat())];

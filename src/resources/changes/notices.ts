@@ -9,6 +9,8 @@ export interface Notice {
   readonly key: Key;
   /** What it was, but for values that are long; null for one that wasn't there. */
   readonly before: Row | null;
+  /** Names of the columns that have other values now; undefined where that isn't known. */
+  readonly changed?: readonly string[];
 }
 
 const MAX_TEXT = 1024; // characters
@@ -24,7 +26,9 @@ export function toNotice({ key, columns }: Resource, before: Row | null, after: 
     if (kindOf(column).type === "json" || (typeof value === "string" && value.length > MAX_TEXT)) continue;
     kept[name] = value;
   }
-  return { key: id, before: kept };
+  if (after === null) return { key: id, before: kept };
+  const changed = [...columns.keys()].filter((name) => !Bun.deepEquals(before[name], after[name]));
+  return { key: id, before: kept, changed };
 }
 
 /** Notices as JSON lists, none of which is longer than a change of the feed may be. */
@@ -47,7 +51,7 @@ export function* toLists(notices: readonly Notice[]): Generator<readonly Notice[
 /** Reads a notice of another instance; null for what is none of this table. */
 export function readNotice({ key, columns }: Resource, value: unknown): Notice | null {
   if (typeof value !== "object" || value === null) return null;
-  const { key: id, before } = value as { readonly key?: unknown; readonly before?: unknown };
+  const { key: id, before, changed } = value as Partial<Record<keyof Notice, unknown>>;
   if (typeof id !== "string" && typeof id !== "number") return null;
   try {
     key.mapToDriverValue(id);
@@ -59,8 +63,12 @@ export function readNotice({ key, columns }: Resource, value: unknown): Notice |
       row[name] = kindOf(column).type === "timestamp" && typeof given === "string" ? new Date(given) : given;
       column.mapToDriverValue(row[name]);
     }
-    return { key: id, before: row };
+    return { key: id, before: row, ...(isNames(changed) && { changed }) };
   } catch {
     return null;
   }
+}
+
+function isNames(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === "string");
 }

@@ -1,7 +1,9 @@
-import { and, eq, gt, type SQL, sql } from "drizzle-orm";
+import { and, eq, gt, notInArray, or, type SQL, sql } from "drizzle-orm";
 import { createHash } from "node:crypto";
 import type { Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
+import { contains } from "../../db/schema/portable-sql.ts";
+import type { Access } from "../access/access.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Row } from "../reading/expand.ts";
 
@@ -70,6 +72,17 @@ export function entriesOf(
   if (!isThere || deletedAt !== null) return isOfRow;
   const last = sql`(select coalesce(max(${history.id}), 0) from ${history} where ${and(isOfRow, eq(history.verb, "delete"))})`;
   return and(isOfRow, gt(history.id, last));
+}
+
+/** Entries that are told of for what changed, and not for what was done. */
+export const CHANGING: readonly HistoryVerb[] = ["update", "revert"];
+
+/** The entries of which whoever asks may see anything: of a change of fields that are hidden from them, nothing is told. */
+export function entriesFor(history: HistoryTable, { resource, visible }: Access): SQL | undefined {
+  if (visible.size === resource.columns.size) return undefined;
+  // As a key of JSON it can't stand within a text, where its quotes have backslashes.
+  const named = [...visible.keys()].map((name) => contains(history.changes, `${JSON.stringify(name)}:{`));
+  return or(notInArray(history.verb, [...CHANGING]), ...named);
 }
 
 /** Reads what an entry holds. */

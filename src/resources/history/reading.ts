@@ -4,7 +4,7 @@ import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts
 import type { PublicUsers } from "../../db/schema/core-tables.ts";
 import type { Access } from "../access/access.ts";
 import { findRow, missing } from "../reading/rows.ts";
-import { type Changes, entriesOf, type HistoryTable, readChanges } from "./entries.ts";
+import { type Changes, CHANGING, entriesFor, entriesOf, type HistoryTable, readChanges } from "./entries.ts";
 
 /** An entry of a row's history, as it is shown. */
 export interface ShownEntry {
@@ -39,7 +39,7 @@ export async function listHistory(
   const entries = db
     .select()
     .from(history)
-    .where(entriesOf(history, access.resource, { key: id, isThere }))
+    .where(and(entriesOf(history, access.resource, { key: id, isThere }), entriesFor(history, access)))
     .orderBy(desc(history.id));
   const page = await paginate<HistoryTable["$inferSelect"]>(entries, query, { sort: ["id"] });
   if (!isThere && page.items.length === 0) throw missing(access.resource, id);
@@ -53,7 +53,8 @@ export async function listHistory(
     actor: actors.find((actor) => actor.id === actorId) ?? null,
     changes: pickVisible(access, readChanges(changes)),
   }));
-  return { ...page, items };
+  // A hidden value of JSON may have looked like a change of what isn't hidden.
+  return { ...page, items: items.filter((item) => !isHidden(access, item)) };
 }
 
 /**
@@ -77,6 +78,11 @@ function readActors(db: Database, users: PublicUsers, ids: readonly number[]) {
     .select({ id, email, full_name: name })
     .from(users)
     .where(inArray(id, [...ids]));
+}
+
+function isHidden({ resource, visible }: Access, { verb, changes }: ShownEntry): boolean {
+  if (visible.size === resource.columns.size) return false;
+  return CHANGING.some((one) => one === verb) && Object.keys(changes).length === 0;
 }
 
 function pickVisible({ visible }: Access, changes: Changes): Changes {

@@ -5,7 +5,7 @@ import { fail } from "../../errors/codes.ts";
 import type { Access } from "../access/access.ts";
 import type { Row } from "../reading/expand.ts";
 import { changeSchemaOf } from "../schemas/bodies.ts";
-import { type Change, entriesOf, type HistoryTable, readChanges } from "./entries.ts";
+import { type Change, entriesFor, entriesOf, type HistoryTable, readChanges } from "./entries.ts";
 
 const BATCH = 100;
 const MAX_ENTRIES = 10_000;
@@ -52,7 +52,7 @@ async function readSince(
   const [entry] = await tx
     .select({ id: history.id })
     .from(history)
-    .where(and(isOfRow, eq(history.id, to)));
+    .where(and(isOfRow, eq(history.id, to), entriesFor(history, access)));
   if (entry === undefined)
     throw refuse("missing_reference", "There is no such entry in the history of this row");
   const first = new Map<string, Change>();
