@@ -1,5 +1,6 @@
 import type { Table } from "drizzle-orm";
 import type { AnyElysia } from "elysia";
+import type { Logger } from "pino";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import { type AnyOptions, type Resource, toResource } from "./definition/definition.ts";
@@ -24,7 +25,18 @@ export interface MadeResource {
   /** What it asks for, with what each is for. */
   readonly permissions: Readonly<Record<string, string>>;
   readonly router: AnyElysia;
+  /** What is to be done for it again and again; null for nothing. */
+  readonly upkeep: Upkeep | null;
 }
+
+/** Work that is due by a cron expression, in UTC. */
+export interface Upkeep {
+  readonly name: string;
+  readonly expression: string;
+  readonly run: (task: { readonly signal: AbortSignal; readonly log: Logger }) => Promise<void>;
+}
+
+const MAX_NAME = 64; // characters of a task's
 
 /**
  * Makes a table an API.
@@ -42,7 +54,24 @@ export function makeResource(host: ResourceHost, table: Table, options: AnyOptio
     changes,
   });
   const router = createResourceRoutes({ ...host, resource, writer, dialect: driver.dialect });
-  return { resource, permissions: permissionsOf(resource), router };
+  return { resource, permissions: permissionsOf(resource), router, upkeep: upkeepOf(resource, host) };
+}
+
+/** Deletes what of the history is older than it is kept, each night. */
+function upkeepOf(resource: Resource, { db, core: { history } }: ResourceHost): Upkeep | null {
+  if (resource.keepsHistory === null) return null;
+  const suffix = ".history";
+  return {
+    name: `${resource.name.slice(0, MAX_NAME - suffix.length)}${suffix}`,
+    // Not all at once.
+    expression: `${Bun.hash.crc32(resource.tableName) % 60} 3 * * *`,
+    run: async ({ signal, log }) => {
+      const { forgetOldEntries } = await import("./history/retention.ts");
+      const deleted = await forgetOldEntries({ db, history }, resource, { now: new Date(), signal });
+      if (deleted > 0)
+        log.info({ table: resource.tableName, deleted }, "old entries of a history are deleted");
+    },
+  };
 }
 
 function permissionsOf({ permission, isPublic, name, workflow }: Resource): Readonly<Record<string, string>> {

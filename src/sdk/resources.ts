@@ -9,6 +9,7 @@ export type {
   FieldAccess,
   FieldMessages,
   FieldRule,
+  HistoryOptions,
   NumberingOptions,
   ResourceOptions,
   RowRule,

@@ -289,7 +289,10 @@ function createResourceHistory({ bigint, enumOf, id, index, table, text, timesta
       /** JSON: by column, what it was and what it became. Not `json()`, whose values may be less deep. */
       changes: text().notNull(),
     },
-    (t) => [index("resource_history_row").on(t.table_name, t.row_key, t.id)],
+    (t) => [
+      index("resource_history_row").on(t.table_name, t.row_key, t.id),
+      index("resource_history_age").on(t.table_name, t.at),
+    ],
   );
 }
 

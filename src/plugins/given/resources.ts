@@ -8,6 +8,7 @@ import type { LiveChanges } from "../../resources/changes/live.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
 import type * as slice from "../../resources/resources.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
+import type { PluginJobs } from "../../sdk/jobs.ts";
 import type * as sdk from "../../sdk/xcore.ts";
 import type { PluginAccounts } from "./accounts.ts";
 import type { Scope } from "./scope.ts";
@@ -22,6 +23,8 @@ export interface PluginResourcesOptions {
   readonly core: CoreDeclaration;
   readonly resources: Resources;
   readonly changes: LiveChanges;
+  /** Schedules what is to be done for them again and again. */
+  readonly schedule: Pick<PluginJobs, "cron">;
   /** Is told of each permission that a resource asks for, with what it is for. */
   readonly onPermission: (name: string, description: string) => void;
 }
@@ -56,7 +59,7 @@ function findSlice(): typeof slice {
 }
 
 function createMaker(options: PluginResourcesOptions): (typeof sdk)["resource"] {
-  const { name: plugin, scope, accounts, resources, onPermission } = options;
+  const { name: plugin, scope, accounts, resources, schedule, onPermission } = options;
   const host = {
     ...options,
     plugin,
@@ -67,12 +70,13 @@ function createMaker(options: PluginResourcesOptions): (typeof sdk)["resource"] 
   };
   const own = new Set<string>();
   const make = (table: Table, declared?: slice.AnyOptions): AnyElysia => {
-    const { resource, permissions, router } = findSlice().makeResource(host, table, declared ?? {});
+    const { resource, permissions, router, upkeep } = findSlice().makeResource(host, table, declared ?? {});
     if (own.has(resource.name))
       throw new TypeError(`Cannot make the resource "${resource.name}" twice: give one of them another path`);
     own.add(resource.name);
     for (const [name, description] of Object.entries(permissions)) onPermission(name, description);
     scope.register(() => resources.add(resource));
+    if (upkeep !== null) schedule.cron(upkeep.name, upkeep.expression, upkeep.run, { catchUp: true });
     return router;
   };
   return make as (typeof sdk)["resource"];

@@ -56,17 +56,18 @@ export interface XcoreModuleOptions {
 /** Builds what `import … from "xcore"` gives one generation of a plugin, with its own scope behind it. */
 export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
   const { db, cache, accounts, log, settings } = options;
+  const jobs = createPluginJobs(options);
   const xcore: Xcore = {
     createRouter: () => createPluginRouter(accounts.guards),
     hooks: createPluginHooks(options),
     cli: createPluginCli(options.name, options),
     // Its rows have the types that plugins declare: the host knows nothing of them.
     db: db as Xcore["db"],
-    jobs: createPluginJobs(options) as Xcore["jobs"],
+    jobs: jobs as Xcore["jobs"],
     ...createPluginCache(cache, options),
     paginate,
     page,
-    ...createPluginResources(options),
+    ...createPluginResources({ ...options, schedule: jobs }),
     config: settings as sdk.PluginConfig,
     log,
     AppError,

@@ -99,8 +99,8 @@ export async function evaluateModules(
     version: options.version,
     settings: config.values,
   });
-  // Its expressions are read where they stand.
-  if (bundle.code.includes("cron")) await tasks.prepare();
+  // Its expressions are read where they stand, as those of resources whose history is kept for a time.
+  if (/cron|\bkeep\b/.test(bundle.code)) await tasks.prepare();
   await prepareResources(bundle.code);
   const exported = await evaluateBundle(bundle.code, {
     generation,

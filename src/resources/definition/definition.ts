@@ -44,6 +44,8 @@ export interface Resource {
   readonly deletedAt: Column | null;
   /** Whether it is kept what was done to its rows. */
   readonly hasHistory: boolean;
+  /** For how long, such as "2y"; null for ever. */
+  readonly keepsHistory: string | null;
   /** The states of its rows; null where they have none. */
   readonly workflow: Workflow | null;
   /** The numbers of its rows; null where they have none. */
@@ -104,7 +106,7 @@ export function toResource(
     sort: options.sort ?? names.filter((name) => kindOf(columns.get(name) as Column).type !== "json"),
     check: options.check ?? null,
     deletedAt: deletedAtOf(tableName, columns, options.softDelete),
-    hasHistory: options.history ?? false,
+    ...toHistory(tableName, options.history),
     workflow,
     numbering: numbered === undefined ? null : toNumbering({ tableName, columns, workflow }, numbered),
   };
@@ -132,6 +134,23 @@ function deletedAtOf(
   const column = columns.get(name);
   if (column !== undefined && kindOf(column).type === "timestamp" && !column.notNull) return column;
   throw refuse(tableName, `"softDelete" needs a column that may be null, ${name}: timestamp()`);
+}
+
+const KEEP = /^[1-9]\d{0,3}(?:d|w|mo|y)$/;
+
+function toHistory(
+  tableName: string,
+  asked: AnyOptions["history"] = false,
+): Pick<Resource, "hasHistory" | "keepsHistory"> {
+  if (typeof asked === "boolean") return { hasHistory: asked, keepsHistory: null };
+  for (const name of Object.keys(asked)) assertKnown(tableName, name, ["keep"]);
+  const { keep = null } = asked;
+  if (keep !== null && !(typeof keep === "string" && KEEP.test(keep)))
+    throw refuse(
+      tableName,
+      `"history" is kept for ${JSON.stringify(keep)}: expected such as "90d", "12w", "18mo" or "2y"`,
+    );
+  return { hasHistory: true, keepsHistory: keep };
 }
 
 function assertNames(

@@ -66,6 +66,12 @@ export type WorkflowOptions<T extends Table> = {
   };
 }[NameOf<T>];
 
+/** How long it is kept who has changed what. */
+export interface HistoryOptions {
+  /** Days, weeks, months or years: `"90d"`, `"12w"`, `"18mo"`, `"2y"`. @default for ever */
+  readonly keep?: string;
+}
+
 /** Numbers without gaps. */
 export interface NumberingOptions<T extends Table> {
   /** A varchar, which clients can't set. */
@@ -117,11 +123,11 @@ export interface ResourceOptions<T extends Table, Found extends User | null = Us
   readonly softDelete?: boolean | NameOf<T>;
   /**
    * Keeps who has changed what of each row and when, with the values before and after: `GET /{id}/history`, `POST /{id}/revert`. Whoever
-   * may see a row may see what it was. It stays when rows are deleted.
+   * may see a row may see what it was. It stays when rows are deleted; `{ keep: "2y" }` deletes each night what is older.
    *
    * @default false
    */
-  readonly history?: boolean;
+  readonly history?: boolean | HistoryOptions;
   /**
    * States that rows go through by steps alone, each a route: `{ field: "stage", transitions: { win: { from: "open", to: "won" } } }` is
    * `POST /deals/{id}/win`, which is 409 with the row where it is in another state.

@@ -1,0 +1,2 @@
+ALTER TABLE `resource_history`
+	ADD INDEX `resource_history_age` (`table_name`, `at`);
