@@ -1,6 +1,8 @@
 import { connect } from "node:net";
 import { expect, test } from "bun:test";
 import { readXlsx } from "hucre/xlsx";
+import { writeWorkbook } from "../../src/resources/export/workbook.ts";
+import { readXlsx as readForImport, SheetNumber } from "../../src/resources/import/xlsx-source.ts";
 import { Crm, EVERYTHING, testCrm } from "./crm.ts";
 
 const XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
@@ -79,6 +81,45 @@ testCrm("an export is read by who may read, and answers a wrong query with what 
   expect(await get("csv?stagee=won")).toEqual([422, "/query/stagee unknown"]);
   expect(await get("csv?page=2")).toEqual([422, "/query/page unknown"]);
   expect((await crm.send(ada, "GET", "/crm/deals/export.csv")).body).not.toContain("margin");
+});
+
+function number(value: number): SheetNumber {
+  return new SheetNumber(value, false);
+}
+
+test("a workbook has each cell as it was given, to others and to an import", async () => {
+  const texts = [
+    "<a> & \"b\" 'c'",
+    " at its ends ",
+    "two\r\nlines\t",
+    "no\u0001 \u001f\uffff character",
+    "_x000D_ itself",
+  ];
+  const day = new Date("2026-03-01");
+  const moment = new Date("2026-11-27T06:17:36.250Z");
+  const rows = [texts, [1.5, -0.1, true, day, moment], [null, "", false, Number.NaN, 9_007_199_254_740_991]];
+  const columns = texts.map(
+    (_, at) => ({ header: `column ${at}`, dates: at === 3 ? "day" : "moment" }) as const,
+  );
+  // More columns than there are letters.
+  const wide = Array.from(
+    { length: 30 - columns.length },
+    (_, at) => ({ header: `w${at}`, dates: "day" }) as const,
+  );
+  const pieces = (async function* () {
+    yield [rows[0] ?? []];
+    yield rows.slice(1);
+  })();
+  const sheet = { name: "deals", columns: [...columns, ...wide], pieces };
+  const bytes = Buffer.concat(await Array.fromAsync(writeWorkbook(sheet)));
+  const { header, pieces: read } = await readForImport({ bytes, format: "xlsx", charset: null });
+  expect([header.length, header.at(-1)]).toEqual([30, "w24"]);
+  const cells = (await Array.fromAsync(read)).flat().map((row) => Array.from(row.cells));
+  expect(cells[0]).toEqual(texts);
+  expect(cells[1]).toEqual([number(1.5), number(-0.1), true, number(46_082), expect.any(SheetNumber)]);
+  expect(cells[2]).toEqual([undefined, "", false, "NaN", number(9_007_199_254_740_991)]);
+  const { sheets } = await readXlsx(new Uint8Array(bytes));
+  expect(sheets[0]?.rows[2]?.slice(0, 5)).toEqual([1.5, -0.1, true, day, moment]);
 });
 
 async function fillCompanies(crm: Crm, count: number, notes: string) {

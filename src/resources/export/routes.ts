@@ -92,15 +92,13 @@ async function exportRows(
     }) as AsyncGenerator<Row[]>,
   );
   const shown = sheets.toSheetColumns(columns ?? [...visible.keys()], visible);
-  const body =
+  const file =
     format === "xlsx"
-      ? await sheets.writeXlsx(pieces, shown, resource.name)
-      : toStream(
-          format === "csv"
-            ? sheets.writeCsv(pieces, shown, { bom: query.bom ?? true })
-            : sheets.writeJson(pieces, shown),
-        );
-  return new Response(body, {
+      ? sheets.writeXlsx(pieces, shown, resource.name)
+      : format === "csv"
+        ? sheets.writeCsv(pieces, shown, { bom: query.bom ?? true })
+        : sheets.writeJson(pieces, shown);
+  return new Response(toStream(file), {
     headers: {
       "content-type": TYPES[format],
       "content-disposition": `attachment; filename="${resource.name}.${format}"`,
@@ -126,14 +124,14 @@ async function begin<T>(pieces: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
 }
 
 /** Asks for the next piece once there is room for it: a client that doesn't read holds one. */
-function toStream(pieces: AsyncGenerator<string>): ReadableStream<Uint8Array> {
+function toStream(pieces: AsyncGenerator<string | Uint8Array>): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         const { done, value } = await pieces.next();
         if (done === true) controller.close();
-        else controller.enqueue(encoder.encode(value));
+        else controller.enqueue(typeof value === "string" ? encoder.encode(value) : value);
       },
       async cancel() {
         await pieces.return(undefined);

@@ -2,6 +2,7 @@ import type { Column } from "drizzle-orm";
 import { type ColumnKind, kindOf } from "../../db/schema/column-kind.ts";
 import type { Row } from "../reading/expand.ts";
 import { neutralise } from "./formula-text.ts";
+import { type Cell, writeWorkbook } from "./workbook.ts";
 
 /** Rows in pieces, as JSON has their values. */
 export type Pieces = AsyncIterable<readonly Row[]>;
@@ -11,8 +12,6 @@ export interface SheetColumn {
   readonly name: string;
   readonly kind: ColumnKind["type"];
 }
-
-type Cell = string | number | boolean | Date | null;
 
 /** Rows that an XLSX sheet has room for, below its header. */
 export const MAX_SHEET_ROWS = 1_048_575;
@@ -79,27 +78,21 @@ export async function* writeJson(pieces: Pieces, columns: readonly SheetColumn[]
 }
 
 /** Rows as a sheet of XLSX: numbers are numbers, and days and moments are dates, of which Excel knows no time zone: in UTC. */
-export async function writeXlsx(
+export function writeXlsx(
   pieces: Pieces,
   columns: readonly SheetColumn[],
   name: string,
-): Promise<ReadableStream<Uint8Array>> {
-  const { writeXlsxStream } = await import("hucre/xlsx");
-  return writeXlsxStream(toCells(pieces, columns), {
+): AsyncGenerator<Uint8Array> {
+  return writeWorkbook({
     name: name === RESERVED_NAME ? "rows" : name.slice(0, 31),
-    columns: columns.map(({ name: header, kind }) => ({
-      header,
-      ...(kind === "date" && { numFmt: "yyyy-mm-dd" }),
-      ...(kind === "timestamp" && { numFmt: "yyyy-mm-dd hh:mm:ss" }),
-    })),
-    freezePane: { rows: 1 },
+    columns: columns.map(({ name: header, kind }) => ({ header, dates: kind === "date" ? "day" : "moment" })),
+    pieces: toCells(pieces, columns),
   });
 }
 
-async function* toCells(pieces: Pieces, columns: readonly SheetColumn[]): AsyncGenerator<Cell[]> {
-  for await (const rows of pieces) {
-    for (const row of rows) yield columns.map((column) => toCell(column, row[column.name]));
-  }
+async function* toCells(pieces: Pieces, columns: readonly SheetColumn[]): AsyncGenerator<Cell[][]> {
+  for await (const rows of pieces)
+    yield rows.map((row) => columns.map((column) => toCell(column, row[column.name])));
 }
 
 function toCell({ kind }: SheetColumn, value: unknown): Cell {
