@@ -1,9 +1,8 @@
 import type { Logger } from "pino";
 import type { ChangeFeed } from "../../cluster/change-feed.ts";
 import type { Resource } from "../definition/definition.ts";
-import type { Row } from "../reading/expand.ts";
 import type { TableHub } from "./hub.ts";
-import { type Notice, readNotice, toLists, toNotice } from "./notices.ts";
+import { type Notice, readNotice, toLists } from "./notices.ts";
 
 const TOPIC = "rows";
 const HELLO = "?"; // asks others how far they are
@@ -39,16 +38,16 @@ export class LiveChanges {
     });
   }
 
-  /** Notes that a row has changed, once that is committed. */
-  note(resource: Resource, before: Row | null, after: Row | null): void {
-    const { tableName } = resource;
-    const hub = this.#hubs.get(tableName);
-    if (hub === undefined && this.#feed === null) return;
-    const number = this.#count(tableName);
-    const notice = toNotice(resource, before, after);
-    if (this.#feed !== null) this.#send(tableName, number, notice);
-    if (hub?.isIdle === true) this.#hubs.delete(tableName);
-    else hub?.note(this.#self, number, [notice]);
+  /** Notes that rows have changed, once that is committed. */
+  note({ tableName }: Resource, notices: readonly Notice[]): void {
+    for (const notice of notices) {
+      const hub = this.#hubs.get(tableName);
+      if (hub === undefined && this.#feed === null) return;
+      const number = this.#count(tableName);
+      if (this.#feed !== null) this.#send(tableName, number, notice);
+      if (hub?.isIdle === true) this.#hubs.delete(tableName);
+      else hub?.note(this.#self, number, [notice]);
+    }
   }
 
   /** The one that tells of a table. */

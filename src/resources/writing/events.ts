@@ -80,9 +80,10 @@ export class RowEvents {
     });
   }
 
-  /** Whether anybody asks to be asked. */
-  isAsked({ plugin, singular }: Resource, event: Writing): boolean {
-    return this.#hooks.isHeard(`${plugin}.${singular}.${event}`);
+  /** Whether anybody listens. */
+  isHeard({ plugin, singular }: Resource, event: Writing | Written, transition?: string): boolean {
+    const names = transition === undefined ? [event] : [event, transition];
+    return names.some((name) => this.#hooks.isHeard(`${plugin}.${singular}.${name}`));
   }
 
   /** Tells those who listen that a row has been written. */

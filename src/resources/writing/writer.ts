@@ -12,7 +12,8 @@ import type { Row } from "../reading/expand.ts";
 import { findRow, missing } from "../reading/rows.ts";
 import { isNumberedBy } from "../definition/numbering.ts";
 import type { Transition } from "../definition/workflow.ts";
-import type { RowEvents, Writing, Written } from "./events.ts";
+import type { RowEvents, Writing } from "./events.ts";
+import { noteWritten, toStep } from "./notes.ts";
 import type { NumberTable } from "./numbers.ts";
 import { assertReachable, keepKey } from "./keys.ts";
 import { assertReferences } from "./references.ts";
@@ -49,8 +50,6 @@ export interface Merged {
   readonly isNew: boolean;
 }
 
-const VERBS = { created: "create", updated: "update", deleted: "delete", restored: "restore" } as const;
-
 /** Writes rows of resources, each by its rules and checks, and tells of them once they are committed. */
 export class Writer {
   readonly #options: WriterOptions;
@@ -85,7 +84,7 @@ export class Writer {
     const [row] = (await locate(at, () => written.returning())) as Row[];
     if (row === undefined) throw new Error(`The database gave nothing for a new ${resource.singular}`);
     await this.#assertKept(access, [row], tx);
-    await this.#note("created", { before: null, after: row }, work);
+    await noteWritten(this.#options, "created", { rows: [{ before: null, after: row }], work });
     return row;
   }
 
@@ -94,7 +93,7 @@ export class Writer {
     return (
       resource.check === null &&
       resource.numbering === null &&
-      !this.#options.events.isAsked(resource, "creating")
+      !this.#options.events.isHeard(resource, "creating")
     );
   }
 
@@ -108,10 +107,8 @@ export class Writer {
     const written = tx.insert(resource.table as PgTable).values(values);
     const rows = (await locate(at, () => written.returning())) as Row[];
     await this.#assertKept(access, rows, tx);
-    for (const row of rows) {
-      // oxlint-disable-next-line no-await-in-loop -- one after another, in one transaction
-      await this.#note("created", { before: null, after: row }, work);
-    }
+    const made = rows.map((row) => ({ before: null, after: row }));
+    await noteWritten(this.#options, "created", { rows: made, work });
     return rows;
   }
 
@@ -204,7 +201,7 @@ export class Writer {
     const [after] = (await locate(at, () => written.returning())) as Row[];
     if (after === undefined) throw missing(resource, before[resource.key.name]);
     await this.#assertKept(access, [after], tx);
-    await this.#note("updated", { before, after }, work);
+    await noteWritten(this.#options, "updated", { rows: [{ before, after }], work });
     return after;
   }
 
@@ -221,7 +218,10 @@ export class Writer {
     const gone = deletedAt === null ? null : { [deletedAt.name]: new Date() };
     if (gone === null) await tx.delete(table).where(isIt);
     else await tx.update(table).set(gone).where(isIt);
-    await this.#note("deleted", { before, after: null, kept: gone && { ...before, ...gone } }, work);
+    await noteWritten(this.#options, "deleted", {
+      rows: [{ before, after: null, kept: gone && { ...before, ...gone } }],
+      work,
+    });
   }
 
   /** Puts a row back that was deleted, where such rows are kept. @throws AppError not_found */
@@ -240,7 +240,7 @@ export class Writer {
       .where(eq(resource.key, before[resource.key.name]));
     const [after] = (await written.returning()) as Row[];
     if (after === undefined) throw missing(resource, id);
-    await this.#note("restored", { before, after }, work);
+    await noteWritten(this.#options, "restored", { rows: [{ before, after }], work });
     return after;
   }
 
@@ -287,7 +287,12 @@ export class Writer {
   async #prepare(event: Writing, values: Row, before: Row | null, work: Work): Promise<void> {
     const { tx, access, at } = work;
     const { resource, asker } = access;
-    await this.#options.events.ask(resource, event, { before, values, actor: asker.user, ...toStep(work) });
+    await this.#options.events.ask(resource, event, {
+      before,
+      values,
+      actor: asker.user,
+      ...toStep(work),
+    });
     const { check } = resource;
     if (check === null) return;
     const found = await check({
@@ -323,32 +328,6 @@ export class Writer {
     if (kept === rows.length) return;
     throw toForbidden(`You couldn't change this ${resource.singular} any more once it is written so`);
   }
-
-  async #note(
-    event: Written,
-    {
-      kept,
-      ...rows
-    }: { readonly before: Row | null; readonly after: Row | null; readonly kept?: Row | null },
-    work: Work,
-  ): Promise<void> {
-    const { tx, access, as, isAlone } = work;
-    const { resource, asker } = access;
-    const { driver, events, history, changes } = this.#options;
-    if (resource.hasHistory) {
-      const { writeEntry } = await import("../history/entries.ts");
-      const actorId = asker.user?.id ?? null;
-      const { before, after } = rows;
-      const entry = { before, after: kept ?? after, verb: as ?? VERBS[event], actorId };
-      await writeEntry(tx, { history, resource }, entry);
-    }
-    const tell = (): void => {
-      // One that is restored wasn't there to those who follow.
-      changes.note(resource, event === "restored" ? null : rows.before, rows.after);
-      events.tell(resource, event, { ...rows, actor: asker.user, ...toStep(work) });
-    };
-    driver.afterCommit(tell, isAlone === true ? undefined : tx);
-  }
 }
 
 /** What a client has given for a new row, and what they don't choose. */
@@ -365,10 +344,6 @@ function assertWritable(access: Access, given: Row, at: string): void {
     .filter((name) => !access.mayWrite(name))
     .map((name) => ({ path: `${at}/${name}`, code: "read_only", message: "You can't set this" }));
   if (errors.length > 0) throw invalidRequest(errors);
-}
-
-function toStep({ transition }: Work): { readonly transition?: string } {
-  return transition === undefined ? {} : { transition: transition.name };
 }
 
 /** What handlers have added beside columns is nothing to the database. */
