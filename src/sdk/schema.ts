@@ -65,6 +65,12 @@ export declare const index: SchemaModule["index"];
 /** An index that lets no two rows have the same values in these columns. */
 export declare const uniqueIndex: SchemaModule["uniqueIndex"];
 
+/**
+ * An index of the words of text, for resources with `searchIndex: true`: `searchIndex("deals_search").on(t.title, t.body)`. A
+ * table has one, and `id()` as its primary key.
+ */
+export declare const searchIndex: SchemaModule["searchIndex"];
+
 /** Lets no two rows have the same values in these columns. */
 export declare const unique: SchemaModule["unique"];
 

@@ -9,7 +9,7 @@ const MODIFY_COLUMN = whole(`modify\\s+column\\s+${NAME}\\s.*`);
 const DROP_CONSTRAINT = whole(`drop\\s+constraint\\s+${NAME}`);
 const ADDITIONS: readonly (readonly [RegExp, dropped: string])[] = [
   [whole(`add\\s+column\\s+${NAME}\\s.*`), "COLUMN"],
-  [whole(`add\\s+(?:unique\\s+)?(?:index|key)\\s+${NAME}\\s*\\(.*`), "INDEX"],
+  [whole(`add\\s+(?:unique\\s+|fulltext\\s+)?(?:index|key)\\s+${NAME}\\s*\\(.*`), "INDEX"],
   [whole(`add\\s+constraint\\s+${NAME}\\s+check\\b.*`), "CONSTRAINT"],
   [whole(`add\\s+constraint\\s+${NAME}\\s+foreign\\s+key\\b.*`), "FOREIGN KEY"],
 ];

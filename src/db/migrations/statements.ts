@@ -13,7 +13,9 @@ const TRANSACTION =
 const PART = '(?:"(?:[^"]|"")+"|`[^`]+`|\\[[^\\]]+\\]|[\\w$]+)';
 const NAME = `((?:${PART}\\s*\\.\\s*)*${PART})`;
 
-const CREATE_TABLE = pattern(`create\\s+(?:unlogged\\s+)?table\\s+(?:if\\s+not\\s+exists\\s+)?${NAME}`);
+const CREATE_TABLE = pattern(
+  `create\\s+(?:unlogged\\s+|virtual\\s+)?table\\s+(?:if\\s+not\\s+exists\\s+)?${NAME}`,
+);
 const ALTER_TABLE = pattern(`alter\\s+table\\s+(?:if\\s+exists\\s+)?(?:only\\s+)?${NAME}`);
 const RENAME_TO = new RegExp(
   `\\brename\\s+(?:to\\s+|as\\s+)?(?!column\\b|index\\b|key\\b|constraint\\b)${NAME}\\s*$`,

@@ -1,4 +1,4 @@
-import type { Column } from "drizzle-orm";
+import type { Column, Table } from "drizzle-orm";
 
 /** What a column was declared as, which its SQL type doesn't tell on every database. */
 export type ColumnKind =
@@ -28,8 +28,19 @@ export interface Declaration {
   target?: (() => Column) | undefined;
 }
 
+/** An index by which rows are found by the words of these columns. */
+export interface SearchIndex {
+  readonly name: string;
+  /** Names of its columns. */
+  readonly columns: readonly string[];
+}
+
 // Of the registry: tables outlive a hot swap of this file.
 const DECLARATION = Symbol.for("xcore:declaration");
+/** What tells a search index from other constraints. */
+export const SEARCH_INDEX = Symbol.for("xcore:search-index");
+const CONSTRAINTS = Symbol.for("drizzle:ExtraConfigBuilder");
+const CONSTRAINED = Symbol.for("drizzle:ExtraConfigColumns");
 
 /** Notes on a drizzle builder what it was declared as; the columns that the builder makes carry the note too. */
 export function setDeclaration(builder: object, declaration: Declaration): void {
@@ -58,6 +69,16 @@ export function kindOf(column: Column): ColumnKind {
 /** The column that a column refers to by `references()`; null for one that refers to none. */
 export function targetOf(column: Column): Column | null {
   return declarationOf(column)?.target?.() ?? null;
+}
+
+/** The index by which a table's rows are found by words; null where it declares none. */
+export function searchIndexOf(table: Table): SearchIndex | null {
+  const constraints = Reflect.get(table, CONSTRAINTS) as ((columns: unknown) => unknown[]) | undefined;
+  return (constraints?.(Reflect.get(table, CONSTRAINED)) ?? []).find(isSearchIndex) ?? null;
+}
+
+export function isSearchIndex(constraint: unknown): constraint is SearchIndex {
+  return typeof constraint === "object" && constraint !== null && SEARCH_INDEX in constraint;
 }
 
 /** Drizzle shares the protected `config` of a builder with the columns that it builds. */

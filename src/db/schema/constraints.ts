@@ -4,6 +4,7 @@ import type * as pg from "drizzle-orm/pg-core";
 import type { TableMakers } from "../contract/driver.ts";
 import { declarationOf } from "./column-kind.ts";
 import { ENUM_LENGTH, type ReferenceAction } from "./columns.ts";
+import { SearchIndexBuilder } from "./search-index.ts";
 
 declare const CONSTRAINT: unique symbol;
 
@@ -31,6 +32,11 @@ export interface Constraints {
   readonly index: (name: string) => OnColumns;
   readonly uniqueIndex: (name: string) => OnColumns;
   readonly unique: (name?: string) => OnColumns;
+  /**
+   * An index of the words of text, for resources with `searchIndex: true`: one a table, which has `id()` as its primary key.
+   * The name is that of a table of SQLite's, and of a column of MySQL's.
+   */
+  readonly searchIndex: (name: string) => OnColumns;
   readonly check: (name: string, condition: SQL) => Constraint;
   readonly primaryKey: (key: { readonly name?: string; readonly columns: SomeColumns }) => Constraint;
   readonly foreignKey: (key: {
@@ -63,6 +69,12 @@ export function createConstraints(makers: TableMakers): Constraints {
         const key = name ?? toColumnsName(columns, "unique");
         assertName("the constraint", key);
         return makers.unique(key).on(...columns);
+      },
+    }),
+    searchIndex: (name: string) => ({
+      on(...columns: AnyColumns) {
+        assertName("the search index", name);
+        return new SearchIndexBuilder(name, columns);
       },
     }),
     check(name: string, condition: SQL) {

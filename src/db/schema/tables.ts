@@ -12,6 +12,7 @@ import {
   toConstraintName,
   toForeignKeyName,
 } from "./constraints.ts";
+import { assertSearchable } from "./search-index.ts";
 
 type ColumnMap = Record<string, PgColumnBuilderBase>;
 
@@ -85,6 +86,7 @@ export class TableFactory {
     const table = this.#makeTable(name, columns, (self) => {
       const all: unknown[] = [...checks, ...constraints(self)];
       this.#assertConstraints(name, built, all);
+      assertSearchable(table, name, all);
       return all;
     });
     const built = Object.values<Column>(getTableColumns(table));
@@ -141,7 +143,7 @@ export class TableFactory {
     for (const constraint of constraints) {
       if (!isBuilder(constraint)) {
         throw new TypeError(
-          `Cannot declare the table "${table}": its third argument must return a list of index(…).on(…), unique(…).on(…), check(…), primaryKey(…) and foreignKey(…)`,
+          `Cannot declare the table "${table}": its third argument must return a list of index(…).on(…), searchIndex(…).on(…), unique(…).on(…), check(…), primaryKey(…) and foreignKey(…)`,
         );
       }
       const name = constraint.name ?? constraint.config?.name;

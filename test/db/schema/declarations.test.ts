@@ -217,6 +217,36 @@ const LATE_MISTAKES: readonly [string, Mistake, string][] = [
     'Cannot index the column "body"',
   ],
   [
+    "a search index on a number",
+    ({ id, searchIndex, table, integer }) =>
+      table("a", { id: id(), n: integer() }, (t) => [searchIndex("a_search").on(t.n)]),
+    'Cannot search the column "n" by words',
+  ],
+  [
+    "a search index without id()",
+    ({ searchIndex, table, text, uuid }) =>
+      table("a", { key: uuid().primaryKey(), b: text() }, (t) => [searchIndex("a_search").on(t.b)]),
+    "SQLite finds its rows by id()",
+  ],
+  [
+    "two search indexes",
+    ({ id, searchIndex, table, text }) =>
+      table("a", { id: id(), b: text() }, (t) => [searchIndex("x").on(t.b), searchIndex("y").on(t.b)]),
+    "name all columns in one",
+  ],
+  [
+    "a search index that is called as its table",
+    ({ id, searchIndex, table, text }) =>
+      table("a", { id: id(), b: text() }, (t) => [searchIndex("a").on(t.b)]),
+    'it needs a name of its own, such as "a_search"',
+  ],
+  [
+    "a search index that is called as a column",
+    ({ id, searchIndex, table, text }) =>
+      table("a", { id: id(), b: text() }, (t) => [searchIndex("b").on(t.b)]),
+    "a column has this name",
+  ],
+  [
     "a reference to a column of another type",
     ({ references, table, uuid }) => {
       const a = table("a", { id: uuid().primaryKey() });

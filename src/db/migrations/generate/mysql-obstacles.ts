@@ -1,4 +1,4 @@
-import { toMysqlDrop, toMysqlRename } from "./mysql-sql.ts";
+import { toMysqlDrop, toMysqlIndexDrop, toMysqlRename } from "./mysql-sql.ts";
 import { applyRename, type Rename } from "./renames.ts";
 import type { ForeignKeyModel, SchemaModel, TableModel } from "./table-model.ts";
 
@@ -13,7 +13,8 @@ export function withForeignKeyIndexes(schema: SchemaModel): SchemaModel {
   return mapTables(schema, (table) => {
     const indexes = new Map(table.indexes);
     for (const [name, { columns }] of table.foreignKeys) {
-      const others = [table.primaryKey, ...[...indexes.values()].map((index) => index.columns)];
+      const sorted = [...indexes.values()].filter(({ kind }) => kind !== "search index");
+      const others = [table.primaryKey, ...sorted.map((index) => index.columns)];
       const isCovered = others.some((other) => columns.every((column, place) => other[place] === column));
       if (!isCovered) indexes.set(name, { kind: "index", columns });
     }
@@ -21,7 +22,7 @@ export function withForeignKeyIndexes(schema: SchemaModel): SchemaModel {
   });
 }
 
-/** Renames, and drops before it the checks that keep MySQL from renaming a column. */
+/** Renames, and drops before it the checks and the search index that keep MySQL from renaming a column. */
 export function renameOnMysql(before: SchemaModel, renames: readonly Rename[]): Cleared {
   let schema = before;
   const statements: string[] = [];
@@ -31,6 +32,11 @@ export function renameOnMysql(before: SchemaModel, renames: readonly Rename[]): 
       if (column === null || !condition.includes(`\`${column}\``)) continue;
       statements.push(toMysqlDrop(table, "CONSTRAINT", name));
       schema = withoutCheck(schema, table, name);
+    }
+    for (const [name, index] of schema.get(table)?.indexes ?? []) {
+      if (index.kind !== "search index" || column === null || !index.columns.includes(column)) continue;
+      statements.push(...toMysqlIndexDrop(table, name, index));
+      schema = withoutIndex(schema, table, name);
     }
     statements.push(toMysqlRename(rename));
     schema = applyRename(schema, rename);
@@ -62,6 +68,12 @@ export function freeForeignKeys(before: SchemaModel, after: SchemaModel): Cleare
 function withoutCheck(schema: SchemaModel, name: string, check: string): SchemaModel {
   return mapTables(schema, (table) =>
     table.name === name ? { ...table, checks: omit(table.checks, check) } : table,
+  );
+}
+
+function withoutIndex(schema: SchemaModel, name: string, index: string): SchemaModel {
+  return mapTables(schema, (table) =>
+    table.name === name ? { ...table, indexes: omit(table.indexes, index) } : table,
   );
 }
 

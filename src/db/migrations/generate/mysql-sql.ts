@@ -7,6 +7,7 @@ import {
   isUnique,
   type TableModel,
 } from "./table-model.ts";
+import { toMysqlSearchColumn } from "./search-sql.ts";
 import { toRequiredGuard } from "../required-guard.ts";
 import { createWords } from "./words.ts";
 
@@ -53,6 +54,11 @@ export function toMysqlStatements(
 
 /** Writes a rename as MySQL's statement. */
 export const toMysqlRename = rename;
+
+/** Writes that an index goes. */
+export function toMysqlIndexDrop(table: string, name: string, index: IndexModel): string[] {
+  return toChanges(table, dropIndex(name, index));
+}
 
 /** Writes that a constraint goes. */
 export function toMysqlDrop(table: string, kind: "CONSTRAINT" | "FOREIGN KEY", name: string): string {
@@ -108,7 +114,7 @@ function toAlter(table: TableDifference, fills: readonly Fill[]): string[] {
   const changes = [
     ...findGuards(table, fills).map((guard) => `DROP CONSTRAINT ${quote(guard.name)}`),
     ...(fills.length === 0 ? dropChecks : []),
-    ...indexes.dropped.map((index) => `DROP INDEX ${quote(index.name)}`),
+    ...indexes.dropped.flatMap((index) => dropIndex(index.name, index.part)),
     ...(hasNewPrimaryKey && before.primaryKey.length > 0 ? ["DROP PRIMARY KEY"] : []),
     ...columns.dropped.filter((column) => !isFilled(column)).map(drop),
     ...columns.added.filter((column) => !isFilled(column)).map((column) => `ADD COLUMN ${toColumn(column)}`),
@@ -119,7 +125,9 @@ function toAlter(table: TableDifference, fills: readonly Fill[]): string[] {
     ...(hasNewPrimaryKey && after.primaryKey.length > 0
       ? [`ADD PRIMARY KEY (${list(after.primaryKey)})`]
       : []),
-    ...indexes.added.map((index) => `ADD ${toIndex(index.name, index.part)}`),
+    ...indexes.added.flatMap((index) =>
+      toIndex(index.name, index.part, "COLUMN ").map((one) => `ADD ${one}`),
+    ),
     ...checks.added.map((check) => `ADD ${toCheck(check.name, check.part)}`),
   ];
   return [
@@ -146,7 +154,7 @@ function toCreateTable(table: TableModel): string {
   const lines = [
     ...[...table.columns.values()].map(toColumn),
     ...(table.primaryKey.length === 0 ? [] : [`PRIMARY KEY (${list(table.primaryKey)})`]),
-    ...[...table.indexes].map(([name, index]) => toIndex(name, index)),
+    ...[...table.indexes].flatMap(([name, index]) => toIndex(name, index)),
     ...[...table.checks].map(([name, condition]) => toCheck(name, condition)),
   ];
   return `CREATE TABLE ${quote(table.name)} (\n\t${lines.join(",\n\t")}\n) ${TABLE_OPTIONS}`;
@@ -157,8 +165,20 @@ function toColumn({ name, type, isNotNull, isCounted, default: value }: ColumnMo
   return `${quote(name)} ${type}${rest}${value === null ? "" : ` DEFAULT ${value}`}`;
 }
 
-function toIndex(name: string, index: IndexModel): string {
-  return `${isUnique(index) ? "UNIQUE " : ""}INDEX ${quote(name)} (${list(index.columns)})`;
+/** @param column what stands before the column that a search index needs */
+function toIndex(name: string, index: IndexModel, column = ""): string[] {
+  if (index.kind === "search index") {
+    return [
+      column + toMysqlSearchColumn(name, index.columns),
+      `FULLTEXT INDEX ${quote(name)} (${quote(name)})`,
+    ];
+  }
+  return [`${isUnique(index) ? "UNIQUE " : ""}INDEX ${quote(name)} (${list(index.columns)})`];
+}
+
+function dropIndex(name: string, { kind }: IndexModel): string[] {
+  const index = `DROP INDEX ${quote(name)}`;
+  return kind === "search index" ? [index, `DROP COLUMN ${quote(name)}`] : [index];
 }
 
 function toCheck(name: string, condition: string): string {

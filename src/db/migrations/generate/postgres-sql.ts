@@ -2,6 +2,7 @@ import type { Fill } from "./backfills.ts";
 import type { Conversion } from "./conversions.ts";
 import { type ColumnChange, type SchemaDifference, type TableDifference, toMap } from "./difference.ts";
 import type { Rename } from "./renames.ts";
+import { createPostgresSearch } from "./search-sql.ts";
 import type { ColumnModel, ForeignKeyModel, IndexModel, SchemaModel, TableModel } from "./table-model.ts";
 import { createWords } from "./words.ts";
 
@@ -181,6 +182,7 @@ function toIndexes(table: string, indexes: ReadonlyMap<string, IndexModel>, star
     if (kind === "unique constraint") {
       return start === undefined ? [] : [`${start} ADD CONSTRAINT ${quote(name)} UNIQUE(${list(columns)})`];
     }
+    if (kind === "search index") return [createPostgresSearch(name, table, columns)];
     const unique = kind === "unique index" ? "UNIQUE " : "";
     return [`CREATE ${unique}INDEX ${quote(name)} ON ${quote(table)} (${list(columns)})`];
   });

@@ -7,6 +7,7 @@ import {
   type ForeignKey,
   type TableConfig,
 } from "../../drizzle/table-parts.ts";
+import { type SearchIndex, searchIndexOf } from "../../schema/column-kind.ts";
 import type { ColumnModel, ForeignKeyModel, IndexModel, SchemaModel, TableModel } from "./table-model.ts";
 import { InvalidMigrationError } from "../error.ts";
 
@@ -17,9 +18,22 @@ export function readSchema(dialect: Dialect, schema: Readonly<Record<string, unk
     refuse(is(value, View), `the view "${key}"`);
     if (!is(value, Table)) return [];
     refuse(!tables.isTable(value), `the table "${key}", which isn't made with "xcore/schema",`);
-    return [readTable(tables.readConfig(value), dialect, tables)];
+    return [withSearchIndex(readTable(tables.readConfig(value), dialect, tables), searchIndexOf(value))];
   });
-  return new Map(found.map((table) => [table.name, table]));
+  const schemaModel = new Map(found.map((table) => [table.name, table]));
+  for (const { name, indexes } of found) {
+    for (const [index, { kind }] of indexes) {
+      const isTable = kind === "search index" && schemaModel.has(index);
+      refuse(isTable, `the search index "${index}" of table "${name}", as a table has the same name,`);
+    }
+  }
+  return schemaModel;
+}
+
+function withSearchIndex(table: TableModel, index: SearchIndex | null): TableModel {
+  if (index === null) return table;
+  const { name, columns } = index;
+  return { ...table, indexes: new Map([...table.indexes, [name, { kind: "search index", columns }]]) };
 }
 
 function readTable(table: TableConfig, dialect: Dialect, tables: DialectTables): TableModel {

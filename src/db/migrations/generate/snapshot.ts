@@ -1,5 +1,12 @@
 import type { Dialect } from "../../contract/driver.ts";
-import type { ColumnModel, ForeignKeyModel, IndexModel, SchemaModel, TableModel } from "./table-model.ts";
+import {
+  type ColumnModel,
+  type ForeignKeyModel,
+  type IndexModel,
+  isUnique as isUniqueIndex,
+  type SchemaModel,
+  type TableModel,
+} from "./table-model.ts";
 
 /** A schema as drizzle-kit keeps it beside each migration, so that its tools understand the folder too. */
 export interface Snapshot {
@@ -36,6 +43,9 @@ interface SnapshotIndex {
   readonly name: string;
   readonly columns: readonly (string | { readonly expression: string })[];
   readonly isUnique: boolean;
+  readonly method?: string; // PostgreSQL's
+  /** Of a search index, which drizzle-kit knows on PostgreSQL alone. */
+  readonly using?: string;
 }
 
 interface SnapshotKey {
@@ -91,6 +101,7 @@ const FRAMES = {
 const POSTGRES_TABLE = { policies: {}, isRLSEnabled: false };
 const POSTGRES_INDEX = { concurrently: false, method: "btree", with: {} };
 const POSTGRES_INDEX_COLUMN = { isExpression: false, asc: true, nulls: "last" };
+const SEARCH_METHODS = { postgres: "gin", others: "fulltext" };
 const IDENTITY = {
   type: "byDefault",
   schema: "public",
@@ -166,10 +177,13 @@ function toColumn(
 }
 
 function toIndex(name: string, index: IndexModel, isPostgres: boolean): SnapshotIndex {
-  const isUnique = index.kind !== "index";
-  if (!isPostgres) return { name, columns: index.columns, isUnique };
+  const isUnique = isUniqueIndex(index);
+  const isSearch = index.kind === "search index";
+  if (!isPostgres)
+    return { name, columns: index.columns, isUnique, ...(isSearch && { using: SEARCH_METHODS.others }) };
   const columns = index.columns.map((expression) => ({ expression, ...POSTGRES_INDEX_COLUMN }));
-  return { name, columns, isUnique, ...POSTGRES_INDEX };
+  const method = isSearch ? SEARCH_METHODS.postgres : POSTGRES_INDEX.method;
+  return { name, columns, isUnique, ...POSTGRES_INDEX, method };
 }
 
 function toForeignKey(name: string, tableFrom: string, key: ForeignKeyModel): SnapshotForeignKey {
@@ -213,8 +227,10 @@ function readColumn({
   return { name, type, isNotNull: notNull, isCounted, default: value === undefined ? null : String(value) };
 }
 
-function readIndex({ columns, isUnique }: SnapshotIndex): IndexModel {
+function readIndex({ columns, isUnique, method, using }: SnapshotIndex): IndexModel {
   const names = columns.map((column) => (typeof column === "string" ? column : column.expression));
+  const isSearch = method === SEARCH_METHODS.postgres || using === SEARCH_METHODS.others;
+  if (isSearch) return { kind: "search index", columns: names };
   return { kind: isUnique ? "unique index" : "index", columns: names };
 }
 

@@ -2,6 +2,7 @@ import type { Fill } from "./backfills.ts";
 import type { Conversion } from "./conversions.ts";
 import { type SchemaDifference, type TableDifference, toMap } from "./difference.ts";
 import type { Rename } from "./renames.ts";
+import { createSqliteSearch, dropSqliteSearch } from "./search-sql.ts";
 import {
   type ColumnModel,
   type ForeignKeyModel,
@@ -24,7 +25,7 @@ export function toSqliteStatements(
 ): string[] {
   return [
     ...renames.map(rename),
-    ...created.flatMap((table) => [toCreateTable(table), ...toCreateIndexes(table.name, table.indexes)]),
+    ...created.flatMap((table) => [toCreateTable(table), ...toCreateIndexes(table, table.indexes)]),
     ...altered.flatMap((table) =>
       toAlter(
         table,
@@ -32,7 +33,7 @@ export function toSqliteStatements(
         fills.filter((fill) => fill.table === table.name),
       ),
     ),
-    ...dropped.map(({ name }) => `DROP TABLE ${quote(name)}`),
+    ...dropped.flatMap(({ name, indexes }) => [...dropSearches(indexes), `DROP TABLE ${quote(name)}`]),
   ];
 }
 
@@ -43,12 +44,14 @@ function toAlter(
 ): string[] {
   const guards = conversions.flatMap(toGuard);
   if (needsRebuild(table)) return [...toRebuild(table, conversions, fills), ...guards];
-  const { name, indexes, columns } = table;
+  const { name, after, indexes, columns } = table;
   return [
-    ...indexes.dropped.map((index) => `DROP INDEX ${quote(index.name)}`),
+    ...indexes.dropped.flatMap(({ name: index, part }) =>
+      part.kind === "search index" ? dropSqliteSearch(index) : [`DROP INDEX ${quote(index)}`],
+    ),
     ...columns.added.map((column) => `${alter(name)} ADD ${toColumn(column)}`),
     ...fills.map(({ column, value }) => `UPDATE ${quote(name)} SET ${quote(column)} = ${value}`),
-    ...toCreateIndexes(name, toMap(indexes.added)),
+    ...toCreateIndexes(after, toMap(indexes.added), true),
     ...guards,
   ];
 }
@@ -99,10 +102,15 @@ function toRebuild(
     toCreateTable({ ...after, name: temporary }),
     ...(copies ? [`${into} SELECT ${filledValues} FROM ${quote(name)}`] : []),
     ...(copies && hasCounter(before) && hasCounter(after) ? toCarryCounter(name, temporary) : []),
+    ...dropSearches(before.indexes),
     `DROP TABLE ${quote(name)}`,
     `${alter(temporary)} RENAME TO ${quote(name)}`,
-    ...toCreateIndexes(name, after.indexes),
+    ...toCreateIndexes(after, after.indexes, true),
   ];
+}
+
+function dropSearches(indexes: ReadonlyMap<string, IndexModel>): string[] {
+  return [...indexes].flatMap(([name, { kind }]) => (kind === "search index" ? dropSqliteSearch(name) : []));
 }
 
 /** Ids of rows that were deleted aren't given again. */
@@ -152,10 +160,16 @@ function toForeignKey(
   return `CONSTRAINT ${quote(name)} FOREIGN KEY (${list(columns)}) REFERENCES ${target} ON UPDATE ${onUpdate} ON DELETE ${onDelete}`;
 }
 
-function toCreateIndexes(table: string, indexes: ReadonlyMap<string, IndexModel>): string[] {
-  return [...indexes].map(([name, index]) => {
+/** @param hasRows whether there may be rows already */
+function toCreateIndexes(
+  table: TableModel,
+  indexes: ReadonlyMap<string, IndexModel>,
+  hasRows = false,
+): string[] {
+  return [...indexes].flatMap(([name, index]) => {
+    if (index.kind === "search index") return createSqliteSearch(name, { table, index, hasRows });
     const unique = isUnique(index) ? "UNIQUE " : "";
-    return `CREATE ${unique}INDEX ${quote(name)} ON ${quote(table)} (${list(index.columns)})`;
+    return [`CREATE ${unique}INDEX ${quote(name)} ON ${quote(table.name)} (${list(index.columns)})`];
   });
 }
 

@@ -22,7 +22,7 @@ export interface ColumnModel {
 }
 
 export interface IndexModel {
-  readonly kind: "index" | "unique index" | "unique constraint";
+  readonly kind: "index" | "unique index" | "unique constraint" | "search index";
   readonly columns: readonly string[];
 }
 
@@ -39,5 +39,5 @@ export type SchemaModel = ReadonlyMap<string, TableModel>;
 
 /** Whether an index refuses rows. */
 export function isUnique({ kind }: IndexModel): boolean {
-  return kind !== "index";
+  return kind === "unique index" || kind === "unique constraint";
 }

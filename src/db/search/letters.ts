@@ -1,0 +1,127 @@
+/**
+ * What a word is, and which letters are the same, to a search by words: alike on every database, so that none of them is
+ * asked for it. What an index of a database takes for a word, or for the same letter, is at least what this does.
+ */
+
+type Range = readonly [first: number, last: number];
+
+/** Beyond ASCII, what stands between words: punctuation and symbols. SQLite's tokenizer takes each of these for such. */
+const BETWEEN: readonly Range[] = [
+  [0x80, 0xa9],
+  [0xab, 0xb1],
+  [0xb4, 0xb4],
+  [0xb6, 0xb8],
+  [0xbb, 0xbb],
+  [0xbf, 0xbf],
+  [0xd7, 0xd7],
+  [0xf7, 0xf7],
+  [0x2000, 0x2064],
+  [0x20a0, 0x20bf],
+  [0x2190, 0x23f3],
+  [0x2500, 0x26ff],
+  [0x2701, 0x2775],
+  [0x2794, 0x2b4c],
+  [0x2e00, 0x2e2e],
+  [0x2e30, 0x2e3b],
+  [0x3001, 0x3003],
+  [0x3008, 0x3020],
+  [0xff01, 0xff0f],
+  [0xff5b, 0xff65],
+];
+const SURROGATES: Range = [0xd800, 0xdfff];
+const LAST = 0x10ffff;
+/** Of a word, an index keeps as many characters as this. */
+export const MAX_INDEXED = 40;
+
+/** Letters that have small and capital ones or accents: Latin, Greek, Cyrillic. */
+const FOLDED: readonly Range[] = [
+  [0xc0, 0x17f],
+  [0x1a0, 0x1a1],
+  [0x1af, 0x1b0],
+  [0x218, 0x21b],
+  [0x386, 0x3ce],
+  [0x400, 0x45f],
+  [0x490, 0x491],
+  [0x1ea0, 0x1ef9],
+];
+/** Letters and digits that indexes of every database keep as they are. */
+const INDEXED =
+  /^[\da-z\u00df-\u00f6\u00f8-\u017f\u0218-\u021b\u03ac-\u03ce\u0430-\u045f\u0491\u05d0-\u05ea\u1ea0-\u1ef9\uac00-\ud7a3]+/;
+/** Of scripts that write no spaces between words. */
+const UNSPACED =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u;
+const MARKED = /^([a-z])\p{M}+$/u;
+
+/** What a word consists of, for within the brackets of a pattern on any database. */
+export const WORD_CHARACTERS = toClass();
+
+const BEGINNING = /^[\p{L}\p{N}]/u;
+const OTHERS = new RegExp(`[^${WORD_CHARACTERS}]+`, "u");
+
+let folded: ReadonlyMap<string, string> | null = null;
+let classes: ReadonlyMap<string, string> | null = null;
+
+/** Letters beyond ASCII that aren't the same as they are folded, by what they become. */
+export function foldedLetters(): ReadonlyMap<string, string> {
+  return (folded ??= new Map(
+    FOLDED.flatMap(([first, last]) =>
+      Array.from({ length: last - first + 1 }, (_, at) => String.fromCodePoint(first + at))
+        .map((letter) => [letter, toFolded(letter)] as const)
+        .filter(([letter, same]) => letter !== same),
+    ),
+  ));
+}
+
+/** A text in small letters, without the accents of Latin ones. */
+export function fold(text: string): string {
+  const letters = foldedLetters();
+  return text
+    .normalize("NFC")
+    .replaceAll(/[A-Z]|[^\0-\u007f]/gu, (letter) =>
+      letter <= "Z" ? letter.toLowerCase() : (letters.get(letter) ?? letter),
+    );
+}
+
+/** All letters that are the same as a folded one, itself first. */
+export function sameLetters(letter: string): string {
+  return (classes ??= toClasses()).get(letter) ?? letter;
+}
+
+/**
+ * Whether a word is looked for anywhere, not only where a word begins: one that begins with something else, or is of a
+ * script that writes no spaces.
+ */
+export function isFoundAnywhere(word: string): boolean {
+  return !BEGINNING.test(word) || UNSPACED.test(word);
+}
+
+/** The beginnings of words that a text has, which has this folded word in it where a word begins. */
+export function indexedParts(word: string): string[] {
+  if (UNSPACED.test(word)) return [];
+  return word.split(OTHERS).flatMap((part) => INDEXED.exec(part)?.[0].slice(0, MAX_INDEXED) ?? []);
+}
+
+function toFolded(letter: string): string {
+  const [, base] = MARKED.exec(letter.normalize("NFD").toLowerCase()) ?? [];
+  if (base !== undefined) return base;
+  const small = letter.toLowerCase();
+  return small.length === letter.length ? small : letter;
+}
+
+function toClasses(): Map<string, string> {
+  const found = new Map(
+    Array.from("abcdefghijklmnopqrstuvwxyz", (letter) => [letter, letter + letter.toUpperCase()]),
+  );
+  for (const [letter, same] of foldedLetters()) found.set(same, (found.get(same) ?? same) + letter);
+  return found;
+}
+
+function toClass(): string {
+  const ranges: string[] = [];
+  let next = 0x80;
+  for (const [first, last] of [...BETWEEN, SURROGATES].toSorted(([a], [b]) => a - b)) {
+    if (first > next) ranges.push(`${String.fromCodePoint(next)}-${String.fromCodePoint(first - 1)}`);
+    next = last + 1;
+  }
+  return `0-9A-Za-z${ranges.join("")}${String.fromCodePoint(next)}-${String.fromCodePoint(LAST)}`;
+}

@@ -1,0 +1,124 @@
+import { type Column, getTableColumns, getTableName, or, type SQL, sql, type Table } from "drizzle-orm";
+import { isOfKind } from "../drizzle/expressions.ts";
+import {
+  fold,
+  foldedLetters,
+  indexedParts,
+  isFoundAnywhere,
+  MAX_INDEXED,
+  sameLetters,
+  WORD_CHARACTERS,
+} from "./letters.ts";
+import { searchIndexOf } from "../schema/column-kind.ts";
+
+/** Stands before each word in MySQL's index: none is then too short for it, or so common that it leaves it out. */
+const MYSQL_MARK = "xcore";
+/** Of a row that has too much text for an index: it may have any word. */
+const ANY = { postgres: "*", mysql: "anyword" };
+const POSTGRES_MAX_BYTES = 1_000_000; // more is refused
+const MYSQL_MAX_LENGTH = 50_000; // MariaDB's time grows with the square of it
+const ACCENTS = /[\u0300-\u036f]+/g;
+const ORDINARY = /[\w\u0080-\u{10ffff}]/u;
+
+/**
+ * The condition that one of the columns has a word that begins with this one, whatever the case of letters and the accents
+ * of Latin ones; one that begins with no letter or digit, or is of a script that writes no spaces, may be anywhere. It means
+ * the same on every database, and looks at the columns alone.
+ *
+ * @param word of at most 100 characters: patterns of SQLite's are limited
+ */
+export function hasWord(columns: readonly Column[], word: string): SQL | undefined {
+  return or(...columns.map((column) => toCondition(column, fold(word))));
+}
+
+/**
+ * The condition that a row may have all of these words, by the index that its table declares: true of all that have them, and
+ * of few others. Undefined where the index doesn't tell.
+ */
+export function mayHaveWords(table: Table, words: readonly string[]): SQL | undefined {
+  const index = searchIndexOf(table);
+  const parts = [...new Set(words.flatMap((word) => indexedParts(fold(word))))];
+  if (index === null || parts.length === 0) return undefined;
+  const tableName = getTableName(table);
+  if (isOfKind(table, "PgTable")) {
+    const text = toPostgresText(index.columns.map((column) => `"${tableName}"."${column}"`));
+    const all = parts.map((part) => `${withoutAccents(part).slice(0, MAX_INDEXED)}:*`).join(" & ");
+    return sql`${sql.raw(text)} @@ ${`(${all}) | '${ANY.postgres}'`}::tsquery`;
+  }
+  const name = sql.identifier(index.name);
+  if (isOfKind(table, "MySqlTable")) {
+    const all = parts.map((part) => `+${MYSQL_MARK}${part}*`).join(" ");
+    return sql`match(${table}.${name}) against (${`(${all}) ${ANY.mysql}`} in boolean mode)`;
+  }
+  const all = parts.map((part) => `"${part}"*`).join(" AND ");
+  const key = Object.values<Column>(getTableColumns(table)).find(({ primary }) => primary);
+  return sql`${key} in (select rowid from ${name} where ${name} match ${all})`;
+}
+
+/**
+ * What PostgreSQL's index holds of these columns. It stands in migrations that have been applied, and a query that says it
+ * in other words isn't served by the index: it must not change.
+ */
+export function toPostgresText(columns: readonly string[]): string {
+  const text = `(${joinTexts(columns)})`;
+  const letters = [...foldedLetters()]
+    .map(([letter, small]) => [withoutAccents(letter), withoutAccents(small)] as const)
+    .filter(([letter, small]) => letter > "\u007f" && letter !== small);
+  const pairs = new Map(letters);
+  const plain = `lower(regexp_replace(normalize(${text}, NFD), '[\u0300-\u036f]+', '', 'g') collate "C")`;
+  // Each letter is looked for among those to be translated, which takes long: mostly there are none.
+  const capitals = `[${[...foldedLetters().keys()].filter((letter) => pairs.has(withoutAccents(letter))).join("")}]`;
+  const small = `case when octet_length(${text}) = length(${text}) then lower(${text} collate "C") when ${text} ~ '${capitals}' then translate(${plain}, '${[...pairs.keys()].join("")}', '${[...pairs.values()].join("")}') else ${plain} end`;
+  const words = `regexp_replace(regexp_replace(${small}, '[^${WORD_CHARACTERS} ]', ' ', 'g'), '  +', ' ', 'g')`;
+  const short = `btrim(regexp_replace(${words}, '([^ ]{${MAX_INDEXED}})[^ ]+', '\\1', 'g'))`;
+  return `(case when octet_length(${text}) > ${POSTGRES_MAX_BYTES} then array_to_tsvector(array['${ANY.postgres}']) else array_to_tsvector(string_to_array(${short}, ' ')) end)`;
+}
+
+/** What MySQL's index holds of these columns. Spaces are left to replace(), which is much faster. */
+export function toMysqlText(columns: readonly string[]): string {
+  const text = `concat_ws(' ', ${columns.join(", ")})`;
+  const words = `regexp_replace(${text}, '[^${WORD_CHARACTERS} ]', ' ')`;
+  const short = `regexp_replace(${words}, '(?<=[^ ]{${MAX_INDEXED}})[^ ]+', '')`;
+  return `if(char_length(${text}) > ${MYSQL_MAX_LENGTH}, '${ANY.mysql}', concat('${MYSQL_MARK}', replace(${short}, ' ', ' ${MYSQL_MARK}')))`;
+}
+
+/** What SQLite's index is made of. */
+export function toSqliteText(columns: readonly string[]): string {
+  return joinTexts(columns);
+}
+
+/** How SQLite's index takes words apart: symbols of money that it doesn't know stand between words too. */
+export const SQLITE_TOKENIZER = `unicode61 remove_diacritics 2 separators '${String.fromCodePoint(0x20ba, 0x20bb, 0x20bc, 0x20bd, 0x20be, 0x20bf)}'`;
+
+function joinTexts(columns: readonly string[]): string {
+  return columns.map((column) => `coalesce(${column}, '')`).join(" || ' ' || ");
+}
+
+function withoutAccents(text: string): string {
+  return text.normalize("NFD").replaceAll(ACCENTS, "");
+}
+
+function toCondition(column: Column, word: string): SQL {
+  const isAnywhere = isFoundAnywhere(word);
+  const letters = Array.from(word);
+  if (isOfKind(column, "SQLiteColumn")) {
+    const pattern = letters.map(toGlob).join("");
+    if (isAnywhere) return sql`${column} glob ${`*${pattern}*`}`;
+    return sql`(' ' || ${column}) glob ${`*[^${WORD_CHARACTERS}]${pattern}*`}`;
+  }
+  const pattern = `${isAnywhere ? "" : `(^|[^${WORD_CHARACTERS}])`}${letters.map(toPattern).join("")}`;
+  return isOfKind(column, "PgColumn")
+    ? sql`${column} collate "C" ~ ${pattern}`
+    : sql`${column} regexp ${pattern}`;
+}
+
+function toGlob(letter: string): string {
+  const same = sameLetters(letter);
+  return same.length > letter.length || "*?[".includes(letter) ? `[${same}]` : letter;
+}
+
+function toPattern(letter: string): string {
+  const same = sameLetters(letter);
+  if (same.length > letter.length) return `[${same}]`;
+  return ORDINARY.test(letter) ? letter : `\\${letter}`;
+}
