@@ -27,6 +27,7 @@ export default createRouter()
           lose: { from: "open", to: "lost", permission: "deals:close" },
           reopen: { from: ["won", "lost"], to: "open" },
         },
+        import: "deals:migrate",
       },
       history: true,
     }),

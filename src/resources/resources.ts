@@ -78,9 +78,14 @@ function permissionsOf({ permission, isPublic, name, workflow }: Resource): Read
   const steps = (workflow?.transitions ?? []).flatMap((step) =>
     step.permission === null ? [] : [[step.permission, `Take ${name} by "${step.name}"`] as const],
   );
-  if (permission === null) return Object.fromEntries(steps);
-  return {
+  const importing = workflow?.importPermission ?? null;
+  const special = {
+    ...(importing !== null && { [importing]: `Import ${name} in any state` }),
     ...Object.fromEntries(steps),
+  };
+  if (permission === null) return special;
+  return {
+    ...special,
     ...(!isPublic && { [`${permission}:read`]: `See ${name}` }),
     [`${permission}:write`]: `Make and change ${name}`,
     [`${permission}:delete`]: `Delete ${name}`,

@@ -97,6 +97,12 @@ export class Access {
     return isAllowed(this.resource.fields.get(name)?.write, this.asker);
   }
 
+  /** Whether new rows may be imported in any state. */
+  get mayImportStates(): boolean {
+    const needed = this.resource.workflow?.importPermission ?? null;
+    return needed !== null && this.asker.can(needed);
+  }
+
   /** What is shown of a table that a relation leads to. */
   viewOf(table: Table): View {
     const known = this.#views.get(table);

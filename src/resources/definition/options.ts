@@ -63,6 +63,12 @@ export type WorkflowOptions<T extends Table> = {
     readonly field: Name;
     /** Each is a route of its own: `win` is `POST /deals/{id}/win`. */
     readonly transitions: Readonly<Record<string, TransitionOptions<Extract<RowOf<T>[Name], string>>>>;
+    /**
+     * Who may import new rows in any state, past the steps that lead there: a permission such as `"deals:migrate"`, which it declares.
+     *
+     * @default nobody: what is imported begins as all new rows do
+     */
+    readonly import?: string;
   };
 }[NameOf<T>];
 

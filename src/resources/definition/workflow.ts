@@ -18,6 +18,10 @@ export interface Workflow {
   /** The column of the state. */
   readonly column: Column;
   readonly transitions: readonly Transition[];
+  /** All that there are. */
+  readonly states: readonly string[];
+  /** What importing rows in any state asks for; null where nobody may. */
+  readonly importPermission: string | null;
 }
 
 interface Declared {
@@ -30,6 +34,7 @@ interface Declared {
 interface AnyWorkflow {
   readonly field: string;
   readonly transitions: Readonly<Record<string, TransitionOptions<string>>>;
+  readonly import?: string | undefined;
 }
 
 const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
@@ -49,7 +54,7 @@ const TAKEN = new Set(
  */
 export function toWorkflow(
   { tableName, columns, made }: Declared,
-  { field, transitions }: AnyWorkflow,
+  { field, transitions, import: imported }: AnyWorkflow,
 ): Workflow {
   assertKnown(tableName, field, [...columns.keys()]);
   const column = columns.get(field) as Column;
@@ -60,18 +65,30 @@ export function toWorkflow(
     throw refuse(tableName, `the state "${field}" needs a default, which new rows have`);
   const named = Object.entries(transitions).map(([name, { from, to, permission = null }]): Transition => {
     assertName(tableName, name);
-    if (permission !== null && !isPermissionName(permission))
-      throw refuse(
-        tableName,
-        `"${permission}", the permission of "${name}", isn't one such as "deals:close"`,
-      );
+    assertPermission(tableName, name, permission);
     const transition = { name, from: typeof from === "string" ? [from] : from, to, permission };
     if (kind.type === "enum")
       for (const state of [...transition.from, to]) assertKnown(tableName, state, kind.values);
     return transition;
   });
   if (named.length === 0) throw refuse(tableName, `"workflow" has no transitions`);
-  return { column, transitions: named };
+  const importPermission = imported ?? null;
+  assertPermission(tableName, "import", importPermission);
+  const states = kind.type === "enum" ? kind.values : statesOf(column, named);
+  return { column, transitions: named, states, importPermission };
+}
+
+function statesOf(column: Column, transitions: readonly Transition[]): string[] {
+  const all = transitions.flatMap(({ from, to }) => [...from, to]);
+  return [...new Set([...(typeof column.default === "string" ? [column.default] : []), ...all])];
+}
+
+function assertPermission(tableName: string, of: string, permission: unknown): void {
+  if (permission === null || (typeof permission === "string" && isPermissionName(permission))) return;
+  throw refuse(
+    tableName,
+    `${JSON.stringify(permission)}, the permission of "${of}", isn't one such as "deals:close"`,
+  );
 }
 
 function assertName(tableName: string, name: string): void {

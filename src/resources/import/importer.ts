@@ -128,7 +128,7 @@ class ImportRun {
         .transaction((inner) =>
           writer.createMany(
             rows.map(({ values }) => values),
-            { tx: inner, access, at: "" },
+            { tx: inner, access, at: "", isImport: true },
           ),
         )
         .then(() => true)
@@ -150,7 +150,7 @@ class ImportRun {
   /** Makes a row, or changes the one that somebody else has made meanwhile. @returns what it has become */
   async #createOne(values: Row): Promise<RowOutcome> {
     const { writer, access, tx, plan } = this.#options;
-    const work = (inner: Transaction) => ({ tx: inner, access, at: "" });
+    const work = (inner: Transaction) => ({ tx: inner, access, at: "", isImport: true });
     try {
       await tx.transaction((inner) => writer.create(values, work(inner)));
       return "created";

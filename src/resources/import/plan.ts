@@ -4,7 +4,7 @@ import { closestWord, toHint } from "../../errors/suggestion.ts";
 import { fail, invalidRequest } from "../../errors/codes.ts";
 import type { InputProblem } from "../../errors/errors.ts";
 import type { Access, View } from "../access/access.ts";
-import { changeSchemaOf, newSchemaOf } from "../schemas/bodies.ts";
+import { changeSchemaOf, importedSchemaOf, newSchemaOf } from "../schemas/bodies.ts";
 
 /** How a file is imported. */
 export interface ImportOptions {
@@ -47,11 +47,13 @@ export interface Plan {
  */
 export function toPlan(access: Access, header: readonly string[], options: ImportOptions): Plan {
   const { resource } = access;
-  const [newSchema, changeSchema] = [newSchemaOf(resource), changeSchemaOf(resource)];
+  const state = access.mayImportStates ? resource.workflow?.column.name : undefined;
+  const newSchema = state === undefined ? newSchemaOf(resource) : importedSchemaOf(resource);
+  const changeSchema = changeSchemaOf(resource);
   const key = options.key === null ? null : toKey(access, options.key);
   const settable = new Set(
-    [...Object.keys(newSchema.properties), ...Object.keys(changeSchema.properties)].filter((name) =>
-      access.mayWrite(name),
+    [...Object.keys(newSchema.properties), ...Object.keys(changeSchema.properties)].filter(
+      (name) => name === state || access.mayWrite(name),
     ),
   );
   const problems: InputProblem[] = [];
@@ -127,7 +129,11 @@ function toUnknown(
   const shown = JSON.stringify(text.slice(0, 100));
   const skip = `leave it out with ?map=${text.slice(0, 100)}:`;
   if (access.resource.columns.has(asked))
-    return { path: "/header", code: "read_only", message: `The column ${shown} can't be set: ${skip}` };
+    return {
+      path: "/header",
+      code: "read_only",
+      message: `The column ${shown} ${toReason(access, asked)}: ${skip}`,
+    };
   const meant = closestWord(
     asked,
     [...settable].filter((name) => access.visible.has(name)),
@@ -135,4 +141,12 @@ function toUnknown(
   const hint = meant === undefined ? `or ${skip}` : `did you mean "${meant}"?`;
   const message = `There is no column ${shown} in "${getTableName(access.resource.table)}", name one as in ?map=${text.slice(0, 100)}:column, ${hint}`;
   return { path: "/header", code: "unknown_column", message };
+}
+
+function toReason({ resource: { workflow } }: Access, name: string): string {
+  if (workflow?.column.name !== name) return "can't be set";
+  const needed = workflow.importPermission;
+  const why =
+    needed === null ? `the resource lets no import set it` : `importing it takes the permission "${needed}"`;
+  return `is a state that rows come to by steps, and ${why}`;
 }

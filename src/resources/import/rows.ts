@@ -143,6 +143,8 @@ export class RowPlanner {
       const before = found.get(id);
       if (before !== undefined) {
         delete values[key.name];
+        const moved = this.#dropState(values, before);
+        if (moved !== null) return fail(moved);
         if (Object.keys(values).length > 0 && !this.#checkChange.Check(values))
           return fail(...findProblems(changeSchema, values));
         return { line, does: "update", before, values: this.#decode(values) };
@@ -156,6 +158,20 @@ export class RowPlanner {
     }
     if (!this.#checkNew.Check(values)) return fail(...findProblems(newSchema, values));
     return { line, does: "create", values: this.#decode(values) };
+  }
+
+  /** Takes the state of a row that is there out of what becomes of it; returns what is wrong where it is another one. */
+  #dropState(values: Row, before: Row): InputProblem | null {
+    const { resource, visible } = this.#access;
+    const { workflow, singular } = resource;
+    const name = workflow?.column.name;
+    if (name === undefined || !(name in values)) return null;
+    const value = values[name];
+    delete values[name];
+    // One that is hidden isn't to be guessed.
+    if (visible.has(name) && value === before[name]) return null;
+    const message = `The ${singular} is there in another state, and comes to this one by steps alone`;
+    return { path: `/${name}`, code: "read_only", message };
   }
 
   #decode(values: Row): Row {

@@ -17,12 +17,26 @@ export function keySchemaOf({ key }: Resource): TSchema {
 
 /** The schema of a new row: what clients can't set is refused, as is whatever else it doesn't name. */
 export function newSchemaOf(resource: Resource): TObject {
-  return toSettable(resource, bodyOf, true);
+  return toSettable(resource, bodyOf, unsettableOf(resource, true));
+}
+
+/** The schema of a new row that is imported in a state. */
+export function importedSchemaOf(resource: Resource): TObject {
+  const { workflow } = resource;
+  if (workflow === null) return newSchemaOf(resource);
+  const { name } = workflow.column;
+  const schema = toSettable(
+    resource,
+    bodyOf,
+    unsettableOf(resource, true).filter((one) => one !== name),
+  );
+  const state = t.Optional(t.UnionEnum(workflow.states as [string, ...string[]]));
+  return { ...schema, properties: { ...schema.properties, [name]: state } };
 }
 
 /** The schema of a change. */
 export function changeSchemaOf(resource: Resource): TObject {
-  return toSettable(resource, patchOf, false);
+  return toSettable(resource, patchOf, unsettableOf(resource, false));
 }
 
 /** The schema of a row as it is answered: fields that not everybody sees, and relations, may be missing. */
@@ -70,8 +84,12 @@ function unsettableOf(
 }
 
 /** What else a row has is refused, as what can only be read. */
-function toSettable(resource: Resource, make: typeof bodyOf | typeof patchOf, isNew: boolean): TObject {
-  const schema = make(resource.table, { omit: unsettableOf(resource, isNew) as never[] }) as TObject;
+function toSettable(
+  resource: Resource,
+  make: typeof bodyOf | typeof patchOf,
+  unsettable: readonly string[],
+): TObject {
+  const schema = make(resource.table, { omit: unsettable as never[] }) as TObject;
   const readOnly = [...resource.columns.keys()].filter((name) => !(name in schema.properties));
   const properties = Object.entries(schema.properties).map(([name, one]) => [
     name,

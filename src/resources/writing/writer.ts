@@ -38,6 +38,8 @@ export interface Work {
   readonly at: string;
   /** Whether `tx` is none: it is the only statement. @default false */
   readonly isAlone?: boolean;
+  /** Whether new rows may have states that others come to by steps. @default false */
+  readonly isImport?: boolean;
   /** What a change is called in the history. @default "update" */
   readonly as?: "revert";
   /** The step of a workflow that a change is. */
@@ -145,7 +147,8 @@ export class Writer {
       ? await this.#lock(tx, access, isSame(given))
       : await findRow(tx, resource, isSame(given));
     if (found === undefined) return { row: await this.create(given, work), isNew: true };
-    const changes = Object.entries(given).filter(([name]) => resource.columns.get(name)?.primary !== true);
+    const kept = new Set([resource.key, resource.workflow?.column]);
+    const changes = Object.entries(given).filter(([name]) => !kept.has(resource.columns.get(name)));
     const row = await this.change(found[resource.key.name], Object.fromEntries(changes), work, (before) => {
       if (unique.every(({ name }) => Bun.deepEquals(before[name], found[name]))) return;
       throw fail("conflict", `The ${resource.singular} has changed at the same time: send it again`);
@@ -331,17 +334,19 @@ export class Writer {
 }
 
 /** What a client has given for a new row, and what they don't choose. */
-function toNewRow(given: Row, { access, at }: Work): Row {
-  assertWritable(access, given, at);
+function toNewRow(given: Row, { access, at, isImport = false }: Work): Row {
   const { resource, asker } = access;
+  const state = isImport && access.mayImportStates ? resource.workflow?.column.name : undefined;
+  assertWritable(access, given, at, state);
   const made = [...resource.made].map(([name, make]) => [name, make(asker)] as const);
-  return { ...given, ...Object.fromEntries(made) };
+  const row = { ...given, ...Object.fromEntries(made) };
+  return state !== undefined && state in given ? { ...row, [state]: given[state] } : row;
 }
 
 /** @throws AppError validation_error for fields that whoever asks may not set */
-function assertWritable(access: Access, given: Row, at: string): void {
+function assertWritable(access: Access, given: Row, at: string, besides?: string): void {
   const errors = Object.keys(given)
-    .filter((name) => !access.mayWrite(name))
+    .filter((name) => name !== besides && !access.mayWrite(name))
     .map((name) => ({ path: `${at}/${name}`, code: "read_only", message: "You can't set this" }));
   if (errors.length > 0) throw invalidRequest(errors);
 }
