@@ -5,6 +5,7 @@ import { knownRequestId, makeRequestId } from "./request-ids.ts";
 export { isEventStream, type StreamKeeper, toEndable } from "./open-streams.ts";
 
 type Json = Record<string, unknown>;
+type MarkedSet = Context["set"] & { [WHOLE]?: Response };
 
 // JSON is no document: it can't be framed, and nothing is navigated to from it.
 const DOCUMENT_HEADERS: readonly (readonly [name: string, value: string])[] = [
@@ -18,6 +19,10 @@ const JSON_INIT = new Response(null, {
   headers: { "content-type": "application/json;charset=utf-8", "x-content-type-options": "nosniff" },
 });
 const JSON_HEADERS = JSON_INIT.headers;
+/** The answer that has all that was set: Elysia would make another one of it, once more with all that. See patches/. */
+const WHOLE = Symbol.for("xcore/answer");
+/** What `toFullAnswer` sets itself; cookies are several of one name. */
+const OWN_HEADER = /^(?:content-type|x-content-type-options|x-request-id|set-cookie)$/i;
 const DATE_DEPTH = 4; // levels of arrays and objects: { items: [{ author: { created_at } }] }
 
 /** Requests whose answers are for who asks alone. */
@@ -30,24 +35,46 @@ let latest: Response | null = null;
 let latestId = "";
 
 /**
- * Answers with an object or array as Elysia would, in less time; undefined for any other value, and where its handler
- * has set headers, a cookie or a status.
+ * Answers with an object or array as Elysia would, in less time; undefined for any other value, and for what a handler has set that isn't
+ * simple: a cookie, a status by its name, a header that each answer has.
  */
 export function toJsonAnswer(value: object, set: Context["set"], request: Request): Response | undefined {
-  if (set.status !== 200 || set.cookie !== undefined || !isEmpty(set.headers)) return undefined;
-  if (isPlain(value)) return toFullAnswer(value, JSON_INIT, request);
+  const { status, headers } = set;
+  if (typeof status !== "number" || set.cookie !== undefined || !areSimple(headers)) return undefined;
+  if (isPlain(value)) return toFullAnswer(value, { status, set, headers }, request);
   if (!(value instanceof ElysiaCustomStatusResponse)) return undefined;
   const body: unknown = value.response;
   if (typeof body !== "object" || body === null || !isPlain(body)) return undefined;
-  return toFullAnswer(body, { headers: JSON_HEADERS, status: Number(value.code) }, request);
+  return toFullAnswer(body, { status: Number(value.code), set, headers }, request);
 }
 
-/** Answers with all headers that every answer has; `init` has the kept ones. */
-function toFullAnswer(value: object, init: ResponseInit, request: Request): Response {
+type SimpleHeaders = Readonly<Record<string, string>>;
+
+/** Whether these are texts, and none of those that `toFullAnswer` gives each answer. */
+function areSimple(headers: Context["set"]["headers"]): headers is SimpleHeaders {
+  for (const name in headers) {
+    if (typeof headers[name] !== "string" || OWN_HEADER.test(name)) return false;
+  }
+  return true;
+}
+
+/** Answers with all headers that every answer has, and with what its handler has set. */
+function toFullAnswer(
+  value: object,
+  {
+    status,
+    set,
+    headers,
+  }: { readonly status: number; readonly set: Context["set"]; readonly headers: SimpleHeaders },
+  request: Request,
+): Response {
   const json = toFastJson(value);
   const id = knownRequestId(request) ?? makeRequestId();
   JSON_HEADERS.set(REQUEST_ID, id);
-  latest = Response.json(json, init);
+  const answer = Response.json(json, status === 200 ? JSON_INIT : { headers: JSON_HEADERS, status });
+  for (const name in headers) answer.headers.set(name, headers[name] as string);
+  (set as MarkedSet)[WHOLE] = answer;
+  latest = answer;
   latestId = id;
   return latest;
 }
@@ -55,6 +82,11 @@ function toFullAnswer(value: object, init: ResponseInit, request: Request): Resp
 /** Returns the id that an answer has been given, null for one without. */
 export function givenIdOf(answer: Response | undefined): string | null {
   return answer !== undefined && answer === latest ? latestId : null;
+}
+
+/** Writes an object as JSON.stringify does, in less time where it has dates. */
+export function toJsonText(value: object): string {
+  return JSON.stringify(withDatesAsText(value, 1));
 }
 
 /** Returns what JSON.stringify makes the same text of, in less time. */

@@ -151,6 +151,11 @@ export default createRouter().get("/", () => row()).get("/list", async () => [ro
   .post("/set", ({ set }) => { set.status = 202; return row(); })
   .get("/header", ({ set }) => { set.headers["x-own"] = "own"; return row(); })
   .get("/cookie", ({ cookie: { a } }) => { a!.value = "b"; return row(); })
+  .get("/type", ({ set }) => { set.headers["content-type"] = "application/ld+json"; return row(); })
+  .get("/named", ({ set }) => { set.status = "Accepted"; set.headers["x-own"] = "own"; return row(); })
+  .get("/number", ({ set }) => { set.headers["retry-after"] = 5; return row(); })
+  .get("/both", ({ set }) => { set.status = 201; set.headers["location"] = "/x/1"; set.headers["etag"] = '"1"'; return row(); })
+  .get("/thrown", ({ set, status }) => { set.headers["x-own"] = "own"; return status(404, row()); })
   .get("/text", ({ status }) => status(418, "text"));`,
     },
   });
@@ -162,7 +167,15 @@ export default createRouter().get("/", () => row()).get("/list", async () => [ro
     ["POST", "/x/set", 202, row, null],
     ["GET", "/x/header", 200, row, ["x-own", "own"]],
     ["GET", "/x/cookie", 200, row, ["set-cookie", "a=b; Path=/"]],
+    ["GET", "/x/type", 200, row, ["content-type", "application/ld+json"]],
+    ["GET", "/x/named", 202, row, ["x-own", "own"]],
+    ["GET", "/x/number", 200, row, ["retry-after", "5"]],
+    ["GET", "/x/both", 201, row, ["location", "/x/1"]],
+    ["GET", "/x/both", 201, row, ["etag", '"1"']],
+    ["GET", "/x/thrown", 404, row, ["x-own", "own"]],
     ["GET", "/x/text", 418, "text", null],
+    ["GET", "/x", 200, row, ["x-own", null]],
+    ["GET", "/x", 200, row, ["etag", null]],
   ] as const) {
     const answer = await app.fetch(path, { method });
     expect([path, answer.status, await answer.text()]).toEqual([path, status, body]);
@@ -173,6 +186,15 @@ export default createRouter().get("/", () => row()).get("/list", async () => [ro
   }
   const head = await app.fetch("/x", { method: "HEAD" });
   expect([head.headers.get("content-length"), await head.text()]).toEqual([String(row.length), ""]);
+});
+
+test("toJsonAnswer() leaves what a handler has set to those who look at it afterwards", () => {
+  const set = { status: 201, headers: { etag: '"1"' } };
+  const answer = toJsonAnswer({ a: 1 }, set, REQUEST);
+  expect([answer?.status, answer?.headers.get("etag")]).toEqual([201, '"1"']);
+  expect(set).toMatchObject({ status: 201, headers: { etag: '"1"' } });
+  const other = toJsonAnswer({ a: 1 }, { status: 200, headers: {} }, REQUEST);
+  expect([other?.status, other?.headers.get("etag")]).toEqual([200, null]);
 });
 
 test("what is private is kept by no cache, unless its handler says so", async () => {

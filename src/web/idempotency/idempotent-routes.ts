@@ -73,15 +73,16 @@ export function toKept(
   if (keeping === null) return handle;
   const { keep, options } = keeping;
   const isRequired = options.required === true;
-  return async (context) => {
-    const { request } = context;
-    if (!isRequired && !request.headers.has(KEY_HEADER)) return handle(context);
+  const handleKept = async (context: Parameters<Handler>[0]): Promise<unknown> => {
     try {
-      return await keep(request, async () => handle(context), { ...options, owner });
+      return await keep(context.request, async () => handle(context), { ...options, owner });
     } catch (error) {
       return refuse(context, error);
     }
   };
+  // Not async itself: those without a key would pay for a promise more.
+  return (context) =>
+    isRequired || context.request.headers.has(KEY_HEADER) ? handleKept(context) : handle(context);
 }
 
 /** Returns how a route keeps its answers; null for one that doesn't. What only reads needs no key. */
