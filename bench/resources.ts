@@ -124,7 +124,7 @@ export default createRouter()
     const [deal] = await db.insert(deals).values(body).returning();
     set.status = 201;
     return deal;
-  }, { body: bodyOf(deals, { omit: ["created_at"] }), response: { 201: Deal }, optionalAuth: true });
+  }, { body: bodyOf(deals), response: { 201: Deal }, optionalAuth: true });
 `;
 
 const folder = await mkdtemp(join(tmpdir(), "xcore-bench-"));

@@ -48,7 +48,7 @@ export function makeResource(host: ResourceHost, table: Table, options: AnyOptio
   const resource = toResource({ plugin, uniqueKeysOf: driver.tableMakers.uniqueKeysOf }, table, options);
   const writer = new Writer({
     driver,
-    events: new RowEvents(hooks),
+    events: new RowEvents(hooks, resource),
     history: core.history,
     numbers: core.numbers,
     changes,

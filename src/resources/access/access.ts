@@ -57,6 +57,7 @@ export class Access {
 
   /** Like rows, whether they are deleted or not. */
   rule(verb: Verb): SQL | undefined {
+    if (this.resource.rows[verb] === null) return undefined;
     if (!this.#rows.has(verb)) this.#rows.set(verb, toCondition(this.resource, verb, this.asker));
     return this.#rows.get(verb);
   }
@@ -85,8 +86,14 @@ export class Access {
     return (this.#visible ??= this.#findVisible());
   }
 
-  /** What may be seen of a row. */
-  pick(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  /** Whether all columns may be seen. */
+  get seesAll(): boolean {
+    return this.visible.size === this.resource.columns.size;
+  }
+
+  /** What may be seen of a row: itself, where that is all of it. */
+  pick(row: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+    if (this.seesAll) return row;
     return Object.fromEntries([...this.visible.keys()].map((name) => [name, row[name]]));
   }
 

@@ -5,7 +5,7 @@ import { declarationOf, kindOf } from "../../db/schema/column-kind.ts";
 import { assertKnown, refuse } from "./names.ts";
 import { type Numbering, toNumbering } from "./numbering.ts";
 import type { Asker, FieldRule, ResourceOptions, RowRule, Verb } from "./options.ts";
-import { type Relation, relationsOf, toManyRelation } from "./relations.ts";
+import { referencesOf, type Relation, relationsOf, toManyRelation } from "./relations.ts";
 import { toWorkflow, type Workflow } from "./workflow.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- of any table
@@ -25,6 +25,8 @@ export interface Resource {
   readonly key: Column;
   /** Columns that no two rows have the same values in, the key among them. */
   readonly uniqueKeys: readonly (readonly Column[])[];
+  /** The columns that refer to rows of other tables, each with the column there. */
+  readonly references: ReadonlyMap<Column, Column>;
   readonly relations: ReadonlyMap<string, Relation>;
   /** Null where it asks for nobody. */
   readonly permission: string | null;
@@ -75,6 +77,7 @@ export function toResource(
       tableName,
       `its permission "${permission}" isn't a word such as "deals", to which :read is added`,
     );
+  const references = referencesOf(columns.values());
   const relations = relationsOf(columns.values());
   for (const [name, column] of Object.entries<Column>(options.relations ?? {})) {
     relations.set(name, toManyRelation(name, column, table));
@@ -94,6 +97,7 @@ export function toResource(
     columns,
     key,
     uniqueKeys: uniqueKeysOf(table).map((unique) => unique.columns),
+    references,
     relations,
     permission,
     isPublic: permission === null || options.public === true,

@@ -12,12 +12,20 @@ export interface Relation {
   readonly isMany: boolean;
 }
 
+/** The columns of a table that refer to others, each with the column there. */
+export function referencesOf(columns: Iterable<Column>): Map<Column, Column> {
+  const references = new Map<Column, Column>();
+  for (const from of columns) {
+    const to = targetOf(from);
+    if (to !== null) references.set(from, to);
+  }
+  return references;
+}
+
 /** The relations of a table: by each column `company_id` that refers to another table, one row `company`. */
 export function relationsOf(columns: Iterable<Column>): Map<string, Relation> {
   const relations = new Map<string, Relation>();
-  for (const from of columns) {
-    const to = targetOf(from);
-    if (to === null) continue;
+  for (const [from, to] of referencesOf(columns)) {
     const name = from.name.replace(/_id$/, "");
     relations.set(name, { name, from, to, table: to.table, isMany: false });
   }

@@ -27,15 +27,23 @@ const NOTHING: Tree = new Map();
  */
 export function toShape(access: Access, { fields, expand }: Wanted): Shape {
   const { resource, visible } = access;
-  const isWhole = visible.size === resource.columns.size;
   return {
     columns:
-      fields === undefined ? (isWhole ? null : [...visible.keys()]) : toNames("fields", fields, visible),
+      fields === undefined
+        ? access.seesAll
+          ? null
+          : [...visible.keys()]
+        : toNames("fields", fields, visible),
     expand:
       expand === undefined
         ? NOTHING
         : toTree(toNames("expand", expand, resource.expand, toExpandable(access))),
   };
+}
+
+/** Whether rows are shown as they are. */
+export function isAsTheyAre({ columns, expand }: Shape): boolean {
+  return columns === null && expand.size === 0;
 }
 
 interface Names {
@@ -44,9 +52,9 @@ interface Names {
 }
 
 /** The relations of which whoever asks may see by what they are related. */
-function toExpandable({ resource, visible }: Access): ReadonlySet<string> {
+function toExpandable({ resource, seesAll, visible }: Access): ReadonlySet<string> {
   const { expand, relations } = resource;
-  if (visible.size === resource.columns.size) return expand;
+  if (seesAll) return expand;
   return new Set(
     [...expand].filter((path) => {
       const relation = relations.get(path.split(".")[0] ?? "");

@@ -8,7 +8,7 @@ import type { Resource } from "../definition/definition.ts";
 import type { ColumnParameter } from "../schemas/queries.ts";
 import { toRowsCondition, type Wanted as WantedRows } from "./conditions.ts";
 import { expandRows, type Row } from "./expand.ts";
-import { type Shape, toShape, type Wanted as WantedFields } from "./fields.ts";
+import { isAsTheyAre, type Shape, toShape, type Wanted as WantedFields } from "./fields.ts";
 
 export type ListQuery = PageQuery & WantedRows & WantedFields;
 
@@ -30,7 +30,7 @@ export async function listRows(
     .where(condition);
   const sort = resource.sort.filter((name) => visible.has(name));
   const page = await paginate<Row>(select, query, { sort });
-  if (shape.columns === null && shape.expand.size === 0) return page;
+  if (isAsTheyAre(shape)) return page;
   const rows = [...page.items];
   return { ...page, items: await present(rows, shape, { db, access }) };
 }
@@ -49,8 +49,17 @@ export async function readRow(
   const shape = toShape(access, query);
   const row = await findRow(db, access.resource, and(eq(access.resource.key, id), access.rows("read")));
   if (row === undefined) throw missing(access.resource, id);
-  const [shown = row] = await present([{ ...row }], shape, { db, access });
-  return { row, shown };
+  return { row, shown: await presentOne(row, shape, { db, access }) };
+}
+
+/** What of a row is shown to whoever asks, as another row; a promise only where there is something to wait for. */
+export function presentOne(
+  row: Row,
+  shape: Shape,
+  options: { readonly db: Database; readonly access: Access },
+): Row | Promise<Row> {
+  const copy = { ...row };
+  return isAsTheyAre(shape) ? copy : present([copy], shape, options).then(([shown = copy]) => shown);
 }
 
 /** The row that meets a condition, with all of its columns. */

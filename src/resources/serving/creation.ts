@@ -3,7 +3,6 @@ import { t } from "elysia";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { Database } from "../../db/contract/database.ts";
 import { invalidRequest } from "../../errors/codes.ts";
-import { pathOf } from "../../web/request-path.ts";
 import type { Access } from "../access/access.ts";
 import type { Row } from "../reading/expand.ts";
 import { toShape } from "../reading/fields.ts";
@@ -28,10 +27,11 @@ export function addCreation(
   const keys = givenKeysOf(resource, schema);
   router.post(
     endpoint.path,
-    async ({ user, body, query, set, request }) => {
+    async ({ user, body, query, set, request, path }) => {
       const access = endpoint.accessOf(user);
       const shape = toShape(access, query);
-      const isMerge = MERGES.test(request.headers.get("prefer") ?? "");
+      const prefer = request.headers.get("prefer");
+      const isMerge = prefer !== null && MERGES.test(prefer);
       const key = toKey(query[CONFLICT], { keys, access, isMerge });
       const { row, isNew } =
         key === null
@@ -39,9 +39,8 @@ export function addCreation(
           : await mergeRow(body, key, { db, writer, access });
       if (isMerge) set.headers["preference-applied"] = APPLIED;
       if (isNew) {
-        const id = encodeURIComponent(String(row[resource.key.name]));
         set.status = 201;
-        set.headers["location"] = `${pathOf(request.url).replace(/\/$/, "")}/${id}`;
+        set.headers["location"] = toLocation(path, row[resource.key.name]);
       }
       return endpoint.show(access, row, { shape, set });
     },
@@ -62,6 +61,11 @@ export function addCreation(
       },
     },
   );
+}
+
+function toLocation(path: string, id: unknown): string {
+  const segment = typeof id === "number" ? String(id) : encodeURIComponent(String(id));
+  return path.endsWith("/") ? path + segment : `${path}/${segment}`;
 }
 
 const CONFLICT = "on_conflict";

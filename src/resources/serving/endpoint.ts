@@ -9,7 +9,7 @@ import type { Resource } from "../definition/definition.ts";
 import type { Resources } from "../definition/registry.ts";
 import type { Row } from "../reading/expand.ts";
 import { type Shape, toShape } from "../reading/fields.ts";
-import { type ListQuery, present } from "../reading/rows.ts";
+import { type ListQuery, presentOne } from "../reading/rows.ts";
 import { answerSchemaOf, keySchemaOf } from "../schemas/bodies.ts";
 import { columnParametersOf, rowQueryOf } from "../schemas/queries.ts";
 import { assertMatch, toETag } from "../writing/versions.ts";
@@ -39,6 +39,8 @@ export interface ResourceRoutesOptions {
 export interface Given {
   readonly user: User | null;
   readonly request: Request;
+  /** Of the request. */
+  readonly path: string;
   readonly set: Context["set"];
   readonly params: { readonly id: unknown };
   readonly query: ListQuery;
@@ -106,14 +108,13 @@ export class Endpoint {
   }
 
   /** A row that was written, as its client is shown it: in a shape that was read before anything was written. */
-  async show(
+  show(
     access: Access,
     row: Row,
     { shape, set }: Pick<Given, "set"> & { readonly shape: Shape },
-  ): Promise<Row> {
+  ): Row | Promise<Row> {
     set.headers["etag"] = toETag(row, access);
-    const [shown = row] = await present([{ ...row }], shape, { db: this.#options.db, access });
-    return shown;
+    return presentOne(row, shape, { db: this.#options.db, access });
   }
 }
 

@@ -52,12 +52,18 @@ export interface RowWritten {
 export type Writing = "creating" | "updating" | "deleting" | "restoring";
 export type Written = "created" | "updated" | "deleted" | "restored";
 
-/** Tells others of the writes of resources. */
+/** Tells others of the writes of a resource's rows. */
 export class RowEvents {
   readonly #hooks: HookBus;
+  readonly #plugin: string;
+  readonly #prefix: string;
+  /** The whole names of events: a new one would be hashed each time. */
+  readonly #names = new Map<string, string>();
 
-  constructor(hooks: HookBus) {
+  constructor(hooks: HookBus, { plugin, singular }: Pick<Resource, "plugin" | "singular">) {
     this.#hooks = hooks;
+    this.#plugin = plugin;
+    this.#prefix = `${plugin}.${singular}.`;
   }
 
   /**
@@ -66,8 +72,9 @@ export class RowEvents {
    * @throws AppError of a handler, or validation_error with the reason of one that cancels it
    * @throws whatever a handler throws: what it would have said of the write isn't known
    */
-  async ask({ plugin, singular }: Resource, event: Writing, data: RowWriting): Promise<void> {
-    const results = await this.#hooks.emit(`${plugin}.${singular}.${event}`, data, { source: plugin });
+  async ask(event: Writing, data: RowWriting): Promise<void> {
+    const name = this.#nameOf(event);
+    const results = await this.#hooks.emit(name, data, { source: this.#plugin });
     if (results.cancelled) {
       const message = results.cancel_reason ?? "It was refused";
       throw fail("validation_error", message, { errors: [{ path: "/body", code: "refused", message }] });
@@ -75,25 +82,34 @@ export class RowEvents {
     const failed = results.find(({ status }) => status === "threw" || status === "timed_out");
     if (failed === undefined) return;
     if (failed.error instanceof AppError) throw failed.error;
-    throw new Error(`A handler of "${plugin}.${singular}.${event}" has failed: the row isn't written`, {
-      cause: failed.error,
-    });
+    throw new Error(`A handler of "${name}" has failed: the row isn't written`, { cause: failed.error });
   }
 
   /** Whether anybody listens. */
-  isHeard({ plugin, singular }: Resource, event: Writing | Written, transition?: string): boolean {
-    const names = transition === undefined ? [event] : [event, transition];
-    return names.some((name) => this.#hooks.isHeard(`${plugin}.${singular}.${name}`));
+  isHeard(event: Writing | Written, transition?: string): boolean {
+    const isHeard = (name: string): boolean => this.#hooks.isHeard(this.#nameOf(name));
+    return isHeard(event) || (transition !== undefined && isHeard(transition));
   }
 
   /** Tells those who listen that a row has been written. */
-  tell({ plugin, singular }: Resource, event: Written, data: RowWritten): void {
+  tell(event: Written, data: RowWritten): void {
     const { transition } = data;
-    const names = transition === undefined ? [event] : [event, transition];
+    this.#emit(event, data);
+    if (transition !== undefined) this.#emit(transition, data);
+  }
+
+  #emit(event: string, data: RowWritten): void {
+    const name = this.#nameOf(event);
+    if (!this.#hooks.isHeard(name)) return;
     // The transaction has ended: what handlers write isn't part of it.
-    outside(() => {
-      for (const name of names)
-        void this.#hooks.emit(`${plugin}.${singular}.${name}`, data, { source: plugin });
-    });
+    outside(() => void this.#hooks.emit(name, data, { source: this.#plugin }));
+  }
+
+  #nameOf(event: string): string {
+    const known = this.#names.get(event);
+    if (known !== undefined) return known;
+    const name = `${this.#prefix}${event}`;
+    this.#names.set(event, name);
+    return name;
   }
 }

@@ -19,8 +19,7 @@ export async function noteWritten(
   event: Written,
   { rows, work }: { readonly rows: readonly WrittenRow[]; readonly work: Work },
 ): Promise<void> {
-  const { driver, history } = options;
-  const { tx, access, as, isAlone } = work;
+  const { tx, access, as } = work;
   const { resource, asker } = access;
   if (resource.hasHistory) {
     const { writeEntry } = await import("../history/entries.ts");
@@ -28,10 +27,20 @@ export async function noteWritten(
     for (const { before, after, kept } of rows) {
       const entry = { before, after: kept ?? after, verb: as ?? VERBS[event], actorId };
       // oxlint-disable-next-line no-await-in-loop -- one after another, in one transaction
-      await writeEntry(tx, { history, resource }, entry);
+      await writeEntry(tx, { history: options.history, resource }, entry);
     }
   }
-  driver.afterCommit(toTelling(options, event, { rows, work }), isAlone === true ? undefined : tx);
+  tellWritten(options, event, { rows, work });
+}
+
+/** Has others be told of rows once they are committed: of those whose resource keeps no history. */
+export function tellWritten(
+  options: WriterOptions,
+  event: Written,
+  note: { readonly rows: readonly WrittenRow[]; readonly work: Work },
+): void {
+  const { tx, isAlone } = note.work;
+  options.driver.afterCommit(toTelling(options, event, note), isAlone === true ? undefined : tx);
 }
 
 /** The step of a workflow that a change is, as events tell it. */
@@ -47,14 +56,13 @@ function toTelling(
 ): () => void {
   const { resource, asker } = work.access;
   const step = toStep(work);
-  const told = events.isHeard(resource, event, step.transition) ? rows : [];
+  const told = events.isHeard(event, step.transition) ? rows : [];
   // One that is restored wasn't there to those who follow.
   const notices = rows.map(({ before, after }) =>
     toNotice(resource, event === "restored" ? null : before, after),
   );
   return () => {
     changes.note(resource, notices);
-    for (const { before, after } of told)
-      events.tell(resource, event, { before, after, actor: asker.user, ...step });
+    for (const { before, after } of told) events.tell(event, { before, after, actor: asker.user, ...step });
   };
 }

@@ -1,4 +1,5 @@
 import { fail } from "../../errors/codes.ts";
+import { toJsonText } from "../../web/answers.ts";
 import type { Access } from "../access/access.ts";
 import type { Row } from "../reading/expand.ts";
 
@@ -9,7 +10,7 @@ const TAGS = /(?:W\/)?"[^"]*"/g;
  * guess those that they may not see.
  */
 export function toETag(row: Row, access: Access): string {
-  return `"${Bun.hash(JSON.stringify(access.pick(row))).toString(36)}"`;
+  return `"${Bun.hash(toJsonText(access.pick(row))).toString(36)}"`;
 }
 
 /**

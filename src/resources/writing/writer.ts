@@ -11,12 +11,14 @@ import type { HistoryTable } from "../history/entries.ts";
 import type { Row } from "../reading/expand.ts";
 import { findRow, missing } from "../reading/rows.ts";
 import { isNumberedBy } from "../definition/numbering.ts";
+import type { Resource } from "../definition/definition.ts";
 import type { Transition } from "../definition/workflow.ts";
 import type { RowEvents, Writing } from "./events.ts";
-import { noteWritten, toStep } from "./notes.ts";
+import { noteWritten, tellWritten, toStep } from "./notes.ts";
 import type { NumberTable } from "./numbers.ts";
 import { assertReachable, keepKey } from "./keys.ts";
-import { assertReferences } from "./references.ts";
+import { assertKept, toKeptRules } from "./kept-rules.ts";
+import { assertReferences, ruledReferences } from "./references.ts";
 import { assertState } from "./states.ts";
 
 export interface WriterOptions {
@@ -78,25 +80,26 @@ export class Writer {
     const { tx, access, at } = work;
     const { resource } = access;
     const values = toNewRow(given, work);
-    await assertReferences([given], null, work);
-    await this.#prepare("creating", values, null, work);
+    // Asked first what there is to wait for: mostly nothing, and each promise takes as long as all the rest of this.
+    const references = ruledReferences(access);
+    if (references.length > 0) await assertReferences([given], references, work);
+    if (this.#isAsked("creating", resource)) await this.#prepare("creating", values, null, work);
     assertReachable(resource, values, at);
-    await this.#number(values, null, work);
+    if (resource.numbering !== null) await this.#number(values, null, work);
     const written = tx.insert(resource.table as PgTable).values(onlyColumns(access, values) as never);
     const [row] = (await locate(at, () => written.returning())) as Row[];
     if (row === undefined) throw new Error(`The database gave nothing for a new ${resource.singular}`);
-    await this.#assertKept(access, [row], tx);
-    await noteWritten(this.#options, "created", { rows: [{ before: null, after: row }], work });
+    const rules = toKeptRules(access);
+    if (rules !== undefined) await assertKept(access, [row], { tx, rules });
+    const note = { rows: [{ before: null, after: row }], work };
+    if (resource.hasHistory) await noteWritten(this.#options, "created", note);
+    else tellWritten(this.#options, "created", note);
     return row;
   }
 
   /** Whether nobody asks about each new row, so that several can be made at once. */
   canMakeMany({ resource }: Access): boolean {
-    return (
-      resource.check === null &&
-      resource.numbering === null &&
-      !this.#options.events.isHeard(resource, "creating")
-    );
+    return resource.numbering === null && !this.#isAsked("creating", resource);
   }
 
   /** Makes rows by one statement, where `canMakeMany` says so: all of them, or none. @throws AppError */
@@ -105,10 +108,11 @@ export class Writer {
     const { resource } = access;
     const values = all.map((given) => onlyColumns(access, toNewRow(given, work)));
     for (const one of values) assertReachable(resource, one, at);
-    await assertReferences(all, null, work);
+    await assertReferences(all, ruledReferences(access), work);
     const written = tx.insert(resource.table as PgTable).values(values);
     const rows = (await locate(at, () => written.returning())) as Row[];
-    await this.#assertKept(access, rows, tx);
+    const rules = toKeptRules(access);
+    if (rules !== undefined) await assertKept(access, rows, { tx, rules });
     const made = rows.map((row) => ({ before: null, after: row }));
     await noteWritten(this.#options, "created", { rows: made, work });
     return rows;
@@ -191,7 +195,7 @@ export class Writer {
     const { tx, access, at } = work;
     const { resource } = access;
     const values = { ...given };
-    await assertReferences([given], before, work);
+    await assertReferences([given], ruledReferences(access), { ...work, before });
     await this.#prepare("updating", values, before, work);
     keepKey(resource, values, before);
     await this.#number(values, before, work);
@@ -203,7 +207,8 @@ export class Writer {
       .where(eq(resource.key, before[resource.key.name]));
     const [after] = (await locate(at, () => written.returning())) as Row[];
     if (after === undefined) throw missing(resource, before[resource.key.name]);
-    await this.#assertKept(access, [after], tx);
+    const rules = toKeptRules(access);
+    if (rules !== undefined) await assertKept(access, [after], { tx, rules });
     await noteWritten(this.#options, "updated", { rows: [{ before, after }], work });
     return after;
   }
@@ -214,7 +219,7 @@ export class Writer {
     const { resource } = access;
     const before = await this.#find(id, "delete", work);
     onFound(before);
-    await this.#options.events.ask(resource, "deleting", { before, values: {}, actor: access.asker.user });
+    await this.#options.events.ask("deleting", { before, values: {}, actor: access.asker.user });
     const isIt = eq(resource.key, before[resource.key.name]);
     const table = resource.table as PgTable;
     const { deletedAt } = resource;
@@ -236,7 +241,7 @@ export class Writer {
     const before = await this.#lock(tx, access, and(eq(resource.key, id), access.rowsWithDeleted("only")));
     if (before === undefined) throw missing(resource, id);
     onFound(before);
-    await this.#options.events.ask(resource, "restoring", { before, values: {}, actor: asker.user });
+    await this.#options.events.ask("restoring", { before, values: {}, actor: asker.user });
     const written = tx
       .update(resource.table as PgTable)
       .set({ [deletedAt.name]: null })
@@ -286,16 +291,16 @@ export class Writer {
     return row;
   }
 
+  /** Whether anybody is to be asked about a write. */
+  #isAsked(event: Writing, resource: Resource): boolean {
+    return resource.check !== null || this.#options.events.isHeard(event);
+  }
+
   /** Asks those who listen, and the resource's own check. */
   async #prepare(event: Writing, values: Row, before: Row | null, work: Work): Promise<void> {
     const { tx, access, at } = work;
     const { resource, asker } = access;
-    await this.#options.events.ask(resource, event, {
-      before,
-      values,
-      actor: asker.user,
-      ...toStep(work),
-    });
+    await this.#options.events.ask(event, { before, values, actor: asker.user, ...toStep(work) });
     const { check } = resource;
     if (check === null) return;
     const found = await check({
@@ -317,20 +322,6 @@ export class Writer {
     const { takeNumber } = await import("./numbers.ts");
     values[numbering.column.name] = await takeNumber(tx, this.#options.numbers, numbering);
   }
-
-  /** That whoever has written a row may still change it: else they would give it to others, or away. */
-  async #assertKept(access: Access, rows: readonly Row[], tx: Transaction): Promise<void> {
-    const { resource } = access;
-    const rules = and(
-      access.rule("read"),
-      resource.rows.read === resource.rows.update ? undefined : access.rule("update"),
-    );
-    if (rules === undefined) return;
-    const keys = rows.map((row) => row[resource.key.name]);
-    const kept = await tx.$count(resource.table as PgTable, and(inArray(resource.key, keys), rules));
-    if (kept === rows.length) return;
-    throw toForbidden(`You couldn't change this ${resource.singular} any more once it is written so`);
-  }
 }
 
 /** What a client has given for a new row, and what they don't choose. */
@@ -338,9 +329,11 @@ function toNewRow(given: Row, { access, at, isImport = false }: Work): Row {
   const { resource, asker } = access;
   const state = isImport && access.mayImportStates ? resource.workflow?.column.name : undefined;
   assertWritable(access, given, at, state);
-  const made = [...resource.made].map(([name, make]) => [name, make(asker)] as const);
-  const row = { ...given, ...Object.fromEntries(made) };
-  return state !== undefined && state in given ? { ...row, [state]: given[state] } : row;
+  const values = { ...given };
+  for (const [name, make] of resource.made) {
+    if (name !== state || !(name in given)) values[name] = make(asker);
+  }
+  return values;
 }
 
 /** @throws AppError validation_error for fields that whoever asks may not set */
@@ -353,9 +346,11 @@ function assertWritable(access: Access, given: Row, at: string, besides?: string
 
 /** What handlers have added beside columns is nothing to the database. */
 function onlyColumns({ resource }: Access, values: Row): Row {
-  return Object.fromEntries(
-    Object.entries(values).filter(([name, value]) => resource.columns.has(name) && value !== undefined),
-  );
+  const kept: Row = {};
+  for (const name in values) {
+    if (values[name] !== undefined && resource.columns.has(name)) kept[name] = values[name];
+  }
+  return kept;
 }
 
 /** Says of what the database refuses where in the request it stands. */
