@@ -1,6 +1,9 @@
 import { Type, type Static } from "@sinclair/typebox";
 import { byteSize, seconds, section } from "./key-types.ts";
 import { PluginKeys } from "./plugin-keys.ts";
+import { THEMES } from "./themes.ts";
+
+export { isTheme, type Theme, THEMES } from "./themes.ts";
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 const SIZE = /^(\d{1,6}(?:\.\d{1,3})?) ?([kmg]?)i?b$/i;
@@ -301,6 +304,20 @@ export const ConfigSchema = section("Settings of an xcore server", {
       maximum: 1000,
       default: 4,
       description: "How many jobs each process runs at once",
+    }),
+  }),
+
+  templates: section("Pages", {
+    directory: Type.String({
+      minLength: 1,
+      default: "templates",
+      description: "Folder whose templates add to those of xcore and of plugins, and override them",
+    }),
+    theme: Type.String({
+      pattern: `^(${THEMES.join("|")})$`,
+      title: `a theme of daisyUI: ${THEMES.join(", ")}`,
+      default: "light",
+      description: "Theme of pages, for whoever has chosen no other one. Any of daisyUI's",
     }),
   }),
 

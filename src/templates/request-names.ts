@@ -1,0 +1,127 @@
+import type { RequestLookup } from "./engine/context.ts";
+import { isTheme, type Theme, THEMES } from "../config/schema.ts";
+
+/** What an app tells templates of a request: who makes it, and in which language. */
+export interface RequestGlobals {
+  /** Who makes it; null for nobody known. @default null */
+  readonly user?: unknown;
+  /** Whether whoever makes it may do this. @default nothing */
+  readonly can?: (permission: string) => boolean;
+  /** What proves that a form comes from a page of the server. @default "" */
+  readonly csrf_token?: string;
+  /** The theme that whoever makes it has chosen. @default what the browser remembers */
+  readonly theme?: string | null;
+  /** Translates a text, with values for its `{places}`. @default the text itself */
+  readonly t?: (text: string, ...values: unknown[]) => unknown;
+  /** Language of the page. @default "en" */
+  readonly locale?: string;
+}
+
+/** Tells what holds for a request; for null, of what is rendered without one, such as mail. */
+export type GlobalsOf = (request: Request | null) => RequestGlobals;
+
+export interface RequestNamesOptions {
+  readonly globalsOf: GlobalsOf;
+  /** The theme where nobody has chosen one. */
+  readonly theme: string;
+  readonly nonce: string;
+}
+
+const COOKIE = /(?:^|;\s*)theme=([a-z]{1,20})(?:;|$)/;
+
+/** Names that each request brings, whoever's template asks for them. */
+export const REQUEST_NAMES = [
+  "user",
+  "can",
+  "csrf_token",
+  "t",
+  "locale",
+  "theme",
+  "themes",
+  "csp_nonce",
+  "path",
+  "paginate",
+] as const;
+
+/** Returns what the names of a request stand for, each found out when a template first asks. */
+export function createRequestNames(request: Request | null, options: RequestNamesOptions): RequestLookup {
+  let globals: RequestGlobals | null = null;
+  const own = (): RequestGlobals => (globals ??= options.globalsOf(request));
+  return (name) => {
+    switch (name) {
+      case "user":
+        return own().user ?? null;
+      case "can":
+        return own().can ?? (() => false);
+      case "csrf_token":
+        return own().csrf_token ?? "";
+      case "t":
+        return own().t ?? ((text: unknown) => text);
+      case "locale":
+        return own().locale ?? "en";
+      case "theme":
+        return toTheme(own().theme ?? rememberedTheme(request), options.theme);
+      case "themes":
+        return THEMES;
+      case "csp_nonce":
+        return options.nonce;
+      case "path":
+        return request === null ? "/" : new URL(request.url).pathname;
+      case "paginate":
+        return (page: Paged) => toPageLinks(page, request);
+      default:
+        return undefined;
+    }
+  };
+}
+
+/** The theme that a browser was told to remember; null for none. */
+function rememberedTheme(request: Request | null): Theme | null {
+  const [, name = ""] = COOKIE.exec(request?.headers.get("cookie") ?? "") ?? [];
+  return isTheme(name) ? name : null;
+}
+
+function toTheme(chosen: string | null, fallback: string): string {
+  return chosen !== null && isTheme(chosen) ? chosen : fallback;
+}
+
+/** A page of a list, as `paginate()` of "xcore" answers it. */
+interface Paged {
+  readonly page: number;
+  readonly per_page: number;
+  readonly total?: number | null;
+  readonly items?: readonly unknown[];
+}
+
+interface PageLink {
+  /** Null for a gap between pages that are shown. */
+  readonly number: number | null;
+  readonly url: string | null;
+  readonly current: boolean;
+}
+
+/** Returns links to the pages of a list, as they are asked for by this request: first, last, and those around. */
+function toPageLinks({ page, per_page: perPage, total, items = [] }: Paged, request: Request | null) {
+  const last = total === undefined || total === null ? null : Math.max(1, Math.ceil(total / perPage));
+  const urlOf = (number: number): string => {
+    const url = new URL(request?.url ?? "http://localhost/");
+    url.searchParams.set("page", String(number));
+    return `?${url.searchParams.toString()}`;
+  };
+  const pages: PageLink[] = [];
+  const numbers = [1, page - 1, page, page + 1, last ?? page].filter(
+    (number) => number >= 1 && number <= (last ?? page),
+  );
+  for (const number of new Set(numbers.toSorted((a, b) => a - b))) {
+    const before = pages.at(-1)?.number ?? 0;
+    if (number > before + 1) pages.push({ number: null, url: null, current: false });
+    pages.push({ number, url: urlOf(number), current: number === page });
+  }
+  const hasNext = last === null ? items.length === perPage : page < last;
+  return {
+    pages,
+    previous: page > 1 ? urlOf(page - 1) : null,
+    next: hasNext ? urlOf(page + 1) : null,
+    total: total ?? null,
+  };
+}

@@ -1,0 +1,143 @@
+import { expect, test } from "bun:test";
+import { TemplateError } from "../../../src/templates/engine/problems.ts";
+import { render, type Texts } from "../rendering.ts";
+
+const texts: Texts = {
+  "macros.html": "{% macro known(a) %}{{ a }}{% endmacro %}",
+  "components/card.html": "{% props title, content='' %}{{ title }}{{ content }}",
+  "a.html": "{% include 'b.html' %}",
+  "b.html": "{% extends 'c.html' %}",
+  "c.html": "x",
+};
+
+/** What can't be used, where, and what the error says. */
+for (const [template, place, problem] of [
+  ["a\n {{ x | uper }}", "2:9", 'There is no filter "uper" (did you mean "upper"?)'],
+  ["{{ x is evn }}", "1:9", 'There is no test "evn" (did you mean "even"?)'],
+  ["{{ foo(1) }}", "1:4", 'There is no function "foo"'],
+  ["{{ url_fo('/') }}", "1:4", 'There is no function "url_fo"'],
+  ["{% component 'crad' %}", "1:4", 'There is no component "crad"'],
+  ["{% component 'card' with titel='T' %}", "1:4", 'has no parameter "titel": it has title, content'],
+  ["{% component 'card' %}", "1:4", 'needs "title"'],
+  ["{% include 'none.html' %}", "1:4", 'There is no template "none.html"'],
+  ["{% extends 'none.html' %}", "1:4", 'There is no template "none.html"'],
+  ["{% import 'none.html' as m %}", "1:4", 'There is no template "none.html"'],
+  ["{% from 'macros.html' import other %}", "1:4", 'Cannot import "other"'],
+  ["{% include 'page.html' %}", "1:4", "within itself: templates/page.html -> templates/page.html"],
+  ["{% extends 'page.html' %}", "1:4", "within itself"],
+  ["{% component '../page' %}", "1:4", "expected a path below templates/"],
+  ["{% include '../secret.html' %}", "1:4", "expected a path below templates/"],
+  ["{% include '/etc/passwd' %}", "1:4", "expected a path below templates/"],
+  ["{% for x in xs %}{{ x }}", "1:25", "opened and not closed"],
+  ["{{ x ", "1:6", "opened and not closed"],
+  ["{% endif %}", "1:4", "unknown block tag: endif"],
+  ["{% switch x %}{% case 1 %}{% endswitch %}", "1:4", "Cannot use switch"],
+  ["{{ 'a' | truncate(lengt=3) }}", "1:19", 'has no parameter "lengt": it has length, killwords, end'],
+  ["{% block a %}{% endblock %}{% block a %}{% endblock %}", "1:31", 'There is a block "a" already'],
+  // what leads to code
+  ["{{ range.constructor('return process')() }}", "1:10", 'Cannot use "constructor"'],
+  ["{{ ''.__proto__ }}", "1:7", 'Cannot use "__proto__"'],
+  ["{{ {'__proto__': 1} }}", "1:5", 'Cannot use "__proto__"'],
+  ["{% set ns = namespace(prototype=1) %}", "1:23", 'Cannot use "prototype"'],
+  ["{{ a;alert(1) }}", "1:4", 'Cannot use "a;alert" as a name'],
+  ["{{ x\u2028 }}", "1:4", "as a name"],
+  ["{% set x`=1 %}", "1:8", "as a name"],
+  ["{{ r/a+/g }}", "1:4", "regular expression"],
+] as const) {
+  test(`a template isn't loaded: ${template.slice(0, 60)}`, () => {
+    const error = failureOf(() => render(template, {}, { texts }));
+    expect(error.message).toStartWith(`templates/page.html:${place}: `);
+    expect(error.message).toContain(problem);
+  });
+}
+
+/** The same of what is known while it runs alone. */
+for (const [template, place, problem] of [
+  ["{{ ''['constr' ~ 'uctor'] }}", "1:6", 'Cannot read "constructor"'],
+  ["{{ x | attr('constructor') }}", "1:8", 'Cannot read "constructor"'],
+  ["{{ [x] | map(attribute='a.constructor') | list }}", "1:10", 'Cannot read "constructor"'],
+  ["{{ x[['constructor']] }}", "1:5", "isn't defined"],
+  ["{{ range['call'](1) }}", "1:17", "Cannot read"],
+  ["{{ 'x'.repeat(1000) }}", "1:14", "Cannot call repeat()"],
+  ["{{ x.toString.name }}", "1:14", "Cannot read"],
+  ["{% for i in range(1e12) %}{% endfor %}", "1:18", "Cannot make a range of 1000000000000 numbers"],
+  ["{% for i in endless() %}{% endfor %}", "1:20", "more than 100000 items"],
+  [
+    "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+    "1:46",
+    "Loops have run 1000000 times",
+  ],
+  ["{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "1:20", "one uses itself without end"],
+  ["{% set name = 'page.html' %}{% include name %}", "1:32", "one uses itself without end"],
+  [
+    "{% set ns = namespace(t='xxxxxxxx') %}{% for i in range(60) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}",
+    "1:66",
+    "Cannot join texts",
+  ],
+  [
+    "{% set ns = namespace(t=[1, 2]) %}{% for i in range(60) %}{% set ns.t = ns.t + ns.t %}{% endfor %}",
+    "1:62",
+    "more than 100000 items",
+  ],
+  ["{% set name = '../x.html' %}{% include name %}", "1:32", "expected a path below templates/"],
+  ["{% set name = 'gone.html' %}{% include name %}", "1:32", 'There is no template "gone.html"'],
+  ["<a{{ {'href': ' javascript:alert(1)'} | xmlattr }}>", "1:41", "no address of the web"],
+  ["<a{{ {'onclick': 'alert(1)'} | xmlattr }}>", "1:32", "no page of xcore runs scripts of attributes"],
+  ["<a{{ {'a><script': 1} | xmlattr }}>", "1:25", "Cannot write the attribute"],
+  ["{{ x.items }}{{ range }}", "1:5", "isn't defined"],
+  ["{{ range }}", "1:4", "Cannot show a function"],
+] as const) {
+  test(`a template fails: ${template.slice(0, 60)}`, () => {
+    const globals = {
+      *endless() {
+        for (;;) yield 1;
+      },
+    };
+    const error = failureOf(() => render(template, { x: {} }, { texts, globals }));
+    expect(error.message).toStartWith(`templates/page.html:${place}: `);
+    expect(error.message).toContain(problem);
+  });
+}
+
+test("a circle over several templates is told with its way", () => {
+  const circle = { ...texts, "c.html": "{% if x %}{% include 'a.html' %}{% endif %}" };
+  const { message } = failureOf(() => render("", {}, { texts: circle }));
+  expect(message).toContain("templates/a.html -> templates/b.html -> templates/c.html -> templates/a.html");
+});
+
+for (const value of [
+  "<script>alert(1)</script>",
+  '"><img src=x onerror=alert(1)>',
+  "' onload='x",
+  "{{ 7 * 7 }}",
+  "{% include 'x' %}",
+]) {
+  test(`a value is shown as it is, and never run: ${value}`, () => {
+    const page =
+      '<p title="{{ value }}">{{ value }}</p>{% component "card" with title=value content=value %}{{ [value] | join }}{{ {"v": value} }}';
+    const html = render(page, { value }, { texts });
+    expect(html).not.toMatch(/<script|<img|49|' onload|"><\w/);
+    expect(html.match(/<\w+/g)).toEqual(["<p"]);
+  });
+}
+
+test("what a template throws has its own place, whoever calls it", () => {
+  const { template, line, column } = failureOf(() =>
+    render(
+      "\n{% component 'bad' %}",
+      {},
+      { texts: { "components/bad.html": "\n\n  {{ 1 | attr('constructor') }}" } },
+    ),
+  );
+  expect([template, line, column]).toEqual(["templates/components/bad.html", 3, 10]);
+});
+
+function failureOf(work: () => unknown): TemplateError {
+  try {
+    work();
+  } catch (error) {
+    if (error instanceof TemplateError) return error;
+    throw error;
+  }
+  throw new Error("Nothing was thrown");
+}
