@@ -6,6 +6,7 @@ import { digestSources } from "./build-digest.ts";
 import { readCommonPasswords } from "./src/accounts/login/common-passwords.ts";
 import { collectDeclarations } from "./src/editor/declarations.ts";
 import { packDeclarations } from "./src/editor/packed-declarations.ts";
+import { readTemplates } from "./src/templates/sources/disk.ts";
 
 /** Targets by the name that users type, with the npm package that holds Bun for them. */
 const TARGETS = {
@@ -178,9 +179,18 @@ async function packFiles(folder: string): Promise<Bun.BunPlugin> {
   await Bun.write(passwords, Bun.zstdCompressSync(await readCommonPasswords(), { level: SMALLEST }));
   const archive = join(folder, "declarations.zst");
   await Bun.write(archive, await packOnce(await collectDeclarations()));
+  const templates = join(folder, "templates.zst");
+  const texts = JSON.stringify([...(await readTemplates("templates"))]);
+  await Bun.write(templates, Bun.zstdCompressSync(texts, { level: SMALLEST }));
   return {
     name: "packed-files",
     setup(builder) {
+      builder.onLoad({ filter: /[/\\]sources[/\\]embedded\.ts$/ }, () => ({
+        contents: `import templates from ${JSON.stringify(templates)} with { type: "file" };
+          export const readEmbedded = async () =>
+            new Map(JSON.parse(new TextDecoder().decode(Bun.zstdDecompressSync(await Bun.file(templates).bytes()))));`,
+        loader: "ts",
+      }));
       builder.onLoad({ filter: /[/\\]editor[/\\]archive\.ts$/ }, () => ({
         contents: `import archive from ${JSON.stringify(archive)} with { type: "file" };
           export const readArchive = () => Bun.file(archive).bytes();`,

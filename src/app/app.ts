@@ -11,6 +11,7 @@ import type { SharedStates } from "../plugins/shared-states.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import type { Resources } from "../resources/definition/registry.ts";
 import type { Resource } from "../resources/resources.ts";
+import type { Templates } from "../templates/templates.ts";
 import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext, type LiveParts } from "./context.ts";
 import { createCoreBuilder } from "./core.ts";
@@ -20,6 +21,7 @@ import type { Activity } from "../plugins/runtime/host.ts";
 import { pathOf } from "./resource-paths.ts";
 import type { Shutdown } from "./shutdown.ts";
 import { type AppStores, openStores } from "./stores.ts";
+import { createTemplates } from "./templates.ts";
 import { createWeb, toWebSettings } from "./web.ts";
 
 export interface AppOptions extends ContextOptions, PluginOptions {
@@ -50,6 +52,8 @@ export interface App extends Work {
   /** Where a resource is served. */
   pathOf(resource: Resource): string;
   readonly web: WebServer;
+  /** Pages from templates. */
+  readonly templates: Templates;
   readonly stackTraces: StackTraces;
   readonly shutdown: Shutdown;
   /** What code of plugins runs. */
@@ -82,24 +86,24 @@ export async function createApp(options: AppOptions): Promise<App> {
 
   const stores = await openStores(context);
   const { database, store, cache, bundles, shared, limitStore } = stores;
-  disposals.defer(() => database.close());
-  disposals.defer(() => cache.close());
+  for (const one of [database, cache]) disposals.defer(() => one.close());
   for (const one of [shared, limitStore]) disposals.defer(() => one?.close());
   disposals.defer(() => bundles?.settled());
 
   const accounts = createAppAccounts(context, stores, print);
-  disposals.defer(() => accounts.close());
+  const templates = createTemplates(context, accounts);
+  for (const one of [accounts, templates]) disposals.defer(() => one.close());
 
   const web = createWeb(context, accounts);
   live.describeAsker = (request) => describeAsker(accounts, web, request);
 
   const work = createWork(context, stores);
-  const plugins = createPlugins(context, { stores, accounts, ...work, web }, options);
+  const plugins = createPlugins(context, { stores, accounts, ...work, web, templates }, options);
   disposals.defer(() => plugins.stop());
   // They are the plugins': before these.
   disposals.defer(() => closeWork(work, shutdown, options));
 
-  const parts = { accounts, ...work, plugins, web, resources: context.resources };
+  const parts = { accounts, ...work, plugins, web, templates, resources: context.resources };
   const createCore = createCoreBuilder(context, { ...parts, stores, reloadConfig });
   let core = createCore();
   web.mountCore(core);

@@ -10,6 +10,8 @@ import type { PluginManager } from "../plugins/manager.ts";
 import { PluginInstaller } from "../plugins/remote/installer.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
 import { resourceRoutes } from "../resources/admin/routes.ts";
+import { templateRoutes } from "../templates/routes.ts";
+import type { Templates } from "../templates/templates.ts";
 import { type CoreApp, createCoreApp } from "../web/core-app.ts";
 import type { WebServer } from "../web/server.ts";
 import { cacheRoutes } from "./cache-routes.ts";
@@ -28,6 +30,7 @@ export interface CoreParts {
   readonly tasks: Scheduler;
   readonly plugins: PluginManager;
   readonly web: WebServer;
+  readonly templates: Templates;
   /** Of the application, as it was started. */
   readonly appName: string;
   /** Reads config.json again and configures the app with it. */
@@ -37,7 +40,7 @@ export interface CoreParts {
 /** Builds the routes of the slices; returns what builds the core's app with them, as the configuration is then. */
 export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () => CoreApp {
   const { version, live, loggers, feed, hooks, answerError } = context;
-  const { stores, accounts, jobs, tasks, plugins, web, appName, reloadConfig } = parts;
+  const { stores, accounts, jobs, tasks, plugins, web, templates, appName, reloadConfig } = parts;
   const { database, store } = stores;
   const originOf = createOriginOf(web);
   const administration = {
@@ -71,6 +74,7 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
       onError: (error, resource, rule) =>
         loggers.app.error({ err: error, resource, rule }, "a rule of a resource has failed"),
     }),
+    templateRoutes({ templates }),
     taskRoutes({ tasks, store, guards: accounts.guards, originOf }),
   ];
   const hasFailure = (): boolean => plugins.list().some(({ state }) => state === "failed");

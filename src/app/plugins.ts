@@ -8,6 +8,7 @@ import { PluginCommands } from "../plugins/given/commands.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
 import type { PluginServices } from "../plugins/runtime/host.ts";
+import type { Templates } from "../templates/templates.ts";
 import { Turns } from "../plugins/build/turns.ts";
 import type { WebServer } from "../web/server.ts";
 import type { AppContext } from "./context.ts";
@@ -29,13 +30,14 @@ interface Parts {
   readonly jobs: Jobs;
   readonly tasks: Scheduler;
   readonly web: WebServer;
+  readonly templates: Templates;
 }
 
 /** Builds the manager of plugins, which mounts them; nothing is loaded yet. */
 export function createPlugins(context: AppContext, parts: Parts, options: PluginOptions): PluginManager {
   const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
   const { shutdown, activity, resources, changes } = context;
-  const { stores, accounts, jobs, tasks, web } = parts;
+  const { stores, accounts, jobs, tasks, web, templates } = parts;
   const { database, store, cache } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
   const { onUncaught = (error, thrower) => loggers.app.error({ err: error, ...thrower }, "uncaught error") } =
@@ -59,6 +61,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
         database,
         cache,
         accounts,
+        templates,
         core: declareCore(database.tableMakers, store.tables),
       },
       web: {

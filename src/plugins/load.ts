@@ -118,6 +118,8 @@ interface PluginParts {
   readonly migrations: readonly Migration[];
   /** Folder whose files are served, null for none. */
   readonly publicDirectory: string | null;
+  /** By their names below `templates/`. */
+  readonly templates: ReadonlyMap<string, string>;
   /** All of it but the code, and all that it depends on. */
   readonly fingerprint: string;
   /** Of its code and all that it depends on, the same in every process. */
@@ -144,13 +146,15 @@ async function readParts(
   const { dialect } = given.database;
   const migrations = await atStage("migrate", failure, () => files.readMigrations(dialect));
   const publicDirectory = await files.findPublic();
+  const templates = await files.readTemplates();
   const hashes = migrations.map(({ hash }) => hash);
   return {
     bundle,
     hasSettingsFile: settings !== null,
     migrations,
     publicDirectory,
-    fingerprint: fingerprintOf(options, publicDirectory, hashes),
+    templates,
+    fingerprint: fingerprintOf(options, publicDirectory, [...hashes, ...digestTexts(templates)]),
     version: versionOf(options, bundle.hash),
   };
 }
@@ -225,12 +229,13 @@ async function importPlugin(
   const { manifest, publicDirectory, scope, registrations, transactions, signal } = options;
   const { next: pause } = lifeCycle.turns; // a function of this one would hold all that it was loaded from
   await lifeCycle.activity.watched();
-  const { entry, exports, schema, tables } = await evaluateModules(given, {
+  const { entry, exports, schema, tables, pages } = await evaluateModules(given, {
     ...options,
     pause: toNotedPause(lifeCycle, manifest.name),
   });
   const router = findRouter(entry) ?? createEmptyRouter(entry, scope);
   await awaitModules(router, lifeCycle.setupTimeoutMs, signal);
+  await pages.check();
   const inFlight = new InFlight();
   await pause();
   const app = await createPluginApp(router, {
@@ -269,13 +274,17 @@ async function setUp(
   });
 }
 
+function digestTexts(texts: ReadonlyMap<string, string>): string[] {
+  return [...texts].map(([name, text]) => `${name} ${Bun.hash(text).toString(36)}`);
+}
+
 function fingerprintOf(
   { manifest, settings, dependencies }: LoadOptions,
   publicDirectory: string | null,
-  migrations: readonly string[],
+  files: readonly string[],
 ): string {
   const generations = [...dependencies].map(([name, { number }]) => generationId(name, number));
-  return JSON.stringify([manifest, settings, generations, publicDirectory, migrations]);
+  return JSON.stringify([manifest, settings, generations, publicDirectory, files]);
 }
 
 /** Names what its results may depend on: what is cached by one version is nothing to another. */

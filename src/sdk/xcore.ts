@@ -16,6 +16,7 @@ import type { MakeResource } from "./resources.ts";
 import type { PluginCli } from "./commands.ts";
 import type { PluginJobs } from "./jobs.ts";
 import type { createPluginRouter } from "./router.ts";
+import type { PluginTemplates } from "./templates.ts";
 import type { UserDirectory } from "../accounts/user-directory.ts";
 
 export type { User } from "../accounts/identity/principal.ts";
@@ -33,6 +34,7 @@ export type { AppErrorOptions, InputProblem } from "../errors/errors.ts";
 export type { CommandInput, CommandOptions, PluginCli } from "./commands.ts";
 export * from "./jobs.ts";
 export type * from "./resources.ts";
+export type * from "./templates.ts";
 export * from "../hooks/events.ts";
 
 /** The hook bus as a plugin uses it: what it listens to is undone with the plugin. */
@@ -136,6 +138,9 @@ export interface Schema {}
  * column that names a missing row
  */
 export declare const db: Database<keyof Schema extends never ? SchemaTables : Pick<Schema, keyof Schema>>;
+
+/** Pages from templates; see docs/templates.md. */
+export declare const templates: PluginTemplates;
 
 /** Background jobs; see docs/jobs.md. */
 export declare const jobs: PluginJobs<Parameters<Parameters<(typeof db)["transaction"]>[0]>[0]>;

@@ -7,6 +7,11 @@ export { isEventStream, type StreamKeeper, toEndable } from "./open-streams.ts";
 type Json = Record<string, unknown>;
 type MarkedSet = Context["set"] & { [WHOLE]?: Response };
 
+/** An answer that is made once it is known which request it answers. */
+export abstract class LateAnswer {
+  abstract toResponse(request: Request): Response;
+}
+
 // JSON is no document: it can't be framed, and nothing is navigated to from it.
 const DOCUMENT_HEADERS: readonly (readonly [name: string, value: string])[] = [
   ["x-frame-options", "SAMEORIGIN"],

@@ -1,5 +1,5 @@
 import { type AnyElysia, type Context, Elysia } from "elysia";
-import { toJsonAnswer } from "./answers.ts";
+import { LateAnswer, toJsonAnswer } from "./answers.ts";
 import { docsRoutes } from "./docs-page.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "./error-answers.ts";
 import { createPingCheck, createWriteCheck, type HealthCheck, healthRoutes } from "./health.ts";
@@ -87,5 +87,7 @@ function answerJson({
   responseValue: value,
   set,
 }: Pick<Context, "request" | "set"> & { readonly responseValue: unknown }): Response | undefined {
-  return typeof value === "object" && value !== null ? toJsonAnswer(value, set, request) : undefined;
+  if (typeof value !== "object" || value === null) return undefined;
+  if (value instanceof LateAnswer) return value.toResponse(request);
+  return toJsonAnswer(value, set, request);
 }

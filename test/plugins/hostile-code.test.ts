@@ -151,6 +151,7 @@ test("a hook that was called once is forgotten", async () => {
     jobs,
     tasks,
     settings: {},
+    templates: {} as sdk.PluginTemplates,
   };
   const xcore = createXcoreModule(options) as unknown as typeof sdk;
   const heard: unknown[] = [];

@@ -1,4 +1,5 @@
 import { namePlugin } from "../../db/contract/database-error.ts";
+import { TemplateError } from "../../templates/engine/problems.ts";
 import { redactText } from "../../log/redact.ts";
 import { PluginError, type PluginStage } from "../failure/failure.ts";
 import type { PluginSource } from "../source/files.ts";
@@ -22,6 +23,10 @@ export function toFailure(thrown: unknown, stage: PluginStage, options: ThrownOp
   if (attempt(() => thrown instanceof PluginError, false)) return thrown as PluginError;
   const { plugin } = options;
   if (plugin !== undefined) attempt(() => namePlugin(thrown, plugin), undefined);
+  if (attempt(() => thrown instanceof TemplateError, false)) {
+    const { problem, template: file, line, column } = thrown as TemplateError;
+    return new PluginError("templates", `Column ${column}: ${problem}`, { file, line, cause: thrown });
+  }
   const position = attempt<SourcePosition | null>(() => options.stackTraces.locate(thrown), null);
   attempt(() => mapStack(thrown, options.stackTraces), undefined);
   const said = describe(thrown);

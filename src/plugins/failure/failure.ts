@@ -12,6 +12,7 @@ export type PluginStage =
   | "migrate"
   | "import"
   | "settings"
+  | "templates"
   | "setup";
 
 /** Why a plugin could not be loaded, and where in its own source. */

@@ -23,6 +23,7 @@ import { createPluginResources } from "./resources.ts";
 import type { Scope, Undo } from "./scope.ts";
 
 export { prepareResources } from "./resources.ts";
+export { createPluginTemplates, type MadeTemplates } from "./templates.ts";
 
 /** Everything that `src/sdk/xcore.ts` promises to plugins. */
 type Xcore = typeof sdk;
@@ -51,6 +52,7 @@ export interface XcoreModuleOptions {
   readonly accounts: PluginAccounts;
   readonly log: Logger;
   readonly settings: Readonly<Record<string, unknown>>;
+  readonly templates: sdk.PluginTemplates;
 }
 
 /** Builds what `import … from "xcore"` gives one generation of a plugin, with its own scope behind it. */
@@ -73,6 +75,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
     AppError,
     auth: createPluginAuth(accounts),
     users: accounts.users,
+    templates: options.templates,
   };
   return withKnownExports("xcore", xcore);
 }

@@ -3,6 +3,7 @@ import {
   followStream,
   isEventStream,
   isPlain,
+  LateAnswer,
   mergeHeaders,
   toEndable,
   toJsonAnswer,
@@ -130,6 +131,11 @@ function addRouteHooks(
       if (typeof value !== "object" || value === null) return undefined;
       const json = toJsonAnswer(value, set, request);
       if (json !== undefined) return json;
+      if (value instanceof LateAnswer) {
+        const page = value.toResponse(request);
+        mergeHeaders(page, set);
+        return page;
+      }
       if (value instanceof Error) return onError({ error: value, request });
       if (!(value instanceof ElysiaCustomStatusResponse)) return open(value, request, set, follow);
       const body: unknown = value.response;

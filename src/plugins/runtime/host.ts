@@ -7,6 +7,7 @@ import type { Jobs } from "../../jobs/jobs.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import type { LiveChanges } from "../../resources/changes/live.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
+import type { Templates } from "../../templates/templates.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
 import type { Drained, InFlight, Mount } from "../../web/mounts.ts";
 import type { BundleCache } from "../build/bundle-cache.ts";
@@ -50,6 +51,7 @@ export interface PluginServices {
   readonly database: Driver;
   readonly cache: Pick<AppCache, "namespace">;
   readonly accounts: PluginAccounts;
+  readonly templates: Pick<Templates, "forPlugin" | "setTheme">;
   /** What plugins see of the core's tables: one declaration for all, so that their relations meet. */
   readonly core: CoreDeclaration;
 }

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import type { Logger } from "pino";
 import { getTableName, is, Relations, Table } from "drizzle-orm";
 import type { SchemaTables } from "../../db/contract/database.ts";
@@ -15,7 +16,12 @@ import { createPluginDatabase, mergeSchemas } from "../given/database.ts";
 import type { Scope } from "../given/scope.ts";
 import type { PluginFiles } from "../source/files.ts";
 import type { Registrations } from "./surface.ts";
-import { createXcoreModule, prepareResources } from "../given/xcore-module.ts";
+import {
+  createPluginTemplates,
+  createXcoreModule,
+  type MadeTemplates,
+  prepareResources,
+} from "../given/xcore-module.ts";
 import { createPluginConfig, type GivenSettings } from "../given/settings.ts";
 
 export interface ModulesOptions {
@@ -38,6 +44,8 @@ export interface ModulesOptions {
   /** Whether settings are checked. */
   readonly checksSettings: boolean;
   readonly manifest: Manifest;
+  /** Its templates, by their names below `templates/`. */
+  readonly templates: ReadonlyMap<string, string>;
   /** `plugins.settings.<name>` of config.json. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** The generations of its dependencies, by name. */
@@ -53,6 +61,8 @@ export interface PluginModules {
   /** Its tables and relations, those of its dependencies and of the core. */
   readonly schema: SchemaTables;
   readonly tables: DeclaredTables;
+  /** Its templates, which aren't checked yet. */
+  readonly pages: Pick<MadeTemplates, "check">;
 }
 
 /** The tables that a plugin's own code declares. */
@@ -68,37 +78,17 @@ export interface DeclaredTables {
  * @throws whatever the plugin's top level throws
  */
 export async function evaluateModules(
-  { hooks, commands, jobs, tasks, resources, changes, database, cache, accounts, core }: PluginServices,
+  given: PluginServices,
   options: ModulesOptions,
 ): Promise<PluginModules> {
-  const { bundle, generation, scope, globals, transactions, log, registrations, files, manifest } = options;
-  const { dependencies, pause } = options;
+  const { bundle, generation, globals, registrations, files, dependencies, pause } = options;
+  const { tasks, database, core } = given;
   let schema: SchemaTables | null = null;
   let schemaModule: ModuleExports | null = null; // made for those that have tables
   const made: Table[] = [];
   let running: { readonly exports: ModuleExports } | null = null;
   const config = createPluginConfig(toGivenSettings(options), () => findSettings(running?.exports ?? {}));
-  const xcore = createXcoreModule({
-    name: manifest.name,
-    scope,
-    hooks,
-    commands,
-    jobs,
-    tasks,
-    onListen: (event) => registrations.addHook(event),
-    onDefine: (job, payload) => registrations.addJob(job, payload),
-    core,
-    resources,
-    changes,
-    onPermission: (permission, description) => registrations.addPermission(permission, description),
-    driver: database,
-    db: createPluginDatabase(database, () => schema, transactions),
-    accounts,
-    log,
-    cache,
-    version: options.version,
-    settings: config.values,
-  });
+  const { xcore, pages } = createXcore(given, options, { settings: config.values, findSchema: () => schema });
   // Its expressions are read where they stand, as those of resources whose history is kept for a time.
   if (/cron|\bkeep\b/.test(bundle.code)) await tasks.prepare();
   await prepareResources(bundle.code);
@@ -128,7 +118,43 @@ export async function evaluateModules(
     [CORE_OWNER, { users: core.users }],
     ...[...dependencies].map(([name, dependency]) => [name, dependency.schema] as const),
   ]);
-  return { entry, exports: withExports(own, entry), schema, tables: divideTables(made, own) };
+  return { entry, exports: withExports(own, entry), schema, tables: divideTables(made, own), pages };
+}
+
+/** Makes what the plugin imports from "xcore". */
+function createXcore(
+  given: PluginServices,
+  options: ModulesOptions,
+  own: {
+    readonly settings: Readonly<Record<string, unknown>>;
+    readonly findSchema: () => SchemaTables | null;
+  },
+): { readonly xcore: ModuleExports; readonly pages: MadeTemplates } {
+  const { scope, transactions, log, registrations, files, manifest, version } = options;
+  const { database } = given;
+  const pages = createPluginTemplates({
+    name: manifest.name,
+    prefix: manifest.api_prefix,
+    scope,
+    templates: given.templates,
+    texts: options.templates,
+    shownFolder: files.source.show(join(files.root, "templates")),
+  });
+  const xcore = createXcoreModule({
+    ...given,
+    name: manifest.name,
+    scope,
+    onListen: (event) => registrations.addHook(event),
+    onDefine: (job, payload) => registrations.addJob(job, payload),
+    onPermission: (permission, description) => registrations.addPermission(permission, description),
+    driver: database,
+    db: createPluginDatabase(database, own.findSchema, transactions),
+    log,
+    version,
+    settings: own.settings,
+    templates: pages.given,
+  });
+  return { xcore, pages };
 }
 
 function divideTables(made: readonly Table[], own: SchemaTables): DeclaredTables {

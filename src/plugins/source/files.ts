@@ -64,6 +64,8 @@ export interface PluginFiles {
   readonly findSchemas: () => Promise<string[]>;
   /** Returns the absolute path, links resolved, of the folder that is served as it is; null where there is none. */
   readonly findPublic: () => Promise<string | null>;
+  /** Reads its templates, by their names below `templates/`. */
+  readonly readTemplates: () => Promise<ReadonlyMap<string, string>>;
   /** Reads the migrations for a kind of database. @throws Error that names the file at fault */
   readonly readMigrations: (dialect: Dialect) => Promise<Migration[]>;
   /** Whether it has a `node_modules` of its own that it may be bundled with. */

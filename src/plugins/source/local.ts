@@ -5,6 +5,7 @@ import { readMigrations } from "../../db/migrations/files.ts";
 import { isEndless } from "../../files/endless.ts";
 import { isInside } from "../../files/paths.ts";
 import { readTextFile } from "../../files/text.ts";
+import { readTemplates } from "../../templates/sources/disk.ts";
 import { PluginError } from "../failure/failure.ts";
 import type { PluginFiles, PluginSource } from "./files.ts";
 import { readManifest } from "./manifest.ts";
@@ -79,6 +80,7 @@ export function createFolderFiles(source: PluginSource, path: string, root: stri
       const stats = await stat(directory).catch(() => null);
       return stats?.isDirectory() ? directory : null;
     },
+    readTemplates: () => readTemplates(join(root, "templates")),
     readMigrations: (dialect) => readMigrations(join(root, "drizzle"), dialect),
     bringsPackages: () => existsSync(join(root, "node_modules")),
   };
@@ -100,6 +102,7 @@ export function createSingleFile(source: PluginSource, path: string, root: strin
     findEntry: async () => root,
     findSchemas: async () => [],
     findPublic: async () => null,
+    readTemplates: async () => new Map<string, string>(),
     readMigrations: async () => [],
     bringsPackages: () => false,
   };

@@ -5,7 +5,10 @@ import { isUrlName, nameImport, type Snapshot } from "../snapshot/snapshot.ts";
 import type { OpenedSnapshot } from "../snapshot/store.ts";
 import type { Overlay, PluginFiles, PluginSource } from "./files.ts";
 import { isInside } from "../../files/paths.ts";
+import { isTemplateName } from "../../templates/sources/disk.ts";
 import { createFolderFiles, createSingleFile } from "./local.ts";
+
+const TEMPLATES = "templates/";
 
 /** The files of a plugin from elsewhere. */
 export interface PinnedFiles extends PluginFiles {
@@ -30,6 +33,7 @@ export function createPinnedFiles(source: PluginSource, opened: OpenedSnapshot):
     holds: (file) => isInside(directory, file),
     readManifest: async () => new TextDecoder().decode(files.get(entry)),
     read: async (name) => (isFolder(snapshot) ? (files.get(name) ?? null) : null),
+    readTemplates: async () => readPinnedTemplates(snapshot),
     readMigrations: async (dialect) =>
       parsePinnedMigrations(snapshot, dialect, join(root, "drizzle", dialect)),
     bringsPackages: () => false,
@@ -49,6 +53,14 @@ export function parsePinnedMigrations(snapshot: Snapshot, dialect: Dialect, fold
     .filter(([name]) => name.startsWith(prefix) && !name.includes("/", prefix.length))
     .map(([name, content]) => [name.slice(prefix.length), content] as const);
   return parseMigrations(folder, new Map(found));
+}
+
+function readPinnedTemplates(snapshot: Snapshot): ReadonlyMap<string, string> {
+  const own = isFolder(snapshot) ? [...snapshot.files] : [];
+  const found = own.filter(([name]) => name.startsWith(TEMPLATES) && isTemplateName(name));
+  return new Map(
+    found.map(([name, content]) => [name.slice(TEMPLATES.length), new TextDecoder().decode(content)]),
+  );
 }
 
 /** Whether a snapshot is that of a folder with a plugin.json, rather than of a single file. */

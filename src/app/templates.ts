@@ -1,0 +1,36 @@
+import { resolve } from "node:path";
+import type { Accounts } from "../accounts/accounts.ts";
+import { type RequestGlobals, Templates } from "../templates/templates.ts";
+import type { AppContext } from "./context.ts";
+
+/** Builds what renders pages; nothing is loaded yet. */
+export function createTemplates(context: AppContext, accounts: Accounts): Templates {
+  const { live, toDisplayPath, loggers, inspects, isCommand } = context;
+  const { directory, config } = live.loaded;
+  return new Templates({
+    directory: resolve(directory, config.templates.directory),
+    toDisplayPath,
+    watches: config.plugins.watch && !inspects && !isCommand,
+    log: loggers.app,
+    appName: config.app.name,
+    theme: () => live.loaded.config.templates.theme,
+    isDebug: () => live.loaded.config.app.debug,
+    basePath: () => toBasePath(live.loaded.config.server.public_url),
+    globalsOf: (request) => toGlobals(accounts, request),
+  });
+}
+
+/** What pages are told of whoever asks for them. */
+function toGlobals({ principals }: Accounts, request: Request | null): RequestGlobals {
+  const principal = request === null ? null : principals.peek(request);
+  if (principal === null) return {};
+  const { user } = principal;
+  return {
+    user,
+    can: (permission) => principals.permissionsOf(user)?.has(permission) ?? false,
+  };
+}
+
+function toBasePath(publicUrl: string | null): string {
+  return publicUrl === null ? "" : new URL(publicUrl).pathname.replace(/\/+$/, "");
+}

@@ -1,0 +1,66 @@
+import type { PluginTemplates, Templates } from "../../templates/templates.ts";
+import type { PluginTemplates as Given } from "../../sdk/templates.ts";
+import type { Scope, Undo } from "./scope.ts";
+
+export interface PluginTemplatesOptions {
+  readonly name: string;
+  readonly prefix: string;
+  readonly scope: Scope;
+  readonly templates: Pick<Templates, "forPlugin" | "setTheme">;
+  /** Its own, by their names below `templates/`. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** Path to show of that folder. */
+  readonly shownFolder: string;
+}
+
+/** The templates of one generation of a plugin, as it has them and as the host does. */
+export interface MadeTemplates {
+  readonly given: Given;
+  /** Compiles them. @throws TemplateError for the first that can't be used */
+  check(): Promise<void>;
+}
+
+const NAME = /^[a-z_]\w{0,63}$/i;
+
+/** Creates the `templates` of one generation of a plugin. */
+export function createPluginTemplates(options: PluginTemplatesOptions): MadeTemplates {
+  const { name, prefix, scope, templates, texts, shownFolder } = options;
+  const globals = new Map<string, unknown>();
+  const filters = new Map<string, (...args: unknown[]) => unknown>();
+  let isChecked = false;
+  const own: PluginTemplates = templates.forPlugin(
+    { name, texts, shown: shownFolder, globals, filters },
+    prefix,
+  );
+  const add = (kind: string, added: string): void => {
+    if (!NAME.test(added))
+      throw new TypeError(`Cannot add the ${kind} "${added}": expected letters, digits and "_"`);
+    if (isChecked)
+      throw new TypeError(
+        `Cannot add the ${kind} "${added}": add it at the top level, for templates are checked as the plugin is loaded`,
+      );
+  };
+  if (texts.size > 0) scope.register(() => own.publish());
+  return {
+    given: {
+      render: (page, data, given) => own.render(page, data, given),
+      renderText: (page, data) => own.renderText(page, data),
+      setTheme(theme): Undo {
+        templates.setTheme(theme)(); // a mistake must fail here, not at the takeover
+        return scope.register(() => templates.setTheme(theme));
+      },
+      global(added, value) {
+        add("global", added);
+        globals.set(added, value);
+      },
+      filter(added, run) {
+        add("filter", added);
+        filters.set(added, run as (...args: unknown[]) => unknown);
+      },
+    },
+    async check() {
+      isChecked = true;
+      await own.check();
+    },
+  };
+}

@@ -1,0 +1,98 @@
+import { fail } from "../errors/codes.ts";
+import { findClasses } from "./styles/classes.ts";
+
+/** How many stylesheets of before are kept, for pages that are open still. */
+const KEPT = 8;
+const IMMUTABLE = "public, max-age=31536000, immutable";
+/** What remembers a theme in a page. */
+const SCRIPT = `document.addEventListener("change", ({ target }) => {
+  if (!(target instanceof HTMLSelectElement) || !("themeChoice" in target.dataset)) return;
+  document.documentElement.dataset.theme = target.value;
+  document.cookie = "theme=" + target.value + "; path=/; max-age=31536000; samesite=lax";
+});
+`;
+
+interface Asset {
+  readonly type: string;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly compressed: Uint8Array<ArrayBuffer>;
+}
+
+/** The stylesheet and the script of pages, named for what is in them, so that browsers keep them. */
+export class Assets {
+  readonly script: string;
+  readonly #texts: () => string[];
+  readonly #made = new Map<string, Promise<Asset>>();
+  #classes: readonly string[] = [];
+  #stylesheet: string | null = null;
+
+  /** @param texts of all templates, as they are when it is asked */
+  constructor(texts: () => string[]) {
+    this.#texts = texts;
+    this.script = `xcore-${digest(SCRIPT)}.js`;
+  }
+
+  /** The name of the stylesheet for the templates that there are now. */
+  get stylesheet(): string {
+    if (this.#stylesheet === null) {
+      this.#classes = findClasses(this.#texts());
+      this.#stylesheet = `xcore-${digest(this.#classes.join(" "))}.css`;
+    }
+    return this.#stylesheet;
+  }
+
+  /** Tells that the texts of templates have changed. */
+  forget(): void {
+    this.#stylesheet = null;
+  }
+
+  /**
+   * Answers with one of them. The stylesheet is compiled when it is first asked for; for one of before, when it isn't
+   * kept any more, with that of now.
+   *
+   * @throws AppError not_found
+   */
+  async answer(name: string, request: Request): Promise<Response> {
+    const current = name.endsWith(".css") ? this.stylesheet : this.script;
+    const isKnown = name === current || this.#made.has(name);
+    if (!isKnown && !/^xcore-[0-9a-z]+\.css$/.test(name))
+      throw fail("not_found", "Nothing is served at this path");
+    const { type, bytes, compressed } = await this.#asset(isKnown ? name : current);
+    const takesGzip = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "");
+    return new Response(takesGzip ? compressed : bytes, {
+      headers: {
+        "content-type": type,
+        "cache-control": isKnown ? IMMUTABLE : "no-cache",
+        vary: "accept-encoding",
+        ...(takesGzip ? { "content-encoding": "gzip" } : {}),
+      },
+    });
+  }
+
+  #asset(name: string): Promise<Asset> {
+    const known = this.#made.get(name);
+    if (known !== undefined) return known;
+    const made = name.endsWith(".css")
+      ? this.#compile(this.#classes).then((text) => toAsset("text/css;charset=utf-8", text))
+      : Promise.resolve(toAsset("text/javascript;charset=utf-8", SCRIPT));
+    this.#made.set(name, made);
+    made.catch(() => this.#made.delete(name));
+    const [oldest] = this.#made.keys();
+    if (this.#made.size > KEPT && oldest !== undefined) this.#made.delete(oldest);
+    return made;
+  }
+
+  async #compile(classes: readonly string[]): Promise<string> {
+    const { compileStylesheet } = await import("./styles/stylesheet.ts");
+    return compileStylesheet(classes);
+  }
+}
+
+function toAsset(type: string, text: string): Asset {
+  const bytes = new TextEncoder().encode(text);
+  return { type, bytes, compressed: Bun.gzipSync(bytes) };
+}
+
+function digest(text: string): string {
+  return Bun.hash(text).toString(36);
+}

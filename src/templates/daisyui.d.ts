@@ -1,0 +1,4 @@
+declare module "daisyui" {
+  const plugin: (options?: object) => object;
+  export default plugin;
+}

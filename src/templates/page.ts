@@ -1,0 +1,57 @@
+import { LateAnswer } from "../web/answers.ts";
+
+const TYPES: Readonly<Record<string, string>> = {
+  html: "text/html;charset=utf-8",
+  txt: "text/plain;charset=utf-8",
+  xml: "application/xml;charset=utf-8",
+};
+
+/** What a page may be answered with beside its text. */
+export interface PageOptions {
+  /** @default 200 */
+  readonly status?: number;
+  /** Headers to add, over those that every page has. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A page that is rendered for the request that it answers. */
+export class Page extends LateAnswer {
+  readonly #name: string;
+  readonly #render: (request: Request, nonce: string) => string;
+  readonly #options: PageOptions;
+
+  constructor(name: string, render: (request: Request, nonce: string) => string, options: PageOptions) {
+    super();
+    this.#name = name;
+    this.#render = render;
+    this.#options = options;
+  }
+
+  /** @throws AppError template_failed */
+  override toResponse(request: Request): Response {
+    const nonce = crypto.randomUUID();
+    const type = TYPES[this.#name.slice(this.#name.lastIndexOf(".") + 1)] ?? "text/html;charset=utf-8";
+    return new Response(this.#render(request, nonce), {
+      status: this.#options.status ?? 200,
+      headers: {
+        "content-type": type,
+        "content-security-policy": toSecurityPolicy(nonce),
+        // It is made for who asks.
+        "cache-control": "private, no-cache",
+        ...this.#options.headers,
+      },
+    });
+  }
+}
+
+/**
+ * Returns what a page may load and run (CSP level 3): scripts that carry its nonce, and nothing of another origin. Text
+ * becomes no script or markup by itself (Trusted Types). daisyUI's styles have images in them.
+ */
+export function toSecurityPolicy(nonce: string): string {
+  return (
+    `default-src 'self'; script-src 'nonce-${nonce}'; style-src 'self' 'nonce-${nonce}'; img-src 'self' data:; ` +
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'; " +
+    "require-trusted-types-for 'script'"
+  );
+}

@@ -1,0 +1,37 @@
+import { join } from "node:path";
+
+/** What a folder of templates may hold; anything else in it is none. */
+const TEMPLATES = "**/*.{html,txt,xml}";
+const TEMPLATE_NAME = /\.(?:html|txt|xml)$/;
+const MAX_BYTES = 1024 * 1024;
+
+/** Reads the templates of a folder, by their names: paths below it, with "/". A folder that isn't there has none. */
+export async function readTemplates(directory: string): Promise<ReadonlyMap<string, string>> {
+  const texts = new Map<string, string>();
+  for (const name of await listTemplates(directory)) {
+    const file = Bun.file(join(directory, name));
+    // oxlint-disable-next-line no-await-in-loop -- a few small files
+    const text = file.size > MAX_BYTES ? null : await file.text().catch(() => null);
+    if (text !== null) texts.set(name, text);
+  }
+  return texts;
+}
+
+/** Whether a file of this name is a template. */
+export function isTemplateName(name: string): boolean {
+  return TEMPLATE_NAME.test(name);
+}
+
+/** No links are followed: they may lead anywhere. */
+async function listTemplates(directory: string): Promise<string[]> {
+  try {
+    const names = await Array.fromAsync(
+      new Bun.Glob(TEMPLATES).scan({ cwd: directory, followSymlinks: false }),
+    );
+    return names.map((name) => name.replaceAll("\\", "/")).toSorted();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return [];
+    throw error;
+  }
+}

@@ -1,0 +1,197 @@
+import { join } from "node:path";
+import type { Logger } from "pino";
+import { watchTree } from "../files/watch.ts";
+import type { TemplateSource } from "./engine/template.ts";
+import { type Additions, Library } from "./library.ts";
+import { readTemplates } from "./sources/disk.ts";
+import { readEmbedded } from "./sources/embedded.ts";
+
+export interface StockOptions {
+  /** Absolute path of the folder whose templates override the others. */
+  readonly directory: string;
+  /** Path to show for a file. */
+  readonly toDisplayPath: (file: string) => string;
+  /** Whether the folder is watched. */
+  readonly watches: boolean;
+  readonly log: Logger;
+}
+
+/** The templates of a plugin, and what it adds to them. */
+export interface Owned extends Additions {
+  readonly name: string;
+  /** Those of its own folder, by their names below it. */
+  readonly texts: ReadonlyMap<string, string>;
+  /** Path to show of that folder. */
+  readonly shown: string;
+}
+
+/** What there is beside the templates in files. */
+export interface StockContents {
+  /** What the core's templates know beside what all do. */
+  readonly additions: Additions;
+  /** The templates of plugins that serve, by name, as they come and go. */
+  readonly published: ReadonlyMap<string, Owned>;
+}
+
+type Sources = Map<string, TemplateSource>;
+
+/** Where xcore's own come from. */
+const EMBEDDED = "xcore:templates";
+
+/** All templates there are: those inside the executable, those of the project's folder, and those of plugins. */
+export class Stock {
+  /** The core's own, and those of the project. */
+  core: Library;
+  readonly #options: StockOptions;
+  readonly #additions: Additions;
+  readonly #embedded: Sources;
+  #disk: Sources;
+  readonly #published: ReadonlyMap<string, Owned>;
+  readonly #libraries = new Map<Owned, Library>();
+  readonly #unwatch: () => void;
+  #reading: Promise<void> = Promise.resolve();
+  /** Called when the texts of templates have changed. */
+  onChange: () => void = () => {};
+
+  private constructor(
+    options: StockOptions,
+    { additions, published }: StockContents,
+    embedded: Sources,
+    disk: Sources,
+  ) {
+    this.#options = options;
+    this.#additions = additions;
+    this.#published = published;
+    this.#embedded = embedded;
+    this.#disk = disk;
+    this.core = this.#createCore();
+    this.#report([...disk.values()]);
+    this.#unwatch = options.watches ? this.#watch() : () => {};
+  }
+
+  /** Reads all templates but those of plugins. */
+  static async open(options: StockOptions, contents: StockContents): Promise<Stock> {
+    const texts = await readEmbedded();
+    const disk = await readSources(options);
+    return new Stock(options, contents, toSources(texts, EMBEDDED), disk);
+  }
+
+  /** The templates of a plugin, with those of the project that override them. */
+  libraryOf(owned: Owned): Library {
+    const known = this.#libraries.get(owned);
+    if (known !== undefined) return known;
+    const prefix = `${owned.name}/`;
+    const overriding = [...this.#disk].filter(([name]) => name.startsWith(prefix));
+    const library = new Library({
+      owner: owned.name,
+      layers: [
+        new Map(overriding.map(([name, source]) => [name.slice(prefix.length), source])),
+        toSources(owned.texts, owned.shown),
+      ],
+      additions: owned,
+      others: (name) => this.core.find(name),
+      otherComponents: (name) => this.core.findComponent(name),
+    });
+    this.#libraries.set(owned, library);
+    return library;
+  }
+
+  /** Lets go of the templates of a plugin that serves no more. */
+  forget(owned: Owned): void {
+    this.#libraries.delete(owned);
+    this.onChange();
+  }
+
+  /** The texts of all templates that pages may be made of. */
+  get texts(): string[] {
+    return [...this.core.texts, ...[...this.#published.values()].flatMap(({ texts }) => [...texts.values()])];
+  }
+
+  /** Resolves once what has changed on the disk so far is read. */
+  settled(): Promise<void> {
+    return this.#reading;
+  }
+
+  close(): void {
+    this.#unwatch();
+  }
+
+  #createCore(): Library {
+    return new Library({
+      owner: "xcore",
+      layers: [this.#disk, this.#embedded],
+      additions: this.#additions,
+      others: (name) => this.#findPublished(name),
+      otherComponents: () => null,
+    });
+  }
+
+  #findPublished(name: string) {
+    const [plugin = "", ...rest] = name.split("/");
+    const owned = this.#published.get(plugin);
+    return owned === undefined || rest.length === 0 ? null : this.libraryOf(owned).find(rest.join("/"));
+  }
+
+  #watch(): () => void {
+    const { directory, log } = this.#options;
+    return watchTree(directory, {
+      onChange: () => void (this.#reading = this.#reading.then(() => this.#reload())),
+      onError: (error) => log.error({ err: error }, "templates can't be watched"),
+    });
+  }
+
+  /** Takes what has changed, but for what can't be used: what was there before goes on being used in its place. */
+  async #reload(): Promise<void> {
+    const before = this.#disk;
+    const after = await readSources(this.#options);
+    for (const [name, source] of after) {
+      const known = before.get(name);
+      if (known?.text === source.text) after.set(name, known);
+    }
+    const changed = [...after.values()].filter((source) => before.get(source.name) !== source);
+    if (changed.length === 0 && after.size === before.size) return;
+    this.#use(after);
+    const refused = this.#report(changed);
+    for (const { name } of refused) {
+      const known = before.get(name);
+      if (known !== undefined) after.set(name, known);
+    }
+    this.#use(after);
+    this.#options.log.info(
+      { changed: changed.length - refused.length, refused: refused.length },
+      "templates read again",
+    );
+    this.onChange();
+  }
+
+  #use(disk: Sources): void {
+    this.#disk = disk;
+    this.#libraries.clear();
+    this.core = this.#createCore();
+  }
+
+  /** Logs what is wrong with templates of the project; returns those that can't be used. */
+  #report(sources: readonly TemplateSource[]): TemplateSource[] {
+    return sources.filter((source) => {
+      const problem = this.#ownerOf(source).problemOf(source);
+      if (problem !== null) this.#options.log.error(`Cannot use a template: ${problem.message}`);
+      return problem !== null;
+    });
+  }
+
+  #ownerOf({ name }: TemplateSource): Library {
+    const owned = this.#published.get(name.split("/")[0] ?? "");
+    return owned === undefined ? this.core : this.libraryOf(owned);
+  }
+}
+
+async function readSources({ directory, toDisplayPath }: StockOptions): Promise<Sources> {
+  const texts = await readTemplates(directory);
+  return new Map(
+    [...texts].map(([name, text]) => [name, { name, text, shown: toDisplayPath(join(directory, name)) }]),
+  );
+}
+
+function toSources(texts: ReadonlyMap<string, string>, folder: string): Sources {
+  return new Map([...texts].map(([name, text]) => [name, { name, text, shown: `${folder}/${name}` }]));
+}

@@ -1,0 +1,218 @@
+import type { Logger } from "pino";
+import type { TemplateError } from "./engine/problems.ts";
+import { fail } from "./error-codes.ts";
+import type { Library } from "./library.ts";
+import { Page, type PageOptions } from "./page.ts";
+import { createRequestNames, type GlobalsOf } from "./request-names.ts";
+import type { Assets } from "./assets.ts";
+import type { Owned, Stock } from "./stock.ts";
+import { isTheme, THEMES } from "../config/schema.ts";
+import { createUrls } from "./urls.ts";
+
+export type { GlobalsOf, RequestGlobals } from "./request-names.ts";
+export type { Page, PageOptions } from "./page.ts";
+
+/** What a template is rendered with. */
+export type TemplateData = Readonly<Record<string, unknown>>;
+
+export interface TemplatesOptions {
+  /** Absolute path of the folder whose templates override the others. */
+  readonly directory: string;
+  /** Path to show for a file. */
+  readonly toDisplayPath: (file: string) => string;
+  /** Whether the folder is watched. */
+  readonly watches: boolean;
+  readonly log: Logger;
+  /** Of the application, for its pages. */
+  readonly appName: string;
+  /** The theme where nobody has chosen another one. */
+  readonly theme: () => string;
+  /** Whether names that aren't there are errors, and answers say what is wrong. */
+  readonly isDebug: () => boolean;
+  /** Path that clients reach the server below, such as "/erp"; "" for none. */
+  readonly basePath: () => string;
+  readonly globalsOf: GlobalsOf;
+}
+
+/** Templates of one owner: of the core, or of one generation of a plugin. */
+export interface TemplateRenderer {
+  /**
+   * Returns a page, which is rendered for the request that is answered with it.
+   *
+   * @throws AppError template_not_found
+   */
+  render(name: string, data?: TemplateData, options?: PageOptions): Promise<Page>;
+  /**
+   * Renders a text that answers no request, such as a mail.
+   *
+   * @throws AppError template_not_found, template_failed
+   */
+  renderText(name: string, data?: TemplateData): Promise<string>;
+}
+
+/** The templates of a plugin, before and while it serves. */
+export interface PluginTemplates extends TemplateRenderer {
+  /** Compiles all of them. @throws TemplateError for the first that can't be used */
+  check(): Promise<void>;
+  /** Lets the core's templates find them, and the stylesheet have their classes; returns its undo. */
+  publish(): () => void;
+}
+
+/** Pages from templates; what makes them is loaded when the first is asked for. */
+export class Templates implements TemplateRenderer {
+  readonly #options: TemplatesOptions;
+  readonly #themes: string[] = [];
+  readonly #published = new Map<string, Owned>();
+  #opening: Promise<{ readonly stock: Stock; readonly assets: Assets }> | null = null;
+  #opened: Stock | null = null;
+
+  constructor(options: TemplatesOptions) {
+    this.#options = options;
+  }
+
+  render(name: string, data: TemplateData = {}, options: PageOptions = {}): Promise<Page> {
+    return this.#page(name, data, options, ({ core }) => core);
+  }
+
+  renderText(name: string, data: TemplateData = {}): Promise<string> {
+    return this.#text(name, data, ({ core }) => core);
+  }
+
+  /** Makes the templates of a generation of a plugin. @param prefix of its paths, such as "/blog" */
+  forPlugin(owned: Owned, prefix: string): PluginTemplates {
+    const globals = new Map(Object.entries(createUrls(this.#options.basePath, prefix)));
+    const all: Owned = {
+      ...owned,
+      get globals() {
+        return new Map([...globals, ...owned.globals]);
+      },
+    };
+    const find = (stock: Stock): Library => stock.libraryOf(all);
+    return {
+      render: (name, data = {}, options = {}) => this.#page(name, data, options, find),
+      renderText: (name, data = {}) => this.#text(name, data, find),
+      check: async () => {
+        if (all.texts.size > 0) find(await this.#open()).check();
+      },
+      publish: () => this.#publish(all),
+    };
+  }
+
+  /**
+   * Sets the theme of all who have chosen none; returns its undo.
+   *
+   * @throws TypeError for one that there isn't
+   */
+  setTheme(theme: string): () => void {
+    if (!isTheme(theme))
+      throw new TypeError(`Cannot set theme "${theme}": expected one of ${THEMES.join(", ")}`);
+    this.#themes.push(theme);
+    return () => {
+      const index = this.#themes.lastIndexOf(theme);
+      if (index !== -1) this.#themes.splice(index, 1);
+    };
+  }
+
+  /** Answers with a stylesheet or script of pages. @throws AppError not_found */
+  async answerAsset(name: string, request: Request): Promise<Response> {
+    const { assets } = await (this.#opening ??= this.#load());
+    return assets.answer(name, request);
+  }
+
+  /** Resolves once what has changed on the disk so far is read. */
+  async settled(): Promise<void> {
+    await this.#opened?.settled();
+  }
+
+  close(): void {
+    this.#opened?.close();
+  }
+
+  async #page(
+    name: string,
+    data: TemplateData,
+    options: PageOptions,
+    find: (stock: Stock) => Library,
+  ): Promise<Page> {
+    const stock = this.#opened ?? (await this.#open());
+    const library = find(stock);
+    const template = this.#find(library, name);
+    return new Page(
+      name,
+      (request, nonce) =>
+        this.#attempt(name, () => library.render(template, data, this.#circumstances(request, nonce))),
+      options,
+    );
+  }
+
+  async #text(name: string, data: TemplateData, find: (stock: Stock) => Library): Promise<string> {
+    const library = find(this.#opened ?? (await this.#open()));
+    const template = this.#find(library, name);
+    return this.#attempt(name, () => library.render(template, data, this.#circumstances(null, "")));
+  }
+
+  #find(library: Library, name: string) {
+    const found = this.#attempt(name, () => library.find(name));
+    if (found !== null) return found;
+    throw fail(
+      "template_not_found",
+      this.#options.isDebug()
+        ? `Cannot render "${name}": there is no such template`
+        : "Cannot render the page",
+      { cause: new TypeError(`There is no template "${name}"`) },
+    );
+  }
+
+  #circumstances(request: Request | null, nonce: string) {
+    const { globalsOf, isDebug, theme } = this.#options;
+    const names = createRequestNames(request, { globalsOf, theme: this.#themes.at(-1) ?? theme(), nonce });
+    return { isStrict: isDebug(), request: names };
+  }
+
+  #attempt<T>(name: string, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      const { message } = error as TemplateError;
+      const shown = this.#options.isDebug()
+        ? message
+        : "Cannot render the page: quote the request id to the administrator";
+      throw fail("template_failed", shown, {
+        cause: error,
+        members: this.#options.isDebug() ? { template: name } : {},
+      });
+    }
+  }
+
+  #publish(owned: Owned): () => void {
+    this.#published.set(owned.name, owned);
+    this.#opened?.onChange();
+    return () => {
+      if (this.#published.get(owned.name) === owned) this.#published.delete(owned.name);
+      this.#opened?.forget(owned);
+    };
+  }
+
+  async #open(): Promise<Stock> {
+    this.#opening ??= this.#load();
+    return (await this.#opening).stock;
+  }
+
+  async #load() {
+    const [{ Stock: StockClass }, { Assets: AssetsClass }] = await Promise.all([
+      import("./stock.ts"),
+      import("./assets.ts"),
+    ]);
+    const assets: Assets = new AssetsClass(() => stock.texts);
+    const { basePath } = this.#options;
+    const globals = new Map<string, unknown>(Object.entries(createUrls(basePath, "")));
+    globals.set("app_name", this.#options.appName);
+    globals.set("stylesheet", () => `${basePath()}/static/${assets.stylesheet}`);
+    globals.set("page_script", () => `${basePath()}/static/${assets.script}`);
+    const additions = { globals, filters: new Map() };
+    const stock: Stock = await StockClass.open(this.#options, { additions, published: this.#published });
+    stock.onChange = () => assets.forget();
+    this.#opened = stock;
+    return { stock, assets };
+  }
+}
