@@ -1,4 +1,4 @@
-import { closestWord } from "../config/suggestion.ts";
+import { closestWord } from "../errors/suggestion.ts";
 import { Context, createState, type Names, type RequestLookup } from "./engine/context.ts";
 import { type Filter, FILTERS } from "./engine/filters.ts";
 import { FUNCTIONS } from "./engine/functions.ts";
