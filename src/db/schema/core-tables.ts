@@ -18,7 +18,7 @@ export function createCoreTables(schema: Schema) {
   return {
     users,
     ...createRights(schema, users),
-    sessions: createSessions(schema, users),
+    ...createSessions(schema, users),
     loginFailures: createLoginFailures(schema),
     ...createSecondFactors(schema, users),
     apiKeys: createApiKeys(schema, users),
@@ -112,7 +112,7 @@ function createRights(schema: Schema, users: Users) {
 
 function createSessions(schema: Schema, users: Users) {
   const { boolean, index, references, table, timestamp, uuid, varchar } = schema;
-  return table(
+  const sessions = table(
     "sessions",
     {
       id: uuid().primaryKey(),
@@ -126,6 +126,10 @@ function createSessions(schema: Schema, users: Users) {
       has_otp: boolean().notNull().default(false),
       /** When a code was last given. */
       otp_at: timestamp(),
+      /** When the password was last given again; null where that was at the login. */
+      identified_at: timestamp(),
+      /** When the cookie that is valid now was issued; null for a session that tokens are held of. */
+      cookie_at: timestamp(),
       ip_address: varchar(64).notNull().default(""),
       user_agent: varchar(255).notNull().default(""),
       created_at: timestamp().notNull().defaultNow(),
@@ -135,6 +139,25 @@ function createSessions(schema: Schema, users: Users) {
     },
     (t) => [index("sessions_user").on(t.user_id), index("sessions_expiry").on(t.expires_at)],
   );
+
+  /** What opens one WebSocket or stream for a session, within seconds. */
+  const sessionTickets = table(
+    "session_tickets",
+    {
+      /** SHA-256 of the ticket. */
+      id: varchar(64).primaryKey(),
+      session_id: uuid()
+        .references(() => sessions.id, { onDelete: "cascade" })
+        .notNull(),
+      expires_at: timestamp().notNull(),
+    },
+    (t) => [
+      index("session_tickets_session").on(t.session_id),
+      index("session_tickets_expiry").on(t.expires_at),
+    ],
+  );
+
+  return { sessions, sessionTickets };
 }
 
 /** Wrong passwords and codes, by the name that somebody tries to log in as and by where they try it from. */
