@@ -18,6 +18,7 @@ import { StackTraces } from "../plugins/failure/stack-traces.ts";
 import { createChangeFeed, followHooks, toOthersBy } from "./cluster.ts";
 import { Shutdown } from "./shutdown.ts";
 import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
+import { Site } from "../web/clients/site.ts";
 import { RateLimits } from "../web/throttling/rate-limits.ts";
 
 /** Loads the configuration with keys that were set on all instances. @throws ConfigError */
@@ -75,6 +76,8 @@ export interface AppContext {
   readonly callers: Callers;
   /** How many requests clients may make. */
   readonly limits: RateLimits;
+  /** How browsers reach the server. */
+  readonly site: Site;
   readonly shutdown: Shutdown;
   readonly activity: Activity;
   /** The requests of the last minutes. */
@@ -115,11 +118,9 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     isDebug: () => live.loaded.config.app.debug,
     describeAsker: (request) => live.describeAsker(request),
   });
+  const kind = { version, inspects, isCommand, isNew };
   return {
-    version,
-    inspects,
-    isCommand,
-    isNew,
+    ...kind,
     live,
     load,
     loggers,
@@ -131,6 +132,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     answerError,
     callers: new Callers(),
     limits: new RateLimits(loaded.config.server.rate_limit),
+    site: new Site(),
     shutdown: new Shutdown(),
     activity,
     traffic: new Traffic(),

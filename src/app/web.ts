@@ -9,11 +9,12 @@ const MAX_USER_AGENT = 255; // characters
 
 /** Builds the server; it has nothing mounted, and doesn't listen yet. */
 export function createWeb(
-  { live, loggers, traffic, answerError, callers, limits }: AppContext,
+  { live, loggers, traffic, answerError, callers, limits, site }: AppContext,
   { authenticator, principals }: Accounts,
 ): WebServer {
   return new WebServer({
     limits,
+    site,
     identify: async (request) => {
       await authenticator.authenticate(request);
       return principals.peek(request)?.user.id ?? null;
@@ -35,7 +36,7 @@ export function toWebSettings({ config: { server } }: LoadedConfig): WebSettings
     cors: server.cors,
     bodyLimit: parseByteSize(server.body_limit),
     trustedProxies: server.trusted_proxies,
-    isHttps: server.public_url?.startsWith("https:") === true,
+    publicOrigin: server.public_url === null ? null : (URL.parse(server.public_url)?.origin ?? null),
   };
 }
 

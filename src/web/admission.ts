@@ -11,6 +11,14 @@ export type FollowAccess = (
   follower: { readonly check: () => void; readonly end: () => void },
 ) => () => void;
 
+/** Lets in requests by what is in their bodies. */
+export interface BodyProof {
+  /** Whether a request that is refused at the headers may be. */
+  mayBeProven(request: Request): boolean;
+  /** Lets a request in that was refused, if its body proves it. */
+  prove(request: Request, body: unknown): void;
+}
+
 /** How the requests of a route are let in. */
 export interface Admission {
   readonly prepare: Preparation;
@@ -18,6 +26,8 @@ export interface Admission {
   readonly count?: (request: Request, route: string) => void;
   /** What the route allows each client of itself, rather than what the server does. @default nothing of its own */
   readonly limit?: { readonly max: number; readonly windowMs: number };
+  /** What is refused at the headers may be let in by the body of the request. @default nothing is */
+  readonly proof?: BodyProof;
   /** @default nobody is followed */
   readonly follow?: FollowAccess;
   /** What the API documentation says of it. @default nothing */
@@ -84,6 +94,11 @@ export function counterOf(
   return count === undefined ? () => {} : (request) => count(request, route);
 }
 
+/** Whether what was refused at the headers is still let in if the body, which is read and checked next, proves it. */
+export function mayProveByBody(gates: readonly Gate[], request: Request): boolean {
+  return isWithBody(request) && gates.some(({ proof }) => proof?.mayBeProven(request) === true);
+}
+
 /**
  * Makes the hooks of a route that check wait for the preparation: they run when the body has been read.
  *
@@ -111,9 +126,10 @@ export async function lookAgain(gates: readonly Gate[], { request, user }: Check
   for (const { run } of gates) run({ request, user, isAtWork: true });
 }
 
-async function runAgain(gate: Gate, context: { request: Request }): Promise<void> {
+async function runAgain(gate: Gate, context: CheckedContext & { readonly body?: unknown }): Promise<void> {
   const waiting = isWithBody(context.request) ? gate.prepare(context.request) : null;
   if (waiting !== null) await waiting;
+  gate.proof?.prove(context.request, context.body);
   gate.run(context);
 }
 

@@ -32,6 +32,8 @@ const DATE_DEPTH = 4; // levels of arrays and objects: { items: [{ author: { cre
 
 /** Requests whose answers are for who asks alone. */
 const privateRequests = new WeakSet<Request>();
+/** What such answers set as a cookie, by their requests. */
+const cookies = new WeakMap<Request, string>();
 /** Below these everything is about somebody, or for administrators. */
 const PRIVATE_PATH = /^\/(?:auth|admin|system)(?:\/|$)/;
 
@@ -238,13 +240,22 @@ export function markPrivate(request: Request): void {
   privateRequests.add(request);
 }
 
+/** Has the answer to a request set a cookie, whatever its handler answers: no cache keeps it then. */
+export function setCookie(request: Request, cookie: string): void {
+  privateRequests.add(request);
+  cookies.set(request, cookie);
+}
+
 /**
- * Adds what keeps a private answer out of caches, where its handler has said nothing (RFC 9111, 5.2.2.5).
+ * Adds what keeps a private answer out of caches, where its handler has said nothing (RFC 9111, 5.2.2.5), and
+ * its cookie.
  *
  * @param path of a request to the core; null for one to a plugin
  */
 export function forbidStoring(request: Request, path: string | null, response: Response): void {
   if (!privateRequests.has(request) && (path === null || !PRIVATE_PATH.test(path))) return;
   const { headers } = response;
-  if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
+  const cookie = cookies.get(request);
+  if (cookie !== undefined) headers.append("set-cookie", cookie);
+  if (cookie !== undefined || !headers.has("cache-control")) headers.set("cache-control", "no-store");
 }

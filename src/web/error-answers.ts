@@ -19,6 +19,8 @@ export interface ErrorAnswerOptions {
   readonly isDebug: () => boolean;
   /** What the log says of who makes a request that is refused. @default nothing */
   readonly describeAsker?: (request: Request) => object;
+  /** Leads a browser on where a page is refused, such as to the login; null for all else. @default nobody is led on */
+  readonly redirect?: (error: AppError, request: Request) => Response | null;
 }
 
 /**
@@ -29,6 +31,7 @@ export function createErrorAnswer(options: ErrorAnswerOptions): ErrorAnswer {
   return (error, request, plugin) => {
     if (plugin !== null) namePlugin(error, plugin);
     const known = toAppError(toClientError(error), { isDebug: options.isDebug() });
+    const isRefusal = known.status === 401 || known.status === 403;
     const id = requestIdOf(request);
     const path = pathOf(request.url);
     const where = { request_id: id, method: request.method, path, plugin };
@@ -37,11 +40,12 @@ export function createErrorAnswer(options: ErrorAnswerOptions): ErrorAnswer {
     } else if (known.cause instanceof DatabaseError) {
       // Most often the client's data; a mistake of the plugin must still be found.
       options.log.warn(where, known.message);
-    } else if (known.status === 401 || known.status === 403 || known.code === "invalid_grant") {
+    } else if (isRefusal || known.code === "invalid_grant") {
       const { code } = known;
       options.log.info({ ...where, code, ...options.describeAsker?.(request) }, "access refused");
     }
-    return toProblemResponse(known, { id, path });
+    const elsewhere = isRefusal ? (options.redirect?.(known, request) ?? null) : null;
+    return elsewhere ?? toProblemResponse(known, { id, path });
   };
 }
 

@@ -1,4 +1,5 @@
 import { escapeHTML } from "bun";
+import accountPage from "../../templates/pages/account.html" with { type: "text" };
 import docsPage from "../../templates/pages/docs.html" with { type: "text" };
 import homePage from "../../templates/pages/home.html" with { type: "text" };
 
@@ -10,6 +11,7 @@ const CONTENT_SECURITY_POLICY =
 // Bun's types take every .html import for a bundle; with type "text" it is a string.
 export const DOCS_PAGE = docsPage as unknown as string;
 export const HOME_PAGE = homePage as unknown as string;
+const ACCOUNT_PAGE = accountPage as unknown as string;
 
 /** HTML that is put into a page as it is. */
 class Markup {
@@ -38,6 +40,42 @@ export function toLinks(
       `<li><a href="${escapeHTML(href)}">${escapeHTML(text)}</a> <code>/${escapeHTML(href)}</code></li>`,
   );
   return new Markup(links.length === 0 ? `<p>${escapeHTML(none)}</p>` : `<ul>${items.join("")}</ul>`);
+}
+
+/** What a page for people who sign in is made of. */
+export interface AccountPage {
+  readonly app_name: string;
+  readonly title: string;
+  /** What stands below the title: the text of a file, and what its places are filled with. */
+  readonly body: string;
+  readonly values?: Readonly<Record<string, string>>;
+  /** @default 200 */
+  readonly status?: number;
+  /** @default "same-origin": without a referrer, browsers don't say where a form comes from */
+  readonly referrerPolicy?: "same-origin" | "no-referrer";
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Answers with a page that somebody signs in with, or the like: without any script, and kept nowhere. */
+export function toAccountPage(page: AccountPage): Response {
+  const { app_name, title, body, values, status = 200, referrerPolicy = "same-origin", headers } = page;
+  const [, style = ""] = /<style>([^]*?)<\/style>/.exec(ACCOUNT_PAGE) ?? [];
+  const hash = new Bun.CryptoHasher("sha256").update(style).digest("base64");
+  const filled = new Markup(fillPage(body, { app_name, ...values }));
+  return new Response(fillPage(ACCOUNT_PAGE, { app_name, title, body: filled }), {
+    status,
+    headers: {
+      ...headers,
+      "content-type": "text/html;charset=utf-8",
+      // No script at all, no other origin, and in no frame.
+      "content-security-policy":
+        `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; form-action 'self'; ` +
+        "base-uri 'none'; frame-ancestors 'none'",
+      "x-frame-options": "DENY",
+      "referrer-policy": referrerPolicy,
+      "cache-control": "no-store",
+    },
+  });
 }
 
 /** Answers with one of xcore's own pages, which may load nothing from another origin. */

@@ -10,6 +10,7 @@ import {
   gatesOf,
   limitingOf,
   lookAgain,
+  mayProveByBody,
 } from "./admission.ts";
 import { closeUnread, isWithBody } from "./body-limit.ts";
 import type { TransactionOwner } from "../db/transactions/owner.ts";
@@ -142,7 +143,7 @@ function toGatedHandler(route: InternalRoute, { gates, refuse, streams, owner }:
       count(request);
       for (const { run } of gates) run(context);
     } catch (error) {
-      return refuse(context, error);
+      if (!isParsed || !mayProveByBody(gates, request)) return refuse(context, error);
     }
     if (!isParsed && isWithBody(request)) checkReads(request, () => lookAgain(gates, context));
     return handle(context);

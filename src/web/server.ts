@@ -3,8 +3,8 @@ import type { AppError } from "../errors/errors.ts";
 import type { RequestEntry } from "../log/request-line.ts";
 import { forbidStoring, givenIdOf, withHeaders } from "./answers.ts";
 import { BodyBudget, closeUnread, limitBody, SMALL_BODY } from "./body-limit.ts";
-import { createClientAddress, toAddressKey } from "./client-address.ts";
-import { allowOrigin, answerPreflight, type CorsOptions } from "./cors.ts";
+import { toAddressKey } from "./clients/address.ts";
+import { allowOrigin, answerPreflight, type CorsOptions } from "./clients/cors.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
 import { Exchange } from "./exchange.ts";
 import { toMessageError } from "./invalid-requests.ts";
@@ -12,6 +12,7 @@ import { createEmptyMount, type Drained, type InFlight, type Mount, MountTable }
 import { makeRequestId, takeRequestId } from "./request-ids.ts";
 import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
 import { toMountServer, webSocketHandlers } from "./sockets.ts";
+import { Site } from "./clients/site.ts";
 import type { RateLimits } from "./throttling/rate-limits.ts";
 
 export type BunServer = Bun.Server<unknown>;
@@ -22,8 +23,8 @@ export interface WebSettings {
   readonly bodyLimit: number; // bytes
   /** Addresses and networks whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
-  /** Whether clients reach the server by HTTPS: browsers are told to keep to it. */
-  readonly isHttps: boolean;
+  /** Origin that clients know the server by. With HTTPS browsers are told to keep to it. @default null */
+  readonly publicOrigin?: string | null;
 }
 
 export interface WebServerOptions {
@@ -33,6 +34,8 @@ export interface WebServerOptions {
   /** Told which request code works for. @default nobody asks */
   readonly callers?: Callers;
   readonly limits: RateLimits;
+  /** Told how browsers reach the server. @default nobody asks */
+  readonly site?: Site;
   /** Finds out who makes a request, by the id of the user; null for nobody known. */
   readonly identify: (request: Request) => Promise<number | null>;
   /** Is told of what an administrator should know. */
@@ -48,7 +51,6 @@ export class WebServer {
   #plugins: readonly Mount[] = [];
   #table = new MountTable(this.#core, this.#plugins);
   #settings: WebSettings;
-  #clientAddress;
   #server: BunServer | null = null;
   /** Of mounts that take no more requests. */
   readonly #draining = new Set<InFlight>();
@@ -61,6 +63,7 @@ export class WebServer {
   readonly #answerError: ErrorAnswer;
   readonly #callers: Callers | null;
   readonly #limits: RateLimits;
+  readonly #site: Site;
   readonly #options: Pick<WebServerOptions, "identify" | "warn">;
   /** Told of each request before it is handled. */
   onRequest: ((exchange: Exchange) => void) | null = null;
@@ -72,7 +75,9 @@ export class WebServer {
 
   constructor(options: WebServerOptions) {
     this.#settings = options.settings;
-    this.#clientAddress = createClientAddress(options.settings.trustedProxies);
+    this.#site = options.site ?? new Site();
+    this.#site.connectionOf = (request) => this.#server?.requestIP(this.#toReceived(request))?.address ?? "";
+    this.configure(options.settings);
     this.#answerError = options.answerError;
     this.#logRequest = options.logRequest;
     this.#callers = options.callers ?? null;
@@ -105,7 +110,8 @@ export class WebServer {
   /** Applies new settings to every request from now on. */
   configure(settings: WebSettings): void {
     this.#settings = settings;
-    this.#clientAddress = createClientAddress(settings.trustedProxies);
+    const { publicOrigin = null, trustedProxies, cors } = settings;
+    this.#site.configure({ publicOrigin, trustedProxies, cors });
   }
 
   /**
@@ -168,8 +174,7 @@ export class WebServer {
 
   /** Address of the client of a request under way, behind trusted proxies; "" once it has been answered. */
   addressOf(request: Request): string {
-    const connection = this.#server?.requestIP(this.#toReceived(request))?.address ?? "";
-    return this.#clientAddress(connection, request.headers);
+    return this.#site.addressOf(request);
   }
 
   /** Whether the client of `request` still waits for the rest of its response. */
@@ -371,7 +376,8 @@ export class WebServer {
     const response = isUpgraded ? undefined : withHeaders(answer, id);
     if (response !== undefined) {
       forbidStoring(request, mount.plugin === null ? path : null, response);
-      if (this.#settings.isHttps) response.headers.set("strict-transport-security", HSTS);
+      if (this.#settings.publicOrigin?.startsWith("https:") === true)
+        response.headers.set("strict-transport-security", HSTS);
       this.#limits.addFields(request, response);
       if (this.#isLeaving) response.headers.set("connection", "close");
     }
@@ -393,5 +399,5 @@ export class WebServer {
 
 /** Whether a request brings what a user may be known by. */
 function mayBeKnown({ headers }: Request): boolean {
-  return headers.has("authorization") || headers.has("x-api-key");
+  return headers.has("authorization") || headers.has("x-api-key") || headers.has("cookie");
 }

@@ -3,7 +3,7 @@ import type { Database, Transaction } from "../../db/contract/database.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
 import { steadyNow } from "../people/steady-clock.ts";
 import type { CoreStore } from "../people/store.ts";
-import { toAddressKey } from "../../web/client-address.ts";
+import { toAddressKey } from "../../web/clients/site.ts";
 import { tooMany } from "./attempt-limits.ts";
 
 /** What is tried: a wrong code says that the password was right. */

@@ -3,7 +3,7 @@ import type { Transaction } from "../../db/contract/database.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
-import { toAddressKey } from "../../web/client-address.ts";
+import { toAddressKey } from "../../web/clients/site.ts";
 import type { AuthLimits } from "./attempt-limits.ts";
 import { writeAudit } from "../people/audit.ts";
 import { normalizeEmail } from "../people/emails.ts";

@@ -11,9 +11,7 @@ export type ClientAddress = (connection: string, headers: Headers) => string;
  */
 export function createClientAddress(proxies: readonly string[]): ClientAddress {
   if (proxies.length === 0) return (connection) => toPlain(connection);
-  const trusted = toBlockList(proxies);
-  const isTrusted = (address: string): boolean =>
-    trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  const isTrusted = createTrust(proxies);
   return (connection, headers) => {
     let address = toPlain(connection);
     const hops = (headers.get("x-forwarded-for") ?? "").split(",").map((hop) => toPlain(hop.trim()));
@@ -23,6 +21,16 @@ export function createClientAddress(proxies: readonly string[]): ClientAddress {
       address = hop;
     }
     return address;
+  };
+}
+
+/** Creates what tells whether the address of a connection is one of these proxies, as createClientAddress takes them. */
+export function createTrust(proxies: readonly string[]): (connection: string) => boolean {
+  if (proxies.length === 0) return () => false;
+  const trusted = toBlockList(proxies);
+  return (connection) => {
+    const address = toPlain(connection);
+    return trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
   };
 }
 

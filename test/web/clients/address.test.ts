@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { createClientAddress, toAddressKey } from "../../src/web/client-address.ts";
+import { createClientAddress, toAddressKey } from "../../../src/web/clients/address.ts";
 
 const via = (hops: string) => new Headers({ "x-forwarded-for": hops });
 

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
-import type { ConfigOverrides } from "../../src/config/schema.ts";
-import { plugin, TestApp } from "../setup.ts";
+import type { ConfigOverrides } from "../../../src/config/schema.ts";
+import { plugin, TestApp } from "../../setup.ts";
 
 type Cors = NonNullable<NonNullable<ConfigOverrides["server"]>["cors"]>;
 
@@ -146,7 +146,6 @@ test("CORS follows the configuration of a running server", async () => {
   app.app.web.configure({
     bodyLimit: 100,
     trustedProxies: [],
-    isHttps: false,
     cors: { allow_origins: [APP], allow_credentials: false, allow_methods: ["*"], allow_headers: ["*"] },
   });
   expect((await app.fetch("/x", { headers: { origin: APP } })).headers.get(ALLOW_ORIGIN)).toBe(APP);

@@ -1,0 +1,89 @@
+import { createClientAddress, createTrust } from "./address.ts";
+import type { CorsOptions } from "./cors.ts";
+
+export { toAddressKey } from "./address.ts";
+
+export interface SiteSettings {
+  /** Origin that clients know the server by, such as "https://erp.example.com"; null when it isn't configured. */
+  readonly publicOrigin: string | null;
+  /** Addresses and networks whose `x-forwarded-*` headers are believed. */
+  readonly trustedProxies: readonly string[];
+  readonly cors: Pick<CorsOptions, "allow_origins" | "allow_credentials">;
+}
+
+/** How clients reach the server: from where, whether by HTTPS, and which origins its own pages have. */
+export class Site {
+  #settings: SiteSettings = {
+    publicOrigin: null,
+    trustedProxies: [],
+    cors: { allow_origins: [], allow_credentials: false },
+  };
+  #isTrusted = createTrust([]);
+  #clientAddress = createClientAddress([]);
+  /** Address of the other end of a request's connection. The server sets it. */
+  connectionOf: (request: Request) => string = () => "";
+
+  configure({ publicOrigin, trustedProxies, cors }: SiteSettings): void {
+    this.#settings = { publicOrigin, trustedProxies, cors };
+    this.#isTrusted = createTrust(trustedProxies);
+    this.#clientAddress = createClientAddress(trustedProxies);
+  }
+
+  /** Address of the client of a request under way, behind trusted proxies; "" once it has been answered. */
+  addressOf(request: Request): string {
+    return this.#clientAddress(this.connectionOf(request), request.headers);
+  }
+
+  /** Whether the browser that sent a request speaks HTTPS, as far as the server can know. */
+  isSecure(request: Request): boolean {
+    const { publicOrigin } = this.#settings;
+    if (publicOrigin?.startsWith("https:") === true || request.url.startsWith("https:")) return true;
+    return lastOf(this.#forwarded(request, "x-forwarded-proto")) === "https";
+  }
+
+  /**
+   * Whether a request was sent by a page of this server, or of an origin that may send credentials by
+   * `server.cors`. Browsers say so in `Sec-Fetch-Site` (Fetch Metadata), which they send to HTTPS and to their own
+   * machine alone, and in `Origin`; no page can set either.
+   */
+  isOwnRequest(request: Request): boolean {
+    const { headers } = request;
+    const origin = headers.get("origin");
+    const from = headers.get("sec-fetch-site");
+    // "none" is somebody's own doing, such as an address that was typed.
+    if (from === "same-origin" || from === "none") return true;
+    if (origin === null) return false;
+    return this.#isLetIn(origin) || (from === null && this.#isOwnOrigin(origin, request));
+  }
+
+  #isLetIn(origin: string): boolean {
+    const { allow_credentials, allow_origins } = this.#settings.cors;
+    return allow_credentials && allow_origins.includes(origin);
+  }
+
+  #isOwnOrigin(origin: string, request: Request): boolean {
+    const { publicOrigin } = this.#settings;
+    if (origin === publicOrigin) return true;
+    const from = URL.parse(origin);
+    if (from === null || (from.protocol !== "https:" && this.isSecure(request))) return false;
+    const forwarded = lastOf(this.#forwarded(request, "x-forwarded-host"));
+    return [request.headers.get("host"), forwarded].some((host) => isHost(from, host));
+  }
+
+  /** What a header of a proxy says that is trusted; null from anybody else. */
+  #forwarded(request: Request, header: string): string | null {
+    if (this.#settings.trustedProxies.length === 0) return null;
+    const value = request.headers.get(header);
+    return value !== null && this.#isTrusted(this.connectionOf(request)) ? value : null;
+  }
+}
+
+/** What the proxy itself has added, behind what it was sent. */
+function lastOf(list: string | null): string | null {
+  return list?.split(",").at(-1)?.trim().toLowerCase() ?? null;
+}
+
+/** Whether an origin's page stands on this host; a port that goes without saying may be said. */
+function isHost(origin: URL, host: string | null): boolean {
+  return host !== null && URL.parse(`${origin.protocol}//${host}`)?.host === origin.host;
+}
