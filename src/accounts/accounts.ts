@@ -4,6 +4,10 @@ import { ApiKeys } from "./api-keys/api-keys.ts";
 import { createAuthLimits } from "./login/attempt-limits.ts";
 import { Authenticator } from "./authenticator.ts";
 import type { CoreStore } from "./people/store.ts";
+import { BrowserCredentials } from "./browser/credentials.ts";
+import { createCsrfTokens } from "./browser/csrf-tokens.ts";
+import { createSessionCookies } from "./browser/cookies.ts";
+import { Tickets } from "./browser/tickets.ts";
 import { createGuards } from "./identity/guards.ts";
 import { Lockout } from "./login/lockout.ts";
 import { Login } from "./login/login.ts";
@@ -24,9 +28,10 @@ import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { LimitStore } from "../cluster/limit-store.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
+import type { Site } from "../web/clients/site.ts";
 import type { RateLimits } from "../web/throttling/rate-limits.ts";
 import type { KeptAnswers } from "../web/idempotency/kept-answers.ts";
-import { createAccessLoader } from "./rights/access.ts";
+import { type AccessLoader, createAccessLoader } from "./rights/access.ts";
 import { ensureBuiltinRoles, grantRole, USER_ROLE } from "./rights/builtin-roles.ts";
 import { keepGuardRoles } from "./rights/guard-roles.ts";
 import { CORE_PERMISSIONS, declarePermissions, type TakenPermission } from "./rights/permission-catalog.ts";
@@ -46,6 +51,8 @@ export interface AccountsOptions {
   readonly security: Config["security"];
   readonly hooks: HookBus;
   readonly limits: RateLimits;
+  /** How browsers reach the server. */
+  readonly site: Site;
   /** In which instances count attempts together; null without Redis. */
   readonly limitStore: LimitStore | null;
   readonly log: Logger;
@@ -75,10 +82,11 @@ type LoginServices = ReturnType<typeof createLoginServices>;
 export function createAccounts(options: AccountsOptions): Accounts {
   const { store, log } = options;
   const identity = createIdentity(options);
-  const services = createLoginServices(options, identity.accessTokens);
+  const services = createLoginServices(options, identity);
   const purge = (): void =>
     void Promise.all([
-      services.sessions.purge(),
+      identity.sessions.purge(),
+      identity.browser.tickets.purge(),
       services.lockout.purge(),
       identity.keptAnswers().then((answers) => answers.purge()),
     ]).catch((error: unknown) => log.warn({ err: error }, "old sessions and answers can't be purged"));
@@ -103,7 +111,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
 }
 
 /** What tells who a request comes from, and what they may do. */
-function createIdentity({ driver, feed, store, secretKey, security, limits, log }: AccountsOptions) {
+function createIdentity(options: AccountsOptions) {
+  const { driver, feed, store, secretKey, security, limits, log } = options;
   const principals = new Principals();
   const loadAccess = createAccessLoader(store);
   const accessTokens = createAccessTokens({
@@ -111,12 +120,15 @@ function createIdentity({ driver, feed, store, secretKey, security, limits, log 
     lifetime: security.access_token_expire_minutes * 60,
   });
   const apiKeys = new ApiKeys({ store, log });
+  const sessions = createSessions(options, accessTokens);
+  const browser = createBrowser(options, { sessions, loadAccess });
   const authenticator = new Authenticator({
     store,
     driver,
     feed,
     tokens: accessTokens,
     apiKeys,
+    browser: browser.credentials,
     loadAccess,
     restrict: restrictPermissions,
     principals,
@@ -127,7 +139,7 @@ function createIdentity({ driver, feed, store, secretKey, security, limits, log 
   const guards = createGuards({
     principals,
     authenticate: (request) => authenticator.authenticate(request),
-    follow: (request, follower) => authenticator.opened.follow(request, follower),
+    follow: (request, follower) => authenticator.follow(request, follower),
     limits,
     keepAnswer: async (request, run, asked) => (await keptAnswers()).answer(request, run, asked),
   });
@@ -136,7 +148,53 @@ function createIdentity({ driver, feed, store, secretKey, security, limits, log 
     await authenticator.authenticate(request);
     return principals.require(request);
   };
-  return { principals, guards, authenticator, identifyAgain, accessTokens, apiKeys, users, keptAnswers };
+  return {
+    principals,
+    guards,
+    authenticator,
+    identifyAgain,
+    accessTokens,
+    sessions,
+    browser,
+    apiKeys,
+    users,
+    keptAnswers,
+  };
+}
+
+function createSessions(
+  { store, secretKey, security }: AccountsOptions,
+  accessTokens: AccessTokens,
+): Sessions {
+  const { refresh_token_expire_days, session_idle_minutes, session_max_days } = security;
+  return new Sessions({
+    store,
+    accessTokens,
+    refreshTokens: createRefreshTokens(secretKey),
+    lifetimeMs: Math.min(refresh_token_expire_days * DAY_MS, session_idle_minutes * 60_000),
+    longestMs: session_max_days * DAY_MS,
+  });
+}
+
+/** What tells who sits before a browser. */
+function createBrowser(
+  { store, secretKey, site, log }: AccountsOptions,
+  { sessions, loadAccess }: { readonly sessions: Sessions; readonly loadAccess: AccessLoader },
+) {
+  const csrf = createCsrfTokens(secretKey, sessions.lifetimes.longestMs);
+  const tickets = new Tickets(store);
+  const cookies = createSessionCookies(secretKey);
+  const credentials = new BrowserCredentials({
+    store,
+    sessions,
+    cookies,
+    csrf,
+    tickets,
+    site,
+    loadAccess,
+    log,
+  });
+  return { csrf, tickets, credentials, site };
 }
 
 /** Returns what keeps the answers of requests that can be sent again; most servers are never sent a key. */
@@ -160,23 +218,16 @@ function createKeptAnswers({
 }
 
 /** What somebody becomes known with. */
-function createLoginServices(options: AccountsOptions, accessTokens: AccessTokens) {
+function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identity, "sessions">) {
   const { store, secretKey, appName, security, hooks, limitStore, print } = options;
   const passwords = createPasswords({
     algorithm: security.password_hash_algorithm,
     bcryptCost: security.bcrypt_cost,
   });
   const limits = createAuthLimits({ store: limitStore });
-  const sessions = new Sessions({
-    store,
-    accessTokens,
-    refreshTokens: createRefreshTokens(secretKey),
-    lifetimeMs: Math.min(security.refresh_token_expire_days * DAY_MS, security.session_idle_minutes * 60_000),
-    longestMs: security.session_max_days * DAY_MS,
-  });
   const devices = new OtpDevices({ store, box: new SecretBox(secretKey.deriveKey("otp")), issuer: appName });
   const lockout = new Lockout({ store });
-  const login = new Login({
+  const entering = {
     store,
     passwords,
     sessions,
@@ -185,6 +236,11 @@ function createLoginServices(options: AccountsOptions, accessTokens: AccessToken
     lockout,
     limits,
     hooks,
+  };
+  const login = new Login({ ...entering, issue: (tx, session) => sessions.create(tx, session) });
+  const browserLogin = new Login({
+    ...entering,
+    issue: (tx, session) => sessions.createForCookie(tx, session),
   });
   const registration: RegistrationOptions = {
     store,
@@ -196,5 +252,5 @@ function createLoginServices(options: AccountsOptions, accessTokens: AccessToken
   };
   const setup = createSetupLink({ store, passwords, print });
   const confirmPassword = createPasswordConfirmation({ store, passwords, limits });
-  return { passwords, limits, sessions, devices, lockout, login, registration, setup, confirmPassword };
+  return { passwords, limits, devices, lockout, login, browserLogin, registration, setup, confirmPassword };
 }

@@ -5,11 +5,14 @@ import { toClientError } from "../db/contract/error-codes.ts";
 import { AppError } from "../errors/errors.ts";
 import { AccessFollower } from "./access-follower.ts";
 import { API_KEY_START } from "./api-keys/api-keys.ts";
+import { type BrowserCredentials, isOfBrowser } from "./browser/credentials.ts";
+import { TICKET_START } from "./browser/tickets.ts";
 import type { CoreStore } from "./people/store.ts";
 import type { Access, Permissions, Principal, User } from "./identity/principal.ts";
 import { OpenRequests } from "./open-requests.ts";
+import type { FollowAccess } from "../web/routes.ts";
 import { PrincipalCache } from "./principal-cache.ts";
-import { type Principals, unauthenticated } from "./identity/principals.ts";
+import { type Principals, toSessionPrincipal, unauthenticated } from "./identity/principals.ts";
 
 /** Verifies access tokens; null for one that isn't valid. */
 export interface TokenVerifier {
@@ -40,6 +43,8 @@ export interface AuthenticatorOptions {
   readonly feed?: ChangeFeed | null;
   readonly tokens: TokenVerifier;
   readonly apiKeys: ApiKeyVerifier;
+  /** Verifies cookies and tickets. @default nobody is known by them */
+  readonly browser?: BrowserCredentials | null;
   readonly loadAccess: LoadAccess;
   /** Returns what somebody holds, as far as it was granted to a key. */
   readonly restrict: (held: Permissions, granted: readonly string[]) => Permissions;
@@ -54,14 +59,26 @@ export interface AuthenticatorOptions {
 
 const BEARER = /^bearer +/i;
 const MAX_LENGTH = 4096;
-/** An API key, or the three parts of a token, in base64url. */
-const PRESENTED = /^(?:bearer +)?(?:xc_[\w-]+|[\w-]+\.[\w-]+\.[\w-]+)$/i;
+/** An API key, the three parts of a token, in base64url, or what a browser presents. */
+const PRESENTED = /^(?:bearer +)?(?:xc_[\w-]+|[\w-]+\.[\w-]+\.[\w-]+)$|^x[st]_[\w.-]+$/i;
 /** How long a key is remembered, so that its `last_used_at` stays true to the minute. */
 const KEY_MS = 60_000;
 
+/** Somebody who is known by what they presented before. */
+interface KnownSession {
+  readonly userId: number;
+  readonly sessionId: string;
+}
+
+/** Who presents something, and until when that may be remembered, in ms since the epoch. */
+interface Found {
+  readonly principal: Principal;
+  readonly until: number;
+}
+
 /**
- * Finds out who is behind each request, from its `Authorization: Bearer` or `X-API-Key` header, and notes it in
- * `Principals`: the guards ask there. What was verified once is remembered until it expires or access changes; what
+ * Finds out who is behind each request, from its `Authorization: Bearer` or `X-API-Key` header, or from the cookie or
+ * ticket of a browser, and notes it in `Principals`: the guards ask there. What was verified once is remembered until it expires or access changes; what
  * isn't valid is verified each time.
  */
 export class Authenticator {
@@ -72,6 +89,8 @@ export class Authenticator {
   readonly #readSession;
   /** The WebSockets and streams that are open for somebody. */
   readonly opened: OpenRequests;
+  /** Whose cookie or ticket a request has shown that stays open: a ticket is good once, and a cookie is replaced. */
+  readonly #shown = new WeakMap<Request, KnownSession>();
   readonly #invalid = unauthenticated("The access token or API key isn't valid, or not any more");
 
   constructor(options: AuthenticatorOptions) {
@@ -116,7 +135,7 @@ export class Authenticator {
    * rights were known a moment ago: only guards refuse for it.
    */
   authenticate(request: Request): Promise<void> | null {
-    const presented = readPresented(request);
+    const presented = readPresented(request) ?? this.#options.browser?.read(request) ?? null;
     const now = presented === null ? 0 : this.#now();
     const known = presented === null ? null : this.#cache.find(presented, now);
     if (presented === null || (known === null && !mayBeValid(presented))) {
@@ -126,17 +145,27 @@ export class Authenticator {
     try {
       const following = this.#follower.follow(now);
       if (known === null || following !== null) return this.#authenticateLater(request, presented, following);
-      this.#options.principals.set(request, known);
+      this.#admit(request, presented, known);
     } catch (error) {
-      if (known !== null && this.#mayBeKept(now)) this.#options.principals.set(request, known);
+      if (known !== null && this.#mayBeKept(now)) this.#admit(request, presented, known);
       else this.#noteFailure(request, error);
     }
     return null;
   }
 
+  /** Follows a request that stays open; returns what ends that. */
+  readonly follow: FollowAccess = (request, follower) => {
+    const principal = this.#options.principals.peek(request);
+    if (principal !== null && principal.sessionId !== null && readPresented(request) === null) {
+      this.#shown.set(request, { userId: principal.user.id, sessionId: principal.sessionId });
+    }
+    return this.opened.follow(request, follower);
+  };
+
   /** Resolves when nothing of it is under way: before the database is closed. */
   async settle(): Promise<void> {
     await this.opened.settle();
+    await this.#options.browser?.settle();
     await this.#follower.settle();
   }
 
@@ -151,17 +180,21 @@ export class Authenticator {
       await (isKept && following !== null ? this.#follower.followOrAway(following) : following);
       const known = this.#cache.find(presented, now);
       if (known !== null) {
-        this.#options.principals.set(request, known);
+        this.#admit(request, presented, known);
         return;
       }
       const { drops } = this.#cache;
-      const found = await this.#verify(presented);
-      this.#options.principals.set(request, found ?? this.#invalid);
+      const found = await this.#verify(presented, request);
+      if (found === null) {
+        this.#options.principals.set(request, this.#invalid);
+        return;
+      }
+      const { principal, until } = found;
+      this.#admit(request, presented, principal);
+      if (!principal.lacksOtp) this.#options.principals.remember(principal.user, principal.permissions);
       // A change of access that came meanwhile makes the answer outdated.
-      if (found !== null && !found.lacksOtp) this.#options.principals.remember(found.user, found.permissions);
-      if (found === null || drops !== this.#cache.drops) return;
-      const since = this.#now();
-      this.#cache.add(presented, found, { since, until: rememberUntil(found, since) });
+      if (drops !== this.#cache.drops || until === 0) return;
+      this.#cache.add(presented, principal, { since: this.#now(), until });
     } catch (error) {
       this.#noteFailure(request, error);
     }
@@ -172,17 +205,41 @@ export class Authenticator {
     return Math.abs(now - this.#follower.currentAt) < (this.#options.accessCacheMs ?? 0);
   }
 
-  async #verify(presented: string): Promise<Principal | null> {
+  #admit(request: Request, presented: string, principal: Principal): void {
+    const { browser, principals } = this.#options;
+    const needsProof = isOfBrowser(presented) && !this.#shown.has(request);
+    if (needsProof && browser) browser.admit(principals, request, principal);
+    else principals.set(request, principal);
+  }
+
+  async #verify(presented: string, request: Request): Promise<Found | null> {
+    if (isOfBrowser(presented)) return this.#verifyBrowser(presented, request);
     const credential = presented.replace(BEARER, "");
-    return credential.startsWith(API_KEY_START)
+    const principal = await (credential.startsWith(API_KEY_START)
       ? this.#verifyApiKey(credential)
-      : this.#verifyToken(credential);
+      : this.#verifyToken(credential));
+    return principal === null ? null : { principal, until: rememberUntil(principal, this.#now()) };
+  }
+
+  async #verifyBrowser(presented: string, request: Request): Promise<Found | null> {
+    const { browser } = this.#options;
+    if (!browser) return null;
+    let session = this.#shown.get(request) ?? null;
+    if (session === null && !presented.startsWith(TICKET_START))
+      return browser.verifyCookie(presented, request);
+    session ??= await browser.redeem(presented);
+    if (session === null) return null;
+    this.#shown.set(request, session);
+    const principal = await this.#verifySession(session, Infinity);
+    return principal === null ? null : { principal, until: 0 };
   }
 
   async #verifyToken(token: string): Promise<Principal | null> {
     const verified = await this.#options.tokens.verify(token);
-    if (verified === null) return null;
-    const { userId, sessionId, expiresAt } = verified;
+    return verified === null ? null : this.#verifySession(verified, verified.expiresAt);
+  }
+
+  async #verifySession({ userId, sessionId }: KnownSession, expiresAt: number): Promise<Principal | null> {
     const [[session], access] = await Promise.all([
       this.#readSession.execute({ id: sessionId, userId }),
       this.#options.loadAccess(userId),
@@ -191,14 +248,7 @@ export class Authenticator {
     if (session === undefined || access === null || !access.isActive) return null;
     const until = Math.min(expiresAt, session.expires_at.getTime());
     if (until <= now) return null;
-    return {
-      user: access.user,
-      permissions: access.permissions,
-      lacksOtp: access.requiresOtp && !session.has_otp,
-      sessionId,
-      apiKeyId: null,
-      expiresAt: until,
-    };
+    return toSessionPrincipal(access, { sessionId, hasOtp: session.has_otp, expiresAt: until });
   }
 
   async #verifyApiKey(key: string): Promise<Principal | null> {
@@ -232,7 +282,8 @@ function rememberUntil({ expiresAt, apiKeyId }: Principal, now: number): number 
 function readPresented({ headers }: Request): string | null {
   const authorization = headers.get("authorization");
   if (authorization !== null && BEARER.test(authorization)) return authorization;
-  return headers.get("x-api-key");
+  const key = headers.get("x-api-key");
+  return key !== null && isOfBrowser(key) ? "" : key;
 }
 
 /** Whether it is worth verifying; what isn't costs no work of the database. */

@@ -3,6 +3,8 @@ import type { HookBus } from "../hooks/bus.ts";
 import type { Accounts } from "./accounts.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import { apiKeyRoutes } from "./api-keys/routes.ts";
+import { browserRoutes } from "./browser/routes.ts";
+import { BrowserSignIn } from "./browser/sign-in.ts";
 import type { Origin } from "./identity/principal.ts";
 import { authRoutes } from "./login/routes.ts";
 import type { CoreStore } from "./people/store.ts";
@@ -26,13 +28,27 @@ export function accountRoutes({
   appName,
   originOf,
 }: AccountRoutesOptions): AnyElysia[] {
-  const { guards, principals, passwords, sessions, devices, limits, apiKeys, setup, confirmPassword } =
-    accounts;
+  const {
+    guards,
+    principals,
+    passwords,
+    sessions,
+    devices,
+    limits,
+    apiKeys,
+    setup,
+    confirmPassword,
+    browser,
+  } = accounts;
   const context = { guards, principals, originOf };
+  const forms = new BrowserSignIn({ ...browser, appName, login: accounts.browserLogin, originOf });
   return [
     authRoutes({
       ...context,
       login: accounts.login,
+      sessions,
+      confirmPassword,
+      forms,
       registration: accounts.registration,
       passwordChange: { store, passwords, sessions, confirmPassword },
       profile: { store, secondFactors: devices },
@@ -40,7 +56,16 @@ export function accountRoutes({
     sessionRoutes({ ...context, sessions }),
     otpRoutes({ ...context, devices, confirmPassword, limits: limits.codes }),
     apiKeyRoutes({ ...context, apiKeys, store, confirmPassword }),
-    setupRoutes({ setup, appName, originOf }),
+    browserRoutes({
+      ...context,
+      ...browser,
+      appName,
+      sessions,
+      devices,
+      confirmPassword,
+      codeLimits: limits.codes,
+    }),
+    setupRoutes({ setup, appName, originOf, signIn: (request, user) => forms.enter(request, user) }),
     adminRoutes({ ...context, store, hooks, passwords, confirmPassword, sessions, apiKeys }),
   ];
 }

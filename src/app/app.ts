@@ -145,7 +145,7 @@ function applySettings({ live, loggers, limits }: AppContext, web: WebServer, lo
 }
 
 function createAppAccounts(
-  { live: { loaded }, feed, hooks, loggers, limits }: AppContext,
+  { live: { loaded }, feed, hooks, loggers, limits, site }: AppContext,
   { database, store, secretKey, limitStore }: AppStores,
   print: (text: string) => void,
 ): Accounts {
@@ -159,6 +159,7 @@ function createAppAccounts(
     security,
     hooks,
     limits,
+    site,
     limitStore,
     log: loggers.app,
     print,

@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import { Presence } from "../log/presence.ts";
 import type { RequestEntry } from "../log/request-line.ts";
 import { Traffic } from "../metrics/traffic.ts";
+import { redirectRefused } from "../accounts/browser/navigation.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { JsonObject } from "../config/json/values.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -117,6 +118,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     log: loggers.app,
     isDebug: () => live.loaded.config.app.debug,
     describeAsker: (request) => live.describeAsker(request),
+    redirect: redirectRefused,
   });
   const kind = { version, inspects, isCommand, isNew };
   return {

@@ -246,6 +246,12 @@ export function setCookie(request: Request, cookie: string): void {
   cookies.set(request, cookie);
 }
 
+/** Has the answer to `to` set the cookie that the one to `from` sets, which the server has made for it. */
+export function passCookie(from: Request, to: Request): void {
+  const cookie = cookies.get(from);
+  if (cookie !== undefined) setCookie(to, cookie);
+}
+
 /**
  * Adds what keeps a private answer out of caches, where its handler has said nothing (RFC 9111, 5.2.2.5), and
  * its cookie.

@@ -1,10 +1,11 @@
 import type { Callers } from "../db/transactions/callers.ts";
 import type { AppError } from "../errors/errors.ts";
 import type { RequestEntry } from "../log/request-line.ts";
-import { forbidStoring, givenIdOf, withHeaders } from "./answers.ts";
+import { forbidStoring, givenIdOf, passCookie, withHeaders } from "./answers.ts";
 import { BodyBudget, closeUnread, limitBody, SMALL_BODY } from "./body-limit.ts";
 import { toAddressKey } from "./clients/address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./clients/cors.ts";
+import { mayBeKnown, Site } from "./clients/site.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
 import { Exchange } from "./exchange.ts";
 import { toMessageError } from "./invalid-requests.ts";
@@ -12,7 +13,6 @@ import { createEmptyMount, type Drained, type InFlight, type Mount, MountTable }
 import { makeRequestId, takeRequestId } from "./request-ids.ts";
 import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
 import { toMountServer, webSocketHandlers } from "./sockets.ts";
-import { Site } from "./clients/site.ts";
 import type { RateLimits } from "./throttling/rate-limits.ts";
 
 export type BunServer = Bun.Server<unknown>;
@@ -110,8 +110,7 @@ export class WebServer {
   /** Applies new settings to every request from now on. */
   configure(settings: WebSettings): void {
     this.#settings = settings;
-    const { publicOrigin = null, trustedProxies, cors } = settings;
-    this.#site.configure({ publicOrigin, trustedProxies, cors });
+    this.#site.configure({ publicOrigin: null, ...settings });
   }
 
   /**
@@ -260,6 +259,7 @@ export class WebServer {
       return this.#answerError(error, request, mount.plugin);
     } finally {
       takeRequestId(request);
+      passCookie(request, client);
       mount.inFlight.handling -= 1;
     }
   }
@@ -395,9 +395,4 @@ export class WebServer {
     });
     return response;
   }
-}
-
-/** Whether a request brings what a user may be known by. */
-function mayBeKnown({ headers }: Request): boolean {
-  return headers.has("authorization") || headers.has("x-api-key") || headers.has("cookie");
 }

@@ -3,7 +3,7 @@ import { afterEach, expect, setSystemTime, test } from "bun:test";
 import { createAccessTokens } from "../../src/accounts/identity/access-tokens.ts";
 import { AttemptLimit } from "../../src/accounts/login/attempt-limits.ts";
 import { Lockout } from "../../src/accounts/login/lockout.ts";
-import { assertSecondFactorFresh } from "../../src/accounts/two-factor/enrolment.ts";
+import { assertIdentifiedLately } from "../../src/accounts/two-factor/enrolment.ts";
 import { testOnDialect, testOnEachDialect } from "../database-servers.ts";
 import { addDevice, addPrincipal, Clock, createDevices, openStore } from "./factor-accounts.ts";
 import { createIdentity, PASSWORD, SECRET_KEY } from "./identity.ts";
@@ -133,7 +133,7 @@ testOnDialect(
     const at = new Date(clock.ms);
     await store.db.update(sessions).set({ has_otp: true, otp_at: at }).where(eq(sessions.id, sessionId));
     const isFresh = () =>
-      assertSecondFactorFresh(store.db, store.tables, { userId: user.id, sessionId, nowMs: clock.ms });
+      assertIdentifiedLately(store.db, store.tables, { userId: user.id, sessionId, nowMs: clock.ms });
     await isFresh();
     clock.ms -= DAY;
     expect(isFresh()).rejects.toMatchObject({ code: "otp_expired" });

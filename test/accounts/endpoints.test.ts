@@ -51,6 +51,15 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "POST /auth/logout": { guard: "auth", status: 204 },
   "GET /auth/me": { guard: "auth", status: 200 },
   "PUT /auth/password": { guard: "auth", status: 204, prepare: toPasswordChange },
+  "POST /auth/password/verify": {
+    guard: "auth",
+    status: 200,
+    async prepare(world) {
+      await setPassword(world, world.user.id);
+      return { body: { current_password: PASSWORD } };
+    },
+  },
+  "POST /auth/ticket": { guard: "auth", status: 200 },
   "GET /auth/sessions": { guard: "auth", status: 200 },
   "DELETE /auth/sessions": { guard: "auth", status: 200 },
   "DELETE /auth/sessions/{id}": {

@@ -88,6 +88,7 @@ export async function createIdentity(
     store,
     passwords,
     sessions,
+    issue: (tx, session) => sessions.create(tx, session),
     otpTokens,
     secondFactors: devices,
     lockout,
@@ -137,6 +138,8 @@ export async function createIdentity(
       authRoutes({
         ...context,
         login,
+        sessions,
+        confirmPassword,
         registration,
         passwordChange: { store, passwords, sessions, confirmPassword },
         profile: { store, secondFactors: devices },

@@ -15,6 +15,14 @@ export const AUTH_ERROR_CODES = {
     status: 403,
     meaning: "The last code was too long ago for this: give one at `POST /auth/otp/verify`",
   },
+  identification_expired: {
+    status: 403,
+    meaning: "The password was given too long ago for this: give it at `POST /auth/password/verify`",
+  },
+  cross_site_request: {
+    status: 403,
+    meaning: "A request with a session's cookie that doesn't show that a page of this server has sent it",
+  },
   account_locked: {
     status: 429,
     meaning: "Too many wrong passwords or codes; try again, as retry-after says",

@@ -78,6 +78,7 @@ export function createGuards({ principals, authenticate, follow, keepAnswer, lim
     transform: toPreparedHook(Object.assign(run, { [ASKED]: asked }), {
       prepare: authenticate,
       count,
+      proof: principals,
       ...(follow && { follow }),
       lock,
     }),

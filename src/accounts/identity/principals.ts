@@ -1,16 +1,45 @@
 import { AppError } from "../../errors/errors.ts";
 import { fail } from "./error-codes.ts";
-import type { Permissions, Principal, User } from "./principal.ts";
+import type { Access, Permissions, Principal, User } from "./principal.ts";
+
+/** Somebody in whose name another site may have sent a request. */
+export interface Unproven {
+  readonly principal: Principal;
+  /** Whether the body of the request shows that it comes from a page of ours. */
+  readonly isProvenBy: (body: unknown) => boolean;
+}
 
 /** Who is behind those requests under way whose routes ask. */
 export class Principals {
   readonly #known = new WeakMap<Request, Principal | AppError | null>();
+  readonly #unproven = new WeakMap<Request, Unproven>();
+  readonly #proven = new WeakSet<Request>();
   readonly #permissions = new WeakMap<User, Permissions>();
   readonly #guardRoles = new Set<string>();
 
   /** Notes who a request comes from, why what it presented isn't valid, or null when it presented nothing. */
   set(request: Request, principal: Principal | AppError | null): void {
     this.#known.set(request, principal);
+  }
+
+  /** Notes that nobody is known to make a request, for this reason, unless its body proves it. */
+  setUnproven(request: Request, refusal: AppError, unproven: Unproven): void {
+    this.#known.set(request, this.#proven.has(request) ? unproven.principal : refusal);
+    this.#unproven.set(request, unproven);
+  }
+
+  /** Whether who makes a request may still become known by its body. */
+  mayBeProven(request: Request): boolean {
+    return this.#unproven.has(request);
+  }
+
+  /** Makes somebody known by the body of their request, where it takes one. */
+  prove(request: Request, body: unknown): void {
+    if (!(this.#known.get(request) instanceof AppError)) return;
+    const unproven = this.#unproven.get(request);
+    if (unproven?.isProvenBy(body) !== true) return;
+    this.#known.set(request, unproven.principal);
+    this.#proven.add(request);
   }
 
   /** Returns who a request comes from, null for nobody known. @throws TypeError when its route doesn't ask */
@@ -62,6 +91,15 @@ export class Principals {
     if (known instanceof AppError) throw known;
     return known;
   }
+}
+
+/** Returns who is behind a session. */
+export function toSessionPrincipal(
+  { user, permissions, requiresOtp }: Access & { readonly user: User },
+  session: { readonly sessionId: string; readonly hasOtp: boolean; readonly expiresAt: number },
+): Principal {
+  const { sessionId, hasOtp, expiresAt } = session;
+  return { user, permissions, lacksOtp: requiresOtp && !hasOtp, sessionId, apiKeyId: null, expiresAt };
 }
 
 /** The error of whoever isn't known, with the challenge of RFC 6750. */

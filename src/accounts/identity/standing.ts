@@ -5,6 +5,9 @@ import { fail } from "./error-codes.ts";
 import type { Principal } from "./principal.ts";
 import { unauthenticated } from "./principals.ts";
 
+/** How long a code, or the password, counts for what asks for a fresh one. */
+export const FRESH_MS = 10 * 60_000;
+
 /** What somebody was let in with. */
 export interface Standing {
   readonly userId: number;

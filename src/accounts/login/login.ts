@@ -4,7 +4,7 @@ import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { LoginFailure } from "../../hooks/events.ts";
 import type { OtpTokens } from "../identity/access-tokens.ts";
-import { toAddressKey } from "../../web/client-address.ts";
+import { toAddressKey } from "../../web/clients/site.ts";
 import type { AuthLimits } from "./attempt-limits.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
@@ -17,7 +17,8 @@ import type { Passwords } from "./passwords.ts";
 import type { Origin } from "../identity/principal.ts";
 import { unauthenticated } from "../identity/principals.ts";
 import type { SessionOwner } from "../identity/session-owner.ts";
-import type { Sessions, TokenPair } from "../sessions/sessions.ts";
+import type { NewSession, Sessions } from "../sessions/sessions.ts";
+import type { Transaction } from "../../db/contract/database.ts";
 import { type Account, findAccount, findAccountByEmail } from "../people/users.ts";
 
 /** Codes beside the password. */
@@ -36,10 +37,12 @@ export interface OtpChallenge {
   readonly expires_in: number;
 }
 
-export interface LoginOptions {
+export interface LoginOptions<Held> {
   readonly store: CoreStore;
   readonly passwords: Passwords;
-  readonly sessions: Sessions;
+  readonly sessions: Pick<Sessions, "revoke">;
+  /** Adds a session within the transaction of its login, and returns what is held of it: tokens, or a cookie. */
+  readonly issue: (tx: Transaction, session: NewSession) => Promise<Held>;
   readonly otpTokens: OtpTokens;
   readonly secondFactors: SecondFactors;
   readonly lockout: Lockout;
@@ -62,11 +65,11 @@ type KnownCandidate = Candidate & { readonly account: Account | null };
  * Logs people in: by password, and by a code where a second factor is on. Unknown emails, accounts that are
  * inactive and wrong passwords are told the same after the same time.
  */
-export class Login {
-  readonly #options: LoginOptions;
+export class Login<Held> {
+  readonly #options: LoginOptions<Held>;
   readonly #now: () => number;
 
-  constructor(options: LoginOptions) {
+  constructor(options: LoginOptions<Held>) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
   }
@@ -76,7 +79,7 @@ export class Login {
    * @throws AppError account_locked, rate_limited after too many failures
    * @throws AppError authorization_error when a hook cancels it
    */
-  async withPassword({ email, password }: Credentials, origin: Origin): Promise<TokenPair | OtpChallenge> {
+  async withPassword({ email, password }: Credentials, origin: Origin): Promise<Held | OtpChallenge> {
     const { store, lockout, limits } = this.#options;
     const address = toAddressKey(origin.ipAddress);
     const giveBack = await limits.login.take(address);
@@ -104,10 +107,7 @@ export class Login {
    * @throws AppError invalid_credentials for a wrong code
    * @throws AppError account_locked, rate_limited, authorization_error as withPassword
    */
-  async withCode(
-    { otp_token, code }: { otp_token: string; code: string },
-    origin: Origin,
-  ): Promise<TokenPair> {
+  async withCode({ otp_token, code }: { otp_token: string; code: string }, origin: Origin): Promise<Held> {
     const { store, otpTokens, secondFactors, lockout, limits } = this.#options;
     const address = toAddressKey(origin.ipAddress);
     const giveBack = await limits.otp.take(address);
@@ -196,7 +196,7 @@ export class Login {
     return rowsAffected === 0 ? account : { ...account, password_hash: hash };
   }
 
-  async #goOn(account: Known, origin: Origin): Promise<TokenPair | OtpChallenge> {
+  async #goOn(account: Known, origin: Origin): Promise<Held | OtpChallenge> {
     const { secondFactors, otpTokens } = this.#options;
     if (!(await secondFactors.isEnabled(account.id))) return this.#finish(account, origin, false);
     // Failures still count: a right password alone must not open the way to more codes.
@@ -204,8 +204,8 @@ export class Login {
     return { otp_required: true, otp_token: otpToken, expires_in: otpTokens.lifetime };
   }
 
-  async #finish(account: Known, origin: Origin, hasOtp: boolean): Promise<TokenPair> {
-    const { store, sessions, lockout, secondFactors } = this.#options;
+  async #finish(account: Known, origin: Origin, hasOtp: boolean): Promise<Held> {
+    const { store, issue, lockout, secondFactors } = this.#options;
     const { users } = store.tables;
     const id = crypto.randomUUID();
     await this.#askHooks(account, { id, hasOtp, origin });
@@ -231,7 +231,7 @@ export class Login {
         await lockout.forgive(tx, { name: account.email, ipAddress: origin.ipAddress });
         const target = { type: "session", id };
         await writeAudit(tx, store.tables, { action: "user.login", actor: account, target, origin });
-        return sessions.create(tx, { id, userId: account.id, hasOtp, origin });
+        return issue(tx, { id, userId: account.id, hasOtp, origin });
       },
       { retries: 3 },
     );

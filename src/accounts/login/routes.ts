@@ -1,4 +1,4 @@
-import { Elysia, t } from "elysia";
+import { type Context, Elysia, t } from "elysia";
 import { invalidRequest } from "../../errors/codes.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Credentials, Login } from "./login.ts";
@@ -8,7 +8,14 @@ import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import { register, type RegistrationOptions } from "./registration.ts";
 import { type ProfileOptions, readProfile } from "./profile.ts";
-import { BY_SESSION, toSessionOwner } from "../identity/session-owner.ts";
+import {
+  BY_SESSION,
+  type ConfirmPassword,
+  type SessionOwner,
+  toSessionOwner,
+} from "../identity/session-owner.ts";
+import type { CookieSession, Sessions, TokenPair } from "../sessions/sessions.ts";
+import { FRESH_MS } from "../identity/standing.ts";
 
 const Tokens = t.Object({
   access_token: t.String({ description: "For the header authorization: Bearer …" }),
@@ -40,6 +47,12 @@ const LoginBody = t.Object({
   ),
 });
 
+const Next = t.Object({
+  next: t.Optional(
+    t.String({ maxLength: 4096, description: "Where a browser goes on to: a path of this server" }),
+  ),
+});
+
 const RegisteredUser = t.Object({
   id: t.Integer(),
   email: t.String(),
@@ -60,11 +73,32 @@ const Profile = t.Object({
   created_at: t.String({ format: "date-time" }),
 });
 
+/** Answers the forms that browsers send from our pages. */
+export interface BrowserForms {
+  /** Whether a request is one of these, and is to be answered with a page. */
+  isForm(request: Request): boolean;
+  /** @param next where to go on to, as it was sent */
+  takePassword(request: Request, credentials: Credentials, next: string | undefined): Promise<Response>;
+  takeCode(
+    request: Request,
+    given: { otp_token: string; code: string },
+    next: string | undefined,
+  ): Promise<Response>;
+  /** Takes the cookie from a browser; null where it is answered as any other client. */
+  leave(request: Request): Promise<Response | null>;
+  /** Gives the browser another cookie of its session; the one that it has is void. */
+  renew(request: Request, session: CookieSession): Promise<void>;
+}
+
 export interface AuthRoutesOptions {
   readonly guards: Guards;
   readonly principals: Principals;
   readonly originOf: (request: Request) => Origin;
-  readonly login: Login;
+  readonly login: Login<TokenPair>;
+  readonly sessions: Pick<Sessions, "noteIdentification">;
+  readonly confirmPassword: ConfirmPassword;
+  /** @default browsers are answered as any other client */
+  readonly forms?: BrowserForms | null;
   readonly registration: RegistrationOptions;
   readonly passwordChange: PasswordChangeOptions;
   readonly profile: ProfileOptions;
@@ -72,14 +106,18 @@ export interface AuthRoutesOptions {
 
 /** Serves registration, login, logout and what people do with their own account, below `/auth`. */
 export function authRoutes(options: AuthRoutesOptions) {
-  const { guards, principals, originOf, login, registration, passwordChange, profile } = options;
-  const ownerOf = (request: Request) => toSessionOwner(principals.require(request), originOf(request));
   return new Elysia({ name: "xcore/auth", prefix: "/auth", detail: { tags: ["auth"] } })
+    .use(entryRoutes(options))
+    .use(ownRoutes(options));
+}
+
+/** Ways in, and out. */
+function entryRoutes(options: AuthRoutesOptions) {
+  const { guards, originOf, login, registration, forms = null } = options;
+  const toForms = (request: Request): BrowserForms | null => (forms?.isForm(request) === true ? forms : null);
+  return new Elysia({ name: "xcore/auth/entry" })
     .use(guards)
-    .onBeforeHandle(({ set }) => {
-      // RFC 6749, section 5.1: what holds tokens is kept by nobody on the way.
-      set.headers["cache-control"] = "no-store";
-    })
+    .onBeforeHandle(forbidStoring)
     .post(
       "/register",
       async ({ body, request, status }) => status(201, await register(registration, body, originOf(request))),
@@ -94,25 +132,46 @@ export function authRoutes(options: AuthRoutesOptions) {
         detail: { summary: "Make an account, where anybody may", description: CLOSED },
       },
     )
-    .post("/login", ({ body, request }) => logIn(login, body, originOf(request)), {
-      transform: ({ body }) => assertPasswordGrant(body),
-      body: LoginBody,
-      response: { 200: t.Union([Tokens, OtpChallenge]), 400: OauthError },
-      detail: { summary: "Log in, with JSON or a form; with a second factor on, the first of two steps" },
-    })
-    .post("/login/otp", ({ body, request }) => login.withCode(body, originOf(request)), {
-      body: t.Object({
-        otp_token: t.String({ maxLength: 4096 }),
-        code: t.String({ minLength: 1, maxLength: 64, description: "Of a device, or a recovery code" }),
-      }),
-      response: Tokens,
-      detail: { summary: "The second step of a login" },
-    })
-    .post("/logout", async ({ request, status }) => status(204, await login.logout(ownerOf(request))), {
+    .post(
+      "/login",
+      ({ body, query, request }) =>
+        toForms(request)?.takePassword(request, toCredentials(body), query.next) ??
+        logIn(login, body, originOf(request)),
+      {
+        transform: ({ body }) => assertPasswordGrant(body),
+        query: Next,
+        body: LoginBody,
+        response: { 200: t.Union([Tokens, OtpChallenge]), 400: OauthError },
+        detail: { summary: "Log in, with JSON or a form; with a second factor on, the first of two steps" },
+      },
+    )
+    .post(
+      "/login/otp",
+      ({ body, query, request }) =>
+        toForms(request)?.takeCode(request, body, query.next) ?? login.withCode(body, originOf(request)),
+      {
+        query: Next,
+        body: t.Object({
+          otp_token: t.String({ maxLength: 4096 }),
+          code: t.String({ minLength: 1, maxLength: 64, description: "Of a device, or a recovery code" }),
+        }),
+        response: Tokens,
+        detail: { summary: "The second step of a login" },
+      },
+    )
+    .post("/logout", ({ request, status }) => logOut(options, request, () => status(204, undefined)), {
       auth: true,
       response: { 204: t.Void() },
       detail: { summary: "End the session that asks", ...BY_SESSION },
-    })
+    });
+}
+
+/** What somebody does with their own account. */
+function ownRoutes(options: AuthRoutesOptions) {
+  const { guards, principals, profile } = options;
+  return new Elysia({ name: "xcore/auth/own" })
+    .use(guards)
+    .onBeforeHandle(forbidStoring)
     .get("/me", ({ request }) => readProfile(profile, principals.require(request)), {
       auth: true,
       response: Profile,
@@ -120,20 +179,65 @@ export function authRoutes(options: AuthRoutesOptions) {
     })
     .put(
       "/password",
-      async ({ body, request, status }) =>
-        status(204, await changePassword(passwordChange, ownerOf(request), body)),
+      async ({ body, request, status }) => {
+        await changePassword(options.passwordChange, toOwner(options, request), body);
+        await renew(options, request);
+        return status(204, undefined);
+      },
       {
         auth: true,
         body: t.Object({ current_password: GivenPassword, new_password: GivenPassword }),
         response: { 204: t.Void() },
         detail: { summary: "Change the password, and end all other sessions", ...BY_SESSION },
       },
-    );
+    )
+    .post("/password/verify", ({ body, request }) => verify(options, request, body.current_password), {
+      auth: true,
+      body: t.Object({ current_password: GivenPassword }),
+      response: {
+        200: t.Object({
+          fresh_until: t.String({
+            format: "date-time",
+            description: "Until then what asks for the password again takes it for given",
+          }),
+        }),
+      },
+      detail: {
+        summary: "Give the password again, for what asks for it, such as adding a plugin",
+        ...BY_SESSION,
+      },
+    });
 }
 
-function logIn(login: Login, body: typeof LoginBody.static, origin: Origin) {
+function forbidStoring({ set }: Pick<Context, "set">): void {
+  // RFC 6749, section 5.1: what holds tokens is kept by nobody on the way.
+  set.headers["cache-control"] = "no-store";
+}
+
+function logIn(login: Login<TokenPair>, body: typeof LoginBody.static, origin: Origin) {
   const enter = () => login.withPassword(toCredentials(body), origin);
   return body.grant_type === undefined ? enter() : grantByPassword(enter);
+}
+
+async function logOut<Done>(options: AuthRoutesOptions, request: Request, toDone: () => Done) {
+  await options.login.logout(toOwner(options, request));
+  return (await options.forms?.leave(request)) ?? toDone();
+}
+
+/** Notes that somebody who is logged in has given the password again; a cookie is replaced by another. */
+async function renew(options: AuthRoutesOptions, request: Request): Promise<void> {
+  const session = await options.sessions.noteIdentification(toOwner(options, request));
+  if (session !== null) await options.forms?.renew(request, session);
+}
+
+async function verify(options: AuthRoutesOptions, request: Request, password: string) {
+  await options.confirmPassword(toOwner(options, request), { password, action: "session.identified" });
+  await renew(options, request);
+  return { fresh_until: new Date(Date.now() + FRESH_MS).toISOString() };
+}
+
+function toOwner({ principals, originOf }: AuthRoutesOptions, request: Request): SessionOwner {
+  return toSessionOwner(principals.require(request), originOf(request));
 }
 
 function toCredentials({ email, username, password }: typeof LoginBody.static): Credentials {

@@ -28,6 +28,22 @@ export interface TokenPair {
   readonly expires_in: number;
 }
 
+/** A session that a browser holds a cookie of. */
+export interface CookieSession {
+  readonly sessionId: string;
+  readonly userId: number;
+  /** When its cookie was issued, in ms since the epoch. */
+  readonly issuedAt: number;
+}
+
+/** A session that a login adds. */
+export interface NewSession {
+  readonly id: string;
+  readonly userId: number;
+  readonly hasOtp: boolean;
+  readonly origin: Origin;
+}
+
 /** A session as its owner sees it. */
 export interface SessionView {
   readonly id: string;
@@ -69,28 +85,75 @@ export class Sessions {
     this.#steadyNow = options.now ?? steadyNow;
   }
 
-  /** Adds a session, within the transaction of a login. */
-  async create(
-    tx: Transaction,
-    { id, userId, hasOtp, origin }: { id: string; userId: number; hasOtp: boolean; origin: Origin },
-  ): Promise<TokenPair> {
-    const { store, refreshTokens } = this.#options;
-    const refreshToken = refreshTokens.mint(id);
+  /** Adds a session that tokens are held of, within the transaction of a login. */
+  async create(tx: Transaction, made: NewSession): Promise<TokenPair> {
+    const refreshToken = this.#options.refreshTokens.mint(made.id);
+    const { expires_at } = await this.#insert(tx, made, { refresh_hash: hashToken(refreshToken) });
+    return this.#toPair({ userId: made.userId, sessionId: made.id, refreshToken, expiresAt: expires_at });
+  }
+
+  /** Adds a session that a cookie is held of, within the transaction of a login. */
+  async createForCookie(tx: Transaction, made: NewSession): Promise<CookieSession> {
+    // No refresh token has the hash "".
+    const { created_at } = await this.#insert(tx, made, { refresh_hash: "", isForCookie: true });
+    return { sessionId: made.id, userId: made.userId, issuedAt: created_at.getTime() };
+  }
+
+  /**
+   * Lets another cookie be the valid one of a session. Of several instances at once, one succeeds.
+   *
+   * @param from when the cookie was issued that is valid now, in ms since the epoch
+   * @returns when the next one is issued; null when another one was meanwhile, or the session has ended
+   */
+  async rotateCookie(sessionId: string, from: number): Promise<number | null> {
+    const { sessions } = this.#options.store.tables;
+    const issuedAt = Math.max(this.#now(), from + 1);
+    const { rowsAffected } = await this.#options.store.db
+      .update(sessions)
+      .set({ cookie_at: new Date(issuedAt) })
+      .where(and(eq(sessions.id, sessionId), eq(sessions.cookie_at, new Date(from)), this.#isLive()));
+    return rowsAffected === 0 ? null : issuedAt;
+  }
+
+  /** Notes that the cookie of a session is used: what ends it for idleness begins anew. */
+  async extend({ id, created_at }: { readonly id: string; readonly created_at: Date }): Promise<void> {
+    const { sessions } = this.#options.store.tables;
     const now = new Date(this.#now());
-    const expiresAt = this.#expiry(now, now);
-    await tx.insert(store.tables.sessions).values({
-      id,
-      user_id: userId,
-      refresh_hash: hashToken(refreshToken),
-      has_otp: hasOtp,
-      otp_at: hasOtp ? now : null,
-      ip_address: origin.ipAddress,
-      user_agent: origin.userAgent,
-      created_at: now,
-      last_used_at: now,
-      expires_at: expiresAt,
+    await this.#options.store.db
+      .update(sessions)
+      .set({ last_used_at: now, expires_at: this.#expiry(now, created_at) })
+      .where(and(eq(sessions.id, id), this.#isLive()));
+  }
+
+  /**
+   * Notes that the owner of a session has given the password again just now. A cookie from before is void.
+   *
+   * @returns the session with its next cookie; null where tokens are held of it
+   */
+  async noteIdentification({ user, sessionId, origin }: SessionOwner): Promise<CookieSession | null> {
+    const { db, tables } = this.#options.store;
+    const { sessions } = tables;
+    return db.transaction(async (tx) => {
+      await assertStanding(tx, tables, { userId: user.id, sessionId }, this.#now());
+      const own = eq(sessions.id, sessionId);
+      const [session] = await tx.select({ cookie_at: sessions.cookie_at }).from(sessions).where(own);
+      const from = session?.cookie_at ?? null;
+      const issuedAt = Math.max(this.#now(), (from?.getTime() ?? 0) + 1);
+      const at = new Date(issuedAt);
+      await tx
+        .update(sessions)
+        .set({ identified_at: at, ...(from !== null && { cookie_at: at }) })
+        .where(own);
+      await noteAccessChange(tx, tables, user.id);
+      const target = { type: "session", id: sessionId };
+      await writeAudit(tx, tables, { action: "session.identified", actor: user, target, origin });
+      return from === null ? null : { sessionId, userId: user.id, issuedAt };
     });
-    return this.#toPair({ userId, sessionId: id, refreshToken, expiresAt });
+  }
+
+  /** How long a session lasts at least after its last use, and at most, in ms. */
+  get lifetimes(): Pick<SessionsOptions, "lifetimeMs" | "longestMs"> {
+    return this.#options;
   }
 
   /**
@@ -209,6 +272,29 @@ export class Sessions {
     const ids = expired.map(({ id }) => id);
     const { rowsAffected } = await db.delete(sessions).where(inArray(sessions.id, ids));
     return rowsAffected + (expired.length < PURGED_AT_ONCE ? 0 : await this.purge());
+  }
+
+  async #insert(
+    tx: Transaction,
+    { id, userId, hasOtp, origin }: NewSession,
+    { refresh_hash, isForCookie = false }: { refresh_hash: string; isForCookie?: boolean },
+  ): Promise<{ created_at: Date; expires_at: Date }> {
+    const now = new Date(this.#now());
+    const expires_at = this.#expiry(now, now);
+    await tx.insert(this.#options.store.tables.sessions).values({
+      id,
+      user_id: userId,
+      refresh_hash,
+      has_otp: hasOtp,
+      otp_at: hasOtp ? now : null,
+      cookie_at: isForCookie ? now : null,
+      ip_address: origin.ipAddress,
+      user_agent: origin.userAgent,
+      created_at: now,
+      last_used_at: now,
+      expires_at,
+    });
+    return { created_at: now, expires_at };
   }
 
   async #findLive(id: string) {

@@ -1,6 +1,6 @@
 import setupDonePage from "../../../templates/pages/setup-done.html" with { type: "text" };
 import setupPage from "../../../templates/pages/setup.html" with { type: "text" };
-import { fillPage } from "../../web/pages.ts";
+import { toAccountPage } from "../../web/pages.ts";
 
 // Bun's types take every .html import for a bundle; with type "text" it is a string.
 const SETUP_PAGE = setupPage as unknown as string;
@@ -16,29 +16,24 @@ export interface SetupForm {
 
 /** Answers with the form that makes the first administrator. */
 export function toSetupPage(appName: string, form: SetupForm, status = 200): Response {
-  return toPage(SETUP_PAGE, { app_name: appName, ...form }, status);
+  return toAccountPage({
+    app_name: appName,
+    title: "First administrator",
+    body: SETUP_PAGE,
+    values: { ...form },
+    status,
+    referrerPolicy: "no-referrer", // the token is in the address
+  });
 }
 
 /** Answers that the first administrator is made. */
-export function toSetupDonePage(appName: string, email: string): Response {
-  return toPage(SETUP_DONE_PAGE, { app_name: appName, email }, 201);
-}
-
-function toPage(page: string, values: Readonly<Record<string, string>>, status: number): Response {
-  const [, style = ""] = /<style>([^]*?)<\/style>/.exec(page) ?? [];
-  const hash = new Bun.CryptoHasher("sha256").update(style).digest("base64");
-  return new Response(fillPage(page, values), {
-    status,
-    headers: {
-      "content-type": "text/html;charset=utf-8",
-      // No script at all, and no other origin.
-      "content-security-policy":
-        `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; form-action 'self'; ` +
-        "base-uri 'none'; frame-ancestors 'none'",
-      "x-frame-options": "DENY",
-      // The token is in the address.
-      "referrer-policy": "no-referrer",
-      "cache-control": "no-store",
-    },
+export function toSetupDonePage(appName: string, email: string, isSignedIn: boolean): Response {
+  return toAccountPage({
+    app_name: appName,
+    title: `${appName} is ready`,
+    body: SETUP_DONE_PAGE,
+    values: { email, signed_in: isSignedIn ? ", and signed in here" : "" },
+    status: 201,
+    referrerPolicy: "no-referrer",
   });
 }

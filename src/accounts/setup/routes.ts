@@ -1,6 +1,7 @@
 import { Elysia, t } from "elysia";
 import { AppError } from "../../errors/errors.ts";
 import type { Origin } from "../identity/principal.ts";
+import type { Credentials } from "../login/login.ts";
 import type { SetupLink } from "./link.ts";
 import { toSetupDonePage, toSetupPage } from "./pages.ts";
 
@@ -15,13 +16,15 @@ export interface SetupRoutesOptions {
   readonly setup: SetupLink;
   readonly appName: string;
   readonly originOf: (request: Request) => Origin;
+  /** Signs somebody in with a browser who has just made their account. @default nobody is */
+  readonly signIn?: (request: Request, credentials: Credentials) => Promise<boolean>;
 }
 
 /**
  * Serves the page of the setup link. Whoever sends the form must know its token, which no page of another site
  * does: that keeps such pages from sending it in somebody's name.
  */
-export function setupRoutes({ setup, appName, originOf }: SetupRoutesOptions) {
+export function setupRoutes({ setup, appName, originOf, signIn }: SetupRoutesOptions) {
   return new Elysia({ name: "xcore/setup", prefix: "/auth/setup", detail: { tags: ["auth"] } })
     .get("/", ({ query }) => showForm(setup, appName, query.token), {
       query: t.Object({ token: t.String({ default: "", maxLength: 256 }) }),
@@ -29,7 +32,8 @@ export function setupRoutes({ setup, appName, originOf }: SetupRoutesOptions) {
     })
     .post(
       "/",
-      ({ body, request }) => makeAdministrator({ setup, appName, body, request, origin: originOf(request) }),
+      ({ body, request }) =>
+        makeAdministrator({ setup, appName, signIn, body, request, origin: originOf(request) }),
       {
         body: SetupBody,
         detail: { summary: "Make the first administrator, with the token of the setup link", hide: true },
@@ -42,9 +46,8 @@ async function showForm(setup: SetupLink, appName: string, token: string): Promi
   return toSetupPage(appName, { token });
 }
 
-interface SetupSubmission {
-  readonly setup: SetupLink;
-  readonly appName: string;
+interface SetupSubmission extends Pick<SetupRoutesOptions, "setup" | "appName"> {
+  readonly signIn: SetupRoutesOptions["signIn"];
   readonly body: typeof SetupBody.static;
   readonly request: Request;
   readonly origin: Origin;
@@ -54,6 +57,7 @@ interface SetupSubmission {
 async function makeAdministrator({
   setup,
   appName,
+  signIn,
   body,
   request,
   origin,
@@ -64,7 +68,9 @@ async function makeAdministrator({
   try {
     const made = await setup.complete({ token, user, origin });
     const headers = { "cache-control": "no-store" };
-    return isForm ? toSetupDonePage(appName, made.email) : Response.json(made, { status: 201, headers });
+    if (!isForm) return Response.json(made, { status: 201, headers });
+    const isSignedIn = (await signIn?.(request, { email: made.email, password: user.password })) === true;
+    return toSetupDonePage(appName, made.email, isSignedIn);
   } catch (error) {
     if (!isForm || !(error instanceof AppError) || error.status === 404) throw error;
     const { email, full_name } = body;

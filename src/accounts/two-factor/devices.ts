@@ -13,14 +13,13 @@ import {
   type ConfirmedOtpDevice,
   endSecondFactor,
   type FactorChange,
-  FRESH_MS,
   hasSecondFactor,
   noteSecondFactor,
   type OtpDevice,
   type OtpEnrolment,
 } from "./enrolment.ts";
 import type { SecretBox } from "../keys/secret-box.ts";
-import { assertStanding } from "../identity/standing.ts";
+import { assertStanding, FRESH_MS } from "../identity/standing.ts";
 import { lockUser } from "../people/users.ts";
 
 export interface OtpDevicesOptions {

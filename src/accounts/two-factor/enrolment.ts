@@ -3,6 +3,7 @@ import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
+import { FRESH_MS } from "../identity/standing.ts";
 import { noteAccessChange } from "../people/store.ts";
 
 /** A device as its owner sees it. */
@@ -38,9 +39,6 @@ export interface FactorChange {
   readonly sessionId?: string;
   readonly origin?: Origin;
 }
-
-/** How long a code counts for what asks for a fresh one. */
-export const FRESH_MS = 10 * 60_000;
 
 /** Whether somebody has turned two factors on: a device of theirs is confirmed. */
 export async function hasSecondFactor(
@@ -78,27 +76,36 @@ export async function assertSecondFactorGiven(
 }
 
 /**
- * Refuses who has two factors and gave no code within the last ten minutes, when they logged in or at
- * `POST /auth/otp/verify`: a session that was left open, or stolen, is not enough for what they ask.
+ * Refuses who hasn't shown within the last ten minutes that it is them: a session that was left open, or stolen, is not
+ * enough for what they ask. Who has two factors shows it by a code, when they log in or at `POST /auth/otp/verify`;
+ * others by the password, when they log in or at `POST /auth/password/verify`.
  *
- * @throws AppError otp_expired
+ * @throws AppError otp_expired, identification_expired
  */
-export async function assertSecondFactorFresh(
+export async function assertIdentifiedLately(
   db: Pick<Database, "select">,
   tables: Pick<CoreTables, "otpDevices" | "sessions">,
   { userId, sessionId, nowMs }: { userId: number; sessionId: string; nowMs: number },
 ): Promise<void> {
-  if (!(await hasSecondFactor(db, tables, userId))) return;
   const { sessions } = tables;
+  const { created_at, identified_at, otp_at } = sessions;
+  const isAskedForCode = await hasSecondFactor(db, tables, userId);
   const [session] = await db
-    .select({ otpAt: sessions.otp_at })
+    .select({ created_at, identified_at, otp_at })
     .from(sessions)
     .where(and(eq(sessions.id, sessionId), eq(sessions.user_id, userId)));
-  // A code of the future is one of a clock that was set back since.
-  if (Math.abs(nowMs - (session?.otpAt?.getTime() ?? 0)) <= FRESH_MS) return;
+  const identifiedAt = session?.identified_at ?? session?.created_at;
+  const at = (isAskedForCode ? session?.otp_at : identifiedAt)?.getTime() ?? 0;
+  // One of the future is of a clock that was set back since.
+  if (Math.abs(nowMs - at) <= FRESH_MS) return;
+  if (isAskedForCode) {
+    const message =
+      "This needs a code of the last ten minutes: give one at POST /auth/otp/verify, then try again";
+    throw fail("otp_expired", message);
+  }
   const message =
-    "This needs a code of the last ten minutes: give one at POST /auth/otp/verify, then try again";
-  throw fail("otp_expired", message);
+    "This needs the password, given within the last ten minutes: give it at POST /auth/password/verify, then try again";
+  throw fail("identification_expired", message);
 }
 
 /** Notes that a session has given a code just now. */

@@ -78,6 +78,11 @@ export class Site {
   }
 }
 
+/** Whether a request brings what a user may be known by. */
+export function mayBeKnown({ headers }: Request): boolean {
+  return headers.has("authorization") || headers.has("x-api-key") || headers.has("cookie");
+}
+
 /** What the proxy itself has added, behind what it was sent. */
 function lastOf(list: string | null): string | null {
   return list?.split(",").at(-1)?.trim().toLowerCase() ?? null;

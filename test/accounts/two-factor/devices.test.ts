@@ -3,7 +3,7 @@ import { expect, expectTypeOf } from "bun:test";
 import type { SecondFactors } from "../../../src/accounts/login/login.ts";
 import { OtpDevices } from "../../../src/accounts/two-factor/devices.ts";
 import { generateOtpCode } from "../../../src/accounts/two-factor/codes.ts";
-import { assertSecondFactorFresh, removeSecondFactors } from "../../../src/accounts/two-factor/enrolment.ts";
+import { assertIdentifiedLately, removeSecondFactors } from "../../../src/accounts/two-factor/enrolment.ts";
 import { SecretBox } from "../../../src/accounts/keys/secret-box.ts";
 import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
 import {
@@ -385,7 +385,7 @@ testOnDialect("sqlite", "OtpDevices.stepUp() takes a code once, and notes when",
   await store.db.update(store.tables.sessions).set({ revoked_at: null });
   const change = { sessionId: ada.sessionId, origin: ORIGIN };
   const fresh = () =>
-    assertSecondFactorFresh(store.db, store.tables, {
+    assertIdentifiedLately(store.db, store.tables, {
       userId: ada.user.id,
       sessionId: ada.sessionId,
       nowMs: clock.ms,

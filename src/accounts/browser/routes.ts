@@ -1,0 +1,150 @@
+import { Elysia, t } from "elysia";
+import { AppError } from "../../errors/errors.ts";
+import type { Guards } from "../identity/guards.ts";
+import type { Origin } from "../identity/principal.ts";
+import type { Principals } from "../identity/principals.ts";
+import {
+  BY_SESSION,
+  type ConfirmPassword,
+  requireSession,
+  type SessionOwner,
+  toSessionOwner,
+} from "../identity/session-owner.ts";
+import type { Attempts } from "../login/attempt-limits.ts";
+import type { Sessions } from "../sessions/sessions.ts";
+import type { OtpDevices } from "../two-factor/devices.ts";
+import type { BrowserCredentials } from "./credentials.ts";
+import type { CsrfTokens } from "./csrf-tokens.ts";
+import { redirectTo, toOwnPath } from "./navigation.ts";
+import { type PageContext, toLoginPage, toLogoutPage, toVerifyPage } from "./pages.ts";
+import { TICKET_SECONDS, type Tickets } from "./tickets.ts";
+
+export interface BrowserRoutesOptions {
+  readonly appName: string;
+  readonly guards: Guards;
+  readonly principals: Principals;
+  readonly originOf: (request: Request) => Origin;
+  readonly credentials: BrowserCredentials;
+  readonly csrf: CsrfTokens;
+  readonly tickets: Tickets;
+  readonly sessions: Pick<Sessions, "noteIdentification">;
+  readonly devices: Pick<OtpDevices, "isEnabled" | "stepUp">;
+  readonly confirmPassword: ConfirmPassword;
+  /** Counts tries of codes by session. */
+  readonly codeLimits: Attempts;
+}
+
+const Next = t.Object({ next: t.String({ default: "/", maxLength: 4096 }) });
+const Identification = t.Object({
+  current_password: t.String({ default: "", maxLength: 1024 }),
+  code: t.String({ default: "", maxLength: 64 }),
+});
+
+/** Serves the pages that people sign in and out with, and tickets for WebSockets and streams, below `/auth`. */
+export function browserRoutes(options: BrowserRoutesOptions) {
+  const { appName, guards, principals, csrf, tickets } = options;
+  const toContext = (request: Request, next: string): PageContext => ({
+    appName,
+    request,
+    next: toOwnPath(next),
+  });
+  return new Elysia({ name: "xcore/browser", prefix: "/auth", detail: { tags: ["auth"] } })
+    .use(guards)
+    .get(
+      "/login",
+      ({ query, request, user }) => {
+        const context = toContext(request, query.next);
+        return user === null ? toLoginPage(context) : redirectTo(request, context.next);
+      },
+      { optionalAuth: true, query: Next, detail: { summary: "Page to sign in", hide: true } },
+    )
+    .get(
+      "/logout",
+      ({ query, request, user }) =>
+        toLogoutPage(toContext(request, query.next), user.email, csrf.mint(sessionOf(principals, request))),
+      { auth: true, query: Next, detail: { summary: "Page to sign out", hide: true } },
+    )
+    .get("/verify", ({ query, request }) => showVerifyPage(options, toContext(request, query.next)), {
+      auth: true,
+      query: Next,
+      detail: { summary: "Page that asks for the password again, or a code", hide: true },
+    })
+    .post(
+      "/verify",
+      ({ body, query, request }) => takeIdentification(options, toContext(request, query.next), body),
+      { auth: true, query: Next, body: Identification, detail: { summary: "Its form", hide: true } },
+    )
+    .post(
+      "/ticket",
+      async ({ request }) => ({
+        ticket: await tickets.mint(sessionOf(principals, request)),
+        expires_in: TICKET_SECONDS,
+      }),
+      {
+        auth: true,
+        response: t.Object({
+          ticket: t.String({ description: "For ?ticket= of one WebSocket or stream of events" }),
+          expires_in: t.Integer({ description: "In seconds" }),
+        }),
+        detail: {
+          summary: "Get a ticket, which opens one WebSocket or stream where no header can be sent",
+          ...BY_SESSION,
+        },
+      },
+    );
+}
+
+function sessionOf(principals: Principals, request: Request): string {
+  return requireSession(principals.require(request));
+}
+
+async function showVerifyPage(
+  { principals, devices, csrf }: BrowserRoutesOptions,
+  context: PageContext,
+): Promise<Response> {
+  const principal = principals.require(context.request);
+  const { user } = principal;
+  return toVerifyPage(context, {
+    email: user.email,
+    csrfToken: csrf.mint(requireSession(principal)),
+    asksCode: await devices.isEnabled(user.id),
+  });
+}
+
+async function takeIdentification(
+  options: BrowserRoutesOptions,
+  context: PageContext,
+  given: typeof Identification.static,
+): Promise<Response> {
+  const { principals, originOf, devices } = options;
+  const { request, next } = context;
+  const owner = toSessionOwner(principals.require(request), originOf(request));
+  try {
+    if (await devices.isEnabled(owner.user.id)) await takeCode(options, owner, given.code);
+    else await takePassword(options, request, owner, given.current_password);
+    return redirectTo(request, next);
+  } catch (error) {
+    if (!(error instanceof AppError) || error.status >= 500) throw error;
+    return showVerifyPage(options, { ...context, problem: error });
+  }
+}
+
+async function takeCode(
+  { devices, codeLimits }: BrowserRoutesOptions,
+  { user, sessionId, origin }: SessionOwner,
+  code: string,
+): Promise<void> {
+  await codeLimits.take(sessionId);
+  await devices.stepUp(user.id, code, { sessionId, origin });
+}
+
+async function takePassword(
+  { confirmPassword, sessions, credentials }: BrowserRoutesOptions,
+  request: Request,
+  owner: SessionOwner,
+  password: string,
+): Promise<void> {
+  await confirmPassword(owner, { password, action: "session.identified" });
+  const session = await sessions.noteIdentification(owner);
+  if (session !== null) await credentials.renew(request, session);
+}

@@ -1,0 +1,139 @@
+import { AppError } from "../../errors/errors.ts";
+import { setCookie } from "../../web/answers.ts";
+import type { Site } from "../../web/clients/site.ts";
+import { fail } from "../identity/error-codes.ts";
+import type { Origin } from "../identity/principal.ts";
+import type { SessionOwner } from "../identity/session-owner.ts";
+import type { Credentials, Login, OtpChallenge } from "../login/login.ts";
+import type { BrowserForms } from "../login/routes.ts";
+import type { CookieSession } from "../sessions/sessions.ts";
+import type { BrowserCredentials } from "./credentials.ts";
+import { isNavigation, LOGIN_PATH, redirectTo, toOwnPath } from "./navigation.ts";
+import { type PageContext, toLoginCodePage, toLoginPage } from "./pages.ts";
+
+export interface BrowserSignInOptions {
+  readonly appName: string;
+  readonly login: Login<CookieSession>;
+  readonly credentials: BrowserCredentials;
+  readonly site: Site;
+  readonly originOf: (request: Request) => Origin;
+}
+
+/**
+ * Signs people in who send the forms of our pages, and gives their browsers the cookie of a new session: what a browser
+ * had before is never gone on with, and ends.
+ */
+export class BrowserSignIn implements BrowserForms {
+  readonly #options: BrowserSignInOptions;
+
+  constructor(options: BrowserSignInOptions) {
+    this.#options = options;
+  }
+
+  isForm(request: Request): boolean {
+    const type = request.headers.get("content-type") ?? "";
+    return type.startsWith("application/x-www-form-urlencoded") && isNavigation(request);
+  }
+
+  async takePassword(request: Request, credentials: Credentials, next?: string): Promise<Response> {
+    const context = this.#toContext(request, next);
+    return this.#answer(context, () => this.#signIn(request, credentials), {
+      toChallengePage: ({ otp_token }) => toLoginCodePage(context, otp_token),
+      toProblemPage: (problem) => toLoginPage({ ...context, problem }, credentials.email),
+    });
+  }
+
+  async takeCode(
+    request: Request,
+    given: { readonly otp_token: string; readonly code: string },
+    next?: string,
+  ): Promise<Response> {
+    const context = this.#toContext(request, next);
+    const enter = async () => {
+      const { login, originOf } = this.#options;
+      const session = await login.withCode(given, originOf(request));
+      await this.#hand(request, session);
+      return session;
+    };
+    return this.#answer(context, enter, {
+      toChallengePage: () => toLoginPage(context),
+      toProblemPage: (problem) =>
+        problem.code === "authentication_error"
+          ? toLoginPage({ ...context, problem })
+          : toLoginCodePage({ ...context, problem }, given.otp_token),
+    });
+  }
+
+  async leave(request: Request): Promise<Response | null> {
+    this.#options.credentials.forget(request);
+    return isNavigation(request) ? redirectTo(request, LOGIN_PATH) : null;
+  }
+
+  renew(request: Request, session: CookieSession): Promise<void> {
+    return this.#options.credentials.renew(request, session);
+  }
+
+  /** Signs somebody in who has just made their account; false where that is refused, or takes another step. */
+  async enter(request: Request, credentials: Credentials): Promise<boolean> {
+    try {
+      return !("otp_required" in (await this.#signIn(request, credentials)));
+    } catch (error) {
+      if (error instanceof AppError && error.status < 500) return false;
+      throw error;
+    }
+  }
+
+  async #signIn(request: Request, credentials: Credentials): Promise<CookieSession | OtpChallenge> {
+    const { login, originOf } = this.#options;
+    const answer = await login.withPassword(credentials, originOf(request));
+    if (!("otp_required" in answer)) await this.#hand(request, answer);
+    return answer;
+  }
+
+  /** Gives the browser its cookie, and ends the session that it had before. */
+  async #hand(request: Request, session: CookieSession): Promise<void> {
+    const { credentials, login } = this.#options;
+    const before = await this.#findOwner(request);
+    if (before !== null) await login.logout(before);
+    setCookie(request, await credentials.toCookie(request, session));
+  }
+
+  async #findOwner(request: Request): Promise<SessionOwner | null> {
+    const { credentials, originOf } = this.#options;
+    const value = credentials.read(request);
+    const found = value === null ? null : await credentials.verifyCookie(value, request);
+    const sessionId = found?.principal.sessionId ?? null;
+    if (found === null || sessionId === null) return null;
+    return { user: found.principal.user, sessionId, origin: originOf(request) };
+  }
+
+  async #answer(
+    { request, next }: PageContext,
+    enter: () => Promise<CookieSession | OtpChallenge>,
+    pages: {
+      readonly toChallengePage: (challenge: OtpChallenge) => Response;
+      readonly toProblemPage: (problem: AppError) => Response;
+    },
+  ): Promise<Response> {
+    try {
+      this.#assertOwnForm(request);
+      const answer = await enter();
+      return "otp_required" in answer ? pages.toChallengePage(answer) : redirectTo(request, next);
+    } catch (error) {
+      if (!(error instanceof AppError) || error.status >= 500) throw error;
+      return pages.toProblemPage(error);
+    }
+  }
+
+  /** Another site could sign a browser in with an account of its own, and read later what is done with it. */
+  #assertOwnForm(request: Request): void {
+    if (this.#options.site.isOwnRequest(request)) return;
+    const message =
+      "Cannot tell that the form was sent from this page: open it at the address of the server, and try again";
+    throw fail("cross_site_request", message);
+  }
+
+  #toContext(request: Request, next: string | undefined): PageContext {
+    return { appName: this.#options.appName, request, next: toOwnPath(next) };
+  }
+}
