@@ -40,9 +40,9 @@ test("toSetCookie() keeps scripts, other sites and other hosts from the cookie",
   );
 });
 
-const app = await TestApp.start({ plugins: SHOP, config: { security: SECURITY } });
-afterAll(() => app[Symbol.asyncDispose]());
-await new CookieJar(app).register("ada@example.com");
+const shared = await TestApp.start({ plugins: SHOP, config: { security: SECURITY } });
+afterAll(() => shared[Symbol.asyncDispose]());
+await new CookieJar(shared).register("ada@example.com");
 
 interface Place {
   readonly publicOrigin?: string;
@@ -53,13 +53,13 @@ interface Place {
 /** Signs in with what config.json says of where the server stands. */
 async function signInAt(place: Place, headers: Record<string, string>) {
   const cors = { allow_origins: [], allow_credentials: false, ...place.cors };
-  app.app.web.configure({
+  shared.app.web.configure({
     bodyLimit: 10_000,
     trustedProxies: [],
     ...place,
     cors: { ...cors, allow_methods: ["*"], allow_headers: ["*"] },
   });
-  const jar = new CookieJar(app);
+  const jar = new CookieJar(shared);
   const body = new URLSearchParams({ username: "ada@example.com", password: PASSWORD });
   const sent = { accept: "text/html", ...headers };
   const response = await jar.fetch("/auth/login", { method: "POST", body, headers: sent });
@@ -87,7 +87,7 @@ test.each(PROXIES)(
     expect(await (await jar.fetch("/shop/", { headers })).text()).toBe("ada@example.com");
     // By HTTPS a cookie that a sibling host could have planted is none.
     const planted = { ...headers, cookie: `xcore_session=${jar.value}` };
-    expect((await app.fetch("/shop/", { headers: planted })).status).toBe(isSecure ? 401 : 200);
+    expect((await shared.fetch("/shop/", { headers: planted })).status).toBe(isSecure ? 401 : 200);
   },
 );
 

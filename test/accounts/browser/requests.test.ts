@@ -209,9 +209,9 @@ test("tickets are for sessions, and end with them", async () => {
   const ticket = await ticketOf({ cookie: leaving.jar.cookie, origin: app.url });
   await leaving.jar.post("/auth/logout", {});
   expect(await connect(`/shop/socket?ticket=${ticket}`, {})).toBe("refused");
-  for (const made of ["xt_", `xt_${"A".repeat(32)}`, "xs_1"]) {
+  for (const invented of ["xt_", `xt_${"A".repeat(32)}`, "xs_1"]) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other
-    expect(await connect(`/shop/socket?ticket=${made}`, {})).toBe("refused");
+    expect(await connect(`/shop/socket?ticket=${invented}`, {})).toBe("refused");
   }
   expect((await app.fetch("/auth/ticket", { method: "POST" })).status).toBe(401);
 });
