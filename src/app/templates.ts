@@ -21,12 +21,16 @@ export function createTemplates(context: AppContext, accounts: Accounts): Templa
 }
 
 /** What pages are told of whoever asks for them. */
-function toGlobals({ principals }: Accounts, request: Request | null): RequestGlobals {
+function toGlobals({ principals, browser }: Accounts, request: Request | null): RequestGlobals {
   const principal = request === null ? null : principals.peek(request);
   if (principal === null) return {};
-  const { user } = principal;
+  const { user, sessionId } = principal;
   return {
     user,
+    // Made when a page asks for it. What has no session has no cookie that another site could have sent.
+    get csrf_token() {
+      return sessionId === null ? "" : browser.csrf.mint(sessionId);
+    },
     can: (permission) => principals.permissionsOf(user)?.has(permission) ?? false,
   };
 }

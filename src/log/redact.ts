@@ -26,6 +26,8 @@ const jsonKey = /"([A-Za-z_$][\w$-]{1,63})": ?/g;
 const harmless = /^(?:null|undefined|true|false)\b/;
 // Of a query, or of a connection string: "?token=…", ";Password=…".
 const namedValue = /([\w-]{1,64})=([^&\s#;"'<>]+)/g;
+/** What opens a WebSocket or stream, in the URL of that: see accounts/browser/tickets.ts. */
+const ticket = /^ticket=xt_/;
 const knownKeys = new Map<string, boolean>();
 
 /**
@@ -45,7 +47,7 @@ export function redactText(text: string): string {
   if (kept.includes("://")) kept = kept.replace(urlCredentials, `://${redacted}@`);
   if (kept.includes("=")) {
     kept = kept.replace(namedValue, (pair, name: string) =>
-      isSecretKey(name) ? `${name}=${redacted}` : pair,
+      isSecretKey(name) || ticket.test(pair) ? `${name}=${redacted}` : pair,
     );
   }
   if (kept.includes('":')) kept = hideNamed(kept, jsonKey);

@@ -72,6 +72,8 @@ describe("secrets", () => {
       '{"token":null,"secret":true} wrong password: try "again"',
     ],
     ['{"token":"never ends', '{"token":[redacted]'],
+    ["wss://h/socket?a=1&ticket=xt_AbC-_1&b=2", "wss://h/socket?a=1&ticket=[redacted]&b=2"],
+    ["/support?ticket=42", "/support?ticket=42"],
   ])("redactText(%p) is %p", (text, expected) => {
     expect(redactText(text)).toBe(expected);
     expect(redact(new URL("postgres://user:pass@host/db"))).toBe("postgres://[redacted]@host/db");

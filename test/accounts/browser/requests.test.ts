@@ -1,10 +1,11 @@
 import { afterAll, expect, test } from "bun:test";
-import { plugin, TestApp } from "../../setup.ts";
+import { type Files, plugin, TestApp } from "../../setup.ts";
 import { RawSocket } from "../../web/raw-socket.ts";
 import { CookieJar, SECURITY } from "./browser.ts";
 
 const ROUTER = `
   .get("/", ({ user }) => user.email, { auth: true })
+  .get("/form", () => templates.render("form.html"), { auth: true })
   .get("/whoever", ({ user }) => ({ email: user?.email ?? null }), { optionalAuth: true })
   .post("/orders", ({ user }) => ({ by: user.email }), { auth: true })
   .post("/whoever", ({ user }) => ({ by: user?.email ?? null }), { optionalAuth: true })
@@ -13,8 +14,9 @@ const ROUTER = `
   .post("/whoever-forms", ({ body, user }) => ({ by: user?.email ?? null, body }), { optionalAuth: true, body: t.Object({ item: t.String() }) })
   .ws("/socket", { auth: true, open(ws) { ws.send(ws.data.user.email); }, message() {} })
   .get("/events", async function* ({ user }) { yield sse(user.email); await new Promise(() => {}); }, { auth: true })`;
-const files = plugin("shop", ROUTER);
-const code = `import { sse, t } from "elysia";\n${files["shop/run.ts"] as string}`;
+const FORM = '<form><input name="csrf_token" value="{{ csrf_token }}">{{ user.email }}</form>';
+const files: Files = { ...plugin("shop", ROUTER), "shop/templates/form.html": FORM };
+const code = `import { sse, t } from "elysia";\nimport { templates } from "xcore";\n${files["shop/run.ts"] as string}`;
 const app = await TestApp.start({
   plugins: { ...files, "shop/run.ts": code },
   config: { security: SECURITY },
@@ -125,6 +127,17 @@ test.each(FORMS)("a form that says nothing of its page has %s", async (_, fields
   const json = { method: "POST", headers: { "content-type": "application/json" } };
   const body = JSON.stringify({ item: "tea", ...fields });
   expect((await jar.fetch("/shop/forms", { ...json, body })).status).toBe(403);
+});
+
+test("a template has the token of who asks, where a cookie says so", async () => {
+  const page = await (await jar.fetch("/shop/form")).text();
+  expect(page).toContain(email);
+  const [, csrf_token = ""] = /value="([^"]+)"/.exec(page) ?? [];
+  const answer = await jar.fetch("/shop/forms", {
+    method: "POST",
+    body: new URLSearchParams({ item: "tea", csrf_token }),
+  });
+  expect(await answer.json()).toMatchObject({ by: email });
 });
 
 test("a refused form isn't read", async () => {
