@@ -9,6 +9,7 @@ import type {
 } from "./api.ts";
 import type { Engine, Scope } from "./engine.ts";
 import type { Policy } from "./flights.ts";
+import { assertKnownOptions } from "../errors/suggestion.ts";
 import { assertKey, toArgumentText } from "./contract/keys.ts";
 import type { TableTags } from "./table-tags.ts";
 
@@ -24,6 +25,12 @@ export interface NamespaceOptions {
   readonly open: () => Promise<Engine>;
 }
 
+const KEEPING = ["ttl", "tags", "tables", "survivesReload"];
+const LOADING = [...KEEPING, "grace", "softTimeout", "hardTimeout", "eagerRefresh"];
+const GETTING = [...LOADING, "signal"];
+const REMEMBERING = [...LOADING, "key"];
+const COUNTING = ["ttl"];
+const LOCKING = ["ttl", "wait"];
 const MOST_WAIT_MS = 2 ** 31 - 1;
 const LONGEST_LOCK = 86_400; // seconds
 
@@ -60,6 +67,7 @@ export class Namespace implements Cache {
 
   async set(key: string, value: unknown, options: KeepOptions = {}): Promise<void> {
     assertKey(key);
+    assertKnownOptions(options, KEEPING, "Cannot keep a value in the cache");
     const policy = this.#toPolicy(options, options.tags);
     await this.#use((engine) => engine.set(this.#scope, key, value, policy));
   }
@@ -90,12 +98,15 @@ export class Namespace implements Cache {
 
   async getOrSet<T>(key: string, make: () => T, options: GetOrSetOptions = {}): Promise<Awaited<T>> {
     assertKey(key);
+    assertKnownOptions(options, GETTING, "Cannot keep a value in the cache");
     const policy = this.#toPolicy(options, options.tags);
     return (await this.#load(key, make, policy, options.signal)) as Awaited<T>;
   }
 
-  async increment(key: string, by = 1, { ttl }: { readonly ttl?: number } = {}): Promise<number> {
+  async increment(key: string, by = 1, options: { readonly ttl?: number } = {}): Promise<number> {
     assertKey(key);
+    assertKnownOptions(options, COUNTING, "Cannot count in the cache");
+    const { ttl } = options;
     if (!Number.isSafeInteger(by))
       throw new TypeError(`Cannot count "${key}" by ${by}: expected a whole number`);
     const ttlMs = toMs("ttl", ttl ?? this.#options.defaultTtl);
@@ -107,6 +118,7 @@ export class Namespace implements Cache {
     work: (signal: AbortSignal) => T,
     options: LockOptions = {},
   ): Promise<Awaited<T>> {
+    assertKnownOptions(options, LOCKING, "Cannot lock");
     assertLock(options);
     return await this.#use((engine) => engine.lock(this.#scope, name, work, options));
   }
@@ -123,6 +135,7 @@ export class Namespace implements Cache {
   ): CachedFunction<Arguments, Result> {
     if (typeof work !== "function")
       throw new TypeError("Cannot cache a function: the first argument isn't one");
+    assertKnownOptions(options, REMEMBERING, "Cannot cache a function");
     const { key, tags, survivesReload = false } = options;
     if (survivesReload && key === undefined) {
       throw new TypeError(

@@ -21,6 +21,19 @@ export function toHint(typed: string, names: Iterable<string>): string {
   return meant === undefined ? "" : `, did you mean "${meant}"?`;
 }
 
+/**
+ * Holds options to those that there are: a misspelt one would have no effect.
+ *
+ * @param doing such as `Cannot schedule the task "recount"`
+ * @throws TypeError for an option that there isn't, with the one that was meant
+ */
+export function assertKnownOptions(options: object, known: readonly string[], doing: string): void {
+  for (const key of Object.keys(options)) {
+    if (!known.includes(key))
+      throw new TypeError(`${doing}: there is no option "${key}"${toHint(key, known)}`);
+  }
+}
+
 /** "allowOrigins", "allow-origins" and "ALLOW_ORIGINS" are all "allow_origins" to whoever typed them. */
 export function toPlain(word: string): string {
   return word.toLowerCase().replace(/[^a-z0-9$]/g, "");

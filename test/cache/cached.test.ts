@@ -326,3 +326,28 @@ testOnBackends(["memory"], "cached() refuses what can't be meant", async (caches
   const byObject = cache.cached((value: unknown) => typeof value);
   expect(await caught(byObject(() => 1))).toBeInstanceOf(TypeError);
 });
+
+testOnBackends(
+  ["memory"],
+  "an option that there isn't is refused, with the one that was meant",
+  async (caches) => {
+    const cache = open(caches);
+    const misspelt = { tll: 5 } as object;
+    const refusals = await Promise.all([
+      caught(cache.set("a", 1, misspelt)),
+      caught(cache.getOrSet("a", () => 1, misspelt)),
+      caught(cache.increment("a", 1, misspelt)),
+      caught(cache.lock("a", () => 1, misspelt)),
+      caught(Promise.try(() => cache.cached(() => 1, misspelt))),
+    ]);
+    for (const refusal of refusals) {
+      expect(refusal).toBeInstanceOf(TypeError);
+      expect((refusal as Error).message).toEndWith(': there is no option "tll", did you mean "ttl"?');
+    }
+    // What one of them takes another may not.
+    expect(String(await caught(cache.set("a", 1, { grace: 5 } as object)))).toContain(
+      'there is no option "grace"',
+    );
+    expect(await cache.has("a")).toBe(false);
+  },
+);

@@ -1,6 +1,6 @@
 import type { TSchema } from "@sinclair/typebox";
 import type { Logger } from "pino";
-import { closestWord } from "../../errors/suggestion.ts";
+import { assertKnownOptions } from "../../errors/suggestion.ts";
 import { sha256 } from "../../files/sha256.ts";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { isTypeBoxSchema } from "../../errors/plain-schema.ts";
@@ -118,17 +118,6 @@ export function splitName(qualified: string): { readonly plugin: string; readonl
 export function assertName(name: unknown, doing: string): asserts name is string {
   if (typeof name === "string" && NAME.test(name)) return;
   throw new TypeError(`${doing}: its name must be 1 to 64 letters, digits, "_", "." and "-", a letter first`);
-}
-
-/** @throws TypeError for an option that there isn't */
-export function assertKnownOptions(options: object, known: readonly string[], doing: string): void {
-  for (const key of Object.keys(options)) {
-    if (known.includes(key)) continue;
-    const meant = closestWord(key, known);
-    throw new TypeError(
-      `${doing}: there is no option "${key}"${meant === undefined ? "" : `, did you mean "${meant}"?`}`,
-    );
-  }
 }
 
 /** Checks what a plugin says of its jobs, and fills in the defaults. @throws TypeError, RangeError */

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
-import { assertKnownOptions, assertName, toQualifiedName } from "../definition/options.ts";
+import { assertKnownOptions } from "../../errors/suggestion.ts";
+import { assertName, toQualifiedName } from "../definition/options.ts";
 import type { Schedule, ScheduleMaker } from "./schedule.ts";
 
 /** What the handler of a task is told. */
