@@ -17,6 +17,8 @@ interface Answer {
   readonly cache?: CacheStats;
   /** How many keys were deleted; null where the backend doesn't say. */
   readonly deleted?: number | null;
+  /** A server of the cache that doesn't answer now: what is to be deleted is, once it does. */
+  readonly waitsFor?: string;
   /** Why it can't be done. */
   readonly refusal?: string;
 }
@@ -75,7 +77,9 @@ async function toAnswer(
   if (pathname === CACHE) {
     if (request.method !== "DELETE") return { cache: await cache.stats() };
     try {
-      return { deleted: await cache.clear(searchParams.get("pattern") ?? "*") };
+      const deleted = await cache.clear(searchParams.get("pattern") ?? "*");
+      const { available, backend } = await cache.stats();
+      return available ? { deleted } : { deleted: null, waitsFor: backend };
     } catch (error) {
       return { refusal: error instanceof Error ? error.message : String(error) };
     }
@@ -104,10 +108,12 @@ export async function askForCache(loaded: LoadedConfig): Promise<CacheStats | nu
 export async function clearCache(
   loaded: LoadedConfig,
   pattern: string,
-): Promise<{ readonly deleted: number | null } | null> {
+): Promise<(Pick<Answer, "waitsFor"> & { readonly deleted: number | null }) | null> {
   const answer = await ask(loaded, `${CACHE}?${new URLSearchParams({ pattern }).toString()}`, "DELETE");
   if (answer?.refusal !== undefined) throw new TypeError(answer.refusal);
-  return answer?.deleted === undefined ? null : { deleted: answer.deleted };
+  if (answer?.deleted === undefined) return null;
+  const { deleted, waitsFor } = answer;
+  return { deleted, ...(waitsFor !== undefined && { waitsFor }) };
 }
 
 async function ask(loaded: LoadedConfig, path: string, method = "GET"): Promise<Answer | null> {

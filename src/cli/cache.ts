@@ -30,6 +30,11 @@ function clearCommand(context: CommandContext): Command {
         throw fail("validation_error", `Cannot clear "": ${instead}`);
       }
       const running = await clearCache(loaded, pattern).catch(refuse);
+      if (running?.waitsFor !== undefined)
+        throw fail(
+          "cache_unavailable",
+          `Cannot clear the cache now: ${running.waitsFor} doesn't answer; the server deletes what matches once it does`,
+        );
       const { deleted } = running ?? (await clearAlone(loaded, pattern).catch(refuse));
       if (options.json) return context.print(JSON.stringify({ deleted }));
       const done = deleted === null ? "Cleared" : `Deleted ${deleted} ${deleted === 1 ? "key" : "keys"}`;

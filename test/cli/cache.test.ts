@@ -73,6 +73,25 @@ testWithProgram("redis-server", "xcore cache clears Redis, with a server and wit
   expect(away.stderr).not.toContain("s3cret");
 });
 
+testWithProgram(
+  "redis-server",
+  "xcore cache clear says that Redis is away, and what becomes of it",
+  async () => {
+    await using redis = await PrivateServer.start("redis");
+    await using folder = await TestFolder.create(PLUGIN);
+    const env = { REDIS_URL: redis.url, XCORE_CACHE__BACKEND: "redis" };
+    await using server = await XcoreServer.start(folder, { env });
+    await fill(server);
+    await redis.kill();
+    expect(await xcore(folder, ["cache", "clear", "*:1"], { env })).toEqual({
+      code: 1,
+      stdout: "",
+      stderr:
+        "Cannot clear the cache now: redis doesn't answer; the server deletes what matches once it does\n",
+    });
+  },
+);
+
 testWithProgram("redis-server", "xcore cache clear reaches the memory of all instances", async () => {
   await using redis = await PrivateServer.start("redis");
   await using here = await TestFolder.create(PLUGIN);

@@ -105,13 +105,23 @@ async function set(name: string, { path, text }: Change, { command, context, sha
   if (value !== undefined) {
     const asked = { plugins: { settings: { [name]: nest(path, value) } } };
     await assertTaken(name, path, { command, context, shared: mergeValues(shared?.config ?? {}, asked) });
-  }
+  } else assertSet(name, path, { command, context, shared });
   await shared?.setSetting(name, path, value);
   const { installer, configName } = openRemote(command, context, { offline: true });
   await installer.setSetting(name, path, value);
   const places = [shared === null ? [] : "on all instances", `in ${configName}`].flat();
   const done = value === undefined ? "is not set any more" : "is set now";
   context.print(`${[name, ...path].join(".")} ${done}, ${places.join(" and ")}`);
+}
+
+/** What is left of a plugin that is gone can be taken out as well. @throws AppError not_found for what isn't set */
+function assertSet(name: string, path: readonly string[], { command, context, shared }: Parts): void {
+  const { settings } = loadFor(command, context, OFFLINE, shared?.config).config.plugins;
+  if (valueAt(settings, [name, ...path]) !== undefined) return;
+  throw fail(
+    "not_found",
+    `Cannot take "${path.join(".")}" out: nothing sets it for a plugin "${name}"; see \`xcore plugin list\``,
+  );
 }
 
 /** Loads the plugin with what is to be set, and starts nothing of it; what else is wrong is no reason to refuse. */

@@ -71,6 +71,23 @@ test.each<[args: string[], says: string]>([
 
 test("xcore plugin config refuses a plugin that isn't there", async () => {
   await using folder = await TestFolder.create(FILES);
+  for (const [name, key] of [
+    ["shopp", "days"],
+    ["shop", "days"],
+    ["shop", "mail.host"],
+  ] as const) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    const unset = await xcore(folder, ["plugin", "config", name, key, "--unset"]);
+    expect([unset.code, unset.stdout, unset.stderr]).toEqual([
+      1,
+      "",
+      `Cannot take "${key}" out: nothing sets it for a plugin "${name}"; see \`xcore plugin list\`\n`,
+    ]);
+  }
+  // What is left of one that is gone is taken out.
+  await folder.write({ "config.json": JSON.stringify({ plugins: { settings: { gone: { days: 1 } } } }) });
+  expect((await xcore(folder, ["plugin", "config", "gone", "days", "--unset"])).code).toBe(0);
+  expect(await Bun.file(join(folder.path, "config.json")).text()).not.toContain("days");
   const { code, stderr } = await xcore(folder, ["plugin", "config", "shopp", "days", "1"]);
   expect([code, stderr]).toEqual([1, expect.stringContaining('there is no plugin "shopp"')]);
 });
