@@ -8,6 +8,7 @@ import { DATABASE_ERROR_CODES } from "../../src/db/contract/error-codes.ts";
 import { AppError } from "../../src/errors/errors.ts";
 import { COMMAND_ERROR_CODES, createFail, type ErrorCode, HTTP_ERROR_CODES } from "../../src/errors/codes.ts";
 import { TEMPLATE_ERROR_CODES } from "../../src/templates/error-codes.ts";
+import { RESOURCE_ERROR_CODES } from "../../src/resources/changes/places.ts";
 import { PLUGIN_ERROR_CODES } from "../../src/plugins/failure/error-codes.ts";
 
 const root = join(import.meta.dir, "../..");
@@ -17,6 +18,7 @@ const page = join(root, "docs/errors.md");
 const TABLES: Readonly<Record<string, Readonly<Record<string, ErrorCode>>>> = {
   "Codes of every route": HTTP_ERROR_CODES,
   "Codes of the database": DATABASE_ERROR_CODES,
+  "Codes of resources": RESOURCE_ERROR_CODES,
   "Codes of pages": TEMPLATE_ERROR_CODES,
   "Codes of the cache and of Redis": { ...CACHE_ERROR_CODES, ...REDIS_ERROR_CODES, ...MEMCACHED_ERROR_CODES },
   "Codes of accounts": AUTH_ERROR_CODES,

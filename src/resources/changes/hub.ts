@@ -23,6 +23,8 @@ export interface Subscription {
   readonly stamp: () => unknown;
   /** The id of the last event that they have read; null for those that begin. */
   readonly lastEventId: string | null;
+  /** Is told once that it is over. */
+  readonly onEnd: () => void;
 }
 
 export interface HubOptions {
@@ -58,6 +60,7 @@ interface Merged {
 }
 
 const RETRY_MS = 1000;
+const MAX_PAUSE_MS = 2000;
 const QUIET_MS = 15_000; // a proxy may cut what says nothing for long
 const MAX_AT_ONCE = 500; // rows that are told of one by one
 const MAX_CONDITIONS = 100; // of a query
@@ -81,6 +84,8 @@ export class TableHub {
   #isFlushing = false;
   #heartbeat: ReturnType<typeof setInterval> | null = null;
   #idleSince = performance.now();
+  /** How long it took to tell what was told last. */
+  #lastMs = 0;
 
   constructor({ self, last, onError }: HubOptions) {
     this.#log = new ChangeLog(self, last);
@@ -119,7 +124,10 @@ export class TableHub {
   /** Follows it from now on, or from where somebody has read to. */
   subscribe(subscription: Subscription): ReadableStream<Uint8Array> {
     const view = subscription.toView();
-    const subscriber = new Subscriber(() => this.#leave(member));
+    const subscriber = new Subscriber(() => {
+      this.#leave(member);
+      subscription.onEnd();
+    });
     const member: Member = { subscriber, subscription, stamp: subscription.stamp(), group: this.#join(view) };
     member.group.members.add(member);
     this.#members.add(member);
@@ -195,17 +203,18 @@ export class TableHub {
     }
   }
 
-  /** With many who follow, longer: each piece costs a write for each of them. */
   #schedule(): void {
     if (this.#members.size === 0) this.#pending = [];
     else if (!this.#isFlushing) {
       this.#isFlushing = true;
-      setTimeout(() => void this.#flushNow(), Math.min(50, 5 + this.#members.size / 20));
+      setTimeout(() => void this.#flushNow(), toPauseMs(this.#members.size, this.#lastMs));
     }
   }
 
   async #flushNow(): Promise<void> {
+    const startedAt = performance.now();
     await this.#flush();
+    this.#lastMs = performance.now() - startedAt;
     this.#isFlushing = false;
     if (this.#pending.length > 0) this.#schedule();
   }
@@ -241,6 +250,14 @@ export class TableHub {
       for (const { subscriber } of members.flat()) subscriber.end();
     }
   }
+}
+
+/**
+ * How long changes are gathered: longer for many who follow, as each piece costs a write for each of them, and for as long as the last
+ * piece took to tell, so that no more than half of the time goes into asking the database for what all of them see.
+ */
+export function toPauseMs(followers: number, lastMs: number): number {
+  return Math.max(Math.min(50, 5 + followers / 20), Math.min(lastMs, MAX_PAUSE_MS));
 }
 
 /** What has become of each row, by the first that is told of it. */

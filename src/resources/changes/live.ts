@@ -2,6 +2,7 @@ import type { Logger } from "pino";
 import type { ChangeFeed } from "../../cluster/change-feed.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { TableHub } from "./hub.ts";
+import { Places } from "./places.ts";
 import { type Notice, readNotice, toLists } from "./notices.ts";
 
 const TOPIC = "rows";
@@ -23,6 +24,8 @@ export class LiveChanges {
   readonly #counts = new Map<string, number>();
   readonly #outgoing = new Map<string, Outgoing>();
   readonly #resources = new Map<string, Resource>();
+  /** Of all who follow. */
+  readonly places = new Places();
   readonly #feed: ChangeFeed | null;
   readonly #log: Logger;
 

@@ -5,7 +5,7 @@ import type { User } from "../../accounts/identity/principal.ts";
 import { CLOSED } from "../../errors/plain-schema.ts";
 import { toRowsCondition } from "../reading/conditions.ts";
 import { listQueryOf } from "../schemas/queries.ts";
-import type { View } from "../changes/hub.ts";
+import type { Subscription, TableHub, View } from "../changes/hub.ts";
 import type { Endpoint, Given, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
 
 const HEADERS = {
@@ -26,11 +26,14 @@ export function addLiveChanges(
   router.get(
     `${endpoint.path}/changes`,
     async ({ user, query, request }) => {
+      const isFiltered = Object.values(query).some((value) => value !== undefined);
       const hub = await changes.hubOf(resource);
-      const stream = hub.subscribe({
+      const leave = changes.places.take(user?.id ?? null, isFiltered);
+      const stream = follow(hub, leave, {
         toView: () => toView(endpoint, options, { user, query }),
         stamp: () => (user === null ? null : permissionsOf(user)),
         lastEventId: request.headers.get("last-event-id"),
+        onEnd: leave,
       });
       return new Response(stream, { headers: HEADERS });
     },
@@ -45,6 +48,16 @@ export function addLiveChanges(
       },
     },
   );
+}
+
+/** @throws whatever is wrong with the query, which takes no place */
+function follow(hub: TableHub, leave: () => void, subscription: Subscription): ReadableStream<Uint8Array> {
+  try {
+    return hub.subscribe(subscription);
+  } catch (error) {
+    leave();
+    throw error;
+  }
 }
 
 /** What somebody sees now. */
