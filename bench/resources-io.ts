@@ -8,54 +8,22 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { COMPANIES, DEALS, LAST_DEAL, RESOURCES, SCHEMA, SETUP } from "./deals.ts";
 import { median, printTable, toRate } from "./report.ts";
 import { type BenchServer, residentMb, startServer, startWithNotes } from "./server.ts";
 
 const { values } = parseArgs({ options: { rounds: { type: "string", default: "3" } } });
 
-const EXPORTED = 100_000;
 const IMPORTED = 50_000;
 const SETTLE_MS = 3000;
 const SAMPLE_MS = 20;
 
-const SCHEMA = `import { decimal, enumOf, id, index, references, table, timestamp, varchar } from "xcore/schema";
-
-export const companies = table("notes_companies", { id: id(), name: varchar(200).notNull().unique(), city: varchar(100) });
-
-export const deals = table(
-  "notes_deals",
-  {
-    id: id(),
-    title: varchar(200).notNull(),
-    stage: enumOf(["open", "won", "lost"]).notNull().default("open"),
-    amount: decimal(15, 2).notNull(),
-    company_id: references(() => companies.id).notNull(),
-    created_at: timestamp().notNull().defaultNow(),
-  },
-  (deal) => [index("notes_deals_stage").on(deal.stage, deal.amount)],
-);
-`;
 const ROUTER = `import { createRouter, db, resource } from "xcore";
 import { companies, deals } from "./schema.ts";
 
-export async function setup() {
-  if ((await db.$count(deals)) > 0) return;
-  for (let first = 0; first < 10_000; first += 1000)
-    await db.insert(companies).values(Array.from({ length: 1000 }, (_, n) => ({ name: "Company " + (first + n), city: "Paris" })));
-  for (let first = 0; first < ${EXPORTED}; first += 1000)
-    await db.insert(deals).values(
-      Array.from({ length: 1000 }, (_, n) => ({
-        title: "Deal number " + (first + n),
-        stage: ["open", "won", "lost"][n % 3],
-        amount: ((first + n) % 1000) + ".50",
-        company_id: 1 + ((first + n) % 10_000),
-      })),
-    );
-}
-
+${SETUP}
 export default createRouter()
-  .use(resource(companies, { path: "companies", permission: null }))
-  .use(resource(deals, { path: "deals", permission: null, expand: ["company"] }));
+  ${RESOURCES};
 `;
 
 interface Work {
@@ -67,8 +35,8 @@ interface Work {
 const works: readonly Work[] = [
   ...["csv", "json", "xlsx"].map((format) => ({
     what: `export ${format}`,
-    count: EXPORTED,
-    run: (url: string) => readAll(`${url}/notes/deals/export.${format}?id.lte=${EXPORTED}`),
+    count: DEALS,
+    run: (url: string) => readAll(`${url}/notes/deals/export.${format}?id.lte=${DEALS}`),
   })),
   {
     what: "import csv",
@@ -76,7 +44,7 @@ const works: readonly Work[] = [
     run: (url) =>
       send(
         `${url}/notes/deals/import`,
-        toCsv("company_id", (at) => String(1 + (at % 10_000))),
+        toCsv("company_id", (at) => String(1 + (at % COMPANIES))),
       ),
   },
   {
@@ -85,7 +53,7 @@ const works: readonly Work[] = [
     run: (url) =>
       send(
         `${url}/notes/deals/import`,
-        toCsv("company.name", (at) => `Company ${at % 10_000}`),
+        toCsv("company.name", (at) => `Company ${at % COMPANIES}`),
       ),
   },
   {
@@ -94,7 +62,7 @@ const works: readonly Work[] = [
     run: (url) =>
       send(
         `${url}/notes/deals/import?dry_run=true`,
-        toCsv("company_id", (at) => String(1 + (at % 10_000))),
+        toCsv("company_id", (at) => String(1 + (at % COMPANIES))),
       ),
   },
 ];
@@ -102,9 +70,8 @@ const works: readonly Work[] = [
 const folder = await mkdtemp(join(tmpdir(), "xcore-bench-"));
 const project = join(folder, "xcore");
 const program = resolve(import.meta.dir, "../dist/xcore");
-const path = `/notes/deals/${EXPORTED}`;
 try {
-  await (await startWithNotes(program, project, { schema: SCHEMA, router: ROUTER, path })).stop();
+  await (await startWithNotes(program, project, { schema: SCHEMA, router: ROUTER, path: LAST_DEAL })).stop();
   const rows: string[][] = [];
   for (const work of works) rows.push(await measure(work));
   printTable(["what", "rows/s", "memory above idle"], rows);
@@ -114,7 +81,7 @@ try {
 
 /** Each in a server of its own, so that none has the memory of another. */
 async function measure({ what, count, run }: Work): Promise<string[]> {
-  const server = await startServer((port) => [program, "--port", port], { cwd: project, path });
+  const server = await startServer((port) => [program, "--port", port], { cwd: project, path: LAST_DEAL });
   try {
     await Bun.sleep(SETTLE_MS);
     const idle = await residentMb(server.pid);

@@ -1,15 +1,17 @@
 /**
  * A resource of 100,000 deals of 10,000 companies on SQLite beside the same routes written by hand with drizzle, in one server:
  * a list of 20 with a filter, a sort and the company of each, and a create. Processor time tells more than the clock on a
- * machine that does other things too.
+ * machine that does other things too. With --peer the list is that of PocketBase too, with the same rows and index.
  *
- *   bun run build && bun bench/resources.ts [--seconds 2] [--rounds 5] [--warmup 3]
+ *   bun run build && bun bench/resources.ts [--seconds 2] [--rounds 5] [--warmup 3] [--peer]
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type Load, measureServer } from "./load.ts";
+import { LAST_DEAL, RESOURCES, SCHEMA, SETUP } from "./deals.ts";
+import { createPocketBaseOfDeals, LISTED as PEER_LISTED } from "./peers/pocketbase-deals.ts";
 import { compareLoads, printTable } from "./report.ts";
 import { type BenchServer, startWithNotes } from "./server.ts";
 
@@ -18,6 +20,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "2" },
     rounds: { type: "string", default: "5" },
     warmup: { type: "string", default: "3" },
+    peer: { type: "boolean", default: false },
   },
 });
 
@@ -31,22 +34,25 @@ interface Route {
   readonly path: string;
 }
 
-const SCENARIOS: readonly {
+interface Scenario {
   readonly what: string;
   readonly routes: readonly Route[];
   readonly body?: object;
-}[] = [
-  {
-    what: "list 20: filter, sort, company",
-    routes: [
-      {
-        name: "by hand",
-        path: `/notes/by-hand?stage=won&above=500&${LISTED.replace("&expand=company", "")}`,
-      },
-      { name: "resource, filter", path: `/notes/deals?filter=${FILTER}&${LISTED}` },
-      { name: "resource, parameters", path: `/notes/deals?stage=won&amount.gt=500&${LISTED}` },
-    ],
-  },
+}
+
+const DEALS_WON: Scenario = {
+  what: "list 20: filter, sort, company",
+  routes: [
+    {
+      name: "by hand",
+      path: `/notes/by-hand?stage=won&above=500&${LISTED.replace("&expand=company", "")}`,
+    },
+    { name: "resource, filter", path: `/notes/deals?filter=${FILTER}&${LISTED}` },
+    { name: "resource, parameters", path: `/notes/deals?stage=won&amount.gt=500&${LISTED}` },
+  ],
+};
+const SCENARIOS: readonly Scenario[] = [
+  DEALS_WON,
   {
     what: "list 20",
     routes: [
@@ -64,48 +70,17 @@ const SCENARIOS: readonly {
   },
 ];
 
-const SCHEMA = `import { decimal, enumOf, id, index, references, table, timestamp, varchar } from "xcore/schema";
-
-export const companies = table("notes_companies", { id: id(), name: varchar(200).notNull(), city: varchar(100) });
-
-export const deals = table(
-  "notes_deals",
-  {
-    id: id(),
-    title: varchar(200).notNull(),
-    stage: enumOf(["open", "won", "lost"]).notNull().default("open"),
-    amount: decimal(15, 2).notNull(),
-    company_id: references(() => companies.id).notNull(),
-    created_at: timestamp().notNull().defaultNow(),
-  },
-  (deal) => [index("notes_deals_stage").on(deal.stage, deal.amount)],
-);
-`;
 const ROUTER = `import { and, eq, gt, inArray } from "drizzle-orm";
 import { t } from "elysia";
 import { bodyOf, createRouter, db, page, pageOf, paginate, resource, rowOf } from "xcore";
 import { companies, deals } from "./schema.ts";
 
-export async function setup() {
-  for (let first = 0; first < 10_000; first += 1000)
-    await db.insert(companies).values(Array.from({ length: 1000 }, (_, n) => ({ name: "Company " + (first + n), city: "Paris" })));
-  for (let first = 0; first < 100_000; first += 1000)
-    await db.insert(deals).values(
-      Array.from({ length: 1000 }, (_, n) => ({
-        title: "Deal number " + (first + n),
-        stage: ["open", "won", "lost"][n % 3],
-        amount: ((first + n) % 1000) + ".50",
-        company_id: 1 + ((first + n) % 10_000),
-      })),
-    );
-}
-
+${SETUP}
 const Deal = rowOf(deals);
 const DealWithCompany = t.Object({ ...Deal.properties, company: t.Nullable(rowOf(companies)) });
 
 export default createRouter()
-  .use(resource(companies, { path: "companies", permission: null }))
-  .use(resource(deals, { path: "deals", permission: null, expand: ["company"] }))
+  ${RESOURCES}
   .get("/by-hand", async ({ query }) => {
     const { stage, above, ...asked } = query;
     const wanted = and(eq(deals.stage, stage), gt(deals.amount, above));
@@ -127,35 +102,82 @@ export default createRouter()
   }, { body: bodyOf(deals), response: { 201: Deal }, optionalAuth: true });
 `;
 
+/** A path of a server that is asked in turns with others. */
+interface Contender {
+  readonly name: string;
+  readonly server: BenchServer;
+  readonly path: string;
+}
+
 const folder = await mkdtemp(join(tmpdir(), "xcore-bench-"));
 let server: BenchServer | null = null;
 try {
   const program = resolve(import.meta.dir, "../dist/xcore");
-  const options = { schema: SCHEMA, router: ROUTER, path: "/notes/deals/100000" };
-  server = await startWithNotes(program, join(folder, "xcore"), options);
+  const options = { schema: SCHEMA, router: ROUTER, path: LAST_DEAL };
+  const ours = (server = await startWithNotes(program, join(folder, "xcore"), options));
   const rows: string[][] = [];
-  for (const scenario of SCENARIOS) rows.push(...(await compare(server, scenario)));
+  for (const { what, routes, body } of SCENARIOS) {
+    if (body === undefined) await assertSame(ours, routes);
+    const contenders = routes.map((route) => ({ ...route, server: ours }));
+    rows.push(...(await compare(what, contenders, body)));
+  }
   printTable(["what", "route", "requests/s", "ratio", "processor time a request", "ratio"], rows);
+  if (values.peer) await comparePeer(ours);
 } finally {
   await server?.stop();
   await rm(folder, { recursive: true, force: true });
 }
 
-/** The routes take turns in each round, so that what the machine does besides falls on all of them alike. */
-async function compare(
-  at: BenchServer,
-  { what, routes, body }: (typeof SCENARIOS)[number],
-): Promise<string[][]> {
-  if (body === undefined) await assertSame(at, routes);
-  const loads = routes.map((): Load[] => []);
-  for (const { path } of routes) await load(at, path, body, Number(values.warmup));
+/** The contenders take turns in each round, so that what the machine does besides falls on all of them alike. */
+async function compare(what: string, contenders: readonly Contender[], body?: object): Promise<string[][]> {
+  const loads = contenders.map((): Load[] => []);
+  for (const { server: at, path } of contenders) await load(at, path, body, Number(values.warmup));
   for (let round = 0; round < Number(values.rounds); round += 1) {
-    for (const [index, { path }] of routes.entries()) {
+    for (const [index, { server: at, path }] of contenders.entries()) {
       loads[index]?.push(await load(at, path, body, Number(values.seconds)));
     }
   }
   const [base = []] = loads;
-  return loads.map((measured, index) => [what, routes[index]?.name ?? "", ...compareLoads(measured, base)]);
+  return loads.map((measured, index) => [
+    what,
+    contenders[index]?.name ?? "",
+    ...compareLoads(measured, base),
+  ]);
+}
+
+async function comparePeer(ours: BenchServer): Promise<void> {
+  const { what, routes } = DEALS_WON;
+  const peer = await createPocketBaseOfDeals();
+  const theirs = await peer.start(PEER_LISTED);
+  try {
+    const contenders = [
+      { name: "PocketBase", server: theirs, path: PEER_LISTED },
+      ...routes.map((route) => ({ ...route, server: ours })),
+    ];
+    const lists = contenders.map(async ({ server: { url }, path }) =>
+      toShown(await (await fetch(url + path)).json()),
+    );
+    const [first, ...others] = await Promise.all(lists);
+    if (others.some((list) => list !== first)) throw new Error(`They list others than PocketBase:\n${first}`);
+    console.log("");
+    printTable(
+      ["what", "server", "requests/s", "ratio", "processor time a request", "ratio"],
+      await compare(what, contenders),
+    );
+  } finally {
+    await theirs.stop();
+    await peer.remove();
+  }
+}
+
+/** What of a list both have: PocketBase gives an amount as a number, and relations apart. */
+function toShown(list: unknown): string {
+  const { items } = list as { items: { amount: unknown; company: unknown; expand?: { company: unknown } }[] };
+  const shown = items.map(({ amount, company, expand }) => {
+    const { name } = (expand?.company ?? company) as { name: string };
+    return { amount: Number(amount), hasCompany: name.startsWith("Company ") };
+  });
+  return JSON.stringify(shown);
 }
 
 function load(at: BenchServer, path: string, body: object | undefined, seconds: number): Promise<Load> {

@@ -77,6 +77,7 @@ export async function startWithNotes(
   await Bun.write(join(plugin, "run.ts"), router);
   const generated = Bun.spawn([program, "db", "generate", "notes", "--yes"], {
     cwd: project,
+    env: { ...process.env }, // as it is by now
     stdio: ["ignore", "ignore", "inherit"],
   });
   if ((await generated.exited) !== 0) throw new Error("Cannot generate the migration of the notes");

