@@ -24,6 +24,12 @@ export const PROBLEM = Symbol.for("xcore/problem");
  */
 export const CLOSED = Symbol.for("xcore/closed");
 
+/**
+ * What the API documentation says in the place of a schema, made when it is asked for: of what may be declared later, and of what nothing
+ * is checked by.
+ */
+export const DOCUMENTED = Symbol.for("xcore/documented");
+
 /** Marks what is never suggested in the place of an unknown name, as it isn't there to everybody. */
 export const QUIET = Symbol.for("xcore/quiet");
 

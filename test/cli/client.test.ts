@@ -58,6 +58,18 @@ export async function work(baseUrl: string, token: string) {
   const one = await crm.deals.get(deal.id, { fields: "title" });
   const sums = await crm.deals.aggregate({ sum: "amount", group: "stage" });
   const sum: string | null | undefined = sums.items[0]?.sum?.amount;
+  const seen = await crm.deals.get(deal.id, { expand: ["company", "owner"] });
+  const listed = await crm.deals.list({ expand: "company", sort: "id", per_page: 1 });
+  const companies: (string | undefined)[] = [seen.company?.name, ...listed.items.map(({ company }) => company?.city ?? company?.name)];
+  for await (const { owner } of crm.deals.all({ expand: ["owner"], filter: 'title = "a"' })) companies.push(owner?.email);
+  const withContacts = await crm.companies.get(company.id, { expand: "contacts" });
+  const contacts: string[] = withContacts.contacts.map(({ name }) => name);
+  // @ts-expect-error -- not asked for, and so it may be missing
+  const lacking = () => seen.contact.id;
+  // @ts-expect-error -- of an account, only some is shown
+  const hash = () => seen.owner?.password_hash;
+  // @ts-expect-error -- no relation of its
+  const stranger = () => crm.deals.get(deal.id, { expand: ["competitor"] });
   await crm.deals.delete(deal.id);
   const gone = await crm.deals.get(deal.id).catch((error: unknown) => error);
   const refused = await bad().catch((error: unknown) => error);
@@ -75,6 +87,11 @@ export async function work(baseUrl: string, token: string) {
     refused: refused instanceof XcoreError && refused.problem.errors?.map(({ path, code }) => [path, code]),
     unknown: await unknown().catch((error: unknown) => (error instanceof XcoreError ? error.status : 0)),
     wrong: await wrong().catch((error: unknown) => (error instanceof XcoreError ? error.status : 0)),
+    companies,
+    contacts,
+    lacking: seen.contact === undefined && lacking.length,
+    hash: hash(),
+    stranger: await stranger().catch((error: unknown) => (error instanceof XcoreError ? error.status : 0)),
     email: me.email,
     resources,
     dots: await crm.contacts.get(".." as never).catch((error: unknown) => String(error)),
@@ -93,6 +110,10 @@ const EXPECTED = {
   refused: [["/body/stage", "one_of"]],
   unknown: 422,
   wrong: 422,
+  companies: ["Acme", "Acme", "ada@example.com"],
+  contacts: [],
+  lacking: 0,
+  stranger: 422,
   email: "ada@example.com",
   resources: ["crm.companies", "crm.contacts", "crm.deals"],
   dots: 'TypeError: Cannot ask for /crm/contacts/{id} with ".."',
@@ -238,9 +259,9 @@ const HOSTILE = {
 
 test("nothing that a plugin says of its routes leads out of the client's strings, comments and names", async () => {
   const resources = [
-    { plugin: "crm", name: "deals", path: "/crm/deals" },
-    { plugin: "crm", name: "then", path: "/crm/then" },
-    { plugin: "crm", name: "get-deals", path: "/nowhere" },
+    { plugin: "crm", name: "deals", path: "/crm/deals", expand: [EVIL, `${EVIL}.company`] },
+    { plugin: "crm", name: "then", path: "/crm/then", expand: [] },
+    { plugin: "crm", name: "get-deals", path: "/nowhere", expand: ["company"] },
   ];
   const text = writeClient(HOSTILE, resources);
   expect(writeClient(HOSTILE, resources.toReversed())).toBe(text);

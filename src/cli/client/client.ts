@@ -27,6 +27,7 @@ function typeScriptCommand(context: CommandContext): Command {
           plugin: resource.plugin,
           name: resource.name,
           path: app.pathOf(resource),
+          expand: [...resource.expand],
         }));
         return writeClient(await app.openApi(), resources);
       });

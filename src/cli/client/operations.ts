@@ -40,6 +40,8 @@ export interface Placed {
   readonly operation: Operation;
   /** Whether it lists the rows of a resource, page by page. */
   readonly isList: boolean;
+  /** The relations that it can be asked for: "company", "company.parent". */
+  readonly expand: readonly string[];
 }
 
 /** A resource, by the path that it is served at. */
@@ -47,7 +49,12 @@ export interface ServedResource {
   readonly plugin: string;
   readonly name: string;
   readonly path: string;
+  /** The relations that its rows can be asked for with. */
+  readonly expand: readonly string[];
 }
+
+/** The parameter that asks for the relations of a row. */
+export const EXPAND = "expand";
 
 const METHODS = ["get", "post", "put", "patch", "delete"];
 const OF_ROWS: Readonly<Record<string, string>> = { get: "list", post: "create" };
@@ -82,7 +89,8 @@ export function placeOperations(document: Json, resources: readonly ServedResour
         const namespaces = resource === null ? [namespaceOf(operation.path)] : (spaces.get(resource) ?? []);
         const names = resource === null ? [toPlainName(operation)] : toActions(operation.method, inside);
         const isList = resource !== null && operation.method === "get" && inside === "";
-        return { namespaces, name: take(namespaces, names), operation, isList };
+        const expand = operation.query.some(({ name }) => name === EXPAND) ? (resource?.expand ?? []) : [];
+        return { namespaces, name: take(namespaces, names), operation, isList, expand };
       }),
   );
 }

@@ -182,6 +182,32 @@ async function readAnswer(response: Response, kind: AnswerKind): Promise<unknown
   return /^text\/(?!event-stream)/.test(type) ? response.text() : response;
 }
 
+type First<Path extends string> = Path extends `${infer Name}.${string}` ? Name : Path;
+type Behind<Path extends string, Name extends string> = Path extends `${Name}.${infer Rest}` ? Rest : never;
+
+/** A row that has the relations which were asked for: "company", "company.parent". */
+export type Expanded<Row, Path extends string> = [Path] extends [never]
+  ? Row
+  : Row extends readonly (infer Item)[]
+    ? Expanded<Item, Path>[]
+    : Row extends object
+      ? Omit<Row, First<Path>> & {
+          [Name in First<Path> & keyof Row]-?: Expanded<Exclude<Row[Name], undefined>, Behind<Path, Name>>;
+        }
+      : Row;
+
+/** A page of such rows. */
+export type ExpandedPage<Answer extends { readonly items: readonly unknown[] }, Path extends string> = Omit<
+  Answer,
+  "items"
+> & { items: Expanded<Answer["items"][number], Path>[] };
+
+/** Names of relations as one parameter has them. */
+export function joinExpand(query: { readonly expand?: string | readonly string[] | undefined }): object {
+  const { expand } = query;
+  return typeof expand === "object" ? { ...query, expand: expand.join(",") } : query;
+}
+
 /** A page of a list. */
 export interface Page<Item> {
   readonly items: readonly Item[];

@@ -1,5 +1,5 @@
 import { Names, toComment, toKey, toLiteral, toPascalCase } from "./names.ts";
-import { type Operation, type Placed, placeOperations, type ServedResource } from "./operations.ts";
+import { EXPAND, type Operation, type Placed, placeOperations, type ServedResource } from "./operations.ts";
 // @ts-expect-error -- a text, not the module
 // oxlint-disable-next-line import/default
 import runtime from "./runtime.ts" with { type: "text" };
@@ -76,19 +76,25 @@ interface Written {
 }
 
 function writeOperation(
-  { namespaces, name, operation, isList }: Placed,
+  { namespaces, name, operation, isList, expand }: Placed,
   { types, names }: { readonly types: TypeWriter; readonly names: Names },
 ): Written {
   const title = [...namespaces, name].map(toPascalCase).join("");
   const declarations: string[] = [];
-  const declare = (suffix: string, text: string): string => {
+  const declare = (suffix: string, text: string, parameters = ""): string => {
     const type = names.take(`${title}${suffix}`);
-    declarations.push(`export type ${type} = ${text};`);
+    declarations.push(`export type ${type}${parameters} = ${text};`);
     return type;
   };
   const { params, query, body, answer } = operation;
-  const answerType = toAnswerType(operation, types, (text) => declare("Answer", text));
-  const queryType = query.length === 0 ? null : declare("Query", writeQuery(operation, types));
+  const plainType = toAnswerType(operation, types, (text) => declare("Answer", text));
+  const wholeType = expand.length === 0 ? null : toExpandedType(plainType, answer.schemas[0], expand);
+  const answerType = wholeType ?? plainType;
+  const pathType = expand.length === 0 ? null : declare("Expand", expand.map(toLiteral).join(" | "));
+  const queryType =
+    query.length === 0
+      ? null
+      : declareQuery(operation, { types, pathType, isGeneric: wholeType !== null, declare });
   const bodyType = body === null ? null : declare("Body", writeBody(body, types));
   const isQueryNeeded = query.some(({ isRequired }) => isRequired);
   const given = [
@@ -99,24 +105,55 @@ function writeOperation(
     ...(queryType === null ? [] : [`query: ${queryType}${isQueryNeeded ? "" : " = {}"}`]),
     "options?: RequestOptions",
   ];
+  const asked = pathType === null ? "query" : "query: joinExpand(query)";
   const parts = [
     ...(params.length === 0 ? [] : [`params: [${params.map((one) => one.name).join(", ")}]`]),
-    ...(queryType === null ? [] : ["query"]),
+    ...(queryType === null ? [] : [asked]),
     ...(body === null ? [] : ["body", `bodyType: ${toLiteral(body.type)}`]),
     "options",
   ];
   const call = (of: readonly string[]): string =>
     `call<${answerType}>(${toLiteral(operation.method.toUpperCase())}, ${toLiteral(operation.path)}, ${toLiteral(answer.kind)}, { ${of.join(", ")} })`;
   const comment = toComment([operation.summary, operation.description], "");
+  const generic = wholeType === null ? "" : `<Path extends ${pathType} = never>`;
   const functions = [
-    `${comment}${toKey(name)}: (${given.join(", ")}): Promise<${answerType}> =>\n  ${call(parts)},\n`,
+    `${comment}${toKey(name)}: ${generic}(${given.join(", ")}): Promise<${answerType}> =>\n  ${call(parts)},\n`,
   ];
   if (isList && queryType !== null && !isQueryNeeded && isPage(answer.schemas[0])) {
     functions.push(
-      `/** All of them, page after page */\nall: (query: ${queryType} = {}, options?: RequestOptions) =>\n  eachItem((query: ${queryType}) => ${call(["query", "options"])}, query),\n`,
+      `/** All of them, page after page */\nall: ${generic}(query: ${queryType} = {}, options?: RequestOptions) =>\n  eachItem((query: ${queryType}) => ${call([asked, "options"])}, query),\n`,
     );
   }
   return { declarations, functions };
+}
+
+/** What is answered once relations are asked for; null where that isn't rows. */
+function toExpandedType(type: string, schema: unknown, expand: readonly string[]): string | null {
+  if (isPage(schema)) return `ExpandedPage<${type}, Path>`;
+  const properties = isJson(schema) ? schema["properties"] : undefined;
+  const isRow = isJson(properties) && expand.some((path) => (path.split(".")[0] ?? "") in properties);
+  return isRow ? `Expanded<${type}, Path>` : null;
+}
+
+/** Declares the query of an operation; returns its type, for the relations `Path` where it is generic. */
+function declareQuery(
+  operation: Operation,
+  {
+    types,
+    pathType,
+    isGeneric,
+    declare,
+  }: {
+    readonly types: TypeWriter;
+    readonly pathType: string | null;
+    readonly isGeneric: boolean;
+    readonly declare: (suffix: string, text: string, parameters?: string) => string;
+  },
+): string {
+  if (pathType === null) return declare("Query", writeQuery(operation, types));
+  const query = writeQuery(operation, types, "Path");
+  const type = declare("Query", query, `<Path extends ${pathType} = ${pathType}>`);
+  return isGeneric ? `${type}<Path>` : type;
 }
 
 function toArgument(
@@ -149,14 +186,20 @@ function toParameterType(type: string): string {
   return type === "number" || type === "string" ? type : "string | number";
 }
 
-function writeQuery({ query }: Operation, types: TypeWriter): string {
+/** @param path type of the relations that can be asked for; undefined where there are none */
+function writeQuery({ query }: Operation, types: TypeWriter, path?: string): string {
   const fields = query
     .filter(({ isOpen }) => !isOpen)
     .map(({ name, isRequired, schema, description }) => {
       const type = types.write(schema);
       // One value goes for a list of one.
       const isArray = isJson(schema) && schema["type"] === "array" && type.endsWith(")[]");
-      const either = isArray ? `${type} | ${type.slice(0, -2)}` : type;
+      const isPath = path !== undefined && name === EXPAND;
+      const either = isPath
+        ? `${path} | readonly ${path}[]`
+        : isArray
+          ? `${type} | ${type.slice(0, -2)}`
+          : type;
       const optional = isRequired ? `: ${either}` : `?: ${either} | undefined`;
       return `${toComment([description], "  ")}  ${toKey(name)}${optional};\n`;
     });

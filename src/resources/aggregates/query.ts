@@ -5,7 +5,8 @@ import { type ColumnKind, kindOf } from "../../db/schema/column-kind.ts";
 import { DATE_PARTS } from "../../db/schema/portable-sql.ts";
 import { columnsOf } from "../access/access.ts";
 import type { Resource } from "../definition/definition.ts";
-import { close, toAnswered } from "../schemas/bodies.ts";
+import { toAnswered } from "../schemas/answers.ts";
+import { close } from "../schemas/bodies.ts";
 import { type ColumnParameter, listQueryOf } from "../schemas/queries.ts";
 
 export const FUNCTIONS = ["sum", "avg", "min", "max"] as const;

@@ -1,12 +1,9 @@
-import { type TObject, type TSchema, Type } from "@sinclair/typebox";
-import { type Column, getTableName } from "drizzle-orm";
+import type { TObject, TSchema } from "@sinclair/typebox";
 import { t } from "elysia";
 import { kindOf } from "../../db/schema/column-kind.ts";
 import { CLOSED, QUIET } from "../../errors/plain-schema.ts";
 import type { Resource } from "../definition/definition.ts";
-import type { Relation } from "../definition/relations.ts";
 import { bodyOf, patchOf } from "./tables.ts";
-import { toStoredSchema } from "./values.ts";
 
 /** The schema of the key of a row, in a path. */
 export function keySchemaOf({ key }: Resource): TSchema {
@@ -37,36 +34,6 @@ export function importedSchemaOf(resource: Resource): TObject {
 /** The schema of a change. */
 export function changeSchemaOf(resource: Resource): TObject {
   return toSettable(resource, patchOf, unsettableOf(resource, false));
-}
-
-/** The schema of a row as it is answered: fields that not everybody sees, and relations, may be missing. */
-export function answerSchemaOf({ columns, fields, relations, expand }: Resource): TObject {
-  const properties = [...columns].map(([name, column]): [string, TSchema] => {
-    const schema = toNullable(column);
-    const isForAll = fields.get(name)?.read ?? true;
-    return [name, isForAll === true ? schema : t.Optional(schema)];
-  });
-  // One that is only gone through is shown as well.
-  const expanded = [...expand].map((path): [string, TSchema] => {
-    const [name = ""] = path.split(".");
-    return [name, t.Optional(toRelated(relations.get(name) as Relation))];
-  });
-  return t.Object(Object.fromEntries([...properties, ...expanded]));
-}
-
-function toRelated({ table, isMany }: Relation): TSchema {
-  const row = t.Object({}, { additionalProperties: true, description: `Of ${getTableName(table)}` });
-  return isMany ? t.Array(row) : t.Nullable(row);
-}
-
-/** The schema of a column's values in answers, which are written by JSON.stringify: nothing is left to encode. */
-export function toAnswered(column: Column): TSchema {
-  const isMoment = kindOf(column).type === "timestamp";
-  return isMoment ? Type.Unsafe({ type: "string", format: "date-time" }) : toStoredSchema(column);
-}
-
-function toNullable(column: Column): TSchema {
-  return column.notNull ? toAnswered(column) : t.Nullable(toAnswered(column));
 }
 
 function unsettableOf(

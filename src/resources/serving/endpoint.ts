@@ -10,7 +10,8 @@ import type { Resources } from "../definition/registry.ts";
 import type { Row } from "../reading/expand.ts";
 import { type Shape, toShape } from "../reading/fields.ts";
 import { type ListQuery, presentOne } from "../reading/rows.ts";
-import { answerSchemaOf, keySchemaOf } from "../schemas/bodies.ts";
+import { answerSchemaOf } from "../schemas/answers.ts";
+import { keySchemaOf } from "../schemas/bodies.ts";
 import { columnParametersOf, rowQueryOf } from "../schemas/queries.ts";
 import { assertMatch, toETag } from "../writing/versions.ts";
 import type { Work, Writer } from "../writing/writer.ts";
@@ -73,7 +74,7 @@ export class Endpoint {
     this.parameters = columnParametersOf(resource);
     this.key = t.Object({ id: keySchemaOf(resource) });
     this.rowQuery = rowQueryOf(resource);
-    this.answer = answerSchemaOf(resource);
+    this.answer = answerSchemaOf(resource, options.resources);
   }
 
   /** What a route asks for. */

@@ -1,5 +1,5 @@
 import { Kind, TransformKind } from "@sinclair/typebox";
-import { TEXT_FORMS } from "../../errors/plain-schema.ts";
+import { DOCUMENTED, TEXT_FORMS } from "../../errors/plain-schema.ts";
 import {
   count,
   data,
@@ -108,7 +108,9 @@ export class SchemaConverter {
     if (this.#open.has(schema) || this.#open.size >= MAX_DEPTH) return UNKNOWN;
     this.#open.add(schema);
     try {
-      return typeof schema === "string" ? this.#toTarget(schema) : this.#toNamed(schema as Json);
+      if (typeof schema === "string") return this.#toTarget(schema);
+      const { [DOCUMENTED]: make } = schema as { readonly [DOCUMENTED]?: () => unknown };
+      return make === undefined ? this.#toNamed(schema as Json) : this.#toSchema(make());
     } catch {
       return UNKNOWN; // of a plugin's own making, with getters that throw and the like
     } finally {
