@@ -95,10 +95,16 @@ export function isFoundAnywhere(word: string): boolean {
   return !BEGINNING.test(word) || UNSPACED.test(word);
 }
 
-/** The beginnings of words that a text has, which has this folded word in it where a word begins. */
+/**
+ * The beginnings of words that a text has, which has this folded word in it where a word begins; not those of one letter,
+ * which are in most texts: an index would only be in the way.
+ */
 export function indexedParts(word: string): string[] {
   if (UNSPACED.test(word)) return [];
-  return word.split(OTHERS).flatMap((part) => INDEXED.exec(part)?.[0].slice(0, MAX_INDEXED) ?? []);
+  return word
+    .split(OTHERS)
+    .map((part) => INDEXED.exec(part)?.[0].slice(0, MAX_INDEXED) ?? "")
+    .filter((part) => part.length > 1);
 }
 
 function toFolded(letter: string): string {

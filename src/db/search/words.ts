@@ -28,7 +28,9 @@ const ORDINARY = /[\w\u0080-\u{10ffff}]/u;
  * @param word of at most 100 characters: patterns of SQLite's are limited
  */
 export function hasWord(columns: readonly Column[], word: string): SQL | undefined {
-  return or(...columns.map((column) => toCondition(column, fold(word))));
+  const folded = fold(word);
+  const all = columns.map((column) => toConditions(column, folded));
+  return or(...all.flatMap(({ first }) => first ?? []), ...all.map(({ whole }) => whole));
 }
 
 /**
@@ -40,10 +42,12 @@ export function mayHaveWords(table: Table, words: readonly string[]): SQL | unde
   const parts = [...new Set(words.flatMap((word) => indexedParts(fold(word))))];
   if (index === null || parts.length === 0) return undefined;
   const tableName = getTableName(table);
+  const key = Object.values<Column>(getTableColumns(table)).find(({ primary }) => primary);
   if (isOfKind(table, "PgTable")) {
     const text = toPostgresText(index.columns.map((column) => `"${tableName}"."${column}"`));
     const all = parts.map((part) => `${withoutAccents(part).slice(0, MAX_INDEXED)}:*`).join(" & ");
-    return sql`${sql.raw(text)} @@ ${`(${all}) | '${ANY.postgres}'`}::tsquery`;
+    // As an array, which is made first: it can't tell how few rows have a word, and would rather read all in their order.
+    return sql`${key} = any(array(select ${key} from ${table} where ${sql.raw(text)} @@ ${`(${all}) | '${ANY.postgres}'`}::tsquery))`;
   }
   const name = sql.identifier(index.name);
   if (isOfKind(table, "MySqlTable")) {
@@ -51,7 +55,6 @@ export function mayHaveWords(table: Table, words: readonly string[]): SQL | unde
     return sql`match(${table}.${name}) against (${`(${all}) ${ANY.mysql}`} in boolean mode)`;
   }
   const all = parts.map((part) => `"${part}"*`).join(" AND ");
-  const key = Object.values<Column>(getTableColumns(table)).find(({ primary }) => primary);
   return sql`${key} in (select rowid from ${name} where ${name} match ${all})`;
 }
 
@@ -98,18 +101,27 @@ function withoutAccents(text: string): string {
   return text.normalize("NFD").replaceAll(ACCENTS, "");
 }
 
-function toCondition(column: Column, word: string): SQL {
+/** That a column has a word; and first what is told faster, which is so for most that have it. */
+function toConditions(column: Column, word: string): { readonly first?: SQL; readonly whole: SQL } {
   const isAnywhere = isFoundAnywhere(word);
   const letters = Array.from(word);
   if (isOfKind(column, "SQLiteColumn")) {
     const pattern = letters.map(toGlob).join("");
-    if (isAnywhere) return sql`${column} glob ${`*${pattern}*`}`;
-    return sql`(' ' || ${column}) glob ${`*[^${WORD_CHARACTERS}]${pattern}*`}`;
+    if (isAnywhere) return { whole: sql`${column} glob ${`*${pattern}*`}` };
+    return {
+      first: sql`(' ' || ${column}) glob ${`* ${pattern}*`}`,
+      whole: sql`(' ' || ${column}) glob ${`*[^${WORD_CHARACTERS}]${pattern}*`}`,
+    };
   }
-  const pattern = `${isAnywhere ? "" : `(^|[^${WORD_CHARACTERS}])`}${letters.map(toPattern).join("")}`;
-  return isOfKind(column, "PgColumn")
-    ? sql`${column} collate "C" ~ ${pattern}`
-    : sql`${column} regexp ${pattern}`;
+  const pattern = letters.map(toPattern).join("");
+  if (isOfKind(column, "MySqlColumn"))
+    return { whole: sql`${column} regexp ${isAnywhere ? pattern : `(?<![${WORD_CHARACTERS}])${pattern}`}` };
+  const text = sql`${column} collate "C"`;
+  if (isAnywhere) return { whole: sql`${text} ~ ${pattern}` };
+  return {
+    first: sql`strpos(' ' || lower(${text}), ${` ${word}`}) > 0`,
+    whole: sql`${text} ~ ${`(^|[^${WORD_CHARACTERS}])${pattern}`}`,
+  };
 }
 
 function toGlob(letter: string): string {

@@ -47,7 +47,7 @@ async function createProject(context: DialectTest): Promise<MigrationProject> {
   const project = new MigrationProject(context);
   await project.change(withoutIndex);
   await project.run(
-    "insert into deals (title, body) values ('Big ship', 'the École'), (null, 'to be'), ('x', null)",
+    "insert into deals (title, body) values ('Big ship', 'the École'), (null, 'to be'), ('xyz', null)",
   );
   await project.change(withIndex);
   await project.run("insert into deals (title, body) values ('A shipyard', 'Ecology to go')");
@@ -65,7 +65,7 @@ testOnEachDialect(
   "a search index has the words of rows that were there and of those that come",
   async (context) => {
     const project = await createProject(context);
-    const words = ["ship", "SHIPY", "eco", "École", "the", "to", "b", "x", "yard"];
+    const words = ["ship", "SHIPY", "eco", "École", "the", "to", "bE", "xy", "yard"];
     expect(await findAll(context, withIndex, words)).toEqual({
       ship: [1, 4],
       SHIPY: [4],
@@ -73,8 +73,8 @@ testOnEachDialect(
       École: [1],
       the: [1],
       to: [2, 4],
-      b: [1, 2],
-      x: [3],
+      bE: [2],
+      xy: [3],
       yard: [],
     });
     expect(await project.generate(withIndex)).toBeNull();
@@ -86,10 +86,10 @@ testOnEachDialect("a search index follows changes, deletes and what is rolled ba
   await project.run("update deals set title = null, body = 'boat' where id = 1");
   await project.run("update deals set id = 9 where id = 3");
   await project.run("delete from deals where id = 4");
-  expect(await findAll(context, withIndex, ["ship", "boat", "x", "eco"])).toEqual({
+  expect(await findAll(context, withIndex, ["ship", "boat", "xy", "eco"])).toEqual({
     ship: [],
     boat: [1],
-    x: [9],
+    xy: [9],
     eco: [],
   });
   const database = context.driver.toDatabase({});

@@ -138,7 +138,7 @@ testOnEachDialect(
         (one) =>
           foldedLetters().has(one) ||
           !/[\p{L}\p{N}\p{M}\p{Cn}\p{Co}]/u.test(one) ||
-          indexedParts(one).length > 0,
+          indexedParts(one + one).length > 0,
       )
       .filter((one, at) => one < "\uac00" || at % 40 === 0);
     const book = await Notebook.open(
@@ -151,7 +151,7 @@ testOnEachDialect(
     const alike = Map.groupBy(
       characters
         .map((one, at) => [fold(one), at + 1] as const)
-        .filter(([one]) => indexedParts(one).length > 0),
+        .filter(([one]) => indexedParts(one + one).length > 0),
       ([one]) => one,
     );
     expect(alike.size).toBeGreaterThan(300);
@@ -183,8 +183,8 @@ test("letters are the same whatever their case and accents", () => {
   expect(fold("ÉCOLE Ça ŁÓDŹ Ἀθήνα Москва İ")).toBe("ecole ca łodz Ἀθήνα москва i");
   expect(fold("e\u0301")).toBe("e");
   expect(sameLetters("n").normalize("NFD").replaceAll(/\p{M}/gu, "")).toMatch(/^[nN]+$/);
-  expect(indexedParts("c++")).toEqual(["c"]);
-  expect(indexedParts("foo-bar@x")).toEqual(["foo", "bar", "x"]);
+  expect(indexedParts("c++")).toEqual([]); // one letter is in most texts
+  expect(indexedParts("foo-bar@xy")).toEqual(["foo", "bar", "xy"]);
   expect(indexedParts("東京tower")).toEqual([]);
 });
 
