@@ -44,7 +44,7 @@ export async function aggregateRows(
 ): Promise<Aggregation> {
   const plan = toPlan(access, query);
   const { groups, measures, isCounted, limit } = plan;
-  const condition = toRowsCondition(access, query, parameters);
+  const condition = toRowsCondition(access, query, { parameters });
   const picked = pick(db, access, { plan, condition });
   const groupedBy = groups.map((group, index) => picked[nameOf(group, index)] as SQL.Aliased);
   const made = measures.map(({ function: one, name }) => MAKE[one](picked[name] as PgColumn));

@@ -1,7 +1,7 @@
 import { type Column, getTableColumns, getTableName, type Table } from "drizzle-orm";
 import type { TableMakers } from "../../db/contract/driver.ts";
 import type { User } from "../../accounts/identity/principal.ts";
-import { declarationOf, kindOf } from "../../db/schema/column-kind.ts";
+import { declarationOf, kindOf, searchIndexOf } from "../../db/schema/column-kind.ts";
 import { assertKnown, refuse } from "./names.ts";
 import { type Numbering, toNumbering } from "./numbering.ts";
 import type { Asker, FieldRule, ResourceOptions, RowRule, Verb } from "./options.ts";
@@ -37,6 +37,8 @@ export interface Resource {
   /** What makes values of new rows, by column. */
   readonly made: ReadonlyMap<string, (asker: Asker<User | null>) => unknown>;
   readonly search: readonly string[];
+  /** Whether an index of words serves the search in the table's own columns. */
+  readonly hasSearchIndex: boolean;
   readonly expand: ReadonlySet<string>;
   /** Null for all columns, and those of the relations that may be asked for. */
   readonly filter: ReadonlySet<string> | null;
@@ -105,6 +107,7 @@ export function toResource(
     fields: new Map(Object.entries(options.fields ?? {}) as [string, FieldRule<User | null>][]),
     made,
     search: options.search ?? [],
+    hasSearchIndex: hasSearchIndex(tableName, table, options),
     expand: new Set(options.expand),
     filter: options.filter === undefined ? null : new Set(options.filter),
     sort: options.sort ?? names.filter((name) => kindOf(columns.get(name) as Column).type !== "json"),
@@ -155,6 +158,24 @@ function toHistory(
       `"history" is kept for ${JSON.stringify(keep)}: expected such as "90d", "12w", "18mo" or "2y"`,
     );
   return { hasHistory: true, keepsHistory: keep };
+}
+
+/** @throws TypeError unless the table declares an index of all of its columns that are searched */
+function hasSearchIndex(
+  tableName: string,
+  table: Table,
+  { searchIndex = false, search = [] }: Pick<AnyOptions, "searchIndex" | "search">,
+): boolean {
+  if (!searchIndex) return false;
+  const own = search.filter((name) => !name.includes("."));
+  if (own.length === 0) throw refuse(tableName, '"searchIndex" needs one of its columns in "search"');
+  const index = searchIndexOf(table);
+  if (index !== null && own.every((name) => index.columns.includes(name))) return true;
+  const declared = `searchIndex("${index?.name ?? `${tableName}_search`}").on(${own.map((name) => `t.${name}`).join(", ")})`;
+  throw refuse(
+    tableName,
+    `"searchIndex" needs an index of all columns in "search": return ${declared} from the third argument of table(), and run xcore db generate`,
+  );
 }
 
 function assertNames(

@@ -106,6 +106,14 @@ export interface ResourceOptions<T extends Table, Found extends User | null = Us
   readonly public?: boolean;
   /** Columns, also of relations, that `q` searches: `["title", "company.name"]`. @default none */
   readonly search?: readonly string[];
+  /**
+   * Whether `q` finds words of the table's own columns by their beginnings, whatever the case and the accents of letters, with the
+   * database's full text index: the table declares `searchIndex("deals_search").on(t.title)`, for which `xcore db generate` writes a
+   * migration. Columns of relations are searched as without.
+   *
+   * @default false
+   */
+  readonly searchIndex?: boolean;
   /** Relations that may be asked for along with a row: `["company", "company.parent"]`. @default none */
   readonly expand?: readonly string[];
   /** What `filter` may name. @default all columns, and those of the relations in `expand` */

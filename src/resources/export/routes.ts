@@ -80,7 +80,7 @@ async function exportRows(
 ): Promise<Response> {
   const { resource, visible } = access;
   const { columns } = toShape(access, { fields: query.fields });
-  const condition = toRowsCondition(access, query, parameters);
+  const condition = toRowsCondition(access, query, { parameters });
   const table = resource.table as PgTable;
   const sheets = await import("./sheets.ts");
   if (format === "xlsx") assertRoom(await db.$count(table, condition), sheets.MAX_SHEET_ROWS);

@@ -2,11 +2,11 @@ import { and, type SQL } from "drizzle-orm";
 import type { InputProblem } from "../../errors/errors.ts";
 import { invalidRequest } from "../../errors/codes.ts";
 import type { Access, DeletedRows } from "../access/access.ts";
-import { type ConditionOptions, NOTHING, toCondition } from "../filter/conditions.ts";
+import { type ConditionOptions, toCondition } from "../filter/conditions.ts";
 import { FilterError } from "../filter/error.ts";
 import { type Expression, parseFilter } from "../filter/grammar.ts";
-import type { Asking } from "../filter/moments.ts";
 import { type ColumnParameter, toComparison } from "../schemas/queries.ts";
+import { toSearch } from "./search.ts";
 
 /** What of a query says which rows are wanted. */
 export type Wanted = Readonly<Record<string, unknown>> & {
@@ -16,9 +16,14 @@ export type Wanted = Readonly<Record<string, unknown>> & {
   readonly deleted?: DeletedRows | undefined;
 };
 
+export interface WantedOptions {
+  /** Those of columns that a query may have. */
+  readonly parameters: ReadonlyMap<string, ColumnParameter>;
+  /** Whether an index may say which rows have words; else the condition looks at the rows alone. @default true */
+  readonly mayUseIndex?: boolean;
+}
+
 const MAX_PARSED = 200;
-const MAX_WORDS = 10;
-const WORDS = /\S+/g;
 
 /** Filters as they were read: clients send the same ones again and again. */
 const parsed = new Map<string, Expression>();
@@ -31,7 +36,7 @@ const parsed = new Map<string, Expression>();
 export function toRowsCondition(
   access: Access,
   query: Wanted,
-  parameters: ReadonlyMap<string, ColumnParameter>,
+  { parameters, mayUseIndex = true }: WantedOptions,
 ): SQL | undefined {
   const asking = { userId: access.asker.user?.id ?? null, now: new Date() };
   const options: ConditionOptions = {
@@ -57,7 +62,7 @@ export function toRowsCondition(
       add(name, () => toComparison(parameter, query[name]));
   }
   if (problems.length > 0) throw invalidRequest(problems);
-  if (q !== undefined) conditions.push(...toSearch(access, q, asking));
+  if (q !== undefined) conditions.push(...toSearch(access, q, { asking, mayUseIndex }));
   return and(...conditions);
 }
 
@@ -68,24 +73,4 @@ function parse(filter: string): Expression {
   if (parsed.size >= MAX_PARSED) parsed.clear();
   parsed.set(filter, expression);
   return expression;
-}
-
-/** That each word is in one of the columns that are searched. */
-function toSearch(access: Access, text: string, asking: Asking): SQL[] {
-  const words = (text.match(WORDS) ?? []).slice(0, MAX_WORDS);
-  const fields = access.resource.search.filter((field) => access.follow(field) !== null);
-  if (fields.length === 0) return words.length === 0 ? [] : [NOTHING];
-  const options: ConditionOptions = { find: (name) => access.follow(name), names: () => fields, asking };
-  return words.map((word) => {
-    const values = [{ type: "text" as const, text: word, at: 0 }];
-    const parts = fields.map((field) => ({
-      type: "comparison" as const,
-      field,
-      at: 0,
-      operator: "~" as const,
-      isAny: true,
-      values,
-    }));
-    return toCondition({ type: "or", parts }, options);
-  });
 }

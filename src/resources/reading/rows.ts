@@ -23,7 +23,7 @@ export async function listRows(
 ): Promise<Page<Row>> {
   const { resource, visible } = access;
   const shape = toShape(access, query);
-  const condition = toRowsCondition(access, query, parameters);
+  const condition = toRowsCondition(access, query, { parameters });
   const select = db
     .select()
     .from(resource.table as PgTable)

@@ -67,7 +67,8 @@ function toView(
   { user, query }: { readonly user: User | null; readonly query: Given["query"] },
 ): View {
   const access = endpoint.accessOf(user);
-  const condition = toRowsCondition(access, query, endpoint.parameters);
+  // Of rows as they were, too: an index knows them as they are.
+  const condition = toRowsCondition(access, query, { parameters: endpoint.parameters, mayUseIndex: false });
   const { sql, params } = db
     .select()
     .from(resource.table as PgTable)
