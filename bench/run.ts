@@ -18,6 +18,7 @@ for (const file of [
   "resources.ts",
   "resources-changes.ts",
   "resources-io.ts",
+  "resources-search.ts",
   "cache.ts",
   "users.ts",
   "remote.ts",
