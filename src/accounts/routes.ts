@@ -1,5 +1,6 @@
 import type { AnyElysia } from "elysia";
 import type { HookBus } from "../hooks/bus.ts";
+import type { Templates } from "../templates/templates.ts";
 import type { Accounts } from "./accounts.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import { apiKeyRoutes } from "./api-keys/routes.ts";
@@ -17,6 +18,7 @@ export interface AccountRoutesOptions {
   readonly store: CoreStore;
   readonly hooks: HookBus;
   readonly appName: string;
+  readonly templates: Pick<Templates, "render">;
   readonly originOf: (request: Request) => Origin;
 }
 
@@ -26,6 +28,7 @@ export function accountRoutes({
   store,
   hooks,
   appName,
+  templates,
   originOf,
 }: AccountRoutesOptions): AnyElysia[] {
   const {
@@ -41,7 +44,7 @@ export function accountRoutes({
     browser,
   } = accounts;
   const context = { guards, principals, originOf };
-  const forms = new BrowserSignIn({ ...browser, appName, login: accounts.browserLogin, originOf });
+  const forms = new BrowserSignIn({ ...browser, templates, login: accounts.browserLogin, originOf });
   return [
     authRoutes({
       ...context,
@@ -59,7 +62,7 @@ export function accountRoutes({
     browserRoutes({
       ...context,
       ...browser,
-      appName,
+      templates,
       sessions,
       devices,
       confirmPassword,

@@ -52,7 +52,7 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
     reloadConfig,
   };
   const slices = [
-    ...accountRoutes({ accounts, store, hooks, appName, originOf }),
+    ...accountRoutes({ accounts, store, hooks, appName, templates, originOf }),
     cacheRoutes({ cache: stores.cache, guards: accounts.guards }),
     jobRoutes({ jobs, store, guards: accounts.guards, originOf }),
     pluginRoutes({

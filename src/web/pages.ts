@@ -42,7 +42,7 @@ export function toLinks(
   return new Markup(links.length === 0 ? `<p>${escapeHTML(none)}</p>` : `<ul>${items.join("")}</ul>`);
 }
 
-/** What a page for people who sign in is made of. */
+/** What a page that makes an account is made of. */
 export interface AccountPage {
   readonly app_name: string;
   readonly title: string;
@@ -51,28 +51,25 @@ export interface AccountPage {
   readonly values?: Readonly<Record<string, string>>;
   /** @default 200 */
   readonly status?: number;
-  /** @default "same-origin": without a referrer, browsers don't say where a form comes from */
-  readonly referrerPolicy?: "same-origin" | "no-referrer";
-  readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Answers with a page that somebody signs in with, or the like: without any script, and kept nowhere. */
+/** Answers with a page that makes an account: without any script or other file, and kept nowhere. */
 export function toAccountPage(page: AccountPage): Response {
-  const { app_name, title, body, values, status = 200, referrerPolicy = "same-origin", headers } = page;
+  const { app_name, title, body, values, status = 200 } = page;
   const [, style = ""] = /<style>([^]*?)<\/style>/.exec(ACCOUNT_PAGE) ?? [];
   const hash = new Bun.CryptoHasher("sha256").update(style).digest("base64");
   const filled = new Markup(fillPage(body, { app_name, ...values }));
   return new Response(fillPage(ACCOUNT_PAGE, { app_name, title, body: filled }), {
     status,
     headers: {
-      ...headers,
       "content-type": "text/html;charset=utf-8",
       // No script at all, no other origin, and in no frame.
       "content-security-policy":
         `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; form-action 'self'; ` +
         "base-uri 'none'; frame-ancestors 'none'",
       "x-frame-options": "DENY",
-      "referrer-policy": referrerPolicy,
+      // The token that lets somebody make it is in the address.
+      "referrer-policy": "no-referrer",
       "cache-control": "no-store",
     },
   });

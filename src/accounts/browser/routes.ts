@@ -14,18 +14,16 @@ import type { Attempts } from "../login/attempt-limits.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { OtpDevices } from "../two-factor/devices.ts";
 import type { BrowserCredentials } from "./credentials.ts";
-import type { CsrfTokens } from "./csrf-tokens.ts";
 import { redirectTo, toOwnPath } from "./navigation.ts";
 import { type PageContext, toLoginPage, toLogoutPage, toVerifyPage } from "./pages.ts";
 import { TICKET_SECONDS, type Tickets } from "./tickets.ts";
 
 export interface BrowserRoutesOptions {
-  readonly appName: string;
+  readonly templates: PageContext["templates"];
   readonly guards: Guards;
   readonly principals: Principals;
   readonly originOf: (request: Request) => Origin;
   readonly credentials: BrowserCredentials;
-  readonly csrf: CsrfTokens;
   readonly tickets: Tickets;
   readonly sessions: Pick<Sessions, "noteIdentification">;
   readonly devices: Pick<OtpDevices, "isEnabled" | "stepUp">;
@@ -42,9 +40,9 @@ const Identification = t.Object({
 
 /** Serves the pages that people sign in and out with, and tickets for WebSockets and streams, below `/auth`. */
 export function browserRoutes(options: BrowserRoutesOptions) {
-  const { appName, guards, principals, csrf, tickets } = options;
+  const { templates, guards, principals, tickets } = options;
   const toContext = (request: Request, next: string): PageContext => ({
-    appName,
+    templates,
     request,
     next: toOwnPath(next),
   });
@@ -60,8 +58,10 @@ export function browserRoutes(options: BrowserRoutesOptions) {
     )
     .get(
       "/logout",
-      ({ query, request, user }) =>
-        toLogoutPage(toContext(request, query.next), user.email, csrf.mint(sessionOf(principals, request))),
+      ({ query, request }) => {
+        sessionOf(principals, request);
+        return toLogoutPage(toContext(request, query.next));
+      },
       { auth: true, query: Next, detail: { summary: "Page to sign out", hide: true } },
     )
     .get("/verify", ({ query, request }) => showVerifyPage(options, toContext(request, query.next)), {
@@ -99,16 +99,12 @@ function sessionOf(principals: Principals, request: Request): string {
 }
 
 async function showVerifyPage(
-  { principals, devices, csrf }: BrowserRoutesOptions,
+  { principals, devices }: BrowserRoutesOptions,
   context: PageContext,
 ): Promise<Response> {
   const principal = principals.require(context.request);
-  const { user } = principal;
-  return toVerifyPage(context, {
-    email: user.email,
-    csrfToken: csrf.mint(requireSession(principal)),
-    asksCode: await devices.isEnabled(user.id),
-  });
+  requireSession(principal);
+  return toVerifyPage(context, await devices.isEnabled(principal.user.id));
 }
 
 async function takeIdentification(

@@ -12,7 +12,7 @@ import { isNavigation, LOGIN_PATH, redirectTo, toOwnPath } from "./navigation.ts
 import { type PageContext, toLoginCodePage, toLoginPage } from "./pages.ts";
 
 export interface BrowserSignInOptions {
-  readonly appName: string;
+  readonly templates: PageContext["templates"];
   readonly login: Login<CookieSession>;
   readonly credentials: BrowserCredentials;
   readonly site: Site;
@@ -111,17 +111,17 @@ export class BrowserSignIn implements BrowserForms {
     { request, next }: PageContext,
     enter: () => Promise<CookieSession | OtpChallenge>,
     pages: {
-      readonly toChallengePage: (challenge: OtpChallenge) => Response;
-      readonly toProblemPage: (problem: AppError) => Response;
+      readonly toChallengePage: (challenge: OtpChallenge) => Promise<Response>;
+      readonly toProblemPage: (problem: AppError) => Promise<Response>;
     },
   ): Promise<Response> {
     try {
       this.#assertOwnForm(request);
       const answer = await enter();
-      return "otp_required" in answer ? pages.toChallengePage(answer) : redirectTo(request, next);
+      return "otp_required" in answer ? await pages.toChallengePage(answer) : redirectTo(request, next);
     } catch (error) {
       if (!(error instanceof AppError) || error.status >= 500) throw error;
-      return pages.toProblemPage(error);
+      return await pages.toProblemPage(error);
     }
   }
 
@@ -134,6 +134,6 @@ export class BrowserSignIn implements BrowserForms {
   }
 
   #toContext(request: Request, next: string | undefined): PageContext {
-    return { appName: this.#options.appName, request, next: toOwnPath(next) };
+    return { templates: this.#options.templates, request, next: toOwnPath(next) };
   }
 }

@@ -22,7 +22,6 @@ export function toSetupPage(appName: string, form: SetupForm, status = 200): Res
     body: SETUP_PAGE,
     values: { ...form },
     status,
-    referrerPolicy: "no-referrer", // the token is in the address
   });
 }
 
@@ -34,6 +33,5 @@ export function toSetupDonePage(appName: string, email: string, isSignedIn: bool
     body: SETUP_DONE_PAGE,
     values: { email, signed_in: isSignedIn ? ", and signed in here" : "" },
     status: 201,
-    referrerPolicy: "no-referrer",
   });
 }

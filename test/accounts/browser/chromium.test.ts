@@ -71,8 +71,8 @@ testWithProgram(
     await page.keyboard.press("Tab");
     await page.keyboard.type("wrong");
     await page.keyboard.press("Enter");
-    await page.waitForSelector("[role=alert]:not(:empty)");
-    expect(await page.inputValue("#username")).toBe(EMAIL);
+    await page.waitForSelector("[role=alert]");
+    expect(await page.inputValue("#field-username")).toBe(EMAIL);
     await page.keyboard.press("Tab");
     await page.keyboard.type(PASSWORD);
     await page.keyboard.press("Enter");
@@ -105,10 +105,10 @@ testWithProgram(
     const codeOf = await world.jar.enrol();
     const [context, page] = await world.open({ javaScriptEnabled: false });
     await page.goto("/auth/login?next=/shop/");
-    await page.fill("#username", EMAIL);
-    await page.fill("#password", PASSWORD);
+    await page.fill("#field-username", EMAIL);
+    await page.fill("#field-password", PASSWORD);
     await page.click("button");
-    await page.fill("#code", codeOf(1));
+    await page.fill("#field-code", codeOf(1));
     await page.click("button");
     await page.waitForURL("**/shop/");
     expect(await page.textContent("h1")).toBe("Shop");
@@ -128,8 +128,8 @@ testWithProgram(
     await using world = await start(path);
     const [context, page] = await world.open();
     await page.goto("/auth/login?next=/shop/");
-    await page.fill("#username", EMAIL);
-    await page.fill("#password", PASSWORD);
+    await page.fill("#field-username", EMAIL);
+    await page.fill("#field-password", PASSWORD);
     await page.click("button");
     await page.waitForURL("**/shop/");
     const [before] = await context.cookies();

@@ -26,15 +26,18 @@ async function open(): Promise<{ jar: CookieJar; email: string }> {
   return { jar, email };
 }
 
-test("GET /auth/login is a page without scripts, in the language of HTML alone", async () => {
+test("GET /auth/login is a page that needs no script, and loads nothing from elsewhere", async () => {
   const page = await new CookieJar(app).get("/auth/login?next=/shop%3Fa%3D1");
   const text = await page.text();
   expect([page.status, page.headers.get("content-type")]).toEqual([200, "text/html;charset=utf-8"]);
-  expect(page.headers.get("content-security-policy")).toMatch(/^default-src 'none'; style-src 'sha256-/);
+  const policy = page.headers.get("content-security-policy") ?? "";
+  expect(policy).toMatch(/default-src 'self'; script-src 'nonce-[^']+'; [^]*frame-ancestors 'self'/);
+  expect(policy).not.toContain("unsafe");
   expect(page.headers.get("cache-control")).toBe("no-store");
-  expect(text).not.toMatch(/<script|https?:\/\/| style="|\son\w+=/);
+  expect(page.headers.get("referrer-policy")).toBe("same-origin");
+  expect(text).not.toMatch(/https?:\/\/| style="|\son\w+=/);
   expect(text).toContain('action="../auth/login?next=%2Fshop%3Fa%3D1"');
-  expect(text).toMatch(/<label for="username">[^]*autofocus[^]*<label for="password">/);
+  expect(text).toMatch(/<label[^>]*for="field-username">[^]*autofocus[^]*<label[^>]*for="field-password">/);
   expect(text).not.toMatch(/forgot/i);
 });
 
@@ -81,9 +84,8 @@ test("a wrong password is told on the page, and limits are those of every login"
     // oxlint-disable-next-line no-await-in-loop
     const text = await wrong.text();
     expect([wrong.status, wrong.headers.get("content-type")]).toEqual([401, "text/html;charset=utf-8"]);
-    expect(text).toContain('role="alert">The email, the password or the code is wrong<');
+    expect(text).toMatch(/role="alert"[^>]*>The email, the password or the code is wrong</);
     expect(text).toContain(`value="${email}"`);
-    expect(text).not.toContain("wrong<script");
   }
   const locked = await jar.signIn(email);
   expect([locked.status, Number(locked.headers.get("retry-after")) > 0]).toEqual([429, true]);
@@ -97,7 +99,7 @@ test("what is typed is shown again as text", async () => {
   const wrong = await new CookieJar(app).signIn('"><script>alert(1)</script>', { password: "x" });
   const text = await wrong.text();
   expect(text).toContain("&quot;&gt;&lt;script&gt;");
-  expect(text).not.toContain("<script>");
+  expect(text).not.toContain("<script>alert");
 });
 
 test("a second factor is asked for on a page of its own", async () => {
@@ -211,7 +213,7 @@ test("signing out takes a form of ours, ends the session and takes the cookie", 
   await jar.signIn(email);
   const { cookie } = jar;
   const page = await jar.get("/auth/logout");
-  expect(await page.text()).toContain(`You are signed in as ${email}`);
+  expect(await page.text()).toContain(`<b>${email}</b>`);
   const forged = await jar.post("/auth/logout", {}, { headers: { "sec-fetch-site": "cross-site" } });
   expect([forged.status, jar.cookie]).toEqual([403, cookie]);
   const out = await jar.post("/auth/logout", {});
