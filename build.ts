@@ -22,6 +22,8 @@ type Target = keyof typeof TARGETS;
 /** What is kept from one build to the next. */
 const KEPT = join("node_modules", ".cache", "xcore-build");
 const SMALLEST = 19; // of zstd's levels; those beyond take half as long again for 0.2 %
+/** Files that are served to browsers as they are. */
+const FOR_BROWSERS = /^(?:swagger-ui-dist|htmx\.org|uplot)\/.+|\/templates\/ui\/xcore\.js$/;
 const USAGE = `Usage: bun run build [--target ${Object.keys(TARGETS).join("|")}]… [--outdir dist]`;
 
 const { values } = parseArgs({
@@ -202,9 +204,9 @@ async function packFiles(folder: string): Promise<Bun.BunPlugin> {
             new TextDecoder().decode(Bun.zstdDecompressSync(await Bun.file(passwords).bytes()));`,
         loader: "ts",
       }));
-      builder.onResolve({ filter: /^swagger-ui-dist\/.+/ }, async ({ path: name }) => {
+      builder.onResolve({ filter: FOR_BROWSERS }, async ({ path: name, resolveDir }) => {
         const path = join(folder, `${basename(name)}.gz`);
-        const bytes = await Bun.file(Bun.resolveSync(name, import.meta.dir)).bytes();
+        const bytes = await Bun.file(Bun.resolveSync(name, resolveDir)).bytes();
         await Bun.write(path, Bun.gzipSync(bytes, { library: "libdeflate", level: 12 }));
         return { path };
       });

@@ -18,6 +18,7 @@ import { cacheRoutes } from "./cache-routes.ts";
 import type { AppContext } from "./context.ts";
 import { pathOf } from "./resource-paths.ts";
 import type { AppStores } from "./stores.ts";
+import { lazyUi } from "./ui.ts";
 import { createOriginOf } from "./web.ts";
 
 export type { CoreApp };
@@ -75,6 +76,7 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
         loggers.app.error({ err: error, resource, rule }, "a rule of a resource has failed"),
     }),
     templateRoutes({ templates }),
+    lazyUi(context, parts),
     taskRoutes({ tasks, store, guards: accounts.guards, originOf }),
   ];
   const hasFailure = (): boolean => plugins.list().some(({ state }) => state === "failed");

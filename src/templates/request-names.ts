@@ -1,4 +1,5 @@
 import type { RequestLookup } from "./engine/context.ts";
+import { fillPlaces } from "./languages/phrases.ts";
 import { isTheme, type Theme, THEMES } from "../config/schema.ts";
 
 /** What an app tells templates of a request: who makes it, and in which language. */
@@ -56,7 +57,7 @@ export function createRequestNames(request: Request | null, options: RequestName
       case "csrf_token":
         return own().csrf_token ?? "";
       case "t":
-        return own().t ?? ((text: unknown) => text);
+        return own().t ?? ((text: unknown, values: unknown) => fillPlaces(String(text), values));
       case "locale":
         return own().locale ?? "en";
       case "theme":

@@ -6,3 +6,11 @@ declare module "*/swagger-ui-bundle.js" {
   const path: string;
   export default path;
 }
+declare module "*.min.js" {
+  const path: string;
+  export default path;
+}
+declare module "*/templates/ui/xcore.js" {
+  const path: string;
+  export default path;
+}

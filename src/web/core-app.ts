@@ -53,9 +53,8 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
     });
   };
   const info = { title: appName, url: options.publicUrl };
-  const app: AnyElysia = new Elysia({ name: "xcore/core" })
+  const app: AnyElysia = createOwnApp("xcore/core")
     .onError(toElysiaErrorHandler(() => app, answerError, null))
-    .mapResponse(answerJson as never)
     .get("/", () => toPageResponse(toHome()), { detail: { hide: true } })
     .get("/openapi.json", () => openApi(), { detail: { hide: true } })
     .use(docsRoutes({ appName }))
@@ -74,11 +73,21 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
   for (const slice of options.slices) app.use(slice);
   // Those who watch a server add what they like.
   refuseUnknownParameters(app, { except: ["/health"] });
+  const fetch = toCoreFetch(app);
+  const openApi = createOpenApi({ core: { name: "core", app }, plugins: options.pluginApps }, info);
+  return { openApi, fetch };
+}
+
+/** Makes an app of the core's own, which answers with pages and JSON as all of them do. */
+export function createOwnApp(name: string) {
+  return new Elysia({ name }).mapResponse(answerJson as never);
+}
+
+/** Returns what answers the requests of an app of the core's own that has all of its routes. */
+export function toCoreFetch(app: AnyElysia): Mount["fetch"] {
   readBodies(app);
   prepareRoutes(app, new OpenStreams(), null);
-  const openApi = createOpenApi({ core: { name: "core", app }, plugins: options.pluginApps }, info);
-  const { fetch } = app;
-  return { openApi, fetch };
+  return app.fetch;
 }
 
 /** Destructured: a hook that takes the context as a whole makes Elysia parse everything of each request. */

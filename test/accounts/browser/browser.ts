@@ -13,7 +13,9 @@ interface Sent extends RequestInit {
 /** What a browser does with the server's cookies, and says of where its requests come from. */
 export class CookieJar {
   readonly #app: TestApp;
+  /** The session's. */
   cookie = "";
+  readonly #others = new Map<string, string>();
   /** Every cookie that it was given, in order. */
   readonly given: string[] = [];
 
@@ -43,12 +45,15 @@ export class CookieJar {
 
   /** Sends a request with its cookie. */
   async fetch(path: string, init: Sent = {}): Promise<Response> {
-    const headers = { ...init.headers, ...(this.cookie !== "" && { cookie: this.cookie }) };
+    const cookies = [this.cookie, ...this.#others.values()].filter((cookie) => cookie !== "");
+    const headers = { ...init.headers, ...(cookies.length > 0 && { cookie: cookies.join("; ") }) };
     const response = await this.#app.fetch(path, { redirect: "manual", ...init, headers });
     for (const set of response.headers.getSetCookie()) {
       this.given.push(set);
       const [pair = ""] = set.split(";");
-      this.cookie = set.includes("Max-Age=0;") ? "" : pair;
+      const kept = /Max-Age=0(?:;|$)/.test(set) ? "" : pair;
+      if (pair.includes("xcore_session=")) this.cookie = kept;
+      else this.#others.set(pair.slice(0, pair.indexOf("=")), kept);
     }
     return response;
   }

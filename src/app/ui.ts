@@ -1,0 +1,53 @@
+import { Elysia } from "elysia";
+import type { Accounts } from "../accounts/accounts.ts";
+import type { Templates } from "../templates/templates.ts";
+import type { Mount } from "../web/mounts.ts";
+import type { WebServer } from "../web/server.ts";
+import type { AppContext } from "./context.ts";
+import type { AppStores } from "./stores.ts";
+
+/** What the interface is built from. */
+export interface UiParts {
+  readonly stores: Pick<AppStores, "secretKey">;
+  readonly accounts: Accounts;
+  readonly web: WebServer;
+  readonly templates: Templates;
+}
+
+type Answer = Mount["fetch"];
+
+const SAFE = new Set(["GET", "HEAD"]);
+
+/** Serves the pages of the administration below /ui; they are loaded and built when the first is asked for. */
+export function lazyUi(context: AppContext, parts: UiParts) {
+  let loading: Promise<Answer> | null = null;
+  const answer = async ({ request }: { request: Request }) =>
+    (await (loading ??= load(context, parts)))(request);
+  return new Elysia({ name: "xcore/ui/lazy", detail: { hide: true } })
+    .all("/ui", answer)
+    .all("/ui/*", answer)
+    .get("/static/xcore/:hash/:file", answer);
+}
+
+async function load({ version, answerError }: AppContext, parts: UiParts): Promise<Answer> {
+  const { stores, accounts, web, templates } = parts;
+  const { principals, guards, browser } = accounts;
+  const { createUiApp } = await import("../ui/ui.ts");
+  return createUiApp({
+    guards,
+    version,
+    answerError,
+    flashKey: stores.secretKey.deriveKey("flash"),
+    render: (name, data, options) => templates.render(name, data, options),
+    can(request, permission) {
+      const principal = principals.peek(request);
+      return principal !== null && principals.permissionsOf(principal.user)?.has(permission) === true;
+    },
+    answerFor: (client, request) => web.answerFor(client, request),
+    proofFor(client) {
+      // What only reads may have been asked for by anybody's page.
+      const sessionId = SAFE.has(client.method) ? null : (principals.peek(client)?.sessionId ?? null);
+      return sessionId === null ? null : browser.csrf.mint(sessionId);
+    },
+  });
+}

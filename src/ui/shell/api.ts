@@ -1,0 +1,155 @@
+import { AppError } from "../../errors/errors.ts";
+import type { Problem } from "../../errors/problem.ts";
+
+/** What a query may be made of: lists give their name several times, null and undefined none. */
+export type Query = Readonly<Record<string, QueryValue | readonly QueryValue[]>>;
+type QueryValue = string | number | boolean | null | undefined;
+
+export interface Call {
+  readonly query?: Query;
+  /** Sent as JSON, but for a form with files and bytes. @default none */
+  readonly body?: unknown;
+  /** To add, such as `if-match`. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** An answer of the API that is none of an error. */
+export interface Answer<Body> {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Body;
+}
+
+export interface ApiOptions {
+  /** Answers a request for the client of another. */
+  readonly answerFor: (client: Request, request: Request) => Promise<Response>;
+  /** Returns what shows that a page of ours has sent what the client does; null where nothing has to. */
+  readonly proofFor: (client: Request) => string | null;
+}
+
+/** An error that the API has answered with; nobody has logged less of it for its being asked in here. */
+export class ApiProblem extends AppError {
+  readonly problem: Problem;
+
+  constructor(problem: Problem, headers: Readonly<Record<string, string>>) {
+    const { code, status, detail, errors } = problem;
+    super(code, status, detail, { headers, ...(errors && { errors }) });
+    this.problem = problem;
+  }
+
+  /** What is wrong with each field of a form, by its name: "/body/name" is of "name", "/body/a/b" of "a.b". */
+  get fields(): Readonly<Record<string, string>> {
+    const entries = (this.errors ?? []).flatMap(({ path, message }) => {
+      const [, part = "", ...names] = path.split("/");
+      return part === "body" && names.length > 0 ? [[names.join("."), message] as const] : [];
+    });
+    return Object.fromEntries(entries.toReversed());
+  }
+}
+
+/** What is said of a client and by it, and holds for what is asked in its name too. */
+const FORWARDED = [
+  "cookie",
+  "authorization",
+  "x-api-key",
+  "user-agent",
+  "accept-language",
+  "host",
+  "origin",
+  "sec-fetch-site",
+  "x-forwarded-for",
+  "x-forwarded-proto",
+  "x-forwarded-host",
+];
+/** What an error says beside its body. */
+const TOLD = ["retry-after", "www-authenticate", "allow"];
+
+/**
+ * The JSON API, asked within the process in the name of a client: by the same guards, checks and records as if it had
+ * asked itself. Each method throws an `ApiProblem` for an answer that is an error.
+ */
+export class Api {
+  readonly #client: Request;
+  readonly #options: ApiOptions;
+
+  constructor(client: Request, options: ApiOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  async get<Body>(path: string, query: Query = {}): Promise<Body> {
+    return (await this.ask<Body>("GET", path, { query })).body;
+  }
+
+  async post<Body>(path: string, body?: unknown, call: Call = {}): Promise<Body> {
+    return (await this.ask<Body>("POST", path, { body, ...call })).body;
+  }
+
+  async put<Body>(path: string, body?: unknown, call: Call = {}): Promise<Body> {
+    return (await this.ask<Body>("PUT", path, { body, ...call })).body;
+  }
+
+  async patch<Body>(path: string, body?: unknown, call: Call = {}): Promise<Body> {
+    return (await this.ask<Body>("PATCH", path, { body, ...call })).body;
+  }
+
+  async delete<Body = void>(path: string, call: Call = {}): Promise<Body> {
+    return (await this.ask<Body>("DELETE", path, call)).body;
+  }
+
+  /** Whether the client may ask for this: null instead of what is refused, for parts of a page that others do without. */
+  async getIfAllowed<Body>(path: string, query: Query = {}): Promise<Body | null> {
+    try {
+      return await this.get<Body>(path, query);
+    } catch (error) {
+      if (error instanceof ApiProblem && (error.status === 403 || error.status === 404)) return null;
+      throw error;
+    }
+  }
+
+  /** Asks with any method; the answer has its headers too, such as `etag`. */
+  async ask<Body>(method: string, path: string, call: Call = {}): Promise<Answer<Body>> {
+    const answer = await this.fetch(method, path, call);
+    const body = answer.status === 204 ? undefined : await answer.json();
+    return { status: answer.status, headers: answer.headers, body: body as Body };
+  }
+
+  /** Asks for what is no JSON, such as a file, to be passed on as it is. */
+  async fetch(method: string, path: string, { query = {}, body, headers }: Call = {}): Promise<Response> {
+    const sent = new Headers(headers);
+    if (!sent.has("accept")) sent.set("accept", "application/json");
+    for (const name of FORWARDED) {
+      const value = this.#client.headers.get(name);
+      if (value !== null) sent.set(name, value);
+    }
+    const proof = this.#options.proofFor(this.#client);
+    if (proof !== null) sent.set("x-csrf-token", proof);
+    const isRaw = body instanceof FormData || body instanceof Blob || body instanceof ReadableStream;
+    if (body !== undefined && !isRaw) sent.set("content-type", "application/json");
+    const request = new Request(toUrl(this.#client, path, query), {
+      method,
+      headers: sent,
+      signal: this.#client.signal,
+      ...(body !== undefined && { body: isRaw ? body : JSON.stringify(body) }),
+    });
+    const answer = await this.#options.answerFor(this.#client, request);
+    if (answer.status >= 400) throw await toProblem(answer);
+    return answer;
+  }
+}
+
+function toUrl(client: Request, path: string, query: Query): URL {
+  const url = new URL(path, client.url);
+  for (const [name, value] of Object.entries(query)) {
+    for (const one of [value].flat()) {
+      if (one !== null && one !== undefined) url.searchParams.append(name, String(one));
+    }
+  }
+  return url;
+}
+
+async function toProblem(answer: Response): Promise<ApiProblem> {
+  const { headers } = answer;
+  const told = TOLD.flatMap((name) => (headers.has(name) ? [[name, headers.get(name) ?? ""]] : []));
+  return new ApiProblem((await answer.json()) as Problem, Object.fromEntries(told));
+}

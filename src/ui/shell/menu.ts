@@ -1,0 +1,51 @@
+import type { AnyElysia } from "elysia";
+
+/** What the sidebar leads to. */
+export interface MenuItem {
+  /** English, marked by `text()`; or the words of a plugin. */
+  readonly label: string;
+  /** Below the server's own path, such as "/ui/plugins". */
+  readonly path: string;
+  /** Of templates/components/icon.html. */
+  readonly icon: string;
+  /** Without it the page isn't shown. @default everybody sees it */
+  readonly permission?: string;
+}
+
+/** A part of the interface: what leads to its pages, and their routes below /ui. */
+export interface Area {
+  readonly section: "main" | "people" | "system";
+  readonly menu: readonly MenuItem[];
+  readonly routes: AnyElysia;
+}
+
+export interface MenuSection {
+  /** English, marked by `text()`; null for what stands first. */
+  readonly title: string | null;
+  readonly items: readonly MenuItem[];
+}
+
+export interface ShownSection {
+  readonly title: string | null;
+  readonly items: readonly (MenuItem & { readonly active: boolean })[];
+}
+
+/** Returns what somebody sees of a menu, with the page marked that they are on: that of the longest path. */
+export function toShownMenu(
+  sections: readonly MenuSection[],
+  { path, can }: { readonly path: string; readonly can: (permission: string) => boolean },
+): ShownSection[] {
+  const isOn = (item: MenuItem): boolean => path === item.path || path.startsWith(`${item.path}/`);
+  const [current] = sections
+    .flatMap(({ items }) => items)
+    .filter(isOn)
+    .toSorted((a, b) => b.path.length - a.path.length);
+  return sections
+    .map(({ title, items }) => ({
+      title,
+      items: items
+        .filter(({ permission }) => permission === undefined || can(permission))
+        .map((item) => ({ ...item, active: item === current })),
+    }))
+    .filter(({ items }) => items.length > 0);
+}

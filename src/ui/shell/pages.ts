@@ -1,0 +1,153 @@
+import { t } from "elysia";
+import type { Guards } from "../../accounts/identity/guards.ts";
+import { redirectTo } from "../../accounts/browser/navigation.ts";
+import type { Page, PageOptions, TemplateData } from "../../templates/templates.ts";
+import { Api, ApiProblem, type ApiOptions } from "./api.ts";
+import type { Flash, Flashes } from "./flash.ts";
+import { type MenuSection, toShownMenu } from "./menu.ts";
+import type { Scripts } from "./scripts.ts";
+import { text } from "./words.ts";
+
+export interface UiOptions extends ApiOptions {
+  readonly guards: Guards;
+  readonly render: (name: string, data: TemplateData, options: PageOptions) => Promise<Page>;
+  readonly flashes: Flashes;
+  readonly scripts: Scripts;
+  readonly version: string;
+  /** Whether who makes a request may do this. */
+  readonly can: (request: Request, permission: string) => boolean;
+}
+
+/** What a form does, and what comes then. */
+export interface Act {
+  /** Asks the API for it. */
+  readonly call: (api: Api) => Promise<unknown>;
+  /** Says what has been done, on the page that it leads to. */
+  readonly done: Flash | (() => Flash);
+  /** Path to go on to, such as "/ui/plugins". */
+  readonly to: string;
+  /** Shows the form again, with what is wrong. @default the page of `to` says it */
+  readonly again?: (problem: ApiProblem) => Promise<Page>;
+}
+
+/** What somebody is asked before something is done that can't be undone. */
+export interface Question {
+  /** English, marked by `text()`. */
+  readonly title: string;
+  /** What will be so then. English, marked by `text()`. */
+  readonly detail?: string;
+  /** Fill the `{places}` of title and detail. */
+  readonly values?: Readonly<Record<string, string>>;
+  /** What the button says. */
+  readonly button: string;
+  /** Path of the page to go back to. */
+  readonly back: string;
+}
+
+/** The body of a form that only has buttons, beside what proves where it comes from. */
+export const Form = t.Object({
+  csrf_token: t.Optional(t.String({ maxLength: 512 })),
+  confirmed: t.Optional(t.Literal("yes")),
+});
+
+/** What lets somebody show that it is them still: they are led there. */
+const ASKS_WHO = new Set(["authentication_error", "identification_expired", "otp_expired"]);
+
+/** What each area of the interface makes its pages with. */
+export class Ui {
+  readonly guards: Guards;
+  readonly #options: UiOptions;
+  /** Set once all areas are known. */
+  menu: readonly MenuSection[] = [];
+
+  constructor(options: UiOptions) {
+    this.guards = options.guards;
+    this.#options = options;
+  }
+
+  /** The JSON API, asked in the name of who makes a request. */
+  api(request: Request): Api {
+    return new Api(request, this.#options);
+  }
+
+  /** Whether who makes a request may do this; the API decides, this is for what a page shows. */
+  can(request: Request, permission: string): boolean {
+    return this.#options.can(request, permission);
+  }
+
+  /**
+   * Returns a page of templates/ui/, within the shell: with the menu of who asks, and with the message of what they have
+   * done before.
+   */
+  page(request: Request, name: string, data: TemplateData = {}, options: PageOptions = {}): Promise<Page> {
+    const { render, flashes, scripts, version, can } = this.#options;
+    const { pathname: path } = new URL(request.url);
+    const flash = flashes.read(request);
+    const menu = toShownMenu(this.menu, { path, can: (permission) => can(request, permission) });
+    const shell = { menu, flash, version, script: (file: string) => scripts.pathOf(file) };
+    const cleared = flash === null ? {} : { "set-cookie": flashes.clear };
+    return render(
+      `ui/${name}`,
+      { shell, ...data },
+      { ...options, headers: { ...cleared, ...options.headers } },
+    );
+  }
+
+  /** Leads on to a page, with a message for it. */
+  redirect(request: Request, path: string, flash: Flash | null = null): Response {
+    const response = redirectTo(request, path);
+    if (flash !== null) response.headers.append("set-cookie", this.#options.flashes.keep(flash));
+    return response;
+  }
+
+  /** Does what a form asks for and leads on; where the API refuses it, says why. */
+  async act(request: Request, { call, done, to, again }: Act): Promise<Response | Page> {
+    try {
+      await call(this.api(request));
+    } catch (error) {
+      if (!(error instanceof ApiProblem) || ASKS_WHO.has(error.code) || error.status >= 500) throw error;
+      if (again !== undefined) return again(error);
+      return this.redirect(request, to, { text: error.message, color: "error" });
+    }
+    return this.redirect(request, to, typeof done === "function" ? done() : done);
+  }
+
+  /**
+   * Asks first whether something is really meant that a form wants done. With scripts a form with `data-confirm` has
+   * asked already, and sends `confirmed`.
+   *
+   * @returns the page that asks; null where it is confirmed
+   */
+  confirm(
+    request: Request,
+    body: Readonly<Record<string, unknown>>,
+    question: Question,
+  ): Promise<Page> | null {
+    if (body["confirmed"] === "yes") return null;
+    const fields = Object.entries(body)
+      .filter(([name]) => name !== "csrf_token")
+      .flatMap(([name, value]) => [value].flat().map((one) => ({ name, value: String(one) })));
+    const { pathname, search } = new URL(request.url);
+    return this.page(request, "confirm.html", { question, fields, action: pathname + search });
+  }
+
+  /** Returns a page that says why there isn't the one that was asked for. */
+  problem(request: Request, problem: PageProblem, options: PageOptions): Promise<Page> {
+    return this.page(request, "problem.html", { problem, headline: toHeadline(problem.status) }, options);
+  }
+}
+
+/** What a page says of an error. */
+export interface PageProblem {
+  readonly status: number;
+  readonly code: string;
+  readonly detail: string;
+  readonly request_id: string;
+}
+
+function toHeadline(status: number): string {
+  if (status === 404) return text("There is nothing here");
+  if (status === 403) return text("You may not see this");
+  if (status === 405) return text("This can't be done here");
+  return status >= 500 ? text("Something went wrong") : text("This can't be done");
+}

@@ -1,0 +1,54 @@
+import htmx from "htmx.org/dist/htmx.min.js" with { type: "file" };
+import csp from "htmx.org/dist/ext/hx-csp.min.js" with { type: "file" };
+import sse from "htmx.org/dist/ext/hx-sse.min.js" with { type: "file" };
+import own from "../../../templates/ui/xcore.js" with { type: "file" };
+import { fail } from "../../errors/codes.ts";
+
+/** What a page loads, in this order: as one file, for a browser asks for one sooner than for four. */
+const PARTS: Readonly<Record<string, readonly string[]>> = { "ui.js": [htmx, csp, sse, own] };
+const TYPE = "text/javascript;charset=utf-8";
+const IMMUTABLE = "public, max-age=31536000, immutable";
+
+/** The scripts of the interface, each at an address that names what is in it, so that browsers keep it. */
+export interface Scripts {
+  /** Returns the path of one, such as "/static/xcore/3k9x/ui.js". */
+  pathOf(name: string): string;
+  /** Answers with one. @throws AppError not_found */
+  answer(params: { readonly hash: string; readonly file: string }, request: Request): Response;
+}
+
+/** Reads the scripts, which build.ts has put into the executable. */
+export async function loadScripts(): Promise<Scripts> {
+  const made = new Map<string, { readonly hash: string; readonly bytes: Uint8Array<ArrayBuffer> }>();
+  for (const [name, parts] of Object.entries(PARTS)) {
+    // oxlint-disable-next-line no-await-in-loop -- two of them
+    const texts = await Promise.all(parts.map(readText));
+    const text = texts.join("\n;\n");
+    made.set(name, {
+      hash: Bun.hash(text).toString(36),
+      bytes: Bun.gzipSync(new TextEncoder().encode(text)),
+    });
+  }
+  return {
+    pathOf: (name) => `/static/xcore/${made.get(name)?.hash ?? ""}/${name}`,
+    answer({ hash, file }, request) {
+      const script = made.get(file);
+      if (script?.hash !== hash) throw fail("not_found", "Nothing is served at this path");
+      const takesGzip = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "");
+      return new Response(takesGzip ? script.bytes : Bun.gunzipSync(script.bytes), {
+        headers: {
+          "content-type": TYPE,
+          "cache-control": IMMUTABLE,
+          vary: "accept-encoding",
+          ...(takesGzip && { "content-encoding": "gzip" }),
+        },
+      });
+    },
+  };
+}
+
+/** In the executable they are compressed. */
+async function readText(path: string): Promise<string> {
+  const bytes = await Bun.file(path).bytes();
+  return new TextDecoder().decode(path.endsWith(".gz") ? Bun.gunzipSync(bytes) : bytes);
+}

@@ -1,0 +1,47 @@
+import { type AnyElysia, t } from "elysia";
+import { fail } from "../errors/codes.ts";
+import { createOwnApp, toCoreFetch } from "../web/core-app.ts";
+import { type ErrorAnswer, toElysiaErrorHandler } from "../web/error-answers.ts";
+import type { Mount } from "../web/mounts.ts";
+import { pluginArea } from "./plugins/pages.ts";
+import { createFlashes } from "./shell/flash.ts";
+import type { Area, MenuSection } from "./shell/menu.ts";
+import { Ui, type UiOptions } from "./shell/pages.ts";
+import { createProblemPages } from "./shell/problems.ts";
+import { loadScripts } from "./shell/scripts.ts";
+import { text } from "./shell/words.ts";
+
+export interface UiAppOptions extends Omit<UiOptions, "scripts" | "flashes"> {
+  /** Seals the messages that pages leave for each other. */
+  readonly flashKey: Uint8Array;
+  readonly answerError: ErrorAnswer;
+}
+
+const SECTIONS: Readonly<Record<Area["section"], string | null>> = {
+  main: null,
+  people: text("People"),
+  system: text("System"),
+};
+
+/** Builds the pages of the administration below /ui, and their scripts. */
+export async function createUiApp(options: UiAppOptions): Promise<Mount["fetch"]> {
+  const scripts = await loadScripts();
+  const ui = new Ui({ ...options, scripts, flashes: createFlashes(options.flashKey) });
+  const areas: readonly Area[] = [pluginArea(ui)];
+  ui.menu = Object.entries(SECTIONS).map(([section, title]): MenuSection => {
+    const items = areas.filter((area) => area.section === section).flatMap(({ menu }) => menu);
+    return { title, items };
+  });
+  const answerError = toElysiaErrorHandler(() => app, options.answerError, null);
+  const app: AnyElysia = createOwnApp("xcore/ui")
+    .onError(createProblemPages(ui, (error, request) => answerError({ error, request })))
+    .get("/static/xcore/:hash/:file", ({ params, request }) => scripts.answer(params, request), {
+      params: t.Object({ hash: t.String(), file: t.String() }),
+    })
+    .use(ui.guards)
+    .get("/ui", ({ request }) => ui.redirect(request, "/ui/plugins"), { auth: true })
+    // Whoever isn't known is led to the login, rather than told what there isn't.
+    .all("/ui/*", () => Promise.reject(fail("not_found", "Nothing is served at this path")), { auth: true });
+  for (const { routes } of areas) app.use(routes);
+  return toCoreFetch(app);
+}

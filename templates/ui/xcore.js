@@ -1,0 +1,58 @@
+// What the pages of the administration do beside htmx. Without it they work too, by forms and links.
+(() => {
+  "use strict";
+
+  const confirmed = new WeakSet();
+
+  /** Asks in a dialog before a form with data-confirm is sent; without scripts, the server asks. */
+  function askFirst(event) {
+    const form = event.target;
+    const question = form.dataset.confirm;
+    if (question === undefined || confirmed.has(form)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const dialog = document.getElementById("confirm");
+    dialog.querySelector("h2").textContent = question;
+    dialog.querySelector("p").textContent = form.dataset.confirmDetail ?? "";
+    const button = dialog.querySelector("[value=confirm]");
+    button.textContent = form.dataset.confirmButton ?? "OK";
+    const close = () => {
+      if (dialog.returnValue !== "confirm") return;
+      const field = Object.assign(document.createElement("input"), { type: "hidden", name: "confirmed", value: "yes" });
+      form.append(field);
+      confirmed.add(form);
+      form.requestSubmit(event.submitter);
+      confirmed.delete(form);
+    };
+    dialog.returnValue = "";
+    dialog.addEventListener("close", close, { once: true });
+    dialog.showModal();
+  }
+
+  function closeDialog({ target }) {
+    const dialog = target.closest("dialog");
+    if (dialog === null) return;
+    const button = target.closest("button[value]");
+    if (button !== null) dialog.close(button.value);
+    else if (target === dialog) dialog.close();
+  }
+
+  /** Menus that are open close when something else is clicked, and by Escape. */
+  function closeMenus(except) {
+    for (const menu of document.querySelectorAll("details[data-menu][open]")) {
+      if (!menu.contains(except)) menu.open = false;
+    }
+  }
+
+  document.addEventListener("submit", askFirst, true);
+  document.addEventListener("click", (event) => {
+    closeDialog(event);
+    closeMenus(event.target);
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    const open = document.activeElement?.closest("details[data-menu][open]");
+    closeMenus(null);
+    open?.querySelector("summary").focus();
+  });
+})();

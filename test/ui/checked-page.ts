@@ -1,0 +1,105 @@
+import axe from "axe-core";
+import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
+import { expect } from "bun:test";
+import { testWithProgram } from "../programs.ts";
+import type { TestApp } from "../setup.ts";
+
+/** What axe-core finds that keeps people out. */
+const SERIOUS = new Set(["serious", "critical"]);
+
+/** A page in Chromium that has done nothing wrong: `check()` says so, and is called at the end too. */
+export class CheckedPage implements AsyncDisposable {
+  readonly page: Page;
+  readonly #context: BrowserContext;
+  /** Errors on the console, violations of the Content-Security-Policy, requests to another host. */
+  readonly #faults: string[] = [];
+
+  private constructor(context: BrowserContext, page: Page, origin: string) {
+    this.#context = context;
+    this.page = page;
+    page.on("console", (message) => {
+      if (message.type() === "error") this.#faults.push(`console: ${message.text()}`);
+    });
+    page.on("pageerror", (error) => this.#faults.push(`uncaught: ${error.message}`));
+    page.on("request", (request) => {
+      const { origin: to, protocol } = new URL(request.url());
+      if (to !== origin && protocol !== "data:") this.#faults.push(`request to ${request.url()}`);
+    });
+  }
+
+  /** Opens a page of an app; with a user's email, somebody who is signed in. */
+  static async open(browser: Browser, app: TestApp, options: OpenOptions = {}): Promise<CheckedPage> {
+    const { user, path = "/ui", ...context } = options;
+    const opened = await browser.newContext({ baseURL: app.url, locale: "en-GB", ...context });
+    if (user !== undefined) {
+      const [name = "", value = ""] = user.cookie.split("=");
+      await opened.addCookies([{ name, value, url: app.url }]);
+    }
+    const page = new CheckedPage(opened, await opened.newPage(), new URL(app.url).origin);
+    await page.page.goto(path);
+    return page;
+  }
+
+  /** Whether nothing has gone wrong so far, and axe-core finds nothing serious in what is shown now. */
+  async check(): Promise<void> {
+    const name = new URL(this.page.url()).pathname;
+    await this.page.evaluate(`${axe.source};0`);
+    const { violations } = await this.page.evaluate(() =>
+      (globalThis as unknown as { axe: typeof axe }).axe.run(document, { resultTypes: ["violations"] }),
+    );
+    const found = violations
+      .filter(({ impact }) => SERIOUS.has(impact ?? ""))
+      .map(
+        ({ id, nodes }) =>
+          `${id}: ${nodes.map(({ html, any }) => `${html} ${any[0]?.message ?? ""}`).join("\n  ")}`,
+      );
+    expect({ name, faults: this.#faults, found }).toEqual({ name, faults: [], found: [] });
+  }
+
+  /** Takes faults that a test has asked for. */
+  forgive(pattern: RegExp): void {
+    const kept = this.#faults.filter((fault) => !pattern.test(fault));
+    this.#faults.splice(0, this.#faults.length, ...kept);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#context.close();
+  }
+}
+
+interface OpenOptions {
+  /** Who is signed in, by the header `cookie` of their browser. */
+  readonly user?: { readonly cookie: string };
+  /** @default "/ui" */
+  readonly path?: string;
+  readonly viewport?: { readonly width: number; readonly height: number };
+  readonly colorScheme?: "light" | "dark";
+  readonly javaScriptEnabled?: boolean;
+  readonly locale?: string;
+}
+
+/** Declares a test in Chromium. It may ask no other machine for anything. */
+export function testInBrowser(
+  name: string,
+  run: (browser: Browser) => Promise<void>,
+  timeoutMs = 60_000,
+): void {
+  testWithProgram(
+    "chromium",
+    name,
+    async (executablePath) => {
+      const args = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+      ];
+      const browser = await chromium.launch({ executablePath, args });
+      try {
+        await run(browser);
+      } finally {
+        await browser.close();
+      }
+    },
+    timeoutMs,
+  );
+}
