@@ -47,5 +47,7 @@ export function countEdits(typed: string, word: string): number {
 }
 
 function maxEdits(length: number): number {
+  // Of one character, every other one is an edit away.
+  if (length <= 1) return 0;
   return length <= 3 ? 1 : length <= 6 ? 2 : 3;
 }

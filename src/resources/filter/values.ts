@@ -110,7 +110,9 @@ export function readValues(column: Column, comparison: Comparison, asking: Askin
     )
       return [];
     const value = comparable.read(literal, asking);
-    const isValue = value !== null && (operator.endsWith("~") || isStorable(column, kind, value));
+    // What contains a text may be longer than it, and can be anything else that it is.
+    const isPart = operator.endsWith("~") && !String(value).includes("\0");
+    const isValue = value !== null && (isPart || isStorable(column, kind, value));
     if (!isValue) throw refuseValue(literal, kind, comparable.expected(kind));
     return [value];
   });

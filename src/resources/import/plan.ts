@@ -34,6 +34,8 @@ export interface Target {
 /** How the columns of a file become those of rows. */
 export interface Plan {
   readonly targets: readonly Target[];
+  /** Columns of the file, used or not. */
+  readonly width: number;
   /** By which rows that are there are found. */
   readonly key: Target | null;
   readonly newSchema: TObject;
@@ -86,7 +88,7 @@ export function toPlan(access: Access, header: readonly string[], options: Impor
     throw fail("validation_error", "The columns of the file don't fit: see errors", {
       errors: problems.slice(0, 64),
     });
-  return { targets, key: keyTarget ?? null, newSchema, changeSchema };
+  return { targets, width: header.length, key: keyTarget ?? null, newSchema, changeSchema };
 }
 
 function toKey(access: Access, name: string): Column {

@@ -75,7 +75,15 @@ export class RowPlanner {
       const value = toValue(column, cells[at], this.#format);
       if (value !== undefined) values[name] = value;
     }
-    return { line, values, problems: [] };
+    return { line, values, problems: this.#findSurplus(line, cells) };
+  }
+
+  /** Cells of CSV beyond its header: most often a text with a delimiter and without quotes, by which all that follows is shifted. */
+  #findSurplus(line: number, cells: readonly unknown[]): RowProblem[] {
+    const { width } = this.#plan;
+    if (this.#format !== "csv" || !cells.slice(width).some((cell) => String(cell).trim() !== "")) return [];
+    const message = `Expected ${width} cells, as there are names of columns, found ${cells.length}: a text with a delimiter in it stands in quotes`;
+    return this.toRowProblems(line, [{ path: "", code: "too_many", message }]);
   }
 
   /** Puts the keys of rows in the place of what they are called by. */

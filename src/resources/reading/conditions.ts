@@ -61,6 +61,13 @@ export function toRowsCondition(
     if (parameter !== undefined && query[name] !== undefined)
       add(name, () => toComparison(parameter, query[name]));
   }
+  // Of the databases one finds nothing by it, and another one fails.
+  if (q?.includes("\0") === true)
+    problems.push({
+      path: "/query/q",
+      code: "invalid",
+      message: "Expected text without the character U+0000",
+    });
   if (problems.length > 0) throw invalidRequest(problems);
   if (q !== undefined) conditions.push(...toSearch(access, q, { asking, mayUseIndex }));
   return and(...conditions);

@@ -103,6 +103,8 @@ function toDecimalPattern({
 }
 
 function toProblem(kind: ColumnKind, value: unknown): Problem {
+  // It fits, and can't be stored all the same.
+  if (kind.type === "varchar" && typeof value === "string" && isWithin(value, kind.length)) return UNSTORABLE;
   const isNumber = kind.type === "integer" || kind.type === "bigint" || kind.type === "references";
   const isType = kind.type === "json" || (isNumber ? Number.isInteger(value) : typeof value === "string");
   const { code, expected } = toWords(kind);
@@ -113,6 +115,11 @@ interface Words {
   readonly code: string;
   readonly expected: string;
 }
+
+const UNSTORABLE: Problem = {
+  code: "invalid",
+  message: "Expected text without the character U+0000, and without half of a character",
+};
 
 const WORDS: { readonly [Type in ColumnKind["type"]]?: Words } = {
   text: { code: "invalid", expected: "text without the character U+0000" },
