@@ -5,6 +5,7 @@ import { addBatch } from "./batch/routes.ts";
 import { addExport } from "./export/routes.ts";
 import { addImport } from "./import/routes.ts";
 import { listRows, readRow } from "./reading/rows.ts";
+import { toDescribed } from "./schemas/answers.ts";
 import { changeSchemaOf } from "./schemas/bodies.ts";
 import { listQueryOf } from "./schemas/queries.ts";
 import { addCreation } from "./serving/creation.ts";
@@ -38,11 +39,11 @@ function addReading(
   endpoint: Endpoint,
   { resource, db }: ResourceRoutesOptions,
 ): void {
-  const { path, parameters, key, rowQuery, answer } = endpoint;
+  const { path, parameters, key, rowQuery, answer, answered } = endpoint;
   router.get(path, ({ user, query }) => listRows(db, endpoint.accessOf(user), { query, parameters }), {
     ...endpoint.guard("read"),
     query: listQueryOf(resource, parameters),
-    response: t.NoValidate(listOf(answer)),
+    response: toDescribed(() => listOf(answer)),
     detail: { summary: `List ${resource.name}` },
   });
   router.get(
@@ -57,7 +58,7 @@ function addReading(
       ...endpoint.guard("read"),
       params: key,
       query: rowQuery,
-      response: t.NoValidate(answer),
+      response: answered,
       detail: { summary: `Read a ${resource.singular}` },
     },
   );
@@ -80,7 +81,7 @@ function addChanges(
       params: endpoint.key,
       query: endpoint.rowQuery,
       body: changeSchemaOf(resource),
-      response: t.NoValidate(endpoint.answer),
+      response: endpoint.answered,
       detail: { summary: `Change a ${resource.singular}` },
     },
   );

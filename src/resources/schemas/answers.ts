@@ -20,6 +20,14 @@ export function answerSchemaOf(resource: Resource, resources: Pick<Resources, "o
   return toRow(resource, [...resource.expand], resources);
 }
 
+/**
+ * What a route answers with, for the documentation alone: nothing is checked by it, and nothing cleaned, which would look at each row of a
+ * page that goes from the database straight to JSON.
+ */
+export function toDescribed(make: () => TSchema): TSchema {
+  return t.NoValidate(Type.Unsafe({ [DOCUMENTED]: make }));
+}
+
 /** The schema of a column's values in answers, which are written by JSON.stringify: nothing is left to encode. */
 export function toAnswered(column: Column): TSchema {
   const isMoment = kindOf(column).type === "timestamp";

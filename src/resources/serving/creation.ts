@@ -50,8 +50,8 @@ export function addCreation(
       query: withConflict(endpoint.rowQuery, [...keys.keys()]),
       body: schema,
       response: {
-        201: t.NoValidate(endpoint.answer),
-        ...(keys.size > 0 && { 200: t.NoValidate(endpoint.answer) }),
+        201: endpoint.answered,
+        ...(keys.size > 0 && { 200: endpoint.answered }),
       },
       detail: {
         summary: `Make a ${resource.singular}`,

@@ -10,7 +10,7 @@ import type { Resources } from "../definition/registry.ts";
 import type { Row } from "../reading/expand.ts";
 import { type Shape, toShape } from "../reading/fields.ts";
 import { type ListQuery, presentOne } from "../reading/rows.ts";
-import { answerSchemaOf } from "../schemas/answers.ts";
+import { answerSchemaOf, toDescribed } from "../schemas/answers.ts";
 import { keySchemaOf } from "../schemas/bodies.ts";
 import { columnParametersOf, rowQueryOf } from "../schemas/queries.ts";
 import { assertMatch, toETag } from "../writing/versions.ts";
@@ -65,7 +65,10 @@ export class Endpoint {
   readonly parameters;
   readonly key;
   readonly rowQuery;
+  /** Of a row, as it is answered. */
   readonly answer;
+  /** What routes say that they answer with a row. */
+  readonly answered;
 
   constructor(options: ResourceRoutesOptions) {
     const { resource } = options;
@@ -75,6 +78,7 @@ export class Endpoint {
     this.key = t.Object({ id: keySchemaOf(resource) });
     this.rowQuery = rowQueryOf(resource);
     this.answer = answerSchemaOf(resource, options.resources);
+    this.answered = toDescribed(() => this.answer);
   }
 
   /** What a route asks for. */

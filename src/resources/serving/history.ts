@@ -55,7 +55,7 @@ export function addHistory(
       params: endpoint.key,
       query: endpoint.rowQuery,
       body: t.Object({ to: t.Integer({ description: "An entry of its history" }) }),
-      response: t.NoValidate(endpoint.answer),
+      response: endpoint.answered,
       detail: { summary: `Put a ${resource.singular} back to what it was after an entry of its history` },
     },
   );

@@ -1,4 +1,3 @@
-import { t } from "elysia";
 import type { Endpoint, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
 
 /** Adds the route that puts deleted rows back. */
@@ -15,7 +14,7 @@ export function addRestoring(
       ...endpoint.guard("delete"),
       params: endpoint.key,
       query: endpoint.rowQuery,
-      response: t.NoValidate(endpoint.answer),
+      response: endpoint.answered,
       detail: { summary: `Restore a deleted ${resource.singular}` },
     },
   );

@@ -1,4 +1,3 @@
-import { t } from "elysia";
 import type { Transition } from "../definition/workflow.ts";
 import type { Endpoint, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
 
@@ -21,7 +20,7 @@ export function addSteps(
         idempotent: true,
         params: endpoint.key,
         query: endpoint.rowQuery,
-        response: t.NoValidate(endpoint.answer),
+        response: endpoint.answered,
         detail: {
           summary: toSummary(transition, resource.singular),
           description: `From ${from.map((state) => `"${state}"`).join(" or ")} to "${to}"; 409 with the row, as \`current\`, where it is in another state.`,
