@@ -176,6 +176,10 @@ testCrm("a stream ends with the right to it, and shows no more once a rule says 
   expect((await crm.send(null, "GET", "/crm/deals/changes")).status).toBe(401);
   await using bosss = await Follower.open(crm.app, boss);
   expect(await bosss.nexts(1)).toEqual([["ready", null]]);
+  const { ticket } = (await crm.send(ada, "POST", "/auth/ticket")).body;
+  const elsewhere = { ...ada, headers: { authorization: "", accept: "text/event-stream" } };
+  await using adasPage = await Follower.open(crm.app, elsewhere, `?ticket=${ticket}&stage=open`);
+  expect(await adasPage.nexts(1)).toEqual([["ready", null]]);
   const roles = await crm.send(await crm.app.admin(), "GET", "/admin/roles?per_page=100");
   const role = roles.body.items.find(({ name }: { name: string }) => name === "boss_example_com");
   const allow = (permissions: readonly string[]) =>

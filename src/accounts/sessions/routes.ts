@@ -18,10 +18,13 @@ export const Session = t.Object({
   id: t.String({ format: "uuid" }),
   current: t.Boolean({ description: "Whether it is the one that asks" }),
   has_otp: t.Boolean({ description: "Whether a second factor was given" }),
-  ip_address: t.String({ description: "Where it was last refreshed from" }),
+  ip_address: t.String({ description: "Where it was last refreshed from, or signed in with a browser" }),
   user_agent: t.String(),
   created_at: t.String({ format: "date-time" }),
-  last_used_at: t.String({ format: "date-time", description: "When it was last refreshed" }),
+  last_used_at: t.String({
+    format: "date-time",
+    description: "When it was last refreshed, or its cookie used, to the minute",
+  }),
   expires_at: t.String({ format: "date-time" }),
 });
 

@@ -25,7 +25,8 @@ export function addLiveChanges(
   const { resource, changes, permissionsOf } = options;
   router.get(
     `${endpoint.path}/changes`,
-    async ({ user, query, request }) => {
+    async ({ user, query: asked, request }) => {
+      const query = withoutTicket(asked);
       const isFiltered = Object.values(query).some((value) => value !== undefined);
       const hub = await changes.hubOf(resource);
       const leave = changes.places.take(user?.id ?? null, isFiltered);
@@ -48,6 +49,12 @@ export function addLiveChanges(
       },
     },
   );
+}
+
+/** It has shown who asks: see accounts/browser/tickets.ts. A column of its name is compared with anything else. */
+function withoutTicket({ ticket, ...query }: Given["query"]): Given["query"] {
+  const isOne = typeof ticket === "string" && ticket.startsWith("xt_");
+  return isOne || ticket === undefined ? query : { ...query, ticket };
 }
 
 /** @throws whatever is wrong with the query, which takes no place */
@@ -86,5 +93,6 @@ function toView(
 function changesQueryOf({ resource }: ResourceRoutesOptions, { parameters }: Endpoint): TObject {
   const { properties } = listQueryOf(resource, parameters);
   const kept = Object.entries<TSchema>(properties).filter(([name]) => !OTHERS.has(name));
-  return t.Object(Object.fromEntries(kept), { additionalProperties: false, [CLOSED]: true });
+  const ticket = t.Optional(t.String({ description: "Of `POST /auth/ticket`, where no header can be sent" }));
+  return t.Object({ ticket, ...Object.fromEntries(kept) }, { additionalProperties: false, [CLOSED]: true });
 }

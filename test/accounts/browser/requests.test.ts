@@ -262,3 +262,17 @@ test("what a ticket or a cookie has opened ends with the session", async () => {
   await leaving.jar.post("/auth/logout", {});
   expect(await Promise.all(sockets.map(({ closed }) => closed))).toEqual([1008, 1008]);
 });
+
+test("who has signed in has the limits of a user, whatever comes from the same address", async () => {
+  const config = { security: SECURITY, server: { rate_limit: { anonymous_per_minute: 5 } } };
+  const shop = plugin("shop", '.get("/", ({ user }) => user.email, { auth: true })');
+  await using limited = await TestApp.start({ plugins: shop, config });
+  const visitor = new CookieJar(limited);
+  await visitor.register(email);
+  await visitor.signIn(email);
+  const statuses = await Promise.all(
+    Array.from({ length: 12 }, async () => (await limited.fetch("/shop/")).status),
+  );
+  expect(statuses).toContain(429);
+  expect(await (await visitor.fetch("/shop/")).text()).toBe(email);
+});
