@@ -7,6 +7,7 @@ import { readCommonPasswords } from "./src/accounts/login/common-passwords.ts";
 import { collectDeclarations } from "./src/editor/declarations.ts";
 import { packDeclarations } from "./src/editor/packed-declarations.ts";
 import { readTemplates } from "./src/templates/sources/disk.ts";
+import { readThreadCode } from "./src/templates/styles/thread-code.ts";
 
 /** Targets by the name that users type, with the npm package that holds Bun for them. */
 const TARGETS = {
@@ -184,9 +185,17 @@ async function packFiles(folder: string): Promise<Bun.BunPlugin> {
   const templates = join(folder, "templates.zst");
   const texts = JSON.stringify([...(await readTemplates("templates"))]);
   await Bun.write(templates, Bun.zstdCompressSync(texts, { level: SMALLEST }));
+  const thread = join(folder, "stylesheets.zst");
+  await Bun.write(thread, Bun.zstdCompressSync(await readThreadCode(), { level: SMALLEST }));
   return {
     name: "packed-files",
     setup(builder) {
+      builder.onLoad({ filter: /[/\\]styles[/\\]thread-code\.ts$/ }, () => ({
+        contents: `import thread from ${JSON.stringify(thread)} with { type: "file" };
+          export const readThreadCode = async () =>
+            new TextDecoder().decode(Bun.zstdDecompressSync(await Bun.file(thread).bytes()));`,
+        loader: "ts",
+      }));
       builder.onLoad({ filter: /[/\\]sources[/\\]embedded\.ts$/ }, () => ({
         contents: `import templates from ${JSON.stringify(templates)} with { type: "file" };
           export const readEmbedded = async () =>

@@ -42,7 +42,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
   const { onUncaught = (error, thrower) => loggers.app.error({ err: error, ...thrower }, "uncaught error") } =
     options;
-  return new PluginManager({
+  const manager = new PluginManager({
     host: {
       given: {
         hooks,
@@ -90,6 +90,8 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
     publish: (mounts) => web.mountPlugins(mounts),
     tellsMistakes: !isCommand,
   });
+  templates.isPlugin = (name) => manager.list().some((plugin) => plugin.name === name);
+  return manager;
 }
 
 /** Returns what config.json says of plugins now. */

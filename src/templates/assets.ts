@@ -37,6 +37,8 @@ export class Assets {
     if (this.#stylesheet === null) {
       this.#classes = findClasses(this.#texts());
       this.#stylesheet = `xcore-${digest(this.#classes.join(" "))}.css`;
+      // A page that names it is about to be sent, and its browser to ask.
+      this.#asset(this.#stylesheet).catch(() => {});
     }
     return this.#stylesheet;
   }

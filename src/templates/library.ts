@@ -137,7 +137,7 @@ export class Library {
   }
 
   #findOwn(name: string, from: TemplateSource | null): Template | null {
-    let isBelow = from?.name !== name || !this.#layers.some((layer) => layer.get(name) === from);
+    let isBelow = !this.#isNamed(name, from);
     for (const layer of this.#layers) {
       const source = layer.get(name);
       if (source !== undefined && isBelow) return this.#compile(source);
@@ -148,7 +148,12 @@ export class Library {
 
   /** The template itself, where it overrides none. */
   #findSame(name: string, from: TemplateSource | null): Template | null {
-    return from?.name === name ? this.#compile(from) : null;
+    return from !== null && this.#isNamed(name, from) ? this.#compile(from) : null;
+  }
+
+  /** Whether it is what goes by this name here, or is overridden by it. */
+  #isNamed(name: string, source: TemplateSource | null): boolean {
+    return source !== null && this.#layers.some((layer) => layer.get(name) === source);
   }
 
   #compile(source: TemplateSource): Template {
@@ -159,16 +164,38 @@ export class Library {
     return template;
   }
 
-  #checkOne({ source, references }: Template): void {
-    for (const reference of references) this.#checkReference(reference, source);
+  #checkOne(template: Template): void {
+    for (const reference of template.references) checkReference(reference, template);
   }
 
-  #checkReference(reference: Reference, source: TemplateSource): void {
+  /** A template that uses itself would never end. */
+  #assertNoCircle(template: Template, path: readonly TemplateSource[]): void {
+    const { source, references } = template;
+    const way = [...path, source];
+    for (const reference of references) {
+      const target = template.resolve(reference);
+      if (target === null) continue;
+      if (way.includes(target.source)) {
+        const names = [...way.slice(way.indexOf(target.source)), target.source].map(({ shown }) => shown);
+        throw new TemplateError(
+          `Cannot use the template within itself: ${names.join(" -> ")}`,
+          source.shown,
+          reference.place,
+        );
+      }
+      this.#assertNoCircle(target, way);
+    }
+  }
+}
+
+/** @throws TemplateError for a reference to what isn't there, or isn't used as it says */
+function checkReference(reference: Reference, template: Template): void {
+    const { source } = template;
     const { kind, names, place, mayMiss, uses } = reference;
     const fail = (problem: string): never => {
       throw new TemplateError(problem, source.shown, place);
     };
-    const target = this.#target(reference, source);
+    const target = template.resolve(reference);
     const shown = names.map((name) => JSON.stringify(name)).join(" or ");
     if (target === null) {
       if (mayMiss) return;
@@ -188,38 +215,6 @@ export class Library {
     const missing = target.parameters.find(({ name, isRequired }) => isRequired && !uses.includes(name));
     if (missing !== undefined) fail(`The component ${shown} needs "${missing.name}"`);
   }
-
-  #target({ kind, names, place }: Reference, source: TemplateSource): Template | null {
-    try {
-      for (const name of names) {
-        const found = kind === "component" ? this.findComponent(name) : this.find(name, source);
-        if (found !== null) return found;
-      }
-      return null;
-    } catch (error) {
-      if (error instanceof TypeError) throw new TemplateError(error.message, source.shown, place);
-      throw error;
-    }
-  }
-
-  /** A template that uses itself would never end. */
-  #assertNoCircle({ source, references }: Template, path: readonly TemplateSource[]): void {
-    const way = [...path, source];
-    for (const reference of references) {
-      const target = this.#target(reference, source);
-      if (target === null) continue;
-      if (way.includes(target.source)) {
-        const names = [...way.slice(way.indexOf(target.source)), target.source].map(({ shown }) => shown);
-        throw new TemplateError(
-          `Cannot use the template within itself: ${names.join(" -> ")}`,
-          source.shown,
-          reference.place,
-        );
-      }
-      this.#assertNoCircle(target, way);
-    }
-  }
-}
 
 function createVocabulary(filters: ReadonlyMap<string, Filter>, globals: Names): Vocabulary {
   const words = {

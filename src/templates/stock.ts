@@ -11,6 +11,8 @@ export interface StockOptions {
   readonly directory: string;
   /** Path to show for a file. */
   readonly toDisplayPath: (file: string) => string;
+  /** Whether there is a plugin of this name, loaded or not. */
+  readonly isPlugin: (name: string) => boolean;
   /** Whether the folder is watched. */
   readonly watches: boolean;
   readonly log: Logger;
@@ -47,7 +49,8 @@ export class Stock {
   readonly #embedded: Sources;
   #disk: Sources;
   readonly #published: ReadonlyMap<string, Owned>;
-  readonly #libraries = new Map<Owned, Library>();
+  /** Of plugins, with the templates of the project that override theirs now. */
+  #libraries = new WeakMap<Owned, Library>();
   readonly #unwatch: () => void;
   #reading: Promise<void> = Promise.resolve();
   /** Called when the texts of templates have changed. */
@@ -94,12 +97,6 @@ export class Stock {
     });
     this.#libraries.set(owned, library);
     return library;
-  }
-
-  /** Lets go of the templates of a plugin that serves no more. */
-  forget(owned: Owned): void {
-    this.#libraries.delete(owned);
-    this.onChange();
   }
 
   /** The texts of all templates that pages may be made of. */
@@ -166,13 +163,16 @@ export class Stock {
 
   #use(disk: Sources): void {
     this.#disk = disk;
-    this.#libraries.clear();
+    this.#libraries = new WeakMap();
     this.core = this.#createCore();
   }
 
   /** Logs what is wrong with templates of the project; returns those that can't be used. */
   #report(sources: readonly TemplateSource[]): TemplateSource[] {
     return sources.filter((source) => {
+      const folder = source.name.split("/")[0] ?? "";
+      // Of a plugin that isn't loaded yet, they are checked with it.
+      if (!this.#published.has(folder) && this.#options.isPlugin(folder)) return false;
       const problem = this.#ownerOf(source).problemOf(source);
       if (problem !== null) this.#options.log.error(`Cannot use a template: ${problem.message}`);
       return problem !== null;

@@ -63,6 +63,8 @@ export class Templates implements TemplateRenderer {
   readonly #options: TemplatesOptions;
   readonly #themes: string[] = [];
   readonly #published = new Map<string, Owned>();
+  /** Whether there is a plugin of this name, loaded or not. */
+  isPlugin: (name: string) => boolean = () => false;
   #opening: Promise<{ readonly stock: Stock; readonly assets: Assets }> | null = null;
   #opened: Stock | null = null;
 
@@ -92,7 +94,7 @@ export class Templates implements TemplateRenderer {
       render: (name, data = {}, options = {}) => this.#page(name, data, options, find),
       renderText: (name, data = {}) => this.#text(name, data, find),
       check: async () => {
-        if (all.texts.size > 0) find(await this.#open()).check();
+        if (all.texts.size > 0) find(await this.stock()).check();
       },
       publish: () => this.#publish(all),
     };
@@ -134,7 +136,7 @@ export class Templates implements TemplateRenderer {
     options: PageOptions,
     find: (stock: Stock) => Library,
   ): Promise<Page> {
-    const stock = this.#opened ?? (await this.#open());
+    const stock = this.#opened ?? (await this.stock());
     const library = find(stock);
     const template = this.#find(library, name);
     return new Page(
@@ -146,7 +148,7 @@ export class Templates implements TemplateRenderer {
   }
 
   async #text(name: string, data: TemplateData, find: (stock: Stock) => Library): Promise<string> {
-    const library = find(this.#opened ?? (await this.#open()));
+    const library = find(this.#opened ?? (await this.stock()));
     const template = this.#find(library, name);
     return this.#attempt(name, () => library.render(template, data, this.#circumstances(null, "")));
   }
@@ -189,11 +191,12 @@ export class Templates implements TemplateRenderer {
     this.#opened?.onChange();
     return () => {
       if (this.#published.get(owned.name) === owned) this.#published.delete(owned.name);
-      this.#opened?.forget(owned);
+      this.#opened?.onChange();
     };
   }
 
-  async #open(): Promise<Stock> {
+  /** All templates there are now. */
+  async stock(): Promise<Stock> {
     this.#opening ??= this.#load();
     return (await this.#opening).stock;
   }
@@ -205,12 +208,13 @@ export class Templates implements TemplateRenderer {
     ]);
     const assets: Assets = new AssetsClass(() => stock.texts);
     const { basePath } = this.#options;
+    const options = { ...this.#options, isPlugin: (name: string) => this.isPlugin(name) };
     const globals = new Map<string, unknown>(Object.entries(createUrls(basePath, "")));
     globals.set("app_name", this.#options.appName);
     globals.set("stylesheet", () => `${basePath()}/static/${assets.stylesheet}`);
     globals.set("page_script", () => `${basePath()}/static/${assets.script}`);
     const additions = { globals, filters: new Map() };
-    const stock: Stock = await StockClass.open(this.#options, { additions, published: this.#published });
+    const stock: Stock = await StockClass.open(options, { additions, published: this.#published });
     stock.onChange = () => assets.forget();
     this.#opened = stock;
     return { stock, assets };

@@ -34,6 +34,8 @@ export interface Template {
   readonly parameters: readonly Parameter[] | null;
   /** Names that others may import. */
   readonly exports: ReadonlySet<string>;
+  /** Finds what it refers to; null where there is none. @throws TemplateError for what can't be used */
+  resolve(reference: Reference): Template | null;
   /** Renders it. @throws TemplateError */
   run(context: Context): string;
 }
@@ -94,19 +96,43 @@ export function compileTemplate(source: TemplateSource, surroundings: Surroundin
   const make = new Function("f", "t", "g", "template", "runtime", PROLOGUE + code) as (
     ...args: unknown[]
   ) => Made;
-  const { root, blocks } = make(filters, tests, globals, lookup, RUNTIME);
+  const runtime = isPlainText(source) ? { ...RUNTIME, show: values.toText } : RUNTIME;
+  const { root, blocks } = make(filters, tests, globals, lookup, runtime);
   const template: Template = {
     source,
     blocks,
     references,
     parameters,
     exports,
+    resolve: (reference) => resolveReference(reference, source, surroundings),
     run(context) {
       context.addBlocks(template);
       return root(context);
     },
   };
   return template;
+}
+
+function resolveReference(
+  { kind, names, place }: Reference,
+  source: TemplateSource,
+  { find, findComponent }: Surroundings,
+): Template | null {
+  try {
+    for (const name of names) {
+      const found = kind === "component" ? findComponent(name, source) : find(name, source);
+      if (found !== null) return found;
+    }
+    return null;
+  } catch (error) {
+    if (error instanceof TypeError) throw new TemplateError(error.message, source.shown, place);
+    throw error;
+  }
+}
+
+/** Nothing is escaped where nothing is markup. */
+function isPlainText({ name }: TemplateSource): boolean {
+  return name.endsWith(".txt");
 }
 
 function findFirst(

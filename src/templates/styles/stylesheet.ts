@@ -1,25 +1,26 @@
-import daisyui from "daisyui";
-import { compile } from "tailwindcss";
-import preflight from "tailwindcss/preflight.css" with { type: "text" };
-import theme from "tailwindcss/theme.css" with { type: "text" };
+import { readThreadCode } from "./thread-code.ts";
 
-/** What pages of all themes need, in the layers in which Tailwind has its parts. */
-const SOURCE = `@layer theme, base, components, utilities;
-@import "tailwindcss/theme.css" layer(theme);
-@import "tailwindcss/preflight.css" layer(base);
-@layer utilities { @tailwind utilities; }
-@plugin "daisyui" { themes: all; logs: false; }`;
+type Reply = { readonly css: string } | { readonly problem: string };
 
-const PARTS: Readonly<Record<string, string>> = {
-  "tailwindcss/theme.css": theme,
-  "tailwindcss/preflight.css": preflight,
-};
-
-/** Compiles the stylesheet for these classes; what is no class of Tailwind's or daisyUI's has no part in it. */
-export async function compileStylesheet(candidates: Iterable<string>): Promise<string> {
-  const compiled = await compile(SOURCE, {
-    loadModule: async (_id, base) => ({ path: "daisyui", base, module: daisyui }),
-    loadStylesheet: async (id, base) => ({ path: id, base, content: PARTS[id] ?? "" }),
-  });
-  return compiled.build([...candidates]);
+/**
+ * Compiles the stylesheet for these classes, in a thread that ends with it: requests are answered meanwhile, and what it
+ * needs of memory is given back.
+ *
+ * @throws Error with what the compiler says
+ */
+export async function compileStylesheet(candidates: readonly string[]): Promise<string> {
+  const url = URL.createObjectURL(new Blob([await readThreadCode()], { type: "text/javascript" }));
+  const worker = new Worker(url, { ref: false } as WorkerOptions);
+  try {
+    const { promise, resolve, reject } = Promise.withResolvers<Reply>();
+    worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => resolve(data));
+    worker.addEventListener("error", ({ message }) => reject(new Error(message)));
+    worker.postMessage(candidates);
+    const reply = await promise;
+    if ("css" in reply) return reply.css;
+    throw new Error(`Cannot compile the stylesheet: ${reply.problem}`);
+  } finally {
+    worker.terminate();
+    URL.revokeObjectURL(url);
+  }
 }
