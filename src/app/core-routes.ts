@@ -11,6 +11,7 @@ import { PluginInstaller } from "../plugins/remote/installer.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
 import { resourceRoutes } from "../resources/admin/routes.ts";
 import { templateRoutes } from "../templates/routes.ts";
+import { componentRoutes } from "../ui/component-gallery.ts";
 import type { Templates } from "../templates/templates.ts";
 import { type CoreApp, createCoreApp } from "../web/core-app.ts";
 import type { WebServer } from "../web/server.ts";
@@ -77,6 +78,7 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
     }),
     templateRoutes({ templates }),
     lazyUi(context, parts),
+    componentRoutes({ templates, guards: accounts.guards }),
     taskRoutes({ tasks, store, guards: accounts.guards, originOf }),
   ];
   const hasFailure = (): boolean => plugins.list().some(({ state }) => state === "failed");

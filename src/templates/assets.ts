@@ -1,4 +1,5 @@
 import { fail } from "../errors/codes.ts";
+import { acceptsGzip } from "../web/encodings.ts";
 import { findClasses } from "./styles/classes.ts";
 
 /** How many stylesheets of before are kept, for pages that are open still. */
@@ -60,7 +61,7 @@ export class Assets {
     if (!isKnown && !/^xcore-[0-9a-z]+\.css$/.test(name))
       throw fail("not_found", "Nothing is served at this path");
     const { type, bytes, compressed } = await this.#asset(isKnown ? name : current);
-    const takesGzip = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "");
+    const takesGzip = acceptsGzip(request);
     return new Response(takesGzip ? compressed : bytes, {
       headers: {
         "content-type": type,

@@ -2,6 +2,7 @@ import { Elysia } from "elysia";
 import swaggerUiScript from "swagger-ui-dist/swagger-ui-bundle.js" with { type: "file" };
 import swaggerUiStyle from "swagger-ui-dist/swagger-ui.css" with { type: "file" };
 import { DOCS_PAGE, fillPage, toPageResponse } from "./pages.ts";
+import { acceptsGzip } from "./encodings.ts";
 import { pathOf } from "./request-path.ts";
 
 const START_SCRIPT = `SwaggerUIBundle({
@@ -35,7 +36,7 @@ export function docsRoutes(options: { appName: string }) {
 function toAssetResponse(request: Request, path: string, contentType: string): Response {
   const file = Bun.file(path);
   const isCompressed = path.endsWith(".gz");
-  const asksCompressed = acceptsGzip(request.headers.get("accept-encoding") ?? "");
+  const asksCompressed = acceptsGzip(request);
   const toAsked = asksCompressed ? new CompressionStream("gzip") : new DecompressionStream("gzip");
   return new Response(isCompressed === asksCompressed ? file : file.stream().pipeThrough(toAsked), {
     headers: {
@@ -45,16 +46,6 @@ function toAssetResponse(request: Request, path: string, contentType: string): R
       ...(asksCompressed ? { "content-encoding": "gzip" } : {}),
     },
   });
-}
-
-/** Whether an Accept-Encoding takes gzip (RFC 9110, 12.5.3). */
-function acceptsGzip(accepted: string): boolean {
-  const codings = accepted
-    .toLowerCase()
-    .split(",")
-    .map((coding) => coding.replaceAll(/\s/g, "").split(";"));
-  const coding = codings.find(([name]) => name === "gzip") ?? codings.find(([name]) => name === "*");
-  return coding !== undefined && !coding.slice(1).some((parameter) => /^q=0(\.0*)?$/.test(parameter));
 }
 
 function toRedirect(location: string): Response {

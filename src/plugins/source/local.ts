@@ -8,7 +8,7 @@ import { readTextFile } from "../../files/text.ts";
 import { readTemplates } from "../../templates/sources/disk.ts";
 import { PluginError } from "../failure/failure.ts";
 import type { PluginFiles, PluginSource } from "./files.ts";
-import { readManifest } from "./manifest.ts";
+import { DEFAULT_ENTRY, readManifest, TSX_ENTRY } from "./manifest.ts";
 
 const CODE_FILES = new Set([".ts", ".tsx", ".js", ".jsx"]);
 const NOT_PLUGINS = /^[._]|^node_modules$|\.d\.ts$|\.test\.[jt]sx?$/;
@@ -64,7 +64,7 @@ export function createFolderFiles(source: PluginSource, path: string, root: stri
       if (isEndless(file)) throw endlessError("bundle", name, source.show(file));
       return existsSync(file) ? Bun.file(file).bytes() : null;
     },
-    findEntry: (entry) => findEntry(entry, root, source),
+    findEntry: (entry) => findEntry(isTsx(entry, root) ? TSX_ENTRY : entry, root, source),
     findSchemas: async () => {
       const inner = (await readdir(join(root, "schema")).catch(() => [])).filter((name) =>
         SCHEMA_FILE.test(name),
@@ -141,6 +141,11 @@ function readManifestFile({ basename: name, shownManifest: file }: PluginSource,
       ? `Cannot find plugin.json: create it with at least { "name": "${name}", "version": "1.0.0" }`
       : `Cannot read plugin.json: expected ${read.expected}, found ${read.found}`;
   throw new PluginError("manifest", message, { file });
+}
+
+/** Whether the entry that nobody has named has elements. */
+function isTsx(entry: string, root: string): boolean {
+  return entry === DEFAULT_ENTRY && !existsSync(join(root, entry)) && existsSync(join(root, TSX_ENTRY));
 }
 
 async function findEntry(entry: string, root: string, { show }: PluginSource): Promise<string> {

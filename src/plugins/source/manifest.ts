@@ -12,6 +12,11 @@ import { PluginError } from "../failure/failure.ts";
 import type { PluginFiles } from "./files.ts";
 import { findSurfaceProblem, type Surface, SurfaceSchema } from "./surface.ts";
 
+/** What exports the router where a manifest names nothing else. */
+export const DEFAULT_ENTRY = "run.ts";
+/** The same with elements: taken where there is no `run.ts`. */
+export const TSX_ENTRY = "run.tsx";
+
 const NAME = "^[a-z][a-z0-9_]{0,63}$";
 const NAME_TITLE =
   "a name of lower-case letters, digits and underscores that starts with a letter, at most 64";
@@ -43,7 +48,7 @@ export const ManifestSchema = Type.Object(
     description: Type.Optional(Type.String()),
     author: Type.Optional(Type.String()),
     entry: Type.Optional(
-      Type.String({ minLength: 1, default: "run.ts", description: "File that exports the router" }),
+      Type.String({ minLength: 1, default: DEFAULT_ENTRY, description: "File that exports the router" }),
     ),
     api_prefix: Type.Optional(
       Type.String({
@@ -183,7 +188,7 @@ export function toManifest(
     active: given.active ?? true,
     description: given.description ?? null,
     author: given.author ?? null,
-    entry: given.entry ?? "run.ts",
+    entry: given.entry ?? DEFAULT_ENTRY,
     api_prefix: given.api_prefix ?? `/${given.name}`,
     tags: given.tags ?? [given.name],
     dependencies: toRanges(given.dependencies ?? {}),

@@ -1,5 +1,6 @@
 import { isArchiveName, takeArchive } from "./archive.ts";
 import { FetchBudget } from "./budget.ts";
+import { DEFAULT_ENTRY, TSX_ENTRY } from "../../source/manifest.ts";
 import { FetchError } from "../../failure/failure.ts";
 import type { FetchWork, FoundPlugin } from "./fetch.ts";
 import { assertNoPage, type HttpFile, toSubject } from "./http-answer.ts";
@@ -117,7 +118,9 @@ function readServedManifest(content: Uint8Array, subject: string): string[] {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new FetchError(`Cannot read ${subject}: expected a JSON object`);
   }
-  const { entry = "run.ts", files = [] } = value as { entry?: unknown; files?: unknown };
+  const { files = [], ...named } = value as { entry?: unknown; files?: unknown };
+  const isTsx = Array.isArray(files) && files.includes(TSX_ENTRY) && !files.includes(DEFAULT_ENTRY);
+  const { entry = isTsx ? TSX_ENTRY : DEFAULT_ENTRY } = named;
   const main = typeof entry === "string" ? nameImport(MANIFEST, `./${entry}`) : null;
   if (main === null || !isFilePath(main)) {
     throw new FetchError(

@@ -5,7 +5,7 @@ import { setJsonPath } from "../../../config/json/edit.ts";
 import { isJsonObject } from "../../../config/json/values.ts";
 import { TarError, writeTar } from "../../../files/tar.ts";
 import { PluginError } from "../../failure/failure.ts";
-import { type Manifest, parseManifest } from "../../source/manifest.ts";
+import { DEFAULT_ENTRY, type Manifest, parseManifest, TSX_ENTRY } from "../../source/manifest.ts";
 import type { Surface } from "../../source/surface.ts";
 import { type PluginFolder, readPluginFolder } from "../../snapshot/folder-files.ts";
 import { findNameClash, signatureNameOf } from "../../snapshot/snapshot.ts";
@@ -36,7 +36,8 @@ export async function readPublishable(
     throw new PluginError("manifest", `Cannot find plugin.json in "${shown}": name the folder of a plugin`);
   }
   const manifest = parseManifest(new TextDecoder().decode(content), file);
-  if (!files.has(posix.normalize(manifest.entry))) {
+  const hasTsx = manifest.entry === DEFAULT_ENTRY && files.has(TSX_ENTRY);
+  if (!files.has(posix.normalize(manifest.entry)) && !hasTsx) {
     const message = `Cannot find entry "${manifest.entry}" among its files: create it, or name another file in "entry"`;
     throw new PluginError("manifest", message, { file });
   }

@@ -1,0 +1,53 @@
+import { expect } from "bun:test";
+import { BrowserPage } from "../browser.ts";
+import { testWithProgram } from "../programs.ts";
+import { TestApp } from "../setup.ts";
+
+/** All components as they are used, on a page that notes what the policy refuses. */
+const ALL = `{% extends "xcore/layout.html" %}
+{% block head %}<script nonce="{{ csp_nonce }}">
+  window.refused = [];
+  document.addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => refused.push(violatedDirective + " " + blockedURI));
+</script>{% endblock %}
+{% block content %}{% for name in names %}{% include "xcore/examples/" ~ name %}{% endfor %}<p id="danger">{{ danger }}</p>{% endblock %}`;
+const RUN = `import { createRouter, templates } from "xcore";
+export default createRouter().get("/", ({ query }) => templates.render("all.html", {
+  names: query.names.split(","), title: "All", danger: "<img src=x onerror='refused.push(1)'>",
+}));`;
+
+testWithProgram(
+  "chromium",
+  "pages of components keep to their policy, and the theme that is chosen stays",
+  async (chromium) => {
+    await using app = await TestApp.start({
+      plugins: {
+        "show/plugin.json": { name: "show", version: "1.0.0" },
+        "show/run.ts": RUN,
+        "show/templates/all.html": ALL,
+      },
+    });
+    const { core } = await app.app.templates.stock();
+    const names = core.sources.flatMap(({ name }) => (name.startsWith("examples/") ? [name.slice(9)] : []));
+    const url = `${app.url}/show?names=${names.join(",")}`;
+    await using page = await BrowserPage.open(chromium, url);
+    expect(await page.text("#danger")).toBe("<img src=x onerror='refused.push(1)'>");
+    expect(await page.evaluate("getComputedStyle(document.querySelector('.card')).display")).toBe("flex");
+    expect(await page.evaluate("document.querySelectorAll('.card,.alert,.badge,.stats,.table').length")).toBeGreaterThan(5);
+    // What is opened without a script.
+    await page.click("[popovertarget=example-modal]");
+    expect(await page.evaluate("document.querySelector('#example-modal').matches(':popover-open')")).toBe(true);
+    await page.evaluate(
+      `(() => { const select = document.querySelector("[data-theme-choice]"); select.value = "dracula"; select.dispatchEvent(new Event("change", { bubbles: true })); })()`,
+    );
+    expect(await page.evaluate("document.documentElement.dataset.theme")).toBe("dracula");
+    // Trusted Types: text becomes no markup by itself, nor do attributes run.
+    expect(await page.evaluate("(() => { try { document.body.innerHTML = 'x'; return 'set'; } catch (error) { return error.name; } })()")).toBe("TypeError");
+    expect(await page.evaluate("refused")).toEqual(["require-trusted-types-for trusted-types-sink"]);
+    await page.evaluate("location.reload()");
+    expect(await page.text("html[data-theme=dracula] #danger")).toContain("<img");
+    expect(await page.evaluate("document.querySelector('[data-theme-choice]').value")).toBe("dracula");
+    expect(await page.evaluate("refused")).toEqual([]);
+    const hosts = "[...new Set(performance.getEntriesByType('resource').map(({ name }) => new URL(name).host))]";
+    expect(await page.evaluate(hosts)).toEqual([new URL(app.url).host]);
+  },
+);
