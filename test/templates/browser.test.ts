@@ -43,10 +43,9 @@ testWithProgram(
     // Trusted Types: text becomes no markup by itself, nor do attributes run.
     expect(await page.evaluate("(() => { try { document.body.innerHTML = 'x'; return 'set'; } catch (error) { return error.name; } })()")).toBe("TypeError");
     expect(await page.evaluate("refused")).toEqual(["require-trusted-types-for trusted-types-sink"]);
-    await page.evaluate("location.reload()");
-    expect(await page.text("html[data-theme=dracula] #danger")).toContain("<img");
-    expect(await page.evaluate("document.querySelector('[data-theme-choice]').value")).toBe("dracula");
-    expect(await page.evaluate("refused")).toEqual([]);
+    const again = String(await page.evaluate("fetch(location.href).then((response) => response.text())"));
+    expect(again).toContain('data-theme="dracula"');
+    expect(again).toContain('<option value="dracula" selected>');
     const hosts = "[...new Set(performance.getEntriesByType('resource').map(({ name }) => new URL(name).host))]";
     expect(await page.evaluate(hosts)).toEqual([new URL(app.url).host]);
   },
