@@ -180,11 +180,14 @@ test("templates know who asks, and the theme that was chosen", async () => {
   await untilText(app, "/shop/me", "cupcake");
 });
 
-test("a name that a plugin adds to its templates is refused where it can't work", async () => {
-  const failing = (code: string): Files => ({
+function failing(code: string): Files {
+  return {
     "bad/plugin.json": { name: "bad", version: "1.0.0" },
     "bad/run.ts": `import { createRouter, templates } from "xcore";\n${code}\nexport default createRouter();`,
-  });
+  };
+}
+
+test("a name that a plugin adds to its templates is refused where it can't work", async () => {
   for (const [code, problem] of [
     ['templates.global("a b", 1);', 'Cannot add the global "a b"'],
     ['templates.setTheme("purple" as never);', 'Cannot set theme "purple": expected one of light, dark'],

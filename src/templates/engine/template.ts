@@ -116,11 +116,11 @@ export function compileTemplate(source: TemplateSource, surroundings: Surroundin
 function resolveReference(
   { kind, names, place }: Reference,
   source: TemplateSource,
-  { find, findComponent }: Surroundings,
+  surroundings: Surroundings,
 ): Template | null {
   try {
     for (const name of names) {
-      const found = kind === "component" ? findComponent(name, source) : find(name, source);
+      const found = kind === "component" ? surroundings.findComponent(name, source) : surroundings.find(name, source);
       if (found !== null) return found;
     }
     return null;

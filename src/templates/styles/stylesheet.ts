@@ -10,11 +10,12 @@ type Reply = { readonly css: string } | { readonly problem: string };
  */
 export async function compileStylesheet(candidates: readonly string[]): Promise<string> {
   const url = URL.createObjectURL(new Blob([await readThreadCode()], { type: "text/javascript" }));
-  const worker = new Worker(url, { ref: false } as WorkerOptions);
+  const worker = new Worker(url, { ref: false });
   try {
     const { promise, resolve, reject } = Promise.withResolvers<Reply>();
     worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => resolve(data));
     worker.addEventListener("error", ({ message }) => reject(new Error(message)));
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has none
     worker.postMessage(candidates);
     const reply = await promise;
     if ("css" in reply) return reply.css;
