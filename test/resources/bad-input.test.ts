@@ -98,5 +98,14 @@ for (const dialect of DIALECTS) {
         says === undefined ? null : expect.arrayContaining([says]),
       ]);
     }
+    // The version of another row is none of this one's.
+    const other = await crm.send(ada, "POST", "/crm/deals", deal);
+    const tag = { "if-match": other.headers.get("etag") };
+    const refused = await crm.send(ada, "PATCH", "/crm/deals/1", { title: "y" }, tag);
+    expect([refused.status, refused.body.code, refused.body.current.id]).toEqual([
+      412,
+      "precondition_failed",
+      1,
+    ]);
   });
 }
