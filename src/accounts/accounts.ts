@@ -36,7 +36,7 @@ import { ensureBuiltinRoles, grantRole, USER_ROLE } from "./rights/builtin-roles
 import { keepGuardRoles } from "./rights/guard-roles.ts";
 import { CORE_PERMISSIONS, declarePermissions, type TakenPermission } from "./rights/permission-catalog.ts";
 import { restrictPermissions } from "./rights/permission-set.ts";
-import { createUserDirectory } from "./user-directory.ts";
+import { createStandIns, createUserDirectory } from "./user-directory.ts";
 
 const OTP_STEP_SECONDS = 300;
 const PURGE_MS = 3_600_000;
@@ -136,6 +136,7 @@ function createIdentity(options: AccountsOptions) {
   });
   const keptAnswers = createKeptAnswers({ store, secretKey, principals });
   const users = createUserDirectory({ store, loadAccess, principals });
+  const findStandIn = createStandIns({ loadAccess, apiKeys, principals });
   const guards = createGuards({
     principals,
     authenticate: (request) => authenticator.authenticate(request),
@@ -158,6 +159,7 @@ function createIdentity(options: AccountsOptions) {
     browser,
     apiKeys,
     users,
+    findStandIn,
     keptAnswers,
   };
 }

@@ -1,6 +1,7 @@
 import { toRedisJobs } from "../jobs/backends.ts";
 import { Jobs } from "../jobs/jobs.ts";
 import { Scheduler } from "../jobs/scheduler/scheduler.ts";
+import { BackgroundImports } from "../resources/import-jobs/imports.ts";
 import type { AppContext } from "./context.ts";
 import type { PluginOptions } from "./plugins.ts";
 import type { Shutdown } from "./shutdown.ts";
@@ -11,6 +12,8 @@ export interface Work {
   readonly jobs: Jobs;
   /** Runs tasks when they are due. */
   readonly tasks: Scheduler;
+  /** Imports files into tables of plugins. */
+  readonly background: BackgroundImports;
 }
 
 /**
@@ -25,23 +28,25 @@ export function createWork(
 ): Work {
   const ground = { driver: database, store, log: loggers.app };
   const isServer = !inspects && !isCommand;
+  const jobs = new Jobs({
+    ...ground,
+    redis: inspects ? null : toRedisJobs(live.loaded.config),
+    presence,
+    hooks,
+    concurrency: () => live.loaded.config.jobs.concurrency,
+    isWorker: isServer,
+    isShared: database.dialect !== "sqlite" || feed !== null,
+  });
   return {
-    jobs: new Jobs({
-      ...ground,
-      redis: inspects ? null : toRedisJobs(live.loaded.config),
-      presence,
-      hooks,
-      concurrency: () => live.loaded.config.jobs.concurrency,
-      isWorker: isServer,
-      isShared: database.dialect !== "sqlite" || feed !== null,
-    }),
+    jobs,
     tasks: new Scheduler({ ...ground, isTimed: isServer }),
+    background: new BackgroundImports({ ...ground, jobs, isWorker: isServer }),
   };
 }
 
 /** Waits for the jobs and tasks that run for as long as plugins may take to drain, and gives back what is left. */
 export async function closeWork(
-  { jobs, tasks }: Work,
+  { jobs, tasks }: Pick<Work, "jobs" | "tasks">,
   shutdown: Shutdown,
   { drainTimeoutMs = 30_000 }: Pick<PluginOptions, "drainTimeoutMs">,
 ): Promise<void> {

@@ -4,6 +4,7 @@ import { createLogConsole } from "../log/console.ts";
 import { declareCore } from "../db/schema/schema.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import type { Scheduler } from "../jobs/scheduler/scheduler.ts";
+import type { BackgroundImports } from "../resources/import-jobs/imports.ts";
 import { PluginCommands } from "../plugins/given/commands.ts";
 import { PluginManager, type PluginSettings } from "../plugins/manager.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
@@ -29,6 +30,7 @@ interface Parts {
   readonly accounts: Accounts;
   readonly jobs: Jobs;
   readonly tasks: Scheduler;
+  readonly background: BackgroundImports;
   readonly web: WebServer;
   readonly templates: Templates;
 }
@@ -37,7 +39,7 @@ interface Parts {
 export function createPlugins(context: AppContext, parts: Parts, options: PluginOptions): PluginManager {
   const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
   const { shutdown, activity, resources, changes } = context;
-  const { stores, accounts, jobs, tasks, web, templates } = parts;
+  const { stores, accounts, jobs, tasks, background, web, templates } = parts;
   const { database, store, cache } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
   const { onUncaught = (error, thrower) => loggers.app.error({ err: error, ...thrower }, "uncaught error") } =
@@ -56,6 +58,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
         tasks,
         resources,
         changes,
+        background,
         onUncaught,
         mayEnd: isCommand,
         database,

@@ -1,11 +1,15 @@
 import type { Table } from "drizzle-orm";
 import type { AnyElysia } from "elysia";
 import type { Logger } from "pino";
+import type { User } from "../accounts/identity/principal.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
+import type { JobDefinition } from "../jobs/jobs.ts";
+import type { Access } from "./access/access.ts";
 import { type AnyOptions, type Resource, toResource } from "./definition/definition.ts";
+import { createImportJobs, type ImportJobsOptions } from "./import-jobs/definition.ts";
 import { createResourceRoutes } from "./routes.ts";
-import type { ResourceRoutesOptions } from "./serving/endpoint.ts";
+import { type ResourceRoutesOptions, toAccess } from "./serving/endpoint.ts";
 import { RowEvents } from "./writing/events.ts";
 import { Writer } from "./writing/writer.ts";
 
@@ -13,7 +17,10 @@ export type { AnyOptions, Resource } from "./definition/definition.ts";
 export { bodyOf, pageOf, patchOf, rowOf } from "./schemas/tables.ts";
 
 /** What the resources of a plugin stand on. */
-export interface ResourceHost extends Omit<ResourceRoutesOptions, "resource" | "writer" | "dialect"> {
+export interface ResourceHost
+  extends
+    Omit<ResourceRoutesOptions, "resource" | "writer" | "dialect">,
+    Pick<ImportJobsOptions, "jobs" | "background" | "findStandIn" | "log" | "hold"> {
   readonly plugin: string;
   readonly driver: Driver;
   readonly hooks: HookBus;
@@ -27,6 +34,8 @@ export interface MadeResource {
   readonly router: AnyElysia;
   /** What is to be done for it again and again; null for nothing. */
   readonly upkeep: Upkeep | null;
+  /** The job of its imports. */
+  readonly imports: JobDefinition;
 }
 
 /** Work that is due by a cron expression, in UTC. */
@@ -53,8 +62,11 @@ export function makeResource(host: ResourceHost, table: Table, options: AnyOptio
     numbers: core.numbers,
     changes,
   });
-  const router = createResourceRoutes({ ...host, resource, writer, dialect: driver.dialect });
-  return { resource, permissions: permissionsOf(resource), router, upkeep: upkeepOf(resource, host) };
+  const accessOf = (user: User | null): Access => toAccess({ ...host, resource }, user);
+  const imports = createImportJobs({ ...host, resource, writer, accessOf });
+  const router = createResourceRoutes({ ...host, resource, writer, dialect: driver.dialect, imports });
+  const permissions = permissionsOf(resource);
+  return { resource, permissions, router, upkeep: upkeepOf(resource, host), imports: imports.definition };
 }
 
 /** Deletes what of the history is older than it is kept, each night. */

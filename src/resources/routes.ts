@@ -3,7 +3,7 @@ import { listOf } from "../db/paging/paginate.ts";
 import { addAggregation } from "./aggregates/routes.ts";
 import { addBatch } from "./batch/routes.ts";
 import { addExport } from "./export/routes.ts";
-import { addImport } from "./import/routes.ts";
+import { addImport, type ImportRoutesOptions } from "./import-jobs/routes.ts";
 import { listRows, readRow } from "./reading/rows.ts";
 import { toDescribed } from "./schemas/answers.ts";
 import { changeSchemaOf } from "./schemas/bodies.ts";
@@ -17,7 +17,7 @@ import { addSteps } from "./serving/steps.ts";
 import { toETag } from "./writing/versions.ts";
 
 /** The routes of a resource, below its path. */
-export function createResourceRoutes(options: ResourceRoutesOptions): AnyElysia {
+export function createResourceRoutes(options: ImportRoutesOptions): AnyElysia {
   const endpoint = new Endpoint(options);
   const router = options.createRouter() as unknown as ResourceRouter;
   addReading(router, endpoint, options);

@@ -5,6 +5,7 @@ import { createHookBus } from "../../src/hooks/bus.ts";
 import { PluginCommands } from "../../src/plugins/given/commands.ts";
 import { declareCore } from "../../src/db/schema/schema.ts";
 import { LiveChanges } from "../../src/resources/changes/live.ts";
+import { BackgroundImports } from "../../src/resources/import-jobs/imports.ts";
 import { Resources } from "../../src/resources/definition/registry.ts";
 import { Scope } from "../../src/plugins/given/scope.ts";
 import { createXcoreModule } from "../../src/plugins/given/xcore-module.ts";
@@ -126,7 +127,7 @@ test("a hook that was called once is forgotten", async () => {
   await using app = await TestApp.start();
   const scope = new Scope();
   const hooks = createHookBus({ onError: () => {} });
-  const { database, cache, loggers, accounts, jobs, tasks } = app.app;
+  const { database, cache, loggers, accounts, jobs, tasks, store } = app.app;
   const options = {
     name: "x",
     scope,
@@ -146,6 +147,7 @@ test("a hook that was called once is forgotten", async () => {
     core: declareCore(database.tableMakers),
     resources: new Resources(),
     changes: new LiveChanges(null, loggers.app),
+    background: new BackgroundImports({ jobs, store, log: loggers.app, isWorker: false }),
     onPermission() {},
     commands: new PluginCommands(),
     jobs,

@@ -210,6 +210,17 @@ export class ApiKeys {
     return { userId: found.user_id, apiKeyId: found.id, permissions: found.permissions, expiresAt };
   }
 
+  /** What a key of an account was given; null where it is revoked, expired, or none of the account's. */
+  async readGrants(userId: number, apiKeyId: number): Promise<readonly string[] | null> {
+    const { id, user_id, permissions, expires_at, revoked_at } = this.#store.tables.apiKeys;
+    const [found] = await this.#store.db
+      .select({ permissions, expires_at })
+      .from(this.#store.tables.apiKeys)
+      .where(and(eq(id, apiKeyId), eq(user_id, userId), isNull(revoked_at)));
+    if (found === undefined || (found.expires_at?.getTime() ?? Infinity) <= this.#now()) return null;
+    return found.permissions;
+  }
+
   /**
    * Notes that a key is used, for who caches what `verify` found: written behind the request's back, at most once a
    * minute.

@@ -1,5 +1,6 @@
 import type { Columns } from "./columns.ts";
 import type { Constraints } from "./constraints.ts";
+import { createImportTables } from "./import-tables.ts";
 import { createJobTables } from "./job-tables.ts";
 import { createTaskTables } from "./task-tables.ts";
 import type { TableFunction } from "./tables.ts";
@@ -30,6 +31,7 @@ export function createCoreTables(schema: Schema) {
     pluginStates: createPluginStates(schema),
     resourceHistory: createResourceHistory(schema),
     numberSeries: createNumberSeries(schema),
+    ...createImportTables(schema),
   };
 }
 

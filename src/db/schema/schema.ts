@@ -38,6 +38,8 @@ export interface CoreDeclaration {
   readonly history: CoreTables["resourceHistory"];
   /** What numbers of their rows are counted by. */
   readonly numbers: CoreTables["numberSeries"];
+  /** Where files wait that are imported into them. */
+  readonly imports: Pick<CoreTables, "resourceImports" | "resourceImportPieces">;
   /** Names of all of the core's tables: no plugin's may have one of them. */
   readonly tableNames: readonly string[];
 }
@@ -58,7 +60,8 @@ export function createSchemaModule(makers: TableMakers, options: SchemaModuleOpt
 export function declareCore(makers: TableMakers, tables = createCoreSchema(makers)): CoreDeclaration {
   const users = createPublicUsers(createBuilder(makers));
   const { resourceHistory: history, numberSeries: numbers } = tables;
-  return { users, history, numbers, tableNames: Object.values(tables).map((table) => getTableName(table)) };
+  const tableNames = Object.values(tables).map((table) => getTableName(table));
+  return { users, history, numbers, imports: tables, tableNames };
 }
 
 /** Returns the tables of xcore itself for a dialect. */

@@ -99,6 +99,9 @@ export interface JobOwner {
   readonly hold: (work: Promise<unknown>) => void;
 }
 
+/** How the names of jobs end that import files into resources. */
+export const IMPORT_SUFFIX = ".import";
+
 const NAME = /^[a-z][a-z0-9_.-]{0,63}$/i;
 const MAX_SECONDS = 365 * 86_400;
 const KEYS = ["payload", "attempts", "backoff", "timeout", "concurrency", "rate", "key", "keep"];

@@ -5,7 +5,7 @@ import type * as sdk from "../../sdk/xcore.ts";
 /** What plugins, and what loads them, need of accounts. */
 export type PluginAccounts = Pick<
   Accounts,
-  "principals" | "guards" | "users" | "devices" | "declarePermissions" | "keepGuardRoles"
+  "principals" | "guards" | "users" | "findStandIn" | "devices" | "declarePermissions" | "keepGuardRoles"
 >;
 
 /** Creates the `auth` that plugins import. */

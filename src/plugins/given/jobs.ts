@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import type { Database } from "../../db/contract/database.ts";
 import { closestWord } from "../../errors/suggestion.ts";
 import type { JobDefinition, JobRequest, Jobs } from "../../jobs/jobs.ts";
-import { toDefinition, toQualifiedName } from "../../jobs/definition/options.ts";
+import { IMPORT_SUFFIX, toDefinition, toQualifiedName } from "../../jobs/definition/options.ts";
 import type { Scheduler, Task } from "../../jobs/scheduler/scheduler.ts";
 import { toTask } from "../../jobs/scheduler/task.ts";
 import type { JobItem, PluginJobs } from "../../sdk/jobs.ts";
@@ -42,6 +42,10 @@ export function createPluginJobs(host: PluginJobsOptions): PluginJobs {
     cron: createCron(host),
     define(name, handler, options = {}) {
       const definition = toDefinition(owner, name, handler, options);
+      if (definition.name.endsWith(IMPORT_SUFFIX)) {
+        const reason = `names that end with "${IMPORT_SUFFIX}" are those of imports into resources`;
+        throw new TypeError(`Cannot define the job "${name}": ${reason}`);
+      }
       if (own.has(definition.name)) {
         throw new TypeError(`Cannot define the job "${name}": there is one of this name already`);
       }

@@ -1,10 +1,13 @@
 import type { Table } from "drizzle-orm";
 import type { AnyElysia } from "elysia";
+import type { Logger } from "pino";
 import type { Database } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
+import type { Jobs } from "../../jobs/jobs.ts";
 import type { LiveChanges } from "../../resources/changes/live.ts";
+import type { BackgroundImports } from "../../resources/import-jobs/imports.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
 import type * as slice from "../../resources/resources.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
@@ -23,6 +26,10 @@ export interface PluginResourcesOptions {
   readonly core: CoreDeclaration;
   readonly resources: Resources;
   readonly changes: LiveChanges;
+  readonly jobs: Jobs;
+  /** What files wait to be imported. */
+  readonly background: BackgroundImports;
+  readonly log: Logger;
   /** Schedules what is to be done for them again and again. */
   readonly schedule: Pick<PluginJobs, "cron">;
   /** Is told of each permission that a resource asks for, with what it is for. */
@@ -59,7 +66,7 @@ function findSlice(): typeof slice {
 }
 
 function createMaker(options: PluginResourcesOptions): (typeof sdk)["resource"] {
-  const { name: plugin, scope, accounts, resources, schedule, onPermission } = options;
+  const { name: plugin, scope, accounts, resources, background, schedule, onPermission } = options;
   const host = {
     ...options,
     plugin,
@@ -67,15 +74,20 @@ function createMaker(options: PluginResourcesOptions): (typeof sdk)["resource"] 
     mayDo: (user: sdk.User, permission: string) =>
       accounts.principals.permissionsOf(user)?.has(permission) ?? false,
     permissionsOf: (user: sdk.User) => accounts.principals.permissionsOf(user),
+    principalOf: (request: Request) => accounts.principals.find(request),
+    findStandIn: accounts.findStandIn,
+    hold: (work: Promise<unknown>) => scope.hold(work),
   };
   const own = new Set<string>();
   const make = (table: Table, declared?: slice.AnyOptions): AnyElysia => {
-    const { resource, permissions, router, upkeep } = findSlice().makeResource(host, table, declared ?? {});
+    const made = findSlice().makeResource(host, table, declared ?? {});
+    const { resource, permissions, router, upkeep, imports } = made;
     if (own.has(resource.name))
       throw new TypeError(`Cannot make the resource "${resource.name}" twice: give one of them another path`);
     own.add(resource.name);
     for (const [name, description] of Object.entries(permissions)) onPermission(name, description);
     scope.register(() => resources.add(resource));
+    scope.register(() => background.add(imports));
     if (upkeep !== null) schedule.cron(upkeep.name, upkeep.expression, upkeep.run, { catchUp: true });
     return router;
   };

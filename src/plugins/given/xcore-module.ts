@@ -10,6 +10,7 @@ import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
 import type { HookName } from "../../hooks/events.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
 import type { LiveChanges } from "../../resources/changes/live.ts";
+import type { BackgroundImports } from "../../resources/import-jobs/imports.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import type * as sdk from "../../sdk/xcore.ts";
@@ -44,6 +45,7 @@ export interface XcoreModuleOptions {
   readonly core: CoreDeclaration;
   readonly resources: Resources;
   readonly changes: LiveChanges;
+  readonly background: BackgroundImports;
   /** Is told of each permission that a resource asks for. */
   readonly onPermission: (name: string, description: string) => void;
   readonly cache: Pick<AppCache, "namespace">;

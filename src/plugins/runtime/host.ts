@@ -6,6 +6,7 @@ import type { HookBus } from "../../hooks/bus.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import type { LiveChanges } from "../../resources/changes/live.ts";
+import type { BackgroundImports } from "../../resources/import-jobs/imports.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
 import type { Templates } from "../../templates/templates.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
@@ -44,6 +45,8 @@ export interface PluginServices {
   /** What tables of plugins are served as. */
   readonly resources: Resources;
   readonly changes: LiveChanges;
+  /** Has files be imported into them by jobs. */
+  readonly background: BackgroundImports;
   /** Gets what code of a plugin throws where nobody can catch it, such as in a timer. */
   readonly onUncaught: (error: unknown, thrower: Thrower) => void;
   /** Whether plugins may end the process, as those of a command may. */

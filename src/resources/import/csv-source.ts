@@ -21,8 +21,9 @@ const SAMPLE = 64 * 1024; // characters
  *
  * @throws AppError validation_error
  */
-export async function readCsv({ bytes, charset }: ImportFile): Promise<Source> {
-  const rows = parseRows(decodeText(bytes, charset));
+export async function readCsv(file: ImportFile): Promise<Source> {
+  let part = 0;
+  const rows = parseRows(decodeText(file, (now) => (part = now)));
   const first = await rows.next();
   const [head, ...others] = first.done === true ? [] : first.value;
   if (head === undefined) throw unreadable("it is empty");
@@ -31,7 +32,7 @@ export async function readCsv({ bytes, charset }: ImportFile): Promise<Source> {
     if (others.length > 0) yield others;
     yield* rows;
   }
-  return { header, pieces: toPieces() };
+  return { header, pieces: toPieces(), readPart: () => part };
 }
 
 interface TextRow extends SourceRow {

@@ -7,13 +7,23 @@ import type { Row } from "../reading/expand.ts";
 import type { Writer } from "../writing/writer.ts";
 import { type ImportOptions, type Plan, toPlan } from "./plan.ts";
 import { type ImportReport, ImportTally, type RowOutcome } from "./report.ts";
-import { type PlannedRow, RowPlanner } from "./rows.ts";
-import { type Format, type ImportFile, openSource, type SourceRow, unreadable } from "./source.ts";
+import { type PlannedRow, RowPlanner, type SeenKeys } from "./rows.ts";
+import { type ImportFile, openSource, type Source, type SourceRow, unreadable } from "./source.ts";
 
-interface ImportGround {
+/** What an import is done with. */
+export interface ImportGround {
+  /** Or the transaction that it is part of. */
   readonly db: Database;
   readonly writer: Writer;
   readonly access: Access;
+}
+
+/** Who waits for an import. */
+export interface ImportFollower {
+  /** Aborted when it is to be given up. */
+  readonly signal: AbortSignal;
+  /** Is told how far it is, from 0 to 1, and how many rows that are. */
+  readonly onProgress: (part: number, rows: number) => void;
 }
 
 /** Thrown to take a transaction back whose report is told all the same. */
@@ -34,21 +44,19 @@ const MAX_PARAMETERS = 30_000;
  */
 export async function importFile(
   file: ImportFile,
-  options: ImportOptions,
+  { options, follower }: { readonly options: ImportOptions; readonly follower?: ImportFollower },
   ground: ImportGround,
 ): Promise<ImportReport> {
   const source = await openSource(file);
-  const { access, db } = ground;
-  const plan = toPlan(access, source.header, options);
   const tally = new ImportTally(options.isDry);
+  const run = ImportRun.create(source, { ...ground, options, tally, format: file.format, seen: new Map() });
   try {
-    await db.transaction(async (tx) => {
-      const run = new ImportRun({ ...ground, tx, plan, tally, format: file.format });
-      for await (const rows of inPieces(source.pieces, sizeOf(access))) {
-        await run.write(rows);
+    await ground.db.transaction(async (tx) => {
+      for await (const rows of inPieces(source.pieces, run.size)) {
+        follower?.signal.throwIfAborted();
+        await run.write(rows, tx);
+        follower?.onProgress(source.readPart(), tally.total);
         if (tally.isFull && !options.skips) break;
-        if (tally.failed > MAX_FAILED)
-          throw unreadable(`more than ${MAX_FAILED} of its rows can't be imported`);
       }
       if (options.isDry || (tally.failed > 0 && !options.skips)) throw new TakenBack();
     });
@@ -63,7 +71,7 @@ function sizeOf({ resource }: Access): number {
 }
 
 /** Cuts what comes in pieces of any size into pieces of one. */
-async function* inPieces(
+export async function* inPieces(
   pieces: AsyncIterable<readonly SourceRow[]>,
   size: number,
 ): AsyncGenerator<readonly SourceRow[]> {
@@ -77,35 +85,57 @@ async function* inPieces(
   if (held.length > 0) yield held;
 }
 
-interface RunOptions extends ImportGround {
-  readonly tx: Transaction;
-  readonly plan: Plan;
+interface RunOptions extends Pick<ImportGround, "writer" | "access">, Pick<ImportFile, "format"> {
+  readonly options: ImportOptions;
   readonly tally: ImportTally;
-  readonly format: Format;
+  readonly seen: SeenKeys;
 }
 
 type Planned<Does extends PlannedRow["does"]> = Extract<PlannedRow, { does: Does }>;
 
-/** One import under way. */
-class ImportRun {
-  readonly #options: RunOptions;
+/** One import under way, with the rights of a moment. */
+export class ImportRun {
+  readonly #options: RunOptions & { readonly plan: Plan };
   readonly #planner: RowPlanner;
 
-  constructor(options: RunOptions) {
+  private constructor(options: RunOptions & { readonly plan: Plan }) {
     this.#options = options;
-    this.#planner = new RowPlanner(options.access, options.plan, options.format);
+    this.#planner = new RowPlanner(options);
   }
 
-  async write(rows: readonly SourceRow[]): Promise<void> {
-    const { tx, tally } = this.#options;
+  /** @throws AppError validation_error for columns that don't fit */
+  static create({ header }: Pick<Source, "header">, options: RunOptions): ImportRun {
+    return new ImportRun({ ...options, plan: toPlan(options.access, header, options.options) });
+  }
+
+  /** How many rows are best written together. */
+  get size(): number {
+    return sizeOf(this.#options.access);
+  }
+
+  /** Takes note of rows that were written before. */
+  pass(rows: readonly SourceRow[]): void {
+    this.#planner.pass(rows);
+  }
+
+  /** @throws AppError validation_error for more mistakes than are skipped */
+  async write(rows: readonly SourceRow[], tx: Transaction): Promise<void> {
+    const { tally } = this.#options;
     const planned = await this.#planner.plan(rows, tx);
     for (const row of planned) if (row.does === "fail") tally.noteProblems(row.line, row.problems);
-    await this.#update(planned.filter((row): row is Planned<"update"> => row.does === "update"));
-    await this.#create(planned.filter((row): row is Planned<"create"> => row.does === "create"));
+    await this.#update(
+      planned.filter((row): row is Planned<"update"> => row.does === "update"),
+      tx,
+    );
+    await this.#create(
+      planned.filter((row): row is Planned<"create"> => row.does === "create"),
+      tx,
+    );
+    if (tally.failed > MAX_FAILED) throw unreadable(`more than ${MAX_FAILED} of its rows can't be imported`);
   }
 
-  async #update(rows: readonly Planned<"update">[]): Promise<void> {
-    const { writer, access, tx } = this.#options;
+  async #update(rows: readonly Planned<"update">[], tx: Transaction): Promise<void> {
+    const { writer, access } = this.#options;
     const { key } = access.resource;
     for (const { line, values, before } of rows) {
       if (isSame(values, before, access)) this.#options.tally.note(line, "unchanged");
@@ -121,8 +151,8 @@ class ImportRun {
     }
   }
 
-  async #create(rows: readonly Planned<"create">[]): Promise<void> {
-    const { writer, access, tally, tx } = this.#options;
+  async #create(rows: readonly Planned<"create">[], tx: Transaction): Promise<void> {
+    const { writer, access, tally } = this.#options;
     if (rows.length > 1 && writer.canMakeMany(access)) {
       const isDone = await tx
         .transaction((inner) =>
@@ -143,13 +173,13 @@ class ImportRun {
     }
     for (const { line, values } of rows) {
       // oxlint-disable-next-line no-await-in-loop
-      await this.#try(line, () => this.#createOne(values));
+      await this.#try(line, () => this.#createOne(values, tx));
     }
   }
 
   /** Makes a row, or changes the one that somebody else has made meanwhile. @returns what it has become */
-  async #createOne(values: Row): Promise<RowOutcome> {
-    const { writer, access, tx, plan } = this.#options;
+  async #createOne(values: Row, tx: Transaction): Promise<RowOutcome> {
+    const { writer, access, plan } = this.#options;
     const work = (inner: Transaction) => ({ tx: inner, access, at: "", isImport: true });
     try {
       await tx.transaction((inner) => writer.create(values, work(inner)));

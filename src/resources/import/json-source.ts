@@ -7,8 +7,8 @@ type Item = Readonly<Record<string, unknown>>;
 const PIECE = 1000; // rows
 
 /** Reads a list of objects, each a row. @throws AppError parse_error, nested_too_deep, validation_error */
-export function readJson({ bytes, charset }: ImportFile): Source {
-  const items = parseJson([...decodeText(bytes, charset)].join(""));
+export function readJson(file: ImportFile): Source {
+  const items = parseJson([...decodeText(file)].join(""));
   if (!Array.isArray(items)) throw unreadable("expected a list of objects, as in [{ … }, { … }]");
   const names = new Set<string>();
   for (const [at, item] of items.entries()) {
@@ -16,11 +16,17 @@ export function readJson({ bytes, charset }: ImportFile): Source {
     for (const name of Object.keys(item)) names.add(name);
   }
   const header = assertHeader(items.length === 0 ? ["id"] : [...names]);
-  return { header, pieces: toPieces(items as Item[], header) };
+  let part = 0;
+  const pieces = toPieces(items as Item[], { header, onPart: (now) => (part = now) });
+  return { header, pieces, readPart: () => part };
 }
 
-async function* toPieces(items: readonly Item[], header: readonly string[]): AsyncGenerator<SourceRow[]> {
+async function* toPieces(
+  items: readonly Item[],
+  { header, onPart }: { readonly header: readonly string[]; readonly onPart: (part: number) => void },
+): AsyncGenerator<SourceRow[]> {
   for (let from = 0; from < items.length; from += PIECE) {
+    onPart(from / items.length);
     yield items.slice(from, from + PIECE).map((item, at) => ({
       line: from + at + 1,
       cells: header.map((name) => (Object.hasOwn(item, name) ? item[name] : undefined)),

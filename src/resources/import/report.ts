@@ -33,12 +33,17 @@ const MAX_ERRORS = 64;
 /** Counts what becomes of the rows of a file. */
 export class ImportTally {
   readonly #isDry: boolean;
-  readonly #counts = { created: 0, updated: 0, unchanged: 0, failed: 0 };
+  #counts = { created: 0, updated: 0, unchanged: 0, failed: 0 };
   readonly #errors: RowProblem[] = [];
   readonly #rows: { line: number; outcome: RowOutcome }[] = [];
 
-  constructor(isDry: boolean) {
+  /** @param before what has become of rows before, which it goes on from */
+  constructor(isDry: boolean, before: ImportReport | null = null) {
     this.#isDry = isDry;
+    if (before === null) return;
+    const { created, updated, unchanged, failed, errors } = before;
+    this.#counts = { created, updated, unchanged, failed };
+    this.#errors.push(...errors);
   }
 
   get failed(): number {

@@ -25,6 +25,16 @@ interface Draft {
   readonly problems: RowProblem[];
 }
 
+/** Lines of a file by the keys that stand there. */
+export type SeenKeys = Map<unknown, number>;
+
+export interface RowPlannerOptions {
+  readonly access: Access;
+  readonly plan: Plan;
+  readonly format: Format;
+  readonly seen: SeenKeys;
+}
+
 /** Turns rows of a file into what is to be written, by the schemas of single writes. */
 export class RowPlanner {
   readonly #access: Access;
@@ -33,13 +43,13 @@ export class RowPlanner {
   readonly #checkNew: TypeCheck<TSchema>;
   readonly #checkChange: TypeCheck<TSchema>;
   readonly #moments: readonly string[];
-  /** Lines by the keys that stand there. */
-  readonly #seen = new Map<unknown, number>();
+  readonly #seen: SeenKeys;
 
-  constructor(access: Access, plan: Plan, format: Format) {
+  constructor({ access, plan, format, seen }: RowPlannerOptions) {
     this.#access = access;
     this.#plan = plan;
     this.#format = format;
+    this.#seen = seen;
     this.#checkNew = TypeCompiler.Compile(plan.newSchema);
     this.#checkChange = TypeCompiler.Compile(plan.changeSchema);
     this.#moments = [...access.resource.columns]
@@ -55,6 +65,11 @@ export class RowPlanner {
     }
     const found = await this.#find(drafts, tx);
     return drafts.map((draft) => this.#decide(draft, found));
+  }
+
+  /** Takes note of rows that are dealt with. */
+  pass(rows: readonly SourceRow[]): void {
+    for (const row of rows) this.#look(this.#draft(row));
   }
 
   /** What is wrong, in the words of the file. */
@@ -133,7 +148,18 @@ export class RowPlanner {
     return new Map(rows.map((row) => [row[key.name], row]));
   }
 
-  #decide({ line, values, problems }: Draft, found: ReadonlyMap<unknown, Row>): PlannedRow {
+  /** The key of a row, and the line before it where that stands as well. */
+  #look({ line, values }: Draft): { readonly id: unknown; readonly twice: number | undefined } {
+    const { key } = this.#plan;
+    const id = key === null ? null : (toStored(key.column, values[key.name]) ?? null);
+    const twice = id === null ? undefined : this.#seen.get(id);
+    if (id !== null && twice === undefined) this.#seen.set(id, line);
+    return { id, twice };
+  }
+
+  #decide(draft: Draft, found: ReadonlyMap<unknown, Row>): PlannedRow {
+    const { line, values, problems } = draft;
+    const { id, twice } = this.#look(draft);
     if (problems.length > 0) return { line, does: "fail", problems };
     const { key, newSchema, changeSchema } = this.#plan;
     const fail = (...all: InputProblem[]): PlannedRow => ({
@@ -141,13 +167,10 @@ export class RowPlanner {
       does: "fail",
       problems: this.toRowProblems(line, all),
     });
-    const id = key === null ? undefined : toStored(key.column, values[key.name]);
-    if (key !== null && id !== undefined && id !== null) {
+    if (key !== null && id !== null) {
       const path = `/${key.name}`;
-      const twice = this.#seen.get(id);
       if (twice !== undefined)
         return fail({ path, code: "repeated", message: `The same value stands at line ${twice}` });
-      this.#seen.set(id, line);
       const before = found.get(id);
       if (before !== undefined) {
         delete values[key.name];

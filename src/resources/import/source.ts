@@ -23,6 +23,8 @@ export interface SourceRow {
 export interface Source {
   readonly header: readonly string[];
   readonly pieces: AsyncIterable<readonly SourceRow[]>;
+  /** How much of it has been read, from 0 to 1. */
+  readonly readPart: () => number;
 }
 
 /** Columns of a file. */

@@ -1,5 +1,5 @@
 import { isUtf8 } from "node:buffer";
-import { unreadable } from "./source.ts";
+import { type ImportFile, unreadable } from "./source.ts";
 
 const PIECE = 256 * 1024; // bytes
 
@@ -9,9 +9,13 @@ const PIECE = 256 * 1024; // bytes
  *
  * @throws AppError validation_error for a charset that isn't known
  */
-export function* decodeText(bytes: Uint8Array, charset: string | null): Generator<string> {
+export function* decodeText(
+  { bytes, charset }: Pick<ImportFile, "bytes" | "charset">,
+  onPart: (part: number) => void = () => {},
+): Generator<string> {
   const decoder = createDecoder(bytes, charset);
   for (let from = 0; from < bytes.length; from += PIECE) {
+    onPart(from / bytes.length);
     const text = decoder.decode(bytes.subarray(from, from + PIECE), { stream: true });
     if (text !== "") yield text;
   }

@@ -41,7 +41,8 @@ const MAX_ROWS = 1_048_576;
 export async function readXlsx({ bytes }: ImportFile): Promise<Source> {
   const zip = await openZip(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
   const workbook = await openWorkbook(zip);
-  const rows = readRows(zip, workbook);
+  let read = 0; // characters, nearly all of which are a byte
+  const rows = readRows(zip, workbook, (length) => (read += length));
   const first = await rows.next();
   const [head, ...others] = first.done === true ? [] : first.value;
   if (head === undefined) throw unreadable("its first sheet is empty");
@@ -50,7 +51,8 @@ export async function readXlsx({ bytes }: ImportFile): Promise<Source> {
     if (others.length > 0) yield others;
     yield* rows;
   }
-  return { header, pieces: toPieces() };
+  const size = Math.max(workbook.sheet.uncompressedSize, 1);
+  return { header, pieces: toPieces(), readPart: () => Math.min(read / size, 1) };
 }
 
 function toName(cell: unknown): string {
@@ -191,11 +193,16 @@ async function* unpack({ zip }: Opened, entry: Entry): AsyncGenerator<string> {
   }
 }
 
-async function* readRows(opened: Opened, { sheet, strings, is1904 }: Workbook): AsyncGenerator<SourceRow[]> {
+async function* readRows(
+  opened: Opened,
+  { sheet, strings, is1904 }: Workbook,
+  onRead: (length: number) => void,
+): AsyncGenerator<SourceRow[]> {
   const reader = new RowReader(strings, is1904);
   const write = await createParser(reader);
   for await (const text of unpack(opened, sheet)) {
     write(text);
+    onRead(text.length);
     const rows = reader.take();
     if (rows.length > 0) yield rows;
   }

@@ -1,5 +1,5 @@
 import { type AnyElysia, type Context, t } from "elysia";
-import type { User } from "../../accounts/identity/principal.ts";
+import type { Principal, User } from "../../accounts/identity/principal.ts";
 import type { Database } from "../../db/contract/database.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { Dialect } from "../../db/contract/driver.ts";
@@ -34,6 +34,8 @@ export interface ResourceRoutesOptions {
   /** What somebody may do now: another object once that has changed. */
   readonly permissionsOf: (user: User) => object | null;
   readonly dialect: Dialect;
+  /** Who makes a request, and with what; null for nobody known. */
+  readonly principalOf: (request: Request) => Principal | null;
 }
 
 /** What a handler of these routes is given. */
@@ -89,9 +91,7 @@ export class Endpoint {
   }
 
   accessOf(user: User | null): Access {
-    const { resource, resources, mayDo } = this.#options;
-    const can = (permission: string): boolean => user !== null && mayDo(user, permission);
-    return new Access(resource, { user, can }, resources);
+    return toAccess(this.#options, user);
   }
 
   /**
@@ -121,6 +121,15 @@ export class Endpoint {
     set.headers["etag"] = toETag(row, access);
     return presentOne(row, shape, { db: this.#options.db, access });
   }
+}
+
+/** What somebody may do with a resource. */
+export function toAccess(
+  { resource, resources, mayDo }: Pick<ResourceRoutesOptions, "resource" | "resources" | "mayDo">,
+  user: User | null,
+): Access {
+  const can = (permission: string): boolean => user !== null && mayDo(user, permission);
+  return new Access(resource, { user, can }, resources);
 }
 
 /** Looks whether a row is the one that the client of a request has read. */
