@@ -1,4 +1,5 @@
 import type { AnyElysia } from "elysia";
+import type { AppError } from "../errors/errors.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { Templates } from "../templates/templates.ts";
 import type { Accounts } from "./accounts.ts";
@@ -20,6 +21,8 @@ export interface AccountRoutesOptions {
   readonly appName: string;
   readonly templates: Pick<Templates, "render">;
   readonly originOf: (request: Request) => Origin;
+  /** Is told of what a page refuses: the log has a line for each. */
+  readonly noteRefusal: (error: AppError, request: Request) => void;
 }
 
 /** Serves accounts below `/auth`, and their administration below `/admin`. */
@@ -30,6 +33,7 @@ export function accountRoutes({
   appName,
   templates,
   originOf,
+  noteRefusal,
 }: AccountRoutesOptions): AnyElysia[] {
   const {
     guards,
@@ -44,7 +48,8 @@ export function accountRoutes({
     browser,
   } = accounts;
   const context = { guards, principals, originOf };
-  const forms = new BrowserSignIn({ ...browser, templates, login: accounts.browserLogin, originOf });
+  const pages = { ...browser, templates, noteRefusal };
+  const forms = new BrowserSignIn({ ...pages, login: accounts.browserLogin, originOf });
   return [
     authRoutes({
       ...context,
@@ -61,8 +66,7 @@ export function accountRoutes({
     apiKeyRoutes({ ...context, apiKeys, store, confirmPassword }),
     browserRoutes({
       ...context,
-      ...browser,
-      templates,
+      ...pages,
       sessions,
       devices,
       confirmPassword,

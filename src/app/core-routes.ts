@@ -54,7 +54,16 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
     reloadConfig,
   };
   const slices = [
-    ...accountRoutes({ accounts, store, hooks, appName, templates, originOf }),
+    ...accountRoutes({
+      accounts,
+      store,
+      hooks,
+      appName,
+      templates,
+      originOf,
+      // It is answered with a page: what counts here is its line in the log.
+      noteRefusal: (error, request) => void answerError(error, request, null),
+    }),
     cacheRoutes({ cache: stores.cache, guards: accounts.guards }),
     jobRoutes({ jobs, store, guards: accounts.guards, originOf }),
     pluginRoutes({

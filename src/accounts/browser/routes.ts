@@ -30,6 +30,8 @@ export interface BrowserRoutesOptions {
   readonly confirmPassword: ConfirmPassword;
   /** Counts tries of codes by session. */
   readonly codeLimits: Attempts;
+  /** Is told of what a page refuses: the log has a line for each. */
+  readonly noteRefusal: (error: AppError, request: Request) => void;
 }
 
 const Next = t.Object({ next: t.String({ default: "/", maxLength: 4096 }) });
@@ -121,6 +123,7 @@ async function takeIdentification(
     return redirectTo(request, next);
   } catch (error) {
     if (!(error instanceof AppError) || error.status >= 500) throw error;
+    options.noteRefusal(error, request);
     return showVerifyPage(options, { ...context, problem: error });
   }
 }

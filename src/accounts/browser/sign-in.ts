@@ -17,6 +17,8 @@ export interface BrowserSignInOptions {
   readonly credentials: BrowserCredentials;
   readonly site: Site;
   readonly originOf: (request: Request) => Origin;
+  /** Is told of what a page refuses: the log has a line for each. */
+  readonly noteRefusal: (error: AppError, request: Request) => void;
 }
 
 /**
@@ -121,6 +123,7 @@ export class BrowserSignIn implements BrowserForms {
       return "otp_required" in answer ? await pages.toChallengePage(answer) : redirectTo(request, next);
     } catch (error) {
       if (!(error instanceof AppError) || error.status >= 500) throw error;
+      this.#options.noteRefusal(error, request);
       return await pages.toProblemPage(error);
     }
   }

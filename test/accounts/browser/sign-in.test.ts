@@ -91,6 +91,10 @@ test("a wrong password is told on the page, and limits are those of every login"
   expect([locked.status, Number(locked.headers.get("retry-after")) > 0]).toEqual([429, true]);
   expect(await locked.text()).toContain("try again in");
   expect(jar.given).toEqual([]);
+  // As of every client that is refused.
+  expect(await app.log("app")).toMatch(
+    /"path":"\/auth\/login"[^\n]*"code":"invalid_credentials"[^\n]*access refused/,
+  );
   const api = await jar.send("POST", "/auth/login", { email, password: PASSWORD });
   expect(api.status).toBe(429);
 });
