@@ -63,6 +63,25 @@ test("the executable serves plugins of several files, with JSX", async () => {
   expect(await (await server.fetch("/pages/?name=x")).text()).toBe("<main><h1>Swapped</h1><p>x</p></main>");
 });
 
+test("the executable renders templates in its own layout, and compiles their styles", async () => {
+  await using folder = await TestFolder.create({
+    "plugins/shop/plugin.json": { name: "shop", version: "1.0.0" },
+    "plugins/shop/run.ts": `import { createRouter, templates } from "xcore";
+export default createRouter().get("/", () => templates.render("list.html", { title: "<Shop>" }));
+`,
+    "plugins/shop/templates/list.html": `{% extends "xcore/layout.html" %}
+{% block content %}<h1 class="text-fuchsia-700">{{ title | upper }}</h1>{% component "card" with title="Card" %}{% endblock %}`,
+  });
+  await using server = await XcoreServer.start(folder, await install(folder));
+  const page = await (await server.fetch("/shop")).text();
+  expect(page).toContain('<h1 class="text-fuchsia-700">&lt;SHOP&gt;</h1>');
+  const [, path = ""] = /href="(\/static\/[^"]+\.css)"/.exec(page) ?? [];
+  const css = await (await server.fetch(path)).text();
+  expect(
+    [".text-fuchsia-700", ".card-title", "[data-theme=dark]"].filter((part) => !css.includes(part)),
+  ).toEqual([]);
+});
+
 test("the executable holds the pages, the API documentation and its assets", async () => {
   await using folder = await TestFolder.create();
   await using server = await XcoreServer.start(folder, await install(folder));

@@ -74,6 +74,22 @@ test("a plugin is fetched, checked and served; the next start asks no network", 
   expect(await (await again.fetch("/crm")).text()).toBe("one");
 });
 
+test("a plugin from elsewhere brings its templates, as they were checked, and an entry run.tsx", async () => {
+  await using host = new PluginHost();
+  const run = `import { createRouter, templates } from "xcore";
+const name = <b safe>{"<Ada>"}</b>;
+export default createRouter().get("/", () => templates.render("hello.html", { name }));
+`;
+  const pinned = host.publish("/page", {
+    "plugin.json": { name: "page", version: "1.0.0", files: ["run.tsx", "templates/hello.html"] },
+    "run.tsx": run,
+    "templates/hello.html": "Hello {{ name | safe }}",
+  });
+  await using app = await startWith({ page: pinned });
+  expect((await failureOf(app, "page")).failure).toBeNull();
+  expect(await (await app.fetch("/page")).text()).toBe("Hello <b>&lt;Ada&gt;</b>");
+});
+
 test("a single module is served, with what it imports by relative and absolute URLs", async () => {
   await using host = new PluginHost();
   const other = host.url("/other/tax.ts");
