@@ -2,7 +2,14 @@ import { join } from "node:path";
 
 const PROJECT = import.meta.dir;
 const SOURCES = "{src,drizzle,templates,plugins,patches}/**/*";
-const SETTINGS = ["build.ts", "build-digest.ts", "package.json", "bun.lock", "tsconfig.json"];
+const SETTINGS = [
+  "build.ts",
+  "build-digest.ts",
+  "build-packages.ts",
+  "package.json",
+  "bun.lock",
+  "tsconfig.json",
+];
 
 /** SHA-256, in hex, of all that the executable is made of: the sources, the packages by their lockfile, and Bun. */
 export async function digestSources(): Promise<string> {

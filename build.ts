@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { digestSources } from "./build-digest.ts";
+import { packPackages } from "./build-packages.ts";
 import { readCommonPasswords } from "./src/accounts/login/common-passwords.ts";
 import { collectDeclarations } from "./src/editor/declarations.ts";
 import { packDeclarations } from "./src/editor/packed-declarations.ts";
@@ -166,7 +167,7 @@ try {
   const targets = values.target?.map(toTarget) ?? [null];
   const work = await mkdtemp(join(tmpdir(), "xcore-build-"));
   try {
-    const packed = await packFiles(work);
+    const packed = [await packFiles(work), await packPackages(work, SMALLEST)];
     for (const target of targets) await build(target, { outdir: values.outdir, packed });
   } finally {
     await rm(work, { recursive: true });
@@ -242,7 +243,7 @@ async function packOnce(declarations: ReadonlyMap<string, string>): Promise<Uint
 /** Compiles the executable: for this machine, or for another one with a Bun from its npm package. */
 async function build(
   target: Target | null,
-  { outdir, packed }: { outdir: string; packed: Bun.BunPlugin },
+  { outdir, packed }: { outdir: string; packed: Bun.BunPlugin[] },
 ): Promise<void> {
   const extension = (target === null ? process.platform : TARGETS[target].os) === "win32" ? ".exe" : "";
   const outfile = join(outdir, `xcore${target === null ? "" : `-${target}`}${extension}`);
@@ -258,7 +259,7 @@ async function build(
       inAscii,
       collectingOnce,
       named,
-      packed,
+      ...packed,
     ],
     format: "esm",
     minify: { whitespace: true, syntax: true, identifiers: false }, // stack traces keep their names
