@@ -57,6 +57,16 @@ const works: readonly Work[] = [
       ),
   },
   {
+    what: "import csv, by a job",
+    count: IMPORTED,
+    run: (url) => sendLater(url, "/notes/deals/import"),
+  },
+  {
+    what: "import csv, by a job that skips mistakes",
+    count: IMPORTED,
+    run: (url) => sendLater(url, "/notes/deals/import?on_error=skip"),
+  },
+  {
     what: "import csv, dry run",
     count: IMPORTED,
     run: (url) =>
@@ -120,6 +130,21 @@ async function send(url: string, body: string): Promise<void> {
   const response = await fetch(url, { method: "POST", body, headers: { "content-type": "text/csv" } });
   const report = (await response.json()) as { created?: number };
   if (report.created !== IMPORTED) throw new Error(`${url}: ${JSON.stringify(report).slice(0, 1000)}`);
+}
+
+/** Until the job has ended. */
+async function sendLater(url: string, to: string): Promise<void> {
+  const body = toCsv("company_id", (at) => String(1 + (at % 10_000)));
+  const headers = { "content-type": "text/csv", prefer: "respond-async" };
+  const begun = await fetch(url + to, { method: "POST", body, headers });
+  for (;;) {
+    const response = await fetch(url + (begun.headers.get("location") ?? ""));
+    const status = (await response.json()) as { state?: string; report?: { created?: number } | null };
+    if (status.state === "completed" && status.report?.created === IMPORTED) return;
+    if (status.state !== "waiting" && status.state !== "running")
+      throw new Error(`${url}: ${JSON.stringify(status).slice(0, 1000)}`);
+    await Bun.sleep(SAMPLE_MS);
+  }
 }
 
 function toCsv(header: string, company: (at: number) => string): string {
