@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 
 /** What a folder of templates may hold; anything else in it is none. */
@@ -24,6 +25,7 @@ export function isTemplateName(name: string): boolean {
 
 /** No links are followed: they may lead anywhere. */
 async function listTemplates(directory: string): Promise<string[]> {
+  if (!existsSync(directory)) return []; // as for most plugins, of which there may be hundreds
   try {
     const names = await Array.fromAsync(
       new Bun.Glob(TEMPLATES).scan({ cwd: directory, followSymlinks: false }),
