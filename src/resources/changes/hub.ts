@@ -60,7 +60,7 @@ interface Merged {
 }
 
 const RETRY_MS = 1000;
-const MAX_PAUSE_MS = 2000;
+const MAX_MORE_MS = 500;
 const QUIET_MS = 15_000; // a proxy may cut what says nothing for long
 const MAX_AT_ONCE = 500; // rows that are told of one by one
 const MAX_CONDITIONS = 100; // of a query
@@ -84,8 +84,6 @@ export class TableHub {
   #isFlushing = false;
   #heartbeat: ReturnType<typeof setInterval> | null = null;
   #idleSince = performance.now();
-  /** How long it took to tell what was told last. */
-  #lastMs = 0;
 
   constructor({ self, last, onError }: HubOptions) {
     this.#log = new ChangeLog(self, last);
@@ -207,14 +205,12 @@ export class TableHub {
     if (this.#members.size === 0) this.#pending = [];
     else if (!this.#isFlushing) {
       this.#isFlushing = true;
-      setTimeout(() => void this.#flushNow(), toPauseMs(this.#members.size, this.#lastMs));
+      setTimeout(() => void this.#flushNow(), toPauseMs(this.#members.size, this.#groups.size));
     }
   }
 
   async #flushNow(): Promise<void> {
-    const startedAt = performance.now();
     await this.#flush();
-    this.#lastMs = performance.now() - startedAt;
     this.#isFlushing = false;
     if (this.#pending.length > 0) this.#schedule();
   }
@@ -253,11 +249,12 @@ export class TableHub {
 }
 
 /**
- * How long changes are gathered: longer for many who follow, as each piece costs a write for each of them, and for as long as the last
- * piece took to tell, so that no more than half of the time goes into asking the database for what all of them see.
+ * How long changes are gathered: longer for many who follow, as each piece costs a write for each of them, and for many who see
+ * different rows, as the database is asked for each of their conditions. It isn't measured how long that takes: on a busy machine waiting
+ * would make it wait.
  */
-export function toPauseMs(followers: number, lastMs: number): number {
-  return Math.max(Math.min(50, 5 + followers / 20), Math.min(lastMs, MAX_PAUSE_MS));
+export function toPauseMs(followers: number, conditions: number): number {
+  return Math.min(50, 5 + followers / 20) + Math.min(MAX_MORE_MS, (conditions - 1) / 20);
 }
 
 /** What has become of each row, by the first that is told of it. */

@@ -39,10 +39,11 @@ test("Places with a filter are a tenth of all", () => {
   expect(codeOf(() => places.take(1, true))).toBeNull();
 });
 
-test("toPauseMs() leaves half of the time to others, and never is more than 2 s", () => {
-  expect([toPauseMs(1, 0), toPauseMs(1000, 1), toPauseMs(1000, 300), toPauseMs(10, 60_000)]).toEqual([
-    5.05, 50, 300, 2000,
+test("toPauseMs() is longer for many who follow, and for many who see different rows", () => {
+  expect([toPauseMs(1, 1), toPauseMs(1000, 1), toPauseMs(1000, 1001), toPauseMs(10_000, 10_001)]).toEqual([
+    5.05, 50, 100, 550,
   ]);
+  expect(toPauseMs(10_000, 100_000)).toBe(550);
 });
 
 testCrm("who follows with too many filters is refused, until others have ended", async (crm) => {
