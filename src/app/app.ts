@@ -11,6 +11,7 @@ import type { SharedStates } from "../plugins/shared-states.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 import type { Resources } from "../resources/definition/registry.ts";
 import type { Resource } from "../resources/resources.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { Templates } from "../templates/templates.ts";
 import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext, type LiveParts } from "./context.ts";
@@ -45,6 +46,7 @@ export interface App extends Work {
   /** The core's tables. */
   readonly store: CoreStore;
   readonly cache: AppCache;
+  readonly storage: Storage;
   readonly accounts: Accounts;
   readonly plugins: PluginManager;
   /** The tables of plugins that are served as APIs. */
@@ -85,7 +87,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   disposals.defer(async () => void (await feed?.close()));
 
   const stores = await openStores(context);
-  const { database, store, cache, bundles, shared, limitStore } = stores;
+  const { database, store, cache, storage, bundles, shared, limitStore } = stores;
   for (const one of [database, cache]) disposals.defer(() => one.close());
   for (const one of [shared, limitStore]) disposals.defer(() => one?.close());
   disposals.defer(() => bundles?.settled());
@@ -103,7 +105,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   // They are the plugins': before these.
   disposals.defer(() => closeWork(work, shutdown, options));
 
-  const parts = { accounts, ...work, plugins, web, templates, resources: context.resources };
+  const parts = { accounts, ...work, plugins, web, storage, templates, resources: context.resources };
   const createCore = createCoreBuilder(context, { ...parts, stores, reloadConfig });
   let core = createCore();
   web.mountCore(core);

@@ -13,6 +13,7 @@ import { resourceRoutes } from "../resources/admin/routes.ts";
 import { templateRoutes } from "../templates/routes.ts";
 import { componentRoutes } from "../ui/component-gallery.ts";
 import type { Templates } from "../templates/templates.ts";
+import { fileRoutes } from "../storage/routes.ts";
 import { type CoreApp, createCoreApp } from "../web/core-app.ts";
 import type { WebServer } from "../web/server.ts";
 import { cacheRoutes } from "./cache-routes.ts";
@@ -88,6 +89,7 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
     templateRoutes({ templates }),
     lazyUi(context, parts),
     componentRoutes({ templates, guards: accounts.guards }),
+    fileRoutes(stores.storage),
     taskRoutes({ tasks, store, guards: accounts.guards, originOf }),
   ];
   const hasFailure = (): boolean => plugins.list().some(({ state }) => state === "failed");

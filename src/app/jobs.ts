@@ -5,7 +5,7 @@ import { BackgroundImports } from "../resources/import-jobs/imports.ts";
 import type { AppContext } from "./context.ts";
 import type { PluginOptions } from "./plugins.ts";
 import type { Shutdown } from "./shutdown.ts";
-import type { AppStores } from "./stores.ts";
+import { type AppStores, cleanFiles } from "./stores.ts";
 
 /** What plugins have done outside of requests. */
 export interface Work {
@@ -22,10 +22,8 @@ export interface Work {
  *
  * @throws AppError config_invalid for jobs in Redis without one
  */
-export function createWork(
-  { live, hooks, loggers, feed, presence, inspects, isCommand }: AppContext,
-  { database, store }: AppStores,
-): Work {
+export function createWork(context: AppContext, { database, store, storage }: AppStores): Work {
+  const { live, hooks, loggers, feed, presence, inspects, isCommand } = context;
   const ground = { driver: database, store, log: loggers.app };
   const isServer = !inspects && !isCommand;
   const jobs = new Jobs({
@@ -37,9 +35,11 @@ export function createWork(
     isWorker: isServer,
     isShared: database.dialect !== "sqlite" || feed !== null,
   });
+  const tasks = new Scheduler({ ...ground, isTimed: isServer });
+  cleanFiles(context, storage, tasks);
   return {
     jobs,
-    tasks: new Scheduler({ ...ground, isTimed: isServer }),
+    tasks,
     background: new BackgroundImports({ ...ground, jobs, isWorker: isServer }),
   };
 }

@@ -12,6 +12,7 @@ import type { PluginServices } from "../plugins/runtime/host.ts";
 import type { Templates } from "../templates/templates.ts";
 import { Turns } from "../plugins/build/turns.ts";
 import type { WebServer } from "../web/server.ts";
+import { pathOf } from "./resource-paths.ts";
 import type { AppContext } from "./context.ts";
 import type { AppStores } from "./stores.ts";
 
@@ -40,11 +41,11 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
   const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
   const { shutdown, activity, resources, changes } = context;
   const { stores, accounts, jobs, tasks, background, web, templates } = parts;
-  const { database, store, cache } = stores;
+  const { database, store } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
   const { onUncaught = (error, thrower) => loggers.app.error({ err: error, ...thrower }, "uncaught error") } =
     options;
-  const manager = new PluginManager({
+  const manager: PluginManager = new PluginManager({
     host: {
       given: {
         hooks,
@@ -59,10 +60,10 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
         resources,
         changes,
         background,
+        pathOf: (resource) => pathOf(resource, manager),
         onUncaught,
         mayEnd: isCommand,
-        database,
-        cache,
+        ...keptOf(stores),
         accounts,
         templates,
         core: declareCore(database.tableMakers, store.tables),
@@ -95,6 +96,11 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
   });
   templates.isPlugin = (name) => manager.list().some((plugin) => plugin.name === name);
   return manager;
+}
+
+/** Of what the app keeps, what plugins are given. */
+function keptOf({ database, cache, storage }: AppStores): Pick<AppStores, "database" | "cache" | "storage"> {
+  return { database, cache, storage };
 }
 
 /** Returns what config.json says of plugins now. */

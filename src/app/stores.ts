@@ -14,7 +14,16 @@ import { BundleCache } from "../plugins/build/bundle-cache.ts";
 import { executableDigest } from "../plugins/build/executable.ts";
 import { createCache } from "./cache.ts";
 import { openSharedStates, shareLimits } from "./cluster.ts";
+import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
+import type { Logger } from "pino";
+import type { Scheduler } from "../jobs/scheduler/scheduler.ts";
+import type { Resource } from "../resources/resources.ts";
+import { assertSettings, type FileReference, Storage } from "../storage/storage.ts";
 import type { AppContext } from "./context.ts";
+
+/** What nobody named a plugin can be called. */
+const OWNER = "core";
+const DAILY = "23 3 * * *";
 
 /** What an app keeps outside of its memory. */
 export interface AppStores {
@@ -22,6 +31,8 @@ export interface AppStores {
   /** The core's tables. */
   readonly store: CoreStore;
   readonly cache: AppCache;
+  /** Files that are uploaded. */
+  readonly storage: Storage;
   /** In which instances count requests and attempts together; null without Redis. */
   readonly limitStore: LimitStore | null;
   /** What tokens are signed with. */
@@ -40,7 +51,7 @@ export interface AppStores {
  * @throws DatabaseError when the database can't be opened
  * @throws MigrationError when the core's tables can't be brought up to date
  * @throws AppError migration_failed when they aren't, and `database.auto_migrate` is off
- * @throws AppError config_invalid for a cache without its server
+ * @throws AppError config_invalid for a cache or a storage without its server
  */
 export async function openStores(context: AppContext): Promise<AppStores> {
   const { live, loggers } = context;
@@ -55,10 +66,11 @@ export async function openStores(context: AppContext): Promise<AppStores> {
     const { inspects, feed, presence } = context;
     const cache = createCache(live.loaded, { log: loggers.app, database, presence, inspects, feed });
     const store = openCoreStore(database);
+    const storage = createStorage(context, { database, store, secretKey });
     const shared = await openSharedStates(feed, { store, log: loggers.manager });
     if (shared !== null) applyShared(context, shared.config);
     const limitStore = await shareLimits(context, secretKey);
-    return { database, store, cache, secretKey, plugins, bundles, shared, limitStore };
+    return { database, store, cache, storage, secretKey, plugins, bundles, shared, limitStore };
   } catch (error) {
     await database.close();
     throw error;
@@ -128,4 +140,65 @@ async function openAppDatabase({
     await database.close();
     throw error;
   }
+}
+
+/**
+ * Builds what keeps files; nothing is loaded before somebody has to do with one.
+ *
+ * @throws AppError config_invalid for S3 without a bucket
+ */
+function createStorage(
+  { live, loggers, resources }: Pick<AppContext, "live" | "loggers" | "resources">,
+  { database, store, secretKey }: Pick<AppStores, "database" | "store"> & { readonly secretKey: SecretKey },
+): Storage {
+  const settings = () => live.loaded.config.storage;
+  assertSettings(settings());
+  return new Storage({
+    driver: database,
+    db: store.db,
+    files: store.tables.storedFiles,
+    settings,
+    projectDirectory: live.loaded.directory,
+    linkKey: secretKey.deriveKey("file links"),
+    origin: () => live.loaded.config.server.public_url?.replace(/\/$/, "") ?? "",
+    references: () => resources.list().flatMap(toReferences),
+    log: loggers.app,
+  });
+}
+
+/** Has a task remove files that nothing refers to, once there is to do with files: a server without any has no task. */
+export function cleanFiles(
+  { loggers, inspects, isCommand }: AppContext,
+  storage: Storage,
+  tasks: Scheduler,
+): void {
+  if (inspects || isCommand) return;
+  storage.onUse = () => {
+    const adding = addTask(storage, tasks, loggers.app);
+    void adding.catch((error: unknown) => loggers.app.error({ err: error }, "files can't be cleaned up"));
+  };
+}
+
+async function addTask(storage: Storage, tasks: Scheduler, log: Logger): Promise<void> {
+  await tasks.prepare();
+  tasks.register({
+    name: `${OWNER}:clean_files`,
+    plugin: OWNER,
+    schedule: tasks.schedule(DAILY, null),
+    mayOverlap: false,
+    catchesUp: true,
+    handler: async () => (await storage.cleaner()).clean(),
+    log,
+    hold() {},
+  });
+}
+
+function toReferences({ plugin, tableName: table, table: source, files }: Resource): FileReference[] {
+  return [...(files?.columns ?? [])].map(([column, holder]) => ({
+    plugin,
+    table,
+    column,
+    source: source as PgTable,
+    holder: holder as PgColumn,
+  }));
 }

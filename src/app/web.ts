@@ -5,6 +5,8 @@ import type { LoadedConfig } from "../config/load.ts";
 import { WebServer, type WebSettings } from "../web/server.ts";
 import type { AppContext } from "./context.ts";
 
+/** What a form has beside its file, in bytes. */
+const FORM_BYTES = 1_048_576;
 const MAX_USER_AGENT = 255; // characters
 
 /** Builds the server; it has nothing mounted, and doesn't listen yet. */
@@ -31,10 +33,11 @@ export function createWeb(
 }
 
 /** Returns what config.json says of the server. */
-export function toWebSettings({ config: { server } }: LoadedConfig): WebSettings {
+export function toWebSettings({ config: { server, storage } }: LoadedConfig): WebSettings {
   return {
     cors: server.cors,
     bodyLimit: parseByteSize(server.body_limit),
+    formLimit: parseByteSize(storage.max_size) + FORM_BYTES,
     trustedProxies: server.trusted_proxies,
     publicOrigin: server.public_url === null ? null : (URL.parse(server.public_url)?.origin ?? null),
   };

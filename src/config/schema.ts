@@ -1,6 +1,7 @@
 import { Type, type Static } from "@sinclair/typebox";
 import { byteSize, seconds, section } from "./key-types.ts";
 import { PluginKeys } from "./plugin-keys.ts";
+import { StorageKeys } from "./storage-keys.ts";
 import { THEMES } from "./themes.ts";
 
 export { isTheme, type Theme, THEMES } from "./themes.ts";
@@ -320,6 +321,7 @@ export const ConfigSchema = section("Settings of an xcore server", {
       description: "Theme of pages, for whoever has chosen no other one. Any of daisyUI's",
     }),
   }),
+  storage: StorageKeys,
 
   logging: section("Logs", {
     level: Type.Union(

@@ -48,7 +48,7 @@ export const HTTP_ERROR_CODES = {
   payload_too_large: {
     status: 413,
     meaning:
-      "The body is larger than server.body_limit, or 64 KB below /auth, or a form of more than 10,000 fields",
+      "The body is larger than server.body_limit, or 64 KB below /auth, a file than storage.max_size, or a form has more than 10,000 fields",
   },
   unsupported_media_type: {
     status: 415,

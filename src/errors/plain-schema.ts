@@ -10,6 +10,7 @@ export type JsonSchema = TSchema & {
   readonly elysiaMeta?: string;
   readonly [CLOSED]?: boolean | readonly string[];
   readonly [QUIET]?: true;
+  readonly [TAKES_FILE]?: true;
   readonly [PROBLEM]?: (value: unknown) => Omit<InputProblem, "path">;
 };
 
@@ -32,6 +33,9 @@ export const DOCUMENTED = Symbol.for("xcore/documented");
 
 /** Marks what is never suggested in the place of an unknown name, as it isn't there to everybody. */
 export const QUIET = Symbol.for("xcore/quiet");
+
+/** Marks a schema that takes a file too, where it is sent as a form. */
+export const TAKES_FILE = Symbol.for("xcore/takes-file");
 
 /** Problems that an answer lists: a list of a million wrong values has as many. */
 const MAX_ERRORS = 64;

@@ -3,11 +3,14 @@ import type { AnyElysia } from "elysia";
 import type { Logger } from "pino";
 import type { User } from "../accounts/identity/principal.ts";
 import type { Driver } from "../db/contract/driver.ts";
+import { kindOf } from "../db/schema/column-kind.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { JobDefinition } from "../jobs/jobs.ts";
 import type { Access } from "./access/access.ts";
 import { type AnyOptions, type Resource, toResource } from "./definition/definition.ts";
 import { createImportJobs, type ImportJobsOptions } from "./import-jobs/definition.ts";
+import { RowFiles } from "./files/columns.ts";
 import { createResourceRoutes } from "./routes.ts";
 import { type ResourceRoutesOptions, toAccess } from "./serving/endpoint.ts";
 import { RowEvents } from "./writing/events.ts";
@@ -24,6 +27,9 @@ export interface ResourceHost
   readonly plugin: string;
   readonly driver: Driver;
   readonly hooks: HookBus;
+  readonly storage: Pick<Storage, "library">;
+  /** Where a resource is served, once it is. */
+  readonly pathOf: (resource: Resource) => string;
 }
 
 /** A table as an API: what it is, and the routes that serve it. */
@@ -54,7 +60,8 @@ const MAX_NAME = 64; // characters of a task's
  */
 export function makeResource(host: ResourceHost, table: Table, options: AnyOptions): MadeResource {
   const { plugin, driver, hooks, core, changes } = host;
-  const resource = toResource({ plugin, uniqueKeysOf: driver.tableMakers.uniqueKeysOf }, table, options);
+  const declared = toResource({ plugin, uniqueKeysOf: driver.tableMakers.uniqueKeysOf }, table, options);
+  const resource = { ...declared, files: toFiles(host, declared) };
   const writer = new Writer({
     driver,
     events: new RowEvents(hooks, resource),
@@ -84,6 +91,13 @@ function upkeepOf(resource: Resource, { db, core: { history } }: ResourceHost): 
         log.info({ table: resource.tableName, deleted }, "old entries of a history are deleted");
     },
   };
+}
+
+function toFiles({ storage, pathOf }: ResourceHost, resource: Resource): RowFiles | null {
+  const { plugin, tableName, key } = resource;
+  const columns = new Map([...resource.columns].filter(([, column]) => kindOf(column).type === "file"));
+  if (columns.size === 0) return null;
+  return new RowFiles({ plugin, tableName, key, columns, storage, path: () => pathOf(resource) });
 }
 
 function permissionsOf({ permission, isPublic, name, workflow }: Resource): Readonly<Record<string, string>> {

@@ -11,6 +11,7 @@ import { listQueryOf } from "./schemas/queries.ts";
 import { addCreation } from "./serving/creation.ts";
 import { Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./serving/endpoint.ts";
 import { addLiveChanges } from "./serving/changes.ts";
+import { addFiles } from "./serving/files.ts";
 import { addHistory } from "./serving/history.ts";
 import { addRestoring } from "./serving/restoring.ts";
 import { addSteps } from "./serving/steps.ts";
@@ -26,6 +27,7 @@ export function createResourceRoutes(options: ImportRoutesOptions): AnyElysia {
   addChanges(router, endpoint, options);
   if (options.resource.deletedAt !== null) addRestoring(router, endpoint, options);
   addSteps(router, endpoint, options);
+  addFiles(router, endpoint, options);
   addBatch(router, endpoint, options);
   addExport(router, endpoint, options);
   addLiveChanges(router, endpoint, options);
@@ -73,8 +75,10 @@ function addChanges(
   router.patch(
     path,
     ({ user, params: { id }, body, query, set, request }) =>
-      endpoint.write({ user, query, set, request }, "/body", (work, onFound) =>
-        writer.change(id, body, work, onFound),
+      endpoint.receive(user, body, (values) =>
+        endpoint.write({ user, query, set, request }, "/body", (work, onFound) =>
+          writer.change(id, values, work, onFound),
+        ),
       ),
     {
       ...endpoint.guard("write"),

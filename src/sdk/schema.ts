@@ -56,6 +56,12 @@ export declare const json: SchemaModule["json"];
 export declare const enumOf: SchemaModule["enumOf"];
 export { enumOf as enum };
 
+/**
+ * A file that belongs to the row, as its id: `file({ types: ["application/pdf"], maxSize: "5mb" })`. Resources take uploads for it,
+ * show its name, type and size, and serve it to whoever may see the row; see docs/files.md.
+ */
+export declare const file: SchemaModule["file"];
+
 /** The id of a row of another table: `references(() => users.id, { onDelete: "cascade" })`. */
 export declare const references: SchemaModule["references"];
 

@@ -17,6 +17,7 @@ import type { PluginCli } from "./commands.ts";
 import type { PluginJobs } from "./jobs.ts";
 import type { createPluginRouter } from "./router.ts";
 import type { PluginTemplates } from "./templates.ts";
+import type { PluginStorage } from "./storage.ts";
 import type { UserDirectory } from "../accounts/user-directory.ts";
 
 export type { User } from "../accounts/identity/principal.ts";
@@ -35,6 +36,7 @@ export type { CommandInput, CommandOptions, PluginCli } from "./commands.ts";
 export * from "./jobs.ts";
 export type * from "./resources.ts";
 export type * from "./templates.ts";
+export type * from "./storage.ts";
 export * from "../hooks/events.ts";
 
 /** The hook bus as a plugin uses it: what it listens to is undone with the plugin. */
@@ -155,6 +157,9 @@ export declare const cache: Cache;
  * @example const openDeals = cached(() => db.$count(deals, eq(deals.stage, "open")), { ttl: 300, tables: [deals] });
  */
 export declare const cached: Cached;
+
+/** Files that this plugin keeps; see docs/files.md. */
+export declare const storage: PluginStorage;
 
 /** The query parameters of a list: `?page=1&per_page=20&sort=-created_at&total=false`, `?after=…`. Use it as `{ query: page }`. */
 export declare const page: typeof hostPage;

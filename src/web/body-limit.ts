@@ -117,6 +117,24 @@ export function limitBody(request: Request, limit: number, budget: BodyBudget): 
   return new Request(request, { method, body: budget.count(body, limit) });
 }
 
+/** How long a request's body may be, in bytes: that of a form longer than others, where its route takes files. */
+export function limitOf(
+  request: Request,
+  { bodyLimit, formLimit = 0 }: { readonly bodyLimit: number; readonly formLimit?: number },
+  { takesFiles }: { readonly takesFiles: (request: Request) => boolean },
+): number {
+  const isLong = formLimit > bodyLimit && mayBeLong(request, bodyLimit) && takesFiles(request);
+  return isLong ? formLimit : bodyLimit;
+}
+
+/** Whether a request has a form that may be longer than `limit` bytes. */
+function mayBeLong({ headers, method }: Request, limit: number): boolean {
+  if (method === "GET" || method === "HEAD") return false;
+  const length = headers.get("content-length");
+  const isLong = length === null ? headers.has("transfer-encoding") : Number(length) > limit;
+  return isLong && headers.get("content-type")?.toLowerCase().startsWith("multipart/form-data") === true;
+}
+
 /** Whether a request has more than its head (RFC 9112, section 6). */
 export function isWithBody({ headers }: Request): boolean {
   const length = headers.get("content-length");

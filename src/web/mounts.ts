@@ -35,6 +35,8 @@ export class InFlight {
   isFree: (path: string) => boolean = () => false;
   /** Whether the route of a request limits its clients of itself. @default none does */
   limitsItself: (request: Request) => boolean = () => false;
+  /** Whether the route of a request takes files in a form. @default none does */
+  takesFiles: (request: Request) => boolean = () => false;
   /** Streaming answers under way. */
   readonly streams = new OpenStreams();
   readonly #bodies = new Set<Request>();

@@ -1,7 +1,9 @@
 import type { AnyElysia, ComposedHandler, InternalRoute } from "elysia";
 import { composeHandler } from "elysia/compose";
 import { sucrose } from "elysia/sucrose";
+import { Kind } from "@sinclair/typebox";
 import { json } from "elysia/utils";
+import { isTypeBoxSchema, partsOf, TAKES_FILE } from "../errors/plain-schema.ts";
 import {
   checkAgain,
   counterOf,
@@ -103,6 +105,20 @@ interface GateParts {
 export function limitsItself(app: AnyElysia, request: Request): boolean {
   const found = findRoute(app, request);
   return found !== null && limitingOf(gatesOf(found.route)) !== null;
+}
+
+/** Whether the route of a request takes files in a form. */
+export function takesFiles(app: AnyElysia, request: Request): boolean {
+  const hooks = findRoute(app, request)?.route.hooks;
+  return hooks !== undefined && takesFile(bodySchemaOf(app, hooks), new Set());
+}
+
+/** @param seen what was looked at: a schema may contain itself */
+function takesFile(schema: unknown, seen: Set<unknown>): boolean {
+  if (!isTypeBoxSchema(schema) || seen.has(schema)) return false;
+  seen.add(schema);
+  const isFile = schema[Kind] === "File" || schema[Kind] === "Files" || schema[TAKES_FILE] === true;
+  return isFile || partsOf(schema).some((part) => takesFile(part, seen));
 }
 
 function toPreparedHandler(

@@ -2,7 +2,7 @@ import type { Callers } from "../db/transactions/callers.ts";
 import type { AppError } from "../errors/errors.ts";
 import type { RequestEntry } from "../log/request-line.ts";
 import { forbidStoring, givenIdOf, passCookie, withHeaders } from "./answers.ts";
-import { BodyBudget, closeUnread, limitBody, SMALL_BODY } from "./body-limit.ts";
+import { BodyBudget, closeUnread, limitBody, limitOf, SMALL_BODY } from "./body-limit.ts";
 import { toAddressKey } from "./clients/address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./clients/cors.ts";
 import { mayBeKnown, Site } from "./clients/site.ts";
@@ -21,6 +21,7 @@ export type BunServer = Bun.Server<unknown>;
 export interface WebSettings {
   readonly cors: CorsOptions;
   readonly bodyLimit: number; // bytes
+  readonly formLimit?: number; // bytes, of a form whose route takes files
   /** Addresses and networks whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
   /** Origin that clients know the server by. With HTTPS browsers are told to keep to it. @default null */
@@ -322,9 +323,9 @@ export class WebServer {
   }
 
   /** Who logs in sends a few words, and may be anybody. */
-  #bodyLimitOf({ mount, path }: Exchange): number {
-    const { bodyLimit } = this.#settings;
-    return mount.plugin === null && path.startsWith("/auth/") ? Math.min(bodyLimit, SMALL_BODY) : bodyLimit;
+  #bodyLimitOf({ request, mount, path }: Exchange): number {
+    const limit = limitOf(request, this.#settings, mount.inFlight);
+    return mount.plugin === null && path.startsWith("/auth/") ? Math.min(limit, SMALL_BODY) : limit;
   }
 
   #prepare(received: Request, bodyLimit: number): Request {

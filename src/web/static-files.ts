@@ -1,11 +1,11 @@
 import { realpath, stat } from "node:fs/promises";
 import { join, sep } from "node:path";
 import { fail } from "../errors/codes.ts";
+import { isFresh, toRange } from "../storage/serving/byte-ranges.ts";
 
 const CACHE_CONTROL = "public, max-age=0, must-revalidate";
 /** What operating systems leave behind in folders. */
 const METADATA = new Set(["thumbs.db", "desktop.ini", "__macosx"]);
-const RANGE = /^bytes=(\d*)-(\d*)$/i;
 
 /**
  * Answers a GET or HEAD for a file below `directory`, with an entity tag, 304 for what the client has
@@ -19,15 +19,18 @@ export async function serveFile(directory: string, path: string, request: Reques
   if (found === null) throw fail("not_found", "Nothing is served at this path");
   const { size, mtimeMs } = found.stats;
   const file = Bun.file(found.file);
-  const headers: Record<string, string> = {
+  const version = {
     etag: `"${size.toString(36)}-${Math.trunc(mtimeMs * 1000).toString(36)}"`,
     "last-modified": new Date(mtimeMs).toUTCString(),
+  };
+  const headers: Record<string, string> = {
+    ...version,
     "cache-control": CACHE_CONTROL,
     "accept-ranges": "bytes",
   };
-  if (isFresh(request.headers, headers)) return new Response(null, { status: 304, headers });
+  if (isFresh(request.headers, version)) return new Response(null, { status: 304, headers });
   headers["content-type"] = withCharset(file.type);
-  const range = toRange(request, headers, size);
+  const range = toRange(request, version, size);
   if (range === null) return new Response(file, { headers });
   headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${size}`;
   return new Response(file.slice(range.start, range.end), { status: 206, headers });
@@ -54,38 +57,4 @@ function isHidden(part: string): boolean {
 
 function withCharset(type: string): string {
   return type.startsWith("text/") && !type.includes("charset") ? `${type};charset=utf-8` : type;
-}
-
-/** Whether the client has this version of the file: by its tag, or by its date if it sends no tag. */
-function isFresh(
-  asked: Headers,
-  { etag = "", "last-modified": modified = "" }: Record<string, string>,
-): boolean {
-  const tags = asked.get("if-none-match");
-  if (tags !== null) {
-    return tags.trim() === "*" || tags.split(",").some((tag) => tag.trim().replace(/^W\//, "") === etag);
-  }
-  const since = asked.get("if-modified-since");
-  return since !== null && Date.parse(modified) <= Date.parse(since);
-}
-
-/** The range asked for, null for the whole file: what isn't a single valid range is ignored. */
-function toRange(
-  request: Request,
-  { etag, "last-modified": modified }: Record<string, string>,
-  size: number,
-): { start: number; end: number } | null {
-  const match = RANGE.exec(request.headers.get("range") ?? "");
-  const condition = request.headers.get("if-range");
-  const isSame = condition === null || condition === etag || condition === modified;
-  if (match === null || request.method !== "GET" || !isSame) return null;
-  const [, first = "", last = ""] = match;
-  const isReversed = first !== "" && last !== "" && Number(last) < Number(first);
-  if ((first === "" && last === "") || isReversed) return null;
-  const start = first === "" ? Math.max(0, size - Number(last)) : Number(first);
-  const end = first === "" || last === "" ? size : Math.min(size, Number(last) + 1);
-  if (start < end) return { start, end };
-  throw fail("range_not_satisfiable", `Cannot send the range: the file has ${size} bytes`, {
-    headers: { "content-range": `bytes */${size}` },
-  });
 }

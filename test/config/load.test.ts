@@ -31,6 +31,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         auto_migrate: true,
       },
       jobs: { backend: "database", concurrency: 4 },
+      storage: { backend: "local", directory: "data/files", s3: null, max_size: "25mb" },
       security: {
         jwt_secret_key: null,
         access_token_expire_minutes: 30,

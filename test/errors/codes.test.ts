@@ -10,6 +10,7 @@ import { COMMAND_ERROR_CODES, createFail, type ErrorCode, HTTP_ERROR_CODES } fro
 import { TEMPLATE_ERROR_CODES } from "../../src/templates/error-codes.ts";
 import { RESOURCE_ERROR_CODES } from "../../src/resources/changes/places.ts";
 import { PLUGIN_ERROR_CODES } from "../../src/plugins/failure/error-codes.ts";
+import { STORAGE_ERROR_CODES } from "../../src/storage/contract/error-codes.ts";
 
 const root = join(import.meta.dir, "../..");
 const page = join(root, "docs/errors.md");
@@ -21,6 +22,7 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, ErrorCode>>>> = {
   "Codes of resources": RESOURCE_ERROR_CODES,
   "Codes of pages": TEMPLATE_ERROR_CODES,
   "Codes of the cache and of Redis": { ...CACHE_ERROR_CODES, ...REDIS_ERROR_CODES, ...MEMCACHED_ERROR_CODES },
+  "Codes of files": STORAGE_ERROR_CODES,
   "Codes of accounts": AUTH_ERROR_CODES,
   "Codes of plugins": PLUGIN_ERROR_CODES,
   "Codes of the command line": COMMAND_ERROR_CODES,

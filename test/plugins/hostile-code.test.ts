@@ -127,7 +127,7 @@ test("a hook that was called once is forgotten", async () => {
   await using app = await TestApp.start();
   const scope = new Scope();
   const hooks = createHookBus({ onError: () => {} });
-  const { database, cache, loggers, accounts, jobs, tasks, store } = app.app;
+  const { database, cache, storage, loggers, accounts, jobs, tasks, store } = app.app;
   const options = {
     name: "x",
     scope,
@@ -136,6 +136,8 @@ test("a hook that was called once is forgotten", async () => {
     onDefine() {},
     db: database.toDatabase({}),
     cache,
+    storage,
+    pathOf: () => "",
     version: "1",
     accounts: {
       ...accounts,

@@ -17,7 +17,9 @@ export type ColumnKind =
     }
   | { readonly type: "varchar"; readonly length: number }
   | { readonly type: "decimal"; readonly precision: number; readonly scale: number }
-  | { readonly type: "enum"; readonly values: readonly string[] };
+  | { readonly type: "enum"; readonly values: readonly string[] }
+  /** Types as they were given, such as "image/*"; the size in bytes. Null for any. */
+  | { readonly type: "file"; readonly types: readonly string[] | null; readonly maxSize: number | null };
 
 /** What a builder carries until its table is made. */
 export interface Declaration {

@@ -10,6 +10,7 @@ import type {
 } from "drizzle-orm";
 import type * as pg from "drizzle-orm/pg-core";
 import type { ColumnMaker, Dialect, TableMakers } from "../contract/driver.ts";
+import { parseByteSize } from "../../config/schema.ts";
 import { type ColumnKind, declarationOf, setDeclaration } from "./column-kind.ts";
 import {
   bigintValues,
@@ -35,6 +36,14 @@ export interface ReferenceActions {
   readonly onDelete?: ReferenceAction;
   /** @default "no action" */
   readonly onUpdate?: ReferenceAction;
+}
+
+/** Which files a column takes. */
+export interface FileOptions {
+  /** Media types, such as `["application/pdf", "image/*"]`. "image/*" has no SVG in it, which may hold script. @default any */
+  readonly types?: readonly string[];
+  /** Largest size, such as "5mb", or a number of bytes. @default `storage.max_size` */
+  readonly maxSize?: string | number;
 }
 
 type DataOf<Typed extends { _: object }> = Typed["_"] extends { $type: infer Data }
@@ -105,6 +114,7 @@ export interface Columns {
   readonly enumOf: <const Value extends string>(
     values: readonly [Value, ...Value[]],
   ) => ColumnOf<"string", Value>;
+  readonly file: (options?: FileOptions) => ColumnOf<"string", string>;
   readonly references: (
     target: () => pg.AnyPgColumn,
     actions?: ReferenceActions,
@@ -174,6 +184,8 @@ export function createColumns(makers: TableMakers): Columns {
       const type = `varchar(${ENUM_LENGTH})`;
       return column({ type: "enum", values: [...values] }, types("text", type, type), textValues);
     },
+    file: (options: FileOptions = {}) =>
+      column(toFileKind(options), types("text", "uuid", "char(36)"), uuidValues),
     references: (target: () => pg.AnyPgColumn, actions: ReferenceActions = {}) =>
       column({ type: "references" }, types("integer", "bigint", "bigint"), bigintValues).references(
         target,
@@ -244,6 +256,26 @@ function assertDefault(kind: ColumnKind, value: unknown): void {
 function assertInteger(what: string, value: number, min: number, max: number): void {
   if (Number.isInteger(value) && value >= min && value <= max) return;
   throw new RangeError(`Cannot declare the ${what} "${value}": it must be an integer from ${min} to ${max}`);
+}
+
+const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/([a-z0-9!#$&^_.+-]+|\*)$/i;
+
+function toFileKind({ types: allowed, maxSize }: FileOptions): ColumnKind {
+  assertMediaTypes(allowed);
+  return {
+    type: "file",
+    types: allowed?.map((one) => one.toLowerCase()) ?? null,
+    maxSize: maxSize === undefined ? null : parseByteSize(maxSize),
+  };
+}
+
+function assertMediaTypes(allowed: readonly string[] | undefined): void {
+  if (allowed === undefined) return;
+  const isUsable = Array.isArray(allowed) && allowed.length > 0;
+  if (isUsable && allowed.every((one) => MEDIA_TYPE.test(String(one)))) return;
+  throw new TypeError(
+    `Cannot declare the types ${JSON.stringify(allowed)} of a file: expected a list such as ["application/pdf", "image/*"]`,
+  );
 }
 
 function assertEnumValues(values: readonly string[]): void {

@@ -1,6 +1,7 @@
 import type { Columns } from "./columns.ts";
 import type { Constraints } from "./constraints.ts";
 import { createImportTables } from "./import-tables.ts";
+import { createStoredFiles } from "./file-table.ts";
 import { createJobTables } from "./job-tables.ts";
 import { createTaskTables } from "./task-tables.ts";
 import type { TableFunction } from "./tables.ts";
@@ -32,6 +33,7 @@ export function createCoreTables(schema: Schema) {
     resourceHistory: createResourceHistory(schema),
     numberSeries: createNumberSeries(schema),
     ...createImportTables(schema),
+    storedFiles: createStoredFiles(schema),
   };
 }
 

@@ -38,6 +38,8 @@ export interface CoreDeclaration {
   readonly history: CoreTables["resourceHistory"];
   /** What numbers of their rows are counted by. */
   readonly numbers: CoreTables["numberSeries"];
+  /** The files that belong to their rows. */
+  readonly files: CoreTables["storedFiles"];
   /** Where files wait that are imported into them. */
   readonly imports: Pick<CoreTables, "resourceImports" | "resourceImportPieces">;
   /** Names of all of the core's tables: no plugin's may have one of them. */
@@ -59,9 +61,9 @@ export function createSchemaModule(makers: TableMakers, options: SchemaModuleOpt
 /** Declares what plugins are given of the core's tables, once for all modules that are to share it. */
 export function declareCore(makers: TableMakers, tables = createCoreSchema(makers)): CoreDeclaration {
   const users = createPublicUsers(createBuilder(makers));
-  const { resourceHistory: history, numberSeries: numbers } = tables;
+  const { resourceHistory: history, numberSeries: numbers, storedFiles: files } = tables;
   const tableNames = Object.values(tables).map((table) => getTableName(table));
-  return { users, history, numbers, imports: tables, tableNames };
+  return { users, history, numbers, files, imports: tables, tableNames };
 }
 
 /** Returns the tables of xcore itself for a dialect. */

@@ -10,6 +10,7 @@ import type { LiveChanges } from "../../resources/changes/live.ts";
 import type { BackgroundImports } from "../../resources/import-jobs/imports.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
 import type * as slice from "../../resources/resources.ts";
+import type { Storage } from "../../storage/storage.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
 import type { PluginJobs } from "../../sdk/jobs.ts";
 import type * as sdk from "../../sdk/xcore.ts";
@@ -32,6 +33,9 @@ export interface PluginResourcesOptions {
   readonly log: Logger;
   /** Schedules what is to be done for them again and again. */
   readonly schedule: Pick<PluginJobs, "cron">;
+  readonly storage: Storage;
+  /** Where a resource is served, once it is. */
+  readonly pathOf: (resource: slice.Resource) => string;
   /** Is told of each permission that a resource asks for, with what it is for. */
   readonly onPermission: (name: string, description: string) => void;
 }

@@ -12,7 +12,9 @@ import type { Jobs } from "../../jobs/jobs.ts";
 import type { LiveChanges } from "../../resources/changes/live.ts";
 import type { BackgroundImports } from "../../resources/import-jobs/imports.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
+import type { Resource } from "../../resources/resources.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type * as sdk from "../../sdk/xcore.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
 import { createPluginCache } from "./cache.ts";
@@ -21,6 +23,7 @@ import { createPluginJobs } from "./jobs.ts";
 import { createPluginAuth, type PluginAccounts } from "./accounts.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
 import { createPluginResources } from "./resources.ts";
+import { createPluginStorage } from "./storage.ts";
 import type { Scope, Undo } from "./scope.ts";
 
 export { prepareResources } from "./resources.ts";
@@ -48,6 +51,9 @@ export interface XcoreModuleOptions {
   readonly background: BackgroundImports;
   /** Is told of each permission that a resource asks for. */
   readonly onPermission: (name: string, description: string) => void;
+  readonly storage: Storage;
+  /** Where a resource is served, once it is. */
+  readonly pathOf: (resource: Resource) => string;
   readonly cache: Pick<AppCache, "namespace">;
   /** Of the plugin's code and all that it depends on. */
   readonly version: string;
@@ -69,6 +75,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
     db: db as Xcore["db"],
     jobs: jobs as Xcore["jobs"],
     ...createPluginCache(cache, options),
+    storage: createPluginStorage(options.name, options.storage),
     paginate,
     page,
     ...createPluginResources({ ...options, schedule: jobs }),

@@ -19,6 +19,7 @@ import {
   followerOfSocket,
   type FollowRequest,
   limitsItself,
+  takesFiles,
   prepareRoutes,
   readBodies,
 } from "../../web/routes.ts";
@@ -66,6 +67,7 @@ export async function createPluginApp(router: AnyElysia, options: PluginAppOptio
   prepareRoutes(app, options.inFlight.streams, options.transactions);
   options.inFlight.followerOf = (request) => followerOfSocket(app, request);
   options.inFlight.limitsItself = (request) => limitsItself(app, request);
+  options.inFlight.takesFiles = (request) => takesFiles(app, request);
   if (publicDirectory !== null) {
     const files = `${manifest.api_prefix}/static/`;
     options.inFlight.isFree = (path) => path.startsWith(files); // a page may ask for many

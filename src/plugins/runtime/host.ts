@@ -9,6 +9,8 @@ import type { LiveChanges } from "../../resources/changes/live.ts";
 import type { BackgroundImports } from "../../resources/import-jobs/imports.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
 import type { Templates } from "../../templates/templates.ts";
+import type { Resource } from "../../resources/resources.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { ErrorAnswer } from "../../web/error-answers.ts";
 import type { Drained, InFlight, Mount } from "../../web/mounts.ts";
 import type { BundleCache } from "../build/bundle-cache.ts";
@@ -47,12 +49,15 @@ export interface PluginServices {
   readonly changes: LiveChanges;
   /** Has files be imported into them by jobs. */
   readonly background: BackgroundImports;
+  /** Where a resource is served, once it is. */
+  readonly pathOf: (resource: Resource) => string;
   /** Gets what code of a plugin throws where nobody can catch it, such as in a timer. */
   readonly onUncaught: (error: unknown, thrower: Thrower) => void;
   /** Whether plugins may end the process, as those of a command may. */
   readonly mayEnd: boolean;
   readonly database: Driver;
   readonly cache: Pick<AppCache, "namespace">;
+  readonly storage: Storage;
   readonly accounts: PluginAccounts;
   readonly templates: Pick<Templates, "forPlugin" | "setTheme">;
   /** What plugins see of the core's tables: one declaration for all, so that their relations meet. */

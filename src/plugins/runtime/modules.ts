@@ -102,7 +102,7 @@ export async function evaluateModules(
     createSchema: () =>
       (schemaModule ??= withKnownExports("xcore/schema", {
         ...createSchemaModule(database.tableMakers, {
-          core,
+          core: core,
           onTable(table) {
             registrations.addTable(getTableName(table));
             made.push(table);

@@ -14,6 +14,7 @@ import type { User } from "../../accounts/identity/principal.ts";
 import { isComparable } from "../filter/values.ts";
 import { type Field, NOTHING, type Step } from "../filter/conditions.ts";
 import type { Resource } from "../definition/definition.ts";
+import type { RowFiles } from "../files/columns.ts";
 import type { Asker, FieldAccess, Verb } from "../definition/options.ts";
 import { type Relation, relationsOf } from "../definition/relations.ts";
 import type { Resources } from "../definition/registry.ts";
@@ -33,6 +34,8 @@ export interface View {
   readonly relations: ReadonlyMap<string, Relation>;
   /** Which rows there are; undefined for all. */
   readonly rows: SQL | undefined;
+  /** The files of its rows; null where they have none that are known. */
+  readonly files: RowFiles | null;
 }
 
 /** What somebody may do with the rows and fields of a resource, for one request. */
@@ -196,7 +199,7 @@ export class Access {
     const rows = mayRead(resource, this.asker)
       ? and(toCondition(resource, "read", this.asker), toUndeleted(resource))
       : NOTHING;
-    return { table, columns: visibleOf(resource, this.asker), relations, rows };
+    return { table, columns: visibleOf(resource, this.asker), relations, rows, files: resource.files };
   }
 }
 
@@ -210,7 +213,7 @@ export function columnsOf(table: Table): ReadonlyMap<string, Column> {
 /** Nobody has made rules for it. */
 function toOpenView(table: Table): View {
   const columns = columnsOf(table);
-  return { table, columns, relations: relationsOf(columns.values()), rows: undefined };
+  return { table, columns, relations: relationsOf(columns.values()), rows: undefined, files: null };
 }
 
 function toUndeleted({ deletedAt }: Resource): SQL | undefined {

@@ -1,7 +1,7 @@
 import type { Column } from "drizzle-orm";
 import { getTableName } from "drizzle-orm";
 import { t } from "elysia";
-import { kindOf, targetOf } from "../../db/schema/column-kind.ts";
+import { type ColumnKind, kindOf, targetOf } from "../../db/schema/column-kind.ts";
 import type { Access } from "../access/access.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Relation } from "../definition/relations.ts";
@@ -22,6 +22,7 @@ const KINDS = [
   "varchar",
   "decimal",
   "enum",
+  "file",
 ] as const;
 const VERBS = ["read", "create", "update", "delete"] as const;
 
@@ -39,6 +40,10 @@ const ColumnDescription = t.Object({
   precision: t.Optional(t.Integer({ description: "Of decimal: digits in all" })),
   scale: t.Optional(t.Integer({ description: "Of decimal: digits behind the point" })),
   values: t.Optional(t.Array(t.String(), { description: "Of enum" })),
+  types: t.Optional(t.Nullable(t.Array(t.String(), { description: "Of file: media types; null for any" }))),
+  max_size: t.Optional(
+    t.Nullable(t.Integer({ description: "Of file, in bytes; null for storage.max_size" })),
+  ),
   is_nullable: t.Boolean(),
   has_default: t.Boolean(),
   is_unique: t.Boolean(),
@@ -168,13 +173,12 @@ function describeColumns(access: Access, resources: Resources): ResourceDescript
   const { resource, visible } = access;
   const [created, updated] = [newSchemaOf(resource), changeSchemaOf(resource)];
   return [...visible].map(([name, column]) => {
-    const { type, ...kind } = kindOf(column);
     const mayWrite = access.mayWrite(name);
     return {
       name,
       label: toLabel(name),
-      kind: type,
-      ...("values" in kind ? { values: [...kind.values] } : kind),
+      kind: kindOf(column).type,
+      ...toLimits(kindOf(column)),
       is_nullable: !column.notNull,
       has_default: column.hasDefault,
       is_unique: column.isUnique || column.primary,
@@ -184,6 +188,13 @@ function describeColumns(access: Access, resources: Resources): ResourceDescript
       references: toReference(targetOf(column), resources),
     };
   });
+}
+
+/** What else a kind says of values. */
+function toLimits(kind: ColumnKind): object {
+  if (kind.type === "file") return { types: kind.types && [...kind.types], max_size: kind.maxSize };
+  const { type: _, ...limits } = kind;
+  return "values" in limits ? { values: [...limits.values] } : limits;
 }
 
 function describeRelation(

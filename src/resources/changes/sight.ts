@@ -90,7 +90,7 @@ function toMark(condition: SQL): SQL<number> {
 }
 
 const INTEGERS = new Set<ColumnKind["type"]>(["id", "bigint", "references", "integer"]);
-const TEXTS = new Set<ColumnKind["type"]>(["uuid", "text", "varchar", "enum", "json"]);
+const TEXTS = new Set<ColumnKind["type"]>(["uuid", "file", "text", "varchar", "enum", "json"]);
 
 /** A value as its column would hold it, where there is no column that says so. */
 function toCast(column: Column, value: unknown, dialect: Dialect): SQL {

@@ -3,6 +3,7 @@ import type { TableMakers } from "../../db/contract/driver.ts";
 import type { User } from "../../accounts/identity/principal.ts";
 import { declarationOf, kindOf, searchIndexOf } from "../../db/schema/column-kind.ts";
 import { assertKnown, refuse } from "./names.ts";
+import type { RowFiles } from "../files/columns.ts";
 import { type Numbering, toNumbering } from "./numbering.ts";
 import type { Asker, FieldRule, ResourceOptions, RowRule, Verb } from "./options.ts";
 import { referencesOf, type Relation, relationsOf, toManyRelation } from "./relations.ts";
@@ -54,8 +55,11 @@ export interface Resource {
   readonly workflow: Workflow | null;
   /** The numbers of its rows; null where they have none. */
   readonly numbering: Numbering | null;
+  /** The files of its rows; null where they have none. */
+  readonly files: RowFiles | null;
 }
 
+const UNSORTED = new Set(["json", "file"]);
 const PATH = /^[a-z][a-z0-9_-]{0,62}$/;
 const PERMISSION = /^[a-z][a-z0-9_]{0,63}$/;
 
@@ -110,11 +114,12 @@ export function toResource(
     hasSearchIndex: hasSearchIndex(tableName, table, options),
     expand: new Set(options.expand),
     filter: options.filter === undefined ? null : new Set(options.filter),
-    sort: options.sort ?? names.filter((name) => kindOf(columns.get(name) as Column).type !== "json"),
+    sort: options.sort ?? names.filter((name) => !UNSORTED.has(kindOf(columns.get(name) as Column).type)),
     check: options.check ?? null,
     deletedAt: deletedAtOf(tableName, columns, options.softDelete),
     ...toHistory(tableName, options.history),
     workflow,
+    files: null,
     numbering: numbered === undefined ? null : toNumbering({ tableName, columns, workflow }, numbered),
   };
 }

@@ -31,6 +31,7 @@ const PLAIN = new Set<ColumnKind["type"]>([
   "timestamp",
   "date",
   "uuid",
+  "file",
 ]);
 
 export function toSheetColumns(

@@ -51,6 +51,7 @@ const COMPARABLE: { readonly [Type in ColumnKind["type"]]?: Comparable } = {
   text,
   varchar: text,
   uuid: { ...text, isOrdered: false, isText: false, expected: () => "a UUID in quotes" },
+  file: { ...text, isOrdered: false, isText: false, expected: () => "the id of a file in quotes" },
   enum: { ...text, isOrdered: false, isText: false, expected: toChoice },
   boolean: {
     isOrdered: false,

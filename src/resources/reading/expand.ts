@@ -33,6 +33,8 @@ export async function expandRows(
     // oxlint-disable-next-line no-await-in-loop -- one query after another
     const found = await readRelated(rows, relation, { target, db });
     // oxlint-disable-next-line no-await-in-loop
+    await target.files?.show(found, target.columns);
+    // oxlint-disable-next-line no-await-in-loop
     if (inner.size > 0) await expandRows(found, inner, { access, db, view: target });
     place(rows, relation, found, { target, kept: [...inner.keys()] });
   }

@@ -16,6 +16,8 @@ export interface Shape {
   /** Null for all columns that there are. */
   readonly columns: readonly string[] | null;
   readonly expand: Tree;
+  /** Whether there may be files among them, which are shown with more than their ids. */
+  readonly hasFiles: boolean;
 }
 
 const NOTHING: Tree = new Map();
@@ -38,12 +40,13 @@ export function toShape(access: Access, { fields, expand }: Wanted): Shape {
       expand === undefined
         ? NOTHING
         : toTree(toNames("expand", expand, resource.expand, toExpandable(access))),
+    hasFiles: resource.files !== null,
   };
 }
 
 /** Whether rows are shown as they are. */
-export function isAsTheyAre({ columns, expand }: Shape): boolean {
-  return columns === null && expand.size === 0;
+export function isAsTheyAre({ columns, expand, hasFiles }: Shape): boolean {
+  return columns === null && expand.size === 0 && !hasFiles;
 }
 
 interface Names {

@@ -87,6 +87,8 @@ export async function present(
   { columns, expand }: Shape,
   { db, access }: { readonly db: Database; readonly access: Access },
 ): Promise<Row[]> {
+  const { files } = access.resource;
+  if (files !== null) await files.show(rows, columns === null ? access.visible : new Set(columns));
   const view = { columns: access.visible, relations: access.resource.relations };
   if (expand.size > 0) await expandRows(rows, expand, { access, db, view });
   if (columns === null) return [...rows];

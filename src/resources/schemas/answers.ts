@@ -9,7 +9,15 @@ import type { Resources } from "../definition/registry.ts";
 import { type Relation, relationsOf } from "../definition/relations.ts";
 import { toStoredSchema } from "./values.ts";
 
-type Shown = Pick<Resource, "columns" | "fields" | "relations">;
+type Shown = Pick<Resource, "columns" | "fields" | "relations" | "files">;
+
+const ShownFile = t.Object({
+  id: t.String({ format: "uuid" }),
+  name: t.String(),
+  type: t.String(),
+  size: t.Integer(),
+  url: t.String({ description: "Where whoever may see the row reads it" }),
+});
 
 /**
  * The schema of a row as it is answered: fields that not everybody sees, and relations, may be missing.
@@ -36,12 +44,13 @@ export function toAnswered(column: Column): TSchema {
 
 /** @param paths of the relations that can be asked for, from this row on: "company", "company.parent" */
 function toRow(
-  { columns, fields, relations }: Shown,
+  { columns, fields, relations, files }: Shown,
   paths: readonly string[],
   resources: Pick<Resources, "ofTable">,
 ): TObject {
   const properties = [...columns].map(([name, column]): [string, TSchema] => {
-    const schema = column.notNull ? toAnswered(column) : t.Nullable(toAnswered(column));
+    const own = files?.columns.has(name) === true ? ShownFile : toAnswered(column);
+    const schema = column.notNull ? own : t.Nullable(own);
     const isForAll = fields.get(name)?.read ?? true;
     return [name, isForAll === true ? schema : t.Optional(schema)];
   });
@@ -77,5 +86,5 @@ function toRelated(
 /** Of a table that no resource has rules for. */
 function toOpen(table: Table): Shown {
   const columns = columnsOf(table);
-  return { columns, fields: new Map(), relations: relationsOf(columns.values()) };
+  return { columns, fields: new Map(), relations: relationsOf(columns.values()), files: null };
 }

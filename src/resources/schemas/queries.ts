@@ -127,7 +127,7 @@ function toValueSchema(kind: ColumnKind, operator: Operator): TSchema {
   if (kind.type === "boolean") return t.Boolean();
   if (kind.type === "decimal") return t.String({ pattern: "^-?\\d+(\\.\\d+)?$" });
   if (NUMBER_KINDS.has(kind.type)) return t.Integer();
-  if (kind.type === "uuid") return t.String({ format: "uuid" });
+  if (kind.type === "uuid" || kind.type === "file") return t.String({ format: "uuid" });
   if (kind.type === "date" || kind.type === "timestamp") {
     return t.String({ description: "Such as 2026-01-31, @today or @now-30d" });
   }

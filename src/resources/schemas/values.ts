@@ -3,7 +3,7 @@ import type { Column } from "drizzle-orm";
 import { t } from "elysia";
 import { type ColumnKind, kindOf } from "../../db/schema/column-kind.ts";
 import type { InputProblem } from "../../errors/errors.ts";
-import { PROBLEM } from "../../errors/plain-schema.ts";
+import { PROBLEM, TAKES_FILE } from "../../errors/plain-schema.ts";
 
 type Problem = Omit<InputProblem, "path">;
 
@@ -15,6 +15,7 @@ interface ColumnSchema {
 }
 
 const COLUMN = Symbol("column");
+const FILE_DESCRIPTION = "The id of an uploaded file; in a form (multipart/form-data), the file itself";
 const GIVEN = "xcore/GivenValue";
 const STORED = "xcore/StoredValue";
 const MAX_INTEGER = 2 ** 31 - 1;
@@ -38,6 +39,7 @@ export function toStoredSchema(column: Column): TSchema {
 export function toGivenSchema(column: Column): TSchema {
   const kind = kindOf(column);
   if (kind.type === "timestamp") return toMoment(kind);
+  if (kind.type === "file") return { ...toSchema(column, GIVEN), [TAKES_FILE]: true };
   if (kind.type === "decimal") return Type.String({ pattern: toDecimalPattern(kind), ...toRule(kind) });
   return toSchema(column, GIVEN);
 }
@@ -55,6 +57,7 @@ function toSchema(column: Column, check: typeof GIVEN | typeof STORED): TSchema 
 
 function toKeywords(kind: ColumnKind): Keywords {
   if (kind.type === "json") return {};
+  if (kind.type === "file") return { type: "string", format: "uuid", description: FILE_DESCRIPTION };
   const format = kind.type === "uuid" || kind.type === "date" ? { format: kind.type } : {};
   const length = kind.type === "varchar" ? { maxLength: kind.length } : {};
   const pattern = kind.type === "decimal" ? { pattern: toDecimalPattern(kind) } : {};
@@ -74,6 +77,7 @@ function toRule(kind: ColumnKind): { readonly [PROBLEM]: (value: unknown) => Pro
 
 function fits(column: Column, value: unknown): boolean {
   const kind = kindOf(column);
+  if (kind.type === "file" && value instanceof Blob) return true; // it is kept, and becomes an id, before it is written
   if (kind.type !== "json" && typeof value !== "string") return false;
   if (kind.type === "varchar" && !isWithin(value as string, kind.length)) return false;
   try {
@@ -123,6 +127,10 @@ const UNSTORABLE: Problem = {
 
 const WORDS: { readonly [Type in ColumnKind["type"]]?: Words } = {
   text: { code: "invalid", expected: "text without the character U+0000" },
+  file: {
+    code: "type",
+    expected: "a file in a form (multipart/form-data), or the id of one that was uploaded",
+  },
   uuid: { code: "uuid", expected: "a UUID such as 0190a5b2-7c3d-7e4f-8a9b-0c1d2e3f4a5b" },
   integer: { code: "out_of_range", expected: `a whole number from ${MIN_INTEGER} to ${MAX_INTEGER}` },
   boolean: { code: "type", expected: "true or false" },

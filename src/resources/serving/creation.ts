@@ -8,8 +8,9 @@ import type { Row } from "../reading/expand.ts";
 import { toShape } from "../reading/fields.ts";
 import { newSchemaOf } from "../schemas/bodies.ts";
 import type { Merged, Writer } from "../writing/writer.ts";
-import type { Endpoint, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
+import type { Endpoint, Given, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
 
+type GivenToCreate = Omit<Given, "params">;
 type UniqueKey = ResourceRoutesOptions["resource"]["uniqueKeys"][number];
 
 const APPLIED = "resolution=merge";
@@ -25,42 +26,41 @@ export function addCreation(
 ): void {
   const schema = newSchemaOf(resource);
   const keys = givenKeysOf(resource, schema);
-  router.post(
-    endpoint.path,
-    async ({ user, body, query, set, request, path }) => {
-      const access = endpoint.accessOf(user);
-      const shape = toShape(access, query);
-      const prefer = request.headers.get("prefer");
-      const isMerge = prefer !== null && MERGES.test(prefer);
-      const key = toKey(query[CONFLICT], { keys, access, isMerge });
-      const { row, isNew } =
-        key === null
-          ? { row: await writer.createAlone(body, { db, access }), isNew: true }
-          : await mergeRow(body, key, { db, writer, access });
-      if (isMerge) set.headers["preference-applied"] = APPLIED;
-      if (isNew) {
-        set.status = 201;
-        set.headers["location"] = toLocation(path, row[resource.key.name]);
-      }
-      return endpoint.show(access, row, { shape, set });
+  const create = async ({ user, body, query, set, request, path }: GivenToCreate): Promise<Row> => {
+    const access = endpoint.accessOf(user);
+    const shape = toShape(access, query);
+    const prefer = request.headers.get("prefer");
+    const isMerge = prefer !== null && MERGES.test(prefer);
+    const key = toKey(query[CONFLICT], { keys, access, isMerge });
+    const { row, isNew } =
+      key === null
+        ? { row: await writer.createAlone(body, { db, access }), isNew: true }
+        : await mergeRow(body, key, { db, writer, access });
+    if (isMerge) set.headers["preference-applied"] = APPLIED;
+    if (isNew) {
+      set.status = 201;
+      set.headers["location"] = toLocation(path, row[resource.key.name]);
+    }
+    return endpoint.show(access, row, { shape, set });
+  };
+  const createWithFiles = ({ user, body: sent, query, set, request, path }: GivenToCreate): Promise<Row> =>
+    endpoint.receive(user, sent, (body) => create({ user, body, query, set, request, path }));
+  router.post(endpoint.path, resource.files === null ? create : createWithFiles, {
+    ...endpoint.guard("write"),
+    idempotent: true,
+    query: withConflict(endpoint.rowQuery, [...keys.keys()]),
+    body: schema,
+    response: {
+      201: endpoint.answered,
+      ...(keys.size > 0 && { 200: endpoint.answered }),
     },
-    {
-      ...endpoint.guard("write"),
-      idempotent: true,
-      query: withConflict(endpoint.rowQuery, [...keys.keys()]),
-      body: schema,
-      response: {
-        201: endpoint.answered,
-        ...(keys.size > 0 && { 200: endpoint.answered }),
-      },
-      detail: {
-        summary: `Make a ${resource.singular}`,
-        ...(keys.size > 0 && {
-          description: `With \`Prefer: ${APPLIED}\` the ${resource.singular} with the same ${[...keys.keys()].join(" or ")} is changed, where there is one: 200.`,
-        }),
-      },
+    detail: {
+      summary: `Make a ${resource.singular}`,
+      ...(keys.size > 0 && {
+        description: `With \`Prefer: ${APPLIED}\` the ${resource.singular} with the same ${[...keys.keys()].join(" or ")} is changed, where there is one: 200.`,
+      }),
     },
-  );
+  });
 }
 
 function toLocation(path: string, id: unknown): string {

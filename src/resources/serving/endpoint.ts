@@ -112,6 +112,19 @@ export class Endpoint {
     return this.show(access, row, { shape, set });
   }
 
+  /** Keeps the files that come with a body while `write` writes the row that refers to them, and no longer where that fails. */
+  async receive<T>(user: User | null, body: Row, write: (values: Row) => Promise<T>): Promise<T> {
+    const { files } = this.#options.resource;
+    if (files === null) return write(body);
+    const { values, discard } = await files.receive(body, this.accessOf(user));
+    try {
+      return await write(values);
+    } catch (error) {
+      await discard();
+      throw error;
+    }
+  }
+
   /** A row that was written, as its client is shown it: in a shape that was read before anything was written. */
   show(
     access: Access,

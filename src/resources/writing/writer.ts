@@ -67,6 +67,7 @@ export class Writer {
     const isOneStatement =
       access.resource.check === null &&
       !access.resource.hasHistory &&
+      access.resource.files === null &&
       access.resource.numbering === null &&
       access.rule("read") === undefined &&
       access.rule("update") === undefined;
@@ -89,6 +90,7 @@ export class Writer {
     const written = tx.insert(resource.table as PgTable).values(onlyColumns(access, values) as never);
     const [row] = (await locate(at, () => written.returning())) as Row[];
     if (row === undefined) throw new Error(`The database gave nothing for a new ${resource.singular}`);
+    if (resource.files !== null) await resource.files.claim({ before: null, after: row }, work);
     const rules = toKeptRules(access);
     if (rules !== undefined) await assertKept(access, [row], { tx, rules });
     const note = { rows: [{ before: null, after: row }], work };
@@ -99,7 +101,7 @@ export class Writer {
 
   /** Whether nobody asks about each new row, so that several can be made at once. */
   canMakeMany({ resource }: Access): boolean {
-    return resource.numbering === null && !this.#isAsked("creating", resource);
+    return resource.numbering === null && resource.files === null && !this.#isAsked("creating", resource);
   }
 
   /** Makes rows by one statement, where `canMakeMany` says so: all of them, or none. @throws AppError */
@@ -207,6 +209,7 @@ export class Writer {
       .where(eq(resource.key, before[resource.key.name]));
     const [after] = (await locate(at, () => written.returning())) as Row[];
     if (after === undefined) throw missing(resource, before[resource.key.name]);
+    if (resource.files !== null) await resource.files.claim({ before, after }, work);
     const rules = toKeptRules(access);
     if (rules !== undefined) await assertKept(access, [after], { tx, rules });
     await noteWritten(this.#options, "updated", { rows: [{ before, after }], work });
