@@ -15,6 +15,7 @@ import { addFiles } from "./serving/files.ts";
 import { addHistory } from "./serving/history.ts";
 import { addRestoring } from "./serving/restoring.ts";
 import { addSteps } from "./serving/steps.ts";
+import { nameReferring } from "./writing/references.ts";
 import { toETag } from "./writing/versions.ts";
 
 /** The routes of a resource, below its path. */
@@ -69,7 +70,7 @@ function addReading(
 function addChanges(
   router: ResourceRouter,
   endpoint: Endpoint,
-  { resource, db, writer }: ResourceRoutesOptions,
+  { resource, resources, db, writer }: ResourceRoutesOptions,
 ): void {
   const path = `${endpoint.path}/:id`;
   router.patch(
@@ -94,7 +95,11 @@ function addChanges(
     async ({ user, params: { id }, set, request }) => {
       const access = endpoint.accessOf(user);
       const onFound = toMatch(request, access);
-      await db.transaction((tx) => writer.remove(id, { tx, access, at: "" }, onFound));
+      await db
+        .transaction((tx) => writer.remove(id, { tx, access, at: "" }, onFound))
+        .catch((error: unknown) => {
+          throw nameReferring(error, resources);
+        });
       set.status = 204;
     },
     {

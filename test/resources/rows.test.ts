@@ -81,7 +81,13 @@ test("a resource makes, lists, reads, changes and deletes rows", async () => {
   expect((await crm.send(ada, "DELETE", "/crm/companies/1")).body).toMatchObject({
     code: "conflict",
     status: 409,
+    detail: 'Cannot delete the row: 1 row of resource "crm.deals" refers to it',
+    referred_by: { resource: "crm.deals", count: 1 },
   });
+  const batch = await crm.send(ada, "POST", "/crm/companies/batch", { delete: [1] });
+  expect(batch.body.errors).toMatchObject([
+    { path: "/body/delete/0", code: "conflict", message: expect.stringContaining('of resource "crm.deals"') },
+  ]);
   expect((await crm.send(ada, "DELETE", "/crm/deals/1")).status).toBe(204);
   expect((await crm.send(ada, "GET", "/crm/deals/1")).body).toMatchObject({ code: "not_found", status: 404 });
 });

@@ -142,6 +142,11 @@ export class ConstraintError extends AppError {
       : null;
   }
 
+  /** How many rows refer, counted up to one more than `MAX_COUNTED`; null where they weren't counted. */
+  get count(): number | null {
+    return this.#count;
+  }
+
   /** Says in the message whose the table is that refers. */
   nameOwner(owner: string): void {
     this.#owner = owner;
@@ -155,16 +160,18 @@ export class ConstraintError extends AppError {
   }
 }
 
+/** Says how many rows refer: "1 row", "more than 1000 rows", "rows". */
+export function sayRows(count: number | null): string {
+  if (count === null) return "rows";
+  if (count > MAX_COUNTED) return `more than ${MAX_COUNTED} rows`;
+  return `${count} row${count === 1 ? "" : "s"}`;
+}
+
 function toReferredMessage(
   table: string | undefined,
   { owner, count }: { readonly owner: string | null; readonly count: number | null },
 ): string {
-  const many = count === null || count > MAX_COUNTED;
-  const rows = many
-    ? count === null
-      ? "rows"
-      : `more than ${MAX_COUNTED} rows`
-    : `${count} row${count === 1 ? "" : "s"}`;
+  const rows = sayRows(count);
   const of = table === undefined ? "" : ` of "${table}"`;
   const whose = owner === null ? "" : owner === "core" ? " of xcore itself" : ` of plugin "${owner}"`;
   return `Cannot delete or change the row: ${rows}${of}${whose} ${count === 1 ? "refers" : "refer"} to it`;

@@ -3,7 +3,7 @@ import { getTableName } from "drizzle-orm";
 import { t } from "elysia";
 import { type ColumnKind, kindOf, targetOf } from "../../db/schema/column-kind.ts";
 import type { Access } from "../access/access.ts";
-import type { Resource } from "../definition/definition.ts";
+import { fullNameOf } from "../definition/names.ts";
 import type { Relation } from "../definition/relations.ts";
 import type { Resources } from "../definition/registry.ts";
 import { changeSchemaOf, newSchemaOf } from "../schemas/bodies.ts";
@@ -101,11 +101,6 @@ export const ResourceDescription = t.Object({
 });
 
 export type ResourceDescription = typeof ResourceDescription.static;
-
-/** How a resource is called among those of all plugins. */
-export function fullNameOf({ plugin, name }: Pick<Resource, "plugin" | "name">): string {
-  return `${plugin}.${name}`;
-}
 
 /** Whether whoever asks may read any rows of a resource. */
 export function mayRead({ resource: { permission }, asker }: Access): boolean {

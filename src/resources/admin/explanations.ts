@@ -8,7 +8,7 @@ import type { Asker, FieldAccess, Verb } from "../definition/options.ts";
 import type { Resources } from "../definition/registry.ts";
 import { findRow } from "../reading/rows.ts";
 import type { User } from "../../accounts/identity/principal.ts";
-import { fullNameOf } from "./descriptions.ts";
+import { fullNameOf } from "../definition/names.ts";
 
 const RULES = ["missing", "inactive", "permission", "rows", "deleted", "failed"] as const;
 

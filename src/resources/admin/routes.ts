@@ -8,7 +8,8 @@ import { fail, invalidRequest } from "../../errors/codes.ts";
 import { Access } from "../access/access.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { Resources } from "../definition/registry.ts";
-import { describeResource, fullNameOf, mayRead, ResourceDescription } from "./descriptions.ts";
+import { fullNameOf } from "../definition/names.ts";
+import { describeResource, mayRead, ResourceDescription } from "./descriptions.ts";
 import { explain, Explanation } from "./explanations.ts";
 
 export interface ResourceAdminOptions {

@@ -3,7 +3,9 @@ import type { Database, Transaction } from "../../db/contract/database.ts";
 import { AppError, type InputProblem } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import type { Access } from "../access/access.ts";
+import type { Resources } from "../definition/registry.ts";
 import type { Row } from "../reading/expand.ts";
+import { nameReferring } from "../writing/references.ts";
 import type { Writer } from "../writing/writer.ts";
 
 /** Writes that are made together, or none of them. */
@@ -26,6 +28,8 @@ interface Ground {
   readonly db: Database;
   readonly writer: Writer;
   readonly access: Access;
+  /** All that are served. */
+  readonly resources: Resources;
 }
 
 /** Problems that an answer lists. */
@@ -37,7 +41,10 @@ const MAX_PROBLEMS = 64;
  *
  * @throws AppError validation_error with what is wrong with each, by its place: "/body/create/3/title"
  */
-export async function runOperations(asked: Operations, { db, writer, access }: Ground): Promise<Done> {
+export async function runOperations(
+  asked: Operations,
+  { db, writer, access, resources }: Ground,
+): Promise<Done> {
   const { name: key } = access.resource.key;
   return db.transaction(async (tx) => {
     const problems: InputProblem[] = [];
@@ -54,7 +61,8 @@ export async function runOperations(asked: Operations, { db, writer, access }: G
         const made = await tx
           .transaction((inner) => work(given, at, inner))
           .catch((error: unknown) => {
-            if (problems.length < MAX_PROBLEMS) problems.push(...toProblems(error, at));
+            if (problems.length < MAX_PROBLEMS)
+              problems.push(...toProblems(nameReferring(error, resources), at));
           });
         if (made !== undefined) done.push(made);
       }

@@ -15,7 +15,7 @@ const MAX_OPERATIONS = 1000;
 export function addBatch(
   router: ResourceRouter,
   endpoint: Endpoint,
-  { resource, db, writer }: ResourceRoutesOptions,
+  { resource, resources, db, writer }: ResourceRoutesOptions,
 ): void {
   const { answer, rowQuery, path } = endpoint;
   router.post(
@@ -27,7 +27,7 @@ export function addBatch(
         throw toForbidden(`Deleting needs the permission "${resource.permission}:delete"`);
       const shape = toShape(access, query);
       const { runOperations } = await import("./operations.ts");
-      const done = await runOperations(asked, { db, writer, access });
+      const done = await runOperations(asked, { db, writer, access, resources });
       const [create, update] = await Promise.all(
         [done.create, done.update].map((rows) => present(rows, shape, { db, access })),
       );

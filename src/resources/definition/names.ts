@@ -1,4 +1,10 @@
 import { closestWord } from "../../errors/suggestion.ts";
+import type { Resource } from "./definition.ts";
+
+/** How a resource is called among those of all plugins. */
+export function fullNameOf({ plugin, name }: Pick<Resource, "plugin" | "name">): string {
+  return `${plugin}.${name}`;
+}
 
 /** The error of a table that can't be a resource as it was declared. */
 export function refuse(tableName: string, reason: string): TypeError {

@@ -18,7 +18,10 @@ export class Resources {
 
   /** The resource of a table: its rules hold wherever rows of the table are shown. */
   ofTable(table: Table): Resource | null {
-    const name = getTableName(table);
+    return this.ofTableName(getTableName(table));
+  }
+
+  ofTableName(name: string): Resource | null {
     for (const resource of this.#all) if (resource.tableName === name) return resource;
     return null;
   }

@@ -1,9 +1,11 @@
 import { and, type Column, getTableName, inArray, type SQL } from "drizzle-orm";
 import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
-import { ConstraintError } from "../../db/contract/database-error.ts";
-import { withPaths } from "../../errors/codes.ts";
+import { ConstraintError, sayRows } from "../../db/contract/database-error.ts";
+import { fail, withPaths } from "../../errors/codes.ts";
 import type { Transaction } from "../../db/contract/database.ts";
 import type { Access } from "../access/access.ts";
+import { fullNameOf } from "../definition/names.ts";
+import type { Resources } from "../definition/registry.ts";
 import type { Row } from "../reading/expand.ts";
 
 type Key = string | number;
@@ -71,4 +73,16 @@ function toMissing(column: Column, target: Column): ConstraintError {
     target: getTableName(target.table),
     targetColumns: [target.name],
   });
+}
+
+/** Says of an error by which resource, and how often, the row is referred to that was to be deleted. Others stay as they are. */
+export function nameReferring(error: unknown, resources: Resources): unknown {
+  if (!(error instanceof ConstraintError) || error.side !== "referred" || error.table === undefined)
+    return error;
+  const resource = resources.ofTableName(error.table);
+  if (resource === null) return error;
+  const name = fullNameOf(resource);
+  const { count } = error;
+  const message = `Cannot delete the row: ${sayRows(count)} of resource "${name}" ${count === 1 ? "refers" : "refer"} to it`;
+  return fail("conflict", message, { cause: error, members: { referred_by: { resource: name, count } } });
 }
