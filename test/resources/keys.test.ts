@@ -29,7 +29,17 @@ const RUN = `
     db.execute(sql.raw("create table crm_codes (code varchar(40) primary key, name varchar(50))"));
 `;
 
-const UNREACHABLE = ["", ".", "..", "aggregate", "changes", "export.csv", "export.json", "export.xlsx"];
+const UNREACHABLE = [
+  "",
+  ".",
+  "..",
+  "aggregate",
+  "changes",
+  "import",
+  "export.csv",
+  "export.json",
+  "export.xlsx",
+];
 const STRANGE = [
   "a/b",
   "%2e%2e",
@@ -41,7 +51,6 @@ const STRANGE = [
   "\u{1f600}",
   "history",
   "batch",
-  "import",
   "Aggregate",
   "a%2Fb",
   "+",

@@ -9,6 +9,7 @@ const UNREACHABLE = new Set([
   "..",
   "aggregate",
   "changes",
+  "import",
   "export.csv",
   "export.json",
   "export.xlsx",
