@@ -258,6 +258,7 @@ export class Authenticator {
     if (access === null || !access.isActive) return null;
     return {
       user: access.user,
+      preferences: access.preferences,
       permissions: this.#options.restrict(access.permissions, verified.permissions),
       // No code can be asked of a key: it stands for the session that made it.
       lacksOtp: false,

@@ -15,9 +15,17 @@ export interface Permissions {
   has(permission: string): boolean;
 }
 
+/** Which pages somebody wants to see; null for what they haven't chosen. */
+export interface Preferences {
+  readonly language: string | null;
+  readonly theme: string | null;
+}
+
 /** Who a request comes from, and what they may do. */
 export interface Principal {
   readonly user: User;
+  /** @default nothing is chosen */
+  readonly preferences?: Preferences;
   readonly permissions: Permissions;
   /** Whether a role asks for two factors and only one was given: then only `{ auth }` lets it through. */
   readonly lacksOtp: boolean;
@@ -35,6 +43,7 @@ export interface Access {
   readonly permissions: Permissions;
   /** Whether one of the roles asks for two factors. */
   readonly requiresOtp: boolean;
+  readonly preferences: Preferences;
 }
 
 /** Where a request comes from, for limits, sessions and the audit log. */

@@ -95,11 +95,12 @@ export class Principals {
 
 /** Returns who is behind a session. */
 export function toSessionPrincipal(
-  { user, permissions, requiresOtp }: Access & { readonly user: User },
+  { user, permissions, preferences, requiresOtp }: Access & { readonly user: User },
   session: { readonly sessionId: string; readonly hasOtp: boolean; readonly expiresAt: number },
 ): Principal {
   const { sessionId, hasOtp, expiresAt } = session;
-  return { user, permissions, lacksOtp: requiresOtp && !hasOtp, sessionId, apiKeyId: null, expiresAt };
+  const lacksOtp = requiresOtp && !hasOtp;
+  return { user, preferences, permissions, lacksOtp, sessionId, apiKeyId: null, expiresAt };
 }
 
 /** The error of whoever isn't known, with the challenge of RFC 6750. */

@@ -1,4 +1,5 @@
-import type { CoreStore } from "../people/store.ts";
+import { eq } from "drizzle-orm";
+import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import type { SecondFactors } from "./login.ts";
 import type { Principal } from "../identity/principal.ts";
 import { unauthenticated } from "../identity/principals.ts";
@@ -18,6 +19,10 @@ export interface Profile {
   readonly permissions: string[];
   readonly has_otp: boolean;
   readonly otp_required: boolean;
+  /** Language of pages, such as "fr"; null: what the browser asks for. */
+  readonly language: string | null;
+  /** Theme of pages; null: the server's. */
+  readonly theme: string | null;
   readonly last_login_at: string | null;
   readonly created_at: string;
 }
@@ -38,7 +43,28 @@ export async function readProfile(
     permissions: [...permissions.granted],
     has_otp: await secondFactors.isEnabled(user.id),
     otp_required: lacksOtp,
+    language: account.language,
+    theme: account.theme,
     last_login_at: account.last_login_at?.toISOString() ?? null,
     created_at: account.created_at.toISOString(),
   };
+}
+
+/** Keeps which pages somebody wants to see; what isn't named stays. */
+export async function changePreferences(
+  options: ProfileOptions,
+  principal: Principal,
+  changed: { readonly language?: string | null; readonly theme?: string | null },
+): Promise<Profile> {
+  const { db, tables } = options.store;
+  const { language, theme } = changed;
+  const values = { ...(language !== undefined && { language }), ...(theme !== undefined && { theme }) };
+  if (Object.keys(values).length > 0) {
+    await db.transaction(async (tx) => {
+      await tx.update(tables.users).set(values).where(eq(tables.users.id, principal.user.id));
+      // They are remembered with what somebody may do.
+      await noteAccessChange(tx, tables, principal.user.id);
+    });
+  }
+  return readProfile(options, principal);
 }

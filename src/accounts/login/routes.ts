@@ -1,4 +1,5 @@
 import { type Context, Elysia, t } from "elysia";
+import { THEMES } from "../../config/schema.ts";
 import { invalidRequest } from "../../errors/codes.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Credentials, Login } from "./login.ts";
@@ -7,7 +8,7 @@ import { assertPasswordGrant, grantByPassword, OauthError } from "./password-gra
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import { register, type RegistrationOptions } from "./registration.ts";
-import { type ProfileOptions, readProfile } from "./profile.ts";
+import { changePreferences, type ProfileOptions, readProfile } from "./profile.ts";
 import {
   BY_SESSION,
   type ConfirmPassword,
@@ -69,8 +70,19 @@ const Profile = t.Object({
   permissions: t.Array(t.String(), { description: "As granted, wildcards and all" }),
   has_otp: t.Boolean({ description: "Whether a second factor is on" }),
   otp_required: t.Boolean({ description: "Whether a role asks for a second factor before anything else" }),
+  language: t.Nullable(t.String({ description: "Of pages; null: what the browser asks for" })),
+  theme: t.Nullable(t.String({ description: "Of pages; null: the server's" })),
   last_login_at: t.Nullable(t.String({ format: "date-time" })),
   created_at: t.String({ format: "date-time" }),
+});
+
+const Preferences = t.Object({
+  language: t.Optional(
+    t.Nullable(t.String({ pattern: "^[a-z]{2,3}(-[A-Z]{2})?$", description: 'Such as "fr"' })),
+  ),
+  theme: t.Optional(
+    t.Nullable(t.String({ pattern: `^(${THEMES.join("|")})$`, description: "One of daisyUI's" })),
+  ),
 });
 
 /** Answers the forms that browsers send from our pages. */
@@ -176,6 +188,12 @@ function ownRoutes(options: AuthRoutesOptions) {
       auth: true,
       response: Profile,
       detail: { summary: "Who asks, and what they may do" },
+    })
+    .patch("/me", ({ body, request }) => changePreferences(profile, principals.require(request), body), {
+      auth: true,
+      body: Preferences,
+      response: Profile,
+      detail: { summary: "Choose the language and theme of pages" },
     })
     .put(
       "/password",

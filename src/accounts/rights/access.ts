@@ -25,6 +25,8 @@ export function createAccessLoader({ db, tables }: CoreStore): AccessLoader {
       email: users.email,
       full_name: users.full_name,
       is_active: users.is_active,
+      language: users.language,
+      theme: users.theme,
       role: roles.name,
       requires_otp: roles.requires_otp,
     })
@@ -58,6 +60,7 @@ export function createAccessLoader({ db, tables }: CoreStore): AccessLoader {
         roles: Object.freeze(names),
       }),
       isActive: row.is_active,
+      preferences: { language: row.language, theme: row.theme },
       roles: names,
       permissions: share(grants.map(({ permission }) => permission)),
       requiresOtp: rows.some(({ requires_otp: requiresOtp }) => requiresOtp === true),

@@ -38,7 +38,7 @@ export function createCoreTables(schema: Schema) {
 }
 
 function createUsers(schema: Schema) {
-  const { boolean, id, index, table, timestamp, varchar } = schema;
+  const { boolean, id, index, table, text, timestamp, varchar } = schema;
   return table(
     "users",
     {
@@ -53,6 +53,9 @@ function createUsers(schema: Schema) {
       /** Whether the password is as long as an administrator's has to be; null where that isn't known. */
       has_long_password: boolean(),
       is_active: boolean().notNull().default(true),
+      /** Language and theme of pages that its owner has chosen; null for none. */
+      language: text(),
+      theme: text(),
       last_login_at: timestamp(),
       ...toTimes(schema),
     },

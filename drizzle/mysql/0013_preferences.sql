@@ -1,0 +1,3 @@
+ALTER TABLE `users`
+	ADD COLUMN `language` longtext,
+	ADD COLUMN `theme` longtext;
