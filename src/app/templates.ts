@@ -24,9 +24,10 @@ export function createTemplates(context: AppContext, accounts: Accounts): Templa
 function toGlobals({ principals, browser }: Accounts, request: Request | null): RequestGlobals {
   const principal = request === null ? null : principals.peek(request);
   if (principal === null) return {};
-  const { user, sessionId } = principal;
+  const { user, preferences, sessionId } = principal;
   return {
     user,
+    ...preferences,
     // Made when a page asks for it. What has no session has no cookie that another site could have sent.
     get csrf_token() {
       return sessionId === null ? "" : browser.csrf.mint(sessionId);

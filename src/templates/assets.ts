@@ -5,11 +5,14 @@ import { findClasses } from "./styles/classes.ts";
 /** How many stylesheets of before are kept, for pages that are open still. */
 const KEPT = 8;
 const IMMUTABLE = "public, max-age=31536000, immutable";
-/** What remembers a theme in a page. */
+/** What remembers a theme: the browser, and for somebody who is signed in their account. */
 const SCRIPT = `document.addEventListener("change", ({ target }) => {
   if (!(target instanceof HTMLSelectElement) || !("themeChoice" in target.dataset)) return;
   document.documentElement.dataset.theme = target.value;
   document.cookie = "theme=" + target.value + "; path=/; max-age=31536000; samesite=lax";
+  const { themeSave } = target.dataset;
+  const body = JSON.stringify({ theme: target.value });
+  if (themeSave) fetch(themeSave, { method: "PATCH", headers: { "content-type": "application/json" }, body });
 });
 `;
 

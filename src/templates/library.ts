@@ -11,6 +11,8 @@ import { REQUEST_NAMES } from "./request-names.ts";
 const NAME = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/;
 /** By this, a template names one of xcore's own, whoever's it is itself. */
 const CORE = "xcore/";
+/** Whose templates are xcore's own, and those of the project. */
+export const CORE_OWNER = "xcore";
 
 /** Templates by name, in the order in which they are looked for: each layer overrides those behind it. */
 export type Layers = readonly ReadonlyMap<string, TemplateSource>[];
@@ -22,7 +24,7 @@ export interface Additions {
 }
 
 export interface LibraryOptions {
-  /** "xcore", or the name of a plugin. */
+  /** CORE_OWNER, or the name of a plugin. */
   readonly owner: string;
   readonly layers: Layers;
   readonly additions: Additions;
@@ -87,7 +89,7 @@ export class Library {
    */
   find(name: string, from: TemplateSource | null = null): Template | null {
     assertName(name);
-    if (name.startsWith(CORE) && this.owner !== "xcore") return this.#others(name.slice(CORE.length), null);
+    if (name.startsWith(CORE) && this.owner !== CORE_OWNER) return this.#others(name.slice(CORE.length), null);
     const own = [CORE, `${this.owner}/`].find((prefix) => name.startsWith(prefix));
     const below = own === undefined ? name : name.slice(own.length);
     const found = this.#findOwn(below, from) ?? (below === name ? null : this.#findOwn(name, from));

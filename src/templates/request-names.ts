@@ -1,4 +1,5 @@
 import type { RequestLookup } from "./engine/context.ts";
+import { chooseLanguage, ENGLISH, toLanguageName } from "./languages/catalogues.ts";
 import { fillPlaces } from "./languages/phrases.ts";
 import { isTheme, type Theme, THEMES } from "../config/schema.ts";
 
@@ -12,10 +13,8 @@ export interface RequestGlobals {
   readonly csrf_token?: string;
   /** The theme that whoever makes it has chosen. @default what the browser remembers */
   readonly theme?: string | null;
-  /** Translates a text, with values for its `{places}`. @default the text itself */
-  readonly t?: (text: string, ...values: unknown[]) => unknown;
-  /** Language of the page. @default "en" */
-  readonly locale?: string;
+  /** The language that whoever makes it has chosen. @default what the browser asks for */
+  readonly language?: string | null;
 }
 
 /** Tells what holds for a request; for null, of what is rendered without one, such as mail. */
@@ -25,9 +24,19 @@ export interface RequestNamesOptions {
   readonly globalsOf: GlobalsOf;
   /** The theme where nobody has chosen one. */
   readonly theme: string;
+  /** Translates the texts of templates. @default there is English alone */
+  readonly words?: Words;
   readonly nonce: string;
 }
 
+/** What the texts of one owner's templates are in other languages. */
+export interface Words {
+  /** The languages that there are. */
+  readonly names: readonly string[];
+  translate(language: string, text: string): string;
+}
+
+const ONLY_ENGLISH: Words = { names: [ENGLISH], translate: (_language, text) => text };
 const COOKIE = /(?:^|;\s*)theme=([a-z]{1,20})(?:;|$)/;
 
 /** Names that each request brings, whoever's template asks for them. */
@@ -37,6 +46,7 @@ export const REQUEST_NAMES = [
   "csrf_token",
   "t",
   "locale",
+  "languages",
   "theme",
   "themes",
   "csp_nonce",
@@ -48,6 +58,15 @@ export const REQUEST_NAMES = [
 export function createRequestNames(request: Request | null, options: RequestNamesOptions): RequestLookup {
   let globals: RequestGlobals | null = null;
   const own = (): RequestGlobals => (globals ??= options.globalsOf(request));
+  const { words = ONLY_ENGLISH } = options;
+  let language: string | null = null;
+  const toLanguage = (): string =>
+    (language ??= chooseLanguage(words.names, {
+      chosen: own().language ?? null,
+      accepted: request?.headers.get("accept-language") ?? null,
+    }));
+  const translate = (text: unknown, values: unknown): string =>
+    fillPlaces(words.translate(toLanguage(), String(text)), values);
   return (name) => {
     switch (name) {
       case "user":
@@ -57,9 +76,11 @@ export function createRequestNames(request: Request | null, options: RequestName
       case "csrf_token":
         return own().csrf_token ?? "";
       case "t":
-        return own().t ?? ((text: unknown, values: unknown) => fillPlaces(String(text), values));
+        return translate;
       case "locale":
-        return own().locale ?? "en";
+        return toLanguage();
+      case "languages":
+        return words.names.map((code) => ({ code, name: toLanguageName(code) }));
       case "theme":
         return toTheme(own().theme ?? rememberedTheme(request), options.theme);
       case "themes":

@@ -2,7 +2,9 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { watchTree } from "../files/watch.ts";
 import type { TemplateSource } from "./engine/template.ts";
-import { type Additions, Library } from "./library.ts";
+import { TemplateError } from "./engine/problems.ts";
+import { Languages } from "./languages/catalogues.ts";
+import { type Additions, CORE_OWNER, Library } from "./library.ts";
 import { readTemplates } from "./sources/disk.ts";
 import { readEmbedded } from "./sources/embedded.ts";
 
@@ -44,6 +46,8 @@ const EMBEDDED = "xcore:templates";
 export class Stock {
   /** The core's own, and those of the project. */
   core: Library;
+  /** What their texts are in other languages. */
+  readonly languages = new Languages(CORE_OWNER);
   readonly #options: StockOptions;
   readonly #additions: Additions;
   readonly #embedded: Sources;
@@ -85,12 +89,14 @@ export class Stock {
     if (known !== undefined) return known;
     const prefix = `${owned.name}/`;
     const overriding = [...this.#disk].filter(([name]) => name.startsWith(prefix));
+    const layers = [
+      new Map(overriding.map(([name, source]) => [name.slice(prefix.length), source])),
+      toSources(owned.texts, owned.shown),
+    ];
+    this.#keepLanguages(owned.name, layers);
     const library = new Library({
       owner: owned.name,
-      layers: [
-        new Map(overriding.map(([name, source]) => [name.slice(prefix.length), source])),
-        toSources(owned.texts, owned.shown),
-      ],
+      layers: layers.map(withoutLanguages),
       additions: owned,
       others: (name) => this.core.find(name),
       otherComponents: (name) => this.core.findComponent(name),
@@ -113,10 +119,25 @@ export class Stock {
     this.#unwatch();
   }
 
+  /** @throws TemplateError for a file of translations that can't be used */
+  #keepLanguages(owner: string, layers: readonly Sources[]): void {
+    const files = layers.toReversed().flatMap((layer) => [...layer].map(([name, source]) => ({ ...source, name })));
+    const [fault] = this.languages.keep(owner, files);
+    if (fault === undefined) return;
+    const shown = layers.map((layer) => layer.get(fault.name)?.shown).find((one) => one !== undefined);
+    throw new TemplateError(fault.message, shown ?? fault.name, fault);
+  }
+
   #createCore(): Library {
+    const layers = [this.#disk, this.#embedded];
+    try {
+      this.#keepLanguages(CORE_OWNER, layers);
+    } catch (error) {
+      this.#options.log.error(`Cannot use a file of translations: ${(error as Error).message}`);
+    }
     return new Library({
-      owner: "xcore",
-      layers: [this.#disk, this.#embedded],
+      owner: CORE_OWNER,
+      layers: layers.map(withoutLanguages),
       additions: this.#additions,
       others: (name) => this.#findPublished(name),
       otherComponents: () => null,
@@ -170,6 +191,7 @@ export class Stock {
   /** Logs what is wrong with templates of the project; returns those that can't be used. */
   #report(sources: readonly TemplateSource[]): TemplateSource[] {
     return sources.filter((source) => {
+      if (source.name.endsWith(".json")) return false;
       const folder = source.name.split("/")[0] ?? "";
       // Of a plugin that isn't loaded yet, they are checked with it.
       if (!this.#published.has(folder) && this.#options.isPlugin(folder)) return false;
@@ -190,6 +212,11 @@ async function readSources({ directory, toDisplayPath }: StockOptions): Promise<
   return new Map(
     [...texts].map(([name, text]) => [name, { name, text, shown: toDisplayPath(join(directory, name)) }]),
   );
+}
+
+/** Their translations are no templates. */
+function withoutLanguages(sources: Sources): Sources {
+  return new Map([...sources].filter(([name]) => !name.endsWith(".json")));
 }
 
 function toSources(texts: ReadonlyMap<string, string>, folder: string): Sources {

@@ -142,7 +142,7 @@ export class Templates implements TemplateRenderer {
     return new Page(
       name,
       (request, nonce) =>
-        this.#attempt(name, () => library.render(template, data, this.#circumstances(request, nonce))),
+        this.#attempt(name, () => library.render(template, data, this.#circumstances(library, request, nonce))),
       options,
     );
   }
@@ -150,7 +150,7 @@ export class Templates implements TemplateRenderer {
   async #text(name: string, data: TemplateData, find: (stock: Stock) => Library): Promise<string> {
     const library = find(this.#opened ?? (await this.stock()));
     const template = this.#find(library, name);
-    return this.#attempt(name, () => library.render(template, data, this.#circumstances(null, "")));
+    return this.#attempt(name, () => library.render(template, data, this.#circumstances(library, null, "")));
   }
 
   #find(library: Library, name: string) {
@@ -165,9 +165,19 @@ export class Templates implements TemplateRenderer {
     );
   }
 
-  #circumstances(request: Request | null, nonce: string) {
+  #circumstances({ owner }: Library, request: Request | null, nonce: string) {
     const { globalsOf, isDebug, theme } = this.#options;
-    const names = createRequestNames(request, { globalsOf, theme: this.#themes.at(-1) ?? theme(), nonce });
+    const languages = this.#opened?.languages;
+    const words = languages && {
+      names: languages.names,
+      translate: (language: string, text: string) => languages.translate(owner, language, text),
+    };
+    const names = createRequestNames(request, {
+      globalsOf,
+      theme: this.#themes.at(-1) ?? theme(),
+      nonce,
+      ...(words && { words }),
+    });
     return { isStrict: isDebug(), request: names };
   }
 
@@ -190,7 +200,10 @@ export class Templates implements TemplateRenderer {
     this.#published.set(owned.name, owned);
     this.#opened?.onChange();
     return () => {
-      if (this.#published.get(owned.name) === owned) this.#published.delete(owned.name);
+      if (this.#published.get(owned.name) === owned) {
+        this.#published.delete(owned.name);
+        this.#opened?.languages.forget(owned.name);
+      }
       this.#opened?.onChange();
     };
   }

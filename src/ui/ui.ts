@@ -7,6 +7,7 @@ import { pluginArea } from "./plugins/pages.ts";
 import { createFlashes } from "./shell/flash.ts";
 import type { Area, MenuSection } from "./shell/menu.ts";
 import { Ui, type UiOptions } from "./shell/pages.ts";
+import { preferenceRoutes } from "./shell/preferences.ts";
 import { createProblemPages } from "./shell/problems.ts";
 import { loadScripts } from "./shell/scripts.ts";
 import { text } from "./shell/words.ts";
@@ -39,6 +40,7 @@ export async function createUiApp(options: UiAppOptions): Promise<Mount["fetch"]
       params: t.Object({ hash: t.String(), file: t.String() }),
     })
     .use(ui.guards)
+    .use(preferenceRoutes(ui))
     .get("/ui", ({ request }) => ui.redirect(request, "/ui/plugins"), { auth: true })
     // Whoever isn't known is led to the login, rather than told what there isn't.
     .all("/ui/*", () => Promise.reject(fail("not_found", "Nothing is served at this path")), { auth: true });

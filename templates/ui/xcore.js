@@ -44,6 +44,11 @@
     }
   }
 
+  function submitChoice({ target }) {
+    if (target.form?.matches("form[data-autosubmit]")) target.form.requestSubmit();
+  }
+
+  document.addEventListener("change", submitChoice);
   document.addEventListener("submit", askFirst, true);
   document.addEventListener("click", (event) => {
     closeDialog(event);

@@ -218,6 +218,10 @@ export abstract class ExpressionWriter extends Writer {
       filter.parameters === null
         ? this.toArguments({ ...node.args, children: rest })
         : this.#inOrder(rest, filter.parameters, `The filter "${name}"`);
+    if (filter.isByLocale === true) {
+      for (let index = args.length; index < (filter.parameters?.length ?? 0); index += 1) args.push("undefined");
+      args.push('c.state.request("locale")');
+    }
     return `(${this.at(node)}, f[${JSON.stringify(name)}](${[this.toValue(value, isLenient), ...args].join(", ")}))`;
   }
 

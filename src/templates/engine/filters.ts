@@ -1,5 +1,12 @@
 import { escapeHTML } from "bun";
 import nunjucks from "nunjucks/src/filters.js";
+import {
+  toBytesText,
+  toDateText,
+  toDateTimeText,
+  toDurationText,
+  toNumberText,
+} from "../languages/formats.ts";
 import { TESTS } from "./tests.ts";
 import {
   areEqual,
@@ -19,6 +26,8 @@ import {
 export interface Filter {
   readonly run: (...args: never[]) => unknown;
   readonly parameters: readonly string[] | null;
+  /** Whether it is told the language of the page, behind its parameters. @default false */
+  readonly isByLocale?: boolean;
 }
 
 const SAFE_URL = /^(?:https?:|mailto:|tel:|\/(?!\/)|[#?])/i;
@@ -53,6 +62,11 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
     urlencode: [],
     wordcount: [],
   }),
+  bytes: { run: toBytesText, parameters: [], isByLocale: true },
+  date: { run: toDateText, parameters: [], isByLocale: true },
+  datetime: { run: toDateTimeText, parameters: [], isByLocale: true },
+  duration: { run: toDurationText, parameters: [], isByLocale: true },
+  number: { run: toNumberText, parameters: ["digits"], isByLocale: true },
   attr: { run: (value: unknown, name: string) => read(value, name), parameters: ["name"] },
   center: { run: center, parameters: ["width"] },
   default: { run: toDefault, parameters: ["default_value", "boolean"] },

@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { isCatalogueName } from "../languages/catalogues.ts";
 
-/** What a folder of templates may hold; anything else in it is none. */
-const TEMPLATES = "**/*.{html,txt,xml}";
+/** What a folder of templates may hold: they, and translations of their texts. Anything else in it is none. */
+const FILES = "**/*.{html,txt,xml,json}";
 const TEMPLATE_NAME = /\.(?:html|txt|xml)$/;
 const MAX_BYTES = 1024 * 1024;
 
@@ -18,9 +19,10 @@ export async function readTemplates(directory: string): Promise<ReadonlyMap<stri
   return texts;
 }
 
-/** Whether a file of this name is a template. */
+/** Whether a file of this name is a template, or has translations: its own, or those of a plugin that it is for. */
 export function isTemplateName(name: string): boolean {
-  return TEMPLATE_NAME.test(name);
+  const [, ...below] = name.split("/");
+  return TEMPLATE_NAME.test(name) || isCatalogueName(name) || isCatalogueName(below.join("/"));
 }
 
 /** No links are followed: they may lead anywhere. */
@@ -28,9 +30,12 @@ async function listTemplates(directory: string): Promise<string[]> {
   if (!existsSync(directory)) return []; // as for most plugins, of which there may be hundreds
   try {
     const names = await Array.fromAsync(
-      new Bun.Glob(TEMPLATES).scan({ cwd: directory, followSymlinks: false }),
+      new Bun.Glob(FILES).scan({ cwd: directory, followSymlinks: false }),
     );
-    return names.map((name) => name.replaceAll("\\", "/")).toSorted();
+    return names
+      .map((name) => name.replaceAll("\\", "/"))
+      .filter(isTemplateName)
+      .toSorted();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOENT" || code === "ENOTDIR") return [];

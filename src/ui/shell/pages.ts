@@ -1,5 +1,6 @@
 import { t } from "elysia";
 import type { Guards } from "../../accounts/identity/guards.ts";
+import { THEMES } from "../../config/schema.ts";
 import { redirectTo } from "../../accounts/browser/navigation.ts";
 import type { Page, PageOptions, TemplateData } from "../../templates/templates.ts";
 import { Api, ApiProblem, type ApiOptions } from "./api.ts";
@@ -50,6 +51,7 @@ export const Form = t.Object({
   confirmed: t.Optional(t.Literal("yes")),
 });
 
+const THEME_NAMES = THEMES.map((code) => ({ code, name: code }));
 /** What lets somebody show that it is them still: they are led there. */
 const ASKS_WHO = new Set(["authentication_error", "identification_expired", "otp_expired"]);
 
@@ -84,7 +86,13 @@ export class Ui {
     const { pathname: path } = new URL(request.url);
     const flash = flashes.read(request);
     const menu = toShownMenu(this.menu, { path, can: (permission) => can(request, permission) });
-    const shell = { menu, flash, version, script: (file: string) => scripts.pathOf(file) };
+    const shell = {
+      menu,
+      flash,
+      version,
+      themes: THEME_NAMES,
+      script: (file: string) => scripts.pathOf(file),
+    };
     const cleared = flash === null ? {} : { "set-cookie": flashes.clear };
     return render(
       `ui/${name}`,

@@ -1,0 +1,103 @@
+import { expect, test } from "bun:test";
+import { CookieJar, SECURITY } from "../../accounts/browser/browser.ts";
+import { TestApp } from "../../setup.ts";
+import { CheckedPage, testInBrowser } from "../checked-page.ts";
+
+const LIST = "/ui/plugins";
+const SHOP = {
+  "shop/plugin.json": { name: "shop", version: "1.0.0" },
+  "shop/run.ts": `import { createRouter, templates } from "xcore";
+export default createRouter().get("/", () => templates.render("order.html", { who: "<Ada>" }));`,
+  "shop/templates/order.html": '{{ t("Order of {who}", who=who) }}, {{ t("Save") }}, {{ locale }}',
+  "shop/templates/languages/fr.json": { "Order of {who}": "Commande de {who}" },
+};
+
+async function start(options: Parameters<typeof TestApp.start>[0] = {}) {
+  const app = await TestApp.start({ plugins: SHOP, ...options, config: { security: SECURITY } });
+  const jar = new CookieJar(app);
+  await jar.register("ada@example.com", ["admin"]);
+  await jar.signIn("ada@example.com");
+  return { app, jar, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
+}
+
+const inFrench = { headers: { "accept-language": "fr-CA, en;q=0.5" } };
+
+test("pages are in the language that the browser asks for, until somebody chooses another one", async () => {
+  await using started = await start();
+  const { app, jar } = started;
+  expect(await (await jar.get(LIST)).text()).toContain('<html lang="en"');
+  const french = await (await jar.get(LIST, inFrench)).text();
+  expect(french).toContain('<html lang="fr"');
+  expect(french).toContain("Désactiver shop ?");
+  const saved = await jar.post("/ui/preferences", { language: "en", next: "//evil.example" }, inFrench);
+  expect(saved.headers.get("location")).toBe("../");
+  expect(await (await jar.get(LIST, inFrench)).text()).toContain('<html lang="en"');
+  expect((await (await jar.send("GET", "/auth/me", undefined)).json()) as object).toMatchObject({
+    language: "en",
+    theme: null,
+  });
+
+  const other = new CookieJar(app);
+  await other.signIn("ada@example.com");
+  expect(await (await other.get(LIST, inFrench)).text()).toContain('<html lang="en"');
+});
+
+test("a problem's page has its title in the language of the page", async () => {
+  await using started = await start();
+  const page = await started.jar.get("/ui/nowhere", inFrench);
+  expect(page.status).toBe(404);
+  expect(await page.text()).toContain("Il n’y a rien ici");
+});
+
+test("a choice that there isn't is refused, and one felt by every session of the account", async () => {
+  await using started = await start();
+  const { jar } = started;
+  expect((await jar.send("PATCH", "/auth/me", { theme: "neon" })).status).toBe(422);
+  expect((await jar.send("PATCH", "/auth/me", { language: "../fr" })).status).toBe(422);
+  expect((await jar.send("PATCH", "/auth/me", { language: null, theme: "dark" })).status).toBe(200);
+  expect(await (await jar.get(LIST)).text()).toContain('data-theme="dark"');
+  // A language that there are no translations of is as good as none.
+  expect((await jar.send("PATCH", "/auth/me", { language: "de" })).status).toBe(200);
+  expect(await (await jar.get(LIST, inFrench)).text()).toContain('<html lang="fr"');
+});
+
+test("a plugin brings translations, and the project may have others", async () => {
+  await using started = await start({
+    files: {
+      "templates/shop/languages/fr.json": { Save: "Garder" },
+      "templates/languages/fr.json": { Plugins: "Greffons" },
+    },
+  });
+  const { app, jar } = started;
+  const shown = await (await app.fetch("/shop", inFrench)).text();
+  expect(shown).toBe("Commande de &lt;Ada&gt;, Garder, fr");
+  expect(await (await app.fetch("/shop")).text()).toBe("Order of &lt;Ada&gt;, Save, en");
+  expect(await (await jar.get(LIST, inFrench)).text()).toContain("Greffons");
+});
+
+test("translations that can't be used fail the plugin, with their place", async () => {
+  await using started = await start({
+    plugins: { ...SHOP, "shop/templates/languages/fr.json": '{\n  "Save": 1\n}' },
+  });
+  const { body } = await started.app.get("/system/plugins/shop");
+  expect(body.state).toBe("failed");
+  expect(body.failure).toMatchObject({ file: "plugins/shop/templates/languages/fr.json", line: 2 });
+});
+
+testInBrowser("a theme and a language are chosen in the menu, with the keyboard alone", async (browser) => {
+  await using started = await start();
+  const { app, jar } = started;
+  await using checked = await CheckedPage.open(browser, app, { user: jar, path: LIST });
+  const { page } = checked;
+  await page.getByTitle("ada@example.com").focus();
+  await page.keyboard.press("Enter");
+  await page.getByLabel("Language").selectOption("fr");
+  await page.getByText("Enregistré.").waitFor();
+  await page.getByTitle("ada@example.com").press("Enter");
+  await page.getByLabel("Thème").selectOption("dark");
+  await page.waitForSelector('html[data-theme="dark"][lang="fr"]');
+  await checked.check();
+  await page.getByTitle("ada@example.com").press("Enter");
+  await page.keyboard.press("Escape");
+  expect(await page.getByLabel("Thème").isVisible()).toBe(false);
+});
