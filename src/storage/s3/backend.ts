@@ -23,6 +23,7 @@ const PART_BYTES = 5 * 1024 * 1024;
 const PARTS_AT_ONCE = 2;
 /** How long nothing may happen, in ms: a server that is frozen says nothing. */
 const TIMEOUT_MS = 30_000;
+const PAUSES_MS = [50, 200];
 
 /** Keeps contents in a bucket: an object is there once all of it is. */
 export class S3Backend implements Backend {
@@ -71,14 +72,14 @@ export class S3Backend implements Backend {
 
   async read(name: string, range: ByteRange | null): Promise<Content | null> {
     const object = this.#client.file(this.#nameOf(name));
-    const isThere = await this.#attempt(() => object.exists());
+    const isThere = await this.#retry(() => object.exists());
     if (!isThere) return null;
     // A Blob of S3 would be answered with a redirect to it.
     return (range === null ? object : object.slice(range.start, range.end)).stream();
   }
 
   async remove(name: string): Promise<void> {
-    await this.#attempt(() => this.#client.delete(this.#nameOf(name)));
+    await this.#retry(() => this.#client.delete(this.#nameOf(name)));
   }
 
   async *list(): AsyncGenerator<string> {
@@ -102,6 +103,20 @@ export class S3Backend implements Backend {
   #nameOf(name: string): string {
     assertContentName(name);
     return this.#prefix + name;
+  }
+
+  /** What may be asked for again: a bucket that is busy refuses some requests, and takes them a moment later. */
+  async #retry<T>(work: () => Promise<T>): Promise<T> {
+    for (const pauseMs of PAUSES_MS) {
+      try {
+        // oxlint-disable-next-line no-await-in-loop -- one try after another
+        return await this.#attempt(work);
+      } catch {
+        // oxlint-disable-next-line no-await-in-loop
+        await Bun.sleep(pauseMs);
+      }
+    }
+    return this.#attempt(work);
   }
 
   async #attempt<T>(work: () => Promise<T>): Promise<T> {
