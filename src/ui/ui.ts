@@ -3,6 +3,7 @@ import { fail } from "../errors/codes.ts";
 import { createOwnApp, toCoreFetch } from "../web/core-app.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "../web/error-answers.ts";
 import type { Mount } from "../web/mounts.ts";
+import { peopleArea } from "./people/people.ts";
 import { pluginArea } from "./plugins/pages.ts";
 import { createFlashes } from "./shell/flash.ts";
 import type { Area, MenuSection } from "./shell/menu.ts";
@@ -28,7 +29,7 @@ const SECTIONS: Readonly<Record<Area["section"], string | null>> = {
 export async function createUiApp(options: UiAppOptions): Promise<Mount["fetch"]> {
   const scripts = await loadScripts();
   const ui = new Ui({ ...options, scripts, flashes: createFlashes(options.flashKey) });
-  const areas: readonly Area[] = [pluginArea(ui)];
+  const areas: readonly Area[] = [peopleArea(ui), pluginArea(ui)];
   ui.menu = Object.entries(SECTIONS).map(([section, title]): MenuSection => {
     const items = areas.filter((area) => area.section === section).flatMap(({ menu }) => menu);
     return { title, items };

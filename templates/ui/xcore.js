@@ -37,6 +37,20 @@
     else if (target === dialog) dialog.close();
   }
 
+  /** Buttons with data-copy copy what is in the field that they name. */
+  async function copy({ target }) {
+    const button = target.closest("[data-copy]");
+    if (button === null) return;
+    const field = document.getElementById(button.dataset.copy);
+    field.select();
+    // Without a safe connection a page may not write to the clipboard: what is selected is copied by hand.
+    const isCopied = await navigator.clipboard?.writeText(field.value).then(
+      () => true,
+      () => false,
+    );
+    if (isCopied) button.textContent = button.dataset.copied;
+  }
+
   /** Menus that are open close when something else is clicked, and by Escape. */
   function closeMenus(except) {
     for (const menu of document.querySelectorAll("details[data-menu][open]")) {
@@ -49,9 +63,11 @@
   }
 
   document.addEventListener("change", submitChoice);
+  for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   document.addEventListener("submit", askFirst, true);
   document.addEventListener("click", (event) => {
     closeDialog(event);
+    void copy(event);
     closeMenus(event.target);
   });
   document.addEventListener("keydown", (event) => {

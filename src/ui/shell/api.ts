@@ -47,6 +47,14 @@ export class ApiProblem extends AppError {
   }
 }
 
+interface Part<Item> {
+  readonly items: readonly Item[];
+  readonly next?: string;
+}
+
+/** What a page shows at most of a list that it doesn't turn the pages of. */
+const MAX_LISTED = 2000;
+
 /** What is said of a client and by it, and holds for what is asked in its name too. */
 const FORWARDED = [
   "cookie",
@@ -107,6 +115,19 @@ export class Api {
     }
   }
 
+  /** Reads a list to its end, or to `MAX_LISTED` items of it. */
+  async getAll<Item>(path: string, query: Query = {}): Promise<Item[]> {
+    const items: Item[] = [];
+    let after: string | undefined;
+    do {
+      // oxlint-disable-next-line no-await-in-loop -- each page says where the next one begins
+      const list = await this.get<Part<Item>>(path, { ...query, per_page: 100, total: false, after });
+      items.push(...list.items);
+      after = list.next;
+    } while (after !== undefined && items.length < MAX_LISTED);
+    return items;
+  }
+
   /** Asks with any method; the answer has its headers too, such as `etag`. */
   async ask<Body>(method: string, path: string, call: Call = {}): Promise<Answer<Body>> {
     const answer = await this.fetch(method, path, call);
@@ -136,6 +157,11 @@ export class Api {
     if (answer.status >= 400) throw await toProblem(answer);
     return answer;
   }
+}
+
+/** Returns what a form of filters asks for: fields that are left empty ask for nothing. */
+export function toFilters(query: Query): Query {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ""));
 }
 
 function toUrl(client: Request, path: string, query: Query): URL {

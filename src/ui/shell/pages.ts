@@ -1,7 +1,7 @@
 import { t } from "elysia";
 import type { Guards } from "../../accounts/identity/guards.ts";
 import { THEMES } from "../../config/schema.ts";
-import { redirectTo } from "../../accounts/browser/navigation.ts";
+import { redirectTo, VERIFY_PATH, withNext } from "../../accounts/browser/navigation.ts";
 import type { Page, PageOptions, TemplateData } from "../../templates/templates.ts";
 import { Api, ApiProblem, type ApiOptions } from "./api.ts";
 import type { Flash, Flashes } from "./flash.ts";
@@ -27,6 +27,8 @@ export interface Act {
   readonly done: Flash | (() => Flash);
   /** Path to go on to, such as "/ui/plugins". */
   readonly to: string;
+  /** Path of the page that has the form: who has to show first that it is them still comes back to it. @default to */
+  readonly form?: string;
   /** Shows the form again, with what is wrong. @default the page of `to` says it */
   readonly again?: (problem: ApiProblem) => Promise<Page>;
 }
@@ -52,8 +54,15 @@ export const Form = t.Object({
 });
 
 const THEME_NAMES = THEMES.map((code) => ({ code, name: code }));
-/** What lets somebody show that it is them still: they are led there. */
-const ASKS_WHO = new Set(["authentication_error", "identification_expired", "otp_expired"]);
+
+/** The query of a list: which of its pages. */
+export const Paged = t.Object({
+  page: t.Optional(t.Integer({ minimum: 1 })),
+  after: t.Optional(t.String({ maxLength: 4000 })),
+});
+
+/** What wants somebody to show again that it is them: they are led to where they can. */
+const ASKS_AGAIN = new Set(["identification_expired", "otp_expired"]);
 
 /** What each area of the interface makes its pages with. */
 export class Ui {
@@ -109,13 +118,15 @@ export class Ui {
   }
 
   /** Does what a form asks for and leads on; where the API refuses it, says why. */
-  async act(request: Request, { call, done, to, again }: Act): Promise<Response | Page> {
+  async act(request: Request, { call, done, to, form = to, again }: Act): Promise<Response | Page> {
     try {
       await call(this.api(request));
     } catch (error) {
-      if (!(error instanceof ApiProblem) || ASKS_WHO.has(error.code) || error.status >= 500) throw error;
+      if (!(error instanceof ApiProblem) || error.status >= 500) throw error;
+      if (ASKS_AGAIN.has(error.code)) return redirectTo(request, withNext(VERIFY_PATH, form));
+      if (error.code === "authentication_error") throw error;
       if (again !== undefined) return again(error);
-      return this.redirect(request, to, { text: error.message, color: "error" });
+      return this.redirect(request, form, { text: error.message, color: "error" });
     }
     return this.redirect(request, to, typeof done === "function" ? done() : done);
   }
@@ -137,6 +148,23 @@ export class Ui {
       .flatMap(([name, value]) => [value].flat().map((one) => ({ name, value: String(one) })));
     const { pathname, search } = new URL(request.url);
     return this.page(request, "confirm.html", { question, fields, action: pathname + search });
+  }
+
+  /** Shows a form again that the API has refused. @throws what is no fault of the form */
+  refused(error: unknown, again: (problem: ApiProblem) => Promise<Page>): Promise<Page> {
+    const isFault =
+      error instanceof ApiProblem && error.status < 500 && error.code !== "authentication_error";
+    if (!isFault || ASKS_AGAIN.has(error.code)) throw error;
+    return again(error);
+  }
+
+  /**
+   * Shows the page of a form, and where it was refused, why: the template has `problem`, null for none, and `errors` by the
+   * names of fields.
+   */
+  form(request: Request, name: string, data: TemplateData, problem: ApiProblem | null = null): Promise<Page> {
+    const said = { problem: problem?.message ?? null, errors: problem?.fields ?? {} };
+    return this.page(request, name, { ...said, ...data }, problem === null ? {} : { status: problem.status });
   }
 
   /** Returns a page that says why there isn't the one that was asked for. */

@@ -39,7 +39,7 @@ export class CookieJar {
   }
 
   /** Sends a form from a page of the server. */
-  post(path: string, fields: Record<string, string>, init: Sent = {}): Promise<Response> {
+  post(path: string, fields: Record<string, string> | string[][], init: Sent = {}): Promise<Response> {
     return this.get(path, { method: "POST", body: new URLSearchParams(fields), ...init });
   }
 
