@@ -13,6 +13,10 @@ export class EventLoopTurn {
   /** How often the clock need not be read: the statements since it last was have been quick. */
   #skips = 0;
   #isWatched = false;
+  /** A set, of which the first goes as fast as any. */
+  readonly #waiters = new Set<() => void>();
+  /** Whether one of them has gone on in this turn. */
+  #hasGranted = false;
 
   /** @param longMs after how many ms of one turn the next statement waits for the next turn */
   constructor(longMs = 5) {
@@ -36,11 +40,31 @@ export class EventLoopTurn {
     return isLong;
   }
 
-  /** Resolves in a turn that has time for another statement. */
-  async next(): Promise<void> {
-    do await new Promise((resolve) => setImmediate(resolve));
-    while (this.isLong());
+  /**
+   * Resolves in a turn that has time for another statement, in the order in which it was asked for. One a turn has its
+   * place whatever was before it: a transaction that fills each turn would else keep all others waiting until it ends.
+   */
+  next(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#waiters.add(resolve);
+    setImmediate(this.#grant);
+    return promise;
   }
+
+  readonly #grant = (): void => {
+    if (this.#hasGranted && this.isLong()) {
+      setImmediate(this.#grant);
+      return;
+    }
+    if (!this.#hasGranted) {
+      this.#hasGranted = true;
+      setImmediate(() => (this.#hasGranted = false));
+    }
+    const [resolve] = this.#waiters;
+    if (resolve === undefined) return;
+    this.#waiters.delete(resolve);
+    resolve();
+  };
 
   #begin(): void {
     this.#isWatched = true;

@@ -237,6 +237,32 @@ test("a chain of queries that resolve at once lets timers run", async () => {
   });
 });
 
+test("a transaction that leaves no turn any time doesn't keep reads from theirs", async () => {
+  await using opened = await Articles.open();
+  const { db } = opened;
+  let written = 0;
+  const waited: number[] = [];
+  const read = async (): Promise<void> => {
+    const before = written;
+    await db.$count(articles);
+    waited.push(written - before);
+  };
+  const reads: Promise<void>[] = [];
+  await db.transaction(async (tx) => {
+    for (; written < 100; written += 1) {
+      // As what reads and checks a file before it writes its rows: more than a turn should take.
+      for (const until = performance.now() + 8; performance.now() < until;);
+      // oxlint-disable-next-line no-await-in-loop -- one statement after another
+      await tx.insert(articles).values({ id: written });
+      // As a request that comes in meanwhile.
+      if (written % 20 === 10) setTimeout(() => reads.push(read()), 0);
+    }
+  });
+  await Promise.all(reads);
+  expect(waited).toHaveLength(5);
+  expect(Math.max(...waited)).toBeLessThan(10);
+});
+
 test("writes behind a transaction that doesn't end fail as busy, and it can still commit", async () => {
   await using opened = await Articles.open({ waitMs: 30 });
   const { db } = opened;
