@@ -57,19 +57,18 @@ export async function beginImport(
 ): Promise<ImportStatus> {
   await assertFits(file, options, accessOf(principal?.user ?? null));
   const asker = principal === null ? null : { userId: principal.user.id, apiKeyId: principal.apiKeyId };
-  if ((await store.countOpen(asker?.userId ?? null)) >= MAX_OPEN)
-    throw fail(
-      "conflict",
-      `Cannot import it: you have ${MAX_OPEN} imports that haven't ended; wait, or cancel some`,
-    );
+  const userId = asker?.userId ?? null;
   background.need();
   const queue = await jobs.queue();
   const id = Bun.randomUUIDv7();
   const { plugin, name } = resource;
-  const jobId = await db.transaction(async (tx) => {
-    const made = await queue.enqueue({ definition, payload: { import: id } }, tx);
-    await store.add(tx, { id, jobId: made, plugin, resource: name, asker, options, file });
-    return made;
+  const jobId = await background.begin(userId, async () => {
+    await assertFew(userId, store);
+    return db.transaction(async (tx) => {
+      const made = await queue.enqueue({ definition, payload: { import: id } }, tx);
+      await store.add(tx, { id, jobId: made, plugin, resource: name, asker, options, file });
+      return made;
+    });
   });
   const created = new Date().toISOString();
   return {
@@ -139,6 +138,13 @@ async function find(
   const isTheirs = row?.user_id === null || row?.user_id === user?.id;
   if (row !== null && isHere && (isTheirs || (user !== null && mayDo(user, permission)))) return row;
   throw fail("not_found", `Cannot find import "${id}"`);
+}
+
+/** @throws AppError conflict */
+async function assertFew(userId: number | null, store: ImportJobGround["store"]): Promise<void> {
+  if ((await store.countOpen(userId)) < MAX_OPEN) return;
+  const reason = `you have ${MAX_OPEN} imports that haven't ended; wait, or cancel some`;
+  throw fail("conflict", `Cannot import it: ${reason}`);
 }
 
 /** That a mistake in its columns is told at once. @throws AppError validation_error */

@@ -28,6 +28,8 @@ export class BackgroundImports {
   readonly #options: BackgroundImportsOptions;
   /** The jobs of resources, and what takes back that they run here. */
   readonly #definitions = new Map<JobDefinition, (() => void) | null>();
+  /** The last that each account has begun; null is nobody known. */
+  readonly #begun = new Map<number | null, Promise<unknown>>();
   #isNeeded = false;
   #timer: NodeJS.Timeout | null = null;
   #purgedAt = Number.NEGATIVE_INFINITY;
@@ -62,6 +64,18 @@ export class BackgroundImports {
     this.#isNeeded = true;
     for (const definition of this.#definitions.keys())
       this.#definitions.set(definition, this.#options.jobs.register(definition));
+  }
+
+  /** Begins what an account asks for once what it asked for before is there to be counted. */
+  async begin<T>(userId: number | null, work: () => Promise<T>): Promise<T> {
+    const before = this.#begun.get(userId) ?? Promise.resolve();
+    const begun = before.then(work, work);
+    this.#begun.set(userId, begun);
+    try {
+      return await begun;
+    } finally {
+      if (this.#begun.get(userId) === begun) this.#begun.delete(userId);
+    }
   }
 
   async #look(): Promise<void> {
