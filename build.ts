@@ -25,7 +25,7 @@ type Target = keyof typeof TARGETS;
 const KEPT = join("node_modules", ".cache", "xcore-build");
 const SMALLEST = 19; // of zstd's levels; those beyond take half as long again for 0.2 %
 /** Files that are served to browsers as they are. */
-const FOR_BROWSERS = /^(?:swagger-ui-dist|htmx\.org|uplot)\/.+|\/templates\/ui\/xcore\.js$/;
+const FOR_BROWSERS = /^(?:swagger-ui-dist|htmx\.org|uplot)\/.+|\/templates\/ui\/\w+\.js$/;
 const USAGE = `Usage: bun run build [--target ${Object.keys(TARGETS).join("|")}]… [--outdir dist]`;
 
 const { values } = parseArgs({

@@ -12,6 +12,7 @@ import type { ConsoleStream } from "../log/console-sink.ts";
 import { Callers } from "../db/transactions/callers.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
 import { createDisplayPath } from "../files/paths.ts";
+import { Cards } from "../plugins/given/xcore-module.ts";
 import { Activity } from "../plugins/runtime/host.ts";
 import { LiveChanges } from "../resources/changes/live.ts";
 import { Resources } from "../resources/definition/registry.ts";
@@ -83,6 +84,8 @@ export interface AppContext {
   readonly activity: Activity;
   /** The requests of the last minutes. */
   readonly traffic: Traffic<RequestEntry>;
+  /** What plugins show on the dashboard. */
+  readonly cards: Cards;
   /** The tables of plugins that are served as APIs. */
   readonly resources: Resources;
   /** What changes in their tables. */
@@ -138,6 +141,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     shutdown: new Shutdown(),
     activity,
     traffic: new Traffic(),
+    cards: new Cards(),
     resources: new Resources(),
     changes: new LiveChanges(feed, loggers.app),
   };

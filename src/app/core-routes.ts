@@ -15,11 +15,13 @@ import { componentRoutes } from "../ui/component-gallery.ts";
 import type { Templates } from "../templates/templates.ts";
 import { fileRoutes } from "../storage/routes.ts";
 import { type CoreApp, createCoreApp } from "../web/core-app.ts";
+import type { InFlight } from "../web/mounts.ts";
 import type { WebServer } from "../web/server.ts";
-import { cacheRoutes } from "./cache-routes.ts";
+import { cacheRoutes } from "./system/cache-routes.ts";
 import type { AppContext } from "./context.ts";
 import { pathOf } from "./resource-paths.ts";
 import type { AppStores } from "./stores.ts";
+import { statusRoutes } from "./system/status-routes.ts";
 import { lazyUi } from "./ui.ts";
 import { createOriginOf } from "./web.ts";
 
@@ -41,7 +43,10 @@ export interface CoreParts {
 }
 
 /** Builds the routes of the slices; returns what builds the core's app with them, as the configuration is then. */
-export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () => CoreApp {
+export function createCoreAppBuilder(
+  context: AppContext,
+  parts: CoreParts,
+): (streams: InFlight["streams"]) => CoreApp {
   const { version, live, loggers, feed, hooks, answerError } = context;
   const { stores, accounts, jobs, tasks, plugins, web, templates, appName, reloadConfig } = parts;
   const { database, store } = stores;
@@ -90,12 +95,24 @@ export function createCoreAppBuilder(context: AppContext, parts: CoreParts): () 
     lazyUi(context, parts),
     componentRoutes({ templates, guards: accounts.guards }),
     fileRoutes(stores.storage),
+    statusRoutes({
+      ...context,
+      database,
+      appName,
+      plugins,
+      workers: () => live.loaded.config.server.workers,
+      guards: accounts.guards,
+      permissionsOf: (user) => accounts.principals.permissionsOf(user),
+      onError: (error, { plugin, name: card }) =>
+        loggers.app.error({ err: error, plugin, card }, "a card of the dashboard can't be read"),
+    }),
     taskRoutes({ tasks, store, guards: accounts.guards, originOf }),
   ];
   const hasFailure = (): boolean => plugins.list().some(({ state }) => state === "failed");
-  return () => {
+  return (streams) => {
     const { app, server } = live.loaded.config;
     return createCoreApp({
+      streams,
       appName: app.name,
       version,
       publicUrl: server.public_url,

@@ -16,22 +16,22 @@ export interface CoreMount extends Mount {
  */
 export function createCoreBuilder(context: AppContext, parts: Omit<CoreParts, "appName">): () => CoreMount {
   const { name: appName } = context.live.loaded.config.app;
-  let loading: Promise<() => CoreApp> | null = null;
-  const load = (): Promise<() => CoreApp> =>
+  let loading: Promise<(streams: InFlight["streams"]) => CoreApp> | null = null;
+  const load = (): Promise<(streams: InFlight["streams"]) => CoreApp> =>
     (loading ??= import("./core-routes.ts").then((routes) =>
       routes.createCoreAppBuilder(context, { ...parts, appName }),
     ));
-  return () => createCoreMount(async () => (await load())());
+  return () => createCoreMount(async (streams) => (await load())(streams));
 }
 
 /** What asks for them asks often, or for many at once, and must be answered when others ask for too much. */
-const FREE = /^\/(?:health|metrics)$|^\/docs\//;
+const FREE = /^\/(?:health|metrics)$|^\/(?:docs|static)\//;
 
-function createCoreMount(build: () => Promise<CoreApp>): CoreMount {
+function createCoreMount(build: (streams: InFlight["streams"]) => Promise<CoreApp>): CoreMount {
   let app: CoreApp | null = null;
   let building: Promise<CoreApp> | null = null;
-  const ready = (): Promise<CoreApp> => (building ??= build().then((built) => (app = built)));
   const inFlight = Object.assign(new InFlight(), { isFree: (path: string) => FREE.test(path) });
+  const ready = (): Promise<CoreApp> => (building ??= build(inFlight.streams).then((built) => (app = built)));
   return {
     prefix: "",
     plugin: null,

@@ -39,7 +39,7 @@ interface Parts {
 /** Builds the manager of plugins, which mounts them; nothing is loaded yet. */
 export function createPlugins(context: AppContext, parts: Parts, options: PluginOptions): PluginManager {
   const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
-  const { shutdown, activity, resources, changes } = context;
+  const { shutdown, activity } = context;
   const { stores, accounts, jobs, tasks, background, web, templates } = parts;
   const { database, store } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
@@ -57,8 +57,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
         commands: new PluginCommands(),
         jobs,
         tasks,
-        resources,
-        changes,
+        ...registriesOf(context),
         background,
         pathOf: (resource) => pathOf(resource, manager),
         onUncaught,
@@ -96,6 +95,11 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
   });
   templates.isPlugin = (name) => manager.list().some((plugin) => plugin.name === name);
   return manager;
+}
+
+/** What plugins add to. */
+function registriesOf({ resources, changes, cards }: AppContext) {
+  return { resources, changes, cards };
 }
 
 /** Of what the app keeps, what plugins are given. */

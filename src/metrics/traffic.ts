@@ -59,10 +59,14 @@ export class Traffic<Entry extends Answered = Answered> {
     return this.#failures.toReversed();
   }
 
-  /** The last five minutes until `now`, in milliseconds since the epoch: one point for every two seconds, the oldest first. */
-  points(now: number): TrafficPoint[] {
+  /**
+   * The last five minutes until `now`, in milliseconds since the epoch: one point for every two seconds, the oldest first.
+   *
+   * @param count how many of the last points. @default all
+   */
+  points(now: number, count = SLOTS): TrafficPoint[] {
     const last = Math.floor(now / SLOT_MS);
-    return Array.from({ length: SLOTS }, (_, index) => this.#pointOf(last - SLOTS + 1 + index));
+    return Array.from({ length: count }, (_, index) => this.#pointOf(last - count + 1 + index));
   }
 
   #begin(slot: number, stamp: number): void {

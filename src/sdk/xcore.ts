@@ -14,6 +14,7 @@ import type {
 } from "../resources/schemas/tables.ts";
 import type { MakeResource } from "./resources.ts";
 import type { PluginCli } from "./commands.ts";
+import type { PluginDashboard } from "./dashboard.ts";
 import type { PluginJobs } from "./jobs.ts";
 import type { createPluginRouter } from "./router.ts";
 import type { PluginTemplates } from "./templates.ts";
@@ -36,6 +37,7 @@ export type { CommandInput, CommandOptions, PluginCli } from "./commands.ts";
 export * from "./jobs.ts";
 export type * from "./resources.ts";
 export type * from "./templates.ts";
+export type * from "./dashboard.ts";
 export type * from "./storage.ts";
 export * from "../hooks/events.ts";
 
@@ -140,6 +142,9 @@ export interface Schema {}
  * column that names a missing row
  */
 export declare const db: Database<keyof Schema extends never ? SchemaTables : Pick<Schema, keyof Schema>>;
+
+/** The dashboard of the administration; see docs/administration.md. */
+export declare const dashboard: PluginDashboard;
 
 /** Pages from templates; see docs/templates.md. */
 export declare const templates: PluginTemplates;

@@ -1,6 +1,6 @@
 import type { RequestLookup } from "./engine/context.ts";
 import { chooseLanguage, ENGLISH, toLanguageName } from "./languages/catalogues.ts";
-import { fillPlaces } from "./languages/phrases.ts";
+import { fillPlaces, ownerOf } from "./languages/phrases.ts";
 import { isTheme, type Theme, THEMES } from "../config/schema.ts";
 
 /** What an app tells templates of a request: who makes it, and in which language. */
@@ -33,7 +33,8 @@ export interface RequestNamesOptions {
 export interface Words {
   /** The languages that there are. */
   readonly names: readonly string[];
-  translate(language: string, text: string): string;
+  /** @param of the plugin whose text it is, where that isn't whose template shows it */
+  translate(language: string, text: string, of?: string): string;
 }
 
 const ONLY_ENGLISH: Words = { names: [ENGLISH], translate: (_language, text) => text };
@@ -66,7 +67,7 @@ export function createRequestNames(request: Request | null, options: RequestName
       accepted: request?.headers.get("accept-language") ?? null,
     }));
   const translate = (text: unknown, values: unknown): string =>
-    fillPlaces(words.translate(toLanguage(), String(text)), values);
+    fillPlaces(words.translate(toLanguage(), String(text), ownerOf(values)), values);
   return (name) => {
     switch (name) {
       case "user":

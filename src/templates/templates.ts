@@ -170,7 +170,7 @@ export class Templates implements TemplateRenderer {
     const languages = this.#opened?.languages;
     const words = languages && {
       names: languages.names,
-      translate: (language: string, text: string) => languages.translate(owner, language, text),
+      translate: (language: string, text: string, of = owner) => languages.translate(of, language, text),
     };
     const names = createRequestNames(request, {
       globalsOf,

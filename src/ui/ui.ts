@@ -3,6 +3,7 @@ import { fail } from "../errors/codes.ts";
 import { createOwnApp, toCoreFetch } from "../web/core-app.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "../web/error-answers.ts";
 import type { Mount } from "../web/mounts.ts";
+import { dashboardArea } from "./dashboard/pages.ts";
 import { peopleArea } from "./people/people.ts";
 import { pluginArea } from "./plugins/pages.ts";
 import { createFlashes } from "./shell/flash.ts";
@@ -29,7 +30,7 @@ const SECTIONS: Readonly<Record<Area["section"], string | null>> = {
 export async function createUiApp(options: UiAppOptions): Promise<Mount["fetch"]> {
   const scripts = await loadScripts();
   const ui = new Ui({ ...options, scripts, flashes: createFlashes(options.flashKey) });
-  const areas: readonly Area[] = [peopleArea(ui), pluginArea(ui)];
+  const areas: readonly Area[] = [dashboardArea(ui), peopleArea(ui), pluginArea(ui)];
   ui.menu = Object.entries(SECTIONS).map(([section, title]): MenuSection => {
     const items = areas.filter((area) => area.section === section).flatMap(({ menu }) => menu);
     return { title, items };
@@ -42,7 +43,6 @@ export async function createUiApp(options: UiAppOptions): Promise<Mount["fetch"]
     })
     .use(ui.guards)
     .use(preferenceRoutes(ui))
-    .get("/ui", ({ request }) => ui.redirect(request, "/ui/plugins"), { auth: true })
     // Whoever isn't known is led to the login, rather than told what there isn't.
     .all("/ui/*", () => Promise.reject(fail("not_found", "Nothing is served at this path")), { auth: true });
   for (const { routes } of areas) app.use(routes);

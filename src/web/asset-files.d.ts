@@ -10,7 +10,11 @@ declare module "*.min.js" {
   const path: string;
   export default path;
 }
-declare module "*/templates/ui/xcore.js" {
+declare module "*/xcore.js" {
+  const path: string;
+  export default path;
+}
+declare module "*/dashboard.js" {
   const path: string;
   export default path;
 }

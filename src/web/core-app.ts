@@ -30,6 +30,8 @@ export interface CoreAppOptions {
   /** The apps of the plugins that serve now. */
   readonly pluginApps: () => Iterable<DocumentedApp>;
   readonly answerError: ErrorAnswer;
+  /** Get the streams that are answered with. @default they end with their requests alone */
+  readonly streams?: OpenStreams;
 }
 
 /** What the core itself serves. */
@@ -73,7 +75,7 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
   for (const slice of options.slices) app.use(slice);
   // Those who watch a server add what they like.
   refuseUnknownParameters(app, { except: ["/health"] });
-  const fetch = toCoreFetch(app);
+  const fetch = toCoreFetch(app, options.streams);
   const openApi = createOpenApi({ core: { name: "core", app }, plugins: options.pluginApps }, info);
   return { openApi, fetch };
 }
@@ -84,9 +86,9 @@ export function createOwnApp(name: string) {
 }
 
 /** Returns what answers the requests of an app of the core's own that has all of its routes. */
-export function toCoreFetch(app: AnyElysia): Mount["fetch"] {
+export function toCoreFetch(app: AnyElysia, streams = new OpenStreams()): Mount["fetch"] {
   readBodies(app);
-  prepareRoutes(app, new OpenStreams(), null);
+  prepareRoutes(app, streams, null);
   return app.fetch;
 }
 

@@ -62,6 +62,17 @@
     if (target.form?.matches("form[data-autosubmit]")) target.form.requestSubmit();
   }
 
+  /** Times are in UTC until their reader's browser says where it is. */
+  function localize(root) {
+    const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
+    for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
+      time.title = time.textContent;
+      time.textContent = format.format(new Date(time.dateTime));
+    }
+  }
+
+  localize(document);
+  document.addEventListener("htmx:after:swap", () => localize(document));
   document.addEventListener("change", submitChoice);
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   document.addEventListener("submit", askFirst, true);

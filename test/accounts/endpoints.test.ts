@@ -50,6 +50,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "POST /auth/refresh": { guard: "public", status: 200, prepare: toRefresh },
   "POST /auth/logout": { guard: "auth", status: 204 },
   "GET /auth/me": { guard: "auth", status: 200 },
+  "PATCH /auth/me": { guard: "auth", status: 200, prepare: () => ({ body: { theme: "dark" } }) },
   "PUT /auth/password": { guard: "auth", status: 204, prepare: toPasswordChange },
   "POST /auth/password/verify": {
     guard: "auth",
@@ -217,6 +218,10 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     status: 200,
     prepare: async (world) => ({ ...toResourceOfAll(world), query: `?id=1&user=${world.user.id}` }),
   },
+  "GET /system/status": { guard: "system:read", status: 200 },
+  "GET /system/traffic": { guard: "system:read", status: 200 },
+  "GET /system/traffic/events": { guard: "system:read", status: 200 },
+  "GET /system/cards": { guard: "auth", status: 200 },
   "GET /system/tasks": { guard: "tasks:read", status: 200 },
   "POST /system/tasks/{id}/run": { guard: "tasks:manage", status: 202, prepare: toTask },
   "POST /system/tasks/{id}/pause": { guard: "tasks:manage", status: 200, prepare: toTask },

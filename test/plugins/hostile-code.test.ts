@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { createHookBus } from "../../src/hooks/bus.ts";
 import { PluginCommands } from "../../src/plugins/given/commands.ts";
+import { Cards } from "../../src/plugins/given/dashboard.ts";
 import { declareCore } from "../../src/db/schema/schema.ts";
 import { LiveChanges } from "../../src/resources/changes/live.ts";
 import { BackgroundImports } from "../../src/resources/import-jobs/imports.ts";
@@ -152,6 +153,8 @@ test("a hook that was called once is forgotten", async () => {
     background: new BackgroundImports({ jobs, store, log: loggers.app, isWorker: false }),
     onPermission() {},
     commands: new PluginCommands(),
+    cards: new Cards(),
+    prefix: "/shop",
     jobs,
     tasks,
     settings: {},

@@ -10,6 +10,7 @@ export const CORE_PERMISSIONS = {
   "roles:write": "Make, change and delete roles",
   "audit:read": "Read the audit log",
   "cache:read": "See what the cache does",
+  "system:read": "See what runs, and the requests of the last minutes with those that failed",
   "plugins:read": "See plugins, and why one has failed",
   "tasks:read": "See scheduled tasks",
   "tasks:manage": "Run, pause and resume scheduled tasks",

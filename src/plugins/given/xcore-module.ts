@@ -19,6 +19,7 @@ import type * as sdk from "../../sdk/xcore.ts";
 import { type ModuleExports, withKnownExports } from "./host-modules.ts";
 import { createPluginCache } from "./cache.ts";
 import { createPluginCli, type PluginCommands } from "./commands.ts";
+import { type Cards, createPluginDashboard } from "./dashboard.ts";
 import { createPluginJobs } from "./jobs.ts";
 import { createPluginAuth, type PluginAccounts } from "./accounts.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
@@ -26,6 +27,7 @@ import { createPluginResources } from "./resources.ts";
 import { createPluginStorage } from "./storage.ts";
 import type { Scope, Undo } from "./scope.ts";
 
+export { type Card, Cards } from "./dashboard.ts";
 export { prepareResources } from "./resources.ts";
 export { createPluginTemplates, type MadeTemplates } from "./templates.ts";
 
@@ -37,6 +39,9 @@ export interface XcoreModuleOptions {
   readonly scope: Scope;
   readonly hooks: HookBus;
   readonly commands: PluginCommands;
+  readonly cards: Cards;
+  /** Path below which the plugin is served, such as "/blog". */
+  readonly prefix: string;
   readonly jobs: Jobs;
   readonly tasks: Scheduler;
   /** Is told of each event before the plugin listens to it; throws for one that it may not listen to. */
@@ -71,6 +76,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
     createRouter: () => createPluginRouter(accounts.guards),
     hooks: createPluginHooks(options),
     cli: createPluginCli(options.name, options),
+    dashboard: createPluginDashboard(options, options),
     // Its rows have the types that plugins declare: the host knows nothing of them.
     db: db as Xcore["db"],
     jobs: jobs as Xcore["jobs"],

@@ -17,6 +17,7 @@ import type { BundleCache } from "../build/bundle-cache.ts";
 import type { Turns } from "../build/turns.ts";
 import type { StackTraces } from "../failure/stack-traces.ts";
 import type { PluginCommands } from "../given/commands.ts";
+import type { Cards } from "../given/xcore-module.ts";
 import type { PluginAccounts } from "../given/accounts.ts";
 import type { PackageStore } from "../packages/store.ts";
 
@@ -42,6 +43,8 @@ export interface PluginServices {
   readonly createConsole: (log: Logger) => Console;
   /** The commands of all plugins. */
   readonly commands: PluginCommands;
+  /** What plugins show on the dashboard. */
+  readonly cards: Cards;
   readonly jobs: Jobs;
   readonly tasks: Scheduler;
   /** What tables of plugins are served as. */

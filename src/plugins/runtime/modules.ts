@@ -143,6 +143,7 @@ function createXcore(
   const xcore = createXcoreModule({
     ...given,
     name: manifest.name,
+    prefix: manifest.api_prefix,
     scope,
     onListen: (event) => registrations.addHook(event),
     onDefine: (job, payload) => registrations.addJob(job, payload),

@@ -5,6 +5,7 @@ import {
   toDateText,
   toDateTimeText,
   toDurationText,
+  toIsoTime,
   toNumberText,
 } from "../languages/formats.ts";
 import { TESTS } from "./tests.ts";
@@ -81,6 +82,7 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   },
   groupby: { run: groupBy, parameters: ["attribute"] },
   indent: { run: indent, parameters: ["width", "first"] },
+  isotime: { run: toIsoTime, parameters: [] },
   items: { run: (value: object | null) => toItems(value), parameters: [] },
   join: { run: joinAll, parameters: ["d", "attribute"] },
   length: { run: countOf, parameters: [] },

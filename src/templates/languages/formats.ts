@@ -25,6 +25,13 @@ export function toDateTimeText(value: unknown, locale = "en"): string {
   return toTimeText(value, locale, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
 }
 
+/** The same for programs: "2026-11-27T07:05:00.000Z". */
+export function toIsoTime(value: unknown): string {
+  if (value === null || value === undefined || value === "") return "";
+  const date = value instanceof Date ? value : new Date(value as string | number);
+  return Number.isNaN(date.getTime()) ? "" : date.toISOString();
+}
+
 /** A number with at most so many digits behind the point; "" for none. */
 export function toNumberText(value: unknown, digits?: unknown, locale = "en"): string {
   const maximumFractionDigits = typeof digits === "number" ? Math.min(Math.max(0, digits), 20) : 3;

@@ -35,7 +35,8 @@ export function toShownMenu(
   sections: readonly MenuSection[],
   { path, can }: { readonly path: string; readonly can: (permission: string) => boolean },
 ): ShownSection[] {
-  const isOn = (item: MenuItem): boolean => path === item.path || path.startsWith(`${item.path}/`);
+  const isOn = (item: MenuItem): boolean =>
+    path === item.path || (item.path !== "/ui" && path.startsWith(`${item.path}/`));
   const [current] = sections
     .flatMap(({ items }) => items)
     .filter(isOn)

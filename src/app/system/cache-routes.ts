@@ -1,6 +1,6 @@
 import { Elysia, t } from "elysia";
-import type { Guards } from "../accounts/identity/guards.ts";
-import type { AppCache } from "../cache/cache.ts";
+import type { Guards } from "../../accounts/identity/guards.ts";
+import type { AppCache } from "../../cache/cache.ts";
 
 const Stats = t.Object({
   backend: t.UnionEnum(["memory", "redis", "memcached"]),
