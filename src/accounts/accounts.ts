@@ -12,7 +12,8 @@ import { createGuards } from "./identity/guards.ts";
 import { Lockout } from "./login/lockout.ts";
 import { Login } from "./login/login.ts";
 import { OtpDevices } from "./two-factor/devices.ts";
-import { createPasswordConfirmation } from "./login/password-confirmation.ts";
+import { assertIdentifiedLately } from "./two-factor/enrolment.ts";
+import { createOwnerConfirmation, createPasswordConfirmation } from "./login/password-confirmation.ts";
 import { createPasswords } from "./login/passwords.ts";
 import type { RegistrationOptions } from "./login/registration.ts";
 import type { Principal } from "./identity/principal.ts";
@@ -254,5 +255,9 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
   };
   const setup = createSetupLink({ store, passwords, print });
   const confirmPassword = createPasswordConfirmation({ store, passwords, limits });
-  return { passwords, limits, devices, lockout, login, browserLogin, registration, setup, confirmPassword };
+  const confirmOwner = createOwnerConfirmation(confirmPassword, ({ user, sessionId }) =>
+    assertIdentifiedLately(store.db, store.tables, { userId: user.id, sessionId, nowMs: Date.now() }),
+  );
+  const entries = { login, browserLogin, registration, setup };
+  return { passwords, limits, devices, lockout, ...entries, confirmPassword, confirmOwner };
 }

@@ -45,6 +45,7 @@ export function accountRoutes({
     apiKeys,
     setup,
     confirmPassword,
+    confirmOwner,
     browser,
   } = accounts;
   const context = { guards, principals, originOf };
@@ -62,8 +63,8 @@ export function accountRoutes({
       profile: { store, secondFactors: devices },
     }),
     sessionRoutes({ ...context, sessions }),
-    otpRoutes({ ...context, devices, confirmPassword, limits: limits.codes }),
-    apiKeyRoutes({ ...context, apiKeys, store, confirmPassword }),
+    otpRoutes({ ...context, devices, confirmOwner, limits: limits.codes }),
+    apiKeyRoutes({ ...context, apiKeys, store, confirmOwner }),
     browserRoutes({
       ...context,
       ...pages,
@@ -73,6 +74,6 @@ export function accountRoutes({
       codeLimits: limits.codes,
     }),
     setupRoutes({ setup, appName, originOf, signIn: (request, user) => forms.enter(request, user) }),
-    adminRoutes({ ...context, store, hooks, passwords, confirmPassword, sessions, apiKeys }),
+    adminRoutes({ ...context, store, hooks, passwords, confirmOwner, sessions, apiKeys }),
   ];
 }

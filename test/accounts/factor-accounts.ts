@@ -6,7 +6,7 @@ import { OtpDevices } from "../../src/accounts/two-factor/devices.ts";
 import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
 import type { Origin, Principal } from "../../src/accounts/identity/principal.ts";
 import { fail } from "../../src/accounts/identity/error-codes.ts";
-import type { ConfirmPassword } from "../../src/accounts/identity/session-owner.ts";
+import type { ConfirmOwner } from "../../src/accounts/identity/session-owner.ts";
 import { Principals } from "../../src/accounts/identity/principals.ts";
 import { SecretBox } from "../../src/accounts/keys/secret-box.ts";
 import type { Driver } from "../../src/db/contract/driver.ts";
@@ -112,10 +112,10 @@ export async function readAccessChanges({ db, tables }: CoreStore): Promise<(num
   return rows.map(({ user_id }) => user_id);
 }
 
-/** Asks for the password again where "right" is the right one. */
-export const confirmPassword: ConfirmPassword = async (_owner, { password }) => {
+/** Asks for the password again where "right" is the right one, and it was given long ago. */
+export const confirmOwner: ConfirmOwner = async (_owner, { password }) => {
+  if (password === undefined) throw fail("identification_expired", "It was too long ago");
   if (password !== "right") throw fail("invalid_credentials", "The current password is wrong");
-  return "hash";
 };
 
 /** A slice of routes, and requests to it on behalf of somebody. */

@@ -2,6 +2,7 @@ import { Elysia, t } from "elysia";
 import type { Guards } from "../identity/guards.ts";
 import { listOf, page } from "../../db/paging/paginate.ts";
 import type { Actor } from "./administration.ts";
+import { FRESH_PASSWORD } from "../identity/session-owner.ts";
 import { RowId, Time } from "./answers.ts";
 import { listUsers, readUser, SEARCH_LIMIT } from "./user-list.ts";
 import { assignRole, removeRole } from "./user-roles.ts";
@@ -106,7 +107,7 @@ export function userRoutes({ guards, actorOf, ...services }: UserRoutesOptions) 
         current_password: t.Optional(
           t.String({
             ...Password,
-            description: "Your own; asked for when it is your own email that changes",
+            description: `For a change of your own email. ${FRESH_PASSWORD}`,
           }),
         ),
       }),

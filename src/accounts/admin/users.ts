@@ -4,10 +4,11 @@ import { normalizeFullName, toNameKey } from "../people/names.ts";
 import type { Passwords } from "../login/passwords.ts";
 import { removeSecondFactors } from "../two-factor/enrolment.ts";
 import { type Account, findAccount, insertAccount, toPasswordColumns } from "../people/users.ts";
-import { type ConfirmPassword, toSessionOwner } from "../identity/session-owner.ts";
+import { type ConfirmOwner, toSessionOwner } from "../identity/session-owner.ts";
 import { liftLocks } from "../login/lockout.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
-import { fail, invalidRequest } from "../../errors/codes.ts";
+import { invalidRequest } from "../../errors/codes.ts";
+import { fail } from "../identity/error-codes.ts";
 import {
   type Actor,
   type AdministrationServices,
@@ -22,8 +23,12 @@ import { noUser, readUser, type UserAnswer } from "./user-list.ts";
 
 export interface UserServices extends AdministrationServices {
   readonly passwords: Pick<Passwords, "choose">;
-  /** Asks an administrator for their password before their own email changes. @default refuses to change it */
-  readonly confirmPassword?: ConfirmPassword;
+  /**
+   * Asks an administrator who has shown nothing of the kind lately for their password, before their own email changes.
+   *
+   * @default refuses to change it
+   */
+  readonly confirmOwner?: ConfirmOwner;
   /** Present time, in ms. @default Date.now */
   readonly now?: () => number;
 }
@@ -42,7 +47,7 @@ export interface NewUser {
 export interface UserChanges {
   readonly email?: string | undefined;
   readonly full_name?: string | null | undefined;
-  /** The actor's own, asked for when it is their own email that changes. */
+  /** The actor's own, for a change of their own email. */
   readonly current_password?: string | undefined;
 }
 
@@ -218,18 +223,14 @@ export async function unlockUser(services: UserServices, actor: Actor, id: numbe
 
 /** An email is what an account is known by: whoever finds a session open must not put theirs in its place. */
 async function assertOwnEmail(
-  { store, confirmPassword }: UserServices,
+  { store, confirmOwner }: UserServices,
   { principal, origin }: NonNullable<Actor>,
   { email, current_password: password }: UserChanges,
 ): Promise<void> {
   if (email === undefined || email === (await findAccount(store, principal.user.id))?.email) return;
   const owner = toSessionOwner(principal, origin);
-  if (confirmPassword === undefined || password === undefined) {
-    const message = "Your password is asked for before your own email changes";
-    const errors = [{ path: "/body/current_password", code: "required", message }];
-    throw fail("validation_error", message, { errors });
-  }
-  await confirmPassword(owner, { password, action: "user.updated" });
+  if (confirmOwner === undefined) throw fail("authorization_error", "Your own email can't be changed here");
+  await confirmOwner(owner, { password, action: "user.updated" });
 }
 
 /** Whether one of these roles lets its holder do everything. */

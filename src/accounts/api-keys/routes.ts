@@ -9,7 +9,8 @@ import type { Origin, Principal } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import {
   BY_SESSION,
-  type ConfirmPassword,
+  type ConfirmOwner,
+  FRESH_PASSWORD,
   requireSession,
   toSessionOwner,
 } from "../identity/session-owner.ts";
@@ -20,8 +21,8 @@ export interface ApiKeyRoutesOptions {
   readonly apiKeys: ApiKeys;
   readonly store: CoreStore;
   readonly originOf: (request: Request) => Origin;
-  /** Asks for the password again, before a key is made. */
-  readonly confirmPassword: ConfirmPassword;
+  /** Asks who has shown nothing of the kind lately for the password again, before a key is made. */
+  readonly confirmOwner: ConfirmOwner;
 }
 
 const MAX_PERMISSIONS = 100;
@@ -49,7 +50,7 @@ const DETAIL = { tags: ["auth"], ...BY_SESSION };
 
 /** Serves the API keys of who has logged in, below `/auth/api_keys`. */
 export function apiKeyRoutes(options: ApiKeyRoutesOptions) {
-  const { guards, principals, apiKeys, originOf, confirmPassword } = options;
+  const { guards, principals, apiKeys, originOf, confirmOwner } = options;
   const identify = (request: Request) => ({
     principal: principals.require(request),
     origin: originOf(request),
@@ -70,7 +71,7 @@ export function apiKeyRoutes(options: ApiKeyRoutesOptions) {
       async ({ body, request, status }) => {
         const owner = identify(request);
         const { current_password: password, ...input } = body;
-        await confirmPassword(toSessionOwner(owner.principal, owner.origin), {
+        await confirmOwner(toSessionOwner(owner.principal, owner.origin), {
           password,
           action: "api_key.created",
         });
@@ -85,7 +86,9 @@ export function apiKeyRoutes(options: ApiKeyRoutesOptions) {
             maxItems: MAX_PERMISSIONS,
             description: "Of those that you hold, such as invoices:read or invoices:*",
           }),
-          current_password: t.String({ minLength: 1, maxLength: 1024, description: "Of the account, again" }),
+          current_password: t.Optional(
+            t.String({ minLength: 1, maxLength: 1024, description: FRESH_PASSWORD }),
+          ),
           expires_at: t.Optional(
             t.Nullable(t.String({ format: "date-time", description: "In the future; null for never" })),
           ),

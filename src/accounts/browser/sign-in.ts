@@ -66,6 +66,19 @@ export class BrowserSignIn implements BrowserForms {
     });
   }
 
+  async refuse(request: Request, form: "password" | "code", body: unknown, next: unknown): Promise<Response> {
+    const message =
+      form === "password"
+        ? "Give your email, of at most 320 characters, and your password, of at most 1024"
+        : "Give the code of your device, or a recovery code";
+    const problem = fail("validation_error", message);
+    const context = { ...this.#toContext(request, readField({ next }, "next")), problem };
+    const token = readField(body, "otp_token");
+    return form === "code" && token !== ""
+      ? toLoginCodePage(context, token)
+      : toLoginPage(context, readField(body, "username") || readField(body, "email"));
+  }
+
   async leave(request: Request): Promise<Response | null> {
     this.#options.credentials.forget(request);
     return isNavigation(request) ? redirectTo(request, LOGIN_PATH) : null;
@@ -139,4 +152,11 @@ export class BrowserSignIn implements BrowserForms {
   #toContext(request: Request, next: string | undefined): PageContext {
     return { templates: this.#options.templates, request, next: toOwnPath(next) };
   }
+}
+
+/** A field of a form as it is shown again: "" for what nobody can have typed there. */
+function readField(body: unknown, name: string): string {
+  const value =
+    typeof body === "object" && body !== null ? (body as Record<string, unknown>)[name] : undefined;
+  return typeof value === "string" && value.length <= 4096 ? value : "";
 }

@@ -11,6 +11,10 @@ export interface SessionOwner {
 /** For the `detail` of a route that takes a session: the ways to ask for it, without API keys. */
 export const BY_SESSION = { security: [{ password: [] }, { bearer: [] }] };
 
+/** Describes `current_password` of what takes the password of the last ten minutes as well. */
+export const FRESH_PASSWORD =
+  "Of the account; may be left out within ten minutes of the login or POST /auth/password/verify, with two factors of a code";
+
 /** Returns whose session asks. @throws AppError authorization_error for an API key, which has none */
 export function toSessionOwner(principal: Principal, origin: Origin): SessionOwner {
   return { user: principal.user, sessionId: requireSession(principal), origin };
@@ -38,3 +42,13 @@ export type ConfirmPassword = (
   owner: SessionOwner,
   asked: { readonly password: string; readonly action: string },
 ) => Promise<string>;
+
+/**
+ * As `ConfirmPassword`, for what takes the password of the last ten minutes as well, or with two factors such a code.
+ *
+ * @throws AppError identification_expired, otp_expired without a password; what `ConfirmPassword` throws with one
+ */
+export type ConfirmOwner = (
+  owner: SessionOwner,
+  asked: { readonly password: string | undefined; readonly action: string },
+) => Promise<void>;

@@ -1,5 +1,5 @@
 import { fail } from "../identity/error-codes.ts";
-import type { ConfirmPassword } from "../identity/session-owner.ts";
+import type { ConfirmOwner, ConfirmPassword, SessionOwner } from "../identity/session-owner.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
 import { findAccount } from "../people/users.ts";
@@ -33,5 +33,20 @@ export function createPasswordConfirmation({
     }
     giveBack();
     return hash;
+  };
+}
+
+/**
+ * Creates what lets somebody go on who gives the password again, or was asked for it a short while ago.
+ *
+ * @param assertIdentifiedLately throws for a session that has shown nothing for too long
+ */
+export function createOwnerConfirmation(
+  confirmPassword: ConfirmPassword,
+  assertIdentifiedLately: (owner: SessionOwner) => Promise<void>,
+): ConfirmOwner {
+  return async (owner, { password, action }) => {
+    if (password === undefined) await assertIdentifiedLately(owner);
+    else await confirmPassword(owner, { password, action });
   };
 }

@@ -1,3 +1,4 @@
+import { Value } from "@sinclair/typebox/value";
 import { type Context, Elysia, t } from "elysia";
 import { THEMES } from "../../config/schema.ts";
 import { invalidRequest } from "../../errors/codes.ts";
@@ -48,6 +49,11 @@ const LoginBody = t.Object({
   ),
 });
 
+const CodeBody = t.Object({
+  otp_token: t.String({ maxLength: 4096 }),
+  code: t.String({ minLength: 1, maxLength: 64, description: "Of a device, or a recovery code" }),
+});
+
 const Next = t.Object({
   next: t.Optional(
     t.String({ maxLength: 4096, description: "Where a browser goes on to: a path of this server" }),
@@ -96,6 +102,8 @@ export interface BrowserForms {
     given: { otp_token: string; code: string },
     next: string | undefined,
   ): Promise<Response>;
+  /** Shows the form again that a body came from which doesn't fit. */
+  refuse(request: Request, form: "password" | "code", body: unknown, next: unknown): Promise<Response>;
   /** Takes the cookie from a browser; null where it is answered as any other client. */
   leave(request: Request): Promise<Response | null>;
   /** Gives the browser another cookie of its session; the one that it has is void. */
@@ -119,15 +127,14 @@ export interface AuthRoutesOptions {
 /** Serves registration, login, logout and what people do with their own account, below `/auth`. */
 export function authRoutes(options: AuthRoutesOptions) {
   return new Elysia({ name: "xcore/auth", prefix: "/auth", detail: { tags: ["auth"] } })
+    .use(registrationRoutes(options))
     .use(entryRoutes(options))
     .use(ownRoutes(options));
 }
 
-/** Ways in, and out. */
-function entryRoutes(options: AuthRoutesOptions) {
-  const { guards, originOf, login, registration, forms = null } = options;
-  const toForms = (request: Request): BrowserForms | null => (forms?.isForm(request) === true ? forms : null);
-  return new Elysia({ name: "xcore/auth/entry" })
+/** The way in for who has no account yet. */
+function registrationRoutes({ guards, originOf, registration }: AuthRoutesOptions) {
+  return new Elysia({ name: "xcore/auth/registration" })
     .use(guards)
     .onBeforeHandle(forbidStoring)
     .post(
@@ -143,14 +150,31 @@ function entryRoutes(options: AuthRoutesOptions) {
         response: { 201: RegisteredUser },
         detail: { summary: "Make an account, where anybody may", description: CLOSED },
       },
-    )
+    );
+}
+
+/** Ways in, and out. */
+function entryRoutes(options: AuthRoutesOptions) {
+  const { guards, originOf, login, forms = null } = options;
+  const toForms = (request: Request): BrowserForms | null => (forms?.isForm(request) === true ? forms : null);
+  return new Elysia({ name: "xcore/auth/entry" })
+    .use(guards)
+    .onBeforeHandle(forbidStoring)
     .post(
       "/login",
       ({ body, query, request }) =>
         toForms(request)?.takePassword(request, toCredentials(body), query.next) ??
         logIn(login, body, originOf(request)),
       {
-        transform: ({ body }) => assertPasswordGrant(body),
+        transform: async ({ body, query, request }) => {
+          assertPasswordGrant(body);
+          await answerUnfitForm(toForms(request), "password", {
+            request,
+            body,
+            query,
+            isComplete: isLogin(body),
+          });
+        },
         query: Next,
         body: LoginBody,
         response: { 200: t.Union([Tokens, OtpChallenge]), 400: OauthError },
@@ -162,11 +186,15 @@ function entryRoutes(options: AuthRoutesOptions) {
       ({ body, query, request }) =>
         toForms(request)?.takeCode(request, body, query.next) ?? login.withCode(body, originOf(request)),
       {
+        transform: ({ body, query, request }) =>
+          answerUnfitForm(toForms(request), "code", {
+            request,
+            body,
+            query,
+            isComplete: Value.Check(CodeBody, body),
+          }),
         query: Next,
-        body: t.Object({
-          otp_token: t.String({ maxLength: 4096 }),
-          code: t.String({ minLength: 1, maxLength: 64, description: "Of a device, or a recovery code" }),
-        }),
+        body: CodeBody,
         response: Tokens,
         detail: { summary: "The second step of a login" },
       },
@@ -225,6 +253,21 @@ function ownRoutes(options: AuthRoutesOptions) {
         ...BY_SESSION,
       },
     });
+}
+
+function isLogin(body: unknown): boolean {
+  return Value.Check(LoginBody, body) && (body.email ?? body.username) !== undefined;
+}
+
+/** Answers a browser's form that lacks something with its page; other clients are told by the schema. */
+async function answerUnfitForm(
+  forms: BrowserForms | null,
+  form: "password" | "code",
+  sent: { request: Request; body: unknown; query: { next?: unknown }; isComplete: boolean },
+): Promise<void> {
+  if (forms === null || sent.isComplete) return;
+  // oxlint-disable-next-line typescript/only-throw-error -- the schema would come next, and answer in JSON
+  throw await forms.refuse(sent.request, form, sent.body, sent.query.next);
 }
 
 function forbidStoring({ set }: Pick<Context, "set">): void {

@@ -1,3 +1,4 @@
+import { Value } from "@sinclair/typebox/value";
 import { Elysia, t } from "elysia";
 import { AppError } from "../../errors/errors.ts";
 import type { Origin } from "../identity/principal.ts";
@@ -35,6 +36,12 @@ export function setupRoutes({ setup, appName, originOf, signIn }: SetupRoutesOpt
       ({ body, request }) =>
         makeAdministrator({ setup, appName, signIn, body, request, origin: originOf(request) }),
       {
+        // The schema would come next, and answer a browser in JSON.
+        transform: ({ body, request }) => {
+          if (!isForm(request) || Value.Check(SetupBody, body)) return;
+          // oxlint-disable-next-line typescript/only-throw-error -- an answer, not an error
+          throw toIncompletePage(appName, body);
+        },
         body: SetupBody,
         detail: { summary: "Make the first administrator, with the token of the setup link", hide: true },
       },
@@ -62,19 +69,35 @@ async function makeAdministrator({
   request,
   origin,
 }: SetupSubmission): Promise<Response> {
-  const isForm =
-    request.headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") === true;
+  const isByForm = isForm(request);
   const { token, ...user } = body;
   try {
     const made = await setup.complete({ token, user, origin });
     const headers = { "cache-control": "no-store" };
-    if (!isForm) return Response.json(made, { status: 201, headers });
+    if (!isByForm) return Response.json(made, { status: 201, headers });
     const isSignedIn = (await signIn?.(request, { email: made.email, password: user.password })) === true;
     return toSetupDonePage(appName, made.email, isSignedIn);
   } catch (error) {
-    if (!isForm || !(error instanceof AppError) || error.status === 404) throw error;
+    if (!isByForm || !(error instanceof AppError) || error.status === 404) throw error;
     const { email, full_name } = body;
     const form = { token, email, full_name: full_name ?? "", problem: error.message };
     return toSetupPage(appName, form, error.status);
   }
+}
+
+function isForm({ headers }: Request): boolean {
+  return headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") === true;
+}
+
+/** Shows the form again that lacks something, with what of it can have been typed there. */
+function toIncompletePage(appName: string, body: unknown): Response {
+  const fields = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
+  const read = (name: string): string => {
+    const value = fields[name];
+    return typeof value === "string" ? value.slice(0, 256) : "";
+  };
+  const problem =
+    "Give an email and a password, of at most 255 and 1024 characters, and open the link as it was printed";
+  const form = { token: read("token"), email: read("email"), full_name: read("full_name"), problem };
+  return toSetupPage(appName, form, 422);
 }

@@ -9,7 +9,8 @@ import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import {
   BY_SESSION,
-  type ConfirmPassword,
+  type ConfirmOwner,
+  FRESH_PASSWORD,
   type SessionOwner,
   toSessionOwner,
 } from "../identity/session-owner.ts";
@@ -18,8 +19,8 @@ export interface OtpRoutesOptions {
   readonly guards: Guards;
   readonly principals: Principals;
   readonly devices: OtpDevices;
-  /** Asks for the password again, before a device is enrolled. */
-  readonly confirmPassword: ConfirmPassword;
+  /** Asks who has shown nothing of the kind lately for the password again, before a device is enrolled. */
+  readonly confirmOwner: ConfirmOwner;
   /** Counts tries of codes by session. */
   readonly limits: Attempts;
   readonly originOf: (request: Request) => Origin;
@@ -36,7 +37,7 @@ const Device = t.Object({
 
 const DeviceRequest = t.Object({
   name: t.String({ minLength: 1, maxLength: MAX_DISPLAY_NAME, description: "Such as My phone" }),
-  current_password: t.String({ minLength: 1, maxLength: 1024, description: "Of the account, again" }),
+  current_password: t.Optional(t.String({ minLength: 1, maxLength: 1024, description: FRESH_PASSWORD })),
 });
 
 const NewDevice = t.Composite([
@@ -67,7 +68,7 @@ export function otpRoutes(options: OtpRoutesOptions) {
 }
 
 function deviceRoutes(
-  { guards, devices, confirmPassword }: OtpRoutesOptions,
+  { guards, devices, confirmOwner }: OtpRoutesOptions,
   { identify, tryAs }: ReturnType<typeof createOwners>,
 ) {
   return new Elysia({ name: "xcore/otp/devices" })
@@ -84,7 +85,7 @@ function deviceRoutes(
       async ({ body, request, status }) => {
         const owner = identify(request);
         const asked = { password: body.current_password, action: "otp.enrolled" };
-        await confirmPassword(owner.session, asked);
+        await confirmOwner(owner.session, asked);
         return status(201, await enrol(devices, owner, body.name));
       },
       {

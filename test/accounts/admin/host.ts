@@ -9,7 +9,11 @@ import { ApiKeys } from "../../../src/accounts/api-keys/api-keys.ts";
 import { createAccessTokens } from "../../../src/accounts/identity/access-tokens.ts";
 import { createSecretKey } from "../../../src/accounts/keys/secret.ts";
 import { createAuthLimits } from "../../../src/accounts/login/attempt-limits.ts";
-import { createPasswordConfirmation } from "../../../src/accounts/login/password-confirmation.ts";
+import {
+  createOwnerConfirmation,
+  createPasswordConfirmation,
+} from "../../../src/accounts/login/password-confirmation.ts";
+import { assertIdentifiedLately } from "../../../src/accounts/two-factor/enrolment.ts";
 import { createRefreshTokens } from "../../../src/accounts/sessions/refresh-tokens.ts";
 import { Sessions } from "../../../src/accounts/sessions/sessions.ts";
 import { createAccessLoader } from "../../../src/accounts/rights/access.ts";
@@ -54,7 +58,10 @@ export class AdminHost {
     const refreshTokens = createRefreshTokens(KEY);
     const sessions = new Sessions({ store, accessTokens, refreshTokens, lifetimeMs: 1e9, longestMs: 1e9 });
     const confirmPassword = createPasswordConfirmation({ store, passwords, limits: createAuthLimits() });
-    return { store, hooks, passwords, apiKeys, sessions, confirmPassword };
+    const confirmOwner = createOwnerConfirmation(confirmPassword, ({ user, sessionId }) =>
+      assertIdentifiedLately(store.db, store.tables, { userId: user.id, sessionId, nowMs: Date.now() }),
+    );
+    return { store, hooks, passwords, apiKeys, sessions, confirmPassword, confirmOwner };
   }
 
   /** Adds a role; returns its id. */

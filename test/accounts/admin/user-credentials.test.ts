@@ -94,7 +94,13 @@ testOnDialect("sqlite", "one's own email changes with one's own password alone",
   await db.update(tables.users).set({ password_hash: chosen.hash }).where(eq(tables.users.id, me.user.id));
   const path = `/admin/users/${me.user.id}`;
   const change = (body: object) => host.request(me, "PUT", path, body);
-  expect((await change({ email: "mallory@example.com" })).status).toBe(422);
+  const { sessions } = tables;
+  const own = eq(sessions.user_id, me.user.id);
+  await db
+    .update(sessions)
+    .set({ created_at: new Date(Date.now() - 11 * 60_000) })
+    .where(own);
+  expect((await change({ email: "mallory@example.com" })).body.code).toBe("identification_expired");
   expect((await change({ email: "mallory@example.com", current_password: "wrong" })).body.code).toBe(
     "invalid_credentials",
   );
@@ -107,4 +113,6 @@ testOnDialect("sqlite", "one's own email changes with one's own password alone",
   expect((await change({ full_name: "Ada", email: "ADMIN@example.com" })).status).toBe(200);
   const done = await change({ email: "ada@example.com", current_password: "correct horse battery" });
   expect(done.body).toMatchObject({ email: "ada@example.com", full_name: "Ada" });
+  await db.update(sessions).set({ identified_at: new Date() }).where(own);
+  expect((await change({ email: "eve@example.com" })).body).toMatchObject({ email: "eve@example.com" });
 });

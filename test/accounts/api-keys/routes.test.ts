@@ -6,7 +6,7 @@ import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
 import {
   addPrincipal,
   Clock,
-  confirmPassword,
+  confirmOwner,
   openStore,
   readAudit,
   serve,
@@ -16,7 +16,7 @@ import {
 testOnEachDialect("apiKeyRoutes() makes a key, lists and revokes it", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const apiKeys = new ApiKeys({ store, log: silent, now: clock.now });
-  const send = serve((context) => apiKeyRoutes({ ...context, apiKeys, store, confirmPassword }));
+  const send = serve((context) => apiKeyRoutes({ ...context, apiKeys, store, confirmOwner }));
   const ada = await addPrincipal(store, "ada@example.com", { permissions: ["invoices:*"] });
 
   await declarePermissions(store, "invoices", { "invoices:read": "See invoices" });
@@ -87,7 +87,7 @@ testOnDialect(
   async ({ driver }) => {
     const [store, clock] = [await openStore(driver), new Clock()];
     const apiKeys = new ApiKeys({ store, log: silent, now: clock.now });
-    const send = serve((context) => apiKeyRoutes({ ...context, apiKeys, store, confirmPassword }));
+    const send = serve((context) => apiKeyRoutes({ ...context, apiKeys, store, confirmOwner }));
     const ada = await addPrincipal(store, "ada@example.com", { permissions: ["invoices:*"] });
     const eve = await addPrincipal(store, "eve@example.com");
     const { id, key } = await apiKeys.create(ada, { name: "key", permissions: ["invoices:*"] });
@@ -113,7 +113,8 @@ testOnDialect(
       [{ ...bad, expires_at: "2029-01-01T00:00:00Z" }, 422],
       [{ ...bad, expires_at: "tomorrow" }, 422],
       [{ ...bad, expires_at: 1 }, 422],
-      [{ name: "key", permissions: [] }, 422],
+      [{ name: "key", permissions: [] }, 403],
+      [{ ...bad, current_password: "" }, 422],
       [{ ...bad, current_password: "wrong" }, 401],
       [bad, 403],
     ] as const;

@@ -55,6 +55,69 @@ test("so does making administrators", async () => {
   expect((await jar.send("POST", path, {})).status).toBe(200);
 });
 
+/** What asks for the password: the status of each, without one. */
+async function actWithout(jar: CookieJar, given: object = {}): Promise<unknown[]> {
+  const me = (await (await jar.fetch("/auth/me")).json()) as { id: number; email: string };
+  const email = { email: `other-${++made}@example.com`, ...given };
+  const answers = [
+    await jar.send("POST", "/auth/otp/devices", { name: "My phone", ...given }),
+    await jar.send("POST", "/auth/api_keys", { name: "Reports", permissions: [], ...given }),
+    await jar.send("PUT", `/admin/users/${me.id}`, email),
+  ];
+  return Promise.all(
+    answers.map(async (answer) => [answer.status, ((await answer.json()) as { code?: string }).code ?? null]),
+  );
+}
+
+const DONE = [
+  [201, null],
+  [201, null],
+  [200, null],
+];
+
+test("devices, API keys and one's own email take the password of the last ten minutes, or one with the request", async () => {
+  const jar = await start();
+  const expired = [403, "identification_expired"];
+  expect(await actWithout(jar)).toEqual([expired, expired, expired]);
+  // A wrong one is no better than none, however fresh the session is.
+  const wrong = [401, "invalid_credentials"];
+  expect(await actWithout(jar, { current_password: "wrong" })).toEqual([wrong, wrong, wrong]);
+  expect(await actWithout(jar, { current_password: PASSWORD })).toEqual(DONE);
+  // It was given for these alone.
+  expect(await actWithout(jar)).toEqual([expired, expired, expired]);
+  await jar.send("POST", "/auth/password/verify", { current_password: PASSWORD });
+  expect(await actWithout(jar)).toEqual(DONE);
+  const wrongly = { name: "My phone", current_password: "wrong" };
+  expect((await jar.send("POST", "/auth/otp/devices", wrongly)).status).toBe(401);
+  const password = { new_password: "another horse battery" };
+  expect((await jar.send("PUT", "/auth/password", password)).status).toBe(422);
+  // Of another session of theirs, this one knows nothing.
+  const [me] = await db
+    .select()
+    .from(tables.users)
+    .where(eq(tables.users.email, `other-${made}@example.com`));
+  const other = new CookieJar(app);
+  await other.signIn(me?.email ?? "");
+  await db
+    .update(sessions)
+    .set({ created_at: LONG_AGO, identified_at: null })
+    .where(eq(sessions.user_id, me?.id ?? 0));
+  expect(await actWithout(other)).toEqual([expired, expired, expired]);
+});
+
+test("with two factors they take a code of the last ten minutes, or the password with the request", async () => {
+  const jar = await start();
+  const codeOf = await jar.enrol();
+  expect(await actWithout(jar)).toEqual(DONE);
+  await db.update(sessions).set({ otp_at: LONG_AGO }).where(eq(sessions.has_otp, true));
+  await jar.send("POST", "/auth/password/verify", { current_password: PASSWORD });
+  const expired = [403, "otp_expired"];
+  expect(await actWithout(jar)).toEqual([expired, expired, expired]);
+  expect(await actWithout(jar, { current_password: PASSWORD })).toEqual(DONE);
+  await jar.send("POST", "/auth/otp/verify", { code: codeOf(1) });
+  expect(await actWithout(jar)).toEqual(DONE);
+});
+
 test("a session of tokens is asked the same", async () => {
   const { id, email, headers } = await app.createUser(`tokens-${++made}@example.com`, ["admin"]);
   const jar = new CookieJar(app);

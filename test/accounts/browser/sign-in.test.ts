@@ -99,6 +99,50 @@ test("a wrong password is told on the page, and limits are those of every login"
   expect(api.status).toBe(429);
 });
 
+test("a form that lacks something is shown again, whatever it lacks", async () => {
+  const { jar, email } = await open();
+  const forms: Record<string, string>[] = [
+    {},
+    { username: email },
+    { username: email, password: "" },
+    { password: PASSWORD },
+    { username: "", password: PASSWORD },
+    { username: email, password: "x".repeat(1025) },
+  ];
+  for (const fields of forms) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const page = await jar.post("/auth/login?next=/shop/", fields);
+    // oxlint-disable-next-line no-await-in-loop
+    const text = await page.text();
+    expect([page.status, page.headers.get("content-type")]).toEqual([422, "text/html;charset=utf-8"]);
+    expect(text).toMatch(/role="alert"[^>]*>Give your email/);
+    expect(text).toContain('action="../auth/login?next=%2Fshop%2F"');
+    if (fields["username"] !== undefined) expect(text).toContain(`value="${fields["username"]}"`);
+    expect(text).not.toContain("x".repeat(1025));
+  }
+  const twice = new URLSearchParams([
+    ["username", email],
+    ["username", "eve@example.com"],
+    ["password", PASSWORD],
+  ]);
+  expect((await jar.get("/auth/login", { method: "POST", body: twice })).status).toBe(422);
+  const [lost, kept] = [
+    await jar.post("/auth/login/otp", { code: "123456" }),
+    await jar.post("/auth/login/otp?next=/shop/", { otp_token: '"><b>' }),
+  ];
+  expect([lost.status, await lost.text()]).toEqual([422, expect.stringContaining('name="password"')]);
+  const asked = await kept.text();
+  expect([kept.status, asked]).toEqual([422, expect.stringContaining('value="&quot;&gt;&lt;b&gt;"')]);
+  expect(asked).toMatch(/role="alert"[^>]*>Give the code/);
+  // Where it leads on to isn't believed here either.
+  const led = await jar.post(`/auth/login?next=${encodeURIComponent("//evil.example")}`, {});
+  expect(await led.text()).not.toContain("evil.example");
+  expect(jar.given).toEqual([]);
+  // Other clients are answered as before.
+  const api = await jar.send("POST", "/auth/login", { email });
+  expect([api.status, api.headers.get("content-type")]).toEqual([422, "application/problem+json"]);
+});
+
 test("what is typed is shown again as text", async () => {
   const wrong = await new CookieJar(app).signIn('"><script>alert(1)</script>', { password: "x" });
   const text = await wrong.text();

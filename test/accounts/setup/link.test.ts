@@ -124,6 +124,17 @@ testOnDialect(
     expect(middling.text).toContain("fewer than 12 characters");
     await identity.register("taken@example.com");
     expect((await post({ email: "taken@example.com", password: PASSWORD })).status).toBe(409);
+    for (const fields of [{}, { email: EMAIL }, { email: EMAIL, password: "x".repeat(1025) }]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after the other
+      const lacking = await post(fields);
+      expect([lacking.status, lacking.headers.get("content-type")]).toEqual([
+        422,
+        expect.stringMatching(/^text\/html/),
+      ]);
+      expect(lacking.text).toContain("Give an email and a password");
+      expect(lacking.text).toContain(`name="token" value="${token}"`);
+      expect(lacking.text).not.toContain("x".repeat(1025));
+    }
     const done = await post({ email: EMAIL, password: PASSWORD });
     expect(done.status).toBe(201);
     expect(done.headers.get("content-type")).toStartWith("text/html");

@@ -8,7 +8,7 @@ import {
   addDevice,
   addPrincipal,
   Clock,
-  confirmPassword,
+  confirmOwner,
   createDevices,
   hasOtp,
   openStore,
@@ -28,7 +28,7 @@ const ROUTES = [
 function serveOtp(store: CoreStore, clock: Clock) {
   const devices = createDevices(store, clock);
   const limits = createAuthLimits({ now: clock.now }).codes;
-  return { devices, send: serve((context) => otpRoutes({ ...context, devices, limits, confirmPassword })) };
+  return { devices, send: serve((context) => otpRoutes({ ...context, devices, limits, confirmOwner })) };
 }
 
 testOnEachDialect("otpRoutes() enrols, confirms, renews and removes", async ({ driver }) => {
@@ -140,7 +140,8 @@ testOnDialect(
     const { id } = await devices.create(ada.user.id, "phone");
     const refused = [
       ["POST", "/auth/otp/devices", {}, 422],
-      ["POST", "/auth/otp/devices", { name: "phone" }, 422],
+      ["POST", "/auth/otp/devices", { name: "phone" }, 403],
+      ["POST", "/auth/otp/devices", { name: "phone", current_password: "" }, 422],
       ["POST", "/auth/otp/devices", { name: "phone", current_password: "wrong" }, 401],
       ["POST", "/auth/otp/verify", {}, 422],
       ["POST", "/auth/otp/verify", { code: "123456" }, 409],
