@@ -77,6 +77,7 @@ export class Context {
   }
 
   block(name: string, level = 0): string {
+    this.#count();
     const render = this.#blocks.get(name)?.[level];
     if (render === undefined)
       throw new TypeError(
@@ -109,11 +110,18 @@ export class Context {
 
   /** Counts a call of a macro. */
   enter(): void {
+    this.#count();
     this.state.depth += 1;
     if (this.state.depth > MAX_DEPTH)
       throw new RangeError(
         `Templates, components and macros stand in each other more than ${MAX_DEPTH} deep: one uses itself without end`,
       );
+  }
+
+  /** Those that call each other twice would take as long as loops that never end. */
+  #count(): void {
+    this.state.left -= 1;
+    if (this.state.left < 0) assertBounded("", this.state);
   }
 
   leave(): void {
@@ -138,7 +146,7 @@ export function toMarkup(text: string): SafeString {
 export function assertBounded(text: string, state: RenderState): void {
   if (state.left < 0)
     throw new RangeError(
-      `Loops have run ${MAX_ITERATIONS} times: a template may not go on for longer; page what it shows`,
+      `Loops, macros and blocks have run ${MAX_ITERATIONS} times: a template may not go on for longer; page what it shows`,
     );
   if (text.length > MAX_TEXT) throw new RangeError(`The page is longer than ${MAX_TEXT} characters`);
 }

@@ -114,6 +114,7 @@ export abstract class ExpressionWriter extends Writer {
 
   /** Code of a property. */
   protected toLookup({ target, val }: AstNode): string {
+    if (val.typename === "Slice") return this.#toSlice(target, val);
     if (val.typename !== "Literal" || typeof val.value === "object")
       return `read(${this.toValue(target)}, ${this.toValue(val)})`;
     if (typeof val.value === "number") return `read(${this.toValue(target)}, ${val.value})`;
@@ -127,6 +128,11 @@ export abstract class ExpressionWriter extends Writer {
     return children.map((arg) =>
       arg.typename === "KeywordArgs" ? `new NamedArguments({${this.#toPairs(arg)}})` : this.toValue(arg),
     );
+  }
+
+  #toSlice(target: AstNode, node: AstNode): string {
+    const bounds = [node.start, node.stop, node.step].map((one) => (one === null ? "null" : this.toValue(one)));
+    return `(${this.at(node)}, slice(${this.toValue(target)}, ${bounds.join(", ")}))`;
   }
 
   #toChoice(node: AstNode): string {

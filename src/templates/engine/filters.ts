@@ -9,6 +9,7 @@ import {
   toNumberText,
 } from "../languages/formats.ts";
 import { TESTS } from "./tests.ts";
+import { center, indent, replace, stripTags, truncate, wrapWords } from "./texts.ts";
 import {
   areEqual,
   formatText,
@@ -16,7 +17,9 @@ import {
   iterate,
   MAX_COUNT,
   NamedArguments,
+  joinTexts,
   read,
+  replaceTexts,
   SafeString,
   show,
   toText,
@@ -46,19 +49,13 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
     float: ["default"],
     int: ["default", "base"],
     last: [],
-    list: [],
     lower: [],
-    nl2br: [],
     random: [],
-    replace: ["old", "new", "count"],
     reverse: [],
     round: ["precision", "method"],
     slice: ["slices", "fill_with"],
     string: [],
-    striptags: [],
     title: [],
-    trim: [],
-    truncate: ["length", "killwords", "end"],
     upper: [],
     urlencode: [],
     wordcount: [],
@@ -84,18 +81,24 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   indent: { run: indent, parameters: ["width", "first"] },
   isotime: { run: toIsoTime, parameters: [] },
   items: { run: (value: object | null) => toItems(value), parameters: [] },
+  list: { run: (value: unknown) => [...iterate(value, false)], parameters: [] },
   join: { run: joinAll, parameters: ["d", "attribute"] },
   length: { run: countOf, parameters: [] },
   count: { run: countOf, parameters: [] },
   map: { run: mapAll, parameters: null },
   max: { run: (value: unknown, by?: string) => extreme(value, by, 1), parameters: ["attribute"] },
   min: { run: (value: unknown, by?: string) => extreme(value, by, -1), parameters: ["attribute"] },
+  nl2br: {
+    run: (value: unknown) => new SafeString(replaceTexts(show(value).replaceAll("\r\n", "\n"), "\n", "<br>\n")),
+    parameters: [],
+  },
   pprint: { run: (value: unknown) => JSON.stringify(value, null, 2), parameters: [] },
   reject: { run: (value: unknown, ...test: unknown[]) => pick(value, null, test, false), parameters: null },
   rejectattr: {
     run: (value: unknown, by: string, ...test: unknown[]) => pick(value, by, test, false),
     parameters: null,
   },
+  replace: { run: replace, parameters: ["old", "new", "count"] },
   safe: { run: (value: unknown) => new SafeString(toText(value)), parameters: [] },
   select: { run: (value: unknown, ...test: unknown[]) => pick(value, null, test, true), parameters: null },
   selectattr: {
@@ -103,8 +106,11 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
     parameters: null,
   },
   sort: { run: sort, parameters: ["reverse", "case_sensitive", "attribute"] },
+  striptags: { run: stripTags, parameters: [] },
   sum: { run: sum, parameters: ["attribute", "start"] },
   tojson: { run: toJson, parameters: ["indent"] },
+  trim: { run: (value: unknown) => keep(value, toText(value).trim(), "trim"), parameters: [] },
+  truncate: { run: truncate, parameters: ["length", "killwords", "end", "leeway"] },
   unique: { run: unique, parameters: ["case_sensitive", "attribute"] },
   urlize: { run: urlize, parameters: ["trim_url_limit", "nofollow"] },
   wordwrap: { run: wrapWords, parameters: ["width"] },
@@ -146,19 +152,6 @@ function escape(value: unknown): SafeString {
   return value instanceof SafeString ? value : new SafeString(show(value));
 }
 
-function center(value: unknown, width = 80): string {
-  const text = toText(value);
-  const space = Math.max(0, Math.min(width, MAX_COUNT) - text.length);
-  return text.padStart(text.length + Math.floor(space / 2)).padEnd(text.length + space);
-}
-
-function indent(value: unknown, width = 4, isFirst: unknown = false): unknown {
-  const space = " ".repeat(Math.min(width, 100));
-  const text = toText(value).replaceAll(/\n(?=[^\n])/g, `\n${space}`);
-  const indented = isTrue(isFirst) ? space + text : text;
-  return value instanceof SafeString ? new SafeString(indented) : indented;
-}
-
 function toItems(value: object | null): readonly unknown[] {
   if (value === null || value === undefined) return [];
   return value instanceof Map ? [...value] : Object.entries(value);
@@ -169,8 +162,8 @@ function joinAll(value: unknown, by: unknown = "", attribute?: string): unknown 
     attribute === undefined ? one : readPath(one, attribute),
   );
   const isMarkup = by instanceof SafeString || parts.some((part) => part instanceof SafeString);
-  if (isMarkup) return new SafeString(parts.map(show).join(show(by)));
-  return parts.map(toText).join(toText(by));
+  if (isMarkup) return new SafeString(joinTexts(parts.map(show), show(by)));
+  return joinTexts(parts.map(toText), toText(by));
 }
 
 function countOf(value: unknown): number {
@@ -301,20 +294,6 @@ function urlize(value: unknown, limit?: number, isNofollow: unknown = false): Sa
       })
       .join(""),
   );
-}
-
-function wrapWords(value: unknown, width = 79): string {
-  let column = 0;
-  return toText(value)
-    .split(/(\s+)/)
-    .map((part, index) => {
-      if (index % 2 === 1) return part.includes("\n") ? ((column = 0), part) : part;
-      const isLong = column > 0 && column + 1 + part.length > width;
-      column = isLong ? part.length : column + 1 + part.length;
-      return isLong ? `\n${part}` : part;
-    })
-    .join("")
-    .replaceAll(/[ \t]+\n/g, "\n");
 }
 
 /** Writes the attributes of an element: `true` as a bare name, and none for false, null or what isn't there. */

@@ -1,12 +1,15 @@
 import {
   areEqual,
+  assertLength,
   isIn,
   isReadable,
+  joinTexts,
   limited,
   limitedFrom,
   macros,
   NamedArguments,
   readName,
+  replaceTexts,
   toText,
   unwrap,
 } from "./values.ts";
@@ -33,10 +36,11 @@ const TEXT: Readonly<Record<string, (text: string, ...args: never[]) => unknown>
   indexOf: (text, part: string) => text.indexOf(part),
   find: (text, part: string) => text.indexOf(part),
   count: (text, part: string) => text.split(part).length - 1,
-  replace: (text, from: string, to: string) => text.replaceAll(from, () => to),
-  split: (text, by?: string) => (by === undefined ? text.trim().split(/\s+/) : text.split(by)),
-  splitlines: (text) => text.split(/\r?\n/),
-  join: (text, parts: Iterable<unknown>) => limitedFrom(parts).map(toText).join(text),
+  replace: (text, from: unknown, to: unknown, times?: number) =>
+    replaceTexts(text, toText(from), toText(to), times),
+  split: (text, by?: unknown) => limited(text.trim() === "" && by === undefined ? [] : by === undefined ? text.trim().split(/\s+/) : text.split(toText(by))),
+  splitlines: (text) => limited(text.split(/\r?\n/)),
+  join: (text, parts: Iterable<unknown>) => joinTexts(limitedFrom(parts).map(toText), text),
   slice: (text, from: number, to?: number) => text.slice(from, to),
   isdigit: (text) => /^\d+$/.test(text),
   isalpha: (text) => /^\p{L}+$/u.test(text),
@@ -56,7 +60,7 @@ const LIST: Readonly<Record<string, (list: unknown[], ...args: never[]) => unkno
   includes: (list, value: unknown) => isIn(value, list),
   at: (list, index: number) => list.at(index),
   slice: (list, from: number, to?: number) => list.slice(from, to),
-  join: (list, by = ",") => list.map(toText).join(by),
+  join: (list, by: unknown = ",") => joinTexts(list.map(toText), toText(by)),
 };
 
 const MAPPING: Readonly<Record<string, (object: object, ...args: never[]) => unknown>> = {
@@ -120,8 +124,11 @@ function formatBraces(text: string, values: readonly unknown[]): string {
   const last = values.at(-1);
   const named = last instanceof NamedArguments ? last.values : {};
   let next = 0;
+  let { length } = text;
   return text.replace(/\{(\w*)\}/g, (_, key: string) => {
-    if (key === "") return toText(values[next++]);
-    return toText(/^\d+$/.test(key) ? values[Number(key)] : Object.hasOwn(named, key) ? named[key] : "");
+    const other = Object.hasOwn(named, key) ? named[key] : "";
+    const shown = toText(key === "" ? values[next++] : /^\d+$/.test(key) ? values[Number(key)] : other);
+    assertLength((length += shown.length));
+    return shown;
   });
 }

@@ -1,4 +1,6 @@
-import { parse } from "nunjucks/src/parser.js";
+import { lex } from "nunjucks/src/lexer.js";
+import nunjucks, { type Node } from "nunjucks/src/nodes.js";
+import { Parser as NunjucksParser } from "nunjucks/src/parser.js";
 import { TemplateError } from "./problems.ts";
 
 /** A node of nunjucks' tree: which fields it has, its `typename` says. Lines and columns count from 0. */
@@ -29,6 +31,10 @@ export interface AstNode {
   readonly ignoreMissing: boolean | null;
   readonly extName: string;
   readonly contentArgs: readonly AstNode[];
+  /** Of a slice; null where nothing stands. */
+  readonly start: AstNode | null;
+  readonly stop: AstNode | null;
+  readonly step: AstNode | null;
 }
 
 interface Token {
@@ -131,6 +137,33 @@ const evaluated: TagParser = {
 };
 
 const TAGS = [component, props, scoped, evaluated];
+const [OPEN, CLOSE, COLON] = ["left-bracket", "right-bracket", "colon"];
+const Slice = nunjucks.Node.extend("Slice", { fields: ["start", "stop", "step"] });
+
+/** Knows `items[1:3]` and `items[::-1]` beside what nunjucks does, and a comma behind the last of a list. */
+class TemplateParser extends NunjucksParser {
+  override parseAggregate(): Node | null {
+    if (this.peekToken().type !== OPEN) return super.parseAggregate();
+    const { lineno, colno } = this.nextToken();
+    const list = new nunjucks.Array(lineno, colno);
+    while (!this.skip(CLOSE)) {
+      list.children.push(this.#parseItem());
+      if (!this.skip(COMMA) && this.peekToken().type !== CLOSE)
+        this.fail("expected a comma, or the end of the list", lineno, colno);
+    }
+    return list;
+  }
+
+  #parseItem(): Node {
+    const { lineno, colno, type } = this.peekToken();
+    const first = type === COLON ? null : this.parseExpression();
+    if (!this.skip(COLON)) return first as Node; // at a colon it was skipped
+    const parseBound = () =>
+      [COLON, CLOSE].includes(this.peekToken().type) ? null : this.parseExpression();
+    const second = parseBound();
+    return new Slice(lineno, colno, first, second, this.skip(COLON) ? parseBound() : null);
+  }
+}
 
 /**
  * Parses a template in Jinja2's syntax.
@@ -139,7 +172,9 @@ const TAGS = [component, props, scoped, evaluated];
  */
 export function parseTemplate(source: string, name: string): AstNode {
   try {
-    return parse(source, TAGS, {}) as AstNode;
+    const parser = new TemplateParser(lex(source));
+    parser.extensions = TAGS;
+    return parser.parseAsRoot() as AstNode;
   } catch (error) {
     const { message, lineno, colno } = error as Error & { lineno?: number; colno?: number };
     if (lineno === undefined) {

@@ -47,6 +47,7 @@ export function contains(value: unknown, typename: string, test: (value: unknown
 
 /** How an expression reads in the template, as far as it is names. */
 export function toShown({ typename, target, val, value }: AstNode): string {
+  if (typename === "Slice") return "[:]";
   return typename === "LookupVal"
     ? `${toShown(target)}.${toShown(val)}`
     : typename === "FunCall"

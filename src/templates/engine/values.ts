@@ -75,6 +75,37 @@ export function readName(value: unknown, name: string | number): unknown {
   return (value as Record<string | number, unknown>)[name];
 }
 
+/**
+ * Takes a part of a text or a list, as Python does.
+ *
+ * @param step how far apart what is taken stands; below 0 from the end
+ * @throws TypeError for what has no parts, and bounds that are no numbers
+ */
+export function slice(value: unknown, start: unknown, stop: unknown, step: unknown): unknown {
+  if (value === undefined || value === null) return undefined;
+  const all = unwrap(value);
+  if (typeof all !== "string" && !Array.isArray(all))
+    throw new TypeError("Cannot take a part: it is neither a text nor a list");
+  const by = toBound(step) ?? 1;
+  if (by === 0) throw new RangeError("Cannot take a part: its step is 0");
+  const { length } = all;
+  const [least, most] = by > 0 ? [0, length] : [-1, length - 1];
+  const place = (bound: number): number => (bound < 0 ? Math.max(bound + length, least) : Math.min(bound, most));
+  const from = place(toBound(start) ?? (by > 0 ? 0 : Infinity));
+  const end = toBound(stop);
+  const to = end === null ? (by > 0 ? most : least) : place(end);
+  if (by === 1) return all.slice(from, Math.max(from, to));
+  const taken: unknown[] = [];
+  for (let at = from; by > 0 ? at < to : at > to; at += by) taken.push(all[at]);
+  return typeof all === "string" ? taken.join("") : taken;
+}
+
+function toBound(value: unknown): number | null {
+  if (value === undefined || value === null) return null;
+  if (Number.isInteger(value)) return value as number;
+  throw new TypeError("Cannot take a part: its bounds are whole numbers");
+}
+
 export function areEqual(left: unknown, right: unknown): boolean {
   if (left === right) return true;
   if (left === undefined || left === null) return right === undefined || right === null;
@@ -112,8 +143,42 @@ export function add(left: unknown, right: unknown): unknown {
 export function join(left: unknown, right: unknown): unknown {
   const isMarkup = left instanceof SafeString || right instanceof SafeString;
   const text = isMarkup ? show(left) + show(right) : toText(left) + toText(right);
-  if (text.length > MAX_TEXT) throw new RangeError(`Cannot join texts: they are longer than ${MAX_TEXT}`);
+  assertLength(text.length);
   return isMarkup ? new SafeString(text) : text;
+}
+
+/** @throws RangeError for a text that would be far too long */
+export function assertLength(length: number): void {
+  if (length > MAX_TEXT) throw new RangeError(`Cannot join texts: they are longer than ${MAX_TEXT}`);
+}
+
+/** Joins texts. @throws RangeError for what would be far too long, before it is made */
+export function joinTexts(parts: readonly string[], by: string): string {
+  assertLength(parts.reduce((length, part) => length + part.length + by.length, -by.length));
+  return parts.join(by);
+}
+
+/**
+ * Replaces a part of a text, everywhere or that often; "" stands between all characters, as in Python.
+ *
+ * @throws RangeError for what would be far too long
+ */
+export function replaceTexts(text: string, from: string, to: string, times = Infinity): string {
+  if (from === "") {
+    const all = Array.from(text);
+    const kept = all.splice(Math.min(times, all.length));
+    const ending = times > all.length ? to : "";
+    return joinTexts(["", ...all], to).slice(times < 1 ? to.length : 0) + kept.join("") + ending;
+  }
+  const parts: string[] = [];
+  let [at, length] = [0, text.length];
+  for (let next = text.indexOf(from); next !== -1 && parts.length < times; next = text.indexOf(from, at)) {
+    parts.push(text.slice(at, next));
+    length += to.length - from.length;
+    assertLength(length);
+    at = next + from.length;
+  }
+  return [...parts, text.slice(at)].join(to);
 }
 
 /** `a % b`: of a text, its places filled. */
@@ -127,6 +192,7 @@ export function remainder(left: unknown, right: unknown): unknown {
 /** Fills `%s`, `%d`, `%i`, `%f`, `%.2f`, `%x`, `%%` and `%(name)s`, as Python does. @throws TypeError for another */
 export function formatText(text: string, values: readonly unknown[]): string {
   let next = 0;
+  let { length } = text;
   const [first] = values;
   return text.replace(
     /%(?:\((\w+)\))?([-0+ ]*)(\d{1,3})?(?:\.(\d{1,2}))?(.?)/g,
@@ -136,6 +202,7 @@ export function formatText(text: string, values: readonly unknown[]): string {
         throw new TypeError(`Cannot fill ${whole}: no value is left`);
       const value = name === undefined ? values[next++] : read(unwrapNamed(first), name);
       const shown = formatOne(value, String(kind), String(digits), whole);
+      assertLength((length += Math.max(shown.length, Number(width))));
       const signed = flags.includes("+") && !shown.startsWith("-") && kind !== "s" ? `+${shown}` : shown;
       if (flags.includes("-")) return signed.padEnd(Number(width));
       return signed.padStart(Number(width), flags.includes("0") && kind !== "s" ? "0" : " ");

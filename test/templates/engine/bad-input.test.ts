@@ -10,6 +10,9 @@ const texts: Texts = {
   "c.html": "x",
 };
 
+/** 4 MB, as `t`. */
+const LONG = "{% set ns = namespace(t='x') %}{% for i in range(22) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}{% set t = ns.t %}\n";
+
 /** What can't be used, where, and what the error says. */
 for (const [template, place, problem] of [
   ["a\n {{ x | uper }}", "2:9", 'There is no filter "uper" (did you mean "upper"?)'],
@@ -32,7 +35,7 @@ for (const [template, place, problem] of [
   ["{{ x ", "1:6", "opened and not closed"],
   ["{% endif %}", "1:4", "unknown block tag: endif"],
   ["{% switch x %}{% case 1 %}{% endswitch %}", "1:4", "Cannot use switch"],
-  ["{{ 'a' | truncate(lengt=3) }}", "1:19", 'has no parameter "lengt": it has length, killwords, end'],
+  ["{{ 'a' | truncate(lengt=3) }}", "1:19", 'has no parameter "lengt": it has length, killwords, end, leeway'],
   ["{% block a %}{% endblock %}{% block a %}{% endblock %}", "1:31", 'There is a block "a" already'],
   // what leads to code
   ["{{ range.constructor('return process')() }}", "1:10", 'Cannot use "constructor"'],
@@ -58,6 +61,25 @@ for (const [template, place, problem] of [
   ["{{ [x] | map(attribute='a.constructor') | list }}", "1:10", 'Cannot read "constructor"'],
   ["{{ x[['constructor']] }}", "1:5", "isn't defined"],
   ["{{ range['call'](1) }}", "1:17", "Cannot read"],
+  ["{{ 'abc'[::0] }}", "1:10", "its step is 0"],
+  ["{{ 'abc'['a':] }}", "1:10", "its bounds are whole numbers"],
+  ["{{ 5[1:] }}", "1:6", "neither a text nor a list"],
+  // far too much
+  [
+    "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(60) }}",
+    "1:31",
+    "have run 1000000 times",
+  ],
+  ["{% block a %}{{ self.a() }}{% endblock %}", "1:23", "without end"],
+  [`${LONG}{{ t | replace("x", t) }}`, "2:8", "Cannot join texts"],
+  [`${LONG}{{ t | replace("", t) }}`, "2:8", "Cannot join texts"],
+  [`${LONG}{{ t.replace("x", t) }}`, "2:13", "Cannot join texts"],
+  [`${LONG}{{ range(1000) | join(t) }}`, "2:9", "Cannot join texts"],
+  [`${LONG}{{ t.join(range(1000)) }}`, "2:16", "Cannot join texts"],
+  [`${LONG}{{ t.split("") | length }}`, "2:11", "more than 100000 items"],
+  [`${LONG}{{ "%(t)s%(t)s%(t)s%(t)s%(t)s" | format(t=t) }}`, "2:34", "Cannot join texts"],
+  [`${LONG}{{ "{0}{0}{0}{0}{0}".format(t) }}`, "2:28", "Cannot join texts"],
+  [`${LONG}{{ t[:200000] | replace("x", "\\nx") | indent(100) }}`, "2:6", "Cannot join texts"],
   ["{{ 'x'.repeat(1000) }}", "1:14", "Cannot call repeat()"],
   ["{{ x.toString.name }}", "1:14", "Cannot read"],
   ["{% for i in range(1e12) %}{% endfor %}", "1:18", "Cannot make a range of 1000000000000 numbers"],
@@ -65,7 +87,7 @@ for (const [template, place, problem] of [
   [
     "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
     "1:46",
-    "Loops have run 1000000 times",
+    "have run 1000000 times",
   ],
   ["{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "1:20", "one uses itself without end"],
   ["{% set name = 'page.html' %}{% include name %}", "1:32", "one uses itself without end"],
