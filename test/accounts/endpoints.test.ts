@@ -195,6 +195,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "GET /admin/permissions": { guard: "roles:read", status: 200 },
   "GET /admin/audit": { guard: "audit:read", status: 200 },
   "GET /system/cache": { guard: "cache:read", status: 200 },
+  "GET /system/files/{id}": { guard: "public", status: 200, prepare: toLinkedFile },
   "GET /system/jobs": { guard: "jobs:read", status: 200 },
   "POST /system/jobs": { guard: "jobs:manage", status: 201, prepare: toNewJob },
   "GET /system/jobs/{id}": { guard: "jobs:read", status: 200, prepare: toJob },
@@ -364,6 +365,14 @@ function toResourceOfAll({ app: { app } }: World): Call {
   const resource = toResource(owner, app.store.tables.roles, { path: "roles", permission: null });
   if (app.resources.list().length === 0) app.resources.add(resource);
   return { params: ["notes.roles"] };
+}
+
+/** Whoever has its link may have it. */
+async function toLinkedFile({ app }: World): Promise<Call> {
+  const library = await app.app.storage.library();
+  const file = await library.put("notes", "a.txt", "kept", { name: "a.txt" });
+  const { pathname, search } = new URL(library.linkTo(file, 60), app.url);
+  return { params: [pathname.slice("/system/files/".length)], query: search };
 }
 
 /** One that is dead. */
