@@ -34,6 +34,7 @@ test("/system/resources describes what whoever asks may read, and do", async () 
     singular: "deal",
     table: "crm_deals",
     key: "id",
+    title: "title",
     permission: "deals",
     verbs: ["read", "create", "update", "delete"],
     search: ["title", "company.name"],
@@ -67,14 +68,14 @@ test("/system/resources describes what whoever asks may read, and do", async () 
   expect(columnOf("company_id")).toMatchObject({
     label: "Company",
     kind: "references",
-    references: { table: "crm_companies", column: "id", resource: "crm.companies" },
+    references: { table: "crm_companies", column: "id", resource: "crm.companies", title: "name" },
   });
   expect(deals.relations.find(({ name }: { name: string }) => name === "owner")).toEqual({
     name: "owner",
     label: "Owner",
     is_many: false,
     column: "owner_id",
-    references: { table: "users", column: "id", resource: null },
+    references: { table: "users", column: "id", resource: null, title: "email" },
   });
   expect(deals.sortable).toContain("margin");
   expect(deals.filterable).toContain("company.name");

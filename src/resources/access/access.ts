@@ -113,6 +113,12 @@ export class Access {
     return needed !== null && this.asker.can(needed);
   }
 
+  /** The columns that may be seen of a table that a relation leads to, where any of its rows may be. */
+  columnsOf(table: Table): ReadonlyMap<string, Column> {
+    const resource = this.#resources.ofTable(table);
+    return resource === null ? columnsOf(table) : visibleOf(resource, this.asker);
+  }
+
   /** What is shown of a table that a relation leads to. */
   viewOf(table: Table): View {
     const known = this.#views.get(table);

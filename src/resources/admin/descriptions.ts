@@ -6,6 +6,7 @@ import type { Access } from "../access/access.ts";
 import { fullNameOf } from "../definition/names.ts";
 import type { Relation } from "../definition/relations.ts";
 import type { Resources } from "../definition/registry.ts";
+import { titleOf } from "../definition/titles.ts";
 import { changeSchemaOf, newSchemaOf } from "../schemas/bodies.ts";
 
 const KINDS = [
@@ -30,6 +31,7 @@ const Reference = t.Object({
   table: t.String(),
   column: t.String(),
   resource: t.Nullable(t.String({ description: "The one that serves the table" })),
+  title: t.Nullable(t.String({ description: "The column there by which people tell its rows apart" })),
 });
 
 const ColumnDescription = t.Object({
@@ -69,6 +71,7 @@ export const ResourceDescription = t.Object({
   singular: t.String({ description: "One of its rows, in the names of events: deal" }),
   table: t.String(),
   key: t.String({ description: "The column that tells its rows apart" }),
+  title: t.Nullable(t.String({ description: "The column by which people tell its rows apart" })),
   permission: t.Nullable(t.String({ description: "To which :read, :write and :delete are added" })),
   verbs: t.Array(t.UnionEnum(VERBS as unknown as [string, ...string[]]), {
     description: "What whoever asks may do, with those rows that its rules allow",
@@ -122,12 +125,13 @@ export function describeResource(
     singular,
     table: tableName,
     key: key.name,
+    title: titleOf(visible),
     permission,
     verbs: verbsOf(access),
     columns: describeColumns(access, resources),
     relations: [...resource.relations.values()]
       .filter(({ from }) => visible.has(from.name))
-      .map((relation) => describeRelation(relation, resources)),
+      .map((relation) => describeRelation(relation, access, resources)),
     search: resource.search.filter((one) => access.follow(one) !== null),
     expand: [...resource.expand],
     filterable: access.names(),
@@ -180,7 +184,7 @@ function describeColumns(access: Access, resources: Resources): ResourceDescript
       is_required: created.required?.includes(name) === true,
       may_create: mayWrite && name in created.properties,
       may_update: mayWrite && name in updated.properties,
-      references: toReference(targetOf(column), resources),
+      references: toReference(targetOf(column), access, resources),
     };
   });
 }
@@ -194,6 +198,7 @@ function toLimits(kind: ColumnKind): object {
 
 function describeRelation(
   { name, isMany, from, to }: Relation,
+  access: Access,
   resources: Resources,
 ): ResourceDescription["relations"][number] {
   return {
@@ -201,22 +206,23 @@ function describeRelation(
     label: toLabel(name),
     is_many: isMany,
     column: from.name,
-    references: toReference(to, resources) as NonNullable<ReturnType<typeof toReference>>,
+    references: toReference(to, access, resources) as NonNullable<ReturnType<typeof toReference>>,
   };
 }
 
-function toReference(column: Column | null, resources: Resources) {
+function toReference(column: Column | null, access: Access, resources: Resources) {
   if (column === null) return null;
   const resource = resources.ofTable(column.table);
   return {
     table: getTableName(column.table),
     column: column.name,
     resource: resource === null ? null : fullNameOf(resource),
+    title: titleOf(access.columnsOf(column.table)),
   };
 }
 
-/** "company_id" is a "Company". */
-function toLabel(name: string): string {
+/** How people call what has such a name: "company_id" is a "Company". */
+export function toLabel(name: string): string {
   const words = name.replace(/_id$/, "").replaceAll(/[_-]+/g, " ").trim();
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
