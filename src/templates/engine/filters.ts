@@ -64,7 +64,7 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   date: { run: toDateText, parameters: [], isByLocale: true },
   datetime: { run: toDateTimeText, parameters: [], isByLocale: true },
   duration: { run: toDurationText, parameters: [], isByLocale: true },
-  number: { run: toNumberText, parameters: ["digits"], isByLocale: true },
+  number: { run: toNumberText, parameters: ["digits", "fixed"], isByLocale: true },
   attr: { run: (value: unknown, name: string) => read(value, name), parameters: ["name"] },
   center: { run: center, parameters: ["width"] },
   default: { run: toDefault, parameters: ["default_value", "boolean"] },

@@ -32,10 +32,12 @@ export function toIsoTime(value: unknown): string {
   return Number.isNaN(date.getTime()) ? "" : date.toISOString();
 }
 
-/** A number with at most so many digits behind the point; "" for none. */
-export function toNumberText(value: unknown, digits?: unknown, locale = "en"): string {
+/** A number with at most so many digits behind the point, or with all of them; "" for none. A decimal as text is exact. */
+export function toNumberText(value: unknown, digits?: unknown, isFixed: unknown = false, locale = "en"): string {
   const maximumFractionDigits = typeof digits === "number" ? Math.min(Math.max(0, digits), 20) : 3;
-  return withNumber(value, (number) => numberFormat(locale, { maximumFractionDigits }).format(number));
+  const minimumFractionDigits = isFixed === true ? maximumFractionDigits : 0;
+  const formatter = numberFormat(locale, { maximumFractionDigits, minimumFractionDigits });
+  return withNumber(value, (number) => formatter.format(typeof value === "string" ? (value as unknown as number) : number));
 }
 
 /** A number of bytes in the unit that fits: "1.5 MB". */
@@ -90,7 +92,8 @@ function unitFormat(locale: string, unit: string, digits: number): Formatter {
 }
 
 function numberFormat(locale: string, options: Intl.NumberFormatOptions): Formatter {
-  const key = `${locale} ${options.unit ?? ""} ${options.maximumFractionDigits ?? ""}`;
+  const { unit = "", maximumFractionDigits = "", minimumFractionDigits = "" } = options;
+  const key = `${locale} ${unit} ${maximumFractionDigits} ${minimumFractionDigits}`;
   return take(key, () => new Intl.NumberFormat(toTag(locale), options));
 }
 
