@@ -29,7 +29,7 @@ export function lazyUi(context: AppContext, parts: UiParts) {
     .get("/static/xcore/:hash/:file", answer);
 }
 
-async function load({ version, answerError }: AppContext, parts: UiParts): Promise<Answer> {
+async function load({ version, answerError, resources }: AppContext, parts: UiParts): Promise<Answer> {
   const { stores, accounts, web, templates } = parts;
   const { principals, guards, browser } = accounts;
   const { createUiApp } = await import("../ui/ui.ts");
@@ -37,6 +37,7 @@ async function load({ version, answerError }: AppContext, parts: UiParts): Promi
     guards,
     version,
     answerError,
+    resources: () => resources.list(),
     flashKey: stores.secretKey.deriveKey("flash"),
     render: (name, data, options) => templates.render(name, data, options),
     can(request, permission) {

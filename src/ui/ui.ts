@@ -6,6 +6,8 @@ import type { Mount } from "../web/mounts.ts";
 import { dashboardArea } from "./dashboard/pages.ts";
 import { peopleArea } from "./people/people.ts";
 import { pluginArea } from "./plugins/pages.ts";
+import { recordsArea } from "./records/area.ts";
+import { type MenuResource, toRecordsMenu } from "./records/menu.ts";
 import { createFlashes } from "./shell/flash.ts";
 import type { Area, MenuSection } from "./shell/menu.ts";
 import { Ui, type UiOptions } from "./shell/pages.ts";
@@ -18,6 +20,8 @@ export interface UiAppOptions extends Omit<UiOptions, "scripts" | "flashes"> {
   /** Seals the messages that pages leave for each other. */
   readonly flashKey: Uint8Array;
   readonly answerError: ErrorAnswer;
+  /** The tables of plugins that are served as APIs now. */
+  readonly resources: () => readonly MenuResource[];
 }
 
 const SECTIONS: Readonly<Record<Area["section"], string | null>> = {
@@ -30,11 +34,12 @@ const SECTIONS: Readonly<Record<Area["section"], string | null>> = {
 export async function createUiApp(options: UiAppOptions): Promise<Mount["fetch"]> {
   const scripts = await loadScripts();
   const ui = new Ui({ ...options, scripts, flashes: createFlashes(options.flashKey) });
-  const areas: readonly Area[] = [dashboardArea(ui), peopleArea(ui), pluginArea(ui)];
-  ui.menu = Object.entries(SECTIONS).map(([section, title]): MenuSection => {
+  const areas: readonly Area[] = [dashboardArea(ui), recordsArea(ui), peopleArea(ui), pluginArea(ui)];
+  const [main, ...others] = Object.entries(SECTIONS).map(([section, title]): MenuSection => {
     const items = areas.filter((area) => area.section === section).flatMap(({ menu }) => menu);
     return { title, items };
   });
+  ui.menu = () => [...(main === undefined ? [] : [main]), ...toRecordsMenu(options.resources()), ...others];
   const answerError = toElysiaErrorHandler(() => app, options.answerError, null);
   const app: AnyElysia = createOwnApp("xcore/ui")
     .onError(createProblemPages(ui, (error, request) => answerError({ error, request })))

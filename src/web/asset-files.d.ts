@@ -14,6 +14,10 @@ declare module "*/xcore.js" {
   const path: string;
   export default path;
 }
+declare module "*/records.js" {
+  const path: string;
+  export default path;
+}
 declare module "*/dashboard.js" {
   const path: string;
   export default path;

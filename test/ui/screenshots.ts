@@ -10,9 +10,9 @@ import { type Files, TestApp } from "../setup.ts";
 const FOLDER = "screenshots";
 const PASSWORD = "correct-horse-battery-9";
 const VARIANTS = {
-  light: { colorScheme: "light", viewport: { width: 1280, height: 800 } },
-  dark: { colorScheme: "dark", viewport: { width: 1280, height: 800 } },
-  phone: { colorScheme: "light", viewport: { width: 390, height: 844 } },
+  light: { theme: "light", viewport: { width: 1280, height: 800 } },
+  dark: { theme: "dark", viewport: { width: 1280, height: 800 } },
+  phone: { theme: "light", viewport: { width: 390, height: 844 } },
 } as const;
 const MAX_PAGES = 120;
 
@@ -32,13 +32,14 @@ try {
   await rm(FOLDER, { recursive: true, force: true });
   await mkdir(FOLDER, { recursive: true });
   const paths = await findPaths(browser);
-  for (const [variant, options] of Object.entries(VARIANTS)) {
+  for (const [variant, { theme, viewport }] of Object.entries(VARIANTS)) {
     const context = await browser.newContext({
       baseURL: app.url,
       locale: "en-GB",
       reducedMotion: "reduce",
-      ...options,
+      viewport,
     });
+    await context.addCookies([{ name: "theme", value: theme, url: app.url }]);
     const page = await context.newPage();
     await page.goto("/auth/login");
     await page.screenshot({ path: join(FOLDER, `auth-login.${variant}.png`), fullPage: true });

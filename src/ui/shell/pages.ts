@@ -25,12 +25,12 @@ export interface Act {
   readonly call: (api: Api) => Promise<unknown>;
   /** Says what has been done, on the page that it leads to. */
   readonly done: Flash | (() => Flash);
-  /** Path to go on to, such as "/ui/plugins". */
-  readonly to: string;
-  /** Path of the page that has the form: who has to show first that it is them still comes back to it. @default to */
+  /** Path to go on to, such as "/ui/plugins"; a function where that is known only then. */
+  readonly to: string | (() => string);
+  /** Path of the page that has the form: who has to show first that it is them still comes back to it. @default to, where it is no function */
   readonly form?: string;
   /** Shows the form again, with what is wrong. @default the page of `to` says it */
-  readonly again?: (problem: ApiProblem) => Promise<Page>;
+  readonly again?: (problem: ApiProblem) => Promise<Page | Response>;
 }
 
 /** What somebody is asked before something is done that can't be undone. */
@@ -68,8 +68,8 @@ const ASKS_AGAIN = new Set(["identification_expired", "otp_expired"]);
 export class Ui {
   readonly guards: Guards;
   readonly #options: UiOptions;
-  /** Set once all areas are known. */
-  menu: readonly MenuSection[] = [];
+  /** What the menu leads to now. Set once all areas are known. */
+  menu: () => readonly MenuSection[] = () => [];
 
   constructor(options: UiOptions) {
     this.guards = options.guards;
@@ -94,7 +94,7 @@ export class Ui {
     const { render, flashes, scripts, version, can } = this.#options;
     const { pathname: path } = new URL(request.url);
     const flash = flashes.read(request);
-    const menu = toShownMenu(this.menu, { path, can: (permission) => can(request, permission) });
+    const menu = toShownMenu(this.menu(), { path, can: (permission) => can(request, permission) });
     const shell = {
       menu,
       flash,
@@ -118,17 +118,22 @@ export class Ui {
   }
 
   /** Does what a form asks for and leads on; where the API refuses it, says why. */
-  async act(request: Request, { call, done, to, form = to, again }: Act): Promise<Response | Page> {
+  async act(request: Request, { call, done, to, form, again }: Act): Promise<Response | Page> {
+    const from = form ?? (typeof to === "string" ? to : new URL(request.url).pathname);
     try {
       await call(this.api(request));
     } catch (error) {
       if (!(error instanceof ApiProblem) || error.status >= 500) throw error;
-      if (ASKS_AGAIN.has(error.code)) return redirectTo(request, withNext(VERIFY_PATH, form));
+      if (ASKS_AGAIN.has(error.code)) return redirectTo(request, withNext(VERIFY_PATH, from));
       if (error.code === "authentication_error") throw error;
       if (again !== undefined) return again(error);
-      return this.redirect(request, form, { text: error.message, color: "error" });
+      return this.redirect(request, from, { text: error.message, color: "error" });
     }
-    return this.redirect(request, to, typeof done === "function" ? done() : done);
+    return this.redirect(
+      request,
+      typeof to === "function" ? to() : to,
+      typeof done === "function" ? done() : done,
+    );
   }
 
   /**

@@ -5,11 +5,12 @@ import uplot from "uplot/dist/uPlot.iife.min.js" with { type: "file" };
 import uplotStyle from "uplot/dist/uPlot.min.css" with { type: "file" };
 import dashboard from "../../../templates/ui/dashboard.js" with { type: "file" };
 import own from "../../../templates/ui/xcore.js" with { type: "file" };
+import records from "../../../templates/ui/records.js" with { type: "file" };
 import { fail } from "../../errors/codes.ts";
 
 /** What pages load, in this order: as one file, for a browser asks for one sooner than for four. */
 const PARTS: Readonly<Record<string, readonly string[]>> = {
-  "ui.js": [htmx, csp, sse, own],
+  "ui.js": [htmx, csp, sse, own, records],
   "dashboard.js": [uplot, dashboard],
   "dashboard.css": [uplotStyle],
 };

@@ -1,0 +1,97 @@
+import { Elysia, t } from "elysia";
+import type { Area } from "../shell/menu.ts";
+import type { Ui } from "../shell/pages.ts";
+import { actOnChosen, deleteRow, exportRows, restoreRow, takeStep } from "./acts.ts";
+import { changeRow, createRow, showNew, showRow } from "./form.ts";
+import { changeCell, showCellForm, showChoices } from "./inline.ts";
+import { showList } from "./list.ts";
+import { type Place, Records, RECORDS } from "./records.ts";
+
+const WORD = t.String({ maxLength: 64 });
+const PLACE = t.Object({ plugin: WORD, resource: WORD });
+const ROW = t.Object({ ...PLACE.properties, id: t.String({ maxLength: 500 }) });
+const CELL = t.Object({ ...ROW.properties, column: WORD });
+/** Fields by the columns of a resource. */
+const SENT = t.Record(t.String(), t.Any());
+
+type Open = (request: Request, place: Place) => Promise<Records>;
+
+/** The pages of the rows of each resource: made of what the API says of it. What begins with ~ in their paths is no key. */
+export function recordsArea(ui: Ui): Area {
+  const open: Open = (request, place) => Records.open(ui, request, place);
+  const routes = new Elysia({ name: "xcore/ui/records", prefix: RECORDS })
+    .use(listRoutes(ui, open))
+    .use(rowRoutes(ui, open));
+  return { section: "main", menu: [], routes };
+}
+
+function listRoutes(ui: Ui, open: Open) {
+  return new Elysia({ name: "xcore/ui/records/list", prefix: "/:plugin/:resource" })
+    .use(ui.guards)
+    .get("", async ({ request, params }) => showList(await open(request, params)), {
+      auth: true,
+      params: PLACE,
+    })
+    .post("/~chosen", async ({ request, params, body }) => actOnChosen(await open(request, params), body), {
+      auth: true,
+      params: PLACE,
+      body: SENT,
+    })
+    .get(
+      "/~export/:format",
+      async ({ request, params }) => exportRows(await open(request, params), params.format),
+      { auth: true, params: t.Object({ ...PLACE.properties, format: t.UnionEnum(["csv", "json", "xlsx"]) }) },
+    )
+    .get(
+      "/~choices/:column",
+      async ({ request, params }) =>
+        showChoices(await open(request, params), params.column, new URL(request.url).searchParams),
+      { auth: true, params: t.Object({ ...PLACE.properties, column: WORD }) },
+    )
+    .get("/~new", async ({ request, params }) => showNew(await open(request, params)), {
+      auth: true,
+      params: PLACE,
+    })
+    .post("/~new", async ({ request, params, body }) => createRow(await open(request, params), body), {
+      auth: true,
+      params: PLACE,
+      body: SENT,
+    });
+}
+
+/** Of one row. */
+function rowRoutes(ui: Ui, open: Open) {
+  const row = { auth: true, params: ROW } as const;
+  const cell = { auth: true, params: CELL } as const;
+  return new Elysia({ name: "xcore/ui/records/row", prefix: "/:plugin/:resource/:id" })
+    .use(ui.guards)
+    .get("", async ({ request, params }) => showRow(await open(request, params), params.id), row)
+    .post("", async ({ request, params, body }) => changeRow(await open(request, params), params.id, body), {
+      ...row,
+      body: SENT,
+    })
+    .post(
+      "/~step",
+      async ({ request, params, body }) => takeStep(await open(request, params), params.id, body),
+      { ...row, body: SENT },
+    )
+    .post(
+      "/~delete",
+      async ({ request, params, body }) => deleteRow(await open(request, params), params.id, body),
+      { ...row, body: SENT },
+    )
+    .post("/~restore", async ({ request, params }) => restoreRow(await open(request, params), params.id), {
+      ...row,
+      body: SENT,
+    })
+    .get(
+      "/~cell/:column",
+      async ({ request, params }) => showCellForm(await open(request, params), params),
+      cell,
+    )
+    .post(
+      "/~cell/:column",
+      async ({ request, params, body }) => changeCell(await open(request, params), params, body),
+      { ...cell, body: SENT },
+    );
+}

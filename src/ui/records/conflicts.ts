@@ -1,0 +1,36 @@
+import { type Sent, sentValue, textsOf } from "./fields.ts";
+import type { Column, Row } from "./records.ts";
+
+/** A field that is another one in the row by now than in a form. */
+export interface Conflict {
+  readonly column: string;
+  readonly label: string;
+  readonly mine: string;
+  readonly theirs: string;
+  /** Whether whoever has sent the form has changed it themselves. */
+  readonly isMine: boolean;
+}
+
+interface Versions {
+  readonly typed: Readonly<Record<string, string>>;
+  /** What the form was filled with. */
+  readonly original: Readonly<Record<string, unknown>>;
+  readonly current: Row;
+}
+
+/** What is to be chosen between: what somebody has typed, and what somebody else has saved meanwhile. */
+export function toConflicts(columns: readonly Column[], { typed, original, current }: Versions): Conflict[] {
+  const saved = textsOf(columns, current);
+  return columns.flatMap(({ name, label }) => {
+    const [mine = "", theirs = ""] = [typed[name], saved[name]];
+    if (typed[name] === undefined || mine === theirs) return [];
+    return [{ column: name, label, mine, theirs, isMine: mine !== original[name] }];
+  });
+}
+
+/** What a form has sent, without the fields for which somebody has chosen what is there. */
+export function withoutTheirs(texts: Readonly<Record<string, string>>, sent: Sent): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(texts).filter(([name]) => sentValue(sent, `c-${name}`) !== "theirs"),
+  );
+}

@@ -1,0 +1,195 @@
+import { text } from "../shell/words.ts";
+import { type Cell, toCell, toText } from "./cells.ts";
+import { type Choice, choicesOf } from "./choices.ts";
+import type { Column, Records, Row } from "./records.ts";
+
+/** What a form has sent, by the names of its fields. */
+export type Sent = Readonly<Record<string, unknown>>;
+
+/** A field of a form, for one column. */
+export interface Field {
+  readonly column: string;
+  /** Of the field. */
+  readonly name: string;
+  readonly label: string;
+  readonly kind: "line" | "long" | "number" | "day" | "moment" | "choice" | "flag" | "json" | "relation";
+  readonly value: string;
+  /** Of choices and relations; none to choose means that it may be empty. */
+  readonly choices: readonly Choice[];
+  readonly isRequired: boolean;
+  readonly maxLength: number | null;
+  /** What is wrong with it; null for nothing. */
+  readonly error: string | null;
+  /** Words that its choices were looked for by. */
+  readonly words: string;
+}
+
+/** A column that can't be set, as it is. */
+export interface Fact {
+  readonly label: string;
+  readonly cell: Cell;
+}
+
+/** Begins the name of the field of a column, and of what belongs to it. */
+export const FIELD = "f-";
+const WORDS = "w-";
+const LINES = new Set(["varchar", "uuid", "decimal"]);
+const WHOLE = new Set(["id", "integer", "bigint", "references"]);
+const TEXTS = new Set(["varchar", "text"]);
+
+/** The first value of a field that was sent; null where it wasn't. */
+export function sentValue(sent: Sent, name: string): string | null {
+  const [value] = [sent[name]].flat();
+  return typeof value === "string" ? value : null;
+}
+
+/** The columns that somebody may set in a new row, or in one that is there. */
+export function settableColumns({ about }: Records, verb: "create" | "update"): readonly Column[] {
+  return about.columns.filter((column) => (verb === "create" ? column.may_create : column.may_update));
+}
+
+/** What the fields of a row are filled with. */
+export function textsOf(columns: readonly Column[], row: Row): Record<string, string> {
+  return Object.fromEntries(columns.map((column) => [column.name, toFieldText(column, row[column.name])]));
+}
+
+/** What a form has sent, by column; null for a column that it has no field of. */
+export function sentTexts(columns: readonly Column[], sent: Sent): Record<string, string> {
+  return Object.fromEntries(
+    columns.flatMap((column) => {
+      const value = sentValue(sent, FIELD + column.name);
+      const isUnchecked = value === null && isFlag(column);
+      if (value === null && !isUnchecked) return [];
+      return [[column.name, isUnchecked ? "false" : toLines(value ?? "")]];
+    }),
+  );
+}
+
+interface FieldOptions {
+  readonly texts: Readonly<Record<string, string>>;
+  readonly errors: Readonly<Record<string, string>>;
+  /** Whether empty fields of a new row have to be filled. */
+  readonly isNew: boolean;
+  /** What was sent beside. @default nothing */
+  readonly sent?: Sent;
+}
+
+/** The fields of a form. */
+export function toFields(
+  records: Records,
+  columns: readonly Column[],
+  { texts, errors, isNew, sent = {} }: FieldOptions,
+): Promise<Field[]> {
+  return Promise.all(
+    columns.map(async (column): Promise<Field> => {
+      const { name, label, kind, length = null } = column;
+      const value = texts[name] ?? "";
+      const words = sentValue(sent, WORDS + name) ?? "";
+      const choices = await toChoices(records, column, { value, words });
+      return {
+        column: name,
+        name: FIELD + name,
+        label,
+        kind: choices === null || column.references === null ? kindOf(column) : "relation",
+        value,
+        choices: choices ?? [],
+        isRequired: isNew ? column.is_required : !column.is_nullable && kind !== "text",
+        maxLength: length,
+        error: errors[name] ?? null,
+        words,
+      };
+    }),
+  );
+}
+
+/** What a row has beside those columns. */
+export function toFacts(records: Records, columns: readonly Column[], row: Row): Fact[] {
+  const set = new Set(columns.map(({ name }) => name));
+  return records.about.columns
+    .filter(({ name }) => !set.has(name))
+    .map((column) => ({ label: column.label, cell: toCell(records, column, row) }));
+}
+
+/** Values as JSON has them of what was typed; and what can't be one. */
+export function toValues(
+  columns: readonly Column[],
+  texts: Readonly<Record<string, string>>,
+  { isNew }: { readonly isNew: boolean },
+): { readonly values: Row; readonly errors: Readonly<Record<string, string>> } {
+  const values: Record<string, unknown> = {};
+  const errors: Record<string, string> = {};
+  for (const column of columns) {
+    const { name } = column;
+    const typed = texts[name];
+    // What nobody has filled in has its default, or is missed by the API.
+    if (typed === undefined || (isNew && typed === "")) continue;
+    try {
+      values[name] = toValue(column, typed);
+    } catch {
+      errors[name] = text("Expected JSON");
+    }
+  }
+  return { values, errors };
+}
+
+/** @throws SyntaxError for what is no JSON */
+function toValue({ kind, is_nullable: isNullable }: Column, typed: string): unknown {
+  const isText = TEXTS.has(kind);
+  if (typed === "" && (isNullable || !isText)) return null;
+  if (isText) return typed;
+  const trimmed = typed.trim();
+  if (WHOLE.has(kind)) return /^-?\d{1,16}$/.test(trimmed) ? Number(trimmed) : trimmed;
+  if (kind === "boolean") return trimmed === "true";
+  if (kind === "json") return JSON.parse(trimmed) as unknown;
+  if (kind === "timestamp") return toMoment(trimmed);
+  return trimmed;
+}
+
+/** The fields of browsers leave out the seconds, where there are none, and the zone. */
+function toMoment(typed: string): string {
+  const whole = /^\d{4}-\d\d-\d\dT\d\d:\d\d$/.test(typed) ? `${typed}:00` : typed;
+  return /^\d{4}-\d\d-\d\dT[\d:.]+$/.test(whole) ? `${whole}Z` : whole;
+}
+
+function toFieldText({ kind }: Column, value: unknown): string {
+  if (value === null || value === undefined) return "";
+  if (kind === "json") return JSON.stringify(value, null, 2);
+  if (kind === "timestamp") return toText(value).replace(/Z$/, "");
+  return toText(value);
+}
+
+function isFlag({ kind, is_nullable: isNullable }: Column): boolean {
+  return kind === "boolean" && !isNullable;
+}
+
+/** Forms send line breaks as CRLF. */
+function toLines(typed: string): string {
+  return typed.replaceAll("\r\n", "\n");
+}
+
+function kindOf(column: Column): Field["kind"] {
+  const { kind } = column;
+  if (kind === "enum") return "choice";
+  if (kind === "boolean") return isFlag(column) ? "flag" : "choice";
+  if (kind === "date") return "day";
+  if (kind === "timestamp") return "moment";
+  if (kind === "json") return "json";
+  if (kind === "text") return "long";
+  return LINES.has(kind) ? "line" : "number";
+}
+
+async function toChoices(
+  records: Records,
+  { kind, values, references }: Column,
+  { value, words }: { readonly value: string; readonly words: string },
+): Promise<readonly Choice[] | null> {
+  if (references !== null) return choicesOf(records, references, { chosen: [value], words });
+  const all =
+    kind === "boolean"
+      ? [
+          { value: "true", label: text("yes") },
+          { value: "false", label: text("no") },
+        ]
+      : (values ?? []).map((one) => ({ value: one, label: one }));
+  return all.map((one) => ({ ...one, isChosen: one.value === value }));
+}

@@ -1,0 +1,201 @@
+import type { Page } from "../../templates/templates.ts";
+import type { Query } from "../shell/api.ts";
+import { ApiProblem } from "../shell/api.ts";
+import { text } from "../shell/words.ts";
+import { toChildren } from "./children.ts";
+import { type Conflict, toConflicts, withoutTheirs } from "./conflicts.ts";
+import {
+  FIELD,
+  type Sent,
+  sentTexts,
+  sentValue,
+  settableColumns,
+  textsOf,
+  toFacts,
+  toFields,
+  toValues,
+} from "./fields.ts";
+import type { Records, Row } from "./records.ts";
+
+/** A row as it was read. */
+export interface Found {
+  readonly row: Row;
+  /** Its ETag; "" for one that is deleted. */
+  readonly version: string;
+  readonly isDeleted: boolean;
+}
+
+interface FormState {
+  readonly texts: Readonly<Record<string, string>>;
+  readonly errors?: Readonly<Record<string, string>>;
+  /** What is wrong with all of it. */
+  readonly problem?: ApiProblem | null;
+  readonly sent?: Sent;
+  readonly conflicts?: readonly Conflict[];
+  readonly status?: number;
+}
+
+/** Asks for other choices of a relation, where no script does. */
+const SEARCH = "search";
+
+/** Reads a row with those that it refers to; one that is deleted, for those who may put it back. */
+export async function findRow(records: Records, id: string): Promise<Found> {
+  const { api, about } = records;
+  const expand = about.columns.flatMap(({ name }) => records.relationOf(name) ?? []);
+  const query: Query = expand.length > 0 ? { expand: expand.join(",") } : {};
+  try {
+    const { body, headers } = await api.ask<Row>("GET", records.apiPathOf(id), { query });
+    return { row: body, version: headers.get("etag") ?? "", isDeleted: false };
+  } catch (error) {
+    const mayBeDeleted = about.soft_delete && records.may("delete");
+    if (!(error instanceof ApiProblem && error.status === 404 && mayBeDeleted)) throw error;
+    const filter = `${about.key} = ${JSON.stringify(records.toKey(id))}`;
+    const { items } = await api.get<{ items: Row[] }>(about.path, { ...query, deleted: "only", filter });
+    if (items[0] === undefined) throw error;
+    return { row: items[0], version: "", isDeleted: true };
+  }
+}
+
+/** The page of a row: its form, what may be done with it, and what belongs to it. */
+export async function showRow(records: Records, id: string): Promise<Page> {
+  const found = await findRow(records, id);
+  return showForm(records, found, { texts: textsOf(settableColumns(records, "update"), found.row) });
+}
+
+/** The page of a new row. */
+export function showNew(records: Records): Promise<Page> {
+  const { searchParams } = new URL(records.request.url);
+  return showForm(records, null, { texts: Object.fromEntries(searchParams) });
+}
+
+/** Makes a row of what a form has sent. */
+export async function createRow(records: Records, sent: Sent): Promise<Page | Response> {
+  const columns = settableColumns(records, "create");
+  const texts = sentTexts(columns, sent);
+  if (sentValue(sent, SEARCH) !== null) return showForm(records, null, { texts, sent });
+  const { values, errors } = toValues(columns, texts, { isNew: true });
+  const again = (problem: ApiProblem | null): Promise<Page> =>
+    showForm(records, null, toRefused({ texts, sent, errors, problem }));
+  if (Object.keys(errors).length > 0) return again(null);
+  let made: Row = {};
+  return records.ui.act(records.request, {
+    call: async (api) => {
+      made = await api.post<Row>(records.about.path, values);
+    },
+    done: () => ({ text: text("{row} is made."), values: { row: records.titleOf(made) }, color: "success" }),
+    to: () => records.pathOf(made[records.about.key]),
+    again,
+  });
+}
+
+/** Changes what somebody has changed in the form of a row. */
+export async function changeRow(records: Records, id: string, sent: Sent): Promise<Page | Response> {
+  const columns = settableColumns(records, "update");
+  const typed = sentTexts(columns, sent);
+  if (sentValue(sent, SEARCH) !== null) {
+    const found = await findRow(records, id);
+    return showForm(records, found, { texts: typed, sent });
+  }
+  const texts = withoutTheirs(typed, sent);
+  const original = toOriginal(sent);
+  const changed = columns.filter(({ name }) => texts[name] !== undefined && texts[name] !== original[name]);
+  const { values, errors } = toValues(changed, texts, { isNew: false });
+  const to = records.pathOf(id);
+  if (changed.length === 0)
+    return records.ui.redirect(records.request, to, { text: text("Nothing has changed.") });
+  const again = async (problem: ApiProblem | null): Promise<Page> => {
+    const found = await findRow(records, id);
+    const conflicts =
+      problem?.code === "precondition_failed"
+        ? toConflicts(columns, { typed: texts, original, current: found.row })
+        : [];
+    return showForm(records, found, {
+      ...toRefused({ texts: typed, sent, errors, problem }),
+      conflicts,
+    });
+  };
+  if (Object.keys(errors).length > 0) return again(null);
+  return records.ui.act(records.request, {
+    call: (api) =>
+      api.patch(records.apiPathOf(id), values, {
+        headers: { "if-match": sentValue(sent, "version") ?? "*" },
+      }),
+    done: { text: text("Saved."), color: "success" },
+    to,
+    again,
+  });
+}
+
+/** What the form had before somebody changed it. */
+function toOriginal(sent: Sent): Readonly<Record<string, unknown>> {
+  try {
+    const original: unknown = JSON.parse(sentValue(sent, "original") ?? "{}");
+    return typeof original === "object" && original !== null ? (original as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}
+
+function toRefused({
+  errors,
+  problem,
+  ...state
+}: FormState & { readonly problem: ApiProblem | null }): FormState {
+  return {
+    ...state,
+    errors: { ...problem?.fields, ...errors },
+    problem,
+    status: problem?.status ?? 422,
+  };
+}
+
+async function showForm(records: Records, found: Found | null, state: FormState): Promise<Page> {
+  const { ui, request, about } = records;
+  const isFixed = found !== null && (found.isDeleted || !records.may("update"));
+  const columns = isFixed ? [] : settableColumns(records, found === null ? "create" : "update");
+  const { texts, errors = {}, problem = null, sent = {}, conflicts = [], status = 200 } = state;
+  const shown = new Set(columns.map(({ name }) => name));
+  const isAtField = Object.keys(problem?.fields ?? {}).some((name) => shown.has(name));
+  const row = found?.row ?? {};
+  return ui.page(
+    request,
+    "records/form.html",
+    {
+      about,
+      path: records.path,
+      isNew: found === null,
+      title: found === null ? null : records.titleOf(row),
+      here: found === null ? `${records.path}/~new` : records.pathOf(row[about.key]),
+      fields: await toFields(records, columns, { texts, errors, isNew: found === null, sent }),
+      facts: found === null ? [] : toFacts(records, columns, row),
+      original: JSON.stringify(textsOf(columns, row)),
+      version: found?.version ?? "",
+      isDeleted: found?.isDeleted ?? false,
+      problem:
+        problem === null || (isAtField && problem.code === "validation_error")
+          ? null
+          : toWords(problem, shown),
+      conflicts: conflicts.map((one) => ({ ...one, name: `c-${one.column}`, field: FIELD + one.column })),
+      steps: found === null ? [] : stepsOf(records, found),
+      children: found === null || found.isDeleted ? [] : await toChildren(records, row),
+      may: { delete: records.may("delete"), explain: ui.can(request, "resources:explain") },
+    },
+    { status },
+  );
+}
+
+/** What is wrong, with what is at no field that is shown. */
+function toWords({ message, errors = [] }: ApiProblem, shown: ReadonlySet<string>): string {
+  const others = errors.filter(({ path }) => !shown.has(path.replace("/body/", "")));
+  return [message, ...others.map((one) => `${one.path.replace("/body/", "")}: ${one.message}`)].join("; ");
+}
+
+/** The steps of the workflow that may be taken now. */
+function stepsOf({ about: { workflow } }: Records, { row, isDeleted }: Found) {
+  const state = workflow === null ? null : row[workflow.field];
+  return isDeleted
+    ? []
+    : (workflow?.transitions ?? []).filter(
+        ({ from, may_use: mayUse }) => mayUse && typeof state === "string" && from.includes(state),
+      );
+}

@@ -1,0 +1,89 @@
+import type { ResourceDescription } from "../../resources/admin/descriptions.ts";
+import type { Api } from "../shell/api.ts";
+import type { Ui } from "../shell/pages.ts";
+
+export type Column = ResourceDescription["columns"][number];
+export type Reference = NonNullable<Column["references"]>;
+export type Row = Readonly<Record<string, unknown>>;
+
+/** Whose rows a page shows, as its path says. */
+export interface Place {
+  readonly plugin: string;
+  readonly resource: string;
+}
+
+export const RECORDS = "/ui/records";
+/** Kinds whose values are numbers in JSON. */
+const NUMBERS = new Set(["id", "integer", "bigint", "references"]);
+
+/** Where the pages of a resource are: "crm.deals" at /ui/records/crm/deals. */
+export function pathOfRecords(resource: string): string {
+  const [plugin = "", name = ""] = resource.split(".");
+  return `${RECORDS}/${encodeURIComponent(plugin)}/${encodeURIComponent(name)}`;
+}
+
+/** The rows of one resource, as somebody sees them who asks for a page. */
+export class Records {
+  readonly ui: Ui;
+  readonly request: Request;
+  readonly api: Api;
+  /** What there is of the resource to them. */
+  readonly about: ResourceDescription;
+
+  private constructor(ui: Ui, request: Request, about: ResourceDescription) {
+    this.ui = ui;
+    this.request = request;
+    this.api = ui.api(request);
+    this.about = about;
+  }
+
+  /** @throws ApiProblem for a resource that isn't there to whoever asks */
+  static async open(ui: Ui, request: Request, { plugin, resource }: Place): Promise<Records> {
+    const name = encodeURIComponent(`${plugin}.${resource}`);
+    return new Records(ui, request, await ui.api(request).get(`/system/resources/${name}`));
+  }
+
+  /** Of the list. */
+  get path(): string {
+    return pathOfRecords(this.about.name);
+  }
+
+  /** Of the page of a row. */
+  pathOf(id: unknown): string {
+    return `${this.path}/${encodeURIComponent(String(id))}`;
+  }
+
+  /** Of a row in the JSON API. */
+  apiPathOf(id: unknown, verb?: string): string {
+    const path = `${this.about.path}/${encodeURIComponent(String(id))}`;
+    return verb === undefined ? path : `${path}/${encodeURIComponent(verb)}`;
+  }
+
+  may(verb: "create" | "update" | "delete"): boolean {
+    return this.about.verbs.includes(verb);
+  }
+
+  column(name: string): Column | null {
+    return this.about.columns.find((column) => column.name === name) ?? null;
+  }
+
+  /** How people call a row. */
+  titleOf(row: Row): string {
+    const { title, key, singular } = this.about;
+    const named = title === null ? null : row[title];
+    return typeof named === "string" && named !== "" ? named : `${singular} ${String(row[key])}`;
+  }
+
+  /** A key as JSON has it, of one as an address or a form has it. */
+  toKey(text: string): string | number {
+    const kind = this.column(this.about.key)?.kind ?? "text";
+    return NUMBERS.has(kind) && /^-?\d{1,16}$/.test(text) ? Number(text) : text;
+  }
+
+  /** The relation that a column leads to, where rows can be asked for with it: "company" of "company_id". */
+  relationOf(name: string): string | null {
+    const { relations, expand } = this.about;
+    const relation = relations.find(({ is_many, column }) => !is_many && column === name);
+    return relation !== undefined && expand.includes(relation.name) ? relation.name : null;
+  }
+}

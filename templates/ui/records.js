@@ -1,0 +1,83 @@
+// What the pages of records do beside htmx: keys, and what guards a form. Without it they work too, by forms and links.
+(() => {
+  "use strict";
+
+  const dirty = new WeakSet();
+
+  function byKey(key) {
+    return document.querySelector(`[data-key="${key}"]`);
+  }
+
+  /** Says before a page is left whose form has changes. */
+  function guard(event) {
+    const form = document.querySelector("form[data-guard]");
+    if (form !== null && dirty.has(form)) event.preventDefault();
+  }
+
+  function note({ target }) {
+    if (target.form?.dataset.guard !== undefined && target.dataset.unguarded === undefined) dirty.add(target.form);
+  }
+
+  function chooseAll({ target }) {
+    const { chooseAll: form } = target.dataset;
+    if (form === undefined) return;
+    for (const box of document.querySelectorAll(`input[type=checkbox][form="${form}"]`)) box.checked = target.checked;
+  }
+
+  /** Goes to the next row, or the one before. */
+  function move(by) {
+    const rows = [...document.querySelectorAll("[data-row]")];
+    const at = rows.indexOf(document.activeElement);
+    rows[at === -1 ? (by > 0 ? 0 : rows.length - 1) : Math.min(Math.max(at + by, 0), rows.length - 1)]?.focus();
+  }
+
+  function press(event) {
+    const { key, ctrlKey, metaKey, altKey, target } = event;
+    const isSave = (ctrlKey || metaKey) && key === "s";
+    if (isSave) {
+      const button = byKey("ctrl+s");
+      if (button === null) return;
+      event.preventDefault();
+      button.click();
+      return;
+    }
+    if (ctrlKey || metaKey || altKey || target.closest("input, textarea, select, dialog[open]") !== null) return;
+    const act = {
+      "/": () => byKey("/")?.focus(),
+      j: () => move(1),
+      k: () => move(-1),
+      n: () => byKey("n")?.click(),
+      e: () => (target.matches("[data-row]") ? target : document.querySelector("form[data-guard] .input, form[data-guard] .select"))?.[
+        target.matches("[data-row]") ? "click" : "focus"
+      ](),
+    }[key];
+    if (act === undefined || (byKey("/") === null && document.querySelector("[data-rows], form[data-guard]") === null)) return;
+    event.preventDefault();
+    act();
+  }
+
+  /** A cell that is changed gets the keyboard, and gives it back with Escape. */
+  function settle() {
+    document.querySelector("form[data-cell] .input, form[data-cell] .select, form[data-cell] .textarea")?.focus();
+  }
+
+  function openModals() {
+    for (const dialog of document.querySelectorAll("dialog[data-modal][open]:not(:modal)")) {
+      dialog.close();
+      dialog.showModal();
+      // It is shown for what has been typed, and isn't saved.
+      dirty.add(dialog.closest("form") ?? dialog);
+    }
+  }
+
+  addEventListener("beforeunload", guard);
+  document.addEventListener("input", note);
+  document.addEventListener("change", chooseAll);
+  document.addEventListener("submit", ({ target }) => dirty.delete(target));
+  document.addEventListener("click", ({ target }) => {
+    if (target.closest("a[data-unguarded]") !== null) dirty.delete(target.closest("form"));
+  });
+  document.addEventListener("keydown", press);
+  document.addEventListener("htmx:after:swap", settle);
+  openModals();
+})();
