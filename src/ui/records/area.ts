@@ -3,9 +3,13 @@ import type { Area } from "../shell/menu.ts";
 import type { Ui } from "../shell/pages.ts";
 import { actOnChosen, deleteRow, exportRows, restoreRow, takeStep } from "./acts.ts";
 import { changeRow, createRow, showNew, showRow } from "./form.ts";
+import { showExplanation } from "./explanation.ts";
+import { revertRow, showHistory } from "./history.ts";
+import { goOnWithImport, showImport, showImportJob } from "./import.ts";
 import { changeCell, showCellForm, showChoices } from "./inline.ts";
 import { showList } from "./list.ts";
 import { type Place, Records, RECORDS } from "./records.ts";
+import { showSummary } from "./summary.ts";
 
 const WORD = t.String({ maxLength: 64 });
 const PLACE = t.Object({ plugin: WORD, resource: WORD });
@@ -21,6 +25,7 @@ export function recordsArea(ui: Ui): Area {
   const open: Open = (request, place) => Records.open(ui, request, place);
   const routes = new Elysia({ name: "xcore/ui/records", prefix: RECORDS })
     .use(listRoutes(ui, open))
+    .use(importRoutes(ui, open))
     .use(rowRoutes(ui, open));
   return { section: "main", menu: [], routes };
 }
@@ -48,6 +53,10 @@ function listRoutes(ui: Ui, open: Open) {
         showChoices(await open(request, params), params.column, new URL(request.url).searchParams),
       { auth: true, params: t.Object({ ...PLACE.properties, column: WORD }) },
     )
+    .get("/~summary", async ({ request, params }) => showSummary(await open(request, params)), {
+      auth: true,
+      params: PLACE,
+    })
     .get("/~new", async ({ request, params }) => showNew(await open(request, params)), {
       auth: true,
       params: PLACE,
@@ -56,6 +65,21 @@ function listRoutes(ui: Ui, open: Open) {
       auth: true,
       params: PLACE,
       body: SENT,
+    });
+}
+
+function importRoutes(ui: Ui, open: Open) {
+  const place = { auth: true, params: PLACE } as const;
+  return new Elysia({ name: "xcore/ui/records/import", prefix: "/:plugin/:resource/~import" })
+    .use(ui.guards)
+    .get("", async ({ request, params }) => showImport(await open(request, params)), place)
+    .post("", async ({ request, params, body }) => goOnWithImport(await open(request, params), body), {
+      ...place,
+      body: SENT,
+    })
+    .get("/:id", async ({ request, params }) => showImportJob(await open(request, params), params.id), {
+      auth: true,
+      params: ROW,
     });
 }
 
@@ -84,6 +108,17 @@ function rowRoutes(ui: Ui, open: Open) {
       ...row,
       body: SENT,
     })
+    .get("/~history", async ({ request, params }) => showHistory(await open(request, params), params.id), row)
+    .post(
+      "/~revert",
+      async ({ request, params, body }) => revertRow(await open(request, params), params.id, body),
+      { ...row, body: SENT },
+    )
+    .get(
+      "/~explain",
+      async ({ request, params }) => showExplanation(await open(request, params), params.id),
+      row,
+    )
     .get(
       "/~cell/:column",
       async ({ request, params }) => showCellForm(await open(request, params), params),

@@ -55,6 +55,7 @@ export async function showList(records: Records): Promise<Page> {
         format,
         href: toAddress(`${records.path}/~export/${format}`, params),
       })),
+      summaryHref: toAddress(`${records.path}/~summary`, params),
       isOfDeleted: query.isOfDeleted,
       deletedHref: query.with({ deleted: query.isOfDeleted ? null : "only" }),
       isNarrowed: ["q", "filter", ...filterNames(records)].some((name) => params.has(name)),
