@@ -21,6 +21,7 @@ import { cacheRoutes } from "./system/cache-routes.ts";
 import type { AppContext } from "./context.ts";
 import { pathOf } from "./resource-paths.ts";
 import type { AppStores } from "./stores.ts";
+import { homeRoutes } from "./system/home-routes.ts";
 import { statusRoutes } from "./system/status-routes.ts";
 import { lazyUi } from "./ui.ts";
 import { createOriginOf } from "./web.ts";
@@ -91,6 +92,7 @@ export function createCoreAppBuilder(
       onError: (error, resource, rule) =>
         loggers.app.error({ err: error, resource, rule }, "a rule of a resource has failed"),
     }),
+    homeRoutes({ guards: accounts.guards, templates, plugins }),
     templateRoutes({ templates }),
     lazyUi(context, parts),
     componentRoutes({ templates, guards: accounts.guards }),

@@ -21,6 +21,11 @@ export function createCoreBuilder(context: AppContext, parts: Omit<CoreParts, "a
     (loading ??= import("./core-routes.ts").then((routes) =>
       routes.createCoreAppBuilder(context, { ...parts, appName }),
     ));
+  // A plugin's page may be the first that stands in the frame of the administration: the core's routes bring it.
+  parts.templates.loadShell = async () => {
+    await load();
+    return parts.templates.loadShell();
+  };
   return () => createCoreMount(async (streams) => (await load())(streams));
 }
 

@@ -26,6 +26,8 @@ export interface RequestNamesOptions {
   readonly theme: string;
   /** Translates the texts of templates. @default there is English alone */
   readonly words?: Words;
+  /** What the frame of the administration shows. @default nothing has that frame */
+  readonly shell?: (() => unknown) | undefined;
   readonly nonce: string;
 }
 
@@ -48,6 +50,7 @@ export const REQUEST_NAMES = [
   "t",
   "locale",
   "languages",
+  "shell",
   "theme",
   "themes",
   "csp_nonce",
@@ -80,6 +83,8 @@ export function createRequestNames(request: Request | null, options: RequestName
         return translate;
       case "locale":
         return toLanguage();
+      case "shell":
+        return options.shell?.();
       case "languages":
         return words.names.map((code) => ({ code, name: toLanguageName(code) }));
       case "theme":

@@ -1,4 +1,5 @@
 import type { Logger } from "pino";
+import type { Template } from "./engine/template.ts";
 import type { TemplateError } from "./engine/problems.ts";
 import { fail } from "./error-codes.ts";
 import type { Library } from "./library.ts";
@@ -11,6 +12,9 @@ import { createUrls } from "./urls.ts";
 
 export type { GlobalsOf, RequestGlobals } from "./request-names.ts";
 export type { Page, PageOptions } from "./page.ts";
+
+/** The frame of the pages of the administration. */
+const FRAME = "ui/shell.html";
 
 /** What a template is rendered with. */
 export type TemplateData = Readonly<Record<string, unknown>>;
@@ -65,6 +69,10 @@ export class Templates implements TemplateRenderer {
   readonly #published = new Map<string, Owned>();
   /** Whether there is a plugin of this name, loaded or not. */
   isPlugin: (name: string) => boolean = () => false;
+  /** Loads what tells what the frame of the administration shows to whoever makes a request. The app sets it. */
+  loadShell: () => Promise<(request: Request) => unknown> = async () => () => undefined;
+  /** Whether templates stand in that frame, found out once for each. */
+  readonly #framed = new WeakMap<Template, boolean>();
   #opening: Promise<{ readonly stock: Stock; readonly assets: Assets }> | null = null;
   #opened: Stock | null = null;
 
@@ -139,10 +147,14 @@ export class Templates implements TemplateRenderer {
     const stock = this.#opened ?? (await this.stock());
     const library = find(stock);
     const template = this.#find(library, name);
+    const shellOf = this.#isFramed(template) ? await this.loadShell() : null;
     return new Page(
       name,
       (request, nonce) =>
-        this.#attempt(name, () => library.render(template, data, this.#circumstances(library, request, nonce))),
+        this.#attempt(name, () => {
+          const shell = shellOf === null ? undefined : () => shellOf(request);
+          return library.render(template, data, this.#circumstances(library, request, { nonce, shell }));
+        }),
       options,
     );
   }
@@ -150,7 +162,7 @@ export class Templates implements TemplateRenderer {
   async #text(name: string, data: TemplateData, find: (stock: Stock) => Library): Promise<string> {
     const library = find(this.#opened ?? (await this.stock()));
     const template = this.#find(library, name);
-    return this.#attempt(name, () => library.render(template, data, this.#circumstances(library, null, "")));
+    return this.#attempt(name, () => library.render(template, data, this.#circumstances(library, null, { nonce: "" })));
   }
 
   #find(library: Library, name: string) {
@@ -165,7 +177,22 @@ export class Templates implements TemplateRenderer {
     );
   }
 
-  #circumstances({ owner }: Library, request: Request | null, nonce: string) {
+  /** Whether it extends the frame of the administration, be it over others. */
+  #isFramed(template: Template): boolean {
+    const known = this.#framed.get(template);
+    if (known !== undefined) return known;
+    const extended = template.references.find(({ kind }) => kind === "extends");
+    const parent = extended === undefined ? null : template.resolve(extended);
+    const isFramed = template.source.name === FRAME || (parent !== null && this.#isFramed(parent));
+    this.#framed.set(template, isFramed);
+    return isFramed;
+  }
+
+  #circumstances(
+    { owner }: Library,
+    request: Request | null,
+    { nonce, shell }: { readonly nonce: string; readonly shell?: (() => unknown) | undefined },
+  ) {
     const { globalsOf, isDebug, theme } = this.#options;
     const languages = this.#opened?.languages;
     const words = languages && {
@@ -176,6 +203,7 @@ export class Templates implements TemplateRenderer {
       globalsOf,
       theme: this.#themes.at(-1) ?? theme(),
       nonce,
+      shell,
       ...(words && { words }),
     });
     return { isStrict: isDebug(), request: names };

@@ -9,7 +9,7 @@ import { pluginArea } from "./plugins/pages.ts";
 import { recordsArea } from "./records/area.ts";
 import { type MenuResource, toRecordsMenu } from "./records/menu.ts";
 import { createFlashes } from "./shell/flash.ts";
-import type { Area, MenuSection } from "./shell/menu.ts";
+import type { Area, MenuItem, MenuSection } from "./shell/menu.ts";
 import { Ui, type UiOptions } from "./shell/pages.ts";
 import { preferenceRoutes } from "./shell/preferences.ts";
 import { createProblemPages } from "./shell/problems.ts";
@@ -20,8 +20,16 @@ export interface UiAppOptions extends Omit<UiOptions, "scripts" | "flashes"> {
   /** Seals the messages that pages leave for each other. */
   readonly flashKey: Uint8Array;
   readonly answerError: ErrorAnswer;
+  /** What plugins that serve show in the sidebar. */
+  readonly pluginMenu: () => readonly MenuItem[];
   /** The tables of plugins that are served as APIs now. */
   readonly resources: () => readonly MenuResource[];
+}
+
+/** The interface, once it is loaded. */
+export interface UiApp extends Pick<Mount, "fetch"> {
+  /** What the frame of its pages shows to whoever makes a request. */
+  readonly shellOf: (request: Request) => unknown;
 }
 
 const SECTIONS: Readonly<Record<Area["section"], string | null>> = {
@@ -31,7 +39,7 @@ const SECTIONS: Readonly<Record<Area["section"], string | null>> = {
 };
 
 /** Builds the pages of the administration below /ui, and their scripts. */
-export async function createUiApp(options: UiAppOptions): Promise<Mount["fetch"]> {
+export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
   const scripts = await loadScripts();
   const ui = new Ui({ ...options, scripts, flashes: createFlashes(options.flashKey) });
   const areas: readonly Area[] = [dashboardArea(ui), recordsArea(ui), peopleArea(ui), pluginArea(ui)];
@@ -39,7 +47,12 @@ export async function createUiApp(options: UiAppOptions): Promise<Mount["fetch"]
     const items = areas.filter((area) => area.section === section).flatMap(({ menu }) => menu);
     return { title, items };
   });
-  ui.menu = () => [...(main === undefined ? [] : [main]), ...toRecordsMenu(options.resources()), ...others];
+  ui.menu = () => [
+    ...(main === undefined ? [] : [main]),
+    ...toRecordsMenu(options.resources()),
+    { title: text("Plugins' pages"), items: options.pluginMenu() },
+    ...others,
+  ];
   const answerError = toElysiaErrorHandler(() => app, options.answerError, null);
   const app: AnyElysia = createOwnApp("xcore/ui")
     .onError(createProblemPages(ui, (error, request) => answerError({ error, request })))
@@ -51,5 +64,5 @@ export async function createUiApp(options: UiAppOptions): Promise<Mount["fetch"]
     // Whoever isn't known is led to the login, rather than told what there isn't.
     .all("/ui/*", () => Promise.reject(fail("not_found", "Nothing is served at this path")), { auth: true });
   for (const { routes } of areas) app.use(routes);
-  return toCoreFetch(app);
+  return { fetch: toCoreFetch(app), shellOf: (request) => ui.shell(request) };
 }

@@ -6,7 +6,6 @@ import { createPingCheck, createWriteCheck, type HealthCheck, healthRoutes } fro
 import type { Mount } from "./mounts.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { createOpenApi, type DocumentedApp } from "./openapi.ts";
-import { fillPage, HOME_PAGE, toLinks, toPageResponse } from "./pages.ts";
 import { prepareRoutes, readBodies } from "./routes.ts";
 import { refuseUnknownParameters } from "./unknown-parameters.ts";
 
@@ -40,24 +39,12 @@ export interface CoreApp extends Pick<Mount, "fetch"> {
   openApi(): Record<string, unknown>;
 }
 
-/** Builds what the core itself serves: home page, docs, OpenAPI document, health, and the given slices. */
+/** Builds what the core itself serves: docs, OpenAPI document, health, and the given slices. */
 export function createCoreApp(options: CoreAppOptions): CoreApp {
   const { appName, version, answerError } = options;
-  const toHome = (): string => {
-    // What everybody may know: the API documentation says as much.
-    const links = [...options.pluginApps()].map(({ name, app: { config } }) => ({
-      text: name,
-      href: (config.prefix ?? "").slice(1),
-    }));
-    return fillPage(HOME_PAGE, {
-      app_name: appName,
-      plugins: toLinks(links, "None is served yet."),
-    });
-  };
   const info = { title: appName, url: options.publicUrl };
   const app: AnyElysia = createOwnApp("xcore/core")
     .onError(toElysiaErrorHandler(() => app, answerError, null))
-    .get("/", () => toPageResponse(toHome()), { detail: { hide: true } })
     .get("/openapi.json", () => openApi(), { detail: { hide: true } })
     .use(docsRoutes({ appName }))
     .use(

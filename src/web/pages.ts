@@ -1,7 +1,6 @@
 import { escapeHTML } from "bun";
 import accountPage from "../../templates/pages/account.html" with { type: "text" };
 import docsPage from "../../templates/pages/docs.html" with { type: "text" };
-import homePage from "../../templates/pages/home.html" with { type: "text" };
 
 /** Nothing from another origin. */
 const CONTENT_SECURITY_POLICY =
@@ -10,7 +9,6 @@ const CONTENT_SECURITY_POLICY =
 
 // Bun's types take every .html import for a bundle; with type "text" it is a string.
 export const DOCS_PAGE = docsPage as unknown as string;
-export const HOME_PAGE = homePage as unknown as string;
 const ACCOUNT_PAGE = accountPage as unknown as string;
 
 /** HTML that is put into a page as it is. */
@@ -28,18 +26,6 @@ export function fillPage(page: string, values: Readonly<Record<string, string | 
     const value = values[name] ?? "";
     return value instanceof Markup ? value.html : escapeHTML(value);
   });
-}
-
-/** Lays out links, or says that there are none. */
-export function toLinks(
-  links: readonly { readonly text: string; readonly href: string }[],
-  none: string,
-): Markup {
-  const items = links.map(
-    ({ text, href }) =>
-      `<li><a href="${escapeHTML(href)}">${escapeHTML(text)}</a> <code>/${escapeHTML(href)}</code></li>`,
-  );
-  return new Markup(links.length === 0 ? `<p>${escapeHTML(none)}</p>` : `<ul>${items.join("")}</ul>`);
 }
 
 /** What a page that makes an account is made of. */

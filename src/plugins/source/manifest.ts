@@ -6,6 +6,7 @@ import { formatKeyPath, quote, valueAt } from "../../config/json/values.ts";
 import { parseJsonDocument } from "../../config/json/document.ts";
 import { closestWord } from "../../errors/suggestion.ts";
 import { type Fault, findFaults } from "../../config/validation.ts";
+import { ICONS } from "../../templates/icons.ts";
 import { isPermissionName } from "../../accounts/identity/permission-name.ts";
 import { EVENT_PATTERN } from "../../hooks/names.ts";
 import { PluginError } from "../failure/failure.ts";
@@ -34,6 +35,34 @@ const RESERVED_PREFIXES = [
   "/ui",
   "/static",
 ];
+
+const MenuEntrySchema = Type.Object(
+  {
+    title: Type.String({
+      minLength: 1,
+      maxLength: 60,
+      title: "a text of 1 to 60 characters",
+      description: "English; templates/languages/fr.json has its French",
+    }),
+    path: Type.String({
+      pattern: "^/(?!/)[A-Za-z0-9_.~/-]{0,200}$",
+      title: 'a path below that of the plugin, such as "/orders", or "/"',
+      description: "Path of the page, below api_prefix",
+    }),
+    icon: Type.Optional(
+      Type.String({
+        pattern: `^(${ICONS.join("|")})$`,
+        title: `one of ${ICONS.join(", ")}`,
+        default: "box",
+        description: "Picture beside it",
+      }),
+    ),
+    permission: Type.Optional(
+      Type.String({ description: "Who sees it; everybody who is signed in without one" }),
+    ),
+  },
+  { additionalProperties: false },
+);
 
 /** Schema of `plugin.json` and of PLUGIN_INFO. */
 export const ManifestSchema = Type.Object(
@@ -88,10 +117,26 @@ export const ManifestSchema = Type.Object(
         },
       ),
     ),
+    menu: Type.Optional(
+      Type.Array(MenuEntrySchema, {
+        maxItems: 20,
+        description: "Pages of its own that the sidebar of the administration shows",
+      }),
+    ),
     surface: Type.Optional(SurfaceSchema),
   },
   { additionalProperties: false },
 );
+
+/** A page of a plugin in the sidebar of the administration. */
+export interface MenuEntry {
+  readonly title: string;
+  /** Whole, such as "/blog/articles". */
+  readonly path: string;
+  readonly icon: string;
+  /** Null: everybody who is signed in sees it. */
+  readonly permission: string | null;
+}
 
 /** A plugin's manifest with every default filled in. */
 export interface Manifest {
@@ -111,6 +156,8 @@ export interface Manifest {
   readonly config: Readonly<Record<string, unknown>>;
   /** Events that it listens to only once it runs. */
   readonly hooks: readonly string[];
+  /** What the sidebar of the administration shows of it. */
+  readonly menu: readonly MenuEntry[];
   /** All that it may register, which a load holds it to; null when it declares nothing. */
   readonly surface: Surface | null;
 }
@@ -195,8 +242,22 @@ export function toManifest(
     permissions: given.permissions ?? {},
     config: given.config ?? {},
     hooks: given.hooks ?? [],
+    menu: toMenu(given),
     surface: given.surface ?? null,
   };
+}
+
+function toMenu({
+  name,
+  api_prefix: prefix = `/${name}`,
+  menu = [],
+}: Static<typeof ManifestSchema>): MenuEntry[] {
+  return menu.map(({ title, path, icon = "box", permission = null }) => ({
+    title,
+    path: path === "/" ? prefix : prefix + path,
+    icon,
+    permission,
+  }));
 }
 
 function holdsMoreThan(max: number, value: unknown): boolean {
@@ -253,6 +314,11 @@ function findSenseProblems(manifest: Static<typeof ManifestSchema>): Problem[] {
     if (isPermissionName(name)) continue;
     const text = `"permissions" must name a resource and an action each, such as "invoices:read", found ${quote(name)}`;
     problems.push({ path: ["permissions", name], text });
+  }
+  for (const [index, { permission }] of (manifest.menu ?? []).entries()) {
+    if (permission === undefined || isPermissionName(permission)) continue;
+    const text = `"menu[${index}].permission" must name a resource and an action, such as "invoices:read", found ${quote(permission)}`;
+    problems.push({ path: ["menu", index, "permission"], text });
   }
   if (manifest.name === CORE_OWNER) {
     problems.push({

@@ -9,7 +9,9 @@ export interface MenuItem {
   /** Of templates/components/icon.html. */
   readonly icon: string;
   /** Without it the page isn't shown. @default everybody sees it */
-  readonly permission?: string;
+  readonly permission?: string | null;
+  /** Whose words they are. @default xcore's own */
+  readonly plugin?: string;
 }
 
 /** A part of the interface: what leads to its pages, and their routes below /ui. */
@@ -45,7 +47,7 @@ export function toShownMenu(
     .map(({ title, items }) => ({
       title,
       items: items
-        .filter(({ permission }) => permission === undefined || can(permission))
+        .filter(({ permission }) => permission === undefined || permission === null || can(permission))
         .map((item) => ({ ...item, active: item === current })),
     }))
     .filter(({ items }) => items.length > 0);

@@ -15,6 +15,8 @@ export interface UiOptions extends ApiOptions {
   readonly flashes: Flashes;
   readonly scripts: Scripts;
   readonly version: string;
+  /** Whether it is known who makes a request. */
+  readonly isKnown: (request: Request) => boolean;
   /** Whether who makes a request may do this. */
   readonly can: (request: Request, permission: string) => boolean;
 }
@@ -86,22 +88,29 @@ export class Ui {
     return this.#options.can(request, permission);
   }
 
+  /** What the frame of a page shows, of the pages of plugins too: see templates/ui/shell.html. */
+  shell(request: Request) {
+    const { scripts, version, can, isKnown } = this.#options;
+    const { pathname: path } = new URL(request.url);
+    return {
+      menu: isKnown(request)
+        ? toShownMenu(this.menu(), { path, can: (permission) => can(request, permission) })
+        : [],
+      flash: null,
+      version,
+      themes: THEME_NAMES,
+      script: (file: string) => scripts.pathOf(file),
+    };
+  }
+
   /**
    * Returns a page of templates/ui/, within the shell: with the menu of who asks, and with the message of what they have
    * done before.
    */
   page(request: Request, name: string, data: TemplateData = {}, options: PageOptions = {}): Promise<Page> {
-    const { render, flashes, scripts, version, can } = this.#options;
-    const { pathname: path } = new URL(request.url);
+    const { render, flashes } = this.#options;
     const flash = flashes.read(request);
-    const menu = toShownMenu(this.menu(), { path, can: (permission) => can(request, permission) });
-    const shell = {
-      menu,
-      flash,
-      version,
-      themes: THEME_NAMES,
-      script: (file: string) => scripts.pathOf(file),
-    };
+    const shell = { ...this.shell(request), flash };
     const cleared = flash === null ? {} : { "set-cookie": flashes.clear };
     return render(
       `ui/${name}`,

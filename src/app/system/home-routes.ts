@@ -1,0 +1,26 @@
+import { Elysia } from "elysia";
+import type { Guards } from "../../accounts/identity/guards.ts";
+import type { PluginManager } from "../../plugins/manager.ts";
+import type { Templates } from "../../templates/templates.ts";
+
+export interface HomeRoutesOptions {
+  readonly guards: Guards;
+  readonly templates: Pick<Templates, "render">;
+  readonly plugins: Pick<PluginManager, "list">;
+}
+
+/** Serves the home page, which a project replaces by its own templates/home.html. */
+export function homeRoutes({ guards, templates, plugins }: HomeRoutesOptions) {
+  return new Elysia({ name: "xcore/home", detail: { hide: true } })
+    .use(guards)
+    .get("/", () => templates.render("home.html", { plugins: listServed(plugins) }), { optionalAuth: true });
+}
+
+/** What everybody may know: the API documentation says as much. */
+function listServed(plugins: Pick<PluginManager, "list">) {
+  return plugins.list().flatMap(({ current, name }) => {
+    if (current === null) return [];
+    const { description, api_prefix: path } = current.manifest;
+    return [{ name, description, path }];
+  });
+}
