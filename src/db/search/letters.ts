@@ -5,7 +5,7 @@
 
 type Range = readonly [first: number, last: number];
 
-/** Beyond ASCII, what stands between words: punctuation and symbols. SQLite's tokenizer takes each of these for such. */
+/** Beyond ASCII, what stands between words: punctuation, symbols and emoji. */
 const BETWEEN: readonly Range[] = [
   [0x80, 0xa9],
   [0xab, 0xb1],
@@ -17,16 +17,47 @@ const BETWEEN: readonly Range[] = [
   [0xf7, 0xf7],
   [0x2000, 0x2064],
   [0x20a0, 0x20bf],
-  [0x2190, 0x23f3],
+  [0x20e3, 0x20e3], // what makes keys of digits
+  [0x2190, 0x23ff],
   [0x2500, 0x26ff],
   [0x2701, 0x2775],
-  [0x2794, 0x2b4c],
+  [0x2794, 0x2b59],
   [0x2e00, 0x2e2e],
   [0x2e30, 0x2e3b],
   [0x3001, 0x3003],
   [0x3008, 0x3020],
+  [0xfe00, 0xfe0f], // which look of a symbol is meant
   [0xff01, 0xff0f],
   [0xff5b, 0xff65],
+  [0x1f1e6, 0x1f1ff], // flags, and emoji from here on
+  [0x1f300, 0x1f64f],
+  [0x1f680, 0x1f6ff],
+  [0x1f900, 0x1f9ff],
+  [0x1fa70, 0x1faff],
+];
+/** Those of them that SQLite's tokenizer has to be told of: they are younger than it. */
+const BETWEEN_UNKNOWN_TO_SQLITE: readonly Range[] = [
+  [0x20ba, 0x20bf],
+  [0x23f4, 0x23ff],
+  [0x2b4d, 0x2b4f],
+  [0x1f321, 0x1f32f],
+  [0x1f336, 0x1f336],
+  [0x1f37d, 0x1f37f],
+  [0x1f394, 0x1f39f],
+  [0x1f3c5, 0x1f3c5],
+  [0x1f3cb, 0x1f3df],
+  [0x1f3f1, 0x1f3ff],
+  [0x1f43f, 0x1f43f],
+  [0x1f441, 0x1f441],
+  [0x1f4f8, 0x1f4f8],
+  [0x1f4fd, 0x1f4ff],
+  [0x1f53e, 0x1f53f],
+  [0x1f544, 0x1f54f],
+  [0x1f568, 0x1f5fa],
+  [0x1f641, 0x1f644],
+  [0x1f6c6, 0x1f6ff],
+  [0x1f900, 0x1f9ff],
+  [0x1fa70, 0x1faff],
 ];
 const SURROGATES: Range = [0xd800, 0xdfff];
 const LAST = 0x10ffff;
@@ -61,11 +92,16 @@ const OTHERS = new RegExp(`[^${WORD_CHARACTERS}]+`, "u");
 let folded: ReadonlyMap<string, string> | null = null;
 let classes: ReadonlyMap<string, string> | null = null;
 
+/** What stands between words and isn't taken for such by SQLite unless it is told. */
+export function betweenUnknownToSqlite(): string {
+  return BETWEEN_UNKNOWN_TO_SQLITE.flatMap(toCharacters).join("");
+}
+
 /** Letters beyond ASCII that aren't the same as they are folded, by what they become. */
 export function foldedLetters(): ReadonlyMap<string, string> {
   return (folded ??= new Map(
-    FOLDED.flatMap(([first, last]) =>
-      Array.from({ length: last - first + 1 }, (_, at) => String.fromCodePoint(first + at))
+    FOLDED.flatMap((range) =>
+      toCharacters(range)
         .map((letter) => [letter, toFolded(letter)] as const)
         .filter(([letter, same]) => letter !== same),
     ),
@@ -105,6 +141,10 @@ export function indexedParts(word: string): string[] {
     .split(OTHERS)
     .map((part) => INDEXED.exec(part)?.[0].slice(0, MAX_INDEXED) ?? "")
     .filter((part) => part.length > 1);
+}
+
+function toCharacters([first, last]: Range): string[] {
+  return Array.from({ length: last - first + 1 }, (_, at) => String.fromCodePoint(first + at));
 }
 
 function toFolded(letter: string): string {

@@ -1,6 +1,7 @@
 import { type Column, getTableColumns, getTableName, or, type SQL, sql, type Table } from "drizzle-orm";
 import { isOfKind } from "../drizzle/expressions.ts";
 import {
+  betweenUnknownToSqlite,
   fold,
   foldedLetters,
   indexedParts,
@@ -90,8 +91,10 @@ export function toSqliteText(columns: readonly string[]): string {
   return joinTexts(columns);
 }
 
-/** How SQLite's index takes words apart: symbols of money that it doesn't know stand between words too. */
-export const SQLITE_TOKENIZER = `unicode61 remove_diacritics 2 separators '${String.fromCodePoint(0x20ba, 0x20bb, 0x20bc, 0x20bd, 0x20be, 0x20bf)}'`;
+/** How SQLite's index takes words apart. */
+export function toSqliteTokenizer(): string {
+  return `unicode61 remove_diacritics 2 separators '${betweenUnknownToSqlite()}'`;
+}
 
 function joinTexts(columns: readonly string[]): string {
   return columns.map((column) => `coalesce(${column}, '')`).join(" || ' ' || ");

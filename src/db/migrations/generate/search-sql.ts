@@ -1,4 +1,4 @@
-import { SQLITE_TOKENIZER, toMysqlText, toPostgresText, toSqliteText } from "../../search/words.ts";
+import { toMysqlText, toPostgresText, toSqliteText, toSqliteTokenizer } from "../../search/words.ts";
 import type { IndexModel, TableModel } from "./table-model.ts";
 import { createWords } from "./words.ts";
 
@@ -26,7 +26,7 @@ export function createSqliteSearch(name: string, { table, index, hasRows }: Sqli
   const toTrigger = (verb: (typeof TRIGGERS)[number], event: string, body: string): string =>
     `CREATE TRIGGER ${quote(`${name}_${verb}`)} AFTER ${event} ON ${quote(table.name)} BEGIN ${body} END`;
   return [
-    `CREATE VIRTUAL TABLE ${quote(name)} USING fts5(words, content='', contentless_delete=1, detail=none, tokenize="${SQLITE_TOKENIZER}")`,
+    `CREATE VIRTUAL TABLE ${quote(name)} USING fts5(words, content='', contentless_delete=1, detail=none, tokenize="${toSqliteTokenizer()}")`,
     ...(hasRows ? [`INSERT ${into} SELECT ${quote(key)}, ${textOf("")} FROM ${quote(table.name)}`] : []),
     toTrigger("insert", "INSERT", add),
     toTrigger("update", `UPDATE OF ${columns}`, `${remove} ${add}`),
