@@ -5,6 +5,7 @@ import { datePart } from "../../db/schema/portable-sql.ts";
 import type { Access } from "../access/access.ts";
 import type { Step } from "../filter/conditions.ts";
 import { toRowsCondition } from "../reading/conditions.ts";
+import { findIndexed } from "../reading/search.ts";
 import type { Row } from "../reading/expand.ts";
 import type { ColumnParameter } from "../schemas/queries.ts";
 import { type AggregateQuery, type Group, type Measure, type Plan, toMeasureName, toPlan } from "./plan.ts";
@@ -44,7 +45,8 @@ export async function aggregateRows(
 ): Promise<Aggregation> {
   const plan = toPlan(access, query);
   const { groups, measures, isCounted, limit } = plan;
-  const condition = toRowsCondition(access, query, { parameters });
+  const indexed = await findIndexed(db, access, query.q);
+  const condition = toRowsCondition(access, query, { parameters, indexed });
   const picked = pick(db, access, { plan, condition });
   const groupedBy = groups.map((group, index) => picked[nameOf(group, index)] as SQL.Aliased);
   const made = measures.map(({ function: one, name }) => MAKE[one](picked[name] as PgColumn));

@@ -5,6 +5,7 @@ import { fail } from "../../errors/codes.ts";
 import { CLOSED } from "../../errors/plain-schema.ts";
 import type { Access } from "../access/access.ts";
 import { toRowsCondition } from "../reading/conditions.ts";
+import { findIndexed } from "../reading/search.ts";
 import type { Row } from "../reading/expand.ts";
 import { toShape } from "../reading/fields.ts";
 import type { ListQuery } from "../reading/rows.ts";
@@ -80,7 +81,8 @@ async function exportRows(
 ): Promise<Response> {
   const { resource, visible } = access;
   const { columns } = toShape(access, { fields: query.fields });
-  const condition = toRowsCondition(access, query, { parameters });
+  const indexed = await findIndexed(db, access, query.q);
+  const condition = toRowsCondition(access, query, { parameters, indexed });
   const table = resource.table as PgTable;
   const sheets = await import("./sheets.ts");
   if (format === "xlsx") assertRoom(await db.$count(table, condition), sheets.MAX_SHEET_ROWS);

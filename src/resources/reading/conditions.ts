@@ -19,8 +19,8 @@ export type Wanted = Readonly<Record<string, unknown>> & {
 export interface WantedOptions {
   /** Those of columns that a query may have. */
   readonly parameters: ReadonlyMap<string, ColumnParameter>;
-  /** Whether an index may say which rows have words; else the condition looks at the rows alone. @default true */
-  readonly mayUseIndex?: boolean;
+  /** Words of `q` that an index may look for; for others the condition looks at the rows alone. @default none */
+  readonly indexed?: readonly string[];
 }
 
 const MAX_PARSED = 200;
@@ -36,7 +36,7 @@ const parsed = new Map<string, Expression>();
 export function toRowsCondition(
   access: Access,
   query: Wanted,
-  { parameters, mayUseIndex = true }: WantedOptions,
+  { parameters, indexed = [] }: WantedOptions,
 ): SQL | undefined {
   const asking = { userId: access.asker.user?.id ?? null, now: new Date() };
   const options: ConditionOptions = {
@@ -69,7 +69,7 @@ export function toRowsCondition(
       message: "Expected text without the character U+0000",
     });
   if (problems.length > 0) throw invalidRequest(problems);
-  if (q !== undefined) conditions.push(...toSearch(access, q, { asking, mayUseIndex }));
+  if (q !== undefined) conditions.push(...toSearch(access, q, { asking, indexed }));
   return and(...conditions);
 }
 

@@ -7,6 +7,7 @@ import type { Access } from "../access/access.ts";
 import type { Resource } from "../definition/definition.ts";
 import type { ColumnParameter } from "../schemas/queries.ts";
 import { toRowsCondition, type Wanted as WantedRows } from "./conditions.ts";
+import { findIndexed } from "./search.ts";
 import { expandRows, type Row } from "./expand.ts";
 import { isAsTheyAre, type Shape, toShape, type Wanted as WantedFields } from "./fields.ts";
 
@@ -23,7 +24,8 @@ export async function listRows(
 ): Promise<Page<Row>> {
   const { resource, visible } = access;
   const shape = toShape(access, query);
-  const condition = toRowsCondition(access, query, { parameters });
+  const indexed = await findIndexed(db, access, query.q);
+  const condition = toRowsCondition(access, query, { parameters, indexed });
   const select = db
     .select()
     .from(resource.table as PgTable)

@@ -1,13 +1,16 @@
 import { and, type Column, or, type SQL, sql } from "drizzle-orm";
+import type { Database } from "../../db/contract/database.ts";
+import { findRareWords } from "../../db/search/rare-words.ts";
 import { hasWord, mayHaveWords } from "../../db/search/words.ts";
 import type { Access } from "../access/access.ts";
+import type { Resource } from "../definition/definition.ts";
 import { NOTHING, toCondition } from "../filter/conditions.ts";
 import type { Asking } from "../filter/moments.ts";
 
 export interface SearchOptions {
   readonly asking: Asking;
-  /** Whether an index may say which rows there are; else the condition looks at the rows themselves. */
-  readonly mayUseIndex: boolean;
+  /** Words that an index may look for; for others the condition looks at the rows themselves. */
+  readonly indexed: readonly string[];
 }
 
 const MAX_WORDS = 10;
@@ -17,20 +20,37 @@ const WORDS = /[^\s\0]+/g; // no database takes NUL for a character
 /** That each word is in one of the columns that are searched, as far as whoever asks may see them. */
 export function toSearch(access: Access, text: string, options: SearchOptions): SQL[] {
   const { resource } = access;
-  const words = (text.match(WORDS) ?? []).slice(0, MAX_WORDS);
+  const words = toWords(resource, text);
   const fields = resource.search.filter((field) => access.follow(field) !== null);
   if (fields.length === 0) return words.length === 0 ? [] : [NOTHING];
   if (!resource.hasSearchIndex) return words.map((word) => contains(access, fields, { ...options, word }));
-  const short = words.map((word) => Array.from(word).slice(0, MAX_LETTERS).join(""));
   const others = fields.filter((field) => field.includes("."));
   const columns = fields.flatMap((field) =>
     others.includes(field) ? [] : [resource.columns.get(field)],
   ) as Column[];
   if (others.length > 0)
-    return short.map((word) => isInRowOrBehind(access, word, { ...options, columns, others }));
-  const narrowed = options.mayUseIndex ? mayHaveWords(resource.table, short) : undefined;
-  const conditions = [narrowed, ...short.map((word) => hasWord(columns, word))];
+    return words.map((word) => isInRowOrBehind(access, word, { ...options, columns, others }));
+  const narrowed = mayHaveWords(
+    resource.table,
+    words.filter((word) => options.indexed.includes(word)),
+  );
+  const conditions = [narrowed, ...words.map((word) => hasWord(columns, word))];
   return conditions.filter((condition) => condition !== undefined);
+}
+
+/** The words of a search that an index should look for; none where nothing is searched for, or there is no index. */
+export async function findIndexed(
+  db: Database,
+  { resource }: Access,
+  text: string | undefined,
+): Promise<readonly string[]> {
+  if (text === undefined || !resource.hasSearchIndex) return [];
+  return findRareWords(db, resource.table, toWords(resource, text));
+}
+
+function toWords({ hasSearchIndex }: Resource, text: string): string[] {
+  const words = (text.match(WORDS) ?? []).slice(0, MAX_WORDS);
+  return hasSearchIndex ? words.map((word) => Array.from(word).slice(0, MAX_LETTERS).join("")) : words;
 }
 
 /** That one of the fields contains a word. */
@@ -68,7 +88,7 @@ function isInRowOrBehind(
   const behind = contains(access, others, { ...options, word });
   const inRow = columns.length === 0 ? undefined : hasWord(columns, word);
   if (inRow === undefined) return behind;
-  const narrowed = options.mayUseIndex ? mayHaveWords(table, [word]) : undefined;
+  const narrowed = options.indexed.includes(word) ? mayHaveWords(table, [word]) : undefined;
   if (narrowed === undefined) return or(inRow, behind) as SQL;
   const found = sql`select ${key} as found from ${table} where ${and(narrowed, inRow)} union select ${key} from ${table} where ${behind}`;
   return sql`${key} in (select found from (${found}) as words)`;

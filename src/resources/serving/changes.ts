@@ -75,7 +75,7 @@ function toView(
 ): View {
   const access = endpoint.accessOf(user);
   // Of rows as they were, too: an index knows them as they are.
-  const condition = toRowsCondition(access, query, { parameters: endpoint.parameters, mayUseIndex: false });
+  const condition = toRowsCondition(access, query, { parameters: endpoint.parameters });
   const { sql, params } = db
     .select()
     .from(resource.table as PgTable)
