@@ -10,7 +10,7 @@ export interface OwnedTable {
 }
 
 export interface TablePurge {
-  /** What would be dropped. */
+  /** What would be dropped; an index of words, which SQLite keeps in a table, goes with its own. */
   list(): Promise<OwnedTable[]>;
   /**
    * Drops every table of the owner, and forgets its migrations.
@@ -24,11 +24,21 @@ export interface TablePurge {
 export function purgeTables(driver: Driver, owner: string): TablePurge {
   return {
     async list() {
-      const names = await readOwnedTables(driver, owner);
+      const indexes = await readIndexTables(driver);
+      const names = (await readOwnedTables(driver, owner)).filter((name) => !indexes.has(name));
       return Promise.all(names.map(async (name) => ({ name, rows: await countRows(driver, name) })));
     },
     drop: () => driver.migrate((connection) => dropTables(connection, driver.dialect, owner)),
   };
+}
+
+/** The tables of SQLite's that only index others, and keep nothing. */
+async function readIndexTables(driver: Driver): Promise<ReadonlySet<string>> {
+  if (driver.dialect !== "sqlite") return new Set();
+  const query = sql`select lower(name) as name from sqlite_master
+    where type = 'table' and lower(sql) like 'create virtual table % using fts5(%, content='''',%'`;
+  const rows = await driver.toDatabase({}).execute<{ name: string }>(query);
+  return new Set(rows.map(({ name }) => name));
 }
 
 async function countRows(driver: Driver, table: string): Promise<number | null> {

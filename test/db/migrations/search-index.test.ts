@@ -217,7 +217,8 @@ testOnEachDialect("a search index is withdrawn and purged with its table", async
   await (await planWithdrawal(context.driver, { owner: "blog", folder: project.folder })).run();
   expect(await find(context, withIndex, "ship")).toEqual([1, 4]);
   const purge = purgeTables(context.driver, "blog");
-  expect((await purge.list()).map(({ name }) => name)).toContain("deals");
+  // Not the table that SQLite has for the index.
+  expect((await purge.list()).map(({ name }) => name)).toEqual(["deals"]);
   await purge.drop();
   expect(await project.refusal("select * from deals")).toMatch(/deals/);
   const again = new MigrationProject(context, "again");
