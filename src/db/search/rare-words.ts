@@ -1,15 +1,5 @@
-import {
-  type Column,
-  count,
-  getTableColumns,
-  inArray,
-  max,
-  min,
-  type SQL,
-  sql,
-  type Table,
-} from "drizzle-orm";
-import type { PgColumn, PgTable } from "drizzle-orm/pg-core";
+import { type Column, count, getTableColumns, inArray, type SQL, sql, type Table } from "drizzle-orm";
+import type { PgTable } from "drizzle-orm/pg-core";
 import type { Database } from "../contract/database.ts";
 import { isOfKind } from "../drizzle/expressions.ts";
 import { searchIndexOf } from "../schema/column-kind.ts";
@@ -37,7 +27,13 @@ export async function findRareWords(
   const key = Object.values<Column>(all).find(({ primary }) => primary);
   if (index === null || key === undefined || indexed.length === 0) return [];
   const rows = table as PgTable;
-  const [ends] = await db.select({ first: min(key as PgColumn), last: max(key as PgColumn) }).from(rows);
+  const [ends] = await db
+    .select({
+      first: sql`(select min(${key}) from ${table})`, // each by itself: SQLite would else read all rows
+      last: sql`(select max(${key}) from ${table})`,
+    })
+    .from(rows)
+    .limit(1);
   const first = Number(ends?.first ?? 0);
   const length = Number(ends?.last ?? 0) - first;
   if (length < SMALL) return indexed;

@@ -110,10 +110,12 @@ function toConditions(column: Column, word: string): { readonly first?: SQL; rea
   const letters = Array.from(word);
   if (isOfKind(column, "SQLiteColumn")) {
     const pattern = letters.map(toGlob).join("");
-    if (isAnywhere) return { whole: sql`${column} glob ${`*${pattern}*`}` };
+    const anywhere = sql`${column} glob ${`*${pattern}*`}`;
+    if (isAnywhere) return { whole: anywhere };
     return {
       first: sql`(' ' || ${column}) glob ${`* ${pattern}*`}`,
-      whole: sql`(' ' || ${column}) glob ${`*[^${WORD_CHARACTERS}]${pattern}*`}`,
+      // Each character is looked for among all that words consist of: only where the word is somewhere.
+      whole: sql`(${anywhere} and (' ' || ${column}) glob ${`*[^${WORD_CHARACTERS}]${pattern}*`})`,
     };
   }
   const pattern = letters.map(toPattern).join("");
