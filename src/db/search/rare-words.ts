@@ -47,7 +47,7 @@ export async function findRareWords(
     .select({ ...Object.fromEntries(counts), rows: count() })
     .from(rows)
     .where(inArray(key, places));
-  const sampled = Number(found?.rows ?? 0);
+  const sampled = found?.rows ?? 0;
   if (sampled < SAMPLE / 2) return indexed; // too few are left to tell
   const most = sampled * (isOfKind(table, "MySqlTable") ? RARE.mysql : RARE.others);
   return indexed.filter((_, at) => Number(Reflect.get(found ?? {}, `has_${at}`)) <= most);
