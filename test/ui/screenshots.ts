@@ -77,7 +77,7 @@ async function findPaths(from: Browser): Promise<string[]> {
       const isOurs =
         origin === app.url &&
         (pathname === "/ui" || pathname.startsWith("/ui/") || pathname.startsWith("/auth/"));
-      const isFile = /\.\w+$|\/(?:export|download|logout)\b/.test(pathname);
+      const isFile = /\.\w+$|\/~?(?:export|download|logout)\b/.test(pathname);
       if (isOurs && !isFile) kinds.getOrInsert(pathname.replace(/\/[\w-]*\d[\w-]*/g, "/:id"), pathname);
     }
   }
