@@ -62,10 +62,12 @@
     if (target.form?.matches("form[data-autosubmit]")) target.form.requestSubmit();
   }
 
-  /** Times are in UTC until their reader's browser says where it is. */
+  /** Times are in UTC until their reader's browser says where it is. Days are the same everywhere. */
   function localize(root) {
-    const format = new Intl.DateTimeFormat(document.documentElement.lang, { dateStyle: "medium", timeStyle: "short" });
-    for (const time of root.querySelectorAll("time[datetime]:not([title])")) {
+    const { lang } = document.documentElement;
+    const locale = navigator.languages.find((one) => one.startsWith(lang)) ?? lang;
+    const format = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "short" });
+    for (const time of root.querySelectorAll('time[datetime*="T"]:not([title])')) {
       time.title = time.textContent;
       time.textContent = format.format(new Date(time.dateTime));
     }
