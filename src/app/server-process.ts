@@ -115,6 +115,7 @@ export class ServerProcess {
     if (worker === undefined) await this.#listen(null);
     this.#followEvents();
     const started = app.plugins.start();
+    void started.then(() => app.templates.report()).catch(() => {}); // who waits for it is told
     if (worker === undefined) {
       await app.web.holdUntil(started, STARTUP_HOLD_MS);
     } else {

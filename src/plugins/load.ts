@@ -225,7 +225,9 @@ function rolesOf(app: AnyElysia): string[] {
 async function importPlugin(
   { given, web, lifeCycle }: PluginHost,
   options: LoadOptions & PluginParts & Omit<ModulesOptions, "pause">,
-): Promise<Pick<Generation, "exports" | "schema" | "app" | "mount"> & { readonly tables: DeclaredTables }> {
+): Promise<
+  Pick<Generation, "exports" | "schema" | "app" | "mount" | "pages"> & { readonly tables: DeclaredTables }
+> {
   const { manifest, publicDirectory, scope, registrations, transactions, signal } = options;
   const { next: pause } = lifeCycle.turns; // a function of this one would hold all that it was loaded from
   await lifeCycle.activity.watched();
@@ -248,7 +250,7 @@ async function importPlugin(
   });
   await pause();
   registrations.assertDeclared(app);
-  return { exports, schema, tables, app, mount: createMount(app, manifest, inFlight, web) };
+  return { exports, schema, tables, pages, app, mount: createMount(app, manifest, inFlight, web) };
 }
 
 function toNotedPause({ turns, activity }: PluginHost["lifeCycle"], plugin: string): () => Promise<void> {

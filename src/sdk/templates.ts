@@ -17,6 +17,12 @@ export interface PluginTemplates {
    */
   renderText(name: string, data?: TemplateData): Promise<string>;
   /**
+   * Returns what a script of a TSX page carries, as `csp_nonce` in templates: no other script runs.
+   *
+   * @example createRouter().use(html()).get("/", ({ request }) => <script nonce={templates.nonce(request)}>…</script>);
+   */
+  nonce(request: Request): string;
+  /**
    * Sets the theme of all who have chosen none, as long as the plugin serves; returns its undo.
    *
    * @example templates.setTheme("dark");

@@ -6,6 +6,18 @@ const TYPES: Readonly<Record<string, string>> = {
   xml: "application/xml;charset=utf-8",
 };
 
+/** Nonces that pages have asked for, by their requests. */
+const nonces = new WeakMap<Request, string>();
+
+/** Returns what lets a script run in the page that a request is answered with. */
+export function nonceOf(request: Request): string {
+  const known = nonces.get(request);
+  if (known !== undefined) return known;
+  const nonce = crypto.randomUUID();
+  nonces.set(request, nonce);
+  return nonce;
+}
+
 /** What a page may be answered with beside its text. */
 export interface PageOptions {
   /** @default 200 */
@@ -29,7 +41,7 @@ export class Page extends LateAnswer {
 
   /** @throws AppError template_failed */
   override toResponse(request: Request): Response {
-    const nonce = crypto.randomUUID();
+    const nonce = nonceOf(request);
     const type = TYPES[this.#name.slice(this.#name.lastIndexOf(".") + 1)] ?? "text/html;charset=utf-8";
     return new Response(this.#render(request, nonce), {
       status: this.#options.status ?? 200,

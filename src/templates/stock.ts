@@ -27,6 +27,8 @@ export interface Owned extends Additions {
   readonly texts: ReadonlyMap<string, string>;
   /** Path to show of that folder. */
   readonly shown: string;
+  /** Those of the plugins that it depends on, by name: they may not serve yet. @default none */
+  readonly dependencies?: ReadonlyMap<string, Owned>;
 }
 
 /** What there is beside the templates in files. */
@@ -98,7 +100,7 @@ export class Stock {
       owner: owned.name,
       layers: layers.map(withoutLanguages),
       additions: owned,
-      others: (name) => this.core.find(name),
+      others: (name) => findIn(owned.dependencies, name, (one) => this.libraryOf(one)) ?? this.core.find(name),
       otherComponents: (name) => this.core.findComponent(name),
     });
     this.#libraries.set(owned, library);
@@ -145,9 +147,7 @@ export class Stock {
   }
 
   #findPublished(name: string) {
-    const [plugin = "", ...rest] = name.split("/");
-    const owned = this.#published.get(plugin);
-    return owned === undefined || rest.length === 0 ? null : this.libraryOf(owned).find(rest.join("/"));
+    return findIn(this.#published, name, (owned) => this.libraryOf(owned));
   }
 
   #watch(): () => void {
@@ -205,6 +205,17 @@ export class Stock {
     const owned = this.#published.get(name.split("/")[0] ?? "");
     return owned === undefined ? this.core : this.libraryOf(owned);
   }
+}
+
+/** Finds "shop/list.html" among the templates of plugins. */
+function findIn(
+  owners: ReadonlyMap<string, Owned> | undefined,
+  name: string,
+  libraryOf: (owned: Owned) => Library,
+) {
+  const [plugin = "", ...rest] = name.split("/");
+  const owned = owners?.get(plugin);
+  return owned === undefined || rest.length === 0 ? null : libraryOf(owned).find(rest.join("/"));
 }
 
 async function readSources({ directory, toDisplayPath }: StockOptions): Promise<Sources> {

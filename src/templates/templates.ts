@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs";
 import type { Logger } from "pino";
 import type { Template } from "./engine/template.ts";
 import type { TemplateError } from "./engine/problems.ts";
@@ -56,6 +57,7 @@ export interface TemplateRenderer {
 
 /** The templates of a plugin, before and while it serves. */
 export interface PluginTemplates extends TemplateRenderer {
+  readonly owned: Owned;
   /** Compiles all of them. @throws TemplateError for the first that can't be used */
   check(): Promise<void>;
   /** Lets the core's templates find them, and the stylesheet have their classes; returns its undo. */
@@ -99,6 +101,7 @@ export class Templates implements TemplateRenderer {
     };
     const find = (stock: Stock): Library => stock.libraryOf(all);
     return {
+      owned: all,
       render: (name, data = {}, options = {}) => this.#page(name, data, options, find),
       renderText: (name, data = {}) => this.#text(name, data, find),
       check: async () => {
@@ -127,6 +130,16 @@ export class Templates implements TemplateRenderer {
   async answerAsset(name: string, request: Request): Promise<Response> {
     const { assets } = await (this.#opening ??= this.#load());
     return assets.answer(name, request);
+  }
+
+  /**
+   * Says in the log what is wrong with the project's templates, before anybody asks for one. Nothing is loaded where there
+   * are none, or where their folder isn't watched: only there somebody is at work on them.
+   */
+  async report(): Promise<void> {
+    const { directory, watches, log } = this.#options;
+    if (!watches || !existsSync(directory)) return;
+    await this.stock().catch((error: unknown) => log.error({ err: error }, "templates can't be read"));
   }
 
   /** Resolves once what has changed on the disk so far is read. */

@@ -281,17 +281,28 @@ export function modelsOf(app: AnyElysia): Readonly<Record<string, unknown>> {
  */
 export function appendRouteHooks(
   app: AnyElysia,
-  { error, mapResponse }: { readonly error: unknown; readonly mapResponse: (route: InternalRoute) => object },
+  {
+    error,
+    mapResponse,
+    beforeOwn,
+  }: {
+    readonly error: unknown;
+    readonly mapResponse: (route: InternalRoute) => object;
+    /** Comes before what a route has itself for its answers, where there is such a thing. */
+    readonly beforeOwn: unknown;
+  },
 ): void {
   // Said outright: Elysia guesses from a function's text, and one async hook makes every answer a promise.
   const isAsync = false;
   for (const route of app.router.history) {
     const { hooks } = route;
+    const own = [hooks?.mapResponse ?? []].flat();
     route.hooks = {
       ...hooks,
       error: [hooks?.error ?? [], { fn: error, isAsync }].flat(),
       mapResponse: [
-        hooks?.mapResponse ?? [],
+        own.length > 0 ? { fn: beforeOwn, isAsync } : [],
+        own,
         { fn: Object.assign(mapResponse(route), { [HOST]: true }), isAsync },
       ].flat(),
     };

@@ -1,3 +1,4 @@
+import { symlinkSync } from "node:fs";
 import { expect, test } from "bun:test";
 import { type Files, TestApp, type TestAppOptions } from "../setup.ts";
 
@@ -209,4 +210,59 @@ test("xcore's own templates can all be used, and each component has an example",
   const components = names.filter((name) => name.startsWith("components/"));
   expect(components.length).toBeGreaterThan(18);
   for (const name of components) expect(names).toContain(name.replace("components/", "examples/"));
+});
+
+const USING = {
+  "shop/plugin.json": { name: "shop", version: "1.0.0" },
+  "shop/run.ts": 'import { createRouter } from "xcore"; export default createRouter();',
+  "shop/templates/base.html": "<b>{% block body %}{% endblock %}</b>",
+  "shop/templates/row.html": "{% macro row(x) %}<i>{{ x }}</i>{% endmacro %}",
+  "blog/plugin.json": { name: "blog", version: "1.0.0", dependencies: ["shop"] },
+  "blog/run.ts": `import { createRouter, templates } from "xcore";
+export default createRouter().get("/", () => templates.render("page.html"));`,
+  "blog/templates/page.html":
+    '{% extends "shop/base.html" %}{% from "shop/row.html" import row %}{% block body %}{{ row("<") }}{% endblock %}',
+};
+
+test("a plugin uses the templates of one that it depends on, and that loads with it", async () => {
+  await using app = await start({ plugins: USING, files: { "templates/shop/row.html": "{% macro row(x) %}own{{ x }}{% endmacro %}" } });
+  expect(await textOf(app, "/blog")).toBe("<b>own&lt;</b>");
+  await app.folder.write({ "plugins/shop/templates/base.html": "<u>{% block body %}{% endblock %}</u>" });
+  await app.app.plugins.refresh(null);
+  expect(await textOf(app, "/blog")).toBe("<u>own&lt;</u>");
+});
+
+test("templates of the project that can't be used are told at the start, before anybody asks for one", async () => {
+  await using app = await start({ files: { "templates/own.html": "{% for %}", "templates/good.html": "x" } });
+  await app.app.templates.report();
+  const log = await app.log("app");
+  expect(log).toContain("Cannot use a template: templates/own.html:1:");
+  expect(log).not.toContain("good.html");
+});
+
+test.each(["../../etc/passwd", "/etc/passwd", "list.html\0", "shop/../../secret.html", "C:\\x.html", "./list.html", "linked.html"])(
+  "no page is made of %p",
+  async (name) => {
+    await using app = await start();
+    const answer = await app.fetch(`/shop/named/${encodeURIComponent(encodeURIComponent(name))}`);
+    expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([500, expect.stringMatching(/^template_/)]);
+  },
+);
+
+test("no link leads out of the folders of templates", async () => {
+  await using app = await start({
+    plugins: { ...plugins, "linked/plugin.json": { name: "linked", version: "1.0.0" }, "linked/run.ts": SHOP },
+    files: { "secrets/list.html": "secret", "templates/own.html": "x" },
+  });
+  const { path } = app.folder;
+  symlinkSync(`${path}/secrets`, `${path}/plugins/linked/templates`);
+  symlinkSync(`${path}/secrets/list.html`, `${path}/templates/direct.html`);
+  symlinkSync(`${path}/secrets`, `${path}/templates/folder`);
+  symlinkSync(`${path}/secrets/list.html`, `${path}/plugins/shop/templates/direct.html`);
+  await app.folder.write({ "plugins/linked/run.ts": `${SHOP}\n` });
+  await app.app.plugins.refresh(null);
+  for (const asked of ["/linked", "/shop/named/direct.html", "/shop/named/folder%2Flist.html"]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    expect(await textOf(app, asked)).not.toContain("secret");
+  }
 });

@@ -1,3 +1,4 @@
+import { nonceOf } from "../../templates/page.ts";
 import type { PluginTemplates, Templates } from "../../templates/templates.ts";
 import type { PluginTemplates as Given } from "../../sdk/templates.ts";
 import type { Scope, Undo } from "./scope.ts";
@@ -11,11 +12,14 @@ export interface PluginTemplatesOptions {
   readonly texts: ReadonlyMap<string, string>;
   /** Path to show of that folder. */
   readonly shownFolder: string;
+  /** What the plugins that it depends on have made, by name. */
+  readonly dependencies: ReadonlyMap<string, Pick<MadeTemplates, "owned">>;
 }
 
 /** The templates of one generation of a plugin, as it has them and as the host does. */
 export interface MadeTemplates {
   readonly given: Given;
+  readonly owned: PluginTemplates["owned"];
   /** Compiles them. @throws TemplateError for the first that can't be used */
   check(): Promise<void>;
 }
@@ -25,11 +29,12 @@ const NAME = /^[a-z_]\w{0,63}$/i;
 /** Creates the `templates` of one generation of a plugin. */
 export function createPluginTemplates(options: PluginTemplatesOptions): MadeTemplates {
   const { name, prefix, scope, templates, texts, shownFolder } = options;
+  const dependencies = new Map([...options.dependencies].map(([plugin, { owned }]) => [plugin, owned]));
   const globals = new Map<string, unknown>();
   const filters = new Map<string, (...args: unknown[]) => unknown>();
   let isChecked = false;
   const own: PluginTemplates = templates.forPlugin(
-    { name, texts, shown: shownFolder, globals, filters },
+    { name, texts, shown: shownFolder, globals, filters, dependencies },
     prefix,
   );
   const add = (kind: string, added: string): void => {
@@ -42,9 +47,11 @@ export function createPluginTemplates(options: PluginTemplatesOptions): MadeTemp
   };
   if (texts.size > 0) scope.register(() => own.publish());
   return {
+    owned: own.owned,
     given: {
       render: (page, data, given) => own.render(page, data, given),
       renderText: (page, data) => own.renderText(page, data),
+      nonce: nonceOf,
       setTheme(theme): Undo {
         templates.setTheme(theme)(); // a mistake must fail here, not at the takeover
         return scope.register(() => templates.setTheme(theme));

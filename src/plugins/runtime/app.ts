@@ -23,6 +23,7 @@ import {
   prepareRoutes,
   readBodies,
 } from "../../web/routes.ts";
+import { nonceOf, toSecurityPolicy } from "../../templates/page.ts";
 import { serveFile } from "../../web/static-files.ts";
 import type { TransactionOwner } from "../../db/transactions/owner.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
@@ -40,6 +41,9 @@ export interface PluginAppOptions {
   /** Waits between two pieces of the work: a plugin may have thousands of routes. */
   readonly pause: () => Promise<void>;
 }
+
+/** What @elysiajs/html takes for markup; without it, it is sent as plain text. */
+const MARKUP = /^\s*</;
 
 type AnswerContext = Pick<Context, "request" | "set"> & { readonly responseValue: unknown };
 
@@ -150,7 +154,19 @@ function addRouteHooks(
     const follow = followerOf(route);
     return follow === null ? openHook : toHook(follow);
   };
-  appendRouteHooks(router, { error: onError, mapResponse });
+  appendRouteHooks(router, { error: onError, mapResponse, beforeOwn: protectElements });
+}
+
+/** Whether a page is made of what a handler answers with, by @elysiajs/html: of elements, or a stream of them. */
+function isOfElements(value: unknown): boolean {
+  if (typeof value === "string") return MARKUP.test(value);
+  return typeof value === "object" && value !== null && "rid" in value && "pipe" in value;
+}
+
+/** Such a page may do what one of a template may, unless its handler says what else. */
+function protectElements({ request, responseValue, set: { headers } }: AnswerContext): void {
+  if (!isOfElements(responseValue) || "content-type" in headers) return;
+  headers["content-security-policy"] ??= toSecurityPolicy(nonceOf(request));
 }
 
 function mayStream(value: object): boolean {

@@ -3,6 +3,7 @@ import type { SchemaTables } from "../../db/contract/database.ts";
 import type { TransactionOwner } from "../../db/transactions/owner.ts";
 import type { Mount } from "../../web/mounts.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
+import type { MadeTemplates } from "../given/xcore-module.ts";
 import type { PluginHost } from "./host.ts";
 import type { Surface } from "../source/surface.ts";
 import type { Registrations } from "./surface.ts";
@@ -35,6 +36,8 @@ export class Generation {
   /** Its tables and relations and those of its dependencies. */
   readonly schema: SchemaTables;
   readonly registrations: Registrations;
+  /** Its templates, for those that depend on it. */
+  readonly pages: Pick<MadeTemplates, "owned">;
   readonly #scope: Scope;
   readonly #timers: Globals["timers"];
   readonly #transactions: TransactionOwner;
@@ -56,6 +59,7 @@ export class Generation {
       | "exports"
       | "schema"
       | "registrations"
+      | "pages"
     >,
     { scope, timers, transactions }: Belongings,
     dependencies: readonly Generation[],
@@ -71,6 +75,7 @@ export class Generation {
     this.exports = parts.exports;
     this.schema = parts.schema;
     this.registrations = parts.registrations;
+    this.pages = parts.pages;
     this.#scope = scope;
     this.#timers = timers;
     this.#transactions = transactions;

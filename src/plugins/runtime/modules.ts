@@ -62,7 +62,7 @@ export interface PluginModules {
   readonly schema: SchemaTables;
   readonly tables: DeclaredTables;
   /** Its templates, which aren't checked yet. */
-  readonly pages: Pick<MadeTemplates, "check">;
+  readonly pages: Pick<MadeTemplates, "check" | "owned">;
 }
 
 /** The tables that a plugin's own code declares. */
@@ -139,6 +139,7 @@ function createXcore(
     templates: given.templates,
     texts: options.templates,
     shownFolder: files.source.show(join(files.root, "templates")),
+    dependencies: new Map([...options.dependencies].map(([name, one]) => [name, one.pages])),
   });
   const xcore = createXcoreModule({
     ...given,

@@ -80,7 +80,12 @@ export function createFolderFiles(source: PluginSource, path: string, root: stri
       const stats = await stat(directory).catch(() => null);
       return stats?.isDirectory() ? directory : null;
     },
-    readTemplates: () => readTemplates(join(root, "templates")),
+    readTemplates: async () => {
+      const directory = join(root, "templates");
+      if (!existsSync(directory)) return new Map<string, string>();
+      // A link that leads out would show files that are none of the plugin's.
+      return holds(await realpath(directory)) ? readTemplates(directory) : new Map<string, string>();
+    },
     readMigrations: (dialect) => readMigrations(join(root, "drizzle"), dialect),
     bringsPackages: () => existsSync(join(root, "node_modules")),
   };

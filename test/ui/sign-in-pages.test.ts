@@ -1,0 +1,51 @@
+import { CookieJar, SECURITY } from "../accounts/browser/browser.ts";
+import { TestApp } from "../setup.ts";
+import { CheckedPage, testInBrowser } from "./checked-page.ts";
+
+const SIZES = [
+  { width: 1280, height: 800 },
+  { width: 390, height: 844 },
+];
+const PLUGIN = {
+  "shop/plugin.json": { name: "shop", version: "1.0.0", description: "Sells" },
+  "shop/run.ts": 'import { createRouter } from "xcore"; export default createRouter().get("/", () => "x");',
+};
+
+testInBrowser(
+  "pages of before and after signing in keep nobody out, on a desktop and a phone, light and dark",
+  async (browser) => {
+    for (const theme of ["light", "dark"]) {
+      // oxlint-disable-next-line no-await-in-loop -- one app after the other
+      await using app = await TestApp.start({
+        plugins: PLUGIN,
+        config: { security: SECURITY, templates: { theme } },
+      });
+      const jar = new CookieJar(app);
+      // oxlint-disable-next-line no-await-in-loop
+      await jar.register("ada@example.com", ["admin"]);
+      // oxlint-disable-next-line no-await-in-loop
+      await jar.signIn("ada@example.com");
+      for (const viewport of SIZES) {
+        const look = { viewport, colorScheme: theme as "light" | "dark" };
+        for (const [path, user] of [
+          ["/", undefined],
+          ["/auth/login?next=/ui", undefined],
+          ["/", jar],
+          ["/auth/logout", jar],
+          ["/auth/verify", jar],
+          ["/ui/components", jar],
+        ] as const) {
+          // oxlint-disable-next-line no-await-in-loop
+          await using checked = await CheckedPage.open(browser, app, {
+            ...look,
+            path,
+            ...(user && { user }),
+          });
+          // oxlint-disable-next-line no-await-in-loop
+          await checked.check();
+        }
+      }
+    }
+  },
+  180_000,
+);
