@@ -5,7 +5,7 @@ import { CheckedPage, testInBrowser } from "./checked-page.ts";
 const SIZES = [
   { width: 1280, height: 800 },
   { width: 390, height: 844 },
-];
+] as const;
 const PLUGIN = {
   "shop/plugin.json": { name: "shop", version: "1.0.0", description: "Sells" },
   "shop/run.ts": 'import { createRouter } from "xcore"; export default createRouter().get("/", () => "x");',
@@ -25,6 +25,16 @@ testInBrowser(
       await jar.register("ada@example.com", ["admin"]);
       // oxlint-disable-next-line no-await-in-loop
       await jar.signIn("ada@example.com");
+      const [, phone] = SIZES;
+      // The slowest: all components are on it.
+      // oxlint-disable-next-line no-await-in-loop
+      await using gallery = await CheckedPage.open(browser, app, {
+        user: jar,
+        path: "/ui/components",
+        viewport: phone,
+      });
+      // oxlint-disable-next-line no-await-in-loop
+      await gallery.check();
       for (const viewport of SIZES) {
         const look = { viewport, colorScheme: theme as "light" | "dark" };
         for (const [path, user] of [
@@ -33,7 +43,6 @@ testInBrowser(
           ["/", jar],
           ["/auth/logout", jar],
           ["/auth/verify", jar],
-          ["/ui/components", jar],
         ] as const) {
           // oxlint-disable-next-line no-await-in-loop
           await using checked = await CheckedPage.open(browser, app, {
