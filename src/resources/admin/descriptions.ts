@@ -68,6 +68,7 @@ export const ResourceDescription = t.Object({
   plugin: t.String(),
   path: t.String({ description: "Where it is served: /crm/deals" }),
   label: t.String(),
+  icon: t.String({ description: "Of the menu" }),
   singular: t.String({ description: "One of its rows, in the names of events: deal" }),
   table: t.String(),
   key: t.String({ description: "The column that tells its rows apart" }),
@@ -86,6 +87,18 @@ export const ResourceDescription = t.Object({
   soft_delete: t.Boolean({ description: "Whether deleted rows are kept" }),
   history: t.Boolean({ description: "Whether it is kept who changed what" }),
   numbered: t.Nullable(t.String({ description: "The column with the number of each row" })),
+  list: t.Nullable(
+    t.Array(t.String(), { description: "Columns that a list shows; null where none were chosen" }),
+  ),
+  form: t.Nullable(
+    t.Array(t.Object({ title: t.Nullable(t.String()), fields: t.Array(t.String()) }), {
+      description: "Columns of a form, put together; null where none were chosen",
+    }),
+  ),
+  templates: t.Object(
+    { list: t.Optional(t.String()), form: t.Optional(t.String()) },
+    { description: "Of the plugin, in the place of screens" },
+  ),
   workflow: t.Nullable(
     t.Object({
       field: t.String(),
@@ -121,11 +134,12 @@ export function describeResource(
     name: fullNameOf(resource),
     plugin,
     path,
-    label: toLabel(name),
+    label: resource.screens.label ?? toLabel(name),
+    icon: resource.screens.icon,
     singular,
     table: tableName,
     key: key.name,
-    title: titleOf(visible),
+    title: titleOf(visible, resource.screens.title),
     permission,
     verbs: verbsOf(access),
     columns: describeColumns(access, resources),
@@ -142,6 +156,13 @@ export function describeResource(
     soft_delete: deletedAt !== null,
     history: resource.hasHistory,
     numbered: resource.numbering?.column.name ?? null,
+    list: resource.screens.list?.filter((one) => visible.has(one)) ?? null,
+    form:
+      resource.screens.form?.map(({ title, fields }) => ({
+        title,
+        fields: fields.filter((one) => visible.has(one)),
+      })) ?? null,
+    templates: resource.screens.templates,
     workflow: describeWorkflow(access),
   };
 }
@@ -217,7 +238,7 @@ function toReference(column: Column | null, access: Access, resources: Resources
     table: getTableName(column.table),
     column: column.name,
     resource: resource === null ? null : fullNameOf(resource),
-    title: titleOf(access.columnsOf(column.table)),
+    title: titleOf(access.columnsOf(column.table), resource?.screens.title),
   };
 }
 

@@ -7,6 +7,7 @@ import type { RowFiles } from "../files/columns.ts";
 import { type Numbering, toNumbering } from "./numbering.ts";
 import type { Asker, FieldRule, ResourceOptions, RowRule, Verb } from "./options.ts";
 import { referencesOf, type Relation, relationsOf, toManyRelation } from "./relations.ts";
+import { type Screens, toScreens } from "./screens.ts";
 import { toWorkflow, type Workflow } from "./workflow.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- of any table
@@ -57,6 +58,8 @@ export interface Resource {
   readonly numbering: Numbering | null;
   /** The files of its rows; null where they have none. */
   readonly files: RowFiles | null;
+  /** How its screens are arranged. */
+  readonly screens: Screens;
 }
 
 const UNSORTED = new Set(["json", "file"]);
@@ -120,6 +123,7 @@ export function toResource(
     ...toHistory(tableName, options.history),
     workflow,
     files: null,
+    screens: toScreens(tableName, names, options.admin),
     numbering: numbered === undefined ? null : toNumbering({ tableName, columns, workflow }, numbered),
   };
 }

@@ -91,6 +91,32 @@ export interface NumberingOptions<T extends Table> {
   readonly when?: string;
 }
 
+/** How the screens of a resource are arranged, in the pages of the administration. */
+export interface AdminOptions<T extends Table> {
+  /** What its rows are called together. @default its path, as words */
+  readonly label?: string;
+  /** Of the menu, such as `"money"`. @default "database" */
+  readonly icon?: string;
+  /** The column by which people tell rows apart. @default `name`, `title` or another that is called so */
+  readonly title?: NameOf<T>;
+  /** Columns of its list, in order. @default the first few */
+  readonly list?: readonly NameOf<T>[];
+  /**
+   * Columns of its form, put together: `[["title", "amount"], { title: "Dates", fields: ["close_on"] }]`. Others aren't in it, but for
+   * those that a new row must be given.
+   *
+   * @default all, in order
+   */
+  readonly form?: readonly (
+    | readonly NameOf<T>[]
+    | { readonly title?: string; readonly fields: readonly NameOf<T>[] }
+  )[];
+  /** Whether the menu leads to it. @default true */
+  readonly menu?: boolean;
+  /** Templates of the plugin in the place of screens: `{ list: "deals.html" }`, which extends `"xcore/ui/records/list.html"`. */
+  readonly templates?: { readonly list?: string; readonly form?: string };
+}
+
 export interface ResourceOptions<T extends Table, Found extends User | null = User> {
   /** Below the plugin's prefix. @default the table's name, without the plugin's before it */
   readonly path?: string;
@@ -155,6 +181,8 @@ export interface ResourceOptions<T extends Table, Found extends User | null = Us
    * @default none
    */
   readonly numbered?: NumberingOptions<T>;
+  /** Arranges its screens in the administration. */
+  readonly admin?: AdminOptions<T>;
   /** Looks at a row before it is written; what it returns refuses it. */
   readonly check?: (
     input: CheckInput<T, Found>,

@@ -5,8 +5,13 @@ import { kindOf } from "../../db/schema/column-kind.ts";
 const NAMES = ["name", "title", "label", "subject", "number", "code", "email"];
 const WORDS = new Set(["varchar", "text"]);
 
-/** The column by which people tell rows apart, of those that somebody sees; null where only the key does. */
-export function titleOf(columns: ReadonlyMap<string, Column>): string | null {
+/**
+ * The column by which people tell rows apart, of those that somebody sees; null where only the key does.
+ *
+ * @param chosen by the resource; null where it names none
+ */
+export function titleOf(columns: ReadonlyMap<string, Column>, chosen: string | null = null): string | null {
+  if (chosen !== null && columns.has(chosen)) return chosen;
   const isText = (name: string): boolean => {
     const column = columns.get(name);
     return column !== undefined && WORDS.has(kindOf(column).type);

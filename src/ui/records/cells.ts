@@ -38,11 +38,20 @@ export function toCell(records: Records, column: Column, row: Row): Cell {
       return { ...cell, kind: "date" };
     case "timestamp":
       return { ...cell, kind: "moment" };
+    case "file":
+      return { ...cell, kind: "link", ...toFileLink(value) };
     case "json":
       return { ...cell, kind: "code", text: shorten(JSON.stringify(value)) };
     default:
       return { ...cell, kind: "text", text: shorten(cell.text) };
   }
+}
+
+/** A file by its name, and where it is served. */
+function toFileLink(value: unknown): Pick<Cell, "text" | "href"> {
+  const { name, url } = typeof value === "object" && value !== null ? (value as Row) : {};
+  const isOwn = typeof url === "string" && url.startsWith("/") && !url.startsWith("//");
+  return { text: shorten(toText(name)), href: isOwn ? url : null };
 }
 
 /** The row that a value refers to, called by its title where that may be seen. */

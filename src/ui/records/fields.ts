@@ -43,9 +43,11 @@ export function sentValue(sent: Sent, name: string): string | null {
   return typeof value === "string" ? value : null;
 }
 
-/** The columns that somebody may set in a new row, or in one that is there. */
+/** The columns that somebody may set in a new row, or in one that is there; files come by the API alone. */
 export function settableColumns({ about }: Records, verb: "create" | "update"): readonly Column[] {
-  return about.columns.filter((column) => (verb === "create" ? column.may_create : column.may_update));
+  return about.columns.filter(
+    ({ kind, may_create, may_update }) => kind !== "file" && (verb === "create" ? may_create : may_update),
+  );
 }
 
 /** What the fields of a row are filled with. */

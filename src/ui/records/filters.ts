@@ -49,7 +49,7 @@ const POSITION = /\bat character (\d+)/;
 /** The fields to narrow a list down with, for each column that takes it. */
 export function toFilters(records: Records, query: ListQuery): Promise<ColumnFilter[]> {
   const columns = records.about.columns.filter(
-    ({ name, kind }) => kind !== "json" && records.about.filterable.includes(name),
+    ({ name, kind }) => kind !== "json" && kind !== "file" && records.about.filterable.includes(name),
   );
   return Promise.all(columns.map((column) => toFilter(records, column, query)));
 }

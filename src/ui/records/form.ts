@@ -6,6 +6,7 @@ import { toChildren } from "./children.ts";
 import { type Conflict, toConflicts, withoutTheirs } from "./conflicts.ts";
 import {
   FIELD,
+  type Field,
   type Sent,
   sentTexts,
   sentValue,
@@ -15,7 +16,7 @@ import {
   toFields,
   toValues,
 } from "./fields.ts";
-import type { Records, Row } from "./records.ts";
+import type { Column, Records, Row } from "./records.ts";
 
 /** A row as it was read. */
 export interface Found {
@@ -70,7 +71,7 @@ export function showNew(records: Records): Promise<Page> {
 
 /** Makes a row of what a form has sent. */
 export async function createRow(records: Records, sent: Sent): Promise<Page | Response> {
-  const columns = settableColumns(records, "create");
+  const columns = formColumns(records, "create");
   const texts = sentTexts(columns, sent);
   if (sentValue(sent, SEARCH) !== null) return showForm(records, null, { texts, sent });
   const { values, errors } = toValues(columns, texts, { isNew: true });
@@ -152,21 +153,21 @@ function toRefused({
 async function showForm(records: Records, found: Found | null, state: FormState): Promise<Page> {
   const { ui, request, about } = records;
   const isFixed = found !== null && (found.isDeleted || !records.may("update"));
-  const columns = isFixed ? [] : settableColumns(records, found === null ? "create" : "update");
+  const columns = isFixed ? [] : formColumns(records, found === null ? "create" : "update");
   const { texts, errors = {}, problem = null, sent = {}, conflicts = [], status = 200 } = state;
   const shown = new Set(columns.map(({ name }) => name));
   const isAtField = Object.keys(problem?.fields ?? {}).some((name) => shown.has(name));
   const row = found?.row ?? {};
-  return ui.page(
-    request,
-    "records/form.html",
+  const fields = await toFields(records, columns, { texts, errors, isNew: found === null, sent });
+  return records.screen(
+    "form",
     {
       about,
       path: records.path,
       isNew: found === null,
       title: found === null ? null : records.titleOf(row),
       here: found === null ? `${records.path}/~new` : records.pathOf(row[about.key]),
-      fields: await toFields(records, columns, { texts, errors, isNew: found === null, sent }),
+      fieldsets: toFieldsets(records, fields),
       facts: found === null ? [] : toFacts(records, columns, row),
       original: JSON.stringify(textsOf(columns, row)),
       version: found?.version ?? "",
@@ -182,6 +183,28 @@ async function showForm(records: Records, found: Found | null, state: FormState)
     },
     { status },
   );
+}
+
+/** The columns that a form has, in order: those that the resource names, and what a new row must be given. */
+function formColumns(records: Records, verb: "create" | "update"): readonly Column[] {
+  const columns = settableColumns(records, verb);
+  const { form } = records.about;
+  if (form === null) return columns;
+  const named = form.flatMap(({ fields }) => fields);
+  const chosen = named.flatMap((name) => columns.find((column) => column.name === name) ?? []);
+  const needed = columns.filter((one) => verb === "create" && one.is_required && !named.includes(one.name));
+  return [...chosen, ...needed];
+}
+
+/** Fields as they stand together; without a word of the resource, all of them. */
+function toFieldsets({ about: { form } }: Records, fields: readonly Field[]) {
+  const sets = (form ?? []).map(({ title, fields: names }) => ({
+    title,
+    fields: fields.filter(({ column }) => names.includes(column)),
+  }));
+  const named = new Set(sets.flatMap((set) => set.fields));
+  const others = fields.filter((field) => !named.has(field));
+  return [...sets, { title: null, fields: others }].filter((set) => set.fields.length > 0);
 }
 
 /** What is wrong, with what is at no field that is shown. */

@@ -111,7 +111,7 @@ function showCell(records: Records, column: Column, row: Row): Promise<Page> {
 /** @throws AppError not_found for one that whoever asks can't change */
 function columnOf(records: Records, { column: name }: CellPlace): Column {
   const column = records.column(name);
-  if (column?.may_update === true && records.may("update")) return column;
+  if (column?.may_update === true && column.kind !== "file" && records.may("update")) return column;
   throw fail("not_found", "Nothing is served at this path");
 }
 

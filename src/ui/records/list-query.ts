@@ -36,6 +36,7 @@ export class ListQuery {
       .flatMap((names) => names.split(","))
       .flatMap((name) => this.#records.column(name) ?? []);
     if (chosen.length > 0) return [...new Set(chosen)];
+    if (about.list !== null) return about.list.flatMap((name) => this.#records.column(name) ?? []);
     const others = about.columns.filter(
       ({ name, kind }) => name !== about.title && name !== about.key && !LONG.has(kind),
     );

@@ -15,19 +15,18 @@ interface RowPage {
 const NO_ROWS: RowPage = { items: [], page: 1, per_page: 1, total: 0 };
 const FORMATS = ["csv", "xlsx", "json"];
 /** Whose values aren't written into a cell. */
-const NOT_INLINE = new Set(["json", "text"]);
+const NOT_INLINE = new Set(["json", "text", "file"]);
 
 /** The page of a resource's rows. */
 export async function showList(records: Records): Promise<Page> {
-  const { ui, request, about } = records;
+  const { request, about } = records;
   const query = new ListQuery(records, new URL(request.url).search);
   const [found, problem] = await findRows(records, query);
   const { columns, params } = query;
   const filter = params.get("filter") ?? "";
   const isOpen = params.has(FILTERS);
-  return ui.page(
-    request,
-    "records/list.html",
+  return records.screen(
+    "list",
     {
       about,
       path: records.path,

@@ -1,4 +1,5 @@
 import type { ResourceDescription } from "../../resources/admin/descriptions.ts";
+import type { Page, PageOptions, TemplateData } from "../../templates/templates.ts";
 import type { Api } from "../shell/api.ts";
 import type { Ui } from "../shell/pages.ts";
 
@@ -57,6 +58,14 @@ export class Records {
   apiPathOf(id: unknown, verb?: string): string {
     const path = `${this.about.path}/${encodeURIComponent(String(id))}`;
     return verb === undefined ? path : `${path}/${encodeURIComponent(verb)}`;
+  }
+
+  /** The page of a screen: of the template that the plugin has for it, else of ours. */
+  screen(screen: "list" | "form", data: TemplateData, options: PageOptions = {}): Promise<Page> {
+    const { plugin, templates } = this.about;
+    const own = templates[screen];
+    const template = own === undefined ? `ui/records/${screen}.html` : `${plugin}/${own}`;
+    return this.ui.pageOf(this.request, template, data, options);
   }
 
   may(verb: "create" | "update" | "delete"): boolean {

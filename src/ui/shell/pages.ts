@@ -108,15 +108,16 @@ export class Ui {
    * done before.
    */
   page(request: Request, name: string, data: TemplateData = {}, options: PageOptions = {}): Promise<Page> {
+    return this.pageOf(request, `ui/${name}`, data, options);
+  }
+
+  /** The same of any template, such as one that a plugin has in the place of ours: "crm/deals.html". */
+  pageOf(request: Request, name: string, data: TemplateData, options: PageOptions = {}): Promise<Page> {
     const { render, flashes } = this.#options;
     const flash = flashes.read(request);
     const shell = { ...this.shell(request), flash };
     const cleared = flash === null ? {} : { "set-cookie": flashes.clear };
-    return render(
-      `ui/${name}`,
-      { shell, ...data },
-      { ...options, headers: { ...cleared, ...options.headers } },
-    );
+    return render(name, { shell, ...data }, { ...options, headers: { ...cleared, ...options.headers } });
   }
 
   /** Leads on to a page, with a message for it. */

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { CookieJar, SECURITY } from "../../accounts/browser/browser.ts";
 import { crmPlugin } from "../../resources/crm.ts";
-import { TestApp } from "../../setup.ts";
+import { type Files, TestApp } from "../../setup.ts";
 
 /** What nothing that is shown may become. */
 export const SCRIPT = `"><script>alert(1)</script>`;
@@ -19,9 +19,16 @@ export class Office implements AsyncDisposable {
     this.jar = jar;
   }
 
-  /** @param run in the place of that of plugins/crm */
-  static async open({ run, roles = ["admin"] }: { run?: string; roles?: readonly string[] } = {}) {
-    const plugins = await crmPlugin(run ?? (await Bun.file(RUN).text()));
+  /**
+   * @param run in the place of that of plugins/crm
+   * @param files of plugins, beside
+   */
+  static async open({
+    run,
+    files = {},
+    roles = ["admin"],
+  }: { run?: string; files?: Files; roles?: readonly string[] } = {}) {
+    const plugins = { ...(await crmPlugin(run ?? (await Bun.file(RUN).text()))), ...files };
     const app = await TestApp.start({ plugins, config: { app: { debug: true }, security: SECURITY } });
     const jar = new CookieJar(app);
     await jar.register("ada@example.com", roles);
