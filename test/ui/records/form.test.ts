@@ -1,7 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { placeOf } from "../../accounts/browser/browser.ts";
 import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { COMPANIES, DEALS, Office, SCRIPT, textOf } from "./office.ts";
+
+// Each of them goes through many pages.
+setDefaultTimeout(20_000);
 
 const NEW = { "f-title": "Bridge", "f-amount": "12.50", "f-company_id": "1" };
 

@@ -1,7 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { placeOf } from "../../accounts/browser/browser.ts";
 import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { COMPANIES, DEALS, Office, SCRIPT, textOf } from "./office.ts";
+
+// Each of them goes through many pages.
+setDefaultTimeout(20_000);
 
 const IMPORT = `${COMPANIES}/~import`;
 const CSV = `Company,city,Remarks\nBolt,Oslo,x\n,Rome,y\n"${SCRIPT.replaceAll('"', '""')}",Bonn,z\n`;

@@ -1,9 +1,12 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { ICONS } from "../../../src/resources/definition/screens.ts";
 import { crmPlugin } from "../../resources/crm.ts";
 import { TestApp } from "../../setup.ts";
 import { DEALS, Office, rowsOf, textOf } from "./office.ts";
+
+// Each of them goes through many pages.
+setDefaultTimeout(20_000);
 
 const PROJECT = join(import.meta.dir, "../../..");
 const toRun = (admin: string) => `
