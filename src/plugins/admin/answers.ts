@@ -6,6 +6,7 @@ import { describeMissing, findUndeclaredPermissions, permissionsBy } from "../in
 import type { PluginRecord } from "../inventory/record.ts";
 import type { PreparedPlugin } from "../remote/installer.ts";
 import type { RouteSurface } from "../source/surface.ts";
+import { readExcerpt } from "./excerpt.ts";
 
 const Failure = t.Object({
   stage: t.String({
@@ -75,6 +76,10 @@ export const PluginDetails = t.Composite([
     }),
     routes: t.Array(Route),
     hooks: t.Array(t.Object({ event: t.String(), order: t.String() })),
+    tables: t.Array(t.String()),
+    excerpt: t.Nullable(t.Array(t.Object({ line: t.Integer(), text: t.String() })), {
+      description: "The lines of its source around the place where it has failed",
+    }),
   }),
 ]);
 
@@ -162,14 +167,17 @@ export function summarizePlugin(record: PluginRecord) {
 }
 
 /** Says all that is known of a plugin. */
-export function describePlugin(record: PluginRecord, hooks: HookBus, records: readonly PluginRecord[]) {
+export async function describePlugin(record: PluginRecord, hooks: HookBus, records: readonly PluginRecord[]) {
   const listened = hooks.list({ source: record.name });
+  const surface = record.current?.surface;
   return {
     ...summarizePlugin(record),
     permissions: { ...permissionsBy(record) },
     warnings: findUndeclaredPermissions(record, records),
-    routes: toRoutes(record.current?.surface.routes ?? []),
+    routes: toRoutes(surface?.routes ?? []),
     hooks: listened.map(({ event, order }) => ({ event, order })),
+    tables: [...(surface?.tables ?? [])],
+    excerpt: await readExcerpt(record),
   };
 }
 

@@ -76,7 +76,7 @@ function listRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Plug
         const prepared = await verbs.prepare(body, change, context.request.signal);
         if (body.dry_run) return previewPlugin(prepared, await verbs.compareJobs(prepared), manager.list());
         const record = await verbs.install(prepared, change);
-        return status(prepared.isListed ? 200 : 201, toDetails(record));
+        return status(prepared.isListed ? 200 : 201, await toDetails(record));
       },
       {
         ...CODE,
