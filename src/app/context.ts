@@ -71,6 +71,8 @@ export interface AppContext {
   readonly feed: ChangeFeed | null;
   readonly hooks: HookBus;
   readonly stackTraces: StackTraces;
+  /** Absolute folder of the log files of this process. */
+  readonly logFolder: string;
   /** Path to show for a file: relative to the folder of config.json. */
   readonly toDisplayPath: (file: string) => string;
   readonly answerError: ErrorAnswer;
@@ -133,6 +135,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     feed,
     hooks,
     stackTraces,
+    logFolder: toLogFolder(loaded, options.worker ?? null),
     toDisplayPath: createDisplayPath(loaded.directory),
     answerError,
     callers: new Callers(),

@@ -17,8 +17,11 @@ import { fileRoutes } from "../storage/routes.ts";
 import { type CoreApp, createCoreApp } from "../web/core-app.ts";
 import type { InFlight } from "../web/mounts.ts";
 import type { WebServer } from "../web/server.ts";
-import { cacheRoutes } from "./system/cache-routes.ts";
 import type { AppContext } from "./context.ts";
+import { backupRoutes } from "./system/backup-routes.ts";
+import { cacheRoutes } from "./system/cache-routes.ts";
+import { configRoutes } from "./system/config-routes.ts";
+import { logRoutes } from "./system/log-routes.ts";
 import { pathOf } from "./resource-paths.ts";
 import type { AppStores } from "./stores.ts";
 import { homeRoutes } from "./system/home-routes.ts";
@@ -71,7 +74,17 @@ export function createCoreAppBuilder(
       // It is answered with a page: what counts here is its line in the log.
       noteRefusal: (error, request) => void answerError(error, request, null),
     }),
-    cacheRoutes({ cache: stores.cache, guards: accounts.guards }),
+    cacheRoutes({ cache: stores.cache, store, guards: accounts.guards, originOf }),
+    configRoutes({ guards: accounts.guards, loaded: () => live.loaded }),
+    logRoutes({ guards: accounts.guards, folder: context.logFolder, flush: () => loggers.flush() }),
+    backupRoutes({
+      guards: accounts.guards,
+      store,
+      originOf,
+      identifyAgain: accounts.identifyAgain,
+      version,
+      loaded: () => live.loaded,
+    }),
     jobRoutes({ jobs, store, guards: accounts.guards, originOf }),
     pluginRoutes({
       ...administration,

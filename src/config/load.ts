@@ -11,9 +11,10 @@ import {
   type JsonObject,
   type KeyPath,
   startsWithPath,
+  valueAt,
 } from "./json/values.ts";
 import { readFlags, readVariableOverrides } from "./overrides.ts";
-import { ConfigError, type ConfigProblem } from "./problems.ts";
+import { ConfigError, type ConfigProblem, type Origin } from "./problems.ts";
 import type { Config, ConfigOverrides } from "./schema.ts";
 import { maskSecrets } from "./secrets.ts";
 import { readTextFile } from "../files/text.ts";
@@ -46,6 +47,8 @@ export interface LoadedConfig {
   readonly directory: string;
   /** Where values are secret although their keys do not look so: `"dsn": "${DB_PASSWORD}"`. */
   readonly secretPaths: readonly KeyPath[];
+  /** Tells where a value comes from; null for a default. */
+  originOf(path: KeyPath): Origin | null;
 }
 
 /**
@@ -81,7 +84,9 @@ export function loadConfig(options: LoadConfigOptions): LoadedConfig {
   }
   const { exists } = configFile;
   const secretPaths = [...configFile.secretPaths, ...shared.secretPaths];
-  return { config: toConfig(values), file, exists, directory, secretPaths };
+  const originOf: LoadedConfig["originOf"] = (path) =>
+    layers.findLast((one) => valueAt(one?.values, path) !== undefined)?.originOf(path, "value") ?? null;
+  return { config: toConfig(values), file, exists, directory, secretPaths, originOf };
 }
 
 /** Copies the effective configuration with its secrets masked, so that it can be printed. */

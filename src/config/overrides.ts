@@ -63,7 +63,7 @@ export function readFlags(flags: ConfigOverrides): Layer {
 }
 
 /** The variable that sets the key at `path`. */
-function toVariableName(path: KeyPath): string {
+export function toVariableName(path: KeyPath): string {
   return `XCORE_${path.join("__").toUpperCase()}`;
 }
 

@@ -61,6 +61,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
     exists: false,
     directory: folder.path,
     secretPaths: [],
+    originOf: expect.any(Function),
   });
 });
 

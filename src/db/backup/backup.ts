@@ -33,6 +33,8 @@ export interface BackupOptions extends BackupProject {
   readonly file?: string | undefined;
   /** Whether a file of that name may be replaced. @default false */
   readonly replaces?: boolean;
+  /** Whether a signal ends the process meanwhile; false for a server, which ends by itself. @default true */
+  readonly endsOnSignal?: boolean;
   /** After so long it is given up, in ms. @default 1 hour */
   readonly timeoutMs?: number | undefined;
   /** Is told how far it has come, each second and at each step. */
@@ -68,7 +70,8 @@ export async function backupDatabase(options: BackupOptions): Promise<Backup> {
   assertFree(file, options.replaces);
   await mkdir(dirname(file), { recursive: true });
   try {
-    return await withWorkFolder(join(dirname(file), ".xcore-backup-"), async (folder) => {
+    const { endsOnSignal = true } = options;
+    const work = async (folder: string) => {
       const dump = createDump(options.url, options.env);
       const database = { name: dump.member, path: join(folder, "database") };
       await watchGrowth(database.path, { step: "dump", onProgress }, () =>
@@ -89,7 +92,8 @@ export async function backupDatabase(options: BackupOptions): Promise<Backup> {
       assertFree(file, options.replaces);
       await rename(packed, file);
       return { file, size };
-    });
+    };
+    return await withWorkFolder(join(dirname(file), ".xcore-backup-"), work, { endsOnSignal });
   } catch (error) {
     if (deadline.aborted) throw tookTooLong(`Cannot back up to "${file}"`, timeoutMs, "nothing was kept");
     throw isDiskFull(error)

@@ -47,15 +47,20 @@ export async function copyOwner({ mode, uid, gid }: Stats, file: string): Promis
  * beside it are removed.
  *
  * @param prefix path of the folder but for its last letters
+ * @param options.endsOnSignal false for a server, which ends by itself: what it leaves then, the next run removes
  */
-export async function withWorkFolder<T>(prefix: string, work: (folder: string) => Promise<T>): Promise<T> {
+export async function withWorkFolder<T>(
+  prefix: string,
+  work: (folder: string) => Promise<T>,
+  { endsOnSignal = true }: { readonly endsOnSignal?: boolean } = {},
+): Promise<T> {
   await sweep(prefix);
   const { folder, lock } = await makeLocked(prefix);
   const onSignal = (signal: (typeof SIGNALS)[number]): void => {
     rmSync(folder, { recursive: true, force: true });
     process.exit(128 + constants.signals[signal]);
   };
-  for (const signal of SIGNALS) process.on(signal, onSignal);
+  if (endsOnSignal) for (const signal of SIGNALS) process.on(signal, onSignal);
   try {
     return await work(folder);
   } finally {
