@@ -4,6 +4,7 @@ import { createOwnApp, toCoreFetch } from "../web/core-app.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "../web/error-answers.ts";
 import type { Mount } from "../web/mounts.ts";
 import { dashboardArea } from "./dashboard/pages.ts";
+import { operationsArea } from "./operations/operations.ts";
 import { peopleArea } from "./people/people.ts";
 import { pluginArea } from "./plugins/pages.ts";
 import { recordsArea } from "./records/area.ts";
@@ -15,6 +16,7 @@ import { preferenceRoutes } from "./shell/preferences.ts";
 import { createProblemPages } from "./shell/problems.ts";
 import { loadScripts } from "./shell/scripts.ts";
 import { text } from "./shell/words.ts";
+import { workArea } from "./work/work.ts";
 
 export interface UiAppOptions extends Omit<UiOptions, "scripts" | "flashes"> {
   /** Seals the messages that pages leave for each other. */
@@ -42,7 +44,14 @@ const SECTIONS: Readonly<Record<Area["section"], string | null>> = {
 export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
   const scripts = await loadScripts();
   const ui = new Ui({ ...options, scripts, flashes: createFlashes(options.flashKey) });
-  const areas: readonly Area[] = [dashboardArea(ui), recordsArea(ui), peopleArea(ui), pluginArea(ui)];
+  const areas: readonly Area[] = [
+    dashboardArea(ui),
+    recordsArea(ui),
+    peopleArea(ui),
+    pluginArea(ui),
+    workArea(ui),
+    operationsArea(ui),
+  ];
   const [main, ...others] = Object.entries(SECTIONS).map(([section, title]): MenuSection => {
     const items = areas.filter((area) => area.section === section).flatMap(({ menu }) => menu);
     return { title, items };

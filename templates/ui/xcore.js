@@ -58,6 +58,68 @@
     }
   }
 
+  let isRefreshing = false;
+
+  /** Keeps what has data-live as it is at the server, every so many milliseconds, while somebody can see it. */
+  async function refresh() {
+    const live = document.querySelector("#live[data-live]");
+    if (live === null) return;
+    const isBusy = isRefreshing || document.querySelector("dialog[open]") !== null;
+    if (document.visibilityState === "visible" && !isBusy) {
+      isRefreshing = true;
+      try {
+        await htmx.ajax("GET", location.pathname + location.search, {
+          target: "#live",
+          select: "#live",
+          swap: "outerMorph",
+        });
+      } catch {
+        // The server is away: it is asked again.
+      } finally {
+        isRefreshing = false;
+      }
+    }
+    setTimeout(refresh, Number(live.dataset.live));
+  }
+
+  const LEVELS = { info: "badge-info", warn: "badge-warning", error: "badge-error", fatal: "badge-error" };
+  const MAX_LINES = 500;
+
+  /** Shows the lines of a log as they are written, while somebody can see them and wants to. */
+  function followLog(list) {
+    const label = document.querySelector("[data-tail-switch]");
+    const wanted = label.querySelector("input");
+    const blank = document.getElementById("log-line").content;
+    let stream = null;
+    const show = ({ data }) => {
+      const line = JSON.parse(data);
+      const row = blank.cloneNode(true);
+      for (const cell of row.querySelectorAll("[data-field]")) {
+        const value = line[cell.dataset.field] ?? "";
+        cell.textContent = typeof value === "string" ? value : JSON.stringify(value, null, 2);
+      }
+      const level = row.querySelector("[data-field=level]");
+      level.className = `badge badge-sm ${LEVELS[line.level] ?? "badge-neutral"}`;
+      list.prepend(row);
+      while (list.rows.length > MAX_LINES) list.lastElementChild.remove();
+    };
+    const update = () => {
+      const isOn = wanted.checked && document.visibilityState === "visible";
+      if (isOn && stream === null) {
+        stream = new EventSource(list.dataset.tail);
+        stream.addEventListener("line", show);
+        stream.addEventListener("begin", () => (list.dataset.following = "yes"));
+      } else if (!isOn && stream !== null) {
+        stream.close();
+        stream = null;
+        delete list.dataset.following;
+      }
+    };
+    label.hidden = false;
+    wanted.addEventListener("change", update);
+    document.addEventListener("visibilitychange", update);
+  }
+
   function submitChoice({ target }) {
     if (target.form?.matches("form[data-autosubmit]")) target.form.requestSubmit();
   }
@@ -75,6 +137,10 @@
 
   localize(document);
   document.addEventListener("htmx:after:swap", () => localize(document));
+  const live = document.querySelector("#live[data-live]");
+  if (live !== null) setTimeout(refresh, Number(live.dataset.live));
+  const tail = document.querySelector("[data-tail]");
+  if (tail !== null) followLog(tail);
   document.addEventListener("change", submitChoice);
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   document.addEventListener("submit", askFirst, true);

@@ -10,7 +10,7 @@ import type { LoadedConfig } from "../../config/load.ts";
 import type { Backup } from "../../db/backup/backup.ts";
 import { DatabaseError } from "../../db/contract/database-error.ts";
 import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
-import { AppError } from "../../errors/errors.ts";
+import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import {
   BACKUP_NAME,

@@ -57,13 +57,12 @@ function keyRoutes(ui: Ui) {
     .get("", ({ request, query }) => showKeys(ui, request, query), { auth: true, query: Paged })
     .post(
       "",
-      async ({ request, body: { name, permissions, expires_on, current_password } }) => {
+      async ({ request, body: { name, permissions, expires_on } }) => {
         const values = { name, permissions, expires_on };
         try {
           const made = await ui.api(request).post<MadeKey>("/auth/api_keys", {
             name,
             permissions: permissions.split(/[\s,]+/).filter((one) => one !== ""),
-            current_password,
             ...(expires_on !== "" && { expires_at: `${expires_on}T23:59:59Z` }),
           });
           return await ui.page(
@@ -83,7 +82,6 @@ function keyRoutes(ui: Ui) {
           name: t.String({ default: "" }),
           permissions: t.String({ default: "" }),
           expires_on: t.String({ default: "" }),
-          current_password: t.String({ default: "" }),
         }),
       },
     )

@@ -76,12 +76,8 @@ export function userRoutes(ui: Ui) {
     .get("", ({ request, params }) => showUser(ui, request, params.id), { auth: true, params: Id })
     .post(
       "",
-      ({ request, params: { id }, body: { email, full_name, current_password } }) => {
-        const change = {
-          email,
-          full_name: full_name === "" ? null : full_name,
-          ...(current_password !== "" && { current_password }),
-        };
+      ({ request, params: { id }, body: { email, full_name } }) => {
+        const change = { email, full_name: full_name === "" ? null : full_name };
         return ui.act(request, {
           call: (api) => api.put(`/admin/users/${id}`, change),
           done: { text: text("Saved."), color: "success" },
@@ -97,7 +93,6 @@ export function userRoutes(ui: Ui) {
           ...Form.properties,
           email: t.String({ default: "" }),
           full_name: t.String({ default: "" }),
-          current_password: t.String({ default: "" }),
         }),
       },
     )

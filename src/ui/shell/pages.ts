@@ -133,7 +133,7 @@ export class Ui {
     try {
       await call(this.api(request));
     } catch (error) {
-      if (!(error instanceof ApiProblem) || error.status >= 500) throw error;
+      if (!(error instanceof ApiProblem) || error.status === 500) throw error;
       if (ASKS_AGAIN.has(error.code)) return redirectTo(request, withNext(VERIFY_PATH, from));
       if (error.code === "authentication_error") throw error;
       if (again !== undefined) return again(error);
@@ -168,7 +168,7 @@ export class Ui {
   /** Shows a form again that the API has refused. @throws what is no fault of the form */
   refused(error: unknown, again: (problem: ApiProblem) => Promise<Page>): Promise<Page> {
     const isFault =
-      error instanceof ApiProblem && error.status < 500 && error.code !== "authentication_error";
+      error instanceof ApiProblem && error.status !== 500 && error.code !== "authentication_error";
     if (!isFault || ASKS_AGAIN.has(error.code)) throw error;
     return again(error);
   }
