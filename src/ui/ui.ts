@@ -40,6 +40,8 @@ const SECTIONS: Readonly<Record<Area["section"], string | null>> = {
   system: text("System"),
 };
 
+const MAX_FOUND = 20; // in the command palette
+
 /** Builds the pages of the administration below /ui, and their scripts. */
 export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
   const scripts = await loadScripts();
@@ -62,6 +64,7 @@ export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
     { title: text("Plugins' pages"), items: options.pluginMenu() },
     ...others,
   ];
+  ui.finders = areas.flatMap(({ find }) => find ?? []);
   const answerError = toElysiaErrorHandler(() => app, options.answerError, null);
   const app: AnyElysia = createOwnApp("xcore/ui")
     .onError(createProblemPages(ui, (error, request) => answerError({ error, request })))
@@ -70,6 +73,14 @@ export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
     })
     .use(ui.guards)
     .use(preferenceRoutes(ui))
+    .get(
+      "/ui/find",
+      async ({ request, query: { q } }) => {
+        const found = await Promise.all(ui.finders.map((find) => find(request, q)));
+        return { items: found.flat().slice(0, MAX_FOUND) };
+      },
+      { auth: true, query: t.Object({ q: t.String({ minLength: 2, maxLength: 200 }) }) },
+    )
     // Whoever isn't known is led to the login, rather than told what there isn't.
     .all("/ui/*", () => Promise.reject(fail("not_found", "Nothing is served at this path")), { auth: true });
   for (const { routes } of areas) app.use(routes);

@@ -135,6 +135,121 @@
     }
   }
 
+  function showDialog(id) {
+    for (const other of document.querySelectorAll("dialog[open]")) other.close();
+    document.getElementById(id)?.showModal();
+  }
+
+  /** Without accents and capitals, which nobody has to write. */
+  function plain(text) {
+    return text.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase();
+  }
+
+  function isWriting({ target }) {
+    return target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null;
+  }
+
+  /** The list of all that can be gone to: what is written narrows it, arrows choose, Enter goes there. */
+  function preparePalette(palette) {
+    const input = palette.querySelector("input");
+    const list = palette.querySelector("ul");
+    const none = palette.querySelector("[data-none]");
+    const shown = () => [...list.querySelectorAll("li:not([hidden]) > a")];
+    let asked = 0;
+
+    function choose(link) {
+      for (const one of list.querySelectorAll("a")) one.setAttribute("aria-selected", String(one === link));
+      none.hidden = link !== undefined;
+      input.setAttribute("aria-activedescendant", link?.id ?? "");
+      link?.scrollIntoView({ block: "nearest" });
+    }
+
+    function narrow() {
+      const words = plain(input.value).split(/\s+/);
+      for (const link of list.querySelectorAll("a:not([data-found])")) {
+        const text = plain(link.textContent);
+        link.parentElement.hidden = !words.every((word) => text.includes(word));
+      }
+      choose(shown()[0]);
+      void find();
+    }
+
+    /** Records by what they are called, from the server. */
+    async function find() {
+      const { find: address } = input.dataset;
+      const number = (asked += 1);
+      const q = input.value.trim();
+      if (address === undefined) return;
+      await new Promise((resolve) => setTimeout(resolve, 150));
+      if (number !== asked) return;
+      const answer = q.length < 2 ? null : await fetch(`${address}?${new URLSearchParams({ q })}`).catch(() => null);
+      const found = answer?.ok ? (await answer.json()).items : [];
+      if (number !== asked) return;
+      for (const old of list.querySelectorAll("[data-found]")) old.parentElement.remove();
+      for (const [index, { label, hint, path }] of found.entries()) {
+        const link = Object.assign(document.createElement("a"), { href: path, id: `palette-found-${index}`, tabIndex: -1 });
+        link.setAttribute("role", "option");
+        link.dataset.found = "";
+        const name = Object.assign(document.createElement("span"), { className: "flex-1 truncate", textContent: label });
+        link.append(name, Object.assign(document.createElement("span"), { className: "text-xs opacity-75", textContent: hint }));
+        const item = document.createElement("li");
+        item.setAttribute("role", "none");
+        item.append(link);
+        list.append(item);
+      }
+      choose(shown()[0]);
+    }
+
+    palette.addEventListener("keydown", (event) => {
+      const links = shown();
+      const at = links.findIndex((link) => link.ariaSelected === "true");
+      const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+      if (step !== undefined) choose(links.at((at + step) % links.length));
+      else if (event.key === "Enter") links[at]?.click();
+      // A field for searches would only be emptied by it.
+      else if (event.key === "Escape") palette.close();
+      else return;
+      event.preventDefault();
+    });
+    input.addEventListener("input", narrow);
+    palette.addEventListener("close", () => (input.value = ""));
+    return () => {
+      showDialog("palette");
+      narrow();
+    };
+  }
+
+  const palette = document.getElementById("palette");
+  const openPalette = palette === null ? () => {} : preparePalette(palette);
+
+  /** Keys that hold on every page; those of lists and forms are in records.js. */
+  function pressKey(event) {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+      event.preventDefault();
+      openPalette();
+    } else if (event.key === "?" && !isWriting(event) && document.querySelector("dialog[open]") === null) {
+      event.preventDefault();
+      showDialog("help");
+    } else if (event.key === "/" && !isWriting(event) && document.querySelector("dialog[open]") === null) {
+      event.preventDefault();
+      const search = document.querySelector('main input[type="search"]');
+      if (search === null) openPalette();
+      else search.focus();
+    }
+  }
+
+  function openDialog(event) {
+    const opener = event.target.closest("[data-open]");
+    if (opener === null) return;
+    event.preventDefault();
+    if (opener.dataset.open === "palette") openPalette();
+    else showDialog(opener.dataset.open);
+  }
+
+  for (const opener of document.querySelectorAll("[data-open]")) opener.hidden = false;
+  document.addEventListener("keydown", pressKey);
+  document.addEventListener("click", openDialog);
+
   localize(document);
   document.addEventListener("htmx:after:swap", () => localize(document));
   const live = document.querySelector("#live[data-live]");

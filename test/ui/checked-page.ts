@@ -43,6 +43,12 @@ export class CheckedPage implements AsyncDisposable {
   /** Whether nothing has gone wrong so far, and axe-core finds nothing serious in what is shown now. */
   async check(): Promise<void> {
     const name = new URL(this.page.url()).pathname;
+    // What fades in is pale until it has: it is shown as it ends.
+    await this.page.evaluate(() => {
+      for (const animation of document.getAnimations()) {
+        if (Number.isFinite(animation.effect?.getComputedTiming().endTime)) animation.finish();
+      }
+    });
     await this.page.evaluate(`${axe.source};0`);
     const { violations } = await this.page.evaluate(() =>
       (globalThis as unknown as { axe: typeof axe }).axe.run(document, { resultTypes: ["violations"] }),

@@ -19,6 +19,17 @@ export interface Area {
   readonly section: "main" | "people" | "system";
   readonly menu: readonly MenuItem[];
   readonly routes: AnyElysia;
+  /** Finds what somebody who makes a request may go to by a few letters. @default nothing is found in it */
+  readonly find?: (request: Request, text: string) => Promise<readonly Found[]>;
+}
+
+/** What the command palette leads to beside the pages of the menu, such as a record. */
+export interface Found {
+  readonly label: string;
+  /** What it is, such as the name of its table. */
+  readonly hint: string;
+  /** Below the server's own path, such as "/ui/records/deals/3". */
+  readonly path: string;
 }
 
 export interface MenuSection {

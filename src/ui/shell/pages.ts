@@ -5,7 +5,7 @@ import { redirectTo, VERIFY_PATH, withNext } from "../../accounts/browser/naviga
 import type { Page, PageOptions, TemplateData } from "../../templates/templates.ts";
 import { Api, ApiProblem, type ApiOptions } from "./api.ts";
 import type { Flash, Flashes } from "./flash.ts";
-import { type MenuSection, toShownMenu } from "./menu.ts";
+import { type Area, type MenuSection, toShownMenu } from "./menu.ts";
 import type { Scripts } from "./scripts.ts";
 import { text } from "./words.ts";
 
@@ -72,6 +72,8 @@ export class Ui {
   readonly #options: UiOptions;
   /** What the menu leads to now. Set once all areas are known. */
   menu: () => readonly MenuSection[] = () => [];
+  /** What the command palette asks beside the menu. Set once all areas are known. */
+  finders: readonly NonNullable<Area["find"]>[] = [];
 
   constructor(options: UiOptions) {
     this.guards = options.guards;
@@ -97,6 +99,7 @@ export class Ui {
         ? toShownMenu(this.menu(), { path, can: (permission) => can(request, permission) })
         : [],
       flash: null,
+      finds: this.finders.length > 0,
       version,
       themes: THEME_NAMES,
       script: (file: string) => scripts.pathOf(file),
