@@ -39,7 +39,7 @@ const templates = new Templates({
   toDisplayPath: (file) => file,
   watches: false,
   log: pino({ level: "silent" }),
-  appName: "bench",
+  appName: () => "bench",
   theme: () => "light",
   isDebug: () => false,
   basePath: () => "",

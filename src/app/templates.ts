@@ -12,7 +12,7 @@ export function createTemplates(context: AppContext, accounts: Accounts): Templa
     toDisplayPath,
     watches: config.plugins.watch && !inspects && !isCommand,
     log: loggers.app,
-    appName: config.app.name,
+    appName: () => live.loaded.config.app.name,
     theme: () => live.loaded.config.templates.theme,
     isDebug: () => live.loaded.config.app.debug,
     basePath: () => toBasePath(live.loaded.config.server.public_url),

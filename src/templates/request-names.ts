@@ -22,6 +22,8 @@ export type GlobalsOf = (request: Request | null) => RequestGlobals;
 
 export interface RequestNamesOptions {
   readonly globalsOf: GlobalsOf;
+  /** Of the application. */
+  readonly appName: string;
   /** The theme where nobody has chosen one. */
   readonly theme: string;
   /** Translates the texts of templates. @default there is English alone */
@@ -44,6 +46,7 @@ const COOKIE = /(?:^|;\s*)theme=([a-z]{1,20})(?:;|$)/;
 
 /** Names that each request brings, whoever's template asks for them. */
 export const REQUEST_NAMES = [
+  "app_name",
   "user",
   "can",
   "csrf_token",
@@ -73,6 +76,8 @@ export function createRequestNames(request: Request | null, options: RequestName
     fillPlaces(words.translate(toLanguage(), String(text), ownerOf(values)), values);
   return (name) => {
     switch (name) {
+      case "app_name":
+        return options.appName;
       case "user":
         return own().user ?? null;
       case "can":

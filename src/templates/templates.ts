@@ -29,7 +29,7 @@ export interface TemplatesOptions {
   readonly watches: boolean;
   readonly log: Logger;
   /** Of the application, for its pages. */
-  readonly appName: string;
+  readonly appName: () => string;
   /** The theme where nobody has chosen another one. */
   readonly theme: () => string;
   /** Whether names that aren't there are errors, and answers say what is wrong. */
@@ -206,7 +206,7 @@ export class Templates implements TemplateRenderer {
     request: Request | null,
     { nonce, shell }: { readonly nonce: string; readonly shell?: (() => unknown) | undefined },
   ) {
-    const { globalsOf, isDebug, theme } = this.#options;
+    const { globalsOf, isDebug, theme, appName } = this.#options;
     const languages = this.#opened?.languages;
     const words = languages && {
       names: languages.names,
@@ -214,6 +214,7 @@ export class Templates implements TemplateRenderer {
     };
     const names = createRequestNames(request, {
       globalsOf,
+      appName: appName(),
       theme: this.#themes.at(-1) ?? theme(),
       nonce,
       shell,
@@ -264,7 +265,6 @@ export class Templates implements TemplateRenderer {
     const { basePath } = this.#options;
     const options = { ...this.#options, isPlugin: (name: string) => this.isPlugin(name) };
     const globals = new Map<string, unknown>(Object.entries(createUrls(basePath, "")));
-    globals.set("app_name", this.#options.appName);
     globals.set("stylesheet", () => `${basePath()}/static/${assets.stylesheet}`);
     globals.set("page_script", () => `${basePath()}/static/${assets.script}`);
     const additions = { globals, filters: new Map() };

@@ -35,6 +35,11 @@ export function render(
   library.check();
   const template = library.find("page.html");
   if (template === null) throw new TypeError("There is no page.html");
-  const request = createRequestNames(null, { globalsOf: () => ({}), theme: "light", nonce: "" });
+  const request = createRequestNames(null, {
+    globalsOf: () => ({}),
+    appName: "xcore",
+    theme: "light",
+    nonce: "",
+  });
   return library.render(template, data as Readonly<Record<string, unknown>>, { isStrict, request });
 }

@@ -11,7 +11,7 @@ function show(text: string, language: string): string {
   if (template === null) throw new TypeError("There is no page.html");
   const words = { names: ["en", "fr"], translate: (_language: string, same: string) => same };
   const globalsOf = () => ({ language });
-  const request = createRequestNames(null, { globalsOf, theme: "light", nonce: "", words });
+  const request = createRequestNames(null, { globalsOf, appName: "xcore", theme: "light", nonce: "", words });
   // Spaces that don't break are as good as others to a reader.
   return library.render(template, { at: AT, n: 1234567.8915 }, { isStrict: true, request }).replaceAll(/[\u00a0\u202f]/g, " ");
 }
