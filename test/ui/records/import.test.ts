@@ -119,7 +119,6 @@ testInBrowser(
     await page.getByRole("button", { name: "Try it" }).click();
     await page.getByText("1 have mistakes").waitFor();
     await checked.check();
-    await page.screenshot({ path: `${process.env["SHOTS"] ?? "/tmp"}/import.png`, fullPage: true });
     await page.getByRole("checkbox", { name: "Leave out" }).check();
     await page.getByRole("button", { name: "Import", exact: true }).click();
     await page.getByText("1 made, 0 changed, 1 left out").waitFor();
@@ -135,9 +134,6 @@ testInBrowser(
     for (const path of [`${DEALS}/1/~history`, `${DEALS}/~summary`, `${DEALS}/1/~explain?user=1`]) {
       await page.goto(path);
       await checked.check();
-      await page.screenshot({
-        path: `${process.env["SHOTS"] ?? "/tmp"}/${path.split("~")[1]?.split("?")[0]}.png`,
-      });
     }
   },
 );

@@ -98,7 +98,6 @@ testInBrowser(
     await page.getByRole("button", { name: "Apply" }).click();
     await page.getByRole("link", { name: /Remove Stage/ }).waitFor();
     await checked.check();
-    await page.screenshot({ path: `${process.env["SHOTS"] ?? "/tmp"}/list-filters.png` });
 
     await using phone = await CheckedPage.open(browser, office.app, {
       user: office.jar,
