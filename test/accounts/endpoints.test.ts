@@ -223,6 +223,14 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "GET /system/traffic": { guard: "system:read", status: 200 },
   "GET /system/traffic/events": { guard: "system:read", status: 200 },
   "GET /system/cards": { guard: "auth", status: 200 },
+  "DELETE /system/cache": { guard: "cache:clear", status: 200, prepare: () => ({ query: "?pattern=*" }) },
+  "GET /system/config": { guard: "config:read", status: 200 },
+  "GET /system/logs": { guard: "logs:read", status: 200 },
+  "GET /system/logs/events": { guard: "logs:read", status: 200 },
+  "GET /system/backups": { guard: "backups:read", status: 200 },
+  "POST /system/backups": { guard: "backups:make", status: 201 },
+  "GET /system/backups/{name}": { guard: "*", status: 200, prepare: toBackup },
+  "POST /system/backups/{name}/verify": { guard: "backups:read", status: 200, prepare: toBackup },
   "GET /system/tasks": { guard: "tasks:read", status: 200 },
   "POST /system/tasks/{id}/run": { guard: "tasks:manage", status: 202, prepare: toTask },
   "POST /system/tasks/{id}/pause": { guard: "tasks:manage", status: 200, prepare: toTask },
@@ -365,6 +373,13 @@ function toResourceOfAll({ app: { app } }: World): Call {
   const resource = toResource(owner, app.store.tables.roles, { path: "roles", permission: null });
   if (app.resources.list().length === 0) app.resources.add(resource);
   return { params: ["notes.roles"] };
+}
+
+async function toBackup({ app }: World): Promise<Call> {
+  const { headers } = await app.admin();
+  const made = await app.fetch("/system/backups", { method: "POST", headers });
+  const { name } = (await made.json()) as { name: string };
+  return { params: [name] };
 }
 
 /** Whoever has its link may have it. */

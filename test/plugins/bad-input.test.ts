@@ -250,7 +250,7 @@ const BAD_PLUGINS: BadPlugin[] = [
     files: run('import { createRouter, nothing } from "xcore";\nnothing();\nexport default createRouter();'),
     stage: "import",
     message:
-      /xcore doesn't export "nothing": it exports createRouter, hooks, cli, db, (?:\w+, )+AppError, auth, users/,
+      /xcore doesn't export "nothing": it exports createRouter, hooks, cli, (?:\w+, )+AppError, auth, users/,
     file: "plugins/bad/run.ts",
     line: 2,
   },

@@ -72,6 +72,8 @@ export function backupRoutes(options: BackupRoutesOptions) {
       },
       {
         permission: "backups:make",
+        // It takes its time, and nothing of it is in the database.
+        idempotent: { transaction: false },
         response: { 201: Kept },
         detail: {
           summary: "Back up the database, config.json and the plugins' manifests; answers when it is made",

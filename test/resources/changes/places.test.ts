@@ -56,12 +56,18 @@ testCrm("who follows with too many filters is refused, until others have ended",
     const path = `/crm/deals/changes${query}`;
     return crm.app.fetch(path, { method, headers: user.headers, signal: abort.signal });
   };
+  /** Reads the answer: one that isn't read keeps its connection, of which a process has 256. */
+  const statusOf = async (query: string): Promise<number> => {
+    const answer = await follow(ada, query);
+    if (answer.status !== 200) await answer.text();
+    return answer.status;
+  };
   // What isn't followed takes no place.
   for (let count = 0; count < 101; count += 1) {
     // oxlint-disable-next-line no-await-in-loop -- one after another
     await (await follow(ada, "?amount.gt=1", "HEAD")).arrayBuffer();
     // oxlint-disable-next-line no-await-in-loop
-    expect((await follow(ada, "?filter=nope")).status).toBe(422);
+    expect(await statusOf("?filter=nope")).toBe(422);
   }
   for (let count = 0; count < 100; count += 1) {
     // oxlint-disable-next-line no-await-in-loop
@@ -80,6 +86,6 @@ testCrm("who follows with too many filters is refused, until others have ended",
   expect((await follow(bob, "?amount.gt=1000")).status).toBe(200);
   for (const abort of aborts.slice(0, -3)) abort.abort();
   // It is told of their going a moment later.
-  while ((await follow(ada, "?amount.gt=1000")).status === 429);
+  while ((await statusOf("?amount.gt=1000")) === 429);
   for (const abort of aborts) abort.abort();
 });
