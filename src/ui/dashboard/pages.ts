@@ -1,19 +1,11 @@
 import { Elysia } from "elysia";
+import type { TrafficPoint } from "../../metrics/traffic.ts";
 import type { Area } from "../shell/menu.ts";
 import type { Ui } from "../shell/pages.ts";
 import { text } from "../shell/words.ts";
 
-interface Point {
-  readonly at: number;
-  readonly requests: number;
-  readonly failures: number;
-  readonly refusals: number;
-  readonly p50_ms: number | null;
-  readonly p99_ms: number | null;
-}
-
 interface Traffic {
-  readonly points: readonly Point[];
+  readonly points: readonly TrafficPoint[];
   readonly failures: readonly object[];
 }
 
@@ -56,7 +48,7 @@ export function dashboardArea(ui: Ui): Area {
 }
 
 /** The points of half a minute each as one row, the last first: what a chart shows, for who sees none. */
-function toRows(points: readonly Point[]) {
+function toRows(points: readonly TrafficPoint[]) {
   const rows = [];
   for (let end = points.length; end > 0; end -= ROW_POINTS) {
     const part = points.slice(Math.max(0, end - ROW_POINTS), end);

@@ -1,16 +1,10 @@
 import { Elysia, t } from "elysia";
+import type { Page as List } from "../../db/paging/paginate.ts";
 import type { PluginSummary } from "../../plugins/admin/answers.ts";
 import type { Area } from "../shell/menu.ts";
 import { Form, type Question, type Ui } from "../shell/pages.ts";
 import { text } from "../shell/words.ts";
 import { pluginRoutes } from "./plugin.ts";
-
-interface PluginList {
-  readonly items: readonly (typeof PluginSummary.static)[];
-  readonly page: number;
-  readonly per_page: number;
-  readonly total: number;
-}
 
 const LIST = "/ui/plugins";
 const VERBS = ["enable", "disable", "reload"] as const;
@@ -32,7 +26,9 @@ export function pluginArea(ui: Ui): Area {
       .get(
         LIST,
         async ({ request, query }) => {
-          const plugins = await ui.api(request).get<PluginList>("/system/plugins", query);
+          const plugins = await ui
+            .api(request)
+            .get<List<typeof PluginSummary.static>>("/system/plugins", query);
           return ui.page(request, "plugins/list.html", { plugins });
         },
         { auth: true, query: t.Object({ page: t.Optional(t.Integer({ minimum: 1 })) }) },

@@ -1,3 +1,4 @@
+import type { Page as List } from "../../db/paging/paginate.ts";
 import type { Page } from "../../templates/templates.ts";
 import { text } from "../shell/words.ts";
 import { toCell } from "./cells.ts";
@@ -18,13 +19,6 @@ interface Change {
   readonly omitted?: boolean;
 }
 
-interface Entries {
-  readonly items: readonly Entry[];
-  readonly page: number;
-  readonly per_page: number;
-  readonly total: number | null;
-}
-
 /** What is said of each. */
 const VERBS: Readonly<Record<Entry["verb"], string>> = {
   create: text("made"),
@@ -38,7 +32,7 @@ const VERBS: Readonly<Record<Entry["verb"], string>> = {
 export async function showHistory(records: Records, id: string): Promise<Page> {
   const { api, ui, request } = records;
   const page = new URL(request.url).searchParams.get("page");
-  const found = await api.get<Entries>(records.apiPathOf(id, "history"), { page });
+  const found = await api.get<List<Entry>>(records.apiPathOf(id, "history"), { page });
   const row = await api.getIfAllowed<Row>(records.apiPathOf(id));
   const isFirst = found.page === 1;
   return ui.page(request, "records/history.html", {

@@ -1,3 +1,4 @@
+import type { Page as List } from "../../db/paging/paginate.ts";
 import type { Page } from "../../templates/templates.ts";
 import { ApiProblem } from "../shell/api.ts";
 import { isNumber, toCell } from "./cells.ts";
@@ -5,14 +6,7 @@ import { toChips, toFault, toFilters } from "./filters.ts";
 import { COLUMNS, FILTERS, ListQuery, toAddress } from "./list-query.ts";
 import type { Column, Records, Row } from "./records.ts";
 
-interface RowPage {
-  readonly items: readonly Row[];
-  readonly page: number;
-  readonly per_page: number;
-  readonly total: number | null;
-}
-
-const NO_ROWS: RowPage = { items: [], page: 1, per_page: 1, total: 0 };
+const NO_ROWS: List<Row> = { items: [], page: 1, per_page: 1, total: 0 };
 const FORMATS = ["csv", "xlsx", "json"];
 /** Whose values aren't written into a cell. */
 const NOT_INLINE = new Set(["json", "text", "file"]);
@@ -70,9 +64,9 @@ export async function showList(records: Records): Promise<Page> {
 }
 
 /** The rows, and what the API says where what is looked for isn't right. */
-async function findRows(records: Records, query: ListQuery): Promise<[RowPage, ApiProblem | null]> {
+async function findRows(records: Records, query: ListQuery): Promise<[List<Row>, ApiProblem | null]> {
   try {
-    return [await records.api.get<RowPage>(records.about.path, query.toList()), null];
+    return [await records.api.get<List<Row>>(records.about.path, query.toList()), null];
   } catch (error) {
     if (error instanceof ApiProblem && error.status === 422) return [NO_ROWS, error];
     throw error;
