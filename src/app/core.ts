@@ -32,10 +32,16 @@ export function createCoreBuilder(context: AppContext, parts: Omit<CoreParts, "a
 /** What asks for them asks often, or for many at once, and must be answered when others ask for too much. */
 const FREE = /^\/(?:health|metrics)$|^\/(?:docs|static)\//;
 
+/** The forms of rows, which may have files. */
+const TAKES_FILES = /^\/ui\/records\//;
+
 function createCoreMount(build: (streams: InFlight["streams"]) => Promise<CoreApp>): CoreMount {
   let app: CoreApp | null = null;
   let building: Promise<CoreApp> | null = null;
-  const inFlight = Object.assign(new InFlight(), { isFree: (path: string) => FREE.test(path) });
+  const inFlight = Object.assign(new InFlight(), {
+    isFree: (path: string) => FREE.test(path),
+    takesFiles: ({ method, url }: Request) => method === "POST" && TAKES_FILES.test(new URL(url).pathname),
+  });
   const ready = (): Promise<CoreApp> => (building ??= build(inFlight.streams).then((built) => (app = built)));
   return {
     prefix: "",

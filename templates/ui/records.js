@@ -18,6 +18,15 @@
     if (target.form?.dataset.guard !== undefined && target.dataset.unguarded === undefined) dirty.add(target.form);
   }
 
+  /** Says so before a file is sent that is too large to be taken. */
+  function checkSize({ target }) {
+    const { maxSize, tooLarge } = target.dataset;
+    if (maxSize === undefined) return;
+    const isTooLarge = [...target.files].some((file) => file.size > Number(maxSize));
+    target.setCustomValidity(isTooLarge ? tooLarge : "");
+    if (isTooLarge) target.reportValidity();
+  }
+
   function chooseAll({ target }) {
     const { chooseAll: form } = target.dataset;
     if (form === undefined) return;
@@ -73,6 +82,7 @@
   addEventListener("beforeunload", guard);
   document.addEventListener("input", note);
   document.addEventListener("change", chooseAll);
+  document.addEventListener("change", checkSize);
   document.addEventListener("submit", ({ target }) => dirty.delete(target));
   document.addEventListener("click", ({ target }) => {
     if (target.closest("a[data-unguarded]") !== null) dirty.delete(target.closest("form"));

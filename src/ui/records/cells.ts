@@ -4,15 +4,31 @@ import { type Column, pathOfRecords, type Records, type Row } from "./records.ts
 export interface Cell {
   readonly column: string;
   /** How it is shown. */
-  readonly kind: "none" | "text" | "number" | "choice" | "yes" | "no" | "date" | "moment" | "link" | "code";
+  readonly kind:
+    | "none"
+    | "text"
+    | "number"
+    | "choice"
+    | "yes"
+    | "no"
+    | "date"
+    | "moment"
+    | "link"
+    | "file"
+    | "code";
   readonly text: string;
   /** Of a number: how many digits it has behind the point. */
   readonly digits: number | null;
   /** What it leads to. */
   readonly href: string | null;
+  /** Of a picture: a smaller one. */
+  readonly thumb: string | null;
 }
 
 const MAX_TEXT = 160; // characters that a list shows of a value
+/** What thumbnails are made of. */
+const PICTURES = new Set(["image/png", "image/jpeg", "image/webp", "image/gif"]);
+const THUMBNAIL = "64x64";
 const NUMBERS = new Set(["integer", "bigint", "decimal"]);
 
 export function isNumber({ kind }: Column): boolean {
@@ -22,7 +38,7 @@ export function isNumber({ kind }: Column): boolean {
 /** A value of a row, as a page shows it. */
 export function toCell(records: Records, column: Column, row: Row): Cell {
   const value = row[column.name];
-  const cell = { column: column.name, text: toText(value), digits: null, href: null };
+  const cell = { column: column.name, text: toText(value), digits: null, href: null, thumb: null };
   if (value === null || value === undefined || value === "") return { ...cell, kind: "none", text: "" };
   if (column.references !== null) return { ...cell, ...toLink(records, column, row) };
   switch (column.kind) {
@@ -39,7 +55,7 @@ export function toCell(records: Records, column: Column, row: Row): Cell {
     case "timestamp":
       return { ...cell, kind: "moment" };
     case "file":
-      return { ...cell, kind: "link", ...toFileLink(value) };
+      return { ...cell, kind: "file", ...toFileLink(value) };
     case "json":
       return { ...cell, kind: "code", text: shorten(JSON.stringify(value)) };
     default:
@@ -48,10 +64,11 @@ export function toCell(records: Records, column: Column, row: Row): Cell {
 }
 
 /** A file by its name, and where it is served. */
-function toFileLink(value: unknown): Pick<Cell, "text" | "href"> {
-  const { name, url } = typeof value === "object" && value !== null ? (value as Row) : {};
-  const isOwn = typeof url === "string" && url.startsWith("/") && !url.startsWith("//");
-  return { text: shorten(toText(name)), href: isOwn ? url : null };
+function toFileLink(value: unknown): Pick<Cell, "text" | "href" | "thumb"> {
+  const { name, type, url } = typeof value === "object" && value !== null ? (value as Row) : {};
+  const href = typeof url === "string" && url.startsWith("/") && !url.startsWith("//") ? url : null;
+  const isPicture = href !== null && PICTURES.has(toText(type));
+  return { text: shorten(toText(name)), href, thumb: isPicture ? `${href}?thumb=${THUMBNAIL}` : null };
 }
 
 /** The row that a value refers to, called by its title where that may be seen. */

@@ -16,15 +16,26 @@ interface Versions {
   /** What the form was filled with. */
   readonly original: Readonly<Record<string, unknown>>;
   readonly current: Row;
+  /** Of files that the row doesn't have yet, by column. */
+  readonly names: Readonly<Record<string, string>>;
 }
 
 /** What is to be chosen between: what somebody has typed, and what somebody else has saved meanwhile. */
-export function toConflicts(columns: readonly Column[], { typed, original, current }: Versions): Conflict[] {
+export function toConflicts(
+  columns: readonly Column[],
+  { typed, original, current, names }: Versions,
+): Conflict[] {
   const saved = textsOf(columns, current);
-  return columns.flatMap(({ name, label }) => {
+  return columns.flatMap(({ name, label, kind }) => {
     const [mine = "", theirs = ""] = [typed[name], saved[name]];
     if (typed[name] === undefined || mine === theirs) return [];
-    return [{ column: name, label, mine, theirs, isMine: mine !== original[name] }];
+    const isMine = mine !== original[name];
+    if (kind !== "file") return [{ column: name, label, mine, theirs, isMine }];
+    // People know files by their names.
+    const file = current[name] as { readonly name: string } | null;
+    return [
+      { column: name, label, mine: mine === "" ? "" : (names[name] ?? ""), theirs: file?.name ?? "", isMine },
+    ];
   });
 }
 

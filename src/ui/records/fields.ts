@@ -12,7 +12,17 @@ export interface Field {
   /** Of the field. */
   readonly name: string;
   readonly label: string;
-  readonly kind: "line" | "long" | "number" | "day" | "moment" | "choice" | "flag" | "json" | "relation";
+  readonly kind:
+    | "line"
+    | "long"
+    | "number"
+    | "day"
+    | "moment"
+    | "choice"
+    | "flag"
+    | "json"
+    | "relation"
+    | "file";
   readonly value: string;
   /** Of choices and relations; none to choose means that it may be empty. */
   readonly choices: readonly Choice[];
@@ -22,6 +32,20 @@ export interface Field {
   readonly error: string | null;
   /** Words that its choices were looked for by. */
   readonly words: string;
+  /** The file that it has; null for none. */
+  readonly file: FieldFile | null;
+  /** Media types of files that it takes, as browsers have them; null for any. */
+  readonly types: string | null;
+  /** Bytes of a file; null for as many as all files may have. */
+  readonly maxSize: number | null;
+}
+
+/** A file as a field has it: it is kept when the form is sent without another one. */
+export interface FieldFile {
+  readonly name: string;
+  /** Null for one that no row has yet. */
+  readonly href: string | null;
+  readonly thumb: string | null;
 }
 
 /** A column that can't be set, as it is. */
@@ -43,11 +67,15 @@ export function sentValue(sent: Sent, name: string): string | null {
   return typeof value === "string" ? value : null;
 }
 
-/** The columns that somebody may set in a new row, or in one that is there; files come by the API alone. */
+/** A box that isn't checked sends nothing: "false" stands before it, in a field that nobody sees. */
+function lastValue(sent: Sent, name: string): string | null {
+  const value = [sent[name]].flat().at(-1);
+  return typeof value === "string" ? value : null;
+}
+
+/** The columns that somebody may set in a new row, or in one that is there. */
 export function settableColumns({ about }: Records, verb: "create" | "update"): readonly Column[] {
-  return about.columns.filter(
-    ({ kind, may_create, may_update }) => kind !== "file" && (verb === "create" ? may_create : may_update),
-  );
+  return about.columns.filter(({ may_create, may_update }) => (verb === "create" ? may_create : may_update));
 }
 
 /** What the fields of a row are filled with. */
@@ -55,14 +83,14 @@ export function textsOf(columns: readonly Column[], row: Row): Record<string, st
   return Object.fromEntries(columns.map((column) => [column.name, toFieldText(column, row[column.name])]));
 }
 
-/** What a form has sent, by column; null for a column that it has no field of. */
+/** What a form has sent, by column: nothing of one that it has no field of. */
 export function sentTexts(columns: readonly Column[], sent: Sent): Record<string, string> {
   return Object.fromEntries(
     columns.flatMap((column) => {
-      const value = sentValue(sent, FIELD + column.name);
-      const isUnchecked = value === null && isFlag(column);
-      if (value === null && !isUnchecked) return [];
-      return [[column.name, isUnchecked ? "false" : toLines(value ?? "")]];
+      const value = isFlag(column)
+        ? lastValue(sent, FIELD + column.name)
+        : sentValue(sent, FIELD + column.name);
+      return value === null ? [] : [[column.name, toLines(value)]];
     }),
   );
 }
@@ -74,17 +102,21 @@ interface FieldOptions {
   readonly isNew: boolean;
   /** What was sent beside. @default nothing */
   readonly sent?: Sent;
+  /** The row as it is. @default none */
+  readonly row?: Row;
+  /** Names of files that the row doesn't have yet, by column. @default none */
+  readonly names?: Readonly<Record<string, string>>;
 }
 
 /** The fields of a form. */
 export function toFields(
   records: Records,
   columns: readonly Column[],
-  { texts, errors, isNew, sent = {} }: FieldOptions,
+  { texts, errors, isNew, sent = {}, row = {}, names = {} }: FieldOptions,
 ): Promise<Field[]> {
   return Promise.all(
     columns.map(async (column): Promise<Field> => {
-      const { name, label, kind, length = null } = column;
+      const { name, label, kind, length = null, types = null, max_size: maxSize = null } = column;
       const value = texts[name] ?? "";
       const words = sentValue(sent, WORDS + name) ?? "";
       const choices = await toChoices(records, column, { value, words });
@@ -99,9 +131,24 @@ export function toFields(
         maxLength: length,
         error: errors[name] ?? null,
         words,
+        file: kind === "file" && value !== "" ? toFieldFile(records, column, { value, row, names }) : null,
+        types: types?.join(",") ?? null,
+        maxSize,
       };
     }),
   );
+}
+
+/** The file that a field has: the row's own, or one that has been uploaded for it. */
+function toFieldFile(
+  records: Records,
+  column: Column,
+  { value, row, names }: { readonly value: string } & Pick<Required<FieldOptions>, "row" | "names">,
+): FieldFile {
+  const { name } = column;
+  if (value !== toFieldText(column, row[name])) return { name: names[name] ?? "", href: null, thumb: null };
+  const { text: shown, href, thumb } = toCell(records, column, row);
+  return { name: shown, href, thumb };
 }
 
 /** What a row has beside those columns. */
@@ -156,6 +203,7 @@ function toMoment(typed: string): string {
 function toFieldText({ kind }: Column, value: unknown): string {
   if (value === null || value === undefined) return "";
   if (kind === "json") return JSON.stringify(value, null, 2);
+  if (kind === "file") return toText((value as Row)["id"]);
   if (kind === "timestamp") return toText(value).replace(/Z$/, "");
   return toText(value);
 }
@@ -177,6 +225,7 @@ function kindOf(column: Column): Field["kind"] {
   if (kind === "timestamp") return "moment";
   if (kind === "json") return "json";
   if (kind === "text") return "long";
+  if (kind === "file") return "file";
   return LINES.has(kind) ? "line" : "number";
 }
 

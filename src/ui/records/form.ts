@@ -17,6 +17,7 @@ import {
   toValues,
 } from "./fields.ts";
 import type { Column, Records, Row } from "./records.ts";
+import { receiveFiles } from "./uploads.ts";
 
 /** A row as it was read. */
 export interface Found {
@@ -28,12 +29,16 @@ export interface Found {
 
 interface FormState {
   readonly texts: Readonly<Record<string, string>>;
+  /** Of files that the row doesn't have yet. */
+  readonly names?: Readonly<Record<string, string>>;
   readonly errors?: Readonly<Record<string, string>>;
   /** What is wrong with all of it. */
   readonly problem?: ApiProblem | null;
   readonly sent?: Sent;
   readonly conflicts?: readonly Conflict[];
   readonly status?: number;
+  /** Whether it goes on from the row that it was filled with, whatever the row is by now. @default false */
+  readonly isSame?: boolean;
 }
 
 /** Asks for other choices of a relation, where no script does. */
@@ -72,11 +77,13 @@ export function showNew(records: Records): Promise<Page> {
 /** Makes a row of what a form has sent. */
 export async function createRow(records: Records, sent: Sent): Promise<Page | Response> {
   const columns = formColumns(records, "create");
-  const texts = sentTexts(columns, sent);
-  if (sentValue(sent, SEARCH) !== null) return showForm(records, null, { texts, sent });
-  const { values, errors } = toValues(columns, texts, { isNew: true });
+  const { texts, names, errors: wrongFiles } = await readForm(records, columns, sent);
+  if (sentValue(sent, SEARCH) !== null)
+    return showForm(records, null, { texts, names, sent, errors: wrongFiles });
+  const { values, errors: wrongTexts } = toValues(columns, texts, { isNew: true });
+  const errors = { ...wrongTexts, ...wrongFiles };
   const again = (problem: ApiProblem | null): Promise<Page> =>
-    showForm(records, null, toRefused({ texts, sent, errors, problem }));
+    showForm(records, null, toRefused({ texts, names, sent, errors, problem }));
   if (Object.keys(errors).length > 0) return again(null);
   let made: Row = {};
   return records.ui.act(records.request, {
@@ -91,28 +98,32 @@ export async function createRow(records: Records, sent: Sent): Promise<Page | Re
 
 /** Changes what somebody has changed in the form of a row. */
 export async function changeRow(records: Records, id: string, sent: Sent): Promise<Page | Response> {
-  const columns = settableColumns(records, "update");
-  const typed = sentTexts(columns, sent);
+  const columns = formColumns(records, "update");
+  const { texts: typed, names, errors: wrongFiles } = await readForm(records, columns, sent);
   if (sentValue(sent, SEARCH) !== null) {
     const found = await findRow(records, id);
-    return showForm(records, found, { texts: typed, sent });
+    return showForm(records, found, { texts: typed, names, sent, errors: wrongFiles, isSame: true });
   }
   const texts = withoutTheirs(typed, sent);
   const original = toOriginal(sent);
   const changed = columns.filter(({ name }) => texts[name] !== undefined && texts[name] !== original[name]);
-  const { values, errors } = toValues(changed, texts, { isNew: false });
+  const { values, errors: wrongTexts } = toValues(changed, texts, { isNew: false });
+  const errors = { ...wrongTexts, ...wrongFiles };
   const to = records.pathOf(id);
-  if (changed.length === 0)
+  if (changed.length === 0 && Object.keys(errors).length === 0)
     return records.ui.redirect(records.request, to, { text: text("Nothing has changed.") });
   const again = async (problem: ApiProblem | null): Promise<Page> => {
     const found = await findRow(records, id);
     const conflicts =
       problem?.code === "precondition_failed"
-        ? toConflicts(columns, { typed: texts, original, current: found.row })
+        ? toConflicts(columns, { typed: texts, original, current: found.row, names })
         : [];
+    // Only a form that shows what somebody else has saved may replace it.
+    const isSame = problem?.code !== "precondition_failed";
     return showForm(records, found, {
-      ...toRefused({ texts: typed, sent, errors, problem }),
+      ...toRefused({ texts: typed, names, sent, errors, problem }),
       conflicts,
+      isSame,
     });
   };
   if (Object.keys(errors).length > 0) return again(null);
@@ -125,6 +136,12 @@ export async function changeRow(records: Records, id: string, sent: Sent): Promi
     to,
     again,
   });
+}
+
+/** What somebody has typed into a form, and the files that they have chosen, which are kept. */
+async function readForm(records: Records, columns: readonly Column[], sent: Sent) {
+  const { texts, names, errors } = await receiveFiles(records, columns, sent);
+  return { texts: { ...sentTexts(columns, sent), ...texts }, names, errors };
 }
 
 /** What the form had before somebody changed it. */
@@ -154,11 +171,12 @@ async function showForm(records: Records, found: Found | null, state: FormState)
   const { ui, request, about } = records;
   const isFixed = found !== null && (found.isDeleted || !records.may("update"));
   const columns = isFixed ? [] : formColumns(records, found === null ? "create" : "update");
-  const { texts, errors = {}, problem = null, sent = {}, conflicts = [], status = 200 } = state;
+  const { texts, names = {}, errors = {}, problem = null, sent = {}, conflicts = [], status = 200 } = state;
+  const filledWith = (name: string): string | null => (state.isSame === true ? sentValue(sent, name) : null);
   const shown = new Set(columns.map(({ name }) => name));
   const isAtField = Object.keys(problem?.fields ?? {}).some((name) => shown.has(name));
   const row = found?.row ?? {};
-  const fields = await toFields(records, columns, { texts, errors, isNew: found === null, sent });
+  const fields = await toFields(records, columns, { texts, errors, isNew: found === null, sent, row, names });
   return records.screen(
     "form",
     {
@@ -169,8 +187,9 @@ async function showForm(records: Records, found: Found | null, state: FormState)
       here: found === null ? `${records.path}/~new` : records.pathOf(row[about.key]),
       fieldsets: toFieldsets(records, fields),
       facts: found === null ? [] : toFacts(records, columns, row),
-      original: JSON.stringify(textsOf(columns, row)),
-      version: found?.version ?? "",
+      hasFiles: fields.some(({ kind }) => kind === "file"),
+      original: filledWith("original") ?? JSON.stringify(textsOf(columns, row)),
+      version: filledWith("version") ?? found?.version ?? "",
       isDeleted: found?.isDeleted ?? false,
       problem:
         problem === null || (isAtField && problem.code === "validation_error")

@@ -76,7 +76,12 @@ function toDifference(records: Records, name: string, { before, after, omitted =
   const column = records.column(name);
   const show = (value: unknown) =>
     column === null || column.references !== null
-      ? { kind: value === null || value === undefined ? "none" : "text", text: String(value), href: null }
+      ? {
+          kind: value === null || value === undefined ? "none" : "text",
+          text: String(value),
+          href: null,
+          thumb: null,
+        }
       : toCell(records, column, { [name]: value });
   return { label: column?.label ?? name, before: show(before), after: show(after), omitted };
 }

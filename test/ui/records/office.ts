@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { CookieJar, SECURITY } from "../../accounts/browser/browser.ts";
+import type { ConfigOverrides } from "../../../src/config/schema.ts";
 import { crmPlugin } from "../../resources/crm.ts";
 import { type Files, TestApp } from "../../setup.ts";
 
@@ -27,9 +28,13 @@ export class Office implements AsyncDisposable {
     run,
     files = {},
     roles = ["admin"],
-  }: { run?: string; files?: Files; roles?: readonly string[] } = {}) {
+    config = {},
+  }: { run?: string; files?: Files; roles?: readonly string[]; config?: ConfigOverrides } = {}) {
     const plugins = { ...(await crmPlugin(run ?? (await Bun.file(RUN).text()))), ...files };
-    const app = await TestApp.start({ plugins, config: { app: { debug: true }, security: SECURITY } });
+    const app = await TestApp.start({
+      plugins,
+      config: { app: { debug: true }, security: SECURITY, ...config },
+    });
     const jar = new CookieJar(app);
     await jar.register("ada@example.com", roles);
     await jar.signIn("ada@example.com");
