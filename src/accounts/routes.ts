@@ -18,7 +18,6 @@ export interface AccountRoutesOptions {
   readonly accounts: Accounts;
   readonly store: CoreStore;
   readonly hooks: HookBus;
-  readonly appName: string;
   readonly templates: Pick<Templates, "render">;
   readonly originOf: (request: Request) => Origin;
   /** Is told of what a page refuses: the log has a line for each. */
@@ -30,7 +29,6 @@ export function accountRoutes({
   accounts,
   store,
   hooks,
-  appName,
   templates,
   originOf,
   noteRefusal,
@@ -72,8 +70,9 @@ export function accountRoutes({
       devices,
       confirmPassword,
       codeLimits: limits.codes,
+      needsSetup: () => setup.isNeeded(),
     }),
-    setupRoutes({ setup, appName, originOf, signIn: (request, user) => forms.enter(request, user) }),
+    setupRoutes({ setup, templates, originOf, signIn: (request, user) => forms.enter(request, user) }),
     adminRoutes({ ...context, store, hooks, passwords, confirmOwner, sessions, apiKeys }),
   ];
 }

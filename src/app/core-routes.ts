@@ -68,7 +68,6 @@ export function createCoreAppBuilder(
       accounts,
       store,
       hooks,
-      appName,
       templates,
       originOf,
       // It is answered with a page: what counts here is its line in the log.
@@ -105,7 +104,7 @@ export function createCoreAppBuilder(
       onError: (error, resource, rule) =>
         loggers.app.error({ err: error, resource, rule }, "a rule of a resource has failed"),
     }),
-    homeRoutes({ guards: accounts.guards, templates, plugins }),
+    homeRoutes({ guards: accounts.guards, templates, plugins, setup: accounts.setup }),
     templateRoutes({ templates }),
     lazyUi(context, parts),
     componentRoutes({ templates, guards: accounts.guards }),

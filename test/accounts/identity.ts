@@ -23,6 +23,7 @@ import { ensureBuiltinRoles, grantRole, USER_ROLE } from "../../src/accounts/rig
 import { restrictPermissions } from "../../src/accounts/rights/permission-set.ts";
 import { createErrorAnswer, toElysiaErrorHandler } from "../../src/web/error-answers.ts";
 import { prepareRoutes, readBodies } from "../../src/web/routes.ts";
+import { Templates } from "../../src/templates/templates.ts";
 import { Clock, createDevices, openStore, readAudit, silent } from "./factor-accounts.ts";
 import { OpenStreams } from "../../src/web/open-streams.ts";
 
@@ -41,6 +42,19 @@ interface SendOptions {
   /** Where the request comes from. */
   readonly address?: string;
 }
+
+/** The embedded pages. */
+const templates = new Templates({
+  directory: "/nowhere",
+  toDisplayPath: (file) => file,
+  watches: false,
+  log: silent,
+  appName: () => "Acme <ERP>",
+  theme: () => "light",
+  isDebug: () => true,
+  basePath: () => "",
+  globalsOf: () => ({}),
+});
 
 function originOf({ headers }: Request) {
   return {
@@ -146,7 +160,7 @@ export async function createIdentity(
       }),
     )
     .use(sessionRoutes({ ...context, sessions }))
-    .use(setupRoutes({ setup, appName: "Acme <ERP>", originOf }));
+    .use(setupRoutes({ setup, templates, originOf }));
   readBodies(app);
   prepareRoutes(app, new OpenStreams(), null);
 

@@ -11,10 +11,13 @@ export interface PageContext {
   readonly problem?: AppError | null;
 }
 
-/** Answers with the form that asks for email and password. */
-export function toLoginPage(context: PageContext, email = ""): Promise<Response> {
+/** Answers with the form that asks for email and password; before there is an administrator, it tells how to be it. */
+export function toLoginPage(
+  context: PageContext,
+  { email = "", needsSetup = false }: { readonly email?: string; readonly needsSetup?: boolean } = {},
+): Promise<Response> {
   const action = toRelative(context.request, withNext(LOGIN_PATH, context.next));
-  return toPage(context, "login", { action, email });
+  return toPage(context, "login", { action, email, needs_setup: needsSetup });
 }
 
 /** Answers with the form that asks for the second factor. */

@@ -30,6 +30,8 @@ export interface BrowserRoutesOptions {
   readonly confirmPassword: ConfirmPassword;
   /** Counts tries of codes by session. */
   readonly codeLimits: Attempts;
+  /** Whether there is no administrator yet. */
+  readonly needsSetup: () => Promise<boolean>;
   /** Is told of what a page refuses: the log has a line for each. */
   readonly noteRefusal: (error: AppError, request: Request) => void;
 }
@@ -52,9 +54,10 @@ export function browserRoutes(options: BrowserRoutesOptions) {
     .use(guards)
     .get(
       "/login",
-      ({ query, request, user }) => {
+      async ({ query, request, user }) => {
         const context = toContext(request, query.next);
-        return user === null ? toLoginPage(context) : redirectTo(request, context.next);
+        if (user !== null) return redirectTo(request, context.next);
+        return toLoginPage(context, { needsSetup: await options.needsSetup() });
       },
       { optionalAuth: true, query: Next, detail: { summary: "Page to sign in", hide: true } },
     )

@@ -41,7 +41,7 @@ export class BrowserSignIn implements BrowserForms {
     const context = this.#toContext(request, next);
     return this.#answer(context, () => this.#signIn(request, credentials), {
       toChallengePage: ({ otp_token }) => toLoginCodePage(context, otp_token),
-      toProblemPage: (problem) => toLoginPage({ ...context, problem }, credentials.email),
+      toProblemPage: (problem) => toLoginPage({ ...context, problem }, { email: credentials.email }),
     });
   }
 
@@ -76,7 +76,7 @@ export class BrowserSignIn implements BrowserForms {
     const token = readField(body, "otp_token");
     return form === "code" && token !== ""
       ? toLoginCodePage(context, token)
-      : toLoginPage(context, readField(body, "username") || readField(body, "email"));
+      : toLoginPage(context, { email: readField(body, "username") || readField(body, "email") });
   }
 
   async leave(request: Request): Promise<Response | null> {

@@ -36,6 +36,8 @@ export interface SharedSetupLink {
 
 /** The one-time link to the page that makes the first administrator. */
 export interface SetupLink {
+  /** Whether there is no administrator yet, for pages that say so; false as well where the database can't tell. */
+  isNeeded(): Promise<boolean>;
   /** Prints a new link below the server's URL, and voids the last one, when there is no administrator. */
   announce(url: string, shared?: SharedSetupLink | null): Promise<void>;
   /** @throws AppError not_found unless the token is that of the link, which is neither used, nor old, nor needless */
@@ -65,6 +67,7 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
 
   return {
     assertValid,
+    isNeeded: createSetupCheck(store),
     async announce(url, shared = null) {
       if (await hasAdministrator(store)) return;
       const token = shared?.token ?? makeSetupToken();
@@ -110,6 +113,20 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
     };
     return db.transaction(made, { isolation: "read committed", retries: 3 });
   }
+}
+
+function createSetupCheck(store: CoreStore): SetupLink["isNeeded"] {
+  let isOver = false;
+  return async () => {
+    if (isOver) return false;
+    try {
+      // Whoever is the last one can't be removed.
+      isOver = await hasAdministrator(store);
+      return !isOver;
+    } catch {
+      return false;
+    }
+  };
 }
 
 function notFound(): AppError {

@@ -1,4 +1,5 @@
 import { Elysia } from "elysia";
+import type { Accounts } from "../../accounts/accounts.ts";
 import type { Guards } from "../../accounts/identity/guards.ts";
 import type { PluginManager } from "../../plugins/manager.ts";
 import type { Templates } from "../../templates/templates.ts";
@@ -7,13 +8,19 @@ export interface HomeRoutesOptions {
   readonly guards: Guards;
   readonly templates: Pick<Templates, "render">;
   readonly plugins: Pick<PluginManager, "list">;
+  readonly setup: Pick<Accounts["setup"], "isNeeded">;
 }
 
 /** Serves the home page, which a project replaces by its own templates/home.html. */
-export function homeRoutes({ guards, templates, plugins }: HomeRoutesOptions) {
+export function homeRoutes({ guards, templates, plugins, setup }: HomeRoutesOptions) {
   return new Elysia({ name: "xcore/home", detail: { hide: true } })
     .use(guards)
-    .get("/", () => templates.render("home.html", { plugins: listServed(plugins) }), { optionalAuth: true });
+    .get(
+      "/",
+      async () =>
+        templates.render("home.html", { plugins: listServed(plugins), needs_setup: await setup.isNeeded() }),
+      { optionalAuth: true },
+    );
 }
 
 /** What everybody may know: the API documentation says as much. */

@@ -277,11 +277,21 @@ test("the page that makes the first administrator signs them in", async () => {
   await using fresh = await TestApp.start({ config: { security: { bcrypt_cost: 4 } } });
   await fresh.app.accounts.setup.announce("http://x", { token: "t".repeat(43), ageMs: 0, isShown: false });
   const jar = new CookieJar(fresh);
+  for (const path of ["/", "/auth/login"]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    expect(await (await jar.get(path)).text()).toContain("xcore user create you@example.com --admin");
+  }
   const fields = { token: "t".repeat(43), email: "ada@example.com", full_name: "", password: PASSWORD };
   const done = await jar.post("/auth/setup", fields);
   const text = await done.text();
   expect(done.status).toBe(201);
-  expect(text).toContain("ada@example.com is its first administrator, and signed in here");
+  expect(text).toContain("ada@example.com is its first administrator, and signed in here.");
   const me = (await (await jar.fetch("/auth/me")).json()) as { email: string; permissions: string[] };
   expect(me).toMatchObject({ email: "ada@example.com", permissions: ["*"] });
+  for (const path of ["/", "/auth/login"]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    expect(await (await fresh.fetch(path, { headers: { accept: "text/html" } })).text()).not.toContain(
+      "--admin",
+    );
+  }
 });
