@@ -1,7 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { statfsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createConnection } from "mysql2/promise";
 import pino from "pino";
@@ -12,6 +10,7 @@ import { openDatabase } from "../src/db/open.ts";
 import type { KeptServer } from "./database-keeper.ts";
 import { findProgram, SERVER_PROGRAMS } from "./database-programs.ts";
 import { testUnlessMissing } from "./programs.ts";
+import { SCRATCH } from "./scratch.ts";
 import { TestFolder } from "./setup.ts";
 
 /** An empty database of a test's own, dropped at its end. */
@@ -30,8 +29,6 @@ const GIVEN: Readonly<Record<ServerDialect, string>> = {
   mysql: "XCORE_TEST_MYSQL_URL",
 };
 
-const MEMORY = "/dev/shm";
-const MEMORY_BYTES = 1024 ** 3;
 const START_MS = 60_000;
 const CONNECT_MS = 60_000; // a busy machine answers late
 const POLL_MS = 20;
@@ -124,7 +121,7 @@ async function findServer(dialect: ServerDialect): Promise<string> {
   // The workers of `bun test --parallel` share their parent's servers.
   const isWorker = process.env["BUN_TEST_WORKER_ID"] !== undefined;
   const runPid = isWorker ? process.ppid : process.pid;
-  const folder = join(findDataFolder(), `xcore-${dialect}-${runPid}`);
+  const folder = join(SCRATCH, `xcore-${dialect}-${runPid}`);
   const deadline = Date.now() + START_MS;
   while (Date.now() < deadline) {
     // oxlint-disable-next-line no-await-in-loop -- one look after another
@@ -137,16 +134,6 @@ async function findServer(dialect: ServerDialect): Promise<string> {
     await Bun.sleep(POLL_MS);
   }
   throw new Error(`Cannot start a server for ${dialect}: it isn't ready after ${START_MS} ms`);
-}
-
-/** Memory where there is enough of it: creating a database copies one of 7 MB. */
-function findDataFolder(): string {
-  try {
-    const { bavail, bsize } = statfsSync(MEMORY);
-    return bavail * bsize >= MEMORY_BYTES ? MEMORY : tmpdir();
-  } catch {
-    return tmpdir();
-  }
 }
 
 async function isFirst(folder: string): Promise<boolean> {

@@ -1,5 +1,4 @@
-import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type App, createApp } from "../src/app/app.ts";
 import { type KnownTestUser as TestUser, TestUsers } from "../src/testing/users.ts";
@@ -9,6 +8,8 @@ import type { JsonObject } from "../src/config/json/values.ts";
 import { loadConfig } from "../src/config/load.ts";
 import type { ConfigOverrides } from "../src/config/schema.ts";
 import type { Problem } from "../src/errors/problem.ts";
+import { provideCoreTables } from "./core-tables.ts";
+import { makeScratchFolder } from "./scratch.ts";
 
 export type { TestUser };
 
@@ -24,7 +25,7 @@ export class TestFolder implements AsyncDisposable {
   }
 
   static async create(files: Files = {}): Promise<TestFolder> {
-    const folder = new TestFolder(await mkdtemp(join(tmpdir(), "xcore-test-")));
+    const folder = new TestFolder(makeScratchFolder("test"));
     await folder.write(files);
     return folder;
   }
@@ -108,8 +109,10 @@ export class TestApp implements AsyncDisposable {
     const { env = {} } = options;
     const load = (shared: JsonObject = {}) => loadConfig({ cwd: folder.path, env, flags, shared });
     const reloadConfig = () => app.configure(load(app.shared?.config));
+    const loaded = load();
+    await provideCoreTables(loaded);
     const app: App = await createApp({
-      loaded: load(),
+      loaded,
       load,
       reloadConfig,
       version: "0.0.0-test",

@@ -1,13 +1,13 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { loadConfig, type LoadConfigOptions, type LoadedConfig } from "../../src/config/load.ts";
 import { ConfigError, type ConfigProblem } from "../../src/config/problems.ts";
 import type { Config } from "../../src/config/schema.ts";
+import { makeScratchFolder } from "../scratch.ts";
 
 /** A temporary folder with the given files, removed at the end of the test by `using`. */
 export class ConfigFolder implements Disposable {
-  readonly path = mkdtempSync(join(tmpdir(), "xcore-config-"));
+  readonly path = makeScratchFolder("config");
 
   constructor(files: Readonly<Record<string, string | Uint8Array>> = {}) {
     for (const [name, content] of Object.entries(files)) this.write(name, content);

@@ -1,10 +1,10 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { makeScratchFolder } from "../scratch.ts";
 
 /** A folder of its own for a test, removed at the end. */
 export class LogFolder implements Disposable {
-  readonly path = mkdtempSync(join(tmpdir(), "xcore-log-"));
+  readonly path = makeScratchFolder("log");
 
   /** The path of a file in it. */
   at(name: string): string {
