@@ -5,6 +5,7 @@ import { text } from "../shell/words.ts";
 import { accessRoutes } from "./own-access.ts";
 import { matrixRoutes } from "./matrix.ts";
 import { roleRoutes } from "./roles.ts";
+import { secondFactorRoutes } from "./second-factor.ts";
 import { userRoutes } from "./user.ts";
 import { userListRoutes } from "./users.ts";
 
@@ -22,6 +23,7 @@ export function peopleArea(ui: Ui): Area {
       .use(userRoutes(ui))
       .use(roleRoutes(ui))
       .use(matrixRoutes(ui))
-      .use(accessRoutes(ui)),
+      .use(accessRoutes(ui))
+      .use(secondFactorRoutes(ui)),
   };
 }
