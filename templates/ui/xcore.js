@@ -120,8 +120,13 @@
     document.addEventListener("visibilitychange", update);
   }
 
+  let isByKeys = false;
+
+  /** A choice is sent at once, but for one by keys: arrows go through all that lies between, and a button says which is meant. */
   function submitChoice({ target }) {
-    if (target.form?.matches("form[data-autosubmit]")) target.form.requestSubmit();
+    if (!target.form?.matches("form[data-autosubmit]")) return;
+    if (isByKeys) target.form.querySelector("button").hidden = false;
+    else target.form.requestSubmit();
   }
 
   /** Times are in UTC until their reader's browser says where it is. Days are the same everywhere. */
@@ -256,6 +261,9 @@
   if (live !== null) setTimeout(refresh, Number(live.dataset.live));
   const tail = document.querySelector("[data-tail]");
   if (tail !== null) followLog(tail);
+  for (const button of document.querySelectorAll("form[data-autosubmit] button")) button.hidden = true;
+  document.addEventListener("keydown", () => (isByKeys = true), true);
+  document.addEventListener("pointerdown", () => (isByKeys = false), true);
   document.addEventListener("change", submitChoice);
   for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
   document.addEventListener("submit", askFirst, true);

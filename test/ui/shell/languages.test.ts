@@ -84,19 +84,19 @@ test("translations that can't be used fail the plugin, with their place", async 
   expect(body.failure).toMatchObject({ file: "plugins/shop/templates/languages/fr.json", line: 2 });
 });
 
-testInBrowser("a theme and a language are chosen in the menu, with the keyboard alone", async (browser) => {
+testInBrowser("a choice is sent at once with the mouse, and by keys once it is meant", async (browser) => {
   await using started = await start();
   const { app, jar } = started;
   await using checked = await CheckedPage.open(browser, app, { user: jar, path: LIST });
   const { page } = checked;
-  await page.getByTitle("ada@example.com").focus();
-  await page.keyboard.press("Enter");
+  await page.getByTitle("ada@example.com").click();
   await page.getByLabel("Language").selectOption("fr");
   await page.getByText("Enregistré.").waitFor();
   await page.getByTitle("ada@example.com").press("Enter");
   await page.getByLabel("Thème").selectOption("dark");
-  await page.waitForSelector('html[data-theme="dark"][lang="fr"]');
   await checked.check();
+  await page.getByRole("button", { name: "Enregistrer" }).press("Enter");
+  await page.waitForSelector('html[data-theme="dark"][lang="fr"]');
   await page.getByTitle("ada@example.com").press("Enter");
   await page.keyboard.press("Escape");
   expect(await page.getByLabel("Thème").isVisible()).toBe(false);
