@@ -14,16 +14,23 @@ export class CheckedPage implements AsyncDisposable {
   /** Errors on the console, violations of the Content-Security-Policy, requests to another host. */
   readonly #faults: string[] = [];
 
+  readonly #origin: string;
+
   private constructor(context: BrowserContext, page: Page, origin: string) {
     this.#context = context;
+    this.#origin = origin;
     this.page = page;
+    this.#watch(page);
+  }
+
+  #watch(page: Page): void {
     page.on("console", (message) => {
       if (message.type() === "error") this.#faults.push(`console: ${message.text()}`);
     });
     page.on("pageerror", (error) => this.#faults.push(`uncaught: ${error.message}`));
     page.on("request", (request) => {
       const { origin: to, protocol } = new URL(request.url());
-      if (to !== origin && protocol !== "data:") this.#faults.push(`request to ${request.url()}`);
+      if (to !== this.#origin && protocol !== "data:") this.#faults.push(`request to ${request.url()}`);
     });
   }
 
@@ -38,6 +45,14 @@ export class CheckedPage implements AsyncDisposable {
     const page = new CheckedPage(opened, await opened.newPage(), new URL(app.url).origin);
     await page.page.goto(path);
     return page;
+  }
+
+  /** Opens another tab of the same browser, which has to do nothing wrong either. */
+  async openTab(path: string): Promise<Page> {
+    const tab = await this.#context.newPage();
+    this.#watch(tab);
+    await tab.goto(path);
+    return tab;
   }
 
   /** Whether nothing has gone wrong so far, and axe-core finds nothing serious in what is shown now. */
@@ -84,6 +99,12 @@ interface OpenOptions {
   readonly locale?: string;
 }
 
+/** Starts Chromium, which may ask no other machine for anything. */
+export function launch(executablePath: string): Promise<Browser> {
+  const args = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"];
+  return chromium.launch({ executablePath, args });
+}
+
 /** Declares a test in Chromium. It may ask no other machine for anything. */
 export function testInBrowser(
   name: string,
@@ -94,12 +115,7 @@ export function testInBrowser(
     "chromium",
     name,
     async (executablePath) => {
-      const args = [
-        "--no-sandbox",
-        "--disable-gpu",
-        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-      ];
-      const browser = await chromium.launch({ executablePath, args });
+      const browser = await launch(executablePath);
       try {
         await run(browser);
       } finally {

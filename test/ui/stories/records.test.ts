@@ -1,0 +1,127 @@
+import { expect } from "bun:test";
+import { CheckedPage } from "../checked-page.ts";
+import { COMPANIES, DEALS, Office } from "../records/office.ts";
+import { download } from "./hands.ts";
+import { tellStories } from "./stories.ts";
+
+/** A company with three deals, of which one is won. */
+async function addDeals(office: Office, company: string): Promise<number[]> {
+  const { id: company_id } = await office.send("POST", "/crm/companies", { name: company });
+  const ids: number[] = [];
+  for (const [title, amount] of [
+    ["Small", "10.00"],
+    ["Middling", "200.00"],
+    ["Large", "3000.00"],
+  ] as const) {
+    const { id } = await office.send("POST", "/crm/deals", {
+      title: `${title} of ${company}`,
+      amount,
+      company_id,
+    });
+    ids.push(id);
+  }
+  return ids;
+}
+
+tellStories(() => Office.open(), {
+  "rows are listed, searched, narrowed down by a column, and exported as they are shown": async ({
+    hand,
+    browser,
+    stage: office,
+    toName,
+  }) => {
+    const company = toName("Acme");
+    await addDeals(office, company);
+    await using checked = await CheckedPage.open(browser, office.app, { user: office.jar });
+    const { page } = checked;
+    await hand.goTo(page, "Deals");
+    await hand.press(page.getByRole("link", { name: "Filters" }));
+    await hand.write(page.getByRole("spinbutton", { name: "Amount from" }), "100");
+    await hand.press(page.getByRole("button", { name: "Apply" }));
+    await page.getByRole("list", { name: "Narrowed down by" }).waitFor();
+    await hand.write(page.getByRole("searchbox", { name: "Search", exact: true }), company);
+    await page.getByText("2 rows", { exact: true }).waitFor();
+    expect(await page.getByRole("rowheader").allTextContents()).toEqual([
+      `Middling of ${company}`,
+      `Large of ${company}`,
+    ]);
+    await checked.check();
+
+    await hand.press(page.getByText("Export", { exact: true }));
+    const file = await download(page, () => hand.press(page.getByRole("link", { name: "CSV" })));
+    expect(file.name).toEndWith(".csv");
+    expect(file.text.trim().split("\r\n")).toHaveLength(3);
+    expect(file.text).toContain(`Large of ${company}`);
+    expect(file.text).not.toContain(`Small of ${company}`);
+    await hand.press(page.getByText("Export", { exact: true }));
+    await hand.press(page.getByRole("link", { name: /^Remove Amount/ }));
+    await page.getByText("3 rows", { exact: true }).waitFor();
+    await checked.check();
+  },
+
+  "a row that is edited in two tabs asks which of the two values is to stay": async ({
+    hand,
+    browser,
+    stage: office,
+    toName,
+  }) => {
+    const [id = 0] = await addDeals(office, toName("Bolt"));
+    const path = `${DEALS}/${id}`;
+    await using checked = await CheckedPage.open(browser, office.app, { user: office.jar, path });
+    const { page } = checked;
+    const other = await checked.openTab(path);
+    await hand.write(page.getByRole("textbox", { name: "Title" }), "Mine");
+    await other.bringToFront();
+    await hand.write(other.getByRole("textbox", { name: "Title" }), "Theirs");
+    await hand.write(other.getByRole("textbox", { name: "Amount" }), "11.00");
+    await hand.save(other);
+    await other.getByText("Saved.").waitFor();
+
+    await page.bringToFront();
+    await hand.save(page);
+    const dialog = page.getByRole("dialog", { name: "Somebody else has changed it meanwhile" });
+    await dialog.waitFor();
+    checked.forgive(/412/);
+    await checked.check();
+    await hand.tick(dialog.getByRole("radio", { name: "Theirs" }));
+    await hand.tick(dialog.getByRole("radio", { name: "Mine" }));
+    await hand.press(dialog.getByRole("button", { name: "Save the choice" }));
+    await page.getByText("Saved.").waitFor();
+    expect(await office.send("GET", `/crm/deals/${id}`)).toMatchObject({ title: "Mine", amount: "11.00" });
+    await checked.check();
+  },
+
+  "a file is imported: its columns are told apart, it is tried, and its mistakes are left out": async ({
+    hand,
+    browser,
+    stage: office,
+    toName,
+  }) => {
+    const [first, second] = [toName("Cobalt"), toName("Dune")];
+    const csv = `name,Where\n${first},Oslo\n,Rome\n${second},Ghent\n`;
+    await using checked = await CheckedPage.open(browser, office.app, { user: office.jar });
+    const { page } = checked;
+    await hand.goTo(page, "Companies");
+    await hand.press(page.getByRole("link", { name: "Import" }));
+    await hand.give(page.getByLabel(/^A file/), {
+      name: "companies.csv",
+      mimeType: "text/csv",
+      buffer: Buffer.from(csv),
+    });
+    await hand.press(page.getByRole("button", { name: "Go on" }));
+    await hand.choose(page.getByLabel("Where"), "City");
+    await hand.press(page.getByRole("button", { name: "Try it" }));
+    await page.getByText("1 have mistakes").waitFor();
+    await checked.check();
+    const mistakes = await download(page, () =>
+      hand.press(page.getByRole("button", { name: "Mistakes as CSV" })),
+    );
+    expect(mistakes.text).toMatch(/^3,name,/m);
+    await hand.tick(page.getByRole("checkbox", { name: "Leave out" }));
+    await hand.press(page.getByRole("button", { name: "Import", exact: true }));
+    await page.getByText("2 made, 0 changed, 1 left out").waitFor();
+    expect(new URL(page.url()).pathname).toBe(COMPANIES);
+    const found = await office.send("GET", `/crm/companies?q=${second}`);
+    expect(found.items).toMatchObject([{ name: second, city: "Ghent" }]);
+  },
+});
