@@ -1,19 +1,28 @@
 import { test } from "bun:test";
 
+/** Chromium without what shows windows, of which a page costs a quarter, or else the whole. */
+export const CHROMIUM: readonly string[] = [
+  "/usr/lib/chromium/chromium-headless-shell", // Debian's own command is a shell, which outlives it and is outlived by it
+  "chromium-headless-shell",
+  "chromium",
+];
+
 /**
  * Declares a test that needs a program of the machine. Without the program it is skipped, which is said loudly;
  * where CI=true it fails.
  *
+ * @param program its name, or several of which the first that is there is taken
  * @param run gets the absolute path of the program
  */
 export function testWithProgram(
-  program: string,
+  program: string | readonly string[],
   name: string,
   run: (path: string) => Promise<void>,
   timeoutMs = 30_000,
 ): void {
-  const path = Bun.which(program);
-  testUnlessMissing(path === null ? program : null, name, () => run(path ?? program), timeoutMs);
+  const names = [program].flat();
+  const path = names.map((one) => Bun.which(one)).find((one) => one !== null) ?? "";
+  testUnlessMissing(path === "" ? (names.at(-1) ?? "") : null, name, () => run(path), timeoutMs);
 }
 
 /** Declares a test that can't run while a program is missing: then it is skipped loudly, and fails where CI=true. */

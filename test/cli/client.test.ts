@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { writeClient } from "../../src/cli/client/writer.ts";
 import { BrowserPage } from "../browser.ts";
-import { testWithProgram } from "../programs.ts";
+import { CHROMIUM, testWithProgram } from "../programs.ts";
 import { Crm, crmPlugin, EVERYTHING } from "../resources/crm.ts";
 import { TestFolder, type TestUser } from "../setup.ts";
 import { checkTypes } from "./typed-project.ts";
@@ -171,7 +171,7 @@ test("xcore client ts writes a client whose types hold, and which works in Bun",
   expect(await work(`${crm.app.url}/`, token)).toEqual(EXPECTED);
 });
 
-testWithProgram("chromium", "the client works in a page", async (chromium) => {
+testWithProgram(CHROMIUM, "the client works in a page", async (chromium) => {
   await using folder = await createProgram();
   await folder.write({
     "web/src/entry.ts": 'import { work } from "./program.ts";\nObject.assign(globalThis, { work });\n',

@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import { BrowserPage } from "../browser.ts";
-import { testWithProgram } from "../programs.ts";
+import { CHROMIUM, testWithProgram } from "../programs.ts";
 import { TestApp } from "../setup.ts";
 
 /** All components as they are used, on a page that notes what the policy refuses. */
@@ -16,7 +16,7 @@ export default createRouter().get("/", ({ query }) => templates.render("all.html
 }));`;
 
 testWithProgram(
-  "chromium",
+  CHROMIUM,
   "pages of components keep to their policy, and the theme that is chosen stays",
   async (chromium) => {
     await using app = await TestApp.start({

@@ -1,7 +1,7 @@
 import axe from "axe-core";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { expect } from "bun:test";
-import { testWithProgram } from "../programs.ts";
+import { CHROMIUM, testWithProgram } from "../programs.ts";
 import type { TestApp } from "../setup.ts";
 
 /** What axe-core finds that keeps people out. */
@@ -112,7 +112,7 @@ export function testInBrowser(
   timeoutMs = 60_000,
 ): void {
   testWithProgram(
-    "chromium",
+    CHROMIUM,
     name,
     async (executablePath) => {
       const browser = await launch(executablePath);

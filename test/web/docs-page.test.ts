@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
 import { BrowserPage } from "../browser.ts";
-import { testWithProgram } from "../programs.ts";
+import { CHROMIUM, testWithProgram } from "../programs.ts";
 import { plugin, TestApp } from "../setup.ts";
 
 const assets: [string, string][] = [
@@ -94,7 +94,7 @@ interface NetLog {
 }
 
 testWithProgram(
-  "chromium",
+  CHROMIUM,
   "the docs page shows a plugin's operations and asks no other machine",
   async (chromium) => {
     await using app = await TestApp.start({
@@ -147,7 +147,7 @@ testWithProgram(
 );
 
 testWithProgram(
-  "chromium",
+  CHROMIUM,
   "the docs page authorizes with email and password, and says why it can't",
   async (chromium) => {
     await using app = await TestApp.start({

@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import { type BrowserContext, chromium, type Page } from "playwright-core";
-import { testWithProgram } from "../../programs.ts";
+import { CHROMIUM, testWithProgram } from "../../programs.ts";
 import { plugin, TestApp } from "../../setup.ts";
 import { CookieJar, PASSWORD, SECURITY } from "./browser.ts";
 
@@ -59,7 +59,7 @@ const ASK = `(async () => {
 })()`;
 
 testWithProgram(
-  "chromium",
+  CHROMIUM,
   "somebody signs in with the keyboard, uses pages, sockets and streams, and signs out",
   async (path) => {
     await using world = await start(path);
@@ -97,7 +97,7 @@ testWithProgram(
 );
 
 testWithProgram(
-  "chromium",
+  CHROMIUM,
   "without JavaScript somebody signs in with two factors, and out",
   async (path) => {
     await using world = await start(path);
@@ -122,7 +122,7 @@ testWithProgram(
 );
 
 testWithProgram(
-  "chromium",
+  CHROMIUM,
   "pages of another site do nothing in the name of who is signed in",
   async (path) => {
     await using world = await start(path);
