@@ -107,7 +107,8 @@ export class TestApp implements AsyncDisposable {
       logging: { console: false, ...config.logging },
     };
     const { env = {} } = options;
-    const load = (shared: JsonObject = {}) => loadConfig({ cwd: folder.path, env, flags, shared });
+    const load = (shared: JsonObject = {}, text?: string) =>
+      loadConfig({ cwd: folder.path, env, flags, shared, ...(text !== undefined && { text }) });
     const reloadConfig = () => app.configure(load(app.shared?.config));
     const loaded = load();
     await provideCoreTables(loaded);

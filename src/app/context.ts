@@ -23,8 +23,13 @@ import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
 import { Site } from "../web/clients/site.ts";
 import { RateLimits } from "../web/throttling/rate-limits.ts";
 
-/** Loads the configuration with keys that were set on all instances. @throws ConfigError */
-export type LoadShared = (shared: JsonObject) => LoadedConfig;
+/**
+ * Loads the configuration with keys that were set on all instances, and where that is given, as if this were the text of
+ * config.json.
+ *
+ * @throws ConfigError
+ */
+export type LoadShared = (shared: JsonObject, text?: string) => LoadedConfig;
 
 export interface ContextOptions {
   readonly loaded: LoadedConfig;

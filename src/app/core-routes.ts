@@ -62,6 +62,9 @@ export function createCoreAppBuilder(
     log: loggers.manager,
     driver: database,
     reloadConfig,
+    loaded: () => live.loaded,
+    load: context.load,
+    versionKey: stores.secretKey.deriveKey("versions of settings"),
   };
   const slices = [
     ...accountRoutes({

@@ -33,7 +33,8 @@ export function serveCommand(context: CommandContext): Command {
     .addHelpText("after", toExamples("xcore", "xcore serve --host 0.0.0.0 --port 8080"))
     .action(async (options: ServeOptions, command: Command) => {
       const { loadFor } = await import("./open/command-context.ts");
-      const load = (shared?: JsonObject) => loadFor(command, context, toOverrides(options), shared);
+      const load = (shared?: JsonObject, text?: string) =>
+        loadFor(command, context, toOverrides(options), shared, text);
       const loaded = load();
       if (loaded.config.server.workers > 1 && options.worker === undefined) {
         return superviseWorkers(loaded, options);

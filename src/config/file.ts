@@ -23,11 +23,14 @@ export interface ConfigFileOptions {
   isRequired: boolean;
   /** What placeholders are replaced by. */
   variables: Variables;
+  /** Taken for its content. @default what is in it */
+  text?: string | undefined;
 }
 
 /** Reads `config.json` with its placeholders replaced, and never throws. */
-export function readConfigFile(file: string, { name, isRequired, variables }: ConfigFileOptions): ConfigFile {
-  const content = readTextFile(file);
+export function readConfigFile(file: string, options: ConfigFileOptions): ConfigFile {
+  const { name, isRequired, variables, text } = options;
+  const content = text === undefined ? readTextFile(file) : ({ state: "read", text } as const);
   if (content.state === "missing") {
     const problem = createFileProblem(name, "a file", "nothing", `no such file: ${file}`);
     return { exists: false, layer: undefined, problems: isRequired ? [problem] : [], secretPaths: [] };

@@ -20,6 +20,8 @@ import { maskSecrets } from "./secrets.ts";
 import { readTextFile } from "../files/text.ts";
 import type { ConfigValues } from "./validation.ts";
 
+export { ConfigError };
+
 export interface LoadConfigOptions {
   /**
    * The file that `--config` names, relative to `cwd`; it must exist.
@@ -34,6 +36,8 @@ export interface LoadConfigOptions {
   flags?: ConfigOverrides;
   /** Keys set on all instances, over those of the file, with placeholders as in it. */
   shared?: JsonObject;
+  /** Taken for the content of the file. @default what is in it */
+  text?: string;
 }
 
 /** The effective configuration and where it comes from. */
@@ -58,13 +62,13 @@ export interface LoadedConfig {
  * @throws ConfigError with every problem that was found, when there is any
  */
 export function loadConfig(options: LoadConfigOptions): LoadedConfig {
-  const { file: named, cwd, env, flags = {} } = options;
+  const { file: named, cwd, env, flags = {}, text } = options;
   const file = resolve(cwd, named ?? "config.json");
   const directory = dirname(file);
   const dotEnv = readDotEnv(join(directory, ".env"), cwd);
   const variables = joinVariables(dotEnv.values, env);
   const name = toDisplayName(file, cwd);
-  const configFile = readConfigFile(file, { name, isRequired: named !== undefined, variables });
+  const configFile = readConfigFile(file, { name, isRequired: named !== undefined, variables, text });
   const shared = readShared(options.shared ?? {}, variables);
   const fromDotEnv = readVariableOverrides(variables, ".env");
   const fromEnvironment = readVariableOverrides(variables, "environment");
@@ -92,6 +96,19 @@ export function loadConfig(options: LoadConfigOptions): LoadedConfig {
 /** Copies the effective configuration with its secrets masked, so that it can be printed. */
 export function maskConfig({ config, secretPaths }: LoadedConfig): Config {
   return maskSecrets(config, secretPaths);
+}
+
+/** Copies settings of a plugin with their secrets masked. */
+export function maskSettings<Settings>(
+  { secretPaths }: LoadedConfig,
+  plugin: string,
+  settings: Settings,
+): Settings {
+  const place = ["plugins", "settings", plugin];
+  const hidden = secretPaths
+    .filter((path) => startsWithPath(path, place))
+    .map((path) => path.slice(place.length));
+  return maskSecrets(settings, hidden);
 }
 
 /** Reads the text of a plugin's setting as that of a variable: as JSON where it is some, else as text. */

@@ -43,7 +43,8 @@ export const HTTP_ERROR_CODES = {
   },
   precondition_failed: {
     status: 412,
-    meaning: "The row isn't the one of the if-match header any more; `current` has it as it is now",
+    meaning:
+      "The row, or what else was read, isn't that of the if-match header any more; `current` has it as it is now",
   },
   payload_too_large: {
     status: 413,

@@ -35,6 +35,8 @@ export interface LoadOptions {
   /** The generation that serves now: when nothing differs from it, nothing is loaded. */
   readonly current: Generation | null;
   readonly signal: AbortSignal;
+  /** Told the schema of its settings, null for none. @default nobody is */
+  readonly onSettings?: ModulesOptions["onSettings"];
   /** Told when npm dependencies begin to be installed, and when they are. */
   readonly onInstall: (isInstalling: boolean) => void;
 }

@@ -292,6 +292,7 @@ export class PluginManager {
         dependencies,
         current,
         signal,
+        onSettings: (schema) => (record.settings = schema),
         onInstall: (isInstalling) => record.setInstalling(isInstalling, signal),
       };
       const generation = await loadGeneration(this.#host, options);

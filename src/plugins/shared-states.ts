@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type { CoreStore } from "../accounts/people/store.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
 import { isJsonObject, type JsonObject } from "../config/json/values.ts";
+import type { SettingChange } from "./remote/installer.ts";
 
 /** What was asked of plugins on all instances. */
 export interface AskedStates {
@@ -86,13 +87,13 @@ export class SharedStates {
   }
 
   /**
-   * Sets a key of a plugin's settings on all instances; resolves once this one follows.
+   * Sets keys of a plugin's settings on all instances; resolves once this one follows.
    *
-   * @param value as it was typed: references to variables are replaced by each instance; `undefined` leaves the key to
-   * the config.json of each
+   * @param changes values as they were typed: references to variables are replaced by each instance; `undefined` leaves a
+   * key to the config.json of each
    * @throws DatabaseError
    */
-  async setSetting(name: string, path: readonly string[], value: unknown): Promise<void> {
+  async setSettings(name: string, changes: readonly SettingChange[]): Promise<void> {
     const { db, tables } = this.#options.store;
     const { pluginStates } = tables;
     await db.transaction(async (tx) => {
@@ -102,7 +103,7 @@ export class SharedStates {
         .values({ name })
         .onConflictDoUpdate({ target: pluginStates.name, set: { name } });
       const [row] = await tx.select().from(pluginStates).where(eq(pluginStates.name, name)).for("update");
-      const settings = withKey(toSettings(row?.settings), path, value);
+      const settings = withKeys(toSettings(row?.settings), changes);
       await tx
         .update(pluginStates)
         .set({ settings: Object.keys(settings).length === 0 ? null : settings, changed_at: new Date() })
@@ -200,6 +201,11 @@ export class SharedStates {
 
 function toSettings(value: unknown): JsonObject {
   return isJsonObject(value) ? value : {};
+}
+
+/** Copies settings as they are after changes. */
+export function withKeys(settings: JsonObject, changes: readonly SettingChange[]): JsonObject {
+  return changes.reduce((all, { path, value }) => withKey(all, path, value), settings);
 }
 
 /** Copies settings with a key set, or without it; objects that are left empty go with it. */

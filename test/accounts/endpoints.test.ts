@@ -205,6 +205,12 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "GET /system/plugins": { guard: "plugins:read", status: 200 },
   "POST /system/plugins": { guard: "*", status: 201, prepare: toNewPlugin },
   "GET /system/plugins/{name}": { guard: "plugins:read", status: 200, prepare: toPlugin },
+  "GET /system/plugins/{name}/settings": { guard: "config:read", status: 200, prepare: toPlugin },
+  "PUT /system/plugins/{name}/settings": {
+    guard: "*",
+    status: 200,
+    prepare: () => ({ ...toPlugin(), body: { settings: {} } }),
+  },
   "PUT /system/plugins/{name}/enable": { guard: "plugins:switch", status: 200, prepare: toPlugin },
   "POST /system/plugins/{name}/enable": { guard: "plugins:switch", status: 200, prepare: toPlugin },
   "PUT /system/plugins/{name}/disable": { guard: "plugins:switch", status: 200, prepare: toPlugin },

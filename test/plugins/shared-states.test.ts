@@ -27,10 +27,15 @@ testOnEachDialect(
       const keys = Array.from({ length: 8 }, (_, n) => `k${n}`);
       await Promise.all(
         keys.map((key, n) =>
-          (n % 2 === 0 ? one : other).setSetting("blog", ["limits", key], [n, "${A_KEY}"]),
+          (n % 2 === 0 ? one : other).setSettings("blog", [
+            { path: ["limits", key], value: [n, "${A_KEY}"] },
+          ]),
         ),
       );
-      await Promise.all([one.setSetting("shop", ["title"], "é"), other.setActive("shop", true)]);
+      await Promise.all([
+        one.setSettings("shop", [{ path: ["title"], value: "é" }]),
+        other.setActive("shop", true),
+      ]);
       await other.load();
       const limits = Object.fromEntries(keys.map((key, n) => [key, [n, "${A_KEY}"]]));
       const settings = { blog: { limits }, shop: { title: "é" } };
@@ -45,12 +50,12 @@ testOnEachDialect(
       // What is empty goes with the last key, and the rest stays.
       for (const key of keys.slice(1)) {
         // oxlint-disable-next-line no-await-in-loop -- one after another
-        await one.setSetting("blog", ["limits", key], undefined);
+        await one.setSettings("blog", [{ path: ["limits", key], value: undefined }]);
       }
-      await one.setSetting("blog", ["limits", "k0", "deep"], null);
+      await one.setSettings("blog", [{ path: ["limits", "k0", "deep"], value: null }]);
       expect(one.asked.settings["blog"]).toEqual({ limits: { k0: { deep: null } } });
-      await one.setSetting("blog", ["limits", "k0", "deep"], undefined);
-      await one.setSetting("blog", ["never", "set"], undefined);
+      await one.setSettings("blog", [{ path: ["limits", "k0", "deep"], value: undefined }]);
+      await one.setSettings("blog", [{ path: ["never", "set"], value: undefined }]);
       expect([one.asked.settings, one.asked.active.get("blog")]).toEqual([{ shop: { title: "é" } }, false]);
       one.close();
       other.close();

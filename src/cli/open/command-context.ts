@@ -24,6 +24,7 @@ export interface GlobalOptions {
  * Loads the configuration that a command works with.
  *
  * @param shared keys that were set on all instances
+ * @param text taken for the content of config.json
  * @throws ConfigError
  */
 export function loadFor(
@@ -31,8 +32,16 @@ export function loadFor(
   context: CommandContext,
   flags: ConfigOverrides = {},
   shared: JsonObject = {},
+  text?: string,
 ): LoadedConfig {
   const { config } = command.optsWithGlobals<GlobalOptions>();
   const { cwd, env } = context;
-  return loadConfig({ ...(config === undefined ? {} : { file: config }), cwd, env, flags, shared });
+  return loadConfig({
+    ...(config !== undefined && { file: config }),
+    ...(text !== undefined && { text }),
+    cwd,
+    env,
+    flags,
+    shared,
+  });
 }

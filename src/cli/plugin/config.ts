@@ -106,9 +106,9 @@ async function set(name: string, { path, text }: Change, { command, context, sha
     const asked = { plugins: { settings: { [name]: nest(path, value) } } };
     await assertTaken(name, path, { command, context, shared: mergeValues(shared?.config ?? {}, asked) });
   } else assertSet(name, path, { command, context, shared });
-  await shared?.setSetting(name, path, value);
+  await shared?.setSettings(name, [{ path, value }]);
   const { installer, configName } = openRemote(command, context, { offline: true });
-  await installer.setSetting(name, path, value);
+  await installer.setSettings(name, [{ path, value }]);
   const places = [shared === null ? [] : "on all instances", `in ${configName}`].flat();
   const done = value === undefined ? "is not set any more" : "is set now";
   context.print(`${[name, ...path].join(".")} ${done}, ${places.join(" and ")}`);

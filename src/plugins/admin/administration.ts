@@ -10,7 +10,6 @@ import type { JobDesk, WaitingFit } from "../../jobs/admin/desk.ts";
 import { createRedactor } from "../../log/redact.ts";
 import { fail } from "../failure/error-codes.ts";
 import { FetchError, PluginError } from "../failure/failure.ts";
-import type { PluginManager } from "../manager.ts";
 import type { SharedStates } from "../shared-states.ts";
 import {
   assertDisablable,
@@ -20,20 +19,17 @@ import {
   removeFiles,
   writeActive,
 } from "./local-files.ts";
+import { followConfig, type FollowingOptions } from "./following.ts";
 import type { PluginRecord } from "../inventory/record.ts";
 import type { PluginInstaller, PreparedPlugin } from "../remote/installer.ts";
 
 const redact = createRedactor();
-const MAX_WAIT_MS = 100_000; // for a plugin to be loaded: connections without a byte are closed soon after
 
-export interface PluginVerbsOptions {
-  readonly manager: PluginManager;
+export interface PluginVerbsOptions extends FollowingOptions {
   readonly installer: PluginInstaller;
   /** What is asked on all instances; null where this is the only one. */
   readonly shared: SharedStates | null;
   readonly log: Logger;
-  /** Reads config.json again and applies it; resolves once the plugins follow it. */
-  readonly reloadConfig: () => Promise<void>;
   readonly store: CoreStore;
   readonly driver: Driver;
   /** Opens the background jobs. */
@@ -155,7 +151,7 @@ export class PluginVerbs {
       ...(before && { before }),
       after: { version, urls: prepared.places, integrity },
     });
-    await this.#follow(idOf(name));
+    await followConfig(this.#options, idOf(name));
     const record = manager.list().find(({ id }) => id === idOf(name));
     if (record !== undefined) return record;
     const message = `Cannot load "${name}": it is pinned in config.json, which the server can't follow; see its log`;
@@ -326,24 +322,8 @@ export class PluginVerbs {
       isActive: source.isActive,
       setActive: (active) => installer.setActive(source.basename, active),
       remove: (next) => installer.remove(source.basename, next),
-      follow: () => this.#follow(id),
+      follow: () => followConfig(this.#options, id),
     };
-  }
-
-  /** Makes the running server follow config.json, and try again to load a plugin whose entry is as it was. */
-  async #follow(id: string): Promise<void> {
-    const { manager, reloadConfig } = this.#options;
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, MAX_WAIT_MS);
-    const failureOf = () => manager.list().find((record) => record.id === id)?.failure ?? null;
-    const load = async (): Promise<void> => {
-      const known = failureOf();
-      await reloadConfig();
-      if (known !== null && failureOf() === known) await manager.refresh(new Set([id]));
-      await manager.settled(id);
-    };
-    await Promise.race([load(), late.promise]);
-    clearTimeout(timer);
   }
 
   async #audit(

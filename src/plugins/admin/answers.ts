@@ -7,6 +7,7 @@ import type { PluginRecord } from "../inventory/record.ts";
 import type { PreparedPlugin } from "../remote/installer.ts";
 import type { RouteSurface } from "../source/surface.ts";
 import { readExcerpt } from "./excerpt.ts";
+import type { DescribedSettings } from "./settings.ts";
 
 const Failure = t.Object({
   stage: t.String({
@@ -132,6 +133,35 @@ export const PluginPreview = t.Object({
   }),
 });
 
+const Setting = t.Object({
+  key: t.String({ description: "Such as mail.host" }),
+  path: Names,
+  value: t.Optional(t.Unknown({ description: "What counts; of secrets ***" })),
+  default: t.Optional(t.Unknown({ description: "What counts where nothing sets it" })),
+  source: t.String({
+    description:
+      "default, manifest, flag, environment, .env, plugin config, or the file with line and column",
+  }),
+  where: t.String({ description: "For people: the variable, or the line of the file" }),
+  is_locked: t.Boolean({ description: "Set by a variable or a flag, which config.json doesn't change" }),
+  is_secret: t.Boolean(),
+});
+
+/** The settings of a plugin, and how it does with them. */
+export const PluginSettings = t.Object({
+  name: t.String(),
+  state: PluginSummary.properties.state,
+  serving: PluginSummary.properties.serving,
+  failure: PluginSummary.properties.failure,
+  schema: t.Unknown({
+    description: "JSON Schema of the settings; null where the plugin declares none, or has never run",
+  }),
+  settings: t.Record(t.String(), t.Unknown(), {
+    description: "All that count, with *** for secrets: what is sent back as it is stays as it is",
+  }),
+  items: t.Array(Setting, { description: "Each of them, and where it is set" }),
+});
+
 /** Says what the list of plugins says of one. */
 export function summarizePlugin(record: PluginRecord) {
   const { manifest, current, failure, state, source } = record;
@@ -164,6 +194,12 @@ export function summarizePlugin(record: PluginRecord) {
     load_ms: current === null ? null : Math.round(current.loadMs * 10) / 10,
     loaded_at: current?.loadedAt.toISOString() ?? null,
   };
+}
+
+/** Says what a plugin is set to. */
+export function answerSettings(record: PluginRecord, { schema, settings, items }: DescribedSettings) {
+  const { name, state, serving, failure } = summarizePlugin(record);
+  return { name, state, serving, failure, schema, settings, items };
 }
 
 /** Says all that is known of a plugin. */

@@ -6,17 +6,20 @@ import { BY_SESSION } from "../../accounts/identity/session-owner.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { PluginManager } from "../manager.ts";
 import {
+  answerSettings,
   describePlugin,
   PluginDetails,
   PluginPreview,
+  PluginSettings,
   PluginSummary,
   previewPlugin,
   summarizePlugin,
 } from "./answers.ts";
 import { type PluginChange, PluginVerbs, type PluginVerbsOptions } from "./administration.ts";
+import { PluginSettingsDesk, type PluginSettingsOptions } from "./settings.ts";
 import type { PluginRecord } from "../inventory/record.ts";
 
-export interface PluginRoutesOptions extends PluginVerbsOptions {
+export interface PluginRoutesOptions extends PluginVerbsOptions, PluginSettingsOptions {
   readonly hooks: HookBus;
   readonly guards: Guards;
   readonly originOf: (request: Request) => Origin;
@@ -45,6 +48,7 @@ export function pluginRoutes(options: PluginRoutesOptions) {
   const verbs = new PluginVerbs(options);
   return new Elysia({ name: "xcore/plugins", prefix: "/system/plugins", detail: { tags: ["system"] } })
     .use(listRoutes(verbs, options))
+    .use(settingsRoutes(verbs, options))
     .use(changeRoutes(verbs, options));
 }
 
@@ -99,6 +103,64 @@ function listRoutes(verbs: PluginVerbs, { manager, guards, hooks, ...who }: Plug
       response: { 200: PluginDetails },
       detail: { summary: "One plugin, with its routes and hooks" },
     });
+}
+
+/** What one is set to. */
+function settingsRoutes(verbs: PluginVerbs, options: PluginRoutesOptions) {
+  const desk = new PluginSettingsDesk(options);
+  return new Elysia({ name: "xcore/plugins/settings" })
+    .use(options.guards)
+    .get(
+      "/:name/settings",
+      ({ params, set }) => {
+        const record = verbs.find(params.name);
+        const { version, ...described } = desk.describe(record);
+        set.headers["etag"] = version;
+        return answerSettings(record, { version, ...described });
+      },
+      {
+        permission: "config:read",
+        params: Name,
+        response: { 200: PluginSettings },
+        detail: { summary: "The settings of a plugin, with secrets masked, and where each is set" },
+      },
+    )
+    .put(
+      "/:name/settings",
+      async ({ params, body, set, ...context }) => {
+        const record = verbs.find(params.name);
+        const ifMatch = context.request.headers.get("if-match");
+        const described = await desk.change(record, body.settings, {
+          ...toCodeChange(context, options),
+          ifMatch,
+        });
+        set.headers["etag"] = described.version;
+        return answerSettings(verbs.find(params.name), described);
+      },
+      {
+        ...CODE,
+        params: Name,
+        headers: t.Object({
+          "if-match": t.Optional(
+            t.String({ description: "The etag of what was read: 412 when it has changed" }),
+          ),
+        }),
+        body: t.Object({
+          settings: t.Record(t.String(), t.Unknown(), {
+            description:
+              "All of them: what is as it was stays as it is written, what isn't sent is its default",
+          }),
+        }),
+        response: { 200: PluginSettings },
+        detail: {
+          ...BY_SESSION,
+          summary: "Set the settings of a plugin in config.json, and load it with them",
+          description:
+            "Comments and layout of the file stay. Where the plugin can't be loaded with them, `failure` says why, " +
+            `and what served goes on. ${CODE_RULE}`,
+        },
+      },
+    );
 }
 
 /** What happens to one that is there. */

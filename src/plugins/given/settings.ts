@@ -14,7 +14,7 @@ import {
 import { findProblems } from "../../errors/input-problems.ts";
 import { createRedactor } from "../../log/redact.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../../errors/plain-schema.ts";
-import { type SettingsProblem, SettingsError } from "../failure/failure.ts";
+import { SettingsError } from "../failure/failure.ts";
 import { findUnknownKeys } from "./unknown-keys.ts";
 
 const HIDDEN = "[redacted]";
@@ -29,6 +29,25 @@ export interface GivenSettings {
   readonly overrides: Readonly<Record<string, unknown>>;
   /** False to take them as they are: the plugin is only looked at. */
   readonly areChecked: boolean;
+  /** Told the schema that the plugin exports, null for none. @default nobody is */
+  readonly onSchema?: ((schema: JsonSchema | null) => void) | undefined;
+}
+
+/** Settings with the defaults of their schema, as JSON. */
+export interface FilledSettings {
+  readonly values: JsonObject;
+  readonly problems: readonly { readonly path: KeyPath; readonly code: string; readonly message: string }[];
+}
+
+/** Lays the settings of a plugin over each other, fills in the defaults, and tells what its schema doesn't take. */
+export function fillSettings(
+  { defaults, overrides }: Pick<GivenSettings, "defaults" | "overrides">,
+  schema: JsonSchema | null,
+): FilledSettings {
+  const merged = structuredClone(mergeValues(defaults, overrides));
+  if (schema === null) return { values: merged, problems: [] };
+  const values = Value.Default(schema, fillSections(schema, merged)) as JsonObject;
+  return { values, problems: [...findSettingsProblems(schema, values)] };
 }
 
 /** The `config` of one generation of a plugin. */
@@ -103,21 +122,24 @@ function toHandler(ready: () => JsonObject): ProxyHandler<JsonObject> {
 
 /** Lays the settings of a plugin over each other, checks them, and fills in the defaults; deeply frozen. */
 function resolveSettings(given: GivenSettings, exported: unknown): JsonObject {
-  const merged = structuredClone(mergeValues(given.defaults, given.overrides));
   // A table of this name that the entry passes on says nothing of settings.
-  if (exported === undefined || is(exported, Table)) return freezeDeep(merged);
+  if (exported === undefined || is(exported, Table)) {
+    given.onSchema?.(null);
+    return freezeDeep(fillSettings(given, null).values);
+  }
   if (!isTypeBoxSchema(exported) || exported["type"] !== "object") {
     throw new TypeError(
       'Cannot use the exported "settings": it is no t.Object({ … }), the schema of the plugin\'s settings',
     );
   }
-  const filled = Value.Default(exported, fillSections(exported, merged)) as JsonObject;
-  const problems = [...findSettingsProblems(exported, filled, given)];
+  given.onSchema?.(exported);
+  const { values, problems } = fillSettings(given, exported);
   if (problems.length > 0) {
-    if (given.areChecked) throw new SettingsError(given.plugin, problems);
-    return freezeDeep(filled);
+    if (!given.areChecked) return freezeDeep(values);
+    const located = problems.map(({ path, message }) => ({ path: locate(path, given), message }));
+    throw new SettingsError(given.plugin, located);
   }
-  return freezeDeep(Value.Decode<TSchema>(exported, filled) as JsonObject);
+  return freezeDeep(Value.Decode<TSchema>(exported, values) as JsonObject);
 }
 
 /** Makes the objects that are missing and needed: what is in them may have defaults. */
@@ -135,12 +157,11 @@ function fillSections(schema: JsonSchema, value: JsonObject): JsonObject {
 function* findSettingsProblems(
   schema: JsonSchema,
   values: JsonObject,
-  given: GivenSettings,
-): Generator<SettingsProblem> {
+): Generator<FilledSettings["problems"][number]> {
   const unknown = [...findUnknownKeys(schema, values)];
   for (const { path, meant } of unknown) {
     const hint = meant === undefined ? "the plugin knows no such setting" : `did you mean "${meant}"?`;
-    yield { path: locate(path, given), message: `unknown key, ${hint}` };
+    yield { path, code: "unknown", message: `unknown key, ${hint}` };
   }
   for (const { path: pointer, code, message } of findProblems(schema, values)) {
     const path = toKeyPath(pointer, values);
@@ -148,7 +169,7 @@ function* findSettingsProblems(
     const expected = `${message.charAt(0).toLowerCase()}${message.slice(1)}`;
     const found = quote(hideSecrets(valueAt(values, path), path));
     const text = code === "required" ? "missing" : `${expected}, found ${found}`;
-    yield { path: locate(path, given), message: text };
+    yield { path, code, message: text };
   }
 }
 

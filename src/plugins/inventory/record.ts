@@ -1,4 +1,5 @@
 import { basename, extname } from "node:path";
+import type { JsonSchema } from "../../errors/plain-schema.ts";
 import { PluginError } from "../failure/failure.ts";
 import type { Generation } from "../runtime/generation.ts";
 import type { Manifest } from "../source/manifest.ts";
@@ -22,6 +23,8 @@ export class PluginRecord {
   fetchFailure: PluginError | null = null;
   /** When it is tried again by itself; null where it isn't. */
   retryAt: Date | null = null;
+  /** The schema of its settings that it exported when it ran last: null for none, undefined while it never has. */
+  settings: JsonSchema | null | undefined = undefined;
   /** Whether it is to be in service, as was asked on all instances; null where its files and config.json say so. */
   asked: boolean | null = null;
   /** Whether its files are being fetched. */

@@ -23,8 +23,15 @@ export interface Pin {
   readonly integrity: string;
 }
 
+/** What a key of a plugin's settings is set to; `undefined` takes it out. */
+export interface SettingChange {
+  readonly path: readonly string[];
+  readonly value: unknown;
+}
+
 const REMOTE = ["plugins", "remote"];
 const SETTINGS = ["plugins", "settings"];
+const EMPTY = "{\n}\n";
 
 /**
  * Writes what config.json says of plugins, and keeps everything else in the file as it was written, comments included.
@@ -63,25 +70,42 @@ export class PluginEntries {
     await this.#change((text) => setJsonPath(text, [...REMOTE, name, "active"], active));
   }
 
+  /** The text of the file; that of an empty one where there is none. @throws AppError conflict when it can't be used */
+  read(): string {
+    const read = readTextFile(this.#file);
+    if (read.state === "unreadable") throw this.#refuse(`expected ${read.expected}, found ${read.found}`);
+    const text = read.state === "missing" ? EMPTY : read.text;
+    this.#assertUsable(text);
+    return text;
+  }
+
   /**
-   * Writes a key of a plugin's settings.
+   * Writes keys of a plugin's settings.
    *
-   * @param value `undefined` removes the key
-   * @throws AppError conflict when the file can't be used, plugin_not_kept when it can't be written
+   * @param over what the file must hold still. @default anything
+   * @throws AppError conflict when the file can't be used, or holds something else; plugin_not_kept when it can't be written
    */
-  async setSetting(name: string, path: readonly string[], value: unknown): Promise<void> {
-    const whole = [...SETTINGS, name, ...path];
+  async setSettings(name: string, changes: readonly SettingChange[], over?: string): Promise<void> {
     await this.#change((text) => {
-      const { value: values } = parse(text);
+      if (over !== undefined && over !== text)
+        throw this.#refuse("it was changed at the same time", "try again");
+      return this.withSettings(text, name, changes);
+    });
+  }
+
+  /** Returns the text of the file with keys of a plugin's settings changed. @throws AppError conflict where it can't be */
+  withSettings(text: string, name: string, changes: readonly SettingChange[]): string {
+    return changes.reduce((written, { path, value }) => {
+      const whole = [...SETTINGS, name, ...path];
+      const { value: values } = parse(written);
       for (let length = SETTINGS.length; length < whole.length; length += 1) {
         const around = valueAt(values, whole.slice(0, length));
         if (around === undefined || isJsonObject(around)) continue;
         throw this.#refuse(`"${whole.slice(0, length).join(".")}" is no object`);
       }
-      return valueAt(values, whole) === undefined && value === undefined
-        ? text
-        : setJsonPath(text, whole, value);
-    });
+      const isNothing = valueAt(values, whole) === undefined && value === undefined;
+      return isNothing ? written : setJsonPath(written, whole, value);
+    }, text);
   }
 
   /**
@@ -118,9 +142,8 @@ export class PluginEntries {
   }
 
   async #write(change: (text: string) => string): Promise<string> {
-    const read = readTextFile(this.#file);
-    if (read.state === "unreadable") throw this.#refuse(`expected ${read.expected}, found ${read.found}`);
-    let before = "{\n}\n";
+    this.read();
+    let before = EMPTY;
     await replaceFile(this.#file, (text) => {
       before = text ?? before;
       this.#assertUsable(before);

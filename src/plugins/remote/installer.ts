@@ -12,10 +12,12 @@ import {
   type PluginInspection,
 } from "./inspection.ts";
 import { type Location, parseLocation } from "./fetch/location.ts";
-import { placesOf, PluginEntries, type RemoteEntry } from "./entries.ts";
+import { placesOf, PluginEntries, type RemoteEntry, type SettingChange } from "./entries.ts";
 import type { PluginStores, RemoteSettings } from "./sources.ts";
 import { isIntegrity } from "../snapshot/integrity.ts";
 import { assertSigned } from "../snapshot/signatures.ts";
+
+export type { SettingChange };
 
 export interface PluginInstallerOptions {
   /** Absolute path of config.json. */
@@ -153,13 +155,28 @@ export class PluginInstaller {
   }
 
   /**
-   * Writes a key of a plugin's settings into config.json.
+   * Writes keys of a plugin's settings into config.json.
    *
-   * @param value `undefined` removes the key
-   * @throws AppError conflict when config.json can't be used
+   * @param options.over what config.json must hold still. @default anything
+   * @throws AppError conflict when config.json can't be used, or holds something else; plugin_not_kept when it can't be
+   * written
    */
-  async setSetting(name: string, path: readonly string[], value: unknown): Promise<void> {
-    await this.#entries.setSetting(name, path, value);
+  async setSettings(
+    name: string,
+    changes: readonly SettingChange[],
+    { over }: { readonly over?: string } = {},
+  ): Promise<void> {
+    await this.#entries.setSettings(name, changes, over);
+  }
+
+  /** Returns a text of config.json with keys of a plugin's settings changed. @throws AppError conflict where it can't be */
+  withSettings(text: string, name: string, changes: readonly SettingChange[]): string {
+    return this.#entries.withSettings(text, name, changes);
+  }
+
+  /** The text of config.json; that of an empty one where there is none. @throws AppError conflict when it can't be used */
+  readConfig(): string {
+    return this.#entries.read();
   }
 
   #find(name: string): RemoteEntry | null {

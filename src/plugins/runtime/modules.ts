@@ -48,6 +48,8 @@ export interface ModulesOptions {
   readonly templates: ReadonlyMap<string, string>;
   /** `plugins.settings.<name>` of config.json. */
   readonly settings: Readonly<Record<string, unknown>>;
+  /** Told the schema of its settings, null for none. @default nobody is */
+  readonly onSettings?: GivenSettings["onSchema"];
   /** The generations of its dependencies, by name. */
   readonly dependencies: ReadonlyMap<string, Generation>;
 }
@@ -193,11 +195,13 @@ function findSettings(exported: ModuleExports): unknown {
   return first?.["settings"];
 }
 
-function toGivenSettings({ manifest, settings, checksSettings }: ModulesOptions): GivenSettings {
+function toGivenSettings(options: ModulesOptions): GivenSettings {
+  const { manifest, settings, checksSettings, onSettings } = options;
   return {
     plugin: manifest.name,
     defaults: manifest.config,
     overrides: settings,
     areChecked: checksSettings,
+    onSchema: onSettings,
   };
 }

@@ -5,6 +5,7 @@ import type { Area } from "../shell/menu.ts";
 import { Form, type Question, type Ui } from "../shell/pages.ts";
 import { text } from "../shell/words.ts";
 import { pluginRoutes } from "./plugin.ts";
+import { settingsRoutes } from "./settings.ts";
 
 const LIST = "/ui/plugins";
 const VERBS = ["enable", "disable", "reload"] as const;
@@ -33,6 +34,7 @@ export function pluginArea(ui: Ui): Area {
         },
         { auth: true, query: t.Object({ page: t.Optional(t.Integer({ minimum: 1 })) }) },
       )
+      .use(settingsRoutes(ui))
       .use(pluginRoutes(ui))
       .post(
         `${LIST}/:name/:verb`,
