@@ -1,15 +1,15 @@
 import { randomBytes } from "node:crypto";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createConnection } from "mysql2/promise";
 import pino from "pino";
-import postgres from "postgres";
 import { parseDatabaseUrl } from "../src/db/contract/database-url.ts";
 import { type Dialect, DIALECTS, type Driver } from "../src/db/contract/driver.ts";
 import { openDatabase } from "../src/db/open.ts";
+import { toMigratedDatabase, writeMigratedFile } from "./core-tables.ts";
 import type { KeptServer } from "./database-keeper.ts";
 import { findProgram, SERVER_PROGRAMS } from "./database-programs.ts";
 import { testUnlessMissing } from "./programs.ts";
+import { runOnServer } from "./run-on-server.ts";
 import { SCRATCH } from "./scratch.ts";
 import { TestFolder } from "./setup.ts";
 
@@ -30,20 +30,37 @@ const GIVEN: Readonly<Record<ServerDialect, string>> = {
 };
 
 const START_MS = 60_000;
-const CONNECT_MS = 60_000; // a busy machine answers late
 const POLL_MS = 20;
 
-/** Makes an empty database on a real server, which is started when this run has none yet. */
-export async function createTestDatabase(dialect: Dialect): Promise<TestDatabase> {
+export interface TestDatabaseOptions {
+  /** Whether it has the core's tables; on a given server, they are still to be made. @default false */
+  readonly hasCoreTables?: boolean;
+}
+
+/** Makes a database, empty if not asked otherwise, on a real server, which is started when this run has none yet. */
+export async function createTestDatabase(
+  dialect: Dialect,
+  { hasCoreTables = false }: TestDatabaseOptions = {},
+): Promise<TestDatabase> {
   const folder = await TestFolder.create();
   if (dialect === "sqlite") {
-    const url = `sqlite:${join(folder.path, "app.db")}`;
-    return { dialect, url, folder, [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose]() };
+    const file = join(folder.path, "app.db");
+    if (hasCoreTables) await writeMigratedFile(file);
+    return {
+      dialect,
+      url: `sqlite:${file}`,
+      folder,
+      [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+    };
   }
   const server = await findServer(dialect);
   const name = `xcore_test_${randomBytes(8).toString("hex")}`;
-  await runOnServer(dialect, server, `create database ${name}`);
   const url = new URL(server);
+  const isPrivate = process.env[GIVEN[dialect]] === undefined;
+  await runOnServer(
+    server,
+    hasCoreTables && isPrivate ? await toMigratedDatabase(url, name) : `create database ${name}`,
+  );
   url.pathname = `/${name}`;
   const drop = dialect === "postgres" ? `drop database ${name} with (force)` : `drop database ${name}`;
   return {
@@ -51,7 +68,7 @@ export async function createTestDatabase(dialect: Dialect): Promise<TestDatabase
     url: url.href,
     folder,
     async [Symbol.asyncDispose]() {
-      await runOnServer(dialect, server, drop);
+      await runOnServer(server, drop);
       await folder[Symbol.asyncDispose]();
     },
   };
@@ -62,7 +79,7 @@ export interface DialectTest {
   readonly dialect: Dialect;
   readonly url: string;
   readonly folder: TestFolder;
-  /** Open on the empty database, with a pool of 5 connections; closed at the end. */
+  /** Open on the database, with a pool of 5 connections; closed at the end. */
   readonly driver: Driver;
 }
 
@@ -75,6 +92,15 @@ export function testOnEachDialect(
   for (const dialect of DIALECTS) testOnDialect(dialect, name, run, timeoutMs);
 }
 
+/** Declares the test for SQLite, PostgreSQL and MySQL, each on a database of its own with the core's tables. */
+export function testWithCoreTables(
+  name: string,
+  run: (context: DialectTest) => Promise<void>,
+  timeoutMs = 30_000,
+): void {
+  for (const dialect of DIALECTS) declareTest(dialect, name, run, { timeoutMs, hasCoreTables: true });
+}
+
 /** Declares the test for one dialect. Where its server is missing it is skipped, loudly; where CI=true it fails. */
 export function testOnDialect(
   dialect: Dialect,
@@ -82,8 +108,17 @@ export function testOnDialect(
   run: (context: DialectTest) => Promise<void>,
   timeoutMs = 30_000,
 ): void {
+  declareTest(dialect, name, run, { timeoutMs });
+}
+
+function declareTest(
+  dialect: Dialect,
+  name: string,
+  run: (context: DialectTest) => Promise<void>,
+  { timeoutMs, ...options }: TestDatabaseOptions & { readonly timeoutMs: number },
+): void {
   testWithServer(dialect, `${name} (${dialect})`, timeoutMs, async () => {
-    await using database = await createTestDatabase(dialect);
+    await using database = await createTestDatabase(dialect, options);
     const { url, folder } = database;
     const driver = await openDatabase({
       url: parseDatabaseUrl(url, folder.path),
@@ -168,16 +203,4 @@ async function readServer(folder: string): Promise<KeptServer | null> {
     await rm(folder, { recursive: true, force: true });
     return null;
   }
-}
-
-async function runOnServer(dialect: ServerDialect, url: string, statement: string): Promise<void> {
-  if (dialect === "postgres") {
-    const client = postgres(url, { max: 1, connect_timeout: CONNECT_MS / 1000, onnotice: () => {} });
-    await client.unsafe(statement);
-    await client.end();
-    return;
-  }
-  const connection = await createConnection({ uri: url, connectTimeout: CONNECT_MS });
-  await connection.query(statement);
-  await connection.end();
 }

@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { AccessFollower, type ChangedUsers } from "../../src/accounts/access-follower.ts";
 import { noteAccessChange } from "../../src/accounts/people/store.ts";
-import { type DialectTest, testOnEachDialect } from "../database-servers.ts";
+import { type DialectTest, testWithCoreTables } from "../database-servers.ts";
 import { Clock, openStore } from "./factor-accounts.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
@@ -36,7 +36,7 @@ async function arrange({ driver }: Pick<DialectTest, "driver">) {
   };
 }
 
-testOnEachDialect("follow() tells of each change once, and of who is named", async ({ driver }) => {
+testWithCoreTables("follow() tells of each change once, and of who is named", async ({ driver }) => {
   const { note, next } = await arrange({ driver });
   await note(1);
   expect(await next()).toEqual([null]); // it starts
@@ -51,7 +51,7 @@ testOnEachDialect("follow() tells of each change once, and of who is named", asy
   expect(await next()).toEqual([]);
 });
 
-testOnEachDialect("follow() takes many changes, and a long silence, for everybody's", async ({ driver }) => {
+testWithCoreTables("follow() takes many changes, and a long silence, for everybody's", async ({ driver }) => {
   const { clock, store, note, next } = await arrange({ driver });
   await next();
   const { db, tables } = store;
@@ -68,7 +68,7 @@ testOnEachDialect("follow() takes many changes, and a long silence, for everybod
   expect(await next()).toEqual([[9]]);
 });
 
-testOnEachDialect("what is old is deleted, but not the latest changes", async ({ driver }) => {
+testWithCoreTables("what is old is deleted, but not the latest changes", async ({ driver }) => {
   const { clock, store, follower, note, next } = await arrange({ driver });
   const { db, tables } = store;
   await next();
@@ -92,7 +92,7 @@ testOnEachDialect("what is old is deleted, but not the latest changes", async ({
   expect(await next()).toEqual([[4]]);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "requests that wait at once share a query, but none that began before them",
   async ({ driver }) => {
     const { follower, note, next } = await arrange({ driver });

@@ -7,7 +7,7 @@ import { parseDatabaseUrl } from "../../src/db/contract/database-url.ts";
 import type { Transaction } from "../../src/db/contract/database.ts";
 import { openDatabase } from "../../src/db/open.ts";
 import { ensureBuiltinRoles, grantRole } from "../../src/accounts/rights/builtin-roles.ts";
-import { type DialectTest, testOnDialect, testOnEachDialect } from "../database-servers.ts";
+import { type DialectTest, testOnDialect, testWithCoreTables } from "../database-servers.ts";
 import { TestFolder } from "../setup.ts";
 import { addPrincipal, addSession, Clock, openStore, silent } from "./factor-accounts.ts";
 import { createTokens, Instance, withOther } from "./instances.ts";
@@ -68,7 +68,7 @@ const CHANGES: readonly [what: string, change: Change, found: unknown][] = [
   ],
 ];
 
-testOnEachDialect(
+testWithCoreTables(
   "a change of access takes effect on the next request, on every instance",
   async (context) => {
     const { clock, store, instance } = await arrange(context);
@@ -95,7 +95,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect(
+testWithCoreTables(
   "a change that isn't committed isn't seen, and only those it names are forgotten",
   async (context) => {
     const { clock, store, instance } = await arrange(context);
@@ -140,7 +140,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
   });
 }
 
-testOnEachDialect(
+testWithCoreTables(
   "what was read before a change and is done after it isn't remembered",
   async ({ driver }) => {
     const { store, instance } = await arrange({ driver });
@@ -160,7 +160,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("requests at once are answered, each as of its own time", async ({ driver }) => {
+testWithCoreTables("requests at once are answered, each as of its own time", async ({ driver }) => {
   const { store, instance } = await arrange({ driver });
   const ada = await addAdmin(store, instance);
   for (let round = 0; round < 20; round += 1) {
@@ -271,7 +271,7 @@ testOnDialect(
   },
 );
 
-testOnEachDialect("an API key may do what it was given and its user still holds", async ({ driver }) => {
+testWithCoreTables("an API key may do what it was given and its user still holds", async ({ driver }) => {
   const { clock, store, instance } = await arrange({ driver });
   const { db, tables } = store;
   const ada = await addAdmin(store, instance);

@@ -4,7 +4,7 @@ import { createAccessTokens } from "../../src/accounts/identity/access-tokens.ts
 import { AttemptLimit } from "../../src/accounts/login/attempt-limits.ts";
 import { Lockout } from "../../src/accounts/login/lockout.ts";
 import { assertIdentifiedLately } from "../../src/accounts/two-factor/enrolment.ts";
-import { testOnDialect, testOnEachDialect } from "../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../database-servers.ts";
 import { addDevice, addPrincipal, Clock, createDevices, openStore } from "./factor-accounts.ts";
 import { createIdentity, PASSWORD, SECRET_KEY } from "./identity.ts";
 import { Instance } from "./instances.ts";
@@ -21,7 +21,7 @@ function jump(ms: number): void {
   setSystemTime(new Date(Date.now() + ms));
 }
 
-testOnEachDialect(
+testWithCoreTables(
   "a lock lasts as long as it was meant to after a clock that went back a day",
   async ({ driver }) => {
     const identity = await createIdentity(driver);
@@ -98,7 +98,7 @@ test("AttemptLimit heals after a clock of its own that went back", () => {
   limit.take("a");
 });
 
-testOnEachDialect("codes are taken after a clock that went back, each once", async ({ driver }) => {
+testWithCoreTables("codes are taken after a clock that went back, each once", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const devices = createDevices(store, clock);
   const { user } = await addPrincipal(store, EMAIL);
@@ -151,7 +151,7 @@ test("an access token lasts no longer than any does after a clock that went back
   expect(await tokens.verify(token)).toBeNull();
 });
 
-testOnEachDialect("what is remembered of a token ends with a clock that goes back", async ({ driver }) => {
+testWithCoreTables("what is remembered of a token ends with a clock that goes back", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const instance = new Instance(store, driver, clock);
   const { user, sessionId } = await addPrincipal(store, EMAIL);

@@ -5,7 +5,7 @@ import { OpenRequests } from "../../src/accounts/open-requests.ts";
 import { noteAccessChange } from "../../src/accounts/people/store.ts";
 import { createPermissions } from "../../src/accounts/rights/permission-set.ts";
 import { AppError } from "../../src/errors/errors.ts";
-import { testOnEachDialect } from "../database-servers.ts";
+import { testWithCoreTables } from "../database-servers.ts";
 import { plugin, TestApp, type TestUser } from "../setup.ts";
 import { RawSocket } from "../web/raw-socket.ts";
 import { addPrincipal, Clock, openStore } from "./factor-accounts.ts";
@@ -188,7 +188,7 @@ test("a stream whose client has gone away, and a socket that is closed, are foll
   while (opened.size > 0) await new Promise(setImmediate); // oxlint-disable-line no-await-in-loop
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "OpenRequests ends what another instance, or the clock, has ended",
   async ({ driver, ...context }) => {
     const [store, clock] = [await openStore(driver), new Clock()];

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { expect } from "bun:test";
-import { testOnEachDialect } from "../database-servers.ts";
+import { testWithCoreTables } from "../database-servers.ts";
 import { JobHost } from "./job-host.ts";
 
 /** How many tell that they take no time, whatever else the machine does. */
@@ -36,7 +36,7 @@ async function createHost(driver: Parameters<typeof JobHost.create>[0]) {
 
 const GIVEN_BACK = ["waiting 0 claimed", "waiting 0 claimed", "waiting 0 claimed", "waiting 0"];
 
-testOnEachDialect(
+testWithCoreTables(
   "jobs are claimed before there is a place, and given back where none comes",
   async ({ driver }) => {
     const { host, gate, seen, look, ids } = await createHost(driver);
@@ -50,7 +50,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("a process that stops gives back at once what hasn't begun", async ({ driver }) => {
+testWithCoreTables("a process that stops gives back at once what hasn't begun", async ({ driver }) => {
   const { host, gate, look } = await createHost(driver);
   await using _ = host;
   const closed = host.jobs.close(new AbortController().signal);
@@ -61,7 +61,7 @@ testOnEachDialect("a process that stops gives back at once what hasn't begun", a
   expect(await look()).toEqual(["completed 1 claimed", ...GIVEN_BACK]);
 });
 
-testOnEachDialect("a job that is cancelled before it has begun doesn't run", async ({ driver }) => {
+testWithCoreTables("a job that is cancelled before it has begun doesn't run", async ({ driver }) => {
   const { host, ids, gate, seen } = await createHost(driver);
   await using _ = host;
   const queue = await host.jobs.queue();
@@ -72,7 +72,7 @@ testOnEachDialect("a job that is cancelled before it has begun doesn't run", asy
   expect(seen.map(([payload]) => payload)).toEqual(["long", "b", "c", "d"]);
 });
 
-testOnEachDialect("of jobs that may only run one at a time none is claimed ahead", async ({ driver }) => {
+testWithCoreTables("of jobs that may only run one at a time none is claimed ahead", async ({ driver }) => {
   await using host = await JobHost.create(driver, { concurrency: 1 });
   const states: unknown[] = [];
   const job = host.define(

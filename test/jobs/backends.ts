@@ -1,7 +1,7 @@
 import { test } from "bun:test";
 import type { ConfigOverrides } from "../../src/config/schema.ts";
 import type { RedisJobs } from "../../src/jobs/backends.ts";
-import { type DialectTest, testOnDialect, testOnEachDialect } from "../database-servers.ts";
+import { type DialectTest, testOnDialect, testWithCoreTables } from "../database-servers.ts";
 import { PrivateServer } from "../faults/private-server.ts";
 import { testWithProgram } from "../programs.ts";
 
@@ -23,7 +23,7 @@ export function testOnEachBackend(
   run: (context: BackendTest) => Promise<void>,
   timeoutMs = 30_000,
 ): void {
-  testOnEachDialect(name, (context) => run({ ...context, redis: null }), timeoutMs);
+  testWithCoreTables(name, (context) => run({ ...context, redis: null }), timeoutMs);
   testWithRedis(name, run, timeoutMs);
 }
 

@@ -2,7 +2,7 @@ import { type TSchema, Type } from "@sinclair/typebox";
 import { eq, sql } from "drizzle-orm";
 import { expect, test } from "bun:test";
 import { t } from "elysia";
-import { testOnDialect, testOnEachDialect } from "../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../database-servers.ts";
 import type { AppError } from "../../src/errors/errors.ts";
 import type { JobDefinition } from "../../src/jobs/definition/options.ts";
 import { createJobDesk } from "../../src/jobs/admin/desk.ts";
@@ -30,7 +30,7 @@ testOnEachBackend(
   120_000,
 );
 
-testOnEachDialect("a job whose process has ended again and again is dead", async ({ driver }) => {
+testWithCoreTables("a job whose process has ended again and again is dead", async ({ driver }) => {
   await using host = await JobHost.create(driver, { leaseMs: 100 });
   const { db, tables } = host.store;
   const id = Bun.randomUUIDv7();
@@ -50,7 +50,7 @@ testOnEachDialect("a job whose process has ended again and again is dead", async
   expect(await host.row(id)).toMatchObject({ state: "dead", error: expect.stringContaining("10 times") });
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "a lease that a clock has put far away is cut down to what it may be",
   async ({ driver }) => {
     await using host = await JobHost.create(driver, { leaseMs: 200 });
@@ -68,7 +68,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect(
+testWithCoreTables(
   "a job that runs here isn't taken for lost, whatever its lease says",
   async ({ driver }) => {
     await using host = await JobHost.create(driver, { leaseMs: 30_000 });
@@ -95,7 +95,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("a job whose end is being noted isn't taken for lost", async ({ driver }) => {
+testWithCoreTables("a job whose end is being noted isn't taken for lost", async ({ driver }) => {
   await using host = await JobHost.create(driver);
   const backend = await host.jobs.backend();
   const own = { ...backend };
@@ -117,7 +117,7 @@ testOnEachDialect("a job whose end is being noted isn't taken for lost", async (
   expect(seen).toEqual([id]);
 });
 
-testOnEachDialect("what was lost to another process isn't noted by the first", async ({ driver }) => {
+testWithCoreTables("what was lost to another process isn't noted by the first", async ({ driver }) => {
   await using host = await JobHost.create(driver);
   const { db, tables } = host.store;
   const gate = Promise.withResolvers<void>();
@@ -135,7 +135,7 @@ testOnEachDialect("what was lost to another process isn't noted by the first", a
   expect(await host.row(id)).toMatchObject({ state: "running", worker: thief });
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "of two instances with different versions of a plugin, neither loses what the other enqueues",
   async ({ driver }) => {
     await using old = await JobHost.create(driver);

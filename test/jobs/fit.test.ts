@@ -2,12 +2,12 @@ import { expect, test } from "bun:test";
 import { compareWaiting, MAX_COMPARED } from "../../src/jobs/admin/fit.ts";
 import { createJobDesk } from "../../src/jobs/admin/desk.ts";
 import type { WaitingJob } from "../../src/jobs/contract/records.ts";
-import { testOnEachDialect } from "../database-servers.ts";
+import { testWithCoreTables } from "../database-servers.ts";
 import { JobHost } from "./job-host.ts";
 
 const CUSTOMER = { type: "object", required: ["customer"], properties: { customer: { type: "string" } } };
 
-testOnEachDialect("jobs that wait are compared with what a version says of them", async ({ driver }) => {
+testWithCoreTables("jobs that wait are compared with what a version says of them", async ({ driver }) => {
   await using host = await JobHost.create(driver);
   const desk = createJobDesk(await host.jobs.backend());
   const [remind, report, other] = ["remind", "report", "other"].map((name) => host.prepare(name, () => {}));

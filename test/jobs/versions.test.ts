@@ -6,7 +6,7 @@ import type { Driver } from "../../src/db/contract/driver.ts";
 import type { JobDefinition } from "../../src/jobs/definition/options.ts";
 import { fromNow } from "../../src/jobs/drivers/database/ground.ts";
 import type { RedisJobs } from "../../src/jobs/backends.ts";
-import { testOnEachDialect } from "../database-servers.ts";
+import { testWithCoreTables } from "../database-servers.ts";
 import { testOnEachBackend } from "./backends.ts";
 import { JobHost } from "./job-host.ts";
 
@@ -92,7 +92,7 @@ testOnEachBackend(
   },
 );
 
-testOnEachDialect(
+testWithCoreTables(
   "an instance that hasn't said yet what it runs loses nothing to the others",
   async ({ driver }) => {
     await using old = await Instance.start(driver, OLD);

@@ -4,11 +4,11 @@ import { openCoreStore } from "../../src/accounts/people/store.ts";
 import { ChangeFeed } from "../../src/cluster/change-feed.ts";
 import { prepareCoreTables } from "../../src/db/migrations/core.ts";
 import { SharedStates } from "../../src/plugins/shared-states.ts";
-import { testOnEachDialect } from "../database-servers.ts";
+import { testWithCoreTables } from "../database-servers.ts";
 
 const log = pino({ level: "silent" });
 
-testOnEachDialect(
+testWithCoreTables(
   "SharedStates keeps what is asked of plugins, and of two at once loses nothing",
   async ({ driver }) => {
     await prepareCoreTables(driver, { migrates: true, log });

@@ -71,7 +71,7 @@ export class Crm implements AsyncDisposable {
   }
 
   static async start({ dialect = "sqlite", run, plugins, config = {} }: CrmOptions = {}): Promise<Crm> {
-    const database = await createTestDatabase(dialect);
+    const database = await createTestDatabase(dialect, { hasCoreTables: true });
     const app = await TestApp.start({
       plugins: plugins ?? (await crmPlugin(run)),
       config: { ...config, database: { ...config.database, url: database.url } },

@@ -1,11 +1,20 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createTestHost, type TestHostOptions } from "../../src/sdk/testing.ts";
+import { FROM_SOURCES, XCORE } from "../cli/xcore-command.ts";
 import { type Files, plugin, TestFolder } from "../setup.ts";
 
 setDefaultTimeout(20_000);
+
+// As `xcore test` does. A host that runs from the sources reads all of them anew.
+beforeAll(() => {
+  if (XCORE !== FROM_SOURCES) process.env["XCORE"] = XCORE[0];
+});
+afterAll(() => {
+  delete process.env["XCORE"];
+});
 
 /** A host of plugins that are written to a folder for it. */
 async function startHost(files: Files, options: Partial<TestHostOptions> = {}) {

@@ -6,7 +6,7 @@ import { deleteRole, setRolePermissions } from "../../../src/accounts/admin/role
 import { removeRole } from "../../../src/accounts/admin/user-roles.ts";
 import { deleteUser, setUserActive } from "../../../src/accounts/admin/users.ts";
 import { readAudit } from "../factor-accounts.ts";
-import { testOnEachDialect } from "../../database-servers.ts";
+import { testWithCoreTables } from "../../database-servers.ts";
 import { AdminHost } from "./host.ts";
 
 type Call = [method: string, path: string, body?: unknown];
@@ -22,7 +22,7 @@ async function callAll(host: AdminHost, who: Principal, calls: readonly Call[]):
   return seen;
 }
 
-testOnEachDialect("nobody can remove the last administrator, in any way", async ({ driver }) => {
+testWithCoreTables("nobody can remove the last administrator, in any way", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   const { store, services } = host;
   const boss = await host.addRole("boss", ["*"]);
@@ -62,7 +62,7 @@ testOnEachDialect("nobody can remove the last administrator, in any way", async 
   expect(await hasAdministrator(store)).toBe(true);
 });
 
-testOnEachDialect("of two administrators who remove each other at once, one stays", async ({ driver }) => {
+testWithCoreTables("of two administrators who remove each other at once, one stays", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   const admin = await host.roleId("admin");
   for (const [index, way] of ["delete", "deactivate", "role"].entries()) {
@@ -88,7 +88,7 @@ testOnEachDialect("of two administrators who remove each other at once, one stay
   }
 });
 
-testOnEachDialect("many administrators who remove one another at once leave one", async ({ driver }) => {
+testWithCoreTables("many administrators who remove one another at once leave one", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   const admins = await Promise.all(
     Array.from({ length: 6 }, (_, index) => host.join(`admin${index}@example.com`, "admin")),
@@ -104,7 +104,7 @@ testOnEachDialect("many administrators who remove one another at once leave one"
   expect(await hasAdministrator(host.store)).toBe(true);
 });
 
-testOnEachDialect("nobody can lock themselves out", async ({ driver }) => {
+testWithCoreTables("nobody can lock themselves out", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   await host.addUser("other@example.com", ["admin"]);
   const manager = await host.addRole("manager", ["users:*", "roles:*"]);
@@ -128,7 +128,7 @@ testOnEachDialect("nobody can lock themselves out", async ({ driver }) => {
   expect(kept).toMatchObject({ status: 200, body: { permissions: ["roles:write", "users:*"] } });
 });
 
-testOnEachDialect("nobody can grant, or get at, what they don't hold", async ({ driver }) => {
+testWithCoreTables("nobody can grant, or get at, what they don't hold", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   const admin = await host.roleId("admin");
   const boss = await host.addUser("boss@example.com", ["admin"]);
@@ -172,7 +172,7 @@ testOnEachDialect("nobody can grant, or get at, what they don't hold", async ({ 
   });
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "an API key grants no more than it holds, and rights taken meanwhile count",
   async ({ driver }) => {
     const host = await AdminHost.open(driver);
@@ -192,7 +192,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("built-in roles stay as they are", async ({ driver }) => {
+testWithCoreTables("built-in roles stay as they are", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   const me = await host.join("me@example.com", "admin");
   const [admin, user] = [await host.roleId("admin"), await host.roleId("user")];

@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { CORE_PERMISSIONS, declarePermissions } from "../../../src/accounts/rights/permission-catalog.ts";
 import { readAccessChanges, readAudit } from "../factor-accounts.ts";
-import { testOnEachDialect } from "../../database-servers.ts";
+import { testWithCoreTables } from "../../database-servers.ts";
 import { AdminHost } from "./host.ts";
 
 /** The start of a day in January 2030. */
@@ -9,7 +9,7 @@ function at(day: number): Date {
   return new Date(Date.UTC(2030, 0, day));
 }
 
-testOnEachDialect("a grant of a permission that nobody declares is a warning", async ({ driver }) => {
+testWithCoreTables("a grant of a permission that nobody declares is a warning", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   const me = await host.join("me@example.com", "admin");
   await declarePermissions(host.store, "hello", { "hello:read": "" });
@@ -30,7 +30,7 @@ testOnEachDialect("a grant of a permission that nobody declares is a warning", a
   ]);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "roles are made, changed, granted to and deleted, each change audited",
   async ({ driver }) => {
     const host = await AdminHost.open(driver);
@@ -98,7 +98,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("roles are refused for what can't be", async ({ driver }) => {
+testWithCoreTables("roles are refused for what can't be", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   const me = await host.join("me@example.com", "admin");
   const id = await host.addRole("sales", ["invoices:read"]);
@@ -144,7 +144,7 @@ testOnEachDialect("roles are refused for what can't be", async ({ driver }) => {
   expect((await host.request(me, "GET", `/admin/roles/${id}`)).body.permissions).toEqual(["invoices:read"]);
 });
 
-testOnEachDialect("roles and permissions are listed, a page at a time", async ({ driver }) => {
+testWithCoreTables("roles and permissions are listed, a page at a time", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   const me = await host.join("me@example.com", "admin");
   await host.addRole("sales_a", ["invoices:read"]);
@@ -170,7 +170,7 @@ testOnEachDialect("roles and permissions are listed, a page at a time", async ({
   ]);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "the audit log is searched by who, what, whom and when, the newest first",
   async ({ driver }) => {
     const host = await AdminHost.open(driver);
@@ -246,7 +246,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("each administrative route asks for its permission", async ({ driver }) => {
+testWithCoreTables("each administrative route asks for its permission", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   const admin = await host.join("admin@example.com", "admin");
   const plain = await host.join("plain@example.com", "user");

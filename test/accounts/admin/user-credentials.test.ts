@@ -1,6 +1,6 @@
 import { expect } from "bun:test";
 import { eq } from "drizzle-orm";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { Lockout } from "../../../src/accounts/login/lockout.ts";
 import { addSession, readAccessChanges, readAudit } from "../factor-accounts.ts";
 import { AdminHost } from "./host.ts";
@@ -12,43 +12,46 @@ async function addKey({ store }: AdminHost, userId: number, prefix: string): Pro
   return key?.id ?? 0;
 }
 
-testOnEachDialect("credentialRoutes() shows and ends the sessions and keys of others", async ({ driver }) => {
-  const host = await AdminHost.open(driver);
-  const me = await host.join("admin@example.com", "admin");
-  const [ada, eve] = [await host.addUser("ada@example.com"), await host.addUser("eve@example.com")];
-  const sessions = [await addSession(host.store, ada), await addSession(host.store, ada)];
-  const keys = [await addKey(host, ada, "one"), await addKey(host, ada, "two")];
-  await addSession(host.store, eve);
-  const path = `/admin/users/${ada}`;
+testWithCoreTables(
+  "credentialRoutes() shows and ends the sessions and keys of others",
+  async ({ driver }) => {
+    const host = await AdminHost.open(driver);
+    const me = await host.join("admin@example.com", "admin");
+    const [ada, eve] = [await host.addUser("ada@example.com"), await host.addUser("eve@example.com")];
+    const sessions = [await addSession(host.store, ada), await addSession(host.store, ada)];
+    const keys = [await addKey(host, ada, "one"), await addKey(host, ada, "two")];
+    await addSession(host.store, eve);
+    const path = `/admin/users/${ada}`;
 
-  const listed = await host.request(me, "GET", `${path}/sessions`);
-  expect(listed.body).toMatchObject({ total: 2, items: [{ current: false }, { current: false }] });
-  expect(listed.text).not.toContain("0".repeat(64));
-  expect((await host.request(me, "DELETE", `${path}/sessions/${sessions[0]}`)).status).toBe(204);
-  expect((await host.request(me, "DELETE", `${path}/sessions/${sessions[0]}`)).status).toBe(404);
-  expect((await host.request(me, "GET", `${path}/sessions`)).body.total).toBe(1);
-  expect((await host.request(me, "DELETE", `${path}/sessions`)).body).toEqual({ ended: 1 });
-  expect((await host.request(me, "GET", `/admin/users/${eve}/sessions`)).body.total).toBe(1);
+    const listed = await host.request(me, "GET", `${path}/sessions`);
+    expect(listed.body).toMatchObject({ total: 2, items: [{ current: false }, { current: false }] });
+    expect(listed.text).not.toContain("0".repeat(64));
+    expect((await host.request(me, "DELETE", `${path}/sessions/${sessions[0]}`)).status).toBe(204);
+    expect((await host.request(me, "DELETE", `${path}/sessions/${sessions[0]}`)).status).toBe(404);
+    expect((await host.request(me, "GET", `${path}/sessions`)).body.total).toBe(1);
+    expect((await host.request(me, "DELETE", `${path}/sessions`)).body).toEqual({ ended: 1 });
+    expect((await host.request(me, "GET", `/admin/users/${eve}/sessions`)).body.total).toBe(1);
 
-  const shown = await host.request(me, "GET", `${path}/api_keys`);
-  expect(shown.body).toMatchObject({ total: 2, items: [{ prefix: "xc_one" }, { prefix: "xc_two" }] });
-  expect(shown.text).not.toContain("0".repeat(64));
-  expect((await host.request(me, "DELETE", `${path}/api_keys/${keys[0]}`)).status).toBe(204);
-  expect((await host.request(me, "DELETE", `/admin/users/${eve}/api_keys/${keys[1]}`)).status).toBe(404);
-  expect((await host.request(me, "DELETE", `${path}/api_keys`)).body).toEqual({ ended: 1 });
-  expect((await host.request(me, "GET", `${path}/api_keys`)).body.total).toBe(0);
+    const shown = await host.request(me, "GET", `${path}/api_keys`);
+    expect(shown.body).toMatchObject({ total: 2, items: [{ prefix: "xc_one" }, { prefix: "xc_two" }] });
+    expect(shown.text).not.toContain("0".repeat(64));
+    expect((await host.request(me, "DELETE", `${path}/api_keys/${keys[0]}`)).status).toBe(204);
+    expect((await host.request(me, "DELETE", `/admin/users/${eve}/api_keys/${keys[1]}`)).status).toBe(404);
+    expect((await host.request(me, "DELETE", `${path}/api_keys`)).body).toEqual({ ended: 1 });
+    expect((await host.request(me, "GET", `${path}/api_keys`)).body.total).toBe(0);
 
-  expect((await readAccessChanges(host.store)).filter((id) => id === ada)).toHaveLength(4);
-  const { entries } = await readAudit(host.store);
-  expect(entries.map(({ action, target_id }) => `${action} ${target_id}`)).toEqual([
-    `user.sessions_ended ${ada}`,
-    `user.sessions_ended ${ada}`,
-    `user.api_keys_revoked ${ada}`,
-    `user.api_keys_revoked ${ada}`,
-  ]);
-  expect((await host.request(me, "GET", "/admin/users/9999/sessions")).status).toBe(404);
-  expect((await host.request(me, "DELETE", "/admin/users/9999/api_keys")).status).toBe(404);
-});
+    expect((await readAccessChanges(host.store)).filter((id) => id === ada)).toHaveLength(4);
+    const { entries } = await readAudit(host.store);
+    expect(entries.map(({ action, target_id }) => `${action} ${target_id}`)).toEqual([
+      `user.sessions_ended ${ada}`,
+      `user.sessions_ended ${ada}`,
+      `user.api_keys_revoked ${ada}`,
+      `user.api_keys_revoked ${ada}`,
+    ]);
+    expect((await host.request(me, "GET", "/admin/users/9999/sessions")).status).toBe(404);
+    expect((await host.request(me, "DELETE", "/admin/users/9999/api_keys")).status).toBe(404);
+  },
+);
 
 testOnDialect(
   "sqlite",

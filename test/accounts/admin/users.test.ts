@@ -1,10 +1,10 @@
 import { expect } from "bun:test";
 import { and, eq, isNull } from "drizzle-orm";
 import { addSession, readAccessChanges, readAudit } from "../factor-accounts.ts";
-import { testOnEachDialect } from "../../database-servers.ts";
+import { testWithCoreTables } from "../../database-servers.ts";
 import { AdminHost } from "./host.ts";
 
-testOnEachDialect(
+testWithCoreTables(
   "users are made, changed, kept out and deleted, each change audited",
   async ({ driver }) => {
     const host = await AdminHost.open(driver);
@@ -114,7 +114,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect(
+testWithCoreTables(
   "users are refused for what can't be, and one email has one account",
   async ({ driver }) => {
     const host = await AdminHost.open(driver);
@@ -158,7 +158,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect(
+testWithCoreTables(
   "a search finds beginnings of emails and names, and nothing that hides in them",
   async ({ driver }) => {
     const host = await AdminHost.open(driver);

@@ -3,7 +3,7 @@ import { expect } from "bun:test";
 import { ApiKeys } from "../../../src/accounts/api-keys/api-keys.ts";
 import { generateOtpCode } from "../../../src/accounts/two-factor/codes.ts";
 import type { Principal } from "../../../src/accounts/identity/principal.ts";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import {
   addPrincipal,
   Clock,
@@ -20,7 +20,7 @@ async function codeOf(promise: Promise<unknown>): Promise<string | null | undefi
   return (await codesOf([promise]))[0];
 }
 
-testOnEachDialect("ApiKeys makes, verifies, lists and revokes keys", async ({ driver }) => {
+testWithCoreTables("ApiKeys makes, verifies, lists and revokes keys", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const apiKeys = new ApiKeys({ store, log: silent, now: clock.now });
   const ada = await addPrincipal(store, "ada@example.com", { permissions: ["invoices:*", "users:read"] });
@@ -83,7 +83,7 @@ testOnEachDialect("ApiKeys makes, verifies, lists and revokes keys", async ({ dr
   }
 });
 
-testOnEachDialect("ApiKeys.verify() refuses whatever isn't a key of somebody active", async ({ driver }) => {
+testWithCoreTables("ApiKeys.verify() refuses whatever isn't a key of somebody active", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const apiKeys = new ApiKeys({ store, log: silent, now: clock.now });
   const ada = await addPrincipal(store, "ada@example.com");
@@ -125,7 +125,7 @@ testOnEachDialect("ApiKeys.verify() refuses whatever isn't a key of somebody act
   expect(await apiKeys.verify(one.key)).toBeNull();
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "ApiKeys notes the use of a key once a minute, on however many instances",
   async ({ driver }) => {
     const [store, clock] = [await openStore(driver), new Clock()];
@@ -152,7 +152,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("ApiKeys keeps 50 keys of a user, however many are made at once", async ({ driver }) => {
+testWithCoreTables("ApiKeys keeps 50 keys of a user, however many are made at once", async ({ driver }) => {
   const store = await openStore(driver);
   const apiKeys = new ApiKeys({ store, log: silent });
   const ada = await addPrincipal(store, "ada@example.com");
@@ -166,7 +166,7 @@ testOnEachDialect("ApiKeys keeps 50 keys of a user, however many are made at onc
   expect(await create("one too many")).toBe("conflict");
 });
 
-testOnEachDialect("ApiKeys.create() looks at what its owner holds by then", async ({ driver }) => {
+testWithCoreTables("ApiKeys.create() looks at what its owner holds by then", async ({ driver }) => {
   const store = await openStore(driver);
   const apiKeys = new ApiKeys({ store, log: silent });
   // As a request knows them that came before their roles were changed.

@@ -2,7 +2,7 @@ import { expect } from "bun:test";
 import { apiKeyRoutes } from "../../../src/accounts/api-keys/routes.ts";
 import { declarePermissions } from "../../../src/accounts/rights/permission-catalog.ts";
 import { ApiKeys } from "../../../src/accounts/api-keys/api-keys.ts";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import {
   addPrincipal,
   Clock,
@@ -13,7 +13,7 @@ import {
   silent,
 } from "../factor-accounts.ts";
 
-testOnEachDialect("apiKeyRoutes() makes a key, lists and revokes it", async ({ driver }) => {
+testWithCoreTables("apiKeyRoutes() makes a key, lists and revokes it", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const apiKeys = new ApiKeys({ store, log: silent, now: clock.now });
   const send = serve((context) => apiKeyRoutes({ ...context, apiKeys, store, confirmOwner }));

@@ -1,7 +1,7 @@
 import { eq } from "drizzle-orm";
 import { afterAll, expect, test } from "bun:test";
 import { readCookie, toSetCookie } from "../../../src/accounts/browser/cookies.ts";
-import { type DialectTest, testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { type DialectTest, testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { plugin, TestApp } from "../../setup.ts";
 import { CookieJar, PASSWORD, placeOf, SECURITY } from "./browser.ts";
 
@@ -140,7 +140,7 @@ async function start({ url }: Pick<DialectTest, "url">, security: object = {}) {
   return { app, jar, id, readSession, db, tables };
 }
 
-testOnEachDialect("a cookie is of a session like any other, and ends with it", async (context) => {
+testWithCoreTables("a cookie is of a session like any other, and ends with it", async (context) => {
   const { app, jar, id, readSession } = await start(context);
   await using _ = app;
   const session = await readSession();
@@ -157,7 +157,7 @@ testOnEachDialect("a cookie is of a session like any other, and ends with it", a
   expect((await jar.fetch("/shop/")).status).toBe(401);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "a change of rights replaces the cookie, whose next requests it reaches",
   async (context) => {
     const { app, jar, id, readSession, db, tables } = await start(context);
@@ -189,7 +189,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("a cookie that was replaced ends after a moment", async (context) => {
+testWithCoreTables("a cookie that was replaced ends after a moment", async (context) => {
   const { app, jar, readSession, db, tables } = await start(context);
   await using _ = app;
   const { id, cookie_at } = await readSession();
@@ -210,7 +210,7 @@ testOnEachDialect("a cookie that was replaced ends after a moment", async (conte
   expect((await jar.fetch("/shop/")).status).toBe(200);
 });
 
-testOnEachDialect("another password ends other sessions, and every cookie from before", async (context) => {
+testWithCoreTables("another password ends other sessions, and every cookie from before", async (context) => {
   const { app, jar } = await start(context);
   await using _ = app;
   const elsewhere = new CookieJar(app);
@@ -224,7 +224,7 @@ testOnEachDialect("another password ends other sessions, and every cookie from b
   expect((await elsewhere.fetch("/shop/")).status).toBe(401);
 });
 
-testOnEachDialect("using a cookie keeps its session from ending, but not for ever", async (context) => {
+testWithCoreTables("using a cookie keeps its session from ending, but not for ever", async (context) => {
   const { app, jar, readSession, db, tables } = await start(context, { session_max_days: 1 });
   await using _ = app;
   const { id, created_at } = await readSession();

@@ -7,7 +7,7 @@ import { ApiKeys } from "../../../src/accounts/api-keys/api-keys.ts";
 import { changePassword } from "../../../src/accounts/login/password-change.ts";
 import { generateOtpCode } from "../../../src/accounts/two-factor/codes.ts";
 import type { Principal } from "../../../src/accounts/identity/principal.ts";
-import { testOnEachDialect } from "../../database-servers.ts";
+import { testWithCoreTables } from "../../database-servers.ts";
 import { AdminHost } from "../admin/host.ts";
 import { Clock, codesOf, createDevices, ORIGIN, silent } from "../factor-accounts.ts";
 import { createIdentity } from "../identity.ts";
@@ -37,7 +37,7 @@ function ends({ store: { db, tables } }: AdminHost, { user, sessionId, apiKeyId 
   };
 }
 
-testOnEachDialect("administration does nothing for who has no standing any more", async ({ driver }) => {
+testWithCoreTables("administration does nothing for who has no standing any more", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   await host.join("other@example.com", "admin");
   const clerk = await host.addRole("clerk", []);
@@ -66,7 +66,7 @@ testOnEachDialect("administration does nothing for who has no standing any more"
   }
 });
 
-testOnEachDialect("keys and factors are nothing for a session that has ended", async ({ driver }) => {
+testWithCoreTables("keys and factors are nothing for a session that has ended", async ({ driver }) => {
   const host = await AdminHost.open(driver);
   const clock = new Clock();
   const devices = createDevices(host.store, clock);
@@ -93,7 +93,7 @@ testOnEachDialect("keys and factors are nothing for a session that has ended", a
   }
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "a session that has ended ends no other one, and changes no password",
   async ({ driver }) => {
     const identity = await createIdentity(driver);

@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { addDevice, wrongCode } from "../factor-accounts.ts";
 import { createIdentity, PASSWORD } from "../identity.ts";
 
@@ -33,7 +33,7 @@ for (const [where, guesser] of [
   );
 }
 
-testOnEachDialect("Login locks the address of who guesses, and nobody else's", async ({ driver }) => {
+testWithCoreTables("Login locks the address of who guesses, and nobody else's", async ({ driver }) => {
   const identity = await createIdentity(driver);
   await identity.register(EMAIL);
   const { body: tokens } = await identity.logIn(EMAIL, PASSWORD, HOME);
@@ -56,7 +56,7 @@ testOnEachDialect("Login locks the address of who guesses, and nobody else's", a
   expect(me.status).toBe(200);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "Login slows guesses from many addresses, and lets known ones in at once",
   async ({ driver }) => {
     const identity = await createIdentity(driver);
@@ -115,7 +115,7 @@ testOnDialect("sqlite", "Login counts guesses from many addresses that come at o
   expect(identity.clock.ms - startedAt).toBeGreaterThan(5 * MINUTE);
 });
 
-testOnEachDialect("Login counts each of the guesses that come at once", async ({ driver }) => {
+testWithCoreTables("Login counts each of the guesses that come at once", async ({ driver }) => {
   const identity = await createIdentity(driver);
   await identity.register(EMAIL);
   const answers = await Promise.all(
@@ -128,7 +128,7 @@ testOnEachDialect("Login counts each of the guesses that come at once", async ({
   expect(counts.filter(({ address }) => address === "").map(({ failed }) => failed)).not.toContain(0);
 });
 
-testOnEachDialect("Login locks nobody's codes but those of the address that guesses", async ({ driver }) => {
+testWithCoreTables("Login locks nobody's codes but those of the address that guesses", async ({ driver }) => {
   const identity = await createIdentity(driver);
   const { clock, send } = identity;
   const device = await addDevice(identity.devices, clock, await identity.register(EMAIL));

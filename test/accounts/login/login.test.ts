@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import { expect } from "bun:test";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { createIdentity, type Identity, PASSWORD } from "../identity.ts";
 import { processorTime } from "../processor-time.ts";
 
@@ -14,7 +14,7 @@ async function accountOf({ store: { db, tables } }: Identity, email = EMAIL) {
   return row;
 }
 
-testOnEachDialect("Login gives tokens for the right password, and an audit entry", async ({ driver }) => {
+testWithCoreTables("Login gives tokens for the right password, and an audit entry", async ({ driver }) => {
   const identity = await createIdentity(driver);
   const { store, send, clock } = identity;
   const id = await identity.register(EMAIL);
@@ -130,7 +130,7 @@ testOnDialect(
   },
 );
 
-testOnEachDialect(
+testWithCoreTables(
   "Login locks a name after 5 failures, known or not, for longer and longer",
   async ({ driver }) => {
     const identity = await createIdentity(driver);
@@ -179,7 +179,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("Login counts guesses that are sent all at once", async ({ driver }) => {
+testWithCoreTables("Login counts guesses that are sent all at once", async ({ driver }) => {
   const identity = await createIdentity(driver);
   await identity.register(EMAIL);
   const results = await Promise.all(
@@ -230,7 +230,7 @@ testOnDialect("sqlite", "Login lets many people behind one address in", async ({
   }
 });
 
-testOnEachDialect("Login hashes the password anew when the setting has changed", async ({ driver }) => {
+testWithCoreTables("Login hashes the password anew when the setting has changed", async ({ driver }) => {
   const identity = await createIdentity(driver);
   const { store } = identity;
   await identity.register(EMAIL);

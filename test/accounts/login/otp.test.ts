@@ -1,11 +1,11 @@
 import { expect } from "bun:test";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { addDevice, wrongCode } from "../factor-accounts.ts";
 import { createIdentity } from "../identity.ts";
 
 const EMAIL = "ada@example.com";
 
-testOnEachDialect("Login takes two steps with a second factor", async ({ driver }) => {
+testWithCoreTables("Login takes two steps with a second factor", async ({ driver }) => {
   const identity = await createIdentity(driver);
   const { devices, clock, send, store } = identity;
   const id = await identity.register(EMAIL);
@@ -31,7 +31,7 @@ testOnEachDialect("Login takes two steps with a second factor", async ({ driver 
   expect(replayed).toMatchObject({ status: 401, body: { code: "invalid_credentials" } });
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "Login counts wrong codes, and a right password doesn't start the count anew",
   async ({ driver }) => {
     const identity = await createIdentity(driver);
@@ -90,7 +90,7 @@ testOnDialect(
   },
 );
 
-testOnEachDialect("Login makes no session with one factor once two are on", async ({ driver }) => {
+testWithCoreTables("Login makes no session with one factor once two are on", async ({ driver }) => {
   const identity = await createIdentity(driver);
   const { devices, clock, hooks, store } = identity;
   const id = await identity.register(EMAIL);

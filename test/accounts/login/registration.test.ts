@@ -1,10 +1,10 @@
 import { expect, test } from "bun:test";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { readAccessChanges } from "../factor-accounts.ts";
 import { createIdentity, PASSWORD } from "../identity.ts";
 import { TestApp } from "../../setup.ts";
 
-testOnEachDialect(
+testWithCoreTables(
   "register() makes an account with the role that everybody has, and nothing else that is sent",
   async ({ driver }) => {
     const identity = await createIdentity(driver);
@@ -49,7 +49,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("register() gives one email, in whatever form, one account", async ({ driver }) => {
+testWithCoreTables("register() gives one email, in whatever form, one account", async ({ driver }) => {
   const identity = await createIdentity(driver);
   const { send, store } = identity;
   const variants = [
@@ -71,7 +71,7 @@ testOnEachDialect("register() gives one email, in whatever form, one account", a
   }
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "register() is cancelled by a handler that runs before, and leaves nothing",
   async ({ driver }) => {
     const identity = await createIdentity(driver);

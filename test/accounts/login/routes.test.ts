@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { noteAccessChange } from "../../../src/accounts/people/store.ts";
 import type { Transaction } from "../../../src/db/contract/database.ts";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { readAccessChanges } from "../factor-accounts.ts";
 import { createIdentity, PASSWORD } from "../identity.ts";
 
@@ -97,7 +97,7 @@ testOnDialect("sqlite", "POST /auth/login says what is missing", async ({ driver
   }
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "POST /auth/logout ends the session on the next request, and tells the hooks",
   async ({ driver }) => {
     const identity = await createIdentity(driver);
@@ -120,7 +120,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("PUT /auth/password changes it, and ends the other sessions", async ({ driver }) => {
+testWithCoreTables("PUT /auth/password changes it, and ends the other sessions", async ({ driver }) => {
   const identity = await createIdentity(driver);
   const { send, store } = identity;
   const id = await identity.register(EMAIL);
@@ -164,7 +164,7 @@ testOnDialect("sqlite", "PUT /auth/password asks for the current one, a few time
   expect((await change(PASSWORD)).status).toBe(204);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "GET and DELETE /auth/sessions show and end where somebody is logged in",
   async ({ driver }) => {
     const identity = await createIdentity(driver);

@@ -8,10 +8,10 @@ import {
 import { CORE_PERMISSIONS, declarePermissions } from "../../../src/accounts/rights/permission-catalog.ts";
 import { isPermissionName } from "../../../src/accounts/rights/permission-set.ts";
 import { addPrincipal, openStore } from "../factor-accounts.ts";
-import { testOnEachDialect } from "../../database-servers.ts";
+import { testWithCoreTables } from "../../database-servers.ts";
 import { failureOf } from "../../db/failures.ts";
 
-testOnEachDialect("createAccessLoader() reads roles and permissions, each once", async ({ driver }) => {
+testWithCoreTables("createAccessLoader() reads roles and permissions, each once", async ({ driver }) => {
   const store = await openStore(driver);
   const { db, tables } = store;
   const { user } = await addPrincipal(store, "ada@example.com");
@@ -44,7 +44,7 @@ testOnEachDialect("createAccessLoader() reads roles and permissions, each once",
   expect((await load(other.user.id))?.permissions).toBe(again?.permissions);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "ensureBuiltinRoles() makes them once, also when several instances start",
   async ({ driver }) => {
     const store = await openStore(driver);
@@ -68,21 +68,24 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("hasAdministrator() asks for somebody active who may do everything", async ({ driver }) => {
-  const store = await openStore(driver);
-  const { db, tables } = store;
-  await ensureBuiltinRoles(store);
-  expect(await hasAdministrator(store)).toBe(false);
-  const { user } = await addPrincipal(store, "ada@example.com");
-  await db.transaction((tx) => grantRole(tx, tables, user.id, "user"));
-  expect(await hasAdministrator(store)).toBe(false);
-  await db.transaction((tx) => grantRole(tx, tables, user.id, "admin"));
-  expect(await hasAdministrator(store)).toBe(true);
-  await db.update(tables.users).set({ is_active: false });
-  expect(await hasAdministrator(store)).toBe(false);
-});
+testWithCoreTables(
+  "hasAdministrator() asks for somebody active who may do everything",
+  async ({ driver }) => {
+    const store = await openStore(driver);
+    const { db, tables } = store;
+    await ensureBuiltinRoles(store);
+    expect(await hasAdministrator(store)).toBe(false);
+    const { user } = await addPrincipal(store, "ada@example.com");
+    await db.transaction((tx) => grantRole(tx, tables, user.id, "user"));
+    expect(await hasAdministrator(store)).toBe(false);
+    await db.transaction((tx) => grantRole(tx, tables, user.id, "admin"));
+    expect(await hasAdministrator(store)).toBe(true);
+    await db.update(tables.users).set({ is_active: false });
+    expect(await hasAdministrator(store)).toBe(false);
+  },
+);
 
-testOnEachDialect(
+testWithCoreTables(
   "declarePermissions() keeps the first owner and follows its descriptions",
   async ({ driver }) => {
     const store = await openStore(driver);

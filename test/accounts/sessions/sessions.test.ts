@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { createRefreshTokens } from "../../../src/accounts/sessions/refresh-tokens.ts";
 import { Sessions } from "../../../src/accounts/sessions/sessions.ts";
 import { createSecretKey } from "../../../src/accounts/keys/secret.ts";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { codesOf, readAccessChanges, readAudit } from "../factor-accounts.ts";
 import { createIdentity, type Identity, SECRET_KEY } from "../identity.ts";
 
@@ -47,7 +47,7 @@ test("createRefreshTokens().read() knows the tokens that it has made, and no oth
   expect(forged.filter((text) => tokens.read(text) !== null)).toEqual([]);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "Sessions.refresh() exchanges a token once, and the session lasts from then on",
   async ({ driver }) => {
     const identity = await createIdentity(driver);
@@ -67,7 +67,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect(
+testWithCoreTables(
   "Sessions.refresh() lets one of those that come at once win, and keeps the session",
   async ({ driver }) => {
     const identity = await createIdentity(driver);
@@ -86,32 +86,35 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("Sessions.refresh() ends the session when an old token is replayed", async ({ driver }) => {
-  const identity = await createIdentity(driver);
-  const { clock, sessions, store } = identity;
-  const { id, pair, user } = await begin(identity);
-  const other = await begin(identity);
-  const second = await sessions.refresh(pair.refresh_token, ORIGIN);
-  const third = await sessions.refresh(second.refresh_token, ORIGIN);
-  // Two exchanges ago: no tab is that late.
-  expect(await codesOf([sessions.refresh(pair.refresh_token, ORIGIN)])).toEqual(refused);
-  clock.ms += 1;
-  expect(await codesOf([sessions.refresh(third.refresh_token, ORIGIN)])).toEqual(refused);
-  const audit = await readAudit(store);
-  expect(audit.entries).toMatchObject([
-    {
-      action: "session.reuse",
-      result: "refused",
-      target_id: id,
-      actor_id: null,
-      after: { user_id: user.id },
-    },
-  ]);
-  expect(audit.text).not.toContain(pair.refresh_token);
-  expect(await readAccessChanges(store)).toEqual([user.id]);
-  // A session of its own goes on.
-  expect(await sessions.refresh(other.pair.refresh_token, ORIGIN)).toMatchObject({ token_type: "bearer" });
-});
+testWithCoreTables(
+  "Sessions.refresh() ends the session when an old token is replayed",
+  async ({ driver }) => {
+    const identity = await createIdentity(driver);
+    const { clock, sessions, store } = identity;
+    const { id, pair, user } = await begin(identity);
+    const other = await begin(identity);
+    const second = await sessions.refresh(pair.refresh_token, ORIGIN);
+    const third = await sessions.refresh(second.refresh_token, ORIGIN);
+    // Two exchanges ago: no tab is that late.
+    expect(await codesOf([sessions.refresh(pair.refresh_token, ORIGIN)])).toEqual(refused);
+    clock.ms += 1;
+    expect(await codesOf([sessions.refresh(third.refresh_token, ORIGIN)])).toEqual(refused);
+    const audit = await readAudit(store);
+    expect(audit.entries).toMatchObject([
+      {
+        action: "session.reuse",
+        result: "refused",
+        target_id: id,
+        actor_id: null,
+        after: { user_id: user.id },
+      },
+    ]);
+    expect(audit.text).not.toContain(pair.refresh_token);
+    expect(await readAccessChanges(store)).toEqual([user.id]);
+    // A session of its own goes on.
+    expect(await sessions.refresh(other.pair.refresh_token, ORIGIN)).toMatchObject({ token_type: "bearer" });
+  },
+);
 
 testOnDialect(
   "sqlite",
@@ -146,7 +149,7 @@ testOnDialect(
   },
 );
 
-testOnEachDialect(
+testWithCoreTables(
   "Sessions.refresh() is refused when the user is inactive or gone, or the session is revoked",
   async ({ driver }) => {
     const identity = await createIdentity(driver);
@@ -166,7 +169,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("Sessions list, revoke and revokeOthers() concern the owner's own", async ({ driver }) => {
+testWithCoreTables("Sessions list, revoke and revokeOthers() concern the owner's own", async ({ driver }) => {
   const identity = await createIdentity(driver);
   const { clock, sessions, store } = identity;
   const mine = await begin(identity);
@@ -192,7 +195,7 @@ testOnEachDialect("Sessions list, revoke and revokeOthers() concern the owner's 
   expect(new Set(await readAccessChanges(store))).toEqual(new Set([mine.user.id]));
 });
 
-testOnEachDialect("Sessions.purge() deletes what has expired", async ({ driver }) => {
+testWithCoreTables("Sessions.purge() deletes what has expired", async ({ driver }) => {
   const identity = await createIdentity(driver);
   const { clock, sessions, store } = identity;
   const { user } = await begin(identity);
@@ -207,7 +210,7 @@ testOnEachDialect("Sessions.purge() deletes what has expired", async ({ driver }
   expect(await store.db.$count(store.tables.sessions)).toBe(1);
 });
 
-testOnEachDialect("Sessions.refresh() doesn't go on for ever", async ({ driver }) => {
+testWithCoreTables("Sessions.refresh() doesn't go on for ever", async ({ driver }) => {
   const identity = await createIdentity(driver); // 30 days without use, 90 at most
   const { clock, sessions } = identity;
   const { pair, owner } = await begin(identity);

@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { createIdentity, type Identity, PASSWORD } from "../identity.ts";
 
 const EMAIL = "admin@example.com";
@@ -9,7 +9,7 @@ function tokenIn({ printed }: Identity): string {
   return /\/auth\/setup\?token=([\w-]{43})\n/.exec(printed.at(-1) ?? "")?.[1] ?? "";
 }
 
-testOnEachDialect("SetupLink makes the first administrator, once", async ({ driver }) => {
+testWithCoreTables("SetupLink makes the first administrator, once", async ({ driver }) => {
   const identity = await createIdentity(driver);
   const { setup, send, printed } = identity;
   await setup.announce("https://erp.example.com/base/");
@@ -147,7 +147,7 @@ testOnDialect(
   },
 );
 
-testOnEachDialect("two servers on one empty database make one first administrator", async ({ driver }) => {
+testWithCoreTables("two servers on one empty database make one first administrator", async ({ driver }) => {
   const first = await createIdentity(driver);
   const servers = [first, await createIdentity(driver)];
   for (const { setup } of servers) {

@@ -5,7 +5,7 @@ import { OtpDevices } from "../../../src/accounts/two-factor/devices.ts";
 import { generateOtpCode } from "../../../src/accounts/two-factor/codes.ts";
 import { assertIdentifiedLately, removeSecondFactors } from "../../../src/accounts/two-factor/enrolment.ts";
 import { SecretBox } from "../../../src/accounts/keys/secret-box.ts";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import {
   addDevice,
   addPrincipal,
@@ -22,7 +22,7 @@ import {
   wrongCode,
 } from "../factor-accounts.ts";
 
-testOnEachDialect("OtpDevices turns two factors on with a first confirmed device", async ({ driver }) => {
+testWithCoreTables("OtpDevices turns two factors on with a first confirmed device", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const devices = createDevices(store, clock);
   const { user, sessionId } = await addPrincipal(store, "ada@example.com");
@@ -75,7 +75,7 @@ testOnEachDialect("OtpDevices turns two factors on with a first confirmed device
   expect([items.map(({ name }) => name), total]).toEqual([["My phone", "Tablet"], 2]);
 });
 
-testOnEachDialect("OtpDevices.verify() takes each code once, within a step", async ({ driver }) => {
+testWithCoreTables("OtpDevices.verify() takes each code once, within a step", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const devices = createDevices(store, clock);
   const { user } = await addPrincipal(store, "ada@example.com");
@@ -107,7 +107,7 @@ testOnEachDialect("OtpDevices.verify() takes each code once, within a step", asy
   }
 });
 
-testOnEachDialect("OtpDevices.verify() accepts one of many at once with one code", async ({ driver }) => {
+testWithCoreTables("OtpDevices.verify() accepts one of many at once with one code", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   // As two instances on one database.
   const instances = [createDevices(store, clock), createDevices(store, clock)] as const;
@@ -130,7 +130,7 @@ testOnEachDialect("OtpDevices.verify() accepts one of many at once with one code
   expect((await readAudit(store)).actions).toEqual(["otp.enrolled", "otp.recovery_used"]);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "OtpDevices keeps 10 devices, and confirms one once, however many ask at once",
   async ({ driver }) => {
     const [store, clock] = [await openStore(driver), new Clock()];
@@ -162,7 +162,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect(
+testWithCoreTables(
   "OtpDevices.remove() takes a code, and ends everything with the last device",
   async ({ driver }) => {
     const [store, clock] = [await openStore(driver), new Clock()];
@@ -206,7 +206,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect(
+testWithCoreTables(
   "OtpDevices.renewRecoveryCodes() voids the old ones, for a code of a device",
   async ({ driver }) => {
     const [store, clock] = [await openStore(driver), new Clock()];
@@ -242,7 +242,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("OtpDevices knows nothing of another account's devices and codes", async ({ driver }) => {
+testWithCoreTables("OtpDevices knows nothing of another account's devices and codes", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const devices = createDevices(store, clock);
   const [ada, eve] = [
@@ -268,7 +268,7 @@ testOnEachDialect("OtpDevices knows nothing of another account's devices and cod
   expect((await devices.list(eve.user.id, {})).total).toBe(1);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "OtpDevices adds no device for a session that gave one factor of two",
   async ({ driver }) => {
     const [store, clock] = [await openStore(driver), new Clock()];
@@ -293,7 +293,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("removeSecondFactors() lets somebody in who has lost everything", async ({ driver }) => {
+testWithCoreTables("removeSecondFactors() lets somebody in who has lost everything", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const devices = createDevices(store, clock);
   const { user } = await addPrincipal(store, "ada@example.com");
@@ -349,7 +349,7 @@ testOnDialect("sqlite", "OtpDevices.create() refuses names that break lines or p
   expect((await devices.create(user.id, name)).name).toBe(name);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "confirming the first device ends sessions that gave a password alone",
   async ({ driver }) => {
     const [store, clock] = [await openStore(driver), new Clock()];

@@ -3,7 +3,7 @@ import { createAuthLimits } from "../../../src/accounts/login/attempt-limits.ts"
 import type { CoreStore } from "../../../src/accounts/people/store.ts";
 import { generateOtpCode } from "../../../src/accounts/two-factor/codes.ts";
 import { otpRoutes } from "../../../src/accounts/two-factor/routes.ts";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import {
   addDevice,
   addPrincipal,
@@ -31,7 +31,7 @@ function serveOtp(store: CoreStore, clock: Clock) {
   return { devices, send: serve((context) => otpRoutes({ ...context, devices, limits, confirmOwner })) };
 }
 
-testOnEachDialect("otpRoutes() enrols, confirms, renews and removes", async ({ driver }) => {
+testWithCoreTables("otpRoutes() enrols, confirms, renews and removes", async ({ driver }) => {
   const [store, clock] = [await openStore(driver), new Clock()];
   const { send } = serveOtp(store, clock);
   const ada = await addPrincipal(store, "ada@example.com", { lacksOtp: true });

@@ -1,7 +1,7 @@
 import { expect } from "bun:test";
 import { sql } from "drizzle-orm";
 import type { Task } from "../../../src/jobs/scheduler/task.ts";
-import { testOnDialect, testOnEachDialect } from "../../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { Instances, look, toTask } from "./instances.ts";
 
 /** A handler that notes when it was due, and can be held up. */
@@ -20,7 +20,7 @@ function createHandler() {
   return { due, handler, hold };
 }
 
-testOnEachDialect(
+testWithCoreTables(
   "each moment that a task is due is run once, by one of the instances",
   async ({ driver }) => {
     await using instances = await Instances.open(driver);
@@ -51,7 +51,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("a clock that is set back runs nothing twice, and loses nothing", async ({ driver }) => {
+testWithCoreTables("a clock that is set back runs nothing twice, and loses nothing", async ({ driver }) => {
   await using instances = await Instances.open(driver);
   const { due, handler } = createHandler();
   instances.clock.toHour(0, 1800);
@@ -75,7 +75,7 @@ testOnEachDialect("a clock that is set back runs nothing twice, and loses nothin
   expect(due).toEqual([...hours, instances.clock.toHour(3, 0)]);
 });
 
-testOnEachDialect("a clock that is far ahead for a while stops nothing", async ({ driver }) => {
+testWithCoreTables("a clock that is far ahead for a while stops nothing", async ({ driver }) => {
   await using instances = await Instances.open(driver);
   const { due, handler } = createHandler();
   instances.clock.toHour(500_000, 1800);
@@ -91,7 +91,7 @@ testOnEachDialect("a clock that is far ahead for a while stops nothing", async (
   expect(due).toEqual([ahead, next]);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "what is missed is run once where it is caught up with, and not otherwise",
   async ({ driver }) => {
     await using instances = await Instances.open(driver);
@@ -120,7 +120,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("a start within a minute of a moment doesn't lose it", async ({ driver }) => {
+testWithCoreTables("a start within a minute of a moment doesn't lose it", async ({ driver }) => {
   await using instances = await Instances.open(driver);
   const { due, handler } = createHandler();
   instances.clock.toHour(0, 3599);
@@ -135,7 +135,7 @@ testOnEachDialect("a start within a minute of a moment doesn't lose it", async (
   expect(due).toEqual([hour]);
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "a task whose earlier run goes on is skipped, on every instance, until it ends",
   async ({ driver }) => {
     await using instances = await Instances.open(driver);
@@ -163,7 +163,7 @@ testOnEachDialect(
   },
 );
 
-testOnEachDialect("a run of a process that has ended without a word holds nobody up", async ({ driver }) => {
+testWithCoreTables("a run of a process that has ended without a word holds nobody up", async ({ driver }) => {
   await using instances = await Instances.open(driver);
   const { due, handler } = createHandler();
   instances.clock.toHour(0, 1800);
@@ -182,7 +182,7 @@ testOnEachDialect("a run of a process that has ended without a word holds nobody
   expect(due).toEqual([next]);
 });
 
-testOnEachDialect("runs of a task that may overlap do", async ({ driver }) => {
+testWithCoreTables("runs of a task that may overlap do", async ({ driver }) => {
   await using instances = await Instances.open(driver);
   const { due, handler, hold } = createHandler();
   instances.clock.toHour(0, 1800);
@@ -201,7 +201,7 @@ testOnEachDialect("runs of a task that may overlap do", async ({ driver }) => {
   expect(await instances.row()).toMatchObject({ runs: 2, skips: 0 });
 });
 
-testOnEachDialect("a paused task isn't run, nor caught up with once it goes on", async ({ driver }) => {
+testWithCoreTables("a paused task isn't run, nor caught up with once it goes on", async ({ driver }) => {
   await using instances = await Instances.open(driver);
   const { due, handler } = createHandler();
   instances.clock.toHour(0, 1800);
@@ -223,7 +223,7 @@ testOnEachDialect("a paused task isn't run, nor caught up with once it goes on",
   expect(await a.ledger.setPaused("x:other", true)).toBe(false);
 });
 
-testOnEachDialect("another expression begins anew: nothing of it is caught up with", async ({ driver }) => {
+testWithCoreTables("another expression begins anew: nothing of it is caught up with", async ({ driver }) => {
   await using instances = await Instances.open(driver);
   const { due, handler } = createHandler();
   instances.clock.toHour(0, 600);
@@ -237,7 +237,7 @@ testOnEachDialect("another expression begins anew: nothing of it is caught up wi
   expect(await instances.row()).toMatchObject({ expression: "30 * * * *" });
 });
 
-testOnEachDialect(
+testWithCoreTables(
   "a task that another takes the place of loses no moment, and runs none twice",
   async ({ driver }) => {
     await using instances = await Instances.open(driver);
