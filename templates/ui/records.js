@@ -70,6 +70,23 @@
     document.querySelector("form[data-cell] .input, form[data-cell] .select, form[data-cell] .textarea")?.focus();
   }
 
+  /** Shows the form of a row that a field is to refer to, and has the field refer to it once it is made. */
+  function relate() {
+    const dialog = document.getElementById("related");
+    const made = dialog?.querySelector("[data-made]");
+    if (made) {
+      const field = document.getElementById(made.dataset.made);
+      const option = new Option(made.textContent, made.dataset.value, true, true);
+      field.prepend(option);
+      dialog.close();
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+      field.focus();
+    } else if (dialog?.querySelector("form") && !dialog.open) {
+      dialog.showModal();
+    }
+  }
+
   function openModals() {
     for (const dialog of document.querySelectorAll("dialog[data-modal][open]:not(:modal)")) {
       dialog.close();
@@ -89,5 +106,8 @@
   });
   document.addEventListener("keydown", press);
   document.addEventListener("htmx:after:swap", settle);
+  document.addEventListener("htmx:after:swap", relate);
+  document.getElementById("related")?.addEventListener("close", ({ target }) => target.firstElementChild.replaceChildren());
+  for (const form of document.querySelectorAll("form[data-dirty]")) dirty.add(form);
   openModals();
 })();

@@ -2,13 +2,14 @@ import { Elysia, t } from "elysia";
 import type { Area } from "../shell/menu.ts";
 import type { Ui } from "../shell/pages.ts";
 import { actOnChosen, deleteRow, exportRows, restoreRow, takeStep } from "./acts.ts";
-import { changeRow, createRow, showNew, showRow } from "./form.ts";
+import { showRow } from "./form.ts";
 import { showExplanation } from "./explanation.ts";
 import { revertRow, showHistory } from "./history.ts";
 import { goOnWithImport, showImport, showImportJob } from "./import.ts";
 import { changeCell, showCellForm, showChoices } from "./inline.ts";
 import { showList } from "./list.ts";
 import { type Place, Records, RECORDS } from "./records.ts";
+import { changeRow, createRow, showNew } from "./saving.ts";
 import { showSummary } from "./summary.ts";
 
 const WORD = t.String({ maxLength: 64 });

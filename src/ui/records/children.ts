@@ -15,14 +15,13 @@ export interface Children {
 const SHOWN = 5;
 
 /** What belongs to a row by the relations that its resource names: the latest of each. */
-export async function toChildren({ api, about }: Records, row: Row): Promise<Children[]> {
+export async function toChildren(records: Records, row: Row): Promise<Children[]> {
+  const { api, about } = records;
   const relations = about.relations.filter(({ is_many: isMany }) => isMany);
   const all = await Promise.all(
     relations.map(async ({ label, column: from, references: { resource, column } }) => {
       if (resource === null) return null;
-      const other = await api.getIfAllowed<Records["about"]>(
-        `/system/resources/${encodeURIComponent(resource)}`,
-      );
+      const other = await records.describe(resource);
       if (other === null) return null;
       const key = toText(row[from]);
       const found = await api.get<{ items: Row[]; total: number }>(other.path, {

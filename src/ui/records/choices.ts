@@ -1,4 +1,4 @@
-import { type Records, type Reference, type Row } from "./records.ts";
+import { pathOfRecords, type Records, type Reference, type Row } from "./records.ts";
 import { toText } from "./cells.ts";
 
 /** A row that something may refer to. */
@@ -57,6 +57,16 @@ export async function choicesOf(
   ];
 }
 
+/** Where a row is made that a column may refer to; null for whoever may make none. */
+export async function makingPathOf(
+  records: Records,
+  { resource, column }: Reference,
+): Promise<string | null> {
+  const about = resource === null ? null : await records.describe(resource);
+  const mayMake = about !== null && about.key === column && about.verbs.includes("create");
+  return mayMake ? `${pathOfRecords(about.name)}/~new` : null;
+}
+
 async function readChosen(
   records: Records,
   path: string,
@@ -72,9 +82,7 @@ async function toTarget(
   { resource, table, title, column }: Reference,
 ): Promise<Target | null> {
   if (resource !== null) {
-    const about = await records.api.getIfAllowed<Records["about"]>(
-      `/system/resources/${encodeURIComponent(resource)}`,
-    );
+    const about = await records.describe(resource);
     if (about === null || about.key !== column) return null;
     const sort = about.title !== null && about.sortable.includes(about.title) ? about.title : null;
     return {

@@ -1,6 +1,6 @@
 import { text } from "../shell/words.ts";
 import { type Cell, toCell, toText } from "./cells.ts";
-import { type Choice, choicesOf } from "./choices.ts";
+import { type Choice, choicesOf, makingPathOf } from "./choices.ts";
 import type { Column, Records, Row } from "./records.ts";
 
 /** What a form has sent, by the names of its fields. */
@@ -11,6 +11,8 @@ export interface Field {
   readonly column: string;
   /** Of the field. */
   readonly name: string;
+  /** In its page. */
+  readonly id: string;
   readonly label: string;
   readonly kind:
     | "line"
@@ -32,6 +34,10 @@ export interface Field {
   readonly error: string | null;
   /** Words that its choices were looked for by. */
   readonly words: string;
+  /** Where a row is made for it to refer to; null for nowhere. */
+  readonly make: string | null;
+  /** Whether it stands in a dialog, which a script shows. */
+  readonly isInDialog: boolean;
   /** The file that it has; null for none. */
   readonly file: FieldFile | null;
   /** Media types of files that it takes, as browsers have them; null for any. */
@@ -106,14 +112,28 @@ interface FieldOptions {
   readonly row?: Row;
   /** Names of files that the row doesn't have yet, by column. @default none */
   readonly names?: Readonly<Record<string, string>>;
+  /** Whether rows can be made that it refers to. @default false */
+  readonly makes?: boolean;
+  /** @default false */
+  readonly isInDialog?: boolean;
 }
 
 /** The fields of a form. */
 export function toFields(
   records: Records,
   columns: readonly Column[],
-  { texts, errors, isNew, sent = {}, row = {}, names = {} }: FieldOptions,
+  options: FieldOptions,
 ): Promise<Field[]> {
+  const {
+    texts,
+    errors,
+    isNew,
+    sent = {},
+    row = {},
+    names = {},
+    makes = false,
+    isInDialog = false,
+  } = options;
   return Promise.all(
     columns.map(async (column): Promise<Field> => {
       const { name, label, kind, length = null, types = null, max_size: maxSize = null } = column;
@@ -123,6 +143,7 @@ export function toFields(
       return {
         column: name,
         name: FIELD + name,
+        id: `${isInDialog ? "related" : "field"}-${name}`,
         label,
         kind: choices === null || column.references === null ? kindOf(column) : "relation",
         value,
@@ -131,6 +152,8 @@ export function toFields(
         maxLength: length,
         error: errors[name] ?? null,
         words,
+        make: makes && column.references !== null ? await makingPathOf(records, column.references) : null,
+        isInDialog,
         file: kind === "file" && value !== "" ? toFieldFile(records, column, { value, row, names }) : null,
         types: types?.join(",") ?? null,
         maxSize,

@@ -1,9 +1,9 @@
-import type { Page } from "../../templates/templates.ts";
+import type { Page, TemplateData } from "../../templates/templates.ts";
 import type { Query } from "../shell/api.ts";
 import { ApiProblem } from "../shell/api.ts";
-import { text } from "../shell/words.ts";
+import type { Flash } from "../shell/flash.ts";
 import { toChildren } from "./children.ts";
-import { type Conflict, toConflicts, withoutTheirs } from "./conflicts.ts";
+import type { Conflict } from "./conflicts.ts";
 import {
   FIELD,
   type Field,
@@ -14,10 +14,14 @@ import {
   textsOf,
   toFacts,
   toFields,
-  toValues,
 } from "./fields.ts";
 import type { Column, Records, Row } from "./records.ts";
 import { receiveFiles } from "./uploads.ts";
+
+/** The form that waits for the row of this one, as related.ts has it, where no script keeps it. */
+export const OUTER = "outer";
+/** The field that waits for the row, by its id, where the form stands in a dialog. */
+export const DIALOG = "_dialog";
 
 /** A row as it was read. */
 export interface Found {
@@ -27,7 +31,8 @@ export interface Found {
   readonly isDeleted: boolean;
 }
 
-interface FormState {
+/** What a form shows. */
+export interface FormState {
   readonly texts: Readonly<Record<string, string>>;
   /** Of files that the row doesn't have yet. */
   readonly names?: Readonly<Record<string, string>>;
@@ -39,10 +44,9 @@ interface FormState {
   readonly status?: number;
   /** Whether it goes on from the row that it was filled with, whatever the row is by now. @default false */
   readonly isSame?: boolean;
+  /** What has been done. */
+  readonly notice?: Pick<Flash, "text" | "values"> | null;
 }
-
-/** Asks for other choices of a relation, where no script does. */
-const SEARCH = "search";
 
 /** Reads a row with those that it refers to; one that is deleted, for those who may put it back. */
 export async function findRow(records: Records, id: string): Promise<Found> {
@@ -68,106 +72,14 @@ export async function showRow(records: Records, id: string): Promise<Page> {
   return showForm(records, found, { texts: textsOf(settableColumns(records, "update"), found.row) });
 }
 
-/** The page of a new row. */
-export function showNew(records: Records): Promise<Page> {
-  const { searchParams } = new URL(records.request.url);
-  return showForm(records, null, { texts: Object.fromEntries(searchParams) });
-}
-
-/** Makes a row of what a form has sent. */
-export async function createRow(records: Records, sent: Sent): Promise<Page | Response> {
-  const columns = formColumns(records, "create");
-  const { texts, names, errors: wrongFiles } = await readForm(records, columns, sent);
-  if (sentValue(sent, SEARCH) !== null)
-    return showForm(records, null, { texts, names, sent, errors: wrongFiles });
-  const { values, errors: wrongTexts } = toValues(columns, texts, { isNew: true });
-  const errors = { ...wrongTexts, ...wrongFiles };
-  const again = (problem: ApiProblem | null): Promise<Page> =>
-    showForm(records, null, toRefused({ texts, names, sent, errors, problem }));
-  if (Object.keys(errors).length > 0) return again(null);
-  let made: Row = {};
-  return records.ui.act(records.request, {
-    call: async (api) => {
-      made = await api.post<Row>(records.about.path, values);
-    },
-    done: () => ({ text: text("{row} is made."), values: { row: records.titleOf(made) }, color: "success" }),
-    to: () => records.pathOf(made[records.about.key]),
-    again,
-  });
-}
-
-/** Changes what somebody has changed in the form of a row. */
-export async function changeRow(records: Records, id: string, sent: Sent): Promise<Page | Response> {
-  const columns = formColumns(records, "update");
-  const { texts: typed, names, errors: wrongFiles } = await readForm(records, columns, sent);
-  if (sentValue(sent, SEARCH) !== null) {
-    const found = await findRow(records, id);
-    return showForm(records, found, { texts: typed, names, sent, errors: wrongFiles, isSame: true });
-  }
-  const texts = withoutTheirs(typed, sent);
-  const original = toOriginal(sent);
-  const changed = columns.filter(({ name }) => texts[name] !== undefined && texts[name] !== original[name]);
-  const { values, errors: wrongTexts } = toValues(changed, texts, { isNew: false });
-  const errors = { ...wrongTexts, ...wrongFiles };
-  const to = records.pathOf(id);
-  if (changed.length === 0 && Object.keys(errors).length === 0)
-    return records.ui.redirect(records.request, to, { text: text("Nothing has changed.") });
-  const again = async (problem: ApiProblem | null): Promise<Page> => {
-    const found = await findRow(records, id);
-    const conflicts =
-      problem?.code === "precondition_failed"
-        ? toConflicts(columns, { typed: texts, original, current: found.row, names })
-        : [];
-    // Only a form that shows what somebody else has saved may replace it.
-    const isSame = problem?.code !== "precondition_failed";
-    return showForm(records, found, {
-      ...toRefused({ texts: typed, names, sent, errors, problem }),
-      conflicts,
-      isSame,
-    });
-  };
-  if (Object.keys(errors).length > 0) return again(null);
-  return records.ui.act(records.request, {
-    call: (api) =>
-      api.patch(records.apiPathOf(id), values, {
-        headers: { "if-match": sentValue(sent, "version") ?? "*" },
-      }),
-    done: { text: text("Saved."), color: "success" },
-    to,
-    again,
-  });
-}
-
 /** What somebody has typed into a form, and the files that they have chosen, which are kept. */
-async function readForm(records: Records, columns: readonly Column[], sent: Sent) {
+export async function readForm(records: Records, columns: readonly Column[], sent: Sent) {
   const { texts, names, errors } = await receiveFiles(records, columns, sent);
   return { texts: { ...sentTexts(columns, sent), ...texts }, names, errors };
 }
 
-/** What the form had before somebody changed it. */
-function toOriginal(sent: Sent): Readonly<Record<string, unknown>> {
-  try {
-    const original: unknown = JSON.parse(sentValue(sent, "original") ?? "{}");
-    return typeof original === "object" && original !== null ? (original as Record<string, unknown>) : {};
-  } catch {
-    return {};
-  }
-}
-
-function toRefused({
-  errors,
-  problem,
-  ...state
-}: FormState & { readonly problem: ApiProblem | null }): FormState {
-  return {
-    ...state,
-    errors: { ...problem?.fields, ...errors },
-    problem,
-    status: problem?.status ?? 422,
-  };
-}
-
-async function showForm(records: Records, found: Found | null, state: FormState): Promise<Page> {
+/** The page of a form, as it has been filled in so far. @param found null for a new row */
+export async function showForm(records: Records, found: Found | null, state: FormState): Promise<Page> {
   const { ui, request, about } = records;
   const isFixed = found !== null && (found.isDeleted || !records.may("update"));
   const columns = isFixed ? [] : formColumns(records, found === null ? "create" : "update");
@@ -176,36 +88,41 @@ async function showForm(records: Records, found: Found | null, state: FormState)
   const shown = new Set(columns.map(({ name }) => name));
   const isAtField = Object.keys(problem?.fields ?? {}).some((name) => shown.has(name));
   const row = found?.row ?? {};
-  const fields = await toFields(records, columns, { texts, errors, isNew: found === null, sent, row, names });
-  return records.screen(
-    "form",
-    {
-      about,
-      path: records.path,
-      isNew: found === null,
-      title: found === null ? null : records.titleOf(row),
-      here: found === null ? `${records.path}/~new` : records.pathOf(row[about.key]),
-      fieldsets: toFieldsets(records, fields),
-      facts: found === null ? [] : toFacts(records, columns, row),
-      hasFiles: fields.some(({ kind }) => kind === "file"),
-      original: filledWith("original") ?? JSON.stringify(textsOf(columns, row)),
-      version: filledWith("version") ?? found?.version ?? "",
-      isDeleted: found?.isDeleted ?? false,
-      problem:
-        problem === null || (isAtField && problem.code === "validation_error")
-          ? null
-          : toWords(problem, shown),
-      conflicts: conflicts.map((one) => ({ ...one, name: `c-${one.column}`, field: FIELD + one.column })),
-      steps: found === null ? [] : stepsOf(records, found),
-      children: found === null || found.isDeleted ? [] : await toChildren(records, row),
-      may: { delete: records.may("delete"), explain: ui.can(request, "resources:explain") },
-    },
-    { status },
-  );
+  const outer = sentValue(sent, OUTER);
+  const dialog = records.isHtmx ? sentValue(sent, DIALOG) : null;
+  const isInDialog = dialog !== null;
+  const options = { texts, errors, isNew: found === null, sent, row, names, isInDialog };
+  const fields = await toFields(records, columns, { ...options, makes: outer === null && !isInDialog });
+  const show = isInDialog
+    ? (data: TemplateData) => ui.page(request, "records/related.html", data, { status })
+    : (data: TemplateData) => records.screen("form", data, { status });
+  return show({
+    about,
+    path: records.path,
+    isNew: found === null,
+    title: found === null ? null : records.titleOf(row),
+    here: found === null ? `${records.path}/~new` : records.pathOf(row[about.key]),
+    fieldsets: toFieldsets(records, fields),
+    facts: found === null ? [] : toFacts(records, columns, row),
+    hasFiles: fields.some(({ kind }) => kind === "file"),
+    original: filledWith("original") ?? JSON.stringify(textsOf(columns, row)),
+    version: filledWith("version") ?? found?.version ?? "",
+    isDeleted: found?.isDeleted ?? false,
+    problem:
+      problem === null || (isAtField && problem.code === "validation_error") ? null : toWords(problem, shown),
+    conflicts: conflicts.map((one) => ({ ...one, name: `c-${one.column}`, field: FIELD + one.column })),
+    steps: found === null ? [] : stepsOf(records, found),
+    children: found === null || found.isDeleted ? [] : await toChildren(records, row),
+    may: { delete: records.may("delete"), explain: ui.can(request, "resources:explain") },
+    outer,
+    dialog,
+    notice: state.notice ?? null,
+    isDirty: state.isSame === true,
+  });
 }
 
 /** The columns that a form has, in order: those that the resource names, and what a new row must be given. */
-function formColumns(records: Records, verb: "create" | "update"): readonly Column[] {
+export function formColumns(records: Records, verb: "create" | "update"): readonly Column[] {
   const columns = settableColumns(records, verb);
   const { form } = records.about;
   if (form === null) return columns;

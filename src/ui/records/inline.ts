@@ -48,7 +48,7 @@ export async function changeCell(records: Records, place: CellPlace, sent: Sent)
     again,
   });
   const isDone = answer instanceof Response && about.key in changed;
-  return isDone && isHtmx(request) ? showCell(records, column, changed) : answer;
+  return isDone && records.isHtmx ? showCell(records, column, changed) : answer;
 }
 
 /** Shows the rows that a column may refer to, as what to choose from: those that words are found in. */
@@ -91,7 +91,7 @@ async function showField(
     here,
     action: `${here}/~cell/${name}`,
   };
-  const template = isHtmx(records.request) ? "records/cell-form.html" : "records/cell-page.html";
+  const template = records.isHtmx ? "records/cell-form.html" : "records/cell-page.html";
   return records.ui.page(records.request, template, data, { status });
 }
 
@@ -113,8 +113,4 @@ function columnOf(records: Records, { column: name }: CellPlace): Column {
   const column = records.column(name);
   if (column?.may_update === true && column.kind !== "file" && records.may("update")) return column;
   throw fail("not_found", "Nothing is served at this path");
-}
-
-function isHtmx({ headers }: Request): boolean {
-  return headers.has("hx-request");
 }

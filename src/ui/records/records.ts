@@ -30,6 +30,7 @@ export class Records {
   readonly api: Api;
   /** What there is of the resource to them. */
   readonly about: ResourceDescription;
+  readonly #others = new Map<string, Promise<ResourceDescription | null>>();
 
   private constructor(ui: Ui, request: Request, about: ResourceDescription) {
     this.ui = ui;
@@ -42,6 +43,26 @@ export class Records {
   static async open(ui: Ui, request: Request, { plugin, resource }: Place): Promise<Records> {
     const name = encodeURIComponent(`${plugin}.${resource}`);
     return new Records(ui, request, await ui.api(request).get(`/system/resources/${name}`));
+  }
+
+  /** The same of another one, such as "crm.deals". @throws ApiProblem */
+  static openNamed({ ui, request }: Records, name: string): Promise<Records> {
+    const [plugin = "", resource = ""] = name.split(".");
+    return Records.open(ui, request, { plugin, resource });
+  }
+
+  /** Whether a script asks, for a part of the page. */
+  get isHtmx(): boolean {
+    return this.request.headers.has("hx-request");
+  }
+
+  /** What there is of another resource to whoever asks; null for none. */
+  describe(resource: string): Promise<ResourceDescription | null> {
+    const known = this.#others.get(resource);
+    const path = `/system/resources/${encodeURIComponent(resource)}`;
+    const asked = known ?? this.api.getIfAllowed<ResourceDescription>(path);
+    this.#others.set(resource, asked);
+    return asked;
   }
 
   /** Of the list. */
