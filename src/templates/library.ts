@@ -80,6 +80,11 @@ export class Library {
     return this.#layers.flatMap((layer) => [...layer.values()].map(({ text }) => text));
   }
 
+  /** Names of its own templates. */
+  get names(): string[] {
+    return [...new Set(this.#layers.flatMap((layer) => [...layer.keys()]))];
+  }
+
   /**
    * Finds a template.
    *

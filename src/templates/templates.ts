@@ -60,6 +60,8 @@ export interface PluginTemplates extends TemplateRenderer {
   readonly owned: Owned;
   /** Compiles all of them. @throws TemplateError for the first that can't be used */
   check(): Promise<void>;
+  /** Names of all of them, those of the project's folder among them. */
+  names(): Promise<string[]>;
   /** Lets the core's templates find them, and the stylesheet have their classes; returns its undo. */
   publish(): () => void;
 }
@@ -107,6 +109,7 @@ export class Templates implements TemplateRenderer {
       check: async () => {
         if (all.texts.size > 0) find(await this.stock()).check();
       },
+      names: async () => find(await this.stock()).names,
       publish: () => this.#publish(all),
     };
   }

@@ -38,6 +38,8 @@ export interface PluginResourcesOptions {
   readonly pathOf: (resource: slice.Resource) => string;
   /** Is told of each permission that a resource asks for, with what it is for. */
   readonly onPermission: (name: string, description: string) => void;
+  /** Is told of each template that a resource has for a screen. */
+  readonly onTemplate: (name: string, place: string) => void;
 }
 
 type Made = "resource" | "rowOf" | "bodyOf" | "patchOf" | "pageOf";
@@ -70,7 +72,16 @@ function findSlice(): typeof slice {
 }
 
 function createMaker(options: PluginResourcesOptions): (typeof sdk)["resource"] {
-  const { name: plugin, scope, accounts, resources, background, schedule, onPermission } = options;
+  const {
+    name: plugin,
+    scope,
+    accounts,
+    resources,
+    background,
+    schedule,
+    onPermission,
+    onTemplate,
+  } = options;
   const host = {
     ...options,
     plugin,
@@ -90,6 +101,8 @@ function createMaker(options: PluginResourcesOptions): (typeof sdk)["resource"] 
       throw new TypeError(`Cannot make the resource "${resource.name}" twice: give one of them another path`);
     own.add(resource.name);
     for (const [name, description] of Object.entries(permissions)) onPermission(name, description);
+    for (const [screen, template] of Object.entries(resource.screens.templates))
+      onTemplate(template, `"admin.templates.${screen}" of the resource "${resource.name}"`);
     scope.register(() => resources.add(resource));
     scope.register(() => background.add(imports));
     if (upkeep !== null) schedule.cron(upkeep.name, upkeep.expression, upkeep.run, { catchUp: true });

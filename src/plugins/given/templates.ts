@@ -1,3 +1,4 @@
+import { closestWord } from "../../errors/suggestion.ts";
 import { nonceOf } from "../../templates/page.ts";
 import type { PluginTemplates, Templates } from "../../templates/templates.ts";
 import type { PluginTemplates as Given } from "../../sdk/templates.ts";
@@ -20,7 +21,9 @@ export interface PluginTemplatesOptions {
 export interface MadeTemplates {
   readonly given: Given;
   readonly owned: PluginTemplates["owned"];
-  /** Compiles them. @throws TemplateError for the first that can't be used */
+  /** Notes that one of this name has to be there; `place` says who names it. */
+  expect(name: string, place: string): void;
+  /** Compiles them. @throws TemplateError for the first that can't be used, TypeError for one that has to be there and isn't */
   check(): Promise<void>;
 }
 
@@ -32,6 +35,7 @@ export function createPluginTemplates(options: PluginTemplatesOptions): MadeTemp
   const dependencies = new Map([...options.dependencies].map(([plugin, { owned }]) => [plugin, owned]));
   const globals = new Map<string, unknown>();
   const filters = new Map<string, (...args: unknown[]) => unknown>();
+  const expected = new Map<string, string>();
   let isChecked = false;
   const own: PluginTemplates = templates.forPlugin(
     { name, texts, shown: shownFolder, globals, filters, dependencies },
@@ -65,9 +69,20 @@ export function createPluginTemplates(options: PluginTemplatesOptions): MadeTemp
         filters.set(added, run as (...args: unknown[]) => unknown);
       },
     },
+    expect: (page, place) => void expected.set(page, place),
     async check() {
       isChecked = true;
       await own.check();
+      if (expected.size > 0) assertThere(expected, await own.names());
     },
   };
+}
+
+function assertThere(expected: ReadonlyMap<string, string>, names: readonly string[]): void {
+  for (const [name, place] of expected) {
+    if (names.includes(name)) continue;
+    const meant = closestWord(name, names);
+    const hint = meant === undefined ? `write templates/${name}` : `did you mean "${meant}"?`;
+    throw new TypeError(`${place} is "${name}", and the plugin has no such template: ${hint}`);
+  }
 }

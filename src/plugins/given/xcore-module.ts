@@ -56,6 +56,8 @@ export interface XcoreModuleOptions {
   readonly background: BackgroundImports;
   /** Is told of each permission that a resource asks for. */
   readonly onPermission: (name: string, description: string) => void;
+  /** Is told of each template that a resource of it has for a screen. */
+  readonly onTemplate: (name: string, place: string) => void;
   readonly storage: Storage;
   /** Where a resource is served, once it is. */
   readonly pathOf: (resource: Resource) => string;

@@ -150,6 +150,7 @@ function createXcore(
     scope,
     onListen: (event) => registrations.addHook(event),
     onDefine: (job, payload) => registrations.addJob(job, payload),
+    onTemplate: (name, place) => pages.expect(name, place),
     onPermission: (permission, description) => registrations.addPermission(permission, description),
     driver: database,
     db: createPluginDatabase(database, own.findSchema, transactions),
