@@ -27,6 +27,24 @@
     if (isTooLarge) target.reportValidity();
   }
 
+  /** Shows the fields that depend on others where these have the values for it; what is hidden isn't sent. */
+  function showFields(form) {
+    const parts = [...form.querySelectorAll("[data-when]")];
+    // One may depend on another one.
+    for (const _ of parts) {
+      for (const part of parts) {
+        const typed = new FormData(form);
+        const conditions = Object.entries(JSON.parse(part.dataset.when));
+        part.hidden = !conditions.every(([name, values]) => values.includes(typed.getAll(name).at(-1) ?? ""));
+        for (const field of part.querySelectorAll("input, select, textarea, button")) field.disabled = part.hidden;
+      }
+    }
+  }
+
+  function showAllFields() {
+    for (const form of document.querySelectorAll("form:has([data-when])")) showFields(form);
+  }
+
   function chooseAll({ target }) {
     const { chooseAll: form } = target.dataset;
     if (form === undefined) return;
@@ -99,6 +117,9 @@
   addEventListener("beforeunload", guard);
   document.addEventListener("input", note);
   document.addEventListener("change", chooseAll);
+  document.addEventListener("change", showAllFields);
+  document.addEventListener("htmx:after:swap", showAllFields);
+  showAllFields();
   document.addEventListener("change", checkSize);
   document.addEventListener("submit", ({ target }) => dirty.delete(target));
   document.addEventListener("click", ({ target }) => {

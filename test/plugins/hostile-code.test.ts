@@ -158,6 +158,7 @@ test("a hook that was called once is forgotten", async () => {
     jobs,
     tasks,
     settings: {},
+    onTemplate() {},
     templates: {} as sdk.PluginTemplates,
   };
   const xcore = createXcoreModule(options) as unknown as typeof sdk;

@@ -56,6 +56,7 @@ test("/system/resources describes what whoever asks may read, and do", async () 
     may_create: true,
     may_update: true,
     references: null,
+    shown_by: [],
   });
   expect(columnOf("amount")).toMatchObject({ kind: "decimal", precision: 15, scale: 2 });
   expect(columnOf("stage")).toMatchObject({

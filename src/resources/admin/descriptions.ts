@@ -53,6 +53,10 @@ const ColumnDescription = t.Object({
   may_create: t.Boolean({ description: "Whether whoever asks may give it to a new row" }),
   may_update: t.Boolean({ description: "Whether whoever asks may change it" }),
   references: t.Nullable(Reference),
+  shown_by: t.Array(t.Object({ column: t.String(), values: t.Array(t.String()) }), {
+    description:
+      'When a form shows its field: where each of these columns has one of the values, as text, "" for none',
+  }),
 });
 
 const RelationDescription = t.Object({
@@ -206,6 +210,9 @@ function describeColumns(access: Access, resources: Resources): ResourceDescript
       may_create: mayWrite && name in created.properties,
       may_update: mayWrite && name in updated.properties,
       references: toReference(targetOf(column), access, resources),
+      shown_by: (resource.screens.show.get(name) ?? [])
+        .filter((condition) => visible.has(condition.column))
+        .map((condition) => ({ column: condition.column, values: [...condition.values] })),
     };
   });
 }

@@ -123,7 +123,7 @@ export function toResource(
     ...toHistory(tableName, options.history),
     workflow,
     files: null,
-    screens: toScreens(tableName, names, options.admin),
+    screens: toScreens({ tableName, columns, made: new Set(made.keys()) }, options.admin),
     numbering: numbered === undefined ? null : toNumbering({ tableName, columns, workflow }, numbered),
   };
 }

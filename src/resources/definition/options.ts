@@ -91,6 +91,9 @@ export interface NumberingOptions<T extends Table> {
   readonly when?: string;
 }
 
+/** What a field of a form is shown by: one value of a column, or several; null for none. */
+type ShowingValue = string | number | boolean | null;
+
 /** How the screens of a resource are arranged, in the pages of the administration. */
 export interface AdminOptions<T extends Table> {
   /** What its rows are called together. @default its path, as words */
@@ -111,6 +114,17 @@ export interface AdminOptions<T extends Table> {
     | readonly NameOf<T>[]
     | { readonly title?: string; readonly fields: readonly NameOf<T>[] }
   )[];
+  /**
+   * When fields of the form are shown: `{ lost_reason: { stage: "lost" } }`, or `{ stage: ["won", "lost"] }`; where there are several columns,
+   * all have to be so. A field that is hidden isn't sent: the row keeps what it has. Without a script all are shown.
+   *
+   * @default always
+   */
+  readonly show?: {
+    readonly [Name in NameOf<T>]?: {
+      readonly [Other in NameOf<T>]?: ShowingValue | readonly ShowingValue[];
+    };
+  };
   /** Whether the menu leads to it. @default true */
   readonly menu?: boolean;
   /** Templates of the plugin in the place of screens: `{ list: "deals.html" }`, which extends `"xcore/ui/records/list.html"`. */

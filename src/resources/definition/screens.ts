@@ -1,4 +1,6 @@
+import type { Column } from "drizzle-orm";
 import { assertKnown, refuse } from "./names.ts";
+import { type AnyShow, type ShownFields, toShownFields } from "./shown-fields.ts";
 
 /** How the screens of a resource are arranged. */
 export interface Screens {
@@ -11,6 +13,8 @@ export interface Screens {
   readonly list: readonly string[] | null;
   /** Columns of its form, put together; null for all of them in one. */
   readonly form: readonly Fieldset[] | null;
+  /** When fields of its form are shown; those that aren't named always are. */
+  readonly show: ShownFields;
   /** Whether the menu leads to it. */
   readonly isInMenu: boolean;
   /** The plugin's templates in the place of the screens. */
@@ -31,7 +35,7 @@ export const ICONS =
     " ",
   );
 
-const KEYS = ["label", "icon", "title", "list", "form", "menu", "templates"];
+const KEYS = ["label", "icon", "title", "list", "form", "show", "menu", "templates"];
 const SCREENS = ["list", "form"];
 const FIELDSET = ["title", "fields"];
 const TEMPLATE = /^[\w-][\w./-]*\.html$/;
@@ -45,12 +49,21 @@ interface AnyScreens {
     | readonly string[]
     | { readonly title?: string; readonly fields: readonly string[] }
   )[];
+  readonly show?: AnyShow;
   readonly menu?: boolean;
   readonly templates?: Readonly<Partial<Record<Screen, string>>>;
 }
 
 /** Reads how screens are to be arranged. @throws TypeError for names that aren't there, with the one that was meant */
-export function toScreens(tableName: string, columns: readonly string[], asked: AnyScreens = {}): Screens {
+export function toScreens(
+  table: {
+    readonly tableName: string;
+    readonly columns: ReadonlyMap<string, Column>;
+    readonly made: ReadonlySet<string>;
+  },
+  asked: AnyScreens = {},
+): Screens {
+  const { tableName, columns } = table;
   for (const name of Object.keys(asked)) assertKnown(tableName, name, KEYS);
   const {
     label = null,
@@ -76,8 +89,9 @@ export function toScreens(tableName: string, columns: readonly string[], asked: 
     ...(list ?? []),
     ...(fieldsets ?? []).flatMap(({ fields }) => fields),
   ];
-  for (const name of named) assertKnown(tableName, name, columns);
-  return { label, icon, title, list, form: fieldsets, isInMenu: menu, templates };
+  for (const name of named) assertKnown(tableName, name, [...columns.keys()]);
+  const show = toShownFields(table, asked.show);
+  return { label, icon, title, list, form: fieldsets, show, isInMenu: menu, templates };
 }
 
 function toFieldset(tableName: string, asked: NonNullable<AnyScreens["form"]>[number]): Fieldset {

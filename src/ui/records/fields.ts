@@ -40,6 +40,10 @@ export interface Field {
   readonly isInDialog: boolean;
   /** The file that it has; null for none. */
   readonly file: FieldFile | null;
+  /** When it is shown, for the script: by the names of fields, the values that they have then; null for always. */
+  readonly when: string | null;
+  /** The same for people. */
+  readonly shownBy: readonly { readonly label: string; readonly values: readonly string[] }[];
   /** Media types of files that it takes, as browsers have them; null for any. */
   readonly types: string | null;
   /** Bytes of a file; null for as many as all files may have. */
@@ -155,11 +159,40 @@ export function toFields(
         make: makes && column.references !== null ? await makingPathOf(records, column.references) : null,
         isInDialog,
         file: kind === "file" && value !== "" ? toFieldFile(records, column, { value, row, names }) : null,
+        ...toConditions(column, columns),
         types: types?.join(",") ?? null,
         maxSize,
       };
     }),
   );
+}
+
+/** The columns whose fields a form shows, by those of the row that it has no field for; a new row has none of these yet. */
+export function fieldsShownBy(
+  records: Records,
+  columns: readonly Column[],
+  row: Row | null,
+): readonly Column[] {
+  const names = new Set(columns.map(({ name }) => name));
+  return columns.filter(({ shown_by: conditions }) =>
+    conditions.every(({ column, values }) => {
+      const other = records.column(column);
+      if (names.has(column) || other === null) return true;
+      return row !== null && values.includes(toFieldText(other, row[column]));
+    }),
+  );
+}
+
+function toConditions(
+  { shown_by: all }: Column,
+  columns: readonly Column[],
+): Pick<Field, "when" | "shownBy"> {
+  const conditions = all.flatMap(({ column, values }) => {
+    const other = columns.find(({ name }) => name === column);
+    return other === undefined ? [] : [{ name: FIELD + column, label: other.label, values }];
+  });
+  const when = Object.fromEntries(conditions.map(({ name, values }) => [name, values]));
+  return { when: conditions.length === 0 ? null : JSON.stringify(when), shownBy: conditions };
 }
 
 /** The file that a field has: the row's own, or one that has been uploaded for it. */

@@ -7,6 +7,7 @@ import type { Conflict } from "./conflicts.ts";
 import {
   FIELD,
   type Field,
+  fieldsShownBy,
   type Sent,
   sentTexts,
   sentValue,
@@ -82,7 +83,8 @@ export async function readForm(records: Records, columns: readonly Column[], sen
 export async function showForm(records: Records, found: Found | null, state: FormState): Promise<Page> {
   const { ui, request, about } = records;
   const isFixed = found !== null && (found.isDeleted || !records.may("update"));
-  const columns = isFixed ? [] : formColumns(records, found === null ? "create" : "update");
+  const all = isFixed ? [] : formColumns(records, found === null ? "create" : "update");
+  const columns = fieldsShownBy(records, all, found?.row ?? null);
   const { texts, names = {}, errors = {}, problem = null, sent = {}, conflicts = [], status = 200 } = state;
   const filledWith = (name: string): string | null => (state.isSame === true ? sentValue(sent, name) : null);
   const shown = new Set(columns.map(({ name }) => name));

@@ -19,6 +19,7 @@ export function toRecordsMenu(resources: readonly MenuResource[]): MenuSection[]
       label: screens.label ?? toLabel(name),
       path: pathOfRecords(`${plugin}.${name}`),
       icon: screens.icon,
+      plugin,
       ...(permission !== null && { permission: `${permission}:read` }),
     });
   }
