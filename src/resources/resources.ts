@@ -4,7 +4,6 @@ import type { Logger } from "pino";
 import type { User } from "../accounts/identity/principal.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import { kindOf } from "../db/schema/column-kind.ts";
-import type { Storage } from "../storage/storage.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { JobDefinition } from "../jobs/jobs.ts";
 import type { Access } from "./access/access.ts";
@@ -27,9 +26,6 @@ export interface ResourceHost
   readonly plugin: string;
   readonly driver: Driver;
   readonly hooks: HookBus;
-  readonly storage: Pick<Storage, "library">;
-  /** Where a resource is served, once it is. */
-  readonly pathOf: (resource: Resource) => string;
 }
 
 /** A table as an API: what it is, and the routes that serve it. */
@@ -68,6 +64,10 @@ export function makeResource(host: ResourceHost, table: Table, options: AnyOptio
     history: core.history,
     numbers: core.numbers,
     changes,
+    forget: async (tx, id) => {
+      const { forgetDiscussion } = await import("./discussion/forgetting.ts");
+      await forgetDiscussion(tx, { core, storage: host.storage, resource, id });
+    },
   });
   const accessOf = (user: User | null): Access => toAccess({ ...host, resource }, user);
   const imports = createImportJobs({ ...host, resource, writer, accessOf });

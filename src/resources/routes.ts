@@ -11,6 +11,7 @@ import { listQueryOf } from "./schemas/queries.ts";
 import { addCreation } from "./serving/creation.ts";
 import { Endpoint, type ResourceRouter, type ResourceRoutesOptions, toMatch } from "./serving/endpoint.ts";
 import { addLiveChanges } from "./serving/changes.ts";
+import { addDiscussion } from "./serving/discussion.ts";
 import { addFiles } from "./serving/files.ts";
 import { addHistory } from "./serving/history.ts";
 import { addRestoring } from "./serving/restoring.ts";
@@ -33,6 +34,7 @@ export function createResourceRoutes(options: ImportRoutesOptions): AnyElysia {
   addExport(router, endpoint, options);
   addLiveChanges(router, endpoint, options);
   if (options.resource.hasHistory) addHistory(router, endpoint, options);
+  addDiscussion(router, endpoint, options);
   addImport(router, endpoint, options);
   return router as unknown as AnyElysia;
 }

@@ -20,6 +20,12 @@ export interface Claim {
   readonly userId: number | null;
 }
 
+/** What is attached to a row. */
+export interface Attached extends Omit<Claim, "userId"> {
+  /** One of them. @default all */
+  readonly id?: string;
+}
+
 /** How long what nothing refers to stays, in ms. */
 export const GRACE_MS = 86_400_000;
 const TRIES = 3;
@@ -163,6 +169,24 @@ export class Catalogue {
       )
       .returning();
     return claimed.length > 0;
+  }
+
+  /** Forgets what is attached to a row; returns the ids. */
+  async removeAttached(tx: Transaction, { plugin, place, rowKey, id }: Attached): Promise<string[]> {
+    const files = this.#files;
+    const removed = await tx
+      .delete(files)
+      .where(
+        and(
+          eq(files.plugin, plugin),
+          eq(files.table_name, place.table),
+          eq(files.column_name, place.column),
+          eq(files.row_key, rowKey),
+          id === undefined ? undefined : this.#isOf([id]),
+        ),
+      )
+      .returning();
+    return removed.map((file) => file.id);
   }
 
   /** Nothing is one that isn't written as ids are: PostgreSQL would refuse it. */

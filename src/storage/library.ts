@@ -3,7 +3,7 @@ import type { Database, Transaction } from "../db/contract/database.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import { parseByteSize } from "../config/schema.ts";
 import { fail as failRequest } from "../errors/codes.ts";
-import { Catalogue, type Claim, type FilesTable } from "./catalogue.ts";
+import { type Attached, Catalogue, type Claim, type FilesTable } from "./catalogue.ts";
 import { toSafeName } from "./content/names.ts";
 import { decideType, isTaken } from "./content/types.ts";
 import type { Backend } from "./contract/backend.ts";
@@ -89,6 +89,13 @@ export class Library {
   /** Gives an upload to a row; returns whether there is one to give. */
   claim(tx: Transaction, id: string, claim: Claim): Promise<boolean> {
     return this.catalogue.claim(tx, id, claim);
+  }
+
+  /** Removes what is attached to a row, all of it or one file; returns whether there was any. */
+  async detach(tx: Transaction, attached: Attached): Promise<boolean> {
+    const removed = await this.catalogue.removeAttached(tx, attached);
+    for (const id of removed) this.#removeOnCommit(id);
+    return removed.length > 0;
   }
 
   /** Removes the file of a key; returns whether there was one. */

@@ -1,5 +1,6 @@
 import type { Columns } from "./columns.ts";
 import type { Constraints } from "./constraints.ts";
+import { createResourceComments } from "./comment-table.ts";
 import { createImportTables } from "./import-tables.ts";
 import { createStoredFiles } from "./file-table.ts";
 import { createJobTables } from "./job-tables.ts";
@@ -31,6 +32,7 @@ export function createCoreTables(schema: Schema) {
     ...createTaskTables(schema),
     pluginStates: createPluginStates(schema),
     resourceHistory: createResourceHistory(schema),
+    resourceComments: createResourceComments(schema),
     numberSeries: createNumberSeries(schema),
     ...createImportTables(schema),
     storedFiles: createStoredFiles(schema),

@@ -36,6 +36,8 @@ export interface CoreDeclaration {
   readonly users: PublicUsers;
   /** What their resources may note of changes. */
   readonly history: CoreTables["resourceHistory"];
+  /** What is said of their rows. */
+  readonly comments: CoreTables["resourceComments"];
   /** What numbers of their rows are counted by. */
   readonly numbers: CoreTables["numberSeries"];
   /** The files that belong to their rows. */
@@ -61,9 +63,9 @@ export function createSchemaModule(makers: TableMakers, options: SchemaModuleOpt
 /** Declares what plugins are given of the core's tables, once for all modules that are to share it. */
 export function declareCore(makers: TableMakers, tables = createCoreSchema(makers)): CoreDeclaration {
   const users = createPublicUsers(createBuilder(makers));
-  const { resourceHistory: history, numberSeries: numbers, storedFiles: files } = tables;
+  const { resourceHistory: history, resourceComments: comments, numberSeries: numbers } = tables;
   const tableNames = Object.values(tables).map((table) => getTableName(table));
-  return { users, history, numbers, files, imports: tables, tableNames };
+  return { users, history, comments, numbers, files: tables.storedFiles, imports: tables, tableNames };
 }
 
 /** Returns the tables of xcore itself for a dialect. */

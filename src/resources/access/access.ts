@@ -78,6 +78,12 @@ export class Access {
     return and(this.rule("read"), deleted === "only" ? gone : or(isNull(deletedAt), gone));
   }
 
+  /** Whether any rows may be made and changed, and be said something of. */
+  get mayChange(): boolean {
+    const { permission } = this.resource;
+    return permission === null || this.asker.can(`${permission}:write`);
+  }
+
   /** Whether any rows may be deleted. */
   get mayDelete(): boolean {
     const { permission } = this.resource;

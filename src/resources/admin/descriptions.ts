@@ -90,6 +90,8 @@ export const ResourceDescription = t.Object({
   unique: t.Array(t.Array(t.String()), { description: "Columns that no two rows have the same values in" }),
   soft_delete: t.Boolean({ description: "Whether deleted rows are kept" }),
   history: t.Boolean({ description: "Whether it is kept who changed what" }),
+  comments: t.Boolean({ description: "Whether its rows take comments" }),
+  attachments: t.Boolean({ description: "Whether its rows take files beside them" }),
   numbered: t.Nullable(t.String({ description: "The column with the number of each row" })),
   list: t.Nullable(
     t.Array(t.String(), { description: "Columns that a list shows; null where none were chosen" }),
@@ -159,6 +161,8 @@ export function describeResource(
       .filter((names) => names.every((one) => visible.has(one))),
     soft_delete: deletedAt !== null,
     history: resource.hasHistory,
+    comments: resource.discussion.hasComments,
+    attachments: resource.discussion.attachments !== null,
     numbered: resource.numbering?.column.name ?? null,
     list: resource.screens.list?.filter((one) => visible.has(one)) ?? null,
     form:

@@ -7,6 +7,7 @@ import type { RowFiles } from "../files/columns.ts";
 import { type Numbering, toNumbering } from "./numbering.ts";
 import type { Asker, FieldRule, ResourceOptions, RowRule, Verb } from "./options.ts";
 import { referencesOf, type Relation, relationsOf, toManyRelation } from "./relations.ts";
+import { type Discussion, toDiscussion } from "./discussion.ts";
 import { type Screens, toScreens } from "./screens.ts";
 import { toWorkflow, type Workflow } from "./workflow.ts";
 
@@ -58,6 +59,8 @@ export interface Resource {
   readonly numbering: Numbering | null;
   /** The files of its rows; null where they have none. */
   readonly files: RowFiles | null;
+  /** What is taken beside its rows. */
+  readonly discussion: Discussion;
   /** How its screens are arranged. */
   readonly screens: Screens;
 }
@@ -123,6 +126,7 @@ export function toResource(
     ...toHistory(tableName, options.history),
     workflow,
     files: null,
+    discussion: toDiscussion({ tableName, columns }, options),
     screens: toScreens({ tableName, columns, made: new Set(made.keys()) }, options.admin),
     numbering: numbered === undefined ? null : toNumbering({ tableName, columns, workflow }, numbered),
   };

@@ -78,6 +78,14 @@ export interface HistoryOptions {
   readonly keep?: string;
 }
 
+/** Which files are taken beside rows. */
+export interface AttachmentOptions {
+  /** Media types such as `["application/pdf", "image/*"]`. @default any */
+  readonly types?: readonly string[];
+  /** Such as `"5mb"`, where it is less than `storage.max_size`. */
+  readonly maxSize?: string | number;
+}
+
 /** Numbers without gaps. */
 export interface NumberingOptions<T extends Table> {
   /** A varchar, which clients can't set. */
@@ -182,6 +190,20 @@ export interface ResourceOptions<T extends Table, Found extends User | null = Us
    * @default false
    */
   readonly history?: boolean | HistoryOptions;
+  /**
+   * Takes comments on rows, as text: `GET` and `POST /{id}/comments`. Whoever sees a row sees what is said of it; to say something takes
+   * `:write`. What somebody has written they change and delete themselves; who may delete rows deletes any. They go with the row.
+   *
+   * @default false
+   */
+  readonly comments?: boolean;
+  /**
+   * Takes files beside a row: `GET` and `POST /{id}/attachments`, with the same rules as comments have. `{ types: ["application/pdf"],
+   * maxSize: "5mb" }` bounds them, as `file()` does.
+   *
+   * @default false
+   */
+  readonly attachments?: boolean | AttachmentOptions;
   /**
    * States that rows go through by steps alone, each a route: `{ field: "stage", transitions: { win: { from: "open", to: "won" } } }` is
    * `POST /deals/{id}/win`, which is 409 with the row where it is in another state.

@@ -42,7 +42,7 @@ const NAME = /^[a-z][a-z0-9_-]{0,62}$/;
 /** What else stands behind a row's path, or the resource's, and the events that every row has. */
 const TAKEN = new Set(
   [
-    "restore history revert attachments comments batch aggregate export import changes explain",
+    "restore history revert attachments comments activity batch aggregate export import changes explain",
     "creating created updating updated deleting deleted restoring restored",
   ].flatMap((names) => names.split(" ")),
 );

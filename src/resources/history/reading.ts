@@ -43,9 +43,31 @@ export async function listHistory(
     .orderBy(desc(history.id));
   const page = await paginate<HistoryTable["$inferSelect"]>(entries, query, { sort: ["id"] });
   if (!isThere && page.items.length === 0) throw missing(access.resource, id);
-  const ids = [...new Set(page.items.flatMap(({ actor_id: actorId }) => actorId ?? []))];
+  return { ...page, items: await showEntries({ db, access, history, users }, page.items) };
+}
+
+/** Reads the latest entries of a row that is there to whoever asks, and how many there are in all. */
+export async function readEntries(
+  source: HistorySource,
+  id: unknown,
+  limit: number,
+): Promise<{ readonly entries: readonly ShownEntry[]; readonly total: number }> {
+  const { db, access, history } = source;
+  const condition = and(
+    entriesOf(history, access.resource, { key: id, isThere: true }),
+    entriesFor(history, access),
+  );
+  const rows = await db.select().from(history).where(condition).orderBy(desc(history.id)).limit(limit);
+  return { entries: await showEntries(source, rows), total: await db.$count(history, condition) };
+}
+
+async function showEntries(
+  { db, access, users }: HistorySource,
+  rows: readonly HistoryTable["$inferSelect"][],
+): Promise<ShownEntry[]> {
+  const ids = [...new Set(rows.flatMap(({ actor_id: actorId }) => actorId ?? []))];
   const actors = ids.length === 0 ? [] : await readActors(db, users, ids);
-  const items = page.items.map(({ id: entry, verb, at, actor_id: actorId, changes }): ShownEntry => ({
+  const items = rows.map(({ id: entry, verb, at, actor_id: actorId, changes }): ShownEntry => ({
     id: entry,
     verb,
     at,
@@ -54,7 +76,7 @@ export async function listHistory(
     changes: pickVisible(access, readChanges(changes)),
   }));
   // A hidden value of JSON may have looked like a change of what isn't hidden.
-  return { ...page, items: items.filter((item) => !isHidden(access, item)) };
+  return items.filter((item) => !isHidden(access, item));
 }
 
 /**

@@ -14,6 +14,7 @@ import { answerSchemaOf, toDescribed } from "../schemas/answers.ts";
 import { keySchemaOf } from "../schemas/bodies.ts";
 import { columnParametersOf, rowQueryOf } from "../schemas/queries.ts";
 import { assertMatch, toETag } from "../writing/versions.ts";
+import type { Storage } from "../../storage/storage.ts";
 import type { Work, Writer } from "../writing/writer.ts";
 
 /** What the routes of one resource stand on. */
@@ -34,6 +35,9 @@ export interface ResourceRoutesOptions {
   /** What somebody may do now: another object once that has changed. */
   readonly permissionsOf: (user: User) => object | null;
   readonly dialect: Dialect;
+  readonly storage: Pick<Storage, "library">;
+  /** Where a resource is served, once it is. */
+  readonly pathOf: (resource: Resource) => string;
   /** Who makes a request, and with what; null for nobody known. */
   readonly principalOf: (request: Request) => Principal | null;
 }

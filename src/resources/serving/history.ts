@@ -2,7 +2,8 @@ import { t } from "elysia";
 import { listOf, page } from "../../db/paging/paginate.ts";
 import type { Endpoint, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
 
-const ENTRY = t.Object({
+/** An entry, as it is answered. */
+export const ENTRY = t.Object({
   id: t.Integer(),
   verb: t.UnionEnum(["create", "update", "delete", "restore", "revert"]),
   at: t.Unsafe<Date>({ type: "string", format: "date-time" }),

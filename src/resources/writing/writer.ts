@@ -30,6 +30,8 @@ export interface WriterOptions {
   readonly numbers: NumberTable;
   /** Is told of rows that have changed, once that is committed. */
   readonly changes: Pick<LiveChanges, "note">;
+  /** Removes what is kept beside a row that is deleted for good. */
+  readonly forget: (tx: Transaction, id: unknown) => Promise<void>;
 }
 
 /** One write among those of a transaction. */
@@ -229,6 +231,8 @@ export class Writer {
     const gone = deletedAt === null ? null : { [deletedAt.name]: new Date() };
     if (gone === null) await tx.delete(table).where(isIt);
     else await tx.update(table).set(gone).where(isIt);
+    if (gone === null && resource.discussion.isOpen)
+      await this.#options.forget(tx, before[resource.key.name]);
     await noteWritten(this.#options, "deleted", {
       rows: [{ before, after: null, kept: gone && { ...before, ...gone } }],
       work,
