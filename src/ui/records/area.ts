@@ -2,6 +2,7 @@ import { Elysia, t } from "elysia";
 import type { Area } from "../shell/menu.ts";
 import type { Ui } from "../shell/pages.ts";
 import { actOnChosen, deleteRow, exportRows, restoreRow, takeStep } from "./acts.ts";
+import { attachTo, changeComment, detachFrom, sayOf, showActivity } from "./discussion.ts";
 import { showRow } from "./form.ts";
 import { showExplanation } from "./explanation.ts";
 import { revertRow, showHistory } from "./history.ts";
@@ -27,7 +28,8 @@ export function recordsArea(ui: Ui): Area {
   const routes = new Elysia({ name: "xcore/ui/records", prefix: RECORDS })
     .use(listRoutes(ui, open))
     .use(importRoutes(ui, open))
-    .use(rowRoutes(ui, open));
+    .use(rowRoutes(ui, open))
+    .use(discussionRoutes(ui, open));
   return { section: "main", menu: [], routes };
 }
 
@@ -82,6 +84,43 @@ function importRoutes(ui: Ui, open: Open) {
       auth: true,
       params: ROW,
     });
+}
+
+/** Of what is said of one row, and attached to it. */
+function discussionRoutes(ui: Ui, open: Open) {
+  const row = { auth: true, params: ROW, body: SENT } as const;
+  return new Elysia({ name: "xcore/ui/records/discussion", prefix: "/:plugin/:resource/:id" })
+    .use(ui.guards)
+    .get("/~activity", async ({ request, params }) => showActivity(await open(request, params), params.id), {
+      auth: true,
+      params: ROW,
+    })
+    .post(
+      "/~comment",
+      async ({ request, params, body }) => {
+        const records = await open(request, params);
+        return sayOf(records, params.id, body, (refused) => showRow(records, params.id, refused));
+      },
+      row,
+    )
+    .post(
+      "/~comment/:comment",
+      async ({ request, params, body }) => changeComment(await open(request, params), params, body),
+      { ...row, params: t.Object({ ...ROW.properties, comment: WORD }) },
+    )
+    .post(
+      "/~attachment",
+      async ({ request, params, body }) => {
+        const records = await open(request, params);
+        return attachTo(records, params.id, body, (refused) => showRow(records, params.id, refused));
+      },
+      row,
+    )
+    .post(
+      "/~attachment/:attachment",
+      async ({ request, params, body }) => detachFrom(await open(request, params), params, body),
+      { ...row, params: t.Object({ ...ROW.properties, attachment: WORD }) },
+    );
 }
 
 /** Of one row. */

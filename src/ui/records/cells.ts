@@ -67,8 +67,12 @@ export function toCell(records: Records, column: Column, row: Row): Cell {
 function toFileLink(value: unknown): Pick<Cell, "text" | "href" | "thumb"> {
   const { name, type, url } = typeof value === "object" && value !== null ? (value as Row) : {};
   const href = typeof url === "string" && url.startsWith("/") && !url.startsWith("//") ? url : null;
-  const isPicture = href !== null && PICTURES.has(toText(type));
-  return { text: shorten(toText(name)), href, thumb: isPicture ? `${href}?thumb=${THUMBNAIL}` : null };
+  return { text: shorten(toText(name)), href, thumb: href === null ? null : thumbnailOf(toText(type), href) };
+}
+
+/** Where a smaller one of a picture is; null for what is none. */
+export function thumbnailOf(type: string, href: string): string | null {
+  return PICTURES.has(type) ? `${href}?thumb=${THUMBNAIL}` : null;
 }
 
 /** The row that a value refers to, called by its title where that may be seen. */

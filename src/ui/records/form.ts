@@ -16,6 +16,7 @@ import {
   toFacts,
   toFields,
 } from "./fields.ts";
+import { type Refused, toDiscussion } from "./discussion.ts";
 import type { Column, Records, Row } from "./records.ts";
 import { receiveFiles } from "./uploads.ts";
 
@@ -45,6 +46,8 @@ export interface FormState {
   readonly status?: number;
   /** Whether it goes on from the row that it was filled with, whatever the row is by now. @default false */
   readonly isSame?: boolean;
+  /** What was refused of what somebody has said or attached. */
+  readonly said?: Refused;
   /** What has been done. */
   readonly notice?: Pick<Flash, "text" | "values"> | null;
 }
@@ -67,10 +70,11 @@ export async function findRow(records: Records, id: string): Promise<Found> {
   }
 }
 
-/** The page of a row: its form, what may be done with it, and what belongs to it. */
-export async function showRow(records: Records, id: string): Promise<Page> {
+/** The page of a row: its form, what may be done with it, and what belongs to it. @param said what was refused of somebody's words */
+export async function showRow(records: Records, id: string, said?: FormState["said"]): Promise<Page> {
   const found = await findRow(records, id);
-  return showForm(records, found, { texts: textsOf(settableColumns(records, "update"), found.row) });
+  const texts = textsOf(settableColumns(records, "update"), found.row);
+  return showForm(records, found, { texts, ...(said !== undefined && { said, status: 422 }) });
 }
 
 /** What somebody has typed into a form, and the files that they have chosen, which are kept. */
@@ -116,6 +120,10 @@ export async function showForm(records: Records, found: Found | null, state: For
     steps: found === null ? [] : stepsOf(records, found),
     children: found === null || found.isDeleted ? [] : await toChildren(records, row),
     may: { delete: records.may("delete"), explain: ui.can(request, "resources:explain") },
+    discussion:
+      found === null
+        ? null
+        : await toDiscussion(records, row, { isDeleted: found.isDeleted, refused: state.said }),
     outer,
     dialog,
     notice: state.notice ?? null,

@@ -5,7 +5,8 @@ import { toCell } from "./cells.ts";
 import { type Sent, sentValue } from "./fields.ts";
 import type { Records, Row } from "./records.ts";
 
-interface Entry {
+/** What was done to a row. */
+export interface Entry {
   readonly id: number;
   readonly verb: "create" | "update" | "delete" | "restore" | "revert";
   readonly at: string;
@@ -20,7 +21,7 @@ interface Change {
 }
 
 /** What is said of each. */
-const VERBS: Readonly<Record<Entry["verb"], string>> = {
+export const VERBS: Readonly<Record<Entry["verb"], string>> = {
   create: text("made"),
   update: text("changed"),
   delete: text("deleted"),

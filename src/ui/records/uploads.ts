@@ -28,7 +28,7 @@ export async function receiveFiles(
     const keptName = sentValue(sent, NAME + name);
     if (kept !== null && keptName !== null) names[name] = keptName.slice(0, MAX_NAME);
     if (sentValue(sent, REMOVAL + name) !== null) texts[name] = "";
-    const file = toFile(sent[UPLOAD + name]);
+    const file = toChosenFile(sent[UPLOAD + name]);
     if (file === null) continue;
     try {
       // oxlint-disable-next-line no-await-in-loop -- there are few, and each may be large
@@ -49,8 +49,8 @@ function upload({ api, about }: Records, field: string, file: File): Promise<{ i
   return api.post(`${about.path}/files`, form);
 }
 
-/** What a browser sends for a field in which nobody has chosen a file is none. */
-function toFile(value: unknown): File | null {
+/** The file of a field; null for what a browser sends where nobody has chosen one. */
+export function toChosenFile(value: unknown): File | null {
   const [file] = [value].flat();
   if (!(file instanceof Blob)) return null;
   const { name = "" } = file as { readonly name?: string };
