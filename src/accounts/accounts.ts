@@ -9,6 +9,7 @@ import { createCsrfTokens } from "./browser/csrf-tokens.ts";
 import { createSessionCookies } from "./browser/cookies.ts";
 import { Tickets } from "./browser/tickets.ts";
 import { createGuards } from "./identity/guards.ts";
+import { createViewerFinder, type FindViewer } from "./impersonation/viewers.ts";
 import { Lockout } from "./login/lockout.ts";
 import { Login } from "./login/login.ts";
 import { OtpDevices } from "./two-factor/devices.ts";
@@ -63,6 +64,8 @@ export interface AccountsOptions {
 
 /** The services of accounts, wired together. */
 export interface Accounts extends Identity, LoginServices {
+  /** How long somebody may be viewed as at once, in ms. */
+  readonly impersonationMs: number;
   /** Enters the permissions of a plugin; returns those that belong to somebody else. */
   declarePermissions(
     plugin: string,
@@ -95,6 +98,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
   return {
     ...identity,
     ...services,
+    impersonationMs: options.security.impersonation_minutes * 60_000,
     declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
     keepGuardRoles: (plugin, roles) => keepGuardRoles(store, plugin, roles),
     async start() {
@@ -122,7 +126,12 @@ function createIdentity(options: AccountsOptions) {
   });
   const apiKeys = new ApiKeys({ store, log });
   const sessions = createSessions(options, accessTokens);
-  const browser = createBrowser(options, { sessions, loadAccess });
+  const findViewer = createViewerFinder({
+    store,
+    loadAccess,
+    isGuardRole: (role) => principals.isGuardRole(role),
+  });
+  const browser = createBrowser(options, { sessions, loadAccess, findViewer });
   const authenticator = new Authenticator({
     store,
     driver,
@@ -131,6 +140,7 @@ function createIdentity(options: AccountsOptions) {
     apiKeys,
     browser: browser.credentials,
     loadAccess,
+    findViewer,
     restrict: restrictPermissions,
     principals,
     accessCacheMs: security.access_cache * 1000,
@@ -182,19 +192,23 @@ function createSessions(
 /** What tells who sits before a browser. */
 function createBrowser(
   { store, secretKey, site, log }: AccountsOptions,
-  { sessions, loadAccess }: { readonly sessions: Sessions; readonly loadAccess: AccessLoader },
+  services: {
+    readonly sessions: Sessions;
+    readonly loadAccess: AccessLoader;
+    readonly findViewer: FindViewer;
+  },
 ) {
+  const { sessions } = services;
   const csrf = createCsrfTokens(secretKey, sessions.lifetimes.longestMs);
   const tickets = new Tickets(store);
   const cookies = createSessionCookies(secretKey);
   const credentials = new BrowserCredentials({
+    ...services,
     store,
-    sessions,
     cookies,
     csrf,
     tickets,
     site,
-    loadAccess,
     log,
   });
   return { csrf, tickets, credentials, site };
@@ -214,10 +228,17 @@ function createKeptAnswers({
       table: tables.idempotencyKeys,
       box: new SecretBox(secretKey.deriveKey("idempotency")),
       fingerprintKey: secretKey.deriveKey("idempotency fingerprints"),
-      ownerOf: (request) => String(principals.peek(request)?.user.id ?? "anybody"),
+      ownerOf: (request) => toOwnerName(principals.peek(request)),
     });
   };
   return () => (loading ??= load());
+}
+
+/** Names whose keys of requests those are: who views as somebody else meets none of theirs. */
+function toOwnerName(principal: Principal | null): string {
+  if (principal === null) return "anybody";
+  const { user, viewer = null } = principal;
+  return viewer === null ? String(user.id) : `${user.id} viewed by ${viewer.id}`;
 }
 
 /** What somebody becomes known with. */

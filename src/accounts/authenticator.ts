@@ -8,6 +8,7 @@ import { API_KEY_START } from "./api-keys/api-keys.ts";
 import { type BrowserCredentials, isOfBrowser } from "./browser/credentials.ts";
 import { TICKET_START } from "./browser/tickets.ts";
 import type { CoreStore } from "./people/store.ts";
+import type { FindViewer } from "./impersonation/viewers.ts";
 import type { Access, Permissions, Principal, User } from "./identity/principal.ts";
 import { OpenRequests } from "./open-requests.ts";
 import type { FollowAccess } from "../web/routes.ts";
@@ -46,6 +47,8 @@ export interface AuthenticatorOptions {
   /** Verifies cookies and tickets. @default nobody is known by them */
   readonly browser?: BrowserCredentials | null;
   readonly loadAccess: LoadAccess;
+  /** Finds who views as somebody. @default nobody may */
+  readonly findViewer?: FindViewer;
   /** Returns what somebody holds, as far as it was granted to a key. */
   readonly restrict: (held: Permissions, granted: readonly string[]) => Permissions;
   readonly principals: Principals;
@@ -117,7 +120,11 @@ export class Authenticator {
     });
     const { sessions } = store.tables;
     this.#readSession = store.db
-      .select({ has_otp: sessions.has_otp, expires_at: sessions.expires_at })
+      .select({
+        has_otp: sessions.has_otp,
+        expires_at: sessions.expires_at,
+        viewer_session_id: sessions.viewer_session_id,
+      })
       .from(sessions)
       .where(
         and(
@@ -190,6 +197,7 @@ export class Authenticator {
         return;
       }
       const { principal, until } = found;
+      if (principal.viewer) this.#options.principals.noteViewer();
       this.#admit(request, presented, principal);
       if (!principal.lacksOtp) this.#options.principals.remember(principal.user, principal.permissions);
       // A change of access that came meanwhile makes the answer outdated.
@@ -248,7 +256,16 @@ export class Authenticator {
     if (session === undefined || access === null || !access.isActive) return null;
     const until = Math.min(expiresAt, session.expires_at.getTime());
     if (until <= now) return null;
-    return toSessionPrincipal(access, { sessionId, hasOtp: session.has_otp, expiresAt: until });
+    const { has_otp: hasOtp, viewer_session_id: viewerSessionId } = session;
+    if (viewerSessionId === null) return toSessionPrincipal(access, { sessionId, hasOtp, expiresAt: until });
+    const viewing = (await this.#options.findViewer?.(viewerSessionId, access)) ?? null;
+    if (viewing === null) return null;
+    return toSessionPrincipal(access, {
+      sessionId,
+      hasOtp: viewing.hasOtp,
+      expiresAt: Math.min(until, viewing.expiresAt),
+      viewer: viewing.viewer,
+    });
   }
 
   async #verifyApiKey(key: string): Promise<Principal | null> {

@@ -66,7 +66,8 @@ export class OpenRequests {
   /** Takes note that the access of these users, or of everybody, has changed. */
   noteChange(users: ChangedUsers): void {
     for (const opened of this.#opened) {
-      if (users === null || users.has(opened.user.id)) opened.isDue = true;
+      const { id, viewer } = opened.user;
+      if (users === null || users.has(id) || (viewer && users.has(viewer.id))) opened.isDue = true;
     }
   }
 

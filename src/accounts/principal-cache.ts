@@ -64,7 +64,9 @@ export class PrincipalCache {
         continue;
       }
       for (const [presented, { principal }] of entries) {
-        if (users.has(principal.user.id)) entries.delete(presented);
+        const { user, viewer } = principal;
+        // What is seen as somebody else hangs on the rights of who looks as well.
+        if (users.has(user.id) || (viewer && users.has(viewer.id))) entries.delete(presented);
       }
     }
   }

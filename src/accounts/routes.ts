@@ -8,6 +8,8 @@ import { apiKeyRoutes } from "./api-keys/routes.ts";
 import { browserRoutes } from "./browser/routes.ts";
 import { BrowserSignIn } from "./browser/sign-in.ts";
 import type { Origin } from "./identity/principal.ts";
+import { Impersonation } from "./impersonation/impersonation.ts";
+import { impersonationRoutes } from "./impersonation/routes.ts";
 import { authRoutes } from "./login/routes.ts";
 import type { CoreStore } from "./people/store.ts";
 import { sessionRoutes } from "./sessions/routes.ts";
@@ -49,6 +51,13 @@ export function accountRoutes({
   const context = { guards, principals, originOf };
   const pages = { ...browser, templates, noteRefusal };
   const forms = new BrowserSignIn({ ...pages, login: accounts.browserLogin, originOf });
+  const impersonation = new Impersonation({
+    store,
+    hooks,
+    sessions,
+    lifetimeMs: accounts.impersonationMs,
+    isGuardRole: (role) => principals.isGuardRole(role),
+  });
   return [
     authRoutes({
       ...context,
@@ -69,10 +78,12 @@ export function accountRoutes({
       sessions,
       devices,
       confirmPassword,
+      impersonation,
       codeLimits: limits.codes,
       needsSetup: () => setup.isNeeded(),
     }),
     setupRoutes({ setup, templates, originOf, signIn: (request, user) => forms.enter(request, user) }),
+    impersonationRoutes({ ...context, confirmOwner, impersonation, credentials: browser.credentials }),
     adminRoutes({ ...context, store, hooks, passwords, confirmOwner, sessions, apiKeys }),
   ];
 }

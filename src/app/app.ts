@@ -172,6 +172,7 @@ function describeAsker({ principals }: Accounts, web: WebServer, request: Reques
   const principal = principals.peek(request);
   return {
     user_id: principal?.user.id ?? null,
+    ...(principal?.viewer && { viewer_id: principal.viewer.id }),
     by_key: principal !== null && principal.apiKeyId !== null,
     ip_address: web.addressOf(request),
   };

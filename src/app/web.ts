@@ -19,13 +19,15 @@ export function createWeb(
     site,
     identify: async (request) => {
       await authenticator.authenticate(request);
-      return principals.peek(request)?.user.id ?? null;
+      return principals.presentIdOf(request);
     },
     warn: (message) => loggers.app.warn(message),
     settings: toWebSettings(live.loaded),
     answerError,
     callers,
-    logRequest: (line) => {
+    logRequest: (line, request) => {
+      const viewed = principals.viewedIn(request);
+      if (viewed !== null) line.viewed = viewed;
       traffic.record(line);
       loggers.logRequest(line);
     },

@@ -218,6 +218,12 @@ export const ConfigSchema = section("Settings of an xcore server", {
       default: 90,
       description: "How long a session lasts at most, however often it is refreshed, in days",
     }),
+    impersonation_minutes: Type.Integer({
+      minimum: 1,
+      maximum: 1440,
+      default: 30,
+      description: "How long an administrator may view as somebody else at once, in minutes",
+    }),
     access_cache: Type.Number({
       minimum: 0,
       maximum: 3600,

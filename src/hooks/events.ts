@@ -27,6 +27,10 @@ export interface HookEvents {
   "user.login_failed": LoginFailure;
   /** Somebody has ended the session that they asked with. */
   "user.logout": { user: { id: number; email: string }; session_id: string; ip_address: string };
+  /** An administrator has begun to view as somebody else. */
+  "user.impersonated": Impersonation & { expires_at: string; ip_address: string };
+  /** They view as them no more. One that ends by its time is told of when its administrator comes back, or never. */
+  "user.impersonation_ended": Impersonation;
   /** There is a new role. */
   "role.created": RoleChange;
   /** A role, or what it grants, has changed. */
@@ -48,6 +52,12 @@ export interface UserIdentity {
   id: number;
   email: string;
   full_name: string | null;
+}
+
+/** Who is viewed as, and the administrator who does. */
+export interface Impersonation {
+  user: { id: number; email: string };
+  viewer: { id: number; email: string };
 }
 
 /** A login that has nothing against it. */

@@ -10,6 +10,14 @@ export interface RequestEntry {
   duration_ms: number;
   /** The plugin that answered, null for the core. */
   plugin: string | null;
+  /** Ids of who was viewed as, and of the administrator who made it so. @default null: nobody was */
+  viewed?: ViewedRequest | null;
+}
+
+/** Who an administrator viewed as who made a request. */
+export interface ViewedRequest {
+  readonly user_id: number;
+  readonly viewer_id: number;
 }
 
 // oxlint-disable-next-line no-control-regex -- finding control characters is what it is for
@@ -45,7 +53,12 @@ export function writeRequestLine(bytes: Buffer, start: number, entry: RequestEnt
   at = putText(bytes, at, entry.path);
   at = putBytes(bytes, at, statusPieces[status] ?? toStatusPiece(status));
   at = putThousandths(bytes, at, toMicros(duration_ms));
-  return putBytes(bytes, at, pluginPieces.get(entry.plugin) ?? addPluginPiece(entry.plugin));
+  at = putBytes(bytes, at, pluginPieces.get(entry.plugin) ?? addPluginPiece(entry.plugin));
+  const { viewed = null } = entry;
+  if (viewed === null) return at;
+  // In place of the end that has been written.
+  const { user_id, viewer_id } = viewed;
+  return putBytes(bytes, at - 2, Buffer.from(`,"user_id":${user_id},"viewer_id":${viewer_id}}\n`));
 }
 
 /** Makes what writes the lines of one process among those that answer together: `worker` is its number. */

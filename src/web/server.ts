@@ -31,7 +31,7 @@ export interface WebSettings {
 export interface WebServerOptions {
   readonly settings: WebSettings;
   readonly answerError: ErrorAnswer;
-  readonly logRequest: (entry: RequestEntry) => void;
+  readonly logRequest: (entry: RequestEntry, request: Request) => void;
   /** Told which request code works for. @default nobody asks */
   readonly callers?: Callers;
   readonly limits: RateLimits;
@@ -68,7 +68,7 @@ export class WebServer {
   readonly #options: Pick<WebServerOptions, "identify" | "warn">;
   /** Told of each request before it is handled. */
   onRequest: ((exchange: Exchange) => void) | null = null;
-  readonly #logRequest: (entry: RequestEntry) => void;
+  readonly #logRequest: WebServerOptions["logRequest"];
   /** Requests as Bun received them, by the copies that handlers see: Bun knows nothing of the copies. */
   readonly #received = new WeakMap<Request, Request>();
   /** Requests whose handler is at work and has made WebSockets of them: the response that Elysia returns isn't sent. */
@@ -385,7 +385,7 @@ export class WebServer {
     if (response !== undefined && this.#settings.cors.allow_origins.length > 0) {
       allowOrigin(request, response.headers, this.#settings.cors);
     }
-    this.#logRequest({
+    const entry: RequestEntry = {
       at: Date.now(),
       request_id: id,
       method,
@@ -393,7 +393,8 @@ export class WebServer {
       status: response?.status ?? 101,
       duration_ms: performance.now() - startedAt,
       plugin: mount.plugin,
-    });
+    };
+    this.#logRequest(entry, request);
     return response;
   }
 }

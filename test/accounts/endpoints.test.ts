@@ -61,6 +61,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     },
   },
   "POST /auth/ticket": { guard: "auth", status: 200 },
+  "DELETE /auth/impersonation": { guard: "auth", status: 404 }, // who asks views as nobody
   "GET /auth/sessions": { guard: "auth", status: 200 },
   "DELETE /auth/sessions": { guard: "auth", status: 200 },
   "DELETE /auth/sessions/{id}": {
@@ -137,6 +138,15 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "POST /admin/users/{id}/activate": { guard: "users:write", status: 200, prepare: toOther },
   "PUT /admin/users/{id}/deactivate": { guard: "users:write", status: 200, prepare: toOther },
   "POST /admin/users/{id}/deactivate": { guard: "users:write", status: 200, prepare: toOther },
+  // It takes a browser: test/accounts/impersonation.
+  "POST /admin/users/{id}/impersonate": {
+    guard: "users:impersonate",
+    status: 409,
+    async prepare(world) {
+      await setPassword(world, world.user.id);
+      return { ...(await toOther(world)), body: { current_password: PASSWORD } };
+    },
+  },
   "PUT /admin/users/{id}/unlock": { guard: "users:write", status: 200, prepare: toOther },
   "GET /admin/users/{id}/sessions": { guard: "users:read", status: 200, prepare: toOther },
   "DELETE /admin/users/{id}/sessions": { guard: "users:write", status: 200, prepare: toOther },

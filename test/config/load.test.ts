@@ -38,6 +38,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         refresh_token_expire_days: 30,
         session_idle_minutes: 10_080,
         session_max_days: 90,
+        impersonation_minutes: 30,
         access_cache: 60,
         password_hash_algorithm: "bcrypt",
         bcrypt_cost: 10,

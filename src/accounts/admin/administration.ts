@@ -1,4 +1,3 @@
-import { inArray } from "drizzle-orm";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { type AuditEntry, writeAudit } from "../people/audit.ts";
 import type { Origin, Permissions, Principal } from "../identity/principal.ts";
@@ -9,10 +8,12 @@ import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { assertMayChangeCode } from "./code-changes.ts";
 import { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
+import { assertNotViewing } from "../identity/session-owner.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { HookEvents } from "../../hooks/events.ts";
 import { EVERYTHING, hasAdministrator, lockAdministration, USER_ROLE } from "../rights/builtin-roles.ts";
 import { readUserGrants, readUserRoles } from "../rights/access.ts";
+import { findGuardRoles } from "../rights/guard-roles.ts";
 import { createPermissions, isGrant } from "../rights/permission-set.ts";
 
 /** Who changes accounts, and from where; null is the command line, which may do everything. */
@@ -32,7 +33,7 @@ export interface AdministrationServices {
 
 /** What an actor is about to do. */
 export interface Intent {
-  readonly permission: "users:write" | "roles:write";
+  readonly permission: "users:write" | "users:impersonate" | "roles:write";
   /** As the audit log calls it: "user.deleted". */
   readonly action: string;
   readonly target?: { readonly type: "user" | "role"; readonly id: number };
@@ -50,6 +51,7 @@ const RETRIES = 3;
  * administrator or take the actor's own right to administer. Refusals are written to the audit log.
  *
  * @throws AppError authorization_error when the actor lacks the permission by now, or more than they hold is asked
+ * @throws AppError viewing_as_user when the actor is viewed as by somebody else
  * @throws AppError conflict when the change would lock somebody out
  */
 export async function administer<T>(
@@ -125,6 +127,7 @@ export class Change {
     isGuardRole: (role: string) => boolean,
   ): Promise<Change> {
     const { db: tx, tables } = store;
+    if (actor !== null) assertNotViewing(actor.principal);
     const held = actor === null ? null : await readActorGrants(store, actor.principal);
     const hadAdministrator = await hasAdministrator(store);
     const change = new Change({ tx, tables }, actor, intent, { held, hadAdministrator, isGuardRole });
@@ -167,7 +170,8 @@ export class Change {
   async assertHoldsRoles(names: readonly string[]): Promise<void> {
     // Everybody who registers gets the role "user".
     if (this.actor === null || this.#holds(EVERYTHING)) return;
-    const asked = await this.#findGuardRoles(names.filter((name) => name !== USER_ROLE));
+    const others = names.filter((name) => name !== USER_ROLE);
+    const asked = await findGuardRoles(this.store, others, this.#isGuardRole);
     if (asked.length === 0) return;
     const { apiKeyId, user } = this.actor.principal;
     // An API key holds no role.
@@ -238,17 +242,6 @@ export class Change {
     if (this.#hadAdministrator && !(await hasAdministrator(this.store))) {
       throw conflict(`Cannot ${doing}: no active administrator would be left`);
     }
-  }
-
-  /** Those of the names that routes ask for, also routes of plugins that aren't loaded now. */
-  async #findGuardRoles(names: readonly string[]): Promise<string[]> {
-    if (names.length === 0) return [];
-    const { guardRoles } = this.tables;
-    const rows = await this.tx
-      .selectDistinct({ role: guardRoles.role })
-      .from(guardRoles)
-      .where(inArray(guardRoles.role, [...names]));
-    return names.filter((name) => this.#isGuardRole(name) || rows.some(({ role }) => role === name));
   }
 
   /** @throws AppError authorization_error unless the actor may do everything */

@@ -1,4 +1,4 @@
-import { and, desc, eq, gte, lte, type SQL } from "drizzle-orm";
+import { and, desc, eq, gte, lte, or, type SQL } from "drizzle-orm";
 import { Elysia, t } from "elysia";
 import type { CoreStore } from "../people/store.ts";
 import { listOf, type Page, page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
@@ -17,6 +17,8 @@ const Entry = t.Object({
   at: Time,
   actor_id: t.Nullable(t.Integer({ description: "Null for the command line and somebody unknown" })),
   actor: t.String({ description: "Their email at that time" }),
+  viewer_id: t.Nullable(t.Integer({ description: "The administrator who viewed as the actor" })),
+  viewer: t.Nullable(t.String({ description: "Their email at that time" })),
   action: t.String({ description: "Such as user.created" }),
   target_type: t.String(),
   target_id: t.String(),
@@ -36,7 +38,7 @@ export interface AuditAnswer extends Omit<AuditRow, "at"> {
 
 /** Which entries are asked for. */
 export interface AuditQuery extends PageQuery {
-  /** Id or email of who did it. */
+  /** Id or email of who did it, also while viewing as somebody else. */
   readonly actor?: string | undefined;
   /** An action, or the beginning of several: "role.*". */
   readonly action?: string | undefined;
@@ -111,9 +113,12 @@ function toMoment(text: string, field: "from" | "to"): Date {
   throw invalidRequest(errors);
 }
 
-function whose(auditLog: CoreTables["auditLog"], actor: string): SQL {
+function whose(auditLog: CoreTables["auditLog"], actor: string): SQL | undefined {
   const id = /^\d{1,15}$/.test(actor) ? Number(actor) : null;
-  return id === null ? eq(auditLog.actor, actor.toLowerCase()) : eq(auditLog.actor_id, id);
+  const email = actor.toLowerCase();
+  return id === null
+    ? or(eq(auditLog.actor, email), eq(auditLog.viewer, email))
+    : or(eq(auditLog.actor_id, id), eq(auditLog.viewer_id, id));
 }
 
 function whichAction(auditLog: CoreTables["auditLog"], action: string): SQL | undefined {

@@ -5,10 +5,11 @@ import type { Site } from "../../web/clients/site.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Access, Principal, User } from "../identity/principal.ts";
 import { type Principals, toSessionPrincipal } from "../identity/principals.ts";
+import type { FindViewer } from "../impersonation/viewers.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
 import type { CoreStore } from "../people/store.ts";
 import type { CookieSession, Sessions } from "../sessions/sessions.ts";
-import { COOKIE_START, readCookie, type SessionCookies, toSetCookie } from "./cookies.ts";
+import { COOKIE_START, type CookieClaims, readCookie, type SessionCookies, toSetCookie } from "./cookies.ts";
 import { CSRF_HEADER, type CsrfTokens } from "./csrf-tokens.ts";
 import { TICKET_PARAMETER, TICKET_START, type Tickets } from "./tickets.ts";
 
@@ -22,6 +23,7 @@ export interface BrowserCredentialsOptions {
   readonly loadAccess: (
     userId: number,
   ) => Promise<(Access & { readonly user: User; readonly isActive: boolean }) | null>;
+  readonly findViewer: FindViewer;
   readonly log: Logger;
   /** In ms since the epoch. @default Date.now */
   readonly now?: () => number;
@@ -101,12 +103,18 @@ export class BrowserCredentials {
 
   /** Finds out whose session a cookie is of; null for one that isn't valid, or not any more. */
   async verifyCookie(value: string, request: Request): Promise<FoundByCookie | null> {
-    const { cookies, loadAccess } = this.#options;
+    const { cookies, loadAccess, findViewer } = this.#options;
     const claims = cookies.open(value);
     const [session] = claims === null ? [] : await this.#readSession.execute({ id: claims.sessionId });
     if (claims === null || session === undefined || !this.#isLive(session)) return null;
     const now = this.#now();
-    const { id: sessionId, cookie_at, identified_at, expires_at, last_used_at, has_otp } = session;
+    const {
+      id: sessionId,
+      cookie_at,
+      identified_at,
+      expires_at,
+      viewer_session_id: viewerSessionId,
+    } = session;
     const issuedAt = cookie_at?.getTime() ?? Infinity;
     const isLatest = claims.issuedAt >= issuedAt;
     // What asks for the password again isn't opened by a cookie from before it.
@@ -114,7 +122,10 @@ export class BrowserCredentials {
     if (!isLatest && !isInTime) return null;
     const access = await loadAccess(session.user_id);
     if (access === null || !access.isActive) return null;
-    const rights = toRightsMark(access, has_otp);
+    const viewing = viewerSessionId === null ? null : await findViewer(viewerSessionId, access);
+    if (viewerSessionId !== null && viewing === null) return null;
+    const { hasOtp } = viewing ?? { hasOtp: session.has_otp };
+    const rights = toRightsMark(access, hasOtp);
     const isRenewed = !isLatest || rights !== claims.rights;
     if (isRenewed) {
       const from = { sessionId, userId: session.user_id, issuedAt };
@@ -122,10 +133,19 @@ export class BrowserCredentials {
       if (next !== null) setCookie(request, this.#toHeader(request, next, rights));
     }
     const everyMs = Math.min(NOTED_EVERY_MS, this.#options.sessions.lifetimes.lifetimeMs / 10);
-    if (Math.abs(now - last_used_at.getTime()) >= everyMs) this.#noteUse(session);
-    const expiresAt = expires_at.getTime();
-    const principal = toSessionPrincipal(access, { sessionId, hasOtp: has_otp, expiresAt });
+    // A view ends in its time however much it is used; what it hangs on is used with it.
+    const used = viewing?.session ?? session;
+    if (Math.abs(now - used.last_used_at.getTime()) >= everyMs) this.#noteUse(used);
+    const expiresAt = Math.min(expires_at.getTime(), viewing?.expiresAt ?? Infinity);
+    const viewer = viewing?.viewer ?? null;
+    const principal = toSessionPrincipal(access, { sessionId, hasOtp, expiresAt, viewer });
     return { principal, until: isRenewed ? 0 : Math.min(expiresAt, now + everyMs) };
+  }
+
+  /** Returns what the cookie of a request says, whether it is valid or not; null for one that isn't ours. */
+  claimsOf(request: Request): CookieClaims | null {
+    const value = this.read(request);
+    return value === null ? null : this.#options.cookies.open(value);
   }
 
   /** Uses a ticket up; null for one that isn't good, or not any more. */
@@ -187,7 +207,7 @@ export class BrowserCredentials {
   }
 
   /** Behind the request's back. */
-  #noteUse(session: SessionRow): void {
+  #noteUse(session: Pick<SessionRow, "id" | "created_at">): void {
     const { sessions, log } = this.#options;
     const note = sessions
       .extend(session)

@@ -6,10 +6,12 @@ import type { Principals } from "../identity/principals.ts";
 import {
   BY_SESSION,
   type ConfirmPassword,
+  requireAnySession,
   requireSession,
   type SessionOwner,
   toSessionOwner,
 } from "../identity/session-owner.ts";
+import type { Impersonation } from "../impersonation/impersonation.ts";
 import type { Attempts } from "../login/attempt-limits.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { OtpDevices } from "../two-factor/devices.ts";
@@ -28,6 +30,7 @@ export interface BrowserRoutesOptions {
   readonly sessions: Pick<Sessions, "noteIdentification">;
   readonly devices: Pick<OtpDevices, "isEnabled" | "stepUp">;
   readonly confirmPassword: ConfirmPassword;
+  readonly impersonation: Pick<Impersonation, "leave">;
   /** Counts tries of codes by session. */
   readonly codeLimits: Attempts;
   /** Whether there is no administrator yet. */
@@ -56,7 +59,8 @@ export function browserRoutes(options: BrowserRoutesOptions) {
       "/login",
       async ({ query, request, user }) => {
         const context = toContext(request, query.next);
-        if (user !== null) return redirectTo(request, context.next);
+        const isKnown = user !== null || (await isBack(options, request));
+        if (isKnown) return redirectTo(request, context.next);
         return toLoginPage(context, { needsSetup: await options.needsSetup() });
       },
       { optionalAuth: true, query: Next, detail: { summary: "Page to sign in", hide: true } },
@@ -100,7 +104,18 @@ export function browserRoutes(options: BrowserRoutesOptions) {
 }
 
 function sessionOf(principals: Principals, request: Request): string {
-  return requireSession(principals.require(request));
+  return requireAnySession(principals.require(request));
+}
+
+/** Whether an administrator, whose view of somebody else has ended by itself, goes on with their own session. */
+async function isBack(
+  { impersonation, credentials, originOf }: BrowserRoutesOptions,
+  request: Request,
+): Promise<boolean> {
+  const claims = credentials.claimsOf(request);
+  const own = claims === null ? null : await impersonation.leave(claims, originOf(request));
+  if (own !== null) await credentials.renew(request, own);
+  return own !== null;
 }
 
 async function showVerifyPage(

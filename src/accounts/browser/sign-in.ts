@@ -3,7 +3,7 @@ import { setCookie } from "../../web/answers.ts";
 import type { Site } from "../../web/clients/site.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
-import type { SessionOwner } from "../identity/session-owner.ts";
+import { type SessionOwner, toPresentOwner } from "../identity/session-owner.ts";
 import type { Credentials, Login, OtpChallenge } from "../login/login.ts";
 import type { BrowserForms } from "../login/routes.ts";
 import type { CookieSession } from "../sessions/sessions.ts";
@@ -117,9 +117,7 @@ export class BrowserSignIn implements BrowserForms {
     const { credentials, originOf } = this.#options;
     const value = credentials.read(request);
     const found = value === null ? null : await credentials.verifyCookie(value, request);
-    const sessionId = found?.principal.sessionId ?? null;
-    if (found === null || sessionId === null) return null;
-    return { user: found.principal.user, sessionId, origin: originOf(request) };
+    return found === null ? null : toPresentOwner(found.principal, originOf(request));
   }
 
   async #answer(

@@ -19,6 +19,10 @@ export const AUTH_ERROR_CODES = {
     status: 403,
     meaning: "The password was given too long ago for this: give it at `POST /auth/password/verify`",
   },
+  viewing_as_user: {
+    status: 403,
+    meaning: "Not while viewing as somebody else: end that first, at `DELETE /auth/impersonation`",
+  },
   cross_site_request: {
     status: 403,
     meaning: "A request with a session's cookie that doesn't show that a page of this server has sent it",

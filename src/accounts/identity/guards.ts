@@ -69,7 +69,7 @@ const LOCK: Lock = {
  * routes alone.
  */
 export function createGuards({ principals, authenticate, follow, keepAnswer, limits }: GuardsOptions) {
-  const userIdOf = (request: Request): number | null => principals.peek(request)?.user.id ?? null;
+  const userIdOf = (request: Request): number | null => principals.presentIdOf(request);
   const count = (request: Request): void => {
     const userId = userIdOf(request);
     if (userId !== null) limits?.countUser(request, userId);

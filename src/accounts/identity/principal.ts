@@ -5,6 +5,14 @@ export interface User {
   readonly full_name: string | null;
   /** Names of the roles held, in order. */
   readonly roles: readonly string[];
+  /** The administrator who asks while viewing as this user; left out where the user asks. */
+  readonly viewer?: Viewer;
+}
+
+/** An administrator who views as somebody else. */
+export interface Viewer {
+  readonly id: number;
+  readonly email: string;
 }
 
 /** Permissions that somebody holds, wildcards applied. */
@@ -33,6 +41,8 @@ export interface Principal {
   readonly sessionId: string | null;
   /** Null for an access token. */
   readonly apiKeyId: number | null;
+  /** The administrator who views as `user`, with the session of their own. @default null */
+  readonly viewer?: (Viewer & { readonly sessionId: string }) | null;
   /** When what was presented expires, in ms since the epoch; Infinity for never. */
   readonly expiresAt: number;
 }

@@ -1,6 +1,6 @@
 import { AppError } from "../../errors/errors.ts";
 import { fail } from "./error-codes.ts";
-import type { Access, Permissions, Principal, User } from "./principal.ts";
+import type { Access, Permissions, Principal, User, Viewer } from "./principal.ts";
 
 /** Somebody in whose name another site may have sent a request. */
 export interface Unproven {
@@ -16,6 +16,7 @@ export class Principals {
   readonly #proven = new WeakSet<Request>();
   readonly #permissions = new WeakMap<User, Permissions>();
   readonly #guardRoles = new Set<string>();
+  #knowsViewers = false;
 
   /** Notes who a request comes from, why what it presented isn't valid, or null when it presented nothing. */
   set(request: Request, principal: Principal | AppError | null): void {
@@ -58,6 +59,25 @@ export class Principals {
     return known === undefined || known instanceof AppError ? null : known;
   }
 
+  /** Returns the id of who sits before the client, for what counts their requests: who views as somebody else takes nothing of theirs. */
+  presentIdOf(request: Request): number | null {
+    const principal = this.peek(request);
+    return principal === null ? null : (principal.viewer?.id ?? principal.user.id);
+  }
+
+  /** Returns the ids of whom an administrator views as who makes a request, and of the administrator; null where they don't. */
+  viewedIn(request: Request): { readonly user_id: number; readonly viewer_id: number } | null {
+    if (!this.#knowsViewers) return null;
+    const principal = this.peek(request);
+    if (principal === null || !principal.viewer) return null;
+    return { user_id: principal.user.id, viewer_id: principal.viewer.id };
+  }
+
+  /** Notes that somebody is viewed as: before, no request pays for `viewedIn`. */
+  noteViewer(): void {
+    this.#knowsViewers = true;
+  }
+
   /** Remembers what somebody may do, for whoever has only the user. */
   remember(user: User, permissions: Permissions): void {
     this.#permissions.set(user, permissions);
@@ -93,14 +113,24 @@ export class Principals {
   }
 }
 
+/** A session that somebody is known by. */
+export interface KnownSession extends Pick<Principal, "expiresAt" | "viewer"> {
+  readonly sessionId: string;
+  readonly hasOtp: boolean;
+}
+
 /** Returns who is behind a session. */
 export function toSessionPrincipal(
-  { user, permissions, preferences, requiresOtp }: Access & { readonly user: User },
-  session: { readonly sessionId: string; readonly hasOtp: boolean; readonly expiresAt: number },
+  { user: known, permissions, preferences, requiresOtp }: Access & { readonly user: User },
+  { sessionId, hasOtp, expiresAt, viewer = null }: KnownSession,
 ): Principal {
-  const { sessionId, hasOtp, expiresAt } = session;
   const lacksOtp = requiresOtp && !hasOtp;
-  return { user, preferences, permissions, lacksOtp, sessionId, apiKeyId: null, expiresAt };
+  const user = viewer === null ? known : withViewer(known, viewer);
+  return { user, preferences, permissions, lacksOtp, sessionId, apiKeyId: null, viewer, expiresAt };
+}
+
+function withViewer(user: User, { id, email }: Viewer): User {
+  return Object.freeze({ ...user, viewer: Object.freeze({ id, email }) });
 }
 
 /** The error of whoever isn't known, with the challenge of RFC 6750. */

@@ -15,19 +15,45 @@ export const BY_SESSION = { security: [{ password: [] }, { bearer: [] }] };
 export const FRESH_PASSWORD =
   "Of the account; may be left out within ten minutes of the login or POST /auth/password/verify, with two factors of a code";
 
-/** Returns whose session asks. @throws AppError authorization_error for an API key, which has none */
+/** Returns whose session asks. @throws AppError authorization_error for an API key, which has none; viewing_as_user */
 export function toSessionOwner(principal: Principal, origin: Origin): SessionOwner {
   return { user: principal.user, sessionId: requireSession(principal), origin };
 }
 
 /**
- * Returns the session of who asks. An API key has none: it may not manage what lets people in.
+ * Returns who sits before the client that asks, and has logged in: of an administrator who views as somebody else their
+ * own session, which the view ends with.
  *
  * @throws AppError authorization_error for an API key
  */
-export function requireSession({ sessionId }: Principal): string {
+export function toPresentOwner(principal: Principal, origin: Origin): SessionOwner {
+  const { viewer = null } = principal;
+  if (viewer === null) return toSessionOwner(principal, origin);
+  const { id, email, sessionId } = viewer;
+  return { user: { id, email }, sessionId, origin };
+}
+
+/**
+ * Returns the session of its owner, who asks. An API key has none: it may not manage what lets people in. Nor may an
+ * administrator who views as somebody else.
+ *
+ * @throws AppError authorization_error for an API key; viewing_as_user
+ */
+export function requireSession(principal: Principal): string {
+  assertNotViewing(principal);
+  return requireAnySession(principal);
+}
+
+/** As `requireSession`, for what an administrator may do too who views as somebody else. */
+export function requireAnySession({ sessionId }: Principal): string {
   if (sessionId !== null) return sessionId;
   throw fail("authorization_error", "This needs somebody who has logged in: an API key isn't enough");
+}
+
+/** Refuses an administrator who views as somebody else what only its owner does to an account. @throws AppError viewing_as_user */
+export function assertNotViewing({ viewer = null, user }: Principal): void {
+  if (viewer === null) return;
+  throw fail("viewing_as_user", `You view as "${user.email}": this is for the owner of the account alone`);
 }
 
 /**

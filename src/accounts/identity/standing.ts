@@ -15,10 +15,13 @@ export interface Standing {
   readonly sessionId: string | null;
   /** @default null: it is a session */
   readonly apiKeyId?: number | null;
+  /** Who views as the user, with the session of their own. @default nobody */
+  readonly viewer?: Omit<Standing, "viewer"> | null;
 }
 
-export function toStanding({ user, sessionId, apiKeyId }: Principal): Standing {
-  return { userId: user.id, sessionId, apiKeyId };
+export function toStanding({ user, sessionId, apiKeyId, viewer = null }: Principal): Standing {
+  const owner = viewer && { userId: viewer.id, sessionId: viewer.sessionId };
+  return { userId: user.id, sessionId, apiKeyId, viewer: owner };
 }
 
 /**
@@ -31,10 +34,12 @@ export function toStanding({ user, sessionId, apiKeyId }: Principal): Standing {
  */
 export async function assertStanding(
   tx: Transaction,
-  { users, sessions, apiKeys }: Pick<CoreTables, "users" | "sessions" | "apiKeys">,
-  { userId, sessionId, apiKeyId = null }: Standing,
+  tables: Pick<CoreTables, "users" | "sessions" | "apiKeys">,
+  { userId, sessionId, apiKeyId = null, viewer = null }: Standing,
   nowMs: number = Date.now(),
 ): Promise<void> {
+  const { users, sessions, apiKeys } = tables;
+  if (viewer !== null) await assertStanding(tx, tables, viewer, nowMs);
   const now = new Date(nowMs);
   const [user] = await tx
     .select({ isActive: users.is_active })

@@ -1,4 +1,4 @@
-import { and, eq, inArray, lt } from "drizzle-orm";
+import { and, eq, inArray, isNull, lt } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
 import { steadyNow } from "../people/steady-clock.ts";
@@ -208,7 +208,7 @@ export class Lockout {
     const known = await this.#store.db
       .selectDistinct({ ipAddress: sessions.ip_address })
       .from(sessions)
-      .where(eq(sessions.user_id, account?.id ?? NOBODY));
+      .where(and(eq(sessions.user_id, account?.id ?? NOBODY), isNull(sessions.viewer_session_id)));
     return known.some(({ ipAddress }) => toAddressKey(ipAddress) === address);
   }
 

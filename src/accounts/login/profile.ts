@@ -2,6 +2,7 @@ import { eq } from "drizzle-orm";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import type { SecondFactors } from "./login.ts";
 import type { Principal } from "../identity/principal.ts";
+import { assertNotViewing } from "../identity/session-owner.ts";
 import { unauthenticated } from "../identity/principals.ts";
 import { findAccount } from "../people/users.ts";
 
@@ -23,6 +24,8 @@ export interface Profile {
   readonly language: string | null;
   /** Theme of pages; null: the server's. */
   readonly theme: string | null;
+  /** Who views as the account, and when that ends by itself; null where its owner asks. */
+  readonly viewer: { readonly id: number; readonly email: string; readonly until: string } | null;
   readonly last_login_at: string | null;
   readonly created_at: string;
 }
@@ -32,7 +35,8 @@ export async function readProfile(
   { store, secondFactors }: ProfileOptions,
   principal: Principal,
 ): Promise<Profile> {
-  const { user, permissions, lacksOtp } = principal;
+  const { user, permissions, lacksOtp, expiresAt } = principal;
+  const { viewer } = user;
   const account = await findAccount(store, user.id);
   if (account === null) throw unauthenticated("The account is gone");
   return {
@@ -45,17 +49,19 @@ export async function readProfile(
     otp_required: lacksOtp,
     language: account.language,
     theme: account.theme,
+    viewer: viewer === undefined ? null : { ...viewer, until: new Date(expiresAt).toISOString() },
     last_login_at: account.last_login_at?.toISOString() ?? null,
     created_at: account.created_at.toISOString(),
   };
 }
 
-/** Keeps which pages somebody wants to see; what isn't named stays. */
+/** Keeps which pages somebody wants to see; what isn't named stays. @throws AppError viewing_as_user */
 export async function changePreferences(
   options: ProfileOptions,
   principal: Principal,
   changed: { readonly language?: string | null; readonly theme?: string | null },
 ): Promise<Profile> {
+  assertNotViewing(principal);
   const { db, tables } = options.store;
   const { language, theme } = changed;
   const values = { ...(language !== undefined && { language }), ...(theme !== undefined && { theme }) };

@@ -14,6 +14,7 @@ import {
   BY_SESSION,
   type ConfirmPassword,
   type SessionOwner,
+  toPresentOwner,
   toSessionOwner,
 } from "../identity/session-owner.ts";
 import type { CookieSession, Sessions, TokenPair } from "../sessions/sessions.ts";
@@ -78,6 +79,12 @@ const Profile = t.Object({
   otp_required: t.Boolean({ description: "Whether a role asks for a second factor before anything else" }),
   language: t.Nullable(t.String({ description: "Of pages; null: what the browser asks for" })),
   theme: t.Nullable(t.String({ description: "Of pages; null: the server's" })),
+  viewer: t.Nullable(
+    t.Object(
+      { id: t.Integer(), email: t.String(), until: t.String({ format: "date-time" }) },
+      { description: "The administrator who views as the account; null where its owner asks" },
+    ),
+  ),
   last_login_at: t.Nullable(t.String({ format: "date-time" })),
   created_at: t.String({ format: "date-time" }),
 });
@@ -281,7 +288,8 @@ function logIn(login: Login<TokenPair>, body: typeof LoginBody.static, origin: O
 }
 
 async function logOut<Done>(options: AuthRoutesOptions, request: Request, toDone: () => Done) {
-  await options.login.logout(toOwner(options, request));
+  const { principals, originOf } = options;
+  await options.login.logout(toPresentOwner(principals.require(request), originOf(request)));
   return (await options.forms?.leave(request)) ?? toDone();
 }
 

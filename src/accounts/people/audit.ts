@@ -1,13 +1,13 @@
 import type { Database } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
-import type { Origin } from "../identity/principal.ts";
+import type { Origin, Viewer } from "../identity/principal.ts";
 
 /** Something that was done, or refused, and must be accounted for. */
 export interface AuditEntry {
   /** "user.login", "role.update", … */
   readonly action: string;
-  /** Who did it; null for somebody unknown. @default null */
-  readonly actor?: { readonly id: number; readonly email: string } | null;
+  /** Who did it, and who viewed as them then; null for somebody unknown. @default null */
+  readonly actor?: { readonly id: number; readonly email: string; readonly viewer?: Viewer } | null;
   readonly target?: { readonly type: string; readonly id: string | number };
   /** @default "done" */
   readonly result?: "done" | "refused";
@@ -28,6 +28,8 @@ export async function writeAudit(
     action,
     actor_id: actor?.id ?? null,
     actor: actor?.email ?? "",
+    viewer_id: actor?.viewer?.id ?? null,
+    viewer: actor?.viewer?.email ?? null,
     target_type: target?.type ?? "",
     target_id: String(target?.id ?? ""),
     result,

@@ -5,6 +5,25 @@ import type { CoreStore } from "../people/store.ts";
 const MAX_LENGTH = 64; // characters
 
 /**
+ * Returns those of these roles that routes ask for by name, also routes of plugins that aren't loaded now: such a role opens
+ * more than its permissions tell.
+ *
+ * @param isGuardRole whether routes ask for it, beside those that plugins were ever loaded with
+ */
+export async function findGuardRoles(
+  { db, tables: { guardRoles } }: CoreStore,
+  names: readonly string[],
+  isGuardRole: (role: string) => boolean,
+): Promise<string[]> {
+  if (names.length === 0) return [];
+  const rows = await db
+    .selectDistinct({ role: guardRoles.role })
+    .from(guardRoles)
+    .where(inArray(guardRoles.role, [...names]));
+  return names.filter((name) => isGuardRole(name) || rows.some(({ role }) => role === name));
+}
+
+/**
  * Keeps which roles the routes of a plugin ask for by name, in the place of those it asked for before. They stay when
  * the plugin is switched off or taken out: whoever gives such a role then may be giving what it opens later.
  */

@@ -6,6 +6,7 @@ import type { CoreStore } from "../people/store.ts";
 export const CORE_PERMISSIONS = {
   "users:read": "See accounts",
   "users:write": "Make, change and delete accounts, and give them roles",
+  "users:impersonate": "See what somebody sees who holds no more, in their place",
   "roles:read": "See roles and permissions",
   "roles:write": "Make, change and delete roles",
   "audit:read": "Read the audit log",

@@ -42,6 +42,8 @@ export interface NewSession {
   readonly userId: number;
   readonly hasOtp: boolean;
   readonly origin: Origin;
+  /** Of an administrator who views as the user: the session of their own, and when it ends. @default the user's own */
+  readonly view?: { readonly viewerSessionId: string; readonly expiresAt: Date };
 }
 
 /** A session as its owner sees it. */
@@ -113,6 +115,18 @@ export class Sessions {
       .set({ cookie_at: new Date(issuedAt) })
       .where(and(eq(sessions.id, sessionId), eq(sessions.cookie_at, new Date(from)), this.#isLive()));
     return rowsAffected === 0 ? null : issuedAt;
+  }
+
+  /** Voids the cookie of a session, for another one; null where it has ended, or tokens are held of it. */
+  async replaceCookie(sessionId: string): Promise<CookieSession | null> {
+    const { sessions } = this.#options.store.tables;
+    const [session] = await this.#options.store.db
+      .select({ userId: sessions.user_id, cookie_at: sessions.cookie_at })
+      .from(sessions)
+      .where(and(eq(sessions.id, sessionId), this.#isLive()));
+    if (session === undefined || session.cookie_at === null) return null;
+    const issuedAt = await this.rotateCookie(sessionId, session.cookie_at.getTime());
+    return issuedAt === null ? null : { sessionId, userId: session.userId, issuedAt };
   }
 
   /** Notes that the cookie of a session is used: what ends it for idleness begins anew. */
@@ -194,7 +208,7 @@ export class Sessions {
     return this.#toPair({ userId: user.id, sessionId: session.id, refreshToken: next, expiresAt });
   }
 
-  /** Lists the sessions of a user that can be used, the last used first. */
+  /** Lists the sessions of a user that can be used, the last used first, without those of who views as them. */
   async list(
     { user, sessionId }: Omit<SessionOwner, "origin">,
     query: PageQuery,
@@ -204,7 +218,7 @@ export class Sessions {
     const rows = this.#options.store.db
       .select({ id, has_otp, ip_address, user_agent, created_at, last_used_at, expires_at })
       .from(sessions)
-      .where(and(eq(sessions.user_id, user.id), this.#isLive()))
+      .where(and(eq(sessions.user_id, user.id), isNull(sessions.viewer_session_id), this.#isLive()))
       .orderBy(desc(sessions.last_used_at));
     const page = await paginate(rows, query);
     const items = page.items.map((row) => ({
@@ -276,11 +290,11 @@ export class Sessions {
 
   async #insert(
     tx: Transaction,
-    { id, userId, hasOtp, origin }: NewSession,
+    { id, userId, hasOtp, origin, view }: NewSession,
     { refresh_hash, isForCookie = false }: { refresh_hash: string; isForCookie?: boolean },
   ): Promise<{ created_at: Date; expires_at: Date }> {
     const now = new Date(this.#now());
-    const expires_at = this.#expiry(now, now);
+    const expires_at = view?.expiresAt ?? this.#expiry(now, now);
     await tx.insert(this.#options.store.tables.sessions).values({
       id,
       user_id: userId,
@@ -288,6 +302,7 @@ export class Sessions {
       has_otp: hasOtp,
       otp_at: hasOtp ? now : null,
       cookie_at: isForCookie ? now : null,
+      viewer_session_id: view?.viewerSessionId ?? null,
       ip_address: origin.ipAddress,
       user_agent: origin.userAgent,
       created_at: now,

@@ -139,6 +139,8 @@ function createSessions(schema: Schema, users: Users) {
       identified_at: timestamp(),
       /** When the cookie that is valid now was issued; null for a session that tokens are held of. */
       cookie_at: timestamp(),
+      /** The session of an administrator who views as this user with it; null for the user's own. It counts while that one does. */
+      viewer_session_id: uuid(),
       ip_address: varchar(64).notNull().default(""),
       user_agent: varchar(255).notNull().default(""),
       created_at: timestamp().notNull().defaultNow(),
@@ -146,7 +148,11 @@ function createSessions(schema: Schema, users: Users) {
       expires_at: timestamp().notNull(),
       revoked_at: timestamp(),
     },
-    (t) => [index("sessions_user").on(t.user_id), index("sessions_expiry").on(t.expires_at)],
+    (t) => [
+      index("sessions_user").on(t.user_id),
+      index("sessions_expiry").on(t.expires_at),
+      index("sessions_viewer").on(t.viewer_session_id),
+    ],
   );
 
   /** What opens one WebSocket or stream for a session, within seconds. */
@@ -246,7 +252,7 @@ function createApiKeys(schema: Schema, users: Users) {
 }
 
 function createAuditLog(schema: Schema) {
-  const { bigint, enumOf, id, index, json, table, timestamp, varchar } = schema;
+  const { bigint, enumOf, id, index, json, table, text, timestamp, varchar } = schema;
   return table(
     "audit_log",
     {
@@ -255,6 +261,9 @@ function createAuditLog(schema: Schema) {
       /** Null for the command line and for somebody unknown. No foreign key: entries outlive accounts. */
       actor_id: bigint(),
       actor: varchar(255).notNull().default(""),
+      /** The administrator who has done it while viewing as the actor; null for the actor alone. */
+      viewer_id: bigint(),
+      viewer: text(),
       action: varchar(64).notNull(),
       target_type: varchar(32).notNull().default(""),
       target_id: varchar(64).notNull().default(""),
@@ -267,6 +276,7 @@ function createAuditLog(schema: Schema) {
     (t) => [
       index("audit_log_at").on(t.at),
       index("audit_log_actor").on(t.actor_id, t.at),
+      index("audit_log_viewer").on(t.viewer_id, t.at),
       index("audit_log_target").on(t.target_type, t.target_id),
     ],
   );
@@ -317,6 +327,8 @@ function createResourceHistory({ bigint, enumOf, id, index, table, text, timesta
       verb: enumOf(["create", "update", "delete", "restore", "revert"]).notNull(),
       /** Null for nobody known. No foreign key: entries outlive accounts. */
       actor_id: bigint(),
+      /** The administrator who has done it while viewing as the actor; null for the actor alone. */
+      viewer_id: bigint(),
       at: timestamp().notNull().defaultNow(),
       /** JSON: by column, what it was and what it became. Not `json()`, whose values may be less deep. */
       changes: text().notNull(),

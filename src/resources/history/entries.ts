@@ -28,6 +28,8 @@ export interface Entry {
   /** Null for one that is gone. */
   readonly after: Row | null;
   readonly actorId: number | null;
+  /** The administrator who viewed as the actor; null for the actor alone. */
+  readonly viewerId: number | null;
 }
 
 const MAX_KEY = 255; // characters
@@ -38,7 +40,7 @@ const MAX_CHANGES = 1024 * 1024; // characters of JSON
 export async function writeEntry(
   tx: Transaction,
   { history, resource }: { readonly history: HistoryTable; readonly resource: Resource },
-  { verb, before, after, actorId }: Entry,
+  { verb, before, after, actorId, viewerId }: Entry,
 ): Promise<void> {
   const changes = toChanges(resource, before, after);
   if (changes === "{}") return;
@@ -48,6 +50,7 @@ export async function writeEntry(
     row_key: toRowKey(key),
     verb,
     actor_id: actorId,
+    viewer_id: viewerId,
     changes,
   });
 }

@@ -6,6 +6,12 @@ import type { Access } from "../access/access.ts";
 import { findRow, missing } from "../reading/rows.ts";
 import { type Changes, CHANGING, entriesFor, entriesOf, type HistoryTable, readChanges } from "./entries.ts";
 
+interface ShownActor {
+  readonly id: number;
+  readonly email: string;
+  readonly full_name: string | null;
+}
+
 /** An entry of a row's history, as it is shown. */
 export interface ShownEntry {
   readonly id: number;
@@ -13,7 +19,10 @@ export interface ShownEntry {
   readonly at: Date;
   readonly actor_id: number | null;
   /** Null for nobody known, and for an account that is gone. */
-  readonly actor: { readonly id: number; readonly email: string; readonly full_name: string | null } | null;
+  readonly actor: ShownActor | null;
+  /** The administrator who viewed as the actor, and did it; null for the actor alone. */
+  readonly viewer_id: number | null;
+  readonly viewer: ShownActor | null;
   /** Of the fields that whoever asks may see. */
   readonly changes: Changes;
 }
@@ -65,16 +74,21 @@ async function showEntries(
   { db, access, users }: HistorySource,
   rows: readonly HistoryTable["$inferSelect"][],
 ): Promise<ShownEntry[]> {
-  const ids = [...new Set(rows.flatMap(({ actor_id: actorId }) => actorId ?? []))];
+  const ids = [...new Set(rows.flatMap((entry) => [entry.actor_id ?? [], entry.viewer_id ?? []].flat()))];
   const actors = ids.length === 0 ? [] : await readActors(db, users, ids);
-  const items = rows.map(({ id: entry, verb, at, actor_id: actorId, changes }): ShownEntry => ({
-    id: entry,
-    verb,
-    at,
-    actor_id: actorId,
-    actor: actors.find((actor) => actor.id === actorId) ?? null,
-    changes: pickVisible(access, readChanges(changes)),
-  }));
+  const shown = (of: number | null): ShownActor | null => actors.find((actor) => actor.id === of) ?? null;
+  const items = rows.map(
+    ({ id: entry, verb, at, actor_id: actorId, viewer_id: viewerId, changes }): ShownEntry => ({
+      id: entry,
+      verb,
+      at,
+      actor_id: actorId,
+      actor: shown(actorId),
+      viewer_id: viewerId,
+      viewer: shown(viewerId),
+      changes: pickVisible(access, readChanges(changes)),
+    }),
+  );
   // A hidden value of JSON may have looked like a change of what isn't hidden.
   return items.filter((item) => !isHidden(access, item));
 }

@@ -1,4 +1,5 @@
 import type { Principal, User } from "../../accounts/identity/principal.ts";
+import { assertNotViewing } from "../../accounts/identity/session-owner.ts";
 import { fail } from "../../errors/codes.ts";
 import { hasEnded } from "../../jobs/contract/records.ts";
 import type { JobDefinition, Jobs } from "../../jobs/jobs.ts";
@@ -55,6 +56,8 @@ export async function beginImport(
   { options, principal }: { readonly options: ImportOptions; readonly principal: Principal | null },
   { store, db, resource, jobs, background, definition, accessOf }: ImportDeskOptions,
 ): Promise<ImportStatus> {
+  // It would go on after the view has ended.
+  if (principal !== null) assertNotViewing(principal);
   await assertFits(file, options, accessOf(principal?.user ?? null));
   const asker = principal === null ? null : { userId: principal.user.id, apiKeyId: principal.apiKeyId };
   const userId = asker?.userId ?? null;

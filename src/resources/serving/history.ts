@@ -2,13 +2,17 @@ import { t } from "elysia";
 import { listOf, page } from "../../db/paging/paginate.ts";
 import type { Endpoint, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
 
+const ACTOR = t.Nullable(t.Object({ id: t.Integer(), email: t.String(), full_name: t.Nullable(t.String()) }));
+
 /** An entry, as it is answered. */
 export const ENTRY = t.Object({
   id: t.Integer(),
   verb: t.UnionEnum(["create", "update", "delete", "restore", "revert"]),
   at: t.Unsafe<Date>({ type: "string", format: "date-time" }),
   actor_id: t.Nullable(t.Integer()),
-  actor: t.Nullable(t.Object({ id: t.Integer(), email: t.String(), full_name: t.Nullable(t.String()) })),
+  actor: ACTOR,
+  viewer_id: t.Nullable(t.Integer({ description: "The administrator who viewed as the actor" })),
+  viewer: ACTOR,
   changes: t.Record(
     t.String(),
     t.Object({

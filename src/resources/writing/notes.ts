@@ -24,8 +24,9 @@ export async function noteWritten(
   if (resource.hasHistory) {
     const { writeEntry } = await import("../history/entries.ts");
     const actorId = asker.user?.id ?? null;
+    const viewerId = asker.user?.viewer?.id ?? null;
     for (const { before, after, kept } of rows) {
-      const entry = { before, after: kept ?? after, verb: as ?? VERBS[event], actorId };
+      const entry = { before, after: kept ?? after, verb: as ?? VERBS[event], actorId, viewerId };
       // oxlint-disable-next-line no-await-in-loop -- one after another, in one transaction
       await writeEntry(tx, { history: options.history, resource }, entry);
     }

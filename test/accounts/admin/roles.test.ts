@@ -164,7 +164,11 @@ testWithCoreTables("roles and permissions are listed, a page at a time", async (
     items: [{ name: "sales_a", permissions: ["invoices:read"] }],
   });
   expect(await names("/admin/permissions?owner=billing")).toEqual(["invoices:read"]);
-  expect(await names("/admin/permissions?q=users:")).toEqual(["users:read", "users:write"]);
+  expect(await names("/admin/permissions?q=users:")).toEqual([
+    "users:impersonate",
+    "users:read",
+    "users:write",
+  ]);
   expect((await host.request(me, "GET", "/admin/permissions?q=inv")).body.items).toEqual([
     { name: "invoices:read", description: "See invoices", owner: "billing" },
   ]);
