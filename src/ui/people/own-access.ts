@@ -6,9 +6,27 @@ import { text } from "../shell/words.ts";
 const SESSIONS = "/ui/account/sessions";
 const KEYS = "/ui/account/api-keys";
 
-/** Where somebody is signed in themselves, and their own API keys. */
+/** Where somebody is signed in themselves, and their own API keys; and how an administrator views as them no more. */
 export function accessRoutes(ui: Ui) {
-  return new Elysia({ name: "xcore/ui/people/access" }).use(sessionRoutes(ui)).use(keyRoutes(ui));
+  return new Elysia({ name: "xcore/ui/people/access" })
+    .use(sessionRoutes(ui))
+    .use(keyRoutes(ui))
+    .use(viewRoutes(ui));
+}
+
+/** What the banner of a view has: see templates/layout.html. */
+function viewRoutes(ui: Ui) {
+  return new Elysia({ name: "xcore/ui/people/access/view" }).use(ui.guards).post(
+    "/ui/view/end",
+    ({ request, user }) =>
+      ui.act(request, {
+        call: (api) => api.delete("/auth/impersonation"),
+        done: { text: text("You don't view as {email} any more."), values: { email: user.email } },
+        to: `/ui/users/${user.id}`,
+        form: "/ui",
+      }),
+    { auth: true, body: Form },
+  );
 }
 
 function sessionRoutes(ui: Ui) {

@@ -14,6 +14,8 @@ interface Verb {
   readonly done: string;
   /** Asked before. */
   readonly ask?: Pick<Question, "title" | "detail" | "button">;
+  /** Path that it leads to. @default the user's page */
+  readonly to?: string;
 }
 
 const VERBS: Readonly<Record<string, Verb>> = {
@@ -26,6 +28,11 @@ const VERBS: Readonly<Record<string, Verb>> = {
       detail: text("All of their sessions end, and they can't sign in until the account is activated again."),
       button: text("Deactivate"),
     },
+  },
+  impersonate: {
+    call: (api, path) => api.post(`${path}/impersonate`, {}),
+    done: text("You see what {email} sees."),
+    to: "/",
   },
   unlock: {
     call: (api, path) => api.put(`${path}/unlock`),
@@ -61,6 +68,7 @@ const VERBS: Readonly<Record<string, Verb>> = {
   delete: {
     call: (api, path) => api.delete(path),
     done: text("{email} is deleted."),
+    to: LIST,
     ask: {
       title: text("Delete {email}?"),
       detail: text("The account is gone for good, with its sessions, devices and API keys."),
@@ -119,7 +127,7 @@ function verbRoutes(ui: Ui) {
   return new Elysia({ name: "xcore/ui/people/user/verbs" }).use(ui.guards).post(
     "/:verb",
     async ({ request, params: { id, verb }, body }) => {
-      const { call, done, ask } = VERBS[verb] as Verb;
+      const { call, done, ask, to } = VERBS[verb] as Verb;
       const page = `${LIST}/${id}`;
       const { email } = await ui.api(request).get<UserAnswer>(`/admin/users/${id}`);
       const asked = ask && ui.confirm(request, body, { ...ask, values: { email }, back: page });
@@ -128,7 +136,7 @@ function verbRoutes(ui: Ui) {
         ui.act(request, {
           call: (api) => call(api, `/admin/users/${id}`),
           done: { text: done, values: { email }, color: "success" },
-          to: verb === "delete" ? LIST : page,
+          to: to ?? page,
           form: page,
         })
       );

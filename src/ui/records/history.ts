@@ -11,6 +11,7 @@ export interface Entry {
   readonly verb: "create" | "update" | "delete" | "restore" | "revert";
   readonly at: string;
   readonly actor: { readonly email: string; readonly full_name: string | null } | null;
+  readonly viewer: { readonly email: string; readonly full_name: string | null } | null;
   readonly changes: Readonly<Record<string, Change>>;
 }
 
@@ -47,6 +48,7 @@ export async function showHistory(records: Records, id: string): Promise<Page> {
       at: entry.at,
       verb: VERBS[entry.verb],
       who: entry.actor === null ? null : (entry.actor.full_name ?? entry.actor.email),
+      viewer: entry.viewer === null ? null : (entry.viewer.full_name ?? entry.viewer.email),
       changes: Object.entries(entry.changes).map(([name, change]) => toDifference(records, name, change)),
       // The row is what it was after the latest.
       mayRevert: records.may("update") && row !== null && entry.verb !== "delete" && !(isFirst && at === 0),
