@@ -32,6 +32,8 @@ export interface UiAppOptions extends Omit<UiOptions, "scripts" | "flashes"> {
 export interface UiApp extends Pick<Mount, "fetch"> {
   /** What the frame of its pages shows to whoever makes a request. */
   readonly shellOf: (request: Request) => unknown;
+  /** Its routes, such as "GET /ui/plugins/:name". */
+  readonly routes: () => readonly string[];
 }
 
 const SECTIONS: Readonly<Record<Area["section"], string | null>> = {
@@ -84,5 +86,9 @@ export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
     // Whoever isn't known is led to the login, rather than told what there isn't.
     .all("/ui/*", () => Promise.reject(fail("not_found", "Nothing is served at this path")), { auth: true });
   for (const { routes } of areas) app.use(routes);
-  return { fetch: toCoreFetch(app), shellOf: (request) => ui.shell(request) };
+  return {
+    fetch: toCoreFetch(app),
+    shellOf: (request) => ui.shell(request),
+    routes: () => app.routes.map(({ method, path }) => `${method} ${path}`),
+  };
 }

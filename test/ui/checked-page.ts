@@ -1,8 +1,16 @@
-import axe from "axe-core";
+import axe, { type Result, type RunOptions } from "axe-core";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { expect } from "bun:test";
 import { CHROMIUM, testWithProgram } from "../programs.ts";
 import type { TestApp } from "../setup.ts";
+
+const LOOKS = {
+  all: {},
+  // The dearest of its rules.
+  contrast: { runOnly: { type: "rule", values: ["color-contrast"] } },
+  structure: { rules: { "color-contrast": { enabled: false } } },
+} satisfies Record<string, RunOptions>;
+type Look = keyof typeof LOOKS | "nothing";
 
 /** What axe-core finds that keeps people out. */
 const SERIOUS = new Set(["serious", "critical"]);
@@ -55,8 +63,12 @@ export class CheckedPage implements AsyncDisposable {
     return tab;
   }
 
-  /** Whether nothing has gone wrong so far, and axe-core finds nothing serious in what is shown now. */
-  async check(): Promise<void> {
+  /**
+   * Whether nothing has gone wrong so far, and axe-core finds nothing serious in what is shown now.
+   *
+   * @param look "contrast" looks only at colours, "structure" at all else, and "nothing" leaves axe-core out. @default all
+   */
+  async check(look: Look = "all"): Promise<void> {
     const name = new URL(this.page.url()).pathname;
     // What fades in is pale until it has: it is shown as it ends.
     await this.page.evaluate(() => {
@@ -64,10 +76,7 @@ export class CheckedPage implements AsyncDisposable {
         if (Number.isFinite(animation.effect?.getComputedTiming().endTime)) animation.finish();
       }
     });
-    await this.page.evaluate(`${axe.source};0`);
-    const { violations } = await this.page.evaluate(() =>
-      (globalThis as unknown as { axe: typeof axe }).axe.run(document, { resultTypes: ["violations"] }),
-    );
+    const violations = look === "nothing" ? [] : await this.#findViolations(LOOKS[look]);
     const found = violations
       .filter(({ impact }) => SERIOUS.has(impact ?? ""))
       .map(
@@ -75,6 +84,15 @@ export class CheckedPage implements AsyncDisposable {
           `${id}: ${nodes.map(({ html, any }) => `${html} ${any[0]?.message ?? ""}`).join("\n  ")}`,
       );
     expect({ name, faults: this.#faults, found }).toEqual({ name, faults: [], found: [] });
+  }
+
+  async #findViolations(options: RunOptions): Promise<Result[]> {
+    await this.page.evaluate(`${axe.source};0`);
+    const { violations } = await this.page.evaluate(
+      (asked) => (globalThis as unknown as { axe: typeof axe }).axe.run(document, asked),
+      { resultTypes: ["violations" as const], ...options },
+    );
+    return violations;
   }
 
   /** Takes faults that a test has asked for. */

@@ -27,6 +27,7 @@ tellStories(open, {
     browser,
     stage,
     toName,
+    check,
   }) => {
     const { app, host, jar } = stage;
     const name = toName("till");
@@ -43,7 +44,7 @@ export default createRouter().get("/", () => "the till is open");`;
     await page.getByRole("heading", { name: `Install ${name}?` }).waitFor();
     await page.getByText("Open the till").waitFor();
     expect((await app.fetch(`/${name}`)).status).toBe(404);
-    await checked.check();
+    await check(checked);
     await hand.press(page.getByRole("button", { name: "Install" }));
     await page.getByRole("alert").getByText(name).waitFor();
     expect(await (await app.fetch(`/${name}`)).text()).toBe("the till is open");
@@ -54,11 +55,11 @@ export default createRouter().get("/", () => "the till is open");`;
     await hand.press(page.getByRole("dialog").getByRole("button", { name: "Disable" }));
     await page.locator(".badge").getByText("disabled").waitFor();
     expect((await app.fetch(`/${name}`)).status).toBe(404);
-    await checked.check();
+    await check(checked);
     await hand.press(page.getByRole("button", { name: "Enable" }));
     await page.locator(".badge").getByText("serving").waitFor();
     expect((await app.fetch(`/${name}`)).status).toBe(200);
-    await checked.check();
+    await check(checked);
   },
 
   "a plugin that fails shows the line of its source, and serves again once that is mended": async ({
@@ -66,6 +67,7 @@ export default createRouter().get("/", () => "the till is open");`;
     browser,
     stage: { app, jar },
     toName,
+    check,
   }) => {
     const name = toName("ledger");
     await app.after(
@@ -89,7 +91,7 @@ export default createRouter().get("/", () => "the till is open");`;
       '   3  throw new Error("There is no ledger");',
     );
     expect(await (await app.fetch(`/${name}`)).text()).toBe("first");
-    await checked.check();
+    await check(checked);
 
     await app.after(
       "plugin.reloaded",
@@ -100,7 +102,7 @@ export default createRouter().get("/", () => "the till is open");`;
     await page.getByText("serving", { exact: true }).waitFor();
     expect(await page.getByText("Why it has failed").count()).toBe(0);
     expect(await (await app.fetch(`/${name}`)).text()).toBe("second");
-    await checked.check();
+    await check(checked);
   },
 
   "what a role grants is changed, and felt at once by who holds it": async ({
@@ -108,6 +110,7 @@ export default createRouter().get("/", () => "the till is open");`;
     browser,
     stage: { app, jar },
     toName,
+    check,
   }) => {
     const role = toName("clerk");
     const email = `${toName("bob")}@example.com`;
@@ -126,14 +129,14 @@ export default createRouter().get("/", () => "the till is open");`;
     await hand.tick(grant);
     await hand.press(page.getByRole("button", { name: "Save" }));
     await page.getByText(`Saved: ${role}.`).waitFor();
-    await checked.check();
+    await check(checked);
 
     await theirs.page.reload();
     await hand.goTo(theirs.page, "Users");
     await hand.press(theirs.page.getByRole("link", { name: "ada@example.com" }));
     await theirs.page.getByRole("heading", { level: 1, name: "ada@example.com" }).waitFor();
     expect(await theirs.page.getByRole("button", { name: "Deactivate" }).count()).toBe(0);
-    await theirs.check();
+    await check(theirs);
 
     await hand.tick(grant);
     await hand.press(page.getByRole("button", { name: "Save" }));
@@ -142,6 +145,6 @@ export default createRouter().get("/", () => "the till is open");`;
     await hand.press(theirs.page.getByRole("link", { name: "Users" }).first());
     await theirs.page.getByText("You may not see this").first().waitFor();
     theirs.forgive(/403/);
-    await theirs.check();
+    await check(theirs);
   },
 });

@@ -9,7 +9,7 @@ const NOTHING = { [Symbol.asyncDispose]: async () => {} };
 
 tellStories(async () => NOTHING, {
   "the first administrator adds a second factor, and theirs is the language and theme wherever they sign in":
-    async ({ hand, browser }) => {
+    async ({ hand, browser, check }) => {
       // The page works once.
       await using app = await TestApp.start({ config: { security: SECURITY } });
       const token = crypto.randomUUID().replaceAll("-", "").padEnd(43, "x");
@@ -17,11 +17,13 @@ tellStories(async () => NOTHING, {
       const path = `/auth/setup?token=${token}`;
       await using checked = await CheckedPage.open(browser, app, { path });
       const { page } = checked;
-      await checked.check();
+      await check(checked);
       await hand.write(page.getByLabel("Email"), "ada@example.com");
       await hand.write(page.getByLabel("Name"), "Ada Lovelace");
       await hand.write(page.getByLabel("Password"), PASSWORD);
       await hand.press(page.getByRole("button", { name: "Make the account" }));
+      await page.getByText("is its first administrator").waitFor();
+      await check(checked);
       await hand.press(page.getByRole("link", { name: "Administration" }));
       await page.getByRole("heading", { level: 1, name: "Dashboard" }).waitFor();
 
@@ -46,7 +48,7 @@ tellStories(async () => NOTHING, {
       await hand.press(page.getByRole("link", { name: "Se déconnecter" }));
       await hand.press(page.getByRole("button", { name: "Se déconnecter" }));
       await page.waitForURL("**/auth/login");
-      await checked.check();
+      await check(checked);
 
       await using elsewhere = await CheckedPage.open(browser, app);
       const other = elsewhere.page;
@@ -54,11 +56,11 @@ tellStories(async () => NOTHING, {
       await hand.write(other.getByLabel("Password"), PASSWORD);
       await hand.press(other.getByRole("button", { name: "Sign in" }));
       await other.getByText("Your account asks for a code as well.").waitFor();
-      await elsewhere.check();
+      await check(elsewhere);
       await hand.write(other.getByLabel("Code"), codeAt(0));
       await hand.press(other.getByRole("button", { name: "Sign in" }));
       await other.locator('html[data-theme="dark"][lang="fr"]').waitFor();
       expect(new URL(other.url()).pathname).toBe("/ui");
-      await elsewhere.check();
+      await check(elsewhere);
     },
 });

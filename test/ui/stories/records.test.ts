@@ -29,6 +29,7 @@ tellStories(() => Office.open(), {
     browser,
     stage: office,
     toName,
+    check,
   }) => {
     const company = toName("Acme");
     await addDeals(office, company);
@@ -45,7 +46,7 @@ tellStories(() => Office.open(), {
       `Middling of ${company}`,
       `Large of ${company}`,
     ]);
-    await checked.check();
+    await check(checked);
 
     await hand.press(page.getByText("Export", { exact: true }));
     const file = await download(page, () => hand.press(page.getByRole("link", { name: "CSV" })));
@@ -56,7 +57,7 @@ tellStories(() => Office.open(), {
     await hand.press(page.getByText("Export", { exact: true }));
     await hand.press(page.getByRole("link", { name: /^Remove Amount/ }));
     await page.getByText("3 rows", { exact: true }).waitFor();
-    await checked.check();
+    await check(checked);
   },
 
   "a row that is edited in two tabs asks which of the two values is to stay": async ({
@@ -64,6 +65,7 @@ tellStories(() => Office.open(), {
     browser,
     stage: office,
     toName,
+    check,
   }) => {
     const [id = 0] = await addDeals(office, toName("Bolt"));
     const path = `${DEALS}/${id}`;
@@ -82,13 +84,13 @@ tellStories(() => Office.open(), {
     const dialog = page.getByRole("dialog", { name: "Somebody else has changed it meanwhile" });
     await dialog.waitFor();
     checked.forgive(/412/);
-    await checked.check();
+    await check(checked);
     await hand.tick(dialog.getByRole("radio", { name: "Theirs" }));
     await hand.tick(dialog.getByRole("radio", { name: "Mine" }));
     await hand.press(dialog.getByRole("button", { name: "Save the choice" }));
     await page.getByText("Saved.").waitFor();
     expect(await office.send("GET", `/crm/deals/${id}`)).toMatchObject({ title: "Mine", amount: "11.00" });
-    await checked.check();
+    await check(checked);
   },
 
   "a file is imported: its columns are told apart, it is tried, and its mistakes are left out": async ({
@@ -96,6 +98,7 @@ tellStories(() => Office.open(), {
     browser,
     stage: office,
     toName,
+    check,
   }) => {
     const [first, second] = [toName("Cobalt"), toName("Dune")];
     const csv = `name,Where\n${first},Oslo\n,Rome\n${second},Ghent\n`;
@@ -112,7 +115,7 @@ tellStories(() => Office.open(), {
     await hand.choose(page.getByLabel("Where"), "City");
     await hand.press(page.getByRole("button", { name: "Try it" }));
     await page.getByText("1 have mistakes").waitFor();
-    await checked.check();
+    await check(checked);
     const mistakes = await download(page, () =>
       hand.press(page.getByRole("button", { name: "Mistakes as CSV" })),
     );

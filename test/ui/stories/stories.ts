@@ -1,7 +1,7 @@
 import { afterAll } from "bun:test";
 import type { Browser } from "playwright-core";
-import { testWithProgram } from "../../programs.ts";
-import { launch } from "../checked-page.ts";
+import { CHROMIUM, testWithProgram } from "../../programs.ts";
+import { type CheckedPage, launch } from "../checked-page.ts";
 import { type Hand, HANDS } from "./hands.ts";
 
 /** Where a story happens: what is shared by all stories of a file. */
@@ -9,6 +9,8 @@ export interface Told<Stage> {
   readonly hand: Hand;
   readonly browser: Browser;
   readonly stage: Stage;
+  /** Whether nothing has gone wrong on a page; how it looks is looked at for the first hand, for it is the same for all. */
+  readonly check: (page: CheckedPage) => Promise<void>;
   /** Makes a name that no other telling uses: `toName("clerk")` is "clerk_mouse". */
   readonly toName: (word: string) => string;
 }
@@ -32,11 +34,17 @@ export function tellStories<Stage extends AsyncDisposable>(
     for (const hand of HANDS) {
       const suffix = hand.name.split(" ")[1] ?? "";
       testWithProgram(
-        "chromium",
+        CHROMIUM,
         `${name}, with ${hand.name}`,
         async (path) => {
           const { browser, stage } = await (ready ??= start(path));
-          await tell({ hand, browser, stage, toName: (word) => `${word}_${suffix}` });
+          await tell({
+            hand,
+            browser,
+            stage,
+            toName: (word) => `${word}_${suffix}`,
+            check: (page) => page.check(hand === HANDS[0] ? "all" : "nothing"),
+          });
         },
         TIMEOUT_MS,
       );

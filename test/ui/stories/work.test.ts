@@ -69,7 +69,13 @@ function goOn(who: string): void {
 }
 
 tellStories(open, {
-  "a job is begun and watched until it has ended": async ({ hand, browser, stage: { app, jar }, toName }) => {
+  "a job is begun and watched until it has ended": async ({
+    hand,
+    browser,
+    stage: { app, jar },
+    toName,
+    check,
+  }) => {
     const who = toName("Eve");
     await using checked = await CheckedPage.open(browser, app, { user: jar });
     const { page } = checked;
@@ -81,12 +87,12 @@ tellStories(open, {
     await page.getByText("Sheet 1").waitFor();
     await hand.press(page.getByRole("link", { name: "printer:print" }).first());
     await page.getByText(/25 %/).waitFor();
-    await checked.check();
+    await check(checked);
     goOn(who);
     await page.getByText(/75 %/).waitFor();
     goOn(who);
     await page.locator(".badge").getByText("completed").waitFor();
-    await checked.check();
+    await check(checked);
   },
 
   "a file is given to a form, and got back as it was": async ({
@@ -94,6 +100,7 @@ tellStories(open, {
     browser,
     stage: { app, jar },
     toName,
+    check,
   }) => {
     const text = `The poster of ${toName("Flo")}`;
     await using checked = await CheckedPage.open(browser, app, { user: jar });
@@ -106,7 +113,7 @@ tellStories(open, {
     });
     await hand.press(page.getByRole("button", { name: "Keep it" }));
     await page.getByText("poster.txt is kept").waitFor();
-    await checked.check();
+    await check(checked);
     const file = await download(page, () => hand.press(page.getByRole("link", { name: "Get it back" })));
     expect(file).toEqual({ name: "poster.txt", text });
   },
