@@ -10,6 +10,7 @@ import type { PluginManager } from "../plugins/manager.ts";
 import { PluginInstaller } from "../plugins/remote/installer.ts";
 import { toRemoteSettings } from "../plugins/remote/sources.ts";
 import { resourceRoutes } from "../resources/admin/routes.ts";
+import { savedViewRoutes } from "../resources/saved-views/routes.ts";
 import { templateRoutes } from "../templates/routes.ts";
 import { componentRoutes } from "../ui/component-gallery.ts";
 import type { Templates } from "../templates/templates.ts";
@@ -106,6 +107,12 @@ export function createCoreAppBuilder(
       pathOf: (resource) => pathOf(resource, plugins),
       onError: (error, resource, rule) =>
         loggers.app.error({ err: error, resource, rule }, "a rule of a resource has failed"),
+    }),
+    savedViewRoutes({
+      store,
+      guards: accounts.guards,
+      resources: context.resources,
+      permissionsOf: (user) => accounts.principals.permissionsOf(user),
     }),
     homeRoutes({ guards: accounts.guards, templates, plugins, setup: accounts.setup }),
     templateRoutes({ templates }),

@@ -235,6 +235,21 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     status: 200,
     prepare: async (world) => ({ ...toResourceOfAll(world), query: `?id=1&user=${world.user.id}` }),
   },
+  "GET /system/resources/{name}/views": { guard: "auth", status: 200, prepare: toResourceOfAll },
+  "POST /system/resources/{name}/views": {
+    guard: "auth",
+    status: 201,
+    prepare: (world) => ({ ...toResourceOfAll(world), body: { name: uniqueName() } }),
+  },
+  "GET /system/resources/{name}/views/{id}": { guard: "auth", status: 200, prepare: toSavedView },
+  "PATCH /system/resources/{name}/views/{id}": {
+    guard: "auth",
+    status: 200,
+    prepare: async (world) => ({ ...(await toSavedView(world)), body: { mode: "endless" } }),
+  },
+  "DELETE /system/resources/{name}/views/{id}": { guard: "auth", status: 204, prepare: toSavedView },
+  "PUT /system/resources/{name}/views/{id}/default": { guard: "auth", status: 200, prepare: toSavedView },
+  "DELETE /system/resources/{name}/views/{id}/default": { guard: "auth", status: 200, prepare: toSavedView },
   "GET /system/status": { guard: "system:read", status: 200 },
   "GET /system/traffic": { guard: "system:read", status: 200 },
   "GET /system/traffic/events": { guard: "system:read", status: 200 },
@@ -389,6 +404,24 @@ function toResourceOfAll({ app: { app } }: World): Call {
   const resource = toResource(owner, app.store.tables.roles, { path: "roles", permission: null });
   if (app.resources.list().length === 0) app.resources.add(resource);
   return { params: ["notes.roles"] };
+}
+
+/** One of whoever calls. */
+async function toSavedView(world: World): Promise<Call> {
+  const { params } = toResourceOfAll(world);
+  const { db, tables } = world.app.app.store;
+  const [view] = await db
+    .insert(tables.savedViews)
+    .values({
+      resource: String(params?.[0]),
+      user_id: world.user.id,
+      scope: world.user.id,
+      name: uniqueName(),
+      query: "{}",
+      mode: "paged",
+    })
+    .returning();
+  return { params: [...(params ?? []), String(view?.id)] };
 }
 
 async function toBackup({ app }: World): Promise<Call> {

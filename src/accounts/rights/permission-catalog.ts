@@ -22,6 +22,7 @@ export const CORE_PERMISSIONS = {
   "tasks:manage": "Run, pause and resume scheduled tasks",
   "plugins:switch": "Enable, disable and reload the plugins that are there",
   "resources:explain": "See why somebody doesn't see a row of any table that plugins serve",
+  "resources:share": "Save, change and delete views of lists that everybody sees",
   "jobs:read": "See background jobs, with their payloads",
   "jobs:manage": "Enqueue, retry, cancel and delete background jobs",
 } as const;

@@ -4,13 +4,15 @@ import { createResourceComments } from "./comment-table.ts";
 import { createImportTables } from "./import-tables.ts";
 import { createStoredFiles } from "./file-table.ts";
 import { createJobTables } from "./job-tables.ts";
+import { createSavedViewTables } from "./saved-view-tables.ts";
 import { createTaskTables } from "./task-tables.ts";
 import type { TableFunction } from "./tables.ts";
 
 export { JOB_STATES, type JobState } from "./job-tables.ts";
 
 type Schema = Columns & Constraints & { readonly table: TableFunction };
-type Users = ReturnType<typeof createUsers>;
+/** The table of accounts. */
+export type Users = ReturnType<typeof createUsers>;
 
 /** The tables of xcore itself. Plugins may refer to `users`. */
 export type CoreTables = ReturnType<typeof createCoreTables>;
@@ -36,6 +38,7 @@ export function createCoreTables(schema: Schema) {
     numberSeries: createNumberSeries(schema),
     ...createImportTables(schema),
     storedFiles: createStoredFiles(schema),
+    ...createSavedViewTables(schema, users),
   };
 }
 

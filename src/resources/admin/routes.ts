@@ -1,23 +1,21 @@
 import { Elysia, t } from "elysia";
 import type { Guards } from "../../accounts/identity/guards.ts";
-import type { Permissions, User } from "../../accounts/identity/principal.ts";
+import type { User } from "../../accounts/identity/principal.ts";
 import type { UserDirectory } from "../../accounts/user-directory.ts";
 import type { Database } from "../../db/contract/database.ts";
 import { kindOf } from "../../db/schema/column-kind.ts";
 import { fail, invalidRequest } from "../../errors/codes.ts";
-import { Access } from "../access/access.ts";
+import type { Access } from "../access/access.ts";
 import type { Resource } from "../definition/definition.ts";
-import type { Resources } from "../definition/registry.ts";
 import { fullNameOf } from "../definition/names.ts";
-import { describeResource, mayRead, ResourceDescription } from "./descriptions.ts";
+import { describeResource, ResourceDescription } from "./descriptions.ts";
 import { explain, Explanation } from "./explanations.ts";
+import { missing, type ReadableOptions, ReadableResources } from "./readable.ts";
 
-export interface ResourceAdminOptions {
-  readonly resources: Resources;
+export interface ResourceAdminOptions extends ReadableOptions {
   readonly db: Database;
   readonly guards: Guards;
   readonly users: UserDirectory;
-  readonly permissionsOf: (user: User) => Permissions | null;
   /** Where a resource is served. */
   readonly pathOf: (resource: Resource) => string;
   /** Is told of what a rule of a resource throws. */
@@ -67,23 +65,23 @@ export function resourceRoutes(options: ResourceAdminOptions) {
 
 class ResourceDesk {
   readonly #options: ResourceAdminOptions;
+  readonly #readable: ReadableResources;
 
   constructor(options: ResourceAdminOptions) {
     this.#options = options;
+    this.#readable = new ReadableResources(options);
   }
 
   list(user: User, query: { readonly page?: number; readonly per_page?: number }) {
     const { page = 1, per_page = 20 } = query;
-    const all = [...this.#all()]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .flatMap(([, resource]) => this.#describe(user, resource) ?? []);
+    const all = this.#readable.list(user).flatMap((access) => this.#describe(access) ?? []);
     const items = all.slice((page - 1) * per_page, page * per_page);
     return { items, page, per_page, total: all.length };
   }
 
   /** @throws AppError not_found for one that isn't there to whoever asks */
   read(user: User, name: string): ResourceDescription {
-    const described = this.#describe(user, this.#find(name));
+    const described = this.#describe(this.#readable.open(user, name));
     if (described === null) throw missing(name);
     return described;
   }
@@ -91,7 +89,7 @@ class ResourceDesk {
   /** @throws AppError not_found for a resource or an account that isn't there, validation_error for what is no key */
   async explain(name: string, asked: { readonly id: string; readonly user: string }) {
     const { db, resources, users, permissionsOf, onError } = this.#options;
-    const resource = this.#find(name);
+    const resource = this.#readable.find(name);
     const id = toKey(resource, asked.id);
     const isId = /^\d{1,15}$/.test(asked.user);
     const user = await (isId ? users.find(Number(asked.user)) : users.findByEmail(asked.user));
@@ -108,30 +106,15 @@ class ResourceDesk {
     });
   }
 
-  /** Null where it isn't there to whoever asks, or its rules fail. */
-  #describe(user: User, resource: Resource): ResourceDescription | null {
-    const { resources, permissionsOf, pathOf, onError } = this.#options;
-    const permissions = permissionsOf(user);
-    const can = (permission: string): boolean => permissions?.has(permission) ?? false;
-    const access = new Access(resource, { user, can }, resources);
-    if (!mayRead(access)) return null;
+  /** Null where its rules fail. */
+  #describe(access: Access): ResourceDescription | null {
+    const { resources, pathOf, onError } = this.#options;
     try {
-      return describeResource(access, { path: pathOf(resource), resources });
+      return describeResource(access, { path: pathOf(access.resource), resources });
     } catch (error) {
-      onError(error, fullNameOf(resource), "fields");
+      onError(error, fullNameOf(access.resource), "fields");
       return null;
     }
-  }
-
-  #find(name: string): Resource {
-    const resource = this.#all().get(name);
-    if (resource === undefined) throw missing(name);
-    return resource;
-  }
-
-  /** By name. While a plugin is swapped there are those of two generations: the newer ones count. */
-  #all(): Map<string, Resource> {
-    return new Map(this.#options.resources.list().map((resource) => [fullNameOf(resource), resource]));
   }
 }
 
@@ -146,8 +129,4 @@ function toKey({ key }: Resource, text: string): unknown {
     const message = `Expected a value of "${key.name}"`;
     throw invalidRequest([{ path: "/query/id", code: "invalid", message }]);
   }
-}
-
-function missing(name: string): Error {
-  return fail("not_found", `Cannot find resource "${name}"`);
 }
