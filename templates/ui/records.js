@@ -105,6 +105,20 @@
     }
   }
 
+  /** Where the keyboard goes on once more rows are there that it has asked for. */
+  let goOnAt = null;
+
+  function noteMore({ target, detail }) {
+    // A press of a key is a click that nobody counts.
+    if (target.closest("[data-more]") !== null && detail === 0) goOnAt = document.querySelectorAll("[data-row]").length;
+  }
+
+  function goOn() {
+    if (goOnAt === null) return;
+    document.querySelectorAll("[data-row]")[goOnAt]?.focus();
+    goOnAt = null;
+  }
+
   function openModals() {
     for (const dialog of document.querySelectorAll("dialog[data-modal][open]:not(:modal)")) {
       dialog.close();
@@ -126,9 +140,11 @@
     if (target.closest("a[data-unguarded]") !== null) dirty.delete(target.closest("form"));
   });
   document.addEventListener("keydown", press);
+  document.addEventListener("click", noteMore);
   document.addEventListener("htmx:after:swap", settle);
   document.addEventListener("htmx:after:swap", relate);
   document.getElementById("related")?.addEventListener("close", ({ target }) => target.firstElementChild.replaceChildren());
   for (const form of document.querySelectorAll("form[data-dirty]")) dirty.add(form);
+  document.addEventListener("htmx:after:swap", goOn);
   openModals();
 })();

@@ -12,6 +12,7 @@ import { showList } from "./list.ts";
 import { type Place, Records, RECORDS } from "./records.ts";
 import { changeRow, createRow, showNew } from "./saving.ts";
 import { showSummary } from "./summary.ts";
+import { changeView, saveView, showViews } from "./views.ts";
 
 const WORD = t.String({ maxLength: 64 });
 const PLACE = t.Object({ plugin: WORD, resource: WORD });
@@ -28,6 +29,7 @@ export function recordsArea(ui: Ui): Area {
   const routes = new Elysia({ name: "xcore/ui/records", prefix: RECORDS })
     .use(listRoutes(ui, open))
     .use(importRoutes(ui, open))
+    .use(viewRoutes(ui, open))
     .use(rowRoutes(ui, open))
     .use(discussionRoutes(ui, open));
   return { section: "main", menu: [], routes };
@@ -120,6 +122,23 @@ function discussionRoutes(ui: Ui, open: Open) {
       "/~attachment/:attachment",
       async ({ request, params, body }) => detachFrom(await open(request, params), params, body),
       { ...row, params: t.Object({ ...ROW.properties, attachment: WORD }) },
+    );
+}
+
+/** Of the views of a list. */
+function viewRoutes(ui: Ui, open: Open) {
+  const place = { auth: true, params: PLACE } as const;
+  return new Elysia({ name: "xcore/ui/records/views", prefix: "/:plugin/:resource/~views" })
+    .use(ui.guards)
+    .get("", async ({ request, params }) => showViews(await open(request, params)), place)
+    .post("", async ({ request, params, body }) => saveView(await open(request, params), body), {
+      ...place,
+      body: SENT,
+    })
+    .post(
+      "/:id",
+      async ({ request, params, body }) => changeView(await open(request, params), params.id, body),
+      { auth: true, params: t.Object({ ...PLACE.properties, id: t.Integer({ minimum: 1 }) }), body: SENT },
     );
 }
 

@@ -1,3 +1,4 @@
+import type { SavedView } from "../../resources/saved-views/views.ts";
 import type { Query } from "../shell/api.ts";
 import { type Column, type Records } from "./records.ts";
 
@@ -5,11 +6,15 @@ import { type Column, type Records } from "./records.ts";
 export const COLUMNS = "_columns";
 /** Whether the fields to narrow a list down with are shown. */
 export const FILTERS = "_filters";
+/** Whether the list goes on as it is scrolled: "endless". */
+export const MODE = "_mode";
+/** The view that was opened, by its id. */
+export const VIEW = "_view";
 /** Of pages alone. */
-const OWN = new Set([COLUMNS, FILTERS]);
+const OWN = new Set([COLUMNS, FILTERS, MODE, VIEW]);
 /** Of a page: changing what is looked for begins with the first. */
 const PLACE = ["page", "after"];
-const PER_PAGE = 25;
+export const PER_PAGE = 25;
 const MAX_COLUMNS = 8; // that are shown where nobody has chosen
 const DAY = /^\d{4}-\d{2}-\d{2}$/;
 const LONG = new Set(["json", "text"]);
@@ -44,6 +49,23 @@ export class ListQuery {
     return [...(first === null ? [] : [first]), ...others].slice(0, MAX_COLUMNS);
   }
 
+  /** Whether more rows come as it is scrolled. */
+  get isEndless(): boolean {
+    return this.params.get(MODE) === "endless";
+  }
+
+  /** What a view keeps of it. */
+  get saved(): Pick<SavedView, "columns" | "query" | "mode"> {
+    const query: Record<string, string | string[]> = {};
+    for (const name of new Set(this.params.keys())) {
+      if (OWN.has(name) || PLACE.includes(name) || name === "total") continue;
+      const values = this.params.getAll(name);
+      query[name] = values.length === 1 ? (values[0] ?? "") : values;
+    }
+    const columns = this.params.has(COLUMNS) ? this.columns.map(({ name }) => name) : null;
+    return { columns, query, mode: this.isEndless ? "endless" : "paged" };
+  }
+
   /** Whether deleted rows are looked at. */
   get isOfDeleted(): boolean {
     return this.params.get("deleted") === "only";
@@ -57,6 +79,8 @@ export class ListQuery {
     const fields = new Set([about.key, ...(about.title === null ? [] : [about.title]), ...names]);
     return {
       per_page: PER_PAGE,
+      // The first page has said how many there are.
+      ...(this.isEndless && this.params.has("after") && { total: false }),
       ...this.toWanted(),
       fields: [...fields].join(","),
       ...(expand.length > 0 && { expand: expand.join(",") }),
@@ -97,6 +121,14 @@ export class ListQuery {
       if (value === null) params.delete(name);
       else params.set(name, value);
     }
+    return toAddress(this.#records.path, params);
+  }
+
+  /** The rows that come behind a place in it. */
+  after(cursor: string): string {
+    const params = new URLSearchParams(this.params);
+    params.delete("page");
+    params.set("after", cursor);
     return toAddress(this.#records.path, params);
   }
 

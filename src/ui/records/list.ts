@@ -3,18 +3,25 @@ import type { Page } from "../../templates/templates.ts";
 import { ApiProblem } from "../shell/api.ts";
 import { isNumber, toCell } from "./cells.ts";
 import { toChips, toFault, toFilters } from "./filters.ts";
-import { COLUMNS, FILTERS, ListQuery, toAddress } from "./list-query.ts";
+import { COLUMNS, FILTERS, ListQuery, MODE, PER_PAGE, toAddress } from "./list-query.ts";
 import type { Column, Records, Row } from "./records.ts";
+import { firstHref, readViews, toViewMenu } from "./views.ts";
 
 const NO_ROWS: List<Row> = { items: [], page: 1, per_page: 1, total: 0 };
+/** Rows of a page. */
+const SIZES = [10, 25, 50, 100];
 const FORMATS = ["csv", "xlsx", "json"];
 /** Whose values aren't written into a cell. */
 const NOT_INLINE = new Set(["json", "text", "file"]);
 
 /** The page of a resource's rows. */
-export async function showList(records: Records): Promise<Page> {
-  const { request, about } = records;
-  const query = new ListQuery(records, new URL(request.url).search);
+export async function showList(records: Records): Promise<Page | Response> {
+  const { request, about, ui } = records;
+  const { search } = new URL(request.url);
+  const query = new ListQuery(records, search);
+  const views = await readViews(records);
+  const first = search === "" ? firstHref(records, views) : null;
+  if (first !== null) return ui.redirect(request, first);
   const [found, problem] = await findRows(records, query);
   const { columns, params } = query;
   const filter = params.get("filter") ?? "";
@@ -25,6 +32,12 @@ export async function showList(records: Records): Promise<Page> {
       about,
       path: records.path,
       found,
+      views: toViewMenu(records, query, views),
+      isEndless: query.isEndless,
+      moreHref: toMore(query, found),
+      isPastEnd: params.has("after"),
+      per_page: Number(params.get("per_page") ?? PER_PAGE),
+      sizes: SIZES,
       rows: found.items.map((row) => toRow(records, columns, row)),
       columns: columns.map((column) => toHeader(records, query, column)),
       choosable: about.columns.map(({ name, label }) => ({
@@ -41,7 +54,7 @@ export async function showList(records: Records): Promise<Page> {
       chips: toChips(records, query),
       kept: {
         search: query.kept(new Set(["q"])),
-        columns: query.kept(new Set([COLUMNS])),
+        columns: query.kept(new Set([COLUMNS, MODE, "per_page"])),
         filters: query.kept(new Set([...filterNames(records), "filter", FILTERS])),
       },
       exports: FORMATS.map((format) => ({
@@ -71,6 +84,12 @@ async function findRows(records: Records, query: ListQuery): Promise<[List<Row>,
     if (error instanceof ApiProblem && error.status === 422) return [NO_ROWS, error];
     throw error;
   }
+}
+
+/** Where an endless list goes on; null at its end. */
+function toMore(query: ListQuery, { items, total, next }: List<Row>): string | null {
+  if (!query.isEndless || next === undefined || total === items.length) return null;
+  return query.after(next);
 }
 
 /** The parameters by which the columns are narrowed down. */
