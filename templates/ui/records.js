@@ -15,6 +15,9 @@
   }
 
   function note({ target }) {
+    // Of several rows, what somebody fills in is meant to be set.
+    const box = target.closest("[data-sets]")?.querySelector("[data-set]");
+    if (box !== undefined && box !== target && target.dataset.unguarded === undefined) box.checked = true;
     if (target.form?.dataset.guard !== undefined && target.dataset.unguarded === undefined) dirty.add(target.form);
   }
 

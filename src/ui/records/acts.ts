@@ -1,6 +1,15 @@
 import type { Page } from "../../templates/templates.ts";
-import type { ApiProblem } from "../shell/api.ts";
+import { ApiProblem } from "../shell/api.ts";
 import { text } from "../shell/words.ts";
+import {
+  changeChosen,
+  type Chosen,
+  type RefusedRow,
+  showBulkForm,
+  showOutcome,
+  showRefused,
+  toWords,
+} from "./bulk.ts";
 import { type Sent, sentValue } from "./fields.ts";
 import { ListQuery, toAddress } from "./list-query.ts";
 import type { Records } from "./records.ts";
@@ -58,9 +67,8 @@ export function restoreRow(records: Records, id: string): Promise<Page | Respons
 /** Does something with the rows that were chosen in a list. */
 export async function actOnChosen(records: Records, sent: Sent): Promise<Page | Response> {
   const { ui, request, about } = records;
-  const ids = [sent["id"]].flat().filter((id): id is string => typeof id === "string");
+  const { ids, back } = toChosen(records, sent);
   const act = sentValue(sent, "act") ?? "";
-  const back = toBack(records, sent);
   if (ids.length === 0)
     return ui.redirect(request, back, { text: text("Choose rows first."), color: "warning" });
   const values = { count: String(ids.length) };
@@ -70,15 +78,8 @@ export async function actOnChosen(records: Records, sent: Sent): Promise<Page | 
     const kept = new URLSearchParams({ ...query.own, filter });
     return ui.redirect(request, toAddress(`${records.path}/~export/${act}`, kept));
   }
-  if (act === "restore")
-    return ui.act(request, {
-      call: async (api) => {
-        // oxlint-disable-next-line no-await-in-loop -- each is a write of its own
-        for (const id of ids) await api.post(records.apiPathOf(id, "restore"));
-      },
-      done: { text: text("{count} rows are restored."), values, color: "success" },
-      to: back,
-    });
+  if (act === "restore") return restoreChosen(records, { ids, back });
+  if (act === "edit") return showBulkForm(records, { ids, back });
   if (act !== "delete") return ui.redirect(request, back);
   const asked = ui.confirm(request, sent, {
     title: text("Delete {count} rows?"),
@@ -93,8 +94,38 @@ export async function actOnChosen(records: Records, sent: Sent): Promise<Page | 
       call: (api) => api.post(`${about.path}/batch`, { delete: ids.map((id) => records.toKey(id)) }),
       done: { text: text("{count} rows are deleted."), values, color: "success" },
       to: back,
+      again: (problem) => showRefused(records, { ids, back }, { problem, sent, action: "~chosen" }),
     })
   );
+}
+
+/** Sets the same in the rows that were chosen. */
+export async function editChosen(records: Records, sent: Sent): Promise<Page | Response> {
+  const chosen = toChosen(records, sent);
+  if (chosen.ids.length > 0) return changeChosen(records, chosen, sent);
+  return records.ui.redirect(records.request, chosen.back, {
+    text: text("Choose rows first."),
+    color: "warning",
+  });
+}
+
+/** Puts deleted rows back, each by itself, and says of which it can't be. */
+async function restoreChosen(records: Records, { ids, back }: Chosen): Promise<Page | Response> {
+  const { ui, request, api } = records;
+  const refused: RefusedRow[] = [];
+  for (const id of ids) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- each is a write of its own
+      await api.post(records.apiPathOf(id, "restore"));
+    } catch (error) {
+      if (!(error instanceof ApiProblem) || error.status === 401 || error.status >= 500) throw error;
+      refused.push({ id, reasons: [toWords(error)] });
+    }
+  }
+  const done = ids.length - refused.length;
+  if (refused.length > 0) return showOutcome(records, refused, { back, status: 422, done, form: null });
+  const values = { count: String(done) };
+  return ui.redirect(request, back, { text: text("{count} rows are restored."), values, color: "success" });
 }
 
 /** Sends the rows of a list as a file. */
@@ -106,6 +137,11 @@ export async function exportRows(records: Records, format: string): Promise<Resp
   const headers = new Headers();
   for (const name of OF_FILES) headers.set(name, file.headers.get(name) ?? "");
   return new Response(file.body, { headers });
+}
+
+function toChosen(records: Records, sent: Sent): Chosen {
+  const ids = [sent["id"]].flat().filter((id): id is string => typeof id === "string");
+  return { ids: [...new Set(ids)], back: toBack(records, sent) };
 }
 
 /** The list that a form of it leads back to. */

@@ -1,7 +1,7 @@
 import { Elysia, t } from "elysia";
 import type { Area } from "../shell/menu.ts";
 import type { Ui } from "../shell/pages.ts";
-import { actOnChosen, deleteRow, exportRows, restoreRow, takeStep } from "./acts.ts";
+import { actOnChosen, deleteRow, editChosen, exportRows, restoreRow, takeStep } from "./acts.ts";
 import { attachTo, changeComment, detachFrom, sayOf, showActivity } from "./discussion.ts";
 import { showRow } from "./form.ts";
 import { showExplanation } from "./explanation.ts";
@@ -43,6 +43,11 @@ function listRoutes(ui: Ui, open: Open) {
       params: PLACE,
     })
     .post("/~chosen", async ({ request, params, body }) => actOnChosen(await open(request, params), body), {
+      auth: true,
+      params: PLACE,
+      body: SENT,
+    })
+    .post("/~edit", async ({ request, params, body }) => editChosen(await open(request, params), body), {
       auth: true,
       params: PLACE,
       body: SENT,
