@@ -18,6 +18,10 @@ declare module "*/records.js" {
   const path: string;
   export default path;
 }
+declare module "*/sums.js" {
+  const path: string;
+  export default path;
+}
 declare module "*/dashboard.js" {
   const path: string;
   export default path;

@@ -4,6 +4,7 @@ import sse from "htmx.org/dist/ext/hx-sse.min.js" with { type: "file" };
 import uplot from "uplot/dist/uPlot.iife.min.js" with { type: "file" };
 import uplotStyle from "uplot/dist/uPlot.min.css" with { type: "file" };
 import dashboard from "../../../templates/ui/dashboard.js" with { type: "file" };
+import sums from "../../../templates/ui/sums.js" with { type: "file" };
 import own from "../../../templates/ui/xcore.js" with { type: "file" };
 import records from "../../../templates/ui/records.js" with { type: "file" };
 import { fail } from "../../errors/codes.ts";
@@ -12,6 +13,7 @@ import { fail } from "../../errors/codes.ts";
 const PARTS: Readonly<Record<string, readonly string[]>> = {
   "ui.js": [htmx, csp, sse, own, records],
   "dashboard.js": [uplot, dashboard],
+  "sums.js": [uplot, sums],
   "dashboard.css": [uplotStyle],
 };
 const IMMUTABLE = "public, max-age=31536000, immutable";
@@ -28,7 +30,7 @@ export interface Scripts {
 export async function loadScripts(): Promise<Scripts> {
   const made = new Map<string, { readonly hash: string; readonly bytes: Uint8Array<ArrayBuffer> }>();
   for (const [name, parts] of Object.entries(PARTS)) {
-    // oxlint-disable-next-line no-await-in-loop -- three of them
+    // oxlint-disable-next-line no-await-in-loop -- a few of them
     const texts = await Promise.all(parts.map(readText));
     const text = texts.join("\n");
     made.set(name, {
