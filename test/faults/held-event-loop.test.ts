@@ -9,12 +9,14 @@ const PLUGIN = {
 export default createRouter()
   .get("/", () => "hello")
   .get("/while/:seconds", ({ params }) => { const end = Date.now() + Number(params.seconds) * 1000; while (Date.now() < end); return "done"; })
-  .get("/ever", () => { for (;;); });
+  .get("/ever", () => { for (;;); })
+  .get("/asleep", () => { for (;;) Bun.sleepSync(100); });
 `,
 };
 const HELD = /\{[^\n]*the event loop has been held for 5 s[^\n]*\}\n/;
 
-test("a loop that holds the event loop is told while it does, with plugin and route", async () => {
+// Each waits for seconds, most without working: they do so at the same time.
+test.concurrent("a loop that holds the event loop is told while it does, with plugin and route", async () => {
   await using folder = await TestFolder.create(PLUGIN);
   await using server = await XcoreServer.start(folder);
   expect((await server.fetch("/greedy")).status).toBe(200);
@@ -33,7 +35,7 @@ test("a loop that holds the event loop is told while it does, with plugin and ro
   expect(await server.exited).toBe(0);
 }, 30_000);
 
-test("server.watchdog_timeout ends a process whose event loop is held for ever", async () => {
+test.concurrent("server.watchdog_timeout ends a process whose event loop is held for ever", async () => {
   await using folder = await TestFolder.create({
     ...PLUGIN,
     "config.json": { server: { watchdog_timeout: 6 } },
@@ -47,14 +49,15 @@ test("server.watchdog_timeout ends a process whose event loop is held for ever",
   expect(await Bun.file(join(folder.path, "logs/app.log")).text()).toContain("the process ends");
 }, 30_000);
 
+// What holds it needs no processor for that.
 const LOOPS = {
-  "its top level": "for (;;);",
-  "setup()": "export async function setup() { await 1; for (;;); }",
-  "a timer": "setTimeout(() => { for (;;); }, 1);",
-  "a hook of server.started": 'hooks.on("server.started", () => { for (;;); });',
+  "its top level": "for (;;) Bun.sleepSync(100);",
+  "setup()": "export async function setup() { await 1; for (;;) Bun.sleepSync(100); }",
+  "a timer": "setTimeout(() => { for (;;) Bun.sleepSync(100); }, 1);",
+  "a hook of server.started": 'hooks.on("server.started", () => { for (;;) Bun.sleepSync(100); });',
 };
 
-test.each(Object.entries(LOOPS))(
+test.concurrent.each(Object.entries(LOOPS))(
   "a loop in %s is told with its plugin, while the server starts too",
   async (what, code) => {
     await using folder = await TestFolder.create({
@@ -74,7 +77,7 @@ ${code}
   30_000,
 );
 
-test("SIGTERM ends a server whose event loop is held, within server.shutdown_timeout; a second one at once", async () => {
+test.concurrent("SIGTERM ends a server whose event loop is held, within server.shutdown_timeout; a second one at once", async () => {
   for (const [signals, code] of [
     [1, 1],
     [2, 143],
@@ -84,7 +87,7 @@ test("SIGTERM ends a server whose event loop is held, within server.shutdown_tim
       "config.json": { server: { shutdown_timeout: signals === 1 ? 3 : 60 } },
     });
     await using server = await XcoreServer.start(folder);
-    void server.fetch("/greedy/ever").catch(() => {});
+    void server.fetch("/greedy/asleep").catch(() => {});
     await server.waitFor(HELD);
     const startedAt = performance.now();
     server.kill("SIGTERM");
@@ -98,11 +101,11 @@ test("SIGTERM ends a server whose event loop is held, within server.shutdown_tim
   }
 }, 60_000);
 
-test("a teardown that never lets go of the event loop doesn't hold the stop up", async () => {
+test.concurrent("a teardown that never lets go of the event loop doesn't hold the stop up", async () => {
   await using folder = await TestFolder.create({
     "plugins/stuck/plugin.json": { name: "stuck", version: "1.0.0" },
     "plugins/stuck/run.ts": `import { createRouter } from "xcore";
-export function teardown() { for (;;); }
+export function teardown() { for (;;) Bun.sleepSync(100); }
 export default createRouter().get("/", () => "hello");
 `,
     "config.json": { server: { shutdown_timeout: 2 } },
