@@ -87,7 +87,7 @@ export interface DialectTest {
 export function testOnEachDialect(
   name: string,
   run: (context: DialectTest) => Promise<void>,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): void {
   for (const dialect of DIALECTS) testOnDialect(dialect, name, run, timeoutMs);
 }
@@ -96,7 +96,7 @@ export function testOnEachDialect(
 export function testWithCoreTables(
   name: string,
   run: (context: DialectTest) => Promise<void>,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): void {
   for (const dialect of DIALECTS) declareTest(dialect, name, run, { timeoutMs, hasCoreTables: true });
 }
@@ -106,7 +106,7 @@ export function testOnDialect(
   dialect: Dialect,
   name: string,
   run: (context: DialectTest) => Promise<void>,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): void {
   declareTest(dialect, name, run, { timeoutMs });
 }

@@ -18,7 +18,7 @@ export function testWithProgram(
   program: string | readonly string[],
   name: string,
   run: (path: string) => Promise<void>,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): void {
   const names = [program].flat();
   const path = names.map((one) => Bun.which(one)).find((one) => one !== null) ?? "";

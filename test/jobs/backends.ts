@@ -21,7 +21,7 @@ export interface RedisTest extends DialectTest {
 export function testOnEachBackend(
   name: string,
   run: (context: BackendTest) => Promise<void>,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): void {
   testWithCoreTables(name, (context) => run({ ...context, redis: null }), timeoutMs);
   testWithRedis(name, run, timeoutMs);
@@ -44,7 +44,7 @@ export function testAppOnEachBackend(
 export function testWithRedis(
   name: string,
   run: (context: RedisTest) => Promise<void>,
-  timeoutMs = 30_000,
+  timeoutMs = 120_000,
 ): void {
   for (const dialect of ["sqlite", "postgres"] as const) {
     testOnDialect(

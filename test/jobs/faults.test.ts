@@ -22,7 +22,7 @@ testOnEachBackend(
       count: 400,
       kills: 5,
       concurrency: 4,
-      leaseMs: 300,
+      leaseMs: 1000, // a process that a busy machine holds up for longer loses its jobs to another
     });
     expect(report).toMatchObject({ done: 400, unexplained: 0 });
     expect(report.twice).toBeLessThanOrEqual(5 * MOST_AT_A_KILL);
