@@ -1,4 +1,4 @@
-import { mkdtempSync, statfsSync } from "node:fs";
+import { mkdtempSync, readFileSync, statfsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -16,8 +16,15 @@ export function makeScratchFolder(name: string): string {
 function findScratch(): string {
   try {
     const { bavail, bsize } = statfsSync(MEMORY);
-    return bavail * bsize >= MEMORY_BYTES ? MEMORY : tmpdir();
+    return bavail * bsize >= MEMORY_BYTES && mayRunPrograms() ? MEMORY : tmpdir();
   } catch {
     return tmpdir();
   }
+}
+
+/** Whether programs may stand there; in containers they often may not. */
+function mayRunPrograms(): boolean {
+  const mounts = readFileSync("/proc/mounts", "utf8").split("\n");
+  const options = mounts.findLast((line) => line.split(" ")[1] === MEMORY)?.split(" ")[3] ?? "";
+  return !options.split(",").includes("noexec");
 }
