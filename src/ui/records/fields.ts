@@ -147,7 +147,7 @@ export function toFields(
       return {
         column: name,
         name: FIELD + name,
-        id: `${isInDialog ? "related" : "field"}-${name}`,
+        id: `${isInDialog ? "related" : "field"}-${FIELD}${name}`,
         label,
         kind: choices === null || column.references === null ? kindOf(column) : "relation",
         value,

@@ -98,6 +98,7 @@ async function showField(
 function showCell(records: Records, column: Column, row: Row): Promise<Page> {
   const id = row[records.about.key];
   return records.ui.page(records.request, "records/cell.html", {
+    about: records.about,
     row: { title: records.titleOf(row) },
     cell: {
       ...toCell(records, column, row),
