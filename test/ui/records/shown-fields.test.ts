@@ -75,6 +75,8 @@ test("words of a resource are translated by its plugin's own catalogue", async (
   for (const word of ["Ventes", "Montant", "Argent", "affaire"]) expect(textOf(form)).toContain(word);
   const row = await (await office.jar.get("/ui/records/crm/deals/1", french)).text();
   expect(textOf(row)).toContain("Gagner");
+  const list = textOf(await (await office.jar.get("/ui/records/crm/deals", french)).text());
+  for (const word of ["Ventes", "Montant"]) expect(list).toContain(word);
   expect(textOf(await office.page("/ui/records/crm/deals/~new"))).toContain("Amount");
 });
 
