@@ -12,7 +12,9 @@ const SOURCE = `@layer theme, base, components, utilities;
 @import "tailwindcss/theme.css" layer(theme);
 @import "tailwindcss/preflight.css" layer(base);
 @layer utilities { @tailwind utilities; }
-@plugin "daisyui" { themes: all; logs: false; }`;
+@plugin "daisyui" { themes: all; logs: false; }
+/* A box that is nearly round is taken for a choice of one. */
+.checkbox { border-radius: min(var(--radius-selector), 0.25rem); }`;
 
 const PARTS: Readonly<Record<string, string>> = {
   "tailwindcss/theme.css": theme,

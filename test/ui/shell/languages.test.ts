@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { join } from "node:path";
 import { CookieJar, SECURITY } from "../../accounts/browser/browser.ts";
 import { TestApp } from "../../setup.ts";
 import { CheckedPage, testInBrowser } from "../checked-page.ts";
@@ -41,24 +40,6 @@ test("pages are in the language that the browser asks for, until somebody choose
   const other = new CookieJar(app);
   await other.signIn("ada@example.com");
   expect(await (await other.get(LIST, inFrench)).text()).toContain('<html lang="en"');
-});
-
-test("every text of a page has its French", async () => {
-  const root = join(import.meta.dir, "../../..");
-  const french = (await Bun.file(join(root, "templates/languages/fr.json")).json()) as Record<string, string>;
-  const lacking: string[] = [];
-  for (const [glob, call] of [
-    ["templates/**/*.html", /\bt\("((?:[^"\\]|\\.)*)"/g],
-    ["src/**/*.ts", /\btext\(\s*"((?:[^"\\]|\\.)*)"/g],
-  ] as const) {
-    for await (const file of new Bun.Glob(glob).scan(root)) {
-      if (file.startsWith("templates/examples/")) continue;
-      const source = await Bun.file(join(root, file)).text();
-      for (const [, text = ""] of source.matchAll(call))
-        if (french[text.replaceAll('\\"', '"')] === undefined) lacking.push(`${file}: ${text}`);
-    }
-  }
-  expect(lacking).toEqual([]);
 });
 
 test("a problem's page has its title in the language of the page", async () => {
