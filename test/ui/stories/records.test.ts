@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { setupTables } from "../../resources/crm.ts";
 import { CheckedPage } from "../checked-page.ts";
 import { COMPANIES, DEALS, Office } from "../records/office.ts";
 import { download } from "./hands.ts";
@@ -23,7 +24,22 @@ async function addDeals(office: Office, company: string): Promise<number[]> {
   return ids;
 }
 
-tellStories(() => Office.open(), {
+/** A table of papers, each with a file. */
+const PAPERS = {
+  "office/plugin.json": { name: "office", version: "1.0.0" },
+  "office/run.ts": `import { sql } from "drizzle-orm";
+import { createRouter, db, resource } from "xcore";
+import { file, id, table, varchar } from "xcore/schema";
+const papers = table("office_papers", {
+  id: id(),
+  title: varchar(50).notNull(),
+  contract: file({ types: ["application/pdf"], maxSize: "10kb" }),
+});
+export default createRouter().use(resource(papers));
+${setupTables([(key) => `create table office_papers (id ${key}, title varchar(50) not null, contract char(36))`])}`,
+};
+
+tellStories(() => Office.open({ files: PAPERS }), {
   "rows are listed, searched, narrowed down by a column, and exported as they are shown": async ({
     hand,
     browser,
@@ -126,5 +142,33 @@ tellStories(() => Office.open(), {
     expect(new URL(page.url()).pathname).toBe(COMPANIES);
     const found = await office.send("GET", `/crm/companies?q=${second}`);
     expect(found.items).toMatchObject([{ name: second, city: "Ghent" }]);
+  },
+
+  "a file is given to a row as it is made, and got back as it was": async ({
+    hand,
+    browser,
+    stage: office,
+    toName,
+    check,
+  }) => {
+    const title = toName("Lease");
+    const pdf = `%PDF-1.7\n% ${title}\n%%EOF\n`;
+    await using checked = await CheckedPage.open(browser, office.app, { user: office.jar });
+    const { page } = checked;
+    await hand.goTo(page, "Papers");
+    await hand.press(page.getByRole("link", { name: "New" }));
+    await hand.write(page.getByRole("textbox", { name: "Title" }), title);
+    await hand.give(page.getByLabel("Contract"), {
+      name: "lease.pdf",
+      mimeType: "application/pdf",
+      buffer: Buffer.from(pdf),
+    });
+    await check(checked);
+    await hand.press(page.getByRole("button", { name: "Create" }));
+    await page.getByText(`${title} is made.`).waitFor();
+    await page.getByRole("heading", { level: 1, name: title }).waitFor();
+    const file = await download(page, () => hand.press(page.getByRole("link", { name: "lease.pdf" })));
+    expect(file).toEqual({ name: "lease.pdf", text: pdf });
+    await check(checked);
   },
 });
