@@ -45,8 +45,7 @@ export class AccessFollower {
   readonly #options: AccessFollowerOptions;
   readonly #now: () => number;
   readonly #isOrdered: boolean;
-  readonly #readState;
-  readonly #readRows;
+  #queries: ReturnType<typeof prepareQueries> | null = null;
   #token: number | null = null;
   /** The latest id that was seen; null until it has first looked. */
   #last: number | null = null;
@@ -64,24 +63,10 @@ export class AccessFollower {
   readonly #undo: readonly (() => void)[];
 
   constructor(options: AccessFollowerOptions) {
-    const { store, driver, feed, onNews, now = Date.now } = options;
-    const { accessChanges } = store.tables;
+    const { driver, feed, onNews, now = Date.now } = options;
     this.#options = options;
     this.#now = now;
     this.#isOrdered = driver.dialect === "sqlite"; // one transaction writes at a time
-    const isLater = gt(accessChanges.id, sql.placeholder("floor"));
-    this.#readState = store.db
-      .select({ last: max(accessChanges.id), rows: count() })
-      .from(accessChanges)
-      .where(isLater)
-      .prepare("xcore_access_state");
-    this.#readRows = store.db
-      .select({ id: accessChanges.id, user_id: accessChanges.user_id })
-      .from(accessChanges)
-      .where(isLater)
-      .orderBy(desc(accessChanges.id))
-      .limit(OVERLAP + MAX_NEWS)
-      .prepare("xcore_access_changes");
     this.#undo = feed === null ? [] : followNews(feed, driver, onNews);
   }
 
@@ -129,6 +114,10 @@ export class AccessFollower {
     await this.#pruning;
   }
 
+  #prepared(): ReturnType<typeof prepareQueries> {
+    return (this.#queries ??= prepareQueries(this.#options.store));
+  }
+
   #start(token: number | null): Promise<void> {
     const away = Promise.withResolvers<void>();
     this.#away = away;
@@ -160,7 +149,7 @@ export class AccessFollower {
     // Changes may have been pruned before this instance has seen them.
     if (Math.abs(now - this.#lookedAt) > DAY_MS / 2) this.#forget();
     if (!this.#isOrdered && this.#last !== null) {
-      const [state] = await this.#readState.execute({ floor: this.#floor });
+      const [state] = await this.#prepared().readState.execute({ floor: this.#floor });
       const last = state?.last ?? 0;
       // The database was restored from a backup.
       if (last < this.#last) this.#forget();
@@ -169,7 +158,7 @@ export class AccessFollower {
         return;
       }
     }
-    const rows = await this.#readRows.execute({ floor: this.#floor });
+    const rows = await this.#prepared().readRows.execute({ floor: this.#floor });
     this.#tell(rows);
     this.#keep(rows.map(({ id }) => id));
     this.#lookedAt = now;
@@ -235,4 +224,21 @@ function followNews(
 /** Old ones are deleted now and then. */
 function isChange({ table, verb }: TableWrite): boolean {
   return table === TABLE && verb === "insert";
+}
+
+function prepareQueries({ db, tables: { accessChanges } }: CoreStore) {
+  const isLater = gt(accessChanges.id, sql.placeholder("floor"));
+  const readState = db
+    .select({ last: max(accessChanges.id), rows: count() })
+    .from(accessChanges)
+    .where(isLater)
+    .prepare("xcore_access_state");
+  const readRows = db
+    .select({ id: accessChanges.id, user_id: accessChanges.user_id })
+    .from(accessChanges)
+    .where(isLater)
+    .orderBy(desc(accessChanges.id))
+    .limit(OVERLAP + MAX_NEWS)
+    .prepare("xcore_access_changes");
+  return { readState, readRows };
 }

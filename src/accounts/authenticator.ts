@@ -89,7 +89,7 @@ export class Authenticator {
   readonly #now: () => number;
   readonly #cache: PrincipalCache;
   readonly #follower: AccessFollower;
-  readonly #readSession;
+  #readSession: ReturnType<typeof prepareSession> | null = null;
   /** The WebSockets and streams that are open for somebody. */
   readonly opened: OpenRequests;
   /** Whose cookie or ticket a request has shown that stays open: a ticket is good once, and a cookie is replaced. */
@@ -118,22 +118,6 @@ export class Authenticator {
       lookForChanges: () => this.#follower.follow(),
       now,
     });
-    const { sessions } = store.tables;
-    this.#readSession = store.db
-      .select({
-        has_otp: sessions.has_otp,
-        expires_at: sessions.expires_at,
-        viewer_session_id: sessions.viewer_session_id,
-      })
-      .from(sessions)
-      .where(
-        and(
-          eq(sessions.id, sql.placeholder("id")),
-          eq(sessions.user_id, sql.placeholder("userId")),
-          isNull(sessions.revoked_at),
-        ),
-      )
-      .prepare("xcore_session");
   }
 
   /**
@@ -249,7 +233,7 @@ export class Authenticator {
 
   async #verifySession({ userId, sessionId }: KnownSession, expiresAt: number): Promise<Principal | null> {
     const [[session], access] = await Promise.all([
-      this.#readSession.execute({ id: sessionId, userId }),
+      (this.#readSession ??= prepareSession(this.#options.store)).execute({ id: sessionId, userId }),
       this.#options.loadAccess(userId),
     ]);
     const now = this.#now();
@@ -307,4 +291,22 @@ function readPresented({ headers }: Request): string | null {
 /** Whether it is worth verifying; what isn't costs no work of the database. */
 function mayBeValid(presented: string): boolean {
   return presented.length <= MAX_LENGTH && PRESENTED.test(presented);
+}
+
+function prepareSession({ db, tables: { sessions } }: CoreStore) {
+  return db
+    .select({
+      has_otp: sessions.has_otp,
+      expires_at: sessions.expires_at,
+      viewer_session_id: sessions.viewer_session_id,
+    })
+    .from(sessions)
+    .where(
+      and(
+        eq(sessions.id, sql.placeholder("id")),
+        eq(sessions.user_id, sql.placeholder("userId")),
+        isNull(sessions.revoked_at),
+      ),
+    )
+    .prepare("xcore_session");
 }

@@ -156,7 +156,7 @@ function createStorage(
   return new Storage({
     driver: database,
     db: store.db,
-    files: store.tables.storedFiles,
+    files: () => store.tables.storedFiles,
     settings,
     projectDirectory: live.loaded.directory,
     linkKey: secretKey.deriveKey("file links"),

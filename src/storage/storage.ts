@@ -15,7 +15,7 @@ export type { FileReference } from "./cleaning.ts";
 export interface StorageOptions {
   readonly driver: Pick<Driver, "afterCommit">;
   readonly db: Database;
-  readonly files: FilesTable;
+  readonly files: () => FilesTable;
   /** As they are when the server starts; the size as it is now. */
   readonly settings: () => Config["storage"];
   /** What `storage.directory` is relative to. */
@@ -72,7 +72,8 @@ export class Storage {
   }
 
   async #create(): Promise<Parts> {
-    const { references, ...options } = this.#options;
+    const { references, files, ...rest } = this.#options;
+    const options = { ...rest, files: files() };
     const [{ Library: Loaded }, { Cleaner: LoadedCleaner }, backend] = await Promise.all([
       import("./library.ts"),
       import("./cleaning.ts"),

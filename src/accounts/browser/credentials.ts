@@ -52,18 +52,12 @@ type SessionRow = CoreStore["tables"]["sessions"]["$inferSelect"];
 export class BrowserCredentials {
   readonly #options: BrowserCredentialsOptions;
   readonly #now: () => number;
-  readonly #readSession;
+  #readSession: ReturnType<typeof prepareSession> | null = null;
   readonly #notes = new Set<Promise<void>>();
 
   constructor(options: BrowserCredentialsOptions) {
     this.#options = options;
     this.#now = options.now ?? Date.now;
-    const { sessions } = options.store.tables;
-    this.#readSession = options.store.db
-      .select()
-      .from(sessions)
-      .where(eq(sessions.id, sql.placeholder("id")))
-      .prepare("xcore_cookie_session");
   }
 
   /** Returns what a request presents, null for nothing. */
@@ -101,11 +95,15 @@ export class BrowserCredentials {
       });
   }
 
+  #prepared(): ReturnType<typeof prepareSession> {
+    return (this.#readSession ??= prepareSession(this.#options.store));
+  }
+
   /** Finds out whose session a cookie is of; null for one that isn't valid, or not any more. */
   async verifyCookie(value: string, request: Request): Promise<FoundByCookie | null> {
     const { cookies, loadAccess, findViewer } = this.#options;
     const claims = cookies.open(value);
-    const [session] = claims === null ? [] : await this.#readSession.execute({ id: claims.sessionId });
+    const [session] = claims === null ? [] : await this.#prepared().execute({ id: claims.sessionId });
     if (claims === null || session === undefined || !this.#isLive(session)) return null;
     const now = this.#now();
     const {
@@ -244,4 +242,12 @@ function readTicket(url: string): string | null {
 function toRightsMark({ roles, permissions, requiresOtp }: Access, hasOtp: boolean): string {
   const rights = JSON.stringify([roles, permissions.granted, requiresOtp, hasOtp]);
   return Buffer.from(hashToken(rights), "hex").toString("base64url", 0, 6);
+}
+
+function prepareSession({ db, tables: { sessions } }: CoreStore) {
+  return db
+    .select()
+    .from(sessions)
+    .where(eq(sessions.id, sql.placeholder("id")))
+    .prepare("xcore_cookie_session");
 }

@@ -12,7 +12,7 @@ export interface CoreStore {
 /** Opens the core's tables in a database. */
 export function openCoreStore(driver: Driver): CoreStore {
   const tables = createCoreSchema(driver.tableMakers);
-  return { db: driver.toDatabase(tables), tables };
+  return { db: driver.toDatabase({}), tables };
 }
 
 /**

@@ -16,7 +16,36 @@ export interface LoadedAccess extends Access {
 export type AccessLoader = (userId: number) => Promise<LoadedAccess | null>;
 
 /** Creates a loader that takes two queries by keys, however many users and roles there are. */
-export function createAccessLoader({ db, tables }: CoreStore): AccessLoader {
+export function createAccessLoader(store: CoreStore): AccessLoader {
+  let queries: ReturnType<typeof prepareQueries> | null = null;
+  const share = createSharing();
+
+  return async (id) => {
+    const { selectUser, selectGrants } = (queries ??= prepareQueries(store));
+    const [rows, grants] = await Promise.all([
+      selectUser.execute({ userId: id }),
+      selectGrants.execute({ userId: id }),
+    ]);
+    const [row] = rows;
+    if (row === undefined) return null;
+    const names = rows.flatMap(({ role }) => role ?? []);
+    return {
+      user: Object.freeze({
+        id: row.id,
+        email: row.email,
+        full_name: row.full_name,
+        roles: Object.freeze(names),
+      }),
+      isActive: row.is_active,
+      preferences: { language: row.language, theme: row.theme },
+      roles: names,
+      permissions: share(grants.map(({ permission }) => permission)),
+      requiresOtp: rows.some(({ requires_otp: requiresOtp }) => requiresOtp === true),
+    };
+  };
+}
+
+function prepareQueries({ db, tables }: CoreStore) {
   const { users, userRoles, roles, rolePermissions } = tables;
   const userId = sql.placeholder("userId");
   const selectUser = db
@@ -42,30 +71,7 @@ export function createAccessLoader({ db, tables }: CoreStore): AccessLoader {
     .innerJoin(rolePermissions, eq(rolePermissions.role_id, userRoles.role_id))
     .where(eq(userRoles.user_id, userId))
     .prepare("xcore_access_grants");
-  const share = createSharing();
-
-  return async (id) => {
-    const [rows, grants] = await Promise.all([
-      selectUser.execute({ userId: id }),
-      selectGrants.execute({ userId: id }),
-    ]);
-    const [row] = rows;
-    if (row === undefined) return null;
-    const names = rows.flatMap(({ role }) => role ?? []);
-    return {
-      user: Object.freeze({
-        id: row.id,
-        email: row.email,
-        full_name: row.full_name,
-        roles: Object.freeze(names),
-      }),
-      isActive: row.is_active,
-      preferences: { language: row.language, theme: row.theme },
-      roles: names,
-      permissions: share(grants.map(({ permission }) => permission)),
-      requiresOtp: rows.some(({ requires_otp: requiresOtp }) => requiresOtp === true),
-    };
-  };
+  return { selectUser, selectGrants };
 }
 
 /** Users with the same roles share one set, and the answers that it keeps. */

@@ -1,45 +1,52 @@
 import type { Columns } from "./columns.ts";
 import type { Constraints } from "./constraints.ts";
+import { createAuditLog } from "./audit-table.ts";
 import { createResourceComments } from "./comment-table.ts";
 import { createImportTables } from "./import-tables.ts";
 import { createStoredFiles } from "./file-table.ts";
 import { createJobTables } from "./job-tables.ts";
 import { createSavedViewTables } from "./saved-view-tables.ts";
 import { createTaskTables } from "./task-tables.ts";
+import { onDemand, once } from "./on-demand.ts";
 import type { TableFunction } from "./tables.ts";
 
 export { JOB_STATES, type JobState } from "./job-tables.ts";
 
 type Schema = Columns & Constraints & { readonly table: TableFunction };
-/** The table of accounts. */
-export type Users = ReturnType<typeof createUsers>;
+/** Gives the table of accounts. */
+export type Users = () => ReturnType<typeof createUsers>;
 
 /** The tables of xcore itself. Plugins may refer to `users`. */
 export type CoreTables = ReturnType<typeof createCoreTables>;
 
-/** Declares the core tables with the builder that plugins use too. */
+/** Declares the core tables with the builder that plugins use too: each when it is first asked for, as a start needs few. */
 export function createCoreTables(schema: Schema) {
-  const users = createUsers(schema);
-  return {
+  const users = once(() => createUsers(schema));
+  return onDemand({
     users,
     ...createRights(schema, users),
     ...createSessions(schema, users),
-    loginFailures: createLoginFailures(schema),
+    loginFailures: () => createLoginFailures(schema),
     ...createSecondFactors(schema, users),
-    apiKeys: createApiKeys(schema, users),
-    auditLog: createAuditLog(schema),
-    accessChanges: createAccessChanges(schema),
-    idempotencyKeys: createIdempotencyKeys(schema),
+    apiKeys: () => createApiKeys(schema, users),
+    auditLog: () => createAuditLog(schema),
+    accessChanges: () => createAccessChanges(schema),
+    idempotencyKeys: () => createIdempotencyKeys(schema),
     ...createJobTables(schema),
     ...createTaskTables(schema),
-    pluginStates: createPluginStates(schema),
-    resourceHistory: createResourceHistory(schema),
-    resourceComments: createResourceComments(schema),
-    numberSeries: createNumberSeries(schema),
+    pluginStates: () => createPluginStates(schema),
+    resourceHistory: () => createResourceHistory(schema),
+    resourceComments: () => createResourceComments(schema),
+    numberSeries: () => createNumberSeries(schema),
     ...createImportTables(schema),
-    storedFiles: createStoredFiles(schema),
+    storedFiles: () => createStoredFiles(schema),
     ...createSavedViewTables(schema, users),
-  };
+  });
+}
+
+/** What the database calls a table of CoreTables. */
+export function toTableName(key: keyof CoreTables): string {
+  return key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function createUsers(schema: Schema) {
@@ -70,110 +77,119 @@ function createUsers(schema: Schema) {
 
 function createRights(schema: Schema, users: Users) {
   const { boolean, id, index, primaryKey, references, table, varchar } = schema;
-  const roles = table("roles", {
-    id: id(),
-    name: varchar(64).notNull().unique(),
-    description: varchar(255).notNull().default(""),
-    /** Comes with xcore: can't be renamed or deleted. */
-    is_builtin: boolean().notNull().default(false),
-    /** Whether accounts with this role must log in with two factors. */
-    requires_otp: boolean().notNull().default(false),
-    ...toTimes(schema),
-  });
-
-  const rolePermissions = table(
-    "role_permissions",
-    {
-      role_id: references(() => roles.id, { onDelete: "cascade" }).notNull(),
-      /** "invoices:read", "invoices:*" or "*". */
-      permission: varchar(128).notNull(),
-    },
-    (t) => [primaryKey({ columns: [t.role_id, t.permission] })],
+  const roles = once(() =>
+    table("roles", {
+      id: id(),
+      name: varchar(64).notNull().unique(),
+      description: varchar(255).notNull().default(""),
+      /** Comes with xcore: can't be renamed or deleted. */
+      is_builtin: boolean().notNull().default(false),
+      /** Whether accounts with this role must log in with two factors. */
+      requires_otp: boolean().notNull().default(false),
+      ...toTimes(schema),
+    }),
   );
 
-  const userRoles = table(
-    "user_roles",
-    {
-      user_id: references(() => users.id, { onDelete: "cascade" }).notNull(),
-      role_id: references(() => roles.id, { onDelete: "cascade" }).notNull(),
-    },
-    (t) => [primaryKey({ columns: [t.user_id, t.role_id] }), index("user_roles_role").on(t.role_id)],
-  );
+  const rolePermissions = () =>
+    table(
+      "role_permissions",
+      {
+        role_id: references(() => roles().id, { onDelete: "cascade" }).notNull(),
+        /** "invoices:read", "invoices:*" or "*". */
+        permission: varchar(128).notNull(),
+      },
+      (t) => [primaryKey({ columns: [t.role_id, t.permission] })],
+    );
+
+  const userRoles = () =>
+    table(
+      "user_roles",
+      {
+        user_id: references(() => users().id, { onDelete: "cascade" }).notNull(),
+        role_id: references(() => roles().id, { onDelete: "cascade" }).notNull(),
+      },
+      (t) => [primaryKey({ columns: [t.user_id, t.role_id] }), index("user_roles_role").on(t.role_id)],
+    );
 
   /** Permissions that exist, for assignment. Those of a plugin stay while it is away. */
-  const permissions = table("permissions", {
-    id: id(),
-    name: varchar(128).notNull().unique(),
-    description: varchar(255).notNull().default(""),
-    /** The plugin that declares it, or "core". */
-    owner: varchar(64).notNull(),
-  });
+  const permissions = () =>
+    table("permissions", {
+      id: id(),
+      name: varchar(128).notNull().unique(),
+      description: varchar(255).notNull().default(""),
+      /** The plugin that declares it, or "core". */
+      owner: varchar(64).notNull(),
+    });
 
   /** Roles that routes of plugins ask for by name: they open more than their permissions tell. */
-  const guardRoles = table(
-    "guard_roles",
-    {
-      plugin: varchar(64).notNull(),
-      role: varchar(64).notNull(),
-    },
-    (t) => [primaryKey({ columns: [t.plugin, t.role] }), index("guard_roles_role").on(t.role)],
-  );
+  const guardRoles = () =>
+    table(
+      "guard_roles",
+      {
+        plugin: varchar(64).notNull(),
+        role: varchar(64).notNull(),
+      },
+      (t) => [primaryKey({ columns: [t.plugin, t.role] }), index("guard_roles_role").on(t.role)],
+    );
 
   return { roles, rolePermissions, userRoles, permissions, guardRoles };
 }
 
 function createSessions(schema: Schema, users: Users) {
   const { boolean, index, references, table, timestamp, uuid, varchar } = schema;
-  const sessions = table(
-    "sessions",
-    {
-      id: uuid().primaryKey(),
-      user_id: references(() => users.id, { onDelete: "cascade" }).notNull(),
-      /** SHA-256 of the refresh token that is valid now. */
-      refresh_hash: varchar(64).notNull(),
-      /** SHA-256 of the refresh token before it, and when that one was exchanged. */
-      previous_hash: varchar(64),
-      rotated_at: timestamp(),
-      /** Whether a second factor was given. */
-      has_otp: boolean().notNull().default(false),
-      /** When a code was last given. */
-      otp_at: timestamp(),
-      /** When the password was last given again; null where that was at the login. */
-      identified_at: timestamp(),
-      /** When the cookie that is valid now was issued; null for a session that tokens are held of. */
-      cookie_at: timestamp(),
-      /** The session of an administrator who views as this user with it; null for the user's own. It counts while that one does. */
-      viewer_session_id: uuid(),
-      ip_address: varchar(64).notNull().default(""),
-      user_agent: varchar(255).notNull().default(""),
-      created_at: timestamp().notNull().defaultNow(),
-      last_used_at: timestamp().notNull().defaultNow(),
-      expires_at: timestamp().notNull(),
-      revoked_at: timestamp(),
-    },
-    (t) => [
-      index("sessions_user").on(t.user_id),
-      index("sessions_expiry").on(t.expires_at),
-      index("sessions_viewer").on(t.viewer_session_id),
-    ],
+  const sessions = once(() =>
+    table(
+      "sessions",
+      {
+        id: uuid().primaryKey(),
+        user_id: references(() => users().id, { onDelete: "cascade" }).notNull(),
+        /** SHA-256 of the refresh token that is valid now. */
+        refresh_hash: varchar(64).notNull(),
+        /** SHA-256 of the refresh token before it, and when that one was exchanged. */
+        previous_hash: varchar(64),
+        rotated_at: timestamp(),
+        /** Whether a second factor was given. */
+        has_otp: boolean().notNull().default(false),
+        /** When a code was last given. */
+        otp_at: timestamp(),
+        /** When the password was last given again; null where that was at the login. */
+        identified_at: timestamp(),
+        /** When the cookie that is valid now was issued; null for a session that tokens are held of. */
+        cookie_at: timestamp(),
+        /** The session of an administrator who views as this user with it; null for the user's own. It counts while that one does. */
+        viewer_session_id: uuid(),
+        ip_address: varchar(64).notNull().default(""),
+        user_agent: varchar(255).notNull().default(""),
+        created_at: timestamp().notNull().defaultNow(),
+        last_used_at: timestamp().notNull().defaultNow(),
+        expires_at: timestamp().notNull(),
+        revoked_at: timestamp(),
+      },
+      (t) => [
+        index("sessions_user").on(t.user_id),
+        index("sessions_expiry").on(t.expires_at),
+        index("sessions_viewer").on(t.viewer_session_id),
+      ],
+    ),
   );
 
   /** What opens one WebSocket or stream for a session, within seconds. */
-  const sessionTickets = table(
-    "session_tickets",
-    {
-      /** SHA-256 of the ticket. */
-      id: varchar(64).primaryKey(),
-      session_id: uuid()
-        .references(() => sessions.id, { onDelete: "cascade" })
-        .notNull(),
-      expires_at: timestamp().notNull(),
-    },
-    (t) => [
-      index("session_tickets_session").on(t.session_id),
-      index("session_tickets_expiry").on(t.expires_at),
-    ],
-  );
+  const sessionTickets = () =>
+    table(
+      "session_tickets",
+      {
+        /** SHA-256 of the ticket. */
+        id: varchar(64).primaryKey(),
+        session_id: uuid()
+          .references(() => sessions().id, { onDelete: "cascade" })
+          .notNull(),
+        expires_at: timestamp().notNull(),
+      },
+      (t) => [
+        index("session_tickets_session").on(t.session_id),
+        index("session_tickets_expiry").on(t.expires_at),
+      ],
+    );
 
   return { sessions, sessionTickets };
 }
@@ -202,33 +218,35 @@ function createLoginFailures(schema: Schema) {
 
 function createSecondFactors(schema: Schema, users: Users) {
   const { bigint, id, index, references, table, text, timestamp, varchar } = schema;
-  const otpDevices = table(
-    "otp_devices",
-    {
-      id: id(),
-      user_id: references(() => users.id, { onDelete: "cascade" }).notNull(),
-      name: varchar(100).notNull(),
-      /** Encrypted. */
-      secret: text().notNull(),
-      /** Null until a first code has shown that the device works. */
-      confirmed_at: timestamp(),
-      /** The time step of the last code that was accepted: none up to it is accepted again. */
-      last_step: bigint().notNull().default(0),
-      created_at: timestamp().notNull().defaultNow(),
-    },
-    (t) => [index("otp_devices_user").on(t.user_id)],
-  );
+  const otpDevices = () =>
+    table(
+      "otp_devices",
+      {
+        id: id(),
+        user_id: references(() => users().id, { onDelete: "cascade" }).notNull(),
+        name: varchar(100).notNull(),
+        /** Encrypted. */
+        secret: text().notNull(),
+        /** Null until a first code has shown that the device works. */
+        confirmed_at: timestamp(),
+        /** The time step of the last code that was accepted: none up to it is accepted again. */
+        last_step: bigint().notNull().default(0),
+        created_at: timestamp().notNull().defaultNow(),
+      },
+      (t) => [index("otp_devices_user").on(t.user_id)],
+    );
 
-  const recoveryCodes = table(
-    "recovery_codes",
-    {
-      id: id(),
-      user_id: references(() => users.id, { onDelete: "cascade" }).notNull(),
-      code_hash: varchar(64).notNull(),
-      used_at: timestamp(),
-    },
-    (t) => [index("recovery_codes_user").on(t.user_id)],
-  );
+  const recoveryCodes = () =>
+    table(
+      "recovery_codes",
+      {
+        id: id(),
+        user_id: references(() => users().id, { onDelete: "cascade" }).notNull(),
+        code_hash: varchar(64).notNull(),
+        used_at: timestamp(),
+      },
+      (t) => [index("recovery_codes_user").on(t.user_id)],
+    );
 
   return { otpDevices, recoveryCodes };
 }
@@ -239,7 +257,7 @@ function createApiKeys(schema: Schema, users: Users) {
     "api_keys",
     {
       id: id(),
-      user_id: references(() => users.id, { onDelete: "cascade" }).notNull(),
+      user_id: references(() => users().id, { onDelete: "cascade" }).notNull(),
       name: varchar(100).notNull(),
       /** The part that is shown and looked up by. */
       prefix: varchar(16).notNull().unique(),
@@ -251,37 +269,6 @@ function createApiKeys(schema: Schema, users: Users) {
       created_at: timestamp().notNull().defaultNow(),
     },
     (t) => [index("api_keys_user").on(t.user_id)],
-  );
-}
-
-function createAuditLog(schema: Schema) {
-  const { bigint, enumOf, id, index, json, table, text, timestamp, varchar } = schema;
-  return table(
-    "audit_log",
-    {
-      id: id(),
-      at: timestamp().notNull().defaultNow(),
-      /** Null for the command line and for somebody unknown. No foreign key: entries outlive accounts. */
-      actor_id: bigint(),
-      actor: varchar(255).notNull().default(""),
-      /** The administrator who has done it while viewing as the actor; null for the actor alone. */
-      viewer_id: bigint(),
-      viewer: text(),
-      action: varchar(64).notNull(),
-      target_type: varchar(32).notNull().default(""),
-      target_id: varchar(64).notNull().default(""),
-      result: enumOf(["done", "refused"]).notNull().default("done"),
-      ip_address: varchar(64).notNull().default(""),
-      user_agent: varchar(255).notNull().default(""),
-      before: json<Record<string, unknown>>(),
-      after: json<Record<string, unknown>>(),
-    },
-    (t) => [
-      index("audit_log_at").on(t.at),
-      index("audit_log_actor").on(t.actor_id, t.at),
-      index("audit_log_viewer").on(t.viewer_id, t.at),
-      index("audit_log_target").on(t.target_type, t.target_id),
-    ],
   );
 }
 

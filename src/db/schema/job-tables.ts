@@ -19,7 +19,7 @@ type Schema = Columns & Constraints & { readonly table: TableFunction };
 
 /** Declares the tables of background jobs. Moments are in ms since the epoch, by the clock of the database. */
 export function createJobTables(schema: Schema) {
-  return { jobs: createJobs(schema), ...createParts(schema) };
+  return { jobs: () => createJobs(schema), ...createParts(schema) };
 }
 
 function createJobs(schema: Schema) {
@@ -72,47 +72,51 @@ function createJobs(schema: Schema) {
 /** What belongs to jobs. */
 function createParts({ bigint, integer, primaryKey, table, text, timestamp, uuid, varchar }: Schema) {
   /** Steps of jobs that have been done, and what came of them. */
-  const jobSteps = table(
-    "job_steps",
-    {
-      job_id: uuid().notNull(),
-      name: varchar(128).notNull(),
-      /** JSON. */
-      result: text(),
-      created_at: timestamp().notNull().defaultNow(),
-    },
-    (t) => [primaryKey({ columns: [t.job_id, t.name] })],
-  );
+  const jobSteps = () =>
+    table(
+      "job_steps",
+      {
+        job_id: uuid().notNull(),
+        name: varchar(128).notNull(),
+        /** JSON. */
+        result: text(),
+        created_at: timestamp().notNull().defaultNow(),
+      },
+      (t) => [primaryKey({ columns: [t.job_id, t.name] })],
+    );
   /** Jobs that another one waits for, together. */
-  const jobBatches = table("job_batches", {
-    id: uuid().primaryKey(),
-    callback_id: uuid().notNull(),
-    total: integer().notNull(),
-    /** How many haven't ended. */
-    pending: integer().notNull(),
-    /** How many of those that have ended weren't completed. */
-    failed: integer().notNull().default(0),
-  });
+  const jobBatches = () =>
+    table("job_batches", {
+      id: uuid().primaryKey(),
+      callback_id: uuid().notNull(),
+      total: integer().notNull(),
+      /** How many haven't ended. */
+      pending: integer().notNull(),
+      /** How many of those that have ended weren't completed. */
+      failed: integer().notNull().default(0),
+    });
   /** What all instances count of jobs that may only start so often, or so many at once. */
-  const jobLimits = table("job_limits", {
-    name: varchar(130).primaryKey(),
-    /** When the present window began. */
-    window_at: bigint().notNull().default(0),
-    /** How many have started in it. */
-    started: integer().notNull().default(0),
-  });
+  const jobLimits = () =>
+    table("job_limits", {
+      name: varchar(130).primaryKey(),
+      /** When the present window began. */
+      window_at: bigint().notNull().default(0),
+      /** How many have started in it. */
+      started: integer().notNull().default(0),
+    });
   /** What the payloads of each name must be for a process that runs them. */
-  const jobVersions = table(
-    "job_versions",
-    {
-      worker: uuid().notNull(),
-      name: varchar(130).notNull(),
-      /** SHA-256. */
-      version: varchar(64).notNull(),
-      /** When the process has last said so. */
-      seen_at: bigint().notNull(),
-    },
-    (t) => [primaryKey({ columns: [t.worker, t.name] })],
-  );
+  const jobVersions = () =>
+    table(
+      "job_versions",
+      {
+        worker: uuid().notNull(),
+        name: varchar(130).notNull(),
+        /** SHA-256. */
+        version: varchar(64).notNull(),
+        /** When the process has last said so. */
+        seen_at: bigint().notNull(),
+      },
+      (t) => [primaryKey({ columns: [t.worker, t.name] })],
+    );
   return { jobSteps, jobBatches, jobLimits, jobVersions };
 }

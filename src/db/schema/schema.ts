@@ -1,9 +1,15 @@
-import { getTableName, relations, sql, type Table } from "drizzle-orm";
+import { relations, sql, type Table } from "drizzle-orm";
 import type { TableMakers } from "../contract/driver.ts";
 import { kindOf, targetOf } from "./column-kind.ts";
 import { type Columns, createColumns } from "./columns.ts";
 import { type Constraints, createConstraints } from "./constraints.ts";
-import { type CoreTables, createCoreTables, createPublicUsers, type PublicUsers } from "./core-tables.ts";
+import {
+  type CoreTables,
+  createCoreTables,
+  createPublicUsers,
+  type PublicUsers,
+  toTableName,
+} from "./core-tables.ts";
 import { TableFactory, type TableFunction } from "./tables.ts";
 
 /** What `import … from "xcore/schema"` gives. */
@@ -63,9 +69,23 @@ export function createSchemaModule(makers: TableMakers, options: SchemaModuleOpt
 /** Declares what plugins are given of the core's tables, once for all modules that are to share it. */
 export function declareCore(makers: TableMakers, tables = createCoreSchema(makers)): CoreDeclaration {
   const users = createPublicUsers(createBuilder(makers));
-  const { resourceHistory: history, resourceComments: comments, numberSeries: numbers } = tables;
-  const tableNames = Object.values(tables).map((table) => getTableName(table));
-  return { users, history, comments, numbers, files: tables.storedFiles, imports: tables, tableNames };
+  return {
+    users,
+    get history() {
+      return tables.resourceHistory;
+    },
+    get comments() {
+      return tables.resourceComments;
+    },
+    get numbers() {
+      return tables.numberSeries;
+    },
+    get files() {
+      return tables.storedFiles;
+    },
+    imports: tables,
+    tableNames: (Object.keys(tables) as (keyof CoreTables)[]).map(toTableName),
+  };
 }
 
 /** Returns the tables of xcore itself for a dialect. */
