@@ -1,4 +1,5 @@
 import type { S3Client } from "bun";
+import { AppError } from "../../errors/errors.ts";
 import {
   assertContentName,
   isContentName,
@@ -7,20 +8,11 @@ import {
   type Content,
 } from "../contract/backend.ts";
 import { fail } from "../contract/error-codes.ts";
-
-/** `storage.s3` of config.json. */
-export interface S3Settings {
-  readonly endpoint: string | null;
-  readonly bucket: string;
-  readonly region: string;
-  readonly access_key_id: string;
-  readonly secret_access_key: string;
-  readonly prefix: string;
-}
+import { forgetUpload, listUploads, PartedUpload } from "./parted-upload.ts";
+import { ObjectRequests, type S3Settings } from "./requests.ts";
 
 /** Bytes of a part: S3's smallest. A content that fits into one is one request. */
 const PART_BYTES = 5 * 1024 * 1024;
-const PARTS_AT_ONCE = 2;
 /** How long nothing may happen, in ms: a server that is frozen says nothing. */
 const TIMEOUT_MS = 30_000;
 const PAUSES_MS = [50, 200];
@@ -30,6 +22,7 @@ export class S3Backend implements Backend {
   readonly #client: S3Client;
   readonly #prefix: string;
   readonly #timeoutMs: number;
+  readonly #requests: ObjectRequests;
 
   constructor(settings: S3Settings, timeoutMs = TIMEOUT_MS) {
     const {
@@ -42,6 +35,7 @@ export class S3Backend implements Backend {
     } = settings;
     this.#prefix = prefix;
     this.#timeoutMs = timeoutMs;
+    this.#requests = new ObjectRequests(settings, timeoutMs);
     this.#client = new Bun.S3Client({
       accessKeyId,
       secretAccessKey: secret,
@@ -52,22 +46,32 @@ export class S3Backend implements Backend {
   }
 
   async write(name: string, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const object = this.#client.file(this.#nameOf(name));
-    const writer = object.writer({ partSize: PART_BYTES, queueSize: PARTS_AT_ONCE, retry: 3 });
+    const key = this.#nameOf(name);
+    const parts = toParts(chunks);
+    const first = await parts.next();
+    const second = first.done === true ? first : await parts.next();
+    if (second.done === true) {
+      await this.#retry(() => this.#client.write(key, first.value ?? ""));
+      return;
+    }
+    const upload = await PartedUpload.begin(this.#requests, (work) => this.#retry(work), key);
     try {
-      for await (const chunk of chunks) {
-        await this.#attempt(async () => {
-          void writer.write(chunk);
-          await writer.flush();
-        });
-      }
+      await upload.send(first.value as Part);
+      await upload.send(second.value);
+      for await (const part of parts) await upload.send(part);
+      await upload.complete();
     } catch (error) {
-      // Bun's writer can't be stopped: whatever it is told, it makes an object of what it has.
-      await Promise.resolve(writer.end()).catch(() => {});
-      await this.remove(name).catch(() => {}); // or by whoever cleans up after uploads that were never whole
+      const undoing = this.#undo(upload, name);
+      // A bucket that doesn't answer isn't waited for once more.
+      if (!isUnavailable(error)) await undoing;
       throw error;
     }
-    await this.#attempt(() => Promise.resolve(writer.end()));
+  }
+
+  /** What isn't undone here goes later, by `sweep` or as a content that nobody knows. */
+  async #undo(upload: PartedUpload, name: string): Promise<void> {
+    await upload.abort().catch(() => {});
+    await this.remove(name).catch(() => {}); // it may have been put together all the same
   }
 
   async read(name: string, range: ByteRange | null): Promise<Content | null> {
@@ -97,8 +101,14 @@ export class S3Backend implements Backend {
     } while (after !== undefined);
   }
 
-  /** What is never ended the bucket itself removes, by a rule of its life cycle. */
-  async sweep(): Promise<void> {}
+  async sweep(before: Date): Promise<void> {
+    for (const { key, id, begunAt } of await this.#retry(() => listUploads(this.#requests, this.#prefix))) {
+      const isOurs = isContentName(key.slice(this.#prefix.length));
+      if (!isOurs || begunAt >= before) continue;
+      // oxlint-disable-next-line no-await-in-loop -- there are few
+      await this.#retry(() => forgetUpload(this.#requests, { key, id }));
+    }
+  }
 
   #nameOf(name: string): string {
     assertContentName(name);
@@ -107,11 +117,13 @@ export class S3Backend implements Backend {
 
   /** What may be asked for again: a bucket that is busy refuses some requests, and takes them a moment later. */
   async #retry<T>(work: () => Promise<T>): Promise<T> {
+    const startedAt = performance.now();
     for (const pauseMs of PAUSES_MS) {
       try {
         // oxlint-disable-next-line no-await-in-loop -- one try after another
         return await this.#attempt(work);
-      } catch {
+      } catch (error) {
+        if (performance.now() - startedAt >= this.#timeoutMs) throw error;
         // oxlint-disable-next-line no-await-in-loop
         await Bun.sleep(pauseMs);
       }
@@ -133,4 +145,30 @@ export class S3Backend implements Backend {
       clearTimeout(timer);
     }
   }
+}
+
+type Part = Uint8Array<ArrayBuffer>;
+
+/** Joins chunks to parts, all but the last as large as S3 wants them; none where there is nothing. */
+async function* toParts(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Part> {
+  let held: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.byteLength;) {
+      if (bytes === PART_BYTES) {
+        yield Buffer.concat(held);
+        held = [];
+        bytes = 0;
+      }
+      const piece = chunk.subarray(at, at + PART_BYTES - bytes);
+      held.push(piece);
+      bytes += piece.byteLength;
+      at += piece.byteLength;
+    }
+  }
+  if (bytes > 0) yield Buffer.concat(held);
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof AppError && error.code === "storage_unavailable";
 }
