@@ -162,6 +162,26 @@ test("a file is served with an ETag, 304, and single ranges (RFC 9110)", async (
   expect(await get({ range: "bytes=10-" })).toEqual([416, "bytes */10", expect.any(String)]);
 });
 
+test("HEAD says how long a file is, and a thumbnail, without reading it", async () => {
+  await using app = await start();
+  const png = new File([makePng(600, 300)], "a.png", { type: "image/png" });
+  const { id } = (await (await upload(app, png)).json()) as { id: string };
+  for (const path of [`/notes/file/${id}`, `/notes/file/${id}?thumb=200x200`]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    const whole = await app.fetch(path);
+    // oxlint-disable-next-line no-await-in-loop
+    const head = await app.fetch(path, { method: "HEAD" });
+    // oxlint-disable-next-line no-await-in-loop
+    const { byteLength } = await whole.bytes();
+    expect([head.status, head.headers.get("content-length"), head.headers.get("content-type")]).toEqual([
+      200,
+      String(byteLength),
+      whole.headers.get("content-type"),
+    ]);
+    expect(head.headers.get("etag")).toBe(whole.headers.get("etag"));
+  }
+});
+
 test("a thumbnail is a WebP that fits into its box, made once and gone with its file", async () => {
   await using app = await start();
   const png = new File([makePng(600, 300)], "a.png", { type: "image/png" });

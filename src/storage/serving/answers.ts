@@ -60,11 +60,16 @@ export async function answerWith(
   const range = toRange(request, version, sent.size);
   const length = range === null ? sent.size : range.end - range.start;
   if (range !== null) headers["content-range"] = `bytes ${range.start}-${range.end - 1}/${sent.size}`;
+  const status = range === null ? 200 : 206;
+  if (request.method === "HEAD") {
+    headers["content-length"] = String(length);
+    return new Response(null, { status, headers });
+  }
   const body = await sent.read(range);
   if (body === null) throw fail("not_found", "The content of this file is gone");
   // Of a stream nobody knows how long it is.
   if (!(body instanceof Blob)) headers["content-length"] = String(length);
-  return new Response(body, { status: range === null ? 200 : 206, headers });
+  return new Response(body, { status, headers });
 }
 
 function toHeaders(version: Version, maxAge: number): Record<string, string> {
