@@ -37,7 +37,7 @@ test("a check of the resource is told at its field, and what only the server kno
   await office.fill(1);
   const dates = { "f-starts_on": "2026-02-02", "f-close_on": "2026-01-01" };
   const html = await (await office.jar.post(`${DEALS}/~new`, { ...NEW, ...dates })).text();
-  expect(html).toContain('id="field-close_on-note"');
+  expect(html).toContain('id="field-f-close_on-note"');
   expect(textOf(html)).toContain("must not be before the start");
   const taken = await office.jar.post(`${COMPANIES}/~new`, { "f-name": "Acme" });
   expect(taken.status).toBe(409);
