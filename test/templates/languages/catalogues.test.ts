@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { chooseLanguage, Languages, toLanguageName } from "../../../src/templates/languages/catalogues.ts";
 import { fillPlaces } from "../../../src/templates/languages/phrases.ts";
@@ -9,6 +10,12 @@ test("every text of xcore's pages has its French, and nothing else has", async (
   expect(texts.size).toBeGreaterThan(50);
   expect([...texts].filter(([text]) => !Object.hasOwn(french, text))).toEqual([]);
   expect(Object.keys(french).filter((text) => !texts.has(text))).toEqual([]);
+});
+
+test("xcore's own translations can all be used", async () => {
+  const name = "languages/fr.json";
+  const text = await Bun.file(join(import.meta.dir, "../../../templates", name)).text();
+  expect(new Languages("core").keep("core", [{ name, text }])).toEqual([]);
 });
 
 test("a translation has the places of its text", async () => {
