@@ -9,8 +9,9 @@ import { peopleArea } from "./people/people.ts";
 import { pluginArea } from "./plugins/pages.ts";
 import { recordsArea } from "./records/area.ts";
 import { type MenuResource, toRecordsMenu } from "./records/menu.ts";
+import { ApiProblem } from "./shell/api.ts";
 import { createFlashes } from "./shell/flash.ts";
-import type { Area, MenuItem, MenuSection } from "./shell/menu.ts";
+import type { Area, Found, MenuItem, MenuSection } from "./shell/menu.ts";
 import { Ui, type UiOptions } from "./shell/pages.ts";
 import { preferenceRoutes } from "./shell/preferences.ts";
 import { createProblemPages } from "./shell/problems.ts";
@@ -44,6 +45,19 @@ const SECTIONS: Readonly<Record<Area["section"], string | null>> = {
 
 const MAX_FOUND = 20; // in the command palette
 
+/** What is found in all areas; what one of them can't look for, as a word that its API refuses, is found by none. */
+async function findAll(ui: Ui, request: Request, words: string): Promise<Found[]> {
+  const found = await Promise.all(
+    ui.finders.map((find) =>
+      find(request, words).catch((error: unknown) => {
+        if (error instanceof ApiProblem && error.status < 500) return [];
+        throw error;
+      }),
+    ),
+  );
+  return found.flat().slice(0, MAX_FOUND);
+}
+
 /** Builds the pages of the administration below /ui, and their scripts. */
 export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
   const scripts = await loadScripts();
@@ -75,14 +89,10 @@ export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
     })
     .use(ui.guards)
     .use(preferenceRoutes(ui))
-    .get(
-      "/ui/find",
-      async ({ request, query: { q } }) => {
-        const found = await Promise.all(ui.finders.map((find) => find(request, q)));
-        return { items: found.flat().slice(0, MAX_FOUND) };
-      },
-      { auth: true, query: t.Object({ q: t.String({ minLength: 2, maxLength: 200 }) }) },
-    )
+    .get("/ui/find", async ({ request, query: { q } }) => ({ items: await findAll(ui, request, q) }), {
+      auth: true,
+      query: t.Object({ q: t.String({ minLength: 2, maxLength: 200 }) }),
+    })
     // Whoever isn't known is led to the login, rather than told what there isn't.
     .all("/ui/*", () => Promise.reject(fail("not_found", "Nothing is served at this path")), { auth: true });
   for (const { routes } of areas) app.use(routes);

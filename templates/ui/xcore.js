@@ -154,13 +154,23 @@
     return target.closest?.("input:not([type=checkbox]), textarea, select, [contenteditable]") !== null;
   }
 
+  /** What the palette finds: nothing of what was written before is waited for any more, at the server either. */
+  async function ask(address, signal) {
+    try {
+      const answer = await fetch(address, { signal });
+      return answer.ok ? (await answer.json()).items : [];
+    } catch {
+      return [];
+    }
+  }
+
   /** The list of all that can be gone to: what is written narrows it, arrows choose, Enter goes there. */
   function preparePalette(palette) {
     const input = palette.querySelector("input");
     const list = palette.querySelector("ul");
     const none = palette.querySelector("[data-none]");
     const shown = () => [...list.querySelectorAll("li:not([hidden]) > a")];
-    let asked = 0;
+    let asked = new AbortController();
 
     function choose(link) {
       for (const one of list.querySelectorAll("a")) one.setAttribute("aria-selected", String(one === link));
@@ -182,14 +192,15 @@
     /** Records by what they are called, from the server. */
     async function find() {
       const { find: address } = input.dataset;
-      const number = (asked += 1);
+      asked.abort();
+      const { signal } = (asked = new AbortController());
       const q = input.value.trim();
       if (address === undefined) return;
       await new Promise((resolve) => setTimeout(resolve, 150));
-      if (number !== asked) return;
-      const answer = q.length < 2 ? null : await fetch(`${address}?${new URLSearchParams({ q })}`).catch(() => null);
-      const found = answer?.ok ? (await answer.json()).items : [];
-      if (number !== asked) return;
+      if (signal.aborted) return;
+      const found = q.length < 2 ? [] : await ask(`${address}?${new URLSearchParams({ q })}`, signal);
+      if (signal.aborted) return;
+      const chosen = list.querySelector('[aria-selected="true"]');
       for (const old of list.querySelectorAll("[data-found]")) old.parentElement.remove();
       for (const [index, { label, hint, path }] of found.entries()) {
         const link = Object.assign(document.createElement("a"), { href: path, id: `palette-found-${index}`, tabIndex: -1 });
@@ -202,7 +213,8 @@
         item.append(link);
         list.append(item);
       }
-      choose(shown()[0]);
+      // What somebody has gone to meanwhile stays chosen.
+      choose(chosen?.isConnected === true && chosen.parentElement.hidden === false ? chosen : shown()[0]);
     }
 
     palette.addEventListener("keydown", (event) => {

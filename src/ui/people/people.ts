@@ -1,5 +1,5 @@
 import { Elysia } from "elysia";
-import type { Area } from "../shell/menu.ts";
+import type { Area, Found } from "../shell/menu.ts";
 import type { Ui } from "../shell/pages.ts";
 import { text } from "../shell/words.ts";
 import { accessRoutes } from "./own-access.ts";
@@ -8,6 +8,8 @@ import { roleRoutes } from "./roles.ts";
 import { secondFactorRoutes } from "./second-factor.ts";
 import { userRoutes } from "./user.ts";
 import { userListRoutes } from "./users.ts";
+
+const MAX_FOUND = 5;
 
 /** The pages of who may do what: users, roles, and what somebody has signed in with. */
 export function peopleArea(ui: Ui): Area {
@@ -25,5 +27,26 @@ export function peopleArea(ui: Ui): Area {
       .use(matrixRoutes(ui))
       .use(accessRoutes(ui))
       .use(secondFactorRoutes(ui)),
+    find: (request, words) => findUsers(ui, request, words),
   };
+}
+
+/** Users whose email or name begins so, for who may see them. */
+async function findUsers(ui: Ui, request: Request, words: string): Promise<Found[]> {
+  if (!ui.can(request, "users:read")) return [];
+  const query = { q: words, per_page: MAX_FOUND, total: false };
+  const users = await ui
+    .api(request)
+    .getIfAllowed<{ readonly items: readonly FoundUser[] }>("/admin/users", query);
+  return (users?.items ?? []).map(({ id, email, full_name }) => ({
+    label: email,
+    hint: full_name ?? "",
+    path: `/ui/users/${id}`,
+  }));
+}
+
+interface FoundUser {
+  readonly id: number;
+  readonly email: string;
+  readonly full_name: string | null;
 }

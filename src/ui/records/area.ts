@@ -9,6 +9,7 @@ import { revertRow, showHistory } from "./history.ts";
 import { goOnWithImport, showImport, showImportJob } from "./import.ts";
 import { changeCell, showCellForm, showChoices } from "./inline.ts";
 import { showList } from "./list.ts";
+import { findRecords } from "./menu.ts";
 import { type Place, Records, RECORDS } from "./records.ts";
 import { changeRow, createRow, showNew } from "./saving.ts";
 import { showSummary } from "./summary.ts";
@@ -32,7 +33,7 @@ export function recordsArea(ui: Ui): Area {
     .use(viewRoutes(ui, open))
     .use(rowRoutes(ui, open))
     .use(discussionRoutes(ui, open));
-  return { section: "main", menu: [], routes };
+  return { section: "main", menu: [], routes, find: (request, words) => findRecords(ui, request, words) };
 }
 
 function listRoutes(ui: Ui, open: Open) {

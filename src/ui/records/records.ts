@@ -23,6 +23,12 @@ export function pathOfRecords(resource: string): string {
   return `${RECORDS}/${encodeURIComponent(plugin)}/${encodeURIComponent(name)}`;
 }
 
+/** How people call a row of a resource. */
+export function titleOf({ title, key, singular }: ResourceDescription, row: Row): string {
+  const named = title === null ? null : row[title];
+  return typeof named === "string" && named !== "" ? named : `${singular} ${String(row[key])}`;
+}
+
 /** The rows of one resource, as somebody sees them who asks for a page. */
 export class Records {
   readonly ui: Ui;
@@ -99,9 +105,7 @@ export class Records {
 
   /** How people call a row. */
   titleOf(row: Row): string {
-    const { title, key, singular } = this.about;
-    const named = title === null ? null : row[title];
-    return typeof named === "string" && named !== "" ? named : `${singular} ${String(row[key])}`;
+    return titleOf(this.about, row);
   }
 
   /** A key as JSON has it, of one as an address or a form has it. */
