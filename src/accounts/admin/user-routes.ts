@@ -104,6 +104,9 @@ export function userRoutes({ guards, actorOf, ...services }: UserRoutesOptions) 
       body: t.Object({
         email: t.Optional(Email),
         full_name: t.Optional(FullName),
+        is_active: t.Optional(
+          t.Boolean({ description: "false keeps them from logging in, and ends their sessions" }),
+        ),
         current_password: t.Optional(
           t.String({
             ...Password,

@@ -47,6 +47,8 @@ export interface NewUser {
 export interface UserChanges {
   readonly email?: string | undefined;
   readonly full_name?: string | null | undefined;
+  /** As `setUserActive` does. */
+  readonly is_active?: boolean | undefined;
   /** The actor's own, for a change of their own email. */
   readonly current_password?: string | undefined;
 }
@@ -104,6 +106,11 @@ export async function updateUser(
     };
     differs("email", email);
     differs("full_name", fullName);
+    if (changes.is_active !== undefined && changes.is_active !== account.is_active) {
+      before["is_active"] = account.is_active;
+      after["is_active"] = changes.is_active;
+      await switchUser(change, account, changes.is_active, services);
+    }
     if (Object.keys(after).length > 0) {
       const values = {
         email: email ?? account.email,
@@ -145,19 +152,29 @@ export async function setUserActive(
 ): Promise<UserAnswer> {
   const intent = isActive ? toIntent(id, "activated", "activate") : toIntent(id, "deactivated", "deactivate");
   return administer(services, actor, intent, async (change) => {
-    const { is_active: wasActive, email } = await requireAccount(change, id);
+    const account = await requireAccount(change, id);
     if (!isActive) change.assertNotOneself(id, "ask another administrator");
-    if (wasActive !== isActive) {
-      if (isActive) await assertMayTakeOver(change, id);
-      const { users } = change.tables;
-      await change.tx.update(users).set({ is_active: isActive }).where(eq(users.id, id));
-      await liftLocks(change.tx, change.tables, email);
-      if (!isActive) await endSessions(change, id, services);
+    if (account.is_active !== isActive) {
+      await switchUser(change, account, isActive, services);
       await change.noteAccess(id);
-      await change.audit({ before: { is_active: wasActive }, after: { is_active: isActive } });
+      await change.audit({ before: { is_active: account.is_active }, after: { is_active: isActive } });
     }
     return readUser(change.store, id);
   });
+}
+
+async function switchUser(
+  change: Change,
+  { id, email }: Pick<Account, "id" | "email">,
+  isActive: boolean,
+  services: UserServices,
+): Promise<void> {
+  if (isActive) await assertMayTakeOver(change, id);
+  else change.assertNotOneself(id, "ask another administrator");
+  const { users } = change.tables;
+  await change.tx.update(users).set({ is_active: isActive }).where(eq(users.id, id));
+  await liftLocks(change.tx, change.tables, email);
+  if (!isActive) await endSessions(change, id, services);
 }
 
 /**

@@ -112,6 +112,7 @@ testWithCoreTables("nobody can lock themselves out", async ({ driver }) => {
   const calls: Call[] = [
     ["DELETE", `/admin/users/${me.user.id}`],
     ["PUT", `/admin/users/${me.user.id}/deactivate`],
+    ["PUT", `/admin/users/${me.user.id}`, { is_active: false }],
     ["POST", `/admin/users/${me.user.id}/password`, { password: "a new password" }],
     ["DELETE", `/admin/users/${me.user.id}/otp`],
     ["DELETE", `/admin/users/${me.user.id}/roles/${manager}`],

@@ -39,6 +39,9 @@ testWithCoreTables(
     expect((await host.passwords.verify("correct horse", row?.password_hash ?? "")).isValid).toBe(true);
 
     const path = `/admin/users/${id}`;
+    const liveSessions = () =>
+      db.$count(tables.sessions, and(eq(tables.sessions.user_id, id), isNull(tables.sessions.revoked_at)));
+    await addSession(host.store, id);
     const changed = await host.request(me, "PUT", path, {
       full_name: "Ada King",
       is_active: false,
@@ -48,14 +51,14 @@ testWithCoreTables(
     });
     expect(changed).toMatchObject({
       status: 200,
-      body: { email: "ada@example.com", full_name: "Ada King", is_active: true, roles: [{ id: clerk }] },
+      body: { email: "ada@example.com", full_name: "Ada King", is_active: false, roles: [{ id: clerk }] },
     });
-    expect((await host.request(me, "PUT", path, { full_name: null })).body.full_name).toBeNull();
+    expect(await liveSessions()).toBe(0);
+    const back = await host.request(me, "PUT", path, { full_name: null, is_active: true });
+    expect(back.body).toMatchObject({ full_name: null, is_active: true });
     expect((await host.request(me, "PUT", path, {})).status).toBe(200);
 
     await addSession(host.store, id);
-    const liveSessions = () =>
-      db.$count(tables.sessions, and(eq(tables.sessions.user_id, id), isNull(tables.sessions.revoked_at)));
     expect((await host.request(me, "POST", `${path}/password`, { password: "battery staple" })).status).toBe(
       204,
     );
@@ -92,8 +95,12 @@ testWithCoreTables(
         null,
         { email: "ada@example.com", full_name: "Ada Lovelace", has_password: true, roles: ["clerk"] },
       ],
-      ["user.updated", { full_name: "Ada Lovelace" }, { full_name: "Ada King" }],
-      ["user.updated", { full_name: "Ada King" }, { full_name: null }],
+      [
+        "user.updated",
+        { full_name: "Ada Lovelace", is_active: true },
+        { full_name: "Ada King", is_active: false },
+      ],
+      ["user.updated", { full_name: "Ada King", is_active: false }, { full_name: null, is_active: true }],
       ["user.password_set", null, null],
       ["user.deactivated", { is_active: true }, { is_active: false }],
       ["user.activated", { is_active: false }, { is_active: true }],
