@@ -1,4 +1,5 @@
 import { Elysia, t } from "elysia";
+import { fail } from "../../errors/codes.ts";
 import { AppError } from "../../errors/errors.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
@@ -39,11 +40,14 @@ export interface BrowserRoutesOptions {
   readonly noteRefusal: (error: AppError, request: Request) => void;
 }
 
-const Next = t.Object({ next: t.String({ default: "/", maxLength: 4096 }) });
+/** What can't be a path of this server leads to its home page, and no field that is too long to an error without its form. */
+const Next = t.Object({ next: t.String({ default: "/" }) });
 const Identification = t.Object({
-  current_password: t.String({ default: "", maxLength: 1024 }),
-  code: t.String({ default: "", maxLength: 64 }),
+  current_password: t.String({ default: "" }),
+  code: t.String({ default: "" }),
 });
+const MAX_PASSWORD = 1024; // characters
+const MAX_CODE = 64;
 
 /** Serves the pages that people sign in and out with, and tickets for WebSockets and streams, below `/auth`. */
 export function browserRoutes(options: BrowserRoutesOptions) {
@@ -136,6 +140,10 @@ async function takeIdentification(
   const { request, next } = context;
   const owner = toSessionOwner(principals.require(request), originOf(request));
   try {
+    if (given.current_password.length > MAX_PASSWORD || given.code.length > MAX_CODE) {
+      const message = `Give the password, of at most ${MAX_PASSWORD} characters, or the code of your device`;
+      throw fail("validation_error", message);
+    }
     if (await devices.isEnabled(owner.user.id)) await takeCode(options, owner, given.code);
     else await takePassword(options, request, owner, given.current_password);
     return redirectTo(request, next);

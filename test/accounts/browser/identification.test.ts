@@ -177,3 +177,20 @@ test("tries of the page are limited as those of the API are", async () => {
   }
   expect(statuses).toEqual([401, 401, 401, 401, 401, 429]);
 });
+
+test("a field that is too long is told on the page, and a way back that can't be leads home", async () => {
+  const jar = await start();
+  const long = "x".repeat(5000);
+  const page = await jar.get(`/auth/verify?next=${long}`);
+  expect(page.status).toBe(200);
+  expect((await jar.get(`/auth/login?next=${long}`)).status).toBe(303);
+  for (const fields of [{ current_password: long }, { current_password: "", code: long }]) {
+    const refused = await jar.post("/auth/verify", fields);
+    expect(refused.status).toBe(422);
+    expect(refused.headers.get("content-type")).toContain("text/html");
+    expect(await refused.text()).toContain("of at most 1024 characters");
+  }
+  expect(await addPlugin(jar)).toBe("identification_expired");
+  const right = await jar.post(`/auth/verify?next=/${long}`, { current_password: PASSWORD });
+  expect(placeOf(right, "/auth/verify")).toBe("/");
+});
