@@ -51,13 +51,19 @@ type Asking = { readonly user: { readonly id: number; readonly email: string }; 
 export function backupRoutes(options: BackupRoutesOptions) {
   const { guards, loaded } = options;
   const folder = (): string => backupFolderOf(toDataDirectory(loaded()));
+  const shownFolder = (): string => backupFolderOf(loaded().config.app.data_directory);
   const note = createNote(options);
   let making: Promise<Backup> | null = null;
   return new Elysia({ name: "xcore/backups", prefix: "/system/backups", detail: { tags: ["system"] } })
     .use(guards)
-    .get("", async () => ({ items: (await listBackups(folder())).map(toAnswer) }), {
+    .get("", async () => ({ items: (await listBackups(folder())).map(toAnswer), folder: shownFolder() }), {
       permission: "backups:read",
-      response: { 200: t.Object({ items: t.Array(Kept) }) },
+      response: {
+        200: t.Object({
+          items: t.Array(Kept),
+          folder: t.String({ description: "Where they are, from the folder of config.json" }),
+        }),
+      },
       detail: { summary: "Backups in the data directory, the latest first" },
     })
     .post(

@@ -101,6 +101,20 @@ test("the configuration says what counts and where it comes from, and no secret"
   expect(await textOf(jar.get("/ui/config?q=max_entries&set=yes"))).toContain("XCORE_CACHE__MAX_ENTRIES");
 });
 
+test("the command that restores a backup names the folder that it is in", async () => {
+  await using app = await TestApp.start({
+    config: { security: SECURITY, app: { data_directory: "var/lib & more" } },
+  });
+  const jar = new CookieJar(app);
+  await jar.register("ada@example.com", ["admin"]);
+  await jar.signIn("ada@example.com");
+  await jar.post("/ui/backups", { csrf_token: "" });
+  const { body } = await app.getAsAdmin("/system/backups");
+  expect(body.folder).toBe("var/lib & more/backups");
+  const html = await (await jar.get("/ui/backups")).text();
+  expect(html).toContain(`xcore db restore "var/lib &amp; more/backups/${body.items[0].name}"`);
+});
+
 test("a backup is made, verified and downloaded by who has just given the password", async () => {
   await using started = await start();
   const { app, jar } = started;
@@ -108,7 +122,7 @@ test("a backup is made, verified and downloaded by who has just given the passwo
   await jar.post("/ui/backups", { csrf_token: "" });
   const { body } = await app.getAsAdmin("/system/backups");
   const [{ name, size }] = body.items;
-  expect(await textOf(jar.get("/ui/backups"))).toContain(`xcore db restore data/backups/${name}`);
+  expect(await textOf(jar.get("/ui/backups"))).toContain(`xcore db restore "data/backups/${name}"`);
   await jar.post(`/ui/backups/${name}/verify`, { csrf_token: "" });
   expect(await textOf(jar.get("/ui/backups"))).toContain(`${name} is whole.`);
   const download = await jar.get(`/ui/backups/${name}/download`);
