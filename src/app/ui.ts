@@ -42,7 +42,7 @@ async function load({ version, answerError, resources }: AppContext, parts: UiPa
     flashKey: stores.secretKey.deriveKey("flash"),
     render: (name, data, options) => templates.render(name, data, options),
     pluginMenu: () => toMenu(plugins),
-    isKnown: (request) => principals.peek(request) !== null,
+    userOf: (request) => principals.peek(request)?.user ?? null,
     can(request, permission) {
       const principal = principals.peek(request);
       return principal !== null && principals.permissionsOf(principal.user)?.has(permission) === true;

@@ -15,8 +15,8 @@ export interface UiOptions extends ApiOptions {
   readonly flashes: Flashes;
   readonly scripts: Scripts;
   readonly version: string;
-  /** Whether it is known who makes a request. */
-  readonly isKnown: (request: Request) => boolean;
+  /** Who makes a request; null for nobody known. */
+  readonly userOf: (request: Request) => { readonly email: string } | null;
   /** Whether who makes a request may do this. */
   readonly can: (request: Request, permission: string) => boolean;
 }
@@ -25,8 +25,8 @@ export interface UiOptions extends ApiOptions {
 export interface Act {
   /** Asks the API for it. */
   readonly call: (api: Api) => Promise<unknown>;
-  /** Says what has been done, on the page that it leads to. */
-  readonly done: Flash | (() => Flash);
+  /** Says what has been done, on the page that it leads to; null where that shows no messages. */
+  readonly done: Flash | (() => Flash) | null;
   /** Path to go on to, such as "/ui/plugins"; a function where that is known only then. */
   readonly to: string | (() => string);
   /** Path of the page that has the form: who has to show first that it is them still comes back to it. @default to, where it is no function */
@@ -92,12 +92,16 @@ export class Ui {
 
   /** What the frame of a page shows, of the pages of plugins too: see templates/ui/shell.html. */
   shell(request: Request) {
-    const { scripts, version, can, isKnown } = this.#options;
+    const { scripts, version, can, userOf } = this.#options;
+    const user = userOf(request);
     const { pathname: path } = new URL(request.url);
     return {
-      menu: isKnown(request)
-        ? toShownMenu(this.menu(), { path, can: (permission) => can(request, permission) })
-        : [],
+      // Not `user` of templates: data of a page may have that name.
+      user,
+      menu:
+        user !== null
+          ? toShownMenu(this.menu(), { path, can: (permission) => can(request, permission) })
+          : [],
       flash: null,
       finds: this.finders.length > 0,
       version,

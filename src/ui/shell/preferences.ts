@@ -10,7 +10,8 @@ export function preferenceRoutes(ui: Ui) {
     ({ request, body: { next, language, theme } }) =>
       ui.act(request, {
         call: (api) => api.patch("/auth/me", { ...(language && { language }), ...(theme && { theme }) }),
-        done: { text: text("Saved."), color: "success" },
+        // The pages of plugins show no messages.
+        done: isOfUi(toOwnPath(next)) ? { text: text("Saved."), color: "success" } : null,
         to: toOwnPath(next),
       }),
     {
@@ -25,4 +26,8 @@ export function preferenceRoutes(ui: Ui) {
       ]),
     },
   );
+}
+
+function isOfUi(path: string): boolean {
+  return /^\/ui(?:[/?]|$)/.test(path);
 }

@@ -127,6 +127,23 @@ testInBrowser(
     await page.getByText("/shop/fail").waitFor();
     await checked.check();
 
+    // While nobody can see the page, nothing is asked for.
+    const setHidden = (isHidden: boolean) =>
+      page.evaluate((hidden) => {
+        Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
+        document.dispatchEvent(new Event("visibilitychange"));
+      }, isHidden);
+    const ended = Promise.race([
+      page.waitForEvent("requestfailed", isStream),
+      page.waitForEvent("requestfinished", isStream),
+    ]);
+    await setHidden(true);
+    await ended;
+    const again = page.waitForRequest(isStream);
+    await setHidden(false);
+    await again;
+    await checked.check();
+
     await using plain = await CheckedPage.open(browser, app, { user: jar, javaScriptEnabled: false });
     await plain.page.getByText("The last five minutes as a table").click();
     await plain.page.getByRole("columnheader", { name: "99 of 100 within" }).waitFor();
@@ -141,3 +158,7 @@ testInBrowser(
     await phone.check();
   },
 );
+
+function isStream(request: { url(): string }): boolean {
+  return request.url().endsWith("/system/traffic/events");
+}
