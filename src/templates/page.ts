@@ -24,6 +24,8 @@ export interface PageOptions {
   readonly status?: number;
   /** Headers to add, over those that every page has. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Changes its text before it is sent. */
+  readonly change?: ((text: string) => string) | undefined;
 }
 
 /** A page that is rendered for the request that it answers. */
@@ -43,14 +45,16 @@ export class Page extends LateAnswer {
   override toResponse(request: Request): Response {
     const nonce = nonceOf(request);
     const type = TYPES[this.#name.slice(this.#name.lastIndexOf(".") + 1)] ?? "text/html;charset=utf-8";
-    return new Response(this.#render(request, nonce), {
-      status: this.#options.status ?? 200,
+    const { status = 200, headers, change } = this.#options;
+    const text = this.#render(request, nonce);
+    return new Response(change === undefined ? text : change(text), {
+      status,
       headers: {
         "content-type": type,
         "content-security-policy": toSecurityPolicy(nonce),
         // It is made for who asks.
         "cache-control": "private, no-cache",
-        ...this.#options.headers,
+        ...headers,
       },
     });
   }

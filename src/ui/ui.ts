@@ -10,7 +10,6 @@ import { pluginArea } from "./plugins/pages.ts";
 import { recordsArea } from "./records/area.ts";
 import { type MenuResource, toRecordsMenu } from "./records/menu.ts";
 import { ApiProblem } from "./shell/api.ts";
-import { createFlashes } from "./shell/flash.ts";
 import type { Area, Found, MenuItem, MenuSection } from "./shell/menu.ts";
 import { Ui, type UiOptions } from "./shell/pages.ts";
 import { preferenceRoutes } from "./shell/preferences.ts";
@@ -19,9 +18,7 @@ import { loadScripts } from "./shell/scripts.ts";
 import { text } from "./shell/words.ts";
 import { workArea } from "./work/work.ts";
 
-export interface UiAppOptions extends Omit<UiOptions, "scripts" | "flashes"> {
-  /** Seals the messages that pages leave for each other. */
-  readonly flashKey: Uint8Array;
+export interface UiAppOptions extends Omit<UiOptions, "scripts"> {
   readonly answerError: ErrorAnswer;
   /** What plugins that serve show in the sidebar. */
   readonly pluginMenu: () => readonly MenuItem[];
@@ -61,7 +58,7 @@ async function findAll(ui: Ui, request: Request, words: string): Promise<Found[]
 /** Builds the pages of the administration below /ui, and their scripts. */
 export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
   const scripts = await loadScripts();
-  const ui = new Ui({ ...options, scripts, flashes: createFlashes(options.flashKey) });
+  const ui = new Ui({ ...options, scripts });
   const areas: readonly Area[] = [
     dashboardArea(ui),
     recordsArea(ui),
@@ -83,6 +80,7 @@ export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
   ui.finders = areas.flatMap(({ find }) => find ?? []);
   const answerError = toElysiaErrorHandler(() => app, options.answerError, null);
   const app: AnyElysia = createOwnApp("xcore/ui")
+    .onTransform(({ request, body }) => ui.note(request, body))
     .onError(createProblemPages(ui, (error, request) => answerError({ error, request })))
     .get("/static/xcore/:hash/:file", ({ params, request }) => scripts.answer(params, request), {
       params: t.Object({ hash: t.String(), file: t.String() }),

@@ -90,7 +90,10 @@ function keyRoutes(ui: Ui) {
             { headers: { "cache-control": "no-store" } },
           );
         } catch (error) {
-          return ui.refused(error, (problem) => showKeys(ui, request, {}, { values, problem }));
+          return ui.refused(request, error, {
+            form: KEYS,
+            again: (problem) => showKeys(ui, request, {}, { values, problem }),
+          });
         }
       },
       {

@@ -66,7 +66,10 @@ async function enrol(ui: Ui, request: Request, name: string) {
     const made = await ui.api(request).post("/auth/otp/devices", { name });
     return await ui.page(request, "people/new-device.html", { made }, ONCE);
   } catch (error) {
-    return ui.refused(error, (problem) => showDevices(ui, request, {}, { of: "new", problem }));
+    return ui.refused(request, error, {
+      form: PATH,
+      again: (problem) => showDevices(ui, request, {}, { of: "new", problem }),
+    });
   }
 }
 
@@ -78,7 +81,10 @@ async function confirm(ui: Ui, request: Request, id: number, code: string) {
       .post<{ recovery_codes: readonly string[] | null }>(call, { code });
     if (recovery_codes !== null) return await showCodes(ui, request, recovery_codes);
   } catch (error) {
-    return ui.refused(error, (problem) => showDevices(ui, request, {}, { of: id, problem }));
+    return ui.refused(request, error, {
+      form: PATH,
+      again: (problem) => showDevices(ui, request, {}, { of: id, problem }),
+    });
   }
   return ui.redirect(request, PATH, { text: text("The device gives codes from now on."), color: "success" });
 }
@@ -90,7 +96,10 @@ async function renewCodes(ui: Ui, request: Request, code: string) {
       .post<{ recovery_codes: readonly string[] }>("/auth/otp/recovery_codes", { code });
     return await showCodes(ui, request, made.recovery_codes);
   } catch (error) {
-    return ui.refused(error, (problem) => showDevices(ui, request, {}, { of: "codes", problem }));
+    return ui.refused(request, error, {
+      form: PATH,
+      again: (problem) => showDevices(ui, request, {}, { of: "codes", problem }),
+    });
   }
 }
 

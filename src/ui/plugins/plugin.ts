@@ -79,7 +79,10 @@ async function showPreview(ui: Ui, request: Request, given: Given) {
     const values = { urls: given.urls, integrity: preview.inspection.integrity };
     return await ui.page(request, "plugins/preview.html", { preview, values });
   } catch (error) {
-    return ui.refused(error, (problem) => showForm(ui, request, given, problem));
+    return ui.refused(request, error, {
+      form: formOf(given),
+      again: (problem) => showForm(ui, request, given, problem),
+    });
   }
 }
 

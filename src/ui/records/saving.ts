@@ -55,7 +55,7 @@ async function createAwaited(
   try {
     made = await records.api.post<Row>(records.about.path, values);
   } catch (error) {
-    return records.ui.refused(error, again);
+    return records.ui.refused(records.request, error, { form: `${records.path}/~new`, again });
   }
   const waiting = await showWaiting(records, sent, made);
   return waiting ?? records.ui.redirect(records.request, records.pathOf(made[records.about.key]));

@@ -4,7 +4,8 @@ import { THEMES } from "../../config/schema.ts";
 import { redirectTo, VERIFY_PATH, withNext } from "../../accounts/browser/navigation.ts";
 import type { Page, PageOptions, TemplateData } from "../../templates/templates.ts";
 import { Api, ApiProblem, type ApiOptions } from "./api.ts";
-import type { Flash, Flashes } from "./flash.ts";
+import { Drafts } from "./drafts.ts";
+import { type Flash, Flashes } from "./flash.ts";
 import { type Area, type MenuSection, toShownMenu } from "./menu.ts";
 import type { Scripts } from "./scripts.ts";
 import { text } from "./words.ts";
@@ -12,7 +13,8 @@ import { text } from "./words.ts";
 export interface UiOptions extends ApiOptions {
   readonly guards: Guards;
   readonly render: (name: string, data: TemplateData, options: PageOptions) => Promise<Page>;
-  readonly flashes: Flashes;
+  /** Seals the messages and what was typed that pages leave for each other. */
+  readonly flashKey: Uint8Array;
   readonly scripts: Scripts;
   readonly version: string;
   /** Who makes a request; null for nobody known. */
@@ -70,6 +72,8 @@ const ASKS_AGAIN = new Set(["identification_expired", "otp_expired"]);
 export class Ui {
   readonly guards: Guards;
   readonly #options: UiOptions;
+  readonly #flashes: Flashes;
+  readonly #drafts: Drafts;
   /** What the menu leads to now. Set once all areas are known. */
   menu: () => readonly MenuSection[] = () => [];
   /** What the command palette asks beside the menu. Set once all areas are known. */
@@ -78,6 +82,13 @@ export class Ui {
   constructor(options: UiOptions) {
     this.guards = options.guards;
     this.#options = options;
+    this.#flashes = new Flashes(options.flashKey);
+    this.#drafts = new Drafts(options.flashKey);
+  }
+
+  /** Notes what a form has sent, for who has to show first that it is them. */
+  note(request: Request, body: unknown): void {
+    this.#drafts.note(request, body);
   }
 
   /** The JSON API, asked in the name of who makes a request. */
@@ -120,17 +131,24 @@ export class Ui {
 
   /** The same of any template, such as one that a plugin has in the place of ours: "crm/deals.html". */
   pageOf(request: Request, name: string, data: TemplateData, options: PageOptions = {}): Promise<Page> {
-    const { render, flashes } = this.#options;
-    const flash = flashes.read(request);
+    const flash = this.#flashes.read(request);
+    const draft = this.#drafts.take(request);
     const shell = { ...this.shell(request), flash };
-    const cleared = flash === null ? {} : { "set-cookie": flashes.clear };
-    return render(name, { shell, ...data }, { ...options, headers: { ...cleared, ...options.headers } });
+    // A page has one header of it: the message is shown first.
+    const taken =
+      flash !== null ? { "set-cookie": this.#flashes.clear } : draft && { "set-cookie": draft.clear };
+    return this.#options.render(
+      name,
+      { shell, ...data },
+      { change: draft?.fill, ...options, headers: { ...taken, ...options.headers } },
+    );
   }
 
   /** Leads on to a page, with a message for it. */
   redirect(request: Request, path: string, flash: Flash | null = null): Response {
     const response = redirectTo(request, path);
-    if (flash !== null) response.headers.append("set-cookie", this.#options.flashes.keep(flash));
+    const kept = flash === null ? null : this.#flashes.keep(flash);
+    if (kept !== null) response.headers.append("set-cookie", kept);
     return response;
   }
 
@@ -141,7 +159,7 @@ export class Ui {
       await call(this.api(request));
     } catch (error) {
       if (!(error instanceof ApiProblem) || error.status === 500) throw error;
-      if (ASKS_AGAIN.has(error.code)) return redirectTo(request, withNext(VERIFY_PATH, from));
+      if (ASKS_AGAIN.has(error.code)) return this.#askAgain(request, from);
       if (error.code === "authentication_error") throw error;
       if (again !== undefined) return again(error);
       return this.redirect(request, from, { text: error.message, color: "error" });
@@ -172,12 +190,28 @@ export class Ui {
     return this.page(request, "confirm.html", { question, fields, action: pathname + search });
   }
 
-  /** Shows a form again that the API has refused. @throws what is no fault of the form */
-  refused(error: unknown, again: (problem: ApiProblem) => Promise<Page>): Promise<Page> {
+  /** Leads to where somebody shows again that it is them, and back to a form with what they have typed. */
+  #askAgain(request: Request, form: string): Response {
+    const response = redirectTo(request, withNext(VERIFY_PATH, form));
+    const kept = this.#drafts.keep(request, form);
+    if (kept !== null) response.headers.append("set-cookie", kept);
+    return response;
+  }
+
+  /**
+   * Shows a form again that the API has refused; who has to show again that it is them comes back to `form`.
+   *
+   * @throws what is no fault of the form
+   */
+  async refused(
+    request: Request,
+    error: unknown,
+    { form, again }: { readonly form: string; readonly again: (problem: ApiProblem) => Promise<Page> },
+  ): Promise<Page | Response> {
     const isFault =
       error instanceof ApiProblem && error.status !== 500 && error.code !== "authentication_error";
-    if (!isFault || ASKS_AGAIN.has(error.code)) throw error;
-    return again(error);
+    if (!isFault) throw error;
+    return ASKS_AGAIN.has(error.code) ? this.#askAgain(request, form) : again(error);
   }
 
   /**
