@@ -23,6 +23,7 @@ const COMMANDS: Readonly<Record<string, CommandLoader>> = {
   client: async () => (await import("./client/client.ts")).clientCommand,
   types: async () => (await import("./types.ts")).typesCommand,
   test: async () => (await import("./test.ts")).testCommand,
+  doctor: async () => (await import("./doctor/doctor.ts")).doctorCommand,
   "test-host": async () => (await import("./test-host.ts")).testHostCommand,
 };
 const FINDS_ITS_PROJECT = new Set(["init", "test", "test-host"]);

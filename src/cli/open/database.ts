@@ -6,7 +6,7 @@ import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { Dialect, Driver } from "../../db/contract/driver.ts";
 import { CORE_OWNER, coreMigrations, prepareCoreTables } from "../../db/migrations/core.ts";
 import type { Migration } from "../../db/migrations/files.ts";
-import { openDatabase, toDatabaseOptions } from "../../db/open.ts";
+import { openDatabase, type OpenOptions, toDatabaseOptions } from "../../db/open.ts";
 import { createLoggers, type Loggers } from "../../log/loggers.ts";
 import type { DeclaredPlugin, DeclaredPlugins } from "../../plugins/inventory/declared-plugins.ts";
 import type { SharedStates } from "../../plugins/shared-states.ts";
@@ -30,10 +30,15 @@ export interface CommandDatabase {
   readonly loggers: Loggers;
 }
 
-/** Opens the configured database for a command and closes it at its end. Logs go to standard error. */
+/**
+ * Opens the configured database for a command and closes it at its end. Logs go to standard error.
+ *
+ * @param patience how long a server is waited for, as openDatabase does by default
+ */
 export async function withDatabase<T>(
   { config, directory }: LoadedConfig,
   work: (database: CommandDatabase) => Promise<T>,
+  patience: Pick<OpenOptions, "connectTimeoutMs"> = {},
 ): Promise<T> {
   const loggers = await createLoggers({
     ...config.logging,
@@ -46,6 +51,7 @@ export async function withDatabase<T>(
     const url = parseDatabaseUrl(config.database.url, directory);
     const driver = await openDatabase({
       ...toDatabaseOptions(config.database),
+      ...patience,
       url,
       log: loggers.app,
       dataDirectory: resolve(directory, config.app.data_directory),

@@ -1,0 +1,64 @@
+import { pino } from "pino";
+import { createCache } from "../../app/cache.ts";
+import { askRunningServer } from "../../app/command-channel.ts";
+import { toListenError } from "../../app/failure-text.ts";
+import type { LoadedConfig } from "../../config/load.ts";
+import { redactText } from "../../log/redact.ts";
+import { type Finding, ok, problem, toMessage } from "./findings.ts";
+
+const CONNECT_MS = 5000;
+
+/** Looks at whether the cache answers that instances share. */
+export async function checkCache(loaded: LoadedConfig): Promise<Finding[]> {
+  const { backend } = loaded.config.cache;
+  if (backend === "memory") return [ok("cache", "in the memory of the server")];
+  const advice = `see that it runs, and that ${backend === "redis" ? "redis.url" : "cache"} in config.json has its address; until then nothing is cached`;
+  try {
+    const cache = createCache(loaded, { log: pino({ level: "silent" }), database: null });
+    try {
+      const { available } = await cache.stats();
+      return [
+        available ? ok("cache", `${backend} answers`) : problem("cache", `${backend} doesn't answer`, advice),
+      ];
+    } finally {
+      cache.close();
+    }
+  } catch (error) {
+    return [problem("cache", toMessage(error), advice)];
+  }
+}
+
+/** Looks at whether the Redis answers by which instances follow each other. */
+export async function checkRedis({ config: { redis } }: LoadedConfig): Promise<Finding[]> {
+  if (redis.url === null) return [];
+  const shown = redactText(redis.url);
+  const client = new Bun.RedisClient(redis.url, { connectionTimeout: CONNECT_MS, autoReconnect: false });
+  try {
+    await client.connect();
+    await client.send("PING", []);
+    return [ok("redis", `${shown} answers`)];
+  } catch (error) {
+    const advice = "see that it runs, and that redis.url has its address and password";
+    return [problem("redis", `${shown} doesn't answer: ${toMessage(error)}`, advice)];
+  } finally {
+    client.close();
+  }
+}
+
+/** Looks at whether a server could listen where it is to, or does already. */
+export async function checkPort(loaded: LoadedConfig): Promise<Finding[]> {
+  const { host: hostname, port } = loaded.config.server;
+  const shown = `${hostname}:${port}`;
+  if ((await askRunningServer(loaded)) !== null) return [ok("port", "a server runs for this project")];
+  try {
+    const server = Bun.serve({ hostname, port, fetch: () => new Response(null, { status: 503 }) });
+    await server.stop(true);
+    return [ok("port", `${shown} is free`)];
+  } catch (error) {
+    const { message } = await toListenError(error, { hostname, port });
+    const [, reason = message, advice = ""] = /: ([^;]+); (.*)$/.exec(message) ?? [];
+    return [
+      problem("port", `cannot listen on ${shown}: ${reason}`, advice || "choose another with server.port"),
+    ];
+  }
+}

@@ -1,0 +1,192 @@
+import { Database } from "bun:sqlite";
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { chmod, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { createTestDatabase, testWithServer } from "../database-servers.ts";
+import { PrivateServer } from "../faults/private-server.ts";
+import { PluginHost } from "../plugins/remote/plugin-host.ts";
+import { testWithProgram } from "../programs.ts";
+import { plugin, TestFolder } from "../setup.ts";
+import { XCORE } from "./xcore-command.ts";
+import { type RunOptions, xcore, XcoreServer } from "./xcore-process.ts";
+
+setDefaultTimeout(120_000);
+
+interface Finding {
+  readonly area: string;
+  readonly state: string;
+  readonly message: string;
+  readonly advice: string | null;
+}
+
+/** Any port is free there. */
+const SERVER = { server: { port: 0 } };
+
+async function examine(folder: TestFolder, options?: RunOptions) {
+  const { code, stdout, stderr } = await xcore(folder, ["doctor", "--json"], options);
+  const { ok, findings } = JSON.parse(stdout) as { ok: boolean; findings: Finding[] };
+  expect(code).toBe(ok ? 0 : 1);
+  // Whatever is wrong comes with what to do.
+  for (const { state, advice } of findings) expect(advice === null).toBe(state === "ok");
+  const wrong = findings
+    .filter(({ state }) => state !== "ok")
+    .map(({ area, state, message }) => `${state} ${area}: ${message}`);
+  return { ok, wrong, findings, output: stdout + stderr };
+}
+
+/** A folder that a server has run in, once. */
+async function makeProject(files: Record<string, string | object> = {}): Promise<TestFolder> {
+  const folder = await TestFolder.create({ "config.json": SERVER, ...files });
+  await using server = await XcoreServer.start(folder);
+  server.kill("SIGTERM");
+  await server.exited;
+  return folder;
+}
+
+test("xcore doctor finds nothing wrong in an empty folder, and makes nothing", async () => {
+  await using folder = await TestFolder.create({ "config.json": SERVER });
+  const { code, stdout, stderr } = await xcore(folder, ["doctor"]);
+  expect([code, stderr]).toEqual([0, ""]);
+  for (const line of [
+    /^ok +version +xcore \S+, Bun 1/m,
+    /^ok +config .*config\.json can be used$/m,
+    /^ok +disk .* GiB are free/m,
+    /^ok +database .*made at the first start$/m,
+    /^ok +port +127\.0\.0\.1:0 is free$/m,
+  ]) {
+    expect(stdout).toMatch(line);
+  }
+  expect([...new Bun.Glob("**").scanSync({ cwd: folder.path, dot: true })]).toEqual(["config.json"]);
+});
+
+test("xcore doctor says what is wrong with config.json, and that nothing else was looked at", async () => {
+  await using folder = await TestFolder.create({ "config.json": { server: { prot: 1 } } });
+  const { wrong, findings } = await examine(folder);
+  expect(wrong).toEqual([expect.stringMatching(/^problem config: .*\n.*server\.prot.*did you mean "port"/)]);
+  expect(findings.map(({ area }) => area)).toEqual(["version", "config"]);
+});
+
+test("xcore doctor looks at the files of a project, its tables and migrations", async () => {
+  await using folder = await makeProject({ ".env": "SHOP_KEY=hush\n" });
+  await chmod(join(folder.path, ".env"), 0o600);
+  expect((await examine(folder)).wrong).toEqual([]);
+  await chmod(folder.path, 0o755);
+  await chmod(join(folder.path, ".env"), 0o644);
+  await chmod(join(folder.path, "data"), 0o755);
+  await chmod(join(folder.path, "data/app.db"), 0o644);
+  const { ok, wrong, output } = await examine(folder);
+  expect(ok).toBe(true);
+  expect(wrong).toEqual([
+    "warning files: others may read .env (mode 644)",
+    "warning files: others may read data/app.db (mode 644)",
+  ]);
+  expect(output).not.toContain("hush");
+  await chmod(join(folder.path, ".env"), 0o600);
+  await chmod(join(folder.path, "data/app.db"), 0o600);
+
+  using db = new Database(join(folder.path, "data/app.db"));
+  db.run("alter table users rename column full_name to old_name");
+  expect((await examine(folder)).wrong).toEqual([
+    'problem migrations: the database lacks column "users.full_name"',
+  ]);
+  db.run("delete from xcore_migrations where owner = 'core' and name like '0001%'");
+  db.run("update xcore_migrations set hash = 'x' where owner = 'core' and name like '0002%'");
+  db.run(
+    "insert into xcore_migrations values ('core', '9999_later', 'x', 1, null, '2026-01-01T00:00:00.000Z')",
+  );
+  expect((await examine(folder)).wrong).toEqual([
+    "warning migrations: 1 migration of core to apply",
+    "problem migrations: core 0002_idempotency was edited after it was applied",
+    "warning migrations: core 9999_later was applied, and its file is gone",
+  ]);
+});
+
+test("xcore doctor tells a port that is taken from one of its own server, and asks that for its plugins", async () => {
+  using other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
+  const broken = Object.entries(plugin("shop", ".nothing()")).map(([name, text]) => [
+    `plugins/${name}`,
+    text,
+  ]);
+  await using folder = await TestFolder.create({
+    ...Object.fromEntries(broken),
+    "plugins/odd/plugin.json": '{ "name": "odd", "vrsion": 1 }',
+    "config.json": { server: { port: other.port } },
+  });
+  const alone = await examine(folder);
+  expect(alone.wrong).toEqual([
+    expect.stringMatching(/^problem plugins: odd: /),
+    `problem port: cannot listen on 127.0.0.1:${other.port}: the port is in use`,
+  ]);
+  await using server = await XcoreServer.start(folder);
+  expect((await server.fetch("/health")).status).toBe(200);
+  expect((await examine(folder)).wrong).toEqual([
+    expect.stringMatching(/^problem plugins: odd: /),
+    expect.stringMatching(/^problem plugins: shop can't be loaded: .*nothing/),
+  ]);
+});
+
+test("xcore doctor compares plugins from elsewhere with their pins, and fetches nothing", async () => {
+  await using host = new PluginHost();
+  const { url, integrity } = host.publish("/crm", {
+    "plugin.json": { name: "crm", version: "1.0.0" },
+    "run.ts": 'import { createRouter } from "xcore";\nexport default createRouter();\n',
+  });
+  const remote = { crm: { url, integrity }, loose: { url } };
+  await using folder = await TestFolder.create({ "config.json": { ...SERVER, plugins: { remote } } });
+  const asked = host.requests.length;
+  const before = await examine(folder);
+  expect(host.requests).toHaveLength(asked);
+  expect(before.wrong).toContain("warning plugins: crm isn't here yet: the next start fetches it");
+  expect(before.wrong).toContain("problem plugins: loose isn't pinned");
+  await xcore(folder, ["plugin", "list"]);
+  expect((await examine(folder)).wrong.filter((text) => text.includes("crm"))).toEqual([]);
+  const file = [...new Bun.Glob("data/plugins/sources/*/files/run.ts").scanSync(folder.path)][0] ?? "";
+  await writeFile(join(folder.path, file), "export {};");
+  expect((await examine(folder)).wrong).toContain(
+    "problem plugins: crm: the copy in cache isn't what is pinned",
+  );
+});
+
+testWithProgram("redis-server", "xcore doctor asks Redis, and shows no password", async () => {
+  await using redis = await PrivateServer.start("redis");
+  await using folder = await TestFolder.create({ "config.json": SERVER });
+  const env = { REDIS_URL: redis.url, XCORE_CACHE__BACKEND: "redis" };
+  expect((await examine(folder, { env })).wrong).toEqual([]);
+  await redis.kill();
+  const away = await examine(folder, { env });
+  expect(away.wrong).toEqual([
+    "problem cache: redis doesn't answer",
+    expect.stringMatching(/^problem redis: \S+ doesn't answer/),
+  ]);
+  expect(away.output).not.toContain("s3cret");
+});
+
+test("xcore doctor says that a database can't be reached, without its password", async () => {
+  await using folder = await TestFolder.create({ "config.json": SERVER });
+  const env = { XCORE_DATABASE__URL: "postgresql://ada:hush@127.0.0.1:1/shop" };
+  const { wrong, output } = await examine(folder, { env });
+  expect(wrong).toEqual([expect.stringMatching(/^problem database: .*127\.0\.0\.1:1.*connection refused/)]);
+  expect(output).not.toContain("hush");
+});
+
+for (const dialect of ["postgres", "mysql"] as const) {
+  testWithServer(
+    dialect,
+    `xcore doctor compares clocks with the database (${dialect})`,
+    120_000,
+    async () => {
+      await using database = await createTestDatabase(dialect, { hasCoreTables: true });
+      await using folder = await TestFolder.create({ "config.json": SERVER });
+      const env = { XCORE_DATABASE__URL: database.url };
+      const { findings, wrong } = await examine(folder, { env });
+      expect(wrong.filter((text) => !text.includes("to apply"))).toEqual([]);
+      expect(findings.find(({ area }) => area === "clock")).toMatchObject({ state: "ok" });
+      const faketime = Bun.which("faketime");
+      if (faketime === null) throw new Error("faketime is missing");
+      const late = await examine(folder, { env, command: [faketime, "-m", "-f", "+60s", ...XCORE] });
+      expect(late.wrong).toContainEqual(
+        expect.stringMatching(/^problem clock: the database's clock is (59|60)\.\d s behind this machine's/),
+      );
+    },
+  );
+}
