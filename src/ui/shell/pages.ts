@@ -105,14 +105,16 @@ export class Ui {
   shell(request: Request) {
     const { scripts, version, can, userOf } = this.#options;
     const user = userOf(request);
-    const { pathname: path } = new URL(request.url);
+    const { pathname: path, search } = new URL(request.url);
+    const menu =
+      user !== null ? toShownMenu(this.menu(), { path, can: (permission) => can(request, permission) }) : [];
+    const area = menu.flatMap(({ items }) => items).find(({ active }) => active)?.path ?? "/ui";
     return {
-      // Not `user` of templates: data of a page may have that name.
+      // Neither `user` nor `path` of templates: data of a page may have these names.
       user,
-      menu:
-        user !== null
-          ? toShownMenu(this.menu(), { path, can: (permission) => can(request, permission) })
-          : [],
+      menu,
+      // What was posted can't be gone back to.
+      here: request.method === "GET" ? path + search : area,
       flash: null,
       finds: this.finders.length > 0,
       version,

@@ -138,6 +138,18 @@ test("script in every field of a form stays text, and another site's form does n
   for (const path of [
     `${COMPANIES}/1`,
     `${DEALS}/1`,
+test("a language is chosen without leaving the page, whatever its own data are called", async () => {
+  await using office = await Office.open();
+  await office.fill(1);
+  for (const here of [`${DEALS}/1`, `${DEALS}?stage=open&sort=-amount`, "/ui/users?role=admin"]) {
+    // oxlint-disable-next-line no-await-in-loop -- one page after the other
+    const html = await office.page(here);
+    expect(html).toContain(`name="next" value="${here.replaceAll("&", "&amp;")}"`);
+  }
+  const refused = await office.jar.post(`${DEALS}/~new`, {});
+  expect(await refused.text()).toContain(`name="next" value="${DEALS}"`);
+});
+
     `${DEALS}/1/~cell/title`,
     `${DEALS}/~choices/company_id`,
   ]) {
