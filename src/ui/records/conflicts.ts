@@ -26,16 +26,17 @@ export function toConflicts(
   { typed, original, current, names }: Versions,
 ): Conflict[] {
   const saved = textsOf(columns, current);
-  return columns.flatMap(({ name, label, kind }) => {
+  const all = columns.filter(({ name }) => typed[name] !== undefined && typed[name] !== saved[name]);
+  // What they haven't touched is theirs no more than mine; where that is all, they have changed what the form hasn't.
+  const touched = all.filter(({ name }) => saved[name] !== original[name]);
+  return (touched.length > 0 ? touched : all).map(({ name, label, kind }) => {
     const [mine = "", theirs = ""] = [typed[name], saved[name]];
-    if (typed[name] === undefined || mine === theirs) return [];
     const isMine = mine !== original[name];
-    if (kind !== "file") return [{ column: name, label, mine, theirs, isMine }];
+    if (kind !== "file") return { column: name, label, mine, theirs, isMine };
     // People know files by their names.
     const file = current[name] as { readonly name: string } | null;
-    return [
-      { column: name, label, mine: mine === "" ? "" : (names[name] ?? ""), theirs: file?.name ?? "", isMine },
-    ];
+    const named = { mine: mine === "" ? "" : (names[name] ?? ""), theirs: file?.name ?? "" };
+    return { column: name, label, ...named, isMine };
   });
 }
 

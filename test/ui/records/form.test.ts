@@ -57,12 +57,15 @@ test("only what has been changed is sent, and two who change one row choose betw
   expect(textOf(await office.page(`${DEALS}/1`))).toContain("Nothing has changed.");
 
   await office.send("PATCH", "/crm/deals/1", { title: "Theirs", amount: "99.00" });
-  const conflict = await office.jar.post(`${DEALS}/1`, { ...form, "f-title": "Mine" });
+  const mine = { "f-title": "Mine", "f-close_on": "2026-05-05" };
+  const conflict = await office.jar.post(`${DEALS}/1`, { ...form, ...mine });
   const asked = await conflict.text();
   expect(conflict.status).toBe(412);
   expect(asked).toContain("Somebody else has changed it meanwhile");
   expect(asked).toContain('name="c-title" value="mine" checked');
   expect(asked).toContain('name="c-amount" value="theirs" checked');
+  // They haven't touched it: there is nothing to choose.
+  expect(asked).not.toContain("c-close_on");
   const now = (name: string) =>
     (new RegExp(`name="${name}" value="([^"]*)"`).exec(asked)?.[1] ?? "").replaceAll("&quot;", '"');
   const chosen = {
@@ -71,7 +74,7 @@ test("only what has been changed is sent, and two who change one row choose betw
     version: now("version"),
     original: now("original"),
   };
-  const saved = await office.jar.post(`${DEALS}/1`, { ...form, "f-title": "Mine", ...chosen });
+  const saved = await office.jar.post(`${DEALS}/1`, { ...form, ...mine, ...chosen });
   expect(saved.status).toBe(303);
   expect(await office.send("GET", "/crm/deals/1")).toMatchObject({ title: "Mine", amount: "99.00" });
 });
