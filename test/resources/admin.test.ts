@@ -51,6 +51,7 @@ test("/system/resources describes what whoever asks may read, and do", async () 
     length: 200,
     is_nullable: false,
     has_default: false,
+    default: null,
     is_unique: false,
     is_required: true,
     may_create: true,
@@ -63,6 +64,7 @@ test("/system/resources describes what whoever asks may read, and do", async () 
     kind: "enum",
     values: ["open", "won", "lost"],
     has_default: true,
+    default: "open",
   });
   expect(columnOf("owner_id")).toMatchObject({ may_create: false, may_update: true });
   expect(columnOf("created_at")).toMatchObject({ may_create: false, may_update: false });

@@ -26,6 +26,8 @@ export interface Declaration {
   readonly kind: ColumnKind;
   /** The name given to `unique("name")`. */
   uniqueName?: string | undefined;
+  /** What was given to `default()`, where that is a text, a number, true or false. */
+  default?: string | number | boolean | undefined;
   /** What was given to `references()`. */
   target?: (() => Column) | undefined;
 }

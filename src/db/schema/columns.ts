@@ -233,6 +233,8 @@ function toPortable(
   builder.default = (value) => {
     if (is(value, Sql)) return setDefault(value);
     assertDefault(kind, value);
+    const declaration = declarationOf(builder);
+    if (declaration !== undefined && isPlain(value)) declaration.default = value;
     return setDefault(toDefaultSql(value === null ? null : encode(value), kind, dialect));
   };
   builder.unique = (name) => {
@@ -246,6 +248,10 @@ function toPortable(
     return setReference(target, actions);
   };
   return builder;
+}
+
+function isPlain(value: unknown): value is string | number | boolean {
+  return ["string", "number", "boolean"].includes(typeof value);
 }
 
 function assertDefault(kind: ColumnKind, value: unknown): void {

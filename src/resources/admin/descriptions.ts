@@ -1,7 +1,7 @@
 import type { Column } from "drizzle-orm";
 import { getTableName } from "drizzle-orm";
 import { t } from "elysia";
-import { type ColumnKind, kindOf, targetOf } from "../../db/schema/column-kind.ts";
+import { type ColumnKind, declarationOf, kindOf, targetOf } from "../../db/schema/column-kind.ts";
 import type { Access } from "../access/access.ts";
 import { fullNameOf } from "../definition/names.ts";
 import type { Relation } from "../definition/relations.ts";
@@ -48,6 +48,9 @@ const ColumnDescription = t.Object({
   ),
   is_nullable: t.Boolean(),
   has_default: t.Boolean(),
+  default: t.Union([t.String(), t.Number(), t.Boolean(), t.Null()], {
+    description: "What a new row has without one; null for none, and for what is found out only then",
+  }),
   is_unique: t.Boolean(),
   is_required: t.Boolean({ description: "Whether a new row must be given one" }),
   may_create: t.Boolean({ description: "Whether whoever asks may give it to a new row" }),
@@ -209,6 +212,7 @@ function describeColumns(access: Access, resources: Resources): ResourceDescript
       ...toLimits(kindOf(column)),
       is_nullable: !column.notNull,
       has_default: column.hasDefault,
+      default: declarationOf(column)?.default ?? null,
       is_unique: column.isUnique || column.primary,
       is_required: created.required?.includes(name) === true,
       may_create: mayWrite && name in created.properties,

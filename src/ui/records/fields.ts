@@ -93,6 +93,11 @@ export function textsOf(columns: readonly Column[], row: Row): Record<string, st
   return Object.fromEntries(columns.map((column) => [column.name, toFieldText(column, row[column.name])]));
 }
 
+/** What the fields of a new row are filled with: it has this without them too. */
+export function defaultTexts(columns: readonly Column[]): Record<string, string> {
+  return Object.fromEntries(columns.map((column) => [column.name, toFieldText(column, column.default)]));
+}
+
 /** What a form has sent, by column: nothing of one that it has no field of. */
 export function sentTexts(columns: readonly Column[], sent: Sent): Record<string, string> {
   return Object.fromEntries(
@@ -152,7 +157,7 @@ export function toFields(
         kind: choices === null || column.references === null ? kindOf(column) : "relation",
         value,
         choices: choices ?? [],
-        isRequired: isNew ? column.is_required : !column.is_nullable && kind !== "text",
+        isRequired: mustBeFilled(column, isNew),
         maxLength: length,
         error: errors[name] ?? null,
         words,
@@ -165,6 +170,14 @@ export function toFields(
       };
     }),
   );
+}
+
+function mustBeFilled(
+  { kind, is_nullable: isNullable, is_required: isRequired, default: usual }: Column,
+  isNew: boolean,
+): boolean {
+  if (isNew && usual === null) return isRequired;
+  return !isNullable && kind !== "text";
 }
 
 /** The columns whose fields a form shows, by those of the row that it has no field for; a new row has none of these yet. */

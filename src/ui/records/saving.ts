@@ -2,7 +2,7 @@ import type { Page } from "../../templates/templates.ts";
 import type { ApiProblem } from "../shell/api.ts";
 import { text } from "../shell/words.ts";
 import { toConflicts, withoutTheirs } from "./conflicts.ts";
-import { type Sent, sentValue, toValues } from "./fields.ts";
+import { defaultTexts, type Sent, sentValue, settableColumns, toValues } from "./fields.ts";
 import { DIALOG, findRow, formColumns, type FormState, readForm, showForm } from "./form.ts";
 import type { Records, Row } from "./records.ts";
 import { goBack, isAwaited, showRelated, showWaiting } from "./related.ts";
@@ -14,7 +14,10 @@ const SEARCH = "search";
 export function showNew(records: Records): Promise<Page> {
   const given = Object.fromEntries(new URL(records.request.url).searchParams);
   const { [DIALOG]: dialog, ...texts } = given;
-  return showForm(records, null, { texts, sent: dialog === undefined ? {} : { [DIALOG]: dialog } });
+  return showForm(records, null, {
+    texts: { ...defaultTexts(settableColumns(records, "create")), ...texts },
+    sent: dialog === undefined ? {} : { [DIALOG]: dialog },
+  });
 }
 
 /** Makes a row of what a form has sent. */

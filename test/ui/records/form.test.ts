@@ -76,7 +76,45 @@ test("only what has been changed is sent, and two who change one row choose betw
   };
   const saved = await office.jar.post(`${DEALS}/1`, { ...form, ...mine, ...chosen });
   expect(saved.status).toBe(303);
-  expect(await office.send("GET", "/crm/deals/1")).toMatchObject({ title: "Mine", amount: "99.00" });
+  const row = { title: "Mine", amount: "99.00", close_on: "2026-05-05" };
+  expect(await office.send("GET", "/crm/deals/1")).toMatchObject(row);
+});
+
+test("the form of a new row has the defaults of its table", async () => {
+  const run = `
+    import { createRouter, resource } from "xcore";
+    import { boolean, decimal, enumOf, id, integer, table, timestamp, varchar } from "xcore/schema";
+    const goods = table("crm_goods", {
+      id: id(),
+      kind: enumOf(["book", "toy"]).notNull().default("toy"),
+      price: decimal(15, 2).notNull().default("9.90"),
+      stock: integer().default(0),
+      is_new: boolean().notNull().default(true),
+      code: varchar(20),
+      made_at: timestamp().notNull().defaultNow(),
+    });
+    export default createRouter().use(resource(goods, { admin: { show: { code: { kind: "toy" } } } }));`;
+  await using office = await Office.open({ run });
+  const path = "/ui/records/crm/goods";
+  const html = await office.page(`${path}/~new`);
+  expect(html).toContain('<option value="toy" selected>toy</option>');
+  expect(html).not.toMatch(/name="f-kind"[^>]*><option value="">/);
+  expect(html).toMatch(/name="f-price"[^>]* value="9.90"/);
+  expect(html).toMatch(/name="f-stock"[^>]* value="0"/);
+  expect(html).toMatch(/type="checkbox" name="f-is_new" value="true" [^>]*checked/);
+  expect(html).toMatch(/name="f-made_at"[^>]* value=""/);
+  const { columns } = await office.send("GET", "/system/resources/crm.goods");
+  const usual = Object.fromEntries(
+    columns.map((one: { name: string; default: unknown }) => [one.name, one.default]),
+  );
+  expect(usual).toMatchObject({
+    id: null,
+    kind: "toy",
+    price: "9.90",
+    stock: 0,
+    is_new: true,
+    made_at: null,
+  });
 });
 
 test("steps of the workflow are buttons while they may be taken, and deleting asks first and names who refers", async () => {
