@@ -149,7 +149,11 @@ function toWords(kind: ColumnKind): Words {
   if (kind.type === "decimal") {
     const { precision, scale } = kind;
     const behind = scale === 0 ? "" : `, ${scale} of them behind the point`;
-    return { code: "decimal", expected: `a decimal as text, of at most ${precision} digits${behind}` };
+    const example = scale === 0 ? "12" : `12.${"50".padEnd(scale, "0").slice(0, scale)}`;
+    return {
+      code: "decimal",
+      expected: `a decimal such as "${example}", of at most ${precision} digits${behind}`,
+    };
   }
   return (
     WORDS[kind.type] ?? { code: "out_of_range", expected: `a whole number up to ${Number.MAX_SAFE_INTEGER}` }

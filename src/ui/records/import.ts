@@ -47,6 +47,8 @@ interface State {
 const MAX_KEPT = 3 * 1024 * 1024; // bytes
 const MAX_SHOWN = 200; // mistakes; all that the API tells are in the file of them
 const FORMULA = /^[=+\-@\t\r]/;
+/** Begins what the API says of a row. */
+const WHERE = /^Line \d+(?:, column "(?:[^"\\]|\\.)*")?: /;
 
 /** The page of an import: which file. */
 export function showImport(records: Records): Promise<Page> {
@@ -198,8 +200,9 @@ function guess(header: string, targets: readonly { name: string; label: string }
   return found?.name ?? "";
 }
 
+/** A row of a table that has columns for where it is: the message needn't say it. */
 function toLine({ line, column, message }: RowProblem) {
-  return { line: line ?? null, column: column ?? null, message };
+  return { line: line ?? null, column: column ?? null, message: message.replace(WHERE, "") };
 }
 
 /** The mistakes of a file as another one, to be opened with a spreadsheet beside it. */
