@@ -18,6 +18,8 @@
   };
   const times = {
     ...axis,
+    space: 64, // pixels of a label
+    incrs: [60, 120, 300],
     values: (_chart, splits) => splits.map((at) => toTime(at, { hour: "2-digit", minute: "2-digit" })),
   };
   const charts = [
@@ -49,7 +51,7 @@
     }));
     const options = {
       ...sizeOf(),
-      series: [{ value: (_chart, at) => (at === null ? "" : toTime(at)) }, ...lines],
+      series: [{ label: words.time, value: (_chart, at) => (at === null ? "" : toTime(at)) }, ...lines],
       axes: [times, { ...axis, size: 48 }],
       scales: { y: { range: (_chart, _low, high) => [0, Math.max(high ?? 0, 1) * 1.05] } },
       cursor: { drag: { x: false, y: false } },

@@ -11,7 +11,7 @@ const Id = t.Object({ id: t.Integer({ minimum: 1 }) });
 /** What can be done to a user by a button alone. */
 interface Verb {
   readonly call: (api: Api, path: string) => Promise<unknown>;
-  readonly done: string;
+  readonly done: string | null;
   /** Asked before. */
   readonly ask?: Pick<Question, "title" | "detail" | "button">;
   /** Path that it leads to. @default the user's page */
@@ -31,8 +31,8 @@ const VERBS: Readonly<Record<string, Verb>> = {
   },
   impersonate: {
     call: (api, path) => api.post(`${path}/impersonate`, {}),
-    done: text("You see what {email} sees."),
-    to: "/",
+    done: null, // the banner of each page says it
+    to: "/ui",
   },
   unlock: {
     call: (api, path) => api.put(`${path}/unlock`),
@@ -135,7 +135,7 @@ function verbRoutes(ui: Ui) {
         asked ??
         ui.act(request, {
           call: (api) => call(api, `/admin/users/${id}`),
-          done: { text: done, values: { email }, color: "success" },
+          done: done === null ? null : { text: done, values: { email }, color: "success" },
           to: to ?? page,
           form: page,
         })

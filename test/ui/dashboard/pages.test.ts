@@ -41,6 +41,32 @@ test("GET /system/status says what runs, to who may see it", async () => {
   });
 });
 
+test("who may see nothing of the server is led to what they may see", async () => {
+  const shelf = `import { createRouter, resource } from "xcore";
+    import { id, table, varchar } from "xcore/schema";
+    const books = table("shelf_books", { id: id(), name: varchar(20) });
+    export default createRouter().use(resource(books));`;
+  const plugins = { "shelf/plugin.json": { name: "shelf", version: "1.0.0" }, "shelf/run.ts": shelf };
+  await using app = await TestApp.start({ plugins, config: { security: SECURITY } });
+  const jar = new CookieJar(app);
+  await jar.register("bob@example.com", ["user"]);
+  await jar.signIn("bob@example.com");
+  const main = async () => /<main[^]*<\/main>/.exec(await (await jar.get("/ui")).text())?.[0] ?? "";
+  expect(await main()).toContain("Nothing is here for you yet.");
+  const admin = await app.admin();
+  const { body: roles } = await app.getAsAdmin("/admin/roles");
+  const { id } = roles.items.find(({ name }: { name: string }) => name === "user");
+  const granted = await app.fetch(`/admin/roles/${id}/permissions`, {
+    method: "PUT",
+    headers: { ...admin.headers, "content-type": "application/json" },
+    body: JSON.stringify({ permissions: ["books:read"] }),
+  });
+  expect(granted.status).toBe(200);
+  const html = await main();
+  expect(html).toContain('href="/ui/records/shelf/books"');
+  expect(html).not.toContain("Nothing is here for you yet.");
+});
+
 test("GET /system/traffic has the requests of five minutes, and those that failed", async () => {
   await using started = await start();
   const { app } = started;

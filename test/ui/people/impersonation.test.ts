@@ -42,7 +42,7 @@ test("the button is shown where it does something, and each page says who views 
   expect(await shows((await world.join(["users:read"])).jar)).toBe(false);
 
   const begun = await viewer.jar.post(`${page}/impersonate`, { csrf_token: "" });
-  expect(placeOf(begun, `${page}/impersonate`)).toBe("/");
+  expect(placeOf(begun, `${page}/impersonate`)).toBe("/ui");
   const banner = `${viewer.email}, you see what ${user.email} sees.`;
   for (const path of [
     "/",
@@ -116,7 +116,7 @@ testInBrowser(
     await opened.check();
     await page.getByRole("button", { name: `View as user ${user.email}` }).focus();
     await page.keyboard.press("Enter");
-    await page.waitForURL(`${app.url}/`);
+    await page.waitForURL("**/ui");
     const banner = page.getByRole("complementary", { name: "View as user" });
     await banner.getByText(`you see what ${user.email} sees`).waitFor();
     for (const shown of ["/", "/shop/", "/shop/framed", "/ui"]) {
