@@ -40,11 +40,11 @@ export function roleRoutes(ui: Ui) {
         return ui.act(request, {
           call: (api) => api.post("/admin/roles", values),
           done: {
-            text: text("The role {name} is there. Choose what it grants on the page of permissions."),
+            text: text("The role {name} is there. Choose here what it grants."),
             values: { name },
             color: "success",
           },
-          to: LIST,
+          to: "/ui/permissions",
           form: `${LIST}/new`,
           again: (problem) => showForm(ui, request, null, { values, problem }),
         });
