@@ -68,7 +68,16 @@ export function initCommand(context: CommandContext): Command {
       }
       const enter = target === context.cwd ? "" : `cd ${relative(context.cwd, target)} && `;
       const { host, port } = config.server;
-      context.print(`\nRun \`${enter}xcore\`, and open http://${host}:${port}/hello`);
+      const address = `http://${host}:${port}`;
+      const next = [
+        [`${enter}xcore`, "serves it, and prints a link to make the first administrator"],
+        [`${address}/hello`, "is answered by plugins/hello: a change is served as it is saved"],
+        [`${address}/ui`, "has the administration"],
+      ] as const;
+      const width = Math.max(...next.map(([what]) => what.length));
+      context.print(
+        ["\nNext:", ...next.map(([what, does]) => `  ${what.padEnd(width)}  ${does}`)].join("\n"),
+      );
     });
 }
 

@@ -11,7 +11,10 @@ test("xcore init makes a project that serves", async () => {
   await using folder = await TestFolder.create();
   const { code, stdout } = await xcore(folder, ["init"]);
   expect(code).toBe(0);
-  expect(stdout).toContain("Run `xcore`, and open http://127.0.0.1:8000/hello");
+  expect(stdout).toContain(
+    "xcore                        serves it, and prints a link to make the first administrator",
+  );
+  expect(stdout).toContain("http://127.0.0.1:8000/hello  is answered by plugins/hello");
   expect((await readdir(folder.path)).toSorted()).toEqual([
     ".env",
     ".gitignore",
