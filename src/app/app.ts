@@ -22,7 +22,7 @@ import type { Activity } from "../plugins/runtime/host.ts";
 import { pathOf } from "./resource-paths.ts";
 import type { Shutdown } from "./shutdown.ts";
 import { type AppStores, openStores } from "./stores.ts";
-import { createTemplates } from "./templates.ts";
+import { createTemplates, toTitleLanguage } from "./templates.ts";
 import { createWeb, toWebSettings } from "./web.ts";
 
 export interface AppOptions extends ContextOptions, PluginOptions {
@@ -97,7 +97,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   for (const one of [accounts, templates]) disposals.defer(() => one.close());
 
   const web = createWeb(context, accounts);
-  live.describeAsker = (request) => describeAsker(accounts, web, request);
+  knowAskers(live, accounts, web);
 
   const work = createWork(context, stores);
   const plugins = createPlugins(context, { stores, accounts, ...work, web, templates }, options);
@@ -166,6 +166,12 @@ function createAppAccounts(
     log: loggers.app,
     print,
   });
+}
+
+/** Lets answers and the log know who asks. */
+function knowAskers(live: LiveParts, accounts: Accounts, web: WebServer): void {
+  live.describeAsker = (request) => describeAsker(accounts, web, request);
+  live.languageOf = (request) => toTitleLanguage(accounts, request);
 }
 
 function describeAsker({ principals }: Accounts, web: WebServer, request: Request): object {

@@ -58,6 +58,8 @@ export interface LiveParts {
   loaded: LoadedConfig;
   /** What the log says of who makes a request that is refused. */
   describeAsker: (request: Request) => object;
+  /** In which language whoever makes a request reads titles of problems. */
+  languageOf: (request: Request) => string;
 }
 
 /** What all parts of an app are built with. */
@@ -109,7 +111,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     isCommand = false,
     isNew = false,
   } = options;
-  const live: LiveParts = { loaded, describeAsker: () => ({}) };
+  const live: LiveParts = { loaded, describeAsker: () => ({}), languageOf: () => "en" };
   const stackTraces = new StackTraces();
   const loggers = await openLoggers(options, stackTraces);
   const activity = new Activity();
@@ -128,6 +130,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     log: loggers.app,
     isDebug: () => live.loaded.config.app.debug,
     describeAsker: (request) => live.describeAsker(request),
+    languageOf: (request) => live.languageOf(request),
     redirect: redirectRefused,
   });
   const kind = { version, inspects, isCommand, isNew };

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Accounts } from "../accounts/accounts.ts";
-import { type RequestGlobals, Templates } from "../templates/templates.ts";
+import { TITLE_LANGUAGES } from "../errors/problem.ts";
+import { chooseLanguage, ENGLISH, type RequestGlobals, Templates } from "../templates/templates.ts";
 import type { AppContext } from "./context.ts";
 
 /** Builds what renders pages; nothing is loaded yet. */
@@ -34,6 +35,14 @@ function toGlobals({ principals, browser }: Accounts, request: Request | null): 
     },
     can: (permission) => principals.permissionsOf(user)?.has(permission) ?? false,
   };
+}
+
+/** In which language whoever makes a request reads titles of problems: as they have chosen, else as their browser asks. */
+export function toTitleLanguage({ principals }: Accounts, request: Request): string {
+  const accepted = request.headers.get("accept-language");
+  const chosen = principals.peek(request)?.preferences?.language ?? null;
+  if (accepted === null && chosen === null) return ENGLISH;
+  return chooseLanguage(TITLE_LANGUAGES, { chosen, accepted });
 }
 
 function toBasePath(publicUrl: string | null): string {

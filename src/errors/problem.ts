@@ -3,6 +3,9 @@ import { InvalidCookieSignature, InvalidFileType, NotFoundError, ParseError } fr
 import { AppError, type InputProblem } from "./errors.ts";
 import { fail, invalidRequest } from "./codes.ts";
 import { toFileProblem } from "./input-problems.ts";
+import { toTitle } from "./titles.ts";
+
+export { TITLE_LANGUAGES } from "./titles.ts";
 
 /** The body of every error over HTTP: problem details of RFC 9457, with a stable `code`. */
 export interface Problem {
@@ -47,12 +50,21 @@ export function toAppError(error: unknown, options: { isDebug: boolean }): AppEr
   return fail("internal_error", detail, { cause: error });
 }
 
-/** Builds the `application/problem+json` response of an error, for the request that met it. */
-export function toProblemResponse(error: AppError, request: { id: string; path: string }): Response {
+/** Which request met an error. */
+export interface FailedRequest {
+  readonly id: string;
+  readonly path: string;
+  /** That its title should be in. @default "en" */
+  readonly language?: string;
+}
+
+/** Builds the `application/problem+json` response of an error; its title is in the language of the request (RFC 9457, 3.1.3). */
+export function toProblemResponse(error: AppError, request: FailedRequest): Response {
+  const title = toTitle(error.status, request.language ?? "en");
   const problem: Problem = {
     ...error.members,
     type: "about:blank",
-    title: titleOf(error.status),
+    title: title.text,
     status: error.status,
     detail: error.message,
     instance: request.path,
@@ -62,12 +74,9 @@ export function toProblemResponse(error: AppError, request: { id: string; path: 
   };
   const headers = new Headers(error.headers);
   headers.set("content-type", error.contentType);
+  headers.append("vary", "accept-language");
+  if (title.language !== "en") headers.set("content-language", title.language);
   return new Response(JSON.stringify(problem), { status: error.status, headers });
-}
-
-/** Asks for the module when there is a first problem: it is much of a start, and not used otherwise. */
-function titleOf(status: number): string {
-  return process.getBuiltinModule("node:http").STATUS_CODES[status] ?? "Error";
 }
 
 function describe(error: unknown): string {

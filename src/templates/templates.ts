@@ -12,6 +12,7 @@ import { isTheme, THEMES } from "../config/schema.ts";
 import { createUrls } from "./urls.ts";
 
 export type { GlobalsOf, RequestGlobals } from "./request-names.ts";
+export { chooseLanguage, ENGLISH } from "./languages/catalogues.ts";
 export type { Page, PageOptions } from "./page.ts";
 
 /** The frame of the pages of the administration. */

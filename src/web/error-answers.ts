@@ -19,6 +19,8 @@ export interface ErrorAnswerOptions {
   readonly isDebug: () => boolean;
   /** What the log says of who makes a request that is refused. @default nothing */
   readonly describeAsker?: (request: Request) => object;
+  /** In which language whoever makes a request reads. @default English */
+  readonly languageOf?: (request: Request) => string;
   /** Leads a browser on where a page is refused, such as to the login; null for all else. @default nobody is led on */
   readonly redirect?: (error: AppError, request: Request) => Response | null;
 }
@@ -45,7 +47,9 @@ export function createErrorAnswer(options: ErrorAnswerOptions): ErrorAnswer {
       options.log.info({ ...where, code, ...options.describeAsker?.(request) }, "access refused");
     }
     const elsewhere = isRefusal ? (options.redirect?.(known, request) ?? null) : null;
-    return elsewhere ?? toProblemResponse(known, { id, path });
+    return (
+      elsewhere ?? toProblemResponse(known, { id, path, language: options.languageOf?.(request) ?? "en" })
+    );
   };
 }
 

@@ -52,3 +52,19 @@ testInBrowser("the home page is whole in a browser, on a phone too", async (brow
   await checked.check();
   expect(await checked.page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
 });
+
+async function titleOf(response: Response): Promise<string> {
+  return ((await response.json()) as { title: string }).title;
+}
+
+test("titles of problems are in the language that somebody has chosen, else as their client asks", async () => {
+  await using app = await TestApp.start({ config: { security: SECURITY } });
+  const ask = (language: string) => app.fetch("/nothing", { headers: { "accept-language": language } });
+  expect(await titleOf(await ask("fr-CA, en;q=0.5"))).toBe("Introuvable");
+  expect(await titleOf(await ask("de"))).toBe("Not Found");
+  const jar = new CookieJar(app);
+  await jar.register("ada@example.com");
+  await jar.signIn("ada@example.com");
+  expect((await jar.send("PATCH", "/auth/me", { language: "fr" })).status).toBe(200);
+  expect(await titleOf(await jar.fetch("/admin/users"))).toBe("Acc\u00e8s refus\u00e9");
+});

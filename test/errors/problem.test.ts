@@ -1,7 +1,9 @@
 import { expect, test } from "bun:test";
 import { InvalidCookieSignature, NotFoundError, ParseError } from "elysia";
 import { AppError } from "../../src/errors/errors.ts";
+import { readFileSync } from "node:fs";
 import { toAppError, toProblemResponse } from "../../src/errors/problem.ts";
+import { toTitle } from "../../src/errors/titles.ts";
 
 const request = { id: "id-1", path: "/a" };
 
@@ -63,6 +65,35 @@ test("toProblemResponse() builds problem details (RFC 9457)", async () => {
     code: "not_found",
     request_id: "id-1",
   });
+});
+
+test("toProblemResponse() has a title in the language of the request, where there is one", async () => {
+  const error = new AppError("not_found", 404, "Cannot");
+  const french = toProblemResponse(error, { ...request, language: "fr" });
+  expect([french.headers.get("content-language"), french.headers.get("vary")]).toEqual([
+    "fr",
+    "accept-language",
+  ]);
+  expect(await french.json()).toMatchObject({ title: "Introuvable", code: "not_found", detail: "Cannot" });
+  for (const [status, language] of [
+    [404, "de"],
+    [418, "fr"],
+    [404, "toString"],
+  ] as const) {
+    const other = toProblemResponse(new AppError("x", status, "Cannot"), { ...request, language });
+    expect(other.headers.get("content-language")).toBeNull();
+  }
+});
+
+test("every status of a code of xcore has its title in French", () => {
+  const documented = readFileSync(`${import.meta.dir}/../../docs/errors.md`, "utf8");
+  const statuses = new Set(
+    [...documented.matchAll(/^\| `\w+` \| (\d{3}) \|/gm)].map(([, status]) => Number(status)),
+  );
+  expect(statuses.size).toBeGreaterThan(15);
+  // Nobody hears of a 499, and no standard has a name for it.
+  statuses.delete(499);
+  expect([...statuses].filter((status) => toTitle(status, "fr").language !== "fr")).toEqual([]);
 });
 
 test("toProblemResponse() sends the error's headers, but its own content type", () => {

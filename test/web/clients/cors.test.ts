@@ -24,9 +24,11 @@ function preflight(origin: string, method = "PUT", headers?: string): RequestIni
 }
 
 function corsHeaders(response: Response): Record<string, string> {
-  const entries = [...response.headers].filter(
-    ([name]) => name === "vary" || name.startsWith("access-control-"),
-  );
+  const entries = [...response.headers]
+    .filter(([name]) => name === "vary" || name.startsWith("access-control-"))
+    // Titles of problems depend on it.
+    .map(([name, value]) => [name, value.replace(/^accept-language(, )?/, "")] as const)
+    .filter(([, value]) => value !== "");
   return Object.fromEntries(entries);
 }
 
