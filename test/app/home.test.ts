@@ -15,10 +15,13 @@ test("the home page lists the plugins that serve, and says what to do next", asy
     ...plugin("hello", '.get("/", () => 1)', { api_prefix: "/api/hello", description: "<b>secret</b>" }),
     ...plugin("off", '.get("/", () => 1)', { active: false }),
     ...plugin("broken", ".nothing()"),
+    ...plugin("rows", '.get("/rows", () => 1).post("/", () => 1)'),
   });
   await app.app.plugins.refresh(null);
   const full = await home();
   expect(full).toContain('<a class="link font-medium" href="/api/hello">hello</a>');
+  // Nothing is answered at its own path.
+  expect(full).toContain('<a class="link font-medium" href="/docs">rows</a>');
   for (const text of [">off<", ">broken<", "secret"]) expect(full).not.toContain(text);
 });
 

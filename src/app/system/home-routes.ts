@@ -28,6 +28,9 @@ function listServed(plugins: Pick<PluginManager, "list">) {
   return plugins.list().flatMap(({ current, name }) => {
     if (current === null) return [];
     const { description, api_prefix: path } = current.manifest;
-    return [{ name, description, path }];
+    const isAnswered = current.surface.routes.some(
+      (route) => route.method === "GET" && route.path.replace(/\/$/, "") === path,
+    );
+    return [{ name, description, path, is_answered: isAnswered }];
   });
 }
