@@ -11,6 +11,11 @@ const START_SCRIPT = `SwaggerUIBundle({
   deepLinking: true,
   validatorUrl: null,
 });
+// Each of its fields takes the focus: the last one would have it, and what asks for email and password be out of sight.
+document.addEventListener("click", ({ target }) => {
+  if (target.closest(".auth-wrapper .authorize") === null) return;
+  setTimeout(() => document.querySelector(".auth-container input")?.focus());
+});
 `;
 
 const STYLE_TYPE = "text/css;charset=utf-8";

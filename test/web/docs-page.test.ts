@@ -176,6 +176,7 @@ testWithProgram(
       await page.click(".auth-container button.authorize");
     };
     await page.click(".auth-wrapper .authorize");
+    await page.text("#oauth_username:focus", /^$/);
     await authorize(email, "wrong");
     expect(await page.text(".auth-container .errors", /invalid_grant/)).toContain("is wrong");
     await authorize("otp@example.com", password);
