@@ -39,6 +39,9 @@ test("a dead job is found, shown with its error and payload as text, retried and
   const list = await textOf(jar.get("/ui/jobs?state=dead&plugin=&name="));
   expect(list).toContain("mail:send");
   expect(list).not.toContain(SCRIPT);
+  const french = await textOf(jar.get("/ui/jobs?state=dead", { headers: { "accept-language": "fr" } }));
+  expect(french).toContain('<option value="dead" selected>abandonn');
+  expect(french).not.toMatch(/>\s*(dead|waiting)\s*</);
   const [, id = ""] = /\/ui\/jobs\/([\w-]{36})/.exec(list) ?? /jobs\/([\w-]{36})/.exec(list) ?? [];
   const page = `/ui/jobs/${id}`;
   const html = await textOf(jar.get(page));
