@@ -12,6 +12,7 @@ test("GET /ui/components shows each component with its parameters, use and sourc
   const response = await app.fetch("/ui/components", { headers: (await app.admin()).headers });
   const html = await response.text();
   expect(response.status).toBe(200);
+  expect(html).toContain('href="#component-toast"');
   for (const name of [
     "alert",
     "badge",

@@ -12,8 +12,8 @@ export function operationsArea(ui: Ui): Area {
     section: "system",
     menu: [
       { label: text("Logs"), path: "/ui/logs", icon: "list", permission: "logs:read" },
-      { label: text("Audit log"), path: "/ui/audit", icon: "shield", permission: "audit:read" },
-      { label: text("Cache"), path: "/ui/cache", icon: "gauge", permission: "cache:read" },
+      { label: text("Audit log"), path: "/ui/audit", icon: "clock", permission: "audit:read" },
+      { label: text("Cache"), path: "/ui/cache", icon: "server", permission: "cache:read" },
       { label: text("Backups"), path: "/ui/backups", icon: "archive", permission: "backups:read" },
       { label: text("Configuration"), path: "/ui/config", icon: "cog", permission: "config:read" },
     ],
