@@ -15,6 +15,8 @@ export function createResourceComments({ bigint, id, index, table, text, timesta
       row_key: varchar(255).notNull(),
       /** No foreign key: comments outlive accounts. */
       author_id: bigint().notNull(),
+      /** The administrator who has written it, or changed it since, while viewing as the author; null for the author alone. */
+      viewer_id: bigint(),
       body: text().notNull(),
       created_at: timestamp().notNull().defaultNow(),
       /** Null for one that is as it was written. */

@@ -26,6 +26,8 @@ export function createStoredFiles({ bigint, index, table, timestamp, unique, uui
       hash: varchar(64).notNull(),
       /** Null for nobody known. No foreign key: files outlive accounts. */
       created_by: bigint(),
+      /** The administrator who has attached it to a row while viewing as that account; null for the account alone. */
+      viewer_id: bigint(),
       created_at: timestamp().notNull().defaultNow(),
       /** When it goes, unless a row comes to refer to it; null for one that stays. */
       expires_at: timestamp(),

@@ -11,6 +11,8 @@ export interface Activity {
   readonly kind: "comment" | "attachment" | "change";
   readonly at: Date;
   readonly actor: Actor | null;
+  /** The administrator who viewed as the actor; null for the actor alone. */
+  readonly viewer: Actor | null;
   readonly comment: Comment | null;
   readonly attachment: Attachment | null;
   readonly change: Pick<ShownEntry, "id" | "verb" | "changes"> | null;
@@ -65,7 +67,8 @@ async function recentComments(source: AttachmentSource, id: unknown, limit: numb
   const { comments } = core;
   const rows = await db.select().from(comments).where(condition).orderBy(desc(comments.id)).limit(limit);
   const items = (await showComments(source, rows)).map((comment): Activity => {
-    return { ...EMPTY, kind: "comment", at: comment.created_at, actor: comment.author, comment };
+    const { author: actor, viewer, created_at: at } = comment;
+    return { ...EMPTY, kind: "comment", at, actor, viewer, comment };
   });
   return { items, total: await db.$count(comments, condition) };
 }
@@ -77,7 +80,8 @@ async function recentAttachments(source: AttachmentSource, id: unknown, limit: n
   const { files } = core;
   const rows = await db.select().from(files).where(condition).orderBy(desc(files.id)).limit(limit);
   const items = (await showAttachments(source, id, rows)).map((attachment): Activity => {
-    return { ...EMPTY, kind: "attachment", at: attachment.created_at, actor: attachment.author, attachment };
+    const { author: actor, viewer, created_at: at } = attachment;
+    return { ...EMPTY, kind: "attachment", at, actor, viewer, attachment };
   });
   return { items, total: await db.$count(files, condition) };
 }
@@ -87,8 +91,8 @@ async function recentChanges(source: AttachmentSource, id: unknown, limit: numbe
   if (!access.resource.hasHistory) return NONE;
   const { history, users } = core;
   const { entries, total } = await readEntries({ db, access, history, users }, id, limit);
-  const items = entries.map(({ id: entry, verb, at, actor, changes }): Activity => {
-    return { ...EMPTY, kind: "change", at, actor, change: { id: entry, verb, changes } };
+  const items = entries.map(({ id: entry, verb, at, actor, viewer, changes }): Activity => {
+    return { ...EMPTY, kind: "change", at, actor, viewer, change: { id: entry, verb, changes } };
   });
   return { items, total };
 }

@@ -35,6 +35,9 @@ export interface Attachment {
   readonly author_id: number | null;
   /** Null for nobody known, and for an account that is gone. */
   readonly author: Actor | null;
+  /** The administrator who has attached it while viewing as the author; null for the author alone. */
+  readonly viewer_id: number | null;
+  readonly viewer: Actor | null;
   readonly may_delete: boolean;
 }
 
@@ -76,7 +79,7 @@ export async function listAttachments(
 export async function attach(source: AttachmentSource, id: unknown, file: Blob): Promise<Attachment> {
   const { db, core, access, storage } = source;
   const { plugin, tableName, discussion } = access.resource;
-  const author = askerOf(access);
+  const { author, viewerId } = askerOf(access);
   await assertInSight(source, id);
   const library = await storage.library();
   const place = { table: tableName, column: COLUMN };
@@ -87,6 +90,8 @@ export async function attach(source: AttachmentSource, id: unknown, file: Blob):
       const count = await tx.$count(core.files, attachmentsOf(core, access.resource, id));
       if (count >= MAX_ATTACHMENTS) throw fail("conflict", `There are ${MAX_ATTACHMENTS} files already`);
       await library.claim(tx, file_id, { plugin, place, rowKey: toRowKey(id), userId: author });
+      if (viewerId !== null)
+        await tx.update(core.files).set({ viewer_id: viewerId }).where(eq(core.files.id, file_id));
       const [claimed] = await tx.select().from(core.files).where(eq(core.files.id, file_id)).limit(1);
       return claimed;
     });
@@ -156,7 +161,7 @@ export async function showAttachments(
   const { access, pathOf } = source;
   const authors = await readActors(
     source,
-    rows.map((row) => row.created_by),
+    rows.flatMap((row) => [row.created_by, row.viewer_id]),
   );
   const base = `${pathOf(access.resource)}/${encodeURIComponent(String(id))}/attachments`;
   return rows.map((row) => ({
@@ -168,6 +173,8 @@ export async function showAttachments(
     created_at: row.created_at,
     author_id: row.created_by,
     author: authors.get(row.created_by ?? 0) ?? null,
+    viewer_id: row.viewer_id,
+    viewer: authors.get(row.viewer_id ?? 0) ?? null,
     may_delete: mayDelete(access, row),
   }));
 }

@@ -27,6 +27,9 @@ export interface Comment {
   readonly author_id: number;
   /** Null for an account that is gone. */
   readonly author: Actor | null;
+  /** The administrator who has written or changed it while viewing as the author; null for the author alone. */
+  readonly viewer_id: number | null;
+  readonly viewer: Actor | null;
   readonly created_at: Date;
   readonly edited_at: Date | null;
   readonly may_edit: boolean;
@@ -57,14 +60,17 @@ export async function listComments(
 /** Says something of a row. @throws AppError not_found, conflict where there are as many as there may be */
 export async function addComment(source: DiscussionSource, id: unknown, body: string): Promise<Comment> {
   const { db, core, access } = source;
-  const author = askerOf(access);
+  const { author, viewerId } = askerOf(access);
   const row = await db.transaction(async (tx) => {
     await holdRow(tx, source, id);
     const count = await tx.$count(core.comments, commentsOf(core, access.resource, id));
     if (count >= MAX_COMMENTS) throw fail("conflict", `There are ${MAX_COMMENTS} comments already`);
     const { tableName } = access.resource;
-    const values = { table_name: tableName, row_key: toRowKey(id), author_id: author, body };
-    const [added] = await tx.insert(core.comments).values(values).returning();
+    const values = { table_name: tableName, row_key: toRowKey(id), author_id: author, viewer_id: viewerId };
+    const [added] = await tx
+      .insert(core.comments)
+      .values({ ...values, body })
+      .returning();
     return added;
   });
   return showOne(source, row);
@@ -73,13 +79,14 @@ export async function addComment(source: DiscussionSource, id: unknown, body: st
 /** Changes what whoever asks has said. @throws AppError not_found, authorization_error for what somebody else has */
 export async function editComment(source: DiscussionSource, way: CommentWay, body: string): Promise<Comment> {
   const { db, core, access } = source;
+  const { viewerId } = askerOf(access);
   const row = await db.transaction(async (tx) => {
     const found = await findComment(tx, source, way);
     if (!mayEdit(access, found)) throw toForbidden("Only who has written a comment may change it");
     if (found.body === body) return found;
     const [edited] = await tx
       .update(core.comments)
-      .set({ body, edited_at: new Date() })
+      .set({ body, edited_at: new Date(), ...(viewerId !== null && { viewer_id: viewerId }) })
       .where(eq(core.comments.id, found.id))
       .returning();
     return edited;
@@ -132,13 +139,15 @@ export async function showComments(
 ): Promise<Comment[]> {
   const authors = await readActors(
     source,
-    rows.map((row) => row.author_id),
+    rows.flatMap((row) => [row.author_id, row.viewer_id]),
   );
   return rows.map((row) => ({
     id: row.id,
     body: row.body,
     author_id: row.author_id,
     author: authors.get(row.author_id) ?? null,
+    viewer_id: row.viewer_id,
+    viewer: authors.get(row.viewer_id ?? 0) ?? null,
     created_at: row.created_at,
     edited_at: row.edited_at,
     may_edit: mayEdit(source.access, row),

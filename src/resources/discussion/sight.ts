@@ -51,9 +51,12 @@ export async function holdRow(
   if (row === undefined) throw missing(resource, id);
 }
 
-/** Who asks. @throws AppError authentication_error for nobody known: what they say would be nobody's */
-export function askerOf({ asker: { user } }: Access): number {
-  if (user !== null) return user.id;
+/** Who asks, and who views as them. @throws AppError authentication_error for nobody known: what they say would be nobody's */
+export function askerOf({ asker: { user } }: Access): {
+  readonly author: number;
+  readonly viewerId: number | null;
+} {
+  if (user !== null) return { author: user.id, viewerId: user.viewer?.id ?? null };
   throw unauthenticated("Sign in first: what is said here has a name");
 }
 

@@ -7,6 +7,10 @@ import { ENTRY } from "./history.ts";
 import type { Endpoint, Given, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
 
 const ACTOR = t.Nullable(t.Object({ id: t.Integer(), email: t.String(), full_name: t.Nullable(t.String()) }));
+const VIEWER = {
+  viewer_id: t.Nullable(t.Integer({ description: "The administrator who viewed as the author" })),
+  viewer: ACTOR,
+};
 const MOMENT = t.Unsafe<Date>({ type: "string", format: "date-time" });
 const MAX_COMMENT = 10_000; // characters
 
@@ -24,6 +28,7 @@ const Comment = t.Object({
   body: t.String(),
   author_id: t.Integer(),
   author: ACTOR,
+  ...VIEWER,
   created_at: MOMENT,
   edited_at: t.Nullable(MOMENT),
   may_edit: t.Boolean({ description: "Whether whoever asks may change it" }),
@@ -38,12 +43,14 @@ const Attachment = t.Object({
   created_at: MOMENT,
   author_id: t.Nullable(t.Integer()),
   author: ACTOR,
+  ...VIEWER,
   may_delete: t.Boolean(),
 });
 const ActivityItem = t.Object({
   kind: t.UnionEnum(["comment", "attachment", "change"]),
   at: MOMENT,
   actor: ACTOR,
+  viewer: ACTOR,
   comment: t.Nullable(Comment),
   attachment: t.Nullable(Attachment),
   change: t.Nullable(t.Pick(ENTRY, ["id", "verb", "changes"])),

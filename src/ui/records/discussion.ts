@@ -3,7 +3,7 @@ import type { Page } from "../../templates/templates.ts";
 import { text } from "../shell/words.ts";
 import { toText, thumbnailOf } from "./cells.ts";
 import { type Sent, sentValue } from "./fields.ts";
-import { VERBS, type Entry } from "./history.ts";
+import { type Entry, nameOf, type Person, VERBS } from "./history.ts";
 import type { Records, Row } from "./records.ts";
 import { toChosenFile } from "./uploads.ts";
 
@@ -27,7 +27,8 @@ interface Attachment {
 interface Activity {
   readonly kind: "comment" | "attachment" | "change";
   readonly at: string;
-  readonly actor: { readonly email: string; readonly full_name: string | null } | null;
+  readonly actor: Person | null;
+  readonly viewer: Person | null;
   readonly comment: Comment | null;
   readonly attachment: Attachment | null;
   readonly change: Pick<Entry, "id" | "verb" | "changes"> | null;
@@ -163,11 +164,12 @@ export async function detachFrom(
   return asked ?? ui.act(request, { call: (api) => api.delete(path), done, to });
 }
 
-function toItem(records: Records, { kind, at, actor, comment, attachment, change }: Activity) {
+function toItem(records: Records, { kind, at, actor, viewer, comment, attachment, change }: Activity) {
   return {
     kind,
     at,
-    who: actor === null ? null : (actor.full_name ?? actor.email),
+    who: nameOf(actor),
+    viewer: nameOf(viewer),
     comment,
     file: attachment === null ? null : toFile(attachment),
     verb: change === null ? null : VERBS[change.verb],

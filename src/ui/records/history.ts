@@ -5,13 +5,19 @@ import { toCell } from "./cells.ts";
 import { type Sent, sentValue } from "./fields.ts";
 import type { Records, Row } from "./records.ts";
 
+/** Somebody who has done something, or viewed as who has. */
+export interface Person {
+  readonly email: string;
+  readonly full_name: string | null;
+}
+
 /** What was done to a row. */
 export interface Entry {
   readonly id: number;
   readonly verb: "create" | "update" | "delete" | "restore" | "revert";
   readonly at: string;
-  readonly actor: { readonly email: string; readonly full_name: string | null } | null;
-  readonly viewer: { readonly email: string; readonly full_name: string | null } | null;
+  readonly actor: Person | null;
+  readonly viewer: Person | null;
   readonly changes: Readonly<Record<string, Change>>;
 }
 
@@ -47,13 +53,18 @@ export async function showHistory(records: Records, id: string): Promise<Page> {
       id: entry.id,
       at: entry.at,
       verb: VERBS[entry.verb],
-      who: entry.actor === null ? null : (entry.actor.full_name ?? entry.actor.email),
-      viewer: entry.viewer === null ? null : (entry.viewer.full_name ?? entry.viewer.email),
+      who: nameOf(entry.actor),
+      viewer: nameOf(entry.viewer),
       changes: Object.entries(entry.changes).map(([name, change]) => toDifference(records, name, change)),
       // The row is what it was after the latest.
       mayRevert: records.may("update") && row !== null && entry.verb !== "delete" && !(isFirst && at === 0),
     })),
   });
+}
+
+/** How people call somebody; null for nobody known. */
+export function nameOf(person: Person | null): string | null {
+  return person === null ? null : (person.full_name ?? person.email);
 }
 
 /** Puts a row back to what it was after an entry of its history. */

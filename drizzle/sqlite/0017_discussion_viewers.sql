@@ -1,0 +1,3 @@
+ALTER TABLE `resource_comments` ADD `viewer_id` integer;
+--> statement-breakpoint
+ALTER TABLE `stored_files` ADD `viewer_id` integer;
