@@ -80,6 +80,7 @@ export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
   ui.finders = areas.flatMap(({ find }) => find ?? []);
   const answerError = toElysiaErrorHandler(() => app, options.answerError, null);
   const app: AnyElysia = createOwnApp("xcore/ui")
+    .onParse(refuseJson)
     .onTransform(({ request, body }) => ui.note(request, body))
     .onError(createProblemPages(ui, (error, request) => answerError({ error, request })))
     .get("/static/xcore/:hash/:file", ({ params, request }) => scripts.answer(params, request), {
@@ -99,4 +100,10 @@ export async function createUiApp(options: UiAppOptions): Promise<UiApp> {
     shellOf: (request) => ui.shell(request),
     routes: () => app.routes.map(({ method, path }) => `${method} ${path}`),
   };
+}
+
+/** Forms are made of texts and files: a page needn't reckon with more. @throws AppError unsupported_media_type */
+function refuseJson({ contentType }: { readonly contentType: string }): undefined {
+  if (!/json/i.test(contentType)) return undefined;
+  throw fail("unsupported_media_type", "Cannot read a body of JSON: pages take forms");
 }

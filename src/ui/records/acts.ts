@@ -1,3 +1,4 @@
+import { toOwnPath } from "../../accounts/browser/navigation.ts";
 import type { Page } from "../../templates/templates.ts";
 import { ApiProblem } from "../shell/api.ts";
 import { text } from "../shell/words.ts";
@@ -146,6 +147,6 @@ function toChosen(records: Records, sent: Sent): Chosen {
 
 /** The list that a form of it leads back to. */
 function toBack({ path }: Records, sent: Sent): string {
-  const back = sentValue(sent, "back") ?? path;
-  return back === path || back.startsWith(`${path}?`) ? back : path;
+  const back = toOwnPath(sentValue(sent, "back"));
+  return back.startsWith(`${path}?`) ? back : path;
 }

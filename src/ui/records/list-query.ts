@@ -89,11 +89,9 @@ export class ListQuery {
 
   /** What says which rows, as the API takes it. */
   toWanted(): Record<string, string[]> {
-    const wanted: Record<string, string[]> = {};
-    for (const [name, value] of this.params) {
-      if (!OWN.has(name)) (wanted[name] ??= []).push(this.#toGiven(name, value));
-    }
-    return wanted;
+    const names = [...new Set(this.params.keys())].filter((name) => !OWN.has(name));
+    const valuesOf = (name: string) => this.params.getAll(name).map((value) => this.#toGiven(name, value));
+    return Object.fromEntries(names.map((name) => [name, valuesOf(name)]));
   }
 
   /** What a file of all of these rows is asked for by; of columns, those that were chosen. */

@@ -107,7 +107,8 @@ function toOuter(sent: string | null): Outer | null {
     const outer = JSON.parse(sent ?? "null") as Partial<Outer> | null;
     const isOne =
       typeof outer?.resource === "string" &&
-      (outer.id === null || typeof outer.id === "string") &&
+      outer.resource.isWellFormed() &&
+      (outer.id === null || (typeof outer.id === "string" && outer.id.isWellFormed())) &&
       typeof outer.column === "string" &&
       typeof outer.sent === "object";
     return isOne ? { ...(outer as Outer), sent: { ...outer.sent } } : null;

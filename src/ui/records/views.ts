@@ -106,7 +106,7 @@ export async function changeView(records: Records, id: number, sent: Sent): Prom
     "begin-not": (api) => api.delete(`${own}/default`),
     delete: (api) => api.delete(own),
   };
-  const call = calls[act];
+  const call = Object.hasOwn(calls, act) ? calls[act] : undefined;
   if (call === undefined) return ui.redirect(request, page);
   return ui.act(request, {
     call,

@@ -1,3 +1,4 @@
+import { fail } from "../../errors/codes.ts";
 import { AppError } from "../../errors/errors.ts";
 import type { Problem } from "../../errors/problem.ts";
 
@@ -110,7 +111,7 @@ export class Api {
     try {
       return await this.get<Body>(path, query);
     } catch (error) {
-      if (error instanceof ApiProblem && (error.status === 403 || error.status === 404)) return null;
+      if (error instanceof AppError && (error.status === 403 || error.status === 404)) return null;
       throw error;
     }
   }
@@ -137,7 +138,7 @@ export class Api {
 
   /** Asks for what is no JSON, such as a file, to be passed on as it is. */
   async fetch(method: string, path: string, { query = {}, body, headers }: Call = {}): Promise<Response> {
-    const sent = new Headers(headers);
+    const sent = new Headers(toHeaders(headers));
     if (!sent.has("accept")) sent.set("accept", "application/json");
     for (const name of FORWARDED) {
       const value = this.#client.headers.get(name);
@@ -164,7 +165,11 @@ export function toFilters(query: Query): Query {
   return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ""));
 }
 
+/** @throws AppError not_found for a path that leads elsewhere: an id in it was "..", which no escaping keeps from that */
 function toUrl(client: Request, path: string, query: Query): URL {
+  if (path.split("/").some((part) => part === "." || part === "..")) {
+    throw fail("not_found", "Nothing is served at this path");
+  }
   const url = new URL(path, client.url);
   for (const [name, value] of Object.entries(query)) {
     for (const one of [value].flat()) {
@@ -172,6 +177,12 @@ function toUrl(client: Request, path: string, query: Query): URL {
     }
   }
   return url;
+}
+
+/** What a form has sent for one, such as a version, may hold what no header can. */
+function toHeaders(headers: Call["headers"] = {}): Record<string, string> {
+  const entries = Object.entries(headers);
+  return Object.fromEntries(entries.map(([name, value]) => [name, value.replaceAll(/[^ -~]/g, "?")]));
 }
 
 async function toProblem(answer: Response): Promise<ApiProblem> {

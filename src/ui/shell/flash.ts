@@ -8,7 +8,7 @@ export interface Flash {
   readonly color?: "success" | "info" | "warning" | "error";
 }
 
-const MAX_LENGTH = 2000; // characters of a message
+const MAX_LENGTH = 2000; // characters of a message, and of each value in it
 const MAX_SECONDS = 60;
 
 /** Keeps messages for the next page. */
@@ -19,9 +19,10 @@ export class Flashes {
     this.#cookie = new SealedCookie("xcore_flash", key, MAX_SECONDS);
   }
 
-  /** Returns the header `Set-Cookie` that keeps a message for the next page; null for one that is too large. */
-  keep(flash: Flash): string | null {
-    return this.#cookie.keep({ ...flash, text: flash.text.slice(0, MAX_LENGTH) });
+  /** Returns the header `Set-Cookie` that keeps a message for the next page: what is too long for a cookie is cut. */
+  keep(flash: Flash, maxText = MAX_LENGTH): string | null {
+    const kept = this.#cookie.keep(cut(flash, maxText));
+    return kept !== null || maxText === 0 ? kept : this.keep(flash, Math.floor(maxText / 2));
   }
 
   /** Returns the message that a request brings; null for none that was made here. */
@@ -33,4 +34,11 @@ export class Flashes {
   get clear(): string {
     return this.#cookie.clear;
   }
+}
+
+/** A message of which no text is longer. */
+function cut({ text, values = {}, ...others }: Flash, maxText: number): Flash {
+  const toShort = (one: string) => (one.length <= maxText ? one : `${one.slice(0, maxText)}\u2026`);
+  const short = Object.entries(values).map(([name, value]) => [name, toShort(value)]);
+  return { text: toShort(text), values: Object.fromEntries(short) as Record<string, string>, ...others };
 }

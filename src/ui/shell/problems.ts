@@ -1,8 +1,10 @@
 import { redirectRefused, toOwnPath, withNext, LOGIN_PATH } from "../../accounts/browser/navigation.ts";
 import type { Problem } from "../../errors/problem.ts";
-import type { Page } from "../../templates/templates.ts";
 import { ApiProblem } from "./api.ts";
 import type { Ui } from "./pages.ts";
+
+/** htmx puts it there, and not into the part of the page that it has asked for. */
+const IN_PLACE_OF_PAGE = { "hx-retarget": "#main", "hx-reselect": "#main", "hx-reswap": "outerHTML" };
 
 /** Answers with problem details, or leads on: the one place where errors become answers. */
 type AnswerError = (error: unknown, request: Request) => Response | undefined;
@@ -21,12 +23,17 @@ export function createProblemPages(ui: Ui, answerError: AnswerError) {
     if (!asksForPage(request)) return answer === null ? toJson(problem) : toJson(problem, answer);
     const isHtmx = request.headers.has("hx-request");
     if (isHtmx && problem.code === "authentication_error") return toLogin(request);
-    return (await showProblem(ui, request, problem)).toResponse(request);
+    const page = await ui.problem(request, problem, {
+      status: problem.status,
+      headers: isHtmx && isFinal(problem) ? IN_PLACE_OF_PAGE : {},
+    });
+    return page.toResponse(request);
   };
 }
 
-function showProblem(ui: Ui, request: Request, problem: Problem): Promise<Page> {
-  return ui.problem(request, problem, { status: problem.status });
+/** Whether a part of a page can't be had: what fails for a while leaves the page as it is. */
+function isFinal({ status }: Problem): boolean {
+  return status < 500 && status !== 429;
 }
 
 function asksForPage({ headers }: Request): boolean {
