@@ -204,6 +204,32 @@ test("a message of what has been done fits into a cookie, however long what it n
   expect(html).toMatch(/\u{65e5}{100,}\u2026 is made\./u);
 });
 
+test("a form that is sent twice makes one row, and says one thing", async () => {
+  await using office = await open();
+  const { jar } = office;
+  const onceOf = async (path: string): Promise<string> => {
+    const [, once = ""] = /name="once" value="([^"]+)"/.exec(await office.page(path)) ?? [];
+    return once;
+  };
+  const once = await onceOf(`${THINGS}/~new`);
+  const send = (fields: Record<string, string>) => jar.post(`${THINGS}/~new`, { once, ...fields });
+  const both = await Promise.all([send({ "f-title": "Once" }), send({ "f-title": "Once" })]);
+  // The other one may come while the first is under way: then its form is shown again, with the same key.
+  const again = both.find(({ status }) => status !== 303);
+  if (again !== undefined) expect(await again.text()).toContain(`name="once" value="${once}"`);
+  const later = await send({ "f-title": "Once" });
+  const places = [...both, later].flatMap((answer) => answer.headers.get("location") ?? []);
+  expect(new Set(places).size).toBe(1);
+  // Who goes back and types something else means another row.
+  expect((await send({ "f-title": "Twice" })).headers.get("location")).toEndWith("/things/3");
+  expect((await office.send("GET", "/evil/things")).total).toBe(3);
+
+  const comment = { once: await onceOf(`${THINGS}/1`), body: "Said once" };
+  await jar.post(`${THINGS}/1/~comment`, comment);
+  await jar.post(`${THINGS}/1/~comment`, comment);
+  expect((await office.send("GET", "/evil/things/1/comments")).total).toBe(2);
+});
+
 testInBrowser(
   "what a script asks for in vain is said in the place of the page, and not of a cell",
   async (browser) => {

@@ -2,7 +2,7 @@ import type { Page as List } from "../../db/paging/paginate.ts";
 import type { Page } from "../../templates/templates.ts";
 import { text } from "../shell/words.ts";
 import { toText, thumbnailOf } from "./cells.ts";
-import { type Sent, sentValue } from "./fields.ts";
+import { type Sent, sentValue, toOnce } from "./fields.ts";
 import { type Entry, nameOf, type Person, VERBS } from "./history.ts";
 import type { Records, Row } from "./records.ts";
 import { toChosenFile } from "./uploads.ts";
@@ -92,7 +92,7 @@ export async function showActivity(records: Records, id: string): Promise<Page> 
 export function sayOf(records: Records, id: string, sent: Sent, again: Again): Promise<Page | Response> {
   const body = toLines(sentValue(sent, "body") ?? "");
   return records.ui.act(records.request, {
-    call: (api) => api.post(records.apiPathOf(id, "comments"), { body }),
+    call: (api) => api.post(records.apiPathOf(id, "comments"), { body }, toOnce(sent, body)),
     done: { text: text("Your comment is there."), color: "success" },
     to: records.pathOf(id),
     again: (problem) => again({ body, bodyError: problem.fields["body"] ?? problem.message }),

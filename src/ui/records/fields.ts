@@ -1,3 +1,4 @@
+import type { AppError } from "../../errors/errors.ts";
 import { text } from "../shell/words.ts";
 import { type Cell, toCell, toText } from "./cells.ts";
 import { type Choice, choicesOf, makingPathOf } from "./choices.ts";
@@ -108,6 +109,23 @@ export function sentTexts(columns: readonly Column[], sent: Sent): Record<string
       return value === null ? [] : [[column.name, toLines(value)]];
     }),
   );
+}
+
+/** Names what a form makes, so that it is made once. */
+const ONCE = "once";
+const MAX_ONCE = 64; // characters
+
+/** What makes a form answered as before that is sent a second time: both have its key, and the same values. */
+export function toOnce(sent: Sent, values: unknown): { readonly headers: Readonly<Record<string, string>> } {
+  const once = sentValue(sent, ONCE) ?? "";
+  const key = `${once.slice(0, MAX_ONCE)}-${Bun.hash(JSON.stringify(values)).toString(36)}`;
+  return { headers: once === "" ? {} : { "idempotency-key": key } };
+}
+
+/** What a form is shown with for that: as it was sent, while what it makes is still being made. */
+export function newOnce(sent: Sent, problem: AppError | null): string {
+  const isUnderWay = problem?.code === "idempotency_key_in_use";
+  return (isUnderWay ? sentValue(sent, ONCE) : null) ?? crypto.randomUUID();
 }
 
 interface FieldOptions {

@@ -2,7 +2,7 @@ import type { Page } from "../../templates/templates.ts";
 import type { ApiProblem } from "../shell/api.ts";
 import { text } from "../shell/words.ts";
 import { toConflicts, withoutTheirs } from "./conflicts.ts";
-import { defaultTexts, type Sent, sentValue, settableColumns, toValues } from "./fields.ts";
+import { defaultTexts, type Sent, sentValue, settableColumns, toOnce, toValues } from "./fields.ts";
 import { DIALOG, findRow, formColumns, type FormState, readForm, showForm } from "./form.ts";
 import type { Records, Row } from "./records.ts";
 import { goBack, isAwaited, showRelated, showWaiting } from "./related.ts";
@@ -40,7 +40,7 @@ export async function createRow(records: Records, sent: Sent): Promise<Page | Re
   let made: Row = {};
   return records.ui.act(records.request, {
     call: async (api) => {
-      made = await api.post<Row>(records.about.path, values);
+      made = await api.post<Row>(records.about.path, values, toOnce(sent, values));
     },
     done: () => ({ text: text("{row} is made."), values: { row: records.titleOf(made) }, color: "success" }),
     to: () => records.pathOf(made[records.about.key]),
@@ -56,7 +56,7 @@ async function createAwaited(
 ): Promise<Page | Response> {
   let made: Row;
   try {
-    made = await records.api.post<Row>(records.about.path, values);
+    made = await records.api.post<Row>(records.about.path, values, toOnce(sent, values));
   } catch (error) {
     return records.ui.refused(records.request, error, { form: `${records.path}/~new`, again });
   }
