@@ -3,12 +3,16 @@ import { SealedCookie } from "./sealed-cookie.ts";
 
 /** What was typed into a form that asks who it is first. */
 interface Draft {
+  /** Id of who has typed it: it fills no form of anybody else, whose browser another host may have given it to. */
+  readonly user: number | null;
   /** Path of the page that has the form. */
   readonly page: string;
   /** Path that the form is sent to. */
   readonly action: string;
   readonly fields: Readonly<Record<string, readonly string[]>>;
 }
+
+type UserOf = (request: Request) => { readonly id: number } | null;
 
 const MAX_SECONDS = 600;
 /** Fields that say nothing of what was typed. */
@@ -23,9 +27,12 @@ const TICKED = new Set(["checkbox", "radio"]);
  */
 export class Drafts {
   readonly #cookie: SealedCookie<Draft>;
+  readonly #userOf: UserOf;
   readonly #bodies = new WeakMap<Request, unknown>();
 
-  constructor(key: Uint8Array) {
+  /** @param userOf who makes a request */
+  constructor(key: Uint8Array, userOf: UserOf) {
+    this.#userOf = userOf;
     this.#cookie = new SealedCookie("xcore_draft", key, MAX_SECONDS);
   }
 
@@ -43,6 +50,7 @@ export class Drafts {
     if (all.length === 0) return null;
     const [path = page] = page.split("?");
     return this.#cookie.keep({
+      user: this.#idOf(request),
       page: path,
       action: new URL(request.url).pathname,
       fields: Object.fromEntries(all),
@@ -53,7 +61,12 @@ export class Drafts {
   take(request: Request): { readonly fill: (html: string) => string; readonly clear: string } | null {
     const draft = request.method === "GET" ? this.#cookie.read(request) : null;
     if (draft === null || draft.page !== new URL(request.url).pathname) return null;
+    if (draft.user !== this.#idOf(request)) return null;
     return { fill: (html) => fillForm(html, draft), clear: this.#cookie.clear };
+  }
+
+  #idOf(request: Request): number | null {
+    return this.#userOf(request)?.id ?? null;
   }
 }
 

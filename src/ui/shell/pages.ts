@@ -18,7 +18,7 @@ export interface UiOptions extends ApiOptions {
   readonly scripts: Scripts;
   readonly version: string;
   /** Who makes a request; null for nobody known. */
-  readonly userOf: (request: Request) => { readonly email: string } | null;
+  readonly userOf: (request: Request) => { readonly id: number; readonly email: string } | null;
   /** Whether who makes a request may do this. */
   readonly can: (request: Request, permission: string) => boolean;
 }
@@ -83,7 +83,7 @@ export class Ui {
     this.guards = options.guards;
     this.#options = options;
     this.#flashes = new Flashes(options.flashKey);
-    this.#drafts = new Drafts(options.flashKey);
+    this.#drafts = new Drafts(options.flashKey, options.userOf);
   }
 
   /** Notes what a form has sent, for who has to show first that it is them. */

@@ -75,6 +75,20 @@ test("what was typed is there again after the password, but for secrets, and onl
   expect(draftOf(large)).toBe("");
 });
 
+test("what somebody has typed fills no form of anybody else, whatever cookies their browser was given", async () => {
+  await using started = await start();
+  const { app, jar, forget } = started;
+  const mallory = new CookieJar(app);
+  await mallory.register("mallory@example.com");
+  await mallory.signIn("mallory@example.com");
+  await forget();
+  const draft = draftOf(await mallory.post(KEYS, { name: "Given by mallory", permissions: "a" }));
+  const pageOf = async ({ cookie }: CookieJar) =>
+    (await app.fetch(KEYS, { headers: { cookie: `${cookie}; ${draft}`, accept: "text/html" } })).text();
+  expect(await pageOf(mallory)).toContain("Given by mallory");
+  expect(await pageOf(jar)).not.toContain("Given by mallory");
+});
+
 testInBrowser("a form is filled as it was after the password, and then sent", async (browser) => {
   await using started = await start();
   const { app, jar } = started;
