@@ -196,6 +196,8 @@ test("an import reads CSV as programs of all kinds write it", async () => {
     [encode("name,city\nlatin2 \u{e9},Oslo", "latin1"), "text/csv; charset=iso-8859-1"],
     [encode("\u{feff}name,city\nutf16 \u{e9},Oslo", "utf16le"), "text/csv"],
     ["name,city\n\n'=1+1,Oslo\n\n", "text/csv"],
+    ["name,city\nutf8 \u{e9},Oslo", "text/csv; charset=iso-8859-1"], // as its bytes tell
+    ["name,city\n\u001b$BF|\u001b(B,Oslo", "text/csv; charset=iso-2022-jp"],
   ];
   for (const [body, type] of files) {
     // oxlint-disable-next-line no-await-in-loop
@@ -210,7 +212,13 @@ test("an import reads CSV as programs of all kinds write it", async () => {
     "latin2 \u{e9}",
     "utf16 \u{e9}",
     "=1+1",
+    "utf8 \u{e9}",
+    "\u{65e5}",
   ]);
+  const [body, type] = ["name,city\nquS,Oslo", "text/csv; charset=klingon"];
+  const unknown = await send(crm, ada, "companies/import", { body, type });
+  expect([unknown.status, JSON.stringify(unknown.body)]).toEqual([422, expect.stringContaining("klingon")]);
+  expect(await names(crm, ada)).toHaveLength(files.length);
 });
 
 function encode(text: string, encoding: BufferEncoding): Uint8Array<ArrayBuffer> {

@@ -27,11 +27,16 @@ function createDecoder(bytes: Uint8Array, charset: string | null): TextDecoder {
   const [first, second] = bytes;
   if (first === 0xff && second === 0xfe) return new TextDecoder("utf-16le");
   if (first === 0xfe && second === 0xff) return new TextDecoder("utf-16be");
-  // Who says UTF-8 and sends something else doesn't know what they send.
-  if (isUtf8(bytes)) return new TextDecoder();
+  const said = charset === null || /^utf-?8$/i.test(charset) ? null : toDecoder(charset);
+  // Who says UTF-8 and sends something else doesn't know what they send. ISO-2022-JP is all ASCII.
+  if (isUtf8(bytes) && said?.encoding !== "iso-2022-jp") return new TextDecoder();
+  return said ?? new TextDecoder("windows-1252");
+}
+
+function toDecoder(charset: string): TextDecoder {
   try {
-    return new TextDecoder(charset === null || /^utf-?8$/i.test(charset) ? "windows-1252" : charset);
+    return new TextDecoder(charset);
   } catch (cause) {
-    throw unreadable(`the charset "${String(charset).slice(0, 40)}" isn't known; send UTF-8`, cause);
+    throw unreadable(`the charset "${charset.slice(0, 40)}" isn't known; send UTF-8`, cause);
   }
 }
