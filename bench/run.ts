@@ -20,6 +20,7 @@ for (const file of [
   "resources-io.ts",
   "resources-search.ts",
   "cache.ts",
+  "storage.ts",
   "templates.ts",
   "users.ts",
   "remote.ts",
