@@ -1,6 +1,8 @@
 import { fail } from "../errors/codes.ts";
 import { HEAD_BYTES } from "./content/signatures.ts";
 
+const SLICE_BYTES = 262_144;
+
 /** What can be kept as a file. */
 export type FileContent = Blob | ReadableStream<Uint8Array> | ArrayBuffer | ArrayBufferView | string;
 
@@ -67,9 +69,18 @@ async function* toChunks(content: FileContent): AsyncGenerator<Uint8Array> {
   else if (content instanceof ArrayBuffer) yield new Uint8Array(content);
   else if (ArrayBuffer.isView(content))
     yield new Uint8Array(content.buffer, content.byteOffset, content.byteLength);
+  else if (content instanceof File) yield* toSlices(content);
   else if (content instanceof Blob) yield* content.stream();
   else if (content instanceof ReadableStream) yield* content;
   else throw new TypeError("Cannot keep the file: expected a file, a stream, bytes or text");
+}
+
+/** A file of a form is in memory: its stream would be a copy of all of it. */
+async function* toSlices(file: File): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < file.size; at += SLICE_BYTES) {
+    // oxlint-disable-next-line no-await-in-loop -- one is held at a time
+    yield await file.slice(at, at + SLICE_BYTES).bytes();
+  }
 }
 
 function tooLarge(maxSize: number): Error {

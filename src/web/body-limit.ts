@@ -1,5 +1,5 @@
 import type { AppError } from "../errors/errors.ts";
-import { fail } from "../errors/codes.ts";
+import { FormTurns, noRoom, tooLarge } from "./form-turns.ts";
 
 /** Bodies of a declared length up to this, in bytes, are part of what a connection costs anyway, and aren't counted. */
 export const SMALL_BODY = 65_536;
@@ -99,21 +99,30 @@ export class BodyBudget {
   }
 }
 
+/** What bodies under way are held to, all of them together. */
+export class UnfinishedBodies {
+  readonly budget = new BodyBudget();
+  readonly forms = new FormTurns();
+}
+
 /**
  * Returns the request with its body held to `limit` bytes and counted in the budget, the same one where its declared
- * length is small.
+ * length is small, or it has no use for a body. A form has its turn instead.
  *
  * @throws AppError payload_too_large at once when the declared length is over the limit; a body of unknown
  * length fails with it when it is read past the limit
  */
-export function limitBody(request: Request, limit: number, budget: BodyBudget): Request {
+export function limitBody(request: Request, limit: number, { budget, forms }: UnfinishedBodies): Request {
+  const { method } = request;
+  if (method === "GET" || method === "HEAD") return request;
   const declared = request.headers.get("content-length");
   if (declared !== null) {
     if (Number(declared) > limit) throw tooLarge(limit);
     if (Number(declared) <= SMALL_BODY) return request;
   }
   if (request.body === null) return request;
-  const { method, body } = request;
+  const { body } = request;
+  if (isForm(request)) return forms.take(request, body, limit);
   return new Request(request, { method, body: budget.count(body, limit) });
 }
 
@@ -128,11 +137,16 @@ export function limitOf(
 }
 
 /** Whether a request has a form that may be longer than `limit` bytes. */
-function mayBeLong({ headers, method }: Request, limit: number): boolean {
+function mayBeLong(request: Request, limit: number): boolean {
+  const { headers, method } = request;
   if (method === "GET" || method === "HEAD") return false;
   const length = headers.get("content-length");
   const isLong = length === null ? headers.has("transfer-encoding") : Number(length) > limit;
-  return isLong && headers.get("content-type")?.toLowerCase().startsWith("multipart/form-data") === true;
+  return isLong && isForm(request);
+}
+
+function isForm({ headers }: Request): boolean {
+  return headers.get("content-type")?.toLowerCase().startsWith("multipart/form-data") === true;
 }
 
 /** Whether a request has more than its head (RFC 9112, section 6). */
@@ -146,16 +160,4 @@ export function closeUnread({ headers }: Request, answer: Response): void {
   // More than a few packets may still be on their way, and nobody reads them.
   const isLong = headers.has("transfer-encoding") || Number(headers.get("content-length") ?? 0) > SMALL_BODY;
   if (isLong) answer.headers.set("connection", "close");
-}
-
-function tooLarge(limit: number): AppError {
-  return fail("payload_too_large", `Cannot take the body: it is larger than ${limit} bytes`, {
-    headers: { connection: "close" },
-  });
-}
-
-function noRoom(): AppError {
-  return fail("bodies_too_slow", "Cannot take the body: too many others are under way; try again", {
-    headers: { connection: "close", "retry-after": "10" },
-  });
 }

@@ -2,7 +2,7 @@ import type { Callers } from "../db/transactions/callers.ts";
 import type { AppError } from "../errors/errors.ts";
 import type { RequestEntry } from "../log/request-line.ts";
 import { forbidStoring, givenIdOf, passCookie, withHeaders } from "./answers.ts";
-import { BodyBudget, closeUnread, limitBody, limitOf, SMALL_BODY } from "./body-limit.ts";
+import { closeUnread, limitBody, limitOf, SMALL_BODY, UnfinishedBodies } from "./body-limit.ts";
 import { toAddressKey } from "./clients/address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./clients/cors.ts";
 import { mayBeKnown, Site } from "./clients/site.ts";
@@ -60,7 +60,7 @@ export class WebServer {
   #hasWarned = false;
   /** Whether clients are asked not to use their connections again. */
   #isLeaving = false;
-  readonly #bodies = new BodyBudget();
+  readonly #bodies = new UnfinishedBodies();
   readonly #answerError: ErrorAnswer;
   readonly #callers: Callers | null;
   readonly #limits: RateLimits;
@@ -329,10 +329,7 @@ export class WebServer {
   }
 
   #prepare(received: Request, bodyLimit: number): Request {
-    let request = withRoutableUrl(received);
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      request = limitBody(request, bodyLimit, this.#bodies);
-    }
+    const request = limitBody(withRoutableUrl(received), bodyLimit, this.#bodies);
     if (request !== received) this.#received.set(request, received);
     return request;
   }
@@ -372,6 +369,7 @@ export class WebServer {
   #finish(exchange: Exchange, answer: Response | undefined): Response | undefined {
     const { request, method, path, mount, startedAt } = exchange;
     exchange.isAnswered = true;
+    if (this.#bodies.forms.size > 0) this.#bodies.forms.leave(request);
     const id = takeRequestId(request) ?? givenIdOf(answer) ?? makeRequestId();
     const isUpgraded = answer === undefined || (this.#upgraded.size > 0 && this.#upgraded.delete(request));
     const response = isUpgraded ? undefined : withHeaders(answer, id);

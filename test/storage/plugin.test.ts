@@ -123,6 +123,19 @@ test.each([
   expect(response.headers.get("content-security-policy")).toMatch(/^default-src 'none';.* sandbox$/);
 });
 
+test("text of a charset that nobody knows is served as UTF-8", async () => {
+  await using app = await start();
+  const file = new File(["a;b"], "a.csv", { type: "text/csv; charset=klingon" });
+  const { id, type } = (await (await upload(app, file)).json()) as { id: string; type: string };
+  const { headers } = await app.fetch(`/notes/file/${id}`);
+  expect([type, headers.get("content-type")]).toEqual(["text/csv", "text/csv;charset=utf-8"]);
+  const init = { method: "POST", body: "a;b", headers: { "content-type": "text/csv; charset=klingon" } };
+  expect(await app.problem("/notes/text/a", init)).toMatchObject({
+    status: 415,
+    code: "unsupported_media_type",
+  });
+});
+
 test("script in a file's name reaches no header and no page", async () => {
   await using app = await start();
   const name = `"><script>alert(1)</script>\r\nset-cookie: a=b;.txt`;
@@ -265,6 +278,19 @@ test("a body is kept as it comes, and a transaction that is undone has kept noth
   expect([response.status, await response.json()]).toMatchObject([200, { size: 3_000_000, name: "file" }]);
   const undone = await app.fetch("/notes/undone", { method: "POST" });
   expect(await undone.json()).toEqual({ file: null });
+});
+
+test("a file of a form is kept byte for byte, whatever its size", async () => {
+  await using app = await start();
+  for (const size of [0, 1, 262_144, 262_145, 1_000_003]) {
+    const bytes = crypto.getRandomValues(new Uint8Array(65_536));
+    const content = new Uint8Array(size).map((_, at) => bytes[(at * 7) % 65_521] ?? 0);
+    // oxlint-disable no-await-in-loop -- one after another
+    const { id } = (await (await upload(app, new File([content], "a.bin"))).json()) as { id: string };
+    const back = await (await app.fetch(`/notes/file/${id}`)).bytes();
+    // oxlint-enable no-await-in-loop
+    expect([size, Buffer.compare(back, content)]).toEqual([size, 0]);
+  }
 });
 
 test("the files of a plugin are its own", async () => {

@@ -30,6 +30,7 @@ test.each([
   ["a.csv", "application/vnd.ms-excel", bytes("a;b"), "text/csv"],
   ["a.csv", "", bytes("\xff\xfea\0;\0"), "text/csv"],
   ["a", "text/csv; charset=utf-8", bytes("a;b"), "text/csv"],
+  ["a", "text/csv; charset=klingon", bytes("a;b"), "text/csv"],
   ["a.svg", "image/png", bytes("<svg/>"), "image/svg+xml"],
   ["a.html", "text/plain", bytes("<script>"), "text/html"],
   ["a", "nonsense", bytes("x"), "application/octet-stream"],
