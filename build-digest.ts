@@ -4,6 +4,7 @@ const PROJECT = import.meta.dir;
 const SOURCES = "{src,drizzle,templates,plugins,patches}/**/*";
 const SETTINGS = [
   "build.ts",
+  "build-bundled.ts",
   "build-digest.ts",
   "build-packages.ts",
   "package.json",

@@ -10,13 +10,16 @@ const PACKED = ["daisyui", "memcache", "papaparse", "saxes", "tailwindcss", "yau
  * Compresses these packages; returns what makes a build take them so.
  *
  * @param folder where they are kept for as long as the build takes
- * @param level of zstd
+ * @param options `level` of zstd; `recorder` sees what they are bundled from
  */
-export async function packPackages(folder: string, level: number): Promise<Bun.BunPlugin> {
+export async function packPackages(
+  folder: string,
+  { level, recorder }: { readonly level: number; readonly recorder: Bun.BunPlugin },
+): Promise<Bun.BunPlugin> {
   const modules = new Map<string, string>();
   for (const name of PACKED) {
     const file = join(folder, `${name}.js.zst`);
-    await Bun.write(file, Bun.zstdCompressSync(await bundle(name, folder), { level }));
+    await Bun.write(file, Bun.zstdCompressSync(await bundle(name, { folder, recorder }), { level }));
     modules.set(name, await toModule(name, file));
   }
   return {
@@ -33,12 +36,16 @@ export async function packPackages(folder: string, level: number): Promise<Bun.B
 }
 
 /** Returns a package as one function of `exports`, `require` and `module`. */
-async function bundle(name: string, folder: string): Promise<string> {
+async function bundle(
+  name: string,
+  { folder, recorder }: { readonly folder: string; readonly recorder: Bun.BunPlugin },
+): Promise<string> {
   const entry = join(folder, `${name}.js`);
   const path = JSON.stringify(Bun.resolveSync(name, import.meta.dir));
   await Bun.write(entry, `import * as all from ${path}; export { all };`);
   const { outputs } = await Bun.build({
     entrypoints: [entry],
+    plugins: [recorder],
     target: "bun",
     format: "cjs",
     minify: { whitespace: true, syntax: true, identifiers: false },

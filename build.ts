@@ -2,6 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
+import { BundledPackages } from "./build-bundled.ts";
 import { digestSources } from "./build-digest.ts";
 import { packPackages } from "./build-packages.ts";
 import { readCommonPasswords } from "./src/accounts/login/common-passwords.ts";
@@ -27,6 +28,8 @@ const SMALLEST = 19; // of zstd's levels; those beyond take half as long again f
 /** Files that are served to browsers as they are. */
 const FOR_BROWSERS = /^(?:swagger-ui-dist|htmx\.org|uplot)\/.+|\/templates\/ui\/\w+\.js$/;
 const USAGE = `Usage: bun run build [--target ${Object.keys(TARGETS).join("|")}]… [--outdir dist]`;
+
+const bundled = new BundledPackages();
 
 const { values } = parseArgs({
   options: {
@@ -167,7 +170,10 @@ try {
   const targets = values.target?.map(toTarget) ?? [null];
   const work = await mkdtemp(join(tmpdir(), "xcore-build-"));
   try {
-    const packed = [await packFiles(work), await packPackages(work, SMALLEST)];
+    const packed = [
+      await packFiles(work),
+      await packPackages(work, { level: SMALLEST, recorder: bundled.recorder }),
+    ];
     for (const target of targets) await build(target, { outdir: values.outdir, packed });
   } finally {
     await rm(work, { recursive: true });
@@ -180,9 +186,12 @@ try {
 /** Compresses the files that the executable holds; returns what makes a build take those. */
 async function packFiles(folder: string): Promise<Bun.BunPlugin> {
   const passwords = join(folder, "common-passwords.zst");
+  bundled.add(Bun.resolveSync("@zxcvbn-ts/language-common", import.meta.dir));
   await Bun.write(passwords, Bun.zstdCompressSync(await readCommonPasswords(), { level: SMALLEST }));
   const archive = join(folder, "declarations.zst");
-  await Bun.write(archive, await packOnce(await collectDeclarations()));
+  const declarations = await collectDeclarations();
+  for (const name of declarations.keys()) bundled.add(join(import.meta.dir, name));
+  await Bun.write(archive, await packOnce(declarations));
   const templates = join(folder, "templates.zst");
   const texts = JSON.stringify([...(await readTemplates("templates"))]);
   await Bun.write(templates, Bun.zstdCompressSync(texts, { level: SMALLEST }));
@@ -216,7 +225,9 @@ async function packFiles(folder: string): Promise<Bun.BunPlugin> {
       }));
       builder.onResolve({ filter: FOR_BROWSERS }, async ({ path: name, resolveDir }) => {
         const path = join(folder, `${basename(name)}.gz`);
-        const bytes = await Bun.file(Bun.resolveSync(name, resolveDir)).bytes();
+        const file = Bun.resolveSync(name, resolveDir);
+        bundled.add(file);
+        const bytes = await Bun.file(file).bytes();
         await Bun.write(path, Bun.gzipSync(bytes, { library: "libdeflate", level: 12 }));
         return { path };
       });
@@ -253,6 +264,8 @@ async function build(
   const result = await Bun.build({
     entrypoints: ["src/index.ts"],
     plugins: [
+      bundled.recorder,
+      bundled.lister,
       withoutUnusedData,
       withoutUnusedCommands,
       withoutLuaComments,

@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import manifest from "../package.json" with { type: "json" };
 import { DIALECTS } from "../src/db/contract/driver.ts";
 import { checkTypes, findUnexpected, TYPED_PLUGINS, WRONG_PLUGIN } from "./cli/typed-project.ts";
+import { type Bom, findFaults as findFaultsOfBom } from "./cli/sbom/cyclonedx.ts";
 import { buildXcore } from "./cli/xcore-command.ts";
 import { xcore, XcoreServer } from "./cli/xcore-process.ts";
 import { createTestDatabase, testWithServer } from "./database-servers.ts";
@@ -126,6 +127,38 @@ test("the executable installs the npm dependencies of a plugin itself, and finds
   });
   await using server = await XcoreServer.start(folder, await install(folder));
   expect(await (await server.fetch("/tax")).json()).toEqual({ rate: 19 });
+});
+
+test("the executable lists what it and its plugins are made of", async () => {
+  await using registry = await TestRegistry.start({
+    "rates@1.0.0": { "package.json": { license: "ISC" }, "index.js": "exports.rate = 19;" },
+  });
+  await using folder = await TestFolder.create({
+    ".npmrc": registry.npmrc,
+    "plugins/tax/plugin.json": { name: "tax", version: "1.0.0" },
+    "plugins/tax/package.json": { dependencies: { rates: "^1.0.0" } },
+    "plugins/tax/run.ts": 'import { rate } from "rates";\nthrow new Error(rate);\n',
+  });
+  const { code, stdout, stderr } = await xcore(folder, ["sbom"], await install(folder));
+  expect([code, stderr]).toEqual([0, ""]);
+  const bom = JSON.parse(stdout) as Bom;
+  expect(await findFaultsOfBom(bom)).toEqual([]);
+  const digest = new Bun.CryptoHasher("sha256").update(await Bun.file(executable).bytes()).digest("hex");
+  expect(bom.metadata.component.hashes).toEqual([{ alg: "SHA-256", content: digest }]);
+  const listed = new Map(
+    bom.components.map((one) => [one["bom-ref"].replace("xcore/node_modules/", ""), one]),
+  );
+  for (const [name, version] of Object.entries(manifest.dependencies)) {
+    expect([name, listed.get(name)?.version]).toEqual([name, version]);
+  }
+  // What packages are bundled from, and no more: declarations for editors, but no compiler, no other program.
+  expect(listed.has("bun-types")).toBe(true);
+  expect(["typescript", "yargs", "oxlint", "help-me"].filter((name) => listed.has(name))).toEqual([]);
+  const packages = bom.components.filter(({ purl }) => purl?.startsWith("pkg:npm/"));
+  expect(packages.filter(({ hashes, licenses }) => !hashes || !licenses)).toEqual([]);
+  expect(listed.get("plugin:tax")?.components).toMatchObject([
+    { name: "rates", version: "1.0.0", licenses: [{ license: { id: "ISC" } }] },
+  ]);
 });
 
 test("the executable runs the tests of plugins, and fails when one does", async () => {

@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, CommandLoader>> = {
   openapi: async () => (await import("./openapi.ts")).openApiCommand,
   client: async () => (await import("./client/client.ts")).clientCommand,
   types: async () => (await import("./types.ts")).typesCommand,
+  sbom: async () => (await import("./sbom/sbom.ts")).sbomCommand,
   test: async () => (await import("./test.ts")).testCommand,
   doctor: async () => (await import("./doctor/doctor.ts")).doctorCommand,
   "test-host": async () => (await import("./test-host.ts")).testHostCommand,

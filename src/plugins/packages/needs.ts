@@ -22,7 +22,8 @@ type Versions = Record<string, string>;
 const INSTALLED_KINDS = ["dependencies", "optionalDependencies", "peerDependencies"] as const;
 /** What decides over the versions of packages wherever they are needed. */
 const OVERRIDING_KINDS = ["overrides", "resolutions"] as const;
-const PACKAGE_NAME = /^(?:@[a-z0-9~-][\w.~-]*\/)?[a-z0-9~-][\w.~-]*$/i;
+/** What npm takes as the name of a package. */
+export const PACKAGE_NAME = /^(?:@[a-z0-9~-][\w.~-]*\/)?[a-z0-9~-][\w.~-]*$/i;
 /** A range, a tag, or either of another package: `npm:@scope/name@^1.0.0`. */
 const REGISTRY_SPEC = /^(?:npm:(?:@[^/:@]+\/)?[^/:@]+(?:@[^/:@]*)?|[^/:@]*)$/;
 const MAX_PACKAGES = 1000; // in package.json; more only happens by accident
