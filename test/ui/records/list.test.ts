@@ -14,7 +14,7 @@ test("the list of a resource shows its rows by kind, and those that they refer t
   expect(first.slice(0, 3)).toEqual(["Deal 1", "open", "10.50"]);
   expect(first).toContain("Acme");
   expect(html).toContain(`href="${COMPANIES}/1"`);
-  expect(html).toContain('<time datetime="2026-03-01">');
+  expect(html).toMatch(/<time [^>]*datetime="2026-03-01">/);
   expect(rowsOf(html)).toHaveLength(25);
   expect(textOf(html)).toContain("30 rows");
   expect(rowsOf(await office.page(`${DEALS}?page=2`))).toHaveLength(5);
