@@ -16,8 +16,20 @@ export function peopleArea(ui: Ui): Area {
   return {
     section: "people",
     menu: [
-      { label: text("Users"), path: "/ui/users", icon: "users", permission: "users:read" },
-      { label: text("Roles"), path: "/ui/roles", icon: "shield", permission: "roles:read" },
+      {
+        label: text("Users"),
+        path: "/ui/users",
+        icon: "users",
+        permission: "users:read",
+        action: { label: text("New user"), path: "/ui/users/new", permission: "users:write" },
+      },
+      {
+        label: text("Roles"),
+        path: "/ui/roles",
+        icon: "shield",
+        permission: "roles:read",
+        action: { label: text("New role"), path: "/ui/roles/new", permission: "roles:write" },
+      },
       { label: text("Permissions"), path: "/ui/permissions", icon: "lock", permission: "roles:read" },
     ],
     routes: new Elysia({ name: "xcore/ui/people" })

@@ -21,7 +21,15 @@ const DONE: Readonly<Record<(typeof VERBS)[number], string>> = {
 export function pluginArea(ui: Ui): Area {
   return {
     section: "system",
-    menu: [{ label: text("Plugins"), path: LIST, icon: "plug", permission: "plugins:read" }],
+    menu: [
+      {
+        label: text("Plugins"),
+        path: LIST,
+        icon: "plug",
+        permission: "plugins:read",
+        action: { label: text("Add a plugin"), path: `${LIST}/-/add`, permission: "*" },
+      },
+    ],
     routes: new Elysia({ name: "xcore/ui/plugins" })
       .use(ui.guards)
       .get(

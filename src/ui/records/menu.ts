@@ -3,6 +3,7 @@ import { type ResourceDescription, toLabel } from "../../resources/admin/descrip
 import { type Api, ApiProblem } from "../shell/api.ts";
 import type { Found, MenuItem, MenuSection } from "../shell/menu.ts";
 import type { Ui } from "../shell/pages.ts";
+import { text } from "../shell/words.ts";
 import { pathOfRecords, type Row, titleOf } from "./records.ts";
 
 const MAX_RESOURCES = 12; // that are searched at once: each is a query
@@ -11,23 +12,32 @@ const MAX_ROWS = 5; // of each
 const MAX_MS = 1000;
 
 /** What the menu says of a resource. */
-export type MenuResource = Pick<Resource, "plugin" | "name" | "permission" | "screens">;
+export type MenuResource = Pick<Resource, "plugin" | "name" | "singular" | "permission" | "screens">;
 
 /** The resources of each plugin below its name. */
 export function toRecordsMenu(resources: readonly MenuResource[]): MenuSection[] {
   const byPlugin = new Map<string, Map<string, MenuItem>>();
-  for (const { plugin, name, permission, screens } of resources) {
+  for (const { plugin, name, singular, permission, screens } of resources) {
     const items = byPlugin.get(plugin) ?? new Map<string, MenuItem>();
     byPlugin.set(plugin, items);
     // Of two generations of a plugin, the newer one counts.
     items.delete(name);
     if (!screens.isInMenu) continue;
+    const path = pathOfRecords(`${plugin}.${name}`);
     items.set(name, {
       label: screens.label ?? toLabel(name),
-      path: pathOfRecords(`${plugin}.${name}`),
+      path,
       icon: screens.icon,
       plugin,
-      ...(permission !== null && { permission: `${permission}:read` }),
+      ...(permission !== null && {
+        permission: `${permission}:read`,
+        action: {
+          label: text("New {name}"),
+          name: singular,
+          path: `${path}/~new`,
+          permission: `${permission}:write`,
+        },
+      }),
     });
   }
   return [...byPlugin]
@@ -40,13 +50,13 @@ export function toRecordsMenu(resources: readonly MenuResource[]): MenuSection[]
  * Finds rows of the resources that whoever makes a request may read, by the words that these are searched for by. A word
  * that begins a resource's own name narrows it down: "deals acme". What isn't found within a second is left out.
  */
-export async function findRecords(ui: Ui, request: Request, text: string): Promise<Found[]> {
+export async function findRecords(ui: Ui, request: Request, asked: string): Promise<Found[]> {
   const api = ui.api(request);
   const { items } = await api.get<{ readonly items: readonly ResourceDescription[] }>("/system/resources", {
     per_page: 100,
   });
   const searchable = items.filter(({ search }) => search.length > 0);
-  const { resources, words } = narrowDown(searchable, text);
+  const { resources, words } = narrowDown(searchable, asked);
   const found = new Map<ResourceDescription, Found[]>();
   const waiting = resources.slice(0, MAX_RESOURCES);
   const wanted = [...waiting];
@@ -67,15 +77,15 @@ export async function findRecords(ui: Ui, request: Request, text: string): Promi
 /** The resources that the first word names, with the words after it; all of them where it names none. */
 function narrowDown(
   all: readonly ResourceDescription[],
-  text: string,
+  asked: string,
 ): { resources: readonly ResourceDescription[]; words: string } {
-  const [first = "", ...rest] = text.trim().split(/\s+/);
+  const [first = "", ...rest] = asked.trim().split(/\s+/);
   const begins = (name: string): boolean => name.toLowerCase().startsWith(first.toLowerCase());
   const named = all.filter(({ label, singular }) => begins(label) || begins(singular));
   const words = rest.join(" ");
   return named.length > 0 && words.length > 1
     ? { resources: named, words }
-    : { resources: all, words: text.trim() };
+    : { resources: all, words: asked.trim() };
 }
 
 async function searchIn(api: Api, about: ResourceDescription, words: string): Promise<Found[]> {

@@ -12,6 +12,18 @@ export interface MenuItem {
   readonly permission?: string | null;
   /** Whose words they are. @default xcore's own */
   readonly plugin?: string;
+  /** What is made there, for the command palette. @default nothing is */
+  readonly action?: MenuAction;
+}
+
+/** What somebody may begin from anywhere, such as a new record. */
+export interface MenuAction {
+  /** English, marked by `text()`. */
+  readonly label: string;
+  /** What stands in the place of `{name}`, in the words of the item's owner. @default the label has none */
+  readonly name?: string;
+  readonly path: string;
+  readonly permission: string;
 }
 
 /** A part of the interface: what leads to its pages, and their routes below /ui. */
@@ -59,7 +71,11 @@ export function toShownMenu(
       title,
       items: items
         .filter(({ permission }) => permission === undefined || permission === null || can(permission))
-        .map((item) => ({ ...item, active: item === current })),
+        .map(({ action, ...item }, index, all) => ({
+          ...item,
+          active: all[index] === current,
+          ...(action !== undefined && can(action.permission) && { action }),
+        })),
     }))
     .filter(({ items }) => items.length > 0);
 }

@@ -41,6 +41,23 @@ test("rows are found by the words that they are searched for by, a few of each r
   expect(long.status).toBe(422);
 });
 
+test("what somebody may make is begun from the palette of any page", async () => {
+  await using office = await Office.open();
+  const action = 'href="/ui/records/crm/deals/~new"';
+  expect(await office.page("/ui")).toContain(action);
+  const reader = new CookieJar(office.app);
+  await reader.register("bob@example.com");
+  await reader.signIn("bob@example.com");
+  await office.send("POST", "/admin/roles", { name: "readers", permissions: ["deals:read"] });
+  const { items } = await office.send("GET", "/admin/users?q=bob");
+  const roles = await office.send("GET", "/admin/roles?per_page=100");
+  const role = roles.items.find((one: { name: string }) => one.name === "readers");
+  await office.send("POST", `/admin/users/${items[0].id}/roles/${role.id}`);
+  const html = await (await reader.get("/ui")).text();
+  expect(html).toContain('href="/ui/records/crm/deals"');
+  expect(html).not.toContain("~new");
+});
+
 test("nothing is found that whoever looks for it may not read", async () => {
   await using office = await Office.open();
   await office.fill(3);

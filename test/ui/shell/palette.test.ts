@@ -29,7 +29,13 @@ testInBrowser("pages are gone to by the keyboard alone", async (browser) => {
   await page.keyboard.press("Enter");
   await page.waitForURL("**/ui/users");
 
-  await page.keyboard.press("Escape");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("new ro");
+  await palette.locator('[aria-selected="true"]', { hasText: "New role" }).waitFor();
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/ui/roles/new");
+
+  await page.locator("body").press("Escape");
   await page.locator("body").press("?");
   await page.getByRole("dialog", { name: "Keyboard" }).waitFor();
   await checked.check();
