@@ -9,6 +9,20 @@ const BY_PARAMETER = /\bt\((\w+)[,)]/g;
 /** `text("…")` of code. */
 const MARKED = new RegExp(String.raw`\btext\(\s*(?:${LITERAL})`, "g");
 
+/** What the API says most often of what it refuses, as pages show it. */
+const API_TEXTS = [
+  "The request is not valid: see errors",
+  "Required, but missing",
+  "Not valid",
+  "You can't set this",
+  "Sent more than once",
+  "Nothing is served at this path",
+  "The email, the password or the code is wrong",
+  "The current password is wrong",
+  "The code is wrong, or was used already",
+  "The row has changed since it was read: look at it, and change it again",
+];
+
 /** All English texts of xcore's own pages that are translated, with where each is found. */
 export async function findTexts(): Promise<ReadonlyMap<string, string>> {
   const texts = new Map<string, string>();
@@ -23,6 +37,7 @@ export async function findTexts(): Promise<ReadonlyMap<string, string>> {
   }
   for (const file of new Bun.Glob("src/**/*.ts").scanSync(PROJECT)) {
     const source = await Bun.file(join(PROJECT, file)).text();
+    for (const said of API_TEXTS) if (source.includes(JSON.stringify(said))) texts.set(said, file);
     for (const [, double, single] of source.matchAll(MARKED)) texts.set(unescape(double ?? single ?? ""), file);
   }
   return texts;

@@ -49,6 +49,19 @@ test("a problem's page has its title in the language of the page", async () => {
   expect(await page.text()).toContain("Il n’y a rien ici");
 });
 
+test("what the API says most often of a form is in the language of the page", async () => {
+  await using started = await start();
+  const { app, jar } = started;
+  const stranger = new CookieJar(app);
+  const wrong = await stranger.post("/auth/login", { username: "ada@example.com", password: "x" }, inFrench);
+  expect(wrong.status).toBe(401);
+  expect(await wrong.text()).toContain("mot de passe ou le code est incorrect");
+  const form = await jar.post("/ui/users", { email: "{name}@", full_name: "", password: "" }, inFrench);
+  expect(form.status).toBe(422);
+  const text = await form.text();
+  expect(text).toContain('value="{name}@"');
+});
+
 test("a choice that there isn't is refused, and one felt by every session of the account", async () => {
   await using started = await start();
   const { jar } = started;
