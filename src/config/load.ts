@@ -21,6 +21,7 @@ import { readTextFile } from "../files/text.ts";
 import type { ConfigValues } from "./validation.ts";
 
 export { ConfigError };
+export { MASK } from "./secrets.ts";
 
 export interface LoadConfigOptions {
   /**

@@ -2,7 +2,7 @@ import { isSecretName } from "../log/secret-names.ts";
 import { type KeyPath, startsWithPath } from "./json/values.ts";
 
 /** What stands in the place of a masked value. */
-const MASK = "***";
+export const MASK = "***";
 
 /**
  * Copies a value with its secrets replaced by "***", so that it can be printed or logged: everything under a

@@ -6,6 +6,11 @@ export interface InputProblem {
   message: string;
 }
 
+/** Returns the JSON Pointer (RFC 6901) of a place inside a value: `["a/b", 0]` is "/a~1b/0". */
+export function toPointer(path: readonly (string | number)[]): string {
+  return path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
+
 export interface AppErrorOptions {
   cause?: unknown;
   /** Sent to the client as `errors`. */

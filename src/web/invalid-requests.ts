@@ -1,6 +1,6 @@
 import { TransformDecodeCheckError, TransformDecodeError } from "@sinclair/typebox/value";
 import { type AnyElysia, ValidationError } from "elysia";
-import type { AppError, InputProblem } from "../errors/errors.ts";
+import { type AppError, type InputProblem, toPointer } from "../errors/errors.ts";
 import { fail, invalidRequest } from "../errors/codes.ts";
 import { findPartProblems, toInputProblems } from "../errors/input-problems.ts";
 import { isTypeBoxSchema, type JsonSchema } from "../errors/plain-schema.ts";
@@ -109,6 +109,6 @@ function schemaOf(error: ValidationError): JsonSchema {
 function findPlaces(schema: JsonSchema, rule: string, path: string): string[] {
   if ([schema, ...(schema.anyOf ?? [])].some((one) => JSON.stringify(one) === rule)) return [path];
   return Object.entries(schema.properties ?? {}).flatMap(([key, property]) =>
-    findPlaces(property, rule, `${path}/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`),
+    findPlaces(property, rule, path + toPointer([key])),
   );
 }

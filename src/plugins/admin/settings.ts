@@ -8,9 +8,9 @@ import {
   type KeyPath,
   valueAt,
 } from "../../config/json/values.ts";
-import { ConfigError, type LoadedConfig, maskSettings } from "../../config/load.ts";
+import { ConfigError, type LoadedConfig, MASK, maskSettings } from "../../config/load.ts";
 import { invalidRequest } from "../../errors/codes.ts";
-import { AppError, type InputProblem } from "../../errors/errors.ts";
+import { AppError, type InputProblem, toPointer } from "../../errors/errors.ts";
 import type { JsonSchema } from "../../errors/plain-schema.ts";
 import { isSecretName } from "../../log/secret-names.ts";
 import { fail } from "../failure/error-codes.ts";
@@ -64,7 +64,6 @@ export interface DescribedSettings {
   readonly version: string;
 }
 
-const MASK = "***";
 const LOCKS: ReadonlySet<string> = new Set(["flag", "environment", ".env"]);
 const MAX_TEXT = 1_000_000; // characters of config.json; a server reads no more than 16 MB
 const TAGS = /(?:W\/)?"[^"]*"/g;
@@ -314,7 +313,6 @@ function setAt(values: JsonObject, path: readonly string[], value: unknown): voi
 
 /** What is wrong with a setting, as with a field of the body. */
 function toProblem(path: KeyPath, code: string, message: string): InputProblem {
-  const pointer = path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
   const sentence = message.charAt(0).toUpperCase() + message.slice(1);
-  return { path: `/body/settings${pointer}`, code, message: sentence };
+  return { path: `/body/settings${toPointer(path)}`, code, message: sentence };
 }

@@ -1,4 +1,4 @@
-import { AppError, type InputProblem } from "../../errors/errors.ts";
+import { AppError, type InputProblem, toPointer } from "../../errors/errors.ts";
 import { toHint } from "../../errors/suggestion.ts";
 import type { Access } from "../access/access.ts";
 import { toRowsCondition, type Wanted } from "../reading/conditions.ts";
@@ -41,7 +41,7 @@ export function checkContents(access: Access, { columns, query }: Partial<Conten
   const check = toQueryCheck(access);
   const refused = Object.entries(query ?? {}).flatMap(([name, value]): InputProblem[] => {
     const message = check(name, value);
-    return message === null ? [] : [{ path: `/body/query/${escapePart(name)}`, code: "invalid", message }];
+    return message === null ? [] : [{ path: toPointer(["body", "query", name]), code: "invalid", message }];
   });
   return [...unknown, ...refused];
 }
@@ -99,9 +99,4 @@ function toQueryCheck(access: Access): (name: string, value: string | readonly s
         return `The list has no parameter "${name}"${toHint(name, shown)}`;
     }
   };
-}
-
-/** For a JSON Pointer (RFC 6901). */
-function escapePart(name: string): string {
-  return name.replaceAll("~", "~0").replaceAll("/", "~1");
 }

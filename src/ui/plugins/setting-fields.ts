@@ -1,3 +1,6 @@
+import { isJsonObject } from "../../config/json/values.ts";
+import { MASK } from "../../config/load.ts";
+import { toPointer } from "../../errors/errors.ts";
 import type { PluginSettings } from "../../plugins/admin/answers.ts";
 import { text } from "../shell/words.ts";
 
@@ -47,7 +50,6 @@ interface Place {
   readonly isRequired: boolean;
 }
 
-const MASK = "***";
 /** Of the field with all settings of a plugin that declares none. */
 const ALL: Item = {
   key: "",
@@ -137,7 +139,7 @@ function toValue(
   if (kind === "list") return typed.split("\n").flatMap((line) => toItem(node.items ?? {}, line));
   const value = readJson(typed);
   const isWhole = item.path.length === 0;
-  return value === undefined || (isWhole && !isObject(value)) ? UNREADABLE : value;
+  return value === undefined || (isWhole && !isJsonObject(value)) ? UNREADABLE : value;
 }
 
 function toItem(node: Node, line: string): unknown[] {
@@ -252,18 +254,9 @@ function nameOf({ path }: Item): string {
   return `s${toPointer(path)}`;
 }
 
-/** JSON Pointer (RFC 6901). */
-function toPointer(path: readonly string[]): string {
-  return path.map((key) => `/${key.replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-}
-
 function setAt(values: Record<string, unknown>, path: readonly string[], value: unknown): void {
   const [key = "", ...rest] = path;
   if (key === "__proto__") return;
   if (rest.length === 0) values[key] = value;
   else setAt((values[key] ??= {}) as Record<string, unknown>, rest, value);
-}
-
-function isObject(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
