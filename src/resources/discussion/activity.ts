@@ -4,7 +4,8 @@ import type { Page } from "../../db/paging/paginate.ts";
 import { readEntries, type ShownEntry } from "../history/reading.ts";
 import { type Attachment, type AttachmentSource, attachmentsOf, showAttachments } from "./attachments.ts";
 import { type Comment, commentsOf, showComments } from "./comments.ts";
-import { type Actor, assertInSight } from "./sight.ts";
+import type { Actor } from "../reading/actors.ts";
+import { assertInSight } from "./sight.ts";
 
 /** Something that has happened with a row: one of the three is there. */
 export interface Activity {

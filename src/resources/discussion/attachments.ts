@@ -9,17 +9,16 @@ import { AppError } from "../../errors/errors.ts";
 import type { StoredFile } from "../../storage/contract/stored-file.ts";
 import type { Library } from "../../storage/library.ts";
 import type { Storage } from "../../storage/storage.ts";
-import type { Access } from "../access/access.ts";
 import type { Resource } from "../definition/definition.ts";
 import { toRowKey } from "../history/entries.ts";
+import { type Actor, readActors } from "../reading/actors.ts";
 import {
-  type Actor,
   askerOf,
   assertInSight,
   assertMayWrite,
   type DiscussionSource,
   holdRow,
-  readActors,
+  mayTakeAway,
 } from "./sight.ts";
 
 type FileRow = CoreTables["storedFiles"]["$inferSelect"];
@@ -119,7 +118,7 @@ export async function detach(source: AttachmentSource, way: AttachmentWay): Prom
   await db.transaction(async (tx) => {
     await holdRow(tx, source, way.id);
     const file = await readAttachment(tx, source, way);
-    if (!mayDelete(access, file))
+    if (!mayTakeAway(access, file.created_by))
       throw toForbidden("A file is deleted by who has attached it, or by who may delete rows");
     const place = { table: tableName, column: COLUMN };
     await library.detach(tx, { plugin, place, rowKey: toRowKey(way.id), id: file.id });
@@ -158,9 +157,9 @@ export async function showAttachments(
   id: unknown,
   rows: readonly FileRow[],
 ): Promise<Attachment[]> {
-  const { access, pathOf } = source;
+  const { db, core, access, pathOf } = source;
   const authors = await readActors(
-    source,
+    { db, users: core.users },
     rows.flatMap((row) => [row.created_by, row.viewer_id]),
   );
   const base = `${pathOf(access.resource)}/${encodeURIComponent(String(id))}/attachments`;
@@ -175,7 +174,7 @@ export async function showAttachments(
     author: authors.get(row.created_by ?? 0) ?? null,
     viewer_id: row.viewer_id,
     viewer: authors.get(row.viewer_id ?? 0) ?? null,
-    may_delete: mayDelete(access, row),
+    may_delete: mayTakeAway(access, row.created_by),
   }));
 }
 
@@ -213,10 +212,4 @@ async function keep(
     if (code === undefined || !(error instanceof AppError)) throw error;
     throw invalidRequest([{ path: "/body/file", code, message: error.message }], { cause: error });
   }
-}
-
-function mayDelete(access: Access, { created_by: author }: { readonly created_by: number | null }): boolean {
-  const { asker, mayChange, mayDelete: mayModerate, resource } = access;
-  if (asker.user === null) return false;
-  return (mayChange && asker.user.id === author) || (mayModerate && resource.permission !== null);
 }

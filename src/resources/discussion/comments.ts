@@ -5,17 +5,17 @@ import type { CoreTables } from "../../db/schema/core-tables.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import { toForbidden } from "../../accounts/identity/guards.ts";
 import { fail } from "../../errors/codes.ts";
-import type { Access } from "../access/access.ts";
 import type { Resource } from "../definition/definition.ts";
 import { toRowKey } from "../history/entries.ts";
+import { type Actor, readActors } from "../reading/actors.ts";
 import {
-  type Actor,
   askerOf,
   assertInSight,
   assertMayWrite,
   type DiscussionSource,
   holdRow,
-  readActors,
+  isOwn,
+  mayTakeAway,
 } from "./sight.ts";
 
 type CommentRow = CoreTables["resourceComments"]["$inferSelect"];
@@ -82,7 +82,7 @@ export async function editComment(source: DiscussionSource, way: CommentWay, bod
   const { viewerId } = askerOf(access);
   const row = await db.transaction(async (tx) => {
     const found = await findComment(tx, source, way);
-    if (!mayEdit(access, found)) throw toForbidden("Only who has written a comment may change it");
+    if (!isOwn(access, found.author_id)) throw toForbidden("Only who has written a comment may change it");
     if (found.body === body) return found;
     const [edited] = await tx
       .update(core.comments)
@@ -100,7 +100,7 @@ export async function removeComment(source: DiscussionSource, way: CommentWay): 
   assertMayWrite(access);
   await db.transaction(async (tx) => {
     const found = await findComment(tx, source, way);
-    if (!mayDelete(access, found))
+    if (!mayTakeAway(access, found.author_id))
       throw toForbidden("A comment is deleted by who has written it, or by who may delete rows");
     await tx.delete(core.comments).where(eq(core.comments.id, found.id));
   });
@@ -137,8 +137,9 @@ export async function showComments(
   source: DiscussionSource,
   rows: readonly CommentRow[],
 ): Promise<Comment[]> {
+  const { db, core, access } = source;
   const authors = await readActors(
-    source,
+    { db, users: core.users },
     rows.flatMap((row) => [row.author_id, row.viewer_id]),
   );
   return rows.map((row) => ({
@@ -150,8 +151,8 @@ export async function showComments(
     viewer: authors.get(row.viewer_id ?? 0) ?? null,
     created_at: row.created_at,
     edited_at: row.edited_at,
-    may_edit: mayEdit(source.access, row),
-    may_delete: mayDelete(source.access, row),
+    may_edit: isOwn(access, row.author_id),
+    may_delete: mayTakeAway(access, row.author_id),
   }));
 }
 
@@ -172,15 +173,4 @@ async function findComment(
   const [found] = await tx.select().from(core.comments).where(isIt).limit(1);
   if (found === undefined) throw fail("not_found", `Cannot find comment "${comment}"`);
   return found;
-}
-
-function mayEdit({ asker, mayChange }: Access, { author_id: author }: CommentRow): boolean {
-  return mayChange && asker.user?.id === author;
-}
-
-function mayDelete(access: Access, row: CommentRow): boolean {
-  return (
-    mayEdit(access, row) ||
-    (access.asker.user !== null && access.mayDelete && access.resource.permission !== null)
-  );
 }

@@ -1,4 +1,4 @@
-import { and, eq, inArray } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import type { PgTable } from "drizzle-orm/pg-core";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { Dialect } from "../../db/contract/driver.ts";
@@ -6,7 +6,7 @@ import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import { toForbidden } from "../../accounts/identity/guards.ts";
 import { unauthenticated } from "../../accounts/identity/principals.ts";
 import type { Access } from "../access/access.ts";
-import { findRow, missing } from "../reading/rows.ts";
+import { findInSight, missing } from "../reading/rows.ts";
 
 /** What what is said of rows, and attached to them, is read and written with. */
 export interface DiscussionSource {
@@ -16,23 +16,13 @@ export interface DiscussionSource {
   readonly dialect: Dialect;
 }
 
-/** Somebody who has said or done something. */
-export interface Actor {
-  readonly id: number;
-  readonly email: string;
-  readonly full_name: string | null;
-}
-
 /**
  * Looks whether a row is there to whoever asks; one that is deleted and kept is there to who may delete it.
  *
  * @throws AppError not_found
  */
 export async function assertInSight({ db, access }: DiscussionSource, id: unknown): Promise<void> {
-  const { resource, mayDelete } = access;
-  const rows = access.rowsWithDeleted(mayDelete ? "with" : undefined);
-  const row = await findRow(db, resource, and(eq(resource.key, id), rows));
-  if (row === undefined) throw missing(resource, id);
+  if ((await findInSight(db, access, id)) === undefined) throw missing(access.resource, id);
 }
 
 /** Holds a row that is there until the transaction ends: it isn't deleted meanwhile. @throws AppError not_found */
@@ -65,14 +55,13 @@ export function assertMayWrite({ mayChange, mayDelete }: Access): void {
   if (!mayChange && !mayDelete) throw toForbidden("You may neither change nor delete here");
 }
 
-/** Accounts by id, of those that are still there. */
-export async function readActors(
-  { db, core: { users } }: Pick<DiscussionSource, "db" | "core">,
-  ids: readonly (number | null)[],
-): Promise<ReadonlyMap<number, Actor>> {
-  const known = [...new Set(ids)].filter((id) => id !== null);
-  if (known.length === 0) return new Map();
-  const { id, email, full_name: name } = users;
-  const rows = await db.select({ id, email, full_name: name }).from(users).where(inArray(id, known));
-  return new Map(rows.map((row) => [row.id, row]));
+/** Whether whoever asks has said or attached it, and may still change something here. */
+export function isOwn({ asker, mayChange }: Access, author: number | null): boolean {
+  return mayChange && asker.user !== null && asker.user.id === author;
+}
+
+/** Whether whoever asks may take it away: who has said or attached it, and who may delete rows. */
+export function mayTakeAway(access: Access, author: number | null): boolean {
+  const { asker, mayDelete, resource } = access;
+  return isOwn(access, author) || (asker.user !== null && mayDelete && resource.permission !== null);
 }

@@ -1,16 +1,11 @@
-import { and, desc, eq, inArray } from "drizzle-orm";
+import { and, desc } from "drizzle-orm";
 import type { Database } from "../../db/contract/database.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { PublicUsers } from "../../db/schema/core-tables.ts";
 import type { Access } from "../access/access.ts";
-import { findRow, missing } from "../reading/rows.ts";
+import { type Actor, readActors } from "../reading/actors.ts";
+import { findInSight, missing } from "../reading/rows.ts";
 import { type Changes, CHANGING, entriesFor, entriesOf, type HistoryTable, readChanges } from "./entries.ts";
-
-interface ShownActor {
-  readonly id: number;
-  readonly email: string;
-  readonly full_name: string | null;
-}
 
 /** An entry of a row's history, as it is shown. */
 export interface ShownEntry {
@@ -19,10 +14,10 @@ export interface ShownEntry {
   readonly at: Date;
   readonly actor_id: number | null;
   /** Null for nobody known, and for an account that is gone. */
-  readonly actor: ShownActor | null;
+  readonly actor: Actor | null;
   /** The administrator who viewed as the actor, and did it; null for the actor alone. */
   readonly viewer_id: number | null;
-  readonly viewer: ShownActor | null;
+  readonly viewer: Actor | null;
   /** Of the fields that whoever asks may see. */
   readonly changes: Changes;
 }
@@ -74,9 +69,9 @@ async function showEntries(
   { db, access, users }: HistorySource,
   rows: readonly HistoryTable["$inferSelect"][],
 ): Promise<ShownEntry[]> {
-  const ids = [...new Set(rows.flatMap((entry) => [entry.actor_id ?? [], entry.viewer_id ?? []].flat()))];
-  const actors = ids.length === 0 ? [] : await readActors(db, users, ids);
-  const shown = (of: number | null): ShownActor | null => actors.find((actor) => actor.id === of) ?? null;
+  const ids = rows.flatMap((entry) => [entry.actor_id, entry.viewer_id]);
+  const actors = await readActors({ db, users }, ids);
+  const shown = (of: number | null): Actor | null => actors.get(of ?? 0) ?? null;
   const items = rows.map(
     ({ id: entry, verb, at, actor_id: actorId, viewer_id: viewerId, changes }): ShownEntry => ({
       id: entry,
@@ -101,19 +96,10 @@ async function showEntries(
  */
 async function isInSight(db: Database, access: Access, id: unknown): Promise<boolean> {
   const { resource, mayDelete } = access;
-  const rows = access.rowsWithDeleted(mayDelete ? "with" : undefined);
-  if ((await findRow(db, resource, and(eq(resource.key, id), rows))) !== undefined) return true;
+  if ((await findInSight(db, access, id)) !== undefined) return true;
   const seesAll = mayDelete && access.rule("read") === undefined && access.rule("delete") === undefined;
   if (!seesAll) throw missing(resource, id);
   return false;
-}
-
-function readActors(db: Database, users: PublicUsers, ids: readonly number[]) {
-  const { id, email, full_name: name } = users;
-  return db
-    .select({ id, email, full_name: name })
-    .from(users)
-    .where(inArray(id, [...ids]));
 }
 
 function isHidden({ resource, visible }: Access, { verb, changes }: ShownEntry): boolean {

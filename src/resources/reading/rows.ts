@@ -78,6 +78,13 @@ export async function findRow(
   return row;
 }
 
+/** The row of a key as far as it is there to whoever asks; one that is deleted and kept is there to who may delete it. */
+export function findInSight(db: Database, access: Access, id: unknown): Promise<Row | undefined> {
+  const { resource, mayDelete } = access;
+  const rows = access.rowsWithDeleted(mayDelete ? "with" : undefined);
+  return findRow(db, resource, and(eq(resource.key, id), rows));
+}
+
 /** The error of a row that isn't there, or isn't for whoever asks: nobody is told which. */
 export function missing({ singular }: Resource, id: unknown): Error {
   return fail("not_found", `Cannot find ${singular} "${String(id)}"`);

@@ -3,10 +3,9 @@ import { listOf, page } from "../../db/paging/paginate.ts";
 import type { AttachmentSource, AttachmentWay } from "../discussion/attachments.ts";
 import type { CommentWay } from "../discussion/comments.ts";
 import { FileQuery, fileResponses } from "../../storage/routes.ts";
-import { ENTRY } from "./history.ts";
+import { ACTOR, ENTRY } from "./history.ts";
 import type { Endpoint, Given, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
 
-const ACTOR = t.Nullable(t.Object({ id: t.Integer(), email: t.String(), full_name: t.Nullable(t.String()) }));
 const VIEWER = {
   viewer_id: t.Nullable(t.Integer({ description: "The administrator who viewed as the author" })),
   viewer: ACTOR,

@@ -2,7 +2,10 @@ import { t } from "elysia";
 import { listOf, page } from "../../db/paging/paginate.ts";
 import type { Endpoint, ResourceRouter, ResourceRoutesOptions } from "./endpoint.ts";
 
-const ACTOR = t.Nullable(t.Object({ id: t.Integer(), email: t.String(), full_name: t.Nullable(t.String()) }));
+/** Somebody who has said or done something. */
+export const ACTOR = t.Nullable(
+  t.Object({ id: t.Integer(), email: t.String(), full_name: t.Nullable(t.String()) }),
+);
 
 /** An entry, as it is answered. */
 export const ENTRY = t.Object({
