@@ -42,19 +42,7 @@ export function createViewerFinder({
   isGuardRole,
   now = Date.now,
 }: FindViewerOptions): FindViewer {
-  const { sessions } = store.tables;
-  const readSession = store.db
-    .select()
-    .from(sessions)
-    .where(
-      and(
-        eq(sessions.id, sql.placeholder("id")),
-        isNull(sessions.revoked_at),
-        isNull(sessions.viewer_session_id),
-        isNotNull(sessions.cookie_at),
-      ),
-    )
-    .prepare("xcore_viewer_session");
+  let readSession: ReturnType<typeof prepareSession> | null = null;
 
   /** Whether somebody has rights that the other one lacks. */
   const isUpward = async (viewed: LoadedAccess, viewer: LoadedAccess): Promise<boolean> => {
@@ -67,7 +55,7 @@ export function createViewerFinder({
   };
 
   return async (viewerSessionId, viewed) => {
-    const [session] = await readSession.execute({ id: viewerSessionId });
+    const [session] = await (readSession ??= prepareSession(store)).execute({ id: viewerSessionId });
     if (session === undefined || session.expires_at.getTime() <= now()) return null;
     const { id: sessionId, user_id: viewerId, has_otp: hasOtp, expires_at } = session;
     const access = await loadAccess(viewerId);
@@ -82,4 +70,19 @@ export function createViewerFinder({
     const { id, email } = access.user;
     return { viewer: { id, email, sessionId }, hasOtp, expiresAt: expires_at.getTime(), session };
   };
+}
+
+function prepareSession({ db, tables: { sessions } }: CoreStore) {
+  return db
+    .select()
+    .from(sessions)
+    .where(
+      and(
+        eq(sessions.id, sql.placeholder("id")),
+        isNull(sessions.revoked_at),
+        isNull(sessions.viewer_session_id),
+        isNotNull(sessions.cookie_at),
+      ),
+    )
+    .prepare("xcore_viewer_session");
 }
