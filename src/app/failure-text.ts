@@ -25,10 +25,29 @@ export function describeBuildFailure(error: unknown): string | null {
   return lines.length === 0 ? null : lines.join("\n");
 }
 
-const LISTEN_FAILURES: Readonly<Record<string, string>> = {
-  EADDRINUSE: "the port is in use; stop the other program, or choose another port with --port or server.port",
-  EACCES: "this user may not use the port; choose one above 1023 with --port or server.port",
-  EADDRNOTAVAIL: "this machine doesn't have the address; choose another with --host or server.host",
+/** Why an address can't be listened on, and what to do about it; null where nobody knows. */
+export interface ListenFailure {
+  readonly reason: string;
+  readonly advice: string | null;
+}
+
+const NO_ADDRESS: ListenFailure = {
+  reason: "the host has no address",
+  advice: "choose another with --host or server.host",
+};
+const LISTEN_FAILURES: Readonly<Record<string, ListenFailure>> = {
+  EADDRINUSE: {
+    reason: "the port is in use",
+    advice: "stop the other program, or choose another port with --port or server.port",
+  },
+  EACCES: {
+    reason: "this user may not use the port",
+    advice: "choose one above 1023 with --port or server.port",
+  },
+  EADDRNOTAVAIL: {
+    reason: "this machine doesn't have the address",
+    advice: "choose another with --host or server.host",
+  },
 };
 
 /** Says what to do about an address that can't be listened on: AppError port_unavailable. */
@@ -36,14 +55,18 @@ export async function toListenError(
   error: unknown,
   { hostname, port }: { hostname: string; port: number },
 ): Promise<AppError> {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const { reason, advice } = await findListenFailure(error, hostname);
+  const text = advice === null ? reason : `${reason}; ${advice}`;
+  return fail("port_unavailable", `Cannot listen on ${hostname}:${port}: ${text}`, { cause: error });
+}
+
+/** Says why a host can't be listened on. */
+export async function findListenFailure(error: unknown, hostname: string): Promise<ListenFailure> {
   // For a host without an address, Bun gives the code of whatever failed last: EINVAL, ENOENT, ENOTCONN, …
-  const reason = (await hasAddress(hostname))
-    ? (LISTEN_FAILURES[code] ?? (error instanceof Error ? error.message : String(error)))
-    : "the host has no address; choose another with --host or server.host";
-  return fail("port_unavailable", `Cannot listen on ${hostname}:${port}: ${reason}`, {
-    cause: error,
-  });
+  if (!(await hasAddress(hostname))) return NO_ADDRESS;
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const reason = error instanceof Error ? error.message : String(error);
+  return LISTEN_FAILURES[code] ?? { reason, advice: null };
 }
 
 /** Whether the system's resolver, which listening asks as well, knows an address of a host. */

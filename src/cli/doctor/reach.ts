@@ -1,7 +1,7 @@
 import { pino } from "pino";
 import { createCache } from "../../app/cache.ts";
 import { askRunningServer } from "../../app/command-channel.ts";
-import { toListenError } from "../../app/failure-text.ts";
+import { findListenFailure } from "../../app/failure-text.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import { redactText } from "../../log/redact.ts";
 import { type Finding, ok, problem, toMessage } from "./findings.ts";
@@ -55,10 +55,8 @@ export async function checkPort(loaded: LoadedConfig): Promise<Finding[]> {
     await server.stop(true);
     return [ok("port", `${shown} is free`)];
   } catch (error) {
-    const { message } = await toListenError(error, { hostname, port });
-    const [, reason = message, advice = ""] = /: ([^;]+); (.*)$/.exec(message) ?? [];
-    return [
-      problem("port", `cannot listen on ${shown}: ${reason}`, advice || "choose another with server.port"),
-    ];
+    const { reason, advice } = await findListenFailure(error, hostname);
+    const what = `cannot listen on ${shown}: ${reason}`;
+    return [problem("port", what, advice ?? "choose another with server.port")];
   }
 }
