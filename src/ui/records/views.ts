@@ -1,7 +1,8 @@
-import type { SavedView } from "../../resources/saved-views/views.ts";
+import { type SavedView, SHARE } from "../../resources/saved-views/views.ts";
 import type { Page } from "../../templates/templates.ts";
 import type { Api, ApiProblem } from "../shell/api.ts";
 import { text } from "../shell/words.ts";
+import { toWords } from "./bulk.ts";
 import { type Sent, sentValue } from "./fields.ts";
 import { COLUMNS, ListQuery, MODE, toAddress, VIEW } from "./list-query.ts";
 import type { Records } from "./records.ts";
@@ -21,7 +22,6 @@ export interface ViewMenu {
   readonly plainHref: string;
 }
 
-const SHARE = "resources:share";
 /** The value of `_view` for none, where the list would begin with one. */
 const NONE = "0";
 
@@ -131,8 +131,7 @@ function replaceView(records: Records, own: string, sent: Sent): Promise<Page | 
 
 /** Goes back, and says why with what is wrong in it. */
 function toRefusal({ ui, request }: Records, to: string): (problem: ApiProblem) => Promise<Response> {
-  return ({ message, errors = [] }) =>
-    Promise.resolve(ui.redirect(request, to, { text: errors[0]?.message ?? message, color: "error" }));
+  return (problem) => Promise.resolve(ui.redirect(request, to, { text: toWords(problem), color: "error" }));
 }
 
 function toState(records: Records, sent: Sent): ListQuery {

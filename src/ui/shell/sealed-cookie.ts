@@ -1,3 +1,5 @@
+import { isSameText } from "../../accounts/keys/opaque-tokens.ts";
+
 const ATTRIBUTES = "Path=/; HttpOnly; SameSite=Lax";
 const MAX_LENGTH = 3900; // characters; browsers keep 4096
 
@@ -26,7 +28,7 @@ export class SealedCookie<Value> {
   /** Returns the value that a request brings; null for none that was made here. */
   read({ headers }: Request): Value | null {
     const [, packed = "", mark = ""] = this.#pattern.exec(headers.get("cookie") ?? "") ?? [];
-    if (packed === "" || this.#seal(packed) !== mark) return null;
+    if (packed === "" || !isSameText(this.#seal(packed), mark)) return null;
     return JSON.parse(Buffer.from(Bun.inflateSync(Buffer.from(packed, "base64url"))).toString()) as Value;
   }
 
