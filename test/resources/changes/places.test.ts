@@ -50,11 +50,15 @@ testCrm("who follows with too many filters is refused, until others have ended",
   const ada = await crm.user("ada@example.com", EVERYTHING);
   const bob = await crm.user("bob@example.com", EVERYTHING);
   const aborts: AbortController[] = [];
+  /** Whoever follows: a stream that nothing refers to ends once its answer is collected. */
+  const followers: Response[] = [];
   const follow = async (user: typeof ada, query: string, method = "GET"): Promise<Response> => {
     const abort = new AbortController();
     aborts.push(abort);
     const path = `/crm/deals/changes${query}`;
-    return crm.app.fetch(path, { method, headers: user.headers, signal: abort.signal });
+    const answer = await crm.app.fetch(path, { method, headers: user.headers, signal: abort.signal });
+    followers.push(answer);
+    return answer;
   };
   /** Reads the answer: one that isn't read keeps its connection, of which a process has 256. */
   const statusOf = async (query: string): Promise<number> => {
