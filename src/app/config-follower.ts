@@ -13,6 +13,7 @@ const RESTART_KEYS = [
   "server.host",
   "server.port",
   "server.workers",
+  "server.tls",
   "server.watchdog_timeout",
   "database.url",
   "database.pool_size",

@@ -5,6 +5,8 @@ import type { WorkerChannel } from "../cluster/worker-process.ts";
 import { ConfigFollower } from "./config-follower.ts";
 import { type LoadShared, toLogFolder } from "./context.ts";
 import { describeBuildFailure, toListenError } from "./failure-text.ts";
+import { Https } from "./https.ts";
+import { AppError } from "../errors/errors.ts";
 import { guardProcess } from "../plugins/given/globals.ts";
 import { openCommandChannel } from "./command-channel.ts";
 import { followProcess, ignoreHarmlessSignals } from "./process-events.ts";
@@ -36,6 +38,10 @@ interface Address {
   readonly port: number;
   /** Whether other processes listen there too. */
   readonly isShared: boolean;
+  /** How many processes listen there. */
+  readonly processes: number;
+  /** Whether it speaks HTTPS. */
+  readonly isSecure: boolean;
 }
 
 /** A server that runs in this process until a signal stops it, or new code takes over its socket. */
@@ -47,6 +53,7 @@ export class ServerProcess {
   readonly #config: ConfigFollower;
   readonly #disposals: (() => void)[] = [];
   #closeChannel: () => void = () => {};
+  #https: Https | null = null;
   #stopping: Promise<number> | null = null;
 
   private constructor(options: ServerProcessOptions, app: App) {
@@ -94,10 +101,12 @@ export class ServerProcess {
 
   /** Address that it was told to listen on. */
   get address(): Address {
-    const { host, port } = this.#initial.config.server;
+    const { host, port, workers, tls } = this.#initial.config.server;
     const { worker } = this.#options;
-    if (worker === undefined) return { hostname: host, port, isShared: false };
-    return { hostname: worker.order.hostname, port: worker.order.port, isShared: true };
+    const isSecure = tls.cert !== null;
+    if (worker === undefined) return { hostname: host, port, isShared: false, processes: 1, isSecure };
+    const { order } = worker;
+    return { hostname: order.hostname, port: order.port, isShared: true, processes: workers, isSecure };
   }
 
   get socket(): Bun.Server<unknown> | null {
@@ -161,6 +170,7 @@ export class ServerProcess {
   /** Stops following the process and the configuration: another server does that from now on. */
   release(): void {
     this.#closeChannel();
+    this.#https?.stop();
     for (const undo of this.#disposals.splice(0)) undo();
   }
 
@@ -183,13 +193,20 @@ export class ServerProcess {
     return this.#stopping;
   }
 
-  /** @throws AppError port_unavailable once the app, which can't listen, is disposed of */
+  /**
+   * @throws AppError port_unavailable once the app, which can't listen, is disposed of
+   * @throws AppError config_invalid likewise, for a certificate that can't be used
+   */
   async #listen(previous: Bun.Server<unknown> | null): Promise<void> {
+    const { web, loggers } = this.#app;
+    const worker = this.#options.worker?.number ?? null;
     try {
-      this.#app.web.listen(this.address, previous);
+      this.#https = await Https.open({ loaded: this.#initial, web, log: loggers.app, worker });
+      web.listen({ ...this.address, certificate: this.#https?.certificate ?? null }, previous);
+      await this.#https?.start();
     } catch (error) {
       await this.dispose();
-      throw await toListenError(error, this.address);
+      throw error instanceof AppError ? error : await toListenError(error, this.address);
     }
   }
 
@@ -223,6 +240,7 @@ export class ServerProcess {
     const app = this.#app;
     this.#config.stop();
     this.#closeChannel();
+    this.#https?.stop();
     return [
       [
         "telling plugins",
@@ -256,6 +274,7 @@ export class ServerProcess {
   async #reloadOnSignal(): Promise<void> {
     const log = this.#app.loggers.app;
     log.info("SIGHUP: reading the configuration again");
+    await this.#https?.check();
     if (!(await this.#config.reload())) log.info("SIGHUP: nothing to apply");
   }
 

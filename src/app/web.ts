@@ -41,6 +41,7 @@ export function toWebSettings({ config: { server, storage } }: LoadedConfig): We
     bodyLimit: parseByteSize(server.body_limit),
     formLimit: parseByteSize(storage.max_size) + FORM_BYTES,
     trustedProxies: server.trusted_proxies,
+    hstsMaxAge: server.hsts_max_age,
     publicOrigin: server.public_url === null ? null : (URL.parse(server.public_url)?.origin ?? null),
   };
 }

@@ -51,7 +51,7 @@ export async function runWorkers({ loaded, toCommand, isNew, onReady }: WorkersO
   });
   const code = await supervisor.start();
   if (code !== null) return end(loggers, code);
-  const url = server.public_url ?? toUrl(server.host, port);
+  const url = server.public_url ?? toUrl(server, port);
   log.info({ url, workers: server.workers }, `${server.workers} workers listen on ${url}`);
   onReady(url);
   return new Promise<never>(() => {}); // the signals end it
@@ -94,6 +94,8 @@ async function findPort(address: { readonly hostname: string; readonly port: num
   }
 }
 
-function toUrl(host: string, port: number): string {
-  return new URL(`http://${host.includes(":") && !host.startsWith("[") ? `[${host}]` : host}:${port}`).origin;
+function toUrl({ host, tls }: LoadedConfig["config"]["server"], port: number): string {
+  const scheme = tls.cert === null ? "http" : "https";
+  const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
+  return new URL(`${scheme}://${name}:${port}`).origin;
 }

@@ -34,10 +34,30 @@ export function findFaults(values: unknown, schema: SchemaNode = rootNode): Faul
 }
 
 /** Finds keys whose values are each fine but make no sense together. */
-export function findConflicts({ server: { cors } }: ConfigValues): Fault[] {
-  if (!cors.allow_credentials || !cors.allow_origins.includes("*")) return [];
-  const expected = 'false, or the allowed origins by name: browsers refuse credentials with the origin "*"';
-  return [{ kind: "conflict", path: ["server", "cors", "allow_credentials"], expected }];
+export function findConflicts({ server }: ConfigValues): Fault[] {
+  const { cors, tls, port } = server;
+  const conflicts: (Omit<Fault, "kind"> | false)[] = [
+    cors.allow_credentials &&
+      cors.allow_origins.includes("*") && {
+        path: ["server", "cors", "allow_credentials"],
+        expected: 'false, or the allowed origins by name: browsers refuse credentials with the origin "*"',
+      },
+    tls.cert !== null &&
+      tls.key === null && { path: ["server", "tls", "key"], expected: "the file of the key of tls.cert" },
+    tls.key !== null &&
+      tls.cert === null && {
+        path: ["server", "tls", "cert"],
+        expected: "the file of the certificate of tls.key",
+      },
+    tls.redirect_port !== null &&
+      tls.cert === null && {
+        path: ["server", "tls", "redirect_port"],
+        expected: "null, or a certificate in tls.cert",
+      },
+    tls.redirect_port === port &&
+      port !== 0 && { path: ["server", "tls", "redirect_port"], expected: "another port than server.port" },
+  ];
+  return conflicts.filter((one) => one !== false).map((one) => ({ kind: "conflict", ...one }));
 }
 
 /** Walks values along their schema. Of two faults in one place the later one counts. */

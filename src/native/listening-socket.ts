@@ -17,7 +17,12 @@ typedef unsigned int u32;
 extern int getsockopt(int socket, int level, int name, void *value, u32 *size);
 extern int setsockopt(int socket, int level, int name, const void *value, u32 size);
 extern int getsockname(int socket, void *address, u32 *size);
+extern int socket(int family, int type, int protocol);
+extern int dup3(int file, int as, int flags);
+extern int close(int file);
 
+enum { UNIX = 1, STREAM = 1, CLOSE_ON_EXEC = 02000000 };
+enum { SO_REUSEPORT = 15 };
 enum { SOL_SOCKET = 1, SO_ATTACH_FILTER = 26, SO_ACCEPTCONN = 30, SO_ATTACH_REUSEPORT_CBPF = 51 };
 enum { LOAD_BYTE = 0x30, JUMP_IF_BITS = 0x45, RETURN = 0x06, FLAGS = 13, SYN = 2, IPV4 = 2, IPV6 = 10, FILES = 4096 };
 
@@ -39,25 +44,92 @@ static int listens_on(int file, int port) {
   return (family == IPV4 || family == IPV6) && (address[2] << 8 | address[3]) == port;
 }
 
-int hand_over(int port, int successor) {
+int find_listening(int port, int *found, int most) {
+  int count = 0;
+  for (int file = 0; file < FILES && count < most; file++) if (listens_on(file, port)) found[count++] = file;
+  return count;
+}
+
+int share(int file, int port, int is_shared) {
+  return listens_on(file, port) && setsockopt(file, SOL_SOCKET, SO_REUSEPORT, &is_shared, sizeof is_shared) == 0;
+}
+
+int turn_away(int file, int port, int successor) {
+  if (!listens_on(file, port)) return 0;
   choosing[0].value = successor;
   struct program choose = {1, choosing}, drop = {4, dropping};
-  int done = 0;
-  for (int file = 0; file < FILES; file++) {
-    if (!listens_on(file, port)) continue;
-    setsockopt(file, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &choose, sizeof choose);
-    if (setsockopt(file, SOL_SOCKET, SO_ATTACH_FILTER, &drop, sizeof drop) == 0) done++;
-  }
+  setsockopt(file, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &choose, sizeof choose);
+  return setsockopt(file, SOL_SOCKET, SO_ATTACH_FILTER, &drop, sizeof drop) == 0;
+}
+
+int stop_listening(int file, int port) {
+  if (!listens_on(file, port)) return 0;
+  int idle = socket(UNIX, STREAM | CLOSE_ON_EXEC, 0);
+  if (idle < 0) return 0;
+  int done = dup3(idle, file, CLOSE_ON_EXEC) == file;
+  close(idle);
   return done;
 }
 `;
+
+const FUNCTIONS = {
+  find_listening: { args: ["int", "ptr", "int"], returns: "int" },
+  share: { args: ["int", "int", "int"], returns: "int" },
+  turn_away: { args: ["int", "int", "int"], returns: "int" },
+  stop_listening: { args: ["int", "int"], returns: "int" },
+} as const;
+const MAX_SOCKETS = 64; // of one process that listen on one port
+
+/** Sockets of this process that listen on a port. */
+export interface ListeningSockets {
+  readonly count: number;
+  /** Lets others of the same user begin to listen on the port, or no more. */
+  share(isShared: boolean): void;
+  /**
+   * Lets new connections go to another that listens there, the `successor`-th that has begun to, -1 for any, and drops those
+   * that still come here; those that they have already, and those under way, are still accepted. Returns whether the system
+   * does so: where it doesn't, closing a socket may reset a connection.
+   */
+  turnAway(successor: number): boolean;
+  /**
+   * Like `turnAway`, and then closes them, once nobody is refused by it. Connections that were accepted live on: whoever owns
+   * a socket finds one in its place that nobody connects to.
+   */
+  close(successor: number): Promise<void>;
+}
+
+/** Finds what this process listens on at a port now; null where the system has no means to close it without a loss. */
+export async function findListening(port: number): Promise<ListeningSockets | null> {
+  if (process.platform !== "linux") return null;
+  try {
+    const { functions, addressOf } = await compileC(CODE, FUNCTIONS);
+    const found = new Int32Array(MAX_SOCKETS);
+    const files = found.slice(0, functions.find_listening(port, addressOf(found), MAX_SOCKETS));
+    const turnAway: ListeningSockets["turnAway"] = (successor) =>
+      files.map((file) => functions.turn_away(file, port, successor)).includes(1);
+    return {
+      count: files.length,
+      share(isShared) {
+        for (const file of files) functions.share(file, port, isShared ? 1 : 0);
+      },
+      turnAway,
+      async close(successor) {
+        turnAway(successor);
+        await Bun.sleep(LEAVE_MS);
+        for (const file of files) functions.stop_listening(file, port);
+      },
+    };
+  } catch {
+    return null;
+  }
+}
 
 /**
  * Lets others that listen on the port have its new connections, the `successor`-th of them to begin with it; -1 for any.
  * Resolves once nobody is refused when its socket is closed.
  */
 export async function leaveTo(port: number, successor: number): Promise<void> {
-  await turnAway(port, successor);
+  (await findListening(port))?.turnAway(successor);
   await Bun.sleep(LEAVE_MS);
 }
 
@@ -67,21 +139,5 @@ export async function leaveTo(port: number, successor: number): Promise<void> {
  */
 export async function leaveProxy(port: number): Promise<void> {
   await Bun.sleep(LEAVE_MS);
-  if (await turnAway(port, NOBODY)) await Bun.sleep(ACCEPT_MS);
-}
-
-/**
- * Lets new connections to a port go to another that listens there, the `successor`-th that has begun to, and drops those that
- * still come here; those that it has already, and those under way, are still accepted.
- *
- * @returns whether the system does so: where it doesn't, closing the socket may reset a connection
- */
-async function turnAway(port: number, successor: number): Promise<boolean> {
-  if (process.platform !== "linux") return false;
-  try {
-    const { functions } = await compileC(CODE, { hand_over: { args: ["int", "int"], returns: "int" } });
-    return functions.hand_over(port, successor) > 0;
-  } catch {
-    return false;
-  }
+  if ((await findListening(port))?.turnAway(NOBODY) === true) await Bun.sleep(ACCEPT_MS);
 }

@@ -9,13 +9,13 @@ import { mayBeKnown, Site } from "./clients/site.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
 import { Exchange } from "./exchange.ts";
 import { toMessageError } from "./invalid-requests.ts";
+import type { Certificate } from "./listening/certificate.ts";
+import { type BunServer, Listeners, type Place } from "./listening/listeners.ts";
 import { createEmptyMount, type Drained, type InFlight, type Mount, MountTable } from "./mounts.ts";
 import { makeRequestId, takeRequestId } from "./request-ids.ts";
 import { isRoutable, pathFrom, startOfPath, withRoutableUrl } from "./request-path.ts";
 import { toMountServer, webSocketHandlers } from "./sockets.ts";
 import type { RateLimits } from "./throttling/rate-limits.ts";
-
-export type BunServer = Bun.Server<unknown>;
 
 /** What may change while the server listens. */
 export interface WebSettings {
@@ -24,7 +24,9 @@ export interface WebSettings {
   readonly formLimit?: number; // bytes, of a form whose route takes files
   /** Addresses and networks whose `x-forwarded-for` is believed. */
   readonly trustedProxies: readonly string[];
-  /** Origin that clients know the server by. With HTTPS browsers are told to keep to it. @default null */
+  /** How long browsers are to keep to HTTPS, in seconds; null tells them nothing. @default null */
+  readonly hstsMaxAge?: number | null;
+  /** Origin that clients know the server by. @default null */
   readonly publicOrigin?: string | null;
 }
 
@@ -43,16 +45,15 @@ export interface WebServerOptions {
   readonly warn: (message: string) => void;
 }
 
-const HSTS = "max-age=31536000"; // RFC 6797, a year; hosts below it may have no HTTPS
-const IDLE_TIMEOUT = 120; // seconds without a byte before Bun closes a connection
-
 /** Listens for HTTP and hands each request to the mount that is live at that moment. */
 export class WebServer {
   #core: Mount = createEmptyMount();
   #plugins: readonly Mount[] = [];
   #table = new MountTable(this.#core, this.#plugins);
   #settings: WebSettings;
-  #server: BunServer | null = null;
+  readonly #listeners: Listeners;
+  /** RFC 6797, for this host alone: those below it may have no HTTPS. */
+  #hsts: string | null = null;
   /** Of mounts that take no more requests. */
   readonly #draining = new Set<InFlight>();
   /** What requests wait for before they are answered. */
@@ -77,7 +78,15 @@ export class WebServer {
   constructor(options: WebServerOptions) {
     this.#settings = options.settings;
     this.#site = options.site ?? new Site();
-    this.#site.connectionOf = (request) => this.#server?.requestIP(this.#toReceived(request))?.address ?? "";
+    this.#listeners = new Listeners({
+      fetch: (request: Request) => this.dispatch(request),
+      error: (error: unknown) => this.#answerUnsendable(error),
+      development: false, // Bun's own error page shows sources
+      websocket: webSocketHandlers,
+      // The limit that counts is server.body_limit, which answers with a problem.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    });
+    this.#site.connectionOf = (request) => this.bun?.requestIP(this.#toReceived(request))?.address ?? "";
     this.configure(options.settings);
     this.#answerError = options.answerError;
     this.#logRequest = options.logRequest;
@@ -88,12 +97,12 @@ export class WebServer {
   }
 
   get bun(): BunServer | null {
-    return this.#server;
+    return this.#listeners.current;
   }
 
   /** Address that the server answers at, such as "http://127.0.0.1:8000"; null before it listens. */
   get url(): string | null {
-    return this.#server === null ? null : this.#server.url.origin;
+    return this.bun?.url.origin ?? null;
   }
 
   /** Lets `core` answer from now on; requests under way finish where they are. */
@@ -111,36 +120,24 @@ export class WebServer {
   /** Applies new settings to every request from now on. */
   configure(settings: WebSettings): void {
     this.#settings = settings;
+    this.#tellHsts();
     this.#site.configure({ publicOrigin: null, ...settings });
   }
 
   /**
-   * Starts listening, or takes over the socket of `previous` without dropping a connection. Processes can share an
-   * address.
+   * Starts listening, or takes over the socket of `previous` without dropping a connection.
    *
    * @throws Error with the code of the system call, such as EADDRINUSE
    */
-  listen(
-    address: { hostname: string; port: number; isShared?: boolean },
-    previous: BunServer | null = null,
-  ): void {
-    const { isShared = false, ...place } = address;
-    const handlers = {
-      fetch: (request: Request) => this.dispatch(request),
-      error: (error: unknown) => this.#answerUnsendable(error),
-      development: false, // Bun's own error page shows sources
-      reusePort: isShared, // Bun's default is true for a server without it, and two would share a port unnoticed
-      websocket: webSocketHandlers,
-      // The limit that counts is server.body_limit, which answers with a problem.
-      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-      idleTimeout: IDLE_TIMEOUT,
-    } as unknown as Bun.Serve.Options<unknown>;
-    if (previous === null) {
-      this.#server = Bun.serve({ ...place, ...handlers } as Bun.Serve.Options<unknown>);
-    } else {
-      previous.reload(handlers);
-      this.#server = previous;
-    }
+  listen(place: Place, previous: BunServer | null = null): void {
+    if (previous === null) this.#listeners.open(place);
+    else this.#listeners.adopt(previous, place);
+    this.#tellHsts();
+  }
+
+  /** Shows another certificate to whoever connects from now on; whoever is connected stays so. */
+  renewCertificate(certificate: Certificate): Promise<void> {
+    return this.#listeners.renew(certificate);
   }
 
   /**
@@ -151,7 +148,7 @@ export class WebServer {
    * there are none: then nothing is done unless a proxy is trusted
    */
   async leave(successor: number | null): Promise<void> {
-    const port = this.#server?.port;
+    const port = this.bun?.port;
     if (this.#isLeaving || port === undefined) return;
     if (successor === null && this.#settings.trustedProxies.length === 0) return;
     this.#isLeaving = true;
@@ -179,7 +176,7 @@ export class WebServer {
 
   /** Whether the client of `request` still waits for the rest of its response. */
   isOpen(request: Request): boolean {
-    return this.#server !== null && this.#server.requestIP(this.#toReceived(request)) !== null;
+    return this.bun !== null && this.bun.requestIP(this.#toReceived(request)) !== null;
   }
 
   /** Waits for the requests of a mount that takes no more. */
@@ -194,8 +191,8 @@ export class WebServer {
 
   /** The server for the handlers of one mount: Elysia's `server` in a handler's context. */
   serverFor(owner: Pick<Mount, "plugin" | "inFlight">): BunServer | null {
-    if (this.#server === null) return null;
-    return toMountServer(this.#server, owner, {
+    if (this.bun === null) return null;
+    return toMountServer(this.#listeners, owner, {
       toReceived: (request) => this.#toReceived(request),
       onUpgrade: (request) => void this.#upgraded.add(request),
       answerError: (error, request) => this.#answerError(toMessageError(error), request, owner.plugin),
@@ -207,16 +204,14 @@ export class WebServer {
    * WebSockets and streams of events, which have no end to wait for, end at once.
    */
   async stop(timeoutMs: number): Promise<void> {
-    if (this.#server === null) return;
-    const server = this.#server;
     const timer = Promise.withResolvers<"late">();
     const timeout = setTimeout(() => timer.resolve("late"), timeoutMs);
-    const stopped = server.stop();
+    const stopped = this.#listeners.stop();
     const served = [...this.#table.all()].map(({ inFlight }) => inFlight);
     for (const inFlight of [...served, ...this.#draining]) inFlight.end("events");
     const result = await Promise.race([stopped, timer.promise]);
     clearTimeout(timeout);
-    if (result === "late") await server.stop(true);
+    if (result === "late") await this.#listeners.stop(true);
   }
 
   /** Answers one request: the hot path. */
@@ -227,7 +222,7 @@ export class WebServer {
     const start = startOfPath(url);
     const path = pathFrom(url, start);
     const mount = this.#table.find(path);
-    const exchange = new Exchange(received, { server: this.#server, mount, path });
+    const exchange = new Exchange(received, { server: this.#listeners.current, mount, path });
     const { method } = exchange;
     this.onRequest?.(exchange);
     const isSafe = method === "GET" || method === "HEAD";
@@ -334,6 +329,13 @@ export class WebServer {
     return request;
   }
 
+  #tellHsts(): void {
+    const { hstsMaxAge = null, publicOrigin = null, trustedProxies } = this.#settings;
+    const mayBeSecure =
+      publicOrigin?.startsWith("https:") === true || trustedProxies.length > 0 || this.#listeners.isSecure;
+    this.#hsts = hstsMaxAge !== null && mayBeSecure ? `max-age=${hstsMaxAge}` : null;
+  }
+
   /** Answers for a Response that Bun can't send, such as one whose body has been read. */
   #answerUnsendable(error: unknown): Response {
     const unknown = new Request("http://localhost/");
@@ -375,8 +377,8 @@ export class WebServer {
     const response = isUpgraded ? undefined : withHeaders(answer, id);
     if (response !== undefined) {
       forbidStoring(request, mount.plugin === null ? path : null, response);
-      if (this.#settings.publicOrigin?.startsWith("https:") === true)
-        response.headers.set("strict-transport-security", HSTS);
+      if (this.#hsts !== null && this.#site.isKnownSecure(request))
+        response.headers.set("strict-transport-security", this.#hsts);
       this.#limits.addFields(request, response);
       if (this.#isLeaving) response.headers.set("connection", "close");
     }

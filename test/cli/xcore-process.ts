@@ -75,7 +75,7 @@ export class XcoreServer implements AsyncDisposable {
     return this.#child.exited;
   }
 
-  fetch(path: string, init?: RequestInit): Promise<Response> {
+  fetch(path: string, init?: BunFetchRequestInit): Promise<Response> {
     return fetch(this.url + path, init);
   }
 

@@ -1,10 +1,13 @@
 import { expect } from "bun:test";
 import { readdir } from "node:fs/promises";
+import { X509Certificate } from "node:crypto";
+import { connect, type TLSSocket } from "node:tls";
 import { join } from "node:path";
 import { xcore, XcoreServer } from "../cli/xcore-process.ts";
 import { PrivateServer } from "../faults/private-server.ts";
 import { testWithProgram } from "../programs.ts";
 import { type Files, TestFolder } from "../setup.ts";
+import { makeCertificate, type TestCertificate } from "../web/listening/certificates.ts";
 
 const test = (name: string, run: () => Promise<void>): void =>
   testWithProgram("redis-server", name, run, 120_000);
@@ -22,6 +25,8 @@ export default createRouter()
 `,
 };
 
+const ANY_CERTIFICATE: BunFetchRequestInit = { tls: { rejectUnauthorized: false } };
+
 /** Two workers on a Redis of their own. */
 class Workers implements AsyncDisposable {
   readonly folder: TestFolder;
@@ -34,10 +39,10 @@ class Workers implements AsyncDisposable {
     this.#disposals = disposals;
   }
 
-  static async start(): Promise<Workers> {
+  static async start(files = FILES): Promise<Workers> {
     await using disposals = new AsyncDisposableStack();
     const redis = disposals.use(await PrivateServer.start("redis"));
-    const folder = disposals.use(await TestFolder.create(FILES));
+    const folder = disposals.use(await TestFolder.create(files));
     const server = disposals.use(
       await XcoreServer.start(folder, { args: WORKERS, env: { REDIS_URL: redis.url } }),
     );
@@ -47,7 +52,11 @@ class Workers implements AsyncDisposable {
 
   /** Asks by a connection of its own. */
   async ask(path: string): Promise<string> {
-    const response = await this.server.fetch(path, { keepalive: false, headers: { connection: "close" } });
+    const response = await this.server.fetch(path, {
+      keepalive: false,
+      headers: { connection: "close" },
+      ...ANY_CERTIFICATE,
+    });
     if (!response.ok) throw new Error(`${path} was answered with ${response.status}`);
     return response.text();
   }
@@ -65,13 +74,17 @@ class Workers implements AsyncDisposable {
   }
 }
 
+function toFiles({ cert, key }: TestCertificate): Files {
+  return { "cert.pem": cert, "key.pem": key };
+}
+
 /** Asks all the time, by new connections and by ones that are kept: returns how many were answered, and what failed. */
 function askAlways(workers: Workers): () => Promise<{ answers: number; failures: unknown[] }> {
   const failures: unknown[] = [];
   let answers = 0;
   let isOver = false;
   const askKept = async (): Promise<string> => {
-    const response = await workers.server.fetch("/x");
+    const response = await workers.server.fetch("/x", ANY_CERTIFICATE);
     return response.text();
   };
   const clients = [...Array.from({ length: 6 }, () => () => workers.ask("/x")), askKept, askKept].map(
@@ -223,4 +236,35 @@ test("SIGTERM stops all workers once their requests are answered, and a second o
   const again = setInterval(() => server.kill("SIGTERM"), 300); // one that comes at once is taken for an echo
   expect(await server.exited).toBe(143);
   clearInterval(again);
+});
+
+test("all workers take a renewed certificate, one after another, and no request fails", async () => {
+  const [first, second] = await Promise.all([makeCertificate(), makeCertificate()]);
+  await using workers = await Workers.start({
+    ...FILES,
+    "config.json": { server: { tls: { cert: "cert.pem", key: "key.pem" } } },
+    ...toFiles(first),
+  });
+  const { server, folder } = workers;
+  const before = await workers.pids();
+  const finish = askAlways(workers);
+  await server.after(
+    () => folder.write(toFiles(second)),
+    /another certificate is shown[^]*another certificate is shown/,
+  );
+  const { answers, failures } = await finish();
+  expect(failures).toEqual([]);
+  expect(answers).toBeGreaterThan(50);
+  expect(await workers.pids()).toEqual(before);
+  const { hostname, port } = new URL(server.url);
+  for (let round = 0; round < 8; round += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- each worker has some
+    const socket = await new Promise<TLSSocket>((resolve) => {
+      const opened = connect({ host: hostname, port: Number(port), rejectUnauthorized: false }, () =>
+        resolve(opened),
+      );
+    });
+    expect(socket.getPeerCertificate().fingerprint256).toBe(new X509Certificate(second.cert).fingerprint256);
+    socket.destroy();
+  }
 });

@@ -22,7 +22,7 @@ test("loadConfig() throws a ConfigError that a person can read in a terminal", (
       source: "config.json:3:5",
       where: "line 3",
       expected:
-        'one of "host", "port", "workers", "public_url", "body_limit", "shutdown_timeout", "watchdog_timeout", "trusted_proxies", "rate_limit", "cors"',
+        'one of "host", "port", "workers", "public_url", "tls", "hsts_max_age", "body_limit", "shutdown_timeout", "watchdog_timeout", "trusted_proxies", "rate_limit", "cors"',
       found: "1",
       suggestion: "port",
       message: 'unknown key, did you mean "port"?',
@@ -119,6 +119,19 @@ test("loadConfig() says what to do when any origin may send credentials", () => 
   expect(problems[0]?.message).toBe(
     'expected false, or the allowed origins by name: browsers refuse credentials with the origin "*", found true',
   );
+});
+
+test.each([
+  [{ cert: "a.pem" }, "key", "expected the file of the key of tls.cert, found null"],
+  [{ key: "a.key" }, "cert", "expected the file of the certificate of tls.key, found null"],
+  [{ redirect_port: 80 }, "redirect_port", "expected null, or a certificate in tls.cert, found 80"],
+  [
+    { cert: "a", key: "b", redirect_port: 8000 },
+    "redirect_port",
+    "expected another port than server.port, found 8000",
+  ],
+])("loadConfig() says what %p lacks", (tls, key, message) => {
+  expect(problemsOf({ server: { tls } })).toMatchObject([{ path: `server.tls.${key}`, message }]);
 });
 
 test.each([

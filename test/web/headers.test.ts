@@ -183,6 +183,31 @@ test("browsers are told to keep to HTTPS where clients reach the server by it", 
   expect(await read("/health", plain)).toBeNull();
 });
 
+function configFile(server: object) {
+  return {
+    "config.json": { server: { trusted_proxies: ["127.0.0.1"], hsts_max_age: 60, ...server } },
+  };
+}
+
+test("behind a trusted proxy browsers are told to keep to HTTPS where they have asked it by that", async () => {
+  await using app = await TestApp.start({ files: configFile({}) });
+  const configure = async (server: object): Promise<void> => {
+    await app.folder.write(configFile(server));
+    await app.reloadConfig();
+  };
+  const read = async (proto?: string) => {
+    const headers = proto === undefined ? undefined : { "x-forwarded-proto": proto };
+    return (await app.fetch("/health", { headers: headers ?? {} })).headers.get("strict-transport-security");
+  };
+  expect([await read("https"), await read("https, http"), await read()]).toEqual(["max-age=60", null, null]);
+  await configure({ public_url: "https://erp.example.com" });
+  expect([await read(), await read("http")]).toEqual(["max-age=60", null]);
+  await configure({ hsts_max_age: null, public_url: "https://erp.example.com" });
+  expect(await read("https")).toBeNull();
+  await configure({ trusted_proxies: ["203.0.113.1"], public_url: "https://erp.example.com" });
+  expect(await read("https")).toBeNull(); // by anybody
+});
+
 test("a Response of fetch() is passed on unpacked, with its headers, also behind a guard", async () => {
   await using app = await start();
   const { headers: known } = await app.admin();

@@ -11,6 +11,8 @@ export interface SiteSettings {
   readonly cors: Pick<CorsOptions, "allow_origins" | "allow_credentials">;
 }
 
+const OWN_MACHINE = /^https:\/\/(?:[^/]*\.)?(?:localhost|127\.[\d.]+|\[::1\])(?::\d+)?(?:\/|$)/;
+
 /** How clients reach the server: from where, whether by HTTPS, and which origins its own pages have. */
 export class Site {
   #settings: SiteSettings = {
@@ -39,6 +41,19 @@ export class Site {
     const { publicOrigin } = this.#settings;
     if (publicOrigin?.startsWith("https:") === true || request.url.startsWith("https:")) return true;
     return lastOf(this.#forwarded(request, "x-forwarded-proto")) === "https";
+  }
+
+  /**
+   * Whether browsers may be told to keep to HTTPS in the answer to a request (RFC 6797, 7.2): it has come by HTTPS, to this
+   * server or to a proxy. Not on the machine itself, where other programs listen that have none.
+   */
+  isKnownSecure(request: Request): boolean {
+    const { publicOrigin, trustedProxies } = this.#settings;
+    if (request.url.startsWith("https:")) return !OWN_MACHINE.test(request.url);
+    const forwarded = lastOf(this.#forwarded(request, "x-forwarded-proto"));
+    if (forwarded !== null) return forwarded === "https";
+    if (publicOrigin?.startsWith("https:") !== true) return false;
+    return trustedProxies.length === 0 || this.#isTrusted(this.connectionOf(request));
   }
 
   /**
