@@ -1,5 +1,6 @@
 import { Database } from "bun:sqlite";
-import { join } from "node:path";
+import { exists } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { sql } from "drizzle-orm";
 import { parse } from "jsonc-parser";
@@ -78,9 +79,10 @@ function toProject(file: string): Files {
   return files;
 }
 
-const shown = FILES.map((file) => [file, toProject(file)] as const).filter(
-  ([, files]) => Object.keys(files).length > 0,
-);
+// Those of docs/faq.md are run by test/faq.
+const shown = FILES.filter((file) => !file.includes("/faq."))
+  .map((file) => [file, toProject(file)] as const)
+  .filter(([, files]) => Object.keys(files).length > 0);
 
 /** A project of a document, with the migrations of its tables. */
 async function createProject(files: Files): Promise<TestFolder> {
@@ -317,3 +319,38 @@ test("every operation of /auth, /admin and /system is in the documents, with its
     .filter((operation) => !documents.includes(`\`${operation}\``));
   expect(missing).toEqual([]);
 });
+
+test("every link of the documents to another part of them leads somewhere", async () => {
+  const broken: string[] = [];
+  for (const file of FILES) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    const text = withoutCode(await Bun.file(join(PROJECT, file)).text());
+    for (const [, link = ""] of text.matchAll(/\]\((?!\w+:|\/)([^)\s]+)\)/g)) {
+      const [path = "", anchor] = link.split("#");
+      const target = path === "" ? join(PROJECT, file) : join(PROJECT, dirname(file), path);
+      // oxlint-disable-next-line no-await-in-loop
+      const isThere = await exists(target);
+      // oxlint-disable-next-line no-await-in-loop
+      if (!isThere || (anchor !== undefined && !(await readAnchors(target)).has(anchor)))
+        broken.push(`${file}: ${link}`);
+    }
+  }
+  expect(broken).toEqual([]);
+});
+
+/** What a heading of a document is linked by, as GitHub makes it. */
+async function readAnchors(file: string): Promise<Set<string>> {
+  const headings = withoutCode(await Bun.file(file).text()).matchAll(/^#+ (.+)$/gm);
+  return new Set(
+    [...headings].map(([, heading = ""]) =>
+      heading
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\s_-]/gu, "")
+        .replaceAll(" ", "-"),
+    ),
+  );
+}
+
+function withoutCode(markdown: string): string {
+  return markdown.replaceAll(/^```[^]*?^```$/gm, "");
+}

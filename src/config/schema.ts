@@ -47,7 +47,8 @@ export const ConfigSchema = section("Settings of an xcore server", {
   database: section("The database", {
     url: Type.String({
       pattern: "^(sqlite|postgres|postgresql|mysql|mariadb)(\\+[a-z0-9]+)?:.",
-      title: 'a URL of SQLite ("sqlite:data/app.db"), PostgreSQL ("postgresql://…") or MySQL ("mysql://…")',
+      title:
+        'a URL of SQLite ("sqlite:data/app.db"), PostgreSQL ("postgresql://…") or MySQL ("mysql://…"), as xcore runs on no other database',
       default: "sqlite:data/app.db",
       description:
         "Where the data is: `sqlite:` and a file, `postgresql://user:password@host/name`, or `mysql://…` " +

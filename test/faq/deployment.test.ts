@@ -1,0 +1,110 @@
+import { expect, setDefaultTimeout } from "bun:test";
+import { createTestDatabase, testWithServer } from "../database-servers.ts";
+import { PrivateServer } from "../faults/private-server.ts";
+import { testWithProgram } from "../programs.ts";
+import { faq, findQuestion } from "./document.ts";
+import { FaqProject, findFreePort } from "./project.ts";
+
+setDefaultTimeout(60_000);
+
+/** A plugin that counts how often its cached function is run. */
+const PRICES = {
+  "plugins/prices/plugin.json": { name: "prices", version: "1.0.0" },
+  ...findQuestion("How do I cache a function?").files(),
+};
+const SHOWN_REDIS = "redis://localhost:6379/0";
+
+const withRedis = (name: string, run: () => Promise<void>): void =>
+  testWithProgram("redis-server", name, run);
+
+faq(
+  "Which cache backends are supported?",
+  async (question) => {
+    await using redis = await PrivateServer.start("redis");
+    await using memcached = await PrivateServer.start("memcached");
+    const withRedisUrl = question.file("config.json").replace(SHOWN_REDIS, redis.url);
+    const other = question.shown("memcached://").replace("memcached://localhost:11211", memcached.url);
+    for (const [backend, config] of [
+      ["redis", withRedisUrl],
+      ["memcached", `{${other}}`],
+    ] as const) {
+      await using project = await FaqProject.create({ ...PRICES, "config.json": config });
+      await project.start();
+      const first = await project.ask("/prices/1");
+      expect(await project.ask("/prices/1")).toEqual(first);
+      expect(await project.json("xcore cache stats --json")).toMatchObject({ backend, available: true });
+      // What the first has cached, the second finds.
+      await project.start();
+      expect(await project.ask("/prices/1")).toEqual(first);
+    }
+  },
+  (name, run) => testWithProgram("memcached", name, run),
+);
+
+faq(
+  "How do I deploy to production?",
+  async (question) => {
+    await using redis = await PrivateServer.start("redis");
+    await using project = await FaqProject.create();
+    await project.run("xcore init");
+    await project.folder.write({ "config.json": { server: { port: 0 } } });
+    expect(await project.run(question.shown("xcore doctor"))).toContain("ok       database");
+    const [variable = "", , ...args] = question.shown("--workers").trim().split(" ");
+    const [name = "", url = ""] = variable.split("=");
+    expect(url).toBe("redis://localhost:6379");
+    const server = await project.start({ args, env: { [name]: redis.url } });
+    await server.waitFor(/"msg":"4 workers listen on /);
+    expect((await project.ask("/hello")).status).toBe(200);
+    await project.stop();
+    expect(await server.exited).toBe(0);
+  },
+  withRedis,
+);
+
+faq("How do I set up HTTPS?", async (question) => {
+  await using project = await FaqProject.create({ "config.json": question.file("config.json") });
+  const port = findFreePort();
+  await project.start({ args: ["serve", "--port", String(port)] });
+  const headers = { "x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.1" };
+  await project.createAdmin();
+  const answer = await fetch(`http://127.0.0.1:${port}/auth/login`, {
+    method: "POST",
+    redirect: "manual",
+    headers: {
+      ...headers,
+      accept: "text/html",
+      "sec-fetch-mode": "navigate",
+      "sec-fetch-site": "same-origin",
+    },
+    body: new URLSearchParams({ email: project.admin.email, password: project.admin.password }),
+  });
+  expect(answer.headers.get("strict-transport-security")).toContain("max-age");
+  expect(answer.headers.get("set-cookie")).toMatch(/^__Host-xcore_session=.*Secure/);
+});
+
+faq(
+  "How do I scale horizontally?",
+  async (question) => {
+    await using redis = await PrivateServer.start("redis");
+    await using database = await createTestDatabase("postgres");
+    const config = question
+      .file("config.json")
+      .replace(SHOWN_REDIS, redis.url)
+      .replace("postgresql://user:password@localhost/dbname", database.url);
+    const env = { JWT_SECRET_KEY: "7b1e0c52a94f4d6e8c3a5f90d2b7e614" };
+    await using one = await FaqProject.create({ ...PRICES, "config.json": config });
+    await using two = await FaqProject.create({ ...PRICES, "config.json": config });
+    Object.assign(one.env, env);
+    Object.assign(two.env, env);
+    await one.start();
+    await two.start();
+    await one.logIn();
+    two.env["TOKEN"] = one.env["TOKEN"] ?? "";
+    expect((await two.ask("/auth/me", { isAdmin: true })).body.email).toBe("ada@example.com");
+    const first = await one.ask("/prices/1");
+    expect(await two.ask("/prices/1")).toEqual(first);
+    await one.ask("/auth/logout", { method: "POST", isAdmin: true });
+    expect((await two.ask("/auth/me", { isAdmin: true })).status).toBe(401);
+  },
+  (name, run) => testWithServer("postgres", name, 120_000, run),
+);
