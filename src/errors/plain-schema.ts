@@ -92,9 +92,8 @@ export function findErrors(schema: JsonSchema, value: unknown): ValueError[] {
 
 function realBranch(schema: JsonSchema): JsonSchema | undefined {
   const { anyOf } = schema;
-  if (anyOf === undefined) return undefined;
-  const date = anyOf.find((branch) => branch[Kind] === "Date");
-  if (date !== undefined) return date;
+  // Of a date its text is as right as itself.
+  if (anyOf === undefined || schema.elysiaMeta === "Date") return undefined;
   const isTextForm = (branch: JsonSchema) => branch["type"] === "string" && TEXT_FORMS.has(branch["format"]);
   if (schema.elysiaMeta === undefined && !anyOf.some(isTextForm)) return undefined;
   return anyOf.find((branch) => branch["type"] !== "string");

@@ -130,6 +130,11 @@ const scenarios: Scenario[] = [
     ],
   },
   {
+    name: "a date that is right, beside what isn't",
+    path: "/query?page=0&day=2026-01-31T08:30:00Z",
+    errors: [invalid("/query/page", "Expected integer to be greater or equal to 1")],
+  },
+  {
     name: "a rule of a coerced query value alone",
     path: "/query?page=0",
     errors: [invalid("/query/page", "Expected integer to be greater or equal to 1")],
