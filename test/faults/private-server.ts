@@ -64,6 +64,15 @@ export class PrivateServer implements AsyncDisposable {
     while (pids.some((pid) => !"ZX".includes(readStat(pid)?.state ?? "X"))) Bun.sleepSync(1);
   }
 
+  /** Asks it to end at once, and resolves when it has: it ends its connections, and saves what it has. */
+  async stop(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#process.once("exit", () => resolve());
+    // PostgreSQL waits for its clients on SIGTERM.
+    this.#process.kill(this.#plan.program === "postgres" ? "SIGINT" : "SIGTERM");
+    await promise;
+  }
+
   /** Starts it again, on the same port and data. */
   async restart(): Promise<void> {
     this.#process = await startServer(this.#plan);
