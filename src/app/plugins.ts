@@ -78,6 +78,7 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
         packages: stores.plugins.packages,
         bundles: stores.bundles,
         autoMigrate: () => live.loaded.config.database.auto_migrate,
+        upgrade: stores.upgrade,
         stackTraces,
         turns: new Turns(),
         activity,

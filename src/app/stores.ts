@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import { createSecretKey, loadSecretKey, type SecretKey } from "../accounts/keys/secret.ts";
 import { type CoreStore, openCoreStore } from "../accounts/people/store.ts";
 import type { AppCache } from "../cache/cache.ts";
+import { createUpgrade, type StartingUpgrade } from "../backups/upgrade.ts";
 import type { JsonObject } from "../config/json/values.ts";
 import { parseDatabaseUrl } from "../db/contract/database-url.ts";
 import type { LimitStore } from "../cluster/limit-store.ts";
@@ -43,6 +44,8 @@ export interface AppStores {
   readonly bundles: BundleCache | null;
   /** What is asked of plugins on all instances; null without Redis. */
   readonly shared: SharedStates | null;
+  /** What is done before tables that are there are migrated. */
+  readonly upgrade: StartingUpgrade;
 }
 
 /**
@@ -50,6 +53,7 @@ export interface AppStores {
  *
  * @throws DatabaseError when the database can't be opened
  * @throws MigrationError when the core's tables can't be brought up to date
+ * @throws AppError database_newer when a newer version has migrated them
  * @throws AppError migration_failed when they aren't, and `database.auto_migrate` is off
  * @throws AppError config_invalid for a cache or a storage without its server
  */
@@ -61,7 +65,8 @@ export async function openStores(context: AppContext): Promise<AppStores> {
   });
   const secretKey = await openSecretKey(context);
   const bundles = openBundles(context, secretKey);
-  const database = await openAppDatabase(context);
+  const upgrade = createAppUpgrade(context);
+  const database = await openAppDatabase(context, upgrade);
   try {
     const { inspects, feed, presence } = context;
     const cache = createCache(live.loaded, { log: loggers.app, database, presence, inspects, feed });
@@ -70,7 +75,7 @@ export async function openStores(context: AppContext): Promise<AppStores> {
     const shared = await openSharedStates(feed, { store, log: loggers.manager });
     if (shared !== null) applyShared(context, shared.config);
     const limitStore = await shareLimits(context, secretKey);
-    return { database, store, cache, storage, secretKey, plugins, bundles, shared, limitStore };
+    return { database, store, cache, storage, secretKey, plugins, bundles, shared, limitStore, upgrade };
   } catch (error) {
     await database.close();
     throw error;
@@ -112,13 +117,17 @@ async function openSecretKey({ live: { loaded }, inspects }: AppContext): Promis
   });
 }
 
-async function openAppDatabase({
-  live: { loaded },
-  inspects,
-  loggers,
-  callers,
-  isNew,
-}: AppContext): Promise<Driver> {
+/** What plugins change once the server runs is its developer's own to back up. */
+function createAppUpgrade({ live, version, loggers, hooks }: AppContext): StartingUpgrade {
+  const upgrade = createUpgrade({ loaded: () => live.loaded, version, log: loggers.manager });
+  hooks.on("server.started", () => upgrade.end());
+  return upgrade;
+}
+
+async function openAppDatabase(
+  { live: { loaded }, inspects, loggers, callers, isNew }: AppContext,
+  upgrade: StartingUpgrade,
+): Promise<Driver> {
   const settings = loaded.config.database;
   const parsed = parseDatabaseUrl(settings.url, loaded.directory);
   if (inspects) {
@@ -134,7 +143,7 @@ async function openAppDatabase({
     mayBeNew: isNew,
   });
   try {
-    await prepareCoreTables(database, { migrates: settings.auto_migrate, log: loggers.manager });
+    await prepareCoreTables(database, { migrates: settings.auto_migrate, log: loggers.manager, upgrade });
     return database;
   } catch (error) {
     await database.close();

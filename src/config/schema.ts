@@ -1,4 +1,5 @@
 import { Type, type Static } from "@sinclair/typebox";
+import { BackupKeys } from "./backup-keys.ts";
 import { byteSize, seconds, section } from "./key-types.ts";
 import { PluginKeys } from "./plugin-keys.ts";
 import { ServerKeys } from "./server-keys.ts";
@@ -39,7 +40,8 @@ export const ConfigSchema = section("Settings of an xcore server", {
     data_directory: Type.String({
       minLength: 1,
       default: "data",
-      description: "Folder of what the server keeps itself, such as backups of the database",
+      description:
+        "Folder of what the server keeps itself, such as its secret key and plugins from elsewhere",
     }),
   }),
 
@@ -226,6 +228,7 @@ export const ConfigSchema = section("Settings of an xcore server", {
     }),
   }),
   storage: StorageKeys,
+  backups: BackupKeys,
 
   logging: section("Logs", {
     level: Type.Union(

@@ -1,7 +1,8 @@
 import { Type } from "@sinclair/typebox";
 import { byteSize, section } from "./key-types.ts";
 
-const S3Keys = section("A bucket of S3, or of a server that speaks its API", {
+/** The keys of a bucket: of `storage.s3` and `backups.s3`. */
+export const S3Keys = section("A bucket of S3, or of a server that speaks its API", {
   endpoint: Type.Union(
     [
       Type.Null(),
@@ -12,7 +13,7 @@ const S3Keys = section("A bucket of S3, or of a server that speaks its API", {
   bucket: Type.String({
     pattern: "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
     title: 'the name of a bucket, such as "acme-files"',
-    description: "Bucket of the files; it has to be there",
+    description: "The bucket; it has to be there",
   }),
   region: Type.String({ minLength: 1, default: "us-east-1", description: "Region of the bucket" }),
   access_key_id: Type.String({ minLength: 1, description: "Key id of the account" }),

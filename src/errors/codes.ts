@@ -88,6 +88,10 @@ export const COMMAND_ERROR_CODES = {
     status: 500,
     meaning: "Migrations could not be applied; each reason is printed above",
   },
+  database_newer: {
+    status: 500,
+    meaning: "A newer xcore has written the database than the one that was started; nothing was changed",
+  },
   seed_failed: { status: 500, meaning: "Plugins could not be seeded; each reason is printed above" },
 } as const satisfies Record<string, ErrorCode>;
 

@@ -97,7 +97,7 @@ test("xcore doctor looks at the files of a project, its tables and migrations", 
   expect((await examine(folder)).wrong).toEqual([
     "warning migrations: 1 migration of core to apply",
     "problem migrations: core 0002_idempotency was edited after it was applied",
-    "warning migrations: core 9999_later was applied, and its file is gone",
+    "problem migrations: a newer xcore has applied 9999_later: this one refuses to start",
   ]);
 });
 

@@ -29,6 +29,7 @@ for (const dialect of SERVERS) {
         configFile: null,
         pluginsDirectory: join(folder.path, "plugins"),
         dataDirectory: join(folder.path, "data"),
+        backupsDirectory: join(folder.path, "data/backups"),
         version: "1.2.3",
         env: process.env,
         onProgress: (one: BackupProgress) => void progress.push(one),

@@ -6,19 +6,13 @@ import type { Origin, Principal } from "../../accounts/identity/principal.ts";
 import { BY_SESSION } from "../../accounts/identity/session-owner.ts";
 import { type AuditEntry, writeAudit } from "../../accounts/people/audit.ts";
 import type { CoreStore } from "../../accounts/people/store.ts";
+import { toBackupProject } from "../../backups/project.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import type { Backup } from "../../db/backup/backup.ts";
 import { DatabaseError } from "../../db/contract/database-error.ts";
-import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
-import {
-  BACKUP_NAME,
-  backupFolderOf,
-  type KeptBackup,
-  listBackups,
-  verifyBackup,
-} from "../../db/backup/kept.ts";
+import { BACKUP_NAME, type KeptBackup, listBackups, verifyBackup } from "../../db/backup/kept.ts";
 
 export interface BackupRoutesOptions {
   readonly guards: Guards;
@@ -47,11 +41,11 @@ const Checked = t.Object({
 
 type Asking = { readonly user: { readonly id: number; readonly email: string }; readonly request: Request };
 
-/** Serves the backups in the data directory, below `/system/backups`. */
+/** Serves the backups in `backups.directory`, below `/system/backups`. */
 export function backupRoutes(options: BackupRoutesOptions) {
   const { guards, loaded } = options;
-  const folder = (): string => backupFolderOf(toDataDirectory(loaded()));
-  const shownFolder = (): string => backupFolderOf(loaded().config.app.data_directory);
+  const shownFolder = (): string => loaded().config.backups.directory;
+  const folder = (): string => resolve(loaded().directory, shownFolder());
   const note = createNote(options);
   let making: Promise<Backup> | null = null;
   return new Elysia({ name: "xcore/backups", prefix: "/system/backups", detail: { tags: ["system"] } })
@@ -64,7 +58,7 @@ export function backupRoutes(options: BackupRoutesOptions) {
           folder: t.String({ description: "Where they are, from the folder of config.json" }),
         }),
       },
-      detail: { summary: "Backups in the data directory, the latest first" },
+      detail: { summary: "Backups in backups.directory, the latest first" },
     })
     .post(
       "",
@@ -137,17 +131,12 @@ async function download(options: BackupRoutesOptions, path: string, context: Ask
 }
 
 async function makeBackup({ loaded, version }: BackupRoutesOptions): Promise<Backup> {
-  const { config, directory, file, exists } = loaded();
-  const { backupDatabase } = await import("../../db/backup/backup.ts");
-  return backupDatabase({
-    url: parseDatabaseUrl(config.database.url, directory),
-    configFile: exists ? file : null,
-    pluginsDirectory: resolve(directory, config.plugins.directory),
-    dataDirectory: toDataDirectory(loaded()),
-    version,
-    env: process.env,
-    endsOnSignal: false,
-  });
+  const { backupDatabase, UnderWayError } = await import("../../db/backup/backup.ts");
+  try {
+    return await backupDatabase({ ...toBackupProject(loaded(), { version }), endsOnSignal: false });
+  } catch (error) {
+    throw error instanceof UnderWayError ? fail("conflict", error.message, { cause: error }) : error;
+  }
 }
 
 /** Returns what writes into the audit log what somebody has done with a backup. */
@@ -160,10 +149,6 @@ function createNote({ store, originOf }: Pick<BackupRoutesOptions, "store" | "or
       origin: originOf(request),
       ...(after && { after }),
     });
-}
-
-function toDataDirectory({ directory, config }: LoadedConfig): string {
-  return resolve(directory, config.app.data_directory);
 }
 
 function toAnswer({ name, size, createdAt }: KeptBackup): typeof Kept.static {

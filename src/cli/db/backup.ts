@@ -1,9 +1,9 @@
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { backupDatabase, type BackupProgress, type BackupProject } from "../../db/backup/backup.ts";
+import { toBackupProject } from "../../backups/project.ts";
+import { backupDatabase, type BackupProgress } from "../../db/backup/backup.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { toExamples } from "../terminal/output.ts";
-import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 
 interface BackupCommandOptions {
   readonly force?: boolean;
@@ -29,14 +29,14 @@ export function dbBackupCommand(context: CommandContext): Command {
       "Back up the database, config.json and the plugins' manifests into one file, also while the server runs. " +
         "The file may hold secrets of config.json; .env and the plugins' code are not in it",
     )
-    .argument("[file]", "file to write (default: backups/xcore-<UTC time>.tar.gz in the data directory)")
+    .argument("[file]", "file to write (default: xcore-<UTC time>.tar.gz in backups.directory)")
     .option("--force", "replace the file when it exists")
     .option("--json", "print JSON")
     .addOption(timeoutOption())
     .addHelpText("after", toExamples("xcore db backup", "xcore db backup /mnt/backups/monday.tar.gz --force"))
     .action(
       async (named: string | undefined, { force, json, timeout }: BackupCommandOptions, command: Command) => {
-        const project = loadBackupProject(command, context);
+        const project = toBackupProject(loadFor(command, context), context);
         const file = named === undefined ? undefined : resolve(context.cwd, named);
         const backup = await backupDatabase({
           ...project,
@@ -80,18 +80,5 @@ export function createProgress({ warn }: Pick<CommandContext, "warn">): (progres
     [said, saidAt] = [step, now];
     const amount = bytes === null || bytes === 0 ? "" : `, ${Math.round(bytes / 1_000_000)} MB`;
     warn(`${STEPS[step]}${amount}, after ${Math.round((now - startedAt) / 1000)} s`);
-  };
-}
-
-/** Returns the project that `db backup` and `db restore` work on, as the configuration says. */
-export function loadBackupProject(command: Command, context: CommandContext): BackupProject {
-  const { config, directory, file, exists } = loadFor(command, context);
-  return {
-    url: parseDatabaseUrl(config.database.url, directory),
-    configFile: exists ? file : null,
-    pluginsDirectory: resolve(directory, config.plugins.directory),
-    dataDirectory: resolve(directory, config.app.data_directory),
-    version: context.version,
-    env: context.env,
   };
 }

@@ -1,5 +1,7 @@
 import { Command } from "commander";
 import { applyMigrations } from "../../db/migrations/apply.ts";
+import { createUpgrade } from "../../backups/upgrade.ts";
+import { CORE_OWNER } from "../../db/migrations/core.ts";
 import { fail } from "../../errors/codes.ts";
 import { type CommandDatabase, listMigrationOwners, withDatabase } from "../open/database.ts";
 import type { CommandContext } from "../open/command-context.ts";
@@ -57,9 +59,10 @@ async function warnOfSteps(
 /** Applies what is pending of the core and of every active plugin; what can't be applied is told. */
 export async function applyPending(
   { driver, loggers }: CommandDatabase,
-  { plugins, toDisplayPath }: Pick<CommandPlugins, "plugins" | "toDisplayPath">,
+  { loaded, plugins, toDisplayPath }: Pick<CommandPlugins, "loaded" | "plugins" | "toDisplayPath">,
   context: CommandContext,
 ): Promise<{ failed: ReadonlySet<string>; count: number }> {
+  const upgrade = createUpgrade({ loaded: () => loaded, version: context.version, log: loggers.manager });
   const failed = new Set<string>();
   let count = 0;
   for (const { name: owner, after, readMigrations } of listMigrationOwners(driver.dialect, plugins)) {
@@ -75,6 +78,8 @@ export async function applyPending(
         migrations: await readMigrations(),
         log: loggers.manager,
         toDisplayPath,
+        upgrade,
+        refusesUnknown: owner === CORE_OWNER,
       });
       for (const name of applied) context.print(`applied ${owner} ${name}`);
       count += applied.length;

@@ -1,8 +1,9 @@
 import { resolve } from "node:path";
 import { Command } from "commander";
+import { toBackupProject } from "../../backups/project.ts";
 import { type RestorePlan, restoreDatabase } from "../../db/backup/restore.ts";
-import { createProgress, loadBackupProject, timeoutOption, toTimeoutMs } from "./backup.ts";
-import type { CommandContext } from "../open/command-context.ts";
+import { createProgress, timeoutOption, toTimeoutMs } from "./backup.ts";
+import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { confirm } from "../terminal/prompts.ts";
 import { toExamples } from "../terminal/output.ts";
 
@@ -25,7 +26,7 @@ export function dbRestoreCommand(context: CommandContext): Command {
       toExamples("xcore db restore monday.tar.gz", "xcore db restore monday.tar.gz --yes"),
     )
     .action(async (file: string, { withConfig, yes, timeout }: RestoreCommandOptions, command: Command) => {
-      const project = loadBackupProject(command, context);
+      const project = toBackupProject(loadFor(command, context), context);
       const done = await restoreDatabase({
         ...project,
         file: resolve(context.cwd, file),

@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm";
 import { openCoreStore } from "../../accounts/people/store.ts";
 import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { Dialect, Driver } from "../../db/contract/driver.ts";
+import { CORE_OWNER } from "../../db/migrations/core.ts";
 import { findMissingColumns, migrationStatus } from "../../db/migrations/status.ts";
 import {
   type CommandDatabase,
@@ -90,19 +91,24 @@ async function checkOwner(driver: Driver, owner: MigrationOwner, isApplied: bool
               `${name} ${migration} was edited after it was applied`,
               "put the file back as it was",
             )
-          : warning(
-              "migrations",
-              `${name} ${migration} was applied, and its file is gone`,
-              name === "core"
-                ? "this executable is older than the data: use a newer one"
-                : "put the file back",
-            ),
+          : describeMissing(name, migration),
       );
     }
     return findings;
   } catch (error) {
     return [problem("migrations", `${name}: ${toMessage(error)}`, "mend the file that it names")];
   }
+}
+
+function describeMissing(name: string, migration: string): Finding {
+  if (name !== CORE_OWNER)
+    return warning(
+      "migrations",
+      `${name} ${migration} was applied, and its file is gone`,
+      "put the file back",
+    );
+  const message = `a newer xcore has applied ${migration}: this one refuses to start`;
+  return problem("migrations", message, "use the newer one, or restore the backup that it made before");
 }
 
 async function checkClock(driver: Driver): Promise<Finding[]> {

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import type { Command } from "commander";
 import { type CoreStore, openCoreStore } from "../../accounts/people/store.ts";
+import { createUpgrade } from "../../backups/upgrade.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { Dialect, Driver } from "../../db/contract/driver.ts";
@@ -86,7 +87,8 @@ export async function withCoreStore<T>(
   const loaded = loadFor(command, context);
   return withDatabase(loaded, async ({ driver, loggers }) => {
     const migrates = changes && loaded.config.database.auto_migrate;
-    await prepareCoreTables(driver, { migrates, log: loggers.manager });
+    const upgrade = createUpgrade({ loaded: () => loaded, version: context.version, log: loggers.manager });
+    await prepareCoreTables(driver, { migrates, log: loggers.manager, upgrade });
     return work({ driver, loggers, loaded, store: openCoreStore(driver) });
   });
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
-import { open } from "node:fs/promises";
+import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -62,7 +62,20 @@ export async function packBackup(
  *
  * @throws DatabaseError when it is damaged, was changed, or doesn't fit on the disk
  */
-export async function unpackBackup(file: string, folder: string): Promise<UnpackedBackup> {
+export function unpackBackup(file: string, folder: string): Promise<UnpackedBackup> {
+  return readBackup(file, folder);
+}
+
+/**
+ * Reads a backup to its end and checks sizes and hashes; nothing is written.
+ *
+ * @throws DatabaseError when it is damaged or was changed
+ */
+export async function checkBackup(file: string): Promise<BackupManifest> {
+  return (await readBackup(file, null)).manifest;
+}
+
+async function readBackup(file: string, folder: string | null): Promise<UnpackedBackup> {
   // An error of the reading side must reach the loop below: `pipe` alone would leave it waiting.
   const input = createReadStream(file);
   const unpacked = createGunzip();
@@ -87,22 +100,22 @@ export interface UnpackedBackup {
 async function unpackEntries(
   entries: AsyncIterable<TarEntry>,
   file: string,
-  folder: string,
+  folder: string | null,
 ): Promise<UnpackedBackup> {
   let manifest: BackupManifest | null = null;
   const paths = new Map<string, string>();
   for await (const entry of entries) {
     if (manifest === null) {
       manifest = parseManifest(await readManifestText(entry), file);
-      await assertSpace(manifest, file, folder);
+      if (folder !== null) await assertSpace(manifest, file, folder);
       continue;
     }
     const member = manifest.members[paths.size];
     if (member === undefined || member.name !== entry.name || member.size !== entry.size) {
       throw new TarError(`"${entry.name}" is not what its ${MANIFEST_NAME} says`);
     }
-    const path = join(folder, String(paths.size));
-    await writeChecked(entry, path, member);
+    const path = join(folder ?? "", String(paths.size));
+    await (folder === null ? readChecked(entry, member, null) : writeChecked(entry, path, member));
     paths.set(member.name, path);
   }
   if (manifest === null) throw new TarError("it is empty");
@@ -128,17 +141,25 @@ async function assertSpace({ members }: BackupManifest, file: string, folder: st
   );
 }
 
-async function writeChecked({ content }: TarEntry, path: string, member: BackupMember): Promise<void> {
-  const hash = createHash("sha256");
+async function writeChecked(entry: TarEntry, path: string, member: BackupMember): Promise<void> {
   const handle = await open(path, "wx", 0o600);
   try {
-    for await (const part of content) {
-      hash.update(part);
-      await handle.writeFile(part);
-    }
+    await readChecked(entry, member, handle);
     await handle.sync();
   } finally {
     await handle.close();
+  }
+}
+
+async function readChecked(
+  { content }: TarEntry,
+  member: BackupMember,
+  into: Pick<FileHandle, "writeFile"> | null,
+): Promise<void> {
+  const hash = createHash("sha256");
+  for await (const part of content) {
+    hash.update(part);
+    await into?.writeFile(part);
   }
   if (hash.digest("hex") !== member.sha256) throw new TarError(`the hash of "${member.name}" is wrong`);
 }

@@ -4,7 +4,7 @@ import { basename, dirname, join } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { DatabaseUrl } from "../contract/database-url.ts";
 import { packBackup } from "./archive.ts";
-import { isDiskFull, toBackupFile, withWorkFolder } from "./disk.ts";
+import { assertRoom, isDiskFull, toBackupFile, withWorkFolder } from "./disk.ts";
 import { createDump } from "./dump.ts";
 import { collectProjectFiles } from "./project-files.ts";
 import type { Environment } from "./programs.ts";
@@ -13,6 +13,9 @@ import type { Environment } from "./programs.ts";
 export const TIMEOUT_MS = 3_600_000;
 /** How often is told how far it has come. */
 export const PROGRESS_MS = 1000;
+const PAUSE_MS = 500;
+/** Of the bytes of a dump, how many are needed for it and what is packed of it. */
+const ROOM = 1.25;
 
 /** What backups and restores work on. */
 export interface BackupProject {
@@ -21,16 +24,20 @@ export interface BackupProject {
   readonly configFile: string | null;
   /** Absolute. */
   readonly pluginsDirectory: string;
-  /** Absolute; backups that nobody named go to `backups` in it. */
+  /** Absolute. */
   readonly dataDirectory: string;
+  /** Absolute; backups that nobody named go there. */
+  readonly backupsDirectory: string;
   readonly version: string;
   /** Where the programs of the database are looked for: its PATH. */
   readonly env: Environment;
 }
 
 export interface BackupOptions extends BackupProject {
-  /** Absolute path of the backup. @default `backups/xcore-<UTC time>.tar.gz` in the data directory */
+  /** Absolute path of the backup. @default `xcore-<UTC time>.tar.gz` in the folder of backups */
   readonly file?: string | undefined;
+  /** Waits for another backup into the same folder, rather than being refused. @default false */
+  readonly waits?: boolean;
   /** Whether a file of that name may be replaced. @default false */
   readonly replaces?: boolean;
   /** Whether a signal ends the process meanwhile; false for a server, which ends by itself. @default true */
@@ -57,8 +64,8 @@ export interface Backup {
 
 /**
  * Backs up the database, config.json as it is on disk, and the plugins' manifests into one file that only its owner may
- * read: config.json may hold secrets. `.env` is not in it. The server goes on meanwhile. When it fails, nothing is left
- * behind.
+ * read: config.json may hold secrets. `.env` is not in it, nor are uploaded files. The server goes on meanwhile. When it
+ * fails, nothing is left behind. One is made in a folder at a time.
  *
  * @throws DatabaseError
  */
@@ -66,13 +73,18 @@ export async function backupDatabase(options: BackupOptions): Promise<Backup> {
   const createdAt = new Date();
   const { timeoutMs = TIMEOUT_MS, onProgress = () => {} } = options;
   const deadline = AbortSignal.timeout(timeoutMs);
-  const file = options.file ?? toBackupFile(options.dataDirectory, "xcore", createdAt);
+  const file = options.file ?? toBackupFile(options.backupsDirectory, "xcore", createdAt);
   assertFree(file, options.replaces);
   await mkdir(dirname(file), { recursive: true });
   try {
     const { endsOnSignal = true } = options;
     const work = async (folder: string) => {
       const dump = createDump(options.url, options.env);
+      await assertRoom(
+        folder,
+        Math.ceil((await dump.estimate(deadline)) * ROOM),
+        `Cannot back up to "${file}"`,
+      );
       const database = { name: dump.member, path: join(folder, "database") };
       await watchGrowth(database.path, { step: "dump", onProgress }, () =>
         dump.dump(database.path, deadline),
@@ -93,12 +105,43 @@ export async function backupDatabase(options: BackupOptions): Promise<Backup> {
       await rename(packed, file);
       return { file, size };
     };
-    return await withWorkFolder(join(dirname(file), ".xcore-backup-"), work, { endsOnSignal });
+    return await whenAlone(options, deadline, () =>
+      withWorkFolder(join(dirname(file), ".xcore-backup-"), work, {
+        endsOnSignal,
+        alone: () => new UnderWayError(),
+      }),
+    );
   } catch (error) {
     if (deadline.aborted) throw tookTooLong(`Cannot back up to "${file}"`, timeoutMs, "nothing was kept");
     throw isDiskFull(error)
       ? new DatabaseError("full", `Cannot back up to "${file}": no space is left there; nothing was kept`)
       : error;
+  }
+}
+
+/** Another one is waited for where that is asked for, else it is refused. */
+async function whenAlone<T>(
+  { waits = false }: BackupOptions,
+  deadline: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T> {
+  for (;;) {
+    try {
+      // oxlint-disable-next-line no-await-in-loop -- one try after another
+      return await work();
+    } catch (error) {
+      if (!waits || !(error instanceof UnderWayError)) throw error;
+    }
+    deadline.throwIfAborted();
+    // oxlint-disable-next-line no-await-in-loop -- those that collide don't collide again
+    await Bun.sleep(PAUSE_MS * (1 + Math.random()));
+  }
+}
+
+/** Another backup into the same folder is under way. */
+export class UnderWayError extends DatabaseError {
+  constructor() {
+    super("busy", "Cannot back up: another backup into the same folder is under way; wait for it");
   }
 }
 

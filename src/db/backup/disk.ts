@@ -3,7 +3,7 @@ import { chmod, chown, mkdtemp, readdir, rename, rm, stat, statfs } from "node:f
 import { constants } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { Database } from "bun:sqlite";
-import { isFault } from "../contract/database-error.ts";
+import { DatabaseError, isFault } from "../contract/database-error.ts";
 
 const FULL_CODES: readonly unknown[] = ["ENOSPC", "EDQUOT", "EFBIG"];
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -18,9 +18,9 @@ export function toTimestamp(date: Date): string {
   return date.toISOString().replaceAll(/[:.]/g, "-");
 }
 
-/** Where a backup is put when nobody named a file. */
-export function toBackupFile(dataDirectory: string, prefix: string, date: Date): string {
-  return join(dataDirectory, "backups", `${prefix}-${toTimestamp(date)}.tar.gz`);
+/** Where a backup is put when nobody named a file; `note` stands at the end of its name. */
+export function toBackupFile(directory: string, prefix: string, date: Date, note = ""): string {
+  return join(directory, `${prefix}-${toTimestamp(date)}${note}.tar.gz`);
 }
 
 /** Whether writing failed because the disk, the quota or the size of files is used up. */
@@ -33,6 +33,20 @@ export function isDiskFull(error: unknown): boolean {
 export async function findFreeSpace(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
+}
+
+/** @throws DatabaseError "full" where so many bytes don't fit */
+export async function assertRoom(folder: string, bytes: number, action: string): Promise<void> {
+  const free = await findFreeSpace(folder);
+  if (bytes <= free) return;
+  throw new DatabaseError(
+    "full",
+    `${action}: it needs about ${toMegabytes(Math.ceil, bytes)} in "${folder}", and ${toMegabytes(Math.floor, free)} are free; make room, or choose another folder with backups.directory`,
+  );
+}
+
+function toMegabytes(round: (value: number) => number, bytes: number): string {
+  return `${round(bytes / 1_000_000)} MB`;
 }
 
 /** Gives a file the mode and, where root does it, the owner of the file that it replaces: the server must read it. */
@@ -48,14 +62,20 @@ export async function copyOwner({ mode, uid, gid }: Stats, file: string): Promis
  *
  * @param prefix path of the folder but for its last letters
  * @param options.endsOnSignal false for a server, which ends by itself: what it leaves then, the next run removes
+ * @param options.alone what is thrown where another process, or other work of this one, has a folder of the prefix
  */
 export async function withWorkFolder<T>(
   prefix: string,
   work: (folder: string) => Promise<T>,
-  { endsOnSignal = true }: { readonly endsOnSignal?: boolean } = {},
+  { endsOnSignal = true, alone }: { readonly endsOnSignal?: boolean; readonly alone?: () => Error } = {},
 ): Promise<T> {
   await sweep(prefix);
   const { folder, lock } = await makeLocked(prefix);
+  if (alone !== undefined && (await findOthers(prefix)).length > 1) {
+    lock.close();
+    await rm(folder, { recursive: true, force: true });
+    throw alone();
+  }
   const onSignal = (signal: (typeof SIGNALS)[number]): void => {
     rmSync(folder, { recursive: true, force: true });
     process.exit(128 + constants.signals[signal]);
@@ -80,11 +100,15 @@ async function makeLocked(prefix: string): Promise<{ folder: string; lock: Datab
   return { folder, lock };
 }
 
+/** Names of the folders of a prefix. */
+async function findOthers(prefix: string): Promise<string[]> {
+  const names = await readdir(dirname(prefix)).catch(() => []);
+  return names.filter((name) => name.startsWith(basename(prefix)));
+}
+
 async function sweep(prefix: string): Promise<void> {
   const directory = dirname(prefix);
-  const names = await readdir(directory).catch(() => []);
-  const others = names.filter((name) => name.startsWith(basename(prefix)));
-  const removals = others.map(async (name) => {
+  const removals = (await findOthers(prefix)).map(async (name) => {
     const folder = join(directory, name);
     const isNew = name.slice(basename(prefix).length).startsWith(NEW);
     if (isNew ? Date.now() - (await stat(folder)).mtimeMs > STALE_MS : await isLeft(folder)) {

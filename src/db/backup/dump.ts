@@ -10,6 +10,8 @@ export interface DumpFormat {
   readonly member: string;
   /** Where a backup is unpacked: a folder that may not be there yet. */
   readonly directory: string | null;
+  /** Bytes that the dump will have, about; 0 where that can't be told. */
+  estimate(deadline: AbortSignal): Promise<number>;
   /** Writes the database as it is at one moment into a new file, beside other users of it. */
   dump(file: string, deadline: AbortSignal): Promise<void>;
   /**

@@ -3,9 +3,21 @@ import { DatabaseError } from "../contract/database-error.ts";
 import type { ServerUrl } from "../contract/database-url.ts";
 import { toTls } from "../contract/tls.ts";
 import type { DumpFormat } from "./dump.ts";
-import { type Environment, findProgram, readBytes, runProgram, toProgramEnv } from "./programs.ts";
+import {
+  type Environment,
+  ESTIMATE_MS,
+  findProgram,
+  readBytes,
+  readNumber,
+  readProgram,
+  runProgram,
+  toProgramEnv,
+} from "./programs.ts";
 
 const PACKAGES = '"mariadb-client" or "mysql-client"';
+// Without its indexes; most of it is compressed when it is packed.
+const SIZE =
+  "select coalesce(sum(data_length), 0) from information_schema.tables where table_schema = database()";
 const END_OF_DUMP = "-- Dump completed";
 
 // Tables that the dump doesn't hold go as well. Names are quoted by doubling backquotes.
@@ -28,6 +40,7 @@ export function createMysqlDump(url: ServerUrl, given: Environment): DumpFormat 
   return {
     member: "database.sql",
     directory: null,
+    estimate: (signal) => estimate(url, { env, given, signal }),
     async dump(file, signal) {
       const action = `Cannot back up "${url.shown}"`;
       const program = findProgram(["mariadb-dump", "mysqldump"], { env: given, action, packages: PACKAGES });
@@ -65,6 +78,25 @@ export function createMysqlDump(url: ServerUrl, given: Environment): DumpFormat 
       };
     },
   };
+}
+
+async function estimate(
+  url: ServerUrl,
+  {
+    env,
+    given,
+    signal,
+  }: { readonly env: Environment; readonly given: Environment; readonly signal: AbortSignal },
+): Promise<number> {
+  const find = (one: string): string | null => Bun.which(one, { PATH: given["PATH"] ?? "" });
+  const name = ["mariadb", "mysql"].find((one) => find(one) !== null);
+  if (name === undefined) return 0;
+  const connection = toConnectionArgs(url, name === "mariadb");
+  const args = [...connection, "--batch", "--skip-column-names", `--execute=${SIZE}`, url.database];
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(ESTIMATE_MS)]);
+  return readNumber(
+    readProgram({ name, path: find(name) ?? name }, { args, env, action: "", signal: limit }),
+  );
 }
 
 async function* afterDrop(file: string): AsyncGenerator<Uint8Array | string> {

@@ -1,10 +1,21 @@
 import type { ServerUrl } from "../contract/database-url.ts";
 import { toTls } from "../contract/tls.ts";
 import type { DumpFormat } from "./dump.ts";
-import { type Environment, findProgram, readProgram, runProgram, toProgramEnv } from "./programs.ts";
+import {
+  type Environment,
+  ESTIMATE_MS,
+  findProgram,
+  readNumber,
+  readProgram,
+  runProgram,
+  toProgramEnv,
+} from "./programs.ts";
 
 /** A table that is being migrated isn't waited for longer. */
 const LOCK_WAIT = "--lock-wait-timeout=60s";
+/** Without its indexes, and compressed to half: rows that don't compress take more. */
+const SIZE = `select coalesce(sum(pg_table_size(c.oid)), 0)::bigint / 2 from pg_class c
+  join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'm') and n.nspname not in ('pg_catalog', 'information_schema', 'pg_toast')`;
 const PACKAGE = '"postgresql-client"';
 
 // Drops everything that a dump holds, but for what belongs to extensions. It runs in the transaction of the restore:
@@ -53,6 +64,7 @@ export function createPostgresDump(url: ServerUrl, given: Environment): DumpForm
   return {
     member: "database.dump",
     directory: null,
+    estimate: (signal) => estimate(env, given, signal),
     async dump(file, signal) {
       const action = `Cannot back up "${url.shown}"`;
       const args = [
@@ -94,6 +106,14 @@ export function createPostgresDump(url: ServerUrl, given: Environment): DumpForm
       };
     },
   };
+}
+
+function estimate(env: Environment, given: Environment, signal: AbortSignal): Promise<number> {
+  const path = Bun.which("psql", { PATH: given["PATH"] ?? "" });
+  if (path === null) return Promise.resolve(0);
+  const args = ["--no-psqlrc", "--no-password", "--tuples-only", `--command=${SIZE}`];
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(ESTIMATE_MS)]);
+  return readNumber(readProgram({ name: "psql", path }, { args, env, action: "", signal: limit }));
 }
 
 async function drain(parts: AsyncIterable<Uint8Array>): Promise<void> {

@@ -87,6 +87,20 @@ export async function* readProgram(program: Program, options: RunOptions): Async
   if (error !== null) throw error;
 }
 
+/** How long a program may take to tell how much there is to do, in ms. */
+export const ESTIMATE_MS = 10_000;
+
+/** The number that a program writes; 0 where it fails: what is run after it says why. */
+export async function readNumber(parts: AsyncIterable<Uint8Array>): Promise<number> {
+  try {
+    const all = await Array.fromAsync(parts);
+    const number = Number(Buffer.concat(all).toString().trim());
+    return Number.isFinite(number) ? number : 0;
+  } catch {
+    return 0;
+  }
+}
+
 /** The bytes of a file, to feed a program with. */
 export async function* readBytes(path: string): AsyncGenerator<Uint8Array> {
   for await (const part of createReadStream(path)) yield part as Buffer;

@@ -130,13 +130,13 @@ async function toPlan(
     options,
   }: { taken: TakenDatabase; warnings: readonly string[]; options: RestoreOptions },
 ): Promise<RestorePlan> {
-  const { url, dataDirectory, pluginsDirectory, withConfig = false } = options;
+  const { url, backupsDirectory, pluginsDirectory, withConfig = false } = options;
   const places = findPlaces(paths.keys(), options);
   const missing = await listMissingPlugins(manifest.plugins, pluginsDirectory);
   return {
     manifest,
     database: url.shown,
-    keptAs: taken.needsBackup ? toBackupFile(dataDirectory, "before-restore", new Date()) : taken.keptAs,
+    keptAs: taken.needsBackup ? toBackupFile(backupsDirectory, "before-restore", new Date()) : taken.keptAs,
     files: withConfig ? [...places.values()] : [],
     leftOut: withConfig ? [] : [...places.keys()],
     warnings: [
@@ -156,7 +156,7 @@ interface Replacement {
 
 async function replaceDatabase(path: string, { taken, dump, plan, options }: Replacement): Promise<void> {
   const kept = taken.needsBackup ? plan.keptAs : null;
-  if (kept !== null) await backupDatabase({ ...options, file: kept });
+  if (kept !== null) await backupDatabase({ ...options, file: kept, waits: true });
   try {
     await withDeadline((deadline) => taken.replace(path, deadline), options);
   } catch (error) {

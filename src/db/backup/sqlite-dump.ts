@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { link, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
@@ -19,15 +19,18 @@ export function createSqliteDump(url: SqliteUrl): DumpFormat {
   return {
     member: "database.sqlite",
     directory: dirname(present),
+    async estimate() {
+      const sizes = ["", "-wal"].map(
+        (suffix) => statSync(present + suffix, { throwIfNoEntry: false })?.size ?? 0,
+      );
+      return sizes.reduce((sum, size) => sum + size, 0);
+    },
     async dump(file) {
       const action = `Cannot back up "${url.shown}"`;
       if (!existsSync(present)) throw new DatabaseError("unavailable", `${action}: there is no such file`);
       try {
-        using database = new Database(present, { readonly: true });
-        database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
-        database.query("vacuum into ?").run(file);
-        using copy = new Database(file, { readonly: true });
-        assertIntegrity(copy);
+        const [first, ...others] = await copyInThread(present, file);
+        if (first !== "ok") throw damaged(1 + others.length);
       } catch (error) {
         throw toDumpError(error, action);
       }
@@ -134,11 +137,54 @@ function assertIntegrity(database: Database): void {
   const [first, ...others] = database
     .query<{ integrity_check: string }, []>("pragma integrity_check(10)")
     .all();
-  if (first?.integrity_check === "ok") return;
-  throw new DatabaseError(
+  if (first?.integrity_check !== "ok") throw damaged(1 + others.length);
+}
+
+function damaged(count: number): DatabaseError {
+  return new DatabaseError(
     "corrupt",
-    `Cannot read the database: it is damaged, with ${1 + others.length} faults or more`,
+    `Cannot read the database: it is damaged, with ${count} faults or more`,
   );
+}
+
+/** In a worker, as it takes its time, and the event loop of a server mustn't wait for it. */
+const THREAD = `
+import { Database } from "bun:sqlite";
+self.onmessage = ({ data: { from, to, timeout } }) => {
+  try {
+    const database = new Database(from, { readonly: true });
+    database.run("pragma busy_timeout = " + timeout);
+    database.query("vacuum into ?").run(to);
+    database.close();
+    const copy = new Database(to, { readonly: true });
+    const faults = copy.query("pragma integrity_check(10)").all().map((row) => row.integrity_check);
+    copy.close();
+    postMessage({ faults });
+  } catch (error) {
+    postMessage({ message: String(error?.message), code: error?.code });
+  }
+};
+`;
+
+type Reply = { readonly faults: string[] } | { readonly message: string; readonly code: string | undefined };
+
+/** Copies a database as it is at one moment, and returns what is wrong with the copy: "ok". @throws Error as bun:sqlite does */
+async function copyInThread(from: string, to: string): Promise<string[]> {
+  const url = URL.createObjectURL(new Blob([THREAD], { type: "text/javascript" }));
+  const worker = new Worker(url, { smol: true });
+  const reply = Promise.withResolvers<Reply>();
+  worker.addEventListener("message", ({ data }: MessageEvent<Reply>) => reply.resolve(data));
+  worker.addEventListener("error", ({ message }) => reply.resolve({ message, code: undefined }));
+  try {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker has none
+    worker.postMessage({ from, to, timeout: BUSY_TIMEOUT_MS });
+    const answer = await reply.promise;
+    if ("faults" in answer) return answer.faults;
+    throw Object.assign(new Error(answer.message), { code: answer.code });
+  } finally {
+    worker.terminate();
+    URL.revokeObjectURL(url);
+  }
 }
 
 /**

@@ -1,9 +1,10 @@
 import type { Logger } from "pino";
 import type { Driver } from "../contract/driver.ts";
 import type { Migration } from "./files.ts";
-import { Ledger, readLedger } from "./ledger.ts";
+import { Ledger, type LedgerEntry, readLedger } from "./ledger.ts";
 import { assertOneTransaction, assertOwnTables, findMissing, findPending } from "./pending.ts";
 import { MigrationRun } from "./run.ts";
+import { findWriter, newerData, type Upgrade } from "./upgrade.ts";
 
 export interface ApplyOptions {
   /** The plugin that the migrations and their tables belong to, or "core". */
@@ -12,6 +13,10 @@ export interface ApplyOptions {
   readonly log: Logger;
   /** Shows a file in messages. @default its path */
   readonly toDisplayPath?: (file: string) => string;
+  /** What is done before rows that are there are migrated. @default nothing */
+  readonly upgrade?: Upgrade | undefined;
+  /** Whether applied migrations that aren't known are those of a newer version, and nothing may be done. @default false */
+  readonly refusesUnknown?: boolean;
 }
 
 /**
@@ -23,12 +28,17 @@ export interface ApplyOptions {
  *
  * @returns the names of the migrations that this call has applied
  * @throws MigrationError
+ * @throws AppError database_newer for migrations of a newer version
  */
 export async function applyMigrations(driver: Driver, options: ApplyOptions): Promise<{ applied: string[] }> {
-  const { owner, migrations, log, toDisplayPath = (file) => file } = options;
+  const { owner, migrations, log, toDisplayPath = (file) => file, upgrade } = options;
   const context = { owner, toDisplayPath };
   const entries = await readLedger(driver, owner);
-  for (const { name } of findMissing(migrations, entries)) {
+  const missing = findMissing(migrations, entries);
+  if (missing.length > 0 && options.refusesUnknown === true) {
+    throw await newerData(driver, owner, { unknown: missing, upgrade });
+  }
+  for (const { name } of missing) {
     log.warn(
       { owner, migration: name },
       `migration "${name}" of "${owner}" was applied, but its file is gone`,
@@ -36,11 +46,13 @@ export async function applyMigrations(driver: Driver, options: ApplyOptions): Pr
   }
   if (findPending(migrations, entries, context).length === 0) return { applied: [] };
   return driver.migrate(async (connection) => {
-    const ledger = await Ledger.open(connection, driver.dialect);
+    const ledger = await Ledger.open(connection, driver.dialect, upgrade?.version);
     // Another process may have applied them while this one waited.
-    const pending = findPending(migrations, await ledger.read(owner), context);
+    const present = await ledger.read(owner);
+    const pending = findPending(migrations, present, context);
     assertOneTransaction(pending, context);
     assertOwnTables(pending, await ledger.readTables(), context);
+    if (pending.length > 0) await keepBefore(driver, owner, { present, upgrade });
     const applied: string[] = [];
     for (const one of pending) {
       const startedAt = performance.now();
@@ -53,4 +65,14 @@ export async function applyMigrations(driver: Driver, options: ApplyOptions): Pr
     }
     return { applied };
   });
+}
+
+/** A first migration makes tables: there is nothing to keep. */
+async function keepBefore(
+  driver: Driver,
+  owner: string,
+  { present, upgrade }: { readonly present: readonly LedgerEntry[]; readonly upgrade: Upgrade | undefined },
+): Promise<void> {
+  if (upgrade === undefined || present.every(({ appliedAt }) => appliedAt === null)) return;
+  await upgrade.backUp(await findWriter(driver, owner, present));
 }

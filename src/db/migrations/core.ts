@@ -4,6 +4,7 @@ import { applyMigrations } from "./apply.ts";
 import { readEmbeddedMigrations } from "./embedded.ts" with { type: "macro" };
 import type { Migration } from "./files.ts";
 import { assertApplied } from "./status.ts";
+import type { Upgrade } from "./upgrade.ts";
 
 /** Owner of the tables and permissions that belong to xcore itself; no plugin may have the name. */
 export const CORE_OWNER = "core";
@@ -20,13 +21,24 @@ export function coreMigrations(dialect: Dialect): readonly Migration[] {
  *
  * @param options.migrates whether pending migrations are applied: `database.auto_migrate`
  * @throws MigrationError when one can't be applied
+ * @param options.upgrade what is done before tables that are there are migrated
  * @throws AppError migration_failed when they aren't up to date and nothing may be applied
+ * @throws AppError database_newer when a newer version has migrated them
  */
 export async function prepareCoreTables(
   driver: Driver,
-  { migrates, log }: { readonly migrates: boolean; readonly log: Logger },
+  {
+    migrates,
+    log,
+    upgrade,
+  }: { readonly migrates: boolean; readonly log: Logger; readonly upgrade?: Upgrade | undefined },
 ): Promise<void> {
-  const core = { owner: CORE_OWNER, migrations: coreMigrations(driver.dialect) };
+  const core = {
+    owner: CORE_OWNER,
+    migrations: coreMigrations(driver.dialect),
+    refusesUnknown: true,
+    upgrade,
+  };
   if (migrates) await applyMigrations(driver, { ...core, log });
   else await assertApplied(driver, core);
 }

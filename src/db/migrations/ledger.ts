@@ -27,7 +27,12 @@ type LedgerRow = {
 /** Who keeps the tables below: no migration may touch them. */
 export const LEDGER_OWNER = "xcore";
 
-export const LEDGER_TABLES: readonly string[] = ["xcore_migrations", "xcore_tables", "xcore_seeds"];
+export const LEDGER_TABLES: readonly string[] = [
+  "xcore_migrations",
+  "xcore_tables",
+  "xcore_seeds",
+  "xcore_versions",
+];
 
 const CREATE_MIGRATIONS = `create table if not exists xcore_migrations (
   owner varchar(64) not null,
@@ -46,6 +51,13 @@ const CREATE_SEEDS = `create table if not exists xcore_seeds (
   owner varchar(64) not null primary key,
   seeded_at varchar(24) not null
 )`;
+// Of its own: xcore_migrations has been there before it was noted.
+const CREATE_VERSIONS = `create table if not exists xcore_versions (
+  owner varchar(64) not null,
+  name varchar(80) not null,
+  version varchar(64) not null,
+  primary key (owner, name)
+)`;
 const COLUMNS = "name, hash, statements, before_hash, applied_at";
 
 /** Reads what was applied of an owner, with one query and without a lock. */
@@ -58,6 +70,13 @@ export async function readLedger(driver: Driver, owner: string): Promise<LedgerE
 export async function readOwnedTables(driver: Driver, owner: string): Promise<string[]> {
   const query = sql`select name from xcore_tables where owner = ${owner} order by name`;
   return (await readIfThere<{ name: string }>(driver, query)).map(({ name }) => name);
+}
+
+/** Reads which version of xcore has applied the migrations of an owner, by their names; older ones haven't noted it. */
+export async function readVersions(driver: Driver, owner: string): Promise<Map<string, string>> {
+  const query = sql`select name, version from xcore_versions where owner = ${owner}`;
+  const rows = await readIfThere<{ name: string; version: string }>(driver, query);
+  return new Map(rows.map(({ name, version }) => [name, version]));
 }
 
 async function readIfThere<Row extends Record<string, unknown>>(
@@ -81,18 +100,29 @@ function toEntry({ name, hash, statements, before_hash, applied_at }: LedgerRow)
 /** The tables that say what was applied, who owns which table and whose rows were seeded, on the connection that holds the lock. */
 export class Ledger {
   readonly #connection: MigrationConnection;
+  readonly #version: string | null;
 
-  private constructor(connection: MigrationConnection) {
+  private constructor(connection: MigrationConnection, version: string | null) {
     this.#connection = connection;
+    this.#version = version;
   }
 
-  /** Makes the tables where they are missing. */
-  static async open(connection: MigrationConnection, dialect: Driver["dialect"]): Promise<Ledger> {
+  /**
+   * Makes the tables where they are missing.
+   *
+   * @param version of xcore, to be noted with what is applied. @default none is
+   */
+  static async open(
+    connection: MigrationConnection,
+    dialect: Driver["dialect"],
+    version: string | null = null,
+  ): Promise<Ledger> {
     const suffix = dialect === "mysql" ? " default character set utf8mb4 collate utf8mb4_bin" : "";
     await connection.run(CREATE_MIGRATIONS + suffix);
     await connection.run(CREATE_TABLES + suffix);
     await connection.run(CREATE_SEEDS + suffix);
-    return new Ledger(connection);
+    await connection.run(CREATE_VERSIONS + suffix);
+    return new Ledger(connection, version);
   }
 
   async read(owner: string): Promise<LedgerEntry[]> {
@@ -118,6 +148,10 @@ export class Ledger {
       before,
       appliedAt?.toISOString() ?? null,
     ]);
+    await this.#connection.run("delete from xcore_versions where owner = ? and name = ?", [owner, name]);
+    if (appliedAt === null || this.#version === null) return;
+    const note = "insert into xcore_versions (owner, name, version) values (?, ?, ?)";
+    await this.#connection.run(note, [owner, name, this.#version.slice(0, 64)]);
   }
 
   /** Notes who owns the tables after a statement's effects. */
@@ -140,6 +174,8 @@ export class Ledger {
     for (const name of names) {
       // oxlint-disable-next-line no-await-in-loop -- one connection
       await this.#connection.run("delete from xcore_migrations where owner = ? and name = ?", [owner, name]);
+      // oxlint-disable-next-line no-await-in-loop
+      await this.#connection.run("delete from xcore_versions where owner = ? and name = ?", [owner, name]);
     }
   }
 
@@ -148,5 +184,6 @@ export class Ledger {
     await this.#connection.run("delete from xcore_migrations where owner = ?", [owner]);
     await this.#connection.run("delete from xcore_tables where owner = ?", [owner]);
     await this.#connection.run("delete from xcore_seeds where owner = ?", [owner]);
+    await this.#connection.run("delete from xcore_versions where owner = ?", [owner]);
   }
 }

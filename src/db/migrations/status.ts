@@ -4,6 +4,7 @@ import type { Dialect, Driver } from "../contract/driver.ts";
 import { readLedger } from "./ledger.ts";
 import type { Migration } from "./files.ts";
 import { findMissing, hasBegun, isUnchanged } from "./pending.ts";
+import { newerData, type Upgrade } from "./upgrade.ts";
 
 export interface MigrationStatus {
   readonly name: string;
@@ -27,12 +28,22 @@ export interface MigrationStatus {
  * Makes sure that every migration of an owner was applied, for who doesn't apply them.
  *
  * @throws AppError migration_failed when one wasn't, or was edited since
+ * @throws AppError database_newer for migrations of a newer version
  */
 export async function assertApplied(
   driver: Driver,
-  owner: { readonly owner: string; readonly migrations: readonly Migration[] },
+  owner: {
+    readonly owner: string;
+    readonly migrations: readonly Migration[];
+    readonly refusesUnknown?: boolean;
+    readonly upgrade?: Upgrade | undefined;
+  },
 ): Promise<void> {
   const states = await migrationStatus(driver, owner);
+  if (owner.refusesUnknown === true && states.some(({ state }) => state === "missing")) {
+    const unknown = findMissing(owner.migrations, await readLedger(driver, owner.owner));
+    throw await newerData(driver, owner.owner, { unknown, upgrade: owner.upgrade });
+  }
   if (states.every(({ state }) => state === "applied" || state === "missing")) return;
   const message = `Cannot use the tables of "${owner.owner}": they aren't up to date; run "xcore db migrate"`;
   throw fail("migration_failed", message);

@@ -1,6 +1,7 @@
 import type { Logger } from "pino";
 import type { AppCache } from "../../cache/cache.ts";
 import type { Driver } from "../../db/contract/driver.ts";
+import type { Upgrade } from "../../db/migrations/upgrade.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
@@ -87,6 +88,8 @@ export interface PluginLifeCycle {
   readonly bundles: BundleCache | null;
   /** Whether pending migrations are applied before a plugin serves. */
   readonly autoMigrate: () => boolean;
+  /** What is done before tables that are there are migrated. */
+  readonly upgrade: Upgrade;
   readonly stackTraces: StackTraces;
   /** What loads share. */
   readonly turns: Turns;

@@ -32,11 +32,11 @@ export class PendingMigrationsError extends PluginError {
 export async function migratePlugin(
   database: Driver,
   owner: { readonly owner: string; readonly migrations: readonly Migration[] },
-  { autoMigrate, log, toDisplayPath }: PluginLifeCycle,
+  { autoMigrate, upgrade, log, toDisplayPath }: PluginLifeCycle,
 ): Promise<void> {
   if (owner.migrations.length === 0) return;
   if (autoMigrate()) {
-    await applyMigrations(database, { ...owner, log, toDisplayPath });
+    await applyMigrations(database, { ...owner, log, toDisplayPath, upgrade });
     return;
   }
   const findPending = async (): Promise<string[]> => {

@@ -59,6 +59,7 @@ export class BackupTest implements AsyncDisposable {
       configFile: join(folder.path, "config.json"),
       pluginsDirectory: join(folder.path, "plugins"),
       dataDirectory: join(folder.path, "data"),
+      backupsDirectory: join(folder.path, "data/backups"),
       version: "1.2.3",
       env: process.env,
     };
@@ -151,8 +152,8 @@ export class BackupTest implements AsyncDisposable {
 
   /** Names that a backup or a restore has forgotten to remove. */
   async listLeftovers(): Promise<string[]> {
-    const { dataDirectory } = this.project;
-    const folders = [this.folder.path, dataDirectory, join(dataDirectory, "backups")];
+    const { dataDirectory, backupsDirectory } = this.project;
+    const folders = [this.folder.path, dataDirectory, backupsDirectory];
     if (this.dialect === "sqlite") folders.push(this.databaseFolder);
     const names = await Promise.all(folders.map((folder) => readdir(folder).catch(() => [])));
     return names.flat().filter((name) => name.startsWith(".") || name.endsWith(".tmp"));

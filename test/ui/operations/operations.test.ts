@@ -103,7 +103,7 @@ test("the configuration says what counts and where it comes from, and no secret"
 
 test("the command that restores a backup names the folder that it is in", async () => {
   await using app = await TestApp.start({
-    config: { security: SECURITY, app: { data_directory: "var/lib & more" } },
+    config: { security: SECURITY, backups: { directory: "var/lib & more/backups" } },
   });
   const jar = new CookieJar(app);
   await jar.register("ada@example.com", ["admin"]);
