@@ -35,7 +35,8 @@ const newline = 10;
  * is renamed to `app.log.1`, the older ones move up and the oldest goes. Writing is synchronous, so that a
  * crash loses nothing that was handed over. When the disk is full or the folder can't be written, it tells
  * `onFail`, drops lines and tries again every 5 s; when only the rotation fails, the file goes on growing. A
- * file that is deleted or renamed under it is made anew within a second. Two processes must not share one.
+ * file that is deleted or renamed under it is made anew within a second. Two processes must not share one for long: while
+ * one hands over to another, lines may stand in a backup, or a file be somewhat longer.
  */
 export class RotatingFile implements LineSink {
   readonly #path: string;
@@ -94,7 +95,9 @@ export class RotatingFile implements LineSink {
   #open(now: number): void {
     if (this.#fd !== null && now - this.#checkedAt >= checkMs) {
       this.#checkedAt = now;
-      if (statSync(this.#path, { throwIfNoEntry: false })?.ino !== this.#inode) this.close();
+      const found = statSync(this.#path, { throwIfNoEntry: false });
+      if (found?.ino === this.#inode) this.#size = found.size;
+      else this.close();
     }
     if (this.#fd !== null) return;
     mkdirSync(dirname(this.#path), { recursive: true, mode: 0o750 });
