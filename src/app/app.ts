@@ -20,7 +20,7 @@ import { closeWork, createWork, type Work } from "./jobs.ts";
 import { createPlugins, type PluginOptions, toPluginSettings } from "./plugins.ts";
 import type { Activity } from "../plugins/runtime/host.ts";
 import { pathOf } from "./resource-paths.ts";
-import type { Shutdown } from "./shutdown.ts";
+import type { Shutdown } from "./lifetime/shutdown.ts";
 import { type AppStores, openStores } from "./stores.ts";
 import { createTemplates, toTitleLanguage } from "./templates.ts";
 import { createWeb, toWebSettings } from "./web.ts";

@@ -4,6 +4,7 @@ import type { Logger } from "pino";
 import type { AppCache, CacheStats } from "../cache/cache.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { summarizePlugin } from "../plugins/admin/answers.ts";
+import { fail } from "../errors/codes.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 
 /** What `/system/plugins` says of each plugin. */
@@ -19,18 +20,28 @@ interface Answer {
   readonly deleted?: number | null;
   /** A server of the cache that doesn't answer now: what is to be deleted is, once it does. */
   readonly waitsFor?: string;
+  readonly handedOver?: HandedOver;
   /** Why it can't be done. */
   readonly refusal?: string;
 }
 
-/** What commands can ask about. */
+/** What runs in place of the server that was asked. */
+export interface HandedOver {
+  /** The process that the service is by now: another one, or the one that keeps the workers, which are others. */
+  readonly pid: number;
+}
+
+/** What commands can ask about: a process answers what it has, and they ask the next one for the rest. */
 export interface ChannelParts {
-  readonly plugins: PluginManager;
-  readonly cache: AppCache;
+  readonly plugins?: PluginManager;
+  readonly cache?: AppCache;
+  /** Has a new process take over, which has `steadyMs` to prove itself. @throws AppError hand_over_failed */
+  readonly handOver?: (steadyMs: number) => Promise<HandedOver>;
 }
 
 const PLUGINS = "/";
 const CACHE = "/cache";
+const HAND_OVER = "/hand-over";
 
 const SOCKET = /^(\d+)-[0-9a-f]+\.sock$/;
 const SETTLE_MS = 2000;
@@ -53,6 +64,7 @@ export function openCommandChannel(loaded: LoadedConfig, parts: ChannelParts, lo
     const server = Bun.serve({
       unix: file,
       development: false,
+      ...({ idleTimeout: 0 } as object), // a new process may take a while; Bun's types know it for ports only
       async fetch(request) {
         const answer: Answer = { directory: toDirectory(loaded), ...(await toAnswer(request, parts)) };
         return Response.json(answer);
@@ -60,7 +72,7 @@ export function openCommandChannel(loaded: LoadedConfig, parts: ChannelParts, lo
     });
     server.unref();
     return () => {
-      void server.stop(true);
+      void server.stop(); // who asked for the end waits for its answer
       rmSync(file, { force: true });
     };
   } catch (error) {
@@ -71,19 +83,29 @@ export function openCommandChannel(loaded: LoadedConfig, parts: ChannelParts, lo
 
 async function toAnswer(
   request: Request,
-  { plugins, cache }: ChannelParts,
+  { plugins, cache, handOver }: ChannelParts,
 ): Promise<Omit<Answer, "directory">> {
   const { pathname, searchParams } = new URL(request.url);
+  if (pathname === HAND_OVER) {
+    if (handOver === undefined || request.method !== "POST") return {};
+    try {
+      return { handedOver: await handOver(Number(searchParams.get("steady_ms"))) };
+    } catch (error) {
+      return { refusal: toMessage(error) };
+    }
+  }
   if (pathname === CACHE) {
+    if (cache === undefined) return {};
     if (request.method !== "DELETE") return { cache: await cache.stats() };
     try {
       const deleted = await cache.clear(searchParams.get("pattern") ?? "*");
       const { available, backend } = await cache.stats();
       return available ? { deleted } : { deleted: null, waitsFor: backend };
     } catch (error) {
-      return { refusal: error instanceof Error ? error.message : String(error) };
+      return { refusal: toMessage(error) };
     }
   }
+  if (plugins === undefined) return {};
   // Most servers are never asked.
   const answers = await import("../plugins/admin/answers.ts");
   await Promise.race([plugins.settled(), Bun.sleep(SETTLE_MS)]);
@@ -92,12 +114,12 @@ async function toAnswer(
 
 /** Asks the server that runs for this project, if one does, which state its plugins are in; null when none answers. */
 export async function askRunningServer(loaded: LoadedConfig): Promise<PluginSummaries | null> {
-  return (await ask(loaded, PLUGINS))?.plugins ?? null;
+  return (await ask(loaded, PLUGINS, { knows: "plugins" }))?.plugins ?? null;
 }
 
 /** Asks the server that runs for this project what its cache does; null when none answers. */
 export async function askForCache(loaded: LoadedConfig): Promise<CacheStats | null> {
-  return (await ask(loaded, CACHE))?.cache ?? null;
+  return (await ask(loaded, CACHE, { knows: "cache" }))?.cache ?? null;
 }
 
 /**
@@ -109,27 +131,58 @@ export async function clearCache(
   loaded: LoadedConfig,
   pattern: string,
 ): Promise<(Pick<Answer, "waitsFor"> & { readonly deleted: number | null }) | null> {
-  const answer = await ask(loaded, `${CACHE}?${new URLSearchParams({ pattern }).toString()}`, "DELETE");
+  const path = `${CACHE}?${new URLSearchParams({ pattern }).toString()}`;
+  const answer = await ask(loaded, path, { method: "DELETE", knows: "deleted" });
   if (answer?.refusal !== undefined) throw new TypeError(answer.refusal);
   if (answer?.deleted === undefined) return null;
   const { deleted, waitsFor } = answer;
   return { deleted, ...(waitsFor !== undefined && { waitsFor }) };
 }
 
-async function ask(loaded: LoadedConfig, path: string, method = "GET"): Promise<Answer | null> {
+/**
+ * Has the server that runs for this project hand over to a new process; null when none answers.
+ *
+ * @param steadyMs how long the new process has to go on until the one before it stops
+ * @throws AppError hand_over_failed: the server goes on as it was
+ */
+export async function askToHandOver(loaded: LoadedConfig, steadyMs: number): Promise<HandedOver | null> {
+  const path = `${HAND_OVER}?steady_ms=${steadyMs}`;
+  const answer = await ask(loaded, path, { method: "POST", knows: "handedOver", timeoutMs: null });
+  if (answer?.refusal !== undefined) throw fail("hand_over_failed", answer.refusal);
+  return answer?.handedOver ?? null;
+}
+
+interface Question {
+  readonly method?: "GET" | "POST" | "DELETE";
+  /** What an answer has where its process knows it. */
+  readonly knows: keyof Answer;
+  /** null waits for as long as the server is there. */
+  readonly timeoutMs?: number | null;
+}
+
+async function ask(
+  loaded: LoadedConfig,
+  path: string,
+  { method = "GET", knows, timeoutMs = ANSWER_MS }: Question,
+): Promise<Answer | null> {
   for (const file of listSockets(toFolder(loaded))) {
     try {
-      const signal = AbortSignal.timeout(ANSWER_MS);
+      const limit = timeoutMs === null ? { timeout: false } : { signal: AbortSignal.timeout(timeoutMs) };
       // oxlint-disable-next-line no-await-in-loop -- mostly there is one
-      const response = await fetch(`http://localhost${path}`, { method, unix: file, signal });
+      const response = await fetch(`http://localhost${path}`, { method, unix: file, ...limit });
       // oxlint-disable-next-line no-await-in-loop -- as above
       const answer = (await response.json()) as Answer;
-      if (answer.directory === toDirectory(loaded)) return answer;
+      const isKnown = answer[knows] !== undefined || answer.refusal !== undefined;
+      if (answer.directory === toDirectory(loaded) && isKnown) return answer;
     } catch {
       // Left behind by one that was killed, or of another version.
     }
   }
   return null;
+}
+
+function toMessage(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 function toFolder({ directory, config }: LoadedConfig): string {

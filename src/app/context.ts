@@ -18,7 +18,7 @@ import { LiveChanges } from "../resources/changes/live.ts";
 import { Resources } from "../resources/definition/registry.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
 import { createChangeFeed, followHooks, toOthersBy } from "./cluster.ts";
-import { Shutdown } from "./shutdown.ts";
+import { Shutdown } from "./lifetime/shutdown.ts";
 import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
 import { Site } from "../web/clients/site.ts";
 import { RateLimits } from "../web/throttling/rate-limits.ts";

@@ -15,6 +15,8 @@ export interface HttpsOptions {
   readonly log: Logger;
   /** Number of this process among those that answer together; null for the only one. */
   readonly worker: number | null;
+  /** Whether other processes listen at its ports too. */
+  readonly isShared: boolean;
 }
 
 /** HTTPS of a server: its certificate, which is another one once it is renewed, and the port that sends HTTP on to it. */
@@ -44,7 +46,7 @@ export class Https {
       host: public_url === null ? null : (URL.parse(public_url)?.hostname ?? null),
       log,
       delayMs: worker === null ? 0 : (worker - 1) * TURN_MS,
-      onRenewed: (certificate) => web.renewCertificate(certificate),
+      onRenewed: (certificate) => web.listeners.renew(certificate),
     });
     return new Https(options, files);
   }
@@ -60,7 +62,7 @@ export class Https {
    */
   async start(): Promise<void> {
     this.#files.follow();
-    const { loaded, worker } = this.#options;
+    const { loaded, isShared } = this.#options;
     const { host: hostname, tls } = loaded.config.server;
     if (tls.redirect_port === null) return;
     const { serveRedirects } = await import("../web/listening/redirect.ts");
@@ -68,7 +70,7 @@ export class Https {
       this.#redirects = serveRedirects({
         hostname,
         port: tls.redirect_port,
-        isShared: worker !== null,
+        isShared,
         site: () => this.#site(),
         answerChallenge: async () => null,
       });

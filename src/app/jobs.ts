@@ -4,7 +4,7 @@ import { Scheduler } from "../jobs/scheduler/scheduler.ts";
 import { BackgroundImports } from "../resources/import-jobs/imports.ts";
 import type { AppContext } from "./context.ts";
 import type { PluginOptions } from "./plugins.ts";
-import type { Shutdown } from "./shutdown.ts";
+import type { Shutdown } from "./lifetime/shutdown.ts";
 import { type AppStores, cleanFiles } from "./stores.ts";
 
 /** What plugins have done outside of requests. */

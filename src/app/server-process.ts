@@ -1,15 +1,18 @@
-import { join } from "node:path";
 import { type App, createApp } from "./app.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import type { Predecessor } from "../cluster/successor.ts";
 import type { WorkerChannel } from "../cluster/worker-process.ts";
 import { ConfigFollower } from "./config-follower.ts";
-import { type LoadShared, toLogFolder } from "./context.ts";
+import type { LoadShared } from "./context.ts";
 import { describeBuildFailure, toListenError } from "./failure-text.ts";
 import { Https } from "./https.ts";
 import { AppError } from "../errors/errors.ts";
-import { guardProcess } from "../plugins/given/globals.ts";
-import { openCommandChannel } from "./command-channel.ts";
-import { followProcess, ignoreHarmlessSignals } from "./process-events.ts";
+import { type HandedOver, openCommandChannel } from "./command-channel.ts";
+import { followProcess, ignoreHarmlessSignals } from "./lifetime/process-events.ts";
+import { aborted } from "./lifetime/shutdown.ts";
+import { Succession } from "./lifetime/succession.ts";
+import type { ServiceManager } from "../native/service-manager.ts";
+import { guardEnding, watchLoop } from "./oversight.ts";
 
 const STARTUP_HOLD_MS = 5000; // a plugin whose setup takes longer no longer holds up the others
 const SHRINK_AFTER_MS = 500;
@@ -22,6 +25,12 @@ export interface ServerProcessOptions {
   readonly isNew?: boolean;
   /** What it is among processes that answer together. @default the only one */
   readonly worker?: WorkerRole;
+  /** The process that it takes over from. @default none */
+  readonly predecessor?: Predecessor;
+  /** Who has started it, and is told how it is. @default nobody */
+  readonly manager?: ServiceManager | null;
+  /** What starts a process that takes over from it. */
+  readonly successorCommand: readonly string[];
   /** The configuration that it is started with. */
   readonly loaded: LoadedConfig;
   /** Loads the configuration whenever its file changes, or what was set on all instances. */
@@ -51,21 +60,29 @@ export class ServerProcess {
   /** What the app was built with: some keys stay as they were then. */
   readonly #initial: LoadedConfig;
   readonly #config: ConfigFollower;
+  readonly #succession: Succession;
   readonly #disposals: (() => void)[] = [];
+  #end: (code: number) => void = (code) => process.exit(code);
   #closeChannel: () => void = () => {};
   #https: Https | null = null;
   #stopping: Promise<number> | null = null;
 
   private constructor(options: ServerProcessOptions, app: App) {
-    const { loaded } = options;
     this.#options = options;
-    this.#initial = loaded;
+    this.#initial = options.loaded;
     this.#app = app;
     this.#config = new ConfigFollower({
       initial: app.live.loaded,
       load: () => options.load(app.shared?.config ?? {}),
       apply: (next) => app.configure(next),
       log: app.loggers.app,
+    });
+    this.#succession = new Succession({
+      ...options,
+      web: app.web,
+      server: options.loaded.config.server,
+      log: app.loggers.app,
+      listServing: () => app.plugins.list().flatMap(({ name, current }) => (current === null ? [] : name)),
     });
   }
 
@@ -104,7 +121,10 @@ export class ServerProcess {
     const { host, port, workers, tls } = this.#initial.config.server;
     const { worker } = this.#options;
     const isSecure = tls.cert !== null;
-    if (worker === undefined) return { hostname: host, port, isShared: false, processes: 1, isSecure };
+    if (worker === undefined) {
+      const place = this.#succession.sharedAddress ?? { hostname: host, port, isShared: false };
+      return { ...place, processes: 1, isSecure };
+    }
     const { order } = worker;
     return { hostname: order.hostname, port: order.port, isShared: true, processes: workers, isSecure };
   }
@@ -120,22 +140,26 @@ export class ServerProcess {
    */
   async start(): Promise<void> {
     const app = this.#app;
-    const { worker } = this.#options;
-    if (worker === undefined) await this.#listen(null);
+    const { worker, predecessor } = this.#options;
+    const isAlone = worker === undefined && predecessor === undefined;
+    if (isAlone) await this.#listen(null);
     this.#followEvents();
     const started = app.plugins.start();
     void started.then(() => app.templates.report()).catch(() => {}); // who waits for it is told
-    if (worker === undefined) {
+    if (isAlone) {
       await app.web.holdUntil(started, STARTUP_HOLD_MS);
     } else {
-      // The others answer meanwhile.
-      await Promise.race([started, Bun.sleep(STARTUP_HOLD_MS)]);
+      // Others answer meanwhile.
+      await (worker === undefined
+        ? this.#succession.untilHealthy(started, app.shutdown.requests)
+        : Promise.race([started, Bun.sleep(STARTUP_HOLD_MS)]));
       if (this.#stopping === null) await this.#listen(null);
     }
     if (this.#stopping !== null) return;
     this.#announce("listening");
     await this.#announceSetup();
     worker?.tellReady();
+    this.#succession.tellReady(this.url);
     // Starting leaves garbage behind that a server without traffic would keep for long.
     setTimeout(() => Bun.shrink(), SHRINK_AFTER_MS).unref();
     await app.hooks.emit("server.started", { url: this.url, version: this.#options.version });
@@ -194,6 +218,20 @@ export class ServerProcess {
   }
 
   /**
+   * Has a new process take over, and stops this one then: no request is refused meanwhile.
+   *
+   * @param steadyMs how long the new process has to go on until this one stops
+   * @throws AppError hand_over_failed: this process goes on
+   */
+  async #handOver(steadyMs: number): Promise<HandedOver> {
+    const { pid, leave } = await this.#succession.handOver(steadyMs);
+    void leave()
+      .then(() => this.stop(`process ${pid} has taken over`))
+      .then(this.#end);
+    return { pid };
+  }
+
+  /**
    * @throws AppError port_unavailable once the app, which can't listen, is disposed of
    * @throws AppError config_invalid likewise, for a certificate that can't be used
    */
@@ -201,7 +239,13 @@ export class ServerProcess {
     const { web, loggers } = this.#app;
     const worker = this.#options.worker?.number ?? null;
     try {
-      this.#https = await Https.open({ loaded: this.#initial, web, log: loggers.app, worker });
+      this.#https = await Https.open({
+        loaded: this.#initial,
+        web,
+        log: loggers.app,
+        worker,
+        isShared: this.address.isShared,
+      });
       web.listen({ ...this.address, certificate: this.#https?.certificate ?? null }, previous);
       await this.#https?.start();
     } catch (error) {
@@ -242,6 +286,7 @@ export class ServerProcess {
     this.#closeChannel();
     this.#https?.stop();
     return [
+      ["ending the process that was to take over", () => this.#succession.stop()],
       [
         "telling plugins",
         () => Promise.race([app.hooks.emit("server.stopping", { reason }), aborted(app.shutdown.requests)]),
@@ -304,13 +349,17 @@ export class ServerProcess {
   }
 
   #followEvents(): void {
-    this.#closeChannel = openCommandChannel(this.#initial, this.#app, this.#app.loggers.app);
+    this.#closeChannel = openCommandChannel(
+      this.#initial,
+      { ...this.#app, ...(this.#options.worker === undefined && { handOver: (ms) => this.#handOver(ms) }) },
+      this.#app.loggers.app,
+    );
     const { loggers, stackTraces } = this.#app;
-    const unguard = guardProcess((call) => this.#tellEnding(call));
-    const end = (code: number): void => {
+    const unguard = guardEnding(this.#app);
+    const end = (this.#end = (code: number): void => {
       unguard();
       process.exit(code);
-    };
+    });
     this.#options.worker?.onRetire((successor) => void this.#retire(successor).then(end));
     this.#disposals.push(
       unguard,
@@ -339,42 +388,13 @@ export class ServerProcess {
     return this.stop("replaced by another worker");
   }
 
-  #tellEnding(call: string): void {
-    const { loggers, stackTraces } = this.#app;
-    const error = new Error(call);
-    const thrower = stackTraces.throwerOf(error);
-    const who = thrower === null ? "code" : "plugin";
-    loggers.app.error(
-      { ...thrower, place: stackTraces.placeOf(error) },
-      `${who} called ${call}: refused, the server goes on`,
-    );
-  }
-
   async #watchLoop(): Promise<void> {
-    const { loggers, web, activity, database } = this.#app;
-    const { config } = this.#initial;
-    const worker = this.#options.worker?.number ?? null;
-    const { Watchdog } = await import("./watchdog.ts");
-    if (this.#stopping !== null) return;
-    const watchdog = new Watchdog({
-      log: loggers.app,
-      logFile: join(toLogFolder(this.#initial, worker), "app.log"),
-      worker,
-      console: config.logging.console,
-      timeout: config.server.watchdog_timeout,
-      shutdownTimeout: () => this.#config.loaded.config.server.shutdown_timeout,
+    const stop = await watchLoop(this.#app, {
+      initial: this.#initial,
+      worker: this.#options.worker?.number ?? null,
+      shutdownTimeout: () => this.#shutdownMs / 1000,
     });
-    this.#disposals.push(() => watchdog.stop());
-    await watchdog.start();
-    web.onRequest = watchdog.note;
-    activity.note = watchdog.noteRun;
-    void database.limitStatements?.(); // beside the loading of plugins
+    if (this.#stopping === null) this.#disposals.push(stop);
+    else stop();
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  if (signal.aborted) resolve();
-  else signal.addEventListener("abort", () => resolve(), { once: true });
-  return promise;
 }

@@ -3,9 +3,11 @@ import { Supervisor } from "../cluster/supervisor.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { fail } from "../errors/codes.ts";
 import { createLoggers, type Loggers } from "../log/loggers.ts";
+import type { ServiceManager } from "../native/service-manager.ts";
+import { type HandedOver, openCommandChannel } from "./command-channel.ts";
 import { toLogFolder } from "./context.ts";
 import { toListenError } from "./failure-text.ts";
-import { followProcess, ignoreHarmlessSignals } from "./process-events.ts";
+import { followProcess, ignoreHarmlessSignals } from "./lifetime/process-events.ts";
 
 export interface WorkersOptions {
   readonly loaded: LoadedConfig;
@@ -13,6 +15,8 @@ export interface WorkersOptions {
   readonly toCommand: (number: number) => readonly string[];
   /** Makes an empty database where the one that was there is gone. */
   readonly isNew: boolean;
+  /** Who has started this process, and is told how it is; null for nobody. */
+  readonly manager: ServiceManager | null;
   /** Called with the server's address once the workers answer. */
   readonly onReady: (url: string) => void;
 }
@@ -24,7 +28,8 @@ export interface WorkersOptions {
  * @throws AppError config_invalid where several processes can't answer together
  * @throws AppError port_unavailable when they couldn't listen
  */
-export async function runWorkers({ loaded, toCommand, isNew, onReady }: WorkersOptions): Promise<never> {
+export async function runWorkers(options: WorkersOptions): Promise<never> {
+  const { loaded, toCommand, isNew, manager, onReady } = options;
   ignoreHarmlessSignals();
   const { server, cache, logging } = loaded.config;
   assertPossible(loaded);
@@ -35,6 +40,7 @@ export async function runWorkers({ loaded, toCommand, isNew, onReady }: WorkersO
   if (cache.backend === "memory") {
     log.warn('cache.backend is "memory": each worker has a cache of its own; "redis" makes it one');
   }
+  let closeChannel: (() => void) | null = null;
   const supervisor = new Supervisor({
     count: server.workers,
     address: { hostname: server.host, port },
@@ -44,7 +50,11 @@ export async function runWorkers({ loaded, toCommand, isNew, onReady }: WorkersO
     spawn: (number, order) => spawnWorker(toCommand(number), order),
   });
   followProcess({
-    stop: (signal) => supervisor.stop(signal),
+    stop(signal) {
+      closeChannel?.();
+      manager?.tell("STOPPING=1", "STATUS=Stopping");
+      return supervisor.stop(signal);
+    },
     reload: () => void supervisor.roll(),
     end: (code) => void supervisor.hurry().then(() => end(loggers, code)),
     onError: (error) => log.error({ err: error }, "uncaught error"),
@@ -53,8 +63,18 @@ export async function runWorkers({ loaded, toCommand, isNew, onReady }: WorkersO
   if (code !== null) return end(loggers, code);
   const url = server.public_url ?? toUrl(server, port);
   log.info({ url, workers: server.workers }, `${server.workers} workers listen on ${url}`);
+  closeChannel = openCommandChannel(loaded, { handOver: (steadyMs) => handOver(supervisor, steadyMs) }, log);
+  manager?.tell("READY=1", `STATUS=${server.workers} workers listen on ${url}`);
+  manager?.beat();
   onReady(url);
   return new Promise<never>(() => {}); // the signals end it
+}
+
+/** @throws AppError hand_over_failed */
+async function handOver(supervisor: Supervisor, steadyMs: number): Promise<HandedOver> {
+  const problem = await supervisor.roll(steadyMs);
+  if (problem === null) return { pid: process.pid };
+  throw fail("hand_over_failed", `Cannot replace the workers: ${problem}`);
 }
 
 async function end(loggers: Loggers, code: number): Promise<never> {

@@ -25,6 +25,7 @@ const COMMANDS: Readonly<Record<string, CommandLoader>> = {
   sbom: async () => (await import("./sbom/sbom.ts")).sbomCommand,
   test: async () => (await import("./test.ts")).testCommand,
   doctor: async () => (await import("./doctor/doctor.ts")).doctorCommand,
+  service: async () => (await import("./systemd/systemd.ts")).serviceCommand,
   "test-host": async () => (await import("./test-host.ts")).testHostCommand,
 };
 const FINDS_ITS_PROJECT = new Set(["init", "test", "test-host"]);

@@ -1,11 +1,13 @@
 import { constants } from "node:os";
 import type { Logger } from "pino";
-import type { WorkerEnd, WorkerOrder, WorkerProcess } from "./worker-process.ts";
+import { describeEnd, type WorkerEnd, type WorkerOrder, type WorkerProcess } from "./worker-process.ts";
 
 const FIRST_DELAY_MS = 100;
 const LAST_DELAY_MS = 30_000;
 const STEADY_MS = 60_000; // a worker that has run for so long doesn't count as one that fails again and again
 const KILL_AFTER_MS = 1000; // beyond what a worker gives itself
+const READY_MS = 60_000; // in which a worker answers that replaces another
+const STOPPING = "the workers are stopped";
 
 export interface SupervisorOptions {
   /** How many workers run. */
@@ -41,8 +43,10 @@ export class Supervisor {
   readonly #restarts = new Map<number, Timer>();
   readonly #failures = new Map<number, number>();
   #setup = createSetupToken();
-  #rolling: Promise<void> | null = null;
+  #rolling: Promise<string | null> | null = null;
   #rollsAgain = false;
+  /** Told of each worker that ends by itself. */
+  #onCrash: (problem: string) => void = () => {};
   #stopping: Promise<number> | null = null;
 
   constructor(options: SupervisorOptions) {
@@ -70,16 +74,19 @@ export class Supervisor {
     return code === 0 ? 1 : code;
   }
 
-  /** Replaces the workers one at a time, each once its successor answers; another call meanwhile does it once more. */
-  roll(): Promise<void> {
-    if (this.#rolling !== null) {
-      this.#rollsAgain = true;
-      return this.#rolling;
-    }
-    this.#rolling = this.#rollAll().finally(() => {
+  /**
+   * Replaces the workers one at a time, each once its successor answers; another call meanwhile does it once more. Resolves
+   * with null, or with why some are those of before.
+   *
+   * @param steadyMs how long none of them may end by itself once all are replaced @default 0
+   */
+  async roll(steadyMs = 0): Promise<string | null> {
+    if (this.#rolling !== null) this.#rollsAgain = true;
+    this.#rolling ??= this.#rollAll().finally(() => {
       this.#rolling = null;
     });
-    return this.#rolling;
+    const problem = await this.#rolling;
+    return problem === null && steadyMs > 0 ? this.#watch(steadyMs) : problem;
   }
 
   /** Stops all workers; resolves with the highest of their exit codes. */
@@ -157,6 +164,7 @@ export class Supervisor {
     const wasSteady = readyAt !== null && performance.now() - readyAt >= STEADY_MS;
     const failures = (wasSteady ? 0 : (this.#failures.get(number) ?? 0)) + 1;
     this.#failures.set(number, failures);
+    this.#onCrash(`worker ${number} ended ${describeEnd(end)}`);
     const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (failures - 1), LAST_DELAY_MS);
     this.#options.log.error(
       { worker: number, pid: process.pid, exit_code: end.code, signal: end.signal },
@@ -169,7 +177,18 @@ export class Supervisor {
     this.#restarts.set(number, timer);
   }
 
-  async #rollAll(): Promise<void> {
+  /** Resolves with the first that ends by itself, or with null when the time is over. */
+  async #watch(ms: number): Promise<string | null> {
+    const crash = Promise.withResolvers<string | null>();
+    this.#onCrash = crash.resolve;
+    const timer = setTimeout(() => crash.resolve(null), ms);
+    const problem = await crash.promise;
+    clearTimeout(timer);
+    this.#onCrash = () => {};
+    return problem;
+  }
+
+  async #rollAll(): Promise<string | null> {
     const { log } = this.#options;
     do {
       this.#rollsAgain = false;
@@ -179,39 +198,43 @@ export class Supervisor {
       let isShown = true;
       for (const worker of [...this.#workers].toSorted((a, b) => a.number - b.number)) {
         // oxlint-disable-next-line no-await-in-loop -- one at a time
-        if (!(await this.#replace(worker, isShown))) return;
+        const problem = await this.#replace(worker, isShown);
+        if (problem !== null) return problem;
         isShown = false;
       }
       log.info("the workers are replaced");
     } while (this.#rollsAgain && this.#stopping === null);
+    return null;
   }
 
-  /** @returns false where no other is to be replaced */
-  async #replace(worker: Worker, isShown: boolean): Promise<boolean> {
-    if (this.#stopping !== null) return false;
+  /** @returns why no other is to be replaced, or null */
+  async #replace(worker: Worker, isShown: boolean): Promise<string | null> {
+    if (this.#stopping !== null) return STOPPING;
     const { log, shutdownMs } = this.#options;
     const next = this.#launch(this.#freeNumber(), { isShown }, "replacing");
-    if (!(await next.process.ready)) {
-      if (this.#stopping !== null) return false;
+    const timer = setTimeout(() => next.process.kill("SIGTERM"), READY_MS);
+    const isReady = await next.process.ready;
+    clearTimeout(timer);
+    if (!isReady) {
+      if (this.#stopping !== null) return STOPPING;
       const how = describeEnd(await next.process.ended);
-      log.error(
-        { worker: next.number },
-        `worker ${next.number}, which was to replace worker ${worker.number}, ended ${how}: those that run go on`,
-      );
-      return false;
+      const problem = `worker ${next.number}, which was to replace worker ${worker.number}, ended ${how}: those that run go on`;
+      log.error({ worker: next.number }, problem);
+      return problem;
     }
     this.#keep(next);
     // It may have crashed meanwhile, and wait for its next start.
     clearTimeout(this.#restarts.get(worker.number));
     this.#restarts.delete(worker.number);
-    if (this.#stopping !== null || !this.#workers.has(worker)) return this.#stopping === null;
+    if (this.#stopping !== null) return STOPPING;
+    if (!this.#workers.has(worker)) return null;
     worker.ending = "replaced";
     const others = [...this.#workers].filter((one) => one !== worker && one.readyAt !== null);
     // The last that has begun to listen; with others missing it isn't known which number that is.
     worker.process.retire(others.length === this.#options.count ? others.length : -1);
     await this.#ended([worker], shutdownMs + KILL_AFTER_MS);
     log.info({ worker: next.number }, `worker ${next.number} has replaced worker ${worker.number}`);
-    return true;
+    return null;
   }
 
   #freeNumber(): number {
@@ -230,8 +253,4 @@ function createSetupToken(): { readonly token: string; readonly madeAt: number }
 
 function toExitCode({ code, signal }: WorkerEnd): number {
   return code ?? 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
-}
-
-function describeEnd({ code, signal }: WorkerEnd): string {
-  return signal === null ? `with exit code ${code}` : `by ${signal}`;
 }

@@ -16,6 +16,11 @@ export interface WorkerEnd {
   readonly signal: string | null;
 }
 
+/** Says how a process ended, after "ended". */
+export function describeEnd({ code, signal }: WorkerEnd): string {
+  return signal === null ? `with exit code ${code}` : `by ${signal}`;
+}
+
 /** A worker as its supervisor sees it. */
 export interface WorkerProcess {
   readonly pid: number;

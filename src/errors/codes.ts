@@ -92,6 +92,10 @@ export const COMMAND_ERROR_CODES = {
     status: 500,
     meaning: "A newer xcore has written the database than the one that was started; nothing was changed",
   },
+  hand_over_failed: {
+    status: 409,
+    meaning: "No new process could take over from the server that runs, which goes on; the message says why",
+  },
   seed_failed: { status: 500, meaning: "Plugins could not be seeded; each reason is printed above" },
 } as const satisfies Record<string, ErrorCode>;
 

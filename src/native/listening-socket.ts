@@ -22,7 +22,7 @@ extern int dup3(int file, int as, int flags);
 extern int close(int file);
 
 enum { UNIX = 1, STREAM = 1, CLOSE_ON_EXEC = 02000000 };
-enum { SO_REUSEPORT = 15 };
+enum { SO_REUSEPORT = 15, SO_DETACH_REUSEPORT_BPF = 68 };
 enum { SOL_SOCKET = 1, SO_ATTACH_FILTER = 26, SO_ACCEPTCONN = 30, SO_ATTACH_REUSEPORT_CBPF = 51 };
 enum { LOAD_BYTE = 0x30, JUMP_IF_BITS = 0x45, RETURN = 0x06, FLAGS = 13, SYN = 2, IPV4 = 2, IPV6 = 10, FILES = 4096 };
 
@@ -54,6 +54,15 @@ int share(int file, int port, int is_shared) {
   return listens_on(file, port) && setsockopt(file, SOL_SOCKET, SO_REUSEPORT, &is_shared, sizeof is_shared) == 0;
 }
 
+int prefer(int file, int port, int number) {
+  if (!listens_on(file, port)) return 0;
+  struct step steps[] = {{RETURN, 0, 0, number}};
+  struct program choose = {1, steps};
+  int unused = 0;
+  if (number < 0) return setsockopt(file, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, &unused, sizeof unused) == 0;
+  return setsockopt(file, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &choose, sizeof choose) == 0;
+}
+
 int turn_away(int file, int port, int successor) {
   if (!listens_on(file, port)) return 0;
   choosing[0].value = successor;
@@ -75,6 +84,7 @@ int stop_listening(int file, int port) {
 const FUNCTIONS = {
   find_listening: { args: ["int", "ptr", "int"], returns: "int" },
   share: { args: ["int", "int", "int"], returns: "int" },
+  prefer: { args: ["int", "int", "int"], returns: "int" },
   turn_away: { args: ["int", "int", "int"], returns: "int" },
   stop_listening: { args: ["int", "int"], returns: "int" },
 } as const;
@@ -85,6 +95,11 @@ export interface ListeningSockets {
   readonly count: number;
   /** Lets others of the same user begin to listen on the port, or no more. */
   share(isShared: boolean): void;
+  /**
+   * Lets new connections go to the `number`-th that has begun to listen there, from 0 on, for as long as that one does; null
+   * shares them out again.
+   */
+  prefer(number: number | null): void;
   /**
    * Lets new connections go to another that listens there, the `successor`-th that has begun to, -1 for any, and drops those
    * that still come here; those that they have already, and those under way, are still accepted. Returns whether the system
@@ -112,6 +127,9 @@ export async function findListening(port: number): Promise<ListeningSockets | nu
       share(isShared) {
         for (const file of files) functions.share(file, port, isShared ? 1 : 0);
       },
+      prefer(number) {
+        for (const file of files) functions.prefer(file, port, number ?? NOBODY);
+      },
       turnAway,
       async close(successor) {
         turnAway(successor);
@@ -122,6 +140,13 @@ export async function findListening(port: number): Promise<ListeningSockets | nu
   } catch {
     return null;
   }
+}
+
+/** Lets no other process listen on a port of this one any more, now that those have ended which did. */
+export async function keepPort(port: number): Promise<void> {
+  const sockets = await findListening(port);
+  sockets?.prefer(null);
+  sockets?.share(false);
 }
 
 /**

@@ -9,7 +9,6 @@ import { mayBeKnown, Site } from "./clients/site.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
 import { Exchange } from "./exchange.ts";
 import { toMessageError } from "./invalid-requests.ts";
-import type { Certificate } from "./listening/certificate.ts";
 import { type BunServer, Listeners, type Place } from "./listening/listeners.ts";
 import { createEmptyMount, type Drained, type InFlight, type Mount, MountTable } from "./mounts.ts";
 import { makeRequestId, takeRequestId } from "./request-ids.ts";
@@ -51,7 +50,8 @@ export class WebServer {
   #plugins: readonly Mount[] = [];
   #table = new MountTable(this.#core, this.#plugins);
   #settings: WebSettings;
-  readonly #listeners: Listeners;
+  /** What it listens on. */
+  readonly listeners: Listeners;
   /** RFC 6797, for this host alone: those below it may have no HTTPS. */
   #hsts: string | null = null;
   /** Of mounts that take no more requests. */
@@ -60,7 +60,7 @@ export class WebServer {
   #held: Promise<void> | null = null;
   #hasWarned = false;
   /** Whether clients are asked not to use their connections again. */
-  #isLeaving = false;
+  isLeaving = false;
   readonly #bodies = new UnfinishedBodies();
   readonly #answerError: ErrorAnswer;
   readonly #callers: Callers | null;
@@ -78,7 +78,7 @@ export class WebServer {
   constructor(options: WebServerOptions) {
     this.#settings = options.settings;
     this.#site = options.site ?? new Site();
-    this.#listeners = new Listeners({
+    this.listeners = new Listeners({
       fetch: (request: Request) => this.dispatch(request),
       error: (error: unknown) => this.#answerUnsendable(error),
       development: false, // Bun's own error page shows sources
@@ -97,7 +97,7 @@ export class WebServer {
   }
 
   get bun(): BunServer | null {
-    return this.#listeners.current;
+    return this.listeners.current;
   }
 
   /** Address that the server answers at, such as "http://127.0.0.1:8000"; null before it listens. */
@@ -130,14 +130,9 @@ export class WebServer {
    * @throws Error with the code of the system call, such as EADDRINUSE
    */
   listen(place: Place, previous: BunServer | null = null): void {
-    if (previous === null) this.#listeners.open(place);
-    else this.#listeners.adopt(previous, place);
+    if (previous === null) this.listeners.open(place);
+    else this.listeners.adopt(previous, place);
     this.#tellHsts();
-  }
-
-  /** Shows another certificate to whoever connects from now on; whoever is connected stays so. */
-  renewCertificate(certificate: Certificate): Promise<void> {
-    return this.#listeners.renew(certificate);
   }
 
   /**
@@ -149,9 +144,9 @@ export class WebServer {
    */
   async leave(successor: number | null): Promise<void> {
     const port = this.bun?.port;
-    if (this.#isLeaving || port === undefined) return;
-    if (successor === null && this.#settings.trustedProxies.length === 0) return;
-    this.#isLeaving = true;
+    if (port === undefined) return;
+    if (successor === null && (this.isLeaving || this.#settings.trustedProxies.length === 0)) return;
+    this.isLeaving = true;
     const { leaveProxy, leaveTo } = await import("../native/listening-socket.ts");
     await (successor === null ? leaveProxy(port) : leaveTo(port, successor));
   }
@@ -192,7 +187,7 @@ export class WebServer {
   /** The server for the handlers of one mount: Elysia's `server` in a handler's context. */
   serverFor(owner: Pick<Mount, "plugin" | "inFlight">): BunServer | null {
     if (this.bun === null) return null;
-    return toMountServer(this.#listeners, owner, {
+    return toMountServer(this.listeners, owner, {
       toReceived: (request) => this.#toReceived(request),
       onUpgrade: (request) => void this.#upgraded.add(request),
       answerError: (error, request) => this.#answerError(toMessageError(error), request, owner.plugin),
@@ -206,12 +201,12 @@ export class WebServer {
   async stop(timeoutMs: number): Promise<void> {
     const timer = Promise.withResolvers<"late">();
     const timeout = setTimeout(() => timer.resolve("late"), timeoutMs);
-    const stopped = this.#listeners.stop();
+    const stopped = this.listeners.stop();
     const served = [...this.#table.all()].map(({ inFlight }) => inFlight);
     for (const inFlight of [...served, ...this.#draining]) inFlight.end("events");
     const result = await Promise.race([stopped, timer.promise]);
     clearTimeout(timeout);
-    if (result === "late") await this.#listeners.stop(true);
+    if (result === "late") await this.listeners.stop(true);
   }
 
   /** Answers one request: the hot path. */
@@ -222,7 +217,7 @@ export class WebServer {
     const start = startOfPath(url);
     const path = pathFrom(url, start);
     const mount = this.#table.find(path);
-    const exchange = new Exchange(received, { server: this.#listeners.current, mount, path });
+    const exchange = new Exchange(received, { server: this.listeners.current, mount, path });
     const { method } = exchange;
     this.onRequest?.(exchange);
     const isSafe = method === "GET" || method === "HEAD";
@@ -332,7 +327,7 @@ export class WebServer {
   #tellHsts(): void {
     const { hstsMaxAge = null, publicOrigin = null, trustedProxies } = this.#settings;
     const mayBeSecure =
-      publicOrigin?.startsWith("https:") === true || trustedProxies.length > 0 || this.#listeners.isSecure;
+      publicOrigin?.startsWith("https:") === true || trustedProxies.length > 0 || this.listeners.isSecure;
     this.#hsts = hstsMaxAge !== null && mayBeSecure ? `max-age=${hstsMaxAge}` : null;
   }
 
@@ -380,7 +375,7 @@ export class WebServer {
       if (this.#hsts !== null && this.#site.isKnownSecure(request))
         response.headers.set("strict-transport-security", this.#hsts);
       this.#limits.addFields(request, response);
-      if (this.#isLeaving) response.headers.set("connection", "close");
+      if (this.isLeaving) response.headers.set("connection", "close");
     }
     if (response !== undefined && this.#settings.cors.allow_origins.length > 0) {
       allowOrigin(request, response.headers, this.#settings.cors);

@@ -3,6 +3,8 @@ import { readdir } from "node:fs/promises";
 import { X509Certificate } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
 import { join } from "node:path";
+import { askToHandOver } from "../../src/app/command-channel.ts";
+import { loadConfig } from "../../src/config/load.ts";
 import { xcore, XcoreServer } from "../cli/xcore-process.ts";
 import { PrivateServer } from "../faults/private-server.ts";
 import { testWithProgram } from "../programs.ts";
@@ -145,13 +147,14 @@ test("workers refuse what they can't share, and a port that is another's", async
   expect(taken.stderr).toContain(`Cannot listen on 127.0.0.1:${port}: the port is in use`);
 });
 
-test("SIGHUP replaces the workers one at a time, and no request fails or lacks its line in the log", async () => {
+test("SIGHUP and xcore service restart replace the workers one at a time, and no request fails or lacks its line in the log", async () => {
   await using workers = await Workers.start();
   const { server, folder } = workers;
   const before = await workers.pids();
   const finish = askAlways(workers);
   await server.after(() => server.kill("SIGHUP"), /"msg":"the workers are replaced"/);
-  await server.after(() => server.kill("SIGHUP"), /"msg":"the workers are replaced"/);
+  const restarted = await xcore(folder, ["service", "restart"]);
+  expect(restarted).toMatchObject({ code: 0, stdout: `Process ${server.pid} serves now\n` });
   const { answers, failures } = await finish();
   expect(failures).toEqual([]);
   expect(answers).toBeGreaterThan(100);
@@ -187,6 +190,7 @@ test("a worker that is killed is started again, later each time that it fails, a
   );
   expect(await workers.pids()).toContain(kept);
 
+  const loaded = loadConfig({ cwd: folder.path, env: {} });
   // With this nobody can start: no worker is replaced, and a killed one fails until it is mended.
   const broken: Files = { "config.json": { nonsense: true } };
   await server.after(
@@ -197,6 +201,8 @@ test("a worker that is killed is started again, later each time that it fails, a
     () => server.kill("SIGHUP"),
     /was to replace worker \d, ended with exit code 1: those that run go on/,
   );
+  const refused = await askToHandOver(loaded, 0).catch(String);
+  expect(refused).toContain("Cannot replace the workers: ");
   const [next = ""] = (await workers.pids()).filter((pid) => pid !== kept);
   await server.after(
     () => process.kill(Number(next), "SIGKILL"),

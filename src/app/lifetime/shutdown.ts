@@ -39,3 +39,11 @@ export class Shutdown {
     setTimeout(() => this.#over.resolve("late"), timeoutMs);
   }
 }
+
+/** Resolves once `signal` is aborted. */
+export function aborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  if (signal.aborted) resolve();
+  else signal.addEventListener("abort", () => resolve(), { once: true });
+  return promise;
+}

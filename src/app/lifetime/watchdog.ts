@@ -13,7 +13,7 @@ import {
   SIZE,
   STUCK,
   WORKER,
-} from "../native/loop-watch.ts";
+} from "../../native/loop-watch.ts";
 
 export interface WatchdogOptions {
   readonly log: Logger;
@@ -76,7 +76,7 @@ export class Watchdog {
   async start(): Promise<void> {
     if (process.platform === "win32") return;
     try {
-      const { loadNative } = await import("../native/native.ts");
+      const { loadNative } = await import("../../native/native.ts");
       const { functions, addressOf } = await loadNative();
       const failure = functions.start_watch(addressOf(this.#memory));
       if (failure !== 0) throw new Error(`pthread_create answers ${failure}`);

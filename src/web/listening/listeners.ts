@@ -78,6 +78,14 @@ export class Listeners {
     return this.#renewal;
   }
 
+  /** Lets no other process listen there any more, now that those which did have ended. */
+  async keepPort(): Promise<void> {
+    if (this.#place === null) return;
+    this.#place = { ...this.#place, isShared: false };
+    const { keepPort } = await import("../../native/listening-socket.ts");
+    await keepPort(this.#place.port);
+  }
+
   /** Takes no new connection; resolves once those are over that there are. @param isCut ends them at once */
   async stop(isCut = false): Promise<void> {
     this.#isStopped = true;
