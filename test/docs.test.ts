@@ -249,6 +249,7 @@ test("the tasks of docs/jobs.md do what is said of them", async () => {
   const [draft] = await (await server.fetch("/journal", { method: "POST" })).json();
   expect(draft).toMatchObject({ id: 1 });
   const database = new Database(join(folder.path, "data/app.db"));
+  database.run("pragma busy_timeout = 5000");
   database.run("update journal_drafts set created_at = 0");
   database.close();
   const { code, stdout } = await xcore(folder, ["tasks", "run", "journal:cleanup"]);

@@ -179,7 +179,7 @@ export class TestApp implements AsyncDisposable {
   }
 
   /** The text of a log file. */
-  async log(name: "app" | "manager"): Promise<string> {
+  async log(name: "app" | "access" | "manager"): Promise<string> {
     await this.app.loggers.flush();
     return Bun.file(join(this.folder.path, "logs", `${name}.log`)).text();
   }

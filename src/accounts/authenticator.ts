@@ -181,7 +181,6 @@ export class Authenticator {
         return;
       }
       const { principal, until } = found;
-      if (principal.viewer) this.#options.principals.noteViewer();
       this.#admit(request, presented, principal);
       if (!principal.lacksOtp) this.#options.principals.remember(principal.user, principal.permissions);
       // A change of access that came meanwhile makes the answer outdated.

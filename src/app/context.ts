@@ -128,6 +128,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
   if (feed !== null) followHooks(feed, hooks, loggers.app);
   const answerError = createErrorAnswer({
     log: loggers.app,
+    accessLog: loggers.access,
     isDebug: () => live.loaded.config.app.debug,
     describeAsker: (request) => live.describeAsker(request),
     languageOf: (request) => live.languageOf(request),

@@ -25,9 +25,13 @@ export function createWeb(
     settings: toWebSettings(live.loaded),
     answerError,
     callers,
+    takesRequest: (status) => loggers.takesRequest(status),
     logRequest: (line, request) => {
-      const viewed = principals.viewedIn(request);
-      if (viewed !== null) line.viewed = viewed;
+      const principal = principals.peek(request);
+      if (principal !== null) {
+        line.user_id = principal.user.id;
+        line.viewer_id = principal.viewer?.id ?? null;
+      }
       traffic.record(line);
       loggers.logRequest(line);
     },

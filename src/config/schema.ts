@@ -246,7 +246,7 @@ export const ConfigSchema = section("Settings of an xcore server", {
     directory: Type.String({
       minLength: 1,
       default: "logs",
-      description: "Folder of the log files `app.log` and `manager.log`",
+      description: "Folder of the log files `app.log`, `access.log` and `manager.log`",
     }),
     console: Type.Boolean({ default: true, description: "Write the log to the console as well" }),
     max_bytes: Type.Integer({

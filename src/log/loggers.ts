@@ -17,7 +17,7 @@ export interface LoggersOptions {
   level: LogLevel;
   /** Number of the process among those that answer together: each line carries it. @default null, and none does */
   worker?: number | null;
-  /** Absolute folder of `app.log` and `manager.log`; null writes no files. */
+  /** Absolute folder of `app.log`, `access.log` and `manager.log`; null writes no files. */
   directory: string | null;
   /** Whether lines go to `stdout` too. What goes wrong with the files is shown there in any case. */
   console: boolean;
@@ -36,11 +36,15 @@ export interface LoggersOptions {
 export interface Loggers {
   /** Writes to `app.log`: the server and what plugins log. */
   readonly app: Logger;
+  /** Writes to `access.log`: what clients can have logged as often as they like, which rotates nothing else away. */
+  readonly access: Logger;
   /** Writes to `manager.log`: the life of plugins. */
   readonly manager: Logger;
-  /** Writes the line of an answered request to `app.log`, at level info, or warn when the status is 500 or more. */
+  /** Whether the line of a request that is answered with this status is written. */
+  takesRequest(status: number): boolean;
+  /** Writes the line of an answered request to `access.log`, at level info, or warn when the status is 500 or more. */
   logRequest(entry: RequestEntry): void;
-  /** Changes the level of both loggers and of the children that have none of their own. */
+  /** Changes the level of all loggers and of the children that have none of their own. */
   setLevel(level: LogLevel): void;
   /** Resolves when every line is with the operating system, or the console's reader stalled for a second. */
   flush(): Promise<void>;
@@ -62,10 +66,9 @@ export async function createLoggers(options: LoggersOptions): Promise<Loggers> {
   return new OpenLogs(options, stdout, pretty);
 }
 
-const FAILED_REQUESTS = 50; // whose lines are written, of each status and plugin in 10 s
-
 class OpenLogs implements Loggers {
   readonly app: Logger;
+  readonly access: Logger;
   readonly manager: Logger;
   readonly #options: LoggersOptions;
   readonly #redact: Redactor;
@@ -76,7 +79,8 @@ class OpenLogs implements Loggers {
   readonly #pretty: PrettyConsole | null;
   /** What the logs have to say about themselves goes to the console alone, whatever the level. */
   readonly #status: Logger;
-  readonly #appLines: LineBuffer<RequestEntry>;
+  readonly #appLines: LineBuffer;
+  readonly #accessLines: LineBuffer<RequestEntry>;
   readonly #managerLines: LineBuffer;
   readonly #repeats = new Repeats();
   #isClosed = false;
@@ -94,26 +98,36 @@ class OpenLogs implements Loggers {
     this.#status = createLogger({ level: "info", redact: this.#redact, write });
     const { worker = null } = options;
     const writeLine = worker === null ? writeRequestLine : createRequestLine(worker);
-    this.#appLines = new LineBuffer(this.#openSinks("app.log"), { writeLine });
+    this.#appLines = new LineBuffer(this.#openSinks("app.log"));
+    this.#accessLines = new LineBuffer(this.#openSinks("access.log"), { writeLine });
     this.#managerLines = new LineBuffer(this.#openSinks("manager.log"));
     this.app = this.#createLogger((line, isUrgent) => {
+      // After the requests before it, on a console of JSON.
+      if (isUrgent) this.#accessLines.flush();
       this.#appLines.write(line, isUrgent);
       this.#show(line, isUrgent);
     });
+    this.access = this.#createLogger((line, isUrgent) => {
+      this.#accessLines.write(line, isUrgent);
+      this.#show(line, isUrgent);
+    });
     this.manager = this.#createLogger((line) => {
-      // Rare lines, written at once after those of `app`: that keeps the order of the two on the console.
+      // Rare lines, written at once after those of the others: that keeps their order on the console.
       this.#appLines.flush();
+      this.#accessLines.flush();
       this.#managerLines.write(line, true);
       this.#show(line, true);
     });
     process.on("exit", this.#flushLast);
   }
 
+  takesRequest(status: number): boolean {
+    return !this.#isClosed && this.access.levelVal <= (status >= 500 ? 40 : 30);
+  }
+
   logRequest(entry: RequestEntry): void {
-    const hasFailed = entry.status >= 500;
-    if (this.#isClosed || this.app.levelVal > (hasFailed ? 40 : 30)) return;
-    if (hasFailed && !this.#isWritten(entry)) return;
-    this.#appLines.defer(entry);
+    if (!this.takesRequest(entry.status)) return;
+    this.#accessLines.defer(entry);
     if (this.#options.console && this.#pretty !== null) {
       this.#screenLines.write(this.#pretty.formatRequest(entry), false);
     }
@@ -121,6 +135,7 @@ class OpenLogs implements Loggers {
 
   setLevel(level: LogLevel): void {
     this.app.level = level;
+    this.access.level = level;
     this.manager.level = level;
   }
 
@@ -139,18 +154,9 @@ class OpenLogs implements Loggers {
     this.#screen.close();
   }
 
-  /** Of requests that fail for one reason, the first say as much as all. */
-  #isWritten({ status, plugin }: RequestEntry): boolean {
-    const tell = (repeated: number, seconds: number): void =>
-      this.app.warn(
-        { status, plugin, repeated },
-        `requests answered with ${status} ×${repeated} in ${seconds} s`,
-      );
-    return this.#repeats.admits(`request ${status} ${plugin}`, tell, FAILED_REQUESTS);
-  }
-
   readonly #flushNow = (): void => {
     this.#appLines.flush();
+    this.#accessLines.flush();
     this.#screenLines.flush();
   };
 

@@ -34,7 +34,7 @@ export function createPrettyConsole(options: { colors: boolean }): PrettyConsole
       const request = `${escapeText(entry.method)} ${escapeText(entry.path)}`;
       const origin = `${entry.plugin === null ? "" : `${escapeText(entry.plugin)} `}${escapeText(entry.request_id)}`;
       const duration = `${(toMicros(entry.duration_ms) / 1000).toFixed(1)} ms`;
-      const viewed = entry.viewed ? ` user ${entry.viewed.user_id} viewed by ${entry.viewed.viewer_id}` : "";
+      const viewed = entry.viewer_id === null ? "" : ` user ${entry.user_id} viewed by ${entry.viewer_id}`;
       return `[${formatLocalTime(new Date(entry.at))}] ${level}: ${request} ${status} ${duration} ${paint(90, origin + viewed)}\n`;
     },
   };

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createRedactor, redactText } from "./redact.ts";
 
 /** Files of a log, by name. */
-export const LOG_FILES = ["app", "manager"] as const;
+export const LOG_FILES = ["app", "access", "manager"] as const;
 export type LogFile = (typeof LOG_FILES)[number];
 
 /** A line of a log. Secrets were taken out when it was written, and are looked for again when it is read. */

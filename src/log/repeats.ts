@@ -11,7 +11,6 @@ export interface RepeatsOptions {
 interface Repeated {
   readonly since: number;
   readonly tell: TellRepeats;
-  readonly most: number;
   count: number;
 }
 
@@ -42,11 +41,11 @@ export class Repeats {
    *
    * @param tell called later where more came than are written
    */
-  admits(key: string, tell: TellRepeats, most = this.#most): boolean {
+  admits(key: string, tell: TellRepeats): boolean {
     const seen = this.#seen.get(key);
-    if (seen !== undefined) return (seen.count += 1) <= seen.most;
+    if (seen !== undefined) return (seen.count += 1) <= this.#most;
     if (this.#seen.size >= MAX_KEYS) return true;
-    this.#seen.set(key, { since: performance.now(), tell, most, count: 1 });
+    this.#seen.set(key, { since: performance.now(), tell, count: 1 });
     if (this.#timer === null) {
       this.#timer = setTimeout(() => this.flush(), this.#windowMs);
       this.#timer.unref();
@@ -61,8 +60,8 @@ export class Repeats {
     const all = [...this.#seen.values()];
     this.#seen.clear();
     const now = performance.now();
-    for (const { since, tell, most, count } of all) {
-      if (count > most) tell(count, Math.max(1, Math.round((now - since) / 1000)));
+    for (const { since, tell, count } of all) {
+      if (count > this.#most) tell(count, Math.max(1, Math.round((now - since) / 1000)));
     }
   }
 }

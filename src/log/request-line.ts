@@ -10,14 +10,14 @@ export interface RequestEntry {
   duration_ms: number;
   /** The plugin that answered, null for the core. */
   plugin: string | null;
-  /** Ids of who was viewed as, and of the administrator who made it so. @default null: nobody was */
-  viewed?: ViewedRequest | null;
-}
-
-/** Who an administrator viewed as who made a request. */
-export interface ViewedRequest {
-  readonly user_id: number;
-  readonly viewer_id: number;
+  /** Of the answer's body, null where its length isn't known beforehand. */
+  bytes: number | null;
+  /** Address of the client, behind trusted proxies; "" for one that was gone. */
+  ip_address: string;
+  /** Id of the user who made it; null for nobody known, and where the route doesn't ask. */
+  user_id: number | null;
+  /** Id of the administrator who viewed as the user and made it; null for the user alone. */
+  viewer_id: number | null;
 }
 
 // oxlint-disable-next-line no-control-regex -- finding control characters is what it is for
@@ -31,6 +31,13 @@ const [quote, backslash, zero, point] = [34, 92, 48, 46];
 const methodPieces = new Map<string, Buffer>();
 const statusPieces: (Buffer | undefined)[] = [];
 const pluginPieces = new Map<string | null, Buffer>();
+const pieces = {
+  bytes: Buffer.from(',"bytes":'),
+  address: Buffer.from(',"ip_address":"'),
+  user: Buffer.from('","user_id":'),
+  nobody: Buffer.from('","user_id":null'),
+  viewer: Buffer.from(',"viewer_id":'),
+};
 const wholeStatuses = 1000;
 const knownMethods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
@@ -53,12 +60,13 @@ export function writeRequestLine(bytes: Buffer, start: number, entry: RequestEnt
   at = putText(bytes, at, entry.path);
   at = putBytes(bytes, at, statusPieces[status] ?? toStatusPiece(status));
   at = putThousandths(bytes, at, toMicros(duration_ms));
-  at = putBytes(bytes, at, pluginPieces.get(entry.plugin) ?? addPluginPiece(entry.plugin));
-  const { viewed = null } = entry;
-  if (viewed === null) return at;
-  // In place of the end that has been written.
-  const { user_id, viewer_id } = viewed;
-  return putBytes(bytes, at - 2, Buffer.from(`,"user_id":${user_id},"viewer_id":${viewer_id}}\n`));
+  if (entry.bytes !== null) at = putNumber(bytes, putBytes(bytes, at, pieces.bytes), entry.bytes);
+  at = putText(bytes, putBytes(bytes, at, pieces.address), entry.ip_address);
+  const { user_id, viewer_id } = entry;
+  if (user_id === null) at = putBytes(bytes, at, pieces.nobody);
+  else at = putNumber(bytes, putBytes(bytes, at, pieces.user), user_id);
+  if (viewer_id !== null) at = putNumber(bytes, putBytes(bytes, at, pieces.viewer), viewer_id);
+  return putBytes(bytes, at, pluginPieces.get(entry.plugin) ?? addPluginPiece(entry.plugin));
 }
 
 /** Makes what writes the lines of one process among those that answer together: `worker` is its number. */
@@ -92,6 +100,10 @@ function putText(bytes: Buffer, start: number, text: string): number {
     bytes[start + index] = code;
   }
   return start + length;
+}
+
+function putNumber(bytes: Buffer, start: number, value: number): number {
+  return start + bytes.write(String(Number.isFinite(value) ? value : 0), start, "latin1");
 }
 
 /** Writes thousandths as a number: 1234 as 1.234. */

@@ -35,8 +35,8 @@ const newline = 10;
  * is renamed to `app.log.1`, the older ones move up and the oldest goes. Writing is synchronous, so that a
  * crash loses nothing that was handed over. When the disk is full or the folder can't be written, it tells
  * `onFail`, drops lines and tries again every 5 s; when only the rotation fails, the file goes on growing. A
- * file that is deleted or renamed under it is made anew within a second. Two processes must not share one for long: while
- * one hands over to another, lines may stand in a backup, or a file be somewhat longer.
+ * file that is deleted or renamed under it is made anew within a second. Two processes may share one while the one
+ * takes over from the other: lines stay whole, and what the one has set aside the other doesn't set aside again.
  */
 export class RotatingFile implements LineSink {
   readonly #path: string;
@@ -141,14 +141,20 @@ export class RotatingFile implements LineSink {
     } catch (error) {
       const kept = written === 0 ? 0 : bytes.lastIndexOf(newline, written - 1) + 1;
       this.#size += kept;
-      if (written > kept) ftruncateSync(fd, this.#size);
+      const isLast = written > kept && fstatSync(fd).size === this.#size + written - kept;
+      if (isLast) ftruncateSync(fd, this.#size);
       return { kept, error: error instanceof Error ? error : new Error(String(error)) };
     }
   }
 
   #rotate(now: number): boolean {
     const { backup_count, onFail } = this.#options;
+    const isOurs = statSync(this.#path, { throwIfNoEntry: false })?.ino === this.#inode;
     this.close();
+    if (!isOurs) {
+      this.#open(now);
+      return true;
+    }
     let failure: { error: unknown } | null = null;
     try {
       if (backup_count === 0) truncateSync(this.#path, 0);

@@ -91,6 +91,13 @@ export function givenIdOf(answer: Response | undefined): string | null {
   return answer !== undefined && answer === latest ? latestId : null;
 }
 
+/** Returns how long the body of an answer is, in bytes; null where nobody has said so. */
+export function lengthOf(answer: Response | undefined): number | null {
+  if (answer === undefined || answer === latest) return null;
+  const length = answer.headers.get("content-length");
+  return length === null || !/^\d{1,15}$/.test(length) ? null : Number(length);
+}
+
 /** Writes an object as JSON.stringify does, in less time where it has dates. */
 export function toJsonText(value: object): string {
   return JSON.stringify(withDatesAsText(value, 1));

@@ -15,6 +15,8 @@ export type ErrorAnswer = (error: unknown, request: Request, plugin: string | nu
 
 export interface ErrorAnswerOptions {
   readonly log: Logger;
+  /** Gets what strangers can have logged as often as they like: who was refused what. */
+  readonly accessLog: Logger;
   /** Whether clients may see the message of an unexpected error. */
   readonly isDebug: () => boolean;
   /** What the log says of who makes a request that is refused. @default nothing */
@@ -44,7 +46,7 @@ export function createErrorAnswer(options: ErrorAnswerOptions): ErrorAnswer {
       options.log.warn(where, known.message);
     } else if (isRefusal || known.code === "invalid_grant") {
       const { code } = known;
-      options.log.info({ ...where, code, ...options.describeAsker?.(request) }, "access refused");
+      options.accessLog.info({ ...where, code, ...options.describeAsker?.(request) }, "access refused");
     }
     const elsewhere = isRefusal ? (options.redirect?.(known, request) ?? null) : null;
     return (

@@ -1,13 +1,12 @@
 import type { Callers } from "../db/transactions/callers.ts";
 import type { AppError } from "../errors/errors.ts";
-import type { RequestEntry } from "../log/request-line.ts";
 import { forbidStoring, givenIdOf, passCookie, withHeaders } from "./answers.ts";
 import { closeUnread, limitBody, limitOf, SMALL_BODY, UnfinishedBodies } from "./body-limit.ts";
 import { toAddressKey } from "./clients/address.ts";
 import { allowOrigin, answerPreflight, type CorsOptions } from "./clients/cors.ts";
 import { mayBeKnown, Site } from "./clients/site.ts";
 import type { ErrorAnswer } from "./error-answers.ts";
-import { Exchange } from "./exchange.ts";
+import { Exchange, RequestLog, type RequestLogOptions } from "./exchange.ts";
 import { toMessageError } from "./invalid-requests.ts";
 import { type BunServer, Listeners, type Place } from "./listening/listeners.ts";
 import { createEmptyMount, type Drained, type InFlight, type Mount, MountTable } from "./mounts.ts";
@@ -29,10 +28,9 @@ export interface WebSettings {
   readonly publicOrigin?: string | null;
 }
 
-export interface WebServerOptions {
+export interface WebServerOptions extends Omit<RequestLogOptions, "addressOf"> {
   readonly settings: WebSettings;
   readonly answerError: ErrorAnswer;
-  readonly logRequest: (entry: RequestEntry, request: Request) => void;
   /** Told which request code works for. @default nobody asks */
   readonly callers?: Callers;
   readonly limits: RateLimits;
@@ -69,7 +67,7 @@ export class WebServer {
   readonly #options: Pick<WebServerOptions, "identify" | "warn">;
   /** Told of each request before it is handled. */
   onRequest: ((exchange: Exchange) => void) | null = null;
-  readonly #logRequest: WebServerOptions["logRequest"];
+  readonly #log: RequestLog;
   /** Requests as Bun received them, by the copies that handlers see: Bun knows nothing of the copies. */
   readonly #received = new WeakMap<Request, Request>();
   /** Requests whose handler is at work and has made WebSockets of them: the response that Elysia returns isn't sent. */
@@ -89,7 +87,7 @@ export class WebServer {
     this.#site.connectionOf = (request) => this.bun?.requestIP(this.#toReceived(request))?.address ?? "";
     this.configure(options.settings);
     this.#answerError = options.answerError;
-    this.#logRequest = options.logRequest;
+    this.#log = new RequestLog({ ...options, addressOf: (request) => this.addressOf(request) });
     this.#callers = options.callers ?? null;
     this.#limits = options.limits;
     this.#limits.addressOf = (request) => toAddressKey(this.addressOf(request));
@@ -268,6 +266,7 @@ export class WebServer {
     if (mount.inFlight.isFree(path)) return null;
     const address = this.addressOf(request);
     if (address === "") return null; // it is gone
+    exchange.address = address;
     const key = toAddressKey(address);
     const error = this.#limits.countAddress(request, key, startedAt);
     if (error === null || mount.inFlight.limitsItself(request)) return null;
@@ -354,6 +353,7 @@ export class WebServer {
   ): Promise<Response | undefined> {
     const { mount } = exchange;
     mount.inFlight.handling += 1;
+    this.#log.begin(exchange);
     try {
       return this.#finish(exchange, await answer);
     } catch (error) {
@@ -364,7 +364,7 @@ export class WebServer {
   }
 
   #finish(exchange: Exchange, answer: Response | undefined): Response | undefined {
-    const { request, method, path, mount, startedAt } = exchange;
+    const { request, path, mount } = exchange;
     exchange.isAnswered = true;
     if (this.#bodies.forms.size > 0) this.#bodies.forms.leave(request);
     const id = takeRequestId(request) ?? givenIdOf(answer) ?? makeRequestId();
@@ -380,16 +380,7 @@ export class WebServer {
     if (response !== undefined && this.#settings.cors.allow_origins.length > 0) {
       allowOrigin(request, response.headers, this.#settings.cors);
     }
-    const entry: RequestEntry = {
-      at: Date.now(),
-      request_id: id,
-      method,
-      path,
-      status: response?.status ?? 101,
-      duration_ms: performance.now() - startedAt,
-      plugin: mount.plugin,
-    };
-    this.#logRequest(entry, request);
+    this.#log.end(exchange, id, response);
     return response;
   }
 }

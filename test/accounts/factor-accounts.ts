@@ -125,7 +125,7 @@ export function serve(
   const principals = new Principals();
   const guards = createGuards({ principals, authenticate: () => null });
   const slice = createSlice({ guards, principals, originOf: () => ORIGIN });
-  const answerError = createErrorAnswer({ log: silent, isDebug: () => true });
+  const answerError = createErrorAnswer({ log: silent, accessLog: silent, isDebug: () => true });
   const app: AnyElysia = new Elysia().onError(toElysiaErrorHandler(() => app, answerError, null)).use(slice);
   readBodies(app);
   return async (who: Principal | null, method: string, path: string, body?: unknown) => {

@@ -145,7 +145,7 @@ export async function createIdentity(
     authenticate: (request) => authenticator.authenticate(request),
   });
   const context = { guards, principals, originOf };
-  const answerError = createErrorAnswer({ log: silent, isDebug: () => true });
+  const answerError = createErrorAnswer({ log: silent, accessLog: silent, isDebug: () => true });
   const app: AnyElysia = new Elysia()
     .onError(toElysiaErrorHandler(() => app, answerError, null))
     .use(

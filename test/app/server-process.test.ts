@@ -259,7 +259,9 @@ test("SIGTERM lets requests and streams under way finish, runs teardown and flus
   const log = await Bun.file(join(folder.path, "logs/app.log")).text();
   expect(log).toContain("teardown ran");
   expect(log).toContain('"msg":"stopped"');
-  expect(log).toMatch(/"path":"\/slow\/answer","status":200/);
+  expect(await Bun.file(join(folder.path, "logs/access.log")).text()).toMatch(
+    /"path":"\/slow\/answer","status":200/,
+  );
 });
 
 test("SIGHUP stops the server when its terminal is closed, and not before", async () => {

@@ -114,12 +114,12 @@ async function readLogs(folder: TestFolder): Promise<Map<string, { worker?: numb
   const logs = join(folder.path, "logs");
   const names = await readdir(logs, { recursive: true });
   const byFolder = new Map<string, { worker?: number; path?: string }[]>();
-  for (const name of names.filter((one) => /^worker-\d+\/app\.log/.test(one))) {
+  for (const name of names.filter((one) => /^worker-\d+\/(?:app|access)\.log/.test(one))) {
     // oxlint-disable-next-line no-await-in-loop
     const text = await Bun.file(join(logs, name)).text();
     const lines = text
-      .trimEnd()
       .split("\n")
+      .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as { worker?: number });
     const [key = ""] = name.split("/");
     byFolder.set(key, [...(byFolder.get(key) ?? []), ...lines]);

@@ -70,12 +70,14 @@ faq("Where are the logs?", async (question) => {
   await project.server.waitFor(/"path":"\/my_plugin"/);
   expect(project.server.output).toContain('"msg":"plugin loaded"');
   await project.stop();
-  const [app = "", life = ""] = await Promise.all(
-    ["app", "manager"].map((name) => project.read(`logs/${name}.log`)),
+  const [app = "", access = "", life = ""] = await Promise.all(
+    ["app", "access", "manager"].map((name) => project.read(`logs/${name}.log`)),
   );
-  expect(app).toContain('"path":"/my_plugin","status":200');
+  expect(access).toContain('"path":"/my_plugin","status":200');
   expect(life).toMatch(/"plugin":"my_plugin".*"msg":"plugin loaded"/);
-  expect([app.includes("plugin loaded"), life.includes('"status":200')]).toEqual([false, false]);
+  expect(app).toContain('"msg":"stopped"');
+  expect(app + life).not.toContain('"status":200');
+  expect(app + access).not.toContain("plugin loaded");
 });
 
 faq("How do I share a plugin between projects?", async (question) => {

@@ -11,7 +11,7 @@ function run(folder: LogFolder, script: string): Bun.Subprocess<"ignore", "pipe"
     const loggers = await createLoggers({
       level: "info", directory: ${JSON.stringify(folder.path)}, console: true, max_bytes: 1e9, backup_count: 1,
     });
-    const request = { at: Date.now(), request_id: "a", method: "GET", path: "/", status: 200, duration_ms: 1, plugin: null };
+    const request = { at: Date.now(), request_id: "a", method: "GET", path: "/", status: 200, duration_ms: 1, plugin: null, bytes: null, ip_address: "", user_id: null, viewer_id: null };
     ${script}
   `;
   return Bun.spawn([process.execPath, "-e", source], {
@@ -35,7 +35,8 @@ test.each([
   );
   const shown = await new Response(child.stdout).text();
   expect(await child.exited).toBe(code);
-  expect(folder.lines("app.log").map(({ msg }) => msg)).toEqual(["one", "request"]);
+  expect(folder.lines("app.log").map(({ msg }) => msg)).toEqual(["one"]);
+  expect(folder.lines("access.log").map(({ msg }) => msg)).toEqual(["request"]);
   expect(folder.lines("manager.log").map(({ msg }) => msg)).toEqual(["two"]);
   expect(parseLines(shown).map(({ msg }) => msg)).toEqual(["one", "request", "two"]);
 });
@@ -56,7 +57,8 @@ test("the process goes on when the reader of its console is gone", async () => {
   await child.stdout.cancel();
   expect(await new Response(child.stderr).text()).toBe("");
   expect(await child.exited).toBe(0);
-  expect(folder.lines("app.log")).toHaveLength(5001);
+  expect(folder.lines("access.log")).toHaveLength(5000);
+  expect(folder.lines("app.log")).toHaveLength(1);
 });
 
 test("close() waits until a slow reader has every line", async () => {

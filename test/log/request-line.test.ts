@@ -12,6 +12,10 @@ const entry: RequestEntry = {
   status: 200,
   duration_ms: 1.2345,
   plugin: "blog",
+  bytes: 512,
+  ip_address: "2001:db8::1",
+  user_id: 12,
+  viewer_id: 3,
 };
 
 function toLine(fields: Partial<RequestEntry> = {}): string {
@@ -37,6 +41,10 @@ describe("writeRequestLine()", () => {
       path: "/blog/1",
       status: 200,
       duration_ms: 1.235,
+      bytes: 512,
+      ip_address: "2001:db8::1",
+      user_id: 12,
+      viewer_id: 3,
       plugin: "blog",
       msg: "request",
     });
@@ -66,8 +74,10 @@ describe("writeRequestLine()", () => {
     expect(parse({ duration_ms })["duration_ms"]).toBe(written);
   });
 
-  test("writeRequestLine() writes null when the core answered", () => {
-    expect(parse({ plugin: null })["plugin"]).toBeNull();
+  test("writeRequestLine() writes null for the core and for nobody, and leaves out what isn't known", () => {
+    const line = parse({ plugin: null, user_id: null, viewer_id: null, bytes: null });
+    expect(line).toMatchObject({ plugin: null, user_id: null });
+    expect(Object.keys(line).filter((key) => key === "viewer_id" || key === "bytes")).toEqual([]);
   });
 
   test.each([
@@ -78,7 +88,7 @@ describe("writeRequestLine()", () => {
     "/\ud800",
     "/é/😀/中",
   ])("writeRequestLine() keeps %j inside its field, on one line and without control characters", (text) => {
-    const line = toLine({ path: text, request_id: text, method: text, plugin: text });
+    const line = toLine({ path: text, request_id: text, method: text, plugin: text, ip_address: text });
     expect(line.slice(0, -1)).not.toMatch(/[\p{Cc}\u2028\u2029]/u);
     expect(JSON.parse(line)).toMatchObject({
       level: "info",
@@ -86,6 +96,7 @@ describe("writeRequestLine()", () => {
       request_id: text,
       method: text,
       plugin: text,
+      ip_address: text,
     });
   });
 
@@ -95,7 +106,7 @@ describe("writeRequestLine()", () => {
 
   test("writeRequestLine() needs no more room than there is, whatever the texts are", () => {
     const long = "\u001b".repeat(10_000);
-    const line = toLine({ path: long, request_id: long, method: long, plugin: long });
+    const line = toLine({ path: long, request_id: long, method: long, plugin: long, ip_address: long });
     expect(JSON.parse(line)).toMatchObject({ path: `${long.slice(0, 2048)}…` });
     expect(Buffer.byteLength(line)).toBeLessThan(MAX_LINE);
   });

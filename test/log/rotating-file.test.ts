@@ -99,6 +99,22 @@ describe("rotation", () => {
     expect(Math.max(...names.map((name) => statSync(folder.at(name)).size))).toBeLessThanOrEqual(10_000);
   });
 
+  test("write() keeps each line once while another process writes to the file and sets it aside", () => {
+    using folder = new LogFolder();
+    const both = [1, 2].map(() => open(folder.at("a.log"), { max_bytes: 1000, backup_count: 500 }));
+    for (let index = 0; index < 4000; index++) {
+      const { file, clock } = both[index % 3 === 0 ? 0 : 1] ?? expect.unreachable();
+      clock.ms += index % 7 === 0 ? 1000 : 1;
+      file.write(Buffer.from(`${JSON.stringify({ index })}\n`));
+    }
+    const files = Object.keys(folder.files());
+    const indexes = files.flatMap((name) => folder.lines(name).map((line) => Number(line["index"])));
+    expect(indexes.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 4000 }, (_, index) => index));
+    // None was set aside when it had hardly begun.
+    const sizes = files.filter((name) => name !== "a.log").map((name) => statSync(folder.at(name)).size);
+    expect(Math.min(...sizes)).toBeGreaterThan(500);
+  });
+
   test("write() goes on in the file of an earlier run, after the half line that it was killed in", () => {
     using folder = new LogFolder();
     folder.write("a.log", "1111\n22");

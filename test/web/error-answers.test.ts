@@ -83,7 +83,8 @@ test("createErrorAnswer() logs the stack with the plugin's own file and line", a
     },
   });
   const { request_id: id } = await app.problem("/x");
-  const lines = (await app.log("app")).split("\n").filter((line) => line.includes(`"request_id":"${id}"`));
+  const logs = (await app.log("app")) + (await app.log("access"));
+  const lines = logs.split("\n").filter((line) => line.includes(`"request_id":"${id}"`));
   const [failed, answered] = lines.map((line) => JSON.parse(line) as Record<string, never>);
   expect(lines).toHaveLength(2);
   expect(failed).toMatchObject({

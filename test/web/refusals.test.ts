@@ -41,7 +41,7 @@ test("the log says who was refused what, and from where", async () => {
     expect([path, response.status]).toEqual([path, status]);
     ids.set(path, response.headers.get("x-request-id") ?? "");
   }
-  const log = await app.log("app");
+  const log = await app.log("access");
   expect(log).not.toContain("secret");
   const lines = parseLines(log).filter(({ msg }) => msg === "access refused");
   const nobody = { code: "authentication_error", user_id: null };

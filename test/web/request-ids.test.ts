@@ -28,7 +28,8 @@ test("one id stands in the header, in the problem and in the log's lines", async
     const response = await app.fetch("/x/error", { headers });
     const id = response.headers.get("x-request-id") ?? "";
     expect(await response.json()).toMatchObject({ request_id: id });
-    const lines = (await app.log("app")).split("\n").filter((line) => line.includes(`"${id}"`));
+    const logs = (await app.log("app")) + (await app.log("access"));
+    const lines = logs.split("\n").filter((line) => line.includes(`"${id}"`));
     expect(lines.map((line) => (JSON.parse(line) as { msg: string }).msg)).toEqual([
       "request failed",
       "request",
@@ -56,7 +57,7 @@ test("answers that are made before others are sent keep ids of their own", async
   const answered = await Promise.all(wanted.map(([path, method]) => app.fetch(path, { method })));
   const ids = answered.map(({ headers }) => headers.get("x-request-id"));
   expect(new Set(ids).size).toBe(wanted.length);
-  const lines = (await app.log("app"))
+  const lines = (await app.log("access"))
     .trimEnd()
     .split("\n")
     .map((line) => JSON.parse(line) as Record<string, string>)
@@ -86,7 +87,7 @@ test("nothing that a client sends can forge a line of the log", async () => {
     'GET /x HTTP/1.1\nHost: "forged"',
   ];
   for (const head of heads) await exchange(app.url, head);
-  const log = await app.log("app");
+  const log = await app.log("access");
   const requests = log
     .trimEnd()
     .split("\n")
@@ -103,6 +104,8 @@ test("nothing that a client sends can forge a line of the log", async () => {
       "path",
       "status",
       "duration_ms",
+      "ip_address",
+      "user_id",
       "plugin",
       "msg",
     ]);

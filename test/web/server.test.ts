@@ -155,5 +155,5 @@ test("WebServer.answerFor() asks for a client, by the guards of the route, and l
   const failure = await ask("/own/throws");
   expect(failure.status).toBe(500);
   expect(await failure.text()).not.toContain("secret");
-  expect(await app.log("app")).not.toContain('"msg":"request"');
+  expect(await app.log("access")).not.toContain('"msg":"request"');
 });

@@ -62,7 +62,7 @@ test("a plugin's WebSocket echoes, several at a time", async () => {
   const answers = await Promise.all(clients.map((client, index) => client.ask(String(index))));
   expect(answers).toEqual(["one 0", "one 1", "one 2", "one 3", "one 4"]);
   expect(await Promise.all(clients.map((client) => client.close()))).toEqual([1000, 1000, 1000, 1000, 1000]);
-  expect(await app.log("app")).toContain('"path":"/x/ws","status":101');
+  expect(await app.log("access")).toContain('"path":"/x/ws","status":101');
 });
 
 test("a reload closes open WebSockets with 1012, and a new one reaches the new generation", async () => {

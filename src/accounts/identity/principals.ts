@@ -16,7 +16,6 @@ export class Principals {
   readonly #proven = new WeakSet<Request>();
   readonly #permissions = new WeakMap<User, Permissions>();
   readonly #guardRoles = new Set<string>();
-  #knowsViewers = false;
 
   /** Notes who a request comes from, why what it presented isn't valid, or null when it presented nothing. */
   set(request: Request, principal: Principal | AppError | null): void {
@@ -63,19 +62,6 @@ export class Principals {
   presentIdOf(request: Request): number | null {
     const principal = this.peek(request);
     return principal === null ? null : (principal.viewer?.id ?? principal.user.id);
-  }
-
-  /** Returns the ids of whom an administrator views as who makes a request, and of the administrator; null where they don't. */
-  viewedIn(request: Request): { readonly user_id: number; readonly viewer_id: number } | null {
-    if (!this.#knowsViewers) return null;
-    const principal = this.peek(request);
-    if (principal === null || !principal.viewer) return null;
-    return { user_id: principal.user.id, viewer_id: principal.viewer.id };
-  }
-
-  /** Notes that somebody is viewed as: before, no request pays for `viewedIn`. */
-  noteViewer(): void {
-    this.#knowsViewers = true;
   }
 
   /** Remembers what somebody may do, for whoever has only the user. */

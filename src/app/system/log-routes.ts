@@ -68,7 +68,7 @@ export function logRoutes({ guards, folder, flush }: LogRoutesOptions) {
             ),
           }),
         },
-        detail: { summary: "Lines of app.log or manager.log, the latest first" },
+        detail: { summary: "Lines of app.log, access.log or manager.log, the latest first" },
       },
     )
     .get(

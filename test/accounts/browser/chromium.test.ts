@@ -170,7 +170,7 @@ testWithProgram(
     expect(after?.value).toBe(before?.value ?? "");
     await page.reload();
     expect(await page.textContent("h1")).toBe("Shop");
-    const orders = (await world.app.log("app")).match(
+    const orders = (await world.app.log("access")).match(
       /"method":"POST","path":"\/shop\/orders","status":200/g,
     );
     expect(orders).toBeNull();

@@ -234,7 +234,7 @@ test("no log has a ticket, a cookie or a CSRF token", async () => {
   const ticket = await ticketOf(admin.headers);
   await connect(`/shop/socket?ticket=${ticket}`, {});
   await connect(`/shop/socket?ticket=${ticket}`, {});
-  const log = (await app.log("app")) + (await app.log("manager"));
+  const log = (await app.log("app")) + (await app.log("access")) + (await app.log("manager"));
   expect(log).toContain("/shop/socket");
   for (const secret of [ticket.slice(3), jar.value.slice(-40), token]) expect(log).not.toContain(secret);
 });

@@ -92,7 +92,7 @@ test("a wrong password is told on the page, and limits are those of every login"
   expect(await locked.text()).toContain("try again in");
   expect(jar.given).toEqual([]);
   // As of every client that is refused.
-  expect(await app.log("app")).toMatch(
+  expect(await app.log("access")).toMatch(
     /"path":"\/auth\/login"[^\n]*"code":"invalid_credentials"[^\n]*access refused/,
   );
   const api = await jar.send("POST", "/auth/login", { email, password: PASSWORD });

@@ -99,6 +99,8 @@ test("a request of nobody who is viewed as says nothing of that in the log", asy
     "path",
     "status",
     "duration_ms",
+    "ip_address",
+    "user_id",
     "plugin",
     "msg",
   ]);
@@ -390,7 +392,7 @@ async function open(jar: CookieJar) {
 
 async function readLog(of: TestApp): Promise<Record<string, unknown>[]> {
   await of.app.loggers.flush();
-  const lines = (await readFile(join(of.folder.path, "logs/app.log"), "utf8")).trim().split("\n");
+  const lines = (await readFile(join(of.folder.path, "logs/access.log"), "utf8")).trim().split("\n");
   return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 

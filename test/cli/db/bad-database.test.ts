@@ -29,7 +29,9 @@ async function countTodos(server: XcoreServer): Promise<number> {
 }
 
 async function readLogs(folder: TestFolder): Promise<string> {
-  const logs = ["app", "manager"].map((name) => readFile(join(folder.path, "logs", `${name}.log`), "utf8"));
+  const logs = ["app", "access", "manager"].map((name) =>
+    readFile(join(folder.path, "logs", `${name}.log`), "utf8"),
+  );
   return (await Promise.all(logs)).join("");
 }
 
