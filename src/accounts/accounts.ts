@@ -17,7 +17,8 @@ import { assertIdentifiedLately } from "./two-factor/enrolment.ts";
 import { createOwnerConfirmation, createPasswordConfirmation } from "./login/password-confirmation.ts";
 import { createPasswords } from "./login/passwords.ts";
 import type { RegistrationOptions } from "./login/registration.ts";
-import type { Principal } from "./identity/principal.ts";
+import type { Origin, Principal } from "./identity/principal.ts";
+import type { DeniedAccess } from "./people/denied-access.ts";
 import { Principals } from "./identity/principals.ts";
 import { createRefreshTokens } from "./sessions/refresh-tokens.ts";
 import { SecretBox } from "./keys/secret-box.ts";
@@ -31,6 +32,7 @@ import type { LimitStore } from "../cluster/limit-store.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { Site } from "../web/clients/site.ts";
+import type { Refused } from "../web/error-answers.ts";
 import type { RateLimits } from "../web/throttling/rate-limits.ts";
 import type { KeptAnswers } from "../web/idempotency/kept-answers.ts";
 import { type AccessLoader, createAccessLoader } from "./rights/access.ts";
@@ -43,6 +45,14 @@ import { createStandIns, createUserDirectory } from "./user-directory.ts";
 const OTP_STEP_SECONDS = 300;
 const PURGE_MS = 3_600_000;
 const DAY_MS = 86_400_000;
+/** What guards refuse with. A code or a password that is asked for again denies nothing yet. */
+const DENIALS: ReadonlySet<string> = new Set([
+  "authentication_error",
+  "authorization_error",
+  "cross_site_request",
+  "otp_required",
+  "viewing_as_user",
+]);
 
 export interface AccountsOptions {
   readonly driver: Driver;
@@ -66,6 +76,8 @@ export interface AccountsOptions {
 export interface Accounts extends Identity, LoginServices {
   /** How long somebody may be viewed as at once, in ms. */
   readonly impersonationMs: number;
+  /** Is told of refused requests, and writes those of guards to the audit log. */
+  readonly denials: Denials;
   /** Enters the permissions of a plugin; returns those that belong to somebody else. */
   declarePermissions(
     plugin: string,
@@ -81,12 +93,14 @@ export interface Accounts extends Identity, LoginServices {
 
 type Identity = ReturnType<typeof createIdentity>;
 type LoginServices = ReturnType<typeof createLoginServices>;
+type Denials = ReturnType<typeof createDenials>;
 
 /** Builds the services of accounts; their routes are built from them. */
 export function createAccounts(options: AccountsOptions): Accounts {
   const { store, log } = options;
   const identity = createIdentity(options);
   const services = createLoginServices(options, identity);
+  const denials = createDenials(options, identity);
   const purge = (): void =>
     void Promise.all([
       identity.sessions.purge(),
@@ -98,6 +112,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
   return {
     ...identity,
     ...services,
+    denials,
     impersonationMs: options.security.impersonation_minutes * 60_000,
     declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
     keepGuardRoles: (plugin, roles) => keepGuardRoles(store, plugin, roles),
@@ -111,6 +126,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       if (timer !== null) clearInterval(timer);
       await identity.authenticator.settle();
       await identity.apiKeys.settle();
+      await denials.close();
     },
   };
 }
@@ -232,6 +248,29 @@ function createKeptAnswers({
     });
   };
   return () => (loading ??= load());
+}
+
+/** Returns what writes who was denied what to the audit log; nothing is loaded before somebody was. */
+function createDenials({ store, log }: AccountsOptions, { principals }: Pick<Identity, "principals">) {
+  let loading: Promise<DeniedAccess> | null = null;
+  const load = (): Promise<DeniedAccess> =>
+    (loading ??= import("./people/denied-access.ts").then((made) => new made.DeniedAccess({ store, log })));
+  return {
+    note({ error, request, id, path, plugin }: Refused, origin: Origin): void {
+      if (!DENIALS.has(error.code) || !principals.isAsked(request)) return;
+      const principal = principals.peek(request);
+      const { viewer = null } = principal ?? {};
+      const actor = principal && { ...principal.user, ...(viewer && { viewer }) };
+      const { code, message: reason } = error;
+      const { method } = request;
+      void load().then((denied) =>
+        denied.note({ code, reason, plugin, actor, origin, request: { id, method, path } }),
+      );
+    },
+    async close() {
+      await (await loading)?.close();
+    },
+  };
 }
 
 /** Names whose keys of requests those are: who views as somebody else meets none of theirs. */

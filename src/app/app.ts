@@ -23,7 +23,7 @@ import { pathOf } from "./resource-paths.ts";
 import type { Shutdown } from "./lifetime/shutdown.ts";
 import { type AppStores, openStores } from "./stores.ts";
 import { createTemplates, toTitleLanguage } from "./templates.ts";
-import { createWeb, toWebSettings } from "./web.ts";
+import { createOriginOf, createWeb, toWebSettings } from "./web.ts";
 
 export interface AppOptions extends ContextOptions, PluginOptions {
   /** Reads config.json again and configures the app with it. @default does nothing */
@@ -171,6 +171,8 @@ function createAppAccounts(
 /** Lets answers and the log know who asks. */
 function knowAskers(live: LiveParts, accounts: Accounts, web: WebServer): void {
   live.describeAsker = (request) => describeAsker(accounts, web, request);
+  const originOf = createOriginOf(web);
+  live.onRefused = (refused) => accounts.denials.note(refused, originOf(refused.request));
   live.languageOf = (request) => toTitleLanguage(accounts, request);
 }
 

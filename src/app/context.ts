@@ -19,7 +19,7 @@ import { Resources } from "../resources/definition/registry.ts";
 import { StackTraces } from "../plugins/failure/stack-traces.ts";
 import { createChangeFeed, followHooks, toOthersBy } from "./cluster.ts";
 import { Shutdown } from "./lifetime/shutdown.ts";
-import { createErrorAnswer, type ErrorAnswer } from "../web/error-answers.ts";
+import { createErrorAnswer, type ErrorAnswer, type Refused } from "../web/error-answers.ts";
 import { Site } from "../web/clients/site.ts";
 import { RateLimits } from "../web/throttling/rate-limits.ts";
 
@@ -58,6 +58,8 @@ export interface LiveParts {
   loaded: LoadedConfig;
   /** What the log says of who makes a request that is refused. */
   describeAsker: (request: Request) => object;
+  /** Is told of requests that are refused. */
+  onRefused: (refused: Refused) => void;
   /** In which language whoever makes a request reads titles of problems. */
   languageOf: (request: Request) => string;
 }
@@ -111,7 +113,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     isCommand = false,
     isNew = false,
   } = options;
-  const live: LiveParts = { loaded, describeAsker: () => ({}), languageOf: () => "en" };
+  const live: LiveParts = { loaded, describeAsker: () => ({}), onRefused: () => {}, languageOf: () => "en" };
   const stackTraces = new StackTraces();
   const loggers = await openLoggers(options, stackTraces);
   const activity = new Activity();
@@ -131,6 +133,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     accessLog: loggers.access,
     isDebug: () => live.loaded.config.app.debug,
     describeAsker: (request) => live.describeAsker(request),
+    onRefused: (refused) => live.onRefused(refused),
     languageOf: (request) => live.languageOf(request),
     redirect: redirectRefused,
   });

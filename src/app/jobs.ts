@@ -1,3 +1,4 @@
+import { hasOldAudit, pruneAudit } from "../accounts/people/audit.ts";
 import { toRedisJobs } from "../jobs/backends.ts";
 import { Jobs } from "../jobs/jobs.ts";
 import { Scheduler } from "../jobs/scheduler/scheduler.ts";
@@ -5,7 +6,12 @@ import { BackgroundImports } from "../resources/import-jobs/imports.ts";
 import type { AppContext } from "./context.ts";
 import type { PluginOptions } from "./plugins.ts";
 import type { Shutdown } from "./lifetime/shutdown.ts";
-import { type AppStores, cleanFiles } from "./stores.ts";
+import { type AppStores, cleanFiles, CORE_TASKS } from "./stores.ts";
+
+const PRUNES_DAILY = "41 3 * * *";
+const LOOKS_MS = 3_600_000;
+/** After the start, which has enough to do. */
+const FIRST_LOOK_MS = 1000;
 
 /** What plugins have done outside of requests. */
 export interface Work {
@@ -14,6 +20,8 @@ export interface Work {
   readonly tasks: Scheduler;
   /** Imports files into tables of plugins. */
   readonly background: BackgroundImports;
+  /** Ends what looks whether the core has tasks. */
+  readonly endUpkeep: () => void;
 }
 
 /**
@@ -41,15 +49,57 @@ export function createWork(context: AppContext, { database, store, storage }: Ap
     jobs,
     tasks,
     background: new BackgroundImports({ ...ground, jobs, isWorker: isServer }),
+    endUpkeep: keepAuditShort(context, { store }, tasks),
   };
 }
 
 /** Waits for the jobs and tasks that run for as long as plugins may take to drain, and gives back what is left. */
 export async function closeWork(
-  { jobs, tasks }: Pick<Work, "jobs" | "tasks">,
+  { jobs, tasks, endUpkeep }: Pick<Work, "jobs" | "tasks" | "endUpkeep">,
   shutdown: Shutdown,
   { drainTimeoutMs = 30_000 }: Pick<PluginOptions, "drainTimeoutMs">,
 ): Promise<void> {
+  endUpkeep();
   const signal = AbortSignal.any([shutdown.requests, AbortSignal.timeout(drainTimeoutMs)]);
   await Promise.all([jobs.close(signal), tasks.close(signal)]);
+}
+
+/**
+ * Has a task delete entries of the audit log that are older than they are to be kept, once there are any: a server
+ * without has no task. Returns what ends that.
+ */
+function keepAuditShort(
+  { live, loggers, inspects, isCommand }: AppContext,
+  { store }: Pick<AppStores, "store">,
+  tasks: Scheduler,
+): () => void {
+  const { audit_retention_days: days } = live.loaded.config.security;
+  if (days === null || inspects || isCommand) return () => {};
+  const log = loggers.app;
+  const look = async (): Promise<void> => {
+    if (!(await hasOldAudit(store, days))) return;
+    clearInterval(timer);
+    await tasks.prepare();
+    tasks.register({
+      name: `${CORE_TASKS}:prune_audit`,
+      plugin: CORE_TASKS,
+      schedule: tasks.schedule(PRUNES_DAILY, null),
+      mayOverlap: false,
+      catchesUp: true,
+      handler: async ({ signal }) => {
+        const entries = await pruneAudit(store, days, signal);
+        if (entries > 0) log.info({ entries, days }, "old entries of the audit log were deleted");
+      },
+      log,
+      hold() {},
+    });
+  };
+  const lookNow = (): void =>
+    void look().catch((error: unknown) => log.warn({ err: error }, "the audit log can't be looked through"));
+  const first = setTimeout(lookNow, FIRST_LOOK_MS).unref();
+  const timer = setInterval(lookNow, LOOKS_MS).unref();
+  return () => {
+    clearTimeout(first);
+    clearInterval(timer);
+  };
 }

@@ -23,7 +23,7 @@ import { assertSettings, type FileReference, Storage } from "../storage/storage.
 import type { AppContext } from "./context.ts";
 
 /** What nobody named a plugin can be called. */
-const OWNER = "core";
+export const CORE_TASKS = "core";
 const DAILY = "23 3 * * *";
 
 /** What an app keeps outside of its memory. */
@@ -191,8 +191,8 @@ export function cleanFiles(
 async function addTask(storage: Storage, tasks: Scheduler, log: Logger): Promise<void> {
   await tasks.prepare();
   tasks.register({
-    name: `${OWNER}:clean_files`,
-    plugin: OWNER,
+    name: `${CORE_TASKS}:clean_files`,
+    plugin: CORE_TASKS,
     schedule: tasks.schedule(DAILY, null),
     mayOverlap: false,
     catchesUp: true,

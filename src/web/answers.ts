@@ -32,6 +32,8 @@ const DATE_DEPTH = 4; // levels of arrays and objects: { items: [{ author: { cre
 
 /** Requests whose answers are for who asks alone. */
 const privateRequests = new WeakSet<Request>();
+/** Requests whose refusals are noted nowhere. */
+const probes = new WeakSet<Request>();
 /** What such answers set as a cookie, by their requests. */
 const cookies = new WeakMap<Request, string>();
 /** Below these everything is about somebody, or for administrators. */
@@ -245,6 +247,16 @@ function isIterator(value: object): value is { next: () => unknown } {
 /** Notes that what a request is answered with is for who asks alone: no cache keeps it, unless its handler says so. */
 export function markPrivate(request: Request): void {
   privateRequests.add(request);
+}
+
+/** Notes that the server makes a request itself to find out whether its client may make it: a refusal is none of the client's. */
+export function markProbe(request: Request): void {
+  probes.add(request);
+}
+
+/** Whether the server has made a request to find out whether its client may make it. */
+export function isProbe(request: Request): boolean {
+  return probes.has(request);
 }
 
 /** Has the answer to a request set a cookie, whatever its handler answers: no cache keeps it then. */

@@ -5,10 +5,21 @@ import { toClientError } from "../db/contract/error-codes.ts";
 import { AppError } from "../errors/errors.ts";
 import { fail } from "../errors/codes.ts";
 import { toAppError, toProblemResponse } from "../errors/problem.ts";
+import { isProbe } from "./answers.ts";
 import { findInvalidInput, toValidationProblem } from "./invalid-requests.ts";
 import { requestIdOf } from "./request-ids.ts";
 import { pathOf } from "./request-path.ts";
 import { methodsOf } from "./routes.ts";
+
+/** A request that is refused with 401 or 403, or for what it logs in with. */
+export interface Refused {
+  readonly error: AppError;
+  readonly request: Request;
+  readonly id: string;
+  readonly path: string;
+  /** Whose route it is; null for the core's. */
+  readonly plugin: string | null;
+}
 
 /** Answers a request whose handling threw: problem details for the client, the stack for the log. */
 export type ErrorAnswer = (error: unknown, request: Request, plugin: string | null) => Response;
@@ -21,6 +32,8 @@ export interface ErrorAnswerOptions {
   readonly isDebug: () => boolean;
   /** What the log says of who makes a request that is refused. @default nothing */
   readonly describeAsker?: (request: Request) => object;
+  /** Told of each of these, once the log was. @default nobody is */
+  readonly onRefused?: (refused: Refused) => void;
   /** In which language whoever makes a request reads. @default English */
   readonly languageOf?: (request: Request) => string;
   /** Leads a browser on where a page is refused, such as to the login; null for all else. @default nobody is led on */
@@ -44,9 +57,10 @@ export function createErrorAnswer(options: ErrorAnswerOptions): ErrorAnswer {
     } else if (known.cause instanceof DatabaseError) {
       // Most often the client's data; a mistake of the plugin must still be found.
       options.log.warn(where, known.message);
-    } else if (isRefusal || known.code === "invalid_grant") {
+    } else if ((isRefusal && !isProbe(request)) || known.code === "invalid_grant") {
       const { code } = known;
       options.accessLog.info({ ...where, code, ...options.describeAsker?.(request) }, "access refused");
+      options.onRefused?.({ error: known, request, id, path, plugin });
     }
     const elsewhere = isRefusal ? (options.redirect?.(known, request) ?? null) : null;
     return (

@@ -41,6 +41,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         refresh_token_expire_days: 30,
         session_idle_minutes: 10_080,
         session_max_days: 90,
+        audit_retention_days: 365,
         impersonation_minutes: 30,
         access_cache: 60,
         password_hash_algorithm: "bcrypt",

@@ -58,6 +58,11 @@ export class Principals {
     return known === undefined || known instanceof AppError ? null : known;
   }
 
+  /** Whether the route of a request asks who makes it. */
+  isAsked(request: Request): boolean {
+    return this.#known.has(request);
+  }
+
   /** Returns the id of who sits before the client, for what counts their requests: who views as somebody else takes nothing of theirs. */
   presentIdOf(request: Request): number | null {
     const principal = this.peek(request);

@@ -1,6 +1,7 @@
 import { fail } from "../../errors/codes.ts";
 import { AppError } from "../../errors/errors.ts";
 import type { Problem } from "../../errors/problem.ts";
+import { markProbe } from "../../web/answers.ts";
 
 /** What a query may be made of: lists give their name several times, null and undefined none. */
 export type Query = Readonly<Record<string, QueryValue | readonly QueryValue[]>>;
@@ -12,6 +13,8 @@ export interface Call {
   readonly body?: unknown;
   /** To add, such as `if-match`. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Whether it is asked only to find out whether the client may: it tries nothing then. @default false */
+  readonly isProbe?: boolean;
 }
 
 /** An answer of the API that is none of an error. */
@@ -109,7 +112,7 @@ export class Api {
   /** Whether the client may ask for this: null instead of what is refused, for parts of a page that others do without. */
   async getIfAllowed<Body>(path: string, query: Query = {}): Promise<Body | null> {
     try {
-      return await this.get<Body>(path, query);
+      return (await this.ask<Body>("GET", path, { query, isProbe: true })).body;
     } catch (error) {
       if (error instanceof AppError && (error.status === 403 || error.status === 404)) return null;
       throw error;
@@ -137,7 +140,11 @@ export class Api {
   }
 
   /** Asks for what is no JSON, such as a file, to be passed on as it is. */
-  async fetch(method: string, path: string, { query = {}, body, headers }: Call = {}): Promise<Response> {
+  async fetch(
+    method: string,
+    path: string,
+    { query = {}, body, headers, isProbe = false }: Call = {},
+  ): Promise<Response> {
     const sent = new Headers(toHeaders(headers));
     if (!sent.has("accept")) sent.set("accept", "application/json");
     for (const name of FORWARDED) {
@@ -154,6 +161,7 @@ export class Api {
       signal: this.#client.signal,
       ...(body !== undefined && { body: isRaw ? body : JSON.stringify(body) }),
     });
+    if (isProbe) markProbe(request);
     const answer = await this.#options.answerFor(this.#client, request);
     if (answer.status >= 400) throw await toProblem(answer);
     return answer;
