@@ -61,26 +61,52 @@ faq(
   withRedis,
 );
 
-faq("How do I set up HTTPS?", async (question) => {
-  await using project = await FaqProject.create({ "config.json": question.file("config.json") });
-  const port = findFreePort();
-  await project.start({ args: ["serve", "--port", String(port)] });
-  const headers = { "x-forwarded-proto": "https", "x-forwarded-for": "192.0.2.1" };
-  await project.createAdmin();
-  const answer = await fetch(`http://127.0.0.1:${port}/auth/login`, {
-    method: "POST",
-    redirect: "manual",
-    headers: {
-      ...headers,
-      accept: "text/html",
-      "sec-fetch-mode": "navigate",
-      "sec-fetch-site": "same-origin",
-    },
-    body: new URLSearchParams({ email: project.admin.email, password: project.admin.password }),
-  });
-  expect(answer.headers.get("strict-transport-security")).toContain("max-age");
-  expect(answer.headers.get("set-cookie")).toMatch(/^__Host-xcore_session=.*Secure/);
-});
+faq(
+  "How do I set up HTTPS?",
+  async (question) => {
+    await using project = await FaqProject.create();
+    await project.run(question.shown("openssl req"));
+    const [port, redirectPort] = [findFreePort(), findFreePort()];
+    const config = question
+      .file("config.json")
+      .replace('"port": 443', `"port": ${port}`)
+      .replace('"redirect_port": 80', `"redirect_port": ${redirectPort}`)
+      .replace('"host": "0.0.0.0"', '"host": "127.0.0.1"');
+    await project.folder.write({ "config.json": config });
+    await project.start({ args: [] });
+    const ca = await project.read("tls/fullchain.pem");
+    const headers = { host: "erp.example.com" };
+    const tls = { ca, serverName: "erp.example.com" };
+    const answer = await fetch(`https://127.0.0.1:${port}/health`, { headers, tls });
+    expect([answer.status, answer.headers.get("strict-transport-security")]).toEqual([
+      200,
+      expect.stringContaining("max-age"),
+    ]);
+    const plain = await fetch(`http://127.0.0.1:${redirectPort}/docs`, { headers, redirect: "manual" });
+    expect([plain.status, plain.headers.get("location")]).toEqual([308, "https://erp.example.com/docs"]);
+
+    const behind = question.shown("trusted_proxies");
+    await project.folder.write({ "config.json": `{${behind}}` });
+    await project.start({ args: ["serve", "--port", String(port)] });
+    await project.createAdmin();
+    const { email, password } = project.admin;
+    const login = await fetch(`http://127.0.0.1:${port}/auth/login`, {
+      method: "POST",
+      redirect: "manual",
+      headers: {
+        accept: "text/html",
+        "sec-fetch-mode": "navigate",
+        "sec-fetch-site": "same-origin",
+        "x-forwarded-proto": "https",
+        "x-forwarded-for": "192.0.2.1",
+      },
+      body: new URLSearchParams({ email, password }),
+    });
+    expect(login.headers.get("strict-transport-security")).toContain("max-age");
+    expect(login.headers.get("set-cookie")).toMatch(/^__Host-xcore_session=.*Secure/);
+  },
+  (name, run) => testWithProgram("openssl", name, run),
+);
 
 faq(
   "How do I scale horizontally?",
