@@ -123,7 +123,7 @@ export class ConfigFollower {
     if (isSame) return false;
     await apply(next);
     const late = findRestartKeys(initial, next);
-    if (late.length > 0) log.warn({ keys: late }, `restart to apply: ${late.join(", ")}`);
+    if (late.length > 0) log.warn(`restart to apply: ${late.join(", ")}`);
     log.info("configuration applied");
     return true;
   }

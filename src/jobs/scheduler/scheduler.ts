@@ -90,7 +90,10 @@ export class Scheduler {
     const { ledger, runs, timetable } = await this.#load();
     const task = timetable.find(name);
     if (task === null || this.#isClosed) {
-      throw fail("task_not_here", `Cannot run task "${name}": its plugin doesn't serve, or has it no more`);
+      throw fail(
+        "task_not_here",
+        `Cannot run task "${name}": its plugin doesn't serve, or doesn't have it any more`,
+      );
     }
     await ledger.enter(task);
     const runId = crypto.randomUUID();
