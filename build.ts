@@ -8,6 +8,7 @@ import { packPackages } from "./build-packages.ts";
 import { readCommonPasswords } from "./src/accounts/login/common-passwords.ts";
 import { collectDeclarations } from "./src/editor/declarations.ts";
 import { packDeclarations } from "./src/editor/packed-declarations.ts";
+import { readDocuments } from "./src/guide/documents.ts";
 import { readTemplates } from "./src/templates/sources/disk.ts";
 import { readThreadCode } from "./src/templates/styles/thread-code.ts";
 
@@ -195,6 +196,9 @@ async function packFiles(folder: string): Promise<Bun.BunPlugin> {
   const templates = join(folder, "templates.zst");
   const texts = JSON.stringify([...(await readTemplates("templates"))]);
   await Bun.write(templates, Bun.zstdCompressSync(texts, { level: SMALLEST }));
+  const documents = join(folder, "documents.zst");
+  const written = JSON.stringify([...(await readDocuments())]);
+  await Bun.write(documents, Bun.zstdCompressSync(written, { level: SMALLEST }));
   const thread = join(folder, "stylesheets.zst");
   await Bun.write(thread, Bun.zstdCompressSync(await readThreadCode(), { level: SMALLEST }));
   return {
@@ -210,6 +214,12 @@ async function packFiles(folder: string): Promise<Bun.BunPlugin> {
         contents: `import templates from ${JSON.stringify(templates)} with { type: "file" };
           export const readEmbedded = async () =>
             new Map(JSON.parse(new TextDecoder().decode(Bun.zstdDecompressSync(await Bun.file(templates).bytes()))));`,
+        loader: "ts",
+      }));
+      builder.onLoad({ filter: /[/\\]guide[/\\]documents\.ts$/ }, () => ({
+        contents: `import documents from ${JSON.stringify(documents)} with { type: "file" };
+          export const readDocuments = async () =>
+            new Map(JSON.parse(new TextDecoder().decode(Bun.zstdDecompressSync(await Bun.file(documents).bytes()))));`,
         loader: "ts",
       }));
       builder.onLoad({ filter: /[/\\]editor[/\\]archive\.ts$/ }, () => ({

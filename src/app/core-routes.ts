@@ -25,6 +25,7 @@ import { configRoutes } from "./system/config-routes.ts";
 import { logRoutes } from "./system/log-routes.ts";
 import { pathOf } from "./resource-paths.ts";
 import type { AppStores } from "./stores.ts";
+import { guideRoutes } from "./system/guide-routes.ts";
 import { homeRoutes } from "./system/home-routes.ts";
 import { statusRoutes } from "./system/status-routes.ts";
 import { lazyUi } from "./ui.ts";
@@ -114,6 +115,7 @@ export function createCoreAppBuilder(
       resources: context.resources,
       permissionsOf: (user) => accounts.principals.permissionsOf(user),
     }),
+    guideRoutes({ guards: accounts.guards, templates }),
     homeRoutes({ guards: accounts.guards, templates, plugins, setup: accounts.setup }),
     templateRoutes({ templates }),
     lazyUi(context, parts),
