@@ -1,8 +1,10 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { checkTypes } from "../cli/typed-project.ts";
 import { allFiles, readFaq } from "./document.ts";
 import { FaqProject } from "./project.ts";
+
+setDefaultTimeout(60_000);
 
 test("both languages have the same questions in the same order, with the same code", async () => {
   const [english, french] = [await readFaq("faq.md"), await readFaq("faq.fr.md")];

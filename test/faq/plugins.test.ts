@@ -377,6 +377,8 @@ faq("Where do I find help?", async (question) => {
   const help = await project.run(question.shown("xcore --help"));
   expect(help).toMatch(/doctor \[options\][^]*Usage: xcore plugin add/);
   expect((await project.ask("/docs")).status).toBe(200);
+  const guide = (await project.ask("/docs/guide/faq")).body;
+  expect(guide).toContain("Where do I find help?");
 });
 
 faq("Can I use xcore with a React or Vue application?", async (question) => {
