@@ -144,6 +144,14 @@ function readShared(shared: JsonObject, variables: Variables): Omit<ConfigFile, 
   return { layer: { values: isJsonObject(value) ? value : {}, originOf }, problems, secretPaths };
 }
 
+/** Reads the variables that `${NAME}` takes: those of the `.env` in a folder, and the environment. */
+export function readVariables(
+  directory: string,
+  { cwd, env }: Pick<LoadConfigOptions, "cwd" | "env">,
+): Variables {
+  return joinVariables(readDotEnv(join(directory, ".env"), cwd).values, env);
+}
+
 function readDotEnv(file: string, cwd: string): DotEnv & { problems: ConfigProblem[] } {
   const content = readTextFile(file);
   const name = toDisplayName(file, cwd);

@@ -96,6 +96,10 @@ export const COMMAND_ERROR_CODES = {
     status: 409,
     meaning: "No new process could take over from the server that runs, which goes on; the message says why",
   },
+  copy_unfinished: {
+    status: 500,
+    meaning: "`xcore db copy` into the database was begun, and isn't finished; nothing was changed",
+  },
   seed_failed: { status: 500, meaning: "Plugins could not be seeded; each reason is printed above" },
 } as const satisfies Record<string, ErrorCode>;
 

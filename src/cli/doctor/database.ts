@@ -4,6 +4,7 @@ import { openCoreStore } from "../../accounts/people/store.ts";
 import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { Dialect, Driver } from "../../db/contract/driver.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
+import { UNFINISHED_COPY } from "../../db/migrations/upgrade.ts";
 import { findMissingColumns, migrationStatus } from "../../db/migrations/status.ts";
 import {
   type CommandDatabase,
@@ -107,6 +108,10 @@ function describeMissing(name: string, migration: string): Finding {
       `${name} ${migration} was applied, and its file is gone`,
       "put the file back",
     );
+  if (migration === UNFINISHED_COPY) {
+    const advice = "run `xcore db copy` again: it goes on where it was";
+    return problem("migrations", "a copy into this database isn't finished", advice);
+  }
   const message = `a newer xcore has applied ${migration}: this one refuses to start`;
   return problem("migrations", message, "use the newer one, or restore the backup that it made before");
 }

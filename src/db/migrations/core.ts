@@ -6,6 +6,9 @@ import type { Migration } from "./files.ts";
 import { assertApplied } from "./status.ts";
 import type { Upgrade } from "./upgrade.ts";
 
+/** Tables in which is noted what was applied, and which are nobody's. */
+export { LEDGER_TABLES } from "./ledger.ts";
+
 /** Owner of the tables and permissions that belong to xcore itself; no plugin may have the name. */
 export const CORE_OWNER = "core";
 

@@ -18,6 +18,9 @@ export interface Upgrade {
   readonly findBackup: () => Promise<string | null>;
 }
 
+/** Stands among the core's applied migrations of a copy that isn't finished: no server takes it for whole. */
+export const UNFINISHED_COPY = "unfinished_copy";
+
 /** Tells which version of xcore has applied the last of these migrations; null where none has noted it. */
 export async function findWriter(
   driver: Driver,
@@ -34,6 +37,12 @@ export async function newerData(
   owner: string,
   { unknown, upgrade }: { readonly unknown: readonly LedgerEntry[]; readonly upgrade: Upgrade | undefined },
 ): Promise<AppError> {
+  if (unknown.some(({ name }) => name === UNFINISHED_COPY)) {
+    return fail(
+      "copy_unfinished",
+      "Cannot use the database: a copy into it isn't finished; run `xcore db copy` again, which goes on where it was",
+    );
+  }
   const writer = await findWriter(driver, owner, unknown);
   const backup = (await upgrade?.findBackup()) ?? null;
   const [first] = unknown;
