@@ -30,7 +30,7 @@ export function createCoreBuilder(context: AppContext, parts: Omit<CoreParts, "a
 }
 
 /** What asks for them asks often, or for many at once, and must be answered when others ask for too much. */
-const FREE = /^\/(?:health|metrics)$|^\/(?:docs\/(?!guide\/search)|static)\//;
+const FREE = /^\/(?:health|metrics)$|^\/(?:docs\/(?!guide\/search)|static\/)/;
 
 /** The forms of rows, which may have files. */
 const TAKES_FILES = /^\/ui\/records\//;

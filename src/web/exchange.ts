@@ -34,6 +34,11 @@ export class Exchange implements Caller {
     this.#server = server;
   }
 
+  /** Address of the other end of its connection; "" once that is gone. */
+  get connection(): string {
+    return this.#server?.requestIP(this.#received)?.address ?? "";
+  }
+
   /** What goes on behind the answer has nobody to wait for it, and was begun in time. */
   isGone(): boolean {
     // Bun forgets the address with the connection: a listener of `signal` would cost each request something.
@@ -45,8 +50,8 @@ export interface RequestLogOptions {
   /** Whether the line of a request that is answered with this status is written. @default each is */
   readonly takesRequest?: (status: number) => boolean;
   readonly logRequest: (entry: RequestEntry, request: Request) => void;
-  /** Address of the client of a request under way. */
-  readonly addressOf: (request: Request) => string;
+  /** Address of the client of a request under way, behind trusted proxies. */
+  readonly addressOf: (exchange: Exchange) => string;
 }
 
 /** Tells of answered requests. */
@@ -88,6 +93,6 @@ export class RequestLog {
 
   /** To ask for it takes Bun longer than the rest of the line. */
   #noteAddress(exchange: Exchange): void {
-    if (exchange.address === "") exchange.address = this.#options.addressOf(exchange.request);
+    if (exchange.address === "") exchange.address = this.#options.addressOf(exchange);
   }
 }

@@ -87,7 +87,10 @@ export class WebServer {
     this.#site.connectionOf = (request) => this.bun?.requestIP(this.#toReceived(request))?.address ?? "";
     this.configure(options.settings);
     this.#answerError = options.answerError;
-    this.#log = new RequestLog({ ...options, addressOf: (request) => this.addressOf(request) });
+    this.#log = new RequestLog({
+      ...options,
+      addressOf: ({ connection, request }) => this.#site.clientOf(connection, request),
+    });
     this.#callers = options.callers ?? null;
     this.#limits = options.limits;
     this.#limits.addressOf = (request) => toAddressKey(this.addressOf(request));

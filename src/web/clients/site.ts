@@ -13,6 +13,8 @@ export interface SiteSettings {
 
 const OWN_MACHINE = /^https:\/\/(?:[^/]*\.)?(?:localhost|127\.[\d.]+|\[::1\])(?::\d+)?(?:\/|$)/;
 
+const NONE = new Headers();
+
 /** How clients reach the server: from where, whether by HTTPS, and which origins its own pages have. */
 export class Site {
   #settings: SiteSettings = {
@@ -33,7 +35,14 @@ export class Site {
 
   /** Address of the client of a request under way, behind trusted proxies; "" once it has been answered. */
   addressOf(request: Request): string {
-    return this.#clientAddress(this.connectionOf(request), request.headers);
+    return this.clientOf(this.connectionOf(request), request);
+  }
+
+  /** Address of the client at the other end of a connection, behind trusted proxies. */
+  clientOf(connection: string, request: Request): string {
+    // Bun makes headers when they are asked for, which takes longer than the rest of this.
+    const headers = this.#settings.trustedProxies.length === 0 ? NONE : request.headers;
+    return this.#clientAddress(connection, headers);
   }
 
   /** Whether the browser that sent a request speaks HTTPS, as far as the server can know. */

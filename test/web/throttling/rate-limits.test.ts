@@ -168,9 +168,11 @@ test("a route's own limit may be larger than the server's", async () => {
 test("health, and files of plugins and of the API documentation aren't limited", async () => {
   await using app = await start({ anonymous: 1 });
   expect(await statuses(app, 2)).toEqual([200, 429]);
-  for (const path of ["/health", "/x/static/logo.svg", "/docs/swagger-ui.css"]) {
+  for (const path of ["/health", "/x/static/logo.svg", "/docs/swagger-ui.css", "/docs/guide/logs"]) {
     expect([path, await statuses(app, 1, { path })]).toEqual([path, [200]]);
   }
+  // To search is work.
+  expect(await statuses(app, 1, { path: "/docs/guide/search?q=a" })).toEqual([429]);
 });
 
 test("clients behind a trusted proxy have a quota each, by networks of 64 bits; nobody else is believed", async () => {
