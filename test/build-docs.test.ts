@@ -49,6 +49,14 @@ test("the references leave nothing out", async () => {
   expect(documents.get("api.md")).toContain("\n### POST /auth/login\n");
 });
 
+test("docs/hooks.md lists every event of the core", async () => {
+  const source = await Bun.file(join(import.meta.dir, "../src/hooks/events.ts")).text();
+  const listed = await Bun.file(join(DOCS, "hooks.md")).text();
+  const events = [...source.matchAll(/^  "([a-z_]+\.[a-z_]+)":/gm)].map(([, name = ""]) => name);
+  expect(events.length).toBeGreaterThan(15);
+  expect(events.filter((name) => !listed.includes(`\n| \`${name}\` |`))).toEqual([]);
+});
+
 test("declarations in docs/xcore.md are whole", () => {
   const transpiler = new Bun.Transpiler({ loader: "ts" });
   const blocks = [...(documents.get("xcore.md") ?? "").matchAll(/^```ts\n([^]*?)^```$/gm)];
