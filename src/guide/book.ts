@@ -36,7 +36,9 @@ export async function openBook(): Promise<Book> {
 export class Book {
   readonly parts: readonly Part[];
   readonly #texts: ReadonlyMap<string, string>;
-  #sections: readonly SearchedSection[] | null = null;
+  /** By their names, and what their addresses begin with. */
+  readonly #rendered = new Map<string, Document>();
+  #sections: Promise<readonly SearchedSection[]> | null = null;
 
   /** @param texts Markdown, by the names of files */
   constructor(texts: ReadonlyMap<string, string>) {
@@ -58,6 +60,13 @@ export class Book {
     const file = toFile(name);
     const markdown = this.#texts.get(file);
     if (markdown === undefined || toName(file) !== name) return null;
+    const key = base + name;
+    const document = this.#rendered.get(key) ?? this.#render(file, markdown, base);
+    this.#rendered.set(key, document);
+    return document;
+  }
+
+  #render(file: string, markdown: string, base: string): Document {
     const { html, headings } = renderDocument(markdown, this.#hrefOf(base));
     const below = headings.filter(({ level }) => level === 2 || level === 3);
     const chapters = below.filter(({ level }) => level === 2);
@@ -70,23 +79,26 @@ export class Book {
   }
 
   /** Finds sections by words; those that fit best first. Addresses are as seen from another document. */
-  search(query: string): Found[] {
+  async search(query: string): Promise<Found[]> {
     this.#sections ??= this.#readSections();
-    return searchSections(this.#sections, query);
+    return searchSections(await this.#sections, query);
   }
 
-  #readSections(): SearchedSection[] {
-    return [...this.#texts].flatMap(([file, markdown]) => {
-      if (file === CONTENTS) return [];
+  /** All of them at once would hold up whoever else asks for something. */
+  async #readSections(): Promise<SearchedSection[]> {
+    const found: SearchedSection[] = [];
+    for (const [file, markdown] of this.#texts) {
+      if (file === CONTENTS) continue;
       const { sections, headings } = renderDocument(markdown, () => null);
-      return sections.map((section) =>
-        toSearched(
-          section,
-          titleOf(headings),
-          `${toName(file)}${section.level === 1 ? "" : `#${section.id}`}`,
-        ),
-      );
-    });
+      const title = titleOf(headings);
+      for (const section of sections) {
+        const fragment = section.level === 1 ? "" : `#${section.id}`;
+        found.push(toSearched(section, title, toName(file) + fragment));
+      }
+      // oxlint-disable-next-line no-await-in-loop -- one document after another
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return found;
   }
 
   #hrefOf(base: string): HrefOf {

@@ -24,7 +24,8 @@ export interface Found {
 }
 
 const MAX_FOUND = 30;
-const MAX_WORDS = 10;
+const MAX_WORDS = 8;
+const MAX_COUNTED = 5;
 const BEFORE = 60; // characters of an excerpt before what was found
 const EXCERPT = 220;
 
@@ -67,15 +68,19 @@ function rankOf({ folded, level }: SearchedSection, patterns: readonly RegExp[])
   for (const pattern of patterns) {
     const inTitle = countIn(folded.title, pattern);
     const inDocument = countIn(folded.document, pattern);
-    const inBody = Math.min(countIn(folded.body, pattern), 5);
+    const inBody = countIn(folded.body, pattern);
     if (inTitle + inDocument + inBody === 0) return 0;
     rank += (inTitle > 0 ? 20 : 0) + (inDocument > 0 ? 6 : 0) + inBody;
   }
   return rank + 1 / level;
 }
 
+/** Counts no further than to what makes a difference. */
 function countIn(text: string, pattern: RegExp): number {
-  return text.match(pattern)?.length ?? 0;
+  pattern.lastIndex = 0;
+  let count = 0;
+  while (count < MAX_COUNTED && pattern.test(text)) count += 1;
+  return count;
 }
 
 function toExcerpt({ body, folded }: SearchedSection, patterns: readonly RegExp[]): Piece[] {

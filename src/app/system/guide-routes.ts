@@ -36,7 +36,7 @@ export function guideRoutes({ guards, templates }: GuideRoutesOptions) {
       "/search",
       async ({ query: { q } }) => {
         const book = await open();
-        const found = book.search(q);
+        const found = await book.search(q);
         return templates.render("guide/search.html", {
           parts: book.parts,
           found,
