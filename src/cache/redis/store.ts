@@ -180,25 +180,34 @@ export class RedisStore implements CacheStore {
   async lease(key: string): Promise<Lease> {
     const token = randomUUID();
     const lock = this.#names.lock(key);
-    return await this.#try(
-      async (client) => {
-        const [isGot, text] = await Promise.all([
-          client.set(lock, token, { condition: "NX", PX: LEASE_MS }),
-          // Of another type it is none, and is replaced.
-          client.get(this.#names.entry(key)).catch(() => null),
-        ]);
-        const found = text === null ? undefined : await this.#confirm(decodeEntry(text));
-        if (isGot === null) {
-          await this.#endInTime(client, lock);
-          return { isTaken: true, found, release() {} };
-        }
-        return new RedisLease(token, found, {
-          prolong: () => this.#tryQuietly(PROLONG, [lock], [token, String(LEASE_MS)]),
-          end: () => this.#tryQuietly(UNLOCK, [lock], [token]),
-        });
-      },
-      () => new RedisLease(null, undefined, null),
+    const asked = await this.#try(
+      (client) => this.#askForLock(client, key, token),
+      () => null,
     );
+    if (asked === null) return new RedisLease(null, undefined, null);
+    const { isGot, found } = asked;
+    if (!isGot) return { isTaken: true, found, release() {} };
+    // Made here, for whoever waits for it: what is granted after they have given up isn't prolonged.
+    return new RedisLease(token, found, {
+      prolong: () => this.#tryQuietly(PROLONG, [lock], [token, String(LEASE_MS)]),
+      end: () => this.#tryQuietly(UNLOCK, [lock], [token]),
+    });
+  }
+
+  async #askForLock(
+    client: RedisClient,
+    key: string,
+    token: string,
+  ): Promise<{ readonly isGot: boolean; readonly found: Entry | undefined }> {
+    const lock = this.#names.lock(key);
+    const [got, text] = await Promise.all([
+      client.set(lock, token, { condition: "NX", PX: LEASE_MS }),
+      // Of another type it is none, and is replaced.
+      client.get(this.#names.entry(key)).catch(() => null),
+    ]);
+    const found = text === null ? undefined : await this.#confirm(decodeEntry(text));
+    if (got === null) await this.#endInTime(client, lock);
+    return { isGot: got !== null, found };
   }
 
   /** A right to make a value that doesn't end was written by others. */

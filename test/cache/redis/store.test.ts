@@ -225,6 +225,19 @@ test("a right to make a value that was granted to nobody holds others up for a m
   }
 });
 
+test("a right to make a value whose answer comes too late ends by itself", async (caches) => {
+  const cache = open(caches);
+  await cache.set("key", 1, { ttl: 0.01 });
+  caches.server?.freeze();
+  // What is carried for long keeps the connection, on which the answer comes after all.
+  const carried = cache.set("large", "x".repeat(30_000_000));
+  expect(await cache.getOrSet("key", () => "made")).toBe("made");
+  caches.server?.thaw();
+  await carried;
+  while ((await send(caches, "EXISTS", "test:cache:l:blog:key")) === 1) await Bun.sleep(50);
+  expect(await open(caches).getOrSet("key", () => "other")).toBe("other");
+});
+
 test("under load, nobody gets an error while Redis is frozen, killed and started", async (caches) => {
   const cache = open(caches);
   const make = cache.cached((id: number) => Promise.resolve(id), { tags: ["all"] });
