@@ -35,7 +35,12 @@ export function testProperty<Inputs extends [unknown, ...unknown[]]>(
     const { user, system } = process.cpuUsage(before);
     expect((user + system) / 1000).toBeLessThan(MAX_INPUT_MS);
   });
-  test(name, () => fc.assert(property, { seed: SEED, numRuns: runs * FACTOR }), TIMEOUT_MS * FACTOR);
+  test(name, () => fc.assert(property, toRuns(runs)), TIMEOUT_MS * FACTOR);
+}
+
+/** Where random inputs begin, and how many there are. */
+export function toRuns(runs: number): { readonly seed: number; readonly numRuns: number } {
+  return { seed: SEED, numRuns: runs * FACTOR };
 }
 
 /** Texts of anything: letters, controls, what isn't well-formed, and what means something somewhere. */

@@ -1,3 +1,4 @@
+import { t } from "elysia";
 import { createRouter, hooks, log } from "xcore";
 import { NewTodo, Todo, TodoChanges, TodoId, TodoPage, TodoQuery } from "./models.ts";
 import { changeTodo, createTodo, listTodos, readTodo, removeTodo } from "./todos.ts";
@@ -32,5 +33,5 @@ export default createRouter()
       await removeTodo(params.id);
       set.status = 204;
     },
-    { params: TodoId },
+    { params: TodoId, response: { 204: t.Void() } },
   );
