@@ -174,9 +174,9 @@ function checkFailures(failures: readonly Failure[], windows: readonly Window[])
   const wrong = failures
     .filter((failure) => explain(failure, windows) === null)
     .map((failure) => {
-      const { request, instance, status, code, from, to } = failure;
+      const { request, instance, status, code, detail, from, to } = failure;
       const during = windows.find((window) => from <= window.to && to >= window.from)?.fault;
-      return `${request} of instance ${instance}: ${status ?? "no answer"} ${code} after ${Math.round(to - from)} ms, at ${Math.round(from)} ms, ${during === undefined ? sinceFault(from, windows) : `during "${during}"`}`;
+      return `${request} of instance ${instance}: ${status ?? "no answer"} ${code} "${detail}" after ${Math.round(to - from)} ms, at ${Math.round(from)} ms, ${during === undefined ? sinceFault(from, windows) : `during "${during}"`}`;
     });
   return { invariant: "each failure has a fault, and the code of that", checked: failures.length, wrong };
 }

@@ -16,6 +16,7 @@ const REFUSED: Failure = {
   instance: 0,
   status: 503,
   code: "database_unavailable",
+  detail: "",
   from: 1900,
   to: 2100,
 };

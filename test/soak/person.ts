@@ -118,7 +118,15 @@ export class Person {
     this.#ledger.count(kind, outcome, to - from);
     if (outcome !== "acknowledged") {
       const { number: instance } = this.instance;
-      this.#ledger.failures.push({ request: kind, instance, status, code, from, to });
+      this.#ledger.failures.push({
+        request: kind,
+        instance,
+        status,
+        code,
+        detail: String(json?.detail ?? ""),
+        from,
+        to,
+      });
     }
     return { outcome, status, json, bytes };
   }

@@ -35,6 +35,7 @@ export function toReport(soaked: Soaked): { readonly json: object; readonly text
     minutes: soaked.tookMinutes,
     requests: { total, by_kind: Object.fromEntries(ledger.counts) },
     faults: Object.fromEntries(inflicted),
+    windows: faults.windows,
     skipped,
     failures: Object.fromEntries(codes),
     slowest_answer_ms: ledger.slowestMs,

@@ -18,6 +18,8 @@ export interface Failure {
   /** null where no answer came. */
   readonly status: number | null;
   readonly code: string;
+  /** What it was told besides. */
+  readonly detail: string;
   readonly from: number;
   readonly to: number;
 }
