@@ -1,3 +1,4 @@
+import { appendFileSync } from "node:fs";
 import type { Load } from "./load.ts";
 
 /** The middle value; the mean of the middle two of an even number. */
@@ -40,8 +41,24 @@ export function compareLoads(loads: readonly Load[], base: readonly Load[]): str
   ];
 }
 
-/** Prints a Markdown table. */
-export function printTable(head: readonly string[], rows: readonly (readonly string[])[]): void {
+/** A table of a scenario. */
+export interface Table {
+  readonly head: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+}
+
+/** Names the file in which `bench/run.ts` reads the tables of a scenario, one as JSON a line. */
+export const TABLES_FILE = "BENCH_TABLES";
+
+/** Prints a Markdown table, and keeps it for whoever runs the scenario. */
+export function printTable(head: Table["head"], rows: Table["rows"]): void {
+  console.log(toMarkdown({ head, rows }));
+  const file = process.env[TABLES_FILE];
+  if (file !== undefined) appendFileSync(file, `${JSON.stringify({ head, rows } satisfies Table)}\n`);
+}
+
+/** A table as Markdown has it. */
+export function toMarkdown({ head, rows }: Table): string {
   const lines = [head, head.map(() => "---"), ...rows];
-  console.log(lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n"));
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }

@@ -1,34 +1,128 @@
-/** Builds the executable and runs every scenario; see README.md beside this file. */
+/**
+ * Builds the executable and runs the scenarios; see README.md beside this file. `--json` writes what they have measured, with
+ * the machine, its load and the commit, and `--docs` writes it as docs/performance.md.
+ *
+ *   bun run bench [--only http,hooks] [--json bench.json] [--docs] [--peer "node server.mjs {port}"]
+ */
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { type Table, TABLES_FILE, toMarkdown } from "./report.ts";
 
-for (const file of [
-  "../build.ts",
-  "startup.ts",
-  "reload.ts",
-  "hold-ups.ts",
-  "workers.ts",
-  "http.ts",
-  "guards.ts",
-  "login.ts",
-  "database.ts",
-  "creates.ts",
-  "jobs.ts",
-  "cluster.ts",
-  "lists.ts",
-  "resources.ts",
-  "resources-changes.ts",
-  "resources-io.ts",
-  "resources-search.ts",
-  "cache.ts",
-  "storage.ts",
-  "templates.ts",
-  "users.ts",
-  "remote.ts",
-  "peers.ts",
-]) {
-  console.log(`\n## ${file}\n`);
-  const child = Bun.spawn([process.execPath, join(import.meta.dir, file)], {
+const SCENARIOS = [
+  "startup",
+  "reload",
+  "hold-ups",
+  "workers",
+  "http",
+  "hooks",
+  "guards",
+  "login",
+  "database",
+  "database-servers",
+  "creates",
+  "jobs",
+  "cluster",
+  "lists",
+  "resources",
+  "resources-changes",
+  "resources-io",
+  "resources-search",
+  "cache",
+  "storage",
+  "templates",
+  "users",
+  "remote",
+  "peers",
+];
+const DOCS = join(import.meta.dir, "../docs/performance.md");
+
+interface Measured {
+  readonly scenario: string;
+  readonly command: string;
+  /** Of the minute before it, and of that before its end. */
+  readonly load: readonly [before: number, after: number];
+  readonly tables: readonly Table[];
+}
+
+const { values } = parseArgs({
+  options: {
+    only: { type: "string" },
+    json: { type: "string" },
+    docs: { type: "boolean", default: false },
+    peer: { type: "string", multiple: true, default: [] },
+  },
+});
+const chosen = values.only?.split(",") ?? SCENARIOS;
+const unknown = chosen.filter((name) => !SCENARIOS.includes(name));
+if (unknown.length > 0)
+  throw new TypeError(`There is no scenario ${unknown.join(", ")}: choose of ${SCENARIOS.join(", ")}`);
+
+const folder = await mkdtemp(join(tmpdir(), "xcore-bench-"));
+const measured: Measured[] = [];
+try {
+  await run(["../build.ts"]);
+  for (const scenario of chosen) {
+    console.log(`\n## ${scenario}\n`);
+    measured.push(await measure(scenario));
+  }
+} finally {
+  await rm(folder, { recursive: true });
+}
+const report = {
+  date: new Date().toISOString().slice(0, 10),
+  commit: Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"], { cwd: import.meta.dir })
+    .stdout.toString()
+    .trim(),
+  bun: Bun.version,
+  processors: `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`,
+  scenarios: measured,
+};
+if (values.json !== undefined) await Bun.write(values.json, `${JSON.stringify(report, null, 2)}\n`);
+if (values.docs) await Bun.write(DOCS, toPage(await readFile(DOCS, "utf8")));
+
+async function measure(scenario: string): Promise<Measured> {
+  const [before = 0] = loadavg();
+  const file = join(folder, `${scenario}.jsonl`);
+  const args = scenario === "http" ? values.peer.flatMap((peer) => ["--peer", peer]) : [];
+  await run([`${scenario}.ts`, ...args], { [TABLES_FILE]: file });
+  const lines = (await readFile(file, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
+  const command = ["bun", `bench/${scenario}.ts`, ...args].join(" ");
+  return {
+    scenario,
+    command,
+    load: [before, loadavg()[0] ?? 0],
+    tables: lines.map((line) => JSON.parse(line) as Table),
+  };
+}
+
+async function run([file = "", ...args]: readonly string[], env: Record<string, string> = {}): Promise<void> {
+  const child = Bun.spawn([process.execPath, join(import.meta.dir, file), ...args], {
+    env: { ...process.env, ...env },
     stdio: ["ignore", "inherit", "inherit"],
   });
   if ((await child.exited) !== 0) process.exit(1);
+}
+
+/** The page with what was measured; what a soak has found stays. @param page as it is so far */
+function toPage(page: string): string {
+  const soaked = page.slice(page.indexOf("## What it lasts"));
+  const { date, commit, bun, processors } = report;
+  const parts = measured.map(({ scenario, command, load: [before, after], tables }) =>
+    [
+      `## ${scenario}`,
+      `\`${command}\`, load average ${before.toFixed(1)} before and ${after.toFixed(1)} after.`,
+      ...tables.map(toMarkdown),
+    ].join("\n\n"),
+  );
+  return `# Performance
+
+What one run of \`bun run bench --docs\` has measured on ${date}: commit ${commit}, Bun ${bun}, ${processors}, which server and clients share. Take the ratios
+to another machine, not the times; where the load average is well above what a scenario makes itself, other work has taken its part. What each
+scenario does, the goals, and what was learnt of them, stands in [bench/README.md](../bench/README.md). \`--peer "node server.mjs {port}"\` compares any other server that answers \`GET /hello\`.
+
+${parts.join("\n\n")}
+
+${soaked}`;
 }

@@ -1,7 +1,12 @@
-/** The administration of 1,000,000 users and 1,000 roles on SQLite; see README.md beside this file. */
+/**
+ * The administration of 1 to 1,000,000 users and 1,000 roles on SQLite; see README.md beside this file.
+ *
+ *   bun bench/users.ts [--users 1,1000,1000000]
+ */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 import { type SQL, sql } from "drizzle-orm";
 import pino from "pino";
 import type { CoreStore } from "../src/accounts/people/store.ts";
@@ -14,30 +19,41 @@ import { ensureBuiltinRoles } from "../src/accounts/rights/builtin-roles.ts";
 import { listRoles } from "../src/accounts/admin/role-list.ts";
 import { listUsers, type UserQuery } from "../src/accounts/admin/user-list.ts";
 import { assignRole, removeRole } from "../src/accounts/admin/user-roles.ts";
-import { median, printTable, toMs } from "./report.ts";
+import { median, printTable, toMs, toRatio } from "./report.ts";
 import { sqliteTableMakers } from "../src/db/sqlite/table-makers.ts";
 
-const USERS = 1_000_000;
 const ROLES = 1_000;
 const GRANTS_OF_A_ROLE = 20;
 const ROUNDS = 31;
 const GOAL_MS = 20;
 
+const { values } = parseArgs({ options: { users: { type: "string", default: "1,1000,1000000" } } });
 const log = pino({ level: "silent" });
 const directory = await mkdtemp(join(tmpdir(), "xcore-bench-"));
+const medians = new Map<string, number[]>();
+const sizes = values.users.split(",").map(Number);
 try {
-  await run(join(directory, "bench.db"));
+  for (const users of sizes) await run(join(directory, `${users}.db`), users);
 } finally {
   await rm(directory, { recursive: true });
 }
+console.log();
+printTable(
+  ["median", ...sizes.map((users) => `${users.toLocaleString("en")} users`), "the last of the first"],
+  [...medians].map(([name, times]) => [
+    name,
+    ...times.map(toMs),
+    toRatio((times.at(-1) ?? 0) / (times[0] ?? 0)),
+  ]),
+);
 
-async function run(file: string): Promise<void> {
+async function run(file: string, users: number): Promise<void> {
   const driver = await openSqlite({ file, log, echo: false });
   await applyMigrations(driver, { owner: "core", migrations: coreMigrations("sqlite"), log });
   const tables = createCoreSchema(sqliteTableMakers);
   const store = { db: driver.toDatabase(tables), tables };
   await ensureBuiltinRoles(store);
-  await fill(store);
+  await fill(store, users);
 
   const searches: [string, UserQuery][] = [
     ["search, a whole email", { q: "user0000042@example.com" }],
@@ -59,29 +75,26 @@ async function run(file: string): Promise<void> {
     // oxlint-disable-next-line no-await-in-loop -- one after another
     const { total } = await listUsers(store, query);
     // oxlint-disable-next-line no-await-in-loop
-    rows.push([
-      `${name}: ${total} found`,
-      ...(await measure(() => listUsers(store, query))),
-      `≤ ${GOAL_MS} ms`,
-    ]);
+    const times = await measure(name, () => listUsers(store, query));
+    rows.push([`${name}: ${total} found`, ...times, `≤ ${GOAL_MS} ms`]);
   }
   for (const [name, query] of lists) {
     // oxlint-disable-next-line no-await-in-loop
-    rows.push([name, ...(await measure(() => listUsers(store, query))), ""]);
+    rows.push([name, ...(await measure(name, () => listUsers(store, query))), ""]);
   }
-  rows.push(["roles, first page", ...(await measure(() => listRoles(store, {}))), ""]);
+  rows.push(["roles, first page", ...(await measure("roles, first page", () => listRoles(store, {}))), ""]);
   const services = { store, hooks: createHookBus({ onError: (error) => log.error(error) }) };
-  const held = { userId: 500_000, roleId: 500 };
+  const held = { userId: Math.ceil(users / 2), roleId: 500 };
   const change = async (): Promise<void> => {
     await assignRole(services, null, held);
     await removeRole(services, null, held);
   };
-  rows.push(["give a role and take it", ...(await measure(change)), ""]);
-  printTable([`${USERS.toLocaleString("en")} users`, "median", "slowest", "goal"], rows);
+  rows.push(["give a role and take it", ...(await measure("give a role and take it", change)), ""]);
+  printTable([`${users.toLocaleString("en")} users`, "median", "slowest", "goal"], rows);
   await driver.close();
 }
 
-async function measure(operation: () => Promise<unknown>): Promise<[string, string]> {
+async function measure(name: string, operation: () => Promise<unknown>): Promise<[string, string]> {
   await operation();
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -90,12 +103,13 @@ async function measure(operation: () => Promise<unknown>): Promise<[string, stri
     await operation();
     times.push(performance.now() - startedAt);
   }
+  medians.set(name, [...(medians.get(name) ?? []), median(times)]);
   return [toMs(median(times)), toMs(Math.max(...times))];
 }
 
 /** Every user holds "user"; role N each user whose number ends so. */
-async function fill({ db }: CoreStore): Promise<void> {
-  await db.execute(sql`insert into users (email, full_name, name_key) ${count(USERS)}
+async function fill({ db }: CoreStore, users: number): Promise<void> {
+  await db.execute(sql`insert into users (email, full_name, name_key) ${count(users)}
     select 'user' || printf('%07d', i) || '@example.com',
       'Name ' || (i % 1000) || ' User ' || i, 'name ' || (i % 1000) || ' user ' || i from n`);
   await db.execute(sql`insert into roles (name) ${count(ROLES)} select 'role' || i from n`);
