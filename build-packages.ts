@@ -4,7 +4,27 @@ import { join } from "node:path";
  * Packages that few servers use, or seldom. In the executable they would be code, bytecode and part of its source map:
  * compressed they take a tenth of that, and are compiled when they are first imported, some milliseconds longer.
  */
-const PACKED = ["daisyui", "memcache", "papaparse", "saxes", "tailwindcss", "yauzl"];
+const PACKED = [
+  "@peculiar/x509",
+  "acme-client",
+  "daisyui",
+  "memcache",
+  "papaparse",
+  "saxes",
+  "tailwindcss",
+  "yauzl",
+];
+
+/** What acme-client offers beside its own way, for those who have used it once: nobody here. */
+const withoutForge: Bun.BunPlugin = {
+  name: "without-forge",
+  setup(builder) {
+    builder.onLoad({ filter: /acme-client[/\\]src[/\\]crypto[/\\]forge\.js$/ }, () => ({
+      contents: "",
+      loader: "js",
+    }));
+  },
+};
 
 /**
  * Compresses these packages; returns what makes a build take them so.
@@ -19,8 +39,9 @@ export async function packPackages(
   const modules = new Map<string, string>();
   for (const name of PACKED) {
     const file = join(folder, `${name}.js.zst`);
-    await Bun.write(file, Bun.zstdCompressSync(await bundle(name, { folder, recorder }), { level }));
-    modules.set(name, await toModule(name, file));
+    const source = await bundle(name, { folder, recorder });
+    await Bun.write(file, Bun.zstdCompressSync(source, { level }));
+    modules.set(name, await toModule(name, { file, source }));
   }
   return {
     name: "packed-packages",
@@ -45,7 +66,8 @@ async function bundle(
   await Bun.write(entry, `import * as all from ${path}; export { all };`);
   const { outputs } = await Bun.build({
     entrypoints: [entry],
-    plugins: [recorder],
+    plugins: [recorder, withoutForge],
+    external: PACKED.filter((one) => one !== name),
     target: "bun",
     format: "cjs",
     minify: { whitespace: true, syntax: true, identifiers: false },
@@ -56,18 +78,24 @@ async function bundle(
   return output.text();
 }
 
-/** Returns the module that stands for a package. */
-async function toModule(name: string, file: string): Promise<string> {
+/** Returns the module that stands for a package; others that are packed it takes from those. */
+async function toModule(
+  name: string,
+  { file, source }: { readonly file: string; readonly source: string },
+): Promise<string> {
   const names = Object.keys((await import(name)) as object).filter((one) =>
     /^(?!default$)[A-Za-z_$][\w$]*$/.test(one),
   );
-  return `import { readFileSync } from "node:fs";
+  const packed = PACKED.filter((one) => source.includes(`require("${one}")`));
+  const imports = packed.map((one, index) => `import * as packed${index} from ${JSON.stringify(one)};\n`);
+  const cases = packed.map((one, index) => `name === ${JSON.stringify(one)} ? packed${index} : `);
+  return `${imports.join("")}import { readFileSync } from "node:fs";
 import { Script } from "node:vm";
 import file from ${JSON.stringify(file)} with { type: "file" };
 const source = new TextDecoder().decode(Bun.zstdDecompressSync(readFileSync(file)));
 const made = { exports: {} };
 const make = new Script(source, { filename: ${JSON.stringify(name)} }).runInThisContext();
-make(made.exports, process.getBuiltinModule, made);
+make(made.exports, (name) => ${cases.join("")}process.getBuiltinModule(name), made);
 const { all } = made.exports;
 export default all.default;
 export const { ${names.join(", ")} } = all;

@@ -1,5 +1,6 @@
 import { type Accounts, createAccounts } from "../accounts/accounts.ts";
 import type { AppCache } from "../cache/cache.ts";
+import type { SecretKey } from "../accounts/keys/secret.ts";
 import type { CoreStore } from "../accounts/people/store.ts";
 import type { ChangeFeed } from "../cluster/change-feed.ts";
 import type { LoadedConfig } from "../config/load.ts";
@@ -42,6 +43,8 @@ export interface App extends Work {
   /** By which instances tell each other of changes; null without Redis. */
   readonly feed: ChangeFeed | null;
   readonly hooks: HookBus;
+  /** What other keys are derived from. */
+  readonly secretKey: SecretKey;
   readonly database: Driver;
   /** The core's tables. */
   readonly store: CoreStore;
@@ -87,7 +90,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   disposals.defer(async () => void (await feed?.close()));
 
   const stores = await openStores(context);
-  const { database, store, cache, storage, bundles, shared, limitStore } = stores;
+  const { database, store, cache, storage, bundles, shared, limitStore, secretKey } = stores;
   for (const one of [database, cache]) disposals.defer(() => one.close());
   for (const one of [shared, limitStore]) disposals.defer(() => one?.close());
   disposals.defer(() => bundles?.settled());
@@ -113,6 +116,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   if (!inspects) await accounts.start();
   shared?.follow(() => Promise.all([plugins.configure(toPluginSettings(context, stores)), reloadConfig()]));
   if (!isCommand) void feed?.start();
+  const kept = { database, store, cache, secretKey };
   const running = disposals.move();
   return {
     live,
@@ -120,9 +124,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     loggers,
     feed,
     hooks,
-    database,
-    store,
-    cache,
+    ...kept,
     ...parts,
     pathOf: (resource) => pathOf(resource, plugins),
     stackTraces,

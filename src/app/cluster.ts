@@ -59,6 +59,12 @@ export async function shareLimits(
   return store;
 }
 
+/** Makes what encrypts the certificate that instances share. */
+export async function openCertificateBox(secretKey: SecretKey) {
+  const { SecretBox } = await import("../accounts/keys/secret-box.ts");
+  return new SecretBox(secretKey.deriveKey("certificates")).in("certificate");
+}
+
 /** What a hook bus tells the other instances by. */
 export function toOthersBy(feed: ChangeFeed | null): Pick<HookBusOptions, "toOthers"> {
   if (feed === null) return {};

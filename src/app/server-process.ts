@@ -2,10 +2,11 @@ import { type App, createApp } from "./app.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Predecessor } from "../cluster/successor.ts";
 import type { WorkerChannel } from "../cluster/worker-process.ts";
+import { openCertificateBox } from "./cluster.ts";
 import { ConfigFollower } from "./config-follower.ts";
 import type { LoadShared } from "./context.ts";
 import { describeBuildFailure, toListenError } from "./failure-text.ts";
-import { Https } from "./https.ts";
+import { Https, speaksTls } from "../web/https/https.ts";
 import { AppError } from "../errors/errors.ts";
 import { type HandedOver, openCommandChannel } from "./command-channel.ts";
 import { followProcess, ignoreHarmlessSignals } from "./lifetime/process-events.ts";
@@ -118,9 +119,9 @@ export class ServerProcess {
 
   /** Address that it was told to listen on. */
   get address(): Address {
-    const { host, port, workers, tls } = this.#initial.config.server;
+    const { host, port, workers } = this.#initial.config.server;
     const { worker } = this.#options;
-    const isSecure = tls.cert !== null;
+    const isSecure = speaksTls(this.#initial);
     if (worker === undefined) {
       const place = this.#succession.sharedAddress ?? { hostname: host, port, isShared: false };
       return { ...place, processes: 1, isSecure };
@@ -231,12 +232,9 @@ export class ServerProcess {
     return { pid };
   }
 
-  /**
-   * @throws AppError port_unavailable once the app, which can't listen, is disposed of
-   * @throws AppError config_invalid likewise, for a certificate that can't be used
-   */
+  /** @throws AppError port_unavailable or config_invalid, once the app, which can't listen, is disposed of */
   async #listen(previous: Bun.Server<unknown> | null): Promise<void> {
-    const { web, loggers } = this.#app;
+    const { web, loggers, secretKey } = this.#app;
     const worker = this.#options.worker?.number ?? null;
     try {
       this.#https = await Https.open({
@@ -245,9 +243,10 @@ export class ServerProcess {
         log: loggers.app,
         worker,
         isShared: this.address.isShared,
+        openBox: () => openCertificateBox(secretKey),
       });
       web.listen({ ...this.address, certificate: this.#https?.certificate ?? null }, previous);
-      await this.#https?.start();
+      await this.#https?.start(toListenError);
     } catch (error) {
       await this.dispose();
       throw error instanceof AppError ? error : await toListenError(error, this.address);

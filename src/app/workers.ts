@@ -8,6 +8,7 @@ import { type HandedOver, openCommandChannel } from "./command-channel.ts";
 import { toLogFolder } from "./context.ts";
 import { toListenError } from "./failure-text.ts";
 import { followProcess, ignoreHarmlessSignals } from "./lifetime/process-events.ts";
+import { speaksTls } from "../web/https/https.ts";
 
 export interface WorkersOptions {
   readonly loaded: LoadedConfig;
@@ -61,7 +62,7 @@ export async function runWorkers(options: WorkersOptions): Promise<never> {
   });
   const code = await supervisor.start();
   if (code !== null) return end(loggers, code);
-  const url = server.public_url ?? toUrl(server, port);
+  const url = server.public_url ?? toUrl(loaded, port);
   log.info({ url, workers: server.workers }, `${server.workers} workers listen on ${url}`);
   closeChannel = openCommandChannel(loaded, { handOver: (steadyMs) => handOver(supervisor, steadyMs) }, log);
   manager?.tell("READY=1", `STATUS=${server.workers} workers listen on ${url}`);
@@ -114,8 +115,8 @@ async function findPort(address: { readonly hostname: string; readonly port: num
   }
 }
 
-function toUrl({ host, tls }: LoadedConfig["config"]["server"], port: number): string {
-  const scheme = tls.cert === null ? "http" : "https";
+function toUrl(loaded: LoadedConfig, port: number): string {
+  const { host } = loaded.config.server;
   const name = host.includes(":") && !host.startsWith("[") ? `[${host}]` : host;
-  return new URL(`${scheme}://${name}:${port}`).origin;
+  return new URL(`${speaksTls(loaded) ? "https" : "http"}://${name}:${port}`).origin;
 }

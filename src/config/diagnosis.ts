@@ -7,7 +7,7 @@ import {
   startsWithPath,
   valueAt,
 } from "./json/values.ts";
-import { createDefaults, schemaAt } from "./schema-node.ts";
+import { createDefaults, fillSections, schemaAt } from "./schema-node.ts";
 import {
   type ConfigProblem,
   createMissingKeyProblem,
@@ -38,7 +38,9 @@ export interface Diagnosis {
  */
 export function diagnose(layers: readonly Layer[]): Diagnosis {
   const problems = layers.flatMap((_, index) => diagnoseHidden(layers, index));
-  const values = layers.reduce((below, layer) => mergeValues(below, layer.values), createDefaults());
+  const values = fillSections(
+    layers.reduce((below, layer) => mergeValues(below, layer.values), createDefaults()),
+  );
   const isValid = isConfigValues(values);
   const faults = isValid ? findConflicts(values) : findFaults(values);
   for (const fault of faults) problems.push(toProblem(fault, values, layers));

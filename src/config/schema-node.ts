@@ -1,4 +1,4 @@
-import type { JsonObject, KeyPath } from "./json/values.ts";
+import { isJsonObject, type JsonObject, type KeyPath, mergeValues } from "./json/values.ts";
 import { ConfigSchema } from "./schema.ts";
 
 /** The parts of JSON Schema that schemas of files use, read without knowing which type they describe. */
@@ -43,9 +43,15 @@ export function schemaAt(path: KeyPath, root: SchemaNode = rootNode): SchemaNode
 /** The node that describes the member `key` of an object, or of an item when `key` is an index. */
 export function childNode(node: SchemaNode, key: string | number): SchemaNode | undefined {
   if (typeof key === "number") return node.items ?? (isAnything(node) ? node : undefined);
-  if (node.properties) return Object.hasOwn(node.properties, key) ? node.properties[key] : undefined;
+  const { properties } = sectionOf(node);
+  if (properties) return Object.hasOwn(properties, key) ? properties[key] : undefined;
   if (node.patternProperties) return Object.values(node.patternProperties)[0];
   return isAnything(node) ? node : undefined;
+}
+
+/** The node that knows the keys of an object: of a section that may be null, the section. */
+export function sectionOf(node: SchemaNode): SchemaNode {
+  return node.anyOf?.find(({ properties }) => properties !== undefined) ?? node;
 }
 
 /** Tells whether the schema leaves the value free, as it does inside the settings of a plugin. */
@@ -68,4 +74,17 @@ export function createDefaults(node: SchemaNode = rootNode): JsonObject {
     else if (child.default !== undefined) values[key] = structuredClone(child.default);
   }
   return values;
+}
+
+/** Adds the defaults of sections that may be null where they are there. */
+export function fillSections(values: JsonObject, node: SchemaNode = rootNode): JsonObject {
+  const filled: JsonObject = { ...values };
+  for (const [key, child] of Object.entries(node.properties ?? {})) {
+    const value = filled[key];
+    const section = sectionOf(child);
+    if (!isJsonObject(value) || section.properties === undefined) continue;
+    const whole = section === child ? value : mergeValues(createDefaults(section), value);
+    filled[key] = fillSections(whole, section);
+  }
+  return filled;
 }

@@ -1,6 +1,6 @@
 import { closestWord, countEdits, toPlain } from "../errors/suggestion.ts";
 import type { KeyPath } from "./json/values.ts";
-import { configKeys, schemaAt } from "./schema-node.ts";
+import { configKeys, schemaAt, sectionOf } from "./schema-node.ts";
 
 /**
  * The path of the key that was most likely meant by an unknown one: a similar key beside it, or the same key
@@ -13,7 +13,7 @@ export function suggestKey(path: KeyPath): readonly string[] | undefined {
   // XCORE_SERVER_PORT, with one underscore too few, is the whole path of a key.
   const samePath = keys.find((key) => toPlain(key.join("")) === toPlain(path.join("")));
   if (samePath) return samePath;
-  const siblings = Object.keys(schemaAt(parents)?.properties ?? {});
+  const siblings = Object.keys(sectionOf(schemaAt(parents) ?? {}).properties ?? {});
   const sibling = closestWord(typed, siblings);
   const sameName = keys.find((key) => toPlain(key.at(-1) ?? "") === toPlain(typed));
   // "cors" is in its wrong place, rather than "jobs" mistyped.

@@ -2,7 +2,7 @@ import type { Static } from "@sinclair/typebox";
 import { describeExpectation, describeKeys } from "./expectation.ts";
 import type { JsonObject, KeyPath } from "./json/values.ts";
 import type { ConfigSchema } from "./schema.ts";
-import { childNode, rootNode, schemaAt, type SchemaNode } from "./schema-node.ts";
+import { childNode, rootNode, schemaAt, sectionOf, type SchemaNode } from "./schema-node.ts";
 
 /** Values that follow the schema. */
 export type ConfigValues = Static<typeof ConfigSchema>;
@@ -49,8 +49,19 @@ export function findConflicts({ server }: ConfigValues): Fault[] {
         path: ["server", "tls", "cert"],
         expected: "the file of the certificate of tls.key",
       },
+    tls.acme !== null &&
+      tls.cert !== null && {
+        path: ["server", "tls", "acme"],
+        expected: "null, or no certificate in tls.cert",
+      },
+    tls.acme !== null &&
+      tls.redirect_port === null && {
+        path: ["server", "tls", "redirect_port"],
+        expected: "a port such as 80, where the authority of tls.acme asks whose the domains are",
+      },
     tls.redirect_port !== null &&
-      tls.cert === null && {
+      tls.cert === null &&
+      tls.acme === null && {
         path: ["server", "tls", "redirect_port"],
         expected: "null, or a certificate in tls.cert",
       },
@@ -62,6 +73,11 @@ export function findConflicts({ server }: ConfigValues): Fault[] {
 
 /** Walks values along their schema. Of two faults in one place the later one counts. */
 function* walk(value: unknown, node: SchemaNode, path: KeyPath): Generator<Fault> {
+  const section = sectionOf(node);
+  if (section !== node && isObject(value)) {
+    yield* walk(value, section, path);
+    return;
+  }
   if (!isAccepted(value, node)) {
     yield { kind: "invalid_value", path, expected: describeExpectation(node) };
   }

@@ -14,7 +14,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         port: 8000,
         workers: 1,
         public_url: null,
-        tls: { cert: null, key: null, redirect_port: null },
+        tls: { cert: null, key: null, acme: null, redirect_port: null },
         hsts_max_age: 31_536_000,
         body_limit: "16mb",
         shutdown_timeout: 30,

@@ -222,3 +222,23 @@ test("loadConfig() masks what came from a variable with the name of a secret", (
   expect(error.problems.map(({ found }) => found)).toEqual(['"***"', '"***"']);
   expect(error.message).not.toContain("hunter2");
 });
+
+test("a section that may be null has its defaults, and tells of each key what is wrong with it", () => {
+  const acme = { domains: ["erp.example.com"], email: "admin@example.com" };
+  const tls = (more: object) => ({ server: { tls: { redirect_port: 80, acme: { ...acme, ...more } } } });
+  using folder = new ConfigFolder({ "config.json": JSON.stringify(tls({})) });
+  expect(folder.load().config.server.tls.acme).toEqual({
+    ...acme,
+    directory: "https://acme-v02.api.letsencrypt.org/directory",
+    external_account: null,
+  });
+  expect(problemsOf(tls({ emial: "a@b.c" }))).toMatchObject([
+    { path: "server.tls.acme.emial", message: 'unknown key, did you mean "email"?' },
+  ]);
+  const wrong = tls({ domains: ["*.example.com"], external_account: { key_id: "1" } });
+  expect(
+    problemsOf(wrong)
+      .map(({ path }) => path)
+      .toSorted(),
+  ).toEqual(["server.tls.acme.domains[0]", "server.tls.acme.external_account.hmac_key"]);
+});

@@ -22,6 +22,14 @@ export class SecretBox {
     this.#key = key instanceof Uint8Array ? importKey(key) : Promise.resolve(toUsable(key));
   }
 
+  /** Returns what seals and opens in one context. */
+  in(context: string): { seal(text: string): Promise<string>; open(sealed: string): Promise<string> } {
+    return {
+      seal: (text) => this.seal(text, context),
+      open: (sealed) => this.open(sealed, context),
+    };
+  }
+
   async seal(text: string, context: string): Promise<string> {
     const iv = crypto.getRandomValues(new Uint8Array(IV_BYTES));
     const encrypted = await crypto.subtle.encrypt(toCipher(iv, context), await this.#key, toBytes(text));

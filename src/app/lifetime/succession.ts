@@ -116,8 +116,8 @@ export class Succession {
 
   /** Where it listens beside the port of the server. */
   get #otherPorts(): number[] {
-    const { cert, redirect_port } = this.#options.server.tls;
-    return cert === null || redirect_port === null ? [] : [redirect_port];
+    const { redirect_port } = this.#options.server.tls;
+    return redirect_port === null ? [] : [redirect_port];
   }
 
   /** Lets no other process listen where this one does, now that the one before it has ended. */

@@ -15,6 +15,8 @@ export interface Certificate {
   readonly names: readonly string[];
   readonly issuedAt: Date;
   readonly expiresAt: Date;
+  /** Whether nobody has vouched for it but the server. */
+  readonly isSelfSigned: boolean;
   /** SHA-256 of the server's own, by which two are told apart. */
   readonly fingerprint: string;
 }
@@ -47,6 +49,7 @@ export function toCertificate({ cert, key }: { readonly cert: string; readonly k
     names: namesOf(own),
     issuedAt: own.validFromDate,
     expiresAt: own.validToDate,
+    isSelfSigned: own.checkIssued(own),
     fingerprint: own.fingerprint256,
   };
 }

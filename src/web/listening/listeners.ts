@@ -74,7 +74,7 @@ export class Listeners {
    * for as long as the port is listened on anew.
    */
   renew(certificate: Certificate): Promise<void> {
-    this.#renewal = this.#renewal.then(() => this.#renew(certificate));
+    this.#renewal = this.#renewal.catch(() => {}).then(() => this.#renew(certificate));
     return this.#renewal;
   }
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { serveRedirects, toSecureOrigin } from "../../../src/web/listening/redirect.ts";
+import { serveRedirects, toSecureOrigin } from "../../../src/web/https/redirect.ts";
 import { exchange } from "../raw-socket.ts";
 
 const NAMES = ["erp.example.com", "*.example.org", "127.0.0.1", "::1"];

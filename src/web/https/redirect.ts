@@ -1,4 +1,4 @@
-import { covers } from "./certificate.ts";
+import { covers } from "../listening/certificate.ts";
 
 /** Where clients are sent on to. */
 export interface SecureSite {
