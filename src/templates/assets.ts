@@ -1,5 +1,5 @@
 import { fail } from "../errors/codes.ts";
-import { acceptsGzip } from "../web/encodings.ts";
+import { Content } from "../web/content/content.ts";
 import { findClasses } from "./styles/classes.ts";
 
 /** How many stylesheets of before are kept, for pages that are open still. */
@@ -16,17 +16,11 @@ const SCRIPT = `document.addEventListener("change", ({ target }) => {
 });
 `;
 
-interface Asset {
-  readonly type: string;
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly compressed: Uint8Array<ArrayBuffer>;
-}
-
 /** The stylesheet and the script of pages, named for what is in them, so that browsers keep them. */
 export class Assets {
   readonly script: string;
   readonly #texts: () => string[];
-  readonly #made = new Map<string, Promise<Asset>>();
+  readonly #made = new Map<string, Promise<Content>>();
   #classes: readonly string[] = [];
   #stylesheet: string | null = null;
 
@@ -63,24 +57,16 @@ export class Assets {
     const isKnown = name === current || this.#made.has(name);
     if (!isKnown && !/^xcore-[0-9a-z]+\.css$/.test(name))
       throw fail("not_found", "Nothing is served at this path");
-    const { type, bytes, compressed } = await this.#asset(isKnown ? name : current);
-    const takesGzip = acceptsGzip(request);
-    return new Response(takesGzip ? compressed : bytes, {
-      headers: {
-        "content-type": type,
-        "cache-control": isKnown ? IMMUTABLE : "no-cache",
-        vary: "accept-encoding",
-        ...(takesGzip ? { "content-encoding": "gzip" } : {}),
-      },
-    });
+    const content = await this.#asset(isKnown ? name : current);
+    return content.answer(request, { "cache-control": isKnown ? IMMUTABLE : "no-cache" });
   }
 
-  #asset(name: string): Promise<Asset> {
+  #asset(name: string): Promise<Content> {
     const known = this.#made.get(name);
     if (known !== undefined) return known;
     const made = name.endsWith(".css")
-      ? this.#compile(this.#classes).then((text) => toAsset("text/css;charset=utf-8", text))
-      : Promise.resolve(toAsset("text/javascript;charset=utf-8", SCRIPT));
+      ? this.#compile(this.#classes).then((text) => new Content(text, { "content-type": "text/css;charset=utf-8" }))
+      : Promise.resolve(new Content(SCRIPT, { "content-type": "text/javascript;charset=utf-8" }));
     this.#made.set(name, made);
     made.catch(() => this.#made.delete(name));
     const [oldest] = this.#made.keys();
@@ -92,11 +78,6 @@ export class Assets {
     const { compileStylesheet } = await import("./styles/stylesheet.ts");
     return compileStylesheet(classes);
   }
-}
-
-function toAsset(type: string, text: string): Asset {
-  const bytes = new TextEncoder().encode(text);
-  return { type, bytes, compressed: Bun.gzipSync(bytes) };
 }
 
 function digest(text: string): string {

@@ -1,4 +1,5 @@
 import { LateAnswer } from "../web/answers.ts";
+import { compressPage } from "../web/content/codings.ts";
 
 const TYPES: Readonly<Record<string, string>> = {
   html: "text/html;charset=utf-8",
@@ -46,18 +47,26 @@ export class Page extends LateAnswer {
     const nonce = nonceOf(request);
     const type = TYPES[this.#name.slice(this.#name.lastIndexOf(".") + 1)] ?? "text/html;charset=utf-8";
     const { status = 200, headers, change } = this.#options;
-    const text = this.#render(request, nonce);
-    return new Response(change === undefined ? text : change(text), {
+    const rendered = this.#render(request, nonce);
+    const text = change === undefined ? rendered : change(rendered);
+    const compressed = status === 200 && !isEncoded(headers) ? compressPage(text, request) : null;
+    return new Response(compressed?.bytes ?? text, {
       status,
       headers: {
         "content-type": type,
         "content-security-policy": toSecurityPolicy(nonce),
-        // It is made for who asks.
+        // It is made for who asks: another time it has another nonce, so that there is no tag to ask for it by.
         "cache-control": "private, no-cache",
+        ...(compressed !== null && { "content-encoding": compressed.coding, vary: "accept-encoding, cookie" }),
         ...headers,
       },
     });
   }
+}
+
+/** Whether a route has compressed its page itself. */
+function isEncoded(headers: Readonly<Record<string, string>> = {}): boolean {
+  return Object.keys(headers).some((name) => /^content-(?:encoding|range)$/i.test(name));
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type AnyElysia, type Context, Elysia } from "elysia";
 import { LateAnswer, toJsonAnswer } from "./answers.ts";
 import { docsRoutes } from "./docs-page.ts";
+import { Content } from "./content/content.ts";
 import { type ErrorAnswer, toElysiaErrorHandler } from "./error-answers.ts";
 import { createPingCheck, createWriteCheck, type HealthCheck, healthRoutes } from "./health.ts";
 import type { Mount } from "./mounts.ts";
@@ -45,7 +46,7 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
   const info = { title: appName, url: options.publicUrl };
   const app: AnyElysia = createOwnApp("xcore/core")
     .onError(toElysiaErrorHandler(() => app, answerError, null))
-    .get("/openapi.json", () => openApi(), { detail: { hide: true } })
+    .get("/openapi.json", ({ request }) => toContent(openApi()).answer(request), { detail: { hide: true } })
     .use(docsRoutes({ appName }))
     .use(
       healthRoutes({
@@ -65,6 +66,18 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
   const fetch = toCoreFetch(app, options.streams);
   const openApi = createOpenApi({ core: { name: "core", app }, plugins: options.pluginApps }, info);
   return { openApi, fetch };
+}
+
+const DOCUMENT_HEADERS = { "content-type": "application/json;charset=utf-8", "cache-control": "no-cache" };
+/** Documents of OpenAPI as they are sent: there is another one when what is served has changed. */
+const contents = new WeakMap<object, Content>();
+
+function toContent(document: object): Content {
+  const known = contents.get(document);
+  if (known !== undefined) return known;
+  const made = new Content(JSON.stringify(document), DOCUMENT_HEADERS);
+  contents.set(document, made);
+  return made;
 }
 
 /** Makes an app of the core's own, which answers with pages and JSON as all of them do. */

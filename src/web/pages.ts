@@ -14,13 +14,9 @@ export function fillPage(page: string, values: Readonly<Record<string, string>>)
   return page.replace(/\{\{ (\w+) \}\}/g, (_, name: string) => escapeHTML(values[name] ?? ""));
 }
 
-/** Answers with one of xcore's own pages, which may load nothing from another origin. */
-export function toPageResponse(page: string): Response {
-  return new Response(page, {
-    headers: {
-      "content-type": "text/html;charset=utf-8",
-      "content-security-policy": CONTENT_SECURITY_POLICY,
-      "cache-control": "no-cache",
-    },
-  });
-}
+/** Of xcore's own pages, which may load nothing from another origin. */
+export const PAGE_HEADERS = {
+  "content-type": "text/html;charset=utf-8",
+  "content-security-policy": CONTENT_SECURITY_POLICY,
+  "cache-control": "no-cache",
+};

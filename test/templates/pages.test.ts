@@ -87,7 +87,7 @@ test("the stylesheet has the classes that templates use, and a name by which it 
   const response = await app.fetch(path);
   expect(response.headers.get("content-type")).toBe("text/css;charset=utf-8");
   expect(response.headers.get("cache-control")).toBe("public, max-age=31536000, immutable");
-  expect(response.headers.get("content-encoding")).toBe("gzip");
+  expect(response.headers.get("content-encoding")).toBe("zstd");
   const css = await response.text();
   for (const part of [".text-fuchsia-700", ".card-title", "[data-theme=dark]", "[data-theme=silk]"])
     expect(css.includes(part)).toBe(true);

@@ -24,7 +24,7 @@ import {
   readBodies,
 } from "../../web/routes.ts";
 import { nonceOf, toSecurityPolicy } from "../../templates/page.ts";
-import { serveFile } from "../../web/static-files.ts";
+import { createFileServer } from "../../web/static-files.ts";
 import type { TransactionOwner } from "../../db/transactions/owner.ts";
 import type { ModuleExports } from "../given/host-modules.ts";
 import type { Manifest } from "../source/manifest.ts";
@@ -75,7 +75,8 @@ export async function createPluginApp(router: AnyElysia, options: PluginAppOptio
   if (publicDirectory !== null) {
     const files = `${manifest.api_prefix}/static/`;
     options.inFlight.isFree = (path) => path.startsWith(files); // a page may ask for many
-    app.get("/static/*", ({ params, request }) => serveFile(publicDirectory, params["*"] ?? "", request), {
+    const serveFile = createFileServer(publicDirectory);
+    app.get("/static/*", ({ params, request }) => serveFile(params["*"] ?? "", request), {
       detail: { hide: true },
     });
   }

@@ -8,6 +8,7 @@ import sums from "../../../templates/ui/sums.js" with { type: "file" };
 import own from "../../../templates/ui/xcore.js" with { type: "file" };
 import records from "../../../templates/ui/records.js" with { type: "file" };
 import { fail } from "../../errors/codes.ts";
+import { Content } from "../../web/content/content.ts";
 
 /** What pages load, in this order: as one file, for a browser asks for one sooner than for four. */
 const PARTS: Readonly<Record<string, readonly string[]>> = {
@@ -28,30 +29,19 @@ export interface Scripts {
 
 /** Reads the scripts, which build.ts has put into the executable. */
 export async function loadScripts(): Promise<Scripts> {
-  const made = new Map<string, { readonly hash: string; readonly bytes: Uint8Array<ArrayBuffer> }>();
+  const made = new Map<string, Content>();
   for (const [name, parts] of Object.entries(PARTS)) {
     // oxlint-disable-next-line no-await-in-loop -- a few of them
     const texts = await Promise.all(parts.map(readText));
-    const text = texts.join("\n");
-    made.set(name, {
-      hash: Bun.hash(text).toString(36),
-      bytes: Bun.gzipSync(new TextEncoder().encode(text)),
-    });
+    const type = name.endsWith(".css") ? "text/css;charset=utf-8" : "text/javascript;charset=utf-8";
+    made.set(name, new Content(texts.join("\n"), { "content-type": type, "cache-control": IMMUTABLE }));
   }
   return {
-    pathOf: (name) => `/static/xcore/${made.get(name)?.hash ?? ""}/${name}`,
+    pathOf: (name) => `/static/xcore/${made.get(name)?.version ?? ""}/${name}`,
     answer({ hash, file }, request) {
       const script = made.get(file);
-      if (script?.hash !== hash) throw fail("not_found", "Nothing is served at this path");
-      const takesGzip = /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "");
-      return new Response(takesGzip ? script.bytes : Bun.gunzipSync(script.bytes), {
-        headers: {
-          "content-type": file.endsWith(".css") ? "text/css;charset=utf-8" : "text/javascript;charset=utf-8",
-          "cache-control": IMMUTABLE,
-          vary: "accept-encoding",
-          ...(takesGzip && { "content-encoding": "gzip" }),
-        },
-      });
+      if (script?.version !== hash) throw fail("not_found", "Nothing is served at this path");
+      return script.answer(request);
     },
   };
 }

@@ -27,7 +27,7 @@ function corsHeaders(response: Response): Record<string, string> {
   const entries = [...response.headers]
     .filter(([name]) => name === "vary" || name.startsWith("access-control-"))
     // Titles of problems depend on it.
-    .map(([name, value]) => [name, value.replace(/^accept-language(, )?/, "")] as const)
+    .map(([name, value]) => [name, value.replace(/^accept-(?:language|encoding)(, )?/, "")] as const)
     .filter(([, value]) => value !== "");
   return Object.fromEntries(entries);
 }
