@@ -43,7 +43,7 @@ export function serveRedirects({
     port,
     reusePort: isShared,
     idleTimeout: IDLE_TIMEOUT,
-    maxRequestBodySize: 1,
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER, // it is never read
     development: false,
     async fetch(request) {
       const { host, pathname, search } = new URL(request.url);
@@ -51,7 +51,9 @@ export function serveRedirects({
         return answerToken(pathname.slice(CHALLENGE.length), answerChallenge);
       const origin = toSecureOrigin(host, site());
       if (origin === null) return refuse(421, "This server has no such host");
-      return new Response(null, { status: 308, headers: { location: origin + pathname + search } });
+      const location = origin + pathname + search;
+      // What follows on the connection is a body that nobody waits for.
+      return new Response(null, { status: 308, headers: { location, connection: "close" } });
     },
     error: () => refuse(400, "Use HTTPS"),
   });

@@ -110,7 +110,7 @@ export class CertificateFiles {
       if (reason === this.#refused) return;
       this.#refused = reason;
       log.error(
-        { ...files },
+        { files: [files.cert, files.key] },
         `${reason}; the certificate before stays, until ${this.#current.expiresAt.toISOString()}`,
       );
     }
@@ -123,7 +123,7 @@ export class CertificateFiles {
     const concern = describeConcern(this.#current, host, now);
     if (concern === null) return;
     this.#remindedAt = now;
-    log.warn({ ...files }, `the certificate needs attention: ${concern}`);
+    log.warn({ files: [files.cert, files.key] }, `the certificate needs attention: ${concern}`);
   }
 
   #warnOfReaders(): void {

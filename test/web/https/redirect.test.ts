@@ -40,6 +40,14 @@ test("requests by HTTP are sent on with their path, and challenges answered", as
     "https://erp.example.com/a/b%20c?d=e&f=//evil.com",
   );
   expect(await located("POST //evil.com/x")).toBe("https://erp.example.com//evil.com/x");
+  const form = await exchange(
+    server.url.origin,
+    "POST /form HTTP/1.1\nHost: erp.example.com\nContent-Length: 100000",
+    "a=b",
+  );
+  expect(form).toMatch(/^HTTP\/1\.1 308 /);
+  expect(form).toMatch(/location: https:\/\/erp\.example\.com\/form\r\n/i);
+  expect(await located("GET http://evil.com/x")).toBe("https://erp.example.com/x");
   expect(await located("GET /%0d%0aset-cookie:a=b")).toBe("https://erp.example.com/%0d%0aset-cookie:a=b");
   for (const host of ["evil.com", "erp.example.com@evil.com", "evil.com/erp.example.com", ""]) {
     // oxlint-disable-next-line no-await-in-loop -- one after another
