@@ -17,11 +17,14 @@ import type { Templates } from "../templates/templates.ts";
 import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext, type LiveParts } from "./context.ts";
 import { createCoreBuilder } from "./core.ts";
+import type { CoreParts } from "./core-routes.ts";
 import { closeWork, createWork, type Work } from "./jobs.ts";
 import { createPlugins, type PluginOptions, toPluginSettings } from "./plugins.ts";
 import type { Activity } from "../plugins/runtime/host.ts";
 import { pathOf } from "./resource-paths.ts";
 import type { Shutdown } from "./lifetime/shutdown.ts";
+import type { FigureSources } from "./monitoring/figures.ts";
+import { lazyFigures } from "./monitoring/monitoring.ts";
 import { type AppStores, openStores } from "./stores.ts";
 import { createTemplates, toTitleLanguage } from "./templates.ts";
 import { createOriginOf, createWeb, toWebSettings } from "./web.ts";
@@ -63,6 +66,8 @@ export interface App extends Work {
   readonly shutdown: Shutdown;
   /** What code of plugins runs. */
   readonly activity: Activity;
+  /** What is measured; null where nothing is. */
+  readonly figures: CoreParts["figures"];
   /** The OpenAPI 3.1 document of everything that is served now. */
   openApi(): Promise<Record<string, unknown>>;
   /** Loads what the core serves, which waits for its first request otherwise. @throws what its sources throw */
@@ -89,11 +94,8 @@ export async function createApp(options: AppOptions): Promise<App> {
   disposals.defer(() => loggers.close());
   disposals.defer(async () => void (await feed?.close()));
 
-  const stores = await openStores(context);
-  const { database, store, cache, storage, bundles, shared, limitStore, secretKey } = stores;
-  for (const one of [database, cache]) disposals.defer(() => one.close());
-  for (const one of [shared, limitStore]) disposals.defer(() => one?.close());
-  disposals.defer(() => bundles?.settled());
+  const stores = await openInto(disposals, context);
+  const { database, store, cache, storage, shared, secretKey } = stores;
 
   const accounts = createAppAccounts(context, stores, print);
   const templates = createTemplates(context, accounts);
@@ -108,7 +110,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   // They are the plugins': before these.
   disposals.defer(() => closeWork(work, shutdown, options));
 
-  const parts = { accounts, ...work, plugins, web, storage, templates, resources: context.resources };
+  const figures = measureApp(context, { ...work, plugins, database });
+  const shown = { web, storage, templates, resources: context.resources };
+  const parts = { accounts, ...work, plugins, figures, ...shown };
   const createCore = createCoreBuilder(context, { ...parts, stores, reloadConfig });
   let core = createCore();
   web.mountCore(core);
@@ -139,6 +143,22 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
     close: () => running.disposeAsync(),
   };
+}
+
+/** Opens what is closed with the app. */
+async function openInto(disposals: AsyncDisposableStack, context: AppContext): Promise<AppStores> {
+  const stores = await openStores(context);
+  const { database, cache, bundles, shared, limitStore } = stores;
+  for (const one of [database, cache, shared, limitStore]) disposals.defer(() => one?.close());
+  disposals.defer(() => bundles?.settled());
+  return stores;
+}
+
+function measureApp(
+  context: AppContext,
+  parts: Pick<FigureSources, "jobs" | "plugins" | "database">,
+): App["figures"] {
+  return lazyFigures(context.monitoring, { ...context, ...parts });
 }
 
 function applySettings({ live, loggers, limits }: AppContext, web: WebServer, loaded: LoadedConfig): void {

@@ -29,6 +29,7 @@ const RESTART_KEYS = [
   "logging.console",
   "logging.max_bytes",
   "logging.backup_count",
+  "monitoring.enabled",
 ];
 
 const VACANT_MS = 3000; // an editor or a deployment that replaces a file takes less

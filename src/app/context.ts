@@ -20,6 +20,8 @@ import { StackTraces } from "../plugins/failure/stack-traces.ts";
 import { createChangeFeed, followHooks, toOthersBy } from "./cluster.ts";
 import { Shutdown } from "./lifetime/shutdown.ts";
 import { createErrorAnswer, type ErrorAnswer, type Refused } from "../web/error-answers.ts";
+import type { WorkerPlace } from "./monitoring/figures.ts";
+import { createMonitoring, type Monitoring } from "./monitoring/monitoring.ts";
 import { Site } from "../web/clients/site.ts";
 import { RateLimits } from "../web/throttling/rate-limits.ts";
 
@@ -47,8 +49,8 @@ export interface ContextOptions {
   readonly isCommand?: boolean;
   /** Makes an empty database where the one that was there is gone. */
   readonly isNew?: boolean;
-  /** Number of this process among those that answer together; null for the only one. @default null */
-  readonly worker?: number | null;
+  /** This process as one of those that answer together; null for the only one. @default null */
+  readonly worker?: WorkerPlace | null;
   /** What the console part of the log is written to. @default process.stdout */
   readonly stdout?: ConsoleStream;
 }
@@ -82,6 +84,8 @@ export interface AppContext {
   readonly stackTraces: StackTraces;
   /** Absolute folder of the log files of this process. */
   readonly logFolder: string;
+  /** This process as one of those that answer together; null for the only one. */
+  readonly worker: WorkerPlace | null;
   /** Path to show for a file: relative to the folder of config.json. */
   readonly toDisplayPath: (file: string) => string;
   readonly answerError: ErrorAnswer;
@@ -93,6 +97,8 @@ export interface AppContext {
   readonly site: Site;
   readonly shutdown: Shutdown;
   readonly activity: Activity;
+  /** Measures what is done; null: nothing is measured. */
+  readonly monitoring: Monitoring | null;
   /** The requests of the last minutes. */
   readonly traffic: Traffic<RequestEntry>;
   /** What plugins show on the dashboard. */
@@ -105,28 +111,25 @@ export interface AppContext {
 
 /** Opens the logs, and builds what everything else reports to. */
 export async function createContext(options: ContextOptions): Promise<AppContext> {
-  const {
-    loaded,
-    load = () => loaded,
-    version,
-    inspects = false,
-    isCommand = false,
-    isNew = false,
-  } = options;
+  const { loaded, load = () => loaded, version } = options;
+  const { inspects = false, isCommand = false, isNew = false, worker = null } = options;
   const live: LiveParts = { loaded, describeAsker: () => ({}), onRefused: () => {}, languageOf: () => "en" };
   const stackTraces = new StackTraces();
   const loggers = await openLoggers(options, stackTraces);
   const activity = new Activity();
   const presence = new Presence(loggers.app);
   const feed = inspects ? null : await createChangeFeed(loaded, loggers.app, presence);
+  const monitoring = inspects || isCommand ? null : createMonitoring(loaded);
   const hooks = createHookBus({
     ...toOthersBy(feed),
+    ...(monitoring && { around: monitoring.aroundHook }),
     onCall: (source, event) => activity.note?.(source, `a hook of ${event}`),
     onError: (error, { event, source, reason }) => {
       if (source !== null) namePlugin(error, source);
       loggers.app.error({ err: error, event, plugin: source, reason }, "hook handler failed");
     },
   });
+  monitoring?.follow(hooks);
   if (feed !== null) followHooks(feed, hooks, loggers.app);
   const answerError = createErrorAnswer({
     log: loggers.app,
@@ -137,7 +140,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     languageOf: (request) => live.languageOf(request),
     redirect: redirectRefused,
   });
-  const kind = { version, inspects, isCommand, isNew };
+  const kind = { version, inspects, isCommand, isNew, worker };
   return {
     ...kind,
     live,
@@ -147,7 +150,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     feed,
     hooks,
     stackTraces,
-    logFolder: toLogFolder(loaded, options.worker ?? null),
+    logFolder: toLogFolder(loaded, worker?.number ?? null),
     toDisplayPath: createDisplayPath(loaded.directory),
     answerError,
     callers: new Callers(),
@@ -155,6 +158,7 @@ export async function createContext(options: ContextOptions): Promise<AppContext
     site: new Site(),
     shutdown: new Shutdown(),
     activity,
+    monitoring,
     traffic: new Traffic(),
     cards: new Cards(),
     resources: new Resources(),
@@ -170,8 +174,8 @@ function openLoggers(
   return createLoggers({
     ...logging,
     level: inspects ? "silent" : logging.level,
-    worker,
-    directory: inspects || isCommand ? null : toLogFolder(loaded, worker),
+    worker: worker?.number ?? null,
+    directory: inspects || isCommand ? null : toLogFolder(loaded, worker?.number ?? null),
     mapStack: (stack) => stackTraces.map(stack),
     ...(stdout && { stdout }),
   });

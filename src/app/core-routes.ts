@@ -23,6 +23,8 @@ import { backupRoutes } from "./system/backup-routes.ts";
 import { cacheRoutes } from "./system/cache-routes.ts";
 import { configRoutes } from "./system/config-routes.ts";
 import { logRoutes } from "./system/log-routes.ts";
+import type { Figures } from "./monitoring/figures.ts";
+import { metricsRoutes } from "./monitoring/metrics-routes.ts";
 import { pathOf } from "./resource-paths.ts";
 import type { AppStores } from "./stores.ts";
 import { guideRoutes } from "./system/guide-routes.ts";
@@ -42,6 +44,8 @@ export interface CoreParts {
   readonly plugins: PluginManager;
   readonly web: WebServer;
   readonly templates: Templates;
+  /** What is measured; null where nothing is. */
+  readonly figures: (() => Promise<Figures>) | null;
   /** Of the application, as it was started. */
   readonly appName: string;
   /** Reads config.json again and configures the app with it. */
@@ -54,7 +58,7 @@ export function createCoreAppBuilder(
   parts: CoreParts,
 ): (streams: InFlight["streams"]) => CoreApp {
   const { version, live, loggers, feed, hooks, answerError } = context;
-  const { stores, accounts, jobs, tasks, plugins, web, templates, appName, reloadConfig } = parts;
+  const { stores, accounts, jobs, tasks, plugins, web, templates, figures, appName, reloadConfig } = parts;
   const { database, store } = stores;
   const originOf = createOriginOf(web);
   const administration = {
@@ -136,7 +140,15 @@ export function createCoreAppBuilder(
   ];
   const hasFailure = (): boolean => plugins.list().some(({ state }) => state === "failed");
   return (streams) => {
-    const { app, server } = live.loaded.config;
+    const { app, server, monitoring: settings } = live.loaded.config;
+    const { guards, principals } = accounts;
+    const measured = figures && {
+      settings,
+      guards,
+      principals,
+      addressOf: (request: Request) => web.addressOf(request),
+      write: async () => (await figures()).write(),
+    };
     return createCoreApp({
       streams,
       appName: app.name,
@@ -150,7 +162,7 @@ export function createCoreAppBuilder(
         plugins: () => (hasFailure() ? "failing" : "ok"),
         ...(feed && { redis: () => (feed.isWorking ? "ok" : "failing") }),
       },
-      slices,
+      slices: measured === null ? slices : [...slices, metricsRoutes(measured)],
       pluginApps: () => plugins.apps(),
       answerError,
     });

@@ -1,3 +1,4 @@
+import { RequestMeter } from "../metrics/requests.ts";
 import { InFlight, type Mount } from "../web/mounts.ts";
 import type { AppContext } from "./context.ts";
 import type { CoreApp, CoreParts } from "./core-routes.ts";
@@ -26,16 +27,24 @@ export function createCoreBuilder(context: AppContext, parts: Omit<CoreParts, "a
     await load();
     return parts.templates.loadShell();
   };
-  return () => createCoreMount(async (streams) => (await load())(streams));
+  const { monitoring } = context;
+  return () =>
+    createCoreMount(
+      async (streams) => (await load())(streams),
+      (routes) => (monitoring === null ? null : new RequestMeter(monitoring.metrics.core, routes)),
+    );
 }
 
 /** What asks for them asks often, or for many at once, and must be answered when others ask for too much. */
-const FREE = /^\/(?:health|metrics)$|^\/(?:docs\/(?!guide\/search)|static\/)/;
+const FREE = /^\/(?:health|metrics|system\/metrics)$|^\/(?:docs\/(?!guide\/search)|static\/|metrics\/)/;
 
 /** The forms of rows, which may have files. */
 const TAKES_FILES = /^\/ui\/records\//;
 
-function createCoreMount(build: (streams: InFlight["streams"]) => Promise<CoreApp>): CoreMount {
+function createCoreMount(
+  build: (streams: InFlight["streams"]) => Promise<CoreApp>,
+  measure: (routes: () => ReturnType<CoreApp["routes"]>) => RequestMeter | null,
+): CoreMount {
   let app: CoreApp | null = null;
   let building: Promise<CoreApp> | null = null;
   const inFlight = Object.assign(new InFlight(), {
@@ -47,6 +56,7 @@ function createCoreMount(build: (streams: InFlight["streams"]) => Promise<CoreAp
     prefix: "",
     plugin: null,
     inFlight,
+    meter: measure(() => app?.routes() ?? []),
     fetch: (request) => (app === null ? ready().then((built) => built.fetch(request)) : app.fetch(request)),
     openApi: async () => (await ready()).openApi(),
     load: async () => void (await ready()),

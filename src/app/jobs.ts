@@ -31,7 +31,7 @@ export interface Work {
  * @throws AppError config_invalid for jobs in Redis without one
  */
 export function createWork(context: AppContext, { database, store, storage }: AppStores): Work {
-  const { live, hooks, loggers, feed, presence, inspects, isCommand } = context;
+  const { live, hooks, loggers, feed, presence, inspects, isCommand, monitoring } = context;
   const ground = { driver: database, store, log: loggers.app };
   const isServer = !inspects && !isCommand;
   const jobs = new Jobs({
@@ -42,8 +42,9 @@ export function createWork(context: AppContext, { database, store, storage }: Ap
     concurrency: () => live.loaded.config.jobs.concurrency,
     isWorker: isServer,
     isShared: database.dialect !== "sqlite" || feed !== null,
+    around: monitoring?.aroundJob,
   });
-  const tasks = new Scheduler({ ...ground, isTimed: isServer });
+  const tasks = new Scheduler({ ...ground, isTimed: isServer, around: monitoring?.aroundTask });
   cleanFiles(context, storage, tasks);
   return {
     jobs,

@@ -98,9 +98,9 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
   return manager;
 }
 
-/** What plugins add to. */
-function registriesOf({ resources, changes, cards }: AppContext) {
-  return { resources, changes, cards };
+/** What plugins add to, and what measures them. */
+function registriesOf({ resources, changes, cards, monitoring }: AppContext) {
+  return { resources, changes, cards, monitoring };
 }
 
 /** Of what the app keeps, what plugins are given. */

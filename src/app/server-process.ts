@@ -106,7 +106,7 @@ export class ServerProcess {
       version,
       isNew,
       reloadConfig,
-      worker: worker?.number ?? null,
+      worker: worker ?? null,
     });
     server = new ServerProcess(options, app);
     return server;

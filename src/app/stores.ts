@@ -68,9 +68,9 @@ export async function openStores(context: AppContext): Promise<AppStores> {
   const upgrade = createAppUpgrade(context);
   const database = await openAppDatabase(context, upgrade);
   try {
-    const { inspects, feed, presence } = context;
+    const { inspects, feed, presence, monitoring } = context;
     const cache = createCache(live.loaded, { log: loggers.app, database, presence, inspects, feed });
-    const store = openCoreStore(database);
+    const store = openCoreStore(database, monitoring?.watchQueries(monitoring.metrics.core));
     const storage = createStorage(context, { database, store, secretKey });
     const shared = await openSharedStates(feed, { store, log: loggers.manager });
     if (shared !== null) applyShared(context, shared.config);

@@ -48,7 +48,7 @@ export async function runWorkers(options: WorkersOptions): Promise<never> {
     isNew,
     shutdownMs: server.shutdown_timeout * 1000,
     log,
-    spawn: (number, order) => spawnWorker(toCommand(number), order),
+    spawn: (number, order, spawning) => spawnWorker(toCommand(number), order, spawning),
   });
   followProcess({
     stop(signal) {

@@ -3,6 +3,7 @@ import { fail } from "../errors/codes.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import { outside } from "../db/transactions/ambient.ts";
 import type { Presence } from "../log/presence.ts";
+import type { CacheCounts } from "../metrics/meter.ts";
 import type { CacheStore, StoreState } from "./contract/store.ts";
 import type { Engine } from "./engine.ts";
 import { Namespace } from "./namespace.ts";
@@ -46,7 +47,7 @@ export interface CacheStats extends StoreState {
 }
 
 const TIMEOUT_MS = 250;
-const EVERYTHING = { prefix: "", version: "" };
+const EVERYTHING = { prefix: "" };
 const CORE = "$core"; // no plugin has such a name
 
 /** The cache of an application. Nothing of it is loaded, and no server asked, before it is used. */
@@ -69,11 +70,21 @@ export class AppCache {
     });
   }
 
-  /** The part of a plugin. @param version of its code and all that it depends on, the same in every process */
-  namespace(name: string, version: string): Namespace {
+  /**
+   * The part of a plugin.
+   *
+   * @param version of its code and all that it depends on, the same in every process
+   * @param counts where it is counted what is asked for. @default for nobody
+   */
+  namespace(
+    name: string,
+    version: string,
+    counts: CacheCounts = { hits: 0, stale: 0, misses: 0 },
+  ): Namespace {
     return new Namespace({
       name,
       version,
+      counts,
       defaultTtl: this.#options.settings.default_ttl,
       tableTags: this.#tableTags,
       engine: () => this.#engine,

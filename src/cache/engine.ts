@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import type { CacheCounts } from "../metrics/meter.ts";
 import type { LockOptions } from "./api.ts";
 import { type CacheStore, type Entry, isMine } from "./contract/store.ts";
 import { fail, Flights, type FlightOptions, type Policy, toEntry } from "./flights.ts";
@@ -10,6 +11,7 @@ export interface Scope {
   /** What all of their keys begin with. */
   readonly prefix: string;
   readonly version: string;
+  readonly counts: CacheCounts;
 }
 
 const FIRST_PAUSE_MS = 5;
@@ -55,7 +57,7 @@ export class Engine {
     return await this.store.delete(scope.prefix + key);
   }
 
-  async deletePattern({ prefix }: Scope, pattern: string): Promise<number | null> {
+  async deletePattern({ prefix }: Pick<Scope, "prefix">, pattern: string): Promise<number | null> {
     this.flights.onKeysChanged(toMatcher(pattern, prefix));
     return await this.store.deletePattern(prefix, pattern);
   }
@@ -121,9 +123,11 @@ export class Engine {
   #toValue(entry: Entry | undefined, scope: Scope): unknown {
     if (this.#isFresh(entry, scope)) {
       this.flights.hits += 1;
+      scope.counts.hits += 1;
       return giveOut(entry.kept);
     }
     this.flights.misses += 1;
+    scope.counts.misses += 1;
     return undefined;
   }
 

@@ -4,6 +4,7 @@ import { createFail, type ErrorCode } from "../errors/codes.ts";
 import { type CacheStore, type Entry, isMine, type Lease, type StoreEvents } from "./contract/store.ts";
 import { giveOut, keep, type Kept } from "./contract/values.ts";
 import { LATE, within } from "./contract/within.ts";
+import type { CacheCounts } from "../metrics/meter.ts";
 
 export const CACHE_ERROR_CODES = {
   cache_timeout: {
@@ -41,6 +42,8 @@ export interface Load {
   readonly key: string;
   /** Of the code that asks. */
   readonly version: string;
+  /** Of whoever asks. */
+  readonly counts: CacheCounts;
   readonly work: () => unknown;
   readonly policy: Policy;
   /** Gives up waiting. What others wait for goes on. */
@@ -118,6 +121,7 @@ export class Flights implements StoreEvents {
       const leftMs = mine.freshUntil - performance.now();
       if (leftMs > 0) {
         this.hits += 1;
+        load.counts.hits += 1;
         const { eagerMs } = load.policy;
         if (eagerMs !== null && leftMs < eagerMs) this.#refresh(load);
         return Promise.resolve(giveOut(mine.kept));
@@ -126,9 +130,9 @@ export class Flights implements StoreEvents {
     const old = mine !== null && mine.staleUntil > performance.now() ? mine : null;
     if (old?.isUnconfirmed === true) {
       this.#refresh(load);
-      return Promise.resolve(this.#giveOld(old.kept));
+      return Promise.resolve(this.#giveOld(old.kept, load));
     }
-    const answer = this.#await(this.#join(load), old?.kept ?? null, load.policy);
+    const answer = this.#await(this.#join(load), old?.kept ?? null, load);
     return load.signal === undefined ? answer : abortable(answer, load.signal);
   }
 
@@ -165,29 +169,33 @@ export class Flights implements StoreEvents {
     if (this.#flights.get(key) === flight) this.#flights.delete(key);
   }
 
-  async #await(flight: Flight, old: Kept | null, { softMs, hardMs }: Policy): Promise<unknown> {
+  async #await(flight: Flight, old: Kept | null, load: Load): Promise<unknown> {
+    const { softMs, hardMs } = load.policy;
     const limits = [old === null ? null : softMs, hardMs].filter((ms) => ms !== null);
     try {
       const made = limits.length === 0 ? await flight.value : await within(flight.value, Math.min(...limits));
       if (made !== LATE) {
         this.misses += 1;
+        load.counts.misses += 1;
         return giveOut(made);
       }
     } catch (error) {
       if (old === null) throw error;
       this.#tell(flight, error);
-      return this.#giveOld(old);
+      return this.#giveOld(old, load);
     }
     this.#watch(flight);
-    if (old !== null) return this.#giveOld(old);
+    if (old !== null) return this.#giveOld(old, load);
     throw fail("cache_timeout", `Cannot wait for "${flight.key}": it took longer than ${hardMs} ms`, {
       headers: { "retry-after": RETRY_AFTER },
     });
   }
 
-  #giveOld(old: Kept): unknown {
+  #giveOld(old: Kept, { counts }: Load): unknown {
     this.hits += 1;
     this.stale += 1;
+    counts.hits += 1;
+    counts.stale += 1;
     return giveOut(old);
   }
 

@@ -9,6 +9,7 @@ import type {
 } from "./api.ts";
 import type { Engine, Scope } from "./engine.ts";
 import type { Policy } from "./flights.ts";
+import type { CacheCounts } from "../metrics/meter.ts";
 import { assertKnownOptions } from "../errors/suggestion.ts";
 import { assertKey, toArgumentText } from "./contract/keys.ts";
 import type { TableTags } from "./table-tags.ts";
@@ -18,6 +19,8 @@ export interface NamespaceOptions {
   readonly name: string;
   /** Of its code and all that it depends on. */
   readonly version: string;
+  /** Of what is asked for. */
+  readonly counts: CacheCounts;
   readonly defaultTtl: number; // seconds
   readonly tableTags: TableTags;
   /** Null until somebody uses the cache. */
@@ -43,7 +46,8 @@ export class Namespace implements Cache {
 
   constructor(options: NamespaceOptions) {
     this.#options = options;
-    this.#scope = { prefix: `${options.name}:`, version: options.version };
+    const { name, version, counts } = options;
+    this.#scope = { prefix: `${name}:`, version, counts };
   }
 
   /** Null until somebody uses the cache. */
@@ -161,8 +165,8 @@ export class Namespace implements Cache {
   }
 
   #load(key: string, work: () => unknown, policy: Policy, signal?: AbortSignal): Promise<unknown> {
-    const { prefix, version } = this.#scope;
-    const load = { key: prefix + key, version, work, policy, signal };
+    const { prefix, version, counts } = this.#scope;
+    const load = { key: prefix + key, version, counts, work, policy, signal };
     const engine = this.#engine;
     return engine === null ? this.#use(({ flights }) => flights.load(load)) : engine.flights.load(load);
   }

@@ -1,6 +1,12 @@
 import { constants } from "node:os";
 import type { Logger } from "pino";
-import { describeEnd, type WorkerEnd, type WorkerOrder, type WorkerProcess } from "./worker-process.ts";
+import {
+  describeEnd,
+  type WorkerEnd,
+  type WorkerFigures,
+  type WorkerOrder,
+  type WorkerProcess,
+} from "./worker-process.ts";
 
 const FIRST_DELAY_MS = 100;
 const LAST_DELAY_MS = 30_000;
@@ -20,7 +26,12 @@ export interface SupervisorOptions {
   readonly shutdownMs: number;
   readonly log: Logger;
   /** Starts the worker of a number. */
-  readonly spawn: (number: number, order: WorkerOrder) => WorkerProcess;
+  readonly spawn: (number: number, order: WorkerOrder, options: SpawnOptions) => WorkerProcess;
+}
+
+interface SpawnOptions {
+  /** Asks all but this one for what they have measured. */
+  readonly askOthers: () => Promise<readonly WorkerFigures[]>;
 }
 
 interface Worker {
@@ -135,7 +146,8 @@ export class Supervisor {
     const { address, spawn, log } = this.#options;
     const { token, madeAt } = this.#setup;
     const ageMs = performance.now() - madeAt;
-    const process = spawn(number, { ...address, isNew, setup: { token, ageMs, isShown } });
+    const askOthers = (): Promise<readonly WorkerFigures[]> => this.#askOthers(number);
+    const process = spawn(number, { ...address, isNew, setup: { token, ageMs, isShown } }, { askOthers });
     const worker: Worker = { number, process, readyAt: null, ending };
     this.#workers.add(worker);
     log.debug({ worker: number, pid: process.pid }, `worker ${number} is started`);
@@ -144,6 +156,14 @@ export class Supervisor {
     });
     void process.ended.then((end) => this.#noteEnd(worker, end));
     return worker;
+  }
+
+  /** Asks those that answer, but the worker of a number, for what they have measured. */
+  #askOthers(number: number): Promise<readonly WorkerFigures[]> {
+    const others = [...this.#workers].filter((worker) => worker.number !== number && worker.readyAt !== null);
+    return Promise.all(
+      others.map(async (other) => ({ worker: other.number, figures: await other.process.askFigures() })),
+    );
   }
 
   /** Has a worker that answers started again when it ends. */

@@ -201,6 +201,54 @@ export const ConfigSchema = section("Settings of an xcore server", {
       description: "Old log files to keep of each",
     }),
   }),
+
+  monitoring: section("What the server measures of itself", {
+    enabled: Type.Boolean({
+      default: true,
+      description: "Measure. Another value needs a restart",
+    }),
+    prometheus_endpoint: Type.Union(
+      [
+        Type.Null(),
+        Type.String({
+          // Below prefixes that no plugin can have.
+          pattern: "^(/metrics(/[A-Za-z0-9_-]+)*|/system/metrics)$",
+          title: '"/metrics", a path below it such as "/metrics/xcore", or "/system/metrics"',
+        }),
+      ],
+      {
+        default: "/metrics",
+        description: "Path that Prometheus reads at. `null` serves none",
+      },
+    ),
+    token: Type.Union(
+      [
+        Type.Null(),
+        Type.String({
+          minLength: 16,
+          maxLength: 1024,
+          pattern: "^[!-~]+$",
+          title: "a random text of at least 16 letters, digits and signs",
+        }),
+      ],
+      {
+        default: null,
+        description:
+          "Token that lets a scraper read, sent as `Authorization: Bearer …`. Without it, `allowed_addresses` and the permission `system:read` do",
+      },
+    ),
+    allowed_addresses: Type.Array(
+      Type.String({
+        pattern: "^[0-9a-fA-F.:]+(/[0-9]{1,3})?$",
+        title: 'an address such as "10.0.0.1" or a network such as "10.0.0.0/8"',
+      }),
+      {
+        default: [],
+        description:
+          "Addresses of clients that may read without a token. Behind a proxy they are those of its clients only with `server.trusted_proxies`",
+      },
+    ),
+  }),
 });
 
 /** The settings a server runs with: every key is present, and nothing in it can be changed. */

@@ -15,6 +15,11 @@ export interface HookBusOptions {
   onError: (error: unknown, at: HookErrorPlace) => void;
   /** Told before each handler of a plugin runs. @default nobody is */
   onCall?: (source: string, event: string) => void;
+  /** Calls each handler by `call`, and passes on what comes of it. @default they are called as they are */
+  around?: (
+    at: Pick<HookErrorPlace, "event" | "source">,
+    call: () => Promise<HookResult>,
+  ) => Promise<HookResult>;
   /** @default () => new Date() */
   now?: () => Date;
   /** How long emit() waits for a handler that says nothing itself, in ms. @default 5000 */
@@ -241,7 +246,7 @@ class Bus implements HookBus {
       // Before it runs: a nested or concurrent emit() must not run it again.
       if (registration.once) this.#remove(registration);
       if (registration.source !== null) this.#options.onCall?.(registration.source, emission.name);
-      const result = await callHandler(registration, emission);
+      const result = await this.#call(registration, emission);
       results.push(result);
       if (result.status === "threw" || result.status === "timed_out") {
         this.#report(result.error, {
@@ -252,6 +257,13 @@ class Bus implements HookBus {
       }
     }
     return toResults(results, emission.isCancelled, emission.cancelReason);
+  }
+
+  #call(registration: Registration, emission: Emission): Promise<HookResult> {
+    const { around } = this.#options;
+    if (around === undefined) return callHandler(registration, emission);
+    const at = { event: emission.name, source: registration.source };
+    return around(at, () => callHandler(registration, emission));
   }
 
   #match(name: string): readonly Registration[] {

@@ -3,9 +3,11 @@ import { openBackend, type BackendOptions } from "./backends.ts";
 import type { JobBackend } from "./contract/backend.ts";
 import type { JobDefinition } from "./definition/options.ts";
 import type { Queue } from "./queue/queue.ts";
+import type { AroundJob } from "./queue/worker.ts";
 
 export type { JobDefinition, JobOwner } from "./definition/options.ts";
 export { type PortableSchema, toPortableSchema } from "./definition/portable-schemas.ts";
+export type { AroundJob } from "./queue/worker.ts";
 export type { JobRequest } from "./definition/requests.ts";
 
 export interface JobsOptions extends BackendOptions {
@@ -16,6 +18,8 @@ export interface JobsOptions extends BackendOptions {
   readonly isWorker: boolean;
   /** Whether other processes run jobs of the same database, which may have other versions of plugins. */
   readonly isShared: boolean;
+  /** Has tries of jobs be run. @default they run as they are */
+  readonly around?: AroundJob | undefined;
 }
 
 /**
@@ -80,7 +84,7 @@ export class Jobs {
   }
 
   async #load(): Promise<Queue> {
-    const { hooks, log, concurrency, isWorker, isShared } = this.#options;
+    const { hooks, log, concurrency, isWorker, isShared, around } = this.#options;
     const [backend, { Queue: Loaded }] = await Promise.all([this.backend(), import("./queue/queue.ts")]);
     return new Loaded({
       backend,
@@ -90,6 +94,7 @@ export class Jobs {
       definitions: this.#definitions,
       isWorker: isWorker && !this.#isClosed,
       isShared,
+      around,
     });
   }
 }

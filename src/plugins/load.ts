@@ -2,6 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { type AnyElysia, Elysia } from "elysia";
 import type { Logger } from "pino";
 import { guardsOf } from "../accounts/identity/guards.ts";
+import { RequestMeter } from "../metrics/requests.ts";
 import { InFlight, type Mount } from "../web/mounts.ts";
 import { listRoutes } from "../web/routes.ts";
 import { TransactionOwner } from "../db/transactions/owner.ts";
@@ -226,15 +227,18 @@ function rolesOf(app: AnyElysia): string[] {
 
 async function importPlugin(
   { given, web, lifeCycle }: PluginHost,
-  options: LoadOptions & PluginParts & Omit<ModulesOptions, "pause">,
+  options: LoadOptions & PluginParts & Omit<ModulesOptions, "pause" | "meter">,
 ): Promise<
   Pick<Generation, "exports" | "schema" | "app" | "mount" | "pages"> & { readonly tables: DeclaredTables }
 > {
   const { manifest, publicDirectory, scope, registrations, transactions, signal } = options;
   const { next: pause } = lifeCycle.turns; // a function of this one would hold all that it was loaded from
+  const { monitoring } = given;
+  const meter = monitoring?.metrics.meterOf(manifest.name, options.bundle.hash) ?? null;
   await lifeCycle.activity.watched();
   const { entry, exports, schema, tables, pages } = await evaluateModules(given, {
     ...options,
+    meter,
     pause: toNotedPause(lifeCycle, manifest.name),
   });
   const router = findRouter(entry) ?? createEmptyRouter(entry, scope);
@@ -252,7 +256,10 @@ async function importPlugin(
   });
   await pause();
   registrations.assertDeclared(app);
-  return { exports, schema, tables, pages, app, mount: createMount(app, manifest, inFlight, web) };
+  if (monitoring !== null && meter !== null) scope.register(() => monitoring.metrics.serve(meter));
+  const counted = meter === null ? null : new RequestMeter(meter, () => listRoutes(app));
+  const mount = createMount(app, manifest, { inFlight, meter: counted, web });
+  return { exports, schema, tables, pages, app, mount };
 }
 
 function toNotedPause({ turns, activity }: PluginHost["lifeCycle"], plugin: string): () => Promise<void> {
@@ -308,13 +315,16 @@ function createEmptyRouter(exports: ModuleExports, scope: Scope): AnyElysia {
 function createMount(
   app: AnyElysia,
   manifest: Manifest,
-  inFlight: InFlight,
-  { serverFor }: PluginWeb,
+  {
+    inFlight,
+    meter,
+    web: { serverFor },
+  }: Required<Pick<Mount, "inFlight" | "meter">> & { readonly web: PluginWeb },
 ): Mount {
   const { name: plugin } = manifest;
   // Found when it is used: a server that takes over a socket loads its plugins before it listens.
   let server: ReturnType<PluginWeb["serverFor"]> = null;
   Object.defineProperty(app, "server", { get: () => (server ??= serverFor({ plugin, inFlight })) });
   const { fetch } = app;
-  return { prefix: manifest.api_prefix, plugin, fetch, inFlight };
+  return { prefix: manifest.api_prefix, plugin, fetch, inFlight, meter };
 }

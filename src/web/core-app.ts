@@ -7,7 +7,7 @@ import { createPingCheck, createWriteCheck, type HealthCheck, healthRoutes } fro
 import type { Mount } from "./mounts.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { createOpenApi, type DocumentedApp } from "./openapi.ts";
-import { prepareRoutes, readBodies } from "./routes.ts";
+import { listRoutes, prepareRoutes, readBodies, type ServedRoute } from "./routes.ts";
 import { refuseUnknownParameters } from "./unknown-parameters.ts";
 
 export interface CoreAppOptions {
@@ -38,6 +38,8 @@ export interface CoreAppOptions {
 export interface CoreApp extends Pick<Mount, "fetch"> {
   /** The OpenAPI 3.1 document of the core and the plugins. */
   openApi(): Record<string, unknown>;
+  /** All that it serves. */
+  routes(): readonly ServedRoute[];
 }
 
 /** Builds what the core itself serves: docs, OpenAPI document, health, and the given slices. */
@@ -65,7 +67,7 @@ export function createCoreApp(options: CoreAppOptions): CoreApp {
   refuseUnknownParameters(app, { except: ["/health"] });
   const fetch = toCoreFetch(app, options.streams);
   const openApi = createOpenApi({ core: { name: "core", app }, plugins: options.pluginApps }, info);
-  return { openApi, fetch };
+  return { openApi, fetch, routes: () => listRoutes(app) };
 }
 
 const DOCUMENT_HEADERS = { "content-type": "application/json;charset=utf-8", "cache-control": "no-cache" };

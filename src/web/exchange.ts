@@ -88,6 +88,7 @@ export class RequestLog {
       user_id: null,
       viewer_id: null,
     };
+    mount.meter?.record(entry);
     this.#options.logRequest(entry, exchange.request);
   }
 

@@ -1,3 +1,4 @@
+import type { RequestMeter } from "../metrics/requests.ts";
 import type { FollowRequest } from "./admission.ts";
 import { OpenStreams, type StreamEnd } from "./open-streams.ts";
 
@@ -13,6 +14,8 @@ export interface Mount {
   /** Answers a request; undefined once the request has become a WebSocket. */
   readonly fetch: (request: Request) => Response | undefined | Promise<Response | undefined>;
   readonly inFlight: InFlight;
+  /** Counts its requests. @default nobody does */
+  readonly meter?: RequestMeter | null;
 }
 
 /** What was left when nobody waited any more. */

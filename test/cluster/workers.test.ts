@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { askToHandOver } from "../../src/app/command-channel.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { xcore, XcoreServer } from "../cli/xcore-process.ts";
+import { parseExposition } from "../metrics/parse-exposition.ts";
 import { PrivateServer } from "../faults/private-server.ts";
 import { testWithProgram } from "../programs.ts";
 import { type Files, TestFolder } from "../setup.ts";
@@ -17,7 +18,10 @@ const test = (name: string, run: () => Promise<void>): void =>
 const WORKERS = ["serve", "--port", "0", "--workers", "2"];
 const FILES: Files = {
   // As many files as it takes: a line that is missing is lost.
-  "config.json": { logging: { max_bytes: 50_000, backup_count: 500 } },
+  "config.json": {
+    logging: { max_bytes: 50_000, backup_count: 500 },
+    monitoring: { allowed_addresses: ["127.0.0.1"] },
+  },
   "plugins/x/plugin.json": { name: "x", version: "1.0.0" },
   "plugins/x/run.ts": `import { createRouter, log } from "xcore";
 export default createRouter()
@@ -107,6 +111,13 @@ function askAlways(workers: Workers): () => Promise<{ answers: number; failures:
     await Promise.all(clients);
     return { answers, failures };
   };
+}
+
+/** Values of the figures of a kind, by worker. */
+async function readFigures(workers: Workers, name: string): Promise<Record<string, number>> {
+  const { samples = [] } = parseExposition(await workers.ask("/metrics")).get(name) ?? {};
+  const own = samples.filter(({ labels }) => labels["plugin"] === "x" || labels["route"] === undefined);
+  return Object.fromEntries(own.map(({ labels, value }) => [labels["worker"] ?? "", value]));
 }
 
 /** The lines of all the log files of the workers, by worker. */
@@ -224,8 +235,20 @@ test("a worker that is killed is started again, later each time that it fails, a
   }
 });
 
-test("SIGTERM stops all workers once their requests are answered, and a second one at once", async () => {
+test("/metrics of any worker has the figures of all; SIGTERM stops them once their requests are answered, and a second one at once", async () => {
   await using first = await Workers.start();
+  await first.pids();
+  // Whichever of them is asked tells of all, each by its number.
+  for (let asked = 0; asked < 4; asked += 1) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another: either may answer
+    expect(await readFigures(first, "xcore_worker_up")).toEqual({ 1: 1, 2: 1 });
+  }
+  const requests = await readFigures(first, "xcore_http_requests_total");
+  const logs = [...(await readLogs(first.folder)).values()].flat();
+  expect(Object.keys(requests)).toEqual(["1", "2"]);
+  expect(Object.values(requests).reduce((sum, count) => sum + count)).toBe(
+    logs.filter(({ path }) => path === "/x").length,
+  );
   const { promise, resolve } = Promise.withResolvers<Promise<string>>();
   await first.server.after(() => resolve(first.ask("/x/slow")), /"msg":"answering"/);
   first.server.kill("SIGTERM");

@@ -61,6 +61,12 @@ test("loadConfig() gives the defaults when there is no file", () => {
       redis: { url: null },
       templates: { directory: "templates", theme: "light" },
       logging: { level: "info", directory: "logs", console: true, max_bytes: 10_485_760, backup_count: 5 },
+      monitoring: {
+        enabled: true,
+        prometheus_endpoint: "/metrics",
+        token: null,
+        allowed_addresses: [],
+      },
     },
     file: join(folder.path, "config.json"),
     exists: false,

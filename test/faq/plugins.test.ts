@@ -369,6 +369,11 @@ faq("How do I make it faster?", async (question) => {
 });
 
 faq("How do I monitor performance?", async (question) => {
+  await project.folder.write({ "monitored.json": question.file("config.json") });
+  const { monitoring } = await project.json("xcore config show --config monitored.json");
+  expect(monitoring).toMatchObject({ enabled: true, prometheus_endpoint: "/metrics" });
+  expect(await project.run(question.shown("/metrics"))).toContain("xcore_http_requests_total{plugin=");
+  expect((await project.ask("/metrics")).status).toBe(401);
   const traffic = await project.json(question.shown("/system/traffic"));
   expect(traffic).toContainKey("points");
 });

@@ -155,6 +155,7 @@ test("a hook that was called once is forgotten", async () => {
     commands: new PluginCommands(),
     cards: new Cards(),
     prefix: "/shop",
+    meter: null,
     jobs,
     tasks,
     settings: {},

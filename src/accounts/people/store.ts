@@ -1,5 +1,6 @@
 import type { Database } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
+import type { QueryWatch } from "../../db/contract/statements.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { createCoreSchema } from "../../db/schema/schema.ts";
 
@@ -9,10 +10,10 @@ export interface CoreStore {
   readonly tables: CoreTables;
 }
 
-/** Opens the core's tables in a database. */
-export function openCoreStore(driver: Driver): CoreStore {
+/** Opens the core's tables in a database. @param watch has their statements be run. @default they run as they are */
+export function openCoreStore(driver: Driver, watch?: QueryWatch): CoreStore {
   const tables = createCoreSchema(driver.tableMakers);
-  return { db: driver.toDatabase({}), tables };
+  return { db: driver.toDatabase({}, watch), tables };
 }
 
 /**

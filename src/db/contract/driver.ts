@@ -3,6 +3,7 @@ import type * as pg from "drizzle-orm/pg-core";
 import type { Logger } from "pino";
 import type { Database, SchemaTables } from "./database.ts";
 import type { ServerUrl } from "./database-url.ts";
+import type { QueryWatch } from "./statements.ts";
 
 /** The databases that xcore runs on; also the names of the folders below `drizzle/`. */
 export const DIALECTS = ["sqlite", "postgres", "mysql"] as const;
@@ -51,8 +52,12 @@ export interface ServerDriverOptions {
 export interface Driver {
   readonly dialect: Dialect;
   readonly tableMakers: TableMakers;
-  /** Returns the database whose `query` knows these tables and relations; all databases of a driver share its connections. */
-  toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema>;
+  /**
+   * Returns the database whose `query` knows these tables and relations; all databases of a driver share its connections.
+   *
+   * @param watch has its statements be run. @default they run as they are
+   */
+  toDatabase<Schema extends SchemaTables>(schema: Schema, watch?: QueryWatch): Database<Schema>;
   /**
    * Runs `work` on one connection that holds the lock of migrations: one process at a time, on any machine;
    * other processes wait.
@@ -90,10 +95,23 @@ export interface Driver {
    * at the same time, and as a part of the transaction that the caller is part of. SQLite's writes share commits anyhow.
    */
   gather?<Row>(write: (rows: readonly Row[]) => Promise<unknown>): (row: Row) => Promise<void>;
+  /** How the connections to a server are. SQLite has none. */
+  connections?(): ConnectionCounts;
   /** Tells what this process commits; returns its undo. */
   onTablesWritten(listener: OnTablesWritten): () => void;
   /** Lets queries under way finish and closes every connection. */
   close(): Promise<void>;
+}
+
+/** The connections of this process to a server. */
+export interface ConnectionCounts {
+  readonly busy: number;
+  readonly idle: number;
+  /** Those that are being made, or asked whether they still work. */
+  readonly coming: number;
+  readonly most: number;
+  /** Statements and transactions that have none yet. */
+  readonly waiting: number;
 }
 
 /** A table that a statement writes to, by its name in small letters, without a schema. */

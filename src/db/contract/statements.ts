@@ -50,6 +50,12 @@ export const PROBE = "update xcore_migrations set name = name where 1 = 0";
 /** Told of each statement that was run, or failed: its text with placeholders, never its values. */
 export type OnQuery = (sql: string, durationMs: number) => void;
 
+/** What a statement does, as far as its first words tell. */
+export type StatementKind = "read" | "write" | "execute";
+
+/** Has a statement be run by `run`, and passes on what comes of it: with its wait for a turn, or for a connection. */
+export type QueryWatch = <T>(kind: StatementKind, sql: string, run: () => Promise<T>) => Promise<T>;
+
 /** Returns what logs statements; null when they aren't wanted. */
 export function createQueryLog(echo: boolean, log: Logger): OnQuery | null {
   if (!echo) return null;

@@ -1,9 +1,10 @@
 import type { Database, SchemaTables } from "../contract/database.ts";
 import type { Driver, ServerDriverOptions } from "../contract/driver.ts";
-import { createQueryLog, PROBE } from "../contract/statements.ts";
+import { createQueryLog, PROBE, type QueryWatch } from "../contract/statements.ts";
+import { watchChannel } from "../transactions/watched-channel.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
 import { keepValuesInRelations } from "../schema/relational-json.ts";
-import { openChannel } from "../server/channel.ts";
+import { type Channel, openChannel } from "../server/channel.ts";
 import { createAfterCommit } from "../transactions/commits.ts";
 import { MYSQL_TRANSACTIONS, MysqlConnection } from "./connection.ts";
 import { MysqlDatabase } from "./database.ts";
@@ -24,16 +25,18 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
   const dialect = keepValuesInRelations(new MysqlDialect());
   const onQuery = createQueryLog(echo, log);
   const feed = new WriteFeed();
-  const { channel, close } = openChannel({ ...options, feed }, MYSQL_TRANSACTIONS, (limits) => {
+  const { channel, connections, close } = openChannel({ ...options, feed }, MYSQL_TRANSACTIONS, (limits) => {
     return new MysqlConnection({ settings, server: url, onQuery, limits });
   });
-  const session = new MysqlSession(dialect, channel);
+  const shared: Channel<MysqlConnection> = channel;
+  const session = new MysqlSession(dialect, shared);
   return {
     dialect: "mysql",
     tableMakers: mysqlTableMakers,
-    toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema> {
+    toDatabase<Schema extends SchemaTables>(schema: Schema, watch?: QueryWatch): Database<Schema> {
       // Made to behave as what it is typed as; drizzle's types of MySQL are others.
-      return new MysqlDatabase(dialect, session, toRelationalSchema(schema)) as unknown as Database<Schema>;
+      const own = watch ? new MysqlSession(dialect, watchChannel(shared, watch)) : session;
+      return new MysqlDatabase(dialect, own, toRelationalSchema(schema)) as unknown as Database<Schema>;
     },
     migrate: (work) => feed.around(() => migrateOnMysql({ settings, server: url, log, timeoutMs }, work)),
     async ping() {
@@ -44,6 +47,7 @@ export function createMysqlDriver(options: ServerDriverOptions): Driver {
     },
     probe: () => channel.probe((connection) => connection.all(PROBE)),
     changeToken: () => null,
+    connections,
     afterCommit: createAfterCommit(channel),
     gather: (write) => channel.gather(write),
     onTablesWritten: (listener) => feed.listen(listener),

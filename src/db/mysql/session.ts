@@ -47,7 +47,7 @@ export class MysqlSession extends MySqlSession {
 
   override async count(query: SQL): Promise<number> {
     const { sql, params } = this.#dialect.sqlToQuery(query);
-    const [row] = await this.channel.read((connection) => connection.values(sql, params));
+    const [row] = await this.channel.read((connection) => connection.values(sql, params), sql);
     return Number(row?.[0]);
   }
 
@@ -59,7 +59,7 @@ export class MysqlSession extends MySqlSession {
   ): Promise<ResultSetHeader> {
     const { sql, params } = this.#dialect.sqlToQuery(statement);
     const parameters = fillPlaceholders(params, placeholderValues);
-    return this.channel.write((connection) => connection.write(sql, parameters, uniqueKeysOf(table)));
+    return this.channel.write((connection) => connection.write(sql, parameters, uniqueKeysOf(table)), sql);
   }
 
   /** Runs `work` on the session of this transaction, or of a new one. */

@@ -1,9 +1,10 @@
 import type { Database, SchemaTables } from "../contract/database.ts";
 import type { Driver, ServerDriverOptions } from "../contract/driver.ts";
-import { createQueryLog, PROBE } from "../contract/statements.ts";
+import { createQueryLog, PROBE, type QueryWatch } from "../contract/statements.ts";
+import { watchChannel } from "../transactions/watched-channel.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
 import { keepValuesInRelations } from "../schema/relational-json.ts";
-import { openChannel } from "../server/channel.ts";
+import { type Channel, openChannel } from "../server/channel.ts";
 import { createAfterCommit } from "../transactions/commits.ts";
 import { PostgresConnection, POSTGRES_TRANSACTIONS } from "./connection.ts";
 import { PostgresDatabase } from "./database.ts";
@@ -22,25 +23,28 @@ export function createPostgresDriver(options: ServerDriverOptions): Driver {
   const prepare = url.options["prepare"] !== "false";
   const onQuery = createQueryLog(echo, log);
   const feed = new WriteFeed();
-  const { channel, close } = openChannel({ ...options, feed }, POSTGRES_TRANSACTIONS, (limits) => {
-    return new PostgresConnection({ settings, server: url, prepare, onQuery, limits });
-  });
-  const session = new PostgresSession(dialect, channel);
+  const { channel, connections, close } = openChannel(
+    { ...options, feed },
+    POSTGRES_TRANSACTIONS,
+    (limits) => {
+      return new PostgresConnection({ settings, server: url, prepare, onQuery, limits });
+    },
+  );
+  const shared: Channel<PostgresConnection> = channel;
+  const session = new PostgresSession(dialect, shared);
   return {
     dialect: "postgres",
     tableMakers: postgresTableMakers,
-    toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema> {
+    toDatabase<Schema extends SchemaTables>(schema: Schema, watch?: QueryWatch): Database<Schema> {
       // The same at run time; drizzle's types don't know the result of our session.
-      return new PostgresDatabase(
-        dialect,
-        session,
-        toRelationalSchema(schema),
-      ) as unknown as Database<Schema>;
+      const own = watch ? new PostgresSession(dialect, watchChannel(shared, watch)) : session;
+      return new PostgresDatabase(dialect, own, toRelationalSchema(schema)) as unknown as Database<Schema>;
     },
     migrate: (work) => feed.around(() => migrateOnPostgres({ settings, server: url, log, timeoutMs }, work)),
     ping: () => channel.probe((connection) => connection.ping()),
     probe: () => channel.probe((connection) => connection.all(PROBE, [])),
     changeToken: () => null,
+    connections,
     afterCommit: createAfterCommit(channel),
     gather: (write) => channel.gather(write),
     onTablesWritten: (listener) => feed.listen(listener),

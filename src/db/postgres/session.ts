@@ -36,7 +36,7 @@ export class PostgresSession extends PgSession {
 
   override async count(query: SQL): Promise<number> {
     const { sql, params } = this.#dialect.sqlToQuery(query);
-    const [row] = await this.channel.read((connection) => connection.values(sql, params));
+    const [row] = await this.channel.read((connection) => connection.values(sql, params), sql);
     return Number(row?.[0]);
   }
 

@@ -1,6 +1,6 @@
 import type { TransactionOptions } from "../contract/database.ts";
 import { type DatabaseError, isFault } from "../contract/database-error.ts";
-import type { ServerDriverOptions } from "../contract/driver.ts";
+import type { ConnectionCounts, ServerDriverOptions } from "../contract/driver.ts";
 import { assertNoControl, isRead, isSetting, isWrite } from "../contract/statements.ts";
 import { type WriteFeed, WriteTracker } from "../writes/feed.ts";
 import { AmbientTransaction } from "../transactions/ambient.ts";
@@ -22,9 +22,9 @@ export type Task<Connection, T> = (connection: Connection) => Promise<T>;
 /** Where the statements of a session run: on the pool, or in one transaction. */
 export interface Channel<Connection> extends CommitListening {
   /** Runs a task that only reads. */
-  read<T>(task: Task<Connection, T>): Promise<T>;
+  read<T>(task: Task<Connection, T>, sql?: string): Promise<T>;
   /** Runs a task that may write. */
-  write<T>(task: Task<Connection, T>): Promise<T>;
+  write<T>(task: Task<Connection, T>, sql?: string): Promise<T>;
   /** Runs a task with a statement that is neither a read nor a write. @throws TypeError for one that may not be run */
   execute<T>(task: Task<Connection, T>, sql: string): Promise<T>;
   /** Runs `work` in a transaction; inside of one, in a savepoint. */
@@ -37,8 +37,8 @@ export function runOn<Connection extends ServerConnection, T>(
   sql: string,
   task: Task<Connection, T>,
 ): Promise<T> {
-  if (isRead(sql)) return channel.read(task);
-  return isWrite(sql) ? channel.write(task) : executeOn(channel, sql, task);
+  if (isRead(sql)) return channel.read(task, sql);
+  return isWrite(sql) ? channel.write(task, sql) : executeOn(channel, sql, task);
 }
 
 async function executeOn<Connection extends ServerConnection, T>(
@@ -196,7 +196,11 @@ export function openChannel<C extends ServerConnection>(
   options: ServerDriverOptions & { readonly feed: WriteFeed },
   syntax: TransactionSyntax,
   create: (limits: ServerLimits) => C,
-): { readonly channel: PoolChannel<C>; readonly close: () => Promise<void> } {
+): {
+  readonly channel: PoolChannel<C>;
+  readonly connections: () => ConnectionCounts;
+  readonly close: () => Promise<void>;
+} {
   const { url: server, poolSize: size, log, statementTimeoutMs, transactionTimeoutMs } = options;
   const margin = Math.min(MARGIN_MS, statementTimeoutMs / 20);
   // The server's answer comes before ours: it keeps the connection.
@@ -221,5 +225,5 @@ export function openChannel<C extends ServerConnection>(
     syntax,
     callers: options.callers,
   });
-  return { channel, close: () => pool.close(CLOSE_MS) };
+  return { channel, connections: () => pool.counts, close: () => pool.close(CLOSE_MS) };
 }

@@ -1,5 +1,6 @@
 import type { Logger } from "pino";
 import { DatabaseError, isFault } from "../contract/database-error.ts";
+import type { ConnectionCounts } from "../contract/driver.ts";
 import type { ServerConnection } from "./connection.ts";
 import { type ServerPlace, unreachable } from "./faults.ts";
 import { OpenWork } from "./open-work.ts";
@@ -102,6 +103,18 @@ export class ConnectionPool<C extends ServerConnection> {
       await Promise.all([...this.#all].map((connection) => this.#end(connection)));
     });
     return this.#closed;
+  }
+
+  /** How many there are, and how they are. */
+  get counts(): ConnectionCounts {
+    const idle = this.#idle.length;
+    return {
+      busy: this.#all.size - idle - this.#coming,
+      idle,
+      coming: this.#coming,
+      most: this.#options.size,
+      waiting: this.#waiting.size,
+    };
   }
 
   #takeIdle(): C | null {

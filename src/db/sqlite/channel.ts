@@ -25,11 +25,11 @@ export type Task<T> = (connection: StatementRunner) => T;
 /** Where the statements of a session run: on the open database, or in one transaction. */
 export interface Channel extends CommitListening {
   /** Runs a task that only reads. */
-  read<T>(task: Task<T>): Promise<T>;
+  read<T>(task: Task<T>, sql?: string): Promise<T>;
   /** Runs an insert, an update or a delete. */
-  write<T>(task: Task<T>): Promise<T>;
+  write<T>(task: Task<T>, sql?: string): Promise<T>;
   /** Runs any other task. */
-  execute<T>(task: Task<T>): Promise<T>;
+  execute<T>(task: Task<T>, sql?: string): Promise<T>;
   /**
    * Returns a number that is another one once anybody has committed something; null inside a transaction, which sees
    * more than what is committed.

@@ -2,13 +2,13 @@ import { statfsSync } from "node:fs";
 import type { Logger } from "pino";
 import type { Database, SchemaTables } from "../contract/database.ts";
 import { DatabaseError } from "../contract/database-error.ts";
-import { PROBE } from "../contract/statements.ts";
 import type { Driver, Durability } from "../contract/driver.ts";
-import { createQueryLog } from "../contract/statements.ts";
+import { createQueryLog, PROBE, type QueryWatch } from "../contract/statements.ts";
+import { watchChannel } from "../transactions/watched-channel.ts";
 import { toRelationalSchema } from "../drizzle/session-parts.ts";
 import { Callers } from "../transactions/callers.ts";
 import { createAfterCommit } from "../transactions/commits.ts";
-import { SqliteChannel } from "./channel.ts";
+import { type Channel, SqliteChannel } from "./channel.ts";
 import { SqliteDatabase } from "./database.ts";
 import { SqliteDialect } from "./dialect.ts";
 import { FileWatch } from "./file-watch.ts";
@@ -74,11 +74,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
   const dialect = new SqliteDialect();
   const files = new FileWatch(file, log);
   const growth = new LogGrowth({ file, log, limits: options.logLimits });
-  const transactions = { timeoutMs, log };
   const channel = new SqliteChannel(pool, {
     waitMs,
     isDurable: durability === "full",
-    transactions,
+    transactions: { timeoutMs, log },
     callers,
     files,
     growth,
@@ -90,9 +89,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Driver> {
   return {
     dialect: "sqlite",
     tableMakers: sqliteTableMakers,
-    toDatabase<Schema extends SchemaTables>(schema: Schema): Database<Schema> {
+    toDatabase<Schema extends SchemaTables>(schema: Schema, watch?: QueryWatch): Database<Schema> {
       // SQLite's builders do what PostgreSQL's do, under types of their own.
-      return new SqliteDatabase(dialect, session, toRelationalSchema(schema)) as unknown as Database<Schema>;
+      const own = watch ? new SqliteSession(dialect, watchChannel<Channel>(channel, watch)) : session;
+      return new SqliteDatabase(dialect, own, toRelationalSchema(schema)) as unknown as Database<Schema>;
     },
     migrate: (work) =>
       feed.around(() => migrateOnSqlite({ channel, file, waitMs, timeoutMs: migrationTimeoutMs, log }, work)),

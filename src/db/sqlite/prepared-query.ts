@@ -91,7 +91,7 @@ export class SqliteQuery extends SQLitePreparedQuery<AsyncQueryConfig> {
   }
 
   #submit<T>(task: Task<T>): Promise<T> {
-    return this.#channel[this.#way](task);
+    return this.#channel[this.#way](task, this.query.sql);
   }
 
   #toParameters(placeholders: PlaceholderValues | undefined): unknown[] {

@@ -61,7 +61,7 @@ export class SqliteSession extends SQLiteSession<
     return this.channel[way]((connection) => {
       if (way === "execute") assertNoControl(sql);
       return connection.all(sql, params) as Row[];
-    });
+    }, sql);
   }
 
   /** Runs `work` on the session of a new transaction; nested, it is a savepoint. */

@@ -8,7 +8,7 @@ import { type EndedRun, Worker, type WorkerOptions } from "./worker.ts";
 
 export interface QueueOptions extends Pick<
   WorkerOptions,
-  "backend" | "log" | "concurrency" | "definitions" | "isShared"
+  "backend" | "log" | "concurrency" | "definitions" | "isShared" | "around"
 > {
   readonly hooks: HookBus;
   /** Whether jobs are run here, and not only enqueued. */

@@ -15,6 +15,9 @@ export interface EndedRun {
   readonly outcome: Outcome;
 }
 
+/** What tries of jobs go through. */
+export type AroundJob = (job: ClaimedJob, run: () => Promise<Outcome | null>) => Promise<Outcome | null>;
+
 export interface WorkerOptions {
   readonly backend: JobBackend;
   readonly log: Logger;
@@ -24,6 +27,8 @@ export interface WorkerOptions {
   readonly definitions: ReadonlyMap<string, JobDefinition>;
   readonly onEnded: (ended: readonly EndedRun[]) => void;
   readonly onProgress: (run: Run) => void;
+  /** Has a try be run by `run`, and passes on what comes of it. @default it runs as it is */
+  readonly around?: AroundJob | undefined;
   /** Whether other processes may have another version of a plugin. */
   readonly isShared: boolean;
 }
@@ -310,7 +315,9 @@ export class Worker {
       return;
     }
     this.#running.set(job.id, run);
-    const work = run.run().then((outcome) => {
+    const { around } = this.#options;
+    const trying = around === undefined ? run.run() : around(job, () => run.run());
+    const work = trying.then((outcome) => {
       this.#running.delete(job.id);
       this.#ahead.learn(performance.now() - run.startedAt);
       if (outcome !== null) this.#ended.push({ run, outcome });

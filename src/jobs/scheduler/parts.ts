@@ -11,9 +11,9 @@ export interface Parts {
 }
 
 /** Builds it, once there is a task. */
-export function createParts({ log, ...options }: LedgerOptions & Omit<RunsOptions, "ledger">): Parts {
+export function createParts({ log, around, ...options }: LedgerOptions & Omit<RunsOptions, "ledger">): Parts {
   const ledger = new Ledger(options);
   const clock = new DatabaseClock(options.driver.dialect, () => ledger.now());
-  const runs = new Runs({ ledger, leaseMs: options.leaseMs, log });
+  const runs = new Runs({ ledger, leaseMs: options.leaseMs, log, around });
   return { ledger, runs, timetable: new Timetable({ ledger, runs, clock, log }) };
 }

@@ -9,7 +9,15 @@ export interface RunsOptions {
   readonly ledger: Ledger;
   readonly leaseMs: number;
   readonly log: Logger;
+  /** Has a task be run by `run`, which resolves with its error or null, and passes that on. @default it runs as it is */
+  readonly around?: AroundTask | undefined;
 }
+
+/** What runs of tasks go through. */
+export type AroundTask = (
+  task: Pick<Task, "name" | "plugin">,
+  run: () => Promise<string | null>,
+) => Promise<string | null>;
 
 const NOTE_TRIES = 5;
 const NOTE_PAUSE_MS = 500;
@@ -26,7 +34,9 @@ export class Runs {
 
   /** Runs the handler of a task, and notes what comes of it; resolves then, with its error or null. It never rejects. */
   start(task: Task, run: DueRun): Promise<string | null> {
-    const ended = outside(() => this.#run(task, run));
+    const { around } = this.#options;
+    const work = (): Promise<string | null> => this.#run(task, run);
+    const ended = outside(() => (around === undefined ? work() : around(task, work)));
     this.#underWay.set(run.runId, { task, ended });
     task.hold(ended);
     return ended.finally(() => void this.#underWay.delete(run.runId));

@@ -4,9 +4,11 @@ import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../definition/error-codes.ts";
 import type { Ground } from "../drivers/database/ground.ts";
 import type { Parts } from "./parts.ts";
+import type { AroundTask } from "./runs.ts";
 import type { ScheduleMaker } from "./schedule.ts";
 import type { Task } from "./task.ts";
 
+export type { AroundTask } from "./runs.ts";
 export type { Task } from "./task.ts";
 
 export interface SchedulerOptions {
@@ -16,6 +18,8 @@ export interface SchedulerOptions {
   readonly log: Logger;
   /** Whether tasks run here when they are due, and not only when somebody asks for it. */
   readonly isTimed: boolean;
+  /** Has tasks be run. @default they run as they are */
+  readonly around?: AroundTask | undefined;
 }
 
 /** How long a run is taken to go on without a word of it. */

@@ -1,6 +1,7 @@
 import { getTableUniqueName, is, Table } from "drizzle-orm";
 import type { Database, SchemaTables } from "../../db/contract/database.ts";
 import type { Driver } from "../../db/contract/driver.ts";
+import type { QueryWatch } from "../../db/contract/statements.ts";
 import type { OwnedOptions, TransactionOwner } from "../../db/transactions/owner.ts";
 
 /**
@@ -8,16 +9,16 @@ import type { OwnedOptions, TransactionOwner } from "../../db/transactions/owner
  * what needs them asks for them at its first use.
  *
  * @param findSchema returns the plugin's tables and relations; null while its modules are being evaluated
- * @param owner whose transactions they are
+ * @param options `owner` of its transactions; `watch` has its statements be run
  */
 export function createPluginDatabase(
   driver: Driver,
   findSchema: () => SchemaTables | null,
-  owner?: TransactionOwner,
+  { owner, watch }: { readonly owner?: TransactionOwner; readonly watch?: QueryWatch | undefined } = {},
 ): Database {
   let plain: Database | null = null;
   // Most plugins never ask.
-  const withoutSchema = (): Database => (plain ??= driver.toDatabase({}));
+  const withoutSchema = (): Database => (plain ??= driver.toDatabase({}, watch));
   let complete: Database | null = null;
   const withSchema = (): Database => {
     if (complete !== null) return complete;
@@ -25,7 +26,7 @@ export function createPluginDatabase(
     if (schema === null) {
       throw new TypeError("Cannot use db.query at the top level of a plugin: use it in setup() or a handler");
     }
-    return (complete = driver.toDatabase(schema));
+    return (complete = driver.toDatabase(schema, watch));
   };
   const queries = {
     select: (...fields: Parameters<Database["select"]>) => withoutSchema().select(...fields),

@@ -9,6 +9,7 @@ import { AppError } from "../../errors/errors.ts";
 import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
 import type { HookName } from "../../hooks/events.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
+import type { Meter } from "../../metrics/meter.ts";
 import type { LiveChanges } from "../../resources/changes/live.ts";
 import type { BackgroundImports } from "../../resources/import-jobs/imports.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
@@ -64,6 +65,8 @@ export interface XcoreModuleOptions {
   readonly cache: Pick<AppCache, "namespace">;
   /** Of the plugin's code and all that it depends on. */
   readonly version: string;
+  /** Measures what it does; null: nobody does. */
+  readonly meter: Meter | null;
   readonly accounts: PluginAccounts;
   readonly log: Logger;
   readonly settings: Readonly<Record<string, unknown>>;

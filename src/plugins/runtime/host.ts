@@ -2,10 +2,13 @@ import type { Logger } from "pino";
 import type { AppCache } from "../../cache/cache.ts";
 import type { Driver } from "../../db/contract/driver.ts";
 import type { Upgrade } from "../../db/migrations/upgrade.ts";
+import type { QueryWatch } from "../../db/contract/statements.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
+import type { Meter } from "../../metrics/meter.ts";
+import type { Metrics } from "../../metrics/metrics.ts";
 import type { LiveChanges } from "../../resources/changes/live.ts";
 import type { BackgroundImports } from "../../resources/import-jobs/imports.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
@@ -60,12 +63,21 @@ export interface PluginServices {
   /** Whether plugins may end the process, as those of a command may. */
   readonly mayEnd: boolean;
   readonly database: Driver;
+  /** Measures what they do; null: nothing is measured. */
+  readonly monitoring: PluginMonitoring | null;
   readonly cache: Pick<AppCache, "namespace">;
   readonly storage: Storage;
   readonly accounts: PluginAccounts;
   readonly templates: Pick<Templates, "forPlugin" | "setTheme">;
   /** What plugins see of the core's tables: one declaration for all, so that their relations meet. */
   readonly core: CoreDeclaration;
+}
+
+/** Measures what plugins do. */
+export interface PluginMonitoring {
+  readonly metrics: Pick<Metrics, "meterOf" | "serve">;
+  /** Returns what has the statements of a version of a plugin be run. */
+  watchQueries(meter: Meter): QueryWatch;
 }
 
 /** How the requests of plugins are served. */

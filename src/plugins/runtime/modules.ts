@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { getTableName, is, Relations, Table } from "drizzle-orm";
 import type { SchemaTables } from "../../db/contract/database.ts";
+import type { Meter } from "../../metrics/meter.ts";
 import type { TransactionOwner } from "../../db/transactions/owner.ts";
 import { createSchemaModule } from "../../db/schema/schema.ts";
 import { type Bundle, moduleName } from "../build/bundle.ts";
@@ -35,6 +36,8 @@ export interface ModulesOptions {
   /** Waits until the code may run. */
   readonly pause: () => Promise<void>;
   readonly transactions: TransactionOwner;
+  /** Measures what the plugin does; null: nobody does. */
+  readonly meter: Meter | null;
   /** Log that the plugin writes to. */
   readonly log: Logger;
   readonly registrations: Registrations;
@@ -132,8 +135,9 @@ function createXcore(
     readonly findSchema: () => SchemaTables | null;
   },
 ): { readonly xcore: ModuleExports; readonly pages: MadeTemplates } {
-  const { scope, transactions, log, registrations, files, manifest, version } = options;
-  const { database } = given;
+  const { scope, transactions: owner, log, registrations, files, manifest, version, meter } = options;
+  const { database, monitoring } = given;
+  const watch = meter === null ? undefined : monitoring?.watchQueries(meter);
   const pages = createPluginTemplates({
     name: manifest.name,
     prefix: manifest.api_prefix,
@@ -153,9 +157,10 @@ function createXcore(
     onTemplate: (name, place) => pages.expect(name, place),
     onPermission: (permission, description) => registrations.addPermission(permission, description),
     driver: database,
-    db: createPluginDatabase(database, own.findSchema, transactions),
+    db: createPluginDatabase(database, own.findSchema, { owner, watch }),
     log,
     version,
+    meter,
     settings: own.settings,
     templates: pages.given,
   });

@@ -1,7 +1,7 @@
 import { createClientAddress, createTrust } from "./address.ts";
 import type { CorsOptions } from "./cors.ts";
 
-export { toAddressKey } from "./address.ts";
+export { createTrust, toAddressKey } from "./address.ts";
 
 export interface SiteSettings {
   /** Origin that clients know the server by, such as "https://erp.example.com"; null when it isn't configured. */
