@@ -73,6 +73,14 @@ export const COMMAND_ERROR_CODES = {
     meaning: "config.json, `.env` or a variable can't be used; the message lists every problem",
   },
   port_unavailable: { status: 500, meaning: "The server can't listen on its host and port" },
+  service_failed: {
+    status: 500,
+    meaning: "systemd isn't there, or doesn't do what it was asked for; the message has what it says",
+  },
+  update_failed: {
+    status: 500,
+    meaning: "The executable can't be replaced by the one that was named; the one before is in place",
+  },
   confirmation_required: {
     status: 409,
     meaning: "A command that asks was started without a terminal and without `--yes`",

@@ -14,7 +14,7 @@ export function restartCommand(context: CommandContext): Command {
       const loaded = loadFor(command, context);
       const handedOver = await withWaitNotice(
         "Waiting for the new process",
-        askToHandOver(loaded, 0),
+        askToHandOver(loaded, { steadyMs: 0 }),
         context.warn,
       );
       if (handedOver === null) {
