@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { BundledPackages } from "./build-bundled.ts";
-import { digestSources } from "./build-digest.ts";
+import { digestSources, findCommit } from "./build-digest.ts";
 import { packPackages } from "./build-packages.ts";
 import { readCommonPasswords } from "./src/accounts/login/common-passwords.ts";
 import { collectDeclarations } from "./src/editor/declarations.ts";
@@ -161,7 +161,8 @@ const named: Bun.BunPlugin = {
   name: "named",
   setup(builder) {
     builder.onLoad({ filter: /[/\\]plugins[/\\]build[/\\]executable\.ts$/ }, async () => ({
-      contents: `export const executableDigest = ${JSON.stringify(await digestSources())};`,
+      contents: `export const executableDigest = ${JSON.stringify(await digestSources())};
+        export const commit = ${JSON.stringify(await findCommit())};`,
       loader: "ts",
     }));
   },

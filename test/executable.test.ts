@@ -1,7 +1,9 @@
 import { beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { appendFile, copyFile, cp, link, open, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { digestSources } from "../build-digest.ts";
 import manifest from "../package.json" with { type: "json" };
+import type { Build } from "../src/cli/terminal/version.ts";
 import { DIALECTS } from "../src/db/contract/driver.ts";
 import { checkTypes, findUnexpected, TYPED_PLUGINS, WRONG_PLUGIN } from "./cli/typed-project.ts";
 import { type Bom, findFaults as findFaultsOfBom } from "./cli/sbom/cyclonedx.ts";
@@ -36,7 +38,10 @@ test("bun run build makes one executable of at most 140 MB, and nothing beside i
 test("the executable alone makes a project, serves it, and swaps plugins, without Bun", async () => {
   await using folder = await TestFolder.create();
   const run = await install(folder);
-  expect((await xcore(folder, ["--version"], run)).stdout).toBe(`${manifest.version}\n`);
+  expect((await xcore(folder, ["--version"], run)).stdout).toStartWith(`${manifest.version} (build `);
+  const build = JSON.parse((await xcore(folder, ["--version", "--json"], run)).stdout) as Build;
+  expect(build).toMatchObject({ version: manifest.version, build: await digestSources(), bun: Bun.version });
+  expect(build.commit ?? "0000000").toMatch(/^[0-9a-f]{7,64}\+?$/);
   expect((await xcore(folder, ["init"], run)).code).toBe(0);
   expect((await xcore(folder, ["plugin", "new", "invoices"], run)).code).toBe(0);
   expect((await xcore(folder, ["config", "check"], run)).code).toBe(0);

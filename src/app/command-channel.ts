@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { Logger } from "pino";
 import type { AppCache, CacheStats } from "../cache/cache.ts";
@@ -43,6 +43,8 @@ const PLUGINS = "/";
 const CACHE = "/cache";
 const HAND_OVER = "/hand-over";
 
+/** As it was when this process began: its file may be another one by now. */
+const EXECUTABLE = toRealPath(process.execPath);
 const SOCKET = /^(\d+)-[0-9a-f]+\.sock$/;
 const SETTLE_MS = 2000;
 const ANSWER_MS = 5000;
@@ -88,6 +90,8 @@ async function toAnswer(
   const { pathname, searchParams } = new URL(request.url);
   if (pathname === HAND_OVER) {
     if (handOver === undefined || request.method !== "POST") return {};
+    const executable = searchParams.get("executable");
+    if (executable !== null && executable !== EXECUTABLE) return {};
     try {
       return { handedOver: await handOver(Number(searchParams.get("steady_ms"))) };
     } catch (error) {
@@ -139,14 +143,27 @@ export async function clearCache(
   return { deleted, ...(waitsFor !== undefined && { waitsFor }) };
 }
 
+export interface HandOverRequest {
+  /** How long the new process has to go on until the one before it stops. */
+  readonly steadyMs: number;
+  /** Real path of the executable that the server has to run from. @default any */
+  readonly executable?: string;
+}
+
 /**
  * Has the server that runs for this project hand over to a new process; null when none answers.
  *
- * @param steadyMs how long the new process has to go on until the one before it stops
  * @throws AppError hand_over_failed: the server goes on as it was
  */
-export async function askToHandOver(loaded: LoadedConfig, steadyMs: number): Promise<HandedOver | null> {
-  const path = `${HAND_OVER}?steady_ms=${steadyMs}`;
+export async function askToHandOver(
+  loaded: LoadedConfig,
+  { steadyMs, executable }: HandOverRequest,
+): Promise<HandedOver | null> {
+  const query = new URLSearchParams({
+    steady_ms: String(steadyMs),
+    ...(executable !== undefined && { executable }),
+  });
+  const path = `${HAND_OVER}?${query.toString()}`;
   const answer = await ask(loaded, path, { method: "POST", knows: "handedOver", timeoutMs: null });
   if (answer?.refusal !== undefined) throw fail("hand_over_failed", answer.refusal);
   return answer?.handedOver ?? null;
@@ -179,6 +196,14 @@ async function ask(
     }
   }
   return null;
+}
+
+function toRealPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 function toMessage(error: unknown): string {

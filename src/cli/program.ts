@@ -4,6 +4,7 @@ import { findOtherProject } from "./other-project.ts";
 import { serveCommand } from "./serve.ts";
 import { toExamples } from "./terminal/output.ts";
 import { addSubcommands } from "./terminal/subcommands.ts";
+import { describeBuild, readBuild } from "./terminal/version.ts";
 
 type CommandLoader = () => Promise<(context: CommandContext) => Command>;
 
@@ -26,6 +27,7 @@ const COMMANDS: Readonly<Record<string, CommandLoader>> = {
   test: async () => (await import("./test.ts")).testCommand,
   doctor: async () => (await import("./doctor/doctor.ts")).doctorCommand,
   service: async () => (await import("./systemd/systemd.ts")).serviceCommand,
+  self: async () => (await import("./self/self.ts")).selfCommand,
   "test-host": async () => (await import("./test-host.ts")).testHostCommand,
 };
 const FINDS_ITS_PROJECT = new Set(["init", "test", "test-host"]);
@@ -40,7 +42,11 @@ const HELP = ["--help", "-h"];
 export async function createProgram(context: CommandContext, args: readonly string[]): Promise<Command> {
   const program = new Command("xcore")
     .description("Modular business software in one executable")
-    .version(context.version, "-v, --version")
+    .version(
+      toVersion(context.version, args),
+      "-v, --version",
+      "show version, build, commit and Bun; --json for programs",
+    )
     .option("-c, --config <file>", "configuration file (default: config.json, which may be missing)")
     .addHelpText("after", toExamples("xcore init", "xcore", "xcore plugin new invoices"));
   prepare(program);
@@ -55,6 +61,11 @@ export async function createProgram(context: CommandContext, args: readonly stri
     if (other !== null) context.warn(other);
   });
   return prepare(program);
+}
+
+function toVersion(version: string, args: readonly string[]): string {
+  const build = readBuild(version);
+  return args.includes("--json") ? JSON.stringify(build) : describeBuild(build);
 }
 
 /** Finds the commands without which the arguments can't be followed. */

@@ -102,7 +102,7 @@ onLinux("a process that can't take over ends, and the one before goes on and say
   const { first, folder } = line;
   const loaded = loadConfig({ cwd: folder.path, env: {} });
   const refused = async (): Promise<string> => {
-    const problem = await askToHandOver(loaded, 0).then(() => "", String);
+    const problem = await askToHandOver(loaded, { steadyMs: 0 }).then(() => "", String);
     expect(await line.ask("/x")).toBe(String(first.pid));
     return problem;
   };
@@ -126,7 +126,7 @@ onLinux("a process that can't take over ends, and the one before goes on and say
   );
 
   // One that has taken over, and ends before the other relies on it.
-  const handingOver = askToHandOver(loaded, 60_000).catch(String);
+  const handingOver = askToHandOver(loaded, { steadyMs: 60_000 }).catch(String);
   let pid = String(first.pid);
   // oxlint-disable-next-line no-await-in-loop -- until the other answers
   while (pid === String(first.pid)) pid = await line.ask("/x");
@@ -138,7 +138,7 @@ onLinux("a process that can't take over ends, and the one before goes on and say
   expect(await line.ask("/x")).toBe(String(first.pid));
 
   // Both end when the one is told to that the other has come from.
-  const again = askToHandOver(loaded, 60_000).catch(String);
+  const again = askToHandOver(loaded, { steadyMs: 60_000 }).catch(String);
   pid = String(first.pid);
   // oxlint-disable-next-line no-await-in-loop -- as above
   while (pid === String(first.pid)) pid = await line.ask("/x");

@@ -48,7 +48,10 @@ test.each([[["--version"]], [["plugin", "list", "--version"]], [["config", "-v"]
   "xcore prints its version and exits with 0 when it runs %j",
   async (args) => {
     await using folder = await TestFolder.create();
-    expect(await xcore(folder, args)).toEqual({ code: 0, stdout: `${manifest.version}\n`, stderr: "" });
+    const { code, stdout, stderr } = await xcore(folder, args);
+    expect([code, stderr]).toEqual([0, ""]);
+    expect(stdout).toStartWith(`${manifest.version} (`);
+    expect(stdout).toEndWith(`Bun ${Bun.version}, ${process.platform}-${process.arch})\n`);
   },
 );
 

@@ -212,7 +212,7 @@ test("a worker that is killed is started again, later each time that it fails, a
     () => server.kill("SIGHUP"),
     /was to replace worker \d, ended with exit code 1: those that run go on/,
   );
-  const refused = await askToHandOver(loaded, 0).catch(String);
+  const refused = await askToHandOver(loaded, { steadyMs: 0 }).catch(String);
   expect(refused).toContain("Cannot replace the workers: ");
   const [next = ""] = (await workers.pids()).filter((pid) => pid !== kept);
   await server.after(

@@ -63,6 +63,17 @@ export interface FoundPlugin {
 }
 
 /**
+ * Fetches one file that is no plugin, from a URL that a user has written, by the same rules.
+ *
+ * @throws FetchError
+ */
+export async function fetchFile(url: URL, limits: FetchLimits): Promise<Uint8Array> {
+  const client = new HttpClient({ limits, entry: url, signal: new AbortController().signal });
+  const budget = new FetchBudget(limits.maxBytes, "expected is a smaller file");
+  return (await client.follow({ url, budget, reason: null })).content;
+}
+
+/**
  * Fetches a plugin into memory with all that it imports from URLs. Whether it fails or not, nothing is left behind:
  * no request, no file.
  *
