@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 const PROJECT = import.meta.dir;
 /** Folders that the executable is made of. */
-export const FOLDERS = ["src", "drizzle", "templates", "plugins", "patches"];
+export const FOLDERS = ["src", "docs", "drizzle", "templates", "plugins", "patches"];
 /** Files beside them that say how. */
 export const SETTINGS = [
   "build.ts",
@@ -27,8 +27,8 @@ export async function digestSources(): Promise<string> {
 }
 
 /**
- * The commit that the sources are of, with "+" where they differ from it; `XCORE_COMMIT` says it where git doesn't. The same
- * sources have the same executable, whenever and wherever they are built.
+ * The commit that the sources are of, with "+" where they differ from it; `XCORE_COMMIT` says it where git doesn't. Nothing of
+ * time or place is in it: the same sources say the same, whenever and wherever they are built.
  */
 export async function findCommit(): Promise<string | null> {
   const { XCORE_COMMIT: told = "" } = process.env;

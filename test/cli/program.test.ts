@@ -16,7 +16,7 @@ test("every command shows help with an example, and takes --config and --version
   for (const command of commands) {
     let help = "";
     command.configureOutput({ writeOut: (text) => (help += text) }).outputHelp();
-    expect(help).toMatch(/Examples:\n {2}\$ (XCORE_\S+ )?xcore/);
+    expect(help).toMatch(/Examples:\n {2}\$ (?:sudo )?(?:XCORE_\S+ )?xcore/);
     expect(help).toContain("--help");
     expect(help).toContain("--config <file>");
     expect(help).toContain("--version");

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import { type HandOverOrder, spawnSuccessor, type Successor } from "../../cluster/successor.ts";
 import { describeEnd } from "../../cluster/worker-process.ts";
@@ -6,6 +7,8 @@ import type { AppError } from "../../errors/errors.ts";
 import { findListening, leaveTo, type ListeningSockets } from "../../native/listening-socket.ts";
 
 const READY_MS = 30_000; // in which a new process is to answer, and to be healthy
+/** What engines, or images, run as process 1. */
+const CONTAINER_INITS = /^(?:docker-init|podman-init|tini(?:-static)?|dumb-init|catatonit|sh|bash|dash)$/;
 const KILL_AFTER_MS = 10_000;
 
 export interface HandOverOptions {
@@ -78,12 +81,20 @@ function assertPossible(): void {
   if (process.platform !== "linux") {
     throw refuse("two processes listen on one port on Linux only; stop it and start it again");
   }
-  if (process.pid === 1) {
-    throw refuse(
-      "it is process 1 of its container, which ends with it; start another container, and stop this one once that answers",
-    );
+  if (process.pid === 1 || isChildOfContainer()) {
+    throw refuse("its container ends with it; start another container, and stop this one once that answers");
   }
   if (process.execArgv.includes("--hot")) throw refuse("bun --hot swaps the code within one process");
+}
+
+/** Whether what a container has started for it waits for this process alone. */
+function isChildOfContainer(): boolean {
+  if (process.ppid !== 1) return false;
+  try {
+    return CONTAINER_INITS.test(readFileSync("/proc/1/comm", "utf8").trim());
+  } catch {
+    return false; // hidden, as in a service of systemd
+  }
 }
 
 async function follow(

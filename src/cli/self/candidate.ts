@@ -11,6 +11,7 @@ import {
   writeSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { valid } from "semver";
 import { fail } from "../../errors/codes.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { isEndless } from "../../files/endless.ts";
@@ -147,7 +148,7 @@ function parseBuild(text: string): Build | null {
   try {
     const build = JSON.parse(text) as Partial<Build> | null;
     const isOurs =
-      build?.name === "xcore" && typeof build.version === "string" && typeof build.build === "string";
+      build?.name === "xcore" && valid(build.version) !== null && typeof build.build === "string";
     return isOurs ? (build as Build) : null;
   } catch {
     return null;

@@ -85,8 +85,12 @@ function assertNewer(now: Build, before: Build, from: string): void {
 function swap(executable: string, candidate: string): string {
   const previous = `${executable}.previous`;
   const kept = `${candidate}-previous`;
-  linkSync(executable, kept);
-  renameSync(kept, previous);
+  // Windows lets nothing take the place of what runs, but lets that be renamed.
+  if (process.platform === "win32") renameSync(executable, previous);
+  else {
+    linkSync(executable, kept);
+    renameSync(kept, previous);
+  }
   renameSync(candidate, executable);
   syncFolder(executable);
   return previous;
@@ -122,6 +126,7 @@ async function handOver(
 }
 
 function syncFolder(file: string): void {
+  if (process.platform === "win32") return; // which has no such thing
   const folder = openSync(dirname(file), "r");
   try {
     fsyncSync(folder);
