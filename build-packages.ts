@@ -7,6 +7,7 @@ import { join } from "node:path";
 const PACKED = [
   "@peculiar/x509",
   "acme-client",
+  "@simplewebauthn/server",
   "daisyui",
   "memcache",
   "papaparse",

@@ -16,6 +16,7 @@ import { OtpDevices } from "./two-factor/devices.ts";
 import { assertIdentifiedLately } from "./two-factor/enrolment.ts";
 import { createOwnerConfirmation, createPasswordConfirmation } from "./login/password-confirmation.ts";
 import { createPasswords } from "./login/passwords.ts";
+import { createPasskeys } from "./passkeys/passkeys.ts";
 import type { RegistrationOptions } from "./login/registration.ts";
 import type { Origin, Principal } from "./identity/principal.ts";
 import type { DeniedAccess } from "./people/denied-access.ts";
@@ -106,6 +107,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       identity.sessions.purge(),
       identity.browser.tickets.purge(),
       services.lockout.purge(),
+      services.passkeys.challenges.purge(),
       identity.keptAnswers().then((answers) => answers.purge()),
     ]).catch((error: unknown) => log.warn({ err: error }, "old sessions and answers can't be purged"));
   let timer: ReturnType<typeof setInterval> | null = null;
@@ -290,12 +292,14 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
   const limits = createAuthLimits({ store: limitStore });
   const devices = new OtpDevices({ store, box: new SecretBox(secretKey.deriveKey("otp")), issuer: appName });
   const lockout = new Lockout({ store });
+  const passkeys = createPasskeys(options);
   const entering = {
     store,
     passwords,
     sessions,
     otpTokens: createOtpTokens({ secretKey, lifetime: OTP_STEP_SECONDS }),
     secondFactors: devices,
+    passkeys: passkeys.proofs,
     lockout,
     limits,
     hooks,
@@ -319,5 +323,5 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
     assertIdentifiedLately(store.db, store.tables, { userId: user.id, sessionId, nowMs: Date.now() }),
   );
   const entries = { login, browserLogin, registration, setup };
-  return { passwords, limits, devices, lockout, ...entries, confirmPassword, confirmOwner };
+  return { passwords, limits, devices, passkeys, lockout, ...entries, confirmPassword, confirmOwner };
 }

@@ -13,6 +13,7 @@ import { impersonationRoutes } from "./impersonation/routes.ts";
 import { authRoutes } from "./login/routes.ts";
 import type { CoreStore } from "./people/store.ts";
 import { sessionRoutes } from "./sessions/routes.ts";
+import { passkeyRoutes } from "./passkeys/routes.ts";
 import { setupRoutes } from "./setup/routes.ts";
 import { otpRoutes } from "./two-factor/routes.ts";
 
@@ -41,6 +42,7 @@ export function accountRoutes({
     passwords,
     sessions,
     devices,
+    passkeys,
     limits,
     apiKeys,
     setup,
@@ -61,6 +63,7 @@ export function accountRoutes({
   return [
     authRoutes({
       ...context,
+      site: browser.site,
       login: accounts.login,
       sessions,
       confirmPassword,
@@ -71,12 +74,14 @@ export function accountRoutes({
     }),
     sessionRoutes({ ...context, sessions }),
     otpRoutes({ ...context, devices, confirmOwner, limits: limits.codes }),
+    passkeyRoutes({ ...context, site: browser.site, passkeys, confirmOwner, limits: limits.codes }),
     apiKeyRoutes({ ...context, apiKeys, store, confirmOwner }),
     browserRoutes({
       ...context,
       ...pages,
       sessions,
       devices,
+      passkeys: passkeys.own,
       confirmPassword,
       impersonation,
       codeLimits: limits.codes,

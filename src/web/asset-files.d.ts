@@ -26,3 +26,7 @@ declare module "*/dashboard.js" {
   const path: string;
   export default path;
 }
+declare module "*/passkeys.js" {
+  const path: string;
+  export default path;
+}

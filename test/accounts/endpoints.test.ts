@@ -1,5 +1,6 @@
 import { afterAll, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
+import { strangeAnswer } from "./passkeys/authenticator.ts";
 import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
 import { ADMIN_ROLE } from "../../src/accounts/rights/builtin-roles.ts";
 import { CORE_PERMISSIONS } from "../../src/accounts/rights/permission-catalog.ts";
@@ -47,6 +48,9 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   },
   "POST /auth/login": { guard: "public", status: 200, prepare: toLogin },
   "POST /auth/login/otp": { guard: "public", status: 200, prepare: toSecondStep },
+  // Of a server that is known by an address, browsers have no passkeys.
+  "POST /auth/login/passkey/options": { guard: "public", status: 409, prepare: () => ({ body: {} }) },
+  "POST /auth/login/passkey": { guard: "public", status: 409, prepare: toAnswer },
   "POST /auth/refresh": { guard: "public", status: 200, prepare: toRefresh },
   "POST /auth/logout": { guard: "auth", status: 204 },
   "GET /auth/me": { guard: "auth", status: 200 },
@@ -102,6 +106,18 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
       return { body: { code: codes[0] } };
     },
   },
+  "GET /auth/passkeys": { guard: "auth", status: 200 },
+  "POST /auth/passkeys/options": { guard: "auth", status: 409, prepare: () => ({ body: {} }) },
+  "POST /auth/passkeys": { guard: "auth", status: 409, prepare: toAnswer },
+  "PATCH /auth/passkeys/{id}": {
+    guard: "auth",
+    status: 404,
+    prepare: () => ({ params: [1], body: { name: "Mine" } }),
+  },
+  "DELETE /auth/passkeys/{id}": { guard: "auth", status: 404, prepare: () => ({ params: [1] }) },
+  "POST /auth/passkeys/verify/options": { guard: "auth", status: 409 },
+  "POST /auth/passkeys/verify": { guard: "auth", status: 409, prepare: toAnswer },
+  "POST /auth/passkeys/recovery_codes": { guard: "auth", status: 409, prepare: toAnswer },
   "POST /auth/otp/recovery_codes": {
     guard: "auth",
     status: 201,
@@ -552,6 +568,10 @@ async function logIn(world: World): Promise<Record<string, string>> {
 async function toRefresh(world: World): Promise<Call> {
   const { refresh_token } = await logIn(world);
   return { body: { refresh_token } };
+}
+
+function toAnswer() {
+  return { body: { name: "Mine", credential: strangeAnswer() } };
 }
 
 async function toSecondStep(world: World): Promise<Call> {

@@ -5,6 +5,8 @@ import { createAuthLimits } from "../../src/accounts/login/attempt-limits.ts";
 import { authRoutes } from "../../src/accounts/login/routes.ts";
 import { Authenticator } from "../../src/accounts/authenticator.ts";
 import { createGuards } from "../../src/accounts/identity/guards.ts";
+import { Site } from "../../src/web/clients/site.ts";
+import { createPasskeys } from "../../src/accounts/passkeys/passkeys.ts";
 import { Lockout } from "../../src/accounts/login/lockout.ts";
 import { Login } from "../../src/accounts/login/login.ts";
 import { createPasswordConfirmation } from "../../src/accounts/login/password-confirmation.ts";
@@ -98,6 +100,7 @@ export async function createIdentity(
     },
   });
   const limits = createAuthLimits({ now });
+  const passkeys = createPasskeys({ store, secretKey: SECRET_KEY, appName: "Acme ERP", now });
   const login = new Login({
     store,
     passwords,
@@ -105,6 +108,7 @@ export async function createIdentity(
     issue: (tx, session) => sessions.create(tx, session),
     otpTokens,
     secondFactors: devices,
+    passkeys: passkeys.proofs,
     lockout,
     limits,
     hooks,
@@ -151,6 +155,7 @@ export async function createIdentity(
     .use(
       authRoutes({
         ...context,
+        site: new Site(),
         login,
         sessions,
         confirmPassword,

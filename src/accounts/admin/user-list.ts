@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNotNull, type SQL, sql } from "drizzle-orm";
+import { and, eq, inArray, type SQL, sql } from "drizzle-orm";
 import type { PgColumn } from "drizzle-orm/pg-core";
 import type { CoreStore } from "../people/store.ts";
 import { toNameKey } from "../people/names.ts";
@@ -6,6 +6,7 @@ import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import { startsWith } from "../../db/schema/portable-sql.ts";
+import { findWithSecondFactor } from "../two-factor/enrolment.ts";
 
 /** A user as administrators see one: nothing of it helps to log in. */
 export interface UserAnswer {
@@ -76,7 +77,7 @@ type UserRow = Omit<UserAnswer, "roles" | "has_otp" | "last_login_at" | "created
 
 async function toUserAnswers(store: CoreStore, rows: readonly UserRow[]): Promise<UserAnswer[]> {
   if (rows.length === 0) return [];
-  const { otpDevices, roles, userRoles } = store.tables;
+  const { roles, userRoles } = store.tables;
   const ids = rows.map(({ id }) => id);
   const held = await store.db
     .select({ userId: userRoles.user_id, id: roles.id, name: roles.name })
@@ -84,11 +85,7 @@ async function toUserAnswers(store: CoreStore, rows: readonly UserRow[]): Promis
     .innerJoin(roles, eq(roles.id, userRoles.role_id))
     .where(inArray(userRoles.user_id, ids))
     .orderBy(roles.name);
-  const devices = await store.db
-    .selectDistinct({ userId: otpDevices.user_id })
-    .from(otpDevices)
-    .where(and(inArray(otpDevices.user_id, ids), isNotNull(otpDevices.confirmed_at)));
-  const withOtp = new Set(devices.map(({ userId }) => userId));
+  const withOtp = await findWithSecondFactor(store.db, store.tables, ids);
   return rows.map(({ last_login_at, created_at, updated_at, ...user }) => ({
     ...user,
     roles: held.filter(({ userId }) => userId === user.id).map(({ id, name }) => ({ id, name })),

@@ -1,10 +1,13 @@
 import type { AppError } from "../../errors/errors.ts";
 import type { Templates } from "../../templates/templates.ts";
+import type { Site } from "../../web/clients/site.ts";
+import { hasRelyingParty } from "../passkeys/relying-party.ts";
 import { LOGIN_PATH, LOGOUT_PATH, toRelative, VERIFY_PATH, withNext } from "./navigation.ts";
 
 /** Which request a page answers, where it leads on to, and what was wrong with the form that was sent. */
 export interface PageContext {
   readonly templates: Pick<Templates, "render">;
+  readonly site: Site;
   readonly request: Request;
   /** A path of this server. */
   readonly next: string;
@@ -17,7 +20,7 @@ export function toLoginPage(
   { email = "", needsSetup = false }: { readonly email?: string; readonly needsSetup?: boolean } = {},
 ): Promise<Response> {
   const action = toRelative(context.request, withNext(LOGIN_PATH, context.next));
-  return toPage(context, "login", { action, email, needs_setup: needsSetup });
+  return toPage(context, "login", { action, email, needs_setup: needsSetup, passkey: toPasskey(context) });
 }
 
 /** Answers with the form that asks for the second factor. */
@@ -27,6 +30,7 @@ export function toLoginCodePage(context: PageContext, otpToken: string): Promise
     action: toRelative(request, withNext(`${LOGIN_PATH}/otp`, next)),
     back: toRelative(request, withNext(LOGIN_PATH, next)),
     otp_token: otpToken,
+    passkey: toPasskey(context),
   });
 }
 
@@ -46,7 +50,20 @@ export function toVerifyPage(context: PageContext, asksCode: boolean): Promise<R
     action: toRelative(request, withNext(VERIFY_PATH, next)),
     back: toRelative(request, "/"),
     asks_code: asksCode,
+    passkey: hasRelyingParty(context.site, request)
+      ? { options: toRelative(request, "/auth/passkeys/verify/options") }
+      : null,
   });
+}
+
+/** Where a passkey is asked for, and sent to; null where no browser could have one of this server. */
+function toPasskey({ site, request, next }: PageContext) {
+  if (!hasRelyingParty(site, request)) return null;
+  const path = `${LOGIN_PATH}/passkey`;
+  return {
+    action: toRelative(request, withNext(path, next)),
+    options: toRelative(request, `${path}/options`),
+  };
 }
 
 async function toPage(

@@ -1,10 +1,12 @@
 import { Elysia, t } from "elysia";
 import { fail } from "../../errors/codes.ts";
 import { AppError } from "../../errors/errors.ts";
+import type { Site } from "../../web/clients/site.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import {
+  type Attempts,
   BY_SESSION,
   type ConfirmPassword,
   requireAnySession,
@@ -13,7 +15,9 @@ import {
   toSessionOwner,
 } from "../identity/session-owner.ts";
 import type { Impersonation } from "../impersonation/impersonation.ts";
-import type { Attempts } from "../login/attempt-limits.ts";
+import { AnswerField, readAnswer } from "../passkeys/answers.ts";
+import type { Passkeys } from "../passkeys/passkeys.ts";
+import { findRelyingParty } from "../passkeys/relying-party.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import type { OtpDevices } from "../two-factor/devices.ts";
 import type { BrowserCredentials } from "./credentials.ts";
@@ -30,6 +34,8 @@ export interface BrowserRoutesOptions {
   readonly tickets: Tickets;
   readonly sessions: Pick<Sessions, "noteIdentification">;
   readonly devices: Pick<OtpDevices, "isEnabled" | "stepUp">;
+  readonly passkeys: Pick<Passkeys, "stepUp">;
+  readonly site: Site;
   readonly confirmPassword: ConfirmPassword;
   readonly impersonation: Pick<Impersonation, "leave">;
   /** Counts tries of codes by session. */
@@ -45,15 +51,17 @@ const Next = t.Object({ next: t.String({ default: "/" }) });
 const Identification = t.Object({
   current_password: t.String({ default: "" }),
   code: t.String({ default: "" }),
+  credential: t.Optional(AnswerField),
 });
 const MAX_PASSWORD = 1024; // characters
 const MAX_CODE = 64;
 
 /** Serves the pages that people sign in and out with, and tickets for WebSockets and streams, below `/auth`. */
 export function browserRoutes(options: BrowserRoutesOptions) {
-  const { templates, guards, principals, tickets } = options;
+  const { templates, site, guards, principals, tickets } = options;
   const toContext = (request: Request, next: string): PageContext => ({
     templates,
+    site,
     request,
     next: toOwnPath(next),
   });
@@ -144,7 +152,8 @@ async function takeIdentification(
       const message = `Give the password, of at most ${MAX_PASSWORD} characters, or the code of your device`;
       throw fail("validation_error", message);
     }
-    if (await devices.isEnabled(owner.user.id)) await takeCode(options, owner, given.code);
+    if (given.credential !== undefined) await takePasskey(options, request, owner, given.credential);
+    else if (await devices.isEnabled(owner.user.id)) await takeCode(options, owner, given.code);
     else await takePassword(options, request, owner, given.current_password);
     return redirectTo(request, next);
   } catch (error) {
@@ -161,6 +170,16 @@ async function takeCode(
 ): Promise<void> {
   await codeLimits.take(sessionId);
   await devices.stepUp(user.id, code, { sessionId, origin });
+}
+
+async function takePasskey(
+  { passkeys, site, codeLimits }: BrowserRoutesOptions,
+  request: Request,
+  owner: SessionOwner,
+  credential: string,
+): Promise<void> {
+  await codeLimits.take(owner.sessionId);
+  await passkeys.stepUp(owner, readAnswer(credential), findRelyingParty(site, request));
 }
 
 async function takePassword(

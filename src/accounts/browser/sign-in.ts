@@ -5,7 +5,9 @@ import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
 import { type SessionOwner, toPresentOwner } from "../identity/session-owner.ts";
 import type { Credentials, Login, OtpChallenge } from "../login/login.ts";
-import type { BrowserForms } from "../login/routes.ts";
+import type { BrowserForms, PasskeyForm } from "../login/routes.ts";
+import { readAnswer } from "../passkeys/answers.ts";
+import { findRelyingParty } from "../passkeys/relying-party.ts";
 import type { CookieSession } from "../sessions/sessions.ts";
 import type { BrowserCredentials } from "./credentials.ts";
 import { isNavigation, LOGIN_PATH, redirectTo, toOwnPath } from "./navigation.ts";
@@ -63,6 +65,26 @@ export class BrowserSignIn implements BrowserForms {
         problem.code === "authentication_error"
           ? toLoginPage({ ...context, problem })
           : toLoginCodePage({ ...context, problem }, given.otp_token),
+    });
+  }
+
+  async takePasskey(request: Request, given: PasskeyForm, next?: string): Promise<Response> {
+    const context = this.#toContext(request, next);
+    const { otp_token } = given;
+    const enter = async () => {
+      const { login, originOf, site } = this.#options;
+      const credential = readAnswer(given.credential);
+      const party = findRelyingParty(site, request);
+      const session = await login.withPasskey({ credential, otp_token }, party, originOf(request));
+      await this.#hand(request, session);
+      return session;
+    };
+    return this.#answer(context, enter, {
+      toChallengePage: () => toLoginPage(context),
+      toProblemPage: (problem) =>
+        otp_token === undefined || problem.code === "authentication_error"
+          ? toLoginPage({ ...context, problem })
+          : toLoginCodePage({ ...context, problem }, otp_token),
     });
   }
 
@@ -148,7 +170,8 @@ export class BrowserSignIn implements BrowserForms {
   }
 
   #toContext(request: Request, next: string | undefined): PageContext {
-    return { templates: this.#options.templates, request, next: toOwnPath(next) };
+    const { templates, site } = this.#options;
+    return { templates, site, request, next: toOwnPath(next) };
   }
 }
 

@@ -9,7 +9,7 @@ export const AUTH_ERROR_CODES = {
   authorization_error: { status: 403, meaning: "The user may not do this" },
   otp_required: {
     status: 403,
-    meaning: "A role of the user asks for two factors: enrol a device, and log in with it",
+    meaning: "A role of the user asks for two factors: enrol a device or add a passkey, and log in with it",
   },
   otp_expired: {
     status: 403,
@@ -43,6 +43,11 @@ export const AUTH_ERROR_CODES = {
   mfa_required: {
     status: 400,
     meaning: "The account has a second factor, which a login in the form of OAuth 2 can't ask for",
+  },
+  passkeys_unavailable: {
+    status: 409,
+    meaning:
+      "Passkeys are of one domain: this server, or this page of it, has none that browsers make them for",
   },
   registration_closed: { status: 403, meaning: "Accounts are made by an administrator here" },
 } as const satisfies Record<string, ErrorCode>;

@@ -78,3 +78,13 @@ export type ConfirmOwner = (
   owner: SessionOwner,
   asked: { readonly password: string | undefined; readonly action: string },
 ) => Promise<void>;
+
+/** What attempts are counted by. */
+export interface Attempts {
+  /**
+   * Counts an attempt. Resolves with what takes it back: it was none to be limited, such as a login that succeeded.
+   *
+   * @throws AppError rate_limited, without counting, when there were too many
+   */
+  take(key: string): Promise<() => void>;
+}

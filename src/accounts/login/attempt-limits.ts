@@ -1,6 +1,7 @@
 import type { LimitStore } from "../../cluster/limit-store.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
+import type { Attempts } from "../identity/session-owner.ts";
 import { steadyNow } from "../people/steady-clock.ts";
 
 const MAX_KEYS = 10_000;
@@ -72,16 +73,6 @@ export class AttemptLimit {
       return;
     }
   }
-}
-
-/** What attempts are counted by. */
-export interface Attempts {
-  /**
-   * Counts an attempt. Resolves with what takes it back: it was none to be limited, such as a login that succeeded.
-   *
-   * @throws AppError rate_limited, without counting, when there were too many
-   */
-  take(key: string): Promise<() => void>;
 }
 
 /** The limits of everything that guesses could be tried at. */

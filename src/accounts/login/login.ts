@@ -1,4 +1,4 @@
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, isNull, sql } from "drizzle-orm";
 import { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
@@ -19,6 +19,10 @@ import { unauthenticated } from "../identity/principals.ts";
 import type { SessionOwner } from "../identity/session-owner.ts";
 import type { NewSession, Sessions } from "../sessions/sessions.ts";
 import type { Transaction } from "../../db/contract/database.ts";
+import type { PasskeyAnswer, RequestOptions } from "../passkeys/answers.ts";
+import type { ChallengeUse } from "../passkeys/challenges.ts";
+import type { PasskeyProofs } from "../passkeys/proofs.ts";
+import type { RelyingParty } from "../passkeys/relying-party.ts";
 import { type Account, findAccount, findAccountByEmail } from "../people/users.ts";
 
 /** Codes beside the password. */
@@ -45,6 +49,8 @@ export interface LoginOptions<Held> {
   readonly issue: (tx: Transaction, session: NewSession) => Promise<Held>;
   readonly otpTokens: OtpTokens;
   readonly secondFactors: SecondFactors;
+  /** Tells whose passkey has answered. */
+  readonly passkeys: Pick<PasskeyProofs, "prove" | "toRequestOptions">;
   readonly lockout: Lockout;
   readonly limits: Pick<AuthLimits, "login" | "otp">;
   readonly hooks: HookBus;
@@ -56,6 +62,12 @@ export interface LoginOptions<Held> {
 export interface Credentials {
   readonly email: string;
   readonly password: string;
+}
+
+/** An answer of a passkey; with the token of the first step it is the second one. */
+export interface PasskeyEntry {
+  readonly credential: PasskeyAnswer;
+  readonly otp_token?: string | undefined;
 }
 
 type Known = Account & { readonly password_hash: string };
@@ -108,24 +120,64 @@ export class Login<Held> {
    * @throws AppError account_locked, rate_limited, authorization_error as withPassword
    */
   async withCode({ otp_token, code }: { otp_token: string; code: string }, origin: Origin): Promise<Held> {
-    const { store, otpTokens, secondFactors, lockout, limits } = this.#options;
+    const { secondFactors, lockout, limits } = this.#options;
     const address = toAddressKey(origin.ipAddress);
     const giveBack = await limits.otp.take(address);
-    const claims = await otpTokens.verify(otp_token);
-    const first = claims === null ? null : await findAccount(store, claims.userId);
-    if (claims === null || first === null) throw tooLate();
+    const { email } = await this.#readFirstStep(otp_token);
     const { ipAddress } = origin;
-    const pair = await lockout.takeTurn({ name: first.email, ipAddress }, async () => {
-      const account = await findAccount(store, first.id);
-      if (!isUsable(account) || toFingerprint(account) !== claims.fingerprint) throw tooLate();
+    const pair = await lockout.takeTurn({ name: email, ipAddress }, async () => {
+      const account = await this.#readFirstStep(otp_token);
       const candidate = { name: account.email, account, ipAddress };
       return this.#attempt("code", candidate, origin, async () => {
-        if (await secondFactors.verify(account.id, code, origin)) return this.#finish(account, origin, true);
+        if (await secondFactors.verify(account.id, code, origin))
+          return this.#finish(account, origin, { hasOtp: true });
         return this.#fail(candidate, "wrong_code", origin);
       });
     });
     giveBack();
     return pair;
+  }
+
+  /**
+   * Returns what a browser asks a passkey by.
+   *
+   * @param otpToken of the first step; without it, anybody's passkey is asked for
+   * @throws AppError authentication_error as withCode, rate_limited
+   */
+  async toPasskeyRequest(
+    otpToken: string | undefined,
+    party: RelyingParty,
+    origin: Origin,
+  ): Promise<RequestOptions> {
+    const { limits, passkeys } = this.#options;
+    await limits.otp.take(toAddressKey(origin.ipAddress));
+    const first = otpToken === undefined ? null : await this.#readFirstStep(otpToken);
+    return passkeys.toRequestOptions({ use: toUse(first), party, userId: first?.id ?? null });
+  }
+
+  /**
+   * Lets in whose passkey has answered, which is two factors. Nothing can be guessed there: wrong passwords of others lock
+   * nobody out.
+   *
+   * @throws AppError authentication_error as withCode
+   * @throws AppError invalid_credentials, rate_limited, authorization_error as withPassword
+   */
+  async withPasskey(
+    { credential, otp_token }: PasskeyEntry,
+    party: RelyingParty,
+    origin: Origin,
+  ): Promise<Held> {
+    const { store, limits, passkeys } = this.#options;
+    const giveBack = await limits.login.take(toAddressKey(origin.ipAddress));
+    const first = otp_token === undefined ? null : await this.#readFirstStep(otp_token);
+    const asked = { use: toUse(first), party, userId: first?.id ?? null, origin };
+    const { userId, passkeyId } = await passkeys.prove(credential, asked);
+    const account =
+      otp_token === undefined ? await findAccount(store, userId) : await this.#readFirstStep(otp_token);
+    if (account === null || !account.is_active) throw invalidCredentials();
+    const held = await this.#finish(account, origin, { hasOtp: true, passkeyId });
+    giveBack();
+    return held;
   }
 
   /** Ends a session, and tells the hooks. */
@@ -198,13 +250,26 @@ export class Login<Held> {
 
   async #goOn(account: Known, origin: Origin): Promise<Held | OtpChallenge> {
     const { secondFactors, otpTokens } = this.#options;
-    if (!(await secondFactors.isEnabled(account.id))) return this.#finish(account, origin, false);
+    if (!(await secondFactors.isEnabled(account.id))) return this.#finish(account, origin, { hasOtp: false });
     // Failures still count: a right password alone must not open the way to more codes.
     const otpToken = await otpTokens.sign({ userId: account.id, fingerprint: toFingerprint(account) });
     return { otp_required: true, otp_token: otpToken, expires_in: otpTokens.lifetime };
   }
 
-  async #finish(account: Known, origin: Origin, hasOtp: boolean): Promise<Held> {
+  /** Returns whose password the first step took. @throws AppError authentication_error when that isn't so any more */
+  async #readFirstStep(otpToken: string): Promise<Known> {
+    const { store, otpTokens } = this.#options;
+    const claims = await otpTokens.verify(otpToken);
+    const account = claims === null ? null : await findAccount(store, claims.userId);
+    if (!isUsable(account) || toFingerprint(account) !== claims?.fingerprint) throw tooLate();
+    return account;
+  }
+
+  async #finish(
+    account: Account,
+    origin: Origin,
+    { hasOtp, passkeyId }: { readonly hasOtp: boolean; readonly passkeyId?: number },
+  ): Promise<Held> {
     const { store, issue, lockout, secondFactors } = this.#options;
     const { users } = store.tables;
     const id = crypto.randomUUID();
@@ -221,7 +286,9 @@ export class Login<Held> {
             and(
               eq(users.id, account.id),
               eq(users.is_active, true),
-              eq(users.password_hash, account.password_hash),
+              account.password_hash === null
+                ? isNull(users.password_hash)
+                : eq(users.password_hash, account.password_hash),
             ),
           );
         // Deactivated, or given another password, while this one was checked.
@@ -230,7 +297,14 @@ export class Login<Held> {
         if (!hasOtp && (await secondFactors.isEnabled(account.id, tx))) throw tooLate();
         await lockout.forgive(tx, { name: account.email, ipAddress: origin.ipAddress });
         const target = { type: "session", id };
-        await writeAudit(tx, store.tables, { action: "user.login", actor: account, target, origin });
+        const after = passkeyId === undefined ? {} : { after: { passkey: passkeyId } };
+        await writeAudit(tx, store.tables, {
+          action: "user.login",
+          actor: account,
+          target,
+          origin,
+          ...after,
+        });
         return issue(tx, { id, userId: account.id, hasOtp, origin });
       },
       { retries: 3 },
@@ -238,7 +312,7 @@ export class Login<Held> {
   }
 
   async #askHooks(
-    account: Known,
+    account: Account,
     { id, hasOtp, origin }: { id: string; hasOtp: boolean; origin: Origin },
   ): Promise<void> {
     const { store, hooks } = this.#options;
@@ -301,6 +375,13 @@ function hasPassword(account: Account | null): account is Known {
 
 function isUsable(account: Account | null): account is Known {
   return hasPassword(account) && account.is_active;
+}
+
+/** What a passkey is asked for: the second step of somebody, or to let anybody in. */
+function toUse(first: Account | null): ChallengeUse {
+  return first === null
+    ? { purpose: "login", subject: "" }
+    : { purpose: "second step", subject: String(first.id) };
 }
 
 /** Changes with the password; says nothing of it, for the hash has a salt. */

@@ -2,8 +2,10 @@ import { Value } from "@sinclair/typebox/value";
 import { type Context, Elysia, t } from "elysia";
 import { THEMES } from "../../config/schema.ts";
 import { invalidRequest } from "../../errors/codes.ts";
+import type { Site } from "../../web/clients/site.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Credentials, Login } from "./login.ts";
+export type { PasskeyForm } from "./passkey-entry.ts";
 import { changePassword, type PasswordChangeOptions } from "./password-change.ts";
 import { assertPasswordGrant, grantByPassword, OauthError } from "./password-grant.ts";
 import type { Origin } from "../identity/principal.ts";
@@ -18,14 +20,9 @@ import {
   toSessionOwner,
 } from "../identity/session-owner.ts";
 import type { CookieSession, Sessions, TokenPair } from "../sessions/sessions.ts";
+import { Tokens } from "../sessions/routes.ts";
+import { type PasskeyForms, passkeyEntryRoutes } from "./passkey-entry.ts";
 import { FRESH_MS } from "../identity/standing.ts";
-
-const Tokens = t.Object({
-  access_token: t.String({ description: "For the header authorization: Bearer …" }),
-  refresh_token: t.String({ description: "Exchanged once at /auth/refresh" }),
-  token_type: t.Literal("bearer"),
-  expires_in: t.Integer({ description: "Of the access token, in seconds" }),
-});
 
 const OtpChallenge = t.Object({
   otp_required: t.Literal(true),
@@ -99,9 +96,7 @@ const Preferences = t.Object({
 });
 
 /** Answers the forms that browsers send from our pages. */
-export interface BrowserForms {
-  /** Whether a request is one of these, and is to be answered with a page. */
-  isForm(request: Request): boolean;
+export interface BrowserForms extends PasskeyForms {
   /** @param next where to go on to, as it was sent */
   takePassword(request: Request, credentials: Credentials, next: string | undefined): Promise<Response>;
   takeCode(
@@ -121,6 +116,7 @@ export interface AuthRoutesOptions {
   readonly guards: Guards;
   readonly principals: Principals;
   readonly originOf: (request: Request) => Origin;
+  readonly site: Site;
   readonly login: Login<TokenPair>;
   readonly sessions: Pick<Sessions, "noteIdentification">;
   readonly confirmPassword: ConfirmPassword;
@@ -136,6 +132,7 @@ export function authRoutes(options: AuthRoutesOptions) {
   return new Elysia({ name: "xcore/auth", prefix: "/auth", detail: { tags: ["auth"] } })
     .use(registrationRoutes(options))
     .use(entryRoutes(options))
+    .use(passkeyEntryRoutes(options))
     .use(ownRoutes(options));
 }
 

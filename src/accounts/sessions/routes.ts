@@ -6,9 +6,10 @@ import type { Principals } from "../identity/principals.ts";
 import { BY_SESSION, toSessionOwner } from "../identity/session-owner.ts";
 import type { Sessions } from "./sessions.ts";
 
-const Tokens = t.Object({
-  access_token: t.String(),
-  refresh_token: t.String(),
+/** What somebody who has logged in gets. */
+export const Tokens = t.Object({
+  access_token: t.String({ description: "For the header authorization: Bearer \u2026" }),
+  refresh_token: t.String({ description: "Exchanged once at /auth/refresh" }),
   token_type: t.Literal("bearer"),
   expires_in: t.Integer({ description: "Of the access token, in seconds" }),
 });

@@ -1,4 +1,4 @@
-import { and, eq, gt, isNotNull, isNull, lt, lte, ne, or } from "drizzle-orm";
+import { and, eq, gt, isNotNull, isNull, lt, lte, or } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { type Page, type PageQuery, paginate } from "../../db/paging/paginate.ts";
 import type { AppError } from "../../errors/errors.ts";
@@ -10,6 +10,7 @@ import type { Origin } from "../identity/principal.ts";
 import { renewRecoveryCodes, toRecoveryCode, useRecoveryCode } from "./recovery-codes.ts";
 import {
   assertSecondFactorGiven,
+  beginFactor,
   type ConfirmedOtpDevice,
   endSecondFactor,
   type FactorChange,
@@ -58,7 +59,7 @@ export class OtpDevices {
     this.#now = now;
   }
 
-  /** Whether an account has two factors: a confirmed device. */
+  /** Whether an account has two factors: a confirmed device, or a passkey. */
   isEnabled(userId: number, db: Pick<Database, "select"> = this.#store.db): Promise<boolean> {
     return hasSecondFactor(db, this.#store.tables, userId);
   }
@@ -130,7 +131,7 @@ export class OtpDevices {
     { sessionId, origin }: FactorChange = {},
   ): Promise<ConfirmedOtpDevice> {
     const { db, tables } = this.#store;
-    const { otpDevices, sessions } = tables;
+    const { otpDevices } = tables;
     const { findOtpStep, toOtpCode } = await loadCodes();
     return db.transaction(async (tx) => {
       const actor = await lockUser(tx, tables, userId);
@@ -147,14 +148,8 @@ export class OtpDevices {
 
       const confirmed_at = new Date(this.#now());
       await tx.update(otpDevices).set({ confirmed_at, last_step: step }).where(eq(otpDevices.id, deviceId));
-      const recovery_codes = isFirst ? await renewRecoveryCodes(tx, tables, userId) : null;
-      if (sessionId !== undefined) {
-        const isOther = and(eq(sessions.user_id, userId), ne(sessions.id, sessionId));
-        const others = and(isOther, isNull(sessions.revoked_at));
-        if (isFirst) await tx.update(sessions).set({ revoked_at: confirmed_at }).where(others);
-        await noteSecondFactor(tx, tables, { userId, sessionId, at: confirmed_at });
-      }
-      await noteAccessChange(tx, tables, userId);
+      const begun = { userId, ...(sessionId !== undefined && { sessionId }), at: confirmed_at, isFirst };
+      const recovery_codes = await beginFactor(tx, tables, begun);
       const target = { type: "otp_device", id: deviceId };
       const after = { name: device.name };
       await writeAudit(tx, tables, { action: "otp.enrolled", actor, target, ...withOrigin(origin), after });

@@ -1,10 +1,11 @@
-import { and, eq, isNotNull } from "drizzle-orm";
+import { and, eq, inArray, isNotNull, isNull, ne } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
 import { FRESH_MS } from "../identity/standing.ts";
 import { noteAccessChange } from "../people/store.ts";
+import { renewRecoveryCodes } from "./recovery-codes.ts";
 
 /** A device as its owner sees it. */
 export interface OtpDevice {
@@ -40,10 +41,13 @@ export interface FactorChange {
   readonly origin?: Origin;
 }
 
-/** Whether somebody has turned two factors on: a device of theirs is confirmed. */
+/** What an account has beside its password: devices that give codes, and passkeys. */
+export type FactorTables = Pick<CoreTables, "otpDevices" | "passkeys">;
+
+/** Whether somebody has turned two factors on: a device of theirs is confirmed, or they have a passkey. */
 export async function hasSecondFactor(
   db: Pick<Database, "select">,
-  { otpDevices }: Pick<CoreTables, "otpDevices">,
+  { otpDevices, passkeys }: FactorTables,
   userId: number,
 ): Promise<boolean> {
   const [device] = await db
@@ -51,7 +55,28 @@ export async function hasSecondFactor(
     .from(otpDevices)
     .where(and(eq(otpDevices.user_id, userId), isNotNull(otpDevices.confirmed_at)))
     .limit(1);
-  return device !== undefined;
+  if (device !== undefined) return true;
+  const own = eq(passkeys.user_id, userId);
+  const [passkey] = await db.select({ id: passkeys.id }).from(passkeys).where(own).limit(1);
+  return passkey !== undefined;
+}
+
+/** Returns which of these accounts have two factors. */
+export async function findWithSecondFactor(
+  db: Pick<Database, "selectDistinct">,
+  { otpDevices, passkeys }: FactorTables,
+  userIds: readonly number[],
+): Promise<ReadonlySet<number>> {
+  const isConfirmed = isNotNull(otpDevices.confirmed_at);
+  const byDevice = await db
+    .selectDistinct({ userId: otpDevices.user_id })
+    .from(otpDevices)
+    .where(and(inArray(otpDevices.user_id, [...userIds]), isConfirmed));
+  const byPasskey = await db
+    .selectDistinct({ userId: passkeys.user_id })
+    .from(passkeys)
+    .where(inArray(passkeys.user_id, [...userIds]));
+  return new Set([...byDevice, ...byPasskey].map(({ userId }) => userId));
 }
 
 /**
@@ -62,7 +87,7 @@ export async function hasSecondFactor(
  */
 export async function assertSecondFactorGiven(
   db: Pick<Database, "select">,
-  tables: Pick<CoreTables, "otpDevices" | "sessions">,
+  tables: FactorTables & Pick<CoreTables, "sessions">,
   { userId, sessionId }: { userId: number; sessionId: string },
 ): Promise<void> {
   if (!(await hasSecondFactor(db, tables, userId))) return;
@@ -84,7 +109,7 @@ export async function assertSecondFactorGiven(
  */
 export async function assertIdentifiedLately(
   db: Pick<Database, "select">,
-  tables: Pick<CoreTables, "otpDevices" | "sessions">,
+  tables: FactorTables & Pick<CoreTables, "sessions">,
   { userId, sessionId, nowMs }: { userId: number; sessionId: string; nowMs: number },
 ): Promise<void> {
   const { sessions } = tables;
@@ -119,23 +144,48 @@ export async function noteSecondFactor(
 }
 
 /**
+ * Notes that an account has one factor more, which its session has just given. With the first one all other sessions
+ * end, which gave one.
+ *
+ * @param isFirst whether it had none beside the password
+ * @returns recovery codes with the first one, else null
+ */
+export async function beginFactor(
+  tx: Transaction,
+  tables: Pick<CoreTables, "recoveryCodes" | "sessions" | "accessChanges">,
+  { userId, sessionId, at, isFirst }: { userId: number; sessionId?: string; at: Date; isFirst: boolean },
+): Promise<string[] | null> {
+  const { sessions } = tables;
+  const codes = isFirst ? await renewRecoveryCodes(tx, tables, userId) : null;
+  if (sessionId !== undefined) {
+    const isOther = and(eq(sessions.user_id, userId), ne(sessions.id, sessionId));
+    const others = and(isOther, isNull(sessions.revoked_at));
+    if (isFirst) await tx.update(sessions).set({ revoked_at: at }).where(others);
+    await noteSecondFactor(tx, tables, { userId, sessionId, at });
+  }
+  await noteAccessChange(tx, tables, userId);
+  return codes;
+}
+
+/**
  * Turns two factors off, such as for somebody who has lost the phone and the recovery codes. To be audited by the
  * caller, who knows on whose word.
  *
- * @returns how many devices are gone
+ * @returns how many devices and passkeys are gone
  */
 export async function removeSecondFactors(
   tx: Transaction,
-  tables: Pick<CoreTables, "otpDevices" | "recoveryCodes" | "sessions" | "accessChanges">,
+  tables: FactorTables & Pick<CoreTables, "recoveryCodes" | "sessions" | "accessChanges">,
   userId: number,
 ): Promise<number> {
-  const { otpDevices } = tables;
-  const { rowsAffected } = await tx.delete(otpDevices).where(eq(otpDevices.user_id, userId));
+  const { otpDevices, passkeys } = tables;
+  const devices = await tx.delete(otpDevices).where(eq(otpDevices.user_id, userId));
+  const keys = await tx.delete(passkeys).where(eq(passkeys.user_id, userId));
   await endSecondFactor(tx, tables, userId);
-  return rowsAffected;
+  return devices.rowsAffected + keys.rowsAffected;
 }
 
-/** Takes back what an account had with its last device. */
+/** Takes back what an account had with its last device or passkey. */
 export async function endSecondFactor(
   tx: Transaction,
   tables: Pick<CoreTables, "recoveryCodes" | "sessions" | "accessChanges">,

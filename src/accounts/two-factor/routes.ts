@@ -1,13 +1,13 @@
 import { type Context, Elysia, t } from "elysia";
 import { listOf, page, type PageQuery } from "../../db/paging/paginate.ts";
 import type { Guards } from "../identity/guards.ts";
-import type { Attempts } from "../login/attempt-limits.ts";
 import { MAX_DISPLAY_NAME } from "../people/names.ts";
 import type { OtpDevices } from "./devices.ts";
 import type { ConfirmedOtpDevice, FactorChange, OtpDevice, OtpEnrolment } from "./enrolment.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import {
+  type Attempts,
   BY_SESSION,
   type ConfirmOwner,
   FRESH_PASSWORD,

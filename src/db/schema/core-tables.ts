@@ -2,6 +2,7 @@ import type { Columns } from "./columns.ts";
 import type { Constraints } from "./constraints.ts";
 import { createAuditLog } from "./audit-table.ts";
 import { createResourceComments } from "./comment-table.ts";
+import { createFactorTables } from "./factor-tables.ts";
 import { createImportTables } from "./import-tables.ts";
 import { createStoredFiles } from "./file-table.ts";
 import { createJobTables } from "./job-tables.ts";
@@ -27,7 +28,7 @@ export function createCoreTables(schema: Schema) {
     ...createRights(schema, users),
     ...createSessions(schema, users),
     loginFailures: () => createLoginFailures(schema),
-    ...createSecondFactors(schema, users),
+    ...createFactorTables(schema, users),
     apiKeys: () => createApiKeys(schema, users),
     auditLog: () => createAuditLog(schema),
     accessChanges: () => createAccessChanges(schema),
@@ -214,41 +215,6 @@ function createLoginFailures(schema: Schema) {
       index("login_failures_counted_at").on(t.counted_at),
     ],
   );
-}
-
-function createSecondFactors(schema: Schema, users: Users) {
-  const { bigint, id, index, references, table, text, timestamp, varchar } = schema;
-  const otpDevices = () =>
-    table(
-      "otp_devices",
-      {
-        id: id(),
-        user_id: references(() => users().id, { onDelete: "cascade" }).notNull(),
-        name: varchar(100).notNull(),
-        /** Encrypted. */
-        secret: text().notNull(),
-        /** Null until a first code has shown that the device works. */
-        confirmed_at: timestamp(),
-        /** The time step of the last code that was accepted: none up to it is accepted again. */
-        last_step: bigint().notNull().default(0),
-        created_at: timestamp().notNull().defaultNow(),
-      },
-      (t) => [index("otp_devices_user").on(t.user_id)],
-    );
-
-  const recoveryCodes = () =>
-    table(
-      "recovery_codes",
-      {
-        id: id(),
-        user_id: references(() => users().id, { onDelete: "cascade" }).notNull(),
-        code_hash: varchar(64).notNull(),
-        used_at: timestamp(),
-      },
-      (t) => [index("recovery_codes_user").on(t.user_id)],
-    );
-
-  return { otpDevices, recoveryCodes };
 }
 
 function createApiKeys(schema: Schema, users: Users) {

@@ -33,6 +33,11 @@ export class Site {
     this.#clientAddress = createClientAddress(trustedProxies);
   }
 
+  /** Origin that clients know the server by, such as "https://erp.example.com"; null when it isn't configured. */
+  get publicOrigin(): string | null {
+    return this.#settings.publicOrigin;
+  }
+
   /** Address of the client of a request under way, behind trusted proxies; "" once it has been answered. */
   addressOf(request: Request): string {
     return this.clientOf(this.connectionOf(request), request);

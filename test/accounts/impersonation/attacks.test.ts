@@ -3,6 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { plugin, TestApp } from "../../setup.ts";
 import { CookieJar, PASSWORD, SECURITY } from "../browser/browser.ts";
 import { codeOf, whoIs, World } from "./world.ts";
+import { strangeAnswer } from "../passkeys/authenticator.ts";
 
 const ROUTER = `
   .get("/", ({ user }) => user.email, { permission: "shop:see" })
@@ -22,6 +23,8 @@ const OPEN = [
   "DELETE /auth/impersonation",
   "POST /auth/login",
   "POST /auth/login/otp",
+  "POST /auth/login/passkey",
+  "POST /auth/login/passkey/options",
   "POST /auth/refresh",
   "POST /auth/register",
 ];
@@ -54,6 +57,7 @@ test("nothing of an account is shown or changed by who views as its owner: each 
       name: "Mine",
       permissions: [],
       theme: "dark",
+      credential: strangeAnswer(),
     };
     // oxlint-disable-next-line no-await-in-loop -- one after the other
     const answer = await (isRead
@@ -72,6 +76,12 @@ function pick(body: Record<string, unknown>, path: string): Record<string, unkno
     "/auth/password/verify": ["current_password"],
     "/auth/api_keys": ["name", "permissions", "current_password"],
     "/auth/otp/devices": ["name", "current_password"],
+    "/auth/passkeys": ["name", "credential"],
+    "/auth/passkeys/options": ["current_password"],
+    "/auth/passkeys/{id}": ["name"],
+    "/auth/passkeys/verify/options": [],
+    "/auth/passkeys/verify": ["credential"],
+    "/auth/passkeys/recovery_codes": ["credential"],
     "/auth/me": ["theme"],
   };
   const taken = names[path] ?? ["code"];
