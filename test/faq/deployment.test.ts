@@ -134,3 +134,24 @@ faq(
   },
   (name, run) => testWithServer("postgres", name, 120_000, run),
 );
+
+faq(
+  "How do I monitor performance?",
+  async (question) => {
+    await using project = await FaqProject.create();
+    await project.run("xcore init");
+    await project.run(question.shown("METRICS_TOKEN=$"));
+    await project.folder.write({ "config.json": question.file("config.json") });
+    await project.start();
+    await project.ask("/hello");
+    const [, token = ""] = /^METRICS_TOKEN=(\w+)$/m.exec(await project.read(".env")) ?? [];
+    const metrics = await project.run(question.shown("curl"), { METRICS_TOKEN: token });
+    expect(metrics).toMatch(/^xcore_http_requests_total\{.*plugin="hello".*\} 1$/m);
+    expect(metrics).toMatch(/^xcore_http_requests_total\{.*hash="[0-9a-f]{12}".*\} 1$/m);
+    expect((await project.ask("/metrics")).status).toBe(401);
+    await project.configure('{ "monitoring": { "enabled": false } }');
+    await project.start();
+    expect((await project.ask("/metrics", { token })).status).not.toBe(200);
+  },
+  (name, run) => testWithProgram("curl", name, run),
+);

@@ -368,16 +368,6 @@ faq("How do I make it faster?", async (question) => {
   expect((await project.json("xcore config show --config pool.json")).database.pool_size).toBe(20);
 });
 
-faq("How do I monitor performance?", async (question) => {
-  await project.folder.write({ "monitored.json": question.file("config.json") });
-  const { monitoring } = await project.json("xcore config show --config monitored.json");
-  expect(monitoring).toMatchObject({ enabled: true, prometheus_endpoint: "/metrics" });
-  expect(await project.run(question.shown("/metrics"))).toContain("xcore_http_requests_total{plugin=");
-  expect((await project.ask("/metrics")).status).toBe(401);
-  const traffic = await project.json(question.shown("/system/traffic"));
-  expect(traffic).toContainKey("points");
-});
-
 faq("Where do I find help?", async (question) => {
   const help = await project.run(question.shown("xcore --help"));
   expect(help).toMatch(/doctor \[options\][^]*Usage: xcore plugin add/);
