@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout } from "bun:test";
+import { parse } from "jsonc-parser";
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
 import { PrivateServer } from "../faults/private-server.ts";
 import { testWithProgram } from "../programs.ts";
@@ -67,17 +68,30 @@ faq(
     await using project = await FaqProject.create();
     await project.run(question.shown("openssl req"));
     const [port, redirectPort] = [findFreePort(), findFreePort()];
-    const config = question
-      .file("config.json")
-      .replace('"port": 443', `"port": ${port}`)
-      .replace('"redirect_port": 80', `"redirect_port": ${redirectPort}`)
-      .replace('"host": "0.0.0.0"', '"host": "127.0.0.1"');
-    await project.folder.write({ "config.json": config });
+    const fit = (text: string) =>
+      text
+        .replace('"port": 443', `"port": ${port}`)
+        .replace('"redirect_port": 80', `"redirect_port": ${redirectPort}`)
+        .replace('"host": "0.0.0.0"', '"host": "127.0.0.1"');
+    const shown = parse(fit(question.file("config.json")));
+
+    // Nobody reaches an authority from here: it serves by a certificate of its own, and tries again.
+    const directory = `https://127.0.0.1:${findFreePort()}/directory`;
+    const acme = { ...shown.server.tls.acme, directory };
+    const withAcme = { server: { ...shown.server, tls: { ...shown.server.tls, acme } } };
+    await project.folder.write({ "config.json": withAcme });
+    const { output } = await project.start({ args: [] });
+    expect(output).toContain("erp.example.com");
+    const own = await fetch(`https://127.0.0.1:${port}/health`, { tls: { rejectUnauthorized: false } });
+    expect(own.status).toBe(200);
+
+    const { tls } = parse(`{${fit(question.shown("fullchain.pem"))}}`);
+    await project.folder.write({ "config.json": { server: { ...shown.server, tls } } });
     await project.start({ args: [] });
     const ca = await project.read("tls/fullchain.pem");
     const headers = { host: "erp.example.com" };
-    const tls = { ca, serverName: "erp.example.com" };
-    const answer = await fetch(`https://127.0.0.1:${port}/health`, { headers, tls });
+    const trusted = { ca, serverName: "erp.example.com" };
+    const answer = await fetch(`https://127.0.0.1:${port}/health`, { headers, tls: trusted });
     expect([answer.status, answer.headers.get("strict-transport-security")]).toEqual([
       200,
       expect.stringContaining("max-age"),
