@@ -50,6 +50,23 @@ faq(
     await project.run("xcore init");
     await project.folder.write({ "config.json": { server: { port: 0 } } });
     expect(await project.run(question.shown("xcore doctor"))).toContain("ok       database");
+    const unit = await project.sh(question.shown("--dry-run"));
+    if (project.folder.path.startsWith("/tmp/")) {
+      expect([unit.code, unit.stderr]).toEqual([1, expect.stringContaining("temporary")]);
+    } else {
+      expect(unit.stdout).toMatch(/^ProtectSystem=strict$/m);
+      expect(unit.stdout).toContain(`WorkingDirectory=${project.folder.path}\n`);
+    }
+
+    // No image is built here: its files are put together as it says, and its command is run there.
+    const image = question.file("Dockerfile");
+    await project.run('ln -s "$(command -v xcore)" xcore');
+    const copied = [...image.matchAll(/^COPY (.+) \S+$/gm)].flatMap(([, names = ""]) => names.split(" "));
+    expect(await project.run(`ls -d ${copied.join(" ")}`)).toBe("config.json\nplugins\nxcore\n");
+    const [, ...command] = JSON.parse(/^CMD (.+)$/m.exec(image)?.[1] ?? "[]");
+    await project.start({ args: command });
+    expect((await project.ask("/hello")).status).toBe(200);
+
     const [variable = "", , ...args] = question.shown("--workers").trim().split(" ");
     const [name = "", url = ""] = variable.split("=");
     expect(url).toBe("redis://localhost:6379");

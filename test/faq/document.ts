@@ -4,7 +4,7 @@ import { testWithProgram } from "../programs.ts";
 
 const DOCS = join(import.meta.dir, "../../docs");
 /** What a block begins with that is a file of a project: its path, in a comment. */
-const PATH = /^(?:\/\/|#|\{#) (\S*[./]\S*)(?: #\})?\n/;
+const PATH = /^(?:\/\/|#|\{#) (\S*[./]\S*|Dockerfile)(?: #\})?\n/;
 
 /** Programs of the machine that scripts may call. */
 const PROGRAMS = ["curl", "openssl", "git"];
