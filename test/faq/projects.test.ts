@@ -33,6 +33,12 @@ faq(
     }
 
     await using project = await FaqProject.create();
+    await using copy = await createTestDatabase("postgres");
+    await project.createAdmin();
+    const script = question.shown("xcore db copy").trim();
+    await project.run(`${script.replace("postgresql://user:password@localhost/dbname", copy.url)} --yes`);
+    expect(await project.run("xcore user list", { DATABASE_URL: copy.url })).toContain(project.admin.email);
+
     const refused = await project.sh(question.shown("oracle://"));
     expect([refused.code, refused.stderr]).toEqual([1, question.shown("Cannot use the configuration")]);
     for (const url of [
