@@ -4,6 +4,7 @@ import type { Template } from "./engine/template.ts";
 import type { TemplateError } from "./engine/problems.ts";
 import { fail } from "./error-codes.ts";
 import type { Library } from "./library.ts";
+import type { RenderedMail, renderMailParts } from "./mails.ts";
 import { Page, type PageOptions } from "./page.ts";
 import { createRequestNames, type GlobalsOf } from "./request-names.ts";
 import type { Assets } from "./assets.ts";
@@ -13,6 +14,7 @@ import { createUrls } from "./urls.ts";
 
 export type { GlobalsOf, RequestGlobals } from "./request-names.ts";
 export { chooseLanguage, ENGLISH } from "./languages/catalogues.ts";
+export type { RenderedMail } from "./mails.ts";
 export type { Page, PageOptions } from "./page.ts";
 
 /** The frame of the pages of the administration. */
@@ -54,6 +56,13 @@ export interface TemplateRenderer {
    * @throws AppError template_not_found, template_failed
    */
   renderText(name: string, data?: TemplateData): Promise<string>;
+  /**
+   * Renders a mail: `mail/<name>.html`, which is made from the layout of mails.
+   *
+   * @param language what its recipient reads; English where there are no translations of it
+   * @throws AppError template_not_found, template_failed
+   */
+  renderMail(name: string, data: TemplateData, language: string | null): Promise<RenderedMail>;
 }
 
 /** The templates of a plugin, before and while it serves. */
@@ -67,6 +76,21 @@ export interface PluginTemplates extends TemplateRenderer {
   publish(): () => void;
 }
 
+/** What is loaded when the first template is asked for. */
+interface Opened {
+  readonly stock: Stock;
+  readonly assets: Assets;
+  readonly renderMailParts: typeof renderMailParts;
+}
+
+/** What a template is rendered for, beside the request. */
+interface Circumstances {
+  readonly nonce: string;
+  readonly shell?: (() => unknown) | undefined;
+  /** What whoever reads it has chosen, where that isn't who makes a request. */
+  readonly language?: string | null;
+}
+
 /** Pages from templates; what makes them is loaded when the first is asked for. */
 export class Templates implements TemplateRenderer {
   readonly #options: TemplatesOptions;
@@ -78,7 +102,7 @@ export class Templates implements TemplateRenderer {
   loadShell: () => Promise<(request: Request) => unknown> = async () => () => undefined;
   /** Whether templates stand in that frame, found out once for each. */
   readonly #framed = new WeakMap<Template, boolean>();
-  #opening: Promise<{ readonly stock: Stock; readonly assets: Assets }> | null = null;
+  #opening: Promise<Opened> | null = null;
   #opened: Stock | null = null;
 
   constructor(options: TemplatesOptions) {
@@ -91,6 +115,10 @@ export class Templates implements TemplateRenderer {
 
   renderText(name: string, data: TemplateData = {}): Promise<string> {
     return this.#text(name, data, ({ core }) => core);
+  }
+
+  renderMail(name: string, data: TemplateData, language: string | null): Promise<RenderedMail> {
+    return this.#mail({ name, data, language }, ({ core }) => core);
   }
 
   /** Makes the templates of a generation of a plugin. @param prefix of its paths, such as "/blog" */
@@ -107,6 +135,7 @@ export class Templates implements TemplateRenderer {
       owned: all,
       render: (name, data = {}, options = {}) => this.#page(name, data, options, find),
       renderText: (name, data = {}) => this.#text(name, data, find),
+      renderMail: (name, data, language) => this.#mail({ name, data, language }, find),
       check: async () => {
         if (all.texts.size > 0) find(await this.stock()).check();
       },
@@ -182,6 +211,22 @@ export class Templates implements TemplateRenderer {
     return this.#attempt(name, () => library.render(template, data, this.#circumstances(library, null, { nonce: "" })));
   }
 
+  async #mail(
+    asked: { readonly name: string; readonly data: TemplateData; readonly language: string | null },
+    find: (stock: Stock) => Library,
+  ): Promise<RenderedMail> {
+    const { stock, renderMailParts } = await (this.#opening ??= this.#load());
+    const library = find(stock);
+    const name = `mail/${asked.name}.html`;
+    const template = this.#find(library, name);
+    const circumstances = this.#circumstances(library, null, { nonce: "", language: asked.language });
+    const language = String(circumstances.request("locale"));
+    return this.#attempt(name, () => ({
+      ...renderMailParts(template, (one, names) => library.render(one, { ...asked.data, ...names }, circumstances)),
+      language,
+    }));
+  }
+
   #find(library: Library, name: string) {
     const found = this.#attempt(name, () => library.find(name));
     if (found !== null) return found;
@@ -208,9 +253,10 @@ export class Templates implements TemplateRenderer {
   #circumstances(
     { owner }: Library,
     request: Request | null,
-    { nonce, shell }: { readonly nonce: string; readonly shell?: (() => unknown) | undefined },
+    { nonce, shell, language: chosen = null }: Circumstances,
   ) {
-    const { globalsOf, isDebug, theme, appName } = this.#options;
+    const { isDebug, theme, appName } = this.#options;
+    const globalsOf: GlobalsOf = chosen === null ? this.#options.globalsOf : () => ({ language: chosen });
     const languages = this.#opened?.languages;
     const words = languages && {
       names: languages.names,
@@ -260,10 +306,11 @@ export class Templates implements TemplateRenderer {
     return (await this.#opening).stock;
   }
 
-  async #load() {
-    const [{ Stock: StockClass }, { Assets: AssetsClass }] = await Promise.all([
+  async #load(): Promise<Opened> {
+    const [{ Stock: StockClass }, { Assets: AssetsClass }, { renderMailParts }] = await Promise.all([
       import("./stock.ts"),
       import("./assets.ts"),
+      import("./mails.ts"),
     ]);
     const assets: Assets = new AssetsClass(() => stock.texts);
     const { basePath } = this.#options;
@@ -275,6 +322,6 @@ export class Templates implements TemplateRenderer {
     const stock: Stock = await StockClass.open(options, { additions, published: this.#published });
     stock.onChange = () => assets.forget();
     this.#opened = stock;
-    return { stock, assets };
+    return { stock, assets, renderMailParts };
   }
 }

@@ -36,6 +36,8 @@ export interface Template {
   readonly exports: ReadonlySet<string>;
   /** Finds what it refers to; null where there is none. @throws TemplateError for what can't be used */
   resolve(reference: Reference): Template | null;
+  /** The same as plain text, in which nothing is escaped, with all that it refers to; itself where it is plain text. */
+  readonly plain: Template;
   /** Renders it. @throws TemplateError */
   run(context: Context): string;
 }
@@ -70,6 +72,7 @@ const RUNTIME = {
   setIn,
   toNumber,
 };
+const PLAIN_RUNTIME = { ...RUNTIME, show: values.toText };
 const PROLOGUE = `"use strict"; const { ${Object.keys(RUNTIME).join(", ")} } = runtime;`;
 
 /**
@@ -82,35 +85,44 @@ export function compileTemplate(source: TemplateSource, surroundings: Surroundin
   const writer = new TemplateWriter(source.shown, vocabulary);
   const code = writer.write(parseTemplate(source.text, source.shown));
   const { references, parameters, exports } = writer;
-  const lookup = {
-    find: (names: unknown, mayMiss = false) =>
-      findFirst(names, mayMiss, (name) => surroundings.find(name, source)),
-    findComponent(name: unknown) {
-      const found = surroundings.findComponent(values.toText(name), source);
-      if (found === null) throw new TypeError(`There is no component "${values.toText(name)}"`);
-      return found;
-    },
-    source,
-  };
   // oxlint-disable-next-line typescript/no-implied-eval -- it is made of a template, whose names are held to be names
   const make = new Function("f", "t", "g", "template", "runtime", PROLOGUE + code) as (
     ...args: unknown[]
   ) => Made;
-  const runtime = isPlainText(source) ? { ...RUNTIME, show: values.toText } : RUNTIME;
-  const { root, blocks } = make(filters, tests, globals, lookup, runtime);
-  const template: Template = {
-    source,
-    blocks,
-    references,
-    parameters,
-    exports,
-    resolve: (reference) => resolveReference(reference, source, surroundings),
-    run(context) {
-      context.addBlocks(template);
-      return root(context);
-    },
+  const instantiate = (isPlain: boolean): Template => {
+    const asThis = (found: Template): Template => (isPlain ? found.plain : found);
+    const lookup = {
+      find(names: unknown, mayMiss = false) {
+        const found = findFirst(names, mayMiss, (name) => surroundings.find(name, source));
+        return found === null ? null : asThis(found);
+      },
+      findComponent(name: unknown) {
+        const found = surroundings.findComponent(values.toText(name), source);
+        if (found === null) throw new TypeError(`There is no component "${values.toText(name)}"`);
+        return asThis(found);
+      },
+      source,
+    };
+    const { root, blocks } = make(filters, tests, globals, lookup, isPlain ? PLAIN_RUNTIME : RUNTIME);
+    let plain: Template | null = null;
+    const template: Template = {
+      source,
+      blocks,
+      references,
+      parameters,
+      exports,
+      get plain() {
+        return isPlain ? template : (plain ??= instantiate(true));
+      },
+      resolve: (reference) => resolveReference(reference, source, surroundings),
+      run(context) {
+        context.addBlocks(template);
+        return root(context);
+      },
+    };
+    return template;
   };
-  return template;
+  return instantiate(isPlainText(source));
 }
 
 function resolveReference(
