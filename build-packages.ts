@@ -10,6 +10,8 @@ const PACKED = [
   "@simplewebauthn/server",
   "daisyui",
   "memcache",
+  "nodemailer/lib/mail-composer",
+  "nodemailer/lib/smtp-connection",
   "papaparse",
   "saxes",
   "tailwindcss",

@@ -8,7 +8,7 @@ const ENTRY = "index.ts";
 /** Each folder of src/ may import from those before it. Folders that aren't there yet have their place already. */
 const ORDER = (
   "errors files native log metrics config hooks db storage cache cluster web templates " +
-  "accounts jobs backups resources sdk plugins ui guide app editor testing cli"
+  "accounts jobs mail backups resources sdk plugins ui guide app editor testing cli"
 ).split(" ");
 const MAX_FILES = 24; // of a folder, without those of its folders
 const MAX_LEVELS = 3; // of folders

@@ -59,6 +59,8 @@ export interface TestAppOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly setupTimeoutMs?: number;
   readonly drainTimeoutMs?: number;
+  /** Gets what is shown to whoever starts a server. @default nobody does */
+  readonly print?: (text: string) => void;
 }
 
 /** More than a test asks for: those of limits say what they are. */
@@ -100,7 +102,7 @@ export class TestApp implements AsyncDisposable {
     const folder = await TestFolder.create(options.files);
     await folder.write(inPlugins(options.plugins ?? {}));
     await mkdir(join(folder.path, "plugins"), { recursive: true });
-    const { config = {}, setupTimeoutMs = 5000, drainTimeoutMs = 2000 } = options;
+    const { config = {}, setupTimeoutMs = 5000, drainTimeoutMs = 2000, print = () => {} } = options;
     const flags = {
       ...config,
       server: { ...config.server, rate_limit: { ...UNLIMITED, ...config.server?.rate_limit } },
@@ -119,7 +121,7 @@ export class TestApp implements AsyncDisposable {
       version: "0.0.0-test",
       setupTimeoutMs,
       drainTimeoutMs,
-      print() {},
+      print,
     });
     const test = new TestApp(app, folder, reloadConfig);
     app.web.listen({ hostname: "127.0.0.1", port: 0 });

@@ -104,7 +104,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const web = createWeb(context, accounts);
   knowAskers(live, accounts, web);
 
-  const work = createWork(context, stores);
+  const work = createWork(context, stores, { templates, print });
   const plugins = createPlugins(context, { stores, accounts, ...work, web, templates }, options);
   disposals.defer(() => plugins.stop());
   // They are the plugins': before these.

@@ -3,6 +3,8 @@ import { accountRoutes } from "../accounts/routes.ts";
 import { createJobDesk } from "../jobs/admin/desk.ts";
 import type { Jobs } from "../jobs/jobs.ts";
 import { jobRoutes } from "../jobs/routes.ts";
+import type { Mail } from "../mail/mail.ts";
+import { mailRoutes } from "../mail/routes.ts";
 import { taskRoutes } from "../jobs/scheduler/routes.ts";
 import type { Scheduler } from "../jobs/scheduler/scheduler.ts";
 import { pluginRoutes } from "../plugins/admin/routes.ts";
@@ -41,6 +43,7 @@ export interface CoreParts {
   readonly accounts: Accounts;
   readonly jobs: Jobs;
   readonly tasks: Scheduler;
+  readonly mail: Mail;
   readonly plugins: PluginManager;
   readonly web: WebServer;
   readonly templates: Templates;
@@ -58,7 +61,8 @@ export function createCoreAppBuilder(
   parts: CoreParts,
 ): (streams: InFlight["streams"]) => CoreApp {
   const { version, live, loggers, feed, hooks, answerError } = context;
-  const { stores, accounts, jobs, tasks, plugins, web, templates, figures, appName, reloadConfig } = parts;
+  const { stores, accounts, jobs, tasks, mail, plugins, web, templates, figures, appName, reloadConfig } =
+    parts;
   const { database, store } = stores;
   const originOf = createOriginOf(web);
   const administration = {
@@ -94,6 +98,7 @@ export function createCoreAppBuilder(
       loaded: () => live.loaded,
     }),
     jobRoutes({ jobs, store, guards: accounts.guards, originOf }),
+    mailRoutes({ mail, store, guards: accounts.guards, originOf }),
     pluginRoutes({
       ...administration,
       store,

@@ -1,7 +1,10 @@
 import { hasOldAudit, pruneAudit } from "../accounts/people/audit.ts";
+import type { Config } from "../config/schema.ts";
 import { toRedisJobs } from "../jobs/backends.ts";
 import { Jobs } from "../jobs/jobs.ts";
 import { Scheduler } from "../jobs/scheduler/scheduler.ts";
+import { Mail } from "../mail/mail.ts";
+import type { Templates } from "../templates/templates.ts";
 import { BackgroundImports } from "../resources/import-jobs/imports.ts";
 import type { AppContext } from "./context.ts";
 import type { PluginOptions } from "./plugins.ts";
@@ -18,6 +21,7 @@ export interface Work {
   readonly jobs: Jobs;
   /** Runs tasks when they are due. */
   readonly tasks: Scheduler;
+  readonly mail: Mail;
   /** Imports files into tables of plugins. */
   readonly background: BackgroundImports;
   /** Ends what looks whether the core has tasks. */
@@ -30,8 +34,9 @@ export interface Work {
  *
  * @throws AppError config_invalid for jobs in Redis without one
  */
-export function createWork(context: AppContext, { database, store, storage }: AppStores): Work {
+export function createWork(context: AppContext, stores: AppStores, pages: MailParts): Work {
   const { live, hooks, loggers, feed, presence, inspects, isCommand, monitoring } = context;
+  const { database, store, storage } = stores;
   const ground = { driver: database, store, log: loggers.app };
   const isServer = !inspects && !isCommand;
   const jobs = new Jobs({
@@ -46,23 +51,60 @@ export function createWork(context: AppContext, { database, store, storage }: Ap
   });
   const tasks = new Scheduler({ ...ground, isTimed: isServer, around: monitoring?.aroundTask });
   cleanFiles(context, storage, tasks);
+  const mail = createMail(context, stores, { ...pages, jobs, isWorker: isServer });
+  mail.start();
   return {
     jobs,
     tasks,
+    mail,
     background: new BackgroundImports({ ...ground, jobs, isWorker: isServer }),
     endUpkeep: keepAuditShort(context, { store }, tasks),
   };
 }
 
+/** What mail is made with. */
+interface MailParts {
+  readonly templates: Templates;
+  readonly print: (text: string) => void;
+}
+
+function createMail(
+  { live, hooks, loggers }: AppContext,
+  { store, secretKey }: AppStores,
+  { templates, print, jobs, isWorker }: MailParts & { readonly jobs: Jobs; readonly isWorker: boolean },
+): Mail {
+  return new Mail({
+    store,
+    jobs,
+    hooks,
+    templates,
+    print,
+    isWorker,
+    log: loggers.app,
+    settings: () => live.loaded.config.mail,
+    key: secretKey.deriveKey("mails"),
+    origin: () => toOrigin(live.loaded.config.server),
+    isDebug: () => live.loaded.config.app.debug,
+  });
+}
+
+/** Where links of mails lead: never where a request says that it is. */
+function toOrigin({ public_url: publicUrl, host, port, tls }: Config["server"]): string {
+  if (publicUrl !== null) return new URL(publicUrl).origin;
+  const name = host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host;
+  return `${tls.cert === null ? "http" : "https"}://${name}:${port}`;
+}
+
 /** Waits for the jobs and tasks that run for as long as plugins may take to drain, and gives back what is left. */
 export async function closeWork(
-  { jobs, tasks, endUpkeep }: Pick<Work, "jobs" | "tasks" | "endUpkeep">,
+  { jobs, tasks, mail, endUpkeep }: Pick<Work, "jobs" | "tasks" | "mail" | "endUpkeep">,
   shutdown: Shutdown,
   { drainTimeoutMs = 30_000 }: Pick<PluginOptions, "drainTimeoutMs">,
 ): Promise<void> {
   endUpkeep();
   const signal = AbortSignal.any([shutdown.requests, AbortSignal.timeout(drainTimeoutMs)]);
   await Promise.all([jobs.close(signal), tasks.close(signal)]);
+  await mail.close();
 }
 
 /**

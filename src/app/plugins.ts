@@ -3,6 +3,7 @@ import type { Accounts } from "../accounts/accounts.ts";
 import { createLogConsole } from "../log/console.ts";
 import { declareCore } from "../db/schema/schema.ts";
 import type { Jobs } from "../jobs/jobs.ts";
+import type { Mail } from "../mail/mail.ts";
 import type { Scheduler } from "../jobs/scheduler/scheduler.ts";
 import type { BackgroundImports } from "../resources/import-jobs/imports.ts";
 import { PluginCommands } from "../plugins/given/commands.ts";
@@ -31,6 +32,7 @@ interface Parts {
   readonly accounts: Accounts;
   readonly jobs: Jobs;
   readonly tasks: Scheduler;
+  readonly mail: Mail;
   readonly background: BackgroundImports;
   readonly web: WebServer;
   readonly templates: Templates;
@@ -40,7 +42,7 @@ interface Parts {
 export function createPlugins(context: AppContext, parts: Parts, options: PluginOptions): PluginManager {
   const { live, loggers, hooks, stackTraces, toDisplayPath, answerError, inspects, isCommand } = context;
   const { shutdown, activity } = context;
-  const { stores, accounts, jobs, tasks, background, web, templates } = parts;
+  const { stores, accounts, web, templates } = parts;
   const { database, store } = stores;
   const { setupTimeoutMs = 30_000, drainTimeoutMs = 30_000 } = options;
   const { onUncaught = (error, thrower) => loggers.app.error({ err: error, ...thrower }, "uncaught error") } =
@@ -55,10 +57,8 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
             ? console
             : createLogConsole(log, { mapStack: (text) => stackTraces.map(text) }),
         commands: new PluginCommands(),
-        jobs,
-        tasks,
+        ...workOf(parts),
         ...registriesOf(context),
-        background,
         pathOf: (resource) => pathOf(resource, manager),
         onUncaught,
         mayEnd: isCommand,
@@ -101,6 +101,16 @@ export function createPlugins(context: AppContext, parts: Parts, options: Plugin
 /** What plugins add to, and what measures them. */
 function registriesOf({ resources, changes, cards, monitoring }: AppContext) {
   return { resources, changes, cards, monitoring };
+}
+
+/** What plugins have done outside of requests. */
+function workOf({
+  jobs,
+  tasks,
+  mail,
+  background,
+}: Parts): Pick<Parts, "jobs" | "tasks" | "mail" | "background"> {
+  return { jobs, tasks, mail, background };
 }
 
 /** Of what the app keeps, what plugins are given. */

@@ -153,6 +153,59 @@ export const ConfigSchema = section("Settings of an xcore server", {
     }),
   }),
 
+  mail: section("Mail", {
+    url: Type.Union(
+      [
+        Type.Null(),
+        Type.String({
+          format: "url",
+          pattern: "^smtps?://([^\\s/?#@]+@)?[^\\s/?#@]+/?$",
+          title:
+            'a URL of SMTP such as "smtp://user:password@smtp.example.com:587", or "smtps://..." with TLS from the start',
+        }),
+      ],
+      {
+        default: null,
+        description:
+          "The server that takes mail: `smtp://user:password@host:587` (STARTTLS) or `smtps://...` (TLS from the start, port 465). " +
+          "Without it, the log says what would have been sent",
+      },
+    ),
+    from: Type.Union(
+      [
+        Type.Null(),
+        Type.String({
+          maxLength: 320,
+          pattern:
+            '^([^<>@\\r\\n\\x00-\\x1f]{1,100} <[^\\s<>@,;:"]+@[^\\s<>@,;:"]+>|[^\\s<>@,;:"]+@[^\\s<>@,;:"]+)$',
+          title: 'an address such as "noreply@example.com", or "Example <noreply@example.com>"',
+        }),
+      ],
+      {
+        default: null,
+        description: "Whom mail comes from: `Example <noreply@example.com>`. Needed with `mail.url`",
+      },
+    ),
+    require_tls: Type.Boolean({
+      default: true,
+      description:
+        "Send over TLS alone, with a certificate that is valid for the host. `false` sends in the clear, password too, to a server " +
+        "that offers none, and takes any certificate. A server on this machine (`localhost`) isn't held to it",
+    }),
+    recipient_per_hour: Type.Integer({
+      minimum: 1,
+      maximum: 1_000_000,
+      default: 30,
+      description: "Mails to one address an hour at most; the others wait",
+    }),
+    keep_days: Type.Integer({
+      minimum: 1,
+      maximum: 3650,
+      default: 30,
+      description: "How long it is kept what has become of mails, in days; those that wait stay",
+    }),
+  }),
+
   templates: section("Pages", {
     directory: Type.String({
       minLength: 1,

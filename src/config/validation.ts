@@ -34,7 +34,7 @@ export function findFaults(values: unknown, schema: SchemaNode = rootNode): Faul
 }
 
 /** Finds keys whose values are each fine but make no sense together. */
-export function findConflicts({ server }: ConfigValues): Fault[] {
+export function findConflicts({ server, mail }: ConfigValues): Fault[] {
   const { cors, tls, port } = server;
   const conflicts: (Omit<Fault, "kind"> | false)[] = [
     cors.allow_credentials &&
@@ -64,6 +64,11 @@ export function findConflicts({ server }: ConfigValues): Fault[] {
       tls.acme === null && {
         path: ["server", "tls", "redirect_port"],
         expected: "null, or a certificate in tls.cert",
+      },
+    mail.url !== null &&
+      mail.from === null && {
+        path: ["mail", "from"],
+        expected: 'whom mail comes from, such as "noreply@example.com", for mail.url is set',
       },
     tls.redirect_port === port &&
       port !== 0 && { path: ["server", "tls", "redirect_port"], expected: "another port than server.port" },

@@ -45,6 +45,10 @@ export interface HookEvents {
   "job.completed": JobCompletion;
   /** A try of a background job has failed, or the job was set aside. */
   "job.failed": JobFailure;
+  /** The server of `mail.url` has taken a mail. */
+  "mail.sent": MailDelivery;
+  /** A mail isn't sent, or nobody knows whether it was. */
+  "mail.failed": MailDelivery & { message: string; may_be_sent: boolean };
 }
 
 /** Who an account belongs to. */
@@ -145,6 +149,16 @@ export interface JobFailure extends JobTry {
   message: string;
   /** Whether it is tried again; otherwise it is dead, or set aside. */
   will_retry: boolean;
+}
+
+/** A mail, without what it says. */
+export interface MailDelivery {
+  id: string;
+  /** Whose mail it is; "core" for the core's own. */
+  plugin: string;
+  template: string;
+  to: string;
+  subject: string;
 }
 
 /** A known event name, or any other. */

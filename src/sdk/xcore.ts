@@ -16,6 +16,7 @@ import type { MakeResource } from "./resources.ts";
 import type { PluginCli } from "./commands.ts";
 import type { PluginDashboard } from "./dashboard.ts";
 import type { PluginJobs } from "./jobs.ts";
+import type { PluginMail } from "./mail.ts";
 import type { createPluginRouter } from "./router.ts";
 import type { PluginTemplates } from "./templates.ts";
 import type { PluginStorage } from "./storage.ts";
@@ -35,6 +36,7 @@ export type { KnownUser } from "../accounts/user-directory.ts";
 export type { AppErrorOptions, InputProblem } from "../errors/errors.ts";
 export type { CommandInput, CommandOptions, PluginCli } from "./commands.ts";
 export * from "./jobs.ts";
+export type * from "./mail.ts";
 export type * from "./resources.ts";
 export type * from "./templates.ts";
 export type * from "./dashboard.ts";
@@ -151,6 +153,9 @@ export declare const templates: PluginTemplates;
 
 /** Background jobs; see docs/jobs.md. */
 export declare const jobs: PluginJobs<Parameters<Parameters<(typeof db)["transaction"]>[0]>[0]>;
+
+/** Mail; see docs/mail.md. */
+export declare const mail: PluginMail<Parameters<Parameters<(typeof db)["transaction"]>[0]>[0]>;
 
 /** This plugin's cache; see docs/cache.md. */
 export declare const cache: Cache;

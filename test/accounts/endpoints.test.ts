@@ -228,6 +228,10 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "GET /system/jobs/{id}/events": { guard: "jobs:read", status: 200, prepare: toJob },
   "POST /system/jobs/{id}/retry": { guard: "jobs:manage", status: 200, prepare: toJob },
   "DELETE /system/jobs/{id}": { guard: "jobs:manage", status: 204, prepare: toJob },
+  "GET /system/mails": { guard: "mail:read", status: 200 },
+  "GET /system/mails/{id}": { guard: "mail:read", status: 200, prepare: toMail },
+  "POST /system/mails/{id}/resend": { guard: "mail:manage", status: 200, prepare: toMail },
+  "POST /system/mails/{id}/cancel": { guard: "mail:manage", status: 200, prepare: toMail },
   "GET /system/plugins": { guard: "plugins:read", status: 200 },
   "POST /system/plugins": { guard: "*", status: 201, prepare: toNewPlugin },
   "GET /system/plugins/{name}": { guard: "plugins:read", status: 200, prepare: toPlugin },
@@ -460,6 +464,21 @@ async function toJob({ app }: World): Promise<Call> {
   const { db, tables } = app.app.store;
   const id = Bun.randomUUIDv7();
   await db.insert(tables.jobs).values({ id, name: "notes:work", state: "dead", payload: "null" });
+  return { params: [id] };
+}
+
+/** A mail that waits, and that no job is there for. */
+async function toMail({ app }: World): Promise<Call> {
+  const { db, tables } = app.app.store;
+  const id = Bun.randomUUIDv7();
+  const about = {
+    plugin: "core",
+    template: "test",
+    language: "en",
+    recipient: "ada@example.com",
+    subject: "Hello",
+  };
+  await db.insert(tables.mails).values({ ...about, id, state: "waiting", content: "" });
   return { params: [id] };
 }
 

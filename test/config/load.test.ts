@@ -59,6 +59,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
       },
       cache: { backend: "memory", url: null, default_ttl: 300, max_entries: 10_000, max_size: "64mb" },
       redis: { url: null },
+      mail: { url: null, from: null, require_tls: true, recipient_per_hour: 30, keep_days: 30 },
       templates: { directory: "templates", theme: "light" },
       logging: { level: "info", directory: "logs", console: true, max_bytes: 10_485_760, backup_count: 5 },
       monitoring: {

@@ -134,6 +134,21 @@ test.each([
   expect(problemsOf({ server: { tls } })).toMatchObject([{ path: `server.tls.${key}`, message }]);
 });
 
+test("loadConfig() says that mail needs whom it comes from, and takes nothing that could be a second header", () => {
+  const url = "smtp://mail.example.com";
+  const [lacking] = problemsOf({ mail: { url } });
+  expect(lacking).toMatchObject({ path: "mail.from", message: expect.stringContaining("mail.url is set") });
+  for (const from of [
+    "a@b.example\r\nBcc: c@d.example",
+    "A\nB <a@b.example>",
+    "a@b.example, c@d.example",
+    "nobody",
+  ])
+    expect(problemsOf({ mail: { url, from } })).toMatchObject([{ path: "mail.from" }]);
+  for (const wrong of ["http://mail.example.com", "smtp://a@b@c", "smtp://mail.example.com/?x"])
+    expect(problemsOf({ mail: { url: wrong, from: "a@b.example" } })).toMatchObject([{ path: "mail.url" }]);
+});
+
 test.each([
   ["server", "prot", "port"],
   ["server", "publicUrl", "public_url"],

@@ -17,6 +17,8 @@ import { Jobs } from "../../src/jobs/jobs.ts";
 export interface JobHostOptions {
   readonly concurrency?: number;
   readonly leaseMs?: number;
+  /** Whether jobs run here, and aren't enqueued alone. @default true */
+  readonly isWorker?: boolean;
   /** Whether other hosts have other versions of its jobs. @default false */
   readonly isShared?: boolean;
   /** @default null: jobs are in the database alone */
@@ -35,7 +37,14 @@ export class JobHost implements AsyncDisposable {
 
   private constructor(
     driver: Driver,
-    { concurrency = 4, leaseMs = 30_000, isShared = false, redis = null, onLog }: JobHostOptions,
+    {
+      concurrency = 4,
+      leaseMs = 30_000,
+      isWorker = true,
+      isShared = false,
+      redis = null,
+      onLog,
+    }: JobHostOptions,
   ) {
     this.driver = driver;
     this.store = openCoreStore(driver);
@@ -50,7 +59,7 @@ export class JobHost implements AsyncDisposable {
       hooks: this.hooks,
       log: this.#log,
       concurrency: () => concurrency,
-      isWorker: true,
+      isWorker,
       isShared,
       leaseMs,
     });

@@ -9,7 +9,7 @@ import { LiveChanges } from "../../src/resources/changes/live.ts";
 import { BackgroundImports } from "../../src/resources/import-jobs/imports.ts";
 import { Resources } from "../../src/resources/definition/registry.ts";
 import { Scope } from "../../src/plugins/given/scope.ts";
-import { createXcoreModule } from "../../src/plugins/given/xcore-module.ts";
+import { createXcoreModule, type XcoreModuleOptions } from "../../src/plugins/given/xcore-module.ts";
 import type * as sdk from "../../src/sdk/xcore.ts";
 import { type Files, plugin, TestApp, TestFolder } from "../setup.ts";
 
@@ -161,6 +161,8 @@ test("a hook that was called once is forgotten", async () => {
     settings: {},
     onTemplate() {},
     templates: {} as sdk.PluginTemplates,
+    mail: {} as XcoreModuleOptions["mail"],
+    renderMail: () => Promise.reject(new Error("There are no templates")),
   };
   const xcore = createXcoreModule(options) as unknown as typeof sdk;
   const heard: unknown[] = [];

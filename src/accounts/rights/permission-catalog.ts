@@ -25,6 +25,8 @@ export const CORE_PERMISSIONS = {
   "resources:share": "Save, change and delete views of lists that everybody sees",
   "jobs:read": "See background jobs, with their payloads",
   "jobs:manage": "Enqueue, retry, cancel and delete background jobs",
+  "mail:read": "See which mail waits, was sent and failed: to whom, and its subject",
+  "mail:manage": "Send mail again, and cancel mail that waits",
 } as const;
 
 /**

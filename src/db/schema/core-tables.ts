@@ -6,12 +6,14 @@ import { createFactorTables } from "./factor-tables.ts";
 import { createImportTables } from "./import-tables.ts";
 import { createStoredFiles } from "./file-table.ts";
 import { createJobTables } from "./job-tables.ts";
+import { createMails } from "./mail-table.ts";
 import { createSavedViewTables } from "./saved-view-tables.ts";
 import { createTaskTables } from "./task-tables.ts";
 import { onDemand, once } from "./on-demand.ts";
 import type { TableFunction } from "./tables.ts";
 
 export { JOB_STATES, type JobState } from "./job-tables.ts";
+export { MAIL_STATES, type MailState } from "./mail-table.ts";
 
 type Schema = Columns & Constraints & { readonly table: TableFunction };
 /** Gives the table of accounts. */
@@ -35,6 +37,7 @@ export function createCoreTables(schema: Schema) {
     idempotencyKeys: () => createIdempotencyKeys(schema),
     ...createJobTables(schema),
     ...createTaskTables(schema),
+    mails: () => createMails(schema),
     pluginStates: () => createPluginStates(schema),
     resourceHistory: () => createResourceHistory(schema),
     resourceComments: () => createResourceComments(schema),

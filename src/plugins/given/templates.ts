@@ -20,6 +20,8 @@ export interface PluginTemplatesOptions {
 /** The templates of one generation of a plugin, as it has them and as the host does. */
 export interface MadeTemplates {
   readonly given: Given;
+  /** Renders a mail of the plugin. */
+  readonly renderMail: PluginTemplates["renderMail"];
   readonly owned: PluginTemplates["owned"];
   /** Notes that one of this name has to be there; `place` says who names it. */
   expect(name: string, place: string): void;
@@ -52,6 +54,7 @@ export function createPluginTemplates(options: PluginTemplatesOptions): MadeTemp
   if (texts.size > 0) scope.register(() => own.publish());
   return {
     owned: own.owned,
+    renderMail: (mail, data, language) => own.renderMail(mail, data, language),
     given: {
       render: (page, data, given) => own.render(page, data, given),
       renderText: (page, data) => own.renderText(page, data),

@@ -10,6 +10,7 @@ import type { EmitArguments, HookBus } from "../../hooks/bus.ts";
 import type { HookName } from "../../hooks/events.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
 import type { Meter } from "../../metrics/meter.ts";
+import type { Mail, MailOwner } from "../../mail/mail.ts";
 import type { LiveChanges } from "../../resources/changes/live.ts";
 import type { BackgroundImports } from "../../resources/import-jobs/imports.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
@@ -22,6 +23,7 @@ import { createPluginCache } from "./cache.ts";
 import { createPluginCli, type PluginCommands } from "./commands.ts";
 import { type Cards, createPluginDashboard } from "./dashboard.ts";
 import { createPluginJobs } from "./jobs.ts";
+import { createPluginMail } from "./mail.ts";
 import { createPluginAuth, type PluginAccounts } from "./accounts.ts";
 import { createPluginRouter } from "../../sdk/router.ts";
 import { createPluginResources } from "./resources.ts";
@@ -45,6 +47,9 @@ export interface XcoreModuleOptions {
   readonly prefix: string;
   readonly jobs: Jobs;
   readonly tasks: Scheduler;
+  readonly mail: Mail;
+  /** Renders a mail from the plugin's templates. */
+  readonly renderMail: MailOwner["render"];
   /** Is told of each event before the plugin listens to it; throws for one that it may not listen to. */
   readonly onListen: (event: string) => void;
   /** Is told of each kind of jobs that the plugin defines, and of what their payload must be. */
@@ -85,6 +90,7 @@ export function createXcoreModule(options: XcoreModuleOptions): ModuleExports {
     // Its rows have the types that plugins declare: the host knows nothing of them.
     db: db as Xcore["db"],
     jobs: jobs as Xcore["jobs"],
+    mail: createPluginMail(options.name, options.mail, options.renderMail),
     ...createPluginCache(cache, options),
     storage: createPluginStorage(options.name, options.storage),
     paginate,

@@ -6,6 +6,7 @@ import type { QueryWatch } from "../../db/contract/statements.ts";
 import type { CoreDeclaration } from "../../db/schema/schema.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { Jobs } from "../../jobs/jobs.ts";
+import type { Mail } from "../../mail/mail.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import type { Meter } from "../../metrics/meter.ts";
 import type { Metrics } from "../../metrics/metrics.ts";
@@ -51,6 +52,7 @@ export interface PluginServices {
   readonly cards: Cards;
   readonly jobs: Jobs;
   readonly tasks: Scheduler;
+  readonly mail: Mail;
   /** What tables of plugins are served as. */
   readonly resources: Resources;
   readonly changes: LiveChanges;

@@ -163,6 +163,7 @@ function createXcore(
     meter,
     settings: own.settings,
     templates: pages.given,
+    renderMail: pages.renderMail,
   });
   return { xcore, pages };
 }
