@@ -52,11 +52,17 @@ async function open() {
   const { data: job } = await app.after("job.failed", () => app.fetch("/mail/send", { method: "POST" }));
   const { items: jobs } = await office.send("GET", "/system/jobs");
   expect(job).toBeDefined();
+  const mail = await app.app.mail.send({
+    to: "ada@example.com",
+    template: "message",
+    data: { title: "Your order", paragraphs: ["It is on its way."], action: null },
+  });
   const examples: Readonly<Record<string, readonly string[]>> = {
     "/ui/plugins/:name": ["/ui/plugins/crm", "/ui/plugins/broken"],
     "/ui/plugins/:name/settings": ["/ui/plugins/mail/settings"],
     "/ui/users/:id": [`/ui/users/${bobId}`],
     "/ui/roles/:id": [`/ui/roles/${role.id}`],
+    "/ui/mails/:id": [`/ui/mails/${mail}`],
     "/ui/jobs/:id": [`/ui/jobs/${jobs[0].id}`],
     "/ui/records/:plugin/:resource": [
       DEALS,
