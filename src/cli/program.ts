@@ -17,6 +17,7 @@ const COMMANDS: Readonly<Record<string, CommandLoader>> = {
   user: async () => (await import("./user/user.ts")).userCommand,
   jobs: async () => (await import("./jobs/jobs.ts")).jobsCommand,
   tasks: async () => (await import("./tasks/tasks.ts")).tasksCommand,
+  mail: async () => (await import("./mail/mail.ts")).mailCommand,
   run: async () => (await import("./run.ts")).runCommand,
   cache: async () => (await import("./cache.ts")).cacheCommand,
   routes: async () => (await import("./routes.ts")).routesCommand,

@@ -7,7 +7,7 @@ import { checkDatabase } from "./database.ts";
 import { checkDisk, checkFiles } from "./files.ts";
 import { type Area, type Finding, ok, problem, toMessage } from "./findings.ts";
 import { checkPins, checkPlugins } from "./plugins.ts";
-import { checkCache, checkPort, checkRedis } from "./reach.ts";
+import { checkCache, checkMail, checkPort, checkRedis } from "./reach.ts";
 
 const MARKS: Readonly<Record<Finding["state"], string>> = {
   ok: "ok",
@@ -19,7 +19,7 @@ const MARKS: Readonly<Record<Finding["state"], string>> = {
 export function doctorCommand(context: CommandContext): Command {
   return new Command("doctor")
     .description(
-      "Look at all that the server needs: configuration, files, disk, database, migrations, clock, cache, plugins " +
+      "Look at all that the server needs: configuration, files, disk, database, migrations, clock, cache, mail, plugins " +
         "and their pins, port. Nothing is changed; exits with 1 when something doesn't work",
     )
     .option("--json", "print JSON")
@@ -79,6 +79,7 @@ function createChecks(
     ["database", async () => checkDatabase(await plugins())],
     ["cache", () => checkCache(loaded)],
     ["redis", () => checkRedis(loaded)],
+    ["mail", () => checkMail(loaded)],
     ["port", () => checkPort(loaded)],
   ];
 }

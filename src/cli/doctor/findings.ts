@@ -9,6 +9,7 @@ export type Area =
   | "clock"
   | "cache"
   | "redis"
+  | "mail"
   | "plugins"
   | "port";
 

@@ -45,6 +45,30 @@ export async function checkRedis({ config: { redis } }: LoadedConfig): Promise<F
   }
 }
 
+/** Looks at whether the server of mail is reached, and lets in; no mail is sent. */
+export async function checkMail({ config: { mail } }: LoadedConfig): Promise<Finding[]> {
+  const [{ probeServer }, { MailFailure }] = await Promise.all([
+    import("../../mail/smtp/probe.ts"),
+    import("../../mail/smtp/failures.ts"),
+  ]);
+  try {
+    const found = await probeServer(mail);
+    if (found === null)
+      return [ok("mail", "none is sent: mail.url isn't set, and the log says what would have been")];
+    const { server, hasTls, user } = found;
+    return [
+      ok(
+        "mail",
+        `${server} answers${hasTls ? ", with TLS" : ""}${user === null ? "" : `, and lets ${user} in`}`,
+      ),
+    ];
+  } catch (error) {
+    const advice =
+      error instanceof MailFailure && error.advice !== "" ? error.advice : "see mail in config.json";
+    return [problem("mail", toMessage(error), advice)];
+  }
+}
+
 /** Looks at whether a server could listen where it is to, or does already. */
 export async function checkPort(loaded: LoadedConfig): Promise<Finding[]> {
   const { host: hostname, port } = loaded.config.server;
