@@ -69,6 +69,7 @@ class TestHostProcess {
       user: (asked) => this.#require().createUser(asked),
       emit: ({ name: event, data }) => this.#require().emit(event, data),
       logs: () => this.#require().logs(),
+      mails: () => this.#require().mails(),
       sync: () => null,
       close: () => this.#close(),
     };

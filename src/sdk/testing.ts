@@ -71,6 +71,19 @@ export interface TestLogLine {
   readonly [field: string]: unknown;
 }
 
+/** A mail that was sent while the host has no mail server. */
+export interface TestMail {
+  readonly to: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+  /** Such as "welcome". */
+  readonly template: string;
+  readonly language: string;
+  /** The plugin that sent it, "core" for the core. */
+  readonly plugin: string;
+}
+
 /** A request of a test: fetch's own options, and JSON to send. */
 export interface TestRequest extends RequestInit {
   /** Sent as the body, with its content type. */
@@ -83,6 +96,7 @@ export interface HostQuestions {
   user: [question: NewTestUser, answer: TestUser];
   emit: [question: { readonly name: string; readonly data: unknown }, answer: readonly TestHookResult[]];
   logs: [question: null, answer: readonly TestLogLine[]];
+  mails: [question: null, answer: readonly TestMail[]];
   /** Answered once the test has been told of all events and lines before it. */
   sync: [question: null, answer: null];
   close: [question: null, answer: null];
@@ -238,6 +252,11 @@ export class TestHost implements AsyncDisposable {
   /** Returns what plugins have logged, and what was logged of them: errors of theirs among it. */
   logs(): Promise<readonly TestLogLine[]> {
     return this.#ask("logs", null);
+  }
+
+  /** Returns the mails that were sent until now, in order: none leaves the host. */
+  mails(): Promise<readonly TestMail[]> {
+    return this.#ask("mails", null);
   }
 
   /**

@@ -8,6 +8,7 @@ import type {
   StartQuestion,
   TestHookResult,
   TestLogLine,
+  TestMail,
   TestUser,
 } from "../sdk/testing.ts";
 import { describePluginError } from "../plugins/failure/failure.ts";
@@ -110,6 +111,19 @@ export class HostedApp {
   async logs(): Promise<readonly TestLogLine[]> {
     await this.#app.loggers.flush();
     return this.#log.lines;
+  }
+
+  /** What was sent until now. */
+  async mails(): Promise<readonly TestMail[]> {
+    const { mail } = this.#app;
+    const rows = await (await mail.outbox()).listAll();
+    return Promise.all(
+      rows.map(async (row) => {
+        const { recipient: to, subject, template, language, plugin } = row;
+        const { text, html } = (await mail.readContent(row)) ?? { text: "", html: "" };
+        return { to, subject, text, html, template, language, plugin };
+      }),
+    );
   }
 
   /** Tells the test of an error that nobody caught. */

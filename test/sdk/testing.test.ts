@@ -162,6 +162,32 @@ test("logs() holds what plugins log, and their errors, without the requests", as
   expect(await host.logs()).toContainEqual(expect.objectContaining({ msg: "won", deal: 7 }));
 });
 
+test("mails() holds what was sent, as its recipients would read it", async () => {
+  await using folder = await TestFolder.create({
+    "post/plugin.json": { name: "post", version: "1.0.0" },
+    "post/run.ts": `import { createRouter, mail } from "xcore";
+export default createRouter().post("/", () => mail.send({ to: "ada@example.com", template: "welcome", data: { name: "<Ada>" } }));`,
+    "post/templates/mail/welcome.html": `{% extends "mail/layout.html" %}
+{% block subject %}Welcome, {{ name }}{% endblock %}
+{% block text %}Hello {{ name }}{% endblock %}
+{% block html %}<p>Hello {{ name }}</p>{% endblock %}`,
+  });
+  await using host = await createTestHost({ plugins: [join(folder.path, "post")] });
+  expect(await host.mails()).toEqual([]);
+  expect((await host.fetch("/post", { method: "POST" })).status).toBe(200);
+  expect(await host.mails()).toMatchObject([
+    {
+      to: "ada@example.com",
+      subject: "Welcome, <Ada>",
+      text: expect.stringContaining("Hello <Ada>"),
+      html: expect.stringContaining("<p>Hello &lt;Ada&gt;</p>"),
+      template: "welcome",
+      language: "en",
+      plugin: "post",
+    },
+  ]);
+});
+
 test("config takes other keys of config.json, and refuses what isn't one", async () => {
   const files = plugin("crm", '.get("/", () => { throw new Error("shown"); })');
   await using host = await startHost(files, { config: { app: { debug: true } } });
