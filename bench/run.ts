@@ -23,6 +23,7 @@ const SCENARIOS = [
   "database-servers",
   "creates",
   "jobs",
+  "mail",
   "cluster",
   "lists",
   "resources",
