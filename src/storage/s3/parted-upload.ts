@@ -76,12 +76,22 @@ export interface OpenUpload {
 
 /** Lists the first of the uploads below a prefix that were never ended: 1000 at most. */
 export async function listUploads(requests: ObjectRequests, prefix: string): Promise<OpenUpload[]> {
-  const { text } = await requests.send({ method: "GET", key: "", query: { uploads: "", prefix } });
+  const text = await askForUploads(requests, prefix);
   return Array.from(text.matchAll(/<Upload>[^]*?<\/Upload>/g), ([upload]) => ({
     key: readElement(upload, "Key"),
     id: readElement(upload, "UploadId"),
     begunAt: new Date(readElement(upload, "Initiated")),
   }));
+}
+
+/** Some servers, such as rclone's, have no list where there is nothing to be listed. */
+async function askForUploads(requests: ObjectRequests, prefix: string): Promise<string> {
+  try {
+    return (await requests.send({ method: "GET", key: "", query: { uploads: "", prefix } })).text;
+  } catch (error) {
+    if (error instanceof Error && error.message.includes("NoSuchUpload")) return "";
+    throw error;
+  }
 }
 
 /** Has the bucket forget what has been sent for an upload. */
