@@ -84,7 +84,7 @@ export interface App extends Work {
  * @throws DatabaseError when the database can't be opened
  * @throws MigrationError when the core's tables can't be brought up to date
  * @throws AppError migration_failed when they aren't, and `database.auto_migrate` is off
- * @throws AppError config_invalid for a cache without its server
+ * @throws AppError config_invalid for a cache without its server, or a schedule of backups that can't be read
  */
 export async function createApp(options: AppOptions): Promise<App> {
   await using disposals = new AsyncDisposableStack();
@@ -104,7 +104,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const web = createWeb(context, accounts);
   knowAskers(live, accounts, web);
 
-  const work = createWork(context, stores, { templates, print });
+  const work = await createWork(context, stores, { templates, print });
   const plugins = createPlugins(context, { stores, accounts, ...work, web, templates }, options);
   disposals.defer(() => plugins.stop());
   // They are the plugins': before these.

@@ -165,6 +165,7 @@ export function createCoreAppBuilder(
       isAdministrator: (request) => isAdministrator(accounts, request),
       checks: {
         plugins: () => (hasFailure() ? "failing" : "ok"),
+        ...(live.loaded.config.backups.schedule !== null && { backups: () => checkBackups(store) }),
         ...(feed && { redis: () => (feed.isWorking ? "ok" : "failing") }),
       },
       slices: measured === null ? slices : [...slices, metricsRoutes(measured)],
@@ -172,6 +173,13 @@ export function createCoreAppBuilder(
       answerError,
     });
   };
+}
+
+/** Whether the last scheduled backup was made, or is being made. A database that can't tell fails by itself. */
+async function checkBackups(store: AppStores["store"]): Promise<"ok" | "failing"> {
+  const { readBackupState } = await import("../backups/schedule.ts");
+  const state = await readBackupState(store).catch(() => null);
+  return (state?.failure ?? null) === null ? "ok" : "failing";
 }
 
 /** Whether the request of a route that asks is of somebody who may do everything. */

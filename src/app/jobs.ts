@@ -32,9 +32,9 @@ export interface Work {
  * Builds the background jobs and the scheduler; nothing is loaded before there is a job, or a task. Where jobs are kept is
  * what the start says.
  *
- * @throws AppError config_invalid for jobs in Redis without one
+ * @throws AppError config_invalid for jobs in Redis without one, and a schedule of backups that can't be read
  */
-export function createWork(context: AppContext, stores: AppStores, pages: MailParts): Work {
+export async function createWork(context: AppContext, stores: AppStores, pages: MailParts): Promise<Work> {
   const { live, hooks, loggers, feed, presence, inspects, isCommand, monitoring } = context;
   const { database, store, storage } = stores;
   const ground = { driver: database, store, log: loggers.app };
@@ -53,6 +53,7 @@ export function createWork(context: AppContext, stores: AppStores, pages: MailPa
   cleanFiles(context, storage, tasks);
   const mail = createMail(context, stores, { ...pages, jobs, isWorker: isServer });
   mail.start();
+  if (isServer) await scheduleAppBackups(context, tasks);
   return {
     jobs,
     tasks,
@@ -92,7 +93,14 @@ function createMail(
 function toOrigin({ public_url: publicUrl, host, port, tls }: Config["server"]): string {
   if (publicUrl !== null) return new URL(publicUrl).origin;
   const name = host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host;
-  return `${tls.cert === null ? "http" : "https"}://${name}:${port}`;
+  return `${tls.cert === null && tls.acme === null ? "http" : "https"}://${name}:${port}`;
+}
+
+/** Nothing of it is loaded without a schedule. */
+async function scheduleAppBackups({ live, version, loggers }: AppContext, tasks: Scheduler): Promise<void> {
+  if (live.loaded.config.backups.schedule === null) return;
+  const { scheduleBackups } = await import("../backups/schedule.ts");
+  await scheduleBackups(tasks, { loaded: () => live.loaded, version, log: loggers.app });
 }
 
 /** Waits for the jobs and tasks that run for as long as plugins may take to drain, and gives back what is left. */

@@ -1,13 +1,17 @@
+import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { describeFailure } from "../../app/failure-text.ts";
 import { toBackupProject } from "../../backups/project.ts";
-import { backupDatabase, type BackupProgress } from "../../db/backup/backup.ts";
+import { type Backup, backupDatabase, type BackupProgress } from "../../db/backup/backup.ts";
+import type { LoadedConfig } from "../../config/load.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { toExamples } from "../terminal/output.ts";
 
 interface BackupCommandOptions {
   readonly force?: boolean;
   readonly json?: boolean;
+  readonly verify?: boolean;
   readonly timeout?: number;
 }
 
@@ -31,28 +35,74 @@ export function dbBackupCommand(context: CommandContext): Command {
     )
     .argument("[file]", "file to write (default: xcore-<UTC time>.tar.gz in backups.directory)")
     .option("--force", "replace the file when it exists")
+    .option(
+      "--verify",
+      "restore it into a database of its own and run a server on it; of a file that exists, only that",
+    )
     .option("--json", "print JSON")
     .addOption(timeoutOption())
-    .addHelpText("after", toExamples("xcore db backup", "xcore db backup /mnt/backups/monday.tar.gz --force"))
-    .action(
-      async (named: string | undefined, { force, json, timeout }: BackupCommandOptions, command: Command) => {
-        const project = toBackupProject(loadFor(command, context), context);
-        const file = named === undefined ? undefined : resolve(context.cwd, named);
-        const backup = await backupDatabase({
-          ...project,
-          file,
-          replaces: force === true,
-          timeoutMs: toTimeoutMs(timeout),
-          onProgress: createProgress(context),
-        });
-        if (json === true) {
-          context.print(JSON.stringify(backup, null, 2));
-          return;
-        }
-        context.print(`Backed up "${project.url.shown}" to ${backup.file} (${backup.size} bytes)`);
-        context.print("Keep .env and the plugins' code elsewhere: they are not in it");
-      },
-    );
+    .addHelpText(
+      "after",
+      toExamples(
+        "xcore db backup",
+        "xcore db backup /mnt/backups/monday.tar.gz --force",
+        "xcore db backup /mnt/backups/monday.tar.gz --verify",
+      ),
+    )
+    .action(async (named: string | undefined, options: BackupCommandOptions, command: Command) => {
+      const loaded = loadFor(command, context);
+      const file = named === undefined ? null : resolve(context.cwd, named);
+      const isThere = options.verify === true && options.force !== true && file !== null && existsSync(file);
+      const backup = isThere
+        ? { file, size: statSync(file).size }
+        : await make(file, loaded, { options, context });
+      const verified = options.verify === true ? await verify(backup, loaded, { options, context }) : null;
+      if (options.json === true) context.print(JSON.stringify({ ...backup, ...verified }, null, 2));
+      if (verified !== null && !verified.verified) process.exitCode = 1;
+    });
+}
+
+interface Making {
+  readonly options: BackupCommandOptions;
+  readonly context: CommandContext;
+}
+
+async function make(
+  file: string | null,
+  loaded: LoadedConfig,
+  { options, context }: Making,
+): Promise<Backup> {
+  const project = toBackupProject(loaded, context);
+  const backup = await backupDatabase({
+    ...project,
+    ...(file !== null && { file }),
+    replaces: options.force === true,
+    timeoutMs: toTimeoutMs(options.timeout),
+    onProgress: createProgress(context),
+  });
+  if (options.json === true) return backup;
+  context.print(`Backed up "${project.url.shown}" to ${backup.file} (${backup.size} bytes)`);
+  context.print("Keep .env, the plugins' code and uploaded files elsewhere: they are not in it");
+  return backup;
+}
+
+/** Says whether a server runs on the backup, and why it doesn't. */
+async function verify({ file }: Backup, loaded: LoadedConfig, { options, context }: Making) {
+  const { tryBackup } = await import("../../app/trial/backups.ts");
+  const { version } = context;
+  try {
+    const report = await tryBackup({ loaded, version, file, timeoutMs: toTimeoutMs(options.timeout) });
+    if (options.json !== true) {
+      for (const warning of report.warnings) context.warn(`Warning: ${warning}`);
+      context.print(
+        `Verified ${file}: of ${report.created_at}, by xcore ${report.xcore_version}; a server ran on it, with ${report.users} users and ${report.rows} rows in ${report.tables} tables`,
+      );
+    }
+    return { verified: true as const, ...report };
+  } catch (error) {
+    if (options.json !== true) throw error;
+    return { verified: false as const, error: describeFailure(error) };
+  }
 }
 
 /** After how many seconds a backup or a restore is given up. */

@@ -21,6 +21,8 @@ const CLOCK_QUERIES: Readonly<Record<Exclude<Dialect, "sqlite">, string>> = {
   mysql: "select unix_timestamp(now(3)) * 1000 as ms",
 };
 const CONNECT_MS = 5000;
+/** How late a backup may be. */
+const LATE_MS = 3_600_000;
 const CLOCK_TOLERANCE_MS = 2000;
 /** Codes of two factors are good for half a minute, and one more. */
 const CLOCK_LIMIT_MS = 30_000;
@@ -51,7 +53,13 @@ async function checkOpened(driver: Driver, shown: string, plugins: CommandPlugin
       problem("database", `cannot write: ${toMessage(error)}`, "see that the disk isn't full or read-only"),
     ],
   );
-  return [answer, ...writing, ...(await checkMigrations(driver, plugins)), ...(await checkClock(driver))];
+  return [
+    answer,
+    ...writing,
+    ...(await checkMigrations(driver, plugins)),
+    ...(await checkBackups(driver, plugins)),
+    ...(await checkClock(driver)),
+  ];
 }
 
 async function checkMigrations(driver: Driver, { loaded, plugins }: CommandPlugins): Promise<Finding[]> {
@@ -114,6 +122,36 @@ function describeMissing(name: string, migration: string): Finding {
   }
   const message = `a newer xcore has applied ${migration}: this one refuses to start`;
   return problem("migrations", message, "use the newer one, or restore the backup that it made before");
+}
+
+async function checkBackups(driver: Driver, { loaded }: CommandPlugins): Promise<Finding[]> {
+  const { schedule: expression } = loaded.config.backups;
+  if (expression === null) {
+    return [ok("backups", "none are scheduled: backups.schedule has the server make them")];
+  }
+  const [{ loadSchedules }, { readBackupState }] = await Promise.all([
+    import("../../jobs/scheduler/schedule.ts"),
+    import("../../backups/schedule.ts"),
+  ]);
+  const schedule = (await loadSchedules())(expression, null);
+  const { begunAt, failure } = await readBackupState(openCoreStore(driver));
+  if (failure !== null) {
+    const advice = "mend what it says, and run `xcore tasks run core:backup`";
+    return [problem("backups", `the last one failed: ${failure}`, advice)];
+  }
+  if (begunAt === null) {
+    return [
+      warning("backups", "none was made yet", "run `xcore tasks run core:backup`, while the server runs"),
+    ];
+  }
+  const due = schedule.previous(Date.now() - LATE_MS);
+  if (due !== null && begunAt.getTime() < due - LATE_MS) {
+    const message = `one was due at ${new Date(due).toISOString()}, and the last was begun at ${begunAt.toISOString()}`;
+    return [
+      problem("backups", message, "see that the server runs, and that the task core:backup isn't paused"),
+    ];
+  }
+  return [ok("backups", `the last one was begun at ${begunAt.toISOString()}`)];
 }
 
 async function checkClock(driver: Driver): Promise<Finding[]> {

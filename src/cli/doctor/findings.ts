@@ -11,7 +11,8 @@ export type Area =
   | "redis"
   | "mail"
   | "plugins"
-  | "port";
+  | "port"
+  | "backups";
 
 /** What was found out about one thing. */
 export interface Finding {

@@ -1,0 +1,179 @@
+import { rename } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { sql } from "drizzle-orm";
+import { toBackupProject } from "../../backups/project.ts";
+import type { LoadedConfig } from "../../config/load.ts";
+import { unpackBackup } from "../../db/backup/archive.ts";
+import { withWorkFolder } from "../../db/backup/disk.ts";
+import { createDump } from "../../db/backup/dump.ts";
+import { DatabaseError } from "../../db/contract/database-error.ts";
+import type { DatabaseUrl } from "../../db/contract/database-url.ts";
+import type { Driver } from "../../db/contract/driver.ts";
+import { findMissingColumns } from "../../db/migrations/status.ts";
+import { type App, createApp } from "../app.ts";
+import { withTrialDatabase } from "./database.ts";
+
+export interface TrialOptions {
+  readonly loaded: LoadedConfig;
+  readonly version: string;
+  /** Absolute path of the backup. */
+  readonly file: string;
+  /** After so long checking and restoring are given up, in ms. @default 1 hour */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** A backup that a server has run on. */
+export interface TrialReport {
+  readonly created_at: string;
+  readonly xcore_version: string;
+  readonly dialect: string;
+  /** Of the core and of plugins. */
+  readonly tables: number;
+  /** In all of these tables. */
+  readonly rows: number;
+  readonly users: number;
+  /** What somebody should know of it. */
+  readonly warnings: readonly string[];
+}
+
+const TIMEOUT_MS = 3_600_000;
+
+/**
+ * Restores a backup into a database of its own, which goes at the end, and starts a server on it, which answers requests
+ * on a free port of this machine. Code of plugins isn't run, nor is a job or a task, so that nothing is sent to anybody; what
+ * is there isn't touched.
+ *
+ * @throws DatabaseError where it is damaged, can't be restored, or no server runs on it
+ */
+export async function tryBackup({
+  loaded,
+  version,
+  file,
+  timeoutMs = TIMEOUT_MS,
+}: TrialOptions): Promise<TrialReport> {
+  const project = toBackupProject(loaded, { version });
+  return withWorkFolder(join(dirname(file), ".xcore-trial-"), async (folder) => {
+    const { manifest, paths } = await unpackBackup(file, folder);
+    if (manifest.dialect !== project.url.dialect) {
+      throw new DatabaseError(
+        "other",
+        `Cannot verify "${file}": it is a backup of ${manifest.dialect}, and "database.url" names ${project.url.dialect}`,
+      );
+    }
+    return withTrialDatabase(project.url, folder, async (url) => {
+      const dump = createDump(url, project.env);
+      const path = paths.get(dump.member);
+      if (path === undefined)
+        throw new DatabaseError("corrupt", `Cannot verify "${file}": "${dump.member}" is missing`);
+      const warnings = await restore(path, url, { dump, timeoutMs });
+      const counts = await boot(toTrialConfig(loaded, { url, folder }), version);
+      const { created_at, xcore_version, dialect } = manifest;
+      return { created_at, xcore_version, dialect, ...counts, warnings };
+    });
+  });
+}
+
+async function restore(
+  path: string,
+  url: DatabaseUrl,
+  { dump, timeoutMs }: { readonly dump: ReturnType<typeof createDump>; readonly timeoutMs: number },
+): Promise<string[]> {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  await using taken = await dump.take();
+  const warnings = await taken.check(path, deadline);
+  if (url.dialect === "sqlite") await rename(path, url.file);
+  else await taken.replace(path, deadline);
+  return warnings;
+}
+
+/** The project's configuration, with nothing in it that leads out of this machine or to what is there. */
+function toTrialConfig(
+  loaded: LoadedConfig,
+  { url, folder }: { readonly url: DatabaseUrl; readonly folder: string },
+): LoadedConfig {
+  const { config } = loaded;
+  return {
+    ...loaded,
+    directory: folder,
+    config: {
+      ...config,
+      app: { ...config.app, data_directory: join(folder, "data") },
+      server: { ...config.server, host: "127.0.0.1", port: 0, workers: 1, public_url: null },
+      database: { ...config.database, url: toText(url), auto_migrate: true },
+      plugins: {
+        ...config.plugins,
+        directory: join(folder, "plugins"),
+        watch: false,
+        remote: {},
+        settings: {},
+      },
+      cache: { ...config.cache, backend: "memory", url: null },
+      redis: { ...config.redis, url: null },
+      jobs: { ...config.jobs, backend: "database" },
+      storage: { ...config.storage, backend: "local", directory: join(folder, "files"), s3: null },
+      backups: { ...config.backups, schedule: null, before_migration: false, s3: null },
+      templates: { ...config.templates, directory: join(folder, "templates") },
+      logging: { ...config.logging, level: "error" },
+    },
+  };
+}
+
+function toText(url: DatabaseUrl): string {
+  if (url.dialect === "sqlite") return `sqlite:${url.file}`;
+  const scheme = url.dialect === "postgres" ? "postgresql" : "mysql";
+  const host = url.host.includes(":") ? `[${url.host}]` : url.host;
+  const [user, password, database] = [url.user, url.password, url.database].map(encodeURIComponent);
+  const options = new URLSearchParams(url.options).toString();
+  return `${scheme}://${user}:${password}@${host}:${url.port}/${database}${options === "" ? "" : `?${options}`}`;
+}
+
+async function boot(
+  loaded: LoadedConfig,
+  version: string,
+): Promise<Pick<TrialReport, "tables" | "rows" | "users">> {
+  const app = await createApp({ loaded, version, isCommand: true, stdout: process.stderr, print() {} });
+  try {
+    await app.plugins.start();
+    app.web.listen({ hostname: "127.0.0.1", port: 0, isShared: false }, null);
+    await assertAnswers(app);
+    return await count(app.database, app);
+  } finally {
+    await app.web.stop(0);
+    await app.close();
+  }
+}
+
+async function assertAnswers({ web, database, store }: App): Promise<void> {
+  for (const [path, status] of [
+    ["/health", 200],
+    ["/openapi.json", 200],
+    ["/auth/me", 401],
+  ] as const) {
+    // oxlint-disable-next-line no-await-in-loop -- one after the other
+    const response = await fetch(new URL(path, web.url ?? ""), { signal: AbortSignal.timeout(30_000) });
+    if (response.status !== status) {
+      throw new DatabaseError(
+        "other",
+        `Cannot run a server on the backup: it answers ${path} with ${response.status}`,
+      );
+    }
+  }
+  const missing = await findMissingColumns(database, Object.values(store.tables));
+  if (missing.length === 0) return;
+  throw new DatabaseError("other", `Cannot run a server on the backup: it lacks ${missing.join(", ")}`);
+}
+
+async function count(
+  driver: Driver,
+  { store }: App,
+): Promise<Pick<TrialReport, "tables" | "rows" | "users">> {
+  const db = driver.toDatabase({});
+  const tables = await db.execute<{ name: string }>(sql`select name from xcore_tables order by name`);
+  let rows = 0;
+  for (const { name } of tables) {
+    // oxlint-disable-next-line no-await-in-loop -- each reads its whole table
+    const [found] = await db.execute<{ n: unknown }>(sql`select count(*) as n from ${sql.identifier(name)}`);
+    rows += Number(found?.n ?? 0);
+  }
+  return { tables: tables.length, rows, users: await store.db.$count(store.tables.users) };
+}
