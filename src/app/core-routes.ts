@@ -17,7 +17,7 @@ import { templateRoutes } from "../templates/routes.ts";
 import { componentRoutes } from "../ui/component-gallery.ts";
 import type { Templates } from "../templates/templates.ts";
 import { fileRoutes } from "../storage/routes.ts";
-import { type CoreApp, createCoreApp } from "../web/core-app.ts";
+import { type CoreApp, createCoreApp, createPingCheck } from "../web/core-app.ts";
 import type { InFlight } from "../web/mounts.ts";
 import type { WebServer } from "../web/server.ts";
 import type { AppContext } from "./context.ts";
@@ -165,7 +165,9 @@ export function createCoreAppBuilder(
       isAdministrator: (request) => isAdministrator(accounts, request),
       checks: {
         plugins: () => (hasFailure() ? "failing" : "ok"),
-        ...(live.loaded.config.backups.schedule !== null && { backups: () => checkBackups(store) }),
+        ...(live.loaded.config.backups.schedule !== null && {
+          backups: createPingCheck(() => assertBackups(store)),
+        }),
         ...(feed && { redis: () => (feed.isWorking ? "ok" : "failing") }),
       },
       slices: measured === null ? slices : [...slices, metricsRoutes(measured)],
@@ -175,11 +177,11 @@ export function createCoreAppBuilder(
   };
 }
 
-/** Whether the last scheduled backup was made, or is being made. A database that can't tell fails by itself. */
-async function checkBackups(store: AppStores["store"]): Promise<"ok" | "failing"> {
+/** Throws where the last scheduled backup has failed. */
+async function assertBackups(store: AppStores["store"]): Promise<void> {
   const { readBackupState } = await import("../backups/schedule.ts");
-  const state = await readBackupState(store).catch(() => null);
-  return (state?.failure ?? null) === null ? "ok" : "failing";
+  const { failure } = await readBackupState(store);
+  if (failure !== null) throw new Error(failure);
 }
 
 /** Whether the request of a route that asks is of somebody who may do everything. */

@@ -10,6 +10,8 @@ import { createOpenApi, type DocumentedApp } from "./openapi.ts";
 import { listRoutes, prepareRoutes, readBodies, type ServedRoute } from "./routes.ts";
 import { refuseUnknownParameters } from "./unknown-parameters.ts";
 
+export { createPingCheck };
+
 export interface CoreAppOptions {
   readonly appName: string;
   readonly version: string;

@@ -1,8 +1,8 @@
-import { rename } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { mkdir, rename } from "node:fs/promises";
+import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { toBackupProject } from "../../backups/project.ts";
-import type { LoadedConfig } from "../../config/load.ts";
+import { type LoadedConfig, loadConfig } from "../../config/load.ts";
 import { unpackBackup } from "../../db/backup/archive.ts";
 import { withWorkFolder } from "../../db/backup/disk.ts";
 import { createDump } from "../../db/backup/dump.ts";
@@ -52,7 +52,8 @@ export async function tryBackup({
   timeoutMs = TIMEOUT_MS,
 }: TrialOptions): Promise<TrialReport> {
   const project = toBackupProject(loaded, { version });
-  return withWorkFolder(join(dirname(file), ".xcore-trial-"), async (folder) => {
+  await mkdir(project.backupsDirectory, { recursive: true });
+  return withWorkFolder(join(project.backupsDirectory, ".xcore-trial-"), async (folder) => {
     const { manifest, paths } = await unpackBackup(file, folder);
     if (manifest.dialect !== project.url.dialect) {
       throw new DatabaseError(
@@ -86,36 +87,22 @@ async function restore(
   return warnings;
 }
 
-/** The project's configuration, with nothing in it that leads out of this machine or to what is there. */
+/** A configuration with nothing of the project's but how its database is used: no other key leads out of this machine. */
 function toTrialConfig(
-  loaded: LoadedConfig,
+  { config }: LoadedConfig,
   { url, folder }: { readonly url: DatabaseUrl; readonly folder: string },
 ): LoadedConfig {
-  const { config } = loaded;
-  return {
-    ...loaded,
-    directory: folder,
-    config: {
-      ...config,
-      app: { ...config.app, data_directory: join(folder, "data") },
-      server: { ...config.server, host: "127.0.0.1", port: 0, workers: 1, public_url: null },
+  return loadConfig({
+    cwd: folder,
+    env: {},
+    text: "{}",
+    flags: {
+      server: { host: "127.0.0.1", port: 0 },
       database: { ...config.database, url: toText(url), auto_migrate: true },
-      plugins: {
-        ...config.plugins,
-        directory: join(folder, "plugins"),
-        watch: false,
-        remote: {},
-        settings: {},
-      },
-      cache: { ...config.cache, backend: "memory", url: null },
-      redis: { ...config.redis, url: null },
-      jobs: { ...config.jobs, backend: "database" },
-      storage: { ...config.storage, backend: "local", directory: join(folder, "files"), s3: null },
-      backups: { ...config.backups, schedule: null, before_migration: false, s3: null },
-      templates: { ...config.templates, directory: join(folder, "templates") },
-      logging: { ...config.logging, level: "error" },
+      backups: { before_migration: false },
+      logging: { level: "error" },
     },
-  };
+  });
 }
 
 function toText(url: DatabaseUrl): string {

@@ -173,7 +173,7 @@ class Copying {
   /** What migrations have written goes: the source has it. */
   async #empty(state: CopyState): Promise<CopyState> {
     const copy = this.#copy;
-    const kept = new Set([PROGRESS_TABLE, "xcore_migrations", "xcore_tables", "xcore_versions"]);
+    const kept = new Set([PROGRESS_TABLE, "xcore_migrations", "xcore_tables"]);
     const undo = await copy.loosen();
     for (const table of await copy.listTables()) {
       // oxlint-disable-next-line no-await-in-loop -- one connection

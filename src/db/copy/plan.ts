@@ -18,8 +18,8 @@ export interface CopyPlan {
   readonly leftOut: readonly string[];
 }
 
-/** Of xcore's own tables, the one that isn't of the copy itself. */
-const SEEDS = "xcore_seeds";
+/** Of xcore's own tables, those that aren't about the tables of the copy. */
+const COPIED: readonly string[] = ["xcore_seeds", "xcore_versions"];
 
 /**
  * Finds out which tables are copied, and how.
@@ -32,8 +32,8 @@ export async function planCopy(source: CopyDatabase, copy: CopyDatabase): Promis
     await copy.listTables(),
     await source.all<{ name: string }>("select name from xcore_tables"),
   ];
-  const known = new Set([...owned.map(({ name }) => name.toLowerCase()), SEEDS]);
-  const own = new Set([...LEDGER_TABLES.filter((name) => name !== SEEDS), PROGRESS_TABLE]);
+  const known = new Set([...owned.map(({ name }) => name.toLowerCase()), ...COPIED]);
+  const own = new Set([...LEDGER_TABLES.filter((name) => !COPIED.includes(name)), PROGRESS_TABLE]);
   const names = present.filter((name) => !own.has(name));
   const pairs: TablePair[] = [];
   for (const name of names.filter((one) => known.has(one.toLowerCase()))) {

@@ -1,5 +1,6 @@
 import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
-import { existsSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { SqliteUrl } from "../contract/database-url.ts";
 import { toSqliteFault } from "../sqlite/connection/faults.ts";
@@ -14,12 +15,19 @@ export function openSqliteCopy(url: SqliteUrl, { isNew }: { readonly isNew: bool
   if (!isNew && !existsSync(url.file)) {
     throw new DatabaseError("unavailable", `Cannot copy "${url.shown}": there is no such file`);
   }
+  if (isNew) makeFile(url.file);
   return attempt(() => {
     const database = new Database(url.file, { readwrite: true, create: isNew, safeIntegers: true });
     database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
     database.run("pragma foreign_keys = off"); // rows come in any order
     return new SqliteCopy(database, url.shown);
   });
+}
+
+/** Its user's alone, as all of the data is in it. */
+function makeFile(file: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  closeSync(openSync(file, "a", 0o600));
 }
 
 class SqliteCopy implements CopyDatabase {

@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
@@ -115,6 +115,7 @@ test("xcore db copy says what it can't copy, before it makes anything", async ()
   expect((await xcore(folder, ["db", "migrate"])).code).toBe(0);
   const copied = await copyTo("sqlite:data/app.db", "sqlite:data/new.db");
   expect(copied.stdout).toContain("counts and checksums agree");
+  expect(statSync(join(folder.path, "data/new.db")).mode & 0o077).toBe(0);
   await folder.remove("plugins/shop");
   const without = await copyTo("sqlite:data/app.db", "sqlite:data/other.db");
   expect(without.stderr).toContain("Cannot copy the tables of shop");
