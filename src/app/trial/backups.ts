@@ -1,6 +1,7 @@
 import { mkdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
+import { pino } from "pino";
 import { toBackupProject } from "../../backups/project.ts";
 import { type LoadedConfig, loadConfig } from "../../config/load.ts";
 import { unpackBackup } from "../../db/backup/archive.ts";
@@ -8,7 +9,7 @@ import { withWorkFolder } from "../../db/backup/disk.ts";
 import { createDump } from "../../db/backup/dump.ts";
 import { DatabaseError } from "../../db/contract/database-error.ts";
 import type { DatabaseUrl } from "../../db/contract/database-url.ts";
-import type { Driver } from "../../db/contract/driver.ts";
+import { openDatabase } from "../../db/open.ts";
 import { findMissingColumns } from "../../db/migrations/status.ts";
 import { type App, createApp } from "../app.ts";
 import { withTrialDatabase } from "./database.ts";
@@ -67,7 +68,8 @@ export async function tryBackup({
       if (path === undefined)
         throw new DatabaseError("corrupt", `Cannot verify "${file}": "${dump.member}" is missing`);
       const warnings = await restore(path, url, { dump, timeoutMs });
-      const counts = await boot(toTrialConfig(loaded, { url, folder }), version);
+      const counts = await count(url);
+      await boot(toTrialConfig(loaded, { url, folder }), version);
       const { created_at, xcore_version, dialect } = manifest;
       return { created_at, xcore_version, dialect, ...counts, warnings };
     });
@@ -114,16 +116,12 @@ function toText(url: DatabaseUrl): string {
   return `${scheme}://${user}:${password}@${host}:${url.port}/${database}${options === "" ? "" : `?${options}`}`;
 }
 
-async function boot(
-  loaded: LoadedConfig,
-  version: string,
-): Promise<Pick<TrialReport, "tables" | "rows" | "users">> {
+async function boot(loaded: LoadedConfig, version: string): Promise<void> {
   const app = await createApp({ loaded, version, isCommand: true, stdout: process.stderr, print() {} });
   try {
     await app.plugins.start();
     app.web.listen({ hostname: "127.0.0.1", port: 0, isShared: false }, null);
     await assertAnswers(app);
-    return await count(app.database, app);
   } finally {
     await app.web.stop(0);
     await app.close();
@@ -150,17 +148,23 @@ async function assertAnswers({ web, database, store }: App): Promise<void> {
   throw new DatabaseError("other", `Cannot run a server on the backup: it lacks ${missing.join(", ")}`);
 }
 
-async function count(
-  driver: Driver,
-  { store }: App,
-): Promise<Pick<TrialReport, "tables" | "rows" | "users">> {
-  const db = driver.toDatabase({});
-  const tables = await db.execute<{ name: string }>(sql`select name from xcore_tables order by name`);
-  let rows = 0;
-  for (const { name } of tables) {
-    // oxlint-disable-next-line no-await-in-loop -- each reads its whole table
-    const [found] = await db.execute<{ n: unknown }>(sql`select count(*) as n from ${sql.identifier(name)}`);
-    rows += Number(found?.n ?? 0);
+/** Before a server runs on it, which writes rows of its own. */
+async function count(url: DatabaseUrl): Promise<Pick<TrialReport, "tables" | "rows" | "users">> {
+  const driver = await openDatabase({ url, poolSize: 1, echo: false, log: pino({ level: "silent" }) });
+  try {
+    const db = driver.toDatabase({});
+    const tables = await db.execute<{ name: string }>(sql`select name from xcore_tables order by name`);
+    const counts = new Map<string, number>();
+    for (const { name } of tables) {
+      // oxlint-disable-next-line no-await-in-loop -- each reads its whole table
+      const [found] = await db.execute<{ n: unknown }>(
+        sql`select count(*) as n from ${sql.identifier(name)}`,
+      );
+      counts.set(name, Number(found?.n ?? 0));
+    }
+    const rows = [...counts.values()].reduce((sum, one) => sum + one, 0);
+    return { tables: counts.size, rows, users: counts.get("users") ?? 0 };
+  } finally {
+    await driver.close();
   }
-  return { tables: tables.length, rows, users: await store.db.$count(store.tables.users) };
 }

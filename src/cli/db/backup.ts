@@ -6,7 +6,7 @@ import { toBackupProject } from "../../backups/project.ts";
 import { type Backup, backupDatabase, type BackupProgress } from "../../db/backup/backup.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
-import { toExamples } from "../terminal/output.ts";
+import { toCount, toExamples } from "../terminal/output.ts";
 
 interface BackupCommandOptions {
   readonly force?: boolean;
@@ -95,7 +95,7 @@ async function verify({ file }: Backup, loaded: LoadedConfig, { options, context
     if (options.json !== true) {
       for (const warning of report.warnings) context.warn(`Warning: ${warning}`);
       context.print(
-        `Verified ${file}: of ${report.created_at}, by xcore ${report.xcore_version}; a server ran on it, with ${report.users} users and ${report.rows} rows in ${report.tables} tables`,
+        `Verified ${file}: of ${report.created_at}, by xcore ${report.xcore_version}; a server ran on it, with ${toCount(report.users, "user")}, and ${toCount(report.rows, "row")} in ${toCount(report.tables, "table")}`,
       );
     }
     return { verified: true as const, ...report };
