@@ -16,6 +16,7 @@ const SCENARIOS = [
   "hold-ups",
   "workers",
   "http",
+  "metrics",
   "hooks",
   "guards",
   "login",
