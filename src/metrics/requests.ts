@@ -14,7 +14,8 @@ interface Served {
   readonly byStatus: Map<number, Counter>;
 }
 
-const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
+/** Those that are told by their names. */
+export const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const NONE = "(none)"; // no template is without a slash
 
 /** Counts the requests of one generation of a plugin, or of the core. */
@@ -23,7 +24,7 @@ export class RequestMeter {
   readonly #served = new Map<string, Map<string, Served>>();
   readonly #findTemplate: (method: string, path: string) => string | null;
 
-  /** @param routes returns all that are served; asked once, with the first request */
+  /** @param routes returns all that are served; asked until there are any */
   constructor(meter: Meter, routes: () => readonly TemplateRoute[]) {
     this.#meter = meter;
     this.#findTemplate = createTemplateFinder(routes);

@@ -18,7 +18,7 @@ interface Node {
 
 /**
  * Returns what finds the template of the route that a path is served by, such as "/blog/:id", as Elysia's router does: in
- * each segment text before parameters; null for none. Which routes there are is asked for when it is first called.
+ * each segment text before parameters; null for none. Which routes there are is asked for until there are any.
  */
 export function createTemplateFinder(
   list: () => readonly TemplateRoute[],
@@ -29,7 +29,10 @@ export function createTemplateFinder(
     return root === undefined ? null : match(root, path, 1);
   };
   return (method, path) => {
-    byMethod ??= toTrees(list());
+    if (byMethod === null) {
+      const routes = list();
+      if (routes.length > 0) byMethod = toTrees(routes); // what is built with its first request has none before
+    }
     return (
       find(method, path) ??
       (method === "HEAD" ? find("GET", path) : null) ??

@@ -70,3 +70,11 @@ test("a path of many segments is looked at once", () => {
   expect(many("GET", `${deep}/nothing`)).toBe(null);
   expect(many("GET", `${deep}/end`)).toBe(`${deep}/end`);
 });
+
+test("routes that come with the first request are found from then on", () => {
+  let routes: { method: string; path: string }[] = [];
+  const late = createTemplateFinder(() => routes);
+  expect(late("GET", "/a/1")).toBe(null);
+  routes = [{ method: "GET", path: "/a/:id" }];
+  expect(late("GET", "/a/1")).toBe("/a/:id");
+});
