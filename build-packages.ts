@@ -1,3 +1,4 @@
+import { isBuiltin } from "node:module";
 import { join } from "node:path";
 
 /**
@@ -8,6 +9,10 @@ const PACKED = [
   "@peculiar/x509",
   "acme-client",
   "@simplewebauthn/server",
+  "@opentelemetry/api",
+  "@opentelemetry/exporter-trace-otlp-http",
+  "@opentelemetry/resources",
+  "@opentelemetry/sdk-trace-base",
   "daisyui",
   "memcache",
   "nodemailer/lib/mail-composer",
@@ -78,7 +83,11 @@ async function bundle(
   });
   const [output] = outputs;
   if (output === undefined) throw new Error(`Cannot bundle ${name}`);
-  return output.text();
+  const text = await output.text();
+  // What a Script runs can't import; what is left to be imported are modules of Node's, which `require` gives here.
+  return text.replace(/\bimport\("([\w:/]+)"\)/g, (call, module: string) =>
+    isBuiltin(module) ? `Promise.resolve(require("${module}"))` : call,
+  );
 }
 
 /** Returns the module that stands for a package; others that are packed it takes from those. */

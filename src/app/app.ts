@@ -147,6 +147,7 @@ export async function createApp(options: AppOptions): Promise<App> {
 
 /** Opens what is closed with the app. */
 async function openInto(disposals: AsyncDisposableStack, context: AppContext): Promise<AppStores> {
+  disposals.defer(() => context.monitoring?.tracing?.close());
   const stores = await openStores(context);
   const { database, cache, bundles, shared, limitStore } = stores;
   for (const one of [database, cache, shared, limitStore]) disposals.defer(() => one?.close());

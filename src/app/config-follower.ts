@@ -30,6 +30,7 @@ const RESTART_KEYS = [
   "logging.max_bytes",
   "logging.backup_count",
   "monitoring.enabled",
+  "monitoring.otlp_endpoint",
 ];
 
 const VACANT_MS = 3000; // an editor or a deployment that replaces a file takes less

@@ -119,7 +119,8 @@ export async function createContext(options: ContextOptions): Promise<AppContext
   const activity = new Activity();
   const presence = new Presence(loggers.app);
   const feed = inspects ? null : await createChangeFeed(loaded, loggers.app, presence);
-  const monitoring = inspects || isCommand ? null : createMonitoring(loaded);
+  const monitoring =
+    inspects || isCommand ? null : await createMonitoring(loaded, { version, log: loggers.app });
   const hooks = createHookBus({
     ...toOthersBy(feed),
     ...(monitoring && { around: monitoring.aroundHook }),

@@ -28,11 +28,7 @@ export function createCoreBuilder(context: AppContext, parts: Omit<CoreParts, "a
     return parts.templates.loadShell();
   };
   const { monitoring } = context;
-  return () =>
-    createCoreMount(
-      async (streams) => (await load())(streams),
-      (routes) => (monitoring === null ? null : new RequestMeter(monitoring.metrics.core, routes)),
-    );
+  return () => createCoreMount(async (streams) => (await load())(streams), monitoring);
 }
 
 /** What asks for them asks often, or for many at once, and must be answered when others ask for too much. */
@@ -43,7 +39,7 @@ const TAKES_FILES = /^\/ui\/records\//;
 
 function createCoreMount(
   build: (streams: InFlight["streams"]) => Promise<CoreApp>,
-  measure: (routes: () => ReturnType<CoreApp["routes"]>) => RequestMeter | null,
+  monitoring: AppContext["monitoring"],
 ): CoreMount {
   let app: CoreApp | null = null;
   let building: Promise<CoreApp> | null = null;
@@ -52,12 +48,15 @@ function createCoreMount(
     takesFiles: ({ method, url }: Request) => method === "POST" && TAKES_FILES.test(new URL(url).pathname),
   });
   const ready = (): Promise<CoreApp> => (building ??= build(inFlight.streams).then((built) => (app = built)));
+  const fetch: Mount["fetch"] = (request) =>
+    app === null ? ready().then((built) => built.fetch(request)) : app.fetch(request);
+  const routes = () => app?.routes() ?? [];
   return {
     prefix: "",
     plugin: null,
     inFlight,
-    meter: measure(() => app?.routes() ?? []),
-    fetch: (request) => (app === null ? ready().then((built) => built.fetch(request)) : app.fetch(request)),
+    meter: monitoring && new RequestMeter(monitoring.metrics.core, routes),
+    fetch: monitoring?.traceRequests(monitoring.metrics.core, fetch, routes) ?? fetch,
     openApi: async () => (await ready()).openApi(),
     load: async () => void (await ready()),
   };

@@ -48,6 +48,7 @@ export async function createWork(context: AppContext, stores: AppStores, pages: 
     isWorker: isServer,
     isShared: database.dialect !== "sqlite" || feed !== null,
     around: monitoring?.aroundJob,
+    onAdded: monitoring?.tracing ? monitoring.noteEnqueued : undefined,
   });
   const tasks = new Scheduler({ ...ground, isTimed: isServer, around: monitoring?.aroundTask });
   cleanFiles(context, storage, tasks);

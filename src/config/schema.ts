@@ -258,7 +258,7 @@ export const ConfigSchema = section("Settings of an xcore server", {
   monitoring: section("What the server measures of itself", {
     enabled: Type.Boolean({
       default: true,
-      description: "Measure. Another value needs a restart",
+      description: "Measure, and trace where `otlp_endpoint` is set. Another value needs a restart",
     }),
     prometheus_endpoint: Type.Union(
       [
@@ -299,6 +299,21 @@ export const ConfigSchema = section("Settings of an xcore server", {
         default: [],
         description:
           "Addresses of clients that may read without a token. Behind a proxy they are those of its clients only with `server.trusted_proxies`",
+      },
+    ),
+    otlp_endpoint: Type.Union(
+      [
+        Type.Null(),
+        Type.String({
+          format: "url",
+          pattern: "^https?://[^\\s/?#@]+(/[^\\s?#]*)?$",
+          title: 'an http or https URL of a collector, such as "http://localhost:4318"',
+        }),
+      ],
+      {
+        default: null,
+        description:
+          "Collector that traces are sent to, by OTLP over HTTP: `/v1/traces` is added where there is no path. Another one needs a restart",
       },
     ),
   }),

@@ -2,7 +2,7 @@ import type { HookBus } from "../hooks/bus.ts";
 import { openBackend, type BackendOptions } from "./backends.ts";
 import type { JobBackend } from "./contract/backend.ts";
 import type { JobDefinition } from "./definition/options.ts";
-import type { Queue } from "./queue/queue.ts";
+import type { OnAdded, Queue } from "./queue/queue.ts";
 import type { AroundJob } from "./queue/worker.ts";
 
 export type { JobDefinition, JobOwner } from "./definition/options.ts";
@@ -20,6 +20,8 @@ export interface JobsOptions extends BackendOptions {
   readonly isShared: boolean;
   /** Has tries of jobs be run. @default they run as they are */
   readonly around?: AroundJob | undefined;
+  /** Told of jobs that are enqueued. @default nobody is */
+  readonly onAdded?: OnAdded | undefined;
 }
 
 /**
@@ -84,7 +86,7 @@ export class Jobs {
   }
 
   async #load(): Promise<Queue> {
-    const { hooks, log, concurrency, isWorker, isShared, around } = this.#options;
+    const { hooks, log, concurrency, isWorker, isShared, around, onAdded } = this.#options;
     const [backend, { Queue: Loaded }] = await Promise.all([this.backend(), import("./queue/queue.ts")]);
     return new Loaded({
       backend,
@@ -95,6 +97,7 @@ export class Jobs {
       isWorker: isWorker && !this.#isClosed,
       isShared,
       around,
+      onAdded,
     });
   }
 }

@@ -2,6 +2,7 @@ import { setTimeout } from "node:timers/promises";
 import { type AnyElysia, Elysia } from "elysia";
 import type { Logger } from "pino";
 import { guardsOf } from "../accounts/identity/guards.ts";
+import type { Meter } from "../metrics/meter.ts";
 import { RequestMeter } from "../metrics/requests.ts";
 import { InFlight, type Mount } from "../web/mounts.ts";
 import { listRoutes } from "../web/routes.ts";
@@ -185,7 +186,10 @@ async function declarePermissions(
 
 /** Apart from the loading, so that what a generation has of its own holds nothing of what it was loaded from. */
 function createOwn(
-  { given: { createConsole, onUncaught, mayEnd }, lifeCycle: { stackTraces, activity } }: PluginHost,
+  {
+    given: { createConsole, onUncaught, mayEnd, monitoring },
+    lifeCycle: { stackTraces, activity },
+  }: PluginHost,
   thrower: Thrower,
   log: Logger,
 ): Pick<ModulesOptions, "scope" | "globals" | "transactions"> {
@@ -204,6 +208,7 @@ function createOwn(
       onError,
       onTimer: () => activity.note?.(thrower.plugin, "a timer"),
       onEnding: mayEnd ? null : onEnding,
+      tracing: monitoring?.tracing ?? null,
     }),
     transactions: new TransactionOwner({ plugin: thrower.plugin, locate }),
   };
@@ -257,9 +262,8 @@ async function importPlugin(
   await pause();
   registrations.assertDeclared(app);
   if (monitoring !== null && meter !== null) scope.register(() => monitoring.metrics.serve(meter));
-  const counted = meter === null ? null : new RequestMeter(meter, () => listRoutes(app));
-  const mount = createMount(app, manifest, { inFlight, meter: counted, web });
-  return { exports, schema, tables, pages, app, mount };
+  const mount = createMount(app, manifest, { inFlight, web });
+  return { exports, schema, tables, pages, app, mount: toMeasured(mount, app, { monitoring, meter }) };
 }
 
 function toNotedPause({ turns, activity }: PluginHost["lifeCycle"], plugin: string): () => Promise<void> {
@@ -315,16 +319,23 @@ function createEmptyRouter(exports: ModuleExports, scope: Scope): AnyElysia {
 function createMount(
   app: AnyElysia,
   manifest: Manifest,
-  {
-    inFlight,
-    meter,
-    web: { serverFor },
-  }: Required<Pick<Mount, "inFlight" | "meter">> & { readonly web: PluginWeb },
+  { inFlight, web: { serverFor } }: Pick<Mount, "inFlight"> & { readonly web: PluginWeb },
 ): Mount {
   const { name: plugin } = manifest;
   // Found when it is used: a server that takes over a socket loads its plugins before it listens.
   let server: ReturnType<PluginWeb["serverFor"]> = null;
   Object.defineProperty(app, "server", { get: () => (server ??= serverFor({ plugin, inFlight })) });
   const { fetch } = app;
-  return { prefix: manifest.api_prefix, plugin, fetch, inFlight, meter };
+  return { prefix: manifest.api_prefix, plugin, fetch, inFlight };
+}
+
+function toMeasured(
+  mount: Mount,
+  app: AnyElysia,
+  { monitoring, meter }: Pick<PluginHost["given"], "monitoring"> & { readonly meter: Meter | null },
+): Mount {
+  if (monitoring === null || meter === null) return mount;
+  const routes = () => listRoutes(app);
+  const fetch = monitoring.traceRequests(meter, mount.fetch, routes);
+  return { ...mount, fetch, meter: new RequestMeter(meter, routes) };
 }

@@ -143,5 +143,5 @@ test("nothing is measured, and nothing served, with monitoring.enabled false", a
   expect(response.status).toBe(404);
   expect(app.app.figures).toBe(null);
   const mounts = app.app.plugins.list().flatMap(({ current }) => current?.mount ?? []);
-  expect(mounts.map(({ meter }) => meter)).toEqual([null]);
+  expect(mounts.map(({ meter = null }) => meter)).toEqual([null]);
 });

@@ -67,6 +67,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         prometheus_endpoint: "/metrics",
         token: null,
         allowed_addresses: [],
+        otlp_endpoint: null,
       },
     },
     file: join(folder.path, "config.json"),

@@ -13,7 +13,12 @@ export interface QueueOptions extends Pick<
   readonly hooks: HookBus;
   /** Whether jobs are run here, and not only enqueued. */
   readonly isWorker: boolean;
+  /** Told of jobs that are enqueued, while whoever does so waits. @default nobody is */
+  readonly onAdded?: OnAdded | undefined;
 }
+
+/** Told of jobs that are enqueued. */
+export type OnAdded = (jobs: readonly Pick<NewJob, "id" | "name">[]) => void;
 
 /** Jobs that are added together. */
 interface Added {
@@ -27,10 +32,12 @@ export class Queue {
   readonly watchers = new Watchers();
   readonly worker: Worker | null;
   readonly #hooks: HookBus;
+  readonly #onAdded: OnAdded | undefined;
 
   constructor(options: QueueOptions) {
     this.#backend = options.backend;
     this.#hooks = options.hooks;
+    this.#onAdded = options.onAdded;
     this.worker = options.isWorker
       ? new Worker({
           ...options,
@@ -96,6 +103,7 @@ export class Queue {
     if (jobs.length === 0) return [];
     this.#backend.afterCommit(() => {}, tx); // before anything is written: what is no transaction is refused
     const ids = await this.#backend.add(jobs, { batch, tx });
+    this.#onAdded?.(jobs.map(({ name }, index) => ({ id: ids[index] as string, name })));
     this.#wakeAfterCommit(jobs, tx);
     return ids;
   }

@@ -1,3 +1,4 @@
+import type { Tracing } from "../../metrics/tracing.ts";
 import { createRefusals, type OnEnding } from "./ending.ts";
 import { overlay } from "./overlay.ts";
 import { createProcess } from "./process.ts";
@@ -15,6 +16,8 @@ export interface GlobalsOptions {
   readonly onTimer?: () => void;
   /** Null: the plugin may end the process. @default nobody is told, and it may not */
   readonly onEnding?: OnEnding | null | undefined;
+  /** Has requests to other servers say which trace they belong to. @default null: they say nothing */
+  readonly tracing?: Pick<Tracing, "traceparent"> | null;
 }
 
 /**
@@ -27,12 +30,13 @@ export class Globals {
   readonly names: Readonly<Names>;
   readonly #builtins: ReadonlyMap<string, unknown>;
 
-  constructor({ scope, console, onError, onTimer, onEnding }: GlobalsOptions) {
+  constructor({ scope, console, onError, onTimer, onEnding, tracing = null }: GlobalsOptions) {
     this.timers = new Timers(onError, onTimer);
     const { globals, modules, bun } = this.timers;
     const findBuiltin = (name: string): unknown => this.findBuiltin(name);
     const process = createProcess({ scope, findBuiltin, ...(onEnding !== undefined && { onEnding }) });
     const own: Names = { ...globals, ...createEventListening(scope), console, process };
+    if (tracing !== null) own["fetch"] = createTracedFetch(tracing);
     // Not a proxy: some of Bun's properties are fixed.
     let shell: object | null = null;
     own["Bun"] = Object.create(Bun, {
@@ -56,6 +60,18 @@ export class Globals {
   findBuiltin(specifier: string): unknown {
     return this.#builtins.get(specifier.replace(/^node:/, ""));
   }
+}
+
+/** `fetch`, with the header `traceparent` (W3C Trace Context) on what doesn't have one. */
+function createTracedFetch(tracing: Pick<Tracing, "traceparent">): typeof fetch {
+  const traced = (input: Parameters<typeof fetch>[0], init?: RequestInit): Promise<Response> => {
+    const value = tracing.traceparent();
+    if (value === null) return fetch(input, init);
+    const headers = new Headers(init?.headers ?? (input instanceof Request ? input.headers : undefined));
+    if (!headers.has("traceparent")) headers.set("traceparent", value);
+    return fetch(input, { ...init, headers });
+  };
+  return Object.assign(traced, fetch);
 }
 
 /** The folder and the variables that `$.cwd()` and `$.env()` set are those of one shell. */

@@ -10,6 +10,8 @@ import type { Mail } from "../../mail/mail.ts";
 import type { Scheduler } from "../../jobs/scheduler/scheduler.ts";
 import type { Meter } from "../../metrics/meter.ts";
 import type { Metrics } from "../../metrics/metrics.ts";
+import type { TemplateRoute } from "../../metrics/route-templates.ts";
+import type { Tracing } from "../../metrics/tracing.ts";
 import type { LiveChanges } from "../../resources/changes/live.ts";
 import type { BackgroundImports } from "../../resources/import-jobs/imports.ts";
 import type { Resources } from "../../resources/definition/registry.ts";
@@ -80,6 +82,10 @@ export interface PluginMonitoring {
   readonly metrics: Pick<Metrics, "meterOf" | "serve">;
   /** Returns what has the statements of a version of a plugin be run. */
   watchQueries(meter: Meter): QueryWatch;
+  /** Returns what answers the requests of a mount, with each of them a span where traces are wanted. */
+  traceRequests(meter: Meter, fetch: Mount["fetch"], routes: () => readonly TemplateRoute[]): Mount["fetch"];
+  /** Null where nobody wants traces. */
+  readonly tracing: Pick<Tracing, "traceparent"> | null;
 }
 
 /** How the requests of plugins are served. */
