@@ -49,9 +49,11 @@ export function childNode(node: SchemaNode, key: string | number): SchemaNode | 
   return isAnything(node) ? node : undefined;
 }
 
-/** The node that knows the keys of an object: of a section that may be null, the section. */
+/** The node that knows the keys of an object: of a section that may be null, the section. Of several kinds of objects none is it. */
 export function sectionOf(node: SchemaNode): SchemaNode {
-  return node.anyOf?.find(({ properties }) => properties !== undefined) ?? node;
+  const kinds = node.anyOf?.filter(({ type }) => type !== "null") ?? [];
+  const [section] = kinds;
+  return kinds.length === 1 && section?.properties !== undefined ? section : node;
 }
 
 /** Tells whether the schema leaves the value free, as it does inside the settings of a plugin. */
