@@ -261,7 +261,7 @@ async function importPlugin(
   });
   await pause();
   registrations.assertDeclared(app);
-  if (monitoring !== null && meter !== null) scope.register(() => monitoring.metrics.serve(meter));
+  registerMeter(scope, monitoring, meter);
   const mount = createMount(app, manifest, { inFlight, web });
   return { exports, schema, tables, pages, app, mount: toMeasured(mount, app, { monitoring, meter }) };
 }
@@ -327,6 +327,15 @@ function createMount(
   Object.defineProperty(app, "server", { get: () => (server ??= serverFor({ plugin, inFlight })) });
   const { fetch } = app;
   return { prefix: manifest.api_prefix, plugin, fetch, inFlight };
+}
+
+/** A function of `importPlugin` would hold all that the plugin was loaded from. */
+function registerMeter(
+  scope: Scope,
+  monitoring: PluginHost["given"]["monitoring"],
+  meter: Meter | null,
+): void {
+  if (monitoring !== null && meter !== null) scope.register(() => monitoring.metrics.serve(meter));
 }
 
 function toMeasured(
