@@ -55,7 +55,7 @@ tellStories(async () => NOTHING, {
       await hand.write(other.getByLabel("Email"), "ada@example.com");
       await hand.write(other.getByLabel("Password"), PASSWORD);
       await hand.press(other.getByRole("button", { name: "Sign in" }));
-      await other.getByText("Your account asks for a code as well.").waitFor();
+      await other.getByText("Your account asks for a second factor as well.").waitFor();
       await check(elsewhere);
       await hand.write(other.getByLabel("Code"), codeAt(0));
       await hand.press(other.getByRole("button", { name: "Sign in" }));
