@@ -1,4 +1,4 @@
-import { type Context, Elysia, t } from "elysia";
+import { Elysia, t } from "elysia";
 import type { Site } from "../../web/clients/site.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
@@ -48,7 +48,6 @@ export function passkeyEntryRoutes({ guards, login, forms = null, site, originOf
     .get("/passkey.js", ({ request }) => answerScript(request), {
       detail: { summary: "What the pages ask for passkeys with", hide: true },
     })
-    .onBeforeHandle(forbidCaching)
     .post(
       "/passkey/options",
       ({ body, request }) =>
@@ -76,8 +75,4 @@ export function passkeyEntryRoutes({ guards, login, forms = null, site, originOf
         detail: { summary: "Log in with a passkey, or take the second step with it" },
       },
     );
-}
-
-function forbidCaching({ set }: Pick<Context, "set">): void {
-  set.headers["cache-control"] = "no-store";
 }

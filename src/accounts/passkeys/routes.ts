@@ -1,4 +1,4 @@
-import { type Context, Elysia, t } from "elysia";
+import { Elysia, t } from "elysia";
 import { listOf, page, type PageQuery } from "../../db/paging/paginate.ts";
 import type { Site } from "../../web/clients/site.ts";
 import type { Guards } from "../identity/guards.ts";
@@ -56,7 +56,6 @@ export function passkeyRoutes(options: PasskeyRoutesOptions) {
 function additionRoutes({ guards, passkeys: { own }, confirmOwner }: PasskeyRoutesOptions, asked: AskedBy) {
   return new Elysia({ name: "xcore/passkeys/addition" })
     .use(guards)
-    .onBeforeHandle(forbidCaching)
     .post(
       "/options",
       async ({ body, request }) => {
@@ -96,7 +95,6 @@ function additionRoutes({ guards, passkeys: { own }, confirmOwner }: PasskeyRout
 function listRoutes({ guards, passkeys: { own } }: PasskeyRoutesOptions, asked: AskedBy) {
   return new Elysia({ name: "xcore/passkeys/list" })
     .use(guards)
-    .onBeforeHandle(forbidCaching)
     .get("", ({ query, request }) => list(own, asked.ownerOf(request), query), {
       auth: true,
       query: page,
@@ -139,7 +137,6 @@ function confirmationRoutes({ guards, passkeys, limits }: PasskeyRoutesOptions, 
   };
   return new Elysia({ name: "xcore/passkeys/confirmation" })
     .use(guards)
-    .onBeforeHandle(forbidCaching)
     .post("/verify/options", ({ request }) => toOptions(proofs, asked, request), {
       auth: true,
       response: RequestOptions,
@@ -216,8 +213,4 @@ function toShown({ id, name, is_synced, last_used_at, created_at }: Passkey) {
 
 function toAdded(added: AddedPasskey) {
   return { ...toShown(added), recovery_codes: added.recovery_codes };
-}
-
-function forbidCaching({ set }: Pick<Context, "set">): void {
-  set.headers["cache-control"] = "no-store";
 }

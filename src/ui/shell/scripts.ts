@@ -8,7 +8,7 @@ import sums from "../../../templates/ui/sums.js" with { type: "file" };
 import own from "../../../templates/ui/xcore.js" with { type: "file" };
 import records from "../../../templates/ui/records.js" with { type: "file" };
 import { fail } from "../../errors/codes.ts";
-import { Content } from "../../web/content/content.ts";
+import { Content, readAsset } from "../../web/content/content.ts";
 
 /** What pages load, in this order: as one file, for a browser asks for one sooner than for four. */
 const PARTS: Readonly<Record<string, readonly string[]>> = {
@@ -32,7 +32,7 @@ export async function loadScripts(): Promise<Scripts> {
   const made = new Map<string, Content>();
   for (const [name, parts] of Object.entries(PARTS)) {
     // oxlint-disable-next-line no-await-in-loop -- a few of them
-    const texts = await Promise.all(parts.map(readText));
+    const texts = await Promise.all(parts.map(readAsset));
     const type = name.endsWith(".css") ? "text/css;charset=utf-8" : "text/javascript;charset=utf-8";
     made.set(name, new Content(texts.join("\n"), { "content-type": type, "cache-control": IMMUTABLE }));
   }
@@ -44,10 +44,4 @@ export async function loadScripts(): Promise<Scripts> {
       return script.answer(request);
     },
   };
-}
-
-/** In the executable they are compressed. */
-async function readText(path: string): Promise<string> {
-  const bytes = await Bun.file(path).bytes();
-  return new TextDecoder().decode(path.endsWith(".gz") ? Bun.gunzipSync(bytes) : bytes);
 }

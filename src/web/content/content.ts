@@ -50,3 +50,9 @@ export class Content {
     return made;
   }
 }
+
+/** Reads a script or style that pages load; in the executable it is compressed. */
+export async function readAsset(path: string): Promise<string> {
+  const bytes = await Bun.file(path).bytes();
+  return new TextDecoder().decode(path.endsWith(".gz") ? Bun.gunzipSync(bytes) : bytes);
+}
