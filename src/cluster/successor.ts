@@ -1,4 +1,4 @@
-import type { WorkerEnd } from "./worker-process.ts";
+import { type ProcessEnd, spawnChild } from "./child-process.ts";
 
 /** Where a server listens that hands over to another process. */
 export interface HandOverOrder {
@@ -28,7 +28,7 @@ export interface Successor {
   readonly pid: number;
   /** Resolves once it answers; with why it doesn't, as far as it says so, when it has ended before. */
   readonly ready: Promise<Readiness | string | null>;
-  readonly ended: Promise<WorkerEnd>;
+  readonly ended: Promise<ProcessEnd>;
   /** Asks whether it is still healthy; false when it has ended. */
   isHealthy(): Promise<boolean>;
   /** Tells it that it is the only one from now on. */
@@ -42,41 +42,30 @@ export function spawnSuccessor(
   { order, environment }: { readonly order: HandOverOrder; readonly environment: NodeJS.ProcessEnv },
 ): Successor {
   const ready = Promise.withResolvers<Readiness | string | null>();
-  const ended = Promise.withResolvers<WorkerEnd>();
   const health = Promise.withResolvers<boolean>();
-  const child = Bun.spawn([...command], {
-    stdio: ["ignore", "inherit", "inherit"],
-    env: environment,
-    serialization: "json",
-    ipc(message: FromSuccessor) {
+  const { pid, ended, tell, kill } = spawnChild<{ told: ToSuccessor; tells: FromSuccessor }>(command, {
+    environment,
+    onMessage(message) {
       if ("ready" in message) ready.resolve(message.ready);
       else if ("isHealthy" in message) health.resolve(message.isHealthy);
       else ready.resolve(message.problem);
     },
-    onExit({ exitCode, signalCode }) {
+    onEnd() {
       ready.resolve(null);
       health.resolve(false);
-      ended.resolve({ code: exitCode, signal: signalCode === null ? null : String(signalCode) });
     },
   });
-  const tell = (message: ToSuccessor): void => {
-    try {
-      child.send(message);
-    } catch {
-      // It has ended, which is told elsewhere.
-    }
-  };
   tell({ start: order });
   return {
-    pid: child.pid,
+    pid,
     ready: ready.promise,
-    ended: ended.promise,
+    ended,
     isHealthy() {
       tell({ ask: "health" });
       return health.promise;
     },
     confirm: () => tell({ ask: "confirm" }),
-    kill: (signal) => child.kill(signal),
+    kill,
   };
 }
 

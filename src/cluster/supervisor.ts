@@ -1,12 +1,7 @@
 import { constants } from "node:os";
 import type { Logger } from "pino";
-import {
-  describeEnd,
-  type WorkerEnd,
-  type WorkerFigures,
-  type WorkerOrder,
-  type WorkerProcess,
-} from "./worker-process.ts";
+import { describeEnd, type ProcessEnd } from "./child-process.ts";
+import type { WorkerFigures, WorkerOrder, WorkerProcess } from "./worker-process.ts";
 
 const FIRST_DELAY_MS = 100;
 const LAST_DELAY_MS = 30_000;
@@ -128,7 +123,7 @@ export class Supervisor {
   }
 
   /** Waits until workers have ended, and kills those that are left after `timeoutMs`. */
-  async #ended(workers: readonly Worker[], timeoutMs: number): Promise<WorkerEnd[]> {
+  async #ended(workers: readonly Worker[], timeoutMs: number): Promise<ProcessEnd[]> {
     const kill = (): void => {
       for (const worker of workers) worker.process.kill("SIGKILL");
     };
@@ -174,12 +169,12 @@ export class Supervisor {
     void worker.process.ended.then((end) => this.#restartAfter(worker, end));
   }
 
-  #noteEnd(worker: Worker, end: WorkerEnd): void {
+  #noteEnd(worker: Worker, end: ProcessEnd): void {
     this.#workers.delete(worker);
     if (worker.ending === null) this.#restartAfter(worker, end);
   }
 
-  #restartAfter({ number, process, readyAt }: Worker, end: WorkerEnd): void {
+  #restartAfter({ number, process, readyAt }: Worker, end: ProcessEnd): void {
     if (this.#stopping !== null) return;
     const wasSteady = readyAt !== null && performance.now() - readyAt >= STEADY_MS;
     const failures = (wasSteady ? 0 : (this.#failures.get(number) ?? 0)) + 1;
@@ -271,6 +266,6 @@ function createSetupToken(): { readonly token: string; readonly madeAt: number }
   return { token, madeAt: performance.now() };
 }
 
-function toExitCode({ code, signal }: WorkerEnd): number {
+function toExitCode({ code, signal }: ProcessEnd): number {
   return code ?? 128 + (constants.signals[signal as NodeJS.Signals] ?? 0);
 }

@@ -1,3 +1,5 @@
+import { type ProcessEnd, spawnChild } from "./child-process.ts";
+
 /** What a worker is told before it starts. */
 export interface WorkerOrder {
   /** Where all listen, whatever the configuration says by now. */
@@ -7,18 +9,6 @@ export interface WorkerOrder {
   readonly isNew: boolean;
   /** The link to the page that makes the first administrator: all workers know it, one shows it. */
   readonly setup: { readonly token: string; readonly ageMs: number; readonly isShown: boolean };
-}
-
-/** How a process ended. */
-export interface WorkerEnd {
-  /** Null where a signal ended it. */
-  readonly code: number | null;
-  readonly signal: string | null;
-}
-
-/** Says how a process ended, after "ended". */
-export function describeEnd({ code, signal }: WorkerEnd): string {
-  return signal === null ? `with exit code ${code}` : `by ${signal}`;
 }
 
 /** What a worker has measured, as JSON; null where it hasn't told that in time. */
@@ -32,7 +22,7 @@ export interface WorkerProcess {
   readonly pid: number;
   /** Resolves once it answers at its port: true, or false when it has ended before. */
   readonly ready: Promise<boolean>;
-  readonly ended: Promise<WorkerEnd>;
+  readonly ended: Promise<ProcessEnd>;
   /** Has it let new connections go to another worker, the `successor`-th that has begun to listen, and then stop. */
   retire(successor: number): void;
   /** Asks for what it has measured; null when it doesn't answer in time. */
@@ -64,35 +54,22 @@ export function spawnWorker(
 ): WorkerProcess {
   const questions = new Questions<unknown>();
   const ready = Promise.withResolvers<boolean>();
-  const ended = Promise.withResolvers<WorkerEnd>();
-  const child = Bun.spawn([...command], {
-    stdio: ["ignore", "inherit", "inherit"],
-    serialization: "json",
-    ipc(message: FromWorker) {
+  const { pid, ended, tell, kill } = spawnChild<{ told: ToWorker; tells: FromWorker }>(command, {
+    onMessage(message) {
       if (message === READY) ready.resolve(true);
       else if ("figures" in message) questions.answer(message.to, message.figures);
       else void askOthers().then((others) => tell({ others, to: message.askOthers }));
     },
-    onExit({ exitCode, signalCode }) {
-      ready.resolve(false);
-      ended.resolve({ code: exitCode, signal: signalCode === null ? null : String(signalCode) });
-    },
+    onEnd: () => ready.resolve(false),
   });
-  const tell = (message: ToWorker): void => {
-    try {
-      child.send(message);
-    } catch {
-      // It has ended, which is told elsewhere.
-    }
-  };
   tell({ start: order });
   return {
-    pid: child.pid,
+    pid,
     ready: ready.promise,
-    ended: ended.promise,
+    ended,
     retire: (successor) => tell({ retire: successor }),
     askFigures: () => questions.ask((ask) => tell({ ask }), null),
-    kill: (signal) => child.kill(signal),
+    kill,
   };
 }
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Logger } from "pino";
 import { type HandOverOrder, spawnSuccessor, type Successor } from "../../cluster/successor.ts";
-import { describeEnd } from "../../cluster/worker-process.ts";
+import { describeEnd } from "../../cluster/child-process.ts";
 import { fail } from "../../errors/codes.ts";
 import type { AppError } from "../../errors/errors.ts";
 import { findListening, leaveTo, type ListeningSockets } from "../../native/listening-socket.ts";
