@@ -1,9 +1,9 @@
 import type { TypeCast } from "mysql2";
 import type { Logger } from "pino";
-import { DatabaseError } from "../contract/database-error.ts";
 import type { DatabaseUrl } from "../contract/database-url.ts";
 import { MysqlConnection } from "../mysql/connection.ts";
 import { toSettings } from "../mysql/settings.ts";
+import { orphans, toKeyPart } from "./keys.ts";
 import type { Cell, CopyColumn, CopyDatabase, CopyPage, CopyTable, Key, Kind, Raw } from "./contract.ts";
 
 /** What opens a server to be copied from, or to. */
@@ -242,10 +242,7 @@ class MysqlCopy implements CopyDatabase {
         `select 1 from ${this.quote(table)} c where ${given} and not exists (select 1 from ${this.quote(parent)} p where ${joined}) limit 1`,
       );
       if (wrong === undefined) continue;
-      throw new DatabaseError(
-        "other",
-        `Cannot finish the copy: rows of "${table}" refer to rows of "${parent}" that aren't there`,
-      );
+      throw orphans({ table, parent });
     }
   }
 
@@ -256,11 +253,6 @@ class MysqlCopy implements CopyDatabase {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#connection.end();
   }
-}
-
-function toKeyPart(value: Raw): Key[number] {
-  if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString("base64") };
-  return typeof value === "string" ? { text: value } : { number: String(value) };
 }
 
 function textOf(part: Key[number] | undefined): string {

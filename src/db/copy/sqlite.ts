@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { SqliteUrl } from "../contract/database-url.ts";
 import { toSqliteFault } from "../sqlite/connection/faults.ts";
+import { orphans, toKeyPart } from "./keys.ts";
 import type { Cell, CopyColumn, CopyDatabase, CopyPage, CopyTable, Key, KeyPart, Raw } from "./contract.ts";
 
 const BUSY_TIMEOUT_MS = 10_000;
@@ -169,10 +170,7 @@ class SqliteCopy implements CopyDatabase {
   async tighten(): Promise<void> {
     const [wrong] = await this.all<{ table: string; parent: string }>("pragma foreign_key_check");
     if (wrong === undefined) return;
-    throw new DatabaseError(
-      "other",
-      `Cannot finish the copy: rows of "${wrong.table}" refer to rows of "${wrong.parent}" that aren't there`,
-    );
+    throw orphans(wrong);
   }
 
   quote(name: string): string {
@@ -200,11 +198,6 @@ class SqliteCopy implements CopyDatabase {
     this.#statements.set(sql, statement);
     return statement;
   }
-}
-
-function toKeyPart(value: Raw): KeyPart {
-  if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString("base64") };
-  return typeof value === "string" ? { text: value } : { number: String(value) };
 }
 
 function fromKeyPart(part: KeyPart): SQLQueryBindings {
