@@ -10,6 +10,7 @@ import { createSessionCookies } from "./browser/cookies.ts";
 import { Tickets } from "./browser/tickets.ts";
 import { createGuards } from "./identity/guards.ts";
 import { createViewerFinder, type FindViewer } from "./impersonation/viewers.ts";
+import { AccountLinks } from "./links/links.ts";
 import { Lockout } from "./login/lockout.ts";
 import { Login } from "./login/login.ts";
 import { OtpDevices } from "./two-factor/devices.ts";
@@ -19,6 +20,7 @@ import { createPasswords } from "./login/passwords.ts";
 import { createPasskeys } from "./passkeys/passkeys.ts";
 import type { RegistrationOptions } from "./login/registration.ts";
 import type { Origin, Principal } from "./identity/principal.ts";
+import type { SendMail } from "./people/send-mail.ts";
 import type { DeniedAccess } from "./people/denied-access.ts";
 import { Principals } from "./identity/principals.ts";
 import { createRefreshTokens } from "./sessions/refresh-tokens.ts";
@@ -69,6 +71,7 @@ export interface AccountsOptions {
   /** In which instances count attempts together; null without Redis. */
   readonly limitStore: LimitStore | null;
   readonly log: Logger;
+  readonly sendMail: SendMail;
   /** Shows text to whoever started the server, and to no log file. */
   readonly print: (text: string) => void;
 }
@@ -107,6 +110,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       identity.sessions.purge(),
       identity.browser.tickets.purge(),
       services.lockout.purge(),
+      services.links.purge(),
       services.passkeys.challenges.purge(),
       identity.keptAnswers().then((answers) => answers.purge()),
     ]).catch((error: unknown) => log.warn({ err: error }, "old sessions and answers can't be purged"));
@@ -292,6 +296,7 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
   const limits = createAuthLimits({ store: limitStore });
   const devices = new OtpDevices({ store, box: new SecretBox(secretKey.deriveKey("otp")), issuer: appName });
   const lockout = new Lockout({ store });
+  const links = new AccountLinks(store);
   const passkeys = createPasskeys(options);
   const entering = {
     store,
@@ -323,5 +328,5 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
     assertIdentifiedLately(store.db, store.tables, { userId: user.id, sessionId, nowMs: Date.now() }),
   );
   const entries = { login, browserLogin, registration, setup };
-  return { passwords, limits, devices, passkeys, lockout, ...entries, confirmPassword, confirmOwner };
+  return { passwords, limits, links, devices, passkeys, lockout, ...entries, confirmPassword, confirmOwner };
 }

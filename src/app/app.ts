@@ -1,4 +1,4 @@
-import { type Accounts, createAccounts } from "../accounts/accounts.ts";
+import { type Accounts, type AccountsOptions, createAccounts } from "../accounts/accounts.ts";
 import type { AppCache } from "../cache/cache.ts";
 import type { SecretKey } from "../accounts/keys/secret.ts";
 import type { CoreStore } from "../accounts/people/store.ts";
@@ -97,7 +97,10 @@ export async function createApp(options: AppOptions): Promise<App> {
   const stores = await openInto(disposals, context);
   const { database, store, cache, storage, shared, secretKey } = stores;
 
-  const accounts = createAppAccounts(context, stores, print);
+  const accounts = createAppAccounts(context, stores, {
+    print,
+    sendMail: (...mail) => work.mail.send(...mail),
+  });
   const templates = createTemplates(context, accounts);
   for (const one of [accounts, templates]) disposals.defer(() => one.close());
 
@@ -120,7 +123,6 @@ export async function createApp(options: AppOptions): Promise<App> {
   if (!inspects) await accounts.start();
   shared?.follow(() => Promise.all([plugins.configure(toPluginSettings(context, stores)), reloadConfig()]));
   if (!isCommand) void feed?.start();
-  const kept = { database, store, cache, secretKey };
   const running = disposals.move();
   return {
     live,
@@ -128,7 +130,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     loggers,
     feed,
     hooks,
-    ...kept,
+    ...{ database, store, cache, secretKey },
     ...parts,
     pathOf: (resource) => pathOf(resource, plugins),
     stackTraces,
@@ -172,7 +174,7 @@ function applySettings({ live, loggers, limits }: AppContext, web: WebServer, lo
 function createAppAccounts(
   { live: { loaded }, feed, hooks, loggers, limits, site }: AppContext,
   { database, store, secretKey, limitStore }: AppStores,
-  print: (text: string) => void,
+  means: Pick<AccountsOptions, "print" | "sendMail">,
 ): Accounts {
   const { app, security } = loaded.config;
   return createAccounts({
@@ -187,7 +189,7 @@ function createAppAccounts(
     site,
     limitStore,
     log: loggers.app,
-    print,
+    ...means,
   });
 }
 

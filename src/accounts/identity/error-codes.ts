@@ -49,6 +49,10 @@ export const AUTH_ERROR_CODES = {
     meaning:
       "Passkeys are of one domain: this server, or this page of it, has none that browsers make them for",
   },
+  link_invalid: {
+    status: 410,
+    meaning: "A link of a mail that was used, is too old, or was followed by a newer one: ask for another",
+  },
   registration_closed: { status: 403, meaning: "Accounts are made by an administrator here" },
 } as const satisfies Record<string, ErrorCode>;
 

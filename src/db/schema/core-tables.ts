@@ -6,6 +6,7 @@ import { createFactorTables } from "./factor-tables.ts";
 import { createImportTables } from "./import-tables.ts";
 import { createStoredFiles } from "./file-table.ts";
 import { createJobTables } from "./job-tables.ts";
+import { createAccountLinks } from "./link-table.ts";
 import { createMails } from "./mail-table.ts";
 import { createSavedViewTables } from "./saved-view-tables.ts";
 import { createTaskTables } from "./task-tables.ts";
@@ -13,6 +14,7 @@ import { onDemand, once } from "./on-demand.ts";
 import type { TableFunction } from "./tables.ts";
 
 export { JOB_STATES, type JobState } from "./job-tables.ts";
+export { LINK_PURPOSES, type LinkPurpose } from "./link-table.ts";
 export { MAIL_STATES, type MailState } from "./mail-table.ts";
 
 type Schema = Columns & Constraints & { readonly table: TableFunction };
@@ -31,6 +33,7 @@ export function createCoreTables(schema: Schema) {
     ...createSessions(schema, users),
     loginFailures: () => createLoginFailures(schema),
     ...createFactorTables(schema, users),
+    accountLinks: () => createAccountLinks(schema, users),
     apiKeys: () => createApiKeys(schema, users),
     auditLog: () => createAuditLog(schema),
     accessChanges: () => createAccessChanges(schema),
@@ -69,13 +72,19 @@ function createUsers(schema: Schema) {
       /** Whether the password is as long as an administrator's has to be; null where that isn't known. */
       has_long_password: boolean(),
       is_active: boolean().notNull().default(true),
+      /** When somebody has shown that mail to this address reaches them; null for never. */
+      email_verified_at: timestamp(),
+      /** Since when its owner has to get it back by mail, as somebody else was in; null for an account that is as it should be. */
+      locked_at: timestamp(),
+      /** When it is deleted, as its owner wants; null for an account that stays. */
+      deletion_at: timestamp(),
       /** Language and theme of pages that its owner has chosen; null for none. */
       language: text(),
       theme: text(),
       last_login_at: timestamp(),
       ...toTimes(schema),
     },
-    (t) => [index("users_name_key").on(t.name_key)],
+    (t) => [index("users_name_key").on(t.name_key), index("users_deletion_at").on(t.deletion_at)],
   );
 }
 
