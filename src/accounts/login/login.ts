@@ -1,13 +1,11 @@
-import { and, eq, isNull, sql } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import { AppError } from "../../errors/errors.ts";
-import { fail } from "../identity/error-codes.ts";
-import type { HookBus } from "../../hooks/bus.ts";
 import type { LoginFailure } from "../../hooks/events.ts";
 import type { OtpTokens } from "../identity/access-tokens.ts";
 import { toAddressKey } from "../../web/clients/site.ts";
+import { Admission, type AdmissionOptions, invalidCredentials, tooLate } from "./admission.ts";
 import type { AuthLimits } from "./attempt-limits.ts";
 import { writeAudit } from "../people/audit.ts";
-import type { CoreStore } from "../people/store.ts";
 import { parseEmail } from "../people/emails.ts";
 import type { Attempted, Candidate, Lockout } from "./lockout.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
@@ -15,10 +13,8 @@ import type { Database } from "../../db/contract/database.ts";
 import { isLongPassword } from "./password-rules.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Origin } from "../identity/principal.ts";
-import { unauthenticated } from "../identity/principals.ts";
 import type { SessionOwner } from "../identity/session-owner.ts";
-import type { NewSession, Sessions } from "../sessions/sessions.ts";
-import type { Transaction } from "../../db/contract/database.ts";
+import type { Sessions } from "../sessions/sessions.ts";
 import type { PasskeyAnswer, RequestOptions } from "../passkeys/answers.ts";
 import type { ChallengeUse } from "../passkeys/challenges.ts";
 import type { PasskeyProofs } from "../passkeys/proofs.ts";
@@ -41,21 +37,15 @@ export interface OtpChallenge {
   readonly expires_in: number;
 }
 
-export interface LoginOptions<Held> {
-  readonly store: CoreStore;
+export interface LoginOptions<Held> extends AdmissionOptions<Held> {
   readonly passwords: Passwords;
   readonly sessions: Pick<Sessions, "revoke">;
-  /** Adds a session within the transaction of its login, and returns what is held of it: tokens, or a cookie. */
-  readonly issue: (tx: Transaction, session: NewSession) => Promise<Held>;
   readonly otpTokens: OtpTokens;
   readonly secondFactors: SecondFactors;
   /** Tells whose passkey has answered. */
   readonly passkeys: Pick<PasskeyProofs, "prove" | "toRequestOptions">;
   readonly lockout: Lockout;
   readonly limits: Pick<AuthLimits, "login" | "otp">;
-  readonly hooks: HookBus;
-  /** @default Date.now */
-  readonly now?: () => number;
 }
 
 /** What somebody logs in with; `email` may be anything. */
@@ -79,11 +69,11 @@ type KnownCandidate = Candidate & { readonly account: Account | null };
  */
 export class Login<Held> {
   readonly #options: LoginOptions<Held>;
-  readonly #now: () => number;
+  readonly #admission: Admission<Held>;
 
   constructor(options: LoginOptions<Held>) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#admission = new Admission(options);
   }
 
   /**
@@ -130,7 +120,7 @@ export class Login<Held> {
       const candidate = { name: account.email, account, ipAddress };
       return this.#attempt("code", candidate, origin, async () => {
         if (await secondFactors.verify(account.id, code, origin))
-          return this.#finish(account, origin, { hasOtp: true });
+          return this.#admission.admit(account, origin, { hasOtp: true });
         return this.#fail(candidate, "wrong_code", origin);
       });
     });
@@ -175,7 +165,10 @@ export class Login<Held> {
     const account =
       otp_token === undefined ? await findAccount(store, userId) : await this.#readFirstStep(otp_token);
     if (account === null || !account.is_active) throw invalidCredentials();
-    const held = await this.#finish(account, origin, { hasOtp: true, passkeyId });
+    const held = await this.#admission.admit(account, origin, {
+      hasOtp: true,
+      details: { passkey: passkeyId },
+    });
     giveBack();
     return held;
   }
@@ -250,7 +243,8 @@ export class Login<Held> {
 
   async #goOn(account: Known, origin: Origin): Promise<Held | OtpChallenge> {
     const { secondFactors, otpTokens } = this.#options;
-    if (!(await secondFactors.isEnabled(account.id))) return this.#finish(account, origin, { hasOtp: false });
+    if (!(await secondFactors.isEnabled(account.id)))
+      return this.#admission.admit(account, origin, { hasOtp: false });
     // Failures still count: a right password alone must not open the way to more codes.
     const otpToken = await otpTokens.sign({ userId: account.id, fingerprint: toFingerprint(account) });
     return { otp_required: true, otp_token: otpToken, expires_in: otpTokens.lifetime };
@@ -263,72 +257,6 @@ export class Login<Held> {
     const account = claims === null ? null : await findAccount(store, claims.userId);
     if (!isUsable(account) || toFingerprint(account) !== claims?.fingerprint) throw tooLate();
     return account;
-  }
-
-  async #finish(
-    account: Account,
-    origin: Origin,
-    { hasOtp, passkeyId }: { readonly hasOtp: boolean; readonly passkeyId?: number },
-  ): Promise<Held> {
-    const { store, issue, lockout, secondFactors } = this.#options;
-    const { users } = store.tables;
-    const id = crypto.randomUUID();
-    await this.#askHooks(account, { id, hasOtp, origin });
-    return store.db.transaction(
-      async (tx) => {
-        const { rowsAffected } = await tx
-          .update(users)
-          .set({
-            last_login_at: new Date(this.#now()),
-            updated_at: sql`${users.updated_at}`, // stays: nobody has edited the account
-          })
-          .where(
-            and(
-              eq(users.id, account.id),
-              eq(users.is_active, true),
-              account.password_hash === null
-                ? isNull(users.password_hash)
-                : eq(users.password_hash, account.password_hash),
-            ),
-          );
-        // Deactivated, or given another password, while this one was checked.
-        if (rowsAffected === 0) throw invalidCredentials();
-        // Two factors may have been turned on, which has ended all sessions with one.
-        if (!hasOtp && (await secondFactors.isEnabled(account.id, tx))) throw tooLate();
-        await lockout.forgive(tx, { name: account.email, ipAddress: origin.ipAddress });
-        const target = { type: "session", id };
-        const after = passkeyId === undefined ? {} : { after: { passkey: passkeyId } };
-        await writeAudit(tx, store.tables, {
-          action: "user.login",
-          actor: account,
-          target,
-          origin,
-          ...after,
-        });
-        return issue(tx, { id, userId: account.id, hasOtp, origin });
-      },
-      { retries: 3 },
-    );
-  }
-
-  async #askHooks(
-    account: Account,
-    { id, hasOtp, origin }: { id: string; hasOtp: boolean; origin: Origin },
-  ): Promise<void> {
-    const { store, hooks } = this.#options;
-    const { cancelled, cancel_reason } = await hooks.emit("user.login", {
-      user: { id: account.id, email: account.email, full_name: account.full_name },
-      session_id: id,
-      has_otp: hasOtp,
-      ip_address: origin.ipAddress,
-      user_agent: origin.userAgent,
-    });
-    if (!cancelled) return;
-    const target = { type: "user", id: account.id };
-    const after = { reason: cancel_reason };
-    const entry = { action: "user.login", actor: account, target, origin, after };
-    await writeAudit(store.db, store.tables, { ...entry, result: "refused" });
-    throw fail("authorization_error", cancel_reason ?? "This login is refused");
   }
 
   async #fail(candidate: KnownCandidate, reason: LoginFailure["reason"], origin: Origin): Promise<never> {
@@ -387,12 +315,4 @@ function toUse(first: Account | null): ChallengeUse {
 /** Changes with the password; says nothing of it, for the hash has a salt. */
 function toFingerprint({ password_hash }: Known): string {
   return hashToken(password_hash).slice(0, 16);
-}
-
-function invalidCredentials(): AppError {
-  return fail("invalid_credentials", "The email, the password or the code is wrong");
-}
-
-function tooLate(): AppError {
-  return unauthenticated("The login took too long, or isn't valid: start again");
 }
