@@ -1,10 +1,10 @@
 import { Type, type Static } from "@sinclair/typebox";
-import { BackupKeys } from "./backup-keys.ts";
-import { byteSize, seconds, section } from "./key-types.ts";
-import { PluginKeys } from "./plugin-keys.ts";
-import { SecurityKeys } from "./security-keys.ts";
-import { ServerKeys } from "./server-keys.ts";
-import { StorageKeys } from "./storage-keys.ts";
+import { BackupKeys } from "./keys/backups.ts";
+import { byteSize, seconds, section } from "./keys/types.ts";
+import { PluginKeys } from "./keys/plugins.ts";
+import { SecurityKeys } from "./keys/security.ts";
+import { ServerKeys } from "./keys/server.ts";
+import { StorageKeys } from "./keys/storage.ts";
 import { THEMES } from "./themes.ts";
 
 export { isTheme, type Theme, THEMES } from "./themes.ts";

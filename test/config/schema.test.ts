@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { BYTE_SIZE_PATTERN } from "../../src/config/key-types.ts";
+import { BYTE_SIZE_PATTERN } from "../../src/config/keys/types.ts";
 import { parseByteSize } from "../../src/config/schema.ts";
 
 test.each([

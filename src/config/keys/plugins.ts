@@ -1,5 +1,5 @@
 import { Type } from "@sinclair/typebox";
-import { byteSize, section } from "./key-types.ts";
+import { byteSize, section } from "./types.ts";
 
 const AnyKey = Type.String({ pattern: "^.*$" });
 const PLUGIN_NAME = {

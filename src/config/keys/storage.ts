@@ -1,5 +1,5 @@
 import { Type } from "@sinclair/typebox";
-import { byteSize, section } from "./key-types.ts";
+import { byteSize, section } from "./types.ts";
 
 /** The keys of a bucket: of `storage.s3` and `backups.s3`. */
 export const S3Keys = section("A bucket of S3, or of a server that speaks its API", {

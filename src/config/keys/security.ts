@@ -1,5 +1,5 @@
 import { Type } from "@sinclair/typebox";
-import { section } from "./key-types.ts";
+import { section } from "./types.ts";
 
 /** The keys of `security` in config.json. */
 export const SecurityKeys = section("Accounts", {

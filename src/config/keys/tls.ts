@@ -1,5 +1,5 @@
 import { Type } from "@sinclair/typebox";
-import { section } from "./key-types.ts";
+import { section } from "./types.ts";
 
 const AcmeKeys = section("A certificate that an authority issues by itself (ACME)", {
   domains: Type.Array(

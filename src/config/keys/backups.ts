@@ -1,6 +1,6 @@
 import { Type } from "@sinclair/typebox";
-import { section } from "./key-types.ts";
-import { S3Keys } from "./storage-keys.ts";
+import { section } from "./types.ts";
+import { S3Keys } from "./storage.ts";
 
 /** The keys of `backups`. */
 export const BackupKeys = section("Backups that the server makes by itself", {

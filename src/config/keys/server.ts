@@ -1,6 +1,6 @@
 import { Type } from "@sinclair/typebox";
-import { byteSize, seconds, section } from "./key-types.ts";
-import { TlsKeys } from "./tls-keys.ts";
+import { byteSize, seconds, section } from "./types.ts";
+import { TlsKeys } from "./tls.ts";
 
 /** The keys of `server`. */
 export const ServerKeys = section("The HTTP server", {
