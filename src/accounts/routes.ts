@@ -69,7 +69,7 @@ export function accountRoutes({
       confirmPassword,
       forms,
       registration: accounts.registration,
-      passwordChange: { store, passwords, sessions, confirmPassword },
+      passwordChange: { store, passwords, sessions, confirmPassword, confirmOwner },
       profile: { store, secondFactors: devices },
     }),
     sessionRoutes({ ...context, sessions }),

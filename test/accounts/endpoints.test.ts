@@ -56,6 +56,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "GET /auth/me": { guard: "auth", status: 200 },
   "PATCH /auth/me": { guard: "auth", status: 200, prepare: () => ({ body: { theme: "dark" } }) },
   "PUT /auth/password": { guard: "auth", status: 204, prepare: toPasswordChange },
+  "DELETE /auth/password": { guard: "auth", status: 409 }, // nothing else lets them in
   "POST /auth/password/verify": {
     guard: "auth",
     status: 200,

@@ -9,7 +9,11 @@ import { Site } from "../../src/web/clients/site.ts";
 import { createPasskeys } from "../../src/accounts/passkeys/passkeys.ts";
 import { Lockout } from "../../src/accounts/login/lockout.ts";
 import { Login } from "../../src/accounts/login/login.ts";
-import { createPasswordConfirmation } from "../../src/accounts/login/password-confirmation.ts";
+import {
+  createOwnerConfirmation,
+  createPasswordConfirmation,
+} from "../../src/accounts/login/password-confirmation.ts";
+import { assertIdentifiedLately } from "../../src/accounts/two-factor/enrolment.ts";
 import { createPasswords } from "../../src/accounts/login/passwords.ts";
 import { Principals } from "../../src/accounts/identity/principals.ts";
 import { createRefreshTokens } from "../../src/accounts/sessions/refresh-tokens.ts";
@@ -116,6 +120,9 @@ export async function createIdentity(
   });
   const apiKeys = new ApiKeys({ store, log: silent, now });
   const confirmPassword = createPasswordConfirmation({ store, passwords, limits });
+  const confirmOwner = createOwnerConfirmation(confirmPassword, ({ user, sessionId }) =>
+    assertIdentifiedLately(store.db, store.tables, { userId: user.id, sessionId, nowMs: now() }),
+  );
   const printed: string[] = [];
   const setup = createSetupLink({
     store,
@@ -160,7 +167,7 @@ export async function createIdentity(
         sessions,
         confirmPassword,
         registration,
-        passwordChange: { store, passwords, sessions, confirmPassword },
+        passwordChange: { store, passwords, sessions, confirmPassword, confirmOwner },
         profile: { store, secondFactors: devices },
       }),
     )

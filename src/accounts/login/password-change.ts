@@ -1,9 +1,10 @@
-import { and, eq } from "drizzle-orm";
+import { and, eq, isNotNull, isNull } from "drizzle-orm";
+import { invalidRequest } from "../../errors/codes.ts";
 import { fail } from "../identity/error-codes.ts";
-import type { ConfirmPassword, SessionOwner } from "../identity/session-owner.ts";
+import type { ConfirmOwner, ConfirmPassword, SessionOwner } from "../identity/session-owner.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
-import { toPasswordColumns } from "../people/users.ts";
+import { findAccount, hasWayInWithoutPassword, lockUser, toPasswordColumns } from "../people/users.ts";
 import { readUserGrants } from "../rights/access.ts";
 import { EVERYTHING } from "../rights/builtin-roles.ts";
 import type { Sessions } from "../sessions/sessions.ts";
@@ -16,25 +17,29 @@ export interface PasswordChangeOptions {
   readonly passwords: Passwords;
   readonly sessions: Sessions;
   readonly confirmPassword: ConfirmPassword;
+  readonly confirmOwner: ConfirmOwner;
 }
 
 /**
- * Gives somebody who knows their password a new one, and ends their other sessions.
+ * Gives somebody who knows their password a new one, or somebody without one their first, who has shown a short while ago
+ * that it is them. Their other sessions end.
  *
  * @throws AppError invalid_credentials when the current one is wrong; rate_limited after too many wrong ones
- * @throws AppError validation_error for a new password that can't be used
+ * @throws AppError validation_error for a new password that can't be used, and for none where there is a current one
+ * @throws AppError identification_expired, otp_expired where there is none
  */
 export async function changePassword(
-  { store, passwords, sessions, confirmPassword }: PasswordChangeOptions,
+  options: PasswordChangeOptions,
   owner: SessionOwner,
-  { current_password, new_password }: { current_password: string; new_password: string },
+  { current_password, new_password }: { current_password?: string | undefined; new_password: string },
 ): Promise<void> {
+  const { store, passwords, sessions } = options;
   const { db, tables } = store;
   const { users } = tables;
   const { user, sessionId, origin } = owner;
   assertPassword(new_password, "new_password");
   const action = "user.password_changed";
-  const hash = await confirmPassword(owner, { password: current_password, action });
+  const hash = await confirmPresent(options, owner, { password: current_password, action });
   const isAdministrator = (await readUserGrants(store, user.id)).includes(EVERYTHING);
   const choice = { email: user.email, isAdministrator, field: "new_password" };
   const password = await passwords.choose(new_password, choice);
@@ -43,7 +48,12 @@ export async function changePassword(
     const { rowsAffected } = await tx
       .update(users)
       .set(toPasswordColumns(password))
-      .where(and(eq(users.id, user.id), eq(users.password_hash, hash)));
+      .where(
+        and(
+          eq(users.id, user.id),
+          hash === null ? isNull(users.password_hash) : eq(users.password_hash, hash),
+        ),
+      );
     if (rowsAffected === 0) throw fail("conflict", "The password was changed just now: try again");
     const mayDoEverything = (await readUserGrants({ db: tx, tables }, user.id)).includes(EVERYTHING);
     if (mayDoEverything && !password.isLong)
@@ -51,4 +61,51 @@ export async function changePassword(
     await sessions.endAll(tx, user.id, sessionId);
     await writeAudit(tx, tables, { action, actor: user, target: { type: "user", id: user.id }, origin });
   });
+}
+
+/**
+ * Takes the password from an account that something else lets into, and ends its other sessions.
+ *
+ * @param password the present one; may be left out by who has shown a short while ago that it is them
+ * @throws AppError conflict for an account that has none, or that nothing else lets into
+ * @throws AppError invalid_credentials, rate_limited, identification_expired, otp_expired as `ConfirmOwner`
+ */
+export async function removePassword(
+  { store, sessions, confirmOwner }: Omit<PasswordChangeOptions, "passwords" | "confirmPassword">,
+  owner: SessionOwner,
+  password: string | undefined,
+): Promise<void> {
+  const { db, tables } = store;
+  const { users } = tables;
+  const { user, sessionId, origin } = owner;
+  const action = "user.password_removed";
+  await confirmOwner(owner, { password, action });
+  await db.transaction(async (tx) => {
+    const actor = await lockUser(tx, tables, user.id);
+    await assertStanding(tx, tables, { userId: user.id, sessionId });
+    if (!(await hasWayInWithoutPassword(tx, tables, user.id)))
+      throw fail("conflict", "Cannot give the password up: nothing else lets you in; add a passkey first");
+    const { rowsAffected } = await tx
+      .update(users)
+      .set(toPasswordColumns(null))
+      .where(and(eq(users.id, user.id), isNotNull(users.password_hash)));
+    if (rowsAffected === 0) throw fail("conflict", "Cannot give the password up: the account has none");
+    await sessions.endAll(tx, user.id, sessionId);
+    await writeAudit(tx, tables, { action, actor, target: { type: "user", id: user.id }, origin });
+  });
+}
+
+/** Returns the hash of the present password, which was given; null for an account that has none. */
+async function confirmPresent(
+  { store, confirmPassword, confirmOwner }: PasswordChangeOptions,
+  owner: SessionOwner,
+  { password, action }: { readonly password: string | undefined; readonly action: string },
+): Promise<string | null> {
+  if (password !== undefined) return confirmPassword(owner, { password, action });
+  if ((await findAccount(store, owner.user.id))?.password_hash != null) {
+    const errors = [{ path: "/body/current_password", code: "required", message: "Required, but missing" }];
+    throw invalidRequest(errors);
+  }
+  await confirmOwner(owner, { password, action });
+  return null;
 }

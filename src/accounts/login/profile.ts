@@ -1,10 +1,13 @@
 import { eq } from "drizzle-orm";
+import { writeAudit } from "../people/audit.ts";
+import { normalizeFullName, toNameKey } from "../people/names.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import type { SecondFactors } from "./login.ts";
-import type { Principal } from "../identity/principal.ts";
-import { assertNotViewing } from "../identity/session-owner.ts";
+import type { Origin, Principal } from "../identity/principal.ts";
+import { assertNotViewing, requireSession } from "../identity/session-owner.ts";
+import { assertStanding, toStanding } from "../identity/standing.ts";
 import { unauthenticated } from "../identity/principals.ts";
-import { findAccount } from "../people/users.ts";
+import { findAccount, lockUser } from "../people/users.ts";
 
 export interface ProfileOptions {
   readonly store: CoreStore;
@@ -18,6 +21,7 @@ export interface Profile {
   readonly full_name: string | null;
   readonly roles: string[];
   readonly permissions: string[];
+  readonly has_password: boolean;
   readonly has_otp: boolean;
   readonly otp_required: boolean;
   /** Language of pages, such as "fr"; null: what the browser asks for. */
@@ -45,6 +49,7 @@ export async function readProfile(
     full_name: account.full_name,
     roles: [...user.roles],
     permissions: [...permissions.granted],
+    has_password: account.password_hash !== null,
     has_otp: await secondFactors.isEnabled(user.id),
     otp_required: lacksOtp,
     language: account.language,
@@ -55,21 +60,46 @@ export async function readProfile(
   };
 }
 
-/** Keeps which pages somebody wants to see; what isn't named stays. @throws AppError viewing_as_user */
-export async function changePreferences(
+/** What its owner changes of an account; what isn't named stays. */
+export interface ProfileChanges {
+  readonly full_name?: string | null | undefined;
+  readonly language?: string | null | undefined;
+  readonly theme?: string | null | undefined;
+}
+
+/** Keeps somebody's name, and which pages they want to see. @throws AppError viewing_as_user; for the name validation_error, authorization_error */
+export async function changeProfile(
   options: ProfileOptions,
-  principal: Principal,
-  changed: { readonly language?: string | null; readonly theme?: string | null },
+  { principal, origin }: { readonly principal: Principal; readonly origin: Origin },
+  { full_name, language, theme }: ProfileChanges,
 ): Promise<Profile> {
-  assertNotViewing(principal);
+  if (full_name === undefined) assertNotViewing(principal);
+  else requireSession(principal);
   const { db, tables } = options.store;
-  const { language, theme } = changed;
-  const values = { ...(language !== undefined && { language }), ...(theme !== undefined && { theme }) };
+  const { users } = tables;
+  const name = full_name === undefined ? undefined : normalizeFullName(full_name);
+  const values = {
+    ...(name !== undefined && { full_name: name, name_key: toNameKey(name) }),
+    ...(language !== undefined && { language }),
+    ...(theme !== undefined && { theme }),
+  };
+  const { id } = principal.user;
   if (Object.keys(values).length > 0) {
     await db.transaction(async (tx) => {
-      await tx.update(tables.users).set(values).where(eq(tables.users.id, principal.user.id));
-      // They are remembered with what somebody may do.
-      await noteAccessChange(tx, tables, principal.user.id);
+      const actor = await lockUser(tx, tables, id);
+      await assertStanding(tx, tables, toStanding(principal));
+      const [before] = await tx.select({ full_name: users.full_name }).from(users).where(eq(users.id, id));
+      await tx.update(users).set(values).where(eq(users.id, id));
+      // All of it is remembered with what somebody may do.
+      await noteAccessChange(tx, tables, id);
+      if (before === undefined || name === undefined || name === before.full_name) return;
+      const change = {
+        action: "user.updated",
+        target: { type: "user", id },
+        before,
+        after: { full_name: name },
+      };
+      await writeAudit(tx, tables, { ...change, actor, origin });
     });
   }
   return readProfile(options, principal);

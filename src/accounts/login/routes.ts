@@ -6,15 +6,16 @@ import type { Site } from "../../web/clients/site.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Credentials, Login } from "./login.ts";
 export type { PasskeyForm } from "./passkey-entry.ts";
-import { changePassword, type PasswordChangeOptions } from "./password-change.ts";
+import { changePassword, type PasswordChangeOptions, removePassword } from "./password-change.ts";
 import { assertPasswordGrant, grantByPassword, OauthError } from "./password-grant.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import { register, type RegistrationOptions } from "./registration.ts";
-import { changePreferences, type ProfileOptions, readProfile } from "./profile.ts";
+import { changeProfile, type ProfileOptions, readProfile } from "./profile.ts";
 import {
   BY_SESSION,
   type ConfirmPassword,
+  FRESH_PASSWORD,
   type SessionOwner,
   toPresentOwner,
   toSessionOwner,
@@ -72,6 +73,7 @@ const Profile = t.Object({
   full_name: t.Nullable(t.String()),
   roles: t.Array(t.String()),
   permissions: t.Array(t.String(), { description: "As granted, wildcards and all" }),
+  has_password: t.Boolean({ description: "Whether it can be logged in to with a password" }),
   has_otp: t.Boolean({ description: "Whether a second factor is on" }),
   otp_required: t.Boolean({ description: "Whether a role asks for a second factor before anything else" }),
   language: t.Nullable(t.String({ description: "Of pages; null: what the browser asks for" })),
@@ -86,7 +88,8 @@ const Profile = t.Object({
   created_at: t.String({ format: "date-time" }),
 });
 
-const Preferences = t.Object({
+const ProfileChange = t.Object({
+  full_name: t.Optional(t.Nullable(t.String({ maxLength: 255 }))),
   language: t.Optional(
     t.Nullable(t.String({ pattern: "^[a-z]{2,3}(-[A-Z]{2})?$", description: 'Such as "fr"' })),
   ),
@@ -133,7 +136,8 @@ export function authRoutes(options: AuthRoutesOptions) {
     .use(registrationRoutes(options))
     .use(entryRoutes(options))
     .use(passkeyEntryRoutes(options))
-    .use(ownRoutes(options));
+    .use(ownRoutes(options))
+    .use(passwordRoutes(options));
 }
 
 /** The way in for who has no account yet. */
@@ -212,7 +216,11 @@ function entryRoutes(options: AuthRoutesOptions) {
 
 /** What somebody does with their own account. */
 function ownRoutes(options: AuthRoutesOptions) {
-  const { guards, principals, profile } = options;
+  const { guards, principals, originOf, profile } = options;
+  const toOwnerOf = (request: Request) => ({
+    principal: principals.require(request),
+    origin: originOf(request),
+  });
   return new Elysia({ name: "xcore/auth/own" })
     .use(guards)
     .onBeforeHandle(forbidStoring)
@@ -221,14 +229,21 @@ function ownRoutes(options: AuthRoutesOptions) {
       response: Profile,
       detail: { summary: "Who asks, and what they may do" },
     })
-    .patch("/me", ({ body, request }) => changePreferences(profile, principals.require(request), body), {
+    .patch("/me", ({ body, request }) => changeProfile(profile, toOwnerOf(request), body), {
       auth: true,
-      body: Preferences,
+      body: ProfileChange,
       response: Profile,
-      detail: { summary: "Choose the language and theme of pages" },
-    })
+      detail: { summary: "Change the name, and the language and theme of pages" },
+    });
+}
+
+/** The password of who has logged in. */
+function passwordRoutes(options: AuthRoutesOptions) {
+  return new Elysia({ name: "xcore/auth/password", prefix: "/password" })
+    .use(options.guards)
+    .onBeforeHandle(forbidStoring)
     .put(
-      "/password",
+      "",
       async ({ body, request, status }) => {
         await changePassword(options.passwordChange, toOwner(options, request), body);
         await renew(options, request);
@@ -236,12 +251,37 @@ function ownRoutes(options: AuthRoutesOptions) {
       },
       {
         auth: true,
-        body: t.Object({ current_password: GivenPassword, new_password: GivenPassword }),
+        body: t.Object({
+          current_password: t.Optional(
+            t.String({ ...GivenPassword, description: "Left out by an account that has none" }),
+          ),
+          new_password: GivenPassword,
+        }),
         response: { 204: t.Void() },
-        detail: { summary: "Change the password, and end all other sessions", ...BY_SESSION },
+        detail: { summary: "Change the password, or set one, and end all other sessions", ...BY_SESSION },
       },
     )
-    .post("/password/verify", ({ body, request }) => verify(options, request, body.current_password), {
+    .delete(
+      "",
+      async ({ body, request, status }) => {
+        await removePassword(options.passwordChange, toOwner(options, request), body?.current_password);
+        return status(204, undefined);
+      },
+      {
+        auth: true,
+        body: t.Optional(
+          t.Object({
+            current_password: t.Optional(t.String({ ...GivenPassword, description: FRESH_PASSWORD })),
+          }),
+        ),
+        response: { 204: t.Void() },
+        detail: {
+          summary: "Give the password up, where a passkey lets you in, and end all other sessions",
+          ...BY_SESSION,
+        },
+      },
+    )
+    .post("/verify", ({ body, request }) => verify(options, request, body.current_password), {
       auth: true,
       body: t.Object({ current_password: GivenPassword }),
       response: {

@@ -11,7 +11,7 @@ import type { SecretKey } from "../keys/secret.ts";
 import { writeAudit } from "../people/audit.ts";
 import { toDisplayName } from "../people/names.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
-import { findAccount, lockUser } from "../people/users.ts";
+import { findAccount, hasWayInWithoutPassword, lockUser } from "../people/users.ts";
 import {
   assertIdentifiedLately,
   assertSecondFactorGiven,
@@ -184,7 +184,7 @@ export class Passkeys {
         .select({ hash: users.password_hash })
         .from(users)
         .where(eq(users.id, user.id));
-      const isLastWay = account?.hash === null && (await this.#count(tx, user.id)) === 0;
+      const isLastWay = account?.hash === null && !(await hasWayInWithoutPassword(tx, tables, user.id));
       if (isLastWay) throw fail("conflict", "Cannot remove the passkey: nothing else lets you in");
       if (await hasSecondFactor(tx, tables, user.id)) await noteAccessChange(tx, tables, user.id);
       else await endSecondFactor(tx, tables, user.id);

@@ -87,3 +87,14 @@ export async function lockUser(
   if (user !== undefined) return user;
   throw fail("not_found", `Cannot find user "${userId}": there is none`);
 }
+
+/** Whether something lets the owner of an account in by itself, without a password. Codes don't: they come second. */
+export async function hasWayInWithoutPassword(
+  db: Pick<Database, "select">,
+  { passkeys }: Pick<CoreTables, "passkeys">,
+  userId: number,
+): Promise<boolean> {
+  const own = eq(passkeys.user_id, userId);
+  const [passkey] = await db.select({ id: passkeys.id }).from(passkeys).where(own).limit(1);
+  return passkey !== undefined;
+}

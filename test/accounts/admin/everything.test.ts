@@ -1,5 +1,6 @@
 import { expect } from "bun:test";
 import { eq } from "drizzle-orm";
+import { createOwnerConfirmation } from "../../../src/accounts/login/password-confirmation.ts";
 import { changePassword } from "../../../src/accounts/login/password-change.ts";
 import { testOnDialect } from "../../database-servers.ts";
 import { AdminHost } from "./host.ts";
@@ -156,7 +157,8 @@ testOnDialect(
         return chosen;
       },
     };
-    const change = { store, passwords: promoted, sessions, confirmPassword };
+    const confirmOwner = createOwnerConfirmation(confirmPassword, async () => {});
+    const change = { store, passwords: promoted, sessions, confirmPassword, confirmOwner };
     const refused = changePassword(change, owner, { current_password, new_password });
     expect(await refused.catch((error: unknown) => error)).toMatchObject({ code: "conflict" });
     const longer = { current_password, new_password: "another horse battery" };

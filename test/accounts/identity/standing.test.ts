@@ -4,6 +4,7 @@ import { createRole } from "../../../src/accounts/admin/roles.ts";
 import { createUser, deleteUser } from "../../../src/accounts/admin/users.ts";
 import { assignRole } from "../../../src/accounts/admin/user-roles.ts";
 import { ApiKeys } from "../../../src/accounts/api-keys/api-keys.ts";
+import { createOwnerConfirmation } from "../../../src/accounts/login/password-confirmation.ts";
 import { changePassword } from "../../../src/accounts/login/password-change.ts";
 import { generateOtpCode } from "../../../src/accounts/two-factor/codes.ts";
 import type { Principal } from "../../../src/accounts/identity/principal.ts";
@@ -115,7 +116,8 @@ testWithCoreTables(
     ).toHaveLength(1);
     const passwords = { current_password: "correct horse battery", new_password: "battery staple correct" };
     const { confirmPassword } = identity;
-    const change = { store, passwords: identity.passwords, sessions, confirmPassword };
+    const confirmOwner = createOwnerConfirmation(confirmPassword, async () => {});
+    const change = { store, passwords: identity.passwords, sessions, confirmPassword, confirmOwner };
     expect(await codesOf([changePassword(change, owner, passwords)])).toEqual(["authentication_error"]);
     expect((await identity.logIn("ada@example.com")).status).toBe(200);
   },

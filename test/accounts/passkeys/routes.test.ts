@@ -285,3 +285,64 @@ test("without a domain that browsers make passkeys for, it says what to set", as
     else expect(answer.body.rpId).toBe("localhost");
   }
 });
+
+test("an account gives its password up while a passkey lets it in, and sets one again", async () => {
+  await using world = await start();
+  const { app, send, add, enter } = world;
+  await world.register();
+  const ada = { headers: bearer(await world.withPassword()).headers } as TestUser;
+  const give = (body?: object, user = ada) => send("/auth/password", body, { user, method: "DELETE" });
+  const set = (body: object, user = ada) => send("/auth/password", body, { user, method: "PUT" });
+
+  const only = await give({ current_password: PASSWORD });
+  expect([only.status, only.body.code, only.body.detail]).toEqual([
+    409,
+    "conflict",
+    "Cannot give the password up: nothing else lets you in; add a passkey first",
+  ]);
+  const { passkey } = await add(ada);
+  const wrong = await give({ current_password: "wrong horse battery" });
+  expect([wrong.status, wrong.body.code]).toEqual([401, "invalid_credentials"]);
+  // A session of before, whose second factor is too old, is asked for it again.
+  const { sessions } = app.app.store.tables;
+  await app.app.store.db.update(sessions).set({ otp_at: new Date(0), identified_at: new Date(0) });
+  expect((await give()).body.code).toBe("otp_expired");
+  const fresh = { headers: bearer(await enter(passkey)).headers } as TestUser;
+  expect((await give(undefined, fresh)).status).toBe(204);
+  expect((await send("/auth/me", undefined, { user: ada, method: "GET" })).status).toBe(401);
+  expect((await send("/auth/me", undefined, { user: fresh, method: "GET" })).body.has_password).toBe(false);
+  expect((await give(undefined, fresh)).body.code).toBe("conflict");
+  expect((await world.withPassword()).body.code).toBe("invalid_credentials");
+  expect((await set({ current_password: PASSWORD, new_password: "another horse" }, fresh)).status).toBe(401);
+  expect((await send("/auth/passkeys/1", undefined, { user: fresh, method: "DELETE" })).status).toBe(409);
+
+  expect((await set({ new_password: "12345678" }, fresh)).status).toBe(422);
+  expect((await set({ new_password: PASSWORD }, fresh)).status).toBe(204);
+  const missing = await set({ new_password: "another horse battery" }, fresh);
+  expect([missing.status, missing.body.errors[0].path]).toEqual([422, "/body/current_password"]);
+  expect((await world.withPassword()).body.otp_required).toBe(true);
+  expect((await send("/auth/passkeys/1", undefined, { user: fresh, method: "DELETE" })).status).toBe(204);
+  const refused = expect.objectContaining({ actor: ADA, result: "refused" });
+  expect(await world.audited("user.password_removed")).toMatchObject([
+    refused,
+    { actor: ADA, result: "done" },
+  ]);
+});
+
+test("its owner changes the name of an account, and nobody by an API key", async () => {
+  await using world = await start();
+  const { app, send } = world;
+  await world.register();
+  const ada = { headers: bearer(await world.withPassword()).headers } as TestUser;
+  const rename = (full_name: string | null, user: { headers: object } = ada) =>
+    send("/auth/me", { full_name }, { user: user as TestUser, method: "PATCH" });
+  expect((await rename("  Ada Lovelace ")).body.full_name).toBe("Ada Lovelace");
+  expect((await rename("Ada Lovelace")).status).toBe(200);
+  expect((await rename("Ada\nBcc: eve@example.com")).status).toBe(422);
+  const made = await send("/auth/api_keys", { name: "CI", permissions: [] }, { user: ada });
+  expect((await rename("Eve", { headers: { "x-api-key": made.body.key } })).status).toBe(403);
+  expect(await world.audited("user.updated")).toMatchObject([
+    { actor: ADA, before: { full_name: null }, after: { full_name: "Ada Lovelace" } },
+  ]);
+  expect((await app.getAsAdmin("/admin/users?q=ada love")).body.total).toBe(1);
+});
