@@ -18,6 +18,7 @@ const PACKED = [
   "nodemailer/lib/mail-composer",
   "nodemailer/lib/smtp-connection",
   "papaparse",
+  "redis",
   "saxes",
   "tailwindcss",
   "yauzl",
@@ -38,16 +39,16 @@ const withoutForge: Bun.BunPlugin = {
  * Compresses these packages; returns what makes a build take them so.
  *
  * @param folder where they are kept for as long as the build takes
- * @param options `level` of zstd; `recorder` sees what they are bundled from
+ * @param options `level` of zstd; `plugins` of the build, which see what they are bundled from
  */
 export async function packPackages(
   folder: string,
-  { level, recorder }: { readonly level: number; readonly recorder: Bun.BunPlugin },
+  { level, plugins }: { readonly level: number; readonly plugins: readonly Bun.BunPlugin[] },
 ): Promise<Bun.BunPlugin> {
   const modules = new Map<string, string>();
   for (const name of PACKED) {
     const file = join(folder, `${name}.js.zst`);
-    const source = await bundle(name, { folder, recorder });
+    const source = await bundle(name, { folder, plugins });
     await Bun.write(file, Bun.zstdCompressSync(source, { level }));
     modules.set(name, await toModule(name, { file, source }));
   }
@@ -67,14 +68,14 @@ export async function packPackages(
 /** Returns a package as one function of `exports`, `require` and `module`. */
 async function bundle(
   name: string,
-  { folder, recorder }: { readonly folder: string; readonly recorder: Bun.BunPlugin },
+  { folder, plugins }: { readonly folder: string; readonly plugins: readonly Bun.BunPlugin[] },
 ): Promise<string> {
   const entry = join(folder, `${name}.js`);
   const path = JSON.stringify(Bun.resolveSync(name, import.meta.dir));
   await Bun.write(entry, `import * as all from ${path}; export { all };`);
   const { outputs } = await Bun.build({
     entrypoints: [entry],
-    plugins: [recorder, withoutForge],
+    plugins: [...plugins, withoutForge],
     external: PACKED.filter((one) => one !== name),
     target: "bun",
     format: "cjs",

@@ -179,7 +179,10 @@ try {
   try {
     const packed = [
       await packFiles(work),
-      await packPackages(work, { level: SMALLEST, recorder: bundled.recorder }),
+      await packPackages(work, {
+        level: SMALLEST,
+        plugins: [bundled.recorder, withoutUnusedData, withoutUnusedCommands],
+      }),
     ];
     for (const target of targets) await build(target, { outdir: values.outdir, packed });
   } finally {
@@ -283,7 +286,6 @@ async function build(
       bundled.recorder,
       bundled.lister,
       withoutUnusedData,
-      withoutUnusedCommands,
       withoutLuaComments,
       inAscii,
       collectingOnce,
