@@ -10,6 +10,7 @@ import { createSessionCookies } from "./browser/cookies.ts";
 import { Tickets } from "./browser/tickets.ts";
 import { createGuards } from "./identity/guards.ts";
 import { createViewerFinder, type FindViewer } from "./impersonation/viewers.ts";
+import { Afterwork } from "./links/afterwork.ts";
 import { AccountLinks } from "./links/links.ts";
 import { Lockout } from "./login/lockout.ts";
 import { Login } from "./login/login.ts";
@@ -130,6 +131,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     },
     async close() {
       if (timer !== null) clearInterval(timer);
+      await services.afterwork.settle();
       await identity.authenticator.settle();
       await identity.apiKeys.settle();
       await denials.close();
@@ -288,7 +290,7 @@ function toOwnerName(principal: Principal | null): string {
 
 /** What somebody becomes known with. */
 function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identity, "sessions">) {
-  const { store, secretKey, appName, security, hooks, limitStore, print } = options;
+  const { store, secretKey, appName, security, hooks, limitStore, sendMail, log, print } = options;
   const passwords = createPasswords({
     algorithm: security.password_hash_algorithm,
     bcryptCost: security.bcrypt_cost,
@@ -297,6 +299,7 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
   const devices = new OtpDevices({ store, box: new SecretBox(secretKey.deriveKey("otp")), issuer: appName });
   const lockout = new Lockout({ store });
   const links = new AccountLinks(store);
+  const afterwork = new Afterwork(log);
   const passkeys = createPasskeys(options);
   const entering = {
     store,
@@ -308,25 +311,49 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
     lockout,
     limits,
     hooks,
+    requiresVerifiedEmail: security.require_verified_email,
   };
   const login = new Login({ ...entering, issue: (tx, session) => sessions.create(tx, session) });
   const browserLogin = new Login({
     ...entering,
     issue: (tx, session) => sessions.createForCookie(tx, session),
   });
-  const registration: RegistrationOptions = {
-    store,
-    passwords,
-    limits,
-    hooks,
-    isOpen: security.allow_registration,
-    grantDefaultRole: (tx, userId) => grantRole(tx, store.tables, userId, USER_ROLE),
-  };
+  const registration = createRegistration(options, { passwords, limits, links });
   const setup = createSetupLink({ store, passwords, print });
   const confirmPassword = createPasswordConfirmation({ store, passwords, limits });
   const confirmOwner = createOwnerConfirmation(confirmPassword, ({ user, sessionId }) =>
     assertIdentifiedLately(store.db, store.tables, { userId: user.id, sessionId, nowMs: Date.now() }),
   );
   const entries = { login, browserLogin, registration, setup };
-  return { passwords, limits, links, devices, passkeys, lockout, ...entries, confirmPassword, confirmOwner };
+  const mailing = { links, sendMail, afterwork };
+  return {
+    passwords,
+    limits,
+    devices,
+    passkeys,
+    lockout,
+    ...mailing,
+    ...entries,
+    confirmPassword,
+    confirmOwner,
+  };
+}
+
+function createRegistration(
+  { store, security, hooks, sendMail }: AccountsOptions,
+  services: Pick<RegistrationOptions, "passwords" | "limits"> & { readonly links: AccountLinks },
+): RegistrationOptions {
+  return {
+    ...services,
+    store,
+    hooks,
+    isOpen: security.allow_registration,
+    domains: security.registration_domains,
+    mustVerifyEmail: security.require_verified_email,
+    async sendVerification(tx, account, origin) {
+      const verification = await import("./email/verification.ts");
+      await verification.sendVerification(tx, { links: services.links, sendMail }, account, origin);
+    },
+    grantDefaultRole: (tx, userId) => grantRole(tx, store.tables, userId, USER_ROLE),
+  };
 }

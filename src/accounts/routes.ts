@@ -7,6 +7,7 @@ import { adminRoutes } from "./admin/routes.ts";
 import { apiKeyRoutes } from "./api-keys/routes.ts";
 import { browserRoutes } from "./browser/routes.ts";
 import { BrowserSignIn } from "./browser/sign-in.ts";
+import { emailRoutes } from "./email/routes.ts";
 import type { Origin } from "./identity/principal.ts";
 import { Impersonation } from "./impersonation/impersonation.ts";
 import { impersonationRoutes } from "./impersonation/routes.ts";
@@ -51,6 +52,8 @@ export function accountRoutes({
     browser,
   } = accounts;
   const context = { guards, principals, originOf };
+  const { links, sendMail, afterwork } = accounts;
+  const mailing = { links, sendMail, afterwork };
   const pages = { ...browser, templates, noteRefusal };
   const forms = new BrowserSignIn({ ...pages, login: accounts.browserLogin, originOf });
   const impersonation = new Impersonation({
@@ -71,6 +74,14 @@ export function accountRoutes({
       registration: accounts.registration,
       passwordChange: { store, passwords, sessions, confirmPassword, confirmOwner },
       profile: { store, secondFactors: devices },
+    }),
+    emailRoutes({
+      ...context,
+      ...mailing,
+      store,
+      limits,
+      templates,
+      noteRefusal,
     }),
     sessionRoutes({ ...context, sessions }),
     otpRoutes({ ...context, devices, confirmOwner, limits: limits.codes }),

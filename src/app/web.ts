@@ -2,6 +2,8 @@ import type { Accounts } from "../accounts/accounts.ts";
 import type { Origin } from "../accounts/identity/principal.ts";
 import { parseByteSize } from "../config/schema.ts";
 import type { LoadedConfig } from "../config/load.ts";
+import { TITLE_LANGUAGES } from "../errors/problem.ts";
+import { chooseLanguage } from "../templates/templates.ts";
 import { WebServer, type WebSettings } from "../web/server.ts";
 import type { AppContext } from "./context.ts";
 
@@ -53,7 +55,13 @@ export function toWebSettings({ config: { server, storage } }: LoadedConfig): We
 /** Returns what tells where a request under way comes from. */
 export function createOriginOf(web: WebServer): (request: Request) => Origin {
   return (request) => {
-    const userAgent = request.headers.get("user-agent") ?? "";
-    return { ipAddress: web.addressOf(request), userAgent: userAgent.slice(0, MAX_USER_AGENT) };
+    const { headers } = request;
+    const userAgent = headers.get("user-agent") ?? "";
+    const accepted = headers.get("accept-language");
+    return {
+      ipAddress: web.addressOf(request),
+      userAgent: userAgent.slice(0, MAX_USER_AGENT),
+      ...(accepted !== null && { language: chooseLanguage(TITLE_LANGUAGES, { chosen: null, accepted }) }),
+    };
   };
 }

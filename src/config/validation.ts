@@ -34,7 +34,7 @@ export function findFaults(values: unknown, schema: SchemaNode = rootNode): Faul
 }
 
 /** Finds keys whose values are each fine but make no sense together. */
-export function findConflicts({ server, mail }: ConfigValues): Fault[] {
+export function findConflicts({ app, server, security, mail }: ConfigValues): Fault[] {
   const { cors, tls, port } = server;
   const conflicts: (Omit<Fault, "kind"> | false)[] = [
     cors.allow_credentials &&
@@ -69,6 +69,14 @@ export function findConflicts({ server, mail }: ConfigValues): Fault[] {
       mail.from === null && {
         path: ["mail", "from"],
         expected: 'whom mail comes from, such as "noreply@example.com", for mail.url is set',
+      },
+    security.require_verified_email &&
+      security.allow_registration &&
+      mail.url === null &&
+      !app.debug && {
+        path: ["security", "require_verified_email"],
+        expected:
+          "false, or a server in mail.url: nobody gets the link without it, but on the terminal with app.debug",
       },
     tls.redirect_port === port &&
       port !== 0 && { path: ["server", "tls", "redirect_port"], expected: "another port than server.port" },

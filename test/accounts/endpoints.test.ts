@@ -46,6 +46,20 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     status: 201,
     prepare: () => ({ body: { email: uniqueEmail(), password: PASSWORD } }),
   },
+  "POST /auth/email/verify": {
+    guard: "public",
+    status: 200,
+    async prepare({ app, user: { id: userId, email } }) {
+      const { accounts, store } = app.app;
+      const link = { purpose: "verify_email", userId, lifetimeMs: 60_000, data: { email } } as const;
+      return { body: { token: await store.db.transaction((tx) => accounts.links.issue(tx, link)) } };
+    },
+  },
+  "POST /auth/email/verification": {
+    guard: "public",
+    status: 202,
+    prepare: () => ({ body: { email: uniqueEmail() } }),
+  },
   "POST /auth/login": { guard: "public", status: 200, prepare: toLogin },
   "POST /auth/login/otp": { guard: "public", status: 200, prepare: toSecondStep },
   // Of a server that is known by an address, browsers have no passkeys.

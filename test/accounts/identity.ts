@@ -136,6 +136,9 @@ export async function createIdentity(
     limits,
     hooks,
     isOpen,
+    domains: [],
+    mustVerifyEmail: false,
+    async sendVerification() {},
     grantDefaultRole: (tx: Parameters<typeof grantRole>[0], userId: number) =>
       grantRole(tx, store.tables, userId, USER_ROLE),
   };

@@ -47,6 +47,8 @@ test("loadConfig() gives the defaults when there is no file", () => {
         password_hash_algorithm: "bcrypt",
         bcrypt_cost: 10,
         allow_registration: false,
+        registration_domains: [],
+        require_verified_email: false,
       },
       plugins: {
         directory: "plugins",

@@ -117,6 +117,7 @@ export async function updateUser(
         full_name: fullName === undefined ? account.full_name : fullName,
       };
       await saveUser(change, id, { ...values, name_key: toNameKey(values.full_name) });
+      if (values.email !== account.email) await forgetProof(change, id);
       // The email and the name are cached with the user's permissions.
       await change.noteAccess(id);
       await change.audit({ before, after });
@@ -312,6 +313,13 @@ async function saveUser(
     if (!(error instanceof ConstraintError)) throw error;
     throw fail("conflict", "There is an account with this email already");
   }
+}
+
+/** Nobody has shown that mail to an email arrives that an administrator has set; links to the one before are void. */
+async function forgetProof({ tx, tables: { accountLinks, users } }: Change, userId: number): Promise<void> {
+  const unproven = { email_verified_at: null, must_verify_email: false };
+  await tx.update(users).set(unproven).where(eq(users.id, userId));
+  await tx.delete(accountLinks).where(eq(accountLinks.user_id, userId));
 }
 
 async function endSessions(

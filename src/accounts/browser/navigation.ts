@@ -3,6 +3,8 @@ import type { AppError } from "../../errors/errors.ts";
 export const LOGIN_PATH = "/auth/login";
 export const LOGOUT_PATH = "/auth/logout";
 export const VERIFY_PATH = "/auth/verify";
+/** Sends the link again by which an email is verified. */
+export const RESEND_PATH = "/auth/email/verification";
 
 const MAX_LENGTH = 2048; // characters
 /** Nothing that browsers leave out, such as tabs and new lines, or take for a slash. */

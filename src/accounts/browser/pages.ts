@@ -2,7 +2,7 @@ import type { AppError } from "../../errors/errors.ts";
 import type { Templates } from "../../templates/templates.ts";
 import type { Site } from "../../web/clients/site.ts";
 import { hasRelyingParty } from "../passkeys/relying-party.ts";
-import { LOGIN_PATH, LOGOUT_PATH, toRelative, VERIFY_PATH, withNext } from "./navigation.ts";
+import { LOGIN_PATH, LOGOUT_PATH, RESEND_PATH, toRelative, VERIFY_PATH, withNext } from "./navigation.ts";
 
 /** Which request a page answers, where it leads on to, and what was wrong with the form that was sent. */
 export interface PageContext {
@@ -20,7 +20,10 @@ export function toLoginPage(
   { email = "", needsSetup = false }: { readonly email?: string; readonly needsSetup?: boolean } = {},
 ): Promise<Response> {
   const action = toRelative(context.request, withNext(LOGIN_PATH, context.next));
-  return toPage(context, "login", { action, email, needs_setup: needsSetup, passkey: toPasskey(context) });
+  const isUnverified = context.problem?.code === "email_unverified";
+  const resend = isUnverified ? toRelative(context.request, RESEND_PATH) : null;
+  const passkey = toPasskey(context);
+  return toPage(context, "login", { action, email, needs_setup: needsSetup, passkey, resend });
 }
 
 /** Answers with the form that asks for the second factor. */

@@ -53,6 +53,15 @@ export const AUTH_ERROR_CODES = {
     status: 410,
     meaning: "A link of a mail that was used, is too old, or was followed by a newer one: ask for another",
   },
+  email_unverified: {
+    status: 403,
+    meaning:
+      "Who has registered follows the link first that was mailed to them; `POST /auth/email/verification` sends it again",
+  },
+  email_domain_refused: {
+    status: 403,
+    meaning: "Accounts here are for emails of other domains: `security.registration_domains`",
+  },
   registration_closed: { status: 403, meaning: "Accounts are made by an administrator here" },
 } as const satisfies Record<string, ErrorCode>;
 

@@ -62,4 +62,6 @@ export interface Origin {
   readonly ipAddress: string;
   /** At most 255 characters. */
   readonly userAgent: string;
+  /** What it asks for, such as "fr", for mails. @default it doesn't say */
+  readonly language?: string;
 }

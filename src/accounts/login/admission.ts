@@ -19,6 +19,8 @@ export interface AdmissionOptions<Held> {
   readonly secondFactors: Pick<SecondFactors, "isEnabled">;
   readonly lockout: Pick<Lockout, "forgive">;
   readonly hooks: HookBus;
+  /** Whether those wait who have registered and are yet to verify their email. @default false */
+  readonly requiresVerifiedEmail?: boolean;
   /** @default Date.now */
   readonly now?: () => number;
 }
@@ -46,12 +48,13 @@ export class Admission<Held> {
    *
    * @param account as it was when they did
    * @throws AppError invalid_credentials, authentication_error when it has changed since
-   * @throws AppError authorization_error when a hook cancels it
+   * @throws AppError email_unverified; authorization_error when a hook cancels it
    */
   async admit(account: Account, origin: Origin, { hasOtp, details }: Entry): Promise<Held> {
     const { store, issue, lockout, secondFactors } = this.#options;
     const { users } = store.tables;
     const id = crypto.randomUUID();
+    await this.#assertVerified(account, origin);
     await this.#askHooks(account, { id, hasOtp, origin });
     return store.db.transaction(
       async (tx) => {
@@ -84,11 +87,20 @@ export class Admission<Held> {
     );
   }
 
+  async #assertVerified(account: Account, origin: Origin): Promise<void> {
+    const { requiresVerifiedEmail = false } = this.#options;
+    if (!requiresVerifiedEmail || !account.must_verify_email) return;
+    const reason =
+      "Your email is yet to be verified: follow the link that was mailed to you, or have it sent again";
+    await this.#noteRefusal(account, origin, reason);
+    throw fail("email_unverified", reason);
+  }
+
   async #askHooks(
     account: Account,
     { id, hasOtp, origin }: { id: string; hasOtp: boolean; origin: Origin },
   ): Promise<void> {
-    const { store, hooks } = this.#options;
+    const { hooks } = this.#options;
     const { cancelled, cancel_reason } = await hooks.emit("user.login", {
       user: { id: account.id, email: account.email, full_name: account.full_name },
       session_id: id,
@@ -97,11 +109,15 @@ export class Admission<Held> {
       user_agent: origin.userAgent,
     });
     if (!cancelled) return;
-    const target = { type: "user", id: account.id };
-    const after = { reason: cancel_reason };
-    const entry = { action: "user.login", actor: account, target, origin, after };
-    await writeAudit(store.db, store.tables, { ...entry, result: "refused" });
+    await this.#noteRefusal(account, origin, cancel_reason);
     throw fail("authorization_error", cancel_reason ?? "This login is refused");
+  }
+
+  async #noteRefusal(account: Account, origin: Origin, reason: string | null): Promise<void> {
+    const { store } = this.#options;
+    const target = { type: "user", id: account.id };
+    const entry = { action: "user.login", actor: account, target, origin, after: { reason } };
+    await writeAudit(store.db, store.tables, { ...entry, result: "refused" });
   }
 }
 

@@ -83,6 +83,10 @@ export interface AuthLimits {
   readonly otp: Attempts;
   /** By address. */
   readonly registration: Attempts;
+  /** Of mails with links, by the address of the client that asks for them. */
+  readonly mailsByClient: Attempts;
+  /** The same by the email that they are for, whether it has an account or not. */
+  readonly mailsByAddress: Attempts;
   /** Of somebody who is logged in and gives the password again, by session; also of a day, which is long. */
   readonly confirmation: Attempts;
   /** The same for codes, of which there are only a million. */
@@ -105,6 +109,8 @@ export function createAuthLimits({ now = steadyNow, store = null }: AuthLimitsOp
     login: create("login", 30, MINUTE_MS),
     otp: create("otp", 30, MINUTE_MS),
     registration: create("registration", 20, 60 * MINUTE_MS),
+    mailsByClient: create("mails by client", 30, 60 * MINUTE_MS),
+    mailsByAddress: create("mails by address", 5, 60 * MINUTE_MS),
     confirmation: takeBoth(minutely, create("passwords a day", 30, DAY_MS)),
     codes: takeBoth(minutely, create("codes a day", 30, DAY_MS)),
   };

@@ -6,7 +6,7 @@ import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { toAddressKey } from "../../web/clients/site.ts";
 import type { AuthLimits } from "./attempt-limits.ts";
 import { writeAudit } from "../people/audit.ts";
-import { normalizeEmail } from "../people/emails.ts";
+import { assertDomain, normalizeEmail } from "../people/emails.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Origin } from "../identity/principal.ts";
 import { normalizeFullName } from "../people/names.ts";
@@ -19,6 +19,12 @@ export interface RegistrationOptions {
   readonly hooks: HookBus;
   /** Whether anybody may make an account: `security.allow_registration`. */
   readonly isOpen: boolean;
+  /** Domains of the emails that may have one; none: any. `security.registration_domains` */
+  readonly domains: readonly string[];
+  /** Whether nobody logs in before they have shown that mail reaches them: `security.require_verified_email`. */
+  readonly mustVerifyEmail: boolean;
+  /** Sends the link by which they do, as part of a transaction. */
+  readonly sendVerification: (tx: Transaction, account: Account, origin: Origin) => Promise<void>;
   /** Gives a new account the role that everybody has. */
   readonly grantDefaultRole: (tx: Transaction, userId: number) => Promise<void>;
 }
@@ -42,7 +48,7 @@ export interface UserView {
 /**
  * Makes an account. It is there, but can't be used, while the handlers of `user.registered` look at it.
  *
- * @throws AppError registration_closed, rate_limited
+ * @throws AppError registration_closed, email_domain_refused, rate_limited
  * @throws AppError validation_error for an email, a password or a name that can't be used
  * @throws AppError conflict when the email has an account
  * @throws AppError authorization_error when a hook cancels it
@@ -52,18 +58,25 @@ export async function register(
   user: NewUser,
   origin: Origin,
 ): Promise<UserView> {
-  const { store, passwords, limits, isOpen, grantDefaultRole } = options;
+  const { store, passwords, limits, isOpen, domains, mustVerifyEmail, grantDefaultRole } = options;
   const { db, tables } = store;
   if (!isOpen) {
     throw fail("registration_closed", "Accounts are made by an administrator here: ask for one");
   }
   await limits.registration.take(toAddressKey(origin.ipAddress));
   const email = normalizeEmail(user.email);
+  assertDomain(email, domains);
   const fullName = normalizeFullName(user.full_name);
   const password = await passwords.choose(user.password, { email });
   const account = await db.transaction(
     async (tx) => {
-      const made = await insertAccount(tx, tables, { email, fullName, password, isActive: false });
+      const made = await insertAccount(tx, tables, {
+        email,
+        fullName,
+        password,
+        isActive: false,
+        mustVerifyEmail,
+      });
       await grantDefaultRole(tx, made.id);
       return made;
     },
@@ -72,6 +85,7 @@ export async function register(
   await askHooks(options, account, origin);
   await db.transaction(async (tx) => {
     await tx.update(tables.users).set({ is_active: true }).where(eq(tables.users.id, account.id));
+    await options.sendVerification(tx, account, origin);
     await noteAccessChange(tx, tables, account.id);
     const target = { type: "user", id: account.id };
     await writeAudit(tx, tables, {

@@ -1,7 +1,9 @@
 import { domainToASCII } from "node:url";
-import { fail } from "../../errors/codes.ts";
+import { fail } from "../identity/error-codes.ts";
 
 const MAX_LENGTH = 255; // characters, what the column holds
+/** How many domains a message names. */
+const MAX_NAMED = 5;
 // What RFC 5321 allows without quotes, and beyond ASCII letters, marks and digits (RFC 6531).
 const LOCAL_PART = /^[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+(\.[\p{L}\p{M}\p{N}!#$%&'*+/=?^_`{|}~-]+)*$/u;
 const UNICODE_DOMAIN = /^[\p{L}\p{M}\p{N}.-]+$/u;
@@ -34,6 +36,29 @@ export function normalizeEmail(text: string): string {
   const message = 'Expected an email such as "ada@example.com", of at most 255 characters';
   const errors = [{ path: "/body/email", code: "invalid", message }];
   throw fail("validation_error", message, { errors });
+}
+
+/**
+ * Refuses an email of another domain than these; none are any. Each stands for itself and not for those below it.
+ *
+ * @throws AppError email_domain_refused
+ */
+export function assertDomain(email: string, domains: readonly string[]): void {
+  const own = email.slice(email.lastIndexOf("@") + 1);
+  if (domains.length === 0 || domains.some((domain) => parseDomain(domain) === own)) return;
+  const listed = domains.slice(0, MAX_NAMED).join(", ") + (domains.length > MAX_NAMED ? ", \u2026" : "");
+  throw fail(
+    "email_domain_refused",
+    `Accounts here are for emails of ${listed}: take one of these, or ask an administrator`,
+  );
+}
+
+/**
+ * Returns a domain as DNS knows it, which is how emails are kept: "b\u00fccher.example" is "xn--bcher-kva.example". Null for text that
+ * isn't one.
+ */
+export function parseDomain(text: string): string | null {
+  return toAsciiDomain(text.normalize("NFKC").trim().toLowerCase().normalize("NFKC"));
 }
 
 function toAsciiDomain(domain: string): string | null {

@@ -17,6 +17,8 @@ export interface NewAccount {
   readonly password: { readonly hash: string; readonly isLong: boolean } | null;
   /** @default true */
   readonly isActive?: boolean;
+  /** Whether its owner has to show first that mail reaches them, before they log in. @default false */
+  readonly mustVerifyEmail?: boolean;
 }
 
 /** What the columns of an account's password hold. */
@@ -46,7 +48,7 @@ export async function findAccount({ db, tables: { users } }: CoreStore, id: numb
 export async function insertAccount(
   tx: Pick<Database, "insert">,
   { users }: Pick<CoreTables, "users">,
-  { email, fullName, password, isActive = true }: NewAccount,
+  { email, fullName, password, isActive = true, mustVerifyEmail = false }: NewAccount,
 ): Promise<Account> {
   try {
     const rows = tx.insert(users).values({
@@ -55,6 +57,7 @@ export async function insertAccount(
       name_key: toNameKey(fullName),
       ...toPasswordColumns(password),
       is_active: isActive,
+      must_verify_email: mustVerifyEmail,
     });
     const [account] = await rows.returning();
     if (account === undefined) throw new TypeError("Cannot add an account: nothing was returned");

@@ -69,4 +69,23 @@ export const SecurityKeys = section("Accounts", {
     description:
       "Let anybody who reaches the server make an account at `/auth/register`. Without it, administrators do",
   }),
+  registration_domains: Type.Array(
+    Type.String({
+      pattern: "^[^\\s@:/*,;\"'()<>\\[\\]\\\\]+$",
+      maxLength: 253,
+      title: 'a domain such as "example.com"',
+    }),
+    {
+      default: [],
+      description:
+        "Domains of the emails that accounts may be made for at `/auth/register`, and that people may change theirs to. " +
+        'Each stands for itself: `"example.com"` doesn\'t include `mail.example.com`. Empty: any',
+    },
+  ),
+  require_verified_email: Type.Boolean({
+    default: false,
+    description:
+      "Let nobody log in who has registered, until they have followed the link that is mailed to them: `mail.url`. " +
+      "Accounts that were there before, and those that administrators make, aren't concerned",
+  }),
 });

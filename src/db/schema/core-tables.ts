@@ -74,6 +74,8 @@ function createUsers(schema: Schema) {
       is_active: boolean().notNull().default(true),
       /** When somebody has shown that mail to this address reaches them; null for never. */
       email_verified_at: timestamp(),
+      /** Whether its owner has to show that first, before they can log in: they have registered while that was asked for. */
+      must_verify_email: boolean().notNull().default(false),
       /** Since when its owner has to get it back by mail, as somebody else was in; null for an account that is as it should be. */
       locked_at: timestamp(),
       /** When it is deleted, as its owner wants; null for an account that stays. */

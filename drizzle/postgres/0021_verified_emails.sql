@@ -1,0 +1,1 @@
+ALTER TABLE "users" ADD COLUMN "must_verify_email" boolean DEFAULT false NOT NULL;
