@@ -73,6 +73,10 @@ export interface AccountsOptions {
   readonly limitStore: LimitStore | null;
   readonly log: Logger;
   readonly sendMail: SendMail;
+  /** Whether mail goes to mailboxes, rather than to the log. */
+  readonly isMailing: () => boolean;
+  /** Where a path of this server is reached from outside. */
+  readonly toUrl: (path: string) => string;
   /** Shows text to whoever started the server, and to no log file. */
   readonly print: (text: string) => void;
 }
@@ -113,6 +117,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       services.lockout.purge(),
       services.links.purge(),
       services.passkeys.challenges.purge(),
+      import("./invitations/invitations.ts").then((invitations) => invitations.purgeInvitations(store)),
       identity.keptAnswers().then((answers) => answers.purge()),
     ]).catch((error: unknown) => log.warn({ err: error }, "old sessions and answers can't be purged"));
   let timer: ReturnType<typeof setInterval> | null = null;
@@ -290,7 +295,8 @@ function toOwnerName(principal: Principal | null): string {
 
 /** What somebody becomes known with. */
 function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identity, "sessions">) {
-  const { store, secretKey, appName, security, hooks, limitStore, sendMail, log, print } = options;
+  const { store, secretKey, appName, security, hooks, limitStore, log, print } = options;
+  const { sendMail, isMailing, toUrl } = options;
   const passwords = createPasswords({
     algorithm: security.password_hash_algorithm,
     bcryptCost: security.bcrypt_cost,
@@ -325,7 +331,7 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
     assertIdentifiedLately(store.db, store.tables, { userId: user.id, sessionId, nowMs: Date.now() }),
   );
   const entries = { login, browserLogin, registration, setup };
-  const mailing = { links, sendMail, afterwork };
+  const mailing = { links, sendMail, isMailing, toUrl, afterwork };
   return {
     passwords,
     limits,

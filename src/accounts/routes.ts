@@ -9,6 +9,8 @@ import { browserRoutes } from "./browser/routes.ts";
 import { BrowserSignIn } from "./browser/sign-in.ts";
 import { emailRoutes } from "./email/routes.ts";
 import type { Origin } from "./identity/principal.ts";
+import { acceptanceRoutes } from "./invitations/acceptance-routes.ts";
+import { invitationRoutes } from "./invitations/routes.ts";
 import { Impersonation } from "./impersonation/impersonation.ts";
 import { impersonationRoutes } from "./impersonation/routes.ts";
 import { authRoutes } from "./login/routes.ts";
@@ -54,6 +56,8 @@ export function accountRoutes({
   const context = { guards, principals, originOf };
   const { links, sendMail, afterwork } = accounts;
   const mailing = { links, sendMail, afterwork };
+  const isGuardRole = (role: string) => principals.isGuardRole(role);
+  const inviting = { sendMail, isMailing: accounts.isMailing, toUrl: accounts.toUrl, isGuardRole };
   const pages = { ...browser, templates, noteRefusal };
   const forms = new BrowserSignIn({ ...pages, login: accounts.browserLogin, originOf });
   const impersonation = new Impersonation({
@@ -61,7 +65,7 @@ export function accountRoutes({
     hooks,
     sessions,
     lifetimeMs: accounts.impersonationMs,
-    isGuardRole: (role) => principals.isGuardRole(role),
+    isGuardRole,
   });
   return [
     authRoutes({
@@ -100,6 +104,18 @@ export function accountRoutes({
     }),
     setupRoutes({ setup, templates, originOf, signIn: (request, user) => forms.enter(request, user) }),
     impersonationRoutes({ ...context, confirmOwner, impersonation, credentials: browser.credentials }),
+    invitationRoutes({ ...context, ...inviting, store, hooks }),
+    acceptanceRoutes({
+      ...context,
+      ...inviting,
+      store,
+      hooks,
+      passwords,
+      templates,
+      noteRefusal,
+      site: browser.site,
+      signIn: (request, user) => forms.enter(request, user),
+    }),
     adminRoutes({ ...context, store, hooks, passwords, confirmOwner, sessions, apiKeys }),
   ];
 }

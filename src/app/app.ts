@@ -18,7 +18,7 @@ import type { WebServer } from "../web/server.ts";
 import { type AppContext, type ContextOptions, createContext, type LiveParts } from "./context.ts";
 import { createCoreBuilder } from "./core.ts";
 import type { CoreParts } from "./core-routes.ts";
-import { closeWork, createWork, type Work } from "./jobs.ts";
+import { closeWork, createWork, toOrigin, type Work } from "./jobs.ts";
 import { createPlugins, type PluginOptions, toPluginSettings } from "./plugins.ts";
 import type { Activity } from "../plugins/runtime/host.ts";
 import { pathOf } from "./resource-paths.ts";
@@ -26,7 +26,7 @@ import type { Shutdown } from "./lifetime/shutdown.ts";
 import type { FigureSources } from "./monitoring/figures.ts";
 import { lazyFigures } from "./monitoring/monitoring.ts";
 import { type AppStores, openStores } from "./stores.ts";
-import { createTemplates, toTitleLanguage } from "./templates.ts";
+import { createTemplates, toBasePath, toTitleLanguage } from "./templates.ts";
 import { createOriginOf, createWeb, toWebSettings } from "./web.ts";
 
 export interface AppOptions extends ContextOptions, PluginOptions {
@@ -95,7 +95,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   disposals.defer(async () => void (await feed?.close()));
 
   const stores = await openInto(disposals, context);
-  const { database, store, cache, storage, shared, secretKey } = stores;
+  const { database, storage, shared } = stores;
 
   const accounts = createAppAccounts(context, stores, {
     print,
@@ -130,7 +130,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     loggers,
     feed,
     hooks,
-    ...{ database, store, cache, secretKey },
+    ...toShown(stores),
     ...parts,
     pathOf: (resource) => pathOf(resource, plugins),
     stackTraces,
@@ -145,6 +145,10 @@ export async function createApp(options: AppOptions): Promise<App> {
     },
     close: () => running.disposeAsync(),
   };
+}
+
+function toShown({ database, store, cache, secretKey }: AppStores) {
+  return { database, store, cache, secretKey };
 }
 
 /** Opens what is closed with the app. */
@@ -172,11 +176,11 @@ function applySettings({ live, loggers, limits }: AppContext, web: WebServer, lo
 }
 
 function createAppAccounts(
-  { live: { loaded }, feed, hooks, loggers, limits, site }: AppContext,
+  { live, feed, hooks, loggers, limits, site }: AppContext,
   { database, store, secretKey, limitStore }: AppStores,
   means: Pick<AccountsOptions, "print" | "sendMail">,
 ): Accounts {
-  const { app, security } = loaded.config;
+  const { app, security, server } = live.loaded.config;
   return createAccounts({
     driver: database,
     feed,
@@ -189,6 +193,8 @@ function createAppAccounts(
     site,
     limitStore,
     log: loggers.app,
+    isMailing: () => live.loaded.config.mail.url !== null,
+    toUrl: (path) => toOrigin(server) + toBasePath(server.public_url) + path,
     ...means,
   });
 }

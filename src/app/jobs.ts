@@ -91,7 +91,7 @@ function createMail(
 }
 
 /** Where links of mails lead: never where a request says that it is. */
-function toOrigin({ public_url: publicUrl, host, port, tls }: Config["server"]): string {
+export function toOrigin({ public_url: publicUrl, host, port, tls }: Config["server"]): string {
   if (publicUrl !== null) return new URL(publicUrl).origin;
   const name = host === "0.0.0.0" || host === "::" ? "localhost" : host.includes(":") ? `[${host}]` : host;
   return `${tls.cert === null && tls.acme === null ? "http" : "https"}://${name}:${port}`;

@@ -45,6 +45,7 @@ export function toTitleLanguage({ principals }: Accounts, request: Request): str
   return chooseLanguage(TITLE_LANGUAGES, { chosen, accepted });
 }
 
-function toBasePath(publicUrl: string | null): string {
+/** The path that everything is served below, as those see it who are outside; "" for none. */
+export function toBasePath(publicUrl: string | null): string {
   return publicUrl === null ? "" : new URL(publicUrl).pathname.replace(/\/+$/, "");
 }

@@ -2,6 +2,7 @@ import { afterAll, expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import { strangeAnswer } from "./passkeys/authenticator.ts";
 import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
+import { invite } from "../../src/accounts/invitations/invitations.ts";
 import { ADMIN_ROLE } from "../../src/accounts/rights/builtin-roles.ts";
 import { CORE_PERMISSIONS } from "../../src/accounts/rights/permission-catalog.ts";
 import { toDefinition } from "../../src/jobs/definition/options.ts";
@@ -215,6 +216,27 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   },
   "POST /admin/users/{id}/roles/{role_id}": { guard: "users:write", status: 200, prepare: toOtherAndRole },
   "DELETE /admin/users/{id}/roles/{role_id}": { guard: "users:write", status: 200, prepare: toOtherAndRole },
+  "GET /admin/invitations": { guard: "users:read", status: 200 },
+  "POST /admin/invitations": {
+    guard: "users:write",
+    status: 201,
+    prepare: () => ({ body: { email: uniqueEmail() } }),
+  },
+  "GET /admin/invitations/{id}": { guard: "users:read", status: 200, prepare: toInvitation },
+  "POST /admin/invitations/{id}/resend": {
+    guard: "users:write",
+    status: 200,
+    prepare: async (world) => ({ ...(await toInvitation(world)), body: {} }),
+  },
+  "DELETE /admin/invitations/{id}": { guard: "users:write", status: 204, prepare: toInvitation },
+  "POST /auth/invitation": {
+    guard: "public",
+    status: 201,
+    async prepare({ app }) {
+      const { link } = await inviteSomebody(app);
+      return { body: { token: link?.split("token=")[1], password: PASSWORD } };
+    },
+  },
   "GET /admin/roles": { guard: "roles:read", status: 200 },
   "POST /admin/roles": {
     guard: "roles:write",
@@ -412,6 +434,15 @@ function jsonOf({ headers }: TestUser): Record<string, string> {
 
 function uniqueName(): string {
   return `r${crypto.randomUUID().replaceAll("-", "")}`;
+}
+
+/** Invites somebody in the name of the command line. */
+function inviteSomebody({ app: { accounts, store, hooks } }: TestApp) {
+  return invite({ ...accounts, store, hooks }, null, { email: uniqueEmail() });
+}
+
+async function toInvitation({ app }: World): Promise<Call> {
+  return { params: [(await inviteSomebody(app)).id] };
 }
 
 function uniqueEmail(): string {

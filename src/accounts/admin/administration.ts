@@ -36,7 +36,7 @@ export interface Intent {
   readonly permission: "users:write" | "users:impersonate" | "roles:write";
   /** As the audit log calls it: "user.deleted". */
   readonly action: string;
-  readonly target?: { readonly type: "user" | "role"; readonly id: number };
+  readonly target?: { readonly type: "user" | "role" | "invitation"; readonly id: number };
   /** For messages: `delete user "7"`. */
   readonly doing: string;
 }

@@ -1,10 +1,10 @@
 import { and, eq, inArray } from "drizzle-orm";
-import { fail } from "../../errors/codes.ts";
+import { fail, invalidRequest } from "../../errors/codes.ts";
 import { SHORT_FOR_ADMINISTRATOR } from "../login/password-rules.ts";
 import { findAccount } from "../people/users.ts";
 import { type Actor, type AdministrationServices, administer, type Change } from "./administration.ts";
 import { readRoleGrants } from "../rights/access.ts";
-import { EVERYTHING } from "../rights/builtin-roles.ts";
+import { EVERYTHING, USER_ROLE } from "../rights/builtin-roles.ts";
 import { findRole } from "./role-list.ts";
 import { noUser, readUser, type UserAnswer } from "./user-list.ts";
 
@@ -44,10 +44,7 @@ export async function giveRole(
   role: { id: number; name: string },
 ): Promise<boolean> {
   const { tx, tables, actorId } = change;
-  const grants = await readRoleGrants(change.store, role.id);
-  change.assertHolds(grants);
-  await change.assertHoldsRoles([role.name]);
-  await change.assertMayHandOut(grants);
+  const grants = await assertMayGive(change, role);
   if (grants.includes(EVERYTHING)) await assertLongPasswords(change, [user.id]);
   const { rowsAffected } = await tx
     .insert(tables.userRoles)
@@ -63,6 +60,44 @@ export async function giveRole(
     actor_id: actorId,
   });
   return true;
+}
+
+/** Returns what a role grants that the actor may give. @throws AppError authorization_error, otp_expired, identification_expired */
+export async function assertMayGive(
+  change: Change,
+  { id, name }: { readonly id: number; readonly name: string },
+): Promise<readonly string[]> {
+  const grants = await readRoleGrants(change.store, id);
+  change.assertHolds(grants);
+  await change.assertHoldsRoles([name]);
+  await change.assertMayHandOut(grants);
+  return grants;
+}
+
+/**
+ * Finds the roles of a request by their ids.
+ *
+ * @param ids undefined for the built-in role "user"
+ * @throws AppError validation_error for one that there isn't
+ */
+export async function findRoles(
+  { tx, tables: { roles } }: Pick<Change, "tx" | "tables">,
+  ids: readonly number[] | undefined,
+): Promise<{ id: number; name: string }[]> {
+  const wanted = [...new Set(ids)];
+  if (ids !== undefined && wanted.length === 0) return [];
+  const found = await tx
+    .select({ id: roles.id, name: roles.name })
+    .from(roles)
+    .where(ids === undefined ? eq(roles.name, USER_ROLE) : inArray(roles.id, wanted));
+  const missing = wanted.filter((id) => !found.some((role) => role.id === id));
+  if (missing.length === 0) return found;
+  const errors = missing.map((id) => ({
+    path: "/body/roles",
+    code: "not_found",
+    message: `There is no role "${id}"`,
+  }));
+  throw invalidRequest(errors);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNull } from "drizzle-orm";
+import { and, eq, isNull } from "drizzle-orm";
 import { normalizeEmail } from "../people/emails.ts";
 import { normalizeFullName, toNameKey } from "../people/names.ts";
 import type { Passwords } from "../login/passwords.ts";
@@ -7,7 +7,6 @@ import { type Account, findAccount, insertAccount, toPasswordColumns } from "../
 import { type ConfirmOwner, toSessionOwner } from "../identity/session-owner.ts";
 import { liftLocks } from "../login/lockout.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
-import { invalidRequest } from "../../errors/codes.ts";
 import { fail } from "../identity/error-codes.ts";
 import {
   type Actor,
@@ -17,8 +16,8 @@ import {
   type Intent,
 } from "./administration.ts";
 import { readRoleGrants, readUserGrants } from "../rights/access.ts";
-import { EVERYTHING, USER_ROLE } from "../rights/builtin-roles.ts";
-import { assertLongPasswords, giveRole } from "./user-roles.ts";
+import { EVERYTHING } from "../rights/builtin-roles.ts";
+import { assertLongPasswords, findRoles, giveRole } from "./user-roles.ts";
 import { noUser, readUser, type UserAnswer } from "./user-list.ts";
 
 export interface UserServices extends AdministrationServices {
@@ -280,26 +279,6 @@ async function requireAccount(change: Change, id: number): Promise<Account> {
 /** Whoever gives an account another email, password or way in can use it. Of one's own, other routes ask for more. */
 async function assertMayTakeOver(change: Change, id: number): Promise<void> {
   if (id !== change.actorId) await change.assertMayHandOut(await readUserGrants(change.store, id));
-}
-
-async function findRoles(
-  { tx, tables: { roles } }: Change,
-  ids: readonly number[] | undefined,
-): Promise<{ id: number; name: string }[]> {
-  const wanted = [...new Set(ids)];
-  if (ids !== undefined && wanted.length === 0) return [];
-  const found = await tx
-    .select({ id: roles.id, name: roles.name })
-    .from(roles)
-    .where(ids === undefined ? eq(roles.name, USER_ROLE) : inArray(roles.id, wanted));
-  const missing = wanted.filter((id) => !found.some((role) => role.id === id));
-  if (missing.length === 0) return found;
-  const errors = missing.map((id) => ({
-    path: "/body/roles",
-    code: "not_found",
-    message: `There is no role "${id}"`,
-  }));
-  throw invalidRequest(errors);
 }
 
 async function saveUser(

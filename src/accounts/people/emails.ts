@@ -39,6 +39,23 @@ export function normalizeEmail(text: string): string {
 }
 
 /**
+ * Returns an email that mail is sent to because somebody has typed it. Letters that only look the same, once they are composed, would be
+ * another's address: nothing goes where it wasn't written to.
+ *
+ * @throws AppError validation_error for text that isn't an email, or isn't spelt as it is meant
+ */
+export function normalizeExactEmail(text: string): string {
+  if (isExact(text)) return normalizeEmail(text);
+  const message = "Expected an email in plain letters: some of these only look like them";
+  throw fail("validation_error", message, { errors: [{ path: "/body/email", code: "invalid", message }] });
+}
+
+/** Whether no letter of an email stands for another one that looks the same. */
+export function isExact(text: string): boolean {
+  return text.normalize("NFKC") === text.normalize("NFC");
+}
+
+/**
  * Refuses an email of another domain than these; none are any. Each stands for itself and not for those below it.
  *
  * @throws AppError email_domain_refused

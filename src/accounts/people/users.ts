@@ -19,6 +19,8 @@ export interface NewAccount {
   readonly isActive?: boolean;
   /** Whether its owner has to show first that mail reaches them, before they log in. @default false */
   readonly mustVerifyEmail?: boolean;
+  /** When it was shown that mail reaches its owner. @default null: never */
+  readonly emailVerifiedAt?: Date | null;
 }
 
 /** What the columns of an account's password hold. */
@@ -48,7 +50,7 @@ export async function findAccount({ db, tables: { users } }: CoreStore, id: numb
 export async function insertAccount(
   tx: Pick<Database, "insert">,
   { users }: Pick<CoreTables, "users">,
-  { email, fullName, password, isActive = true, mustVerifyEmail = false }: NewAccount,
+  { email, fullName, password, isActive = true, mustVerifyEmail = false, emailVerifiedAt = null }: NewAccount,
 ): Promise<Account> {
   try {
     const rows = tx.insert(users).values({
@@ -58,6 +60,7 @@ export async function insertAccount(
       ...toPasswordColumns(password),
       is_active: isActive,
       must_verify_email: mustVerifyEmail,
+      email_verified_at: emailVerifiedAt,
     });
     const [account] = await rows.returning();
     if (account === undefined) throw new TypeError("Cannot add an account: nothing was returned");

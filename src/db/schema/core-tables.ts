@@ -5,6 +5,7 @@ import { createResourceComments } from "./comment-table.ts";
 import { createFactorTables } from "./factor-tables.ts";
 import { createImportTables } from "./import-tables.ts";
 import { createStoredFiles } from "./file-table.ts";
+import { createInvitations } from "./invitation-table.ts";
 import { createJobTables } from "./job-tables.ts";
 import { createAccountLinks } from "./link-table.ts";
 import { createMails } from "./mail-table.ts";
@@ -34,6 +35,7 @@ export function createCoreTables(schema: Schema) {
     loginFailures: () => createLoginFailures(schema),
     ...createFactorTables(schema, users),
     accountLinks: () => createAccountLinks(schema, users),
+    invitations: () => createInvitations(schema, users),
     apiKeys: () => createApiKeys(schema, users),
     auditLog: () => createAuditLog(schema),
     accessChanges: () => createAccessChanges(schema),

@@ -1,4 +1,4 @@
-import { parseEmail } from "../../accounts/people/emails.ts";
+import { isExact, parseEmail } from "../../accounts/people/emails.ts";
 import { fail } from "./error-codes.ts";
 
 // RFC 5321, 4.5.3.1, in octets.
@@ -36,8 +36,7 @@ export function toSender(text: string): Sender {
 }
 
 function parseAddress(text: string): string | null {
-  // Letters that only look the same would be another's address: nothing goes where it wasn't written to.
-  if (text.normalize("NFKC") !== text.normalize("NFC")) return null;
+  if (!isExact(text)) return null;
   const address = parseEmail(text);
   if (address === null || text !== text.trim()) return null;
   const local = address.slice(0, address.lastIndexOf("@"));

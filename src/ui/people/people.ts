@@ -3,6 +3,7 @@ import type { Area, Found } from "../shell/menu.ts";
 import type { Ui } from "../shell/pages.ts";
 import { text } from "../shell/words.ts";
 import { accessRoutes } from "./own-access.ts";
+import { invitationRoutes } from "./invitations.ts";
 import { matrixRoutes } from "./matrix.ts";
 import { roleRoutes } from "./roles.ts";
 import { secondFactorRoutes } from "./second-factor.ts";
@@ -24,6 +25,13 @@ export function peopleArea(ui: Ui): Area {
         action: { label: text("New user"), path: "/ui/users/new", permission: "users:write" },
       },
       {
+        label: text("Invitations"),
+        path: "/ui/users/invitations",
+        icon: "mail",
+        permission: "users:read",
+        action: { label: text("Invite"), path: "/ui/users/invitations/new", permission: "users:write" },
+      },
+      {
         label: text("Roles"),
         path: "/ui/roles",
         icon: "shield",
@@ -34,6 +42,7 @@ export function peopleArea(ui: Ui): Area {
     ],
     routes: new Elysia({ name: "xcore/ui/people" })
       .use(userListRoutes(ui))
+      .use(invitationRoutes(ui))
       .use(userRoutes(ui))
       .use(roleRoutes(ui))
       .use(matrixRoutes(ui))

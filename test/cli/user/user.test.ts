@@ -31,6 +31,49 @@ async function user(folder: TestFolder, args: readonly string[], { input = "", u
   return { code, stdout, stderr };
 }
 
+test("user invite prints the link where no mail is sent, and writes the mail down", async () => {
+  await using folder = await TestFolder.create(CONFIG);
+  const { code, stdout } = await user(folder, ["invite", "Ada@Example.com", "--expires-in", "12h"]);
+  expect([code, stdout]).toEqual([
+    0,
+    expect.stringMatching(
+      /^Invited ada@example\.com with role user, until [^ ]+Z\nmail\.url isn't set[^\n]+\nhttp:\/\/127\.0\.0\.1:8000\/auth\/invitation\?token=[\w-]{43}\n$/,
+    ),
+  ]);
+  const json = await user(folder, [
+    "invite",
+    "bob@example.com",
+    "--role",
+    "admin",
+    "--role",
+    "user",
+    "--json",
+  ]);
+  expect(JSON.parse(json.stdout)).toMatchObject({
+    email: "bob@example.com",
+    roles: [{ name: "admin" }, { name: "user" }],
+    invited_by: null,
+    is_mailed: false,
+  });
+  const wrong = await Promise.all(
+    [
+      ["invite", "no address"],
+      ["invite", "eve@example.com", "--role", "nobody"],
+      ["invite", "eve@example.com", "--expires-in", "1y"],
+    ].map((args) => user(folder, args)),
+  );
+  expect(wrong.map((one) => one.code)).toEqual([1, 1, 2]);
+  const url = parseDatabaseUrl("sqlite:data/app.db", folder.path);
+  const driver = await openDatabase({ url, poolSize: 1, echo: false, log: silent });
+  const { db, tables } = openCoreStore(driver);
+  const mails = await db.select().from(tables.mails);
+  await driver.close();
+  expect(mails.map(({ recipient, template, state }) => [recipient, template, state])).toEqual([
+    ["ada@example.com", "invitation", "waiting"],
+    ["bob@example.com", "invitation", "waiting"],
+  ]);
+});
+
 testOnEachDialect(
   "user makes, lists and changes accounts, each change audited",
   async ({ driver, url }) => {

@@ -19,6 +19,8 @@ const API_TEXTS = [
   "Nothing is served at this path",
   "The email, the password or the code is wrong",
   "The current password is wrong",
+  "Your email is yet to be verified: follow the link that was mailed to you, or have it sent again",
+  "Give a password, of at most 1024 characters, and open the link as it was sent",
   "The code is wrong, or was used already",
   "The row has changed since it was read: look at it, and change it again",
 ];
