@@ -10,6 +10,7 @@ import { createSessionCookies } from "./browser/cookies.ts";
 import { Tickets } from "./browser/tickets.ts";
 import { createGuards } from "./identity/guards.ts";
 import { createViewerFinder, type FindViewer } from "./impersonation/viewers.ts";
+import type { Deletions, DeletionsOptions } from "./deletion/deletions.ts";
 import { Afterwork } from "./links/afterwork.ts";
 import { AccountLinks } from "./links/links.ts";
 import { Lockout } from "./login/lockout.ts";
@@ -286,6 +287,16 @@ function createDenials({ store, log }: AccountsOptions, { principals }: Pick<Ide
   };
 }
 
+/** Returns what deletes accounts for their owners, which is seldom asked for. */
+function createDeletions(options: DeletionsOptions): () => Promise<Deletions> {
+  let loading: Promise<Deletions> | null = null;
+  const load = async (): Promise<Deletions> => {
+    const made = await import("./deletion/deletions.ts");
+    return new made.Deletions(options);
+  };
+  return () => (loading ??= load());
+}
+
 /** Names whose keys of requests those are: who views as somebody else meets none of theirs. */
 function toOwnerName(principal: Principal | null): string {
   if (principal === null) return "anybody";
@@ -330,7 +341,8 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
   const confirmOwner = createOwnerConfirmation(confirmPassword, ({ user, sessionId }) =>
     assertIdentifiedLately(store.db, store.tables, { userId: user.id, sessionId, nowMs: Date.now() }),
   );
-  const entries = { login, browserLogin, registration, setup };
+  const deletions = createDeletions({ ...options, links, sessions, confirmOwner });
+  const entries = { login, browserLogin, registration, setup, deletions };
   const mailing = { links, sendMail, isMailing, toUrl, afterwork };
   return {
     passwords,

@@ -5,6 +5,7 @@ import type { Templates } from "../templates/templates.ts";
 import type { Accounts } from "./accounts.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import { apiKeyRoutes } from "./api-keys/routes.ts";
+import { deletionRoutes } from "./deletion/routes.ts";
 import { browserRoutes } from "./browser/routes.ts";
 import { BrowserSignIn } from "./browser/sign-in.ts";
 import { emailRoutes } from "./email/routes.ts";
@@ -102,6 +103,7 @@ export function accountRoutes({
       codeLimits: limits.codes,
       needsSetup: () => setup.isNeeded(),
     }),
+    deletionRoutes({ ...context, templates, deletions: accounts.deletions }),
     setupRoutes({ setup, templates, originOf, signIn: (request, user) => forms.enter(request, user) }),
     impersonationRoutes({ ...context, confirmOwner, impersonation, credentials: browser.credentials }),
     invitationRoutes({ ...context, ...inviting, store, hooks }),

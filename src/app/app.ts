@@ -107,7 +107,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const web = createWeb(context, accounts);
   knowAskers(live, accounts, web);
 
-  const work = await createWork(context, stores, { templates, print });
+  const work = await createWork(context, stores, { templates, print, accounts });
   const plugins = createPlugins(context, { stores, accounts, ...work, web, templates }, options);
   disposals.defer(() => plugins.stop());
   // They are the plugins': before these.

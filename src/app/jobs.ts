@@ -1,4 +1,4 @@
-import { hasOldAudit, pruneAudit } from "../accounts/people/audit.ts";
+import type { Accounts } from "../accounts/accounts.ts";
 import type { Config } from "../config/schema.ts";
 import { toRedisJobs } from "../jobs/backends.ts";
 import { Jobs } from "../jobs/jobs.ts";
@@ -9,12 +9,8 @@ import { BackgroundImports } from "../resources/import-jobs/imports.ts";
 import type { AppContext } from "./context.ts";
 import type { PluginOptions } from "./plugins.ts";
 import type { Shutdown } from "./lifetime/shutdown.ts";
-import { type AppStores, cleanFiles, CORE_TASKS } from "./stores.ts";
-
-const PRUNES_DAILY = "41 3 * * *";
-const LOOKS_MS = 3_600_000;
-/** After the start, which has enough to do. */
-const FIRST_LOOK_MS = 1000;
+import { type AppStores, cleanFiles } from "./stores.ts";
+import { keepUp } from "./upkeep.ts";
 
 /** What plugins have done outside of requests. */
 export interface Work {
@@ -34,7 +30,11 @@ export interface Work {
  *
  * @throws AppError config_invalid for jobs in Redis without one, and a schedule of backups that can't be read
  */
-export async function createWork(context: AppContext, stores: AppStores, pages: MailParts): Promise<Work> {
+export async function createWork(
+  context: AppContext,
+  stores: AppStores,
+  pages: MailParts & { readonly accounts: Pick<Accounts, "deletions"> },
+): Promise<Work> {
   const { live, hooks, loggers, feed, presence, inspects, isCommand, monitoring } = context;
   const { database, store, storage } = stores;
   const ground = { driver: database, store, log: loggers.app };
@@ -60,7 +60,7 @@ export async function createWork(context: AppContext, stores: AppStores, pages: 
     tasks,
     mail,
     background: new BackgroundImports({ ...ground, jobs, isWorker: isServer }),
-    endUpkeep: keepAuditShort(context, { store }, tasks),
+    endUpkeep: keepUp(context, tasks, { stores, accounts: pages.accounts }),
   };
 }
 
@@ -114,44 +114,4 @@ export async function closeWork(
   const signal = AbortSignal.any([shutdown.requests, AbortSignal.timeout(drainTimeoutMs)]);
   await Promise.all([jobs.close(signal), tasks.close(signal)]);
   await mail.close();
-}
-
-/**
- * Has a task delete entries of the audit log that are older than they are to be kept, once there are any: a server
- * without has no task. Returns what ends that.
- */
-function keepAuditShort(
-  { live, loggers, inspects, isCommand }: AppContext,
-  { store }: Pick<AppStores, "store">,
-  tasks: Scheduler,
-): () => void {
-  const { audit_retention_days: days } = live.loaded.config.security;
-  if (days === null || inspects || isCommand) return () => {};
-  const log = loggers.app;
-  const look = async (): Promise<void> => {
-    if (!(await hasOldAudit(store, days))) return;
-    clearInterval(timer);
-    await tasks.prepare();
-    tasks.register({
-      name: `${CORE_TASKS}:prune_audit`,
-      plugin: CORE_TASKS,
-      schedule: tasks.schedule(PRUNES_DAILY, null),
-      mayOverlap: false,
-      catchesUp: true,
-      handler: async ({ signal }) => {
-        const entries = await pruneAudit(store, days, signal);
-        if (entries > 0) log.info({ entries, days }, "old entries of the audit log were deleted");
-      },
-      log,
-      hold() {},
-    });
-  };
-  const lookNow = (): void =>
-    void look().catch((error: unknown) => log.warn({ err: error }, "the audit log can't be looked through"));
-  const first = setTimeout(lookNow, FIRST_LOOK_MS).unref();
-  const timer = setInterval(lookNow, LOOKS_MS).unref();
-  return () => {
-    clearTimeout(first);
-    clearInterval(timer);
-  };
 }

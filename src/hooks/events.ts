@@ -27,6 +27,13 @@ export interface HookEvents {
   "user.login_failed": LoginFailure;
   /** Somebody has ended the session that they asked with. */
   "user.logout": { user: { id: number; email: string }; session_id: string; ip_address: string };
+  /**
+   * An account is to be deleted, as its owner wants: at the request, and 14 days later. A handler of order "before" may cancel it
+   * with a reason. In the "final" phase all that handlers do with the database is one transaction with the deletion.
+   */
+  "user.deleting": { user: UserIdentity; phase: "request" | "final"; deletion_at: string };
+  /** An account is deleted, as its owner wanted. */
+  "user.deleted": { user: { id: number } };
   /** An administrator has begun to view as somebody else. */
   "user.impersonated": Impersonation & { expires_at: string; ip_address: string };
   /** They view as them no more. One that ends by its time is told of when its administrator comes back, or never. */

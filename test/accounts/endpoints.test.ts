@@ -72,6 +72,12 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "PATCH /auth/me": { guard: "auth", status: 200, prepare: () => ({ body: { theme: "dark" } }) },
   "PUT /auth/password": { guard: "auth", status: 204, prepare: toPasswordChange },
   "DELETE /auth/password": { guard: "auth", status: 409 }, // nothing else lets them in
+  "POST /auth/deletion": {
+    guard: "auth",
+    status: 422, // their email is another
+    prepare: () => ({ body: { email: "nobody@example.com" } }),
+  },
+  "POST /auth/deletion/keep": { guard: "public", status: 410, prepare: () => ({ body: { token: "none" } }) },
   "POST /auth/password/verify": {
     guard: "auth",
     status: 200,
@@ -180,6 +186,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     },
   },
   "PUT /admin/users/{id}/unlock": { guard: "users:write", status: 200, prepare: toOther },
+  "DELETE /admin/users/{id}/deletion": { guard: "users:write", status: 200, prepare: toOther },
   "GET /admin/users/{id}/sessions": { guard: "users:read", status: 200, prepare: toOther },
   "DELETE /admin/users/{id}/sessions": { guard: "users:write", status: 200, prepare: toOther },
   "DELETE /admin/users/{id}/sessions/{session_id}": {

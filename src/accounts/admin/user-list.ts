@@ -14,6 +14,8 @@ export interface UserAnswer {
   readonly email: string;
   readonly full_name: string | null;
   readonly is_active: boolean;
+  /** When it is deleted, as its owner wants; null for one that stays. */
+  readonly deletion_at: string | null;
   readonly roles: { id: number; name: string }[];
   /** Whether logging in takes a second factor. */
   readonly has_otp: boolean;
@@ -65,11 +67,15 @@ export function noUser(id: number): AppError {
 }
 
 function columnsOf({ tables: { users } }: CoreStore) {
-  const { id, email, full_name, is_active, last_login_at, created_at, updated_at } = users;
-  return { id, email, full_name, is_active, last_login_at, created_at, updated_at };
+  const { id, email, full_name, is_active, deletion_at, last_login_at, created_at, updated_at } = users;
+  return { id, email, full_name, is_active, deletion_at, last_login_at, created_at, updated_at };
 }
 
-type UserRow = Omit<UserAnswer, "roles" | "has_otp" | "last_login_at" | "created_at" | "updated_at"> & {
+type UserRow = Omit<
+  UserAnswer,
+  "roles" | "has_otp" | "deletion_at" | "last_login_at" | "created_at" | "updated_at"
+> & {
+  readonly deletion_at: Date | null;
   readonly last_login_at: Date | null;
   readonly created_at: Date;
   readonly updated_at: Date;
@@ -86,10 +92,11 @@ async function toUserAnswers(store: CoreStore, rows: readonly UserRow[]): Promis
     .where(inArray(userRoles.user_id, ids))
     .orderBy(roles.name);
   const withOtp = await findWithSecondFactor(store.db, store.tables, ids);
-  return rows.map(({ last_login_at, created_at, updated_at, ...user }) => ({
+  return rows.map(({ deletion_at, last_login_at, created_at, updated_at, ...user }) => ({
     ...user,
     roles: held.filter(({ userId }) => userId === user.id).map(({ id, name }) => ({ id, name })),
     has_otp: withOtp.has(user.id),
+    deletion_at: deletion_at?.toISOString() ?? null,
     last_login_at: last_login_at?.toISOString() ?? null,
     created_at: created_at.toISOString(),
     updated_at: updated_at.toISOString(),

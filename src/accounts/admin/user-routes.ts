@@ -9,6 +9,7 @@ import { assignRole, removeRole } from "./user-roles.ts";
 import {
   createUser,
   deleteUser,
+  keepUser,
   removeUserOtp,
   setUserActive,
   setUserPassword,
@@ -27,6 +28,9 @@ const User = t.Object({
   email: t.String(),
   full_name: t.Nullable(t.String()),
   is_active: t.Boolean({ description: "Whether they may log in" }),
+  deletion_at: t.Nullable(
+    t.String({ format: "date-time", description: "When it is deleted, as its owner wants" }),
+  ),
   roles: t.Array(t.Object({ id: t.Integer(), name: t.String() })),
   has_otp: t.Boolean({ description: "Whether logging in takes a second factor" }),
   last_login_at: t.Nullable(Time),
@@ -169,6 +173,10 @@ export function userAccessRoutes({ guards, actorOf, ...services }: UserRoutesOpt
         detail: { summary: "Turn two factors off for a user who has lost them, and end their sessions" },
       },
     )
+    .delete("/deletion", ({ params, request }) => keepUser(services, actorOf(request), params.id), {
+      ...written,
+      detail: { summary: "Keep an account that is to be deleted, as its owner wants" },
+    })
     .post(
       "/roles/:role_id",
       ({ params, request }) => assignRole(services, actorOf(request), toHolding(params)),

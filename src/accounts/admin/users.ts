@@ -5,6 +5,7 @@ import type { Passwords } from "../login/passwords.ts";
 import { removeSecondFactors } from "../two-factor/enrolment.ts";
 import { type Account, findAccount, insertAccount, toPasswordColumns } from "../people/users.ts";
 import { type ConfirmOwner, toSessionOwner } from "../identity/session-owner.ts";
+import { keepAccount } from "../links/keeping.ts";
 import { liftLocks } from "../login/lockout.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import { fail } from "../identity/error-codes.ts";
@@ -234,6 +235,20 @@ export async function unlockUser(services: UserServices, actor: Actor, id: numbe
     const { email } = await requireAccount(change, id);
     const lifted = await liftLocks(change.tx, change.tables, email);
     if (lifted > 0) await change.audit({});
+    return readUser(change.store, id);
+  });
+}
+
+/**
+ * Keeps an account that is to be deleted, as its owner wants. Does nothing for one that isn't.
+ *
+ * @throws AppError not_found, authorization_error
+ */
+export async function keepUser(services: UserServices, actor: Actor, id: number): Promise<UserAnswer> {
+  return administer(services, actor, toIntent(id, "deletion_cancelled", "keep"), async (change) => {
+    const { deletion_at: at } = await requireAccount(change, id);
+    if (at !== null && (await keepAccount(change.tx, change.tables, id)))
+      await change.audit({ before: { deletion_at: at.toISOString() }, after: { deletion_at: null } });
     return readUser(change.store, id);
   });
 }

@@ -37,6 +37,18 @@ export function toLoginCodePage(context: PageContext, otpToken: string): Promise
   });
 }
 
+/** Answers who has logged in to an account that is to be deleted with the form that keeps it. */
+export function toKeepPage(context: PageContext, { members = {} }: AppError): Promise<Response> {
+  const { request } = context;
+  return toPage(context, "keep", {
+    action: toRelative(request, "/auth/deletion/keep"),
+    login: toRelative(request, LOGIN_PATH),
+    token: members["keep_token"],
+    email: null,
+    deletion_at: members["deletion_at"],
+  });
+}
+
 /** Answers with the form that ends the session. */
 export function toLogoutPage(context: PageContext): Promise<Response> {
   const { request, next } = context;

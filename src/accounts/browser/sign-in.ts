@@ -11,7 +11,7 @@ import { findRelyingParty } from "../passkeys/relying-party.ts";
 import type { CookieSession } from "../sessions/sessions.ts";
 import type { BrowserCredentials } from "./credentials.ts";
 import { isNavigation, LOGIN_PATH, redirectTo, toOwnPath } from "./navigation.ts";
-import { type PageContext, toLoginCodePage, toLoginPage } from "./pages.ts";
+import { type PageContext, toKeepPage, toLoginCodePage, toLoginPage } from "./pages.ts";
 
 export interface BrowserSignInOptions {
   readonly templates: PageContext["templates"];
@@ -143,13 +143,14 @@ export class BrowserSignIn implements BrowserForms {
   }
 
   async #answer(
-    { request, next }: PageContext,
+    context: PageContext,
     enter: () => Promise<CookieSession | OtpChallenge>,
     pages: {
       readonly toChallengePage: (challenge: OtpChallenge) => Promise<Response>;
       readonly toProblemPage: (problem: AppError) => Promise<Response>;
     },
   ): Promise<Response> {
+    const { request, next } = context;
     try {
       this.#assertOwnForm(request);
       const answer = await enter();
@@ -157,6 +158,7 @@ export class BrowserSignIn implements BrowserForms {
     } catch (error) {
       if (!(error instanceof AppError) || error.status >= 500) throw error;
       this.#options.noteRefusal(error, request);
+      if (error.code === "deletion_pending") return await toKeepPage(context, error);
       return await pages.toProblemPage(error);
     }
   }

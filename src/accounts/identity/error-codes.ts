@@ -62,6 +62,12 @@ export const AUTH_ERROR_CODES = {
     status: 403,
     meaning: "Accounts here are for emails of other domains: `security.registration_domains`",
   },
+  deletion_pending: {
+    status: 403,
+    meaning:
+      "The account is to be deleted, as its owner wants; `keep_token` keeps it, at `POST /auth/deletion/keep`",
+  },
+  deletion_refused: { status: 409, meaning: "A plugin keeps the account, or nobody else may do everything" },
   registration_closed: { status: 403, meaning: "Accounts are made by an administrator here" },
 } as const satisfies Record<string, ErrorCode>;
 

@@ -42,11 +42,12 @@ export async function assertStanding(
   if (viewer !== null) await assertStanding(tx, tables, viewer, nowMs);
   const now = new Date(nowMs);
   const [user] = await tx
-    .select({ isActive: users.is_active })
+    .select({ isActive: users.is_active, deletionAt: users.deletion_at })
     .from(users)
     .where(eq(users.id, userId))
     .for("update");
-  if (user?.isActive !== true) throw unauthenticated("The account isn't active any more");
+  if (user?.isActive !== true || user.deletionAt !== null)
+    throw unauthenticated("The account isn't active any more");
   if (sessionId !== null) {
     const isLive = and(isNull(sessions.revoked_at), gt(sessions.expires_at, now));
     const own = and(eq(sessions.id, sessionId), eq(sessions.user_id, userId), isLive);

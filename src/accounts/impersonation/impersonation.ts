@@ -70,7 +70,8 @@ export class Impersonation {
       if ((await readUserGrants(change.store, userId)).includes(EVERYTHING))
         throw fail("authorization_error", `Cannot ${doing}: it may do everything`);
       await change.assertHoldsAllOf(userId);
-      if (!account.is_active) throw fail("conflict", `Cannot ${doing}: the account isn't active`);
+      if (!account.is_active || account.deletion_at !== null)
+        throw fail("conflict", `Cannot ${doing}: the account isn't active`);
       return this.#begin(change, actor, account);
     });
   }

@@ -48,11 +48,16 @@ export class Admission<Held> {
    *
    * @param account as it was when they did
    * @throws AppError invalid_credentials, authentication_error when it has changed since
+   * @throws AppError deletion_pending with what keeps an account that is to be deleted
    * @throws AppError email_unverified; authorization_error when a hook cancels it
    */
   async admit(account: Account, origin: Origin, { hasOtp, details }: Entry): Promise<Held> {
     const { store, issue, lockout, secondFactors } = this.#options;
     const { users } = store.tables;
+    if (account.deletion_at !== null) {
+      const { toDeletionPending } = await import("../links/keeping.ts");
+      throw await toDeletionPending(store, account.id, account.deletion_at);
+    }
     const id = crypto.randomUUID();
     await this.#assertVerified(account, origin);
     await this.#askHooks(account, { id, hasOtp, origin });
@@ -68,6 +73,7 @@ export class Admission<Held> {
             and(
               eq(users.id, account.id),
               eq(users.is_active, true),
+              isNull(users.deletion_at),
               account.password_hash === null
                 ? isNull(users.password_hash)
                 : eq(users.password_hash, account.password_hash),

@@ -1,4 +1,4 @@
-import { eq, sql } from "drizzle-orm";
+import { eq, isNotNull, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
@@ -103,4 +103,10 @@ export async function hasWayInWithoutPassword(
   const own = eq(passkeys.user_id, userId);
   const [passkey] = await db.select({ id: passkeys.id }).from(passkeys).where(own).limit(1);
   return passkey !== undefined;
+}
+
+/** Whether accounts are to be deleted, now or later, as their owners want. */
+export async function hasLeaving({ db, tables: { users } }: CoreStore): Promise<boolean> {
+  const isLeaving = isNotNull(users.deletion_at);
+  return (await db.select({ id: users.id }).from(users).where(isLeaving).limit(1)).length > 0;
 }

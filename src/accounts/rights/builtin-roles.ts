@@ -1,4 +1,4 @@
-import { and, eq, inArray } from "drizzle-orm";
+import { and, eq, inArray, isNull } from "drizzle-orm";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
@@ -69,7 +69,7 @@ export async function lockAdministration(
   await tx.select({ id: roles.id }).from(roles).where(eq(roles.name, ADMIN_ROLE)).for("update");
 }
 
-/** Whether somebody active may do everything. */
+/** Whether somebody active may do everything, who isn't about to leave. */
 export async function hasAdministrator({
   db,
   tables,
@@ -89,7 +89,7 @@ export async function hasAdministrator({
     .select({ id: users.id })
     .from(userRoles)
     .innerJoin(users, eq(users.id, userRoles.user_id))
-    .where(and(inArray(userRoles.role_id, ids), eq(users.is_active, true)))
+    .where(and(inArray(userRoles.role_id, ids), eq(users.is_active, true), isNull(users.deletion_at)))
     .limit(1);
   return administrator !== undefined;
 }

@@ -23,7 +23,7 @@ export function userListCommand(context: CommandContext): Command {
           user.email,
           user.full_name ?? "-",
           user.roles.map(({ name }) => name).join(", ") || "-",
-          user.is_active ? "active" : "disabled",
+          user.deletion_at !== null ? "leaving" : user.is_active ? "active" : "disabled",
           user.has_otp ? "yes" : "no",
           user.last_login_at ?? "-",
         ]);

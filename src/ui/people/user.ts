@@ -38,6 +38,15 @@ const VERBS: Readonly<Record<string, Verb>> = {
     call: (api, path) => api.put(`${path}/unlock`),
     done: text("Nothing keeps them from signing in."),
   },
+  keep: {
+    call: (api, path) => api.delete(`${path}/deletion`),
+    done: text("The account stays."),
+    ask: {
+      title: text("Keep {email}?"),
+      detail: text("Its owner has asked for it to be deleted. They can ask again."),
+      button: text("Keep the account"),
+    },
+  },
   "sign-out": {
     call: (api, path) => api.delete(`${path}/sessions`),
     done: text("All of their sessions have ended."),

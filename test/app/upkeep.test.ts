@@ -6,6 +6,7 @@ import { TestApp } from "../setup.ts";
 
 const DAY_MS = 86_400_000;
 const TASK = "core:prune_audit";
+const DELETING = "core:delete_accounts";
 
 async function addEntries({ db, tables }: CoreStore, count: number, days: number): Promise<void> {
   const entries = Array.from({ length: count }, (_, index) => ({
@@ -41,17 +42,22 @@ testWithCoreTables(
   },
 );
 
-test("a server has a task that deletes old entries of the audit log, where there are any", async () => {
+test("a server has tasks that delete old entries of the audit log and accounts, where there are any", async () => {
   const config = { security: { audit_retention_days: 30 } };
   await using app = await TestApp.start({ config });
   const { store, tasks } = app.app;
   const { auditLog } = store.tables;
   await addEntries(store, 1200, 31);
+  const leaver = { email: "ada@example.com", deletion_at: new Date(1000) };
+  await store.db.insert(store.tables.users).values(leaver);
   const { headers } = await app.admin();
   const run = () => app.fetch(`/system/tasks/${TASK}/run`, { method: "POST", headers });
   // A second after the start it is looked whether there are any.
   // oxlint-disable-next-line no-await-in-loop -- until it is there
-  while (!tasks.isHere(TASK)) await Bun.sleep(20);
+  while (!tasks.isHere(TASK) || !tasks.isHere(DELETING)) await Bun.sleep(20);
+  const deleted = app.after("user.deleted", () => {});
+  await app.fetch(`/system/tasks/${DELETING}/run`, { method: "POST", headers });
+  await deleted;
   expect((await run()).status).toBeOneOf([200, 202, 204]);
   const ended = async (): Promise<boolean> => (await app.log("app")).includes('"entries":1200,"days":30,');
   // oxlint-disable-next-line no-await-in-loop -- until it has ended

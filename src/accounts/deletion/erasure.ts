@@ -1,0 +1,96 @@
+import { and, eq, inArray, isNotNull, or } from "drizzle-orm";
+import type { Transaction } from "../../db/contract/database.ts";
+import { ConstraintError } from "../../db/contract/database-error.ts";
+import type { CoreTables } from "../../db/schema/core-tables.ts";
+import { noteAccessChange } from "../people/store.ts";
+import { type Account, toPasswordColumns } from "../people/users.ts";
+
+/** What belongs to somebody, by `user_id`, and goes with them. */
+export const OWNED = [
+  "sessions",
+  "otpDevices",
+  "recoveryCodes",
+  "passkeys",
+  "apiKeys",
+  "userRoles",
+  "accountLinks",
+  "savedViewDefaults",
+  "savedViews",
+] as const satisfies readonly (keyof CoreTables)[];
+
+/**
+ * Deletes an account, as part of a transaction, with all that belongs to it. Entries of the audit log, histories, comments and
+ * files keep its id, which nobody else gets, and no name. Where rows of plugins refer to it still, its own row is kept, without
+ * anything in it that tells who it was.
+ *
+ * @returns whether its row is gone
+ */
+export async function eraseAccount(
+  tx: Transaction,
+  tables: CoreTables,
+  { id, email }: Account,
+): Promise<boolean> {
+  await forgetName(tx, tables, id);
+  const { mails, users } = tables;
+  await tx.delete(mails).where(and(eq(mails.recipient, email), isNotNull(mails.ended_at)));
+  for (const name of OWNED) {
+    const table = tables[name];
+    // oxlint-disable-next-line no-await-in-loop -- on one connection
+    await tx.delete(table).where(eq(table.user_id, id));
+  }
+  await noteAccessChange(tx, tables, id);
+  try {
+    // A savepoint: PostgreSQL would refuse all that comes behind a statement that it has refused.
+    await tx.transaction((inner) => inner.delete(users).where(eq(users.id, id)));
+    return true;
+  } catch (error) {
+    if (!(error instanceof ConstraintError)) throw error;
+    await tx.update(users).set(toNobody(id)).where(eq(users.id, id));
+    return false;
+  }
+}
+
+/** What the row of an account holds that was deleted. */
+function toNobody(id: number) {
+  return {
+    email: `deleted-${id}@deleted.invalid`,
+    full_name: null,
+    name_key: null,
+    ...toPasswordColumns(null),
+    is_active: false,
+    email_verified_at: null,
+    locked_at: null,
+    deletion_at: null,
+    language: null,
+    theme: null,
+    last_login_at: null,
+  };
+}
+
+/** What somebody did stays in the audit log, under their id. */
+async function forgetName(
+  tx: Transaction,
+  { auditLog, sessions }: Pick<CoreTables, "auditLog" | "sessions">,
+  id: number,
+): Promise<void> {
+  const name = `deleted user ${id}`;
+  const nowhere = { ip_address: "", user_agent: "" };
+  await tx
+    .update(auditLog)
+    .set({ actor: name, ...nowhere })
+    .where(eq(auditLog.actor_id, id));
+  await tx
+    .update(auditLog)
+    .set({ viewer: name, ...nowhere })
+    .where(eq(auditLog.viewer_id, id));
+  const own = await tx.select({ id: sessions.id }).from(sessions).where(eq(sessions.user_id, id));
+  const isSession = eq(auditLog.target_type, "session");
+  const ids = own.map((session) => session.id);
+  const isAbout = and(eq(auditLog.target_type, "user"), eq(auditLog.target_id, String(id)));
+  const isOfSession = ids.length === 0 ? undefined : and(isSession, inArray(auditLog.target_id, ids));
+  // What has become of their account may be told by their email and name.
+  await tx
+    .update(auditLog)
+    .set({ before: null, after: null })
+    .where(isOfSession === undefined ? isAbout : or(isAbout, isOfSession));
+}
