@@ -17,6 +17,7 @@ const PACKED = [
   "memcache",
   "nodemailer/lib/mail-composer",
   "nodemailer/lib/smtp-connection",
+  "openid-client",
   "papaparse",
   "redis",
   "saxes",

@@ -8,6 +8,7 @@ import { BrowserCredentials } from "./browser/credentials.ts";
 import { createCsrfTokens } from "./browser/csrf-tokens.ts";
 import { createSessionCookies } from "./browser/cookies.ts";
 import { Tickets } from "./browser/tickets.ts";
+import { createProviders, type ProvidersOptions } from "./federation/on-demand.ts";
 import { createGuards } from "./identity/guards.ts";
 import { createViewerFinder, type FindViewer } from "./impersonation/viewers.ts";
 import type { Deletions, DeletionsOptions } from "./deletion/deletions.ts";
@@ -73,6 +74,8 @@ export interface AccountsOptions {
   /** In which instances count attempts together; null without Redis. */
   readonly limitStore: LimitStore | null;
   readonly log: Logger;
+  /** What config.json says now of providers, and of where browsers reach the server. */
+  readonly providerSettings: ProvidersOptions["settings"];
   readonly sendMail: SendMail;
   /** Whether mail goes to mailboxes, rather than to the log. */
   readonly isMailing: () => boolean;
@@ -119,6 +122,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       services.links.purge(),
       services.passkeys.challenges.purge(),
       import("./invitations/invitations.ts").then((invitations) => invitations.purgeInvitations(store)),
+      services.providers.purge(),
       identity.keptAnswers().then((answers) => answers.purge()),
     ]).catch((error: unknown) => log.warn({ err: error }, "old sessions and answers can't be purged"));
   let timer: ReturnType<typeof setInterval> | null = null;
@@ -330,19 +334,27 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
     hooks,
     requiresVerifiedEmail: security.require_verified_email,
   };
-  const login = new Login({ ...entering, issue: (tx, session) => sessions.create(tx, session) });
-  const browserLogin = new Login({
+  const grantDefaultRole: RegistrationOptions["grantDefaultRole"] = (tx, userId) =>
+    grantRole(tx, store.tables, userId, USER_ROLE);
+  const forCookie = (...asked: Parameters<Sessions["createForCookie"]>) => sessions.createForCookie(...asked);
+  const providers = createProviders({
+    ...options,
     ...entering,
-    issue: (tx, session) => sessions.createForCookie(tx, session),
+    settings: options.providerSettings,
+    issue: forCookie,
+    grantDefaultRole,
   });
-  const registration = createRegistration(options, { passwords, limits, links });
+  const reading = { ...entering, readBegun: (step: string) => providers.readBegun(step) };
+  const login = new Login({ ...reading, issue: (tx, session) => sessions.create(tx, session) });
+  const browserLogin = new Login({ ...reading, issue: forCookie });
+  const registration = createRegistration(options, { passwords, limits, links, grantDefaultRole });
   const setup = createSetupLink({ store, passwords, print });
   const confirmPassword = createPasswordConfirmation({ store, passwords, limits });
   const confirmOwner = createOwnerConfirmation(confirmPassword, ({ user, sessionId }) =>
     assertIdentifiedLately(store.db, store.tables, { userId: user.id, sessionId, nowMs: Date.now() }),
   );
   const deletions = createDeletions({ ...options, links, sessions, confirmOwner });
-  const entries = { login, browserLogin, registration, setup, deletions };
+  const entries = { login, browserLogin, registration, setup, deletions, providers };
   const mailing = { links, sendMail, isMailing, toUrl, afterwork };
   return {
     passwords,
@@ -359,7 +371,9 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
 
 function createRegistration(
   { store, security, hooks, sendMail }: AccountsOptions,
-  services: Pick<RegistrationOptions, "passwords" | "limits"> & { readonly links: AccountLinks },
+  services: Pick<RegistrationOptions, "passwords" | "limits" | "grantDefaultRole"> & {
+    readonly links: AccountLinks;
+  },
 ): RegistrationOptions {
   return {
     ...services,
@@ -372,6 +386,5 @@ function createRegistration(
       const verification = await import("./email/verification.ts");
       await verification.sendVerification(tx, { links: services.links, sendMail }, account, origin);
     },
-    grantDefaultRole: (tx, userId) => grantRole(tx, store.tables, userId, USER_ROLE),
   };
 }

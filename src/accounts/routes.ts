@@ -9,6 +9,7 @@ import { deletionRoutes } from "./deletion/routes.ts";
 import { browserRoutes } from "./browser/routes.ts";
 import { BrowserSignIn } from "./browser/sign-in.ts";
 import { emailRoutes } from "./email/routes.ts";
+import { providerRoutes } from "./federation/routes.ts";
 import type { Origin } from "./identity/principal.ts";
 import { acceptanceRoutes } from "./invitations/acceptance-routes.ts";
 import { invitationRoutes } from "./invitations/routes.ts";
@@ -59,8 +60,14 @@ export function accountRoutes({
   const mailing = { links, sendMail, afterwork };
   const isGuardRole = (role: string) => principals.isGuardRole(role);
   const inviting = { sendMail, isMailing: accounts.isMailing, toUrl: accounts.toUrl, isGuardRole };
-  const pages = { ...browser, templates, noteRefusal };
-  const forms = new BrowserSignIn({ ...pages, login: accounts.browserLogin, originOf });
+  const { providers } = accounts;
+  const pages = { ...browser, templates, noteRefusal, listProviders: () => providers.list() };
+  const forms = new BrowserSignIn({
+    ...pages,
+    login: accounts.browserLogin,
+    originOf,
+    findProviderLogout: (...asked) => providers.findLogout(...asked),
+  });
   const impersonation = new Impersonation({
     store,
     hooks,
@@ -101,9 +108,11 @@ export function accountRoutes({
       confirmPassword,
       impersonation,
       codeLimits: limits.codes,
+      listLinkedProviders: (userId) => providers.listLinked(userId),
       needsSetup: () => setup.isNeeded(),
     }),
     deletionRoutes({ ...context, templates, deletions: accounts.deletions }),
+    providerRoutes({ ...context, ...pages, store, sessions, forms, providers, limits: limits.login }),
     setupRoutes({ setup, templates, originOf, signIn: (request, user) => forms.enter(request, user) }),
     impersonationRoutes({ ...context, confirmOwner, impersonation, credentials: browser.credentials }),
     invitationRoutes({ ...context, ...inviting, store, hooks }),

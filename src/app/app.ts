@@ -188,6 +188,10 @@ function createAppAccounts(
     secretKey,
     appName: app.name,
     security,
+    providerSettings: () => {
+      const { config } = live.loaded;
+      return { auth: config.auth, publicUrl: config.server.public_url };
+    },
     hooks,
     limits,
     site,

@@ -1,4 +1,5 @@
 import { Type, type Static } from "@sinclair/typebox";
+import { AuthKeys } from "./keys/auth.ts";
 import { BackupKeys } from "./keys/backups.ts";
 import { byteSize, seconds, section } from "./keys/types.ts";
 import { PluginKeys } from "./keys/plugins.ts";
@@ -7,6 +8,7 @@ import { ServerKeys } from "./keys/server.ts";
 import { StorageKeys } from "./keys/storage.ts";
 import { THEMES } from "./themes.ts";
 
+export type { ProviderSettings } from "./keys/auth.ts";
 export { isTheme, type Theme, THEMES } from "./themes.ts";
 
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
@@ -86,6 +88,7 @@ export const ConfigSchema = section("Settings of an xcore server", {
   }),
 
   security: SecurityKeys,
+  auth: AuthKeys,
 
   plugins: PluginKeys,
 

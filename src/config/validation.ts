@@ -2,6 +2,7 @@ import type { Static } from "@sinclair/typebox";
 import { describeExpectation, describeKeys } from "./expectation.ts";
 import type { JsonObject, KeyPath } from "./json/values.ts";
 import type { ConfigSchema } from "./schema.ts";
+import { findProviderConflicts } from "./keys/auth.ts";
 import { childNode, rootNode, schemaAt, sectionOf, type SchemaNode } from "./schema-node.ts";
 
 /** Values that follow the schema. */
@@ -34,7 +35,7 @@ export function findFaults(values: unknown, schema: SchemaNode = rootNode): Faul
 }
 
 /** Finds keys whose values are each fine but make no sense together. */
-export function findConflicts({ app, server, security, mail }: ConfigValues): Fault[] {
+export function findConflicts({ app, server, security, mail, auth }: ConfigValues): Fault[] {
   const { cors, tls, port } = server;
   const conflicts: (Omit<Fault, "kind"> | false)[] = [
     cors.allow_credentials &&
@@ -80,6 +81,7 @@ export function findConflicts({ app, server, security, mail }: ConfigValues): Fa
       },
     tls.redirect_port === port &&
       port !== 0 && { path: ["server", "tls", "redirect_port"], expected: "another port than server.port" },
+    ...findProviderConflicts(auth.providers),
   ];
   return conflicts.filter((one) => one !== false).map((one) => ({ kind: "conflict", ...one }));
 }

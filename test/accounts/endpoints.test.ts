@@ -88,6 +88,18 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   },
   "POST /auth/ticket": { guard: "auth", status: 200 },
   "DELETE /auth/impersonation": { guard: "auth", status: 404 }, // who asks views as nobody
+  "GET /auth/providers": { guard: "public", status: 200 },
+  // There is none here: those that there are have tests of their own.
+  "GET /auth/providers/{id}/start": { guard: "public", status: 404, prepare: toNoProvider },
+  "GET /auth/providers/{id}/link": { guard: "auth", status: 404, prepare: toNoProvider },
+  "GET /auth/providers/{id}/verify": { guard: "auth", status: 404, prepare: toNoProvider },
+  "POST /auth/providers/{id}/backchannel_logout": {
+    guard: "public",
+    status: 404,
+    prepare: () => ({ params: ["nobody"], body: { logout_token: "a.b.c" } }),
+  },
+  "GET /auth/identities": { guard: "auth", status: 200 },
+  "DELETE /auth/identities/{id}": { guard: "auth", status: 404, prepare: () => ({ params: [1] }) },
   "GET /auth/sessions": { guard: "auth", status: 200 },
   "DELETE /auth/sessions": { guard: "auth", status: 200 },
   "DELETE /auth/sessions/{id}": {
@@ -618,6 +630,10 @@ async function setPassword({ app }: World, userId: number): Promise<void> {
   const { db, tables } = app.app.store;
   const password_hash = await Bun.password.hash(PASSWORD, { algorithm: "bcrypt", cost: 4 });
   await db.update(tables.users).set({ password_hash }).where(eq(tables.users.id, userId));
+}
+
+function toNoProvider(): Call {
+  return { params: ["nobody"] };
 }
 
 async function toLogin(world: World): Promise<Call> {

@@ -205,7 +205,7 @@ export class BrowserCredentials {
   }
 
   /** Behind the request's back. */
-  #noteUse(session: Pick<SessionRow, "id" | "created_at">): void {
+  #noteUse(session: Pick<SessionRow, "id" | "created_at" | "ends_at">): void {
     const { sessions, log } = this.#options;
     const note = sessions
       .extend(session)

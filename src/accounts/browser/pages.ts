@@ -12,6 +12,14 @@ export interface PageContext {
   /** A path of this server. */
   readonly next: string;
   readonly problem?: AppError | null;
+  /** Providers that people sign in by. @default none */
+  readonly providers?: readonly ShownProvider[];
+}
+
+/** A provider, as a button shows it. */
+export interface ShownProvider {
+  readonly id: string;
+  readonly title: string;
 }
 
 /** Answers with the form that asks for email and password; before there is an administrator, it tells how to be it. */
@@ -23,13 +31,21 @@ export function toLoginPage(
   const isUnverified = context.problem?.code === "email_unverified";
   const resend = isUnverified ? toRelative(context.request, RESEND_PATH) : null;
   const passkey = toPasskey(context);
-  return toPage(context, "login", { action, email, needs_setup: needsSetup, passkey, resend });
+  const providers = toButtons(context, "start");
+  return toSignInPage(context, "login", {
+    action,
+    email,
+    needs_setup: needsSetup,
+    passkey,
+    resend,
+    providers,
+  });
 }
 
 /** Answers with the form that asks for the second factor. */
 export function toLoginCodePage(context: PageContext, otpToken: string): Promise<Response> {
   const { request, next } = context;
-  return toPage(context, "login-code", {
+  return toSignInPage(context, "login-code", {
     action: toRelative(request, withNext(`${LOGIN_PATH}/otp`, next)),
     back: toRelative(request, withNext(LOGIN_PATH, next)),
     otp_token: otpToken,
@@ -40,7 +56,7 @@ export function toLoginCodePage(context: PageContext, otpToken: string): Promise
 /** Answers who has logged in to an account that is to be deleted with the form that keeps it. */
 export function toKeepPage(context: PageContext, { members = {} }: AppError): Promise<Response> {
   const { request } = context;
-  return toPage(context, "keep", {
+  return toSignInPage(context, "keep", {
     action: toRelative(request, "/auth/deletion/keep"),
     login: toRelative(request, LOGIN_PATH),
     token: members["keep_token"],
@@ -52,7 +68,7 @@ export function toKeepPage(context: PageContext, { members = {} }: AppError): Pr
 /** Answers with the form that ends the session. */
 export function toLogoutPage(context: PageContext): Promise<Response> {
   const { request, next } = context;
-  return toPage(context, "logout", {
+  return toSignInPage(context, "logout", {
     action: toRelative(request, LOGOUT_PATH),
     back: toRelative(request, next),
   });
@@ -61,10 +77,11 @@ export function toLogoutPage(context: PageContext): Promise<Response> {
 /** Answers with the form that asks somebody who is signed in for the password again, or for a code. */
 export function toVerifyPage(context: PageContext, asksCode: boolean): Promise<Response> {
   const { request, next } = context;
-  return toPage(context, "verify", {
+  return toSignInPage(context, "verify", {
     action: toRelative(request, withNext(VERIFY_PATH, next)),
     back: toRelative(request, "/"),
     asks_code: asksCode,
+    providers: asksCode ? [] : toButtons(context, "verify"),
     passkey: hasRelyingParty(context.site, request)
       ? { options: toRelative(request, "/auth/passkeys/verify/options") }
       : null,
@@ -81,7 +98,15 @@ function toPasskey({ site, request, next }: PageContext) {
   };
 }
 
-async function toPage(
+function toButtons({ request, next, providers = [] }: PageContext, verb: "start" | "verify") {
+  return providers.map(({ id, title }) => ({
+    title,
+    path: toRelative(request, withNext(`/auth/providers/${id}/${verb}`, next)),
+  }));
+}
+
+/** Answers with a page of `templates/pages`, which extends that of all to sign in and out. */
+export async function toSignInPage(
   { templates, request, problem = null }: PageContext,
   name: string,
   values: Record<string, unknown>,

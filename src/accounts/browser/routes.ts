@@ -22,7 +22,7 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { OtpDevices } from "../two-factor/devices.ts";
 import type { BrowserCredentials } from "./credentials.ts";
 import { redirectTo, toOwnPath } from "./navigation.ts";
-import { type PageContext, toLoginPage, toLogoutPage, toVerifyPage } from "./pages.ts";
+import { type PageContext, type ShownProvider, toLoginPage, toLogoutPage, toVerifyPage } from "./pages.ts";
 import { TICKET_SECONDS, type Tickets } from "./tickets.ts";
 
 export interface BrowserRoutesOptions {
@@ -40,6 +40,9 @@ export interface BrowserRoutesOptions {
   readonly impersonation: Pick<Impersonation, "leave">;
   /** Counts tries of codes by session. */
   readonly codeLimits: Attempts;
+  /** Providers that people sign in by, and those that an account is linked to. */
+  readonly listProviders: () => readonly ShownProvider[];
+  readonly listLinkedProviders: (userId: number) => Promise<readonly ShownProvider[]>;
   /** Whether there is no administrator yet. */
   readonly needsSetup: () => Promise<boolean>;
   /** Is told of what a page refuses: the log has a line for each. */
@@ -64,6 +67,7 @@ export function browserRoutes(options: BrowserRoutesOptions) {
     site,
     request,
     next: toOwnPath(next),
+    providers: options.listProviders(),
   });
   return new Elysia({ name: "xcore/browser", prefix: "/auth", detail: { tags: ["auth"] } })
     .use(guards)
@@ -131,12 +135,14 @@ async function isBack(
 }
 
 async function showVerifyPage(
-  { principals, devices }: BrowserRoutesOptions,
+  { principals, devices, listLinkedProviders }: BrowserRoutesOptions,
   context: PageContext,
 ): Promise<Response> {
   const principal = principals.require(context.request);
   requireSession(principal);
-  return toVerifyPage(context, await devices.isEnabled(principal.user.id));
+  const { id } = principal.user;
+  const providers = await listLinkedProviders(id);
+  return toVerifyPage({ ...context, providers }, await devices.isEnabled(id));
 }
 
 async function takeIdentification(

@@ -10,8 +10,15 @@ import { readAnswer } from "../passkeys/answers.ts";
 import { findRelyingParty } from "../passkeys/relying-party.ts";
 import type { CookieSession } from "../sessions/sessions.ts";
 import type { BrowserCredentials } from "./credentials.ts";
-import { isNavigation, LOGIN_PATH, redirectTo, toOwnPath } from "./navigation.ts";
-import { type PageContext, toKeepPage, toLoginCodePage, toLoginPage } from "./pages.ts";
+import { isNavigation, LOGIN_PATH, redirectTo, toOwnPath, toRelative } from "./navigation.ts";
+import {
+  type PageContext,
+  type ShownProvider,
+  toKeepPage,
+  toLoginCodePage,
+  toLoginPage,
+  toSignInPage,
+} from "./pages.ts";
 
 export interface BrowserSignInOptions {
   readonly templates: PageContext["templates"];
@@ -19,8 +26,19 @@ export interface BrowserSignInOptions {
   readonly credentials: BrowserCredentials;
   readonly site: Site;
   readonly originOf: (request: Request) => Origin;
+  /** Providers that people sign in by. */
+  readonly listProviders: () => readonly ShownProvider[];
+  /** Returns where the browser of a session ends that of its provider too; null where there is no such place. */
+  readonly findProviderLogout: (sessionId: string, request: Request) => Promise<ProviderLogout | null>;
   /** Is told of what a page refuses: the log has a line for each. */
   readonly noteRefusal: (error: AppError, request: Request) => void;
+}
+
+/** Where a browser signs out of a provider. */
+export interface ProviderLogout {
+  /** What a button says. */
+  readonly title: string;
+  readonly url: URL;
 }
 
 /**
@@ -56,7 +74,7 @@ export class BrowserSignIn implements BrowserForms {
     const enter = async () => {
       const { login, originOf } = this.#options;
       const session = await login.withCode(given, originOf(request));
-      await this.#hand(request, session);
+      await this.hand(request, session);
       return session;
     };
     return this.#answer(context, enter, {
@@ -76,7 +94,7 @@ export class BrowserSignIn implements BrowserForms {
       const credential = readAnswer(given.credential);
       const party = findRelyingParty(site, request);
       const session = await login.withPasskey({ credential, otp_token }, party, originOf(request));
-      await this.#hand(request, session);
+      await this.hand(request, session);
       return session;
     };
     return this.#answer(context, enter, {
@@ -102,8 +120,16 @@ export class BrowserSignIn implements BrowserForms {
   }
 
   async leave(request: Request): Promise<Response | null> {
-    this.#options.credentials.forget(request);
-    return isNavigation(request) ? redirectTo(request, LOGIN_PATH) : null;
+    const { credentials, findProviderLogout } = this.#options;
+    const claims = credentials.claimsOf(request);
+    credentials.forget(request);
+    if (!isNavigation(request)) return null;
+    const place = claims === null ? null : await findProviderLogout(claims.sessionId, request);
+    if (place === null) return redirectTo(request, LOGIN_PATH);
+    // Pages send no form that leads to another server: somebody follows a link there.
+    const { title, url } = place;
+    const back = toRelative(request, LOGIN_PATH);
+    return toSignInPage(this.#toContext(request, "/"), "signed-out", { title, url: url.href, back });
   }
 
   renew(request: Request, session: CookieSession): Promise<void> {
@@ -123,12 +149,12 @@ export class BrowserSignIn implements BrowserForms {
   async #signIn(request: Request, credentials: Credentials): Promise<CookieSession | OtpChallenge> {
     const { login, originOf } = this.#options;
     const answer = await login.withPassword(credentials, originOf(request));
-    if (!("otp_required" in answer)) await this.#hand(request, answer);
+    if (!("otp_required" in answer)) await this.hand(request, answer);
     return answer;
   }
 
   /** Gives the browser its cookie, and ends the session that it had before. */
-  async #hand(request: Request, session: CookieSession): Promise<void> {
+  async hand(request: Request, session: CookieSession): Promise<void> {
     const { credentials, login } = this.#options;
     const before = await this.#findOwner(request);
     if (before !== null) await login.logout(before);
@@ -172,8 +198,8 @@ export class BrowserSignIn implements BrowserForms {
   }
 
   #toContext(request: Request, next: string | undefined): PageContext {
-    const { templates, site } = this.#options;
-    return { templates, site, request, next: toOwnPath(next) };
+    const { templates, site, listProviders } = this.#options;
+    return { templates, site, request, next: toOwnPath(next), providers: listProviders() };
   }
 }
 

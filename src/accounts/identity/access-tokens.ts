@@ -55,6 +55,8 @@ export interface OtpClaims {
   readonly userId: number;
   /** Tells the password of the first step from any other: the token is void once the password has changed. */
   readonly fingerprint: string;
+  /** Names what a provider's word has begun; left out where a password has. */
+  readonly step?: string;
 }
 
 /** Signs and verifies what shows that the first step of a login was done; it opens nothing else. */
@@ -70,16 +72,21 @@ export function createOtpTokens(options: TokenOptions): OtpTokens {
   const tokens = new SignedTokens("otp+jwt", options);
   return {
     lifetime: options.lifetime,
-    sign: ({ userId, fingerprint }) => tokens.sign({ sub: String(userId), fingerprint }),
+    sign: ({ userId, fingerprint, step }) =>
+      tokens.sign({ sub: String(userId), fingerprint, ...(step !== undefined && { step }) }),
     async verify(token) {
       const claims = await tokens.verify(token);
-      if (claims === null || !isUserId(claims.sub) || typeof claims["fingerprint"] !== "string") return null;
-      return { userId: Number(claims.sub), fingerprint: claims["fingerprint"] };
+      if (claims === null) return null;
+      const { sub, fingerprint, step } = claims;
+      if (!isUserId(sub) || typeof fingerprint !== "string") return null;
+      return { userId: Number(sub), fingerprint, ...(typeof step === "string" && { step }) };
     },
   };
 }
 
-type Claims = Readonly<Record<string, unknown>> & { readonly exp: number };
+type Claims = Readonly<Partial<Record<"sub" | "sid" | "fingerprint" | "step", unknown>>> & {
+  readonly exp: number;
+};
 
 /** JWTs of one type, each with a key of its own: one type never passes for another. */
 class SignedTokens {

@@ -68,6 +68,33 @@ export const AUTH_ERROR_CODES = {
       "The account is to be deleted, as its owner wants; `keep_token` keeps it, at `POST /auth/deletion/keep`",
   },
   deletion_refused: { status: 409, meaning: "A plugin keeps the account, or nobody else may do everything" },
+  provider_unavailable: {
+    status: 503,
+    meaning: "The provider to sign in by doesn't answer, or not as it should",
+  },
+  provider_refused: {
+    status: 403,
+    meaning: "The provider doesn't let somebody sign in, or they have cancelled it",
+  },
+  provider_account_refused: {
+    status: 403,
+    meaning:
+      "The provider knows who it is, and they may not sign in: without a verified email, of another domain or organization, or without an account here",
+  },
+  sign_in_invalid: {
+    status: 400,
+    meaning:
+      "What a browser has brought from a provider isn't the answer to how it began, is too old, or was used",
+  },
+  logout_token_invalid: {
+    status: 400,
+    meaning:
+      "A logout token (OpenID Connect Back-Channel Logout) that isn't one of the provider's, or was used",
+  },
+  public_url_missing: {
+    status: 409,
+    meaning: "Providers send browsers back to `server.public_url`, which isn't set",
+  },
   registration_closed: { status: 403, meaning: "Accounts are made by an administrator here" },
 } as const satisfies Record<string, ErrorCode>;
 

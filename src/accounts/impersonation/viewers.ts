@@ -3,6 +3,7 @@ import type { Access, Principal, User } from "../identity/principal.ts";
 import type { CoreStore } from "../people/store.ts";
 import { EVERYTHING, USER_ROLE } from "../rights/builtin-roles.ts";
 import { findGuardRoles } from "../rights/guard-roles.ts";
+import type { SessionTimes } from "../sessions/sessions.ts";
 
 /** What it takes to view as somebody else. */
 export const MAY_IMPERSONATE = "users:impersonate";
@@ -15,7 +16,7 @@ export interface Viewing {
   /** When their own session ends, in ms since the epoch. */
   readonly expiresAt: number;
   /** Their own session. */
-  readonly session: { readonly id: string; readonly created_at: Date; readonly last_used_at: Date };
+  readonly session: SessionTimes & { readonly id: string; readonly last_used_at: Date };
 }
 
 type LoadedAccess = Access & { readonly user: User; readonly isActive: boolean };

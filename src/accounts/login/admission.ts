@@ -5,6 +5,7 @@ import type { HookBus } from "../../hooks/bus.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
 import { unauthenticated } from "../identity/principals.ts";
+import { hashToken } from "../keys/opaque-tokens.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
 import type { Account } from "../people/users.ts";
@@ -31,6 +32,10 @@ export interface Entry {
   readonly hasOtp: boolean;
   /** What the audit log says of it. @default nothing */
   readonly details?: Readonly<Record<string, unknown>>;
+  /** How their session differs from others. @default not at all */
+  readonly session?: Pick<NewSession, "endsAt" | "identifiedAt">;
+  /** Notes what belongs to the session, within its transaction. @default nothing does */
+  readonly note?: (tx: Transaction, sessionId: string) => Promise<void>;
 }
 
 /** Lets people in who have shown who they are, by whatever means. */
@@ -51,7 +56,7 @@ export class Admission<Held> {
    * @throws AppError deletion_pending with what keeps an account that is to be deleted
    * @throws AppError email_unverified; authorization_error when a hook cancels it
    */
-  async admit(account: Account, origin: Origin, { hasOtp, details }: Entry): Promise<Held> {
+  async admit(account: Account, origin: Origin, { hasOtp, details, session, note }: Entry): Promise<Held> {
     const { store, issue, lockout, secondFactors } = this.#options;
     const { users } = store.tables;
     if (account.deletion_at !== null) {
@@ -87,7 +92,9 @@ export class Admission<Held> {
         const target = { type: "session", id };
         const entry = { action: "user.login", actor: account, target, origin };
         await writeAudit(tx, store.tables, { ...entry, ...(details && { after: details }) });
-        return issue(tx, { id, userId: account.id, hasOtp, origin });
+        const held = await issue(tx, { id, userId: account.id, hasOtp, origin, ...session });
+        await note?.(tx, id);
+        return held;
       },
       { retries: 3 },
     );
@@ -125,6 +132,11 @@ export class Admission<Held> {
     const entry = { action: "user.login", actor: account, target, origin, after: { reason } };
     await writeAudit(store.db, store.tables, { ...entry, result: "refused" });
   }
+}
+
+/** Tells an account with its password from the same one with another; says nothing of it, for the hash has a salt. */
+export function toFingerprint({ password_hash }: Pick<Account, "password_hash">): string {
+  return hashToken(password_hash ?? "").slice(0, 16);
 }
 
 /** The answer to every way of not being let in: which of them it is would tell of accounts. */

@@ -3,12 +3,18 @@ import { AppError } from "../../errors/errors.ts";
 import type { LoginFailure } from "../../hooks/events.ts";
 import type { OtpTokens } from "../identity/access-tokens.ts";
 import { toAddressKey } from "../../web/clients/site.ts";
-import { Admission, type AdmissionOptions, invalidCredentials, tooLate } from "./admission.ts";
+import {
+  Admission,
+  type AdmissionOptions,
+  type Entry,
+  invalidCredentials,
+  toFingerprint,
+  tooLate,
+} from "./admission.ts";
 import type { AuthLimits } from "./attempt-limits.ts";
 import { writeAudit } from "../people/audit.ts";
 import { parseEmail } from "../people/emails.ts";
 import type { Attempted, Candidate, Lockout } from "./lockout.ts";
-import { hashToken } from "../keys/opaque-tokens.ts";
 import type { Database } from "../../db/contract/database.ts";
 import { isLongPassword } from "./password-rules.ts";
 import type { Passwords } from "./passwords.ts";
@@ -20,6 +26,8 @@ import type { ChallengeUse } from "../passkeys/challenges.ts";
 import type { PasskeyProofs } from "../passkeys/proofs.ts";
 import type { RelyingParty } from "../passkeys/relying-party.ts";
 import { type Account, findAccount, findAccountByEmail } from "../people/users.ts";
+
+export { Admission, type AdmissionOptions, type Entry, toFingerprint, tooLate } from "./admission.ts";
 
 /** Codes beside the password. */
 export interface SecondFactors {
@@ -46,6 +54,13 @@ export interface LoginOptions<Held> extends AdmissionOptions<Held> {
   readonly passkeys: Pick<PasskeyProofs, "prove" | "toRequestOptions">;
   readonly lockout: Lockout;
   readonly limits: Pick<AuthLimits, "login" | "otp">;
+  /**
+   * Returns what a provider's word has begun, by the name that it has in the token of the first step.
+   *
+   * @throws AppError authentication_error when that was too long ago, or somebody has gone on with it
+   * @default no provider begins anything
+   */
+  readonly readBegun?: (step: string) => Promise<Omit<Entry, "hasOtp">>;
 }
 
 /** What somebody logs in with; `email` may be anything. */
@@ -120,7 +135,10 @@ export class Login<Held> {
       const candidate = { name: account.email, account, ipAddress };
       return this.#attempt("code", candidate, origin, async () => {
         if (await secondFactors.verify(account.id, code, origin))
-          return this.#admission.admit(account, origin, { hasOtp: true });
+          return this.#admission.admit(account, origin, {
+            ...(await this.#readBegun(otp_token)),
+            hasOtp: true,
+          });
         return this.#fail(candidate, "wrong_code", origin);
       });
     });
@@ -165,10 +183,9 @@ export class Login<Held> {
     const account =
       otp_token === undefined ? await findAccount(store, userId) : await this.#readFirstStep(otp_token);
     if (account === null || !account.is_active) throw invalidCredentials();
-    const held = await this.#admission.admit(account, origin, {
-      hasOtp: true,
-      details: { passkey: passkeyId },
-    });
+    const begun = await this.#readBegun(otp_token);
+    const details = { ...begun.details, passkey: passkeyId };
+    const held = await this.#admission.admit(account, origin, { ...begun, hasOtp: true, details });
     giveBack();
     return held;
   }
@@ -250,13 +267,22 @@ export class Login<Held> {
     return { otp_required: true, otp_token: otpToken, expires_in: otpTokens.lifetime };
   }
 
-  /** Returns whose password the first step took. @throws AppError authentication_error when that isn't so any more */
-  async #readFirstStep(otpToken: string): Promise<Known> {
+  /** Returns whom the first step took. @throws AppError authentication_error when that isn't so any more */
+  async #readFirstStep(otpToken: string): Promise<Account> {
     const { store, otpTokens } = this.#options;
     const claims = await otpTokens.verify(otpToken);
     const account = claims === null ? null : await findAccount(store, claims.userId);
-    if (!isUsable(account) || toFingerprint(account) !== claims?.fingerprint) throw tooLate();
+    if (account?.is_active !== true || toFingerprint(account) !== claims?.fingerprint) throw tooLate();
     return account;
+  }
+
+  /** Returns what is to be noted of a first step that a provider's word was; nothing of a password's. */
+  async #readBegun(otpToken: string | undefined): Promise<Omit<Entry, "hasOtp">> {
+    const { otpTokens, readBegun } = this.#options;
+    const step = otpToken === undefined ? undefined : (await otpTokens.verify(otpToken))?.step;
+    if (step === undefined) return {};
+    if (readBegun === undefined) throw tooLate();
+    return readBegun(step);
   }
 
   async #fail(candidate: KnownCandidate, reason: LoginFailure["reason"], origin: Origin): Promise<never> {
@@ -301,18 +327,9 @@ function hasPassword(account: Account | null): account is Known {
   return account !== null && account.password_hash !== null;
 }
 
-function isUsable(account: Account | null): account is Known {
-  return hasPassword(account) && account.is_active;
-}
-
 /** What a passkey is asked for: the second step of somebody, or to let anybody in. */
 function toUse(first: Account | null): ChallengeUse {
   return first === null
     ? { purpose: "login", subject: "" }
     : { purpose: "second step", subject: String(first.id) };
-}
-
-/** Changes with the password; says nothing of it, for the hash has a salt. */
-function toFingerprint({ password_hash }: Known): string {
-  return hashToken(password_hash).slice(0, 16);
 }

@@ -82,21 +82,32 @@ export async function register(
     },
     { retries: 3 },
   );
+  await openAccount(options, account, origin);
+  return toUserView({ ...account, is_active: true });
+}
+
+/**
+ * Opens an account that was just made and isn't active, once the handlers of `user.registered` have looked at it.
+ *
+ * @param details what the audit log says of it. @default nothing
+ * @throws AppError authorization_error when a hook cancels it: the account is gone then
+ */
+export async function openAccount(
+  options: Pick<RegistrationOptions, "store" | "hooks"> & Partial<RegistrationOptions>,
+  account: Account,
+  origin: Origin,
+  details: Readonly<Record<string, unknown>> = {},
+): Promise<void> {
+  const { db, tables } = options.store;
   await askHooks(options, account, origin);
   await db.transaction(async (tx) => {
     await tx.update(tables.users).set({ is_active: true }).where(eq(tables.users.id, account.id));
-    await options.sendVerification(tx, account, origin);
+    await options.sendVerification?.(tx, account, origin);
     await noteAccessChange(tx, tables, account.id);
     const target = { type: "user", id: account.id };
-    await writeAudit(tx, tables, {
-      action: "user.registered",
-      actor: account,
-      target,
-      origin,
-      after: { email },
-    });
+    const entry = { action: "user.registered", actor: account, target, origin };
+    await writeAudit(tx, tables, { ...entry, after: { email: account.email, ...details } });
   });
-  return toUserView({ ...account, is_active: true });
 }
 
 /** Returns what its owner may see of an account. */
@@ -105,7 +116,7 @@ export function toUserView({ id, email, full_name, is_active, created_at }: Acco
 }
 
 async function askHooks(
-  { store, hooks }: RegistrationOptions,
+  { store, hooks }: Pick<RegistrationOptions, "store" | "hooks">,
   account: Account,
   origin: Origin,
 ): Promise<void> {

@@ -97,12 +97,16 @@ export async function lockUser(
 /** Whether something lets the owner of an account in by itself, without a password. Codes don't: they come second. */
 export async function hasWayInWithoutPassword(
   db: Pick<Database, "select">,
-  { passkeys }: Pick<CoreTables, "passkeys">,
+  { passkeys, identities }: Pick<CoreTables, "passkeys" | "identities">,
   userId: number,
 ): Promise<boolean> {
-  const own = eq(passkeys.user_id, userId);
-  const [passkey] = await db.select({ id: passkeys.id }).from(passkeys).where(own).limit(1);
-  return passkey !== undefined;
+  for (const table of [passkeys, identities]) {
+    const own = eq(table.user_id, userId);
+    // oxlint-disable-next-line no-await-in-loop -- the second is seldom asked
+    const [way] = await db.select({ id: table.id }).from(table).where(own).limit(1);
+    if (way !== undefined) return true;
+  }
+  return false;
 }
 
 /** Whether accounts are to be deleted, now or later, as their owners want. */

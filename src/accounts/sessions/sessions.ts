@@ -42,8 +42,19 @@ export interface NewSession {
   readonly userId: number;
   readonly hasOtp: boolean;
   readonly origin: Origin;
+  /** When it ends however much it is used. @default as any other */
+  readonly endsAt?: Date | null;
+  /** When its owner has last shown who they are, where that was before. @default now */
+  readonly identifiedAt?: Date | null;
   /** Of an administrator who views as the user: the session of their own, and when it ends. @default the user's own */
   readonly view?: { readonly viewerSessionId: string; readonly expiresAt: Date };
+}
+
+/** What limits how long a session lasts. */
+export interface SessionTimes {
+  readonly created_at: Date;
+  /** When it ends however much it is used; null for as any other. */
+  readonly ends_at: Date | null;
 }
 
 /** A session as its owner sees it. */
@@ -130,12 +141,12 @@ export class Sessions {
   }
 
   /** Notes that the cookie of a session is used: what ends it for idleness begins anew. */
-  async extend({ id, created_at }: { readonly id: string; readonly created_at: Date }): Promise<void> {
+  async extend({ id, ...times }: SessionTimes & { readonly id: string }): Promise<void> {
     const { sessions } = this.#options.store.tables;
     const now = new Date(this.#now());
     await this.#options.store.db
       .update(sessions)
-      .set({ last_used_at: now, expires_at: this.#expiry(now, created_at) })
+      .set({ last_used_at: now, expires_at: this.#expiry(now, times) })
       .where(and(eq(sessions.id, id), this.#isLive()));
   }
 
@@ -189,7 +200,7 @@ export class Sessions {
     }
     const next = refreshTokens.mint(session.id);
     const now = new Date(this.#now());
-    const expiresAt = this.#expiry(now, session.created_at);
+    const expiresAt = this.#expiry(now, session);
     // The setting may be stricter than when it was refreshed last.
     if (expiresAt <= now) throw invalidToken();
     const { rowsAffected } = await store.db
@@ -290,17 +301,18 @@ export class Sessions {
 
   async #insert(
     tx: Transaction,
-    { id, userId, hasOtp, origin, view }: NewSession,
+    { id, userId, hasOtp, origin, view, endsAt = null, identifiedAt = null }: NewSession,
     { refresh_hash, isForCookie = false }: { refresh_hash: string; isForCookie?: boolean },
   ): Promise<{ created_at: Date; expires_at: Date }> {
     const now = new Date(this.#now());
-    const expires_at = view?.expiresAt ?? this.#expiry(now, now);
+    const expires_at = view?.expiresAt ?? this.#expiry(now, { created_at: now, ends_at: endsAt });
     await tx.insert(this.#options.store.tables.sessions).values({
       id,
       user_id: userId,
       refresh_hash,
       has_otp: hasOtp,
       otp_at: hasOtp ? now : null,
+      identified_at: identifiedAt,
       cookie_at: isForCookie ? now : null,
       viewer_session_id: view?.viewerSessionId ?? null,
       ip_address: origin.ipAddress,
@@ -308,6 +320,7 @@ export class Sessions {
       created_at: now,
       last_used_at: now,
       expires_at,
+      ends_at: endsAt,
     });
     return { created_at: now, expires_at };
   }
@@ -355,9 +368,10 @@ export class Sessions {
     return rowsAffected;
   }
 
-  #expiry(now: Date, createdAt: Date): Date {
+  #expiry(now: Date, { created_at, ends_at }: SessionTimes): Date {
     const { lifetimeMs, longestMs } = this.#options;
-    return new Date(Math.min(now.getTime() + lifetimeMs, createdAt.getTime() + longestMs));
+    const latest = Math.min(created_at.getTime() + longestMs, ends_at?.getTime() ?? Infinity);
+    return new Date(Math.min(now.getTime() + lifetimeMs, latest));
   }
 
   async #toPair(made: {

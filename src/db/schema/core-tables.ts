@@ -21,6 +21,8 @@ export { MAIL_STATES, type MailState } from "./mail-table.ts";
 type Schema = Columns & Constraints & { readonly table: TableFunction };
 /** Gives the table of accounts. */
 export type Users = () => ReturnType<typeof createUsers>;
+/** Gives the table of sessions. */
+export type SessionsTable = ReturnType<typeof createSessions>["sessions"];
 
 /** The tables of xcore itself. Plugins may refer to `users`. */
 export type CoreTables = ReturnType<typeof createCoreTables>;
@@ -28,12 +30,13 @@ export type CoreTables = ReturnType<typeof createCoreTables>;
 /** Declares the core tables with the builder that plugins use too: each when it is first asked for, as a start needs few. */
 export function createCoreTables(schema: Schema) {
   const users = once(() => createUsers(schema));
+  const sessionTables = createSessions(schema, users);
   return onDemand({
     users,
     ...createRights(schema, users),
-    ...createSessions(schema, users),
+    ...sessionTables,
     loginFailures: () => createLoginFailures(schema),
-    ...createFactorTables(schema, users),
+    ...createFactorTables(schema, users, sessionTables.sessions),
     accountLinks: () => createAccountLinks(schema, users),
     invitations: () => createInvitations(schema, users),
     apiKeys: () => createApiKeys(schema, users),
@@ -180,6 +183,8 @@ function createSessions(schema: Schema, users: Users) {
         created_at: timestamp().notNull().defaultNow(),
         last_used_at: timestamp().notNull().defaultNow(),
         expires_at: timestamp().notNull(),
+        /** When it ends however much it is used, as a provider has to be asked anew; null for as any other. */
+        ends_at: timestamp(),
         revoked_at: timestamp(),
       },
       (t) => [

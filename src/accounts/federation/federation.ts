@@ -1,0 +1,375 @@
+import { eq } from "drizzle-orm";
+import type { Logger } from "pino";
+import type { Config } from "../../config/schema.ts";
+import type { Transaction } from "../../db/contract/database.ts";
+import type { Site } from "../../web/clients/site.ts";
+import { fail } from "../identity/error-codes.ts";
+import type { OtpTokens } from "../identity/access-tokens.ts";
+import type { Origin } from "../identity/principal.ts";
+import type { SessionOwner } from "../identity/session-owner.ts";
+import { assertStanding } from "../identity/standing.ts";
+import { hashToken } from "../keys/opaque-tokens.ts";
+import type { SecretBox } from "../keys/secret-box.ts";
+import {
+  Admission,
+  type AdmissionOptions,
+  type Entry,
+  type OtpChallenge,
+  toFingerprint,
+  tooLate,
+} from "../login/login.ts";
+import { writeAudit } from "../people/audit.ts";
+import { type Account, findAccountByEmail, lockUser } from "../people/users.ts";
+import type { CookieSession } from "../sessions/sessions.ts";
+import { assertIdentifiedLately } from "../two-factor/enrolment.ts";
+import { signInInvalid } from "./answers.ts";
+import { type Claimed, findRefusal, toClaimed } from "./claims.ts";
+import type { ProviderClient, Redeemed } from "./client.ts";
+import { beginFlow, type Flow, FLOW_MS, type FlowPurpose } from "./flows.ts";
+import { findLinked, type Identity, insertIdentity, unlinkIdentity } from "./identities.ts";
+import { findProvider, type Provider } from "./providers.ts";
+import { provisionAccount, type ProvisioningOptions } from "./provisioning.ts";
+import { followRoleRules, tellOfRoles } from "./role-rules.ts";
+import type { IdentityStates } from "./states.ts";
+
+export interface FederationOptions extends AdmissionOptions<CookieSession> {
+  /** What config.json says now. */
+  readonly settings: () => { readonly auth: Config["auth"]; readonly publicUrl: string | null };
+  readonly site: Site;
+  readonly otpTokens: OtpTokens;
+  readonly box: SecretBox;
+  readonly states: IdentityStates;
+  readonly log: Logger;
+  /** Gives a new account the role that everybody has. */
+  readonly grantDefaultRole: ProvisioningOptions["grantDefaultRole"];
+}
+
+/** What comes of an answer that a browser has brought from a provider. */
+export type Outcome =
+  | { readonly kind: "entered"; readonly session: CookieSession }
+  | { readonly kind: "second step"; readonly challenge: OtpChallenge }
+  /** The provider's account isn't linked to one here yet, which its owner has to agree to. */
+  | { readonly kind: "link"; readonly token: string }
+  | { readonly kind: "verified"; readonly owner: Pick<SessionOwner, "user" | "sessionId"> };
+
+/** What a provider's account is to be linked to. */
+export interface PendingLink {
+  readonly provider: string;
+  readonly title: string;
+  readonly claimed: Claimed;
+  /** Where its owner goes on to afterwards. */
+  readonly next: string;
+  /** The session that it was begun in; null for one that had an account's email. */
+  readonly sessionId: string | null;
+}
+
+/** What is noted of a sign-in once it is one. */
+interface Begun {
+  readonly provider: string;
+  readonly identityId: number;
+  readonly email: string | null;
+  readonly sid: string | null;
+  readonly idToken: string | null;
+  readonly endsAt: number | null;
+  readonly identifiedAt: number | null;
+}
+
+/** What a provider has said of whoever is on a way. */
+interface Told {
+  readonly flow: Flow;
+  readonly provider: Provider;
+  readonly claimed: Claimed;
+  readonly redeemed: Redeemed;
+  readonly origin: Origin;
+}
+
+/** Providers' sessions may last longer than it: who shows who they are again is asked again. */
+const FRESH_MS = 10 * 60_000;
+/** ID tokens that are larger aren't kept: whose session is to end, the provider asks then. */
+const MAX_ID_TOKEN = 16_384; // characters
+
+/**
+ * Signs people in by what providers say of them. An account is found by what a provider calls its own (`iss` and `sub`), and
+ * never by an email: whoever has one that an account has here is asked to sign in to that first, and to agree.
+ */
+export class Federation {
+  readonly #options: FederationOptions;
+  readonly #admission: Admission<CookieSession>;
+  /** By their settings: another setting is another client. */
+  readonly #clients = new Map<string, Promise<ProviderClient>>();
+
+  constructor(options: FederationOptions) {
+    this.#options = options;
+    this.#admission = new Admission(options);
+  }
+
+  /**
+   * Begins a way to a provider.
+   *
+   * @throws AppError not_found, provider_unavailable
+   */
+  async begin(
+    id: string,
+    asked: {
+      readonly purpose: FlowPurpose;
+      readonly next: string;
+      readonly sessionId: string | null;
+      readonly redirectUri: string;
+    },
+  ): Promise<{ readonly url: URL; readonly flow: Flow }> {
+    const provider = this.#find(id);
+    const flow = beginFlow({ provider: id, ...asked });
+    const client = await this.clientOf(provider);
+    return { url: await client.authorize(flow), flow };
+  }
+
+  /**
+   * Takes the answer that a browser has brought, which counts once.
+   *
+   * @param query what stands behind the question mark
+   * @param owner who the browser is signed in as; null for nobody
+   * @throws AppError sign_in_invalid, provider_refused, provider_unavailable, provider_account_refused
+   * @throws AppError authorization_error when a hook cancels it
+   */
+  async complete(flow: Flow, query: string, owner: SessionOwner | null, origin: Origin): Promise<Outcome> {
+    const provider = this.#find(flow.provider);
+    const client = await this.clientOf(provider);
+    // Before anything is asked: what comes again costs the provider nothing.
+    if (new URLSearchParams(query).get("state") !== flow.state)
+      throw signInInvalid("This isn't the answer to how you began to sign in: sign in again");
+    if (!(await this.#options.states.useUp(`state ${flow.state}`, FLOW_MS)))
+      throw signInInvalid("What the provider has answered isn't valid, or was used before: sign in again");
+    const redeemed = await client.redeem(query, flow);
+    const claimed = toClaimed(provider, redeemed.issuer, redeemed.claims);
+    const told = { flow, provider, claimed, redeemed, origin };
+    const refusal = findRefusal(provider, claimed, redeemed.claims);
+    if (refusal !== null) throw await this.#refuse(told, refusal);
+    if (flow.purpose === "link") return this.#offerLink(told);
+    const linked = await findLinked(this.#options.store, claimed);
+    if (flow.purpose === "verify") return this.#verify(told, linked?.account ?? null, owner);
+    if (linked !== null) return this.#enter(told, linked.identity, linked.account);
+    return this.#meet(told);
+  }
+
+  /** Returns what is to be noted of a first step that a provider's word was. @throws AppError authentication_error */
+  async readBegun(step: string): Promise<Omit<Entry, "hasOtp">> {
+    const begun = await this.#options.states.find<Begun>(step);
+    if (begun === null) throw tooLate();
+    return this.#toEntry(begun, step);
+  }
+
+  /** Returns what is to be linked; null where that was done, or begun too long ago. */
+  findPending(token: string | null): Promise<PendingLink | null> {
+    return token === null ? Promise.resolve(null) : this.#options.states.find<PendingLink>(token);
+  }
+
+  /**
+   * Links the provider's account to the one whose owner agrees, who has shown a short while ago that it is them.
+   *
+   * @throws AppError sign_in_invalid; identification_expired, otp_expired; conflict where it is linked already; authorization_error
+   * for somebody else's
+   */
+  async link(owner: SessionOwner, token: string): Promise<PendingLink> {
+    const { store, states, hooks } = this.#options;
+    const { db, tables } = store;
+    const pending = await this.findPending(token);
+    if (pending === null) throw signInInvalid("There is nothing to link, or it took too long: begin again");
+    assertLinkable(pending, owner);
+    const { user, sessionId, origin } = owner;
+    const { claimed, provider } = pending;
+    const identity = await db.transaction(async (tx) => {
+      const actor = await lockUser(tx, tables, user.id);
+      await assertStanding(tx, tables, { userId: user.id, sessionId });
+      await assertIdentifiedLately(tx, tables, { userId: user.id, sessionId, nowMs: Date.now() });
+      if (!(await states.end(tx, token))) throw signInInvalid("It is linked already");
+      const added = await insertIdentity(tx, tables, user.id, { provider, claimed });
+      await noteVerified(tx, tables, actor, claimed);
+      const target = { type: "identity", id: added.id };
+      const after = { provider, email: claimed.email };
+      await writeAudit(tx, tables, { action: "identity.linked", actor, target, origin, after });
+      return added;
+    });
+    await followRoleRules(store, hooks, { identityId: identity.id, user, wanted: claimed.roles, origin });
+    return pending;
+  }
+
+  /** Unlinks one. @throws what `unlinkIdentity` throws */
+  async unlink(owner: SessionOwner, id: number): Promise<void> {
+    const { store, hooks } = this.#options;
+    await tellOfRoles(hooks, owner, await unlinkIdentity(store, owner, id));
+  }
+
+  /** Returns what speaks with a provider. */
+  clientOf(provider: Provider): Promise<ProviderClient> {
+    const key = JSON.stringify(provider);
+    const known = this.#clients.get(key);
+    if (known !== undefined) return known;
+    const { log } = this.#options;
+    const client: Promise<ProviderClient> =
+      provider.kind === "github"
+        ? import("./github.ts").then((made) => new made.GithubClient(provider, log))
+        : import("./oidc.ts").then((made) => new made.OidcClient(provider, log));
+    this.#clients.set(key, client);
+    return client;
+  }
+
+  #find(id: string): Provider {
+    return findProvider(this.#options.settings().auth, id);
+  }
+
+  /** Lets in whom a provider's account is linked to, who still gives the second factor that the account has. */
+  async #enter(told: Told, identity: Identity, account: Account): Promise<Outcome> {
+    const { store, secondFactors, otpTokens, states, hooks } = this.#options;
+    const { provider, claimed, redeemed, origin } = told;
+    if (!account.is_active)
+      throw await this.#refuse(told, "Your account here isn't active: ask an administrator", account);
+    const { id: userId, email } = account;
+    const user = { id: userId, email };
+    await followRoleRules(store, hooks, { identityId: identity.id, user, wanted: claimed.roles, origin });
+    const begun: Begun = {
+      provider: provider.id,
+      identityId: identity.id,
+      email: claimed.email,
+      sid: claimed.sid,
+      idToken: (redeemed.idToken?.length ?? 0) > MAX_ID_TOKEN ? null : redeemed.idToken,
+      endsAt: provider.sessionMs === null ? null : Date.now() + provider.sessionMs,
+      identifiedAt: claimed.authenticatedAt === null ? null : Math.min(claimed.authenticatedAt, Date.now()),
+    };
+    if (!claimed.hasOtp && (await secondFactors.isEnabled(userId))) {
+      const step = await states.keep(begun, otpTokens.lifetime * 1000);
+      const otp_token = await otpTokens.sign({ userId, fingerprint: toFingerprint(account), step });
+      const challenge = { otp_required: true, otp_token, expires_in: otpTokens.lifetime } as const;
+      return { kind: "second step", challenge };
+    }
+    const entry = { ...this.#toEntry(begun, null), hasOtp: claimed.hasOtp };
+    return { kind: "entered", session: await this.#admission.admit(account, origin, entry) };
+  }
+
+  /** Meets somebody whose account at the provider isn't linked to any here. */
+  async #meet(told: Told): Promise<Outcome> {
+    const { store } = this.#options;
+    const { provider, claimed } = told;
+    const { email, isVerified } = claimed;
+    if (email === null || !isVerified)
+      throw await this.#refuse(
+        told,
+        "The provider doesn't say that your email is verified: verify it there first",
+      );
+    if ((await findAccountByEmail(store, email)) !== null) return this.#offerLink(told);
+    if (!provider.provisioning)
+      throw await this.#refuse(told, "There is no account here for your email: ask an administrator for one");
+    const made = await provisionAccount(
+      this.#options,
+      { provider: provider.id, claimed, email },
+      told.origin,
+    );
+    return this.#enter(told, made.identity, made.account);
+  }
+
+  async #offerLink(told: Told): Promise<Outcome> {
+    const { store, states } = this.#options;
+    const { flow, provider, claimed } = told;
+    if (claimed.email === null || !claimed.isVerified)
+      throw await this.#refuse(
+        told,
+        "The provider doesn't say that your email is verified: verify it there first",
+      );
+    if ((await findLinked(store, claimed)) !== null)
+      throw fail("conflict", "The provider's account is linked to an account here already");
+    const { id, title } = provider;
+    const { next, sessionId } = flow;
+    const pending: PendingLink = { provider: id, title, claimed, next, sessionId };
+    return { kind: "link", token: await states.keep(pending, FLOW_MS) };
+  }
+
+  async #verify(told: Told, account: Account | null, owner: SessionOwner | null): Promise<Outcome> {
+    const { flow, claimed } = told;
+    const isOwn = owner !== null && account?.id === owner.user.id && flow.sessionId === owner.sessionId;
+    if (!isOwn) throw await this.#refuse(told, "The provider knows somebody else than who is signed in here");
+    const at = claimed.authenticatedAt ?? Date.now();
+    if (Math.abs(Date.now() - at) > FRESH_MS)
+      throw await this.#refuse(told, "The provider hasn't asked who you are: sign out there, and try again");
+    return { kind: "verified", owner };
+  }
+
+  #toEntry(begun: Begun, step: string | null): Omit<Entry, "hasOtp"> {
+    const { endsAt, identifiedAt, provider } = begun;
+    return {
+      details: { provider },
+      session: {
+        endsAt: endsAt === null ? null : new Date(endsAt),
+        identifiedAt: identifiedAt === null ? null : new Date(identifiedAt),
+      },
+      note: (tx, sessionId) => this.#note(tx, { begun, sessionId, step }),
+    };
+  }
+
+  async #note(
+    tx: Transaction,
+    {
+      begun,
+      sessionId,
+      step,
+    }: { readonly begun: Begun; readonly sessionId: string; readonly step: string | null },
+  ): Promise<void> {
+    const { store, states, box } = this.#options;
+    const { identities, identitySessions } = store.tables;
+    if (step !== null && !(await states.end(tx, step))) throw tooLate();
+    const { identityId, provider, email, sid, idToken } = begun;
+    const used = { provider, email, last_used_at: new Date() };
+    const { rowsAffected } = await tx.update(identities).set(used).where(eq(identities.id, identityId));
+    // Unlinked meanwhile.
+    if (rowsAffected === 0) throw tooLate();
+    await tx.insert(identitySessions).values({
+      session_id: sessionId,
+      identity_id: identityId,
+      sid_hash: sid === null ? null : hashToken(sid),
+      id_token: idToken === null ? null : await box.seal(idToken, sessionId),
+    });
+  }
+
+  /** Writes down who isn't let in, and returns the error that tells them why. */
+  async #refuse({ provider, claimed, origin }: Told, message: string, account: Account | null = null) {
+    const { store, hooks } = this.#options;
+    const { email } = claimed;
+    await writeAudit(store.db, store.tables, {
+      action: "user.login_failed",
+      result: "refused",
+      origin,
+      ...(account !== null && { target: { type: "user", id: account.id } }),
+      after: { provider: provider.id, email, reason: message },
+    });
+    await hooks.emit("user.login_failed", {
+      email,
+      user_id: account?.id ?? null,
+      reason: account === null ? "unknown_email" : "inactive",
+      ip_address: origin.ipAddress,
+      user_agent: origin.userAgent,
+    });
+    return fail("provider_account_refused", message);
+  }
+}
+
+/** @throws AppError authorization_error */
+export function assertLinkable(
+  { sessionId, claimed }: PendingLink,
+  owner: Pick<SessionOwner, "user" | "sessionId">,
+): void {
+  const isOwn = sessionId === null ? claimed.email === owner.user.email : sessionId === owner.sessionId;
+  if (isOwn) return;
+  throw fail("authorization_error", "This was begun for another account: sign in to that one to link it");
+}
+
+/** The provider has verified the address of the account. */
+async function noteVerified(
+  tx: Transaction,
+  { users }: FederationOptions["store"]["tables"],
+  { id, email }: { readonly id: number; readonly email: string },
+  claimed: Claimed,
+): Promise<void> {
+  if (!claimed.isVerified || claimed.email !== email) return;
+  const [account] = await tx.select({ at: users.email_verified_at }).from(users).where(eq(users.id, id));
+  if (account?.at !== null) return;
+  const verified = { email_verified_at: new Date(), must_verify_email: false };
+  await tx.update(users).set(verified).where(eq(users.id, id));
+}
