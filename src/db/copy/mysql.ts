@@ -37,8 +37,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
 const TABLES =
   "select table_name as name from information_schema.tables where table_schema = database() and table_type = 'BASE TABLE' order by 1";
 const COLUMNS = `select column_name as name, data_type as base, column_type as type, extra,
-    (select s.seq_in_index from information_schema.statistics s where s.table_schema = c.table_schema
-      and s.table_name = c.table_name and s.index_name = 'PRIMARY' and s.column_name = c.column_name) as place
+    (select s.seq_in_index from information_schema.statistics s where s.table_schema = database()
+      and s.table_name = ? and s.index_name = 'PRIMARY' and s.column_name = c.column_name) as place
   from information_schema.columns c where table_schema = database() and table_name = ? order by ordinal_position`;
 /** Of a statement: servers take one of 16 MB at least. */
 const MAX_BYTES = 2_000_000;
@@ -102,7 +102,7 @@ class MysqlCopy implements CopyDatabase {
       type: string;
       extra: string;
       place: number | null;
-    }>(COLUMNS, [table]);
+    }>(COLUMNS, [table, table]);
     const key = found
       .filter(({ place }) => place !== null)
       .toSorted((a, b) => Number(a.place) - Number(b.place))
