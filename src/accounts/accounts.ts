@@ -8,6 +8,7 @@ import { BrowserCredentials } from "./browser/credentials.ts";
 import { createCsrfTokens } from "./browser/csrf-tokens.ts";
 import { createSessionCookies } from "./browser/cookies.ts";
 import { Tickets } from "./browser/tickets.ts";
+import { createDenials } from "./denials.ts";
 import { createProviders, type ProvidersOptions } from "./federation/on-demand.ts";
 import { createGuards } from "./identity/guards.ts";
 import { createViewerFinder, type FindViewer } from "./impersonation/viewers.ts";
@@ -18,13 +19,16 @@ import { Lockout } from "./login/lockout.ts";
 import { Login } from "./login/login.ts";
 import { OtpDevices } from "./two-factor/devices.ts";
 import { assertIdentifiedLately } from "./two-factor/enrolment.ts";
-import { createOwnerConfirmation, createPasswordConfirmation } from "./login/password-confirmation.ts";
+import {
+  createOwnerConfirmation,
+  createPasswordConfirmation,
+  type PasswordConfirmationOptions,
+} from "./login/password-confirmation.ts";
 import { createPasswords } from "./login/passwords.ts";
 import { createPasskeys } from "./passkeys/passkeys.ts";
 import type { RegistrationOptions } from "./login/registration.ts";
-import type { Origin, Principal } from "./identity/principal.ts";
+import type { Principal } from "./identity/principal.ts";
 import type { SendMail } from "./people/send-mail.ts";
-import type { DeniedAccess } from "./people/denied-access.ts";
 import { Principals } from "./identity/principals.ts";
 import { createRefreshTokens } from "./sessions/refresh-tokens.ts";
 import { SecretBox } from "./keys/secret-box.ts";
@@ -38,7 +42,6 @@ import type { LimitStore } from "../cluster/limit-store.ts";
 import type { Driver } from "../db/contract/driver.ts";
 import type { HookBus } from "../hooks/bus.ts";
 import type { Site } from "../web/clients/site.ts";
-import type { Refused } from "../web/error-answers.ts";
 import type { RateLimits } from "../web/throttling/rate-limits.ts";
 import type { KeptAnswers } from "../web/idempotency/kept-answers.ts";
 import { type AccessLoader, createAccessLoader } from "./rights/access.ts";
@@ -51,15 +54,6 @@ import { createStandIns, createUserDirectory } from "./user-directory.ts";
 const OTP_STEP_SECONDS = 300;
 const PURGE_MS = 3_600_000;
 const DAY_MS = 86_400_000;
-/** What guards refuse with. A code or a password that is asked for again denies nothing yet. */
-const DENIALS: ReadonlySet<string> = new Set([
-  "authentication_error",
-  "authorization_error",
-  "cross_site_request",
-  "otp_required",
-  "viewing_as_user",
-]);
-
 export interface AccountsOptions {
   readonly driver: Driver;
   readonly feed: ChangeFeed | null;
@@ -75,7 +69,7 @@ export interface AccountsOptions {
   readonly limitStore: LimitStore | null;
   readonly log: Logger;
   /** What config.json says now of providers, and of where browsers reach the server. */
-  readonly providerSettings: ProvidersOptions["settings"];
+  readonly settings: ProvidersOptions["settings"];
   readonly sendMail: SendMail;
   /** Whether mail goes to mailboxes, rather than to the log. */
   readonly isMailing: () => boolean;
@@ -113,7 +107,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const { store, log } = options;
   const identity = createIdentity(options);
   const services = createLoginServices(options, identity);
-  const denials = createDenials(options, identity);
+  const denials = createDenials({ ...options, ...identity });
   const purge = (): void =>
     void Promise.all([
       identity.sessions.purge(),
@@ -268,29 +262,6 @@ function createKeptAnswers({
   return () => (loading ??= load());
 }
 
-/** Returns what writes who was denied what to the audit log; nothing is loaded before somebody was. */
-function createDenials({ store, log }: AccountsOptions, { principals }: Pick<Identity, "principals">) {
-  let loading: Promise<DeniedAccess> | null = null;
-  const load = (): Promise<DeniedAccess> =>
-    (loading ??= import("./people/denied-access.ts").then((made) => new made.DeniedAccess({ store, log })));
-  return {
-    note({ error, request, id, path, plugin }: Refused, origin: Origin): void {
-      if (!DENIALS.has(error.code) || !principals.isAsked(request)) return;
-      const principal = principals.peek(request);
-      const { viewer = null } = principal ?? {};
-      const actor = principal && { ...principal.user, ...(viewer && { viewer }) };
-      const { code, message: reason } = error;
-      const { method } = request;
-      void load().then((denied) =>
-        denied.note({ code, reason, plugin, actor, origin, request: { id, method, path } }),
-      );
-    },
-    async close() {
-      await (await loading)?.close();
-    },
-  };
-}
-
 /** Returns what deletes accounts for their owners, which is seldom asked for. */
 function createDeletions(options: DeletionsOptions): () => Promise<Deletions> {
   let loading: Promise<Deletions> | null = null;
@@ -309,7 +280,10 @@ function toOwnerName(principal: Principal | null): string {
 }
 
 /** What somebody becomes known with. */
-function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identity, "sessions">) {
+function createLoginServices(
+  options: AccountsOptions,
+  { sessions, principals }: Pick<Identity, "sessions" | "principals">,
+) {
   const { store, secretKey, appName, security, hooks, limitStore, log, print } = options;
   const { sendMail, isMailing, toUrl } = options;
   const passwords = createPasswords({
@@ -340,20 +314,17 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
   const providers = createProviders({
     ...options,
     ...entering,
-    settings: options.providerSettings,
     issue: forCookie,
     grantDefaultRole,
+    isGuardRole: (role) => principals.isGuardRole(role),
   });
   const reading = { ...entering, readBegun: (step: string) => providers.readBegun(step) };
   const login = new Login({ ...reading, issue: (tx, session) => sessions.create(tx, session) });
   const browserLogin = new Login({ ...reading, issue: forCookie });
   const registration = createRegistration(options, { passwords, limits, links, grantDefaultRole });
   const setup = createSetupLink({ store, passwords, print });
-  const confirmPassword = createPasswordConfirmation({ store, passwords, limits });
-  const confirmOwner = createOwnerConfirmation(confirmPassword, ({ user, sessionId }) =>
-    assertIdentifiedLately(store.db, store.tables, { userId: user.id, sessionId, nowMs: Date.now() }),
-  );
-  const deletions = createDeletions({ ...options, links, sessions, confirmOwner });
+  const confirmations = createConfirmations({ store, passwords, limits });
+  const deletions = createDeletions({ ...options, ...confirmations, links, sessions });
   const entries = { login, browserLogin, registration, setup, deletions, providers };
   const mailing = { links, sendMail, isMailing, toUrl, afterwork };
   return {
@@ -364,9 +335,18 @@ function createLoginServices(options: AccountsOptions, { sessions }: Pick<Identi
     lockout,
     ...mailing,
     ...entries,
-    confirmPassword,
-    confirmOwner,
+    ...confirmations,
   };
+}
+
+/** What asks somebody who is logged in to show again that it is them. */
+function createConfirmations(options: PasswordConfirmationOptions) {
+  const { db, tables } = options.store;
+  const confirmPassword = createPasswordConfirmation(options);
+  const confirmOwner = createOwnerConfirmation(confirmPassword, ({ user, sessionId }) =>
+    assertIdentifiedLately(db, tables, { userId: user.id, sessionId, nowMs: Date.now() }),
+  );
+  return { confirmPassword, confirmOwner };
 }
 
 function createRegistration(

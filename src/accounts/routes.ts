@@ -125,6 +125,7 @@ export function accountRoutes({
       templates,
       noteRefusal,
       site: browser.site,
+      listProviders: () => providers.list(),
       signIn: (request, user) => forms.enter(request, user),
     }),
     adminRoutes({ ...context, store, hooks, passwords, confirmOwner, sessions, apiKeys }),

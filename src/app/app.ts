@@ -188,7 +188,7 @@ function createAppAccounts(
     secretKey,
     appName: app.name,
     security,
-    providerSettings: () => {
+    settings: () => {
       const { config } = live.loaded;
       return { auth: config.auth, publicUrl: config.server.public_url };
     },

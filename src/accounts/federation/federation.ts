@@ -25,10 +25,10 @@ import { assertIdentifiedLately } from "../two-factor/enrolment.ts";
 import { signInInvalid } from "./answers.ts";
 import { type Claimed, findRefusal, toClaimed } from "./claims.ts";
 import type { ProviderClient, Redeemed } from "./client.ts";
-import { beginFlow, type Flow, FLOW_MS, type FlowPurpose } from "./flows.ts";
+import { beginFlow, type Flow, FLOW_MS } from "./flows.ts";
 import { findLinked, type Identity, insertIdentity, unlinkIdentity } from "./identities.ts";
 import { findProvider, type Provider } from "./providers.ts";
-import { provisionAccount, type ProvisioningOptions } from "./provisioning.ts";
+import { acceptByProvider, provisionAccount, type ProvisioningOptions } from "./provisioning.ts";
 import { followRoleRules, tellOfRoles } from "./role-rules.ts";
 import type { IdentityStates } from "./states.ts";
 
@@ -42,6 +42,8 @@ export interface FederationOptions extends AdmissionOptions<CookieSession> {
   readonly log: Logger;
   /** Gives a new account the role that everybody has. */
   readonly grantDefaultRole: ProvisioningOptions["grantDefaultRole"];
+  /** Whether routes ask for a role by its name. */
+  readonly isGuardRole: (role: string) => boolean;
 }
 
 /** What comes of an answer that a browser has brought from a provider. */
@@ -110,12 +112,7 @@ export class Federation {
    */
   async begin(
     id: string,
-    asked: {
-      readonly purpose: FlowPurpose;
-      readonly next: string;
-      readonly sessionId: string | null;
-      readonly redirectUri: string;
-    },
+    asked: Pick<Flow, "purpose" | "next" | "sessionId" | "invitation" | "redirectUri">,
   ): Promise<{ readonly url: URL; readonly flow: Flow }> {
     const provider = this.#find(id);
     const flow = beginFlow({ provider: id, ...asked });
@@ -256,6 +253,12 @@ export class Federation {
         "The provider doesn't say that your email is verified: verify it there first",
       );
     if ((await findAccountByEmail(store, email)) !== null) return this.#offerLink(told);
+    const { invitation } = told.flow;
+    if (invitation !== null) {
+      const asked = { provider: provider.id, claimed, email, invitation };
+      const accepted = await acceptByProvider(this.#options, asked, told.origin);
+      return this.#enter(told, accepted.identity, accepted.account);
+    }
     if (!provider.provisioning)
       throw await this.#refuse(told, "There is no account here for your email: ask an administrator for one");
     const made = await provisionAccount(

@@ -15,6 +15,8 @@ export interface Flow extends Asked {
   readonly next: string;
   /** The session that it was begun in; null for one to sign in. */
   readonly sessionId: string | null;
+  /** The token of an invitation that it is to accept; null for none. */
+  readonly invitation: string | null;
   /** In ms since the epoch. */
   readonly expiresAt: number;
 }
@@ -31,7 +33,7 @@ export type WayCookie = "xcore_flow" | "xcore_identity";
 
 /** Begins a way to a provider. */
 export function beginFlow(
-  flow: Pick<Flow, "provider" | "purpose" | "next" | "sessionId" | "redirectUri">,
+  flow: Pick<Flow, "provider" | "purpose" | "next" | "sessionId" | "invitation" | "redirectUri">,
 ): Flow {
   return {
     ...flow,

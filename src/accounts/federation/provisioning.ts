@@ -1,7 +1,9 @@
 import { eq } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import type { HookBus } from "../../hooks/bus.ts";
+import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
+import { redeemInvitation, tellRoles } from "../invitations/acceptance.ts";
 import { openAccount } from "../login/registration.ts";
 import type { CoreStore } from "../people/store.ts";
 import { type Account, insertAccount } from "../people/users.ts";
@@ -45,5 +47,42 @@ export async function provisionAccount(
     { retries: 3 },
   );
   await openAccount({ store, hooks }, made.account, origin, { provider });
+  return made;
+}
+
+/**
+ * Makes the account that somebody was invited to, and links it to the provider's. The provider has to know them by the email
+ * that was invited: somebody else would be led to an account that isn't theirs alone.
+ *
+ * @throws AppError link_invalid for an invitation that was used, taken back, or is too old; provider_account_refused
+ */
+export async function acceptByProvider(
+  { store, hooks, isGuardRole }: ProvisioningOptions & { readonly isGuardRole: (role: string) => boolean },
+  asked: {
+    readonly provider: string;
+    readonly claimed: Claimed;
+    readonly email: string;
+    readonly invitation: string;
+  },
+  origin: Origin,
+): Promise<{ readonly account: Account; readonly identity: Identity }> {
+  const { provider, claimed, email, invitation: token } = asked;
+  const services = { store, hooks, isGuardRole };
+  const made = await store.db.transaction(
+    async (tx) => {
+      const invitee = { token, fullName: claimed.fullName, password: null, origin };
+      const accepted = await redeemInvitation(services, tx, invitee);
+      if (accepted.account.email !== email)
+        throw fail("provider_account_refused", "The invitation is for another email than the provider says");
+      const { id } = accepted.account;
+      const email_verified_at = new Date();
+      const { users } = store.tables;
+      await tx.update(users).set({ email_verified_at }).where(eq(users.id, id));
+      const identity = await insertIdentity(tx, store.tables, id, { provider, claimed });
+      return { ...accepted, account: { ...accepted.account, email_verified_at }, identity };
+    },
+    { isolation: "read committed", retries: 3 },
+  );
+  await tellRoles(services, made);
   return made;
 }

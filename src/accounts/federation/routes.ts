@@ -38,6 +38,12 @@ const Id = t.Object({ id: t.String({ minLength: 1, maxLength: 64 }) });
 const Next = t.Object({
   next: t.String({ default: "/", maxLength: 4096, description: "Where to go on to: a path of this server" }),
 });
+const StartQuery = t.Composite([
+  Next,
+  t.Object({
+    invitation: t.Optional(t.String({ maxLength: 256, description: "Token of an invitation to accept" })),
+  }),
+]);
 const LISTED_AT_ONCE = 100;
 const Provider = t.Object({
   id: t.String({ description: "For /auth/providers/{id}/start" }),
@@ -76,7 +82,7 @@ function wayRoutes(options: ProviderRoutesOptions) {
     .get(
       "/:id/start",
       ({ params, query, request }) => begin(options, request, { ...params, ...query, purpose: "enter" }),
-      { params: Id, query: Next, detail: { summary: "Sign in by a provider", description: BROWSER } },
+      { params: Id, query: StartQuery, detail: { summary: "Sign in by a provider", description: BROWSER } },
     )
     .get(
       "/:id/link",
@@ -192,10 +198,11 @@ async function begin(
     readonly next: string;
     readonly purpose: FlowPurpose;
     readonly sessionId?: string;
+    readonly invitation?: string;
   },
 ): Promise<Response> {
   const { providers, site } = options;
-  const { id, purpose, sessionId = null } = asked;
+  const { id, purpose, sessionId = null, invitation = null } = asked;
   const context = toContext(options, request, asked.next);
   try {
     findProvider(providers.settings().auth, id);
@@ -205,7 +212,13 @@ async function begin(
     ]);
     const { publicUrl } = providers.settings();
     const redirectUri = toPublicUrl({ publicUrl, site }, request, `/auth/providers/${id}/callback`);
-    const { url, flow } = await federation.begin(id, { purpose, next: context.next, sessionId, redirectUri });
+    const { url, flow } = await federation.begin(id, {
+      purpose,
+      next: context.next,
+      sessionId,
+      invitation,
+      redirectUri,
+    });
     const cookie = await toFlowCookie(logout.box, flow, site.isSecure(request));
     const headers = { location: url.href, "set-cookie": cookie, "cache-control": "no-store" };
     return new Response(null, { status: 303, headers });

@@ -17,6 +17,8 @@ export interface AcceptanceRoutesOptions extends AcceptanceServices {
   readonly originOf: (request: Request) => Origin;
   /** Signs somebody in with a browser who has just made their account. */
   readonly signIn: (request: Request, credentials: Credentials) => Promise<boolean>;
+  /** Providers that people sign in by. */
+  readonly listProviders: () => readonly { readonly id: string; readonly title: string }[];
   /** Is told of what a page refuses: the log has a line for each. */
   readonly noteRefusal: (error: AppError, request: Request) => void;
 }
@@ -76,7 +78,11 @@ async function showForm(
   try {
     const { readInvited } = await load();
     const { email, isAdministrator } = await readInvited(options, token);
-    const data = { token, email, full_name, is_administrator: isAdministrator };
+    const providers = options.listProviders().map(({ id, title }) => ({
+      title,
+      path: toRelative(request, `/auth/providers/${id}/start?invitation=${encodeURIComponent(token)}`),
+    }));
+    const data = { token, email, full_name, is_administrator: isAdministrator, providers };
     return await toPage(options, request, { step: "accept", data, ...(problem && { problem }) });
   } catch (error) {
     return answerProblem(options, request, error);

@@ -102,7 +102,7 @@ export async function acceptInvitation(
  * @throws AppError as `acceptInvitation`
  */
 export async function redeemInvitation(
-  services: AcceptanceServices,
+  services: Omit<AcceptanceServices, "passwords">,
   tx: Transaction,
   invitee: Pick<NewAccount, "fullName" | "password"> & { readonly token: string; readonly origin: Origin },
 ): Promise<Accepted> {
@@ -144,7 +144,10 @@ export async function redeemInvitation(
 }
 
 /** Emits what an accepted invitation has given, once that is committed. */
-export async function tellRoles({ hooks }: AcceptanceServices, { account, roles }: Accepted): Promise<void> {
+export async function tellRoles(
+  { hooks }: Pick<AcceptanceServices, "hooks">,
+  { account, roles }: Accepted,
+): Promise<void> {
   const { id: user_id, email } = account;
   for (const { id: role_id, name: role } of roles) {
     // oxlint-disable-next-line no-await-in-loop -- in order
@@ -155,7 +158,7 @@ export async function tellRoles({ hooks }: AcceptanceServices, { account, roles 
 type Invitation = CoreTables["invitations"]["$inferSelect"];
 
 async function findOpen(
-  { now = Date.now }: AcceptanceServices,
+  { now = Date.now }: Omit<AcceptanceServices, "passwords">,
   { db, tables: { invitations } }: CoreStore,
   token: string,
 ): Promise<Invitation> {
@@ -174,7 +177,7 @@ async function findOpen(
  * @throws AppError link_invalid where they may not invite anybody any more
  */
 async function findGrantable(
-  { isGuardRole }: AcceptanceServices,
+  { isGuardRole }: Omit<AcceptanceServices, "passwords">,
   store: CoreStore,
   { invited_by: inviterId, roles: ids }: Invitation,
 ): Promise<Role[]> {

@@ -88,7 +88,11 @@ export class TestIssuer {
     const accountId = session?.accountId ?? person.sub;
     const grant = new this.#provider.Grant({ accountId, clientId: String(params["client_id"]) });
     grant.addOIDCScope(String(params["scope"]));
-    const result = { login: { accountId }, consent: { grantId: await grant.save() } };
+    const { acr, amr } = person as { acr?: string; amr?: string[] };
+    const result = {
+      login: { accountId, ...(acr && { acr }), ...(amr && { amr }) },
+      consent: { grantId: await grant.save() },
+    };
     return this.#provider.interactionFinished(request, response, result);
   }
 
@@ -103,7 +107,11 @@ export class TestIssuer {
           post_logout_redirect_uris: [new URL("/auth/login", redirectUri).href],
         },
       ],
-      claims: { openid: ["sub", "groups"], email: ["email", "email_verified"], profile: ["name"] },
+      claims: {
+        openid: ["sub", "groups", "acr", "amr", "auth_time"],
+        email: ["email", "email_verified"],
+        profile: ["name"],
+      },
       features: {
         devInteractions: { enabled: false },
         backchannelLogout: { enabled: true },
