@@ -136,6 +136,49 @@ test("the plugin of docs/jobs.md does what is said of it", async () => {
   expect(reported.data).toEqual({ total: 2, failed: 0 });
 });
 
+test("the plugin of docs/personal-data.md does what is said of it", async () => {
+  await using folder = await createProject(toProject("docs/personal-data.md"));
+  await using app = await TestApp.start({ plugins: await readPlugins(folder) });
+  const { accounts, store } = app.app;
+  const { db, tables } = store;
+  await app.admin();
+  const ada = await app.createUser("ada@example.com");
+  await db.execute(
+    sql`insert into billing_invoices (user_id, total, paid) values (${ada.id}, '12.50', false)`,
+  );
+  await db.execute(sql`insert into billing_notes (user_id, text) values (${ada.id}, 'Pays late')`);
+  const send = async (path: string, body: object) => {
+    const init = post(body);
+    const answer = await app.fetch(path, {
+      ...init,
+      headers: { "content-type": "application/json", ...ada.headers },
+    });
+    return { status: answer.status, body: await answer.json() };
+  };
+  expect((await send("/auth/export", {})).body.plugins).toEqual({
+    billing: {
+      invoices: [{ id: 1, user_id: ada.id, total: "12.50", paid: false }],
+      notes: [{ id: 1, user_id: ada.id, text: "Pays late" }],
+    },
+  });
+  const refused = await send("/auth/deletion", { email: "ada@example.com" });
+  expect([refused.status, refused.body.detail]).toEqual([
+    409,
+    "Cannot delete your account: An invoice isn't paid yet",
+  ]);
+  await db.execute(sql`update billing_invoices set paid = true`);
+  expect((await send("/auth/deletion", { email: "ada@example.com" })).status).toBe(202);
+  expect(await db.$count(sql`billing_notes`)).toBe(1);
+  await db
+    .update(tables.users)
+    .set({ deletion_at: new Date(1000) })
+    .where(sql`id = ${ada.id}`);
+  const deleted = await (await accounts.deletions()).deleteDue(new AbortController().signal);
+  expect([deleted, await db.$count(sql`billing_notes`), await db.$count(sql`billing_invoices`)]).toEqual([
+    1, 0, 1,
+  ]);
+});
+
 test("the plugins of docs/cache.md do what is said of them", async () => {
   await using folder = await createProject(toProject("docs/cache.md"));
   await using app = await TestApp.start({ plugins: await readPlugins(folder) });

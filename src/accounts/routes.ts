@@ -6,6 +6,7 @@ import type { Accounts } from "./accounts.ts";
 import { adminRoutes } from "./admin/routes.ts";
 import { apiKeyRoutes } from "./api-keys/routes.ts";
 import { deletionRoutes } from "./deletion/routes.ts";
+import { exportRoutes } from "./export/routes.ts";
 import { browserRoutes } from "./browser/routes.ts";
 import { BrowserSignIn } from "./browser/sign-in.ts";
 import { emailRoutes } from "./email/routes.ts";
@@ -111,6 +112,7 @@ export function accountRoutes({
       listLinkedProviders: (userId) => providers.listLinked(userId),
       needsSetup: () => setup.isNeeded(),
     }),
+    exportRoutes({ ...context, store, hooks, confirmOwner }),
     deletionRoutes({ ...context, templates, deletions: accounts.deletions }),
     providerRoutes({ ...context, ...pages, store, sessions, forms, providers, limits: limits.login }),
     setupRoutes({ setup, templates, originOf, signIn: (request, user) => forms.enter(request, user) }),

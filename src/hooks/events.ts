@@ -27,6 +27,8 @@ export interface HookEvents {
   "user.login_failed": LoginFailure;
   /** Somebody has ended the session that they asked with. */
   "user.logout": { user: { id: number; email: string }; session_id: string; ip_address: string };
+  /** Somebody asks for all that is held of them: each plugin returns what it has, as JSON can hold it. */
+  "user.exporting": { user: UserIdentity };
   /**
    * An account is to be deleted, as its owner wants: at the request, and 14 days later. A handler of order "before" may cancel it
    * with a reason. In the "final" phase all that handlers do with the database is one transaction with the deletion.

@@ -284,3 +284,21 @@ export function forbidStoring(request: Request, path: string | null, response: R
   if (cookie !== undefined) headers.append("set-cookie", cookie);
   if (cookie !== undefined || !headers.has("cache-control")) headers.set("cache-control", "no-store");
 }
+
+/** Returns what an answer is made of that comes in pieces. Asks for the next piece once there is room for it: a client that doesn't read holds one. */
+export function toByteStream(pieces: AsyncGenerator<string | Uint8Array>): ReadableStream<Uint8Array> {
+  const encoder = new TextEncoder();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await pieces.next();
+        if (done === true) controller.close();
+        else controller.enqueue(typeof value === "string" ? encoder.encode(value) : value);
+      },
+      async cancel() {
+        await pieces.return(undefined);
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}

@@ -72,6 +72,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   "PATCH /auth/me": { guard: "auth", status: 200, prepare: () => ({ body: { theme: "dark" } }) },
   "PUT /auth/password": { guard: "auth", status: 204, prepare: toPasswordChange },
   "DELETE /auth/password": { guard: "auth", status: 409 }, // nothing else lets them in
+  "POST /auth/export": { guard: "auth", status: 200, prepare: () => ({ body: {} }) },
   "POST /auth/deletion": {
     guard: "auth",
     status: 422, // their email is another

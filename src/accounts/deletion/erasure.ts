@@ -5,18 +5,22 @@ import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { noteAccessChange } from "../people/store.ts";
 import { type Account, toPasswordColumns } from "../people/users.ts";
 
-/** What belongs to somebody, by `user_id`, and goes with them. */
-export const OWNED = [
-  "sessions",
-  "otpDevices",
-  "recoveryCodes",
-  "passkeys",
-  "apiKeys",
-  "userRoles",
-  "accountLinks",
-  "savedViewDefaults",
-  "savedViews",
-] as const satisfies readonly (keyof CoreTables)[];
+/** What belongs to somebody and goes with them, by the columns that say whose it is. */
+export function listOwned(tables: CoreTables) {
+  return [
+    tables.sessions.user_id,
+    tables.otpDevices.user_id,
+    tables.recoveryCodes.user_id,
+    tables.passkeys.user_id,
+    tables.identities.user_id,
+    tables.apiKeys.user_id,
+    tables.userRoles.user_id,
+    tables.accountLinks.user_id,
+    tables.invitations.invited_by,
+    tables.savedViewDefaults.user_id,
+    tables.savedViews.user_id,
+  ];
+}
 
 /**
  * Deletes an account, as part of a transaction, with all that belongs to it. Entries of the audit log, histories, comments and
@@ -33,10 +37,9 @@ export async function eraseAccount(
   await forgetName(tx, tables, id);
   const { mails, users } = tables;
   await tx.delete(mails).where(and(eq(mails.recipient, email), isNotNull(mails.ended_at)));
-  for (const name of OWNED) {
-    const table = tables[name];
+  for (const owner of listOwned(tables)) {
     // oxlint-disable-next-line no-await-in-loop -- on one connection
-    await tx.delete(table).where(eq(table.user_id, id));
+    await tx.delete(owner.table).where(eq(owner, id));
   }
   await noteAccessChange(tx, tables, id);
   try {

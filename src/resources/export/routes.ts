@@ -1,6 +1,7 @@
 import { type TSchema, t } from "elysia";
 import type { PgTable } from "drizzle-orm/pg-core";
 import { readInPieces } from "../../db/paging/row-pieces.ts";
+import { toByteStream } from "../../web/answers.ts";
 import { fail } from "../../errors/codes.ts";
 import { CLOSED } from "../../errors/plain-schema.ts";
 import type { Access } from "../access/access.ts";
@@ -100,7 +101,7 @@ async function exportRows(
       : format === "csv"
         ? sheets.writeCsv(pieces, shown, { bom: query.bom ?? true })
         : sheets.writeJson(pieces, shown);
-  return new Response(toStream(file), {
+  return new Response(toByteStream(file), {
     headers: {
       "content-type": TYPES[format],
       "content-disposition": `attachment; filename="${resource.name}.${format}"`,
@@ -123,22 +124,4 @@ async function begin<T>(pieces: AsyncGenerator<T>): Promise<AsyncGenerator<T>> {
     yield first.value;
     yield* pieces;
   })();
-}
-
-/** Asks for the next piece once there is room for it: a client that doesn't read holds one. */
-function toStream(pieces: AsyncGenerator<string | Uint8Array>): ReadableStream<Uint8Array> {
-  const encoder = new TextEncoder();
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const { done, value } = await pieces.next();
-        if (done === true) controller.close();
-        else controller.enqueue(typeof value === "string" ? encoder.encode(value) : value);
-      },
-      async cancel() {
-        await pieces.return(undefined);
-      },
-    },
-    { highWaterMark: 0 },
-  );
 }

@@ -1,7 +1,6 @@
 import { expect } from "bun:test";
-import { eq, sql } from "drizzle-orm";
-import { OWNED } from "../../../src/accounts/deletion/erasure.ts";
-import { toTableName } from "../../../src/db/schema/core-tables.ts";
+import { eq, getTableName, sql } from "drizzle-orm";
+import { listOwned } from "../../../src/accounts/deletion/erasure.ts";
 import { createHookBus } from "../../../src/hooks/bus.ts";
 import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { createDeletions, DAYS_MS } from "./services.ts";
@@ -67,11 +66,11 @@ testOnDialect(
   "sqlite",
   "what belongs to an account goes where its row has to stay: all that refers to one",
   async ({ driver }) => {
-    const { db } = await openStore(driver);
+    const { db, tables } = await openStore(driver);
     const owned = await db.execute<{ name: string; column: string }>(
       sql`select m.name as name, f."from" as column from sqlite_master m, pragma_foreign_key_list(m.name) f where m.type = 'table' and f."table" = 'users'`,
     );
-    const named = OWNED.map((table) => ({ name: toTableName(table), column: "user_id" }));
+    const named = listOwned(tables).map(({ table, name: column }) => ({ name: getTableName(table), column }));
     expect(owned.toSorted((a, b) => (a.name < b.name ? -1 : 1))).toEqual(
       named.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     );
