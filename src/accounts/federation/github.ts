@@ -42,8 +42,8 @@ export class GithubClient implements ProviderClient {
   async redeem(query: string, asked: Asked): Promise<Redeemed> {
     const answer = new URLSearchParams(query);
     const [code, ...others] = answer.getAll("code");
-    // What is wrong with the state is wrong with all the rest.
-    if (answer.get("state") !== asked.state || others.length > 0)
+    // It names itself nowhere: who does is another one (RFC 9207).
+    if (answer.get("state") !== asked.state || others.length > 0 || answer.has("iss"))
       throw signInInvalid("This isn't the answer to how you began to sign in: sign in again");
     if (answer.has("error"))
       throw fail("provider_refused", "The provider doesn't let you sign in, or you have cancelled it");
@@ -97,7 +97,7 @@ export class GithubClient implements ProviderClient {
 
   async #identify(token: string): Promise<RawClaims> {
     const { id, name, login } = await readObject(await this.#ask("/user", token));
-    if (!Number.isSafeInteger(id)) throw new Error("GitHub says of nobody who they are");
+    if (!Number.isSafeInteger(id) || Number(id) < 1) throw new Error("GitHub says of nobody who they are");
     const emails = await readList(await this.#ask("/user/emails?per_page=100", token));
     const primary = emails.find((one) => one["primary"] === true);
     const groups = this.#provider.scopes.includes("read:org")

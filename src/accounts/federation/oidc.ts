@@ -49,17 +49,22 @@ export class OidcClient implements ProviderClient {
   }
 
   async authorize({ redirectUri, state, nonce, verifier, isFresh }: Asked): Promise<URL> {
-    const { buildAuthorizationUrl, calculatePKCECodeChallenge } = await loadLibrary();
+    const library = await loadLibrary();
     const configuration = await this.#discover();
-    return buildAuthorizationUrl(configuration, {
+    const asked = {
       redirect_uri: redirectUri,
       scope: this.#provider.scopes.join(" "),
       state,
       nonce,
-      code_challenge: await calculatePKCECodeChallenge(verifier),
+      code_challenge: await library.calculatePKCECodeChallenge(verifier),
       code_challenge_method: "S256",
       ...(isFresh && { prompt: "login" }),
-    });
+    };
+    try {
+      return library.buildAuthorizationUrl(configuration, asked);
+    } catch (error) {
+      throw this.#explain(library, error);
+    }
   }
 
   async redeem(query: string, { redirectUri, state, nonce, verifier }: Asked): Promise<Redeemed> {
@@ -84,8 +89,13 @@ export class OidcClient implements ProviderClient {
   async toEndSession(idToken: string, backTo: string): Promise<URL | null> {
     const configuration = await this.#discover();
     if (configuration.serverMetadata().end_session_endpoint === undefined) return null;
-    const { buildEndSessionUrl } = await loadLibrary();
-    return buildEndSessionUrl(configuration, { id_token_hint: idToken, post_logout_redirect_uri: backTo });
+    const library = await loadLibrary();
+    const asked = { id_token_hint: idToken, post_logout_redirect_uri: backTo };
+    try {
+      return library.buildEndSessionUrl(configuration, asked);
+    } catch (error) {
+      throw this.#explain(library, error);
+    }
   }
 
   async readLogoutToken(token: string): Promise<RawClaims> {

@@ -104,6 +104,7 @@ export class TestIssuer {
           client_secret: CLIENT_SECRET,
           redirect_uris: [redirectUri],
           backchannel_logout_uri: redirectUri.replace(/callback$/, "backchannel_logout"),
+          backchannel_logout_session_required: true,
           post_logout_redirect_uris: [new URL("/auth/login", redirectUri).href],
         },
       ],
