@@ -17,6 +17,7 @@ import { Afterwork } from "./links/afterwork.ts";
 import { AccountLinks } from "./links/links.ts";
 import { Lockout } from "./login/lockout.ts";
 import { Login } from "./login/login.ts";
+import { createNotices, NO_NOTICES, type Notices } from "./notices/notices.ts";
 import { OtpDevices } from "./two-factor/devices.ts";
 import { assertIdentifiedLately } from "./two-factor/enrolment.ts";
 import {
@@ -26,6 +27,7 @@ import {
 } from "./login/password-confirmation.ts";
 import { createPasswords } from "./login/passwords.ts";
 import { createPasskeys } from "./passkeys/passkeys.ts";
+import type { MailArrival } from "./recovery/pages.ts";
 import type { RegistrationOptions } from "./login/registration.ts";
 import type { Principal } from "./identity/principal.ts";
 import type { SendMail } from "./people/send-mail.ts";
@@ -54,6 +56,7 @@ import { createStandIns, createUserDirectory } from "./user-directory.ts";
 const OTP_STEP_SECONDS = 300;
 const PURGE_MS = 3_600_000;
 const DAY_MS = 86_400_000;
+
 export interface AccountsOptions {
   readonly driver: Driver;
   readonly feed: ChangeFeed | null;
@@ -71,8 +74,8 @@ export interface AccountsOptions {
   /** What config.json says now of providers, and of where browsers reach the server. */
   readonly settings: ProvidersOptions["settings"];
   readonly sendMail: SendMail;
-  /** Whether mail goes to mailboxes, rather than to the log. */
-  readonly isMailing: () => boolean;
+  /** Where mail arrives that is sent. */
+  readonly mailArrival: () => MailArrival;
   /** Where a path of this server is reached from outside. */
   readonly toUrl: (path: string) => string;
   /** Shows text to whoever started the server, and to no log file. */
@@ -85,6 +88,8 @@ export interface Accounts extends Identity, LoginServices {
   readonly impersonationMs: number;
   /** Is told of refused requests, and writes those of guards to the audit log. */
   readonly denials: Denials;
+  /** Tells owners of what is done to their accounts. */
+  readonly notices: Notices;
   /** Enters the permissions of a plugin; returns those that belong to somebody else. */
   declarePermissions(
     plugin: string,
@@ -103,8 +108,10 @@ type LoginServices = ReturnType<typeof createLoginServices>;
 type Denials = ReturnType<typeof createDenials>;
 
 /** Builds the services of accounts; their routes are built from them. */
-export function createAccounts(options: AccountsOptions): Accounts {
-  const { store, log } = options;
+export function createAccounts(given: AccountsOptions): Accounts {
+  const { store, log } = given;
+  const links = new AccountLinks(store);
+  const options = { ...given, links, notices: toNotices(given, links) };
   const identity = createIdentity(options);
   const services = createLoginServices(options, identity);
   const denials = createDenials({ ...options, ...identity });
@@ -113,7 +120,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
       identity.sessions.purge(),
       identity.browser.tickets.purge(),
       services.lockout.purge(),
-      services.links.purge(),
+      links.purge(),
       services.passkeys.challenges.purge(),
       import("./invitations/invitations.ts").then((invitations) => invitations.purgeInvitations(store)),
       services.providers.purge(),
@@ -123,6 +130,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
   return {
     ...identity,
     ...services,
+    notices: options.notices,
     denials,
     impersonationMs: options.security.impersonation_minutes * 60_000,
     declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
@@ -143,16 +151,26 @@ export function createAccounts(options: AccountsOptions): Accounts {
   };
 }
 
+function toNotices(options: AccountsOptions, links: AccountLinks): Notices {
+  return options.security.notices ? createNotices({ ...options, links }) : NO_NOTICES;
+}
+
+/** The options, with what is made of them first. */
+interface Wiring extends AccountsOptions {
+  readonly links: AccountLinks;
+  readonly notices: Notices;
+}
+
 /** What tells who a request comes from, and what they may do. */
-function createIdentity(options: AccountsOptions) {
-  const { driver, feed, store, secretKey, security, limits, log } = options;
+function createIdentity(options: Wiring) {
+  const { notices, driver, feed, store, secretKey, security, limits, log } = options;
   const principals = new Principals();
   const loadAccess = createAccessLoader(store);
   const accessTokens = createAccessTokens({
     secretKey,
     lifetime: security.access_token_expire_minutes * 60,
   });
-  const apiKeys = new ApiKeys({ store, log });
+  const apiKeys = new ApiKeys({ store, log, notices });
   const sessions = createSessions(options, accessTokens);
   const findViewer = createViewerFinder({
     store,
@@ -272,6 +290,11 @@ function createDeletions(options: DeletionsOptions): () => Promise<Deletions> {
   return () => (loading ??= load());
 }
 
+function createDevices({ store, secretKey, appName, notices }: Wiring): OtpDevices {
+  const box = new SecretBox(secretKey.deriveKey("otp"));
+  return new OtpDevices({ store, box, issuer: appName, notices });
+}
+
 /** Names whose keys of requests those are: who views as somebody else meets none of theirs. */
 function toOwnerName(principal: Principal | null): string {
   if (principal === null) return "anybody";
@@ -281,19 +304,18 @@ function toOwnerName(principal: Principal | null): string {
 
 /** What somebody becomes known with. */
 function createLoginServices(
-  options: AccountsOptions,
+  options: Wiring,
   { sessions, principals }: Pick<Identity, "sessions" | "principals">,
 ) {
-  const { store, secretKey, appName, security, hooks, limitStore, log, print } = options;
-  const { sendMail, isMailing, toUrl } = options;
+  const { store, secretKey, security, hooks, limitStore, log, print } = options;
+  const { links, notices, sendMail, mailArrival, toUrl } = options;
   const passwords = createPasswords({
     algorithm: security.password_hash_algorithm,
     bcryptCost: security.bcrypt_cost,
   });
   const limits = createAuthLimits({ store: limitStore });
-  const devices = new OtpDevices({ store, box: new SecretBox(secretKey.deriveKey("otp")), issuer: appName });
+  const devices = createDevices(options);
   const lockout = new Lockout({ store });
-  const links = new AccountLinks(store);
   const afterwork = new Afterwork(log);
   const passkeys = createPasskeys(options);
   const entering = {
@@ -307,6 +329,7 @@ function createLoginServices(
     limits,
     hooks,
     requiresVerifiedEmail: security.require_verified_email,
+    notices,
   };
   const grantDefaultRole: RegistrationOptions["grantDefaultRole"] = (tx, userId) =>
     grantRole(tx, store.tables, userId, USER_ROLE);
@@ -326,7 +349,8 @@ function createLoginServices(
   const confirmations = createConfirmations({ store, passwords, limits });
   const deletions = createDeletions({ ...options, ...confirmations, links, sessions });
   const entries = { login, browserLogin, registration, setup, deletions, providers };
-  const mailing = { links, sendMail, isMailing, toUrl, afterwork };
+  const isMailing = (): boolean => mailArrival() === "mailbox";
+  const mailing = { links, sendMail, mailArrival, isMailing, toUrl, afterwork };
   return {
     passwords,
     limits,

@@ -18,6 +18,9 @@ import { Impersonation } from "./impersonation/impersonation.ts";
 import { impersonationRoutes } from "./impersonation/routes.ts";
 import { authRoutes } from "./login/routes.ts";
 import type { CoreStore } from "./people/store.ts";
+import { Recovery } from "./recovery/recovery.ts";
+import { reportRoutes } from "./recovery/report-routes.ts";
+import { recoveryRoutes } from "./recovery/routes.ts";
 import { sessionRoutes } from "./sessions/routes.ts";
 import { passkeyRoutes } from "./passkeys/routes.ts";
 import { setupRoutes } from "./setup/routes.ts";
@@ -51,6 +54,7 @@ export function accountRoutes({
     passkeys,
     limits,
     apiKeys,
+    notices,
     setup,
     confirmPassword,
     confirmOwner,
@@ -60,15 +64,24 @@ export function accountRoutes({
   const { links, sendMail, afterwork } = accounts;
   const mailing = { links, sendMail, afterwork };
   const isGuardRole = (role: string) => principals.isGuardRole(role);
-  const inviting = { sendMail, isMailing: accounts.isMailing, toUrl: accounts.toUrl, isGuardRole };
+  const { isMailing, mailArrival, toUrl } = accounts;
+  const inviting = { sendMail, isMailing, toUrl, isGuardRole };
   const { providers } = accounts;
   const pages = { ...browser, templates, noteRefusal, listProviders: () => providers.list() };
   const forms = new BrowserSignIn({
     ...pages,
     login: accounts.browserLogin,
     originOf,
+    notices,
     findProviderLogout: (...asked) => providers.findLogout(...asked),
   });
+  const recovering = {
+    templates,
+    originOf,
+    afterwork,
+    recovery: new Recovery({ store, links, sendMail, passwords, sessions, notices }),
+    mailArrival,
+  };
   const impersonation = new Impersonation({
     store,
     hooks,
@@ -85,7 +98,7 @@ export function accountRoutes({
       confirmPassword,
       forms,
       registration: accounts.registration,
-      passwordChange: { store, passwords, sessions, confirmPassword, confirmOwner },
+      passwordChange: { store, passwords, sessions, confirmPassword, confirmOwner, notices },
       profile: { store, secondFactors: devices },
     }),
     emailRoutes({
@@ -115,6 +128,8 @@ export function accountRoutes({
     exportRoutes({ ...context, store, hooks, confirmOwner }),
     deletionRoutes({ ...context, templates, deletions: accounts.deletions }),
     providerRoutes({ ...context, ...pages, store, sessions, forms, providers, limits: limits.login }),
+    recoveryRoutes({ ...recovering, limit: limits.mailsByClient }),
+    reportRoutes({ ...recovering, reports: { store, links, sessions } }),
     setupRoutes({ setup, templates, originOf, signIn: (request, user) => forms.enter(request, user) }),
     impersonationRoutes({ ...context, confirmOwner, impersonation, credentials: browser.credentials }),
     invitationRoutes({ ...context, ...inviting, store, hooks }),
@@ -130,6 +145,6 @@ export function accountRoutes({
       listProviders: () => providers.list(),
       signIn: (request, user) => forms.enter(request, user),
     }),
-    adminRoutes({ ...context, store, hooks, passwords, confirmOwner, sessions, apiKeys }),
+    adminRoutes({ ...context, store, hooks, passwords, confirmOwner, sessions, apiKeys, notices }),
   ];
 }

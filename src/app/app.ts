@@ -180,6 +180,10 @@ function createAppAccounts(
   { database, store, secretKey, limitStore }: AppStores,
   means: Pick<AccountsOptions, "print" | "sendMail">,
 ): Accounts {
+  const mailArrival: AccountsOptions["mailArrival"] = () => {
+    const { app: now, mail } = live.loaded.config;
+    return mail.url !== null ? "mailbox" : now.debug ? "terminal" : "nowhere";
+  };
   const { app, security, server } = live.loaded.config;
   return createAccounts({
     driver: database,
@@ -197,7 +201,7 @@ function createAppAccounts(
     site,
     limitStore,
     log: loggers.app,
-    isMailing: () => live.loaded.config.mail.url !== null,
+    mailArrival,
     toUrl: (path) => toOrigin(server) + toBasePath(server.public_url) + path,
     ...means,
   });

@@ -61,6 +61,30 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     status: 202,
     prepare: () => ({ body: { email: uniqueEmail() } }),
   },
+  "POST /auth/password/forgot": {
+    guard: "public",
+    status: 202,
+    prepare: () => ({ body: { email: uniqueEmail() } }),
+  },
+  "POST /auth/password/reset": {
+    guard: "public",
+    status: 204,
+    async prepare({ app, user: { id: userId, email } }) {
+      const { accounts, store } = app.app;
+      const link = { purpose: "reset_password", userId, lifetimeMs: 60_000, boundTo: `${email} ` } as const;
+      const token = await store.db.transaction((tx) => accounts.links.issue(tx, link));
+      return { body: { token, new_password: PASSWORD } };
+    },
+  },
+  "POST /auth/report": {
+    guard: "public",
+    status: 204,
+    async prepare({ app, user: { id: userId, email } }) {
+      const { accounts, store } = app.app;
+      const link = { purpose: "report_change", userId, lifetimeMs: 60_000, data: { email } } as const;
+      return { body: { token: await store.db.transaction((tx) => accounts.links.issue(tx, link)) } };
+    },
+  },
   "POST /auth/login": { guard: "public", status: 200, prepare: toLogin },
   "POST /auth/login/otp": { guard: "public", status: 200, prepare: toSecondStep },
   // Of a server that is known by an address, browsers have no passkeys.

@@ -47,6 +47,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
         access_cache: 60,
         password_hash_algorithm: "bcrypt",
         bcrypt_cost: 10,
+        notices: true,
         allow_registration: false,
         registration_domains: [],
         require_verified_email: false,

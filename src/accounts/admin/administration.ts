@@ -1,4 +1,5 @@
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
+import { NO_NOTICES, type Notice, type Notices } from "../notices/notices.ts";
 import { type AuditEntry, writeAudit } from "../people/audit.ts";
 import type { Origin, Permissions, Principal } from "../identity/principal.ts";
 import { assertFactorsGiven, assertStanding, toStanding } from "../identity/standing.ts";
@@ -29,6 +30,8 @@ export interface AdministrationServices {
    * @default for none: the command line doesn't need to know
    */
   readonly isGuardRole?: (role: string) => boolean;
+  /** @default nobody is told: the command line has no server to send mail by */
+  readonly notices?: Notices;
 }
 
 /** What an actor is about to do. */
@@ -86,6 +89,17 @@ export async function administer<T>(
     }
     throw error;
   }
+}
+
+/** Tells the owner of an account what was done to it, in the transaction of that. */
+export async function tellOwner(
+  { notices = NO_NOTICES }: Pick<AdministrationServices, "notices">,
+  { tx, actor, actorId }: Pick<Change, "tx" | "actor" | "actorId">,
+  notice: Pick<Notice, "kind" | "userId" | "name" | "to">,
+): Promise<void> {
+  const isByAdministrator = notice.userId !== actorId;
+  const own = isByAdministrator ? {} : { sessionId: actor?.principal.sessionId, origin: actor?.origin };
+  await notices.tell(tx, { ...notice, ...own, isByAdministrator });
 }
 
 /** A change of accounts under way, in its transaction. */

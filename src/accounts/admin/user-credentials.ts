@@ -9,7 +9,13 @@ import type { CoreStore } from "../people/store.ts";
 import { findAccount } from "../people/users.ts";
 import { Session } from "../sessions/routes.ts";
 import type { Sessions } from "../sessions/sessions.ts";
-import { type Actor, type AdministrationServices, administer, type Change } from "./administration.ts";
+import {
+  type Actor,
+  type AdministrationServices,
+  administer,
+  type Change,
+  tellOwner,
+} from "./administration.ts";
 import { RowId } from "./answers.ts";
 import { noUser } from "./user-list.ts";
 
@@ -183,6 +189,9 @@ export async function revokeKeys(
       await change.noteAccess(id);
       const shown = keys.map(({ name, prefix }) => ({ name, prefix: API_KEY_START + prefix }));
       await change.audit({ before: { api_keys: shown } });
+      const [only] = keys.length === 1 ? keys : [];
+      const named = only === undefined ? {} : { name: only.name };
+      await tellOwner(services, change, { kind: "api_key_revoked", userId: id, ...named });
       return keys.length;
     },
   );

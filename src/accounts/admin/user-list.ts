@@ -16,6 +16,8 @@ export interface UserAnswer {
   readonly is_active: boolean;
   /** When it is deleted, as its owner wants; null for one that stays. */
   readonly deletion_at: string | null;
+  /** Since when it is locked, as its owner has said that somebody else was in; null for an account that isn't. */
+  readonly locked_at: string | null;
   readonly roles: { id: number; name: string }[];
   /** Whether logging in takes a second factor. */
   readonly has_otp: boolean;
@@ -67,15 +69,22 @@ export function noUser(id: number): AppError {
 }
 
 function columnsOf({ tables: { users } }: CoreStore) {
-  const { id, email, full_name, is_active, deletion_at, last_login_at, created_at, updated_at } = users;
-  return { id, email, full_name, is_active, deletion_at, last_login_at, created_at, updated_at };
+  const { id, email, full_name, is_active, deletion_at, locked_at, last_login_at, created_at, updated_at } =
+    users;
+  return { id, email, full_name, is_active, deletion_at, locked_at, last_login_at, created_at, updated_at };
 }
 
-type UserRow = Omit<
-  UserAnswer,
-  "roles" | "has_otp" | "deletion_at" | "last_login_at" | "created_at" | "updated_at"
-> & {
+type Computed =
+  | "roles"
+  | "has_otp"
+  | "deletion_at"
+  | "locked_at"
+  | "last_login_at"
+  | "created_at"
+  | "updated_at";
+type UserRow = Omit<UserAnswer, Computed> & {
   readonly deletion_at: Date | null;
+  readonly locked_at: Date | null;
   readonly last_login_at: Date | null;
   readonly created_at: Date;
   readonly updated_at: Date;
@@ -92,10 +101,11 @@ async function toUserAnswers(store: CoreStore, rows: readonly UserRow[]): Promis
     .where(inArray(userRoles.user_id, ids))
     .orderBy(roles.name);
   const withOtp = await findWithSecondFactor(store.db, store.tables, ids);
-  return rows.map(({ deletion_at, last_login_at, created_at, updated_at, ...user }) => ({
+  return rows.map(({ deletion_at, locked_at, last_login_at, created_at, updated_at, ...user }) => ({
     ...user,
     roles: held.filter(({ userId }) => userId === user.id).map(({ id, name }) => ({ id, name })),
     has_otp: withOtp.has(user.id),
+    locked_at: locked_at?.toISOString() ?? null,
     deletion_at: deletion_at?.toISOString() ?? null,
     last_login_at: last_login_at?.toISOString() ?? null,
     created_at: created_at.toISOString(),

@@ -31,6 +31,12 @@ const User = t.Object({
   deletion_at: t.Nullable(
     t.String({ format: "date-time", description: "When it is deleted, as its owner wants" }),
   ),
+  locked_at: t.Nullable(
+    t.String({
+      ...Time,
+      description: "Since when it is locked until its owner sets another password by mail",
+    }),
+  ),
   roles: t.Array(t.Object({ id: t.Integer(), name: t.String() })),
   has_otp: t.Boolean({ description: "Whether logging in takes a second factor" }),
   last_login_at: t.Nullable(Time),
@@ -136,10 +142,7 @@ export function userAccessRoutes({ guards, actorOf, ...services }: UserRoutesOpt
     ...written,
     detail: { summary: "Keep a user from logging in, and end their sessions", hide },
   });
-  const unlock = {
-    ...written,
-    detail: { summary: "End the locks of a user after wrong passwords or codes" },
-  };
+  const unlock = { ...written, detail: { summary: "End all locks of a user, also one of their own" } };
   const setActive = (request: Request, id: number, isActive: boolean) =>
     setUserActive(services, actorOf(request), id, isActive);
 

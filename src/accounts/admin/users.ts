@@ -15,6 +15,7 @@ import {
   administer,
   type Change,
   type Intent,
+  tellOwner,
 } from "./administration.ts";
 import { readRoleGrants, readUserGrants } from "../rights/access.ts";
 import { EVERYTHING } from "../rights/builtin-roles.ts";
@@ -121,6 +122,9 @@ export async function updateUser(
       // The email and the name are cached with the user's permissions.
       await change.noteAccess(id);
       await change.audit({ before, after });
+      const to = account.email;
+      if (after["email"] !== undefined)
+        await tellOwner(services, change, { kind: "email_changed", userId: id, to });
     }
     return readUser(change.store, id);
   });
@@ -199,7 +203,11 @@ export async function setUserPassword(
     change.assertNotOneself(id, "use PUT /auth/password");
     await assertMayTakeOver(change, id);
     const { users } = change.tables;
-    await change.tx.update(users).set(toPasswordColumns(chosen)).where(eq(users.id, id));
+    // Whoever was in the account knows this one as little as the one before.
+    await change.tx
+      .update(users)
+      .set({ ...toPasswordColumns(chosen), locked_at: null })
+      .where(eq(users.id, id));
     // They may have been made an administrator meanwhile.
     if ((await readUserGrants(change.store, id)).includes(EVERYTHING))
       await assertLongPasswords(change, [id]);
@@ -207,6 +215,7 @@ export async function setUserPassword(
     await endSessions(change, id, services);
     await change.noteAccess(id);
     await change.audit({});
+    await tellOwner(services, change, { kind: "password_changed", userId: id });
   });
 }
 
@@ -226,15 +235,27 @@ export async function removeUserOtp(services: UserServices, actor: Actor, id: nu
     // The lost phone may be logged in.
     await endSessions(change, id, services);
     await change.audit({ before: { devices }, after: { devices: 0 } });
+    await tellOwner(services, change, { kind: "factors_reset", userId: id });
   });
 }
 
-/** Ends the locks that wrong passwords and codes have led to. @throws AppError not_found, authorization_error */
+/**
+ * Ends the locks that wrong passwords and codes have led to, and the one of an account whose owner has said of a notice that it
+ * wasn't them: who knows its password is let in again.
+ *
+ * @throws AppError not_found, authorization_error
+ */
 export async function unlockUser(services: UserServices, actor: Actor, id: number): Promise<UserAnswer> {
   return administer(services, actor, toIntent(id, "unlocked", "unlock"), async (change) => {
-    const { email } = await requireAccount(change, id);
+    const { email, locked_at } = await requireAccount(change, id);
     const lifted = await liftLocks(change.tx, change.tables, email);
-    if (lifted > 0) await change.audit({});
+    if (locked_at !== null) {
+      await assertMayTakeOver(change, id);
+      const { users } = change.tables;
+      await change.tx.update(users).set({ locked_at: null }).where(eq(users.id, id));
+      await change.noteAccess(id);
+      await change.audit({ before: { locked_at: locked_at.toISOString() }, after: { locked_at: null } });
+    } else if (lifted > 0) await change.audit({});
     return readUser(change.store, id);
   });
 }

@@ -14,13 +14,16 @@ import type { Origin, Permissions, Principal } from "../identity/principal.ts";
 import { assertSecondFactorGiven } from "../two-factor/enrolment.ts";
 import { readUserGrants } from "../rights/access.ts";
 import { createPermissions } from "../rights/permission-set.ts";
-import { assertFactorsGiven, assertStanding, toStanding } from "../identity/standing.ts";
+import { assertFactorsGiven, assertStanding, toStanding, whereOpen } from "../identity/standing.ts";
 import { requireSession } from "../identity/session-owner.ts";
 import { lockUser } from "../people/users.ts";
+import { NO_NOTICES, type Notices } from "../notices/notices.ts";
 
 export interface ApiKeysOptions {
   readonly store: CoreStore;
   readonly log: Logger;
+  /** @default nobody is told */
+  readonly notices?: Notices;
   /** @default Date.now */
   readonly now?: () => number;
 }
@@ -77,14 +80,16 @@ const MAX_TIME_MS = Date.parse("9999-12-31T23:59:59.999Z");
 export class ApiKeys {
   readonly #store: CoreStore;
   readonly #log: Logger;
+  readonly #notices: Notices;
   readonly #now: () => number;
   /** When the use of a key was last noted, the longest ago first. */
   readonly #notedAt = new Map<number, number>();
   readonly #notes = new Set<Promise<void>>();
 
-  constructor({ store, log, now = Date.now }: ApiKeysOptions) {
+  constructor({ store, log, notices = NO_NOTICES, now = Date.now }: ApiKeysOptions) {
     this.#store = store;
     this.#log = log;
+    this.#notices = notices;
     this.#now = now;
   }
 
@@ -137,6 +142,7 @@ export class ApiKeys {
         ...(origin !== undefined && { origin }),
         after: { ...shown, expires_at: expires_at?.toISOString() ?? null },
       });
+      await this.#notices.tell(tx, { kind: "api_key_created", userId, sessionId, origin, name });
       return { id: made.id, ...shown, expires_at, last_used_at: null, created_at, key };
     });
   }
@@ -185,6 +191,8 @@ export class ApiKeys {
         ...(origin !== undefined && { origin }),
         before: { name: key.name, prefix: API_KEY_START + key.prefix },
       });
+      const sessionId = by?.sessionId ?? null;
+      await this.#notices.tell(tx, { kind: "api_key_revoked", userId, sessionId, origin, name: key.name });
     });
   }
 
@@ -202,7 +210,7 @@ export class ApiKeys {
       .select({ id, user_id, key_hash, permissions, expires_at })
       .from(apiKeys)
       .innerJoin(users, eq(users.id, user_id))
-      .where(and(eq(apiKeys.prefix, prefix), isNull(apiKeys.revoked_at), eq(users.is_active, true)));
+      .where(and(eq(apiKeys.prefix, prefix), isNull(apiKeys.revoked_at), whereOpen(tables)));
     if (found === undefined || !isSameText(found.key_hash, hashToken(key))) return null;
     const expiresAt = found.expires_at?.getTime() ?? Infinity;
     if (expiresAt <= this.#now()) return null;

@@ -9,6 +9,9 @@ const NAME = "xcore_session";
 const SECURE_NAME = `__Host-${NAME}`;
 const VALUE = /^xs_([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.([0-9a-z]{1,9})\.([\w-]{8})\.([\w-]{43})$/;
 
+const DEVICES_NAME = "xcore_devices";
+const DEVICES_SECONDS = 400 * 86_400; // as long as browsers keep any
+
 /** What a cookie says. */
 export interface CookieClaims {
   readonly sessionId: string;
@@ -55,6 +58,19 @@ export function readCookie(header: string, isSecure: () => boolean): string | nu
   if (secure !== null) return secure;
   const plain = find(header, NAME);
   return plain === null || isSecure() ? null : plain;
+}
+
+/** Returns by what a browser shows that accounts were logged in to with it, "" for nothing: see `accounts/notices`. */
+export function readDevicesCookie(header: string | null, isSecure: boolean): string {
+  return header === null ? "" : (find(header, isSecure ? `__Host-${DEVICES_NAME}` : DEVICES_NAME) ?? "");
+}
+
+/** Returns the header `Set-Cookie` of that. */
+export function toSetDevicesCookie(value: string, isSecure: boolean): string {
+  const attributes = `Path=/; Max-Age=${DEVICES_SECONDS}; HttpOnly; SameSite=Lax`;
+  return isSecure
+    ? `__Host-${DEVICES_NAME}=${value}; ${attributes}; Secure`
+    : `${DEVICES_NAME}=${value}; ${attributes}`;
 }
 
 /** Returns the header `Set-Cookie` of a value. @param maxAge in seconds */

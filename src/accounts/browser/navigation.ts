@@ -2,6 +2,7 @@ import type { AppError } from "../../errors/errors.ts";
 
 export const LOGIN_PATH = "/auth/login";
 export const LOGOUT_PATH = "/auth/logout";
+export const FORGOT_PATH = "/auth/password/forgot";
 export const VERIFY_PATH = "/auth/verify";
 /** Sends the link again by which an email is verified. */
 export const RESEND_PATH = "/auth/email/verification";

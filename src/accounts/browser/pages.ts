@@ -2,7 +2,15 @@ import type { AppError } from "../../errors/errors.ts";
 import type { Templates } from "../../templates/templates.ts";
 import type { Site } from "../../web/clients/site.ts";
 import { hasRelyingParty } from "../passkeys/relying-party.ts";
-import { LOGIN_PATH, LOGOUT_PATH, RESEND_PATH, toRelative, VERIFY_PATH, withNext } from "./navigation.ts";
+import {
+  LOGIN_PATH,
+  LOGOUT_PATH,
+  RESEND_PATH,
+  FORGOT_PATH,
+  toRelative,
+  VERIFY_PATH,
+  withNext,
+} from "./navigation.ts";
 
 /** Which request a page answers, where it leads on to, and what was wrong with the form that was sent. */
 export interface PageContext {
@@ -28,6 +36,7 @@ export function toLoginPage(
   { email = "", needsSetup = false }: { readonly email?: string; readonly needsSetup?: boolean } = {},
 ): Promise<Response> {
   const action = toRelative(context.request, withNext(LOGIN_PATH, context.next));
+  const forgot = toRelative(context.request, FORGOT_PATH);
   const isUnverified = context.problem?.code === "email_unverified";
   const resend = isUnverified ? toRelative(context.request, RESEND_PATH) : null;
   const passkey = toPasskey(context);
@@ -38,6 +47,7 @@ export function toLoginPage(
     needs_setup: needsSetup,
     passkey,
     resend,
+    forgot,
     providers,
   });
 }

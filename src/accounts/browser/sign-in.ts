@@ -9,6 +9,8 @@ import type { BrowserForms, PasskeyForm } from "../login/routes.ts";
 import { readAnswer } from "../passkeys/answers.ts";
 import { findRelyingParty } from "../passkeys/relying-party.ts";
 import type { CookieSession } from "../sessions/sessions.ts";
+import type { Notices } from "../notices/notices.ts";
+import { readDevicesCookie, toSetDevicesCookie } from "./cookies.ts";
 import type { BrowserCredentials } from "./credentials.ts";
 import { isNavigation, LOGIN_PATH, redirectTo, toOwnPath, toRelative } from "./navigation.ts";
 import {
@@ -30,6 +32,7 @@ export interface BrowserSignInOptions {
   readonly listProviders: () => readonly ShownProvider[];
   /** Returns where the browser of a session ends that of its provider too; null where there is no such place. */
   readonly findProviderLogout: (sessionId: string, request: Request) => Promise<ProviderLogout | null>;
+  readonly notices: Pick<Notices, "markDevice">;
   /** Is told of what a page refuses: the log has a line for each. */
   readonly noteRefusal: (error: AppError, request: Request) => void;
 }
@@ -72,8 +75,7 @@ export class BrowserSignIn implements BrowserForms {
   ): Promise<Response> {
     const context = this.#toContext(request, next);
     const enter = async () => {
-      const { login, originOf } = this.#options;
-      const session = await login.withCode(given, originOf(request));
+      const session = await this.#options.login.withCode(given, this.originOf(request));
       await this.hand(request, session);
       return session;
     };
@@ -90,10 +92,10 @@ export class BrowserSignIn implements BrowserForms {
     const context = this.#toContext(request, next);
     const { otp_token } = given;
     const enter = async () => {
-      const { login, originOf, site } = this.#options;
+      const { login, site } = this.#options;
       const credential = readAnswer(given.credential);
       const party = findRelyingParty(site, request);
-      const session = await login.withPasskey({ credential, otp_token }, party, originOf(request));
+      const session = await login.withPasskey({ credential, otp_token }, party, this.originOf(request));
       await this.hand(request, session);
       return session;
     };
@@ -147,8 +149,7 @@ export class BrowserSignIn implements BrowserForms {
   }
 
   async #signIn(request: Request, credentials: Credentials): Promise<CookieSession | OtpChallenge> {
-    const { login, originOf } = this.#options;
-    const answer = await login.withPassword(credentials, originOf(request));
+    const answer = await this.#options.login.withPassword(credentials, this.originOf(request));
     if (!("otp_required" in answer)) await this.hand(request, answer);
     return answer;
   }
@@ -180,13 +181,31 @@ export class BrowserSignIn implements BrowserForms {
     try {
       this.#assertOwnForm(request);
       const answer = await enter();
-      return "otp_required" in answer ? await pages.toChallengePage(answer) : redirectTo(request, next);
+      if ("otp_required" in answer) return await pages.toChallengePage(answer);
+      return await this.markDevice(request, answer.userId, redirectTo(request, next));
     } catch (error) {
       if (!(error instanceof AppError) || error.status >= 500) throw error;
       this.#options.noteRefusal(error, request);
       if (error.code === "deletion_pending") return await toKeepPage(context, error);
       return await pages.toProblemPage(error);
     }
+  }
+
+  /** Where a request comes from, and by what its browser is known. */
+  originOf(request: Request): Origin {
+    const { originOf, site } = this.#options;
+    const devices = readDevicesCookie(request.headers.get("cookie"), site.isSecure(request));
+    return { ...originOf(request), devices };
+  }
+
+  /** Has the browser show from now on that the account was logged in to with it: its owner is told of others. */
+  async markDevice(request: Request, userId: number, response: Response): Promise<Response> {
+    const { notices, site } = this.#options;
+    const isSecure = site.isSecure(request);
+    const marks = readDevicesCookie(request.headers.get("cookie"), isSecure);
+    const marked = await notices.markDevice(userId, marks);
+    if (marked !== null) response.headers.append("set-cookie", toSetDevicesCookie(marked, isSecure));
+    return response;
   }
 
   /** Another site could sign a browser in with an account of its own, and read later what is done with it. */

@@ -7,7 +7,7 @@ import { fail } from "../identity/error-codes.ts";
 import type { OtpTokens } from "../identity/access-tokens.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { SessionOwner } from "../identity/session-owner.ts";
-import { assertStanding } from "../identity/standing.ts";
+import { assertStanding, isUnlocked } from "../identity/standing.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
 import type { SecretBox } from "../keys/secret-box.ts";
 import {
@@ -184,6 +184,8 @@ export class Federation {
       const target = { type: "identity", id: added.id };
       const after = { provider, email: claimed.email };
       await writeAudit(tx, tables, { action: "identity.linked", actor, target, origin, after });
+      const notice = { kind: "provider_linked", userId: user.id, sessionId, origin, name: provider } as const;
+      await this.#options.notices?.tell(tx, notice);
       return added;
     });
     await followRoleRules(store, hooks, { identityId: identity.id, user, wanted: claimed.roles, origin });
@@ -192,8 +194,9 @@ export class Federation {
 
   /** Unlinks one. @throws what `unlinkIdentity` throws */
   async unlink(owner: SessionOwner, id: number): Promise<void> {
-    const { store, hooks } = this.#options;
-    await tellOfRoles(hooks, owner, await unlinkIdentity(store, owner, id));
+    const { store, hooks, notices } = this.#options;
+    const services = { ...store, ...(notices && { notices }) };
+    await tellOfRoles(hooks, owner, await unlinkIdentity(services, owner, id));
   }
 
   /** Returns what speaks with a provider. */
@@ -218,7 +221,7 @@ export class Federation {
   async #enter(told: Told, identity: Identity, account: Account): Promise<Outcome> {
     const { store, secondFactors, otpTokens, states, hooks } = this.#options;
     const { provider, claimed, redeemed, origin } = told;
-    if (!account.is_active)
+    if (!isUnlocked(account))
       throw await this.#refuse(told, "Your account here isn't active: ask an administrator", account);
     const { id: userId, email } = account;
     const user = { id: userId, email };

@@ -7,6 +7,7 @@ import { fail } from "../identity/error-codes.ts";
 import type { SessionOwner } from "../identity/session-owner.ts";
 import { assertStanding } from "../identity/standing.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
+import { NO_NOTICES, type Notices } from "../notices/notices.ts";
 import { writeAudit } from "../people/audit.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { type Account, hasWayInWithoutPassword, lockUser } from "../people/users.ts";
@@ -97,7 +98,7 @@ export async function insertIdentity(
  * @throws AppError not_found; identification_expired, otp_expired; conflict for the last way into an account without a password
  */
 export async function unlinkIdentity(
-  { db, tables }: CoreStore,
+  { db, tables, notices = NO_NOTICES }: CoreStore & { readonly notices?: Notices },
   { user, sessionId, origin }: SessionOwner,
   id: number,
 ): Promise<RoleChange[]> {
@@ -121,6 +122,13 @@ export async function unlinkIdentity(
     const { provider, email } = identity;
     const entry = { action: "identity.unlinked", actor, target: { type: "identity", id }, origin };
     await writeAudit(tx, tables, { ...entry, before: { provider, email } });
+    await notices.tell(tx, {
+      kind: "provider_unlinked",
+      userId: user.id,
+      sessionId,
+      origin,
+      name: provider,
+    });
     return changes;
   };
   return db.transaction(work, { isolation: "read committed", retries: 3 });

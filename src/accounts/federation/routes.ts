@@ -25,7 +25,7 @@ export interface ProviderRoutesOptions {
   readonly templates: PageContext["templates"];
   readonly credentials: Pick<BrowserCredentials, "renew">;
   readonly sessions: Pick<Sessions, "noteIdentification">;
-  readonly forms: Pick<BrowserSignIn, "hand">;
+  readonly forms: Pick<BrowserSignIn, "hand" | "markDevice" | "originOf">;
   readonly providers: Providers;
   /** Counts sign-ins by address. */
   readonly limits: Attempts;
@@ -228,7 +228,7 @@ async function begin(
 }
 
 async function complete(options: ProviderRoutesOptions, request: Request, id: string): Promise<Response> {
-  const { providers, site, originOf, limits } = options;
+  const { forms, providers, site, limits } = options;
   const isSecure = site.isSecure(request);
   let context = toContext(options, request, "/");
   try {
@@ -237,7 +237,7 @@ async function complete(options: ProviderRoutesOptions, request: Request, id: st
       providers.load(),
       import("./flows.ts"),
     ]);
-    const origin = originOf(request);
+    const origin = forms.originOf(request);
     const giveBack = await limits.take(origin.ipAddress);
     const flow = await readFlow(logout.box, request, { provider: id, isSecure });
     context = { ...context, next: flow.next };
@@ -263,7 +263,7 @@ async function toAnswer(
   switch (outcome.kind) {
     case "entered":
       await forms.hand(request, outcome.session);
-      return redirectTo(request, next);
+      return forms.markDevice(request, outcome.session.userId, redirectTo(request, next));
     case "second step":
       return toLoginCodePage(context, outcome.challenge.otp_token);
     case "verified": {

@@ -64,4 +64,6 @@ export interface Origin {
   readonly userAgent: string;
   /** What it asks for, such as "fr", for mails. @default it doesn't say */
   readonly language?: string;
+  /** By what the browser shows that accounts were logged in to with it: see `accounts/notices`. @default nothing */
+  readonly devices?: string;
 }

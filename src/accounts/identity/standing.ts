@@ -24,6 +24,23 @@ export function toStanding({ user, sessionId, apiKeyId, viewer = null }: Princip
   return { userId: user.id, sessionId, apiKeyId, viewer: owner };
 }
 
+type State = Pick<CoreTables["users"]["$inferSelect"], "is_active" | "locked_at" | "deletion_at">;
+
+/** Whether neither an administrator nor its owner has locked an account, who gets it back by mail then. */
+export function isUnlocked({ is_active, locked_at }: Omit<State, "deletion_at">): boolean {
+  return is_active && locked_at === null;
+}
+
+/** Whether somebody may be let into an account: it isn't to be deleted either. */
+export function isOpen(state: State): boolean {
+  return isUnlocked(state) && state.deletion_at === null;
+}
+
+/** The same as a condition. */
+export function whereOpen({ users }: Pick<CoreTables, "users">) {
+  return and(eq(users.is_active, true), isNull(users.locked_at), isNull(users.deletion_at));
+}
+
 /**
  * Refuses who has been logged out, deactivated or deleted since the request was let in, and locks what says so until
  * the end of the transaction. For what changes rights, keys or code: it is done before such an end, or not at all.
@@ -42,12 +59,11 @@ export async function assertStanding(
   if (viewer !== null) await assertStanding(tx, tables, viewer, nowMs);
   const now = new Date(nowMs);
   const [user] = await tx
-    .select({ isActive: users.is_active, deletionAt: users.deletion_at })
+    .select({ is_active: users.is_active, deletion_at: users.deletion_at, locked_at: users.locked_at })
     .from(users)
     .where(eq(users.id, userId))
     .for("update");
-  if (user?.isActive !== true || user.deletionAt !== null)
-    throw unauthenticated("The account isn't active any more");
+  if (user === undefined || !isOpen(user)) throw unauthenticated("The account isn't active any more");
   if (sessionId !== null) {
     const isLive = and(isNull(sessions.revoked_at), gt(sessions.expires_at, now));
     const own = and(eq(sessions.id, sessionId), eq(sessions.user_id, userId), isLive);

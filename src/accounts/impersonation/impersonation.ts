@@ -3,7 +3,7 @@ import type { Transaction } from "../../db/contract/database.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin, Principal } from "../identity/principal.ts";
 import { requireSession } from "../identity/session-owner.ts";
-import { assertStanding, toStanding } from "../identity/standing.ts";
+import { assertStanding, toStanding, isOpen } from "../identity/standing.ts";
 import { writeAudit } from "../people/audit.ts";
 import { noteAccessChange } from "../people/store.ts";
 import { findAccount } from "../people/users.ts";
@@ -70,8 +70,7 @@ export class Impersonation {
       if ((await readUserGrants(change.store, userId)).includes(EVERYTHING))
         throw fail("authorization_error", `Cannot ${doing}: it may do everything`);
       await change.assertHoldsAllOf(userId);
-      if (!account.is_active || account.deletion_at !== null)
-        throw fail("conflict", `Cannot ${doing}: the account isn't active`);
+      if (!isOpen(account)) throw fail("conflict", `Cannot ${doing}: the account isn't active, or is locked`);
       return this.#begin(change, actor, account);
     });
   }

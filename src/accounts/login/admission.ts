@@ -1,4 +1,5 @@
 import { and, eq, isNull, sql } from "drizzle-orm";
+import { whereOpen } from "../identity/standing.ts";
 import type { Transaction } from "../../db/contract/database.ts";
 import type { AppError } from "../../errors/errors.ts";
 import type { HookBus } from "../../hooks/bus.ts";
@@ -6,6 +7,7 @@ import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
 import { unauthenticated } from "../identity/principals.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
+import { NO_NOTICES, type Notices } from "../notices/notices.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
 import type { Account } from "../people/users.ts";
@@ -22,6 +24,8 @@ export interface AdmissionOptions<Held> {
   readonly hooks: HookBus;
   /** Whether those wait who have registered and are yet to verify their email. @default false */
   readonly requiresVerifiedEmail?: boolean;
+  /** @default nobody is told */
+  readonly notices?: Notices;
   /** @default Date.now */
   readonly now?: () => number;
 }
@@ -57,7 +61,7 @@ export class Admission<Held> {
    * @throws AppError email_unverified; authorization_error when a hook cancels it
    */
   async admit(account: Account, origin: Origin, { hasOtp, details, session, note }: Entry): Promise<Held> {
-    const { store, issue, lockout, secondFactors } = this.#options;
+    const { store, issue, lockout, secondFactors, notices = NO_NOTICES } = this.#options;
     const { users } = store.tables;
     if (account.deletion_at !== null) {
       const { toDeletionPending } = await import("../links/keeping.ts");
@@ -77,8 +81,7 @@ export class Admission<Held> {
           .where(
             and(
               eq(users.id, account.id),
-              eq(users.is_active, true),
-              isNull(users.deletion_at),
+              whereOpen(store.tables),
               account.password_hash === null
                 ? isNull(users.password_hash)
                 : eq(users.password_hash, account.password_hash),
@@ -89,6 +92,7 @@ export class Admission<Held> {
         // Two factors may have been turned on, which has ended all sessions with one.
         if (!hasOtp && (await secondFactors.isEnabled(account.id, tx))) throw tooLate();
         await lockout.forgive(tx, { name: account.email, ipAddress: origin.ipAddress });
+        await notices.tellOfLogin(tx, account, { sessionId: id, origin });
         const target = { type: "session", id };
         const entry = { action: "user.login", actor: account, target, origin };
         await writeAudit(tx, store.tables, { ...entry, ...(details && { after: details }) });

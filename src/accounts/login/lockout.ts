@@ -257,15 +257,15 @@ export class Lockout {
   }
 }
 
-/** Ends the locks of an account, wherever they are for: for administrators. */
+/** Ends the locks of an account, wherever they are for. @param attempted after which wrong ones */
 export async function liftLocks(
   tx: Pick<Database, "delete">,
   { loginFailures }: Pick<CoreStore["tables"], "loginFailures">,
   email: string,
+  attempted: readonly Attempted[] = ["password", "code"],
 ): Promise<number> {
-  const { rowsAffected } = await tx
-    .delete(loginFailures)
-    .where(inArray(loginFailures.name_hash, toKeys(email)));
+  const keys = attempted.map((one) => toKey(one, email));
+  const { rowsAffected } = await tx.delete(loginFailures).where(inArray(loginFailures.name_hash, keys));
   return rowsAffected;
 }
 

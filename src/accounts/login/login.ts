@@ -1,4 +1,5 @@
 import { and, eq } from "drizzle-orm";
+import { isUnlocked } from "../identity/standing.ts";
 import { AppError } from "../../errors/errors.ts";
 import type { LoginFailure } from "../../hooks/events.ts";
 import type { OtpTokens } from "../identity/access-tokens.ts";
@@ -109,7 +110,8 @@ export class Login<Held> {
       return this.#attempt("password", candidate, origin, async () => {
         const known = await this.#checkPassword(account, password);
         if (known !== null) return this.#goOn(known, origin);
-        const reason = account === null ? "unknown_email" : account.is_active ? "wrong_password" : "inactive";
+        const reason =
+          account === null ? "unknown_email" : isUnlocked(account) ? "wrong_password" : "inactive";
         return this.#fail(candidate, reason, origin);
       });
     });
@@ -182,7 +184,7 @@ export class Login<Held> {
     const { userId, passkeyId } = await passkeys.prove(credential, asked);
     const account =
       otp_token === undefined ? await findAccount(store, userId) : await this.#readFirstStep(otp_token);
-    if (account === null || !account.is_active) throw invalidCredentials();
+    if (account === null || !isUnlocked(account)) throw invalidCredentials();
     const begun = await this.#readBegun(otp_token);
     const details = { ...begun.details, passkey: passkeyId };
     const held = await this.#admission.admit(account, origin, { ...begun, hasOtp: true, details });
@@ -227,7 +229,7 @@ export class Login<Held> {
       return null;
     }
     const { isValid, isRehashDue } = await passwords.verify(password, account.password_hash);
-    if (!isValid || !account.is_active) return null;
+    if (!isValid || !isUnlocked(account)) return null;
     if (account.has_long_password === null) await this.#noteLength(account, password);
     return isRehashDue ? this.#rehash(account, password) : account;
   }
@@ -272,7 +274,8 @@ export class Login<Held> {
     const { store, otpTokens } = this.#options;
     const claims = await otpTokens.verify(otpToken);
     const account = claims === null ? null : await findAccount(store, claims.userId);
-    if (account?.is_active !== true || toFingerprint(account) !== claims?.fingerprint) throw tooLate();
+    if (account === null || !isUnlocked(account) || toFingerprint(account) !== claims?.fingerprint)
+      throw tooLate();
     return account;
   }
 

@@ -2,6 +2,7 @@ import { and, eq, isNotNull, isNull } from "drizzle-orm";
 import { invalidRequest } from "../../errors/codes.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { ConfirmOwner, ConfirmPassword, SessionOwner } from "../identity/session-owner.ts";
+import { NO_NOTICES, type Notices } from "../notices/notices.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
 import { findAccount, hasWayInWithoutPassword, lockUser, toPasswordColumns } from "../people/users.ts";
@@ -18,6 +19,8 @@ export interface PasswordChangeOptions {
   readonly sessions: Sessions;
   readonly confirmPassword: ConfirmPassword;
   readonly confirmOwner: ConfirmOwner;
+  /** @default nobody is told */
+  readonly notices?: Notices;
 }
 
 /**
@@ -33,7 +36,7 @@ export async function changePassword(
   owner: SessionOwner,
   { current_password, new_password }: { current_password?: string | undefined; new_password: string },
 ): Promise<void> {
-  const { store, passwords, sessions } = options;
+  const { store, passwords, sessions, notices = NO_NOTICES } = options;
   const { db, tables } = store;
   const { users } = tables;
   const { user, sessionId, origin } = owner;
@@ -60,6 +63,7 @@ export async function changePassword(
       throw fail("conflict", `Cannot use the password: ${SHORT_FOR_ADMINISTRATOR}`);
     await sessions.endAll(tx, user.id, sessionId);
     await writeAudit(tx, tables, { action, actor: user, target: { type: "user", id: user.id }, origin });
+    await notices.tell(tx, { kind: "password_changed", userId: user.id, sessionId, origin });
   });
 }
 
@@ -71,7 +75,12 @@ export async function changePassword(
  * @throws AppError invalid_credentials, rate_limited, identification_expired, otp_expired as `ConfirmOwner`
  */
 export async function removePassword(
-  { store, sessions, confirmOwner }: Omit<PasswordChangeOptions, "passwords" | "confirmPassword">,
+  {
+    store,
+    sessions,
+    confirmOwner,
+    notices = NO_NOTICES,
+  }: Omit<PasswordChangeOptions, "passwords" | "confirmPassword">,
   owner: SessionOwner,
   password: string | undefined,
 ): Promise<void> {
@@ -92,6 +101,7 @@ export async function removePassword(
     if (rowsAffected === 0) throw fail("conflict", "Cannot give the password up: the account has none");
     await sessions.endAll(tx, user.id, sessionId);
     await writeAudit(tx, tables, { action, actor, target: { type: "user", id: user.id }, origin });
+    await notices.tell(tx, { kind: "password_removed", userId: user.id, sessionId, origin });
   });
 }
 

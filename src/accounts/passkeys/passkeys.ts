@@ -11,6 +11,7 @@ import type { SecretKey } from "../keys/secret.ts";
 import { writeAudit } from "../people/audit.ts";
 import { toDisplayName } from "../people/names.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
+import { NO_NOTICES, type Notices } from "../notices/notices.ts";
 import { findAccount, hasWayInWithoutPassword, lockUser } from "../people/users.ts";
 import {
   assertIdentifiedLately,
@@ -35,6 +36,8 @@ export interface PasskeysOptions {
   readonly appName: string;
   /** Returns what authenticators know an account by, in base64url: nothing that tells who it is. */
   readonly toHandle: (userId: number) => string;
+  /** @default nobody is told */
+  readonly notices?: Notices;
   /** @default Date.now */
   readonly now?: () => number;
 }
@@ -63,9 +66,11 @@ const MAX_PASSKEYS = 20;
 export class Passkeys {
   readonly #options: PasskeysOptions;
   readonly #store: CoreStore;
+  readonly #notices: Notices;
   readonly #now: () => number;
 
   constructor(options: PasskeysOptions) {
+    this.#notices = options.notices ?? NO_NOTICES;
     this.#options = options;
     this.#store = options.store;
     this.#now = options.now ?? Date.now;
@@ -139,6 +144,8 @@ export class Passkeys {
       const target = { type: "passkey", id: added.id };
       const after = { name: shown };
       await writeAudit(tx, tables, { action: "passkey.added", actor, target, origin, after });
+      const notice = { kind: "factor_added", userId: user.id, sessionId, origin, name: shown } as const;
+      await this.#notices.tell(tx, notice);
       return { ...added, recovery_codes };
     });
   }
@@ -190,6 +197,7 @@ export class Passkeys {
       else await endSecondFactor(tx, tables, user.id);
       const target = { type: "passkey", id };
       await writeAudit(tx, tables, { action: "passkey.removed", actor, target, origin, before: { name } });
+      await this.#notices.tell(tx, { kind: "factor_removed", userId: user.id, sessionId, origin, name });
     });
   }
 
@@ -214,9 +222,11 @@ export class Passkeys {
     answer: PasskeyAnswer,
     party: RelyingParty,
   ): Promise<string[]> {
-    return this.#confirm(owner, answer, { party, action: "otp.recovery_renewed" }, (tx) =>
-      renewRecoveryCodes(tx, this.#store.tables, owner.user.id),
-    );
+    const { user, sessionId, origin } = owner;
+    return this.#confirm(owner, answer, { party, action: "otp.recovery_renewed" }, async (tx) => {
+      await this.#notices.tell(tx, { kind: "recovery_codes_made", userId: user.id, sessionId, origin });
+      return renewRecoveryCodes(tx, this.#store.tables, user.id);
+    });
   }
 
   async #confirm<T>(
@@ -318,8 +328,9 @@ export function createPasskeys({
   store,
   secretKey,
   appName,
+  notices,
   now,
-}: Pick<PasskeysOptions, "store" | "appName" | "now"> & { readonly secretKey: SecretKey }) {
+}: Pick<PasskeysOptions, "store" | "appName" | "notices" | "now"> & { readonly secretKey: SecretKey }) {
   const challenges = new Challenges(store, secretKey.deriveKey("passkey challenges"), now);
   const proofs = new PasskeyProofs(store, challenges, now);
   const handleKey = secretKey.deriveKey("passkey handles");
@@ -328,7 +339,15 @@ export function createPasskeys({
   return {
     challenges,
     proofs,
-    own: new Passkeys({ store, challenges, proofs, appName, toHandle, ...(now && { now }) }),
+    own: new Passkeys({
+      store,
+      challenges,
+      proofs,
+      appName,
+      toHandle,
+      ...(notices && { notices }),
+      ...(now && { now }),
+    }),
   };
 }
 

@@ -1,4 +1,5 @@
 import { asc, eq, sql } from "drizzle-orm";
+import { isOpen } from "../identity/standing.ts";
 import type { CoreStore } from "../people/store.ts";
 import type { Access, Permissions, User } from "../identity/principal.ts";
 import { createPermissions } from "./permission-set.ts";
@@ -36,7 +37,7 @@ export function createAccessLoader(store: CoreStore): AccessLoader {
         full_name: row.full_name,
         roles: Object.freeze(names),
       }),
-      isActive: row.is_active && row.deletion_at === null,
+      isActive: isOpen(row),
       preferences: { language: row.language, theme: row.theme },
       roles: names,
       permissions: share(grants.map(({ permission }) => permission)),
@@ -55,6 +56,7 @@ function prepareQueries({ db, tables }: CoreStore) {
       full_name: users.full_name,
       is_active: users.is_active,
       deletion_at: users.deletion_at,
+      locked_at: users.locked_at,
       language: users.language,
       theme: users.theme,
       role: roles.name,

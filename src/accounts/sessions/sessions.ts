@@ -11,7 +11,7 @@ import { writeAudit } from "../people/audit.ts";
 import { hashToken, isSameText } from "../keys/opaque-tokens.ts";
 import type { Origin } from "../identity/principal.ts";
 import { unauthenticated } from "../identity/principals.ts";
-import { assertStanding } from "../identity/standing.ts";
+import { assertStanding, whereOpen } from "../identity/standing.ts";
 import type { RefreshTokens } from "./refresh-tokens.ts";
 import type { SessionOwner } from "../identity/session-owner.ts";
 
@@ -332,7 +332,7 @@ export class Sessions {
       .select({ session: sessions, user: { id: users.id, email: users.email } })
       .from(sessions)
       .innerJoin(users, eq(users.id, sessions.user_id))
-      .where(and(eq(sessions.id, id), eq(users.is_active, true), this.#isLive()));
+      .where(and(eq(sessions.id, id), whereOpen(tables), this.#isLive()));
     return found ?? null;
   }
 

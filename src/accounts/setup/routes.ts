@@ -4,9 +4,10 @@ import { AppError } from "../../errors/errors.ts";
 import { isNavigation } from "../browser/navigation.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
+import { isForm, type LinkPageContext, readField } from "../links/pages.ts";
 import type { Credentials } from "../login/login.ts";
 import type { SetupLink } from "./link.ts";
-import { type SetupPageContext, toDeadLinkPage, toSetupDonePage, toSetupPage } from "./pages.ts";
+import { toDeadLinkPage, toSetupDonePage, toSetupPage } from "./pages.ts";
 
 const SetupBody = t.Object({
   token: t.String({ maxLength: 256 }),
@@ -15,7 +16,7 @@ const SetupBody = t.Object({
   password: t.String({ maxLength: 1024 }),
 });
 
-export interface SetupRoutesOptions extends Pick<SetupPageContext, "templates"> {
+export interface SetupRoutesOptions extends Pick<LinkPageContext, "templates"> {
   readonly setup: SetupLink;
   readonly originOf: (request: Request) => Origin;
   /** Signs somebody in with a browser who has just made their account. @default nobody is */
@@ -83,17 +84,9 @@ async function makeAdministrator(
   }
 }
 
-function isForm({ headers }: Request): boolean {
-  return headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") === true;
-}
-
 /** Shows the form again that lacks something, with what of it can have been typed there. */
-function toIncompletePage(context: SetupPageContext, body: unknown): Promise<Response> {
-  const fields = typeof body === "object" && body !== null ? (body as Record<string, unknown>) : {};
-  const read = (name: string): string => {
-    const value = fields[name];
-    return typeof value === "string" ? value.slice(0, 256) : "";
-  };
+function toIncompletePage(context: LinkPageContext, body: unknown): Promise<Response> {
+  const read = (name: string): string => readField(body, name);
   const message =
     "Give an email and a password, of at most 255 and 1024 characters, and open the link as it was printed";
   const problem = fail("validation_error", message);

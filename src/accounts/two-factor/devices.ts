@@ -22,6 +22,7 @@ import {
 import type { SecretBox } from "../keys/secret-box.ts";
 import { assertStanding, FRESH_MS } from "../identity/standing.ts";
 import { lockUser } from "../people/users.ts";
+import { NO_NOTICES, type Notices } from "../notices/notices.ts";
 
 export interface OtpDevicesOptions {
   readonly store: CoreStore;
@@ -29,6 +30,8 @@ export interface OtpDevicesOptions {
   readonly box: SecretBox;
   /** What authenticator apps show above the account: the name of the app. */
   readonly issuer: string;
+  /** @default nobody is told */
+  readonly notices?: Notices;
   /** @default Date.now */
   readonly now?: () => number;
 }
@@ -50,12 +53,14 @@ export class OtpDevices {
   readonly #store: CoreStore;
   readonly #box: SecretBox;
   readonly #issuer: string;
+  readonly #notices: Notices;
   readonly #now: () => number;
 
-  constructor({ store, box, issuer, now = Date.now }: OtpDevicesOptions) {
+  constructor({ store, box, issuer, notices = NO_NOTICES, now = Date.now }: OtpDevicesOptions) {
     this.#store = store;
     this.#box = box;
     this.#issuer = issuer;
+    this.#notices = notices;
     this.#now = now;
   }
 
@@ -153,6 +158,7 @@ export class OtpDevices {
       const target = { type: "otp_device", id: deviceId };
       const after = { name: device.name };
       await writeAudit(tx, tables, { action: "otp.enrolled", actor, target, ...withOrigin(origin), after });
+      await this.#notices.tell(tx, { kind: "factor_added", userId, sessionId, origin, name: device.name });
       return { ...device, confirmed_at, recovery_codes };
     });
   }
@@ -209,6 +215,7 @@ export class OtpDevices {
       const target = { type: "otp_device", id: deviceId };
       const entry = { action: "otp.removed", actor: account, target, before: { name } };
       await writeAudit(tx, tables, { ...entry, ...withOrigin(origin) });
+      await this.#notices.tell(tx, { kind: "factor_removed", userId, sessionId, origin, name });
     });
   }
 
@@ -234,6 +241,7 @@ export class OtpDevices {
       const codes = await renewRecoveryCodes(tx, tables, userId);
       const target = { type: "user", id: userId };
       await writeAudit(tx, tables, { action: "otp.recovery_renewed", actor, target, ...withOrigin(origin) });
+      await this.#notices.tell(tx, { kind: "recovery_codes_made", userId, sessionId, origin });
       return codes;
     });
   }

@@ -47,6 +47,11 @@ export const SecurityKeys = section("Accounts", {
     description:
       "How long entries of the audit log are kept, in days; older ones are deleted by the task `core:prune_audit`. `null` keeps them for good",
   }),
+  notices: Type.Boolean({
+    default: true,
+    description:
+      "Tell the owner of an account by mail of a login from a new device, and of another password, email, second factor or API key",
+  }),
   access_cache: Type.Number({
     minimum: 0,
     maximum: 3600,

@@ -78,7 +78,7 @@ testWithProgram(
     await page.keyboard.press("Enter");
     await page.waitForURL("**/shop/");
     expect(await page.evaluate(ASK)).toEqual([EMAIL, EMAIL, EMAIL, ""]);
-    const [cookie] = await context.cookies();
+    const cookie = (await context.cookies()).find(({ name }) => name === "xcore_session");
     expect(cookie).toMatchObject({ name: "xcore_session", httpOnly: true, sameSite: "Lax", path: "/" });
 
     const other = await context.newPage();
@@ -87,7 +87,8 @@ testWithProgram(
     await other.keyboard.press("Enter");
     await other.waitForURL("**/auth/login");
     expect(await page.evaluate("window.ended")).toBe(1008);
-    expect(await context.cookies()).toEqual([]);
+    // What is left tells that an account was signed in to here, and not which.
+    expect((await context.cookies()).map(({ name }) => name)).toEqual(["xcore_devices"]);
     await page.reload();
     expect(new URL(page.url()).pathname).toBe("/auth/login");
     // The answer 401 to a wrong password is told on the console of any browser.
@@ -115,7 +116,8 @@ testWithProgram(
     await page.goto("/auth/logout?next=/shop/");
     await page.click("button");
     await page.waitForURL("**/auth/login");
-    expect(await context.cookies()).toEqual([]);
+    // What is left tells that an account was signed in to here, and not which.
+    expect((await context.cookies()).map(({ name }) => name)).toEqual(["xcore_devices"]);
     expect(world.problems).toEqual([]);
   },
   60_000,

@@ -38,7 +38,6 @@ test("GET /auth/login is a page that needs no script, and loads nothing from els
   expect(text).not.toMatch(/https?:\/\/| style="|\son\w+=/);
   expect(text).toContain('action="../auth/login?next=%2Fshop%3Fa%3D1"');
   expect(text).toMatch(/<label[^>]*for="field-username">[^]*autofocus[^]*<label[^>]*for="field-password">/);
-  expect(text).not.toMatch(/forgot/i);
 });
 
 test("a guarded page leads a browser to the login, which leads it back with a cookie", async () => {
@@ -48,8 +47,8 @@ test("a guarded page leads a browser to the login, which leads it back with a co
   expect(placeOf(asked, "/shop/")).toBe("/auth/login?next=%2Fshop%2F%3Fa%3D1%26b%3D%2520");
   const signedIn = await jar.signIn(email, { next: "/shop/?a=1&b=%20" });
   expect([signedIn.status, placeOf(signedIn, "/auth/login")]).toEqual([303, "/shop/?a=1&b=%20"]);
-  expect(jar.given).toHaveLength(1);
-  expect(jar.given[0]).toMatch(/^xcore_session=xs_[^;]+; Path=\/; Max-Age=7776000; HttpOnly; SameSite=Lax$/);
+  expect(jar.given.map((set) => set.split("=")[0])).toEqual(["xcore_devices", "xcore_session"]);
+  expect(jar.given[1]).toMatch(/^xcore_session=xs_[^;]+; Path=\/; Max-Age=7776000; HttpOnly; SameSite=Lax$/);
   expect(await (await jar.get("/shop/?a=1")).text()).toBe(email);
   const me = (await (await jar.fetch("/auth/me")).json()) as { email: string };
   expect(me.email).toBe(email);

@@ -25,8 +25,11 @@ const OPEN = [
   "POST /auth/login/otp",
   "POST /auth/login/passkey",
   "POST /auth/login/passkey/options",
+  "POST /auth/password/forgot",
+  "POST /auth/password/reset",
   "POST /auth/refresh",
   "POST /auth/register",
+  "POST /auth/report",
 ];
 const UNSAFE = ["post", "put", "patch", "delete"];
 /** As the rights of a whole administration, without everything. */
