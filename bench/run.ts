@@ -20,6 +20,7 @@ const SCENARIOS = [
   "hooks",
   "guards",
   "login",
+  "providers",
   "database",
   "database-servers",
   "creates",
