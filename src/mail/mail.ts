@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { sql } from "drizzle-orm";
 import type { Logger } from "pino";
 import { SecretBox } from "../accounts/keys/secret-box.ts";
 import type { CoreStore } from "../accounts/people/store.ts";
@@ -46,6 +47,7 @@ const UPKEEP_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 /** How many are rendered in one turn of the event loop. */
 const PIECE = 100;
+const ANY = sql`select id from mails limit 1`;
 const SILENT = "It was being sent, and nothing has been heard of it since";
 
 /**
@@ -244,6 +246,7 @@ export class Mail {
 
   async #look(): Promise<void> {
     try {
+      if (!(await this.#hasAny())) return;
       const { outbox } = await this.#open();
       if (this.#unregister === null && (await outbox.isAnyOpen())) this.#need();
       if (performance.now() - this.#lookedAfterAt > UPKEEP_MS) {
@@ -256,6 +259,12 @@ export class Mail {
         this.#options.log.warn({ err: error }, "it can't be looked for mail now; tried again");
       this.#isFailing = true;
     }
+  }
+
+  /** Whether there is any mail: without, nothing is loaded to look after it. */
+  async #hasAny(): Promise<boolean> {
+    if (this.#opening === null && (await this.#options.store.db.execute(ANY)).length === 0) return false;
+    return true;
   }
 
   /** Deletes what is old, and finds what its job has left. */

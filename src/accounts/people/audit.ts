@@ -1,4 +1,4 @@
-import { asc, inArray, lt } from "drizzle-orm";
+import { asc, inArray, lt, sql } from "drizzle-orm";
 import type { Database } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import type { Origin, Viewer } from "../identity/principal.ts";
@@ -47,7 +47,10 @@ export async function writeAudit(
 }
 
 /** Whether the audit log has entries that are older than so many days. */
-export async function hasOldAudit({ db, tables: { auditLog } }: CoreStore, days: number): Promise<boolean> {
+export async function hasOldAudit({ db, tables }: CoreStore, days: number): Promise<boolean> {
+  // Before the table is declared for it, which a new server does without.
+  if ((await db.execute(sql`select id from audit_log limit 1`)).length === 0) return false;
+  const { auditLog } = tables;
   const isOld = lt(auditLog.at, daysAgo(days));
   return (await db.select({ id: auditLog.id }).from(auditLog).where(isOld).limit(1)).length > 0;
 }

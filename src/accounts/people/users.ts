@@ -1,10 +1,13 @@
-import { eq, isNotNull, sql } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../../errors/codes.ts";
 import type { CoreStore } from "./store.ts";
 import { toNameKey } from "./names.ts";
+
+// As text: it is asked at each start, where the table isn't declared yet.
+const LEAVING = sql`select id from users where deletion_at is not null limit 1`;
 
 /** A row of `users`. Its hash goes nowhere but to `Passwords`. */
 export type Account = CoreTables["users"]["$inferSelect"];
@@ -110,7 +113,6 @@ export async function hasWayInWithoutPassword(
 }
 
 /** Whether accounts are to be deleted, now or later, as their owners want. */
-export async function hasLeaving({ db, tables: { users } }: CoreStore): Promise<boolean> {
-  const isLeaving = isNotNull(users.deletion_at);
-  return (await db.select({ id: users.id }).from(users).where(isLeaving).limit(1)).length > 0;
+export async function hasLeaving({ db }: Pick<CoreStore, "db">): Promise<boolean> {
+  return (await db.execute(LEAVING)).length > 0;
 }
