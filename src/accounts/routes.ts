@@ -75,13 +75,8 @@ export function accountRoutes({
     notices,
     findProviderLogout: (...asked) => providers.findLogout(...asked),
   });
-  const recovering = {
-    templates,
-    originOf,
-    afterwork,
-    recovery: new Recovery({ store, links, sendMail, passwords, sessions, notices }),
-    mailArrival,
-  };
+  const recovery = new Recovery({ store, links, sendMail, passwords, sessions, notices });
+  const recovering = { templates, originOf, afterwork, recovery, mailArrival };
   const impersonation = new Impersonation({
     store,
     hooks,
@@ -105,6 +100,10 @@ export function accountRoutes({
       ...context,
       ...mailing,
       store,
+      sessions,
+      recovery,
+      confirmOwner,
+      domains: accounts.registration.domains,
       limits,
       templates,
       noteRefusal,

@@ -3,6 +3,7 @@ import { eq } from "drizzle-orm";
 import { strangeAnswer } from "./passkeys/authenticator.ts";
 import { generateOtpCode } from "../../src/accounts/two-factor/codes.ts";
 import { invite } from "../../src/accounts/invitations/invitations.ts";
+import type { NewLink } from "../../src/accounts/links/links.ts";
 import { ADMIN_ROLE } from "../../src/accounts/rights/builtin-roles.ts";
 import { CORE_PERMISSIONS } from "../../src/accounts/rights/permission-catalog.ts";
 import { toDefinition } from "../../src/jobs/definition/options.ts";
@@ -47,13 +48,32 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     status: 201,
     prepare: () => ({ body: { email: uniqueEmail(), password: PASSWORD } }),
   },
+  "POST /auth/email": {
+    guard: "auth",
+    status: 202,
+    prepare: () => ({ body: { email: uniqueEmail() } }),
+  },
+  "POST /auth/email/confirm": {
+    guard: "public",
+    status: 200,
+    async prepare({ app, user: { id: userId } }) {
+      return {
+        body: { token: await issueLink(app, { purpose: "change_email", userId, email: uniqueEmail() }) },
+      };
+    },
+  },
+  "POST /auth/email/undo": {
+    guard: "public",
+    status: 200,
+    async prepare({ app, user: { id: userId, email } }) {
+      return { body: { token: await issueLink(app, { purpose: "undo_email_change", userId, email }) } };
+    },
+  },
   "POST /auth/email/verify": {
     guard: "public",
     status: 200,
     async prepare({ app, user: { id: userId, email } }) {
-      const { accounts, store } = app.app;
-      const link = { purpose: "verify_email", userId, lifetimeMs: 60_000, data: { email } } as const;
-      return { body: { token: await store.db.transaction((tx) => accounts.links.issue(tx, link)) } };
+      return { body: { token: await issueLink(app, { purpose: "verify_email", userId, email }) } };
     },
   },
   "POST /auth/email/verification": {
@@ -478,6 +498,15 @@ function jsonOf({ headers }: TestUser): Record<string, string> {
 
 function uniqueName(): string {
   return `r${crypto.randomUUID().replaceAll("-", "")}`;
+}
+
+/** Makes a link of a mail about an email. */
+function issueLink(
+  { app: { accounts, store } }: TestApp,
+  { email, ...link }: Pick<NewLink, "purpose" | "userId"> & { readonly email: string },
+): Promise<string> {
+  const made = { ...link, lifetimeMs: 60_000, data: { email } };
+  return store.db.transaction((tx) => accounts.links.issue(tx, made));
 }
 
 /** Invites somebody in the name of the command line. */

@@ -1,9 +1,15 @@
-import { and, eq, isNull } from "drizzle-orm";
+import { and, eq, isNull, ne } from "drizzle-orm";
 import { normalizeEmail } from "../people/emails.ts";
 import { normalizeFullName, toNameKey } from "../people/names.ts";
 import type { Passwords } from "../login/passwords.ts";
 import { removeSecondFactors } from "../two-factor/enrolment.ts";
-import { type Account, findAccount, insertAccount, toPasswordColumns } from "../people/users.ts";
+import {
+  type Account,
+  assertUnclaimed,
+  findAccount,
+  insertAccount,
+  toPasswordColumns,
+} from "../people/users.ts";
 import { type ConfirmOwner, toSessionOwner } from "../identity/session-owner.ts";
 import { keepAccount } from "../links/keeping.ts";
 import { liftLocks } from "../login/lockout.ts";
@@ -117,6 +123,7 @@ export async function updateUser(
         email: email ?? account.email,
         full_name: fullName === undefined ? account.full_name : fullName,
       };
+      if (values.email !== account.email) await assertUnclaimed(change.tx, change.tables, values.email, id);
       await saveUser(change, id, { ...values, name_key: toNameKey(values.full_name) });
       if (values.email !== account.email) await forgetProof(change, id);
       // The email and the name are cached with the user's permissions.
@@ -334,7 +341,9 @@ async function saveUser(
 async function forgetProof({ tx, tables: { accountLinks, users } }: Change, userId: number): Promise<void> {
   const unproven = { email_verified_at: null, must_verify_email: false };
   await tx.update(users).set(unproven).where(eq(users.id, userId));
-  await tx.delete(accountLinks).where(eq(accountLinks.user_id, userId));
+  // Whoever has asked for their account to be deleted may still keep it.
+  const isVoid = and(eq(accountLinks.user_id, userId), ne(accountLinks.purpose, "keep_account"));
+  await tx.delete(accountLinks).where(isVoid);
 }
 
 async function endSessions(

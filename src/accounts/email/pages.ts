@@ -1,14 +1,19 @@
 import type { AppError } from "../../errors/errors.ts";
-import type { Templates } from "../../templates/templates.ts";
 import { LOGIN_PATH, RESEND_PATH, toRelative } from "../browser/navigation.ts";
+import { type LinkPageContext, toLinkPage } from "../links/pages.ts";
 
 /** What a page is about, as templates/pages/email.html knows it. */
-export type EmailStep = "verify" | "verified" | "resend" | "sent" | "gone";
-
-export interface EmailPageContext {
-  readonly templates: Pick<Templates, "render">;
-  readonly request: Request;
-}
+export type EmailStep =
+  | "verify"
+  | "verified"
+  | "resend"
+  | "sent"
+  | "confirm"
+  | "confirmed"
+  | "undo"
+  | "undone"
+  | "refused"
+  | "gone";
 
 export interface EmailPage {
   readonly step: EmailStep;
@@ -19,13 +24,14 @@ export interface EmailPage {
 }
 
 /** Answers with a page about somebody's email. */
-export async function toEmailPage(
-  { templates, request }: EmailPageContext,
+export function toEmailPage(
+  context: LinkPageContext,
   { step, action, values = {}, problem }: EmailPage,
 ): Promise<Response> {
-  const to = (path: string): string => toRelative(request, path);
+  const to = (path: string): string => toRelative(context.request, path);
   const data = {
     email: "",
+    from: "",
     token: "",
     ...values,
     step,
@@ -34,15 +40,5 @@ export async function toEmailPage(
     resend: to(RESEND_PATH),
     problem: step === "gone" ? null : (problem?.message ?? null),
   };
-  const page = await templates.render("pages/email.html", data, {
-    status: problem?.status ?? 200,
-    headers: {
-      ...problem?.headers,
-      "cache-control": "no-store",
-      // The token is in the address.
-      "referrer-policy": "no-referrer",
-      "x-frame-options": "DENY",
-    },
-  });
-  return page.toResponse(request);
+  return toLinkPage(context, "email", { status: problem?.status ?? 200, data });
 }

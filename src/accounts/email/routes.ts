@@ -4,25 +4,32 @@ import { toAddressKey } from "../../web/clients/site.ts";
 import { isNavigation, RESEND_PATH } from "../browser/navigation.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
-import type { Attempts } from "../identity/session-owner.ts";
+import type { Principals } from "../identity/principals.ts";
+import { BY_SESSION, FRESH_PASSWORD, toSessionOwner } from "../identity/session-owner.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
 import type { Afterwork } from "../links/afterwork.ts";
+import { isForm, type LinkPageContext } from "../links/pages.ts";
 import { normalizeEmail } from "../people/emails.ts";
-import { type EmailPage, type EmailPageContext, toEmailPage } from "./pages.ts";
-import type { EmailServices } from "./verification.ts";
+import type { Recovery } from "../recovery/recovery.ts";
+import type { TakingBack } from "../recovery/taking-back.ts";
+import { type EmailPage, toEmailPage } from "./pages.ts";
+import type { EmailChangeServices } from "./change.ts";
 
-export interface EmailRoutesOptions extends EmailServices {
-  readonly templates: EmailPageContext["templates"];
+export interface EmailRoutesOptions extends EmailChangeServices, TakingBack {
+  readonly templates: LinkPageContext["templates"];
   readonly guards: Guards;
+  readonly principals: Principals;
   readonly originOf: (request: Request) => Origin;
-  /** Counts mails that are asked for, by who asks and by whom they are for. */
-  readonly limits: { readonly mailsByClient: Attempts; readonly mailsByAddress: Attempts };
+  /** Sends the link for another password to who has taken an account back. */
+  readonly recovery: Pick<Recovery, "send">;
   readonly afterwork: Afterwork;
   /** Is told of what a page refuses: the log has a line for each. */
   readonly noteRefusal: (error: AppError, request: Request) => void;
 }
 
 const VERIFY_PATH = "/auth/email/verify";
+const CONFIRM_PATH = "/auth/email/confirm";
+const UNDO_PATH = "/auth/email/undo";
 const Token = t.String({ maxLength: 256, default: "", description: "Of the link that was mailed" });
 const Proven = t.Object({ email: t.String() });
 
@@ -36,7 +43,109 @@ export function emailRoutes(options: EmailRoutesOptions) {
     .onBeforeHandle(({ set }) => {
       set.headers["cache-control"] = "no-store";
     })
-    .use(verificationRoutes(options));
+    .use(verificationRoutes(options))
+    .use(changeRoutes(options))
+    .use(undoRoutes(options));
+}
+
+function undoRoutes(options: EmailRoutesOptions) {
+  const { originOf, recovery, afterwork } = options;
+  const undo = async (token: string, request: Request) => {
+    const origin = originOf(request);
+    const { undoChange } = await import("./undo.ts");
+    const undone = await undoChange(options, token, origin);
+    afterwork.add("a link for a new password", () => recovery.send(undone.email, origin));
+    return undone;
+  };
+  return new Elysia({ name: "xcore/auth/email/undo" })
+    .get(
+      "/undo",
+      ({ query: { token }, request }) =>
+        show(options, request, async () => {
+          const { readUndo } = await import("./undo.ts");
+          const { email } = await readUndo(options, token);
+          return { step: "undo", action: UNDO_PATH, values: { token, email } };
+        }),
+      {
+        query: t.Object({ token: Token }),
+        detail: { summary: "Page that asks whether a change of email is to be undone", hide: true },
+      },
+    )
+    .post(
+      "/undo",
+      ({ body: { token }, request }) =>
+        answer(options, request, {
+          work: () => undo(token, request),
+          toPage: ({ email }) => ({ step: "undone", values: { email } }),
+        }),
+      {
+        body: t.Object({ token: Token }),
+        response: { 200: Proven },
+        detail: {
+          summary:
+            "Take an account back whose email was changed, with the token of the link that was mailed to it",
+          description:
+            "Ends all sessions and what was made since, locks the account until another password is set by mail, and sends the " +
+            "link for that.",
+        },
+      },
+    );
+}
+
+function changeRoutes(options: EmailRoutesOptions) {
+  const { guards, principals, originOf } = options;
+  return new Elysia({ name: "xcore/auth/email/change" })
+    .use(guards)
+    .post(
+      "",
+      async ({ body, request }) => {
+        const owner = toSessionOwner(principals.require(request), originOf(request));
+        await (await import("./change.ts")).askForChange(options, owner, body);
+        return new Response(null, { status: 202 });
+      },
+      {
+        auth: true,
+        body: t.Object({
+          email: t.String({ minLength: 1, maxLength: 320 }),
+          current_password: t.Optional(
+            t.String({ minLength: 1, maxLength: 1024, description: FRESH_PASSWORD }),
+          ),
+        }),
+        response: { 202: t.Void() },
+        detail: {
+          summary: "Have a link mailed to another email, by which it becomes that of the account",
+          ...BY_SESSION,
+        },
+      },
+    )
+    .get(
+      "/confirm",
+      ({ query: { token }, request }) =>
+        show(options, request, async () => {
+          const { readChange } = await import("./change.ts");
+          const values = { token, ...(await readChange(options, token)) };
+          return { step: "confirm", action: CONFIRM_PATH, values };
+        }),
+      {
+        query: t.Object({ token: Token }),
+        detail: { summary: "Page that asks whether an email is to be changed", hide: true },
+      },
+    )
+    .post(
+      "/confirm",
+      ({ body: { token }, request }) =>
+        answer(options, request, {
+          work: async () => (await import("./change.ts")).confirmChange(options, token, originOf(request)),
+          toPage: ({ email }) => ({ step: "confirmed", values: { email } }),
+        }),
+      {
+        body: t.Object({ token: Token }),
+        response: { 200: Proven },
+        detail: {
+          summary: "Change the email of an account, with the token of the link that was mailed to it",
+        },
+      },
+    );
 }
 
 function verificationRoutes(options: EmailRoutesOptions) {
@@ -113,7 +222,8 @@ async function show(
   } catch (error) {
     if (!isNavigation(request) || !(error instanceof AppError) || error.status >= 500) throw error;
     options.noteRefusal(error, request);
-    return toEmailPage(context, { step: "gone", action: RESEND_PATH, problem: error });
+    const step = error.code === "link_invalid" ? "gone" : "refused";
+    return toEmailPage(context, { step, problem: error });
   }
 }
 
@@ -147,9 +257,4 @@ async function answer<Done>(
       return toProblemPage(error);
     }
   });
-}
-
-function isForm(request: Request): boolean {
-  const type = request.headers.get("content-type") ?? "";
-  return type.startsWith("application/x-www-form-urlencoded") && isNavigation(request);
 }

@@ -1,4 +1,4 @@
-import { and, eq, gt, inArray, lte } from "drizzle-orm";
+import { and, eq, gt, gte, inArray, lte } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { LinkPurpose } from "../../db/schema/core-tables.ts";
 import { fail } from "../identity/error-codes.ts";
@@ -101,12 +101,17 @@ export class AccountLinks {
     return link;
   }
 
-  /** Voids the links of an account. */
-  async revoke(tx: Transaction, userId: number, purposes: readonly LinkPurpose[]): Promise<void> {
+  /** Voids the links of an account. @param since those that were sent from then on. @default all */
+  async revoke(
+    tx: Transaction,
+    userId: number,
+    purposes: readonly LinkPurpose[],
+    since?: Date,
+  ): Promise<void> {
     const { accountLinks } = this.#store.tables;
-    await tx
-      .delete(accountLinks)
-      .where(and(eq(accountLinks.user_id, userId), inArray(accountLinks.purpose, [...purposes])));
+    const isLate = since && gte(accountLinks.created_at, since);
+    const isMeant = inArray(accountLinks.purpose, [...purposes]);
+    await tx.delete(accountLinks).where(and(eq(accountLinks.user_id, userId), isMeant, isLate));
   }
 
   /** Deletes those that are too old. */

@@ -1,8 +1,9 @@
-import { eq, sql } from "drizzle-orm";
+import { and, eq, gt, ne, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../../errors/codes.ts";
+import { hashToken } from "../keys/opaque-tokens.ts";
 import type { CoreStore } from "./store.ts";
 import { toNameKey } from "./names.ts";
 
@@ -51,10 +52,11 @@ export async function findAccount({ db, tables: { users } }: CoreStore, id: numb
  * @throws AppError conflict when the email has one
  */
 export async function insertAccount(
-  tx: Pick<Database, "insert">,
-  { users }: Pick<CoreTables, "users">,
+  tx: Pick<Database, "insert" | "select">,
+  { users, accountLinks }: Pick<CoreTables, "users" | "accountLinks">,
   { email, fullName, password, isActive = true, mustVerifyEmail = false, emailVerifiedAt = null }: NewAccount,
 ): Promise<Account> {
+  await assertUnclaimed(tx, { accountLinks }, email);
   try {
     const rows = tx.insert(users).values({
       email,
@@ -72,6 +74,41 @@ export async function insertAccount(
     if (!(error instanceof ConstraintError)) throw error;
     throw fail("conflict", "There is an account with this email already");
   }
+}
+
+/** @throws AppError conflict for an email that another account than this has, or may have back */
+export async function assertFreeEmail(
+  db: Pick<Database, "select">,
+  { users, accountLinks }: Pick<CoreTables, "users" | "accountLinks">,
+  email: string,
+  ownId: number,
+): Promise<void> {
+  const [taken] = await db.select({ id: users.id }).from(users).where(eq(users.email, email));
+  if (taken !== undefined && taken.id !== ownId)
+    throw fail("conflict", "There is an account with this email already");
+  await assertUnclaimed(db, { accountLinks }, email, ownId);
+}
+
+/**
+ * Refuses an email that was another account's, while that may take it back: whoever has got into an account and changed its
+ * email must not keep its owner from that by another account.
+ *
+ * @param ownId the account that it is for. @default a new one
+ * @throws AppError conflict
+ */
+export async function assertUnclaimed(
+  db: Pick<Database, "select">,
+  { accountLinks }: Pick<CoreTables, "accountLinks">,
+  email: string,
+  ownId: number | null = null,
+): Promise<void> {
+  const { id, user_id, purpose, bound_hash, expires_at } = accountLinks;
+  const isOthers = ownId === null ? undefined : ne(user_id, ownId);
+  const isClaim = and(eq(purpose, "undo_email_change"), eq(bound_hash, hashToken(email)), isOthers);
+  const claims = db.select({ id }).from(accountLinks);
+  const [claim] = await claims.where(and(isClaim, gt(expires_at, new Date()))).limit(1);
+  if (claim === undefined) return;
+  throw fail("conflict", "This email was another account's until lately, and can be taken back for a week");
 }
 
 /**

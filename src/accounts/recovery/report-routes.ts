@@ -5,8 +5,9 @@ import { isNavigation } from "../browser/navigation.ts";
 import { fail } from "../identity/error-codes.ts";
 import { isForm, readField, toProblem } from "../links/pages.ts";
 import { toGonePage, toReportedPage, toReportPage } from "./pages.ts";
-import { readReport, reportChange, type ReportOptions } from "./reports.ts";
+import { readReport, reportChange } from "./reports.ts";
 import type { RecoveryRoutesOptions } from "./routes.ts";
+import type { TakingBack } from "./taking-back.ts";
 
 const ReportBody = t.Object({
   token: t.String({ minLength: 1, maxLength: 256, description: "Of the link" }),
@@ -16,7 +17,7 @@ export interface ReportRoutesOptions extends Pick<
   RecoveryRoutesOptions,
   "recovery" | "afterwork" | "originOf" | "templates" | "mailArrival"
 > {
-  readonly reports: ReportOptions;
+  readonly reports: TakingBack;
 }
 
 /** Serves what the owner of an account says of a notice: that it wasn't them. Opening the link changes nothing. */

@@ -5,7 +5,7 @@ import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { toExamples } from "../terminal/output.ts";
 
 interface InviteOptions {
-  readonly role: readonly string[];
+  readonly role?: readonly string[];
   readonly expiresIn?: number;
   readonly json?: boolean;
 }
@@ -20,7 +20,7 @@ export function userInviteCommand(context: CommandContext): Command {
   return new Command("invite")
     .description("Mail somebody a link by which they choose a password; it is printed where no mail is sent")
     .argument("<email>", "whom to invite; an invitation that they have already is replaced")
-    .option("--role <role>", 'a role that they get, again for more (default: "user")', collect, [])
+    .option("--role <role>", 'a role that they get, again for more (default: "user")', collect)
     .option(
       "--expires-in <duration>",
       "how long the link is good, such as 12h or 7d (default: 7d)",
@@ -56,7 +56,7 @@ async function send(
   command: Command,
   context: CommandContext,
   email: string,
-  { role: names, expiresIn }: InviteOptions,
+  { role: names = [], expiresIn }: InviteOptions,
 ): Promise<SentInvitation> {
   const { createApp } = await import("../../app/app.ts");
   const loaded = loadFor(command, context);
@@ -77,7 +77,7 @@ async function send(
   }
 }
 
-function collect(role: string, roles: readonly string[]): string[] {
+function collect(role: string, roles: readonly string[] = []): string[] {
   return [...roles, role];
 }
 

@@ -1,5 +1,7 @@
 import { expect } from "bun:test";
 import type { Page } from "playwright-core";
+import { invite } from "../../../src/accounts/invitations/invitations.ts";
+import type { LinkPurpose } from "../../../src/db/schema/core-tables.ts";
 import { createUiApp, type UiAppOptions } from "../../../src/ui/ui.ts";
 import french from "../../../templates/languages/fr.json";
 import { CookieJar, PASSWORD, SECURITY } from "../../accounts/browser/browser.ts";
@@ -264,6 +266,7 @@ testInBrowser(
     await jar.signIn("ada@example.com");
     const codeAt = await jar.enrol();
     await look("/auth/login?next=/ui", givePassword);
+    for (const path of await makeLinks(app)) await look(path);
     await using plain = await CheckedPage.open(browser, app, {
       path: "/auth/login?next=/ui",
       javaScriptEnabled: false,
@@ -275,6 +278,23 @@ testInBrowser(
   },
   TIMEOUT_MS,
 );
+
+/** Makes what mails lead to: the path of each page. */
+async function makeLinks({ app: { accounts, store, hooks } }: TestApp): Promise<string[]> {
+  const { link } = await invite({ ...accounts, store, hooks }, null, { email: "eve@example.com" });
+  const [user] = await store.db.select().from(store.tables.users);
+  const { id: userId = 0, email = "" } = user ?? {};
+  const issue = (purpose: LinkPurpose) =>
+    store.db.transaction((tx) =>
+      accounts.links.issue(tx, { purpose, userId, lifetimeMs: TIMEOUT_MS, data: { email } }),
+    );
+  return [
+    `/auth/invitation?${link?.split("?")[1]}`,
+    `/auth/email/verify?token=${await issue("verify_email")}`,
+    `/auth/email/confirm?token=${await issue("change_email")}`,
+    `/auth/email/undo?token=${await issue("undo_email_change")}`,
+  ];
+}
 
 /** Fills the page of the login, and goes on to that of the code. */
 async function givePassword(page: Page): Promise<void> {
