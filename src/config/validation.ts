@@ -137,6 +137,8 @@ function isAccepted(value: unknown, node: SchemaNode): boolean {
       return typeof value === "string" && isText(value, node);
     case "integer":
       return Number.isInteger(value) && isWithin(Number(value), node.minimum, node.maximum);
+    case "number":
+      return typeof value === "number" && isWithin(value, node.minimum, node.maximum);
     case "boolean":
       return typeof value === "boolean";
     default:

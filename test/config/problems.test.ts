@@ -149,6 +149,35 @@ test("loadConfig() says that mail needs whom it comes from, and takes nothing th
     expect(problemsOf({ mail: { url: wrong, from: "a@b.example" } })).toMatchObject([{ path: "mail.url" }]);
 });
 
+test.each([true, "soon", 0, -1, 86_401, null])(
+  "loadConfig() takes %p for no number of seconds",
+  (seconds) => {
+    const problems = problemsOf({ database: { statement_timeout: seconds } });
+    expect(problems).toMatchObject([{ path: "database.statement_timeout" }]);
+  },
+);
+
+test.each([
+  [{}, "issuer", "expected the address of the provider"],
+  [{ preset: "keycloak" }, "issuer", "expected the address of the provider"],
+  [{ preset: "google", issuer: "https://a.example" }, "issuer", "expected nothing"],
+  [{ preset: "microsoft" }, "tenant", "expected the id of your tenant"],
+  [{ preset: "gitlab", tenant: "a" }, "tenant", "expected nothing"],
+  [{ preset: "microsoft", tenant: "common", trust_email: true }, "trust_email", "expected false"],
+  [{ preset: "google", trust_email: true }, "trust_email", "expected false"],
+  [{ issuer: "http://sso.example.com" }, "issuer", "an https URL"],
+  [{ issuer: "http://localhost.example.com" }, "issuer", "an https URL"],
+  [{ issuer: "https://sso.example.com/?x=1" }, "issuer", "an https URL"],
+  [{ issuer: "https://user:password@sso.example.com" }, "issuer", "an https URL"],
+  [{ issuer: "https://a.example", session_hours: 0 }, "session_hours", "expected"],
+  [{ issuer: "https://a.example", client_secret: 7 }, "client_secret", "expected a string"],
+])("loadConfig() says what the provider %p lacks, or has too much", (settings, key, message) => {
+  const providers = { acme: { client_id: "xcore", ...settings } };
+  expect(problemsOf({ auth: { providers } })).toMatchObject([
+    { path: `auth.providers.acme.${key}`, message: expect.stringContaining(message) },
+  ]);
+});
+
 test.each([
   ["server", "prot", "port"],
   ["server", "publicUrl", "public_url"],
