@@ -38,14 +38,17 @@ const INVALID = new Set([
 export class OidcClient implements ProviderClient {
   readonly #provider: Provider;
   readonly #log: Logger;
+  readonly #now: () => number;
   #discovered: Discovered | null = null;
   #discovering: Promise<Configuration> | null = null;
   #failure: { readonly error: AppError; readonly at: number } | null = null;
   #logoutTokens: LogoutTokens | null = null;
 
-  constructor(provider: Provider, log: Logger) {
+  /** @param now in ms, of a clock that goes on */
+  constructor(provider: Provider, log: Logger, now = () => performance.now()) {
     this.#provider = provider;
     this.#log = log;
+    this.#now = now;
   }
 
   async authorize({ redirectUri, state, nonce, verifier, isFresh }: Asked): Promise<URL> {
@@ -135,7 +138,7 @@ export class OidcClient implements ProviderClient {
 
   /** Of several that ask at once, one goes. */
   async #discover(): Promise<Configuration> {
-    const now = performance.now();
+    const now = this.#now();
     const known = this.#discovered;
     if (known !== null && now - known.at < FRESH_MS) return known.configuration;
     const failure = this.#failure;
@@ -163,13 +166,13 @@ export class OidcClient implements ProviderClient {
           execute: [library.enableNonRepudiationChecks, ...(isLocal ? [library.allowInsecureRequests] : [])],
         },
       );
-      this.#discovered = { configuration, at: performance.now() };
+      this.#discovered = { configuration, at: this.#now() };
       this.#failure = null;
       this.#logoutTokens = null;
       return configuration;
     } catch (error) {
       const unavailable = providerUnavailable(error);
-      this.#failure = { error: unavailable, at: performance.now() };
+      this.#failure = { error: unavailable, at: this.#now() };
       const { id } = this.#provider;
       this.#log.warn(
         { provider: id, ...toReason(error) },
