@@ -1,4 +1,5 @@
 import { Elysia, t } from "elysia";
+import { type SessionList, withDevices } from "./devices.ts";
 import type { ApiProblem } from "../shell/api.ts";
 import { Form, Paged, type Ui } from "../shell/pages.ts";
 import { text } from "../shell/words.ts";
@@ -35,8 +36,8 @@ function sessionRoutes(ui: Ui) {
     .get(
       "",
       async ({ request, query }) => {
-        const sessions = await ui.api(request).get("/auth/sessions", query);
-        return ui.page(request, "people/sessions.html", { sessions });
+        const sessions = await ui.api(request).get<SessionList>("/auth/sessions", query);
+        return ui.page(request, "people/sessions.html", { sessions: withDevices(sessions) });
       },
       { auth: true, query: Paged },
     )

@@ -3,6 +3,7 @@ import type { Area, Found } from "../shell/menu.ts";
 import type { Ui } from "../shell/pages.ts";
 import { text } from "../shell/words.ts";
 import { accessRoutes } from "./own-access.ts";
+import { accountRoutes } from "./own-account.ts";
 import { invitationRoutes } from "./invitations.ts";
 import { matrixRoutes } from "./matrix.ts";
 import { roleRoutes } from "./roles.ts";
@@ -46,6 +47,7 @@ export function peopleArea(ui: Ui): Area {
       .use(userRoutes(ui))
       .use(roleRoutes(ui))
       .use(matrixRoutes(ui))
+      .use(accountRoutes(ui))
       .use(accessRoutes(ui))
       .use(secondFactorRoutes(ui)),
     find: (request, words) => findUsers(ui, request, words),

@@ -3,6 +3,7 @@ import type { UserAnswer } from "../../accounts/admin/user-list.ts";
 import type { Api, ApiProblem } from "../shell/api.ts";
 import { Form, type Question, type Ui } from "../shell/pages.ts";
 import { text } from "../shell/words.ts";
+import { type SessionList, withDevices } from "./devices.ts";
 import { listRoles } from "./users.ts";
 
 const LIST = "/ui/users";
@@ -226,11 +227,17 @@ async function showUser(ui: Ui, request: Request, id: number, refused?: Refused)
   const [account, roles, sessions, keys] = await Promise.all([
     api.get<UserAnswer>(path),
     listRoles(ui, request),
-    api.get(`${path}/sessions`, { per_page: 100 }),
+    api.get<SessionList>(`${path}/sessions`, { per_page: 100 }),
     api.get(`${path}/api_keys`, { per_page: 100 }),
   ]);
   const values = refused?.values ?? { email: account.email, full_name: account.full_name ?? "" };
   const held = new Set(account.roles.map((role) => role.id));
-  const data = { account, values, sessions, keys, givable: roles.filter((role) => !held.has(role.id)) };
+  const data = {
+    account,
+    values,
+    sessions: withDevices(sessions),
+    keys,
+    givable: roles.filter((role) => !held.has(role.id)),
+  };
   return ui.form(request, "people/user.html", { ...data, refused: refused?.form ?? "" }, refused?.problem);
 }

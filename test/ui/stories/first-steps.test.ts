@@ -29,7 +29,8 @@ tellStories(async () => NOTHING, {
 
       const menu = page.getByTitle("ada@example.com");
       await hand.press(menu);
-      await hand.press(page.getByRole("link", { name: "Your second factor" }));
+      await hand.press(page.getByRole("link", { name: "Your account" }));
+      await hand.press(page.getByRole("link", { name: "Second factor" }));
       await hand.press(page.getByRole("button", { name: "Add the device" }));
       const secret = await page.getByLabel("Key", { exact: true }).inputValue();
       const codeAt = (steps: number) => generateOtpCode(secret, Date.now() + steps * 30_000);

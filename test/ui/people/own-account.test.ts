@@ -1,0 +1,149 @@
+import { expect, test } from "bun:test";
+import { CookieJar, PASSWORD, placeOf, SECURITY } from "../../accounts/browser/browser.ts";
+import { TestApp } from "../../setup.ts";
+import { CheckedPage, testInBrowser } from "../checked-page.ts";
+
+const PAGE = "/ui/account";
+const ADA = "ada@example.com";
+const SCRIPT = '"><script>alert(1)</script>';
+const OTHER = "another horse battery";
+
+async function start() {
+  const app = await TestApp.start({ config: { security: SECURITY } });
+  await app.admin();
+  const jar = new CookieJar(app);
+  const id = await jar.register(ADA, ["user"]);
+  await jar.signIn(ADA);
+  return { app, jar, id, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() };
+}
+
+const textOf = async (answer: Promise<Response>): Promise<string> => (await answer).text();
+
+test("without a script, people change their name, pages and password, and download what is held of them", async () => {
+  await using started = await start();
+  const { jar, id } = started;
+  const html = await textOf(jar.get(PAGE));
+  expect(html).toContain(`<dd class="break-words">${ADA}</dd>`);
+  expect(html).not.toContain("Give it up");
+  expect(placeOf(await jar.post(PAGE, { full_name: SCRIPT }), PAGE)).toBe(PAGE);
+  const named = await textOf(jar.get(PAGE));
+  expect([named.includes("Saved."), named.includes(SCRIPT)]).toEqual([true, false]);
+  const bad = await jar.post(PAGE, { full_name: "x".repeat(300) });
+  expect([bad.status, (await bad.text()).includes('aria-invalid="true"')]).toEqual([422, true]);
+  await jar.post("/ui/preferences", { next: PAGE, language: "fr", theme: "dark" });
+  const french = await textOf(jar.get(PAGE));
+  expect(french).toContain('lang="fr" data-theme="dark"');
+  expect(french).toContain("Télécharger mes données");
+  await jar.post("/ui/preferences", { next: PAGE, language: "en" });
+
+  const path = `${PAGE}/password`;
+  const wrong = await jar.post(path, { current_password: "wrong", new_password: OTHER });
+  expect([wrong.status, (await wrong.text()).includes("The current password is wrong")]).toEqual([401, true]);
+  const short = await textOf(jar.post(path, { current_password: PASSWORD, new_password: "short" }));
+  expect(short).toContain("it has fewer than 8 characters");
+  expect([short.includes(PASSWORD), short.includes('value="short"')]).toEqual([false, false]);
+  const changed = await jar.post(path, { current_password: PASSWORD, new_password: OTHER });
+  expect(placeOf(changed, path)).toBe(PAGE);
+  expect(await textOf(jar.get(PAGE))).toContain("The password is set.");
+  const asked = await textOf(jar.post(`${path}/give-up`, { csrf_token: "" }));
+  expect(asked).toContain("Give your password up?");
+  await jar.post(`${path}/give-up`, { confirmed: "yes" });
+  expect(await textOf(jar.get(PAGE))).toContain("nothing else lets you in; add a passkey first");
+
+  const file = await jar.post(`${PAGE}/export`, { csrf_token: "" });
+  expect(file.headers.get("content-disposition")).toBe(`attachment; filename="account-${id}.json"`);
+  expect((await file.json()) as object).toMatchObject({ account: { id, email: ADA, theme: "dark" } });
+});
+
+test("an account is deleted from its page once its owner has confirmed it, and shown who it is", async () => {
+  await using started = await start();
+  const { app, jar, id } = started;
+  const { sessions, users } = app.app.store.tables;
+  const path = `${PAGE}/delete`;
+  const asked = await textOf(jar.post(path, { email: "eve@example.com" }));
+  expect(asked).toContain("Have your account deleted?");
+  const other = await jar.post(path, { email: "eve@example.com", confirmed: "yes" });
+  expect([other.status, (await other.text()).includes("Expected the email of your account")]).toEqual([
+    422,
+    true,
+  ]);
+  await app.app.store.db.update(sessions).set({ created_at: new Date(Date.now() - 11 * 60_000) });
+  const late = await jar.post(path, { email: ADA, confirmed: "yes" });
+  expect(placeOf(late, path)).toBe(`/auth/verify?next=${encodeURIComponent(PAGE)}`);
+  await jar.post("/auth/verify?next=/ui/account", { current_password: PASSWORD });
+  const left = await jar.post(path, { email: ADA, confirmed: "yes" });
+  expect([left.status, left.headers.get("cache-control")]).toEqual([200, "no-store"]);
+  expect(await left.text()).toContain("Your account is to be deleted");
+  expect((await jar.get(PAGE)).status).toBe(303);
+  const [ada] = (await app.app.store.db.select().from(users)).filter((user) => user.id === id);
+  expect(ada?.deletion_at).not.toBeNull();
+
+  const admin = new CookieJar(app);
+  await admin.register("boss@example.com", ["admin"]);
+  await admin.signIn("boss@example.com");
+  expect(await textOf(admin.get("/ui/users?q=ada"))).toContain("To be deleted");
+  expect(await textOf(admin.get(`/ui/users/${id}`))).toContain("Its owner wants it deleted");
+  await admin.post(`/ui/users/${id}/keep`, { confirmed: "yes" });
+  expect(await textOf(admin.get(`/ui/users/${id}`))).toContain("The account stays.");
+});
+
+test("who views as somebody sees nothing of their account's page, and does nothing there", async () => {
+  await using started = await start();
+  const { app, id } = started;
+  const admin = new CookieJar(app);
+  await admin.register("boss@example.com", ["admin"]);
+  await admin.signIn("boss@example.com");
+  await admin.post(`/ui/users/${id}/impersonate`, { csrf_token: "" });
+  const forms = {
+    "": { full_name: "Eve" },
+    "/email": { email: "eve@example.com" },
+    "/password": { new_password: OTHER },
+    "/export": { csrf_token: "" },
+  };
+  const answers = [await admin.get(PAGE)];
+  for (const [path, fields] of Object.entries({ ...forms, "/delete": { email: ADA, confirmed: "yes" } })) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    answers.push(await admin.post(PAGE + path, fields));
+  }
+  expect(answers.map(({ status }) => status)).toEqual([403, 403, 403, 403, 403, 403]);
+  const text = (await Promise.all(answers.map((answer) => answer.text()))).join("");
+  expect([text.includes("for the owner of the account alone"), text.includes("Download my data")]).toEqual([
+    true,
+    false,
+  ]);
+});
+
+testInBrowser(
+  "the page of one's own account works by the keyboard, on a phone, in French and in the dark",
+  async (browser) => {
+    await using started = await start();
+    const { app, jar } = started;
+    await jar.post("/ui/preferences", { next: PAGE, language: "fr", theme: "dark" });
+    await using checked = await CheckedPage.open(browser, app, {
+      user: jar,
+      path: PAGE,
+      viewport: { width: 390, height: 844 },
+    });
+    const { page } = checked;
+    await checked.check();
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    expect(width).toBeLessThanOrEqual(390);
+    await page.getByLabel("Nom", { exact: true }).fill("Ada Lovelace");
+    await page.keyboard.press("Enter");
+    await page.getByText("Enregistré.").waitFor();
+    const download = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Télécharger mes données" }).press("Enter");
+    expect((await download).suggestedFilename()).toMatch(/^account-\d+\.json$/);
+    await page.getByRole("link", { name: "Sessions" }).press("Enter");
+    await checked.check("structure");
+    await page.getByRole("link", { name: "Compte", exact: true }).press("Enter");
+    await page.getByLabel("Votre email, pour confirmer").fill(ADA);
+    await page.keyboard.press("Enter");
+    const dialog = page.getByRole("dialog", { name: "Faire supprimer votre compte ?" });
+    await dialog.waitFor();
+    await checked.check();
+    await dialog.getByRole("button", { name: "Supprimer mon compte" }).press("Enter");
+    await page.getByRole("heading", { name: "Votre compte va être supprimé" }).waitFor();
+    await checked.check();
+  },
+);
