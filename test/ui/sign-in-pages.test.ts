@@ -1,3 +1,5 @@
+import { eq } from "drizzle-orm";
+import type { NewLink } from "../../src/accounts/links/links.ts";
 import { CookieJar, SECURITY } from "../accounts/browser/browser.ts";
 import { TestApp } from "../setup.ts";
 import { CheckedPage, testInBrowser } from "./checked-page.ts";
@@ -22,9 +24,20 @@ testInBrowser(
       });
       const jar = new CookieJar(app);
       // oxlint-disable-next-line no-await-in-loop
-      await jar.register("ada@example.com", ["admin"]);
+      const userId = await jar.register("ada@example.com", ["admin"]);
       // oxlint-disable-next-line no-await-in-loop
       await jar.signIn("ada@example.com");
+      const { accounts, store } = app.app;
+      const issue = (link: Pick<NewLink, "purpose" | "boundTo" | "data">) =>
+        store.db.transaction((tx) => accounts.links.issue(tx, { userId, lifetimeMs: 600_000, ...link }));
+      const { users } = store.tables;
+      // oxlint-disable-next-line no-await-in-loop
+      const [ada] = await store.db.select().from(users).where(eq(users.id, userId));
+      const boundTo = `ada@example.com ${ada?.password_hash}`;
+      // oxlint-disable-next-line no-await-in-loop
+      const reset = await issue({ purpose: "reset_password", boundTo });
+      // oxlint-disable-next-line no-await-in-loop
+      const report = await issue({ purpose: "report_change", data: { email: "ada@example.com" } });
       const [, phone] = SIZES;
       // The slowest: all components are on it.
       // oxlint-disable-next-line no-await-in-loop
@@ -40,6 +53,9 @@ testInBrowser(
         for (const [path, user] of [
           ["/", undefined],
           ["/auth/login?next=/ui", undefined],
+          ["/auth/password/forgot", undefined],
+          [`/auth/password/reset?token=${reset}`, undefined],
+          [`/auth/report?token=${report}`, undefined],
           ["/", jar],
           ["/auth/logout", jar],
           ["/auth/verify", jar],

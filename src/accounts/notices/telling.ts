@@ -24,12 +24,15 @@ export async function tell(
     .where(eq(users.id, userId));
   if (account === undefined) return;
   const to = notice.to ?? account.email;
-  const token = await links.issue(tx, {
+  // An administrator may have given the account to somebody else: whoever had it learns of that, and takes nothing back.
+  const isGivenAway = isByAdministrator && to !== account.email;
+  const report = {
     purpose: "report_change",
     userId,
     lifetimeMs: REPORT_MS,
     data: { email: to, ...(sessionId !== null && { session: sessionId }) },
-  });
+  } as const;
+  const token = isGivenAway ? null : await links.issue(tx, report);
   const data = {
     kind,
     name: HARMLESS_NAME.test(name) ? name : null,

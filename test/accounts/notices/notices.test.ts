@@ -162,6 +162,13 @@ test("an owner is told what administrators do, at the address from before too", 
     "The email of your account was changed",
   ]);
   for (const { text } of mails.slice(1)) expect(text).toContain("by an administrator");
+  // The account may be somebody else's now: who had it can't take it back.
+  expect(mails.map(({ text, html }) => (text + html).includes("/auth/report"))).toEqual([
+    true,
+    true,
+    true,
+    false,
+  ]);
   expect(await noticesTo("carol@new.example")).toEqual([]);
   expect((await host.getAsAdmin(`/admin/audit?action=user.otp_removed`)).body.items[0]).toMatchObject({
     target_id: String(id),
