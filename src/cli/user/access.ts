@@ -44,10 +44,10 @@ export function userSwitchCommand(context: CommandContext, verb: "enable" | "dis
     );
 }
 
-/** `xcore user unlock EMAIL`: ends the locks that wrong passwords and codes have led to. */
+/** `xcore user unlock EMAIL`: ends the locks of an account, also that of an owner who has said that somebody else was in. */
 export function userUnlockCommand(context: CommandContext): Command {
   return new Command("unlock")
-    .description("Let an account log in that is locked after wrong passwords or codes")
+    .description("Let an account log in that is locked after wrong passwords or codes, or by its owner")
     .argument("<email>", "which account")
     .addHelpText("after", toExamples("xcore user unlock ada@example.com"))
     .action((email: string, _options: object, command: Command) =>

@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { listUsers } from "../../accounts/admin/user-list.ts";
+import { listUsers, type UserAnswer } from "../../accounts/admin/user-list.ts";
 import { readAllPages } from "../../db/paging/all-pages.ts";
 import { withAccounts } from "../open/accounts.ts";
 import type { CommandContext } from "../open/command-context.ts";
@@ -23,11 +23,17 @@ export function userListCommand(context: CommandContext): Command {
           user.email,
           user.full_name ?? "-",
           user.roles.map(({ name }) => name).join(", ") || "-",
-          user.deletion_at !== null ? "leaving" : user.is_active ? "active" : "disabled",
+          toState(user),
           user.has_otp ? "yes" : "no",
           user.last_login_at ?? "-",
         ]);
         context.print(toTable([["EMAIL", "NAME", "ROLES", "STATE", "TWO FACTORS", "LAST LOGIN"], ...rows]));
       }),
     );
+}
+
+function toState({ is_active, locked_at, deletion_at }: UserAnswer): string {
+  if (deletion_at !== null) return "leaving";
+  if (!is_active) return "disabled";
+  return locked_at === null ? "active" : "locked";
 }

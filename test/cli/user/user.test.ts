@@ -1,3 +1,4 @@
+import { eq } from "drizzle-orm";
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { openCoreStore } from "../../../src/accounts/people/store.ts";
 import { createPasswords } from "../../../src/accounts/login/passwords.ts";
@@ -99,7 +100,14 @@ testOnEachDialect(
     expect(JSON.parse(await run(["list", "BO", "--json"]))).toMatchObject([{ email: "bob@example.com" }]);
     expect(await run(["grant", "bob@example.com", "admin"])).toBe("bob@example.com holds admin, user now\n");
     expect(await run(["revoke", "bob@example.com", "user"])).toBe("bob@example.com holds admin now\n");
+    const { db, tables } = openCoreStore(driver);
+    await db
+      .update(tables.users)
+      .set({ locked_at: new Date() })
+      .where(eq(tables.users.email, "ada@example.com"));
+    expect(await run(["list"])).toMatch(/^ada@example\.com +- +admin +locked /m);
     expect(await run(["unlock", "ada@example.com"])).toBe("ada@example.com isn't locked now\n");
+    expect(await run(["list"])).toMatch(/^ada@example\.com +- +admin +active /m);
     expect(await run(["disable", "ada@example.com"])).toBe("ada@example.com is disabled now\n");
     expect(await run(["enable", "ada@example.com"])).toBe("ada@example.com is enabled now\n");
     expect(await run(["passwd", "bob@example.com", "--password-stdin"], "battery staple\r\n")).toContain(
@@ -113,6 +121,7 @@ testOnEachDialect(
       "user.created 2",
       "role.assigned 2",
       "role.removed 2",
+      "user.unlocked 1",
       "user.deactivated 1",
       "user.activated 1",
       "user.password_set 2",
