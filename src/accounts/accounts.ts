@@ -338,6 +338,7 @@ function createLoginServices(
     ...options,
     ...entering,
     issue: forCookie,
+    issueTokens: (...asked) => sessions.create(...asked),
     grantDefaultRole,
     isGuardRole: (role) => principals.isGuardRole(role),
   });

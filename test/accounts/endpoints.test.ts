@@ -143,6 +143,11 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
     status: 404,
     prepare: () => ({ params: ["nobody"], body: { logout_token: "a.b.c" } }),
   },
+  "POST /auth/providers/token": {
+    guard: "public",
+    status: 400,
+    prepare: () => ({ body: { code: "of nobody", code_verifier: "x".repeat(43) } }),
+  },
   "GET /auth/identities": { guard: "auth", status: 200 },
   "DELETE /auth/identities/{id}": { guard: "auth", status: 404, prepare: () => ({ params: [1] }) },
   "GET /auth/sessions": { guard: "auth", status: 200 },

@@ -35,7 +35,7 @@ test("loadConfig() gives the defaults when there is no file", () => {
       jobs: { backend: "database", concurrency: 4 },
       storage: { backend: "local", directory: "data/files", s3: null, max_size: "25mb" },
       backups: { schedule: null, keep: 14, directory: "data/backups", before_migration: true, s3: null },
-      auth: { providers: {} },
+      auth: { redirect_uris: [], providers: {} },
       security: {
         jwt_secret_key: null,
         access_token_expire_minutes: 30,

@@ -8,21 +8,15 @@ import type { OtpTokens } from "../identity/access-tokens.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { SessionOwner } from "../identity/session-owner.ts";
 import { assertStanding, isUnlocked } from "../identity/standing.ts";
-import { hashToken } from "../keys/opaque-tokens.ts";
 import type { SecretBox } from "../keys/secret-box.ts";
-import {
-  Admission,
-  type AdmissionOptions,
-  type Entry,
-  type OtpChallenge,
-  toFingerprint,
-  tooLate,
-} from "../login/login.ts";
+import { Admission, type AdmissionOptions, type Entry, type OtpChallenge, tooLate } from "../login/login.ts";
 import { writeAudit } from "../people/audit.ts";
 import { type Account, findAccountByEmail, lockUser } from "../people/users.ts";
-import type { CookieSession } from "../sessions/sessions.ts";
+import type { CookieSession, TokenPair } from "../sessions/sessions.ts";
 import { assertIdentifiedLately } from "../two-factor/enrolment.ts";
 import { signInInvalid } from "./answers.ts";
+import { AppSignIn, type AppSignInOptions, type GivenCode } from "./apps.ts";
+import { type Begun, toChallenge, toEntry } from "./begun.ts";
 import { type Claimed, findRefusal, toClaimed } from "./claims.ts";
 import type { ProviderClient, Redeemed } from "./client.ts";
 import { beginFlow, type Flow, FLOW_MS } from "./flows.ts";
@@ -44,11 +38,15 @@ export interface FederationOptions extends AdmissionOptions<CookieSession> {
   readonly grantDefaultRole: ProvisioningOptions["grantDefaultRole"];
   /** Whether routes ask for a role by its name. */
   readonly isGuardRole: (role: string) => boolean;
+  /** Adds a session that tokens are held of. */
+  readonly issueTokens: AppSignInOptions["issueTokens"];
 }
 
 /** What comes of an answer that a browser has brought from a provider. */
 export type Outcome =
   | { readonly kind: "entered"; readonly session: CookieSession }
+  /** An app has begun, and goes on with the code in this address. */
+  | { readonly kind: "app"; readonly url: URL }
   | { readonly kind: "second step"; readonly challenge: OtpChallenge }
   /** The provider's account isn't linked to one here yet, which its owner has to agree to. */
   | { readonly kind: "link"; readonly token: string }
@@ -63,17 +61,6 @@ export interface PendingLink {
   readonly next: string;
   /** The session that it was begun in; null for one that had an account's email. */
   readonly sessionId: string | null;
-}
-
-/** What is noted of a sign-in once it is one. */
-interface Begun {
-  readonly provider: string;
-  readonly identityId: number;
-  readonly email: string | null;
-  readonly sid: string | null;
-  readonly idToken: string | null;
-  readonly endsAt: number | null;
-  readonly identifiedAt: number | null;
 }
 
 /** What a provider has said of whoever is on a way. */
@@ -97,12 +84,14 @@ const MAX_ID_TOKEN = 16_384; // characters
 export class Federation {
   readonly #options: FederationOptions;
   readonly #admission: Admission<CookieSession>;
+  readonly #apps: AppSignIn;
   /** By their settings: another setting is another client. */
   readonly #clients = new Map<string, Promise<ProviderClient>>();
 
   constructor(options: FederationOptions) {
     this.#options = options;
     this.#admission = new Admission(options);
+    this.#apps = new AppSignIn(options);
   }
 
   /**
@@ -112,7 +101,7 @@ export class Federation {
    */
   async begin(
     id: string,
-    asked: Pick<Flow, "purpose" | "next" | "sessionId" | "invitation" | "redirectUri">,
+    asked: Pick<Flow, "purpose" | "next" | "sessionId" | "invitation" | "app" | "redirectUri">,
   ): Promise<{ readonly url: URL; readonly flow: Flow }> {
     const provider = this.#find(id);
     const flow = beginFlow({ provider: id, ...asked });
@@ -150,14 +139,19 @@ export class Federation {
 
   /** Returns what is to be noted of a first step that a provider's word was. @throws AppError authentication_error */
   async readBegun(step: string): Promise<Omit<Entry, "hasOtp">> {
-    const begun = await this.#options.states.find<Begun>(step);
+    const begun = await this.#options.states.find<Begun>("begun", step);
     if (begun === null) throw tooLate();
-    return this.#toEntry(begun, step);
+    return toEntry(this.#options, begun, step);
+  }
+
+  /** Lets an app in whose user has come back to it with a code. @throws what `AppSignIn.exchange` throws */
+  exchange(given: GivenCode, origin: Origin): Promise<TokenPair | OtpChallenge> {
+    return this.#apps.exchange(given, origin);
   }
 
   /** Returns what is to be linked; null where that was done, or begun too long ago. */
   findPending(token: string | null): Promise<PendingLink | null> {
-    return token === null ? Promise.resolve(null) : this.#options.states.find<PendingLink>(token);
+    return token === null ? Promise.resolve(null) : this.#options.states.find<PendingLink>("link", token);
   }
 
   /**
@@ -235,13 +229,14 @@ export class Federation {
       endsAt: provider.sessionMs === null ? null : Date.now() + provider.sessionMs,
       identifiedAt: claimed.authenticatedAt === null ? null : Math.min(claimed.authenticatedAt, Date.now()),
     };
-    if (!claimed.hasOtp && (await secondFactors.isEnabled(userId))) {
-      const step = await states.keep(begun, otpTokens.lifetime * 1000);
-      const otp_token = await otpTokens.sign({ userId, fingerprint: toFingerprint(account), step });
-      const challenge = { otp_required: true, otp_token, expires_in: otpTokens.lifetime } as const;
-      return { kind: "second step", challenge };
+    const { hasOtp } = claimed;
+    const { app } = told.flow;
+    if (app !== null) return { kind: "app", url: await this.#apps.hand(app, { begun, account, hasOtp }) };
+    if (!hasOtp && (await secondFactors.isEnabled(userId))) {
+      const step = await states.keep("begun", begun, otpTokens.lifetime * 1000);
+      return { kind: "second step", challenge: await toChallenge(otpTokens, account, step) };
     }
-    const entry = { ...this.#toEntry(begun, null), hasOtp: claimed.hasOtp };
+    const entry = { ...toEntry(this.#options, begun, null), hasOtp };
     return { kind: "entered", session: await this.#admission.admit(account, origin, entry) };
   }
 
@@ -285,7 +280,7 @@ export class Federation {
     const { id, title } = provider;
     const { next, sessionId } = flow;
     const pending: PendingLink = { provider: id, title, claimed, next, sessionId };
-    return { kind: "link", token: await states.keep(pending, FLOW_MS) };
+    return { kind: "link", token: await states.keep("link", pending, FLOW_MS) };
   }
 
   async #verify(told: Told, account: Account | null, owner: SessionOwner | null): Promise<Outcome> {
@@ -296,42 +291,6 @@ export class Federation {
     if (Math.abs(Date.now() - at) > FRESH_MS)
       throw await this.#refuse(told, "The provider hasn't asked who you are: sign out there, and try again");
     return { kind: "verified", owner };
-  }
-
-  #toEntry(begun: Begun, step: string | null): Omit<Entry, "hasOtp"> {
-    const { endsAt, identifiedAt, provider } = begun;
-    return {
-      details: { provider },
-      session: {
-        endsAt: endsAt === null ? null : new Date(endsAt),
-        identifiedAt: identifiedAt === null ? null : new Date(identifiedAt),
-      },
-      note: (tx, sessionId) => this.#note(tx, { begun, sessionId, step }),
-    };
-  }
-
-  async #note(
-    tx: Transaction,
-    {
-      begun,
-      sessionId,
-      step,
-    }: { readonly begun: Begun; readonly sessionId: string; readonly step: string | null },
-  ): Promise<void> {
-    const { store, states, box } = this.#options;
-    const { identities, identitySessions } = store.tables;
-    if (step !== null && !(await states.end(tx, step))) throw tooLate();
-    const { identityId, provider, email, sid, idToken } = begun;
-    const used = { provider, email, last_used_at: new Date() };
-    const { rowsAffected } = await tx.update(identities).set(used).where(eq(identities.id, identityId));
-    // Unlinked meanwhile.
-    if (rowsAffected === 0) throw tooLate();
-    await tx.insert(identitySessions).values({
-      session_id: sessionId,
-      identity_id: identityId,
-      sid_hash: sid === null ? null : hashToken(sid),
-      id_token: idToken === null ? null : await box.seal(idToken, sessionId),
-    });
   }
 
   /** Writes down who isn't let in, and returns the error that tells them why. */

@@ -2,6 +2,7 @@ import type { Site } from "../../web/clients/site.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { SecretBox } from "../keys/secret-box.ts";
 import { signInInvalid } from "./answers.ts";
+import type { AppReturn } from "./apps.ts";
 import type { Asked } from "./client.ts";
 
 /** What a browser is sent to a provider for: to sign in, to link who it is there to its account, to show who it is again. */
@@ -17,6 +18,8 @@ export interface Flow extends Asked {
   readonly sessionId: string | null;
   /** The token of an invitation that it is to accept; null for none. */
   readonly invitation: string | null;
+  /** The app that has begun; null for a browser that goes on here. */
+  readonly app: AppReturn | null;
   /** In ms since the epoch. */
   readonly expiresAt: number;
 }
@@ -33,7 +36,7 @@ export type WayCookie = "xcore_flow" | "xcore_identity";
 
 /** Begins a way to a provider. */
 export function beginFlow(
-  flow: Pick<Flow, "provider" | "purpose" | "next" | "sessionId" | "invitation" | "redirectUri">,
+  flow: Pick<Flow, "provider" | "purpose" | "next" | "sessionId" | "invitation" | "app" | "redirectUri">,
 ): Flow {
   return {
     ...flow,

@@ -1,5 +1,5 @@
 import { Elysia, t } from "elysia";
-import { listOf, page, paginate, type PageQuery } from "../../db/paging/paginate.ts";
+import { listOf } from "../../db/paging/paginate.ts";
 import { AppError } from "../../errors/errors.ts";
 import type { Site } from "../../web/clients/site.ts";
 import type { BrowserCredentials } from "../browser/credentials.ts";
@@ -12,7 +12,9 @@ import type { Principals } from "../identity/principals.ts";
 import { type Attempts, BY_SESSION, type SessionOwner, toSessionOwner } from "../identity/session-owner.ts";
 import type { CoreStore } from "../people/store.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import { appRoutes } from "./app-routes.ts";
 import type { FlowPurpose } from "./flows.ts";
+import { identityRoutes } from "./identity-routes.ts";
 import type { Providers } from "./on-demand.ts";
 import { findProvider } from "./providers.ts";
 
@@ -42,6 +44,13 @@ const StartQuery = t.Composite([
   Next,
   t.Object({
     invitation: t.Optional(t.String({ maxLength: 256, description: "Token of an invitation to accept" })),
+    redirect_uri: t.Optional(
+      t.String({ maxLength: 1024, description: "Of an app, which gets a code: one of auth.redirect_uris" }),
+    ),
+    code_challenge: t.Optional(
+      t.String({ pattern: "^[A-Za-z0-9_-]{43}$", description: "Of PKCE with S256, which an app needs" }),
+    ),
+    state: t.Optional(t.String({ maxLength: 512, description: "What the app is told again" })),
   }),
 ]);
 const LISTED_AT_ONCE = 100;
@@ -49,20 +58,13 @@ const Provider = t.Object({
   id: t.String({ description: "For /auth/providers/{id}/start" }),
   title: t.String({ description: "What a button says" }),
 });
-const Identity = t.Object({
-  id: t.Integer(),
-  provider: t.String({ description: "What config.json calls it" }),
-  title: t.Nullable(t.String({ description: "Null for a provider that isn't there any more" })),
-  email: t.Nullable(t.String({ description: "As the provider has last said it" })),
-  last_used_at: t.Nullable(t.String({ format: "date-time" })),
-  created_at: t.String({ format: "date-time" }),
-});
 const BROWSER = "For a browser, which is led to the provider (303) and back";
 
 /** Serves signing in by providers, and what accounts are linked to, below `/auth`. */
 export function providerRoutes(options: ProviderRoutesOptions) {
   return new Elysia({ name: "xcore/providers", prefix: "/auth", detail: { tags: ["auth"] } })
     .use(wayRoutes(options))
+    .use(appRoutes(options))
     .use(logoutRoutes(options))
     .use(identityRoutes(options))
     .use(linkRoutes(options));
@@ -144,36 +146,6 @@ function logoutRoutes({ originOf, providers }: ProviderRoutesOptions) {
   );
 }
 
-/** What the account of who has signed in is linked to. */
-function identityRoutes({ guards, principals, originOf, store, providers }: ProviderRoutesOptions) {
-  const requireOwner = (request: Request): SessionOwner =>
-    toSessionOwner(principals.require(request), originOf(request));
-  return new Elysia({ name: "xcore/providers/identities", prefix: "/identities" })
-    .use(guards)
-    .get("", ({ query, request }) => listOwn({ store, providers }, requireOwner(request), query), {
-      auth: true,
-      query: page,
-      response: listOf(Identity),
-      detail: { summary: "The accounts of providers that yours is linked to", ...BY_SESSION },
-    })
-    .delete(
-      "/:id",
-      async ({ params, request, status }) => {
-        const { federation } = await providers.load();
-        return status(204, await federation.unlink(requireOwner(request), params.id));
-      },
-      {
-        auth: true,
-        params: t.Object({ id: t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) }),
-        response: { 204: t.Void() },
-        detail: {
-          summary: "Unlink one, within ten minutes of showing who you are; never the last way in",
-          ...BY_SESSION,
-        },
-      },
-    );
-}
-
 /** The page on which the owner of an account agrees that a provider's is theirs. */
 function linkRoutes(options: ProviderRoutesOptions) {
   const { guards } = options;
@@ -199,6 +171,9 @@ async function begin(
     readonly purpose: FlowPurpose;
     readonly sessionId?: string;
     readonly invitation?: string;
+    readonly redirect_uri?: string;
+    readonly code_challenge?: string;
+    readonly state?: string;
   },
 ): Promise<Response> {
   const { providers, site } = options;
@@ -206,17 +181,22 @@ async function begin(
   const context = toContext(options, request, asked.next);
   try {
     findProvider(providers.settings().auth, id);
-    const [{ federation, logout }, { toFlowCookie, toPublicUrl }] = await Promise.all([
+    const [{ federation, logout }, { toFlowCookie, toPublicUrl }, { toAppReturn }] = await Promise.all([
       providers.load(),
       import("./flows.ts"),
+      import("./apps.ts"),
     ]);
-    const { publicUrl } = providers.settings();
+    const { publicUrl, auth } = providers.settings();
+    const app = toAppReturn(auth.redirect_uris, asked);
+    // Who links an account on the way begins anew.
+    const next = app === null ? context.next : toOwnPath(request.url.slice(request.url.indexOf("/auth/")));
     const redirectUri = toPublicUrl({ publicUrl, site }, request, `/auth/providers/${id}/callback`);
     const { url, flow } = await federation.begin(id, {
       purpose,
-      next: context.next,
+      next,
       sessionId,
       invitation,
+      app,
       redirectUri,
     });
     const cookie = await toFlowCookie(logout.box, flow, site.isSecure(request));
@@ -264,6 +244,11 @@ async function toAnswer(
     case "entered":
       await forms.hand(request, outcome.session);
       return forms.markDevice(request, outcome.session.userId, redirectTo(request, next));
+    case "app":
+      return new Response(null, {
+        status: 303,
+        headers: { location: outcome.url.href, "cache-control": "no-store" },
+      });
     case "second step":
       return toLoginCodePage(context, outcome.challenge.otp_token);
     case "verified": {
@@ -359,21 +344,4 @@ function toContext({ templates, site }: ProviderRoutesOptions, request: Request,
 
 function toList<Item>(items: Item[]) {
   return { items, page: 1, per_page: LISTED_AT_ONCE, total: items.length };
-}
-
-async function listOwn(
-  { store, providers }: Pick<ProviderRoutesOptions, "store" | "providers">,
-  { user }: SessionOwner,
-  query: PageQuery,
-) {
-  const { listIdentities } = await import("./identities.ts");
-  const titles = new Map(providers.list().map(({ id, title }) => [id, title]));
-  const found = await paginate(listIdentities(store, user.id), query);
-  const items = found.items.map(({ last_used_at, created_at, ...identity }) => ({
-    ...identity,
-    title: titles.get(identity.provider) ?? null,
-    last_used_at: last_used_at?.toISOString() ?? null,
-    created_at: created_at.toISOString(),
-  }));
-  return { ...found, items };
 }

@@ -6,6 +6,8 @@ import { steadyNow } from "../people/steady-clock.ts";
 import type { CoreStore } from "../people/store.ts";
 
 const TOKEN_BYTES = 32;
+/** What for something is kept: a sign-in that was begun, or a link that is yet to be agreed to. */
+type Kept = "begun" | "link";
 
 /**
  * What lasts minutes between two requests of a browser that are to follow each other, and what was answered already. Each is
@@ -36,27 +38,29 @@ export class IdentityStates {
   }
 
   /** Keeps something for whoever shows the token that is returned. */
-  async keep(data: object, lifetimeMs: number): Promise<string> {
+  async keep(kind: Kept, data: object, lifetimeMs: number): Promise<string> {
     const token = Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
     const { db, tables } = this.#store;
     const id = hashToken(token);
     await db.insert(tables.identityStates).values({
       id,
-      data: await this.#box.seal(JSON.stringify(data), id),
+      data: await this.#box.seal(JSON.stringify(data), `${kind} ${id}`),
       expires_at: new Date(this.#now() + lifetimeMs),
     });
     return token;
   }
 
   /** Returns what is kept for a token; null for nothing, or not any more. */
-  async find<Data>(token: string): Promise<Data | null> {
+  async find<Data>(kind: Kept, token: string): Promise<Data | null> {
     const { db, tables } = this.#store;
     const { identityStates } = tables;
     const id = hashToken(token);
     const [row] = await db.select().from(identityStates).where(eq(identityStates.id, id));
-    const isGood = row !== undefined && row.data !== null && row.expires_at.getTime() > this.#now();
+    if (row === undefined || row.data === null || row.expires_at.getTime() <= this.#now()) return null;
+    // What is kept for something else doesn't open.
+    const text = await this.#box.open(row.data, `${kind} ${id}`).catch(() => null);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- sealed by `keep`, in this row
-    return isGood ? (JSON.parse(await this.#box.open(row.data ?? "", id)) as Data) : null;
+    return text === null ? null : (JSON.parse(text) as Data);
   }
 
   /** Ends what is kept for a token, within the transaction of what was done with it; false where somebody else has. */

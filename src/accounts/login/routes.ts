@@ -25,7 +25,7 @@ import { Tokens } from "../sessions/routes.ts";
 import { type PasskeyForms, passkeyEntryRoutes } from "./passkey-entry.ts";
 import { FRESH_MS } from "../identity/standing.ts";
 
-const OtpChallenge = t.Object({
+export const OtpChallenge = t.Object({
   otp_required: t.Literal(true),
   otp_token: t.String({ description: "For /auth/login/otp" }),
   expires_in: t.Integer({ description: "In seconds" }),

@@ -94,8 +94,25 @@ const Provider = Type.Object(
 /** A provider as config.json has it. */
 export type ProviderSettings = Static<typeof Provider>;
 
+const LOOPBACK = "http://(?:localhost|127\\.0\\.0\\.1|\\[::1\\])(?::\\d{1,5})?";
+
 /** The keys of `auth` in config.json. */
 export const AuthKeys = section("Signing in by providers", {
+  redirect_uris: Type.Array(
+    Type.String({
+      maxLength: 1024,
+      format: "url",
+      // A scheme of an app's own is a domain backwards (RFC 8252, 7.1): none that browsers know has a dot.
+      pattern: `^(?:(?:https://[^\\s/?#@]+|${LOOPBACK})(?:/[^\\s#]*)?|[a-z][a-z0-9-]*(?:\\.[a-z0-9-]+)+:/[^\\s#]*)$`,
+      title: 'an address such as "https://app.example.com/callback" or "com.example.app:/callback"',
+    }),
+    {
+      maxItems: 100,
+      default: [],
+      description:
+        "Addresses of apps whose users sign in by a provider, letter by letter; see [signing in](sign-in.md)",
+    },
+  ),
   providers: Type.Record(AnyKey, Provider, {
     propertyNames: {
       pattern: "^[a-z][a-z0-9_-]{0,31}$",

@@ -8,7 +8,7 @@ import { silent } from "../factor-accounts.ts";
 import { HostileIssuer } from "./hostile-issuer.ts";
 
 const toProvider = (settings: Partial<ProviderSettings>) =>
-  findProvider({ providers: { acme: { client_id: "xcore", ...settings } } }, "acme");
+  findProvider({ redirect_uris: [], providers: { acme: { client_id: "xcore", ...settings } } }, "acme");
 
 test("findProvider() knows what presets are, and settings over them", () => {
   expect(toProvider({ preset: "google" })).toMatchObject({
@@ -30,7 +30,9 @@ test("findProvider() knows what presets are, and settings over them", () => {
     issuer: "https://git.example",
   });
   for (const id of ["nobody", "__proto__", "constructor"])
-    expect(() => findProvider({ providers: {} }, id)).toThrow(expect.objectContaining({ code: "not_found" }));
+    expect(() => findProvider({ redirect_uris: [], providers: {} }, id)).toThrow(
+      expect.objectContaining({ code: "not_found" }),
+    );
 });
 
 test("findRefusal() keeps to domains and tenants, as the provider vouches for them", () => {

@@ -32,10 +32,12 @@ export class World implements AsyncDisposable {
   }
 
   /** Gives the app these providers; what isn't said is the issuer's. */
-  async configure(providers: Settings): Promise<void> {
+  async configure(providers: Settings, redirect_uris: readonly string[] = []): Promise<void> {
     const common = { issuer: this.issuer.url, client_id: CLIENT_ID, client_secret: CLIENT_SECRET };
     const entries = Object.entries(providers).map(([id, settings]) => [id, { ...common, ...settings }]);
-    await this.app.folder.write({ "config.json": { auth: { providers: Object.fromEntries(entries) } } });
+    await this.app.folder.write({
+      "config.json": { auth: { redirect_uris, providers: Object.fromEntries(entries) } },
+    });
     await this.app.reloadConfig();
   }
 
