@@ -275,8 +275,10 @@ export async function unlockUser(services: UserServices, actor: Actor, id: numbe
 export async function keepUser(services: UserServices, actor: Actor, id: number): Promise<UserAnswer> {
   return administer(services, actor, toIntent(id, "deletion_cancelled", "keep"), async (change) => {
     const { deletion_at: at } = await requireAccount(change, id);
-    if (at !== null && (await keepAccount(change.tx, change.tables, id)))
+    if (at !== null && (await keepAccount(change.tx, change.tables, id))) {
+      await tellOwner(services, change, { kind: "deletion_cancelled", userId: id });
       await change.audit({ before: { deletion_at: at.toISOString() }, after: { deletion_at: null } });
+    }
     return readUser(change.store, id);
   });
 }

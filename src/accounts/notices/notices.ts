@@ -20,6 +20,7 @@ export type NoticeKind =
   | "recovery_codes_made"
   | "provider_linked"
   | "provider_unlinked"
+  | "deletion_cancelled"
   | "api_key_created"
   | "api_key_revoked";
 

@@ -2,6 +2,7 @@ import { and, eq, gte, inArray, isNull, ne } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import { followWithin } from "../federation/role-rules.ts";
 import type { Origin } from "../identity/principal.ts";
+import { keepAccount } from "../links/keeping.ts";
 import type { AccountLinks } from "../links/links.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
@@ -51,6 +52,8 @@ export async function takeBack(
   await links.revoke(tx, userId, ["reset_password", "verify_email", "change_email"]);
   // Those of before went to its owner, whose they stay.
   await links.revoke(tx, userId, ["report_change", "undo_email_change"], since);
+  // Who was in may have asked for its deletion.
+  const was_leaving = await keepAccount(tx, tables, userId);
   const ended = await sessions.endAll(tx, userId);
   await writeAudit(tx, tables, {
     action,
@@ -58,7 +61,7 @@ export async function takeBack(
     target: { type: "user", id: userId },
     origin,
     before: { email: account.email },
-    after: { email, since, sessions: ended, ...removed },
+    after: { email, since, sessions: ended, was_leaving, ...removed },
   });
   return { email };
 }

@@ -118,6 +118,7 @@ test("the last administrator stays, a plugin refuses with a reason, and an admin
   const kept = await send("DELETE", `/admin/users/${ada.id}/deletion`, undefined, second);
   expect([kept.status, kept.body.deletion_at]).toEqual([200, null]);
   expect(await world.audited("user.deletion_cancelled")).toMatchObject([{ actor: "admin@example.com" }]);
+  expect(await world.mailsTo(ADA)).toContain("account-notice");
   expect((await world.logIn()).status).toBe(200);
 });
 

@@ -46,6 +46,17 @@ async function start() {
   };
 }
 
+test("an account that an intruder wants deleted stays once its owner says that it wasn't them", async () => {
+  await using world = await start();
+  const { host, owner, send, thief, linkOf, readUser } = world;
+  await host.admin();
+  const link = await linkOf(EMAIL, "/auth/report");
+  expect((await send("POST", "/auth/deletion", { email: EMAIL }, thief)).status).toBe(202);
+  expect((await readUser()).deletion_at).not.toBeNull();
+  await owner.post("/auth/report", { token: tokenOf(link) });
+  expect(await readUser()).toMatchObject({ deletion_at: null, locked_at: expect.any(String) });
+});
+
 test("an owner who says that it wasn't them is the only one who gets in again, by mail", async () => {
   await using world = await start();
   const { host, owner, id, send, thief, tokens, linkOf, readUser } = world;
