@@ -14,6 +14,10 @@ export interface UserAnswer {
   readonly email: string;
   readonly full_name: string | null;
   readonly is_active: boolean;
+  /** When it was shown that mail to it arrives; null for never. */
+  readonly email_verified_at: string | null;
+  /** Whether that has to be shown before its owner may log in. */
+  readonly must_verify_email: boolean;
   /** When it is deleted, as its owner wants; null for one that stays. */
   readonly deletion_at: string | null;
   /** Since when it is locked, as its owner has said that somebody else was in; null for an account that isn't. */
@@ -69,20 +73,23 @@ export function noUser(id: number): AppError {
 }
 
 function columnsOf({ tables: { users } }: CoreStore) {
-  const { id, email, full_name, is_active, deletion_at, locked_at, last_login_at, created_at, updated_at } =
-    users;
-  return { id, email, full_name, is_active, deletion_at, locked_at, last_login_at, created_at, updated_at };
+  const { id, email, full_name, is_active, email_verified_at, must_verify_email } = users;
+  const { deletion_at, locked_at, last_login_at, created_at, updated_at } = users;
+  const states = { is_active, email_verified_at, must_verify_email, deletion_at, locked_at };
+  return { id, email, full_name, ...states, last_login_at, created_at, updated_at };
 }
 
 type Computed =
   | "roles"
   | "has_otp"
+  | "email_verified_at"
   | "deletion_at"
   | "locked_at"
   | "last_login_at"
   | "created_at"
   | "updated_at";
 type UserRow = Omit<UserAnswer, Computed> & {
+  readonly email_verified_at: Date | null;
   readonly deletion_at: Date | null;
   readonly locked_at: Date | null;
   readonly last_login_at: Date | null;
@@ -101,15 +108,16 @@ async function toUserAnswers(store: CoreStore, rows: readonly UserRow[]): Promis
     .where(inArray(userRoles.user_id, ids))
     .orderBy(roles.name);
   const withOtp = await findWithSecondFactor(store.db, store.tables, ids);
-  return rows.map(({ deletion_at, locked_at, last_login_at, created_at, updated_at, ...user }) => ({
+  return rows.map((user) => ({
     ...user,
     roles: held.filter(({ userId }) => userId === user.id).map(({ id, name }) => ({ id, name })),
     has_otp: withOtp.has(user.id),
-    locked_at: locked_at?.toISOString() ?? null,
-    deletion_at: deletion_at?.toISOString() ?? null,
-    last_login_at: last_login_at?.toISOString() ?? null,
-    created_at: created_at.toISOString(),
-    updated_at: updated_at.toISOString(),
+    email_verified_at: user.email_verified_at?.toISOString() ?? null,
+    locked_at: user.locked_at?.toISOString() ?? null,
+    deletion_at: user.deletion_at?.toISOString() ?? null,
+    last_login_at: user.last_login_at?.toISOString() ?? null,
+    created_at: user.created_at.toISOString(),
+    updated_at: user.updated_at.toISOString(),
   }));
 }
 

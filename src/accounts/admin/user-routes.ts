@@ -28,6 +28,12 @@ const User = t.Object({
   email: t.String(),
   full_name: t.Nullable(t.String()),
   is_active: t.Boolean({ description: "Whether they may log in" }),
+  email_verified_at: t.Nullable(
+    t.String({ format: "date-time", description: "When it was shown that mail to it arrives" }),
+  ),
+  must_verify_email: t.Boolean({
+    description: "Whether that has to be shown before they may log in; ended by `/unlock`",
+  }),
   deletion_at: t.Nullable(
     t.String({ format: "date-time", description: "When it is deleted, as its owner wants" }),
   ),

@@ -248,21 +248,22 @@ export async function removeUserOtp(services: UserServices, actor: Actor, id: nu
 
 /**
  * Ends the locks that wrong passwords and codes have led to, and the one of an account whose owner has said of a notice that it
- * wasn't them: who knows its password is let in again.
+ * wasn't them, or who is yet to verify their email: who knows its password is let in.
  *
  * @throws AppError not_found, authorization_error
  */
 export async function unlockUser(services: UserServices, actor: Actor, id: number): Promise<UserAnswer> {
   return administer(services, actor, toIntent(id, "unlocked", "unlock"), async (change) => {
-    const { email, locked_at } = await requireAccount(change, id);
+    const { email, locked_at, must_verify_email } = await requireAccount(change, id);
     const lifted = await liftLocks(change.tx, change.tables, email);
+    if (must_verify_email) await letInUnverified(change, id);
     if (locked_at !== null) {
       await assertMayTakeOver(change, id);
       const { users } = change.tables;
       await change.tx.update(users).set({ locked_at: null }).where(eq(users.id, id));
       await change.noteAccess(id);
       await change.audit({ before: { locked_at: locked_at.toISOString() }, after: { locked_at: null } });
-    } else if (lifted > 0) await change.audit({});
+    } else if (lifted > 0 && !must_verify_email) await change.audit({});
     return readUser(change.store, id);
   });
 }
@@ -281,6 +282,14 @@ export async function keepUser(services: UserServices, actor: Actor, id: number)
     }
     return readUser(change.store, id);
   });
+}
+
+/** Lets somebody in who has registered, and whom the link that verifies their email hasn't reached. */
+async function letInUnverified(change: Change, id: number): Promise<void> {
+  await assertMayTakeOver(change, id);
+  const { users } = change.tables;
+  await change.tx.update(users).set({ must_verify_email: false }).where(eq(users.id, id));
+  await change.audit({ before: { must_verify_email: true }, after: { must_verify_email: false } });
 }
 
 /** An email is what an account is known by: whoever finds a session open must not put theirs in its place. */

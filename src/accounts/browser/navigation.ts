@@ -1,4 +1,7 @@
 import type { AppError } from "../../errors/errors.ts";
+import { isNavigation } from "../../web/clients/site.ts";
+
+export { isNavigation };
 
 export const LOGIN_PATH = "/auth/login";
 export const LOGOUT_PATH = "/auth/logout";
@@ -10,13 +13,6 @@ export const RESEND_PATH = "/auth/email/verification";
 const MAX_LENGTH = 2048; // characters
 /** Nothing that browsers leave out, such as tabs and new lines, or take for a slash. */
 const PLAIN_PATH = /^\/(?:[!-[\]-~][!-[\]-~]*)?$/;
-
-/** Whether a browser asks for a page, or sends a form from one, rather than a script or another program. */
-export function isNavigation({ headers }: Request): boolean {
-  if (headers.get("accept")?.includes("text/html") !== true || headers.has("hx-request")) return false;
-  const mode = headers.get("sec-fetch-mode");
-  return mode === null || mode === "navigate";
-}
 
 /**
  * Returns where to go on to, as a path of this server with its query: "/" for anything else. What could lead a browser

@@ -1,18 +1,18 @@
 import { Value } from "@sinclair/typebox/value";
 import { Elysia, t } from "elysia";
 import { AppError } from "../../errors/errors.ts";
-import type { Templates } from "../../templates/templates.ts";
 import type { Site } from "../../web/clients/site.ts";
 import { isNavigation, LOGIN_PATH, redirectTo, toRelative } from "../browser/navigation.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
+import { isForm, type LinkPageContext, readField, toLinkPage } from "../links/pages.ts";
 import type { Credentials } from "../login/login.ts";
 import type { AcceptanceServices } from "./acceptance.ts";
 
 export interface AcceptanceRoutesOptions extends AcceptanceServices {
   readonly guards: Guards;
-  readonly templates: Pick<Templates, "render">;
+  readonly templates: LinkPageContext["templates"];
   readonly site: Site;
   readonly originOf: (request: Request) => Origin;
   /** Signs somebody in with a browser who has just made their account. */
@@ -58,6 +58,7 @@ export function acceptanceRoutes(options: AcceptanceRoutesOptions) {
         // oxlint-disable-next-line typescript/only-throw-error -- an answer, not an error
         throw await showForm(options, request, form);
       },
+      idempotent: { transaction: false },
       body: AcceptBody,
       response: { 201: MadeUser },
       detail: { summary: "Make the account that somebody was invited to, with the token of the link" },
@@ -124,7 +125,7 @@ function answerProblem(
   return toPage(options, request, { step: "gone", data: {}, problem: error });
 }
 
-async function toPage(
+function toPage(
   { templates }: AcceptanceRoutesOptions,
   request: Request,
   {
@@ -137,36 +138,13 @@ async function toPage(
     readonly problem?: AppError;
   },
 ): Promise<Response> {
+  const status = problem?.status ?? (step === "accepted" ? 201 : 200);
   const links = { login: toRelative(request, LOGIN_PATH) };
   const said = step === "gone" ? null : (problem?.message ?? null);
-  const page = await templates.render(
-    "pages/invitation.html",
-    { ...data, step, links, problem: said },
-    {
-      status: problem?.status ?? (step === "accepted" ? 201 : 200),
-      headers: {
-        ...problem?.headers,
-        "cache-control": "no-store",
-        // The token is in the address.
-        "referrer-policy": "no-referrer",
-        "x-frame-options": "DENY",
-      },
-    },
-  );
-  return page.toResponse(request);
+  const context = { templates, request };
+  return toLinkPage(context, "invitation", { status, data: { ...data, step, links, problem: said } });
 }
 
 function load() {
   return import("./acceptance.ts");
-}
-
-function isForm(request: Request): boolean {
-  const type = request.headers.get("content-type") ?? "";
-  return type.startsWith("application/x-www-form-urlencoded") && isNavigation(request);
-}
-
-function readField(body: unknown, name: string): string {
-  const value =
-    typeof body === "object" && body !== null ? (body as Record<string, unknown>)[name] : undefined;
-  return typeof value === "string" ? value.slice(0, 256) : "";
 }

@@ -1,5 +1,6 @@
 import { AppError } from "../../errors/errors.ts";
 import type { Page, Templates } from "../../templates/templates.ts";
+import { isNavigation } from "../../web/clients/site.ts";
 
 /** What the pages of links are made with. */
 export interface LinkPageContext {
@@ -8,8 +9,9 @@ export interface LinkPageContext {
 }
 
 /** Whether a browser has sent a form of such a page, rather than another client JSON. */
-export function isForm({ headers }: Request): boolean {
-  return headers.get("content-type")?.startsWith("application/x-www-form-urlencoded") === true;
+export function isForm(request: Request): boolean {
+  const type = request.headers.get("content-type") ?? "";
+  return type.startsWith("application/x-www-form-urlencoded") && isNavigation(request);
 }
 
 /**

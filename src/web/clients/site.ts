@@ -107,6 +107,13 @@ export class Site {
   }
 }
 
+/** Whether a browser asks for a page, or sends a form from one, rather than a script or another program. */
+export function isNavigation({ headers }: Request): boolean {
+  if (headers.get("accept")?.includes("text/html") !== true || headers.has("hx-request")) return false;
+  const mode = headers.get("sec-fetch-mode");
+  return mode === null || mode === "navigate";
+}
+
 /** Whether a request brings what a user may be known by. */
 export function mayBeKnown({ headers }: Request): boolean {
   return headers.has("authorization") || headers.has("x-api-key") || headers.has("cookie");

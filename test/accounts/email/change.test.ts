@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
 import { confirmChange, askForChange, type EmailChangeServices } from "../../../src/accounts/email/change.ts";
+import { readUndo, undoChange } from "../../../src/accounts/email/undo.ts";
 import { AccountLinks } from "../../../src/accounts/links/links.ts";
 import { insertAccount } from "../../../src/accounts/people/users.ts";
 import { failureOf } from "../../db/failures.ts";
@@ -89,6 +90,19 @@ testWithCoreTables(
     ).toMatchObject({
       code: "email_domain_refused",
     });
+
+    // Who had the first one takes all back; what was mailed later doesn't count any more.
+    const undoing = { ...services, sessions: { endAll: async () => 0 } };
+    const undos = sent.filter(({ template }) => template === "email-changed");
+    expect(undos.map(({ to }) => to)).toEqual(["ada@example.com", "two@new.example"]);
+    expect(await readUndo(undoing, undos[0]?.token ?? "")).toEqual({ email: "ada@example.com" });
+    const undone = await Promise.allSettled(
+      [1, 2].map(() => undoChange(undoing, undos[0]?.token ?? "", ORIGIN)),
+    );
+    expect(undone.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+    expect(await failureOf(undoChange(undoing, undos[1]?.token ?? "", ORIGIN))).toMatchObject(GONE);
+    const [back] = await db.select().from(tables.users).where(eq(tables.users.id, ada.user.id));
+    expect(back).toMatchObject({ email: "ada@example.com", locked_at: expect.any(Date) });
   },
 );
 

@@ -103,6 +103,17 @@ test("the link is sent again to who has one to follow, and strangers learn nothi
   expect((await mailbox.logIn("ada@example.com", PASSWORD)).status).toBe(200);
   expect(mailbox.count).toBe(2);
 
+  // Whom no mail reaches an administrator lets in.
+  await mailbox.register("eve@example.com");
+  const { headers } = await app.admin();
+  const { body } = await mailbox.send("GET", "/admin/users?q=eve@", undefined, headers);
+  const [eve] = body.items;
+  expect(eve).toMatchObject({ must_verify_email: true, email_verified_at: null });
+  expect((await mailbox.logIn("eve@example.com")).body.code).toBe("email_unverified");
+  const unlocked = await mailbox.send("PUT", `/admin/users/${eve.id}/unlock`, undefined, headers);
+  expect(unlocked.body).toMatchObject({ must_verify_email: false, email_verified_at: null });
+  expect((await mailbox.logIn("eve@example.com")).status).toBe(200);
+
   expect((await again("no address")).status).toBe(422);
   const limited = [];
   // oxlint-disable-next-line no-await-in-loop -- one after another

@@ -105,7 +105,9 @@ testOnDialect(
     await identity.setup.announce("http://localhost:8000");
     const token = tokenIn(identity);
     const post = (fields: Record<string, string>) =>
-      identity.send("POST", "/auth/setup", new URLSearchParams({ token, full_name: "", ...fields }));
+      identity.send("POST", "/auth/setup", new URLSearchParams({ token, full_name: "", ...fields }), {
+        headers: { accept: "text/html" },
+      });
     const short = await post({ email: '"><script>alert(1)</script>', password: "secret" });
     expect(short.status).toBe(422);
     expect(short.text).toContain("Expected an email");
