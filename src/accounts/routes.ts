@@ -18,6 +18,7 @@ import { Impersonation } from "./impersonation/impersonation.ts";
 import { impersonationRoutes } from "./impersonation/routes.ts";
 import { authRoutes } from "./login/routes.ts";
 import type { CoreStore } from "./people/store.ts";
+import { findAccount } from "./people/users.ts";
 import { Recovery } from "./recovery/recovery.ts";
 import { reportRoutes } from "./recovery/report-routes.ts";
 import { recoveryRoutes } from "./recovery/routes.ts";
@@ -121,7 +122,10 @@ export function accountRoutes({
       confirmPassword,
       impersonation,
       codeLimits: limits.codes,
-      listLinkedProviders: (userId) => providers.listLinked(userId),
+      findProofs: async (userId) => ({
+        hasPassword: (await findAccount(store, userId))?.password_hash != null,
+        providers: await providers.listLinked(userId),
+      }),
       needsSetup: () => setup.isNeeded(),
     }),
     exportRoutes({ ...context, store, hooks, confirmOwner }),

@@ -84,14 +84,25 @@ export function toLogoutPage(context: PageContext): Promise<Response> {
   });
 }
 
-/** Answers with the form that asks somebody who is signed in for the password again, or for a code. */
-export function toVerifyPage(context: PageContext, asksCode: boolean): Promise<Response> {
+/** By what somebody shows again who they are that has no second factor. */
+export interface Proofs {
+  readonly hasPassword: boolean;
+  /** Providers that their account is linked to. */
+  readonly providers: readonly ShownProvider[];
+}
+
+/** Answers with the form that asks somebody who is signed in for the password again, or for a code; or with where to go for that. */
+export function toVerifyPage(context: PageContext, asked: "code" | Proofs): Promise<Response> {
   const { request, next } = context;
+  const asksCode = asked === "code";
+  const providers = asksCode ? [] : asked.providers;
   return toSignInPage(context, "verify", {
     action: toRelative(request, withNext(VERIFY_PATH, next)),
     back: toRelative(request, "/"),
     asks_code: asksCode,
-    providers: asksCode ? [] : toButtons(context, "verify"),
+    // Who has neither is told so by the form.
+    asks_password: !asksCode && (asked.hasPassword || providers.length === 0),
+    providers: toButtons({ ...context, providers }, "verify"),
     passkey: hasRelyingParty(context.site, request)
       ? { options: toRelative(request, "/auth/passkeys/verify/options") }
       : null,

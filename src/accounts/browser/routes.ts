@@ -22,7 +22,14 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { OtpDevices } from "../two-factor/devices.ts";
 import type { BrowserCredentials } from "./credentials.ts";
 import { redirectTo, toOwnPath } from "./navigation.ts";
-import { type PageContext, type ShownProvider, toLoginPage, toLogoutPage, toVerifyPage } from "./pages.ts";
+import {
+  type PageContext,
+  type Proofs,
+  type ShownProvider,
+  toLoginPage,
+  toLogoutPage,
+  toVerifyPage,
+} from "./pages.ts";
 import { TICKET_SECONDS, type Tickets } from "./tickets.ts";
 
 export interface BrowserRoutesOptions {
@@ -40,9 +47,10 @@ export interface BrowserRoutesOptions {
   readonly impersonation: Pick<Impersonation, "leave">;
   /** Counts tries of codes by session. */
   readonly codeLimits: Attempts;
-  /** Providers that people sign in by, and those that an account is linked to. */
+  /** Providers that people sign in by. */
   readonly listProviders: () => readonly ShownProvider[];
-  readonly listLinkedProviders: (userId: number) => Promise<readonly ShownProvider[]>;
+  /** By what an account shows again who it is, without a second factor. */
+  readonly findProofs: (userId: number) => Promise<Proofs>;
   /** Whether there is no administrator yet. */
   readonly needsSetup: () => Promise<boolean>;
   /** Is told of what a page refuses: the log has a line for each. */
@@ -135,14 +143,13 @@ async function isBack(
 }
 
 async function showVerifyPage(
-  { principals, devices, listLinkedProviders }: BrowserRoutesOptions,
+  { principals, devices, findProofs }: BrowserRoutesOptions,
   context: PageContext,
 ): Promise<Response> {
   const principal = principals.require(context.request);
   requireSession(principal);
   const { id } = principal.user;
-  const providers = await listLinkedProviders(id);
-  return toVerifyPage({ ...context, providers }, await devices.isEnabled(id));
+  return toVerifyPage(context, (await devices.isEnabled(id)) ? "code" : await findProofs(id));
 }
 
 async function takeIdentification(

@@ -1,4 +1,5 @@
 import { Elysia, t } from "elysia";
+import { toAddressKey } from "../../web/clients/site.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Attempts } from "../identity/session-owner.ts";
 import { OtpChallenge } from "../login/routes.ts";
@@ -20,7 +21,7 @@ export function appRoutes({ originOf, providers, limits }: AppRoutesOptions) {
       // RFC 6749, section 5.1: what holds tokens is kept by nobody on the way.
       set.headers["cache-control"] = "no-store";
       const origin = originOf(request);
-      const giveBack = await limits.take(origin.ipAddress);
+      const giveBack = await limits.take(toAddressKey(origin.ipAddress));
       const { federation } = await providers.load();
       const answer = await federation.exchange(body, origin);
       giveBack();

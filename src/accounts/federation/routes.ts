@@ -1,7 +1,7 @@
 import { Elysia, t } from "elysia";
 import { listOf } from "../../db/paging/paginate.ts";
 import { AppError } from "../../errors/errors.ts";
-import type { Site } from "../../web/clients/site.ts";
+import { type Site, toAddressKey } from "../../web/clients/site.ts";
 import type { BrowserCredentials } from "../browser/credentials.ts";
 import { isNavigation, redirectTo, toOwnPath } from "../browser/navigation.ts";
 import { type PageContext, toKeepPage, toLoginCodePage } from "../browser/pages.ts";
@@ -218,7 +218,7 @@ async function complete(options: ProviderRoutesOptions, request: Request, id: st
       import("./flows.ts"),
     ]);
     const origin = forms.originOf(request);
-    const giveBack = await limits.take(origin.ipAddress);
+    const giveBack = await limits.take(toAddressKey(origin.ipAddress));
     const flow = await readFlow(logout.box, request, { provider: id, isSecure });
     context = { ...context, next: flow.next };
     const query = request.url.slice(request.url.indexOf("?") + 1);
