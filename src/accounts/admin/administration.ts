@@ -40,8 +40,8 @@ export interface Intent {
   /** As the audit log calls it: "user.deleted". */
   readonly action: string;
   readonly target?: { readonly type: "user" | "role" | "invitation"; readonly id: number };
-  /** For messages: `delete user "7"`. */
-  readonly doing: string;
+  /** For messages: `delete user "7"`, and `delete user "ada@example.com"` once it is known that the actor may know. */
+  readonly doing: (target: string) => string;
 }
 
 /** What nobody may take from themselves. */
@@ -113,6 +113,7 @@ export class Change {
   readonly #hadAdministrator: boolean;
   readonly #isGuardRole: (role: string) => boolean;
   readonly #events: ((hooks: HookBus) => Promise<unknown>)[] = [];
+  #targetName: string | null = null;
 
   private constructor(
     { tx, tables }: { tx: Transaction; tables: CoreTables },
@@ -166,7 +167,7 @@ export class Change {
     const beyond = grants.filter((grant) => isGrant(grant) && !this.#holds(grant));
     if (beyond.length === 0) return;
     const listed = beyond.map((grant) => `"${grant}"`).join(", ");
-    throw forbidden(`Cannot ${this.#intent.doing}: it takes ${listed}, which you don't hold`);
+    throw forbidden(`Cannot ${this.#doing}: it takes ${listed}, which you don't hold`);
   }
 
   /** @throws AppError authorization_error when the user holds more than the actor */
@@ -193,7 +194,7 @@ export class Change {
     const beyond = asked.filter((name) => !held.includes(name));
     if (beyond.length === 0) return;
     const listed = beyond.map((name) => `"${name}"`).join(", ");
-    throw forbidden(`Cannot ${this.#intent.doing}: it takes the role ${listed}, which you don't hold`);
+    throw forbidden(`Cannot ${this.#doing}: it takes the role ${listed}, which you don't hold`);
   }
 
   /**
@@ -210,7 +211,12 @@ export class Change {
 
   /** @throws AppError conflict when the user is the actor */
   assertNotOneself(userId: number, instead: string): void {
-    if (userId === this.actorId) throw conflict(`Cannot ${this.#intent.doing}: it is your own; ${instead}`);
+    if (userId === this.actorId) throw conflict(`Cannot ${this.#doing}: it is your own; ${instead}`);
+  }
+
+  /** Has messages name the target by more than its id. */
+  nameTarget(name: string): void {
+    this.#targetName = name;
   }
 
   /** Writes what was done to the audit log. */
@@ -247,7 +253,7 @@ export class Change {
 
   /** @throws AppError conflict when the change has left no administrator, or the actor without their rights */
   async assertNobodyLockedOut(): Promise<void> {
-    const { doing } = this.#intent;
+    const doing = this.#doing;
     if (this.actorId !== null) {
       const kept = createPermissions(await readUserGrants(this.store, this.actorId));
       const lost = OWN_RIGHTS.find((right) => this.#held?.has(right) && !kept.has(right));
@@ -261,6 +267,11 @@ export class Change {
   /** @throws AppError authorization_error unless the actor may do everything */
   assertEverything(): void {
     this.assertHolds([EVERYTHING]);
+  }
+
+  get #doing(): string {
+    const { doing, target } = this.#intent;
+    return doing(this.#targetName ?? String(target?.id ?? ""));
   }
 
   #holds(grant: string): boolean {

@@ -46,7 +46,7 @@ export async function createRole(
   const intent: Intent = {
     permission: "roles:write",
     action: "role.created",
-    doing: `create role "${name}"`,
+    doing: () => `create role "${name}"`,
   };
   return administer(services, actor, intent, async (change) => {
     change.assertHolds(grants);
@@ -70,7 +70,7 @@ export async function updateRole(
   changes: RoleChanges,
 ): Promise<RoleAnswer> {
   return administer(services, actor, toIntent(id, "updated", "change"), async (change) => {
-    const role = await findRole(change.store, id);
+    const role = await findTarget(change, id);
     change.assertHolds(await readRoleGrants(change.store, id));
     const wanted = { ...changes, description: changes.description?.toWellFormed() };
     const given = Object.entries(wanted).filter(([, value]) => value !== undefined);
@@ -105,7 +105,7 @@ export async function setRolePermissions(
   const grants = toGrants(permissions);
   const intent = toIntent(id, "permissions_set", "set the permissions of");
   return administer(services, actor, intent, async (change) => {
-    const role = await findRole(change.store, id);
+    const role = await findTarget(change, id);
     const before = await readRoleGrants(change.store, id);
     change.assertHolds([...before, ...grants]);
     if (role.is_builtin) change.assertEverything();
@@ -131,6 +131,7 @@ export async function setRolePermissions(
 export async function deleteRole(services: AdministrationServices, actor: Actor, id: number): Promise<void> {
   await administer(services, actor, toIntent(id, "deleted", "delete"), async (change) => {
     const role = await readRole(change.store, id);
+    change.nameTarget(role.name);
     change.assertHolds(role.permissions);
     if (role.requires_otp) change.assertEverything();
     if (role.is_builtin) {
@@ -145,12 +146,18 @@ export async function deleteRole(services: AdministrationServices, actor: Actor,
   });
 }
 
+async function findTarget(change: Change, id: number) {
+  const role = await findRole(change.store, id);
+  change.nameTarget(role.name);
+  return role;
+}
+
 function toIntent(id: number, done: string, verb: string): Intent {
   return {
     permission: "roles:write",
     action: `role.${done}`,
     target: { type: "role", id },
-    doing: `${verb} role "${id}"`,
+    doing: (role) => `${verb} role "${role}"`,
   };
 }
 

@@ -214,6 +214,6 @@ function toIntent(id: number, done: string, verb: string) {
     permission: "users:write",
     action: `user.${done}`,
     target: { type: "user", id },
-    doing: `${verb} user "${id}"`,
+    doing: (user: string) => `${verb} user "${user}"`,
   } as const;
 }

@@ -2,7 +2,13 @@ import { and, eq, inArray } from "drizzle-orm";
 import { fail, invalidRequest } from "../../errors/codes.ts";
 import { SHORT_FOR_ADMINISTRATOR } from "../login/password-rules.ts";
 import { findAccount } from "../people/users.ts";
-import { type Actor, type AdministrationServices, administer, type Change } from "./administration.ts";
+import {
+  type Actor,
+  type AdministrationServices,
+  administer,
+  type Change,
+  type Intent,
+} from "./administration.ts";
 import { readRoleGrants } from "../rights/access.ts";
 import { EVERYTHING, USER_ROLE } from "../rights/builtin-roles.ts";
 import { findRole } from "./role-list.ts";
@@ -125,20 +131,23 @@ async function changeRole(
   { userId, roleId }: { userId: number; roleId: number },
   way: "assign" | "remove",
 ): Promise<UserAnswer> {
-  const intent = {
+  let roleName = String(roleId);
+  const intent: Intent = {
     permission: "users:write",
     action: way === "assign" ? "role.assigned" : "role.removed",
     target: { type: "user", id: userId },
     doing:
       way === "assign"
-        ? `give role "${roleId}" to user "${userId}"`
-        : `take role "${roleId}" from user "${userId}"`,
-  } as const;
+        ? (name) => `give role "${roleName}" to user "${name}"`
+        : (name) => `take role "${roleName}" from user "${name}"`,
+  };
   return administer(services, actor, intent, async (change) => {
     const user = await findAccount(change.store, userId);
     if (user === null) throw noUser(userId);
     const role = await findRole(change.store, roleId);
     await change.assertHoldsAllOf(userId);
+    roleName = role.name;
+    change.nameTarget(user.email);
     const give = way === "assign" ? giveRole : takeRole;
     if (await give(change, user, role)) {
       const what = { role: role.name };

@@ -74,7 +74,7 @@ export async function createUser(
   const intent: Intent = {
     permission: "users:write",
     action: "user.created",
-    doing: `create user "${email}"`,
+    doing: () => `create user "${email}"`,
   };
   return administer(services, actor, intent, async (change) => {
     const account = await insertAccount(change.tx, change.tables, { email, fullName, password: chosen });
@@ -318,7 +318,7 @@ function toIntent(id: number, done: string, verb: string): Intent {
     permission: "users:write",
     action: `user.${done}`,
     target: { type: "user", id },
-    doing: `${verb} user "${id}"`,
+    doing: (user) => `${verb} user "${user}"`,
   };
 }
 
@@ -327,6 +327,7 @@ async function requireAccount(change: Change, id: number): Promise<Account> {
   const account = await findAccount(change.store, id);
   if (account === null) throw noUser(id);
   await change.assertHoldsAllOf(id);
+  change.nameTarget(account.email);
   return account;
 }
 

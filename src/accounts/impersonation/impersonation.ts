@@ -61,7 +61,7 @@ export class Impersonation {
       permission: MAY_IMPERSONATE,
       action: "user.impersonated",
       target: { type: "user", id: userId },
-      doing,
+      doing: () => doing,
     } as const;
     return administer(this.#options, actor, intent, async (change) => {
       change.assertNotOneself(userId, "you see what it sees already");

@@ -269,7 +269,7 @@ function toIntent(done: string, doing: string, id?: number): Intent {
   return {
     permission: "users:write",
     action: `invitation.${done}`,
-    doing,
+    doing: () => doing,
     ...(id !== undefined && { target: { type: "invitation", id } as const }),
   };
 }

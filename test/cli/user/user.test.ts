@@ -154,8 +154,12 @@ test("user says what is wrong, and changes nothing", async () => {
       1,
       /"hello:read": that is a permission, which is given to a role/,
     ],
-    [["revoke", "ada@example.com", "admin"], 1, /no active administrator/],
-    [["disable", "ada@example.com"], 1, /no active administrator/],
+    [
+      ["revoke", "ada@example.com", "admin"],
+      1,
+      /take role "admin" from user "ada@example.com": no active administrator/,
+    ],
+    [["disable", "ada@example.com"], 1, /deactivate user "ada@example.com": no active administrator/],
   ];
   for (const [args, code, message, input = "correct horse"] of failures) {
     // oxlint-disable-next-line no-await-in-loop -- one after another
