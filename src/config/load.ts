@@ -23,6 +23,9 @@ import type { ConfigValues } from "./validation.ts";
 export { ConfigError };
 export { MASK } from "./secrets.ts";
 
+const TLS_KEY_PATH = ["server", "tls", "key"];
+const MAX_PATH = 1024; // characters
+
 export interface LoadConfigOptions {
   /**
    * The file that `--config` names, relative to `cwd`; it must exist.
@@ -96,7 +99,12 @@ export function loadConfig(options: LoadConfigOptions): LoadedConfig {
 
 /** Copies the effective configuration with its secrets masked, so that it can be printed. */
 export function maskConfig({ config, secretPaths }: LoadedConfig): Config {
-  return maskSecrets(config, secretPaths);
+  const masked = maskSecrets(config, secretPaths);
+  const { key } = config.server.tls;
+  const isHidden = secretPaths.some((secret) => startsWithPath(TLS_KEY_PATH, secret));
+  if (key === null || isHidden || !isFilePath(key)) return masked;
+  const { server } = masked;
+  return { ...masked, server: { ...server, tls: { ...server.tls, key } } };
 }
 
 /** Copies settings of a plugin with their secrets masked. */
@@ -120,6 +128,11 @@ export function readSetting(text: string): unknown {
 function toConfig(values: ConfigValues): Config {
   delete values.$schema;
   return freezeDeep(values);
+}
+
+/** A key that was pasted where its file is to be named is a secret after all. */
+function isFilePath(text: string): boolean {
+  return text.length <= MAX_PATH && !/[\r\n]|-----/.test(text);
 }
 
 function isUsed(layer: Layer | undefined): layer is Layer {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { maskConfig } from "../../src/config/load.ts";
 import { maskSecrets } from "../../src/config/secrets.ts";
 import { isSecretName } from "../../src/log/secret-names.ts";
 import { load } from "./config-folder.ts";
@@ -63,6 +64,14 @@ test("maskSecrets() copies the configuration with the secrets of plugins masked"
   expect(config.plugins.settings["blog"]?.["api_key"]).toBe("hunter2");
 });
 
+test("maskConfig() shows which file has the key of the certificate, and no key that stands there itself", () => {
+  expect(shownKey("tls/key.pem")).toBe("tls/key.pem");
+  expect(shownKey("-----BEGIN PRIVATE KEY-----\nMC4CAQ")).toBe("***");
+  expect(shownKey("MC4CAQ\nMC4CAQ")).toBe("***");
+  expect(shownKey("M".repeat(1025))).toBe("***");
+  expect(shownKey("${TLS_SECRET}", { TLS_SECRET: "hunter2" })).toBe("***");
+});
+
 test("maskSecrets() masks the given paths as well", () => {
   const env = { DB_PASSWORD: "hunter2" };
   const { config, secretPaths } = load(
@@ -84,3 +93,8 @@ test.each([
 ])("maskSecrets() masks the credentials in %p", (text, masked) => {
   expect(maskSecrets({ text })).toEqual({ text: masked });
 });
+
+function shownKey(key: string, env = {}): string | null {
+  const server = { tls: { cert: "tls/cert.pem", key } };
+  return maskConfig(load({ server }, { env })).server.tls.key;
+}
