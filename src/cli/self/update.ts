@@ -64,7 +64,10 @@ export async function updateExecutable({
     if (now.build === before.build) return { executable, previous: null, before, now, pid: null };
     assertNewer(now, before, from);
     const previous = swap(executable, candidate);
-    say(`${executable} is ${describeBuild(now)} now; the one before is ${previous}`);
+    say(
+      `${executable} is ${describeBuild(now)} now; the one before is ${previous}\n` +
+        "A server that runs from it is taken over from by a new process, which is watched for a while: a minute at most",
+    );
     const pid = await handOver(loaded, { executable, previous, now, before });
     return { executable, previous, before, now, pid };
   } finally {
