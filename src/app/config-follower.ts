@@ -25,6 +25,8 @@ const RESTART_KEYS = [
   "cache",
   "redis",
   "jobs.backend",
+  "storage.backend",
+  "backups.schedule",
   "logging.directory",
   "logging.console",
   "logging.max_bytes",

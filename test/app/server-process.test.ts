@@ -228,6 +228,8 @@ test("the server says which keys need a restart, and no longer when they are as 
     redis: { url: "redis://localhost:1" },
     logging: { directory: "elsewhere", console: false, max_bytes: 100_000, backup_count: 2 },
     jobs: { concurrency: 2 },
+    storage: { backend: "s3", s3: { bucket: "files", access_key_id: "id", secret_access_key: "secret" } },
+    backups: { schedule: "30 2 * * *" },
   };
   const [line] = await server.after(
     () => folder.write({ "config.json": changed }),
@@ -236,7 +238,7 @@ test("the server says which keys need a restart, and no longer when they are as 
   expect(line).toContain(
     '"restart to apply: app.name, app.data_directory, server.host, server.port, server.workers, server.watchdog_timeout, database.url, ' +
       "database.pool_size, database.durability, database.statement_timeout, database.transaction_timeout, " +
-      "database.echo, security, cache, redis, logging.directory, logging.console, logging.max_bytes, " +
+      "database.echo, security, cache, redis, storage.backend, backups.schedule, logging.directory, logging.console, logging.max_bytes, " +
       'logging.backup_count"',
   );
   expect((await server.fetch("/health")).status).toBe(200);
