@@ -9,8 +9,8 @@ import { BackgroundImports } from "../resources/import-jobs/imports.ts";
 import type { AppContext } from "./context.ts";
 import type { PluginOptions } from "./plugins.ts";
 import type { Shutdown } from "./lifetime/shutdown.ts";
-import { type AppStores, cleanFiles } from "./stores.ts";
-import { keepUp } from "./upkeep.ts";
+import { addCleaning, type AppStores, cleanFiles } from "./stores.ts";
+import { addChores, keepUp } from "./upkeep.ts";
 
 /** What plugins have done outside of requests. */
 export interface Work {
@@ -20,6 +20,8 @@ export interface Work {
   readonly mail: Mail;
   /** Imports files into tables of plugins. */
   readonly background: BackgroundImports;
+  /** Adds all tasks of the core, for a command that runs one: a server has those that there is something to do for. */
+  readonly addCoreTasks: () => Promise<void>;
   /** Ends what looks whether the core has tasks. */
   readonly endUpkeep: () => void;
 }
@@ -55,12 +57,18 @@ export async function createWork(
   const mail = createMail(context, stores, { ...pages, jobs, isWorker: isServer });
   mail.start();
   if (isServer) await scheduleAppBackups(context, tasks);
+  const means = { stores, accounts: pages.accounts };
   return {
     jobs,
     tasks,
     mail,
+    async addCoreTasks() {
+      await scheduleAppBackups(context, tasks);
+      await addCleaning(storage, tasks, loggers.app);
+      await addChores(context, tasks, means);
+    },
     background: new BackgroundImports({ ...ground, jobs, isWorker: isServer }),
-    endUpkeep: keepUp(context, tasks, { stores, accounts: pages.accounts }),
+    endUpkeep: keepUp(context, tasks, means),
   };
 }
 

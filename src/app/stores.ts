@@ -183,12 +183,13 @@ export function cleanFiles(
 ): void {
   if (inspects || isCommand) return;
   storage.onUse = () => {
-    const adding = addTask(storage, tasks, loggers.app);
+    const adding = addCleaning(storage, tasks, loggers.app);
     void adding.catch((error: unknown) => loggers.app.error({ err: error }, "files can't be cleaned up"));
   };
 }
 
-async function addTask(storage: Storage, tasks: Scheduler, log: Logger): Promise<void> {
+/** Adds the task that removes files which nothing refers to. */
+export async function addCleaning(storage: Storage, tasks: Scheduler, log: Logger): Promise<void> {
   await tasks.prepare();
   tasks.register({
     name: `${CORE_TASKS}:clean_files`,

@@ -53,6 +53,12 @@ export function keepUp(context: AppContext, tasks: Scheduler, means: Means): () 
   };
 }
 
+/** Adds all of these tasks, whether or not there is something for them to do. */
+export async function addChores(context: AppContext, tasks: Scheduler, means: Means): Promise<void> {
+  await tasks.prepare();
+  for (const chore of listChores(context, means)) tasks.register(toTask(chore, tasks, context.loggers.app));
+}
+
 function listChores({ live, loggers }: AppContext, { stores: { store }, accounts }: Means): readonly Chore[] {
   const { audit_retention_days: days } = live.loaded.config.security;
   const log = loggers.app;

@@ -1,4 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { type Files, TestFolder } from "../setup.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 
@@ -59,6 +60,29 @@ test("xcore tasks lists scheduled tasks, runs them, and pauses and resumes them"
   expect(unknown.stderr).toContain('Cannot pause task "blog:other": there is none');
   expect((await xcore(folder, ["tasks", "run", "blog:other"])).code).toBe(1);
   expect((await xcore(folder, ["tasks", "run"])).code).toBe(2);
+});
+
+test("xcore tasks run has tasks of the core run too, with a server and without", async () => {
+  await using folder = await TestFolder.create({});
+  const unscheduled = await xcore(folder, ["tasks", "run", "core:backup"]);
+  expect(unscheduled.code).toBe(1);
+  expect(unscheduled.stderr).toContain(
+    'Cannot run task "core:backup": backups.schedule isn\'t set; `xcore db backup` makes one without',
+  );
+  const unknown = await xcore(folder, ["tasks", "run", "core:other"]);
+  expect([unknown.code, unknown.stderr]).toEqual([1, expect.stringContaining("the core has no such task")]);
+
+  await folder.write({ "config.json": { backups: { schedule: "30 2 * * *" } } });
+  const run = (task: string) => xcore(folder, ["tasks", "run", `core:${task}`]);
+  const isMade = () =>
+    readdirSync(`${folder.path}/data/backups`).filter((name) => name.startsWith("scheduled-")).length;
+  expect(await run("backup")).toMatchObject({ code: 0, stdout: "core:backup has run\n" });
+  expect(isMade()).toBe(1);
+  await using server = await XcoreServer.start(folder);
+  expect(await run("backup")).toMatchObject({ code: 0 });
+  expect(isMade()).toBe(2);
+  expect((await server.fetch("/health")).status).toBe(200);
+  expect(await run("prune_audit")).toMatchObject({ code: 0, stdout: "core:prune_audit has run\n" });
 });
 
 test("a server that is told to stop waits for a task that runs, and begins no other", async () => {

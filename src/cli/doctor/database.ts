@@ -140,9 +140,7 @@ async function checkBackups(driver: Driver, { loaded }: CommandPlugins): Promise
     return [problem("backups", `the last one failed: ${failure}`, advice)];
   }
   if (begunAt === null) {
-    return [
-      warning("backups", "none was made yet", "run `xcore tasks run core:backup`, while the server runs"),
-    ];
+    return [warning("backups", "none was made yet", "run `xcore tasks run core:backup`")];
   }
   const due = schedule.previous(Date.now() - LATE_MS);
   if (due !== null && begunAt.getTime() < due - LATE_MS) {
