@@ -16,7 +16,7 @@ import { findAccount, lockUser } from "../people/users.ts";
 import { hasAdministrator, lockAdministration } from "../rights/builtin-roles.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { findObjection } from "./asking.ts";
-import { deleteDue } from "./due.ts";
+import { deleteDue, tryToSend } from "./due.ts";
 
 const DAY_MS = 86_400_000;
 /** How long an owner may change their mind. */
@@ -66,7 +66,7 @@ export class Deletions {
    * @throws AppError what `ConfirmOwner` throws
    */
   async request(owner: SessionOwner, { email, current_password: password }: DeletionRequest): Promise<Date> {
-    const { store, hooks, links, sessions, confirmOwner, sendMail } = this.#options;
+    const { store, hooks, links, sessions, confirmOwner } = this.#options;
     const { tables } = store;
     const { user, sessionId, origin } = owner;
     const action = "user.deletion_requested";
@@ -97,7 +97,7 @@ export class Deletions {
           const token = await links.issue(tx, asked);
           const day = deletionAt.toISOString().slice(0, 10);
           const mail = { to: actor.email, template: "deletion-requested", data: { token, day } };
-          await sendMail({ ...mail, expiresIn: GRACE_MS / 1000 }, { tx });
+          await tryToSend(this.#options, tx, { ...mail, expiresIn: GRACE_MS / 1000 });
           const after = { deletion_at: deletionAt.toISOString() };
           await writeAudit(tx, tables, { action, actor, target, origin, after });
         },

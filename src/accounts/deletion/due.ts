@@ -1,7 +1,8 @@
-import { and, asc, eq, inArray, isNull, lte } from "drizzle-orm";
+import { and, asc, eq, gt, inArray, lte } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import type { OwnedOptions } from "../../db/transactions/owner.ts";
 import { AppError } from "../../errors/errors.ts";
+import { whereOpen } from "../identity/standing.ts";
 import { keepAccount } from "../links/keeping.ts";
 import { writeAudit } from "../people/audit.ts";
 import { steadyNow } from "../people/steady-clock.ts";
@@ -25,25 +26,29 @@ type DueOptions = Pick<DeletionsOptions, "store" | "hooks" | "sendMail" | "log" 
  * @returns how many are deleted
  */
 export async function deleteDue(options: DueOptions, signal: AbortSignal): Promise<number> {
-  const { store, log } = options;
-  const { users } = store.tables;
-  const due = await store.db
-    .select({ id: users.id })
-    .from(users)
-    .where(lte(users.deletion_at, toNow(options)))
-    .orderBy(asc(users.deletion_at))
-    .limit(AT_ONCE);
   let deleted = 0;
-  for (const { id } of due) {
+  for await (const id of listDue(options)) {
     if (signal.aborted) break;
     try {
-      // oxlint-disable-next-line no-await-in-loop -- one transaction after another
       if (await deleteAccount(options, id)) deleted += 1;
     } catch (error) {
-      log.error({ err: error, user_id: id }, "an account can't be deleted; it is tried again");
+      options.log.error({ err: error, user_id: id }, "an account can't be deleted; it is tried again");
     }
   }
   return deleted;
+}
+
+/** Lists whose time has come, each once: those that stay for now keep no others waiting. */
+async function* listDue(options: DueOptions): AsyncGenerator<number> {
+  const { db, tables } = options.store;
+  const { id, deletion_at } = tables.users;
+  for (let last = 0, isMore = true; isMore;) {
+    const isNext = and(lte(deletion_at, toNow(options)), gt(id, last));
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    const due = await db.select({ id }).from(tables.users).where(isNext).orderBy(asc(id)).limit(AT_ONCE);
+    for (const user of due) yield (last = user.id);
+    isMore = due.length === AT_ONCE;
+  }
 }
 
 /** Undoes what has been done of a deletion. */
@@ -128,8 +133,8 @@ async function keepRefused(
 }
 
 /** An address that no mail goes to keeps nobody's account. */
-async function tryToSend(
-  { sendMail, log }: DueOptions,
+export async function tryToSend(
+  { sendMail, log }: Pick<DueOptions, "sendMail" | "log">,
   tx: Transaction,
   mail: Parameters<DeletionsOptions["sendMail"]>[0],
 ): Promise<void> {
@@ -155,7 +160,7 @@ async function findAdministrators(
     .selectDistinct({ email: users.email })
     .from(userRoles)
     .innerJoin(users, eq(users.id, userRoles.user_id))
-    .where(and(inArray(userRoles.role_id, ids), eq(users.is_active, true), isNull(users.deletion_at)))
+    .where(and(inArray(userRoles.role_id, ids), whereOpen({ users })))
     .limit(MAX_ADMINISTRATORS);
   return found.map(({ email }) => email);
 }

@@ -17,7 +17,7 @@ testWithCoreTables(
     const hooks = createHookBus({ onError() {} });
     const { deletions, mails } = createDeletions(store, clock, hooks);
     const ada = await addPrincipal(store, "ada@example.com");
-    const bob = await addPrincipal(store, "bob@example.com");
+    const bob = await addPrincipal(store, "bob@mail.nowhere");
     await db.execute(sql`create table notes (owner bigint not null)`);
     await db.execute(sql`create table bills (owner bigint not null references users (id))`);
     await db.execute(sql`alter table bills add foreign key (owner) references users (id)`).catch(() => null); // MySQL's

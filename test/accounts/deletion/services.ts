@@ -5,6 +5,7 @@ import type { AccountMail } from "../../../src/accounts/people/send-mail.ts";
 import type { CoreStore } from "../../../src/accounts/people/store.ts";
 import { createRefreshTokens } from "../../../src/accounts/sessions/refresh-tokens.ts";
 import { Sessions } from "../../../src/accounts/sessions/sessions.ts";
+import { fail } from "../../../src/errors/codes.ts";
 import type { HookBus } from "../../../src/hooks/bus.ts";
 import { type Clock, silent } from "../factor-accounts.ts";
 import { SECRET_KEY } from "../identity.ts";
@@ -30,6 +31,7 @@ export function createDeletions(store: CoreStore, clock: Clock, hooks: HookBus) 
     links: new AccountLinks(store, now),
     async confirmOwner() {},
     async sendMail(mail) {
+      if (mail.to.endsWith(".nowhere")) throw fail("validation_error", "No mail goes there");
       mails.push(mail);
     },
     log: silent,
