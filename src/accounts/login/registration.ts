@@ -1,4 +1,4 @@
-import { eq } from "drizzle-orm";
+import { and, eq } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
@@ -6,7 +6,7 @@ import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { toAddressKey } from "../../web/clients/site.ts";
 import type { AuthLimits } from "./attempt-limits.ts";
 import { writeAudit } from "../people/audit.ts";
-import { assertDomain, normalizeEmail } from "../people/emails.ts";
+import { assertDomain, assertMailable, normalizeEmail } from "../people/emails.ts";
 import type { Passwords } from "./passwords.ts";
 import type { Origin } from "../identity/principal.ts";
 import { normalizeFullName } from "../people/names.ts";
@@ -64,7 +64,7 @@ export async function register(
     throw fail("registration_closed", "Accounts are made by an administrator here: ask for one");
   }
   await limits.registration.take(toAddressKey(origin.ipAddress));
-  const email = normalizeEmail(user.email);
+  const email = assertMailable(normalizeEmail(user.email));
   assertDomain(email, domains);
   const fullName = normalizeFullName(user.full_name);
   const password = await passwords.choose(user.password, { email });
@@ -99,14 +99,21 @@ export async function openAccount(
   details: Readonly<Record<string, unknown>> = {},
 ): Promise<void> {
   const { db, tables } = options.store;
+  const { users } = tables;
+  const own = eq(users.id, account.id);
   await askHooks(options, account, origin);
-  await db.transaction(async (tx) => {
-    await tx.update(tables.users).set({ is_active: true }).where(eq(tables.users.id, account.id));
+  const opened = db.transaction(async (tx) => {
+    await tx.update(users).set({ is_active: true }).where(own);
     await options.sendVerification?.(tx, account, origin);
     await noteAccessChange(tx, tables, account.id);
     const target = { type: "user", id: account.id };
     const entry = { action: "user.registered", actor: account, target, origin };
     await writeAudit(tx, tables, { ...entry, after: { email: account.email, ...details } });
+  });
+  await opened.catch(async (error: unknown) => {
+    // Such as a mail that can't be made: nothing is left in the way of another try.
+    await db.delete(users).where(and(own, eq(users.is_active, false)));
+    throw error;
   });
 }
 

@@ -1,7 +1,11 @@
 import { domainToASCII } from "node:url";
+import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
 
 const MAX_LENGTH = 255; // characters, what the column holds
+// RFC 5321, 4.5.3.1.
+const MAX_LOCAL_BYTES = 64;
+const MAX_BYTES = 254;
 /** How many domains a message names. */
 const MAX_NAMED = 5;
 // What RFC 5321 allows without quotes, and beyond ASCII letters, marks and digits (RFC 6531).
@@ -34,8 +38,7 @@ export function normalizeEmail(text: string): string {
   const email = parseEmail(text);
   if (email !== null) return email;
   const message = 'Expected an email such as "ada@example.com", of at most 255 characters';
-  const errors = [{ path: "/body/email", code: "invalid", message }];
-  throw fail("validation_error", message, { errors });
+  throw invalidEmail(message);
 }
 
 /**
@@ -45,9 +48,26 @@ export function normalizeEmail(text: string): string {
  * @throws AppError validation_error for text that isn't an email, or isn't spelt as it is meant
  */
 export function normalizeExactEmail(text: string): string {
-  if (isExact(text)) return normalizeEmail(text);
-  const message = "Expected an email in plain letters: some of these only look like them";
-  throw fail("validation_error", message, { errors: [{ path: "/body/email", code: "invalid", message }] });
+  if (isExact(text)) return assertMailable(normalizeEmail(text));
+  throw invalidEmail("Expected an email in plain letters: some of these only look like them");
+}
+
+/** Returns an email that mail can be sent to. @throws AppError validation_error for one that is too long for that */
+export function assertMailable(email: string): string {
+  if (isMailable(email)) return email;
+  throw invalidEmail(
+    "Expected an email of at most 254 bytes, 64 before the @: letters beyond ASCII take several",
+  );
+}
+
+/** Whether an email isn't too long for mail. */
+export function isMailable(email: string): boolean {
+  const local = email.slice(0, email.lastIndexOf("@"));
+  return Buffer.byteLength(local) <= MAX_LOCAL_BYTES && Buffer.byteLength(email) <= MAX_BYTES;
+}
+
+function invalidEmail(message: string): AppError {
+  return fail("validation_error", message, { errors: [{ path: "/body/email", code: "invalid", message }] });
 }
 
 /** Whether no letter of an email stands for another one that looks the same. */

@@ -1,9 +1,6 @@
-import { isExact, parseEmail } from "../../accounts/people/emails.ts";
+import { isExact, isMailable, parseEmail } from "../../accounts/people/emails.ts";
 import { fail } from "./error-codes.ts";
 
-// RFC 5321, 4.5.3.1, in octets.
-const MAX_LOCAL = 64;
-const MAX_ADDRESS = 254;
 const NAMED = /^(.+) <([^<>]+)>$/u;
 
 /** Whom mail comes from. */
@@ -39,6 +36,5 @@ function parseAddress(text: string): string | null {
   if (!isExact(text)) return null;
   const address = parseEmail(text);
   if (address === null || text !== text.trim()) return null;
-  const local = address.slice(0, address.lastIndexOf("@"));
-  return Buffer.byteLength(local) <= MAX_LOCAL && Buffer.byteLength(address) <= MAX_ADDRESS ? address : null;
+  return isMailable(address) ? address : null;
 }

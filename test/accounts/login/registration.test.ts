@@ -113,6 +113,18 @@ testOnDialect("sqlite", "register() is refused when registration is closed", asy
   expect(await store.db.$count(store.tables.users)).toBe(0);
 });
 
+testOnDialect("sqlite", "register() leaves nothing where its mail can't be made", async ({ driver }) => {
+  const { registration, send, store } = await createIdentity(driver);
+  const user = { email: "ada@example.com", password: PASSWORD };
+  Object.assign(registration, {
+    sendVerification: () => Promise.reject(new Error("The template is broken")),
+  });
+  expect((await send("POST", "/auth/register", user)).status).toBe(500);
+  expect(await store.db.$count(store.tables.users)).toBe(0);
+  Object.assign(registration, { sendVerification: async () => {} });
+  expect((await send("POST", "/auth/register", user)).status).toBe(201);
+});
+
 testOnDialect("sqlite", "register() says what is wrong, and where", async ({ driver }) => {
   const { send, store } = await createIdentity(driver);
   const good = { email: "ada@example.com", password: PASSWORD };
@@ -120,6 +132,8 @@ testOnDialect("sqlite", "register() says what is wrong, and where", async ({ dri
     [{ ...good, email: "ada" }, "/body/email"],
     [{ ...good, email: "ada@example.com\r\nBcc: eve@example.com" }, "/body/email"],
     [{ ...good, email: 7 }, "/body/email"],
+    // No mail goes there.
+    [{ ...good, email: `${"\u00e9".repeat(40)}@example.com` }, "/body/email"],
     [{ ...good, password: "short" }, "/body/password"],
     [{ ...good, password: "12345678\0" }, "/body/password"],
     [{ ...good, password: "x".repeat(1025) }, "/body/password"],
