@@ -45,6 +45,21 @@ async function post(app: TestApp, path: string, body: BodyInit, contentType: str
   return { status: response.status, code: answer.code as string | undefined, body: answer.body };
 }
 
+test("a body that may be left out is held to its schema where it is sent", async () => {
+  await using app = await TestApp.start({ plugins });
+  const send = (text: string) => post(app, "/x/maybe", text, "application/json");
+  for (const text of ['"a"', '""', "5", "true", "[]", '["a"]', "{}", '{"a":"b"}']) {
+    expect([text, (await send(text)).code]).toEqual([text, "validation_error"]);
+  }
+  for (const [text, body] of [
+    ["", undefined],
+    ["null", null],
+    ['{"a":1}', { a: 1 }],
+  ] as const) {
+    expect([text, await send(text)]).toEqual([text, { status: 200, code: undefined, body }]);
+  }
+});
+
 test("JSON nested deeper than 64 levels is refused before it is parsed, within milliseconds", async () => {
   await using app = await TestApp.start({ plugins });
   const deep = (text: string) => post(app, "/x/object", text, "application/json");
