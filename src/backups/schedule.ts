@@ -4,6 +4,7 @@ import type { LoadedConfig } from "../config/load.ts";
 import type { Database } from "../db/contract/database.ts";
 import type { CoreTables } from "../db/schema/core-tables.ts";
 import { fail } from "../errors/codes.ts";
+import type { ScheduleMaker } from "../jobs/scheduler/schedule.ts";
 import type { Scheduler } from "../jobs/scheduler/scheduler.ts";
 
 /** What nobody named a plugin can be called. */
@@ -30,7 +31,7 @@ export async function scheduleBackups(tasks: Scheduler, options: ScheduleOptions
   tasks.register({
     name: TASK,
     plugin: OWNER,
-    schedule: toSchedule(tasks, expression),
+    schedule: toSchedule(tasks.schedule, expression),
     mayOverlap: false,
     // A machine that is off at night makes it in the morning.
     catchesUp: true,
@@ -43,9 +44,17 @@ export async function scheduleBackups(tasks: Scheduler, options: ScheduleOptions
   });
 }
 
-function toSchedule(tasks: Scheduler, expression: string) {
+/** Reads `backups.schedule` as a start does. @throws AppError config_invalid for an expression that can't be read */
+export async function assertSchedule({ config }: LoadedConfig): Promise<void> {
+  const expression = config.backups.schedule;
+  if (expression === null) return;
+  const { loadSchedules } = await import("../jobs/scheduler/schedule.ts");
+  toSchedule(await loadSchedules(), expression);
+}
+
+function toSchedule(makeSchedule: ScheduleMaker, expression: string) {
   try {
-    return tasks.schedule(expression, null);
+    return makeSchedule(expression, null);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw fail("config_invalid", `Cannot schedule backups by "backups.schedule": ${reason}`);

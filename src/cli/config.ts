@@ -36,14 +36,18 @@ export function configCommand(context: CommandContext): Command {
     .addHelpText("after", toExamples("xcore config check", "xcore config check --config other.json"))
     .action(async (options: { offline?: boolean }, command: Command) => {
       const flags = options.offline === true ? { plugins: { offline: true } } : {};
-      const { file, exists, config } = loadFor(command, context, flags);
+      const loaded = loadFor(command, context, flags);
+      const { file, exists, config } = loaded;
+      const { findRefusals } = await import("../app/refusals.ts");
+      const refusals = await findRefusals(loaded);
       const problems = await inspect(command, context, (app) => checkSettings(app, config, context), {
         flags,
       });
-      if (problems.length > 0) {
-        const lines = problems.map(({ path, message }) => `\n  ${path}: ${message}`);
-        const count = toCount(problems.length, "problem");
-        throw fail("config_invalid", `Cannot use the settings of plugins: ${count}${lines.join("")}`);
+      const lines = [...refusals, ...problems.map(({ path, message }) => `${path}: ${message}`)];
+      if (lines.length > 0) {
+        const what = refusals.length > 0 ? "start with this configuration" : "use the settings of plugins";
+        const list = lines.map((line) => `\n  ${line}`).join("");
+        throw fail("config_invalid", `Cannot ${what}: ${toCount(lines.length, "problem")}${list}`);
       }
       context.print(exists ? `${file} can be used` : "There is no config.json: every key has its default");
     });

@@ -80,6 +80,31 @@ test.each([
   expect(stderr).toContain(words);
 });
 
+test("xcore config check says what a start would refuse, and xcore doctor too", async () => {
+  const config = {
+    server: { port: 0, tls: { cert: "tls/cert.pem", key: "tls/key.pem" } },
+    backups: { schedule: "99 * * * *" },
+    cache: { backend: "redis" },
+    jobs: { backend: "redis" },
+  };
+  await using folder = await TestFolder.create({ "config.json": config });
+  const { code, stdout, stderr } = await xcore(folder, ["config", "check"]);
+  expect([code, stdout]).toEqual([1, ""]);
+  const refusals = [
+    /Cannot use ".*tls\/cert\.pem" as server\.tls\.cert: there is no such file/,
+    /Cannot schedule backups by "backups\.schedule": "99 \* \* \* \*" isn't a cron expression/,
+    /Cannot use redis for "cache\.backend"/,
+    /Cannot use redis for "jobs\.backend": set "redis\.url"/,
+  ];
+  const doctor = await xcore(folder, ["doctor"]);
+  expect(doctor.code).toBe(1);
+  expect(stderr).toContain("Cannot start with this configuration: 4 problems");
+  for (const refusal of refusals) {
+    expect(stderr).toMatch(refusal);
+    expect(doctor.stdout).toMatch(new RegExp(`PROBLEM  config +${refusal.source}`));
+  }
+});
+
 test("xcore config check exits with 1 when the named file is missing", async () => {
   await using folder = await TestFolder.create();
   const { code, stderr } = await xcore(folder, ["config", "check", "--config", "none.json"]);

@@ -7,6 +7,7 @@ import { PrivateServer } from "../faults/private-server.ts";
 import { PluginHost } from "../plugins/remote/plugin-host.ts";
 import { testWithProgram } from "../programs.ts";
 import { plugin, TestFolder } from "../setup.ts";
+import { makeCertificate } from "../web/listening/certificates.ts";
 import { XCORE } from "./xcore-command.ts";
 import { type RunOptions, xcore, XcoreServer } from "./xcore-process.ts";
 
@@ -42,6 +43,27 @@ async function makeProject(files: Record<string, string | object> = {}): Promise
   await server.exited;
   return folder;
 }
+
+test("xcore doctor says how long the certificate is good, and for whom it isn't", async () => {
+  const { cert, key } = await makeCertificate(["localhost"]);
+  const server = { port: 0, tls: { cert: "cert.pem", key: "key.pem" } };
+  await using folder = await TestFolder.create({
+    "config.json": { server },
+    "cert.pem": cert,
+    "key.pem": key,
+  });
+  await chmod(join(folder.path, "key.pem"), 0o600);
+  const { wrong, findings } = await examine(folder);
+  expect(wrong).toEqual([]);
+  expect(findings.find(({ area }) => area === "tls")?.message).toMatch(/^the certificate is good until 2/);
+  const other = { ...server, public_url: "https://erp.example.com" };
+  await folder.write({ "config.json": { server: other } });
+  const { ok, wrong: warned } = await examine(folder);
+  expect([ok, warned]).toEqual([
+    true,
+    [expect.stringMatching(/^warning tls: the certificate needs attention: .*erp\.example\.com/)],
+  ]);
+});
 
 test("xcore doctor finds nothing wrong in an empty folder, and makes nothing", async () => {
   await using folder = await TestFolder.create({ "config.json": SERVER });

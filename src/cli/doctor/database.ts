@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { sql } from "drizzle-orm";
 import { openCoreStore } from "../../accounts/people/store.ts";
+import type { Schedule } from "../../jobs/scheduler/schedule.ts";
 import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { Dialect, Driver } from "../../db/contract/driver.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
@@ -133,7 +134,12 @@ async function checkBackups(driver: Driver, { loaded }: CommandPlugins): Promise
     import("../../jobs/scheduler/schedule.ts"),
     import("../../backups/schedule.ts"),
   ]);
-  const schedule = (await loadSchedules())(expression, null);
+  let schedule: Schedule;
+  try {
+    schedule = (await loadSchedules())(expression, null);
+  } catch {
+    return []; // which is said of the configuration
+  }
   const { begunAt, failure } = await readBackupState(openCoreStore(driver));
   if (failure !== null) {
     const advice = "mend what it says, and run `xcore tasks run core:backup`";

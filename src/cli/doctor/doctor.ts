@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import { findRefusals } from "../../app/refusals.ts";
 import { ConfigError, type LoadedConfig } from "../../config/load.ts";
 import { type CommandContext, loadFor } from "../open/command-context.ts";
 import { type CommandPlugins, loadCommandPlugins } from "../open/plugins.ts";
@@ -7,7 +8,7 @@ import { checkDatabase } from "./database.ts";
 import { checkDisk, checkFiles } from "./files.ts";
 import { type Area, type Finding, ok, problem, toMessage } from "./findings.ts";
 import { checkPins, checkPlugins } from "./plugins.ts";
-import { checkCache, checkMail, checkPort, checkRedis } from "./reach.ts";
+import { checkCache, checkCertificate, checkMail, checkPort, checkRedis } from "./reach.ts";
 
 const MARKS: Readonly<Record<Finding["state"], string>> = {
   ok: "ok",
@@ -19,7 +20,7 @@ const MARKS: Readonly<Record<Finding["state"], string>> = {
 export function doctorCommand(context: CommandContext): Command {
   return new Command("doctor")
     .description(
-      "Look at all that the server needs: configuration, files, disk, database, migrations, clock, cache, mail, plugins " +
+      "Look at all that the server needs: configuration, files, disk, certificate, database, migrations, clock, cache, mail, plugins " +
         "and their pins, port. Nothing is changed; exits with 1 when something doesn't work",
     )
     .option("--json", "print JSON")
@@ -49,11 +50,10 @@ async function examine(command: Command, context: CommandContext): Promise<Findi
     return [version, problem("config", error.message, "mend it: nothing else can be looked at before")];
   }
   const { file, exists } = loaded;
-  const config = ok(
-    "config",
-    exists ? `${file} can be used` : "there is no config.json: every key has its default",
-  );
-  const findings = [version, config];
+  const refusals = await findRefusals(loaded);
+  const config = refusals.map((refusal) => problem("config", refusal, "mend it: no server starts so"));
+  const usable = exists ? `${file} can be used` : "there is no config.json: every key has its default";
+  const findings = [version, ...(config.length > 0 ? config : [ok("config", usable)])];
   for (const [area, check] of createChecks(loaded, command, context)) {
     // oxlint-disable-next-line no-await-in-loop -- one after the other, as they are told
     findings.push(...(await attempt(area, check)));
@@ -73,6 +73,7 @@ function createChecks(
   return [
     ["files", () => checkFiles(loaded)],
     ["disk", () => checkDisk(loaded)],
+    ["tls", () => checkCertificate(loaded)],
     // Before they are read: a copy that isn't what is pinned is dropped then.
     ["plugins", () => checkPins(command, silent)],
     ["plugins", async () => checkPlugins(await plugins())],

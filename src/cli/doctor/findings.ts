@@ -4,6 +4,7 @@ export type Area =
   | "config"
   | "files"
   | "disk"
+  | "tls"
   | "database"
   | "migrations"
   | "clock"

@@ -3,10 +3,26 @@ import { createCache } from "../../app/cache.ts";
 import { askRunningServer } from "../../app/command-channel.ts";
 import { findListenFailure } from "../../app/failure-text.ts";
 import type { LoadedConfig } from "../../config/load.ts";
+import { examineCertificate } from "../../web/https/https.ts";
 import { redactText } from "../../log/redact.ts";
-import { type Finding, ok, problem, toMessage } from "./findings.ts";
+import { type Finding, ok, problem, toMessage, warning } from "./findings.ts";
 
 const CONNECT_MS = 5000;
+
+/** Looks at the certificate in files; one that no server could use is said of the configuration. */
+export async function checkCertificate(loaded: LoadedConfig): Promise<Finding[]> {
+  const examined = await examineCertificate(loaded).catch(() => null);
+  if (examined === null) return [];
+  const { expiresAt, concern } = examined;
+  if (concern === null) return [ok("tls", `the certificate is good until ${expiresAt.toISOString()}`)];
+  return [
+    warning(
+      "tls",
+      `the certificate needs attention: ${concern}`,
+      "see that it is renewed, and for the host of server.public_url",
+    ),
+  ];
+}
 
 /** Looks at whether the cache answers that instances share. */
 export async function checkCache(loaded: LoadedConfig): Promise<Finding[]> {

@@ -10,6 +10,31 @@ import type { WebServer } from "../server.ts";
 /** More than it takes a process to go over to another certificate: those that share a port do so one after another. */
 const TURN_MS = 700;
 
+/** What is to be known of the certificate in files before a server shows it. */
+export interface Examined {
+  readonly expiresAt: Date;
+  /** What isn't right with it, though it is used all the same; null where all is. */
+  readonly concern: string | null;
+}
+
+/**
+ * Reads the certificate that the configuration names, as a start does; null where it names none.
+ *
+ * @throws AppError config_invalid when a server can't use it
+ */
+export async function examineCertificate({ config, directory }: LoadedConfig): Promise<Examined | null> {
+  const { public_url, tls } = config.server;
+  if (tls.cert === null || tls.key === null) return null;
+  const [{ readCertificate }, { describeConcern }] = await Promise.all([
+    import("../listening/certificate-files.ts"),
+    import("../listening/certificate.ts"),
+  ]);
+  const files = { cert: resolve(directory, tls.cert), key: resolve(directory, tls.key) };
+  const certificate = readCertificate(files);
+  const concern = describeConcern(certificate, toHost(public_url), Date.now());
+  return { expiresAt: certificate.expiresAt, concern };
+}
+
 export interface HttpsOptions {
   readonly loaded: LoadedConfig;
   readonly web: WebServer;
@@ -54,7 +79,7 @@ export class Https {
     const [cert, key] = acme === null ? [tls.cert, tls.key] : [acme.file, acme.file];
     const files = new CertificateFiles({
       files: { cert: resolve(loaded.directory, cert ?? ""), key: resolve(loaded.directory, key ?? "") },
-      host: public_url === null ? null : (URL.parse(public_url)?.hostname ?? null),
+      host: toHost(public_url),
       log,
       delayMs: worker === null ? 0 : (worker - 1) * TURN_MS,
       onRenewed: (certificate) => web.listeners.renew(certificate),
@@ -134,4 +159,8 @@ async function openAcme({ loaded, log, openBox }: HttpsOptions): Promise<Acme | 
     log,
     instances: url === null ? null : new Instances({ url, appName: app.name, log, ...(await openBox()) }),
   });
+}
+
+function toHost(publicUrl: string | null): string | null {
+  return publicUrl === null ? null : (URL.parse(publicUrl)?.hostname ?? null);
 }

@@ -41,7 +41,7 @@ export class CertificateFiles {
   constructor(options: CertificateFilesOptions) {
     this.#options = options;
     this.#seen = this.#stamp();
-    this.#current = toCertificate(read(options.files));
+    this.#current = readCertificate(options.files);
     this.#remind();
     this.#warnOfReaders();
   }
@@ -147,6 +147,11 @@ export class CertificateFiles {
       })
       .join(" ");
   }
+}
+
+/** Reads a certificate and its key. @throws AppError config_invalid when there is none that a server can use */
+export function readCertificate(files: CertificateFilesOptions["files"]): Certificate {
+  return toCertificate(read(files));
 }
 
 /** @throws AppError config_invalid */
