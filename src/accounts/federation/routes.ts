@@ -40,17 +40,18 @@ const Id = t.Object({ id: t.String({ minLength: 1, maxLength: 64 }) });
 const Next = t.Object({
   next: t.String({ default: "/", maxLength: 4096, description: "Where to go on to: a path of this server" }),
 });
+// All of it is in one cookie, of which browsers keep 4096 characters.
 const StartQuery = t.Composite([
   Next,
   t.Object({
     invitation: t.Optional(t.String({ maxLength: 256, description: "Token of an invitation to accept" })),
     redirect_uri: t.Optional(
-      t.String({ maxLength: 1024, description: "Of an app, which gets a code: one of auth.redirect_uris" }),
+      t.String({ maxLength: 512, description: "Of an app, which gets a code: one of auth.redirect_uris" }),
     ),
     code_challenge: t.Optional(
       t.String({ pattern: "^[A-Za-z0-9_-]{43}$", description: "Of PKCE with S256, which an app needs" }),
     ),
-    state: t.Optional(t.String({ maxLength: 512, description: "What the app is told again" })),
+    state: t.Optional(t.String({ maxLength: 255, description: "What the app is told again" })),
   }),
 ]);
 const LISTED_AT_ONCE = 100;

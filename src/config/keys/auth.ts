@@ -100,7 +100,7 @@ const LOOPBACK = "http://(?:localhost|127\\.0\\.0\\.1|\\[::1\\])(?::\\d{1,5})?";
 export const AuthKeys = section("Signing in by providers", {
   redirect_uris: Type.Array(
     Type.String({
-      maxLength: 1024,
+      maxLength: 512,
       format: "url",
       // A scheme of an app's own is a domain backwards (RFC 8252, 7.1): none that browsers know has a dot.
       pattern: `^(?:(?:https://[^\\s/?#@]+|${LOOPBACK})(?:/[^\\s#]*)?|[a-z][a-z0-9-]*(?:\\.[a-z0-9-]+)+:/[^\\s#]*)$`,

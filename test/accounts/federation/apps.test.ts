@@ -103,3 +103,22 @@ test("an app is asked for the second factor, and its user to link an account fir
   expect(await post("/auth/login/otp", { otp_token, code: codeOf(2) })).toMatchObject({ status: 401 });
   expect(await exchange(code)).toMatchObject({ status: 400 });
 });
+
+test("what a browser has to keep on its way is never more than it keeps", async () => {
+  await using world = await World.start();
+  const redirect_uri = `com.example.app:/${"a".repeat(490)}`;
+  await world.configure({ acme: {} }, [redirect_uri]);
+  const asked = {
+    redirect_uri,
+    code_challenge: "x".repeat(43),
+    state: "\u00e9".repeat(255),
+    invitation: "i".repeat(256),
+  };
+  for (const query of [new URLSearchParams(asked), new URLSearchParams({ next: `/${"n".repeat(2047)}` })]) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    const sent = await world.app.fetch(`/auth/providers/acme/start?${query.toString()}`, {
+      redirect: "manual",
+    });
+    expect([sent.status, (sent.headers.get("set-cookie")?.length ?? 0) < 4096]).toEqual([303, true]);
+  }
+});
