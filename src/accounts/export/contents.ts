@@ -1,4 +1,5 @@
 import { and, eq, gt, isNull, lte, max } from "drizzle-orm";
+import type { PgColumn } from "drizzle-orm/pg-core";
 import { readInPieces } from "../../db/paging/row-pieces.ts";
 import type { SelectQuery } from "../../db/paging/paginate.ts";
 import type { CoreStore } from "../people/store.ts";
@@ -120,15 +121,18 @@ function listTraces({ db, tables }: CoreStore, { id: userId, email }: Account): 
     ],
     [
       "audit_log",
-      readRows(() => {
-        // Neither what was there before nor after: that may be of others, whose accounts they administer.
-        const { id, at, action, target_type, target_id, result, ip_address, user_agent } = auditLog;
-        const shown = { id, at, action, target_type, target_id, result, ip_address, user_agent };
-        return db
-          .select(shown)
-          .from(auditLog)
-          .where(and(eq(auditLog.actor_id, userId), isNull(auditLog.viewer_id)));
-      }),
+      readRows(
+        () => {
+          // Neither what was there before nor after: that may be of others, whose accounts they administer.
+          const { id, at, action, target_type, target_id, result, ip_address, user_agent } = auditLog;
+          const shown = { id, at, action, target_type, target_id, result, ip_address, user_agent };
+          return db
+            .select(shown)
+            .from(auditLog)
+            .where(and(eq(auditLog.actor_id, userId), isNull(auditLog.viewer_id)));
+        },
+        { at: auditLog.at },
+      ),
     ],
   ];
 }
@@ -145,6 +149,11 @@ async function* readComments({ db, tables }: CoreStore, userId: number): Pieces 
   }
 }
 
-function readRows(toQuery: () => SelectQuery<unknown>): { readonly rows: () => Pieces } {
-  return { rows: () => readInPieces(toQuery(), { sort: "", names: [], size: PIECE }) };
+/** @param by what an index has the rows in order by, where these may be many. @default their keys */
+function readRows(
+  toQuery: () => SelectQuery<unknown>,
+  by: Readonly<Record<string, PgColumn>> = {},
+): { readonly rows: () => Pieces } {
+  const order = { sort: Object.keys(by).join(), names: by };
+  return { rows: () => readInPieces(toQuery(), { ...order, size: PIECE }) };
 }
