@@ -55,6 +55,25 @@ test("without a script, people change their name, pages and password, and downlo
   expect((await file.json()) as object).toMatchObject({ account: { id, email: ADA, theme: "dark" } });
 });
 
+test("who has a passkey gives their password up once they have shown it, and sets one again", async () => {
+  await using started = await start();
+  const { app, jar, id } = started;
+  const { db, tables } = app.app.store;
+  const known = { credential_hash: "x", credential_id: "x", public_key: "x", user_handle: "x", rp_id: "x" };
+  await db.insert(tables.passkeys).values({ user_id: id, name: "Key", transports: [], ...known });
+  expect(await textOf(jar.get(PAGE))).toContain("Give it up");
+  const path = `${PAGE}/password/give-up`;
+  const asked = await jar.post(path, { confirmed: "yes" });
+  expect(placeOf(asked, path)).toBe(`/auth/verify?next=${encodeURIComponent(PAGE)}`);
+  await db.update(tables.sessions).set({ has_otp: true, otp_at: new Date() });
+  expect(placeOf(await jar.post(path, { confirmed: "yes" }), path)).toBe(PAGE);
+  const html = await textOf(jar.get(PAGE));
+  expect(html).toContain("Your account has none: nothing can be guessed.");
+  expect(html).not.toContain("Current password");
+  expect(placeOf(await jar.post(`${PAGE}/password`, { new_password: OTHER }), PAGE)).toBe(PAGE);
+  expect(await textOf(jar.get(PAGE))).toContain("Current password");
+});
+
 test("an account is deleted from its page once its owner has confirmed it, and shown who it is", async () => {
   await using started = await start();
   const { app, jar, id } = started;
