@@ -8,6 +8,8 @@ import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import { startsWith } from "../../db/schema/portable-sql.ts";
 
+const SHOWN_NAMES = 20;
+
 type RoleRow = CoreTables["roles"]["$inferSelect"];
 
 /** A role as it is shown. */
@@ -55,11 +57,17 @@ export async function findRoleByName({ db, tables: { roles } }: CoreStore, name:
   const names = (await db.select({ name: roles.name }).from(roles)).map((row) => row.name);
   const meant = closestWord(name, names);
   if (meant !== undefined) throw fail("not_found", `Cannot find role "${name}": did you mean "${meant}"?`);
-  if (!isGrant(name)) throw noRole(name);
+  if (!isGrant(name)) throw noSuchName(name, names);
   throw fail("not_found", `Cannot find role "${name}": that is a permission, which is given to a role`);
 }
 
-function noRole(id: number | string): AppError {
+function noSuchName(name: string, names: readonly string[]): AppError {
+  const some = names.slice(0, SHOWN_NAMES).map((one) => `"${one}"`);
+  const more = names.length > some.length ? " and others" : "";
+  return fail("not_found", `Cannot find role "${name}": there are ${some.join(", ")}${more}`);
+}
+
+function noRole(id: number): AppError {
   return fail("not_found", `Cannot find role "${id}": there is none`);
 }
 

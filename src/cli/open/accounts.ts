@@ -29,5 +29,5 @@ export async function withAccounts<T>(
 export async function findUser({ store }: UserServices, email: string): Promise<Account> {
   const account = await findAccountByEmail(store, normalizeEmail(email));
   if (account !== null) return account;
-  throw fail("not_found", `Cannot find user "${email}": there is none`);
+  throw fail("not_found", `Cannot find user "${email}": there is none; see \`xcore user list\``);
 }
