@@ -31,7 +31,7 @@ export async function undoChange(options: TakingBack, token: string, origin: Ori
     if (account === null) throw linkInvalid();
     const { email = account.email } = data;
     const action = "user.email_change_undone";
-    return takeBack(options, tx, account, { email, since: createdAt, origin, action });
+    return takeBack(options, tx, account, { email, mailedAt: createdAt, since: createdAt, origin, action });
   };
   return store.db.transaction(undo, { isolation: "read committed", retries: 3 });
 }

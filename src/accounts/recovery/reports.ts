@@ -47,6 +47,7 @@ export async function reportChange(
       if (account === null) throw linkInvalid();
       return takeBack(options, tx, account, {
         email: link.data["email"] ?? account.email,
+        mailedAt: link.createdAt,
         since: await findBeginning(tx, store, link),
         origin,
         action: "user.change_reported",

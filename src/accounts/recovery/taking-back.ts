@@ -22,6 +22,8 @@ export interface TakingBack {
 export interface Intrusion {
   /** Where the link of its owner was mailed to. */
   readonly email: string;
+  /** When that was. */
+  readonly mailedAt: Date;
   /** What was made from then on isn't its owner's. */
   readonly since: Date;
   readonly origin: Origin;
@@ -40,7 +42,7 @@ export async function takeBack(
   { store, links, sessions, now = Date.now }: TakingBack,
   tx: Transaction,
   account: Account,
-  { since, origin, action, ...intrusion }: Intrusion,
+  { since, origin, action, mailedAt, ...intrusion }: Intrusion,
 ): Promise<{ readonly email: string }> {
   const { tables } = store;
   const { id: userId } = account;
@@ -50,8 +52,9 @@ export async function takeBack(
   const removed = await removeSince(tx, store, userId, { since, at });
   await tx.update(tables.users).set({ locked_at: at }).where(eq(tables.users.id, userId));
   await links.revoke(tx, userId, ["reset_password", "verify_email", "change_email"]);
-  // Those of before went to its owner, whose they stay.
-  await links.revoke(tx, userId, ["report_change", "undo_email_change"], since);
+  // Those of before went to its owner, whose they stay, even where the stranger was in by then and has changed the email since: it
+  // may be them who uses this link.
+  await links.revoke(tx, userId, ["report_change", "undo_email_change"], mailedAt);
   // Who was in may have asked for its deletion.
   const was_leaving = await keepAccount(tx, tables, userId);
   const ended = await sessions.endAll(tx, userId);

@@ -125,6 +125,28 @@ test("an owner who says that it wasn't them is the only one who gets in again, b
   expect(JSON.stringify(audit)).not.toContain(tokenOf(reset));
 });
 
+test("an intruder's own report doesn't void the link that takes a changed email back", async () => {
+  await using world = await start();
+  const { owner, send, thief, linkOf, readUser } = world;
+  const theirs = "thief@evil.example";
+  expect((await send("POST", "/auth/email", { email: theirs }, thief)).status).toBe(202);
+  const confirm = tokenOf(await linkOf(theirs, "/auth/email/confirm"));
+  expect((await send("POST", "/auth/email/confirm", { token: confirm })).status).toBe(200);
+  const undo = tokenOf(await linkOf(EMAIL, "/auth/email/undo"));
+  // A notice of the session that has changed the email, which began before.
+  expect((await send("POST", "/auth/api_keys", { name: "Bait", permissions: [] }, thief)).status).toBe(201);
+  const report = tokenOf(await linkOf(theirs, "/auth/report"));
+  expect((await send("POST", "/auth/report", { token: report })).status).toBe(204);
+  const reset = tokenOf(await linkOf(theirs, "/auth/password/reset"));
+  expect(
+    (await send("POST", "/auth/password/reset", { token: reset, new_password: NEW_PASSWORD })).status,
+  ).toBe(204);
+
+  expect((await owner.post("/auth/email/undo", { token: undo })).status).toBe(200);
+  expect(await readUser()).toMatchObject({ email: EMAIL, locked_at: expect.any(String) });
+  expect((await send("POST", "/auth/login", { email: theirs, password: NEW_PASSWORD })).status).toBe(401);
+});
+
 test("an administrator sees the lock and lifts it, and what was there before stays", async () => {
   await using world = await start();
   const { host, owner, id, send, linkOf, readUser } = world;
