@@ -18,8 +18,9 @@ import {
   toPasswordColumns,
 } from "../people/users.ts";
 import { readUserGrants } from "../rights/access.ts";
-import { EVERYTHING } from "../rights/builtin-roles.ts";
+import { EVERYTHING, lockAdministration } from "../rights/builtin-roles.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import { endWaysIn, isUnproven } from "./unproven.ts";
 
 const MINUTE_MS = 60_000;
 /** How long a link is good for. */
@@ -124,7 +125,7 @@ export class Recovery {
 
   /**
    * Sets another password by a link, ends all sessions and lets in again whose account was locked. The second factor stays:
-   * nobody is signed in by it.
+   * nobody is signed in by it. Where somebody else may have registered the account, all else that lets them in ends too.
    *
    * @throws AppError link_invalid; validation_error for the password, and the link stays good then
    */
@@ -135,7 +136,9 @@ export class Recovery {
     const isAdministrator = (await readUserGrants(store, owner.id)).includes(EVERYTHING);
     const choice = { email: owner.email, isAdministrator, field: "new_password" };
     const password = await passwords.choose(new_password, choice);
-    await store.db.transaction(async (tx) => {
+    const work = async (tx: Transaction): Promise<void> => {
+      // Roles may go with what is unlinked.
+      await lockAdministration(tx, tables);
       await lockUser(tx, tables, owner.id);
       const link = await links.take(tx, "reset_password", token);
       const account = await findAccount({ db: tx, tables }, owner.id);
@@ -145,6 +148,8 @@ export class Recovery {
       if (mayDoEverything && !password.isLong)
         throw fail("conflict", `Cannot use the password: ${SHORT_FOR_ADMINISTRATOR}`);
       const at = new Date(this.#now());
+      const was_unproven = await isUnproven({ db: tx, tables }, account);
+      const ways = was_unproven ? await endWaysIn(tx, store, account, { at, origin }) : 0;
       await tx
         .update(tables.users)
         .set({
@@ -160,12 +165,18 @@ export class Recovery {
       // Guesses at passwords were at another one. Those at codes still count: the mailbox alone must not open the way to more.
       await liftLocks(tx, tables, account.email, ["password"]);
       const ended = await sessions.endAll(tx, account.id);
-      const revoked = revoke_api_keys ? await this.#revokeKeys(tx, account.id, at) : 0;
+      const revoked = revoke_api_keys ? await this.#revokeKeys(tx, account.id, at) : ways;
       const target = { type: "user", id: account.id };
-      const after = { sessions: ended, api_keys: revoked, was_locked: account.locked_at !== null };
+      const after = {
+        sessions: ended,
+        api_keys: revoked,
+        was_locked: account.locked_at !== null,
+        was_unproven,
+      };
       await writeAudit(tx, tables, { action: "user.password_reset", actor: account, target, origin, after });
       await notices.tell(tx, { kind: "password_reset", userId: account.id, origin });
-    });
+    };
+    await store.db.transaction(work, { isolation: "read committed", retries: 3 });
   }
 
   /** Whether the links of an account are few and old enough for another one. */

@@ -76,6 +76,8 @@ async function putBackEmail(
   account: Account,
   { email, at }: { readonly email: string; readonly at: Date },
 ): Promise<string> {
+  // Whether somebody else has registered it, the reset that comes next still has to know.
+  if (email === account.email) return email;
   const isTaken = (await tx.$count(users, and(eq(users.email, email), ne(users.id, account.id)))) > 0;
   if (isTaken) return account.email;
   const proven = { email, email_verified_at: at, must_verify_email: false };

@@ -1,5 +1,5 @@
 import { expect } from "bun:test";
-import { and, eq } from "drizzle-orm";
+import { and, eq, isNull } from "drizzle-orm";
 import type { AccountMail } from "../../../src/accounts/people/send-mail.ts";
 import { AccountLinks } from "../../../src/accounts/links/links.ts";
 import { Recovery } from "../../../src/accounts/recovery/recovery.ts";
@@ -124,6 +124,54 @@ testOnDialect(
     const first = await askToken();
     await reset(first);
     expect((await logIn(EMAIL, NEW_PASSWORD)).status).toBe(200);
+  },
+);
+
+testWithCoreTables(
+  "whoever has registered with another's email is out once that has set a password",
+  async ({ driver }) => {
+    const { store, register, askToken, reset } = await start(driver);
+    const { apiKeys, identities, passkeys, roles, userRoles, users } = store.tables;
+    const addWays = async (user_id: number, mark: string) => {
+      const key = { user_id, name: "CI", prefix: mark, key_hash: mark, permissions: [] };
+      await store.db.insert(apiKeys).values(key);
+      const credential = { credential_hash: mark, credential_id: mark, public_key: "x", user_handle: "x" };
+      await store.db
+        .insert(passkeys)
+        .values({ user_id, name: "Key", ...credential, rp_id: "x", transports: [] });
+      const provider = { provider: "acme", issuer: "https://acme.example", subject: mark, email: null };
+      await store.db
+        .insert(identities)
+        .values({ user_id, ...provider, subject_hash: mark, roles: [ADMIN_ROLE] });
+    };
+    const waysOf = async (user: number) => ({
+      keys: await store.db.$count(apiKeys, and(eq(apiKeys.user_id, user), isNull(apiKeys.revoked_at))),
+      passkeys: await store.db.$count(passkeys, eq(passkeys.user_id, user)),
+      identities: await store.db.$count(identities, eq(identities.user_id, user)),
+    });
+    const all = { keys: 1, passkeys: 1, identities: 1 };
+    const known = await register("first@example.com");
+    await store.db.transaction((tx) => grantRole(tx, store.tables, known, ADMIN_ROLE));
+    const id = await register(EMAIL);
+    await addWays(id, "1");
+    await store.db.transaction((tx) => grantRole(tx, store.tables, id, ADMIN_ROLE));
+    await reset(await askToken());
+    expect(await waysOf(id)).toEqual({ keys: 0, passkeys: 0, identities: 0 });
+    const isAdmin = and(eq(userRoles.user_id, id), eq(roles.name, ADMIN_ROLE));
+    const held = store.db
+      .select({ id: roles.id })
+      .from(roles)
+      .innerJoin(userRoles, eq(userRoles.role_id, roles.id));
+    expect(await held.where(isAdmin)).toEqual([]);
+
+    // Their mail is shown to reach them now; and an email that an administrator has set was nobody's to register.
+    await addWays(id, "2");
+    await reset(await askToken());
+    expect(await waysOf(id)).toEqual(all);
+    const moved = { email: "ada@new.example", email_verified_at: null };
+    await store.db.update(users).set(moved).where(eq(users.id, id));
+    await reset(await askToken(moved.email));
+    expect(await waysOf(id)).toEqual(all);
   },
 );
 
