@@ -2,6 +2,7 @@ import { and, eq, inArray, isNotNull, or } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
+import { NOBODYS_DOMAIN } from "../people/emails.ts";
 import { noteAccessChange } from "../people/store.ts";
 import { type Account, toPasswordColumns } from "../people/users.ts";
 
@@ -56,7 +57,7 @@ export async function eraseAccount(
 /** What the row of an account holds that was deleted. */
 function toNobody(id: number) {
   return {
-    email: `deleted-${id}@deleted.invalid`,
+    email: `deleted-${id}@${NOBODYS_DOMAIN}`,
     full_name: null,
     name_key: null,
     ...toPasswordColumns(null),

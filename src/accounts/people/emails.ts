@@ -2,6 +2,9 @@ import { domainToASCII } from "node:url";
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
 
+/** Of the emails that rows of deleted accounts hold in the place of theirs: nobody has one of it, nor keeps one from being there. */
+export const NOBODYS_DOMAIN = "deleted.invalid";
+
 const MAX_LENGTH = 255; // characters, what the column holds
 // RFC 5321, 4.5.3.1.
 const MAX_LOCAL_BYTES = 64;
@@ -23,7 +26,7 @@ export function parseEmail(text: string): string | null {
   const local = normal.slice(0, at);
   if (at < 1 || local.length > 64 || !LOCAL_PART.test(local)) return null;
   const domain = toAsciiDomain(normal.slice(at + 1));
-  if (domain === null) return null;
+  if (domain === null || domain === NOBODYS_DOMAIN) return null;
   const email = `${local}@${domain}`;
   return email.length > MAX_LENGTH ? null : email;
 }

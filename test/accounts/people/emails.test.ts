@@ -42,6 +42,8 @@ test.each([
   "ada\u200b@example.com",
   "ada\u202e@example.com",
   "\ud800@example.com",
+  "deleted-7@deleted.invalid", // what a deleted account's row has
+  "deleted-7@DELETED.\uff49nvalid",
   '"ada"@example.com',
   "<ada@example.com>",
   "ada@example.com, bob@example.com",
