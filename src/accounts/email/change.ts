@@ -160,7 +160,7 @@ async function tellBefore(
     lifetimeMs: UNDO_DAYS * 86_400_000,
     // Keeps others from taking it meanwhile: see assertFreeEmail.
     boundTo: account.email,
-    data: { email: account.email },
+    data: { email: account.email, ...(account.email_verified_at === null && { unproven: "yes" }) },
   });
   const data = { token, days: UNDO_DAYS, email };
   const language = toLanguage(account.language, origin);

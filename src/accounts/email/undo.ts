@@ -29,9 +29,16 @@ export async function undoChange(options: TakingBack, token: string, origin: Ori
     const { createdAt, data } = await links.take(tx, "undo_email_change", token);
     const account = await findAccount({ db: tx, tables: store.tables }, userId);
     if (account === null) throw linkInvalid();
-    const { email = account.email } = data;
+    const { email = account.email, unproven } = data;
     const action = "user.email_change_undone";
-    return takeBack(options, tx, account, { email, mailedAt: createdAt, since: createdAt, origin, action });
+    return takeBack(options, tx, account, {
+      email,
+      mailedAt: createdAt,
+      wasProven: unproven === undefined,
+      since: createdAt,
+      origin,
+      action,
+    });
   };
   return store.db.transaction(undo, { isolation: "read committed", retries: 3 });
 }

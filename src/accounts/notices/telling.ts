@@ -19,7 +19,7 @@ export async function tell(
   const { kind, userId, origin, sessionId = null, name = "", isByAdministrator = false } = notice;
   const { users } = store.tables;
   const [account] = await tx
-    .select({ email: users.email, language: users.language })
+    .select({ email: users.email, language: users.language, provenAt: users.email_verified_at })
     .from(users)
     .where(eq(users.id, userId));
   if (account === undefined) return;
@@ -30,7 +30,11 @@ export async function tell(
     purpose: "report_change",
     userId,
     lifetimeMs: REPORT_MS,
-    data: { email: to, ...(sessionId !== null && { session: sessionId }) },
+    data: {
+      email: to,
+      ...(sessionId !== null && { session: sessionId }),
+      ...(account.provenAt === null && { unproven: "yes" }),
+    },
   } as const;
   const token = isGivenAway ? null : await links.issue(tx, report);
   const data = {

@@ -48,6 +48,7 @@ export async function reportChange(
       return takeBack(options, tx, account, {
         email: link.data["email"] ?? account.email,
         mailedAt: link.createdAt,
+        wasProven: link.data["unproven"] === undefined,
         since: await findBeginning(tx, store, link),
         origin,
         action: "user.change_reported",

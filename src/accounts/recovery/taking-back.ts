@@ -24,6 +24,8 @@ export interface Intrusion {
   readonly email: string;
   /** When that was. */
   readonly mailedAt: Date;
+  /** Whether it had been shown by then that mail to it reaches the account's owner. */
+  readonly wasProven: boolean;
   /** What was made from then on isn't its owner's. */
   readonly since: Date;
   readonly origin: Origin;
@@ -42,12 +44,12 @@ export async function takeBack(
   { store, links, sessions, now = Date.now }: TakingBack,
   tx: Transaction,
   account: Account,
-  { since, origin, action, mailedAt, ...intrusion }: Intrusion,
+  { since, origin, action, mailedAt, wasProven, ...intrusion }: Intrusion,
 ): Promise<{ readonly email: string }> {
   const { tables } = store;
   const { id: userId } = account;
   const at = new Date(now());
-  const email = await putBackEmail(tx, store, account, { email: intrusion.email, at });
+  const email = await putBackEmail(tx, store, account, { email: intrusion.email, at: wasProven ? at : null });
   await unlinkSince(tx, tables, account, { since, origin });
   const removed = await removeSince(tx, store, userId, { since, at });
   await tx.update(tables.users).set({ locked_at: at }).where(eq(tables.users.id, userId));
@@ -74,9 +76,9 @@ async function putBackEmail(
   tx: Transaction,
   { tables: { users } }: CoreStore,
   account: Account,
-  { email, at }: { readonly email: string; readonly at: Date },
+  { email, at }: { readonly email: string; readonly at: Date | null },
 ): Promise<string> {
-  // Whether somebody else has registered it, the reset that comes next still has to know.
+  // Where nobody has shown it before, somebody else may have registered it: the reset that comes next has to know.
   if (email === account.email) return email;
   const isTaken = (await tx.$count(users, and(eq(users.email, email), ne(users.id, account.id)))) > 0;
   if (isTaken) return account.email;

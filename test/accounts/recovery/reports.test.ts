@@ -14,10 +14,15 @@ interface Tokens {
 }
 
 /** An account whose password somebody else knows, who is in: with a browser and with tokens. */
-async function start() {
-  const host = await TestApp.start({ config: { security: SECURITY } });
+async function start({ isRegistered = false } = {}) {
+  const host = await TestApp.start({ config: { security: { ...SECURITY, allow_registration: true } } });
   const owner = new CookieJar(host);
-  const id = await owner.register(EMAIL);
+  const register = async (): Promise<number> => {
+    const body = JSON.stringify({ email: EMAIL, password: PASSWORD });
+    const answer = await host.fetch("/auth/register", { method: "POST", headers: JSON_BODY, body });
+    return ((await answer.json()) as { id: number }).id;
+  };
+  const id = isRegistered ? await register() : await owner.register(EMAIL);
   await owner.signIn(EMAIL);
   const send = (method: string, path: string, body: object | null, headers: Record<string, string> = {}) =>
     host.fetch(path, {
@@ -146,6 +151,30 @@ test("an intruder's own report doesn't void the link that takes a changed email 
   expect(await readUser()).toMatchObject({ email: EMAIL, locked_at: expect.any(String) });
   expect((await send("POST", "/auth/login", { email: theirs, password: NEW_PASSWORD })).status).toBe(401);
 });
+
+test.each(["/auth/email/undo", "/auth/report"])(
+  "whoever has registered with another's email is out by %s, whatever email they have taken since",
+  async (path) => {
+    await using world = await start({ isRegistered: true });
+    const { host, owner, id, send, thief, linkOf, readUser } = world;
+    const { passkeys, users } = host.app.store.tables;
+    const credential = { credential_hash: "x", credential_id: "x", public_key: "x", user_handle: "x" };
+    const created_at = new Date(Date.now() - 86_400_000);
+    const theirs = { user_id: id, name: "Theirs", ...credential, rp_id: "x", transports: [], created_at };
+    await send("POST", "/auth/email", { email: "thief@evil.example" }, thief);
+    const confirm = tokenOf(await linkOf("thief@evil.example", "/auth/email/confirm"));
+    expect((await send("POST", "/auth/email/confirm", { token: confirm })).status).toBe(200);
+    await host.app.store.db.insert(passkeys).values(theirs);
+    expect((await owner.post(path, { token: tokenOf(await linkOf(EMAIL, path)) })).status).toBe(200);
+    const isOwn = eq(users.id, id);
+    const [back] = await host.app.store.db.select().from(users).where(isOwn);
+    expect(back).toMatchObject({ email: EMAIL, email_verified_at: null });
+    const token = tokenOf(await linkOf(EMAIL, "/auth/password/reset"));
+    const reset = { token, new_password: NEW_PASSWORD };
+    expect((await send("POST", "/auth/password/reset", reset)).status).toBe(204);
+    expect(await readUser()).toMatchObject({ email: EMAIL, has_otp: false, locked_at: null });
+  },
+);
 
 test("an administrator sees the lock and lifts it, and what was there before stays", async () => {
   await using world = await start();
