@@ -133,7 +133,10 @@ export class OidcClient implements ProviderClient {
     const isWhole = wanted.every((claim) => readClaim(own, claim) !== undefined);
     if (isWhole || configuration.serverMetadata().userinfo_endpoint === undefined) return own;
     const told = await library.fetchUserInfo(configuration, accessToken, own.sub);
-    return { ...told, ...own };
+    const claims: RawClaims = { ...told, ...own };
+    // That one email is verified says nothing of another.
+    const isOfBoth = [own["email"], told.email].includes(undefined) || own["email"] === told.email;
+    return isOfBoth ? claims : { ...claims, email_verified: own["email_verified"] };
   }
 
   /** Of several that ask at once, one goes. */

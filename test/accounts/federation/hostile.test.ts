@@ -94,6 +94,11 @@ test("what a provider tells of somebody else, without end or from elsewhere isn'
   expect((await signIn()).status).toBe(400);
   evil.userinfo = { sub: "ada-1", email: { $ne: null }, email_verified: true };
   expect((await signIn()).status).toBe(403);
+  // That one email is verified says nothing of another.
+  evil.claims = { email: "boss@example.com", email_verified: undefined };
+  evil.userinfo = { sub: "ada-1", email: "ada@example.com", email_verified: true };
+  expect((await signIn()).status).toBe(403);
+  evil.claims = { email: undefined, email_verified: undefined };
   evil.userinfo = null;
   expect((await signIn()).status).toBeGreaterThanOrEqual(400);
   evil.claims = {};
