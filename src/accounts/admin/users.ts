@@ -1,4 +1,5 @@
-import { and, eq, isNull, ne } from "drizzle-orm";
+import { and, eq, isNull, notInArray } from "drizzle-orm";
+import type { LinkPurpose } from "../../db/schema/core-tables.ts";
 import { normalizeEmail } from "../people/emails.ts";
 import { normalizeFullName, toNameKey } from "../people/names.ts";
 import type { Passwords } from "../login/passwords.ts";
@@ -350,12 +351,16 @@ async function saveUser(
 }
 
 /** Nobody has shown that mail to an email arrives that an administrator has set; links to the one before are void. */
-async function forgetProof({ tx, tables: { accountLinks, users } }: Change, userId: number): Promise<void> {
+async function forgetProof(change: Change, userId: number): Promise<void> {
+  const { accountLinks, users } = change.tables;
   const unproven = { email_verified_at: null, must_verify_email: false };
-  await tx.update(users).set(unproven).where(eq(users.id, userId));
-  // Whoever has asked for their account to be deleted may still keep it.
-  const isVoid = and(eq(accountLinks.user_id, userId), ne(accountLinks.purpose, "keep_account"));
-  await tx.delete(accountLinks).where(isVoid);
+  await change.tx.update(users).set(unproven).where(eq(users.id, userId));
+  // Whoever has asked for their account to be deleted may still keep it. Of one's own account, somebody else may have changed the
+  // email: by these its owner takes it back.
+  const kept: LinkPurpose[] = ["keep_account"];
+  if (userId === change.actorId) kept.push("report_change", "undo_email_change");
+  const isVoid = and(eq(accountLinks.user_id, userId), notInArray(accountLinks.purpose, kept));
+  await change.tx.delete(accountLinks).where(isVoid);
 }
 
 async function endSessions(

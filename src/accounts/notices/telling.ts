@@ -33,7 +33,8 @@ export async function tell(
     data: {
       email: to,
       ...(sessionId !== null && { session: sessionId }),
-      ...(account.provenAt === null && { unproven: "yes" }),
+      // Of the address of before it isn't kept any more.
+      ...(account.provenAt === null && to === account.email && { unproven: "yes" }),
     },
   } as const;
   const token = isGivenAway ? null : await links.issue(tx, report);

@@ -14,7 +14,7 @@ interface Tokens {
 }
 
 /** An account whose password somebody else knows, who is in: with a browser and with tokens. */
-async function start({ isRegistered = false } = {}) {
+async function start({ isRegistered = false, roles = [] as string[] } = {}) {
   const host = await TestApp.start({ config: { security: { ...SECURITY, allow_registration: true } } });
   const owner = new CookieJar(host);
   const register = async (): Promise<number> => {
@@ -22,7 +22,7 @@ async function start({ isRegistered = false } = {}) {
     const answer = await host.fetch("/auth/register", { method: "POST", headers: JSON_BODY, body });
     return ((await answer.json()) as { id: number }).id;
   };
-  const id = isRegistered ? await register() : await owner.register(EMAIL);
+  const id = isRegistered ? await register() : await owner.register(EMAIL, roles);
   await owner.signIn(EMAIL);
   const send = (method: string, path: string, body: object | null, headers: Record<string, string> = {}) =>
     host.fetch(path, {
@@ -175,6 +175,20 @@ test.each(["/auth/email/undo", "/auth/report"])(
     expect(await readUser()).toMatchObject({ email: EMAIL, has_otp: false, locked_at: null });
   },
 );
+
+test("an intruder who may change accounts doesn't void the owner's links by changing its email twice", async () => {
+  await using world = await start({ roles: ["admin"] });
+  const { host, owner, id, send, thief, linkOf, readUser } = world;
+  await host.admin();
+  for (const email of ["thief@evil.example", "thief@worse.example"]) {
+    const change = { email, current_password: PASSWORD };
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    expect((await send("PUT", `/admin/users/${id}`, change, thief)).status).toBe(200);
+  }
+  const report = tokenOf(await linkOf(EMAIL, "/auth/report"));
+  expect((await owner.post("/auth/report", { token: report })).status).toBe(200);
+  expect(await readUser()).toMatchObject({ email: EMAIL, locked_at: expect.any(String) });
+});
 
 test("an administrator sees the lock and lifts it, and what was there before stays", async () => {
   await using world = await start();
