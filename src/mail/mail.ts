@@ -246,13 +246,7 @@ export class Mail {
 
   async #look(): Promise<void> {
     try {
-      if (!(await this.#hasAny())) return;
-      const { outbox } = await this.#open();
-      if (this.#unregister === null && (await outbox.isAnyOpen())) this.#need();
-      if (performance.now() - this.#lookedAfterAt > UPKEEP_MS) {
-        this.#lookedAfterAt = performance.now();
-        await this.#lookAfter(outbox);
-      }
+      if (await this.#hasAny()) await this.#lookAfter();
       this.#isFailing = false;
     } catch (error) {
       if (!this.#isFailing && this.#timer !== null)
@@ -263,12 +257,19 @@ export class Mail {
 
   /** Whether there is any mail: without, nothing is loaded to look after it. */
   async #hasAny(): Promise<boolean> {
-    if (this.#opening === null && (await this.#options.store.db.execute(ANY)).length === 0) return false;
-    return true;
+    return this.#opening !== null || (await this.#options.store.db.execute(ANY)).length > 0;
+  }
+
+  async #lookAfter(): Promise<void> {
+    const { outbox } = await this.#open();
+    if (this.#unregister === null && (await outbox.isAnyOpen())) this.#need();
+    if (performance.now() - this.#lookedAfterAt <= UPKEEP_MS) return;
+    this.#lookedAfterAt = performance.now();
+    await this.#tidy(outbox);
   }
 
   /** Deletes what is old, and finds what its job has left. */
-  async #lookAfter(outbox: Outbox): Promise<void> {
+  async #tidy(outbox: Outbox): Promise<void> {
     await outbox.purge(new Date(Date.now() - this.#options.settings().keep_days * DAY_MS));
     await outbox.giveUpSilent(SILENT);
     for (const mail of await outbox.listOverdue()) {
