@@ -1,5 +1,5 @@
 /**
- * What metrics and the request log cost together: requests a second of one route, and processor time of the server for one,
+ * What metrics and the request log cost together: requests a second of two routes that do nothing and one that reads 20 rows, and processor time of the server for one,
  * with neither, with metrics alone, and with both as a server has them that nobody has configured. Each is the executable in a
  * process of its own; they take turns.
  *
@@ -24,10 +24,20 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds);
 const executable = resolve(values.executable);
 
-const CODE = `import { createRouter } from "xcore";
+const CODE = `import { createRouter, db } from "xcore";
+import { notes } from "./schema.ts";
 export default createRouter()
   .get("/", () => ({ message: "Hello from My Plugin!" }))
-  .get("/items/:id", ({ params }) => ({ id: params.id }));
+  .get("/items/:id", ({ params }) => ({ id: params.id }))
+  .get("/notes", () => db.select().from(notes).limit(20));
+`;
+const SCHEMA = `import { id, table, varchar } from "xcore/schema";
+export const notes = table("hello_notes", { id: id(), text: varchar(80).notNull() });
+`;
+const ROWS = Array.from({ length: 20 }, (_, index) => `('note ${index}')`).join(", ");
+const MIGRATION = `CREATE TABLE \`hello_notes\` (\`id\` integer PRIMARY KEY AUTOINCREMENT NOT NULL, \`text\` text(80) NOT NULL);
+--> statement-breakpoint
+INSERT INTO hello_notes (text) VALUES ${ROWS};
 `;
 const SILENT = { logging: { level: "silent" } };
 const UNMEASURED = { monitoring: { enabled: false } };
@@ -37,7 +47,7 @@ const CONTENDERS = [
   ["request log", UNMEASURED],
   ["both, the default", {}],
 ] as const;
-const PATHS = ["/hello", "/hello/items/12345"];
+const PATHS = ["/hello", "/hello/items/12345", "/hello/notes"];
 
 const folder = await mkdtemp(join(tmpdir(), "xcore-bench-"));
 const servers = await Promise.all(
@@ -46,6 +56,8 @@ const servers = await Promise.all(
     await Bun.write(join(cwd, "config.json"), JSON.stringify(config));
     await Bun.write(join(cwd, "plugins/hello/plugin.json"), '{ "name": "hello", "version": "1.0.0" }');
     await Bun.write(join(cwd, "plugins/hello/run.ts"), CODE);
+    await Bun.write(join(cwd, "plugins/hello/schema.ts"), SCHEMA);
+    await Bun.write(join(cwd, "plugins/hello/drizzle/sqlite/0000_notes.sql"), MIGRATION);
     const server = await startServer((port) => [executable, "--port", port], { cwd });
     return { name, server, loads: new Map<string, Load[]>(PATHS.map((path) => [path, []])) };
   }),
