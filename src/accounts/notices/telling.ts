@@ -30,6 +30,8 @@ export async function tell(
     purpose: "report_change",
     userId,
     lifetimeMs: REPORT_MS,
+    // Keeps others from taking the email of before meanwhile: see assertUnclaimed.
+    boundTo: to === account.email ? null : to,
     data: {
       email: to,
       ...(sessionId !== null && { session: sessionId }),

@@ -1,4 +1,4 @@
-import { and, eq, gt, ne, sql } from "drizzle-orm";
+import { and, eq, gt, inArray, ne, sql } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import { ConstraintError } from "../../db/contract/database-error.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
@@ -104,7 +104,8 @@ export async function assertUnclaimed(
 ): Promise<void> {
   const { id, user_id, purpose, bound_hash, expires_at } = accountLinks;
   const isOthers = ownId === null ? undefined : ne(user_id, ownId);
-  const isClaim = and(eq(purpose, "undo_email_change"), eq(bound_hash, hashToken(email)), isOthers);
+  const isBack = inArray(purpose, ["undo_email_change", "report_change"]);
+  const isClaim = and(isBack, eq(bound_hash, hashToken(email)), isOthers);
   const claims = db.select({ id }).from(accountLinks);
   const [claim] = await claims.where(and(isClaim, gt(expires_at, new Date()))).limit(1);
   if (claim === undefined) return;

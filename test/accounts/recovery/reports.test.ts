@@ -185,6 +185,8 @@ test("an intruder who may change accounts doesn't void the owner's links by chan
     // oxlint-disable-next-line no-await-in-loop -- one after another
     expect((await send("PUT", `/admin/users/${id}`, change, thief)).status).toBe(200);
   }
+  // Nor by taking it for another account.
+  expect((await send("POST", "/admin/users", { email: EMAIL }, thief)).status).toBe(409);
   const report = tokenOf(await linkOf(EMAIL, "/auth/report"));
   expect((await owner.post("/auth/report", { token: report })).status).toBe(200);
   expect(await readUser()).toMatchObject({ email: EMAIL, locked_at: expect.any(String) });
