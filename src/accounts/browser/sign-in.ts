@@ -1,6 +1,6 @@
 import { AppError } from "../../errors/errors.ts";
 import { setCookie } from "../../web/answers.ts";
-import type { Site } from "../../web/clients/site.ts";
+import { isForm, type Site } from "../../web/clients/site.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
 import { type SessionOwner, toPresentOwner } from "../identity/session-owner.ts";
@@ -56,8 +56,7 @@ export class BrowserSignIn implements BrowserForms {
   }
 
   isForm(request: Request): boolean {
-    const type = request.headers.get("content-type") ?? "";
-    return type.startsWith("application/x-www-form-urlencoded") && isNavigation(request);
+    return isForm(request);
   }
 
   async takePassword(request: Request, credentials: Credentials, next?: string): Promise<Response> {

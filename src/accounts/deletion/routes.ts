@@ -1,11 +1,12 @@
 import { Value } from "@sinclair/typebox/value";
+import { isForm } from "../../web/clients/site.ts";
 import { Elysia, t } from "elysia";
 import { isNavigation } from "../browser/navigation.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Principals } from "../identity/principals.ts";
 import { BY_SESSION, FRESH_PASSWORD, toSessionOwner } from "../identity/session-owner.ts";
-import { isForm, type LinkPageContext, readField, toProblem } from "../links/pages.ts";
+import { type LinkPageContext, readField, toProblem } from "../links/pages.ts";
 import type { Deletions } from "./deletions.ts";
 import { toKeepPage, toKeptPage, toNotKeptPage } from "./pages.ts";
 

@@ -1,6 +1,6 @@
 import { Elysia, t } from "elysia";
 import { AppError } from "../../errors/errors.ts";
-import { toAddressKey } from "../../web/clients/site.ts";
+import { isForm, toAddressKey } from "../../web/clients/site.ts";
 import { isNavigation, RESEND_PATH } from "../browser/navigation.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
@@ -8,7 +8,7 @@ import type { Principals } from "../identity/principals.ts";
 import { BY_SESSION, FRESH_PASSWORD, toSessionOwner } from "../identity/session-owner.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
 import type { Afterwork } from "../links/afterwork.ts";
-import { isForm, type LinkPageContext } from "../links/pages.ts";
+import { type LinkPageContext } from "../links/pages.ts";
 import { normalizeEmail } from "../people/emails.ts";
 import type { Recovery } from "../recovery/recovery.ts";
 import type { TakingBack } from "../recovery/taking-back.ts";

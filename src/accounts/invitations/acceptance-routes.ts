@@ -1,12 +1,12 @@
 import { Value } from "@sinclair/typebox/value";
 import { Elysia, t } from "elysia";
 import { AppError } from "../../errors/errors.ts";
-import type { Site } from "../../web/clients/site.ts";
+import { isForm, type Site } from "../../web/clients/site.ts";
 import { isNavigation, LOGIN_PATH, redirectTo, toRelative } from "../browser/navigation.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
-import { isForm, type LinkPageContext, readField, toLinkPage } from "../links/pages.ts";
+import { type LinkPageContext, readField, toLinkPage } from "../links/pages.ts";
 import type { Credentials } from "../login/login.ts";
 import type { AcceptanceServices } from "./acceptance.ts";
 

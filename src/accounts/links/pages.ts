@@ -1,17 +1,10 @@
 import { AppError } from "../../errors/errors.ts";
 import type { Page, Templates } from "../../templates/templates.ts";
-import { isNavigation } from "../../web/clients/site.ts";
 
 /** What the pages of links are made with. */
 export interface LinkPageContext {
   readonly templates: Pick<Templates, "render">;
   readonly request: Request;
-}
-
-/** Whether a browser has sent a form of such a page, rather than another client JSON. */
-export function isForm(request: Request): boolean {
-  const type = request.headers.get("content-type") ?? "";
-  return type.startsWith("application/x-www-form-urlencoded") && isNavigation(request);
 }
 
 /**

@@ -1,9 +1,10 @@
 import { Value } from "@sinclair/typebox/value";
 import { Elysia, t } from "elysia";
 import type { AppError } from "../../errors/errors.ts";
+import { isForm } from "../../web/clients/site.ts";
 import { isNavigation } from "../browser/navigation.ts";
 import { fail } from "../identity/error-codes.ts";
-import { isForm, readField, toProblem } from "../links/pages.ts";
+import { readField, toProblem } from "../links/pages.ts";
 import { toGonePage, toReportedPage, toReportPage } from "./pages.ts";
 import { readReport, reportChange } from "./reports.ts";
 import type { RecoveryRoutesOptions } from "./routes.ts";

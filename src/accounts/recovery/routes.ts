@@ -1,12 +1,12 @@
 import { Value } from "@sinclair/typebox/value";
 import { Elysia, t } from "elysia";
-import { toAddressKey } from "../../web/clients/site.ts";
+import { isForm, toAddressKey } from "../../web/clients/site.ts";
 import { isNavigation } from "../browser/navigation.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Attempts } from "../identity/session-owner.ts";
 import type { Afterwork } from "../links/afterwork.ts";
-import { isForm, type LinkPageContext, readField, toProblem } from "../links/pages.ts";
+import { type LinkPageContext, readField, toProblem } from "../links/pages.ts";
 import { normalizeEmail } from "../people/emails.ts";
 import {
   type MailArrival,

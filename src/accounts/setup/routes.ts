@@ -1,10 +1,11 @@
 import { Value } from "@sinclair/typebox/value";
 import { Elysia, t } from "elysia";
 import { AppError } from "../../errors/errors.ts";
+import { isForm } from "../../web/clients/site.ts";
 import { isNavigation } from "../browser/navigation.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
-import { isForm, type LinkPageContext, readField } from "../links/pages.ts";
+import { type LinkPageContext, readField } from "../links/pages.ts";
 import type { Credentials } from "../login/login.ts";
 import type { SetupLink } from "./link.ts";
 import { toDeadLinkPage, toSetupDonePage, toSetupPage } from "./pages.ts";

@@ -114,6 +114,12 @@ export function isNavigation({ headers }: Request): boolean {
   return mode === null || mode === "navigate";
 }
 
+/** Whether a browser has sent a form of a page, which is answered by a page, rather than another client its fields. */
+export function isForm(request: Request): boolean {
+  const type = request.headers.get("content-type") ?? "";
+  return type.startsWith("application/x-www-form-urlencoded") && isNavigation(request);
+}
+
 /** Whether a request brings what a user may be known by. */
 export function mayBeKnown({ headers }: Request): boolean {
   return headers.has("authorization") || headers.has("x-api-key") || headers.has("cookie");
