@@ -6,9 +6,9 @@ import { AppError } from "../../errors/errors.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { Attempts, ConfirmOwner, SessionOwner } from "../identity/session-owner.ts";
-import { assertStanding } from "../identity/standing.ts";
+import { assertStanding, isUnlocked } from "../identity/standing.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
-import { linkInvalid } from "../links/links.ts";
+import { linkInvalid, toCredentialState } from "../links/links.ts";
 import { writeAudit } from "../people/audit.ts";
 import { assertDomain, normalizeExactEmail } from "../people/emails.ts";
 import { noteAccessChange } from "../people/store.ts";
@@ -76,7 +76,7 @@ export async function askForChange(
       purpose: "change_email",
       userId: user.id,
       lifetimeMs: HOURS * 3_600_000,
-      boundTo: toState(account),
+      boundTo: toCredentialState(account),
       data: { email },
     });
     const data = { token, hours: HOURS, account: account.email };
@@ -95,7 +95,8 @@ export async function askForChange(
 export async function readChange({ store, links }: EmailServices, token: string): Promise<PendingChange> {
   const link = await links.find("change_email", token);
   const account = await findAccount(store, link.userId);
-  if (account === null || !isOpen(account) || !link.holdsFor(toState(account))) throw linkInvalid();
+  if (account === null || !isUnlocked(account) || !link.holdsFor(toCredentialState(account)))
+    throw linkInvalid();
   return { email: link.data["email"] ?? "", from: account.email };
 }
 
@@ -118,7 +119,8 @@ export async function confirmChange(
     await lockUser(tx, tables, userId);
     const link = await links.take(tx, "change_email", token);
     const account = await findAccount({ db: tx, tables }, userId);
-    if (account === null || !isOpen(account) || !link.holdsFor(toState(account))) throw linkInvalid();
+    if (account === null || !isUnlocked(account) || !link.holdsFor(toCredentialState(account)))
+      throw linkInvalid();
     const email = link.data["email"] ?? "";
     await assertFreeEmail(tx, tables, email, userId);
     await saveEmail(tx, services, { userId, email, at: new Date(now()) });
@@ -170,15 +172,6 @@ async function tellBefore(
     // One that no mail goes to keeps nobody from having another.
     if (!(error instanceof AppError) || error.status >= 500) throw error;
   }
-}
-
-/** What a link is bound to: another password or email since voids it. */
-function toState({ email, password_hash }: Account): string {
-  return `${email} ${password_hash ?? ""}`;
-}
-
-function isOpen({ is_active, locked_at }: Account): boolean {
-  return is_active && locked_at === null;
 }
 
 function isSame(): AppError {

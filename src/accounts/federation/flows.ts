@@ -1,4 +1,5 @@
 import type { Site } from "../../web/clients/site.ts";
+import { makeToken } from "../keys/opaque-tokens.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { SecretBox } from "../keys/secret-box.ts";
 import { signInInvalid } from "./answers.ts";
@@ -28,7 +29,6 @@ export interface Flow extends Asked {
 export const FLOW_MS = 15 * 60_000;
 
 const CONTEXT = "identity flow";
-const RANDOM_BYTES = 32;
 const LOOPBACK = /^(?:localhost|127\.0\.0\.1|\[::1\])$/;
 
 /** Names of cookies that last as long as somebody is on the way. */
@@ -40,9 +40,9 @@ export function beginFlow(
 ): Flow {
   return {
     ...flow,
-    state: makeRandom(),
-    nonce: makeRandom(),
-    verifier: makeRandom(),
+    state: makeToken(),
+    nonce: makeToken(),
+    verifier: makeToken(),
     isFresh: flow.purpose === "verify",
     expiresAt: Date.now() + FLOW_MS,
   };
@@ -103,8 +103,4 @@ export function toPublicUrl(
   const message =
     'Signing in by a provider needs to know the address of this server: set server.public_url, such as "https://erp.example.com"';
   throw fail("public_url_missing", message);
-}
-
-function makeRandom(): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(RANDOM_BYTES))).toString("base64url");
 }

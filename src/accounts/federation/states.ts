@@ -1,11 +1,10 @@
 import { eq, lte } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
-import { hashToken } from "../keys/opaque-tokens.ts";
+import { hashToken, makeToken } from "../keys/opaque-tokens.ts";
 import type { SecretBox } from "../keys/secret-box.ts";
 import { steadyNow } from "../people/steady-clock.ts";
 import type { CoreStore } from "../people/store.ts";
 
-const TOKEN_BYTES = 32;
 /** What for something is kept: a sign-in that was begun, or a link that is yet to be agreed to. */
 type Kept = "begun" | "link";
 
@@ -39,7 +38,7 @@ export class IdentityStates {
 
   /** Keeps something for whoever shows the token that is returned. */
   async keep(kind: Kept, data: object, lifetimeMs: number): Promise<string> {
-    const token = Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
+    const token = makeToken();
     const { db, tables } = this.#store;
     const id = hashToken(token);
     await db.insert(tables.identityStates).values({

@@ -4,6 +4,7 @@ import type { CoreTables } from "../../db/schema/core-tables.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { Origin } from "../identity/principal.ts";
+import { isUnlocked } from "../identity/standing.ts";
 import { hashToken } from "../keys/opaque-tokens.ts";
 import { linkInvalid } from "../links/links.ts";
 import { SHORT_FOR_ADMINISTRATOR } from "../login/password-rules.ts";
@@ -185,8 +186,7 @@ async function findGrantable(
   if (inviterId === null) return roles;
   const inviter = await findAccount(store, inviterId);
   const held = createPermissions(await readUserGrants(store, inviterId));
-  const isActive = inviter?.is_active === true && inviter.locked_at === null;
-  if (!isActive || !held.has("users:write")) throw linkInvalid();
+  if (inviter === null || !isUnlocked(inviter) || !held.has("users:write")) throw linkInvalid();
   if (held.has(EVERYTHING)) return roles;
   const own = await readUserRoles(store, inviterId);
   const others = roles.map(({ name }) => name).filter((name) => name !== USER_ROLE);

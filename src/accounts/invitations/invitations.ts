@@ -11,7 +11,7 @@ import {
   type Intent,
 } from "../admin/administration.ts";
 import { assertMayGive, findRoles } from "../admin/user-roles.ts";
-import { hashToken } from "../keys/opaque-tokens.ts";
+import { hashToken, makeToken } from "../keys/opaque-tokens.ts";
 import { normalizeExactEmail } from "../people/emails.ts";
 import type { SendMail } from "../people/send-mail.ts";
 import { steadyNow } from "../people/steady-clock.ts";
@@ -62,7 +62,6 @@ type Row = CoreTables["invitations"]["$inferSelect"];
 export const WEEK_SECONDS = 7 * 86_400;
 /** Path of the page that an invitation leads to. */
 export const INVITATION_PATH = "/auth/invitation";
-const TOKEN_BYTES = 32;
 /** How long one is shown that is too old, for who wants to send it again. */
 const KEPT_MS = 30 * 86_400_000;
 
@@ -161,7 +160,7 @@ export async function purgeInvitations({ db, tables: { invitations } }: CoreStor
 
 /** What a link is made of, and what the table keeps of it. */
 function makeLink({ isMailing, now = Date.now }: InvitationServices, { actorId }: Change, lifetime: number) {
-  const token = Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
+  const token = makeToken();
   const sentAt = now();
   const columns = {
     token_hash: hashToken(token),

@@ -2,11 +2,9 @@ import { and, eq, gt, gte, inArray, lte } from "drizzle-orm";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { LinkPurpose } from "../../db/schema/core-tables.ts";
 import { fail } from "../identity/error-codes.ts";
-import { hashToken, isSameText } from "../keys/opaque-tokens.ts";
+import { hashToken, isSameText, makeToken } from "../keys/opaque-tokens.ts";
 import { steadyNow } from "../people/steady-clock.ts";
 import type { CoreStore } from "../people/store.ts";
-
-const TOKEN_BYTES = 32;
 
 /** A link that is sent to the owner of an account, and does one thing once. */
 export interface NewLink {
@@ -52,7 +50,7 @@ export class AccountLinks {
     tx: Transaction,
     { purpose, userId, lifetimeMs, boundTo = null, data = {} }: NewLink,
   ): Promise<string> {
-    const token = Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
+    const token = makeToken();
     await tx.insert(this.#store.tables.accountLinks).values({
       id: hashToken(token),
       user_id: userId,
@@ -120,6 +118,17 @@ export class AccountLinks {
     const before = new Date(Math.min(this.#now(), this.#steadyNow()));
     await db.delete(tables.accountLinks).where(lte(tables.accountLinks.expires_at, before));
   }
+}
+
+/** What a link is bound to that another password or email voids. */
+export function toCredentialState({
+  email,
+  password_hash,
+}: {
+  readonly email: string;
+  readonly password_hash: string | null;
+}): string {
+  return `${email} ${password_hash ?? ""}`;
 }
 
 /** The answer to every link that is of no use: which of the reasons it is would tell of accounts. */

@@ -2,7 +2,7 @@ import { and, eq, gt, isNull } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
-import { type AccountLinks, linkInvalid } from "../links/links.ts";
+import { type AccountLinks, linkInvalid, toCredentialState } from "../links/links.ts";
 import { liftLocks } from "../login/lockout.ts";
 import { SHORT_FOR_ADMINISTRATOR } from "../login/password-rules.ts";
 import type { Passwords } from "../login/passwords.ts";
@@ -88,7 +88,7 @@ export class Recovery {
         purpose: "reset_password",
         userId: account.id,
         lifetimeMs: LIFETIME_MS,
-        boundTo: toState(account),
+        boundTo: toCredentialState(account),
       });
       const language = account.language ?? origin.language;
       const data = { token, account: account.email, minutes: LIFETIME_MS / MINUTE_MS };
@@ -142,7 +142,7 @@ export class Recovery {
       await lockUser(tx, tables, owner.id);
       const link = await links.take(tx, "reset_password", token);
       const account = await findAccount({ db: tx, tables }, owner.id);
-      if (account === null || !isRecoverable(account) || !link.holdsFor(toState(account)))
+      if (account === null || !isRecoverable(account) || !link.holdsFor(toCredentialState(account)))
         throw linkInvalid();
       const mayDoEverything = (await readUserGrants({ db: tx, tables }, account.id)).includes(EVERYTHING);
       if (mayDoEverything && !password.isLong)
@@ -196,7 +196,8 @@ export class Recovery {
     const { store, links } = this.#options;
     const link = await links.find("reset_password", token);
     const account = await findAccount(store, link.userId);
-    if (account === null || !isRecoverable(account) || !link.holdsFor(toState(account))) throw linkInvalid();
+    if (account === null || !isRecoverable(account) || !link.holdsFor(toCredentialState(account)))
+      throw linkInvalid();
     return account;
   }
 
@@ -210,9 +211,4 @@ export class Recovery {
 /** Who was kept out by an administrator stays out; who is locked for recovery comes back by it. */
 function isRecoverable({ is_active }: Account): boolean {
   return is_active;
-}
-
-/** What a link is bound to: one that was sent before another password or email was set is void. */
-function toState({ email, password_hash }: Account): string {
-  return `${email} ${password_hash ?? ""}`;
 }

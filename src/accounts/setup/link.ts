@@ -4,7 +4,7 @@ import { fail } from "../../errors/codes.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { writeAudit } from "../people/audit.ts";
 import { normalizeEmail } from "../people/emails.ts";
-import { hashToken, isSameText } from "../keys/opaque-tokens.ts";
+import { hashToken, isSameText, makeToken } from "../keys/opaque-tokens.ts";
 import { steadyNow } from "../people/steady-clock.ts";
 import type { Passwords } from "../login/passwords.ts";
 import type { Origin } from "../identity/principal.ts";
@@ -14,7 +14,6 @@ import { insertAccount } from "../people/users.ts";
 import { ADMIN_ROLE, grantRole, hasAdministrator, lockAdministration } from "../rights/builtin-roles.ts";
 
 const LIFETIME_MS = 30 * 60_000;
-const TOKEN_BYTES = 32;
 
 export interface SetupLinkOptions {
   readonly store: CoreStore;
@@ -70,7 +69,7 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
     isNeeded: createSetupCheck(store),
     async announce(url, shared = null) {
       if (await hasAdministrator(store)) return;
-      const token = shared?.token ?? makeSetupToken();
+      const token = shared?.token ?? makeToken();
       link = { hash: hashToken(token), expiresAt: now() + LIFETIME_MS - (shared?.ageMs ?? 0) };
       if (shared?.isShown !== false) print(toNotice(url, token));
     },
@@ -131,11 +130,6 @@ function createSetupCheck(store: CoreStore): SetupLink["isNeeded"] {
 
 function notFound(): AppError {
   return fail("not_found", "This link isn't valid, or no longer: a restart of the server prints a new one");
-}
-
-/** Makes what nobody guesses. */
-function makeSetupToken(): string {
-  return Buffer.from(crypto.getRandomValues(new Uint8Array(TOKEN_BYTES))).toString("base64url");
 }
 
 function toNotice(url: string, token: string): string {
