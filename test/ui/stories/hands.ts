@@ -42,6 +42,7 @@ class Mouse implements Hand {
   }
 
   async write(field: Locator, text: string): Promise<void> {
+    await field.page().waitForLoadState(); // scripts miss what is written before them
     await field.click({ clickCount: 3 });
     await field.page().keyboard.insertText(text);
   }
@@ -56,8 +57,7 @@ class Mouse implements Hand {
   }
 
   async give(field: Locator, file: OwnFile): Promise<void> {
-    const [chooser] = await Promise.all([field.page().waitForEvent("filechooser"), field.click()]);
-    await chooser.setFiles(file);
+    await chooseFile(field.page(), file, () => field.click());
   }
 
   save(page: Page): Promise<void> {
@@ -90,6 +90,7 @@ class Keyboard implements Hand {
   }
 
   async write(field: Locator, text: string): Promise<void> {
+    await field.page().waitForLoadState();
     await this.#reach(field);
     const { keyboard } = field.page();
     await keyboard.press("Control+a");
@@ -134,10 +135,10 @@ class Keyboard implements Hand {
   }
 
   async give(field: Locator, file: OwnFile): Promise<void> {
-    await this.#reach(field);
-    const page = field.page();
-    const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Space")]);
-    await chooser.setFiles(file);
+    await chooseFile(field.page(), file, async () => {
+      await this.#reach(field);
+      await field.page().keyboard.press("Space");
+    });
   }
 
   save(page: Page): Promise<void> {
@@ -193,6 +194,12 @@ async function expectFocus(target: Locator, before: string | null = null): Promi
   });
   const after = await target.evaluate(toShownStyle);
   if (before === after) throw new Error(`Nothing shows that ${String(target)} has the keyboard: ${after}`);
+}
+
+/** Chooses a file in the dialog that something opens. It is taken from the browser before that begins: asked for as a key is pressed, it may come too late. */
+async function chooseFile(page: Page, file: OwnFile, act: () => Promise<void>): Promise<void> {
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), act()]);
+  await chooser.setFiles(file);
 }
 
 /** All hands that a story is done by. */
