@@ -114,7 +114,8 @@ export class Library {
    */
   check(): void {
     for (const source of this.sources) this.#checkOne(this.#compile(source));
-    for (const source of this.sources) this.#assertNoCircle(this.#compile(source), []);
+    const done = new Set<TemplateSource>();
+    for (const source of this.sources) this.#assertNoCircle(this.#compile(source), [], done);
   }
 
   /** What is wrong with one of its templates; null for nothing. */
@@ -122,7 +123,7 @@ export class Library {
     try {
       const template = this.#compile(source);
       this.#checkOne(template);
-      this.#assertNoCircle(template, []);
+      this.#assertNoCircle(template, [], new Set());
       return null;
     } catch (error) {
       if (error instanceof TemplateError) return error;
@@ -175,9 +176,14 @@ export class Library {
     for (const reference of template.references) checkReference(reference, template);
   }
 
-  /** A template that uses itself would never end. */
-  #assertNoCircle(template: Template, path: readonly TemplateSource[]): void {
+  /**
+   * A template that uses itself would never end.
+   *
+   * @param done those that were found to lead to none, with all that they use: several may use the same
+   */
+  #assertNoCircle(template: Template, path: readonly TemplateSource[], done: Set<TemplateSource>): void {
     const { source, references } = template;
+    if (done.has(source)) return;
     const way = [...path, source];
     for (const reference of references) {
       const target = template.resolve(reference);
@@ -190,8 +196,9 @@ export class Library {
           reference.place,
         );
       }
-      this.#assertNoCircle(target, way);
+      this.#assertNoCircle(target, way, done);
     }
+    done.add(source);
   }
 }
 

@@ -17,18 +17,19 @@ export function createUrls(basePath: () => string, prefix: string) {
   };
 }
 
-/** Fills the `:places` of a path; what is left over becomes its query. */
+/** Fills the `:places` of a path, each of which is a part of it; what is left over is added to its query. */
 function fillPath(path: string, values: Readonly<Record<string, unknown>>): string {
   const left = new Map(Object.entries(values));
-  const filled = path.replace(/:(\w+)/g, (place, name: string) => {
-    if (!left.has(name))
-      throw new TypeError(`Cannot make the address ${path}: "${place.slice(1)}" is missing`);
+  const [place = "", ...asked] = path.split(/(?=\?)/);
+  const filled = place.replace(/\/:(\w+)/g, (_, name: string) => {
+    if (!left.has(name)) throw new TypeError(`Cannot make the address ${path}: "${name}" is missing`);
     const value = left.get(name);
     left.delete(name);
-    return encodeURIComponent(String(value));
+    return `/${encodeURIComponent(String(value))}`;
   });
   const query = new URLSearchParams();
   for (const [name, value] of left)
     if (value !== undefined && value !== null) query.append(name, (value as { toString(): string }).toString());
-  return query.size === 0 ? filled : `${filled}?${query}`;
+  const whole = filled + asked.join("");
+  return query.size === 0 ? whole : `${whole}${asked.length === 0 ? "?" : "&"}${query}`;
 }

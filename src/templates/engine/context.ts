@@ -3,6 +3,8 @@ import { limited, macros, MAX_TEXT, NamedArguments, SafeString } from "./values.
 
 /** How often loops of one page may run in all. */
 const MAX_ITERATIONS = 1_000_000;
+/** How long a page may take, in ms: nobody else is answered meanwhile. */
+const MAX_MS = 10_000;
 /** How deep templates, components and macros may stand in each other. */
 const MAX_DEPTH = 100;
 
@@ -14,6 +16,8 @@ export interface RenderState {
   /** How often loops may run still. */
   left: number;
   depth: number;
+  /** When it has to be there, in ms of `performance.now`. */
+  readonly until: number;
   /** Whether a name that isn't there is an error. */
   readonly isStrict: boolean;
   readonly request: RequestLookup;
@@ -27,7 +31,7 @@ export type BlockRenderer = (context: Context, level: number) => string;
 
 /** Begins to render. */
 export function createState(isStrict: boolean, request: RequestLookup): RenderState {
-  return { left: MAX_ITERATIONS, depth: 0, isStrict, request };
+  return { left: MAX_ITERATIONS, depth: 0, until: performance.now() + MAX_MS, isStrict, request };
 }
 
 /** What the names of one template mean while it is rendered. */
@@ -120,8 +124,7 @@ export class Context {
 
   /** Those that call each other twice would take as long as loops that never end. */
   #count(): void {
-    this.state.left -= 1;
-    if (this.state.left < 0) assertBounded("", this.state);
+    if (isDue((this.state.left -= 1))) assertBounded("", this.state);
   }
 
   leave(): void {
@@ -142,13 +145,20 @@ export function toMarkup(text: string): SafeString {
   throw new RangeError(`The page is longer than ${MAX_TEXT} characters`);
 }
 
-/** Tells that loops have run too often, or made too much. */
+/** Whether it is time to look whether all goes on for too long: not each time, for that takes longer than most loops. */
+export function isDue(left: number): boolean {
+  return left < 0 || (left & 63) === 0;
+}
+
+/** Tells that loops have run too often or for too long, or made too much. */
 export function assertBounded(text: string, state: RenderState): void {
   if (state.left < 0)
     throw new RangeError(
       `Loops, macros and blocks have run ${MAX_ITERATIONS} times: a template may not go on for longer; page what it shows`,
     );
   if (text.length > MAX_TEXT) throw new RangeError(`The page is longer than ${MAX_TEXT} characters`);
+  if (performance.now() > state.until)
+    throw new RangeError(`The page takes longer than ${MAX_MS / 1000} seconds: page what it shows`);
 }
 
 /** What is known in a loop as `loop`. */

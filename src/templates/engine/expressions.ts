@@ -2,7 +2,11 @@ import type { AstNode } from "./syntax.ts";
 import { elseOf } from "./tree.ts";
 import { Writer } from "./writer.ts";
 
-const LITERALS: Readonly<Record<string, string>> = { True: "true", False: "false", None: "null" };
+const LITERALS: ReadonlyMap<string, string> = new Map([
+  ["True", "true"],
+  ["False", "false"],
+  ["None", "null"],
+]);
 const COMPARISONS: Readonly<Record<string, (left: string, right: string) => string>> = {
   "==": (left, right) => `areEqual(${left}, ${right})`,
   "===": (left, right) => `areEqual(${left}, ${right})`,
@@ -105,7 +109,7 @@ export abstract class ExpressionWriter extends Writer {
   protected toSymbol(node: AstNode, isLenient: boolean): string {
     if (/^\d+e\d+$/i.test(String(node.value))) return String(Number(node.value));
     const name = this.nameOf(node);
-    const literal = LITERALS[name];
+    const literal = LITERALS.get(name);
     if (literal !== undefined) return literal;
     const local = this.scope?.find(name);
     if (local !== undefined) return local;

@@ -12,6 +12,7 @@ import { TESTS } from "./tests.ts";
 import { center, indent, replace, stripTags, truncate, wrapWords } from "./texts.ts";
 import {
   areEqual,
+  assertLength,
   formatText,
   isTrue,
   iterate,
@@ -35,6 +36,11 @@ export interface Filter {
 }
 
 const SAFE_URL = /^(?:https?:|mailto:|tel:|\/(?!\/)|[#?])/i;
+
+/** What an item of a list takes, in characters. */
+const ITEM_LENGTH = 16;
+/** Parameters that say how often something is done. */
+const COUNTS = new Set(["linecount", "slices"]);
 
 const KEEPING = new Set(["capitalize", "lower", "title", "trim", "upper"]);
 
@@ -125,7 +131,8 @@ function taken(names: Readonly<Record<string, readonly string[]>>): Record<strin
       return [
         name,
         {
-          run: (value: unknown, ...args: unknown[]) => keep(value, run(value, ...args.map(bounded)), name),
+          run: (value: unknown, ...args: unknown[]) =>
+            keep(value, run(value, ...args.map((arg, index) => bounded(arg, parameters[index]))), name),
           parameters,
         },
       ];
@@ -139,9 +146,9 @@ function keep(value: unknown, result: unknown, name: string): unknown {
   return isMarkup ? new SafeString(result) : result;
 }
 
-/** Numbers say how often something is done. */
-function bounded(value: unknown): unknown {
-  return typeof value === "number" ? Math.min(value, MAX_COUNT) : value;
+/** How often something is done is said by a number, or by a text that is one. */
+function bounded(value: unknown, parameter: string | undefined): unknown {
+  return parameter !== undefined && COUNTS.has(parameter) ? Math.min(Number(value), MAX_COUNT) : value;
 }
 
 function toDefault(value: unknown, fallback: unknown = "", isForFalse: unknown = false): unknown {
@@ -186,7 +193,20 @@ function mapAll(value: unknown, ...args: unknown[]): unknown[] {
   const name = toText(first);
   const filter = Object.hasOwn(FILTERS, name) ? FILTERS[name] : undefined;
   if (filter === undefined) throw new TypeError(`Cannot map: there is no filter "${name}"`);
-  return all.map((one) => (filter.run as (...all: unknown[]) => unknown)(one, ...rest));
+  let length = 0;
+  return all.map((one) => {
+    const made = (filter.run as (...all: unknown[]) => unknown)(one, ...rest);
+    assertLength((length += lengthOf(made)));
+    return made;
+  });
+}
+
+/** About what a value takes, in characters. */
+function lengthOf(value: unknown): number {
+  const all = unwrap(value);
+  if (typeof all === "string") return all.length;
+  if (!Array.isArray(all)) return 0;
+  return all.reduce<number>((length, one) => length + ITEM_LENGTH + lengthOf(one), 0);
 }
 
 function pick(value: unknown, attribute: string | null, test: unknown[], expected: boolean): unknown[] {
@@ -303,7 +323,7 @@ function toAttributes(value: unknown, hasSpace: unknown = true): SafeString {
     if (/[\s/>="'<\0]/.test(name) || name === "") throw new TypeError(`Cannot write the attribute "${name}"`);
     if (/^on/i.test(name))
       throw new TypeError(`Cannot write "${name}": no page of xcore runs scripts of attributes`);
-    if (/^(?:href|src|action|formaction)$/i.test(name) && !isSafeUrl(toText(one)))
+    if (/^(?:(?:xlink:)?href|src|action|formaction)$/i.test(name) && !isSafeUrl(toText(one)))
       throw new TypeError(`Cannot write ${name}="${toText(one).slice(0, 40)}": it is no address of the web`);
     return [one === true ? name : `${name}="${show(one)}"`];
   });
@@ -311,8 +331,11 @@ function toAttributes(value: unknown, hasSpace: unknown = true): SafeString {
   return new SafeString(text !== "" && isTrue(hasSpace) ? ` ${text}` : text);
 }
 
+/** As a browser reads it: without the tabs and new lines in it, and what nobody sees before it (WHATWG URL, 4.4). */
 function isSafeUrl(url: string): boolean {
-  return SAFE_URL.test(url.trim()) || !/^[\s\0]*[a-z][a-z0-9+.-]*:/i.test(url);
+  // oxlint-disable-next-line no-control-regex -- finding control characters is what it is for
+  const plain = url.replaceAll(/[\t\n\r]/g, "").replace(/^[\0-\x20]+/, "");
+  return SAFE_URL.test(plain) || !/^[a-z][a-z0-9+.-]*:/i.test(plain);
 }
 
 /** Reads `author.name`, and `0` of a list. */

@@ -177,7 +177,7 @@ return out; } catch (error) { throw located(error, template, p); } }`;
     const isUsed = lines.some((line) => new RegExp(`\\b${loop}\\b`).test(line));
     if (isUsed) this.emit(`const ${loop} = new Loop(${all}, ${outer});`);
     this.emit(`for (let ${index} = 0; ${index} < ${all}.length; ${index}++) {`);
-    this.emit(`if (--st.left < 0 || out.length > MAX_TEXT) assertBounded(out, st);`);
+    this.emit(`if (isDue(--st.left) || out.length > MAX_TEXT) assertBounded(out, st);`);
     this.emit(`const ${item} = ${all}[${index}];${isUsed ? ` ${loop}.index0 = ${index};` : ""}`);
     this.lines.push(...lines, "}");
     if (other === null) return;

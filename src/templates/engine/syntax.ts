@@ -2,6 +2,7 @@ import { lex } from "nunjucks/src/lexer.js";
 import nunjucks, { type Node } from "nunjucks/src/nodes.js";
 import { Parser as NunjucksParser } from "nunjucks/src/parser.js";
 import { TemplateError } from "./problems.ts";
+import { assertDepth } from "./tree.ts";
 
 /** A node of nunjucks' tree: which fields it has, its `typename` says. Lines and columns count from 0. */
 export interface AstNode {
@@ -174,8 +175,11 @@ export function parseTemplate(source: string, name: string): AstNode {
   try {
     const parser = new TemplateParser(lex(source));
     parser.extensions = TAGS;
-    return parser.parseAsRoot() as AstNode;
+    const root = parser.parseAsRoot() as AstNode;
+    assertDepth(root);
+    return root;
   } catch (error) {
+    if (error instanceof RangeError) throw error; // it stands too deep
     const { message, lineno, colno } = error as Error & { lineno?: number; colno?: number };
     if (lineno === undefined) {
       // What is opened and never closed: nunjucks looks for more where there is nothing.

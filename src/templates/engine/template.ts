@@ -3,6 +3,7 @@ import {
   type BlockRenderer,
   type Context,
   createMacro,
+  isDue,
   Loop,
   type Names,
   type RenderState,
@@ -63,6 +64,7 @@ const RUNTIME = {
   call,
   callMember,
   assertBounded,
+  isDue,
   createMacro,
   Loop,
   toMarkup,
@@ -81,14 +83,8 @@ const PROLOGUE = `"use strict"; const { ${Object.keys(RUNTIME).join(", ")} } = r
  * @throws TemplateError with line and column for what it doesn't know
  */
 export function compileTemplate(source: TemplateSource, surroundings: Surroundings): Template {
-  const { vocabulary, filters, tests, globals } = surroundings;
-  const writer = new TemplateWriter(source.shown, vocabulary);
-  const code = writer.write(parseTemplate(source.text, source.shown));
-  const { references, parameters, exports } = writer;
-  // oxlint-disable-next-line typescript/no-implied-eval -- it is made of a template, whose names are held to be names
-  const make = new Function("f", "t", "g", "template", "runtime", PROLOGUE + code) as (
-    ...args: unknown[]
-  ) => Made;
+  const { filters, tests, globals } = surroundings;
+  const { make, references, parameters, exports } = write(source, surroundings);
   const instantiate = (isPlain: boolean): Template => {
     const asThis = (found: Template): Template => (isPlain ? found.plain : found);
     const lookup = {
@@ -123,6 +119,27 @@ export function compileTemplate(source: TemplateSource, surroundings: Surroundin
     return template;
   };
   return instantiate(isPlainText(source));
+}
+
+/** @throws TemplateError, also for what nobody has thought of: one template must not keep the others from being used */
+function write({ text, shown }: TemplateSource, { vocabulary }: Surroundings) {
+  try {
+    const writer = new TemplateWriter(shown, vocabulary);
+    const code = writer.write(parseTemplate(text, shown));
+    const { references, parameters, exports } = writer;
+    // oxlint-disable-next-line typescript/no-implied-eval -- it is made of a template, whose names are held to be names
+    const make = new Function("f", "t", "g", "template", "runtime", PROLOGUE + code) as (
+      ...args: unknown[]
+    ) => Made;
+    return { make, references, parameters, exports };
+  } catch (error) {
+    if (error instanceof TemplateError) throw error;
+    const problem =
+      error instanceof RangeError
+        ? "Cannot read the template: its tags or brackets stand too deep in each other"
+        : `Cannot use the template: ${(error as Error).message}`;
+    throw new TemplateError(problem, shown, { lineno: 0, colno: 0 }, { cause: error });
+  }
 }
 
 function resolveReference(

@@ -45,6 +45,24 @@ export function contains(value: unknown, typename: string, test: (value: unknown
   return Object.values(node).some((one) => contains(one, typename, test));
 }
 
+/** How deep parts may stand in each other, with the lists that hold them: whoever goes through them takes as much of the stack. */
+const MAX_DEPTH = 2000;
+
+/** @throws RangeError for what nobody writes by hand */
+export function assertDepth(root: AstNode): void {
+  let level: unknown[] = [root];
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > MAX_DEPTH) throw new RangeError(`Its parts stand more than ${MAX_DEPTH} deep in each other`);
+    level = level.flatMap(partsOf);
+  }
+}
+
+function partsOf(value: unknown): readonly unknown[] {
+  if (typeof value !== "object" || value === null) return [];
+  if (Array.isArray(value)) return value;
+  return (value as Partial<AstNode>).typename === undefined ? [] : Object.values(value);
+}
+
 /** How an expression reads in the template, as far as it is names. */
 export function toShown({ typename, target, val, value }: AstNode): string {
   if (typename === "Slice") return "[:]";

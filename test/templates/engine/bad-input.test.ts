@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, spyOn, test } from "bun:test";
 import { TemplateError } from "../../../src/templates/engine/problems.ts";
 import { render, type Texts } from "../rendering.ts";
 
@@ -46,6 +46,12 @@ for (const [template, place, problem] of [
   ["{{ x\u2028 }}", "1:4", "as a name"],
   ["{% set x`=1 %}", "1:8", "as a name"],
   ["{{ r/a+/g }}", "1:4", "regular expression"],
+  // far too deep
+  [`{{ ${"(".repeat(20_000)}1${")".repeat(20_000)} }}`, "1:1", "too deep in each other"],
+  [`{{ ${"1 + ".repeat(20_000)}1 }}`, "1:1", "too deep in each other"],
+  [`{{ x${".a".repeat(20_000)} }}`, "1:1", "too deep in each other"],
+  [`${"{% for x in [1] %}".repeat(5000)}${"{% endfor %}".repeat(5000)}`, "1:1", "too deep in each other"],
+  [`${"{% if 1 %}".repeat(10_000)}${"{% endif %}".repeat(10_000)}`, "1:1", "too deep in each other"],
 ] as const) {
   test(`a template isn't loaded: ${template.slice(0, 60)}`, () => {
     const error = failureOf(() => render(template, {}, { texts }));
@@ -106,7 +112,14 @@ for (const [template, place, problem] of [
   ["<a{{ {'href': ' javascript:alert(1)'} | xmlattr }}>", "1:41", "no address of the web"],
   ["<a{{ {'onclick': 'alert(1)'} | xmlattr }}>", "1:32", "no page of xcore runs scripts of attributes"],
   ["<a{{ {'a><script': 1} | xmlattr }}>", "1:25", "Cannot write the attribute"],
+  ["<a{{ {'href': 'java\\tscript:alert(1)'} | xmlattr }}>", "1:42", "no address of the web"],
+  ["<a{{ {'xlink:href': '\u0001JavaScript:alert(1)'} | xmlattr }}>", "1:47", "no address of the web"],
   ["{{ x.items }}{{ range }}", "1:5", "isn't defined"],
+  ["{{ constructor }}", "1:4", '"constructor" isn\'t defined'],
+  ["{{ toString }}", "1:4", '"toString" isn\'t defined'],
+  ["{{ range(100000) | map('center', 100000) | join | length }}", "1:9", "Cannot join texts"],
+  ["{{ [range(100000)] | map('map', 'center', 100000) | list }}", "1:10", "Cannot join texts"],
+  ["{{ range(1000) | map('string') | map('slice', 100000) | list }}", "1:9", "Cannot join texts"],
   ["{{ range }}", "1:4", "Cannot show a function"],
 ] as const) {
   test(`a template fails: ${template.slice(0, 60)}`, () => {
@@ -120,6 +133,30 @@ for (const [template, place, problem] of [
     expect(error.message).toContain(problem);
   });
 }
+
+test("what takes too long ends, however seldom its loops have run", () => {
+  let now = 0;
+  const clock = spyOn(performance, "now").mockImplementation(() => now);
+  try {
+    const globals = { wait: () => void (now += 1000) };
+    const { message } = failureOf(() => render("{% for i in range(1000) %}{% do wait() %}{% endfor %}", {}, { globals }));
+    expect(message).toContain("longer than 10 seconds");
+  } finally {
+    clock.mockRestore();
+  }
+});
+
+test("templates that each use the next one twice are checked once each", () => {
+  const used = Array.from({ length: 60 }, (_, at) => [`d${at}.html`, `{% include 'd${at + 1}.html' %}`.repeat(2)]);
+  const all = { ...Object.fromEntries(used), "d60.html": "{{ 1 | attr('constructor') }}" };
+  const { template } = failureOf(() => render("{% include 'd0.html' %}", {}, { texts: all }));
+  expect(template).toBe("templates/d60.html");
+});
+
+test("how many parts there are of a list is bounded, whatever says it", () => {
+  expect(render("{{ [1] | slice('1000000000') | list | length }}")).toBe("100000");
+  expect(render("{{ 'x' | int(2000000) }}")).toBe("2000000");
+});
 
 test("a circle over several templates is told with its way", () => {
   const circle = { ...texts, "c.html": "{% if x %}{% include 'a.html' %}{% endif %}" };
