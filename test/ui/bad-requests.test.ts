@@ -80,7 +80,7 @@ test(
       "page[]=1&%00=%00&=&&",
       "q=%ff%zz%&filter=((((%00",
       "__proto__=1&_columns=__proto__,constructor&_group=__proto__&_view=__proto__",
-      "constructor=1",
+      "constructor=1&title.constructor=1&title.toString=1",
       "sort=..,-,%00&deleted=only&deleted=with",
       "nothing=1&title.contains=%00&id=a&id=b&_filters=1",
       "f-parent_id=..&w-parent_id=%00&user=%00&next=%0d%0a",

@@ -36,14 +36,14 @@ export interface Chip {
 }
 
 const TEXT = new Set(["varchar", "text"]);
-const SIGNS: Readonly<Record<string, string>> = {
-  gt: ">",
-  gte: "\u2265",
-  lt: "<",
-  lte: "\u2264",
-  ne: "\u2260",
-  contains: "~",
-};
+const SIGNS: ReadonlyMap<string, string> = new Map([
+  ["gt", ">"],
+  ["gte", "\u2265"],
+  ["lt", "<"],
+  ["lte", "\u2264"],
+  ["ne", "\u2260"],
+  ["contains", "~"],
+]);
 const POSITION = /\bat character (\d+)/;
 
 /** The fields to narrow a list down with, for each column that takes it. */
@@ -99,7 +99,7 @@ export function toChips(records: Records, query: ListQuery): Chip[] {
     return [
       {
         label: column?.label ?? text("Filter"),
-        operator: column === null ? "" : (SIGNS[suffix] ?? "="),
+        operator: column === null ? "" : (SIGNS.get(suffix) ?? "="),
         value,
         href: query.without(name, value),
       },
