@@ -1,6 +1,7 @@
 import { deflateRawSync } from "node:zlib";
 import { expect, test } from "bun:test";
 import { writeXlsx } from "hucre/xlsx";
+import { readImportFile } from "../../src/resources/import/request.ts";
 import { Crm, EVERYTHING, testCrm } from "./crm.ts";
 
 type Sender = Awaited<ReturnType<Crm["user"]>>;
@@ -219,6 +220,19 @@ test("an import reads CSV as programs of all kinds write it", async () => {
   const unknown = await send(crm, ada, "companies/import", { body, type });
   expect([unknown.status, JSON.stringify(unknown.body)]).toEqual([422, expect.stringContaining("klingon")]);
   expect(await names(crm, ada)).toHaveLength(files.length);
+});
+
+test("a file whose type and ending nobody knows is none of any format", async () => {
+  for (const [name, type] of [
+    ["x.constructor", "constructor"],
+    ["x.toString", "__proto__"],
+  ] as const) {
+    const body = new FormData();
+    body.append("file", new File(["name\nx"], name, { type }));
+    const request = new Request("http://own.example", { method: "POST", body });
+    // oxlint-disable-next-line no-await-in-loop
+    expect(await readImportFile(request).catch((error: unknown) => error)).toMatchObject({ status: 415 });
+  }
 });
 
 function encode(text: string, encoding: BufferEncoding): Uint8Array<ArrayBuffer> {

@@ -3,22 +3,22 @@ import type { Format, ImportFile } from "./source.ts";
 import { unreadable } from "./source.ts";
 
 const XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
-const FORMATS: Readonly<Record<string, Format>> = {
-  "text/csv": "csv",
-  "text/plain": "csv",
-  "text/tab-separated-values": "csv",
-  "application/csv": "csv",
-  "application/vnd.ms-excel": "csv", // as browsers on Windows call CSV
-  "application/json": "json",
-  [XLSX]: "xlsx",
-};
-const EXTENSIONS: Readonly<Record<string, Format>> = {
-  csv: "csv",
-  txt: "csv",
-  tsv: "csv",
-  json: "json",
-  xlsx: "xlsx",
-};
+const FORMATS: ReadonlyMap<string, Format> = new Map([
+  ["text/csv", "csv"],
+  ["text/plain", "csv"],
+  ["text/tab-separated-values", "csv"],
+  ["application/csv", "csv"],
+  ["application/vnd.ms-excel", "csv"], // as browsers on Windows call CSV
+  ["application/json", "json"],
+  [XLSX, "xlsx"],
+]);
+const EXTENSIONS: ReadonlyMap<string, Format> = new Map([
+  ["csv", "csv"],
+  ["txt", "csv"],
+  ["tsv", "csv"],
+  ["json", "json"],
+  ["xlsx", "xlsx"],
+]);
 /** How every archive of ZIP begins. */
 const ZIP = [0x50, 0x4b, 0x03, 0x04];
 
@@ -55,8 +55,8 @@ function assertPlain({ headers }: Request): void {
 function toFile(bytes: Uint8Array, type: string, name: string): ImportFile {
   const charset = /;\s*charset\s*=\s*"?([^\s";]+)/i.exec(type)?.[1] ?? null;
   const extension = /\.(\w+)$/.exec(name)?.[1]?.toLowerCase() ?? "";
-  const said = FORMATS[typeOf(type)] ?? EXTENSIONS[extension];
-  const format = ZIP.every((byte, at) => bytes[at] === byte) ? "xlsx" : (EXTENSIONS[extension] ?? said);
+  const said = FORMATS.get(typeOf(type)) ?? EXTENSIONS.get(extension);
+  const format = ZIP.every((byte, at) => bytes[at] === byte) ? "xlsx" : (EXTENSIONS.get(extension) ?? said);
   if (format === undefined)
     throw fail("unsupported_media_type", `Cannot import it: send text/csv, application/json or ${XLSX}`);
   return { bytes, format, charset };

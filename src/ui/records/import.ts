@@ -1,3 +1,4 @@
+import { neutralise } from "../../resources/export/formula-text.ts";
 import { readImportFile } from "../../resources/import/request.ts";
 import { openSource } from "../../resources/import/source.ts";
 import type { Page } from "../../templates/templates.ts";
@@ -46,7 +47,6 @@ interface State {
 /** The largest file that the page keeps while its columns are chosen: beyond, it is imported by a job as it is. */
 const MAX_KEPT = 3 * 1024 * 1024; // bytes
 const MAX_SHOWN = 200; // mistakes; all that the API tells are in the file of them
-const FORMULA = /^[=+\-@\t\r]/;
 /** Begins what the API says of a row. */
 const WHERE = /^Line \d+(?:, column "(?:[^"\\]|\\.)*")?: /;
 
@@ -217,9 +217,7 @@ function toErrorFile({ errors }: Report): Response {
   });
 }
 
-/** No spreadsheet runs what begins as a formula. */
 function toCsv(value: unknown): string {
-  const cell = toText(value);
-  const safe = FORMULA.test(cell) ? `'${cell}` : cell;
+  const safe = neutralise(toText(value));
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
