@@ -18,6 +18,8 @@ test.each([
   ["$(rm -rf ~).txt", "_(rm -rf ~).txt"],
   ["CON", "_CON"],
   ["nul.txt", "_nul.txt"],
+  ["com\u{b9}.txt", "_com\u{b9}.txt"],
+  ["AUX .txt", "_AUX .txt"],
   ["  r\u{e9}sum\u{e9}  2026 .pdf ", "r\u{e9}sum\u{e9} 2026 .pdf"],
   ["re\u{301}sume\u{301}.pdf", "r\u{e9}sum\u{e9}.pdf"],
 ])("toSafeName(%j) is %j", (given, expected) => {

@@ -6,7 +6,7 @@ const MAX_ENDING = 20;
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
 /** What Windows, or a shell, takes for something else. */
 const UNSAFE = /[<>:"|?*`$]/g;
-const RESERVED = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;
+const RESERVED = /^(?:con|prn|aux|nul|(?:com|lpt)[\d\u00b9\u00b2\u00b3])\s*(?:\.|$)/i;
 /** What RFC 8187 lets stand as it is. */
 const ATTRIBUTE = /[^A-Za-z0-9!#$&+.^_`|~-]/g;
 
