@@ -1,10 +1,10 @@
 import { and, asc, eq, gt, inArray, lte } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import type { OwnedOptions } from "../../db/transactions/owner.ts";
-import { AppError } from "../../errors/errors.ts";
 import { whereOpen } from "../identity/standing.ts";
 import { keepAccount } from "../links/keeping.ts";
 import { writeAudit } from "../people/audit.ts";
+import { isUnsendable } from "../people/send-mail.ts";
 import { steadyNow } from "../people/steady-clock.ts";
 import type { CoreStore } from "../people/store.ts";
 import { lockUser } from "../people/users.ts";
@@ -132,7 +132,7 @@ async function keepRefused(
   }
 }
 
-/** An address that no mail goes to keeps nobody's account. */
+/** An address that no mail goes to keeps nobody's account, nor does a template that was broken. */
 export async function tryToSend(
   { sendMail, log }: Pick<DueOptions, "sendMail" | "log">,
   tx: Transaction,
@@ -141,7 +141,7 @@ export async function tryToSend(
   try {
     await sendMail(mail, { tx });
   } catch (error) {
-    if (!(error instanceof AppError) || error.status >= 500) throw error;
+    if (!isUnsendable(error)) throw error;
     log.warn({ err: error, template: mail.template }, "nobody can be told of a deletion");
   }
 }

@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
-import { AppError } from "../../errors/errors.ts";
+import { isUnsendable } from "../people/send-mail.ts";
 import { toDeviceName } from "./device-names.ts";
 import type { Notice, NoticesOptions } from "./notices.ts";
 
@@ -59,7 +59,7 @@ export async function tell(
     );
   } catch (error) {
     // An address that no mail goes to, or a template that was broken, keeps nobody from what they do.
-    if (!(error instanceof AppError) || error.status >= 500) throw error;
+    if (!isUnsendable(error)) throw error;
     log.warn({ err: error, user_id: userId, kind }, "the owner of an account can't be told of a change");
   }
 }

@@ -1,4 +1,5 @@
 import type { Transaction } from "../../db/contract/database.ts";
+import { AppError } from "../../errors/errors.ts";
 
 /** A mail to somebody with an account, or to whoever is to have one. */
 export interface AccountMail {
@@ -15,3 +16,14 @@ export interface AccountMail {
 
 /** Sends a mail if and only if the transaction commits that it is part of. */
 export type SendMail = (mail: AccountMail, options: { readonly tx: Transaction }) => Promise<unknown>;
+
+/** Codes of a template that a project has put in the place of ours, and that can't be used. */
+const BROKEN_TEMPLATE = new Set(["template_failed", "template_not_found"]);
+
+/**
+ * Whether an error says that a mail can't be made, of an address or by a template: whoever only tells of something goes on without.
+ * Nothing was written to the database then.
+ */
+export function isUnsendable(error: unknown): error is AppError {
+  return error instanceof AppError && (error.status < 500 || BROKEN_TEMPLATE.has(error.code));
+}

@@ -175,11 +175,28 @@ test("an owner is told what administrators do, at the address from before too", 
   });
 });
 
-test("a notice that can't be sent keeps nobody from what they do, and none is sent where that is off", async () => {
+test("a notice that can't be made keeps nobody from what they do, and is in the log", async () => {
   await using other = await TestApp.start({
-    config: { security: { ...SECURITY, notices: false } },
+    config: { security: SECURITY },
     files: { "templates/mail/account-notice.html": "{{ broken" },
   });
+  const jar = new CookieJar(other);
+  await jar.register("ada@example.com");
+  await jar.signIn("ada@example.com");
+  const change = { current_password: PASSWORD, new_password: OTHER_PASSWORD };
+  expect((await jar.send("PUT", "/auth/password", change)).status).toBe(204);
+  const elsewhere = await other.fetch("/auth/login", {
+    method: "POST",
+    headers: { "content-type": "application/json", "user-agent": CHROME },
+    body: JSON.stringify({ email: "ada@example.com", password: OTHER_PASSWORD }),
+  });
+  expect(elsewhere.status).toBe(200);
+  expect(await readMails(other)).toEqual([]);
+  expect((await other.log("app")).match(/can't be told of a change/g)).toHaveLength(2);
+});
+
+test("nobody is told where notices are off", async () => {
+  await using other = await TestApp.start({ config: { security: { ...SECURITY, notices: false } } });
   const jar = new CookieJar(other);
   await jar.register("ada@example.com");
   await jar.signIn("ada@example.com");
