@@ -41,6 +41,11 @@ const MOST_TRIES = 20;
 const AWAY_MS = 10_000;
 /** How long it is tried to note that a mail was taken. */
 const NOTE_MS = [0, 100, 500, 2000, 8000];
+/**
+ * By these an owner gets an account back. How many are sent is limited where they are asked for: whoever is in it, and has its owner
+ * told of this and that until no more mail goes to them, doesn't keep them out.
+ */
+const GIVES_BACK = new Set(["core:reset-password", "core:email-changed"]);
 const CUT_OFF = "The process ended, or the connection, before the server had said whether it takes the mail";
 
 /** That a try may have a mail taken: noted before a server sees its end, and never twice. */
@@ -118,7 +123,7 @@ export class Delivery {
       return;
     }
     const waitMs = await this.#countWait(mail.recipient, settings.recipient_per_hour);
-    if (waitMs > 0) {
+    if (waitMs > 0 && !GIVES_BACK.has(`${mail.plugin}:${mail.template}`)) {
       const error = `More than ${settings.recipient_per_hour} mails an hour to this address: see mail.recipient_per_hour`;
       await this.#options.postpone(mail, { inMs: waitMs, attempts: mail.attempts, error });
       return;
