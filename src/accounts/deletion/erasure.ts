@@ -71,6 +71,9 @@ function toNobody(id: number) {
   };
 }
 
+/** What entries of the audit log are about that is of whoever has done it. */
+const OWN_TARGETS = ["api_key", "identity", "otp_device", "passkey", "session"];
+
 /** What somebody did stays in the audit log, under their id. */
 async function forgetName(
   tx: Transaction,
@@ -87,14 +90,25 @@ async function forgetName(
     .update(auditLog)
     .set({ viewer: name, ...nowhere })
     .where(eq(auditLog.viewer_id, id));
+  // What has become of their account, and of what is its own, may be told by their email and by names that they gave.
+  const told = { before: null, after: null };
+  const { action, actor_id, after, target_id, target_type } = auditLog;
+  const isAbout = and(eq(target_type, "user"), eq(target_id, String(id)));
+  const isOwn = and(eq(actor_id, id), inArray(target_type, OWN_TARGETS));
   const own = await tx.select({ id: sessions.id }).from(sessions).where(eq(sessions.user_id, id));
-  const isSession = eq(auditLog.target_type, "session");
-  const ids = own.map((session) => session.id);
-  const isAbout = and(eq(auditLog.target_type, "user"), eq(auditLog.target_id, String(id)));
-  const isOfSession = ids.length === 0 ? undefined : and(isSession, inArray(auditLog.target_id, ids));
-  // What has become of their account may be told by their email and name.
-  await tx
-    .update(auditLog)
-    .set({ before: null, after: null })
-    .where(isOfSession === undefined ? isAbout : or(isAbout, isOfSession));
+  const accepted = await tx
+    .select({ after })
+    .from(auditLog)
+    .where(and(isAbout, eq(action, "invitation.accepted")));
+  const ofOthers = [
+    ["session", own.map((session) => session.id)],
+    ["invitation", accepted.flatMap((entry) => entry.after?.["invitation"] ?? []).map(String)],
+  ] as const;
+  await tx.update(auditLog).set(told).where(or(isAbout, isOwn));
+  for (const [type, ids] of ofOthers) {
+    if (ids.length === 0) continue;
+    const isNamed = and(eq(target_type, type), inArray(target_id, [...ids]));
+    // oxlint-disable-next-line no-await-in-loop -- on one connection
+    await tx.update(auditLog).set(told).where(isNamed);
+  }
 }

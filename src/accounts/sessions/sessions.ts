@@ -355,7 +355,7 @@ export class Sessions {
       const target = { type: "session", id };
       // Who replays it may be anybody: nobody is named as having done this.
       const entry = { action: "session.reuse", target, origin, result: "refused" as const };
-      await writeAudit(tx, tables, { ...entry, after: { user_id: user.id, email: user.email } });
+      await writeAudit(tx, tables, { ...entry, after: { user_id: user.id } });
     });
   }
 

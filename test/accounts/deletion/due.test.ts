@@ -4,9 +4,14 @@ import { listOwned } from "../../../src/accounts/deletion/erasure.ts";
 import { createHookBus } from "../../../src/hooks/bus.ts";
 import { testOnDialect, testWithCoreTables } from "../../database-servers.ts";
 import { createDeletions, DAYS_MS } from "./services.ts";
-import { addPrincipal, Clock, openStore, ORIGIN } from "../factor-accounts.ts";
+import { type AuditEntry, writeAudit } from "../../../src/accounts/people/audit.ts";
+import { addPrincipal, Clock, openStore, ORIGIN, readAudit } from "../factor-accounts.ts";
 
 const { signal } = new AbortController();
+
+function about(type: string, id: string | number) {
+  return { type, id };
+}
 
 testWithCoreTables(
   "Deletions deletes an account once, wholly or not at all, with what handlers write on the way",
@@ -32,6 +37,18 @@ testWithCoreTables(
       author_id: ada.user.id,
       body: "It stays",
     });
+    const named = { email: ada.user.email };
+    const entries: AuditEntry[] = [
+      { action: "invitation.created", target: about("invitation", 7), after: named },
+      { action: "invitation.accepted", target: about("user", ada.user.id), after: { invitation: 7 } },
+      { action: "identity.linked", actor: ada.user, target: about("identity", 3), after: named },
+      { action: "identity.unlinked", actor: ada.user, target: about("identity", 3), before: named },
+      { action: "session.reuse", target: about("session", ada.sessionId), after: named },
+      // What was done to others stays.
+      { action: "invitation.created", target: about("invitation", 8), after: { email: "carol@example.com" } },
+      { action: "user.updated", actor: ada.user, target: about("user", 99), after: { full_name: "Carol" } },
+    ];
+    for (const entry of entries) await writeAudit(db, tables, entry); // oxlint-disable-line no-await-in-loop
     let refuses = true;
     hooks.on("user.deleting", async ({ data: { user, phase } }) => {
       if (phase === "final") await db.execute(sql`delete from notes where owner = ${user.id}`);
@@ -57,6 +74,9 @@ testWithCoreTables(
     expect(await db.$count(tables.sessions)).toBe(0);
     expect(await db.select().from(tables.resourceComments)).toMatchObject([{ author_id: ada.user.id }]);
     const { auditLog } = tables;
+    const { text } = await readAudit(store);
+    expect([ada, bob].filter(({ user }) => text.includes(user.email))).toEqual([]);
+    expect(text.match(/Carol|carol@example\.com/g)).toEqual(["carol@example.com", "Carol"]);
     const deleted = await db.select().from(auditLog).where(eq(auditLog.action, "user.deleted"));
     expect(deleted.map(({ after }) => after?.["row"])).toEqual(["deleted", "kept"]);
   },
