@@ -2,6 +2,7 @@ import { and, eq, isNull } from "drizzle-orm";
 import type { Logger } from "pino";
 import { invalidRequest } from "../../errors/codes.ts";
 import type { HookBus } from "../../hooks/bus.ts";
+import { toLanguage } from "../email/verification.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
 import type { ConfirmOwner, SessionOwner } from "../identity/session-owner.ts";
@@ -97,7 +98,8 @@ export class Deletions {
           const token = await links.issue(tx, asked);
           const day = deletionAt.toISOString().slice(0, 10);
           const mail = { to: actor.email, template: "deletion-requested", data: { token, day } };
-          await tryToSend(this.#options, tx, { ...mail, expiresIn: GRACE_MS / 1000 });
+          const language = toLanguage(account.language, origin);
+          await tryToSend(this.#options, tx, { ...mail, ...language, expiresIn: GRACE_MS / 1000 });
           const after = { deletion_at: deletionAt.toISOString() };
           await writeAudit(tx, tables, { action, actor, target, origin, after });
         },

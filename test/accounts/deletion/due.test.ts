@@ -56,10 +56,12 @@ testWithCoreTables(
     });
     const notes = async (): Promise<number> => (await db.execute(sql`select owner from notes`)).length;
     for (const { user, sessionId } of [ada, bob]) {
+      const origin = { ...ORIGIN, language: "fr" };
       // oxlint-disable-next-line no-await-in-loop
-      const at = await deletions.request({ user, sessionId, origin: ORIGIN }, { email: user.email });
+      const at = await deletions.request({ user, sessionId, origin }, { email: user.email });
       expect(at.getTime()).toBe(clock.ms + DAYS_MS);
     }
+    expect(mails).toMatchObject([{ template: "deletion-requested", to: ada.user.email, language: "fr" }]);
     clock.ms += DAYS_MS - 1;
     expect(await deletions.deleteDue(signal)).toBe(0);
     clock.ms += 1;
