@@ -52,6 +52,7 @@ import { keepGuardRoles } from "./rights/guard-roles.ts";
 import { CORE_PERMISSIONS, declarePermissions, type TakenPermission } from "./rights/permission-catalog.ts";
 import { restrictPermissions } from "./rights/permission-set.ts";
 import { createStandIns, createUserDirectory } from "./user-directory.ts";
+import { createWaysIn, type WaysIn } from "./ways-in.ts";
 
 const OTP_STEP_SECONDS = 300;
 const PURGE_MS = 3_600_000;
@@ -90,6 +91,7 @@ export interface Accounts extends Identity, LoginServices {
   readonly denials: Denials;
   /** Tells owners of what is done to their accounts. */
   readonly notices: Notices;
+  readonly ways: WaysIn;
   /** Enters the permissions of a plugin; returns those that belong to somebody else. */
   declarePermissions(
     plugin: string,
@@ -111,7 +113,7 @@ type Denials = ReturnType<typeof createDenials>;
 export function createAccounts(given: AccountsOptions): Accounts {
   const { store, log } = given;
   const links = new AccountLinks(store);
-  const options = { ...given, links, notices: toNotices(given, links) };
+  const options = { ...given, links, notices: toNotices(given, links), ways: createWaysIn(given) };
   const identity = createIdentity(options);
   const services = createLoginServices(options, identity);
   const denials = createDenials({ ...options, ...identity });
@@ -131,6 +133,7 @@ export function createAccounts(given: AccountsOptions): Accounts {
     ...identity,
     ...services,
     notices: options.notices,
+    ways: options.ways,
     denials,
     impersonationMs: options.security.impersonation_minutes * 60_000,
     declarePermissions: (plugin, declared) => declarePermissions(store, plugin, declared),
@@ -159,6 +162,7 @@ function toNotices(options: AccountsOptions, links: AccountLinks): Notices {
 interface Wiring extends AccountsOptions {
   readonly links: AccountLinks;
   readonly notices: Notices;
+  readonly ways: WaysIn;
 }
 
 /** What tells who a request comes from, and what they may do. */

@@ -94,7 +94,15 @@ export function accountRoutes({
       confirmPassword,
       forms,
       registration: accounts.registration,
-      passwordChange: { store, passwords, sessions, confirmPassword, confirmOwner, notices },
+      passwordChange: {
+        store,
+        passwords,
+        sessions,
+        confirmPassword,
+        confirmOwner,
+        notices,
+        ways: accounts.ways,
+      },
       profile: { store, secondFactors: devices },
     }),
     emailRoutes({

@@ -34,6 +34,8 @@ import { Clock, createDevices, openStore, readAudit, silent } from "./factor-acc
 import { OpenStreams } from "../../src/web/open-streams.ts";
 
 export const PASSWORD = "correct horse battery";
+/** By what people sign in without a password: all that is of this server. */
+const WAYS = { partyId: () => "localhost", isServed: () => true };
 export const SECRET_KEY = createSecretKey("a key that only the tests know, of 32 characters or more");
 
 export interface IdentityOptions {
@@ -104,7 +106,7 @@ export async function createIdentity(
     },
   });
   const limits = createAuthLimits({ now });
-  const passkeys = createPasskeys({ store, secretKey: SECRET_KEY, appName: "Acme ERP", now });
+  const passkeys = createPasskeys({ store, secretKey: SECRET_KEY, appName: "Acme ERP", ways: WAYS, now });
   const login = new Login({
     store,
     passwords,
@@ -170,7 +172,7 @@ export async function createIdentity(
         sessions,
         confirmPassword,
         registration,
-        passwordChange: { store, passwords, sessions, confirmPassword, confirmOwner },
+        passwordChange: { store, passwords, sessions, confirmPassword, confirmOwner, ways: WAYS },
         profile: { store, secondFactors: devices },
       }),
     )

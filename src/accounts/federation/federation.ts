@@ -11,7 +11,7 @@ import { assertStanding, isUnlocked } from "../identity/standing.ts";
 import type { SecretBox } from "../keys/secret-box.ts";
 import { Admission, type AdmissionOptions, type Entry, type OtpChallenge, tooLate } from "../login/login.ts";
 import { writeAudit } from "../people/audit.ts";
-import { type Account, findAccountByEmail, lockUser } from "../people/users.ts";
+import { type Account, findAccountByEmail, lockUser, type WaysIn } from "../people/users.ts";
 import type { CookieSession, TokenPair } from "../sessions/sessions.ts";
 import { assertIdentifiedLately } from "../two-factor/enrolment.ts";
 import { signInInvalid } from "./answers.ts";
@@ -36,6 +36,7 @@ export interface FederationOptions extends AdmissionOptions<CookieSession> {
   readonly log: Logger;
   /** Gives a new account the role that everybody has. */
   readonly grantDefaultRole: ProvisioningOptions["grantDefaultRole"];
+  readonly ways: WaysIn;
   /** Whether routes ask for a role by its name. */
   readonly isGuardRole: (role: string) => boolean;
   /** Adds a session that tokens are held of. */
@@ -188,8 +189,8 @@ export class Federation {
 
   /** Unlinks one. @throws what `unlinkIdentity` throws */
   async unlink(owner: SessionOwner, id: number): Promise<void> {
-    const { store, hooks, notices } = this.#options;
-    const services = { ...store, ...(notices && { notices }) };
+    const { store, hooks, notices, ways } = this.#options;
+    const services = { ...store, ways, ...(notices && { notices }) };
     await tellOfRoles(hooks, owner, await unlinkIdentity(services, owner, id));
   }
 

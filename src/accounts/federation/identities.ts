@@ -10,7 +10,7 @@ import { hashToken } from "../keys/opaque-tokens.ts";
 import { NO_NOTICES, type Notices } from "../notices/notices.ts";
 import { writeAudit } from "../people/audit.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
-import { type Account, hasWayInWithoutPassword, lockUser } from "../people/users.ts";
+import { type Account, hasWayInWithoutPassword, lockUser, type WaysIn } from "../people/users.ts";
 import { assertIdentifiedLately } from "../two-factor/enrolment.ts";
 import { lockAdministration } from "../rights/builtin-roles.ts";
 import type { Claimed } from "./claims.ts";
@@ -98,7 +98,12 @@ export async function insertIdentity(
  * @throws AppError not_found; identification_expired, otp_expired; conflict for the last way into an account without a password
  */
 export async function unlinkIdentity(
-  { db, tables, notices = NO_NOTICES }: CoreStore & { readonly notices?: Notices },
+  {
+    db,
+    tables,
+    ways,
+    notices = NO_NOTICES,
+  }: CoreStore & { readonly ways: WaysIn; readonly notices?: Notices },
   { user, sessionId, origin }: SessionOwner,
   id: number,
 ): Promise<RoleChange[]> {
@@ -116,7 +121,7 @@ export async function unlinkIdentity(
     await endSessions(tx, tables, { identityId: id, except: sessionId });
     await tx.delete(identities).where(eq(identities.id, id));
     const [account] = await tx.select({ hash: users.password_hash }).from(users).where(eq(users.id, user.id));
-    if (account?.hash === null && !(await hasWayInWithoutPassword(tx, tables, user.id)))
+    if (account?.hash === null && !(await hasWayInWithoutPassword(tx, tables, user.id, ways)))
       throw fail("conflict", "Cannot unlink the provider: nothing else lets you in");
     await noteAccessChange(tx, tables, user.id);
     const { provider, email } = identity;

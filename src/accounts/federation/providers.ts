@@ -56,6 +56,7 @@ interface Preset {
 
 const HOUR_MS = 3_600_000;
 const DEFAULT_HOURS = 24;
+const MICROSOFT = "https://login.microsoftonline.com/";
 const OIDC_SCOPES = ["openid", "email", "profile"];
 const PRESETS: Readonly<Record<NonNullable<ProviderSettings["preset"]>, Preset>> = {
   google: { title: "Google", issuer: () => "https://accounts.google.com", asksHostedDomain: true },
@@ -83,6 +84,24 @@ export function findProvider({ providers }: Config["auth"], id: string): Provide
   const settings = Object.hasOwn(providers, id) ? providers[id] : undefined;
   if (settings === undefined) throw fail("not_found", "There is no provider of this name to sign in by");
   return toProvider(id, settings);
+}
+
+/** Whether somebody can sign in by what a provider knows them by: whether config.json still has it, be it by another name. */
+export function isServed(
+  { providers }: Config["auth"],
+  identity: { readonly provider: string; readonly issuer: string },
+): boolean {
+  return Object.entries(providers).some(([id, settings]) => {
+    const { issuer } = toProvider(id, settings);
+    // Each tenant is an issuer of its own, which the settings may name by its domain, or not at all.
+    if (issuer.startsWith(MICROSOFT))
+      return id === identity.provider && identity.issuer.startsWith(MICROSOFT);
+    return withoutSlash(issuer) === withoutSlash(identity.issuer);
+  });
+}
+
+function withoutSlash(url: string): string {
+  return url.replace(/\/+$/, "");
 }
 
 function toProvider(id: string, settings: Config["auth"]["providers"][string]): Provider {

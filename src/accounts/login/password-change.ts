@@ -5,7 +5,13 @@ import type { ConfirmOwner, ConfirmPassword, SessionOwner } from "../identity/se
 import { NO_NOTICES, type Notices } from "../notices/notices.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
-import { findAccount, hasWayInWithoutPassword, lockUser, toPasswordColumns } from "../people/users.ts";
+import {
+  findAccount,
+  hasWayInWithoutPassword,
+  lockUser,
+  toPasswordColumns,
+  type WaysIn,
+} from "../people/users.ts";
 import { readUserGrants } from "../rights/access.ts";
 import { EVERYTHING } from "../rights/builtin-roles.ts";
 import type { Sessions } from "../sessions/sessions.ts";
@@ -19,6 +25,7 @@ export interface PasswordChangeOptions {
   readonly sessions: Sessions;
   readonly confirmPassword: ConfirmPassword;
   readonly confirmOwner: ConfirmOwner;
+  readonly ways: WaysIn;
   /** @default nobody is told */
   readonly notices?: Notices;
 }
@@ -32,7 +39,7 @@ export interface PasswordChangeOptions {
  * @throws AppError identification_expired, otp_expired where there is none
  */
 export async function changePassword(
-  options: PasswordChangeOptions,
+  options: Omit<PasswordChangeOptions, "ways">,
   owner: SessionOwner,
   { current_password, new_password }: { current_password?: string | undefined; new_password: string },
 ): Promise<void> {
@@ -79,6 +86,7 @@ export async function removePassword(
     store,
     sessions,
     confirmOwner,
+    ways,
     notices = NO_NOTICES,
   }: Omit<PasswordChangeOptions, "passwords" | "confirmPassword">,
   owner: SessionOwner,
@@ -92,7 +100,7 @@ export async function removePassword(
   await db.transaction(async (tx) => {
     const actor = await lockUser(tx, tables, user.id);
     await assertStanding(tx, tables, { userId: user.id, sessionId });
-    if (!(await hasWayInWithoutPassword(tx, tables, user.id)))
+    if (!(await hasWayInWithoutPassword(tx, tables, user.id, ways)))
       throw fail("conflict", "Cannot give the password up: nothing else lets you in; add a passkey first");
     const { rowsAffected } = await tx
       .update(users)
@@ -107,7 +115,7 @@ export async function removePassword(
 
 /** Returns the hash of the present password, which was given; null for an account that has none. */
 async function confirmPresent(
-  { store, confirmPassword, confirmOwner }: PasswordChangeOptions,
+  { store, confirmPassword, confirmOwner }: Omit<PasswordChangeOptions, "ways">,
   owner: SessionOwner,
   { password, action }: { readonly password: string | undefined; readonly action: string },
 ): Promise<string | null> {

@@ -12,7 +12,7 @@ import { writeAudit } from "../people/audit.ts";
 import { toDisplayName } from "../people/names.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import { NO_NOTICES, type Notices } from "../notices/notices.ts";
-import { findAccount, hasWayInWithoutPassword, lockUser } from "../people/users.ts";
+import { findAccount, hasWayInWithoutPassword, lockUser, type WaysIn } from "../people/users.ts";
 import {
   assertIdentifiedLately,
   assertSecondFactorGiven,
@@ -36,6 +36,7 @@ export interface PasskeysOptions {
   readonly appName: string;
   /** Returns what authenticators know an account by, in base64url: nothing that tells who it is. */
   readonly toHandle: (userId: number) => string;
+  readonly ways: WaysIn;
   /** @default nobody is told */
   readonly notices?: Notices;
   /** @default Date.now */
@@ -191,7 +192,8 @@ export class Passkeys {
         .select({ hash: users.password_hash })
         .from(users)
         .where(eq(users.id, user.id));
-      const isLastWay = account?.hash === null && !(await hasWayInWithoutPassword(tx, tables, user.id));
+      const { ways } = this.#options;
+      const isLastWay = account?.hash === null && !(await hasWayInWithoutPassword(tx, tables, user.id, ways));
       if (isLastWay) throw fail("conflict", "Cannot remove the passkey: nothing else lets you in");
       if (await hasSecondFactor(tx, tables, user.id)) await noteAccessChange(tx, tables, user.id);
       else await endSecondFactor(tx, tables, user.id);
@@ -328,9 +330,12 @@ export function createPasskeys({
   store,
   secretKey,
   appName,
+  ways,
   notices,
   now,
-}: Pick<PasskeysOptions, "store" | "appName" | "notices" | "now"> & { readonly secretKey: SecretKey }) {
+}: Pick<PasskeysOptions, "store" | "appName" | "ways" | "notices" | "now"> & {
+  readonly secretKey: SecretKey;
+}) {
   const challenges = new Challenges(store, secretKey.deriveKey("passkey challenges"), now);
   const proofs = new PasskeyProofs(store, challenges, now);
   const handleKey = secretKey.deriveKey("passkey handles");
@@ -345,6 +350,7 @@ export function createPasskeys({
       proofs,
       appName,
       toHandle,
+      ways,
       ...(notices && { notices }),
       ...(now && { now }),
     }),

@@ -32,6 +32,17 @@ export function findRelyingParty(
   throw fail("passkeys_unavailable", message);
 }
 
+/** Returns the domain of the passkeys that browsers give to pages of this server; null where they give none. */
+export function findPartyId({ publicOrigin }: Pick<Site, "publicOrigin">): string | null {
+  if (publicOrigin === null) return LOCALHOST;
+  try {
+    return toRelyingParty(publicOrigin).id;
+  } catch (error) {
+    if (error instanceof AppError) return null;
+    throw error;
+  }
+}
+
 /** Whether this server can have passkeys at all. */
 export function hasRelyingParty(site: Pick<Site, "publicOrigin" | "isSecure">, request: Request): boolean {
   try {

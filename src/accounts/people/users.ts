@@ -135,19 +135,33 @@ export async function lockUser(
   throw fail("not_found", `Cannot find user "${userId}": there is none`);
 }
 
-/** Whether something lets the owner of an account in by itself, without a password. Codes don't: they come second. */
+/** What lets people in without a password, as the server is set up now. */
+export interface WaysIn {
+  /** Domain of the passkeys that browsers give to pages of this server; null where they give none. */
+  partyId(): string | null;
+  /** Whether somebody can sign in by what a provider knows them by: whether it is still there. */
+  isServed(identity: { readonly provider: string; readonly issuer: string }): boolean;
+}
+
+/**
+ * Whether something lets the owner of an account in by itself, without a password. Codes don't: they come second; nor do passkeys of
+ * a domain that the server had before, and providers that it has no more.
+ */
 export async function hasWayInWithoutPassword(
   db: Pick<Database, "select">,
   { passkeys, identities }: Pick<CoreTables, "passkeys" | "identities">,
   userId: number,
+  ways: WaysIn,
 ): Promise<boolean> {
-  for (const table of [passkeys, identities]) {
-    const own = eq(table.user_id, userId);
-    // oxlint-disable-next-line no-await-in-loop -- the second is seldom asked
-    const [way] = await db.select({ id: table.id }).from(table).where(own).limit(1);
-    if (way !== undefined) return true;
+  const partyId = ways.partyId();
+  if (partyId !== null) {
+    const own = and(eq(passkeys.user_id, userId), eq(passkeys.rp_id, partyId));
+    const [passkey] = await db.select({ id: passkeys.id }).from(passkeys).where(own).limit(1);
+    if (passkey !== undefined) return true;
   }
-  return false;
+  const { provider, issuer } = identities;
+  const linked = await db.select({ provider, issuer }).from(identities).where(eq(identities.user_id, userId));
+  return linked.some((identity) => ways.isServed(identity));
 }
 
 /** Whether accounts are to be deleted, now or later, as their owners want. */

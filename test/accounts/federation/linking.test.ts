@@ -114,8 +114,12 @@ test("who has signed in links a provider, and unlinks it while something else le
   const verified = await world.signIn(browser, "/auth/providers/acme/verify?next=/auth/me");
   expect(placeOf(verified, CALLBACK)).toBe("/auth/me");
 
-  const { users } = tables;
+  const { identities, users } = tables;
   await db.update(users).set({ password_hash: null }).where(eq(users.email, EMAIL));
+  // One that there was before lets nobody in, though its name is in use again.
+  const before = { provider: "acme", issuer: "https://sso.before.example", subject: "ada-0", roles: [] };
+  const [user] = await db.select({ id: users.id }).from(users).where(eq(users.email, EMAIL));
+  await db.insert(identities).values({ ...before, user_id: user?.id ?? 0, subject_hash: "0".repeat(64) });
   const last = await browser.send("DELETE", `/auth/identities/${id}`, {});
   expect([last.status, await last.json()]).toMatchObject([
     409,
@@ -123,7 +127,7 @@ test("who has signed in links a provider, and unlinks it while something else le
   ]);
   await db.update(users).set({ password_hash: "$2b$04$x" }).where(eq(users.email, EMAIL));
   expect((await browser.send("DELETE", `/auth/identities/${id}`, {})).status).toBe(204);
-  expect(await db.$count(tables.identities)).toBe(0);
+  expect(await db.$count(identities)).toBe(1);
   // The sessions that it had begun have ended with it.
   expect((await world.whoIs(signedIn)).status).toBe(401);
   expect((await world.whoIs(browser)).status).toBe(200);

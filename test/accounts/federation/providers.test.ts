@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { findRefusal, toClaimed } from "../../../src/accounts/federation/claims.ts";
 import { OidcClient } from "../../../src/accounts/federation/oidc.ts";
-import { findProvider } from "../../../src/accounts/federation/providers.ts";
+import { findProvider, isServed } from "../../../src/accounts/federation/providers.ts";
 import type { ProviderSettings } from "../../../src/config/schema.ts";
 import { failureOf } from "../../db/failures.ts";
 import { silent } from "../factor-accounts.ts";
@@ -33,6 +33,31 @@ test("findProvider() knows what presets are, and settings over them", () => {
     expect(() => findProvider({ redirect_uris: [], providers: {} }, id)).toThrow(
       expect.objectContaining({ code: "not_found" }),
     );
+});
+
+test("isServed() tells whether a provider is still there, by its issuer and not by its name", () => {
+  const auth = {
+    redirect_uris: [],
+    providers: {
+      acme: { client_id: "xcore", issuer: "https://sso.example/main/" },
+      google: { client_id: "xcore", preset: "google" as const },
+      microsoft: { client_id: "xcore", preset: "microsoft" as const, tenant: "acme.example" },
+    },
+  };
+  const tenant = "https://login.microsoftonline.com/8d2f/v2.0";
+  const cases: [provider: string, issuer: string, isThere: boolean][] = [
+    ["acme", "https://sso.example/main/", true],
+    ["before", "https://sso.example/main", true],
+    ["acme", "https://sso.before.example", false],
+    ["google", "https://accounts.google.com", true],
+    ["google", "https://sso.before.example", false],
+    ["microsoft", tenant, true],
+    ["entra", tenant, false],
+    ["microsoft", "https://accounts.google.com/", true],
+    ["microsoft", "https://sso.before.example", false],
+  ];
+  const found = cases.map(([provider, issuer]) => [provider, issuer, isServed(auth, { provider, issuer })]);
+  expect(found).toEqual(cases);
 });
 
 test("findRefusal() keeps to domains and tenants, as the provider vouches for them", () => {

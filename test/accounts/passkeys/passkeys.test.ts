@@ -1,4 +1,5 @@
 import { expect } from "bun:test";
+import { eq } from "drizzle-orm";
 import { createSecretKey } from "../../../src/accounts/keys/secret.ts";
 import { CHALLENGE_MS } from "../../../src/accounts/passkeys/challenges.ts";
 import { createPasskeys } from "../../../src/accounts/passkeys/passkeys.ts";
@@ -13,7 +14,8 @@ const LOGIN = { use: { purpose: "login", subject: "" }, party: PARTY, userId: nu
 
 function open(store: CoreStore, clock: Clock) {
   const secretKey = createSecretKey("a secret key of this test alone");
-  return createPasskeys({ store, secretKey, appName: "Acme", now: clock.now });
+  const ways = { partyId: () => PARTY.id, isServed: () => false };
+  return createPasskeys({ store, secretKey, appName: "Acme", ways, now: clock.now });
 }
 
 testWithCoreTables(
@@ -53,8 +55,19 @@ testWithCoreTables(
     expect(String(await failureOf(proofs.prove(copied, LOGIN)))).toContain("there may be a copy of it");
     expect((await readAudit(store)).actions).toEqual([...Array(4).fill("passkey.added"), "passkey.copied"]);
 
+    const { passkeyChallenges, passkeys, sessions } = store.tables;
+    await store.db.update(sessions).set({ otp_at: new Date(clock.ms) });
+    for (const { id } of others.slice(1)) await own.remove(owner, id); // oxlint-disable-line no-await-in-loop
+    // Of a domain that the server had before, the other one lets nobody in.
+    const [left] = others;
+    await store.db
+      .update(passkeys)
+      .set({ rp_id: elsewhere.id })
+      .where(eq(passkeys.id, left?.id ?? 0));
+    expect(String(await failureOf(own.remove(owner, first.id)))).toContain("nothing else lets you in");
+    await own.remove(owner, left?.id ?? 0);
+
     await challenges.purge();
-    const { passkeyChallenges } = store.tables;
     expect(await store.db.$count(passkeyChallenges)).toBe(1);
   },
 );
