@@ -12,7 +12,7 @@ import { fail } from "../identity/error-codes.ts";
 import { assertNotViewing } from "../identity/session-owner.ts";
 import type { HookBus } from "../../hooks/bus.ts";
 import type { HookEvents } from "../../hooks/events.ts";
-import { EVERYTHING, hasAdministrator, lockAdministration, USER_ROLE } from "../rights/builtin-roles.ts";
+import { EVERYTHING, lockAdministration, rankAdministration, USER_ROLE } from "../rights/builtin-roles.ts";
 import { readUserGrants, readUserRoles } from "../rights/access.ts";
 import { findGuardRoles } from "../rights/guard-roles.ts";
 import { createPermissions, isGrant } from "../rights/permission-set.ts";
@@ -110,7 +110,8 @@ export class Change {
   readonly #intent: Intent;
   /** What the actor's roles grant now; null for the command line. */
   readonly #held: Permissions | null;
-  readonly #hadAdministrator: boolean;
+  /** Who was there to administer: see `rankAdministration`. */
+  readonly #rank: number;
   readonly #isGuardRole: (role: string) => boolean;
   readonly #events: ((hooks: HookBus) => Promise<unknown>)[] = [];
   #targetName: string | null = null;
@@ -121,7 +122,7 @@ export class Change {
     intent: Intent,
     known: {
       held: Permissions | null;
-      hadAdministrator: boolean;
+      rank: number;
       isGuardRole: (role: string) => boolean;
     },
   ) {
@@ -130,7 +131,7 @@ export class Change {
     this.actor = actor;
     this.#intent = intent;
     this.#held = known.held;
-    this.#hadAdministrator = known.hadAdministrator;
+    this.#rank = known.rank;
     this.#isGuardRole = known.isGuardRole;
   }
 
@@ -144,8 +145,8 @@ export class Change {
     const { db: tx, tables } = store;
     if (actor !== null) assertNotViewing(actor.principal);
     const held = actor === null ? null : await readActorGrants(store, actor.principal);
-    const hadAdministrator = await hasAdministrator(store);
-    const change = new Change({ tx, tables }, actor, intent, { held, hadAdministrator, isGuardRole });
+    const rank = await rankAdministration(store);
+    const change = new Change({ tx, tables }, actor, intent, { held, rank, isGuardRole });
     if (!change.#holds(intent.permission))
       throw forbidden(`This needs the permission "${intent.permission}"`);
     return change;
@@ -259,7 +260,7 @@ export class Change {
       const lost = OWN_RIGHTS.find((right) => this.#held?.has(right) && !kept.has(right));
       if (lost !== undefined) throw conflict(`Cannot ${doing}: you would lose "${lost}" yourself`);
     }
-    if (this.#hadAdministrator && !(await hasAdministrator(this.store))) {
+    if ((await rankAdministration(this.store)) < this.#rank) {
       throw conflict(`Cannot ${doing}: no active administrator would be left`);
     }
   }

@@ -14,7 +14,7 @@ import { parseEmail } from "../people/emails.ts";
 import type { SendMail } from "../people/send-mail.ts";
 import type { CoreStore } from "../people/store.ts";
 import { findAccount, lockUser } from "../people/users.ts";
-import { hasAdministrator, lockAdministration } from "../rights/builtin-roles.ts";
+import { lockAdministration, rankAdministration } from "../rights/builtin-roles.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 import { findObjection } from "./asking.ts";
 import { deleteDue, tryToSend } from "./due.ts";
@@ -84,10 +84,9 @@ export class Deletions {
           await lockAdministration(tx, tables);
           const actor = await lockUser(tx, tables, user.id);
           await assertStanding(tx, tables, { userId: user.id, sessionId }, this.#now());
-          const hadAdministrator = await hasAdministrator({ db: tx, tables });
+          const rank = await rankAdministration({ db: tx, tables });
           await tx.update(tables.users).set({ deletion_at: deletionAt }).where(eq(tables.users.id, user.id));
-          if (hadAdministrator && !(await hasAdministrator({ db: tx, tables })))
-            throw new LastAdministrator();
+          if ((await rankAdministration({ db: tx, tables })) < rank) throw new LastAdministrator();
           await sessions.endAll(tx, user.id);
           const isGood = and(eq(tables.apiKeys.user_id, user.id), isNull(tables.apiKeys.revoked_at));
           await tx

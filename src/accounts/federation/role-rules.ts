@@ -5,7 +5,7 @@ import type { HookBus } from "../../hooks/bus.ts";
 import type { Origin } from "../identity/principal.ts";
 import { writeAudit } from "../people/audit.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
-import { EVERYTHING, hasAdministrator, lockAdministration } from "../rights/builtin-roles.ts";
+import { EVERYTHING, lockAdministration, rankAdministration } from "../rights/builtin-roles.ts";
 
 /** An identity whose rules are followed. */
 export interface Ruled {
@@ -147,9 +147,9 @@ async function take(tx: Transaction, tables: Tables, { user, role, entry }: Hold
   const { userRoles } = tables;
   const holding = { user_id: user.id, role_id: role.id };
   const before = { role: role.name, by: "provider" };
-  const had = await hasAdministrator({ db: tx, tables });
+  const rank = await rankAdministration({ db: tx, tables });
   await tx.delete(userRoles).where(and(eq(userRoles.user_id, user.id), eq(userRoles.role_id, role.id)));
-  if (had && !(await hasAdministrator({ db: tx, tables }))) {
+  if ((await rankAdministration({ db: tx, tables })) < rank) {
     await tx.insert(userRoles).values(holding);
     await writeAudit(tx, tables, {
       ...entry,

@@ -1,4 +1,5 @@
 import { and, eq, inArray, isNull } from "drizzle-orm";
+import { whereOpen } from "../identity/standing.ts";
 import { type CoreStore, noteAccessChange } from "../people/store.ts";
 import type { Database, Transaction } from "../../db/contract/database.ts";
 import type { CoreTables } from "../../db/schema/core-tables.ts";
@@ -69,27 +70,46 @@ export async function lockAdministration(
   await tx.select({ id: roles.id }).from(roles).where(eq(roles.name, ADMIN_ROLE)).for("update");
 }
 
-/** Whether somebody active may do everything, who isn't about to leave. */
-export async function hasAdministrator({
-  db,
-  tables,
-}: {
-  readonly db: Pick<Database, "select">;
-  readonly tables: Pick<CoreTables, "users" | "userRoles" | "rolePermissions">;
-}): Promise<boolean> {
+/**
+ * Whether somebody may do everything who is let in, and isn't about to leave.
+ *
+ * @param countsLocked whether whoever is locked until they set another password by mail counts too: they come back. @default false
+ */
+export async function hasAdministrator(
+  {
+    db,
+    tables,
+  }: {
+    readonly db: Pick<Database, "select">;
+    readonly tables: Pick<CoreTables, "users" | "userRoles" | "rolePermissions">;
+  },
+  { countsLocked = false }: { readonly countsLocked?: boolean } = {},
+): Promise<boolean> {
   const { users, userRoles, rolePermissions } = tables;
   const granting = await db
     .select({ id: rolePermissions.role_id })
     .from(rolePermissions)
     .where(eq(rolePermissions.permission, EVERYTHING));
   if (granting.length === 0) return false;
+  const isThere = countsLocked
+    ? and(eq(users.is_active, true), isNull(users.deletion_at))
+    : whereOpen({ users });
   // In two queries: in one, SQLite would begin with every user.
   const ids = granting.map(({ id }) => id);
   const [administrator] = await db
     .select({ id: users.id })
     .from(userRoles)
     .innerJoin(users, eq(users.id, userRoles.user_id))
-    .where(and(inArray(userRoles.role_id, ids), eq(users.is_active, true), isNull(users.deletion_at)))
+    .where(and(inArray(userRoles.role_id, ids), isThere))
     .limit(1);
   return administrator !== undefined;
+}
+
+/**
+ * Says who is left to administer: 2 for somebody who is let in, 1 for nobody but who is locked until they set another password by
+ * mail, 0 for nobody. What lessens it isn't done.
+ */
+export async function rankAdministration(store: Parameters<typeof hasAdministrator>[0]): Promise<number> {
+  if (await hasAdministrator(store)) return 2;
+  return (await hasAdministrator(store, { countsLocked: true })) ? 1 : 0;
 }

@@ -61,14 +61,14 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
 
   const assertValid = async (token: string): Promise<void> => {
     const isOurs = link !== null && isSameText(link.hash, hashToken(token)) && now() < link.expiresAt;
-    if (!isOurs || (await hasAdministrator(store))) throw notFound();
+    if (!isOurs || (await isSetUp(store))) throw notFound();
   };
 
   return {
     assertValid,
     isNeeded: createSetupCheck(store),
     async announce(url, shared = null) {
-      if (await hasAdministrator(store)) return;
+      if (await isSetUp(store)) return;
       const token = shared?.token ?? makeToken();
       link = { hash: hashToken(token), expiresAt: now() + LIFETIME_MS - (shared?.ageMs ?? 0) };
       if (shared?.isShown !== false) print(toNotice(url, token));
@@ -96,7 +96,7 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
     const made = async (tx: Transaction) => {
       // Another instance may have printed a link too, and somebody may have used it meanwhile.
       await lockAdministration(tx, tables);
-      if (await hasAdministrator({ db: tx, tables })) throw notFound();
+      if (await isSetUp({ db: tx, tables })) throw notFound();
       const account = await insertAccount(tx, tables, { email, fullName, password });
       await grantRole(tx, tables, account.id, ADMIN_ROLE);
       await noteAccessChange(tx, tables, account.id);
@@ -114,13 +114,18 @@ export function createSetupLink(options: SetupLinkOptions): SetupLink {
   }
 }
 
+/** An administrator who is locked until they set another password makes nobody else one by that. */
+function isSetUp(store: Parameters<typeof hasAdministrator>[0]): Promise<boolean> {
+  return hasAdministrator(store, { countsLocked: true });
+}
+
 function createSetupCheck(store: CoreStore): SetupLink["isNeeded"] {
   let isOver = false;
   return async () => {
     if (isOver) return false;
     try {
       // Whoever is the last one can't be removed.
-      isOver = await hasAdministrator(store);
+      isOver = await isSetUp(store);
       return !isOver;
     } catch {
       return false;

@@ -32,6 +32,11 @@ testWithCoreTables("nobody can remove the last administrator, in any way", async
     .update(store.tables.users)
     .set({ is_active: false })
     .where(eq(store.tables.users.id, inactive));
+  // Who is locked until they set another password by mail administers nothing meanwhile.
+  const locked = await host.addUser("locked@example.com", ["admin"]);
+  const lock = (id: number) =>
+    store.db.update(store.tables.users).set({ locked_at: new Date() }).where(eq(store.tables.users.id, id));
+  await lock(locked);
   // The command line may do everything, and isn't stopped by what nobody can do to themselves.
   const ways: (() => Promise<unknown>)[] = [
     () => deleteUser(services, null, last),
@@ -60,6 +65,12 @@ testWithCoreTables("nobody can remove the last administrator, in any way", async
   await setUserActive(services, null, inactive, true);
   await deleteUser(services, null, last);
   expect(await hasAdministrator(store)).toBe(true);
+  // Of those who are all locked, one stays.
+  await lock(inactive);
+  await deleteUser(services, null, locked);
+  expect(await hasAdministrator(store)).toBe(false);
+  const error: unknown = await deleteUser(services, null, inactive).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: "conflict" });
 });
 
 testWithCoreTables("of two administrators who remove each other at once, one stays", async ({ driver }) => {
