@@ -18,6 +18,8 @@ export type NoticeKind =
   | "factor_removed"
   | "factors_reset"
   | "recovery_codes_made"
+  | "code_reused"
+  | "passkey_copied"
   | "provider_linked"
   | "provider_unlinked"
   | "deletion_cancelled"
@@ -52,12 +54,22 @@ export interface Notices {
     account: Account,
     login: { readonly sessionId: string; readonly origin: Origin },
   ): Promise<void>;
+  /**
+   * Tells that somebody who knows the password has given a code that was used already: they have seen it. Not where that was from a
+   * device that the account was logged in from before, for forms are sent twice.
+   */
+  tellOfReuse(tx: Transaction, userId: number, origin: Origin): Promise<void>;
   /** Returns by what a browser is known from now on to which an account was logged in; null where nobody is told. @param marks by what it was */
   markDevice(userId: number, marks: string): Promise<string | null>;
 }
 
 /** For whom nobody is to be told. */
-export const NO_NOTICES: Notices = { async tell() {}, async tellOfLogin() {}, markDevice: async () => null };
+export const NO_NOTICES: Notices = {
+  async tell() {},
+  async tellOfLogin() {},
+  async tellOfReuse() {},
+  markDevice: async () => null,
+};
 
 export interface NoticesOptions {
   readonly store: CoreStore;
@@ -80,6 +92,13 @@ export function createNotices(options: NoticesOptions): Notices {
       const { isKnownDevice } = await import("./known-devices.ts");
       if (await isKnownDevice(options, tx, account, origin)) return;
       await this.tell(tx, { kind: "new_device", userId: account.id, sessionId, origin });
+    },
+    async tellOfReuse(tx, userId, origin) {
+      const account = await findAccount({ db: tx, tables: options.store.tables }, userId);
+      if (account === null) return;
+      const { isKnownDevice } = await import("./known-devices.ts");
+      if (await isKnownDevice(options, tx, account, origin)) return;
+      await this.tell(tx, { kind: "code_reused", userId, origin });
     },
     async markDevice(userId, marks) {
       const account = await findAccount(options.store, userId);

@@ -337,7 +337,8 @@ export function createPasskeys({
   readonly secretKey: SecretKey;
 }) {
   const challenges = new Challenges(store, secretKey.deriveKey("passkey challenges"), now);
-  const proofs = new PasskeyProofs(store, challenges, now);
+  const told = { ...(notices && { notices }), ...(now && { now }) };
+  const proofs = new PasskeyProofs({ store, challenges, ...told });
   const handleKey = secretKey.deriveKey("passkey handles");
   const toHandle = (userId: number): string =>
     createHmac("sha256", handleKey).update(String(userId)).digest("base64url");
@@ -351,8 +352,7 @@ export function createPasskeys({
       appName,
       toHandle,
       ways,
-      ...(notices && { notices }),
-      ...(now && { now }),
+      ...told,
     }),
   };
 }

@@ -2,6 +2,7 @@ import { and, eq, lt } from "drizzle-orm";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
 import { hashToken, isSameText } from "../keys/opaque-tokens.ts";
+import { NO_NOTICES, type Notices } from "../notices/notices.ts";
 import { writeAudit } from "../people/audit.ts";
 import type { CoreStore } from "../people/store.ts";
 import type { PasskeyAnswer, RequestOptions } from "./answers.ts";
@@ -24,18 +25,28 @@ export interface Proof {
   readonly passkeyId: number;
 }
 
+export interface PasskeyProofsOptions {
+  readonly store: CoreStore;
+  readonly challenges: Challenges;
+  /** @default nobody is told */
+  readonly notices?: Pick<Notices, "tell">;
+  /** In ms since the epoch. @default Date.now */
+  readonly now?: () => number;
+}
+
 type Row = CoreStore["tables"]["passkeys"]["$inferSelect"];
 
 /** Asks passkeys for a signature, and tells by it who has given it. */
 export class PasskeyProofs {
   readonly #store: CoreStore;
   readonly #challenges: Challenges;
+  readonly #notices: Pick<Notices, "tell">;
   readonly #now: () => number;
 
-  /** @param now in ms since the epoch */
-  constructor(store: CoreStore, challenges: Challenges, now: () => number = Date.now) {
+  constructor({ store, challenges, notices = NO_NOTICES, now = Date.now }: PasskeyProofsOptions) {
     this.#store = store;
     this.#challenges = challenges;
+    this.#notices = notices;
     this.#now = now;
   }
 
@@ -111,12 +122,16 @@ export class PasskeyProofs {
       .set({ sign_count: signCount, is_synced: isSynced, last_used_at: new Date(this.#now()) })
       .where(and(eq(passkeys.id, passkey.id), isNext));
     if (rowsAffected === 1) return;
-    await writeAudit(db, tables, {
-      action: "passkey.copied",
-      result: "refused",
-      target: { type: "passkey", id: passkey.id },
-      origin,
-      after: { user_id: passkey.user_id, signed: signCount, before: passkey.sign_count },
+    const { id, name, user_id: userId, sign_count: before } = passkey;
+    await db.transaction(async (tx) => {
+      await writeAudit(tx, tables, {
+        action: "passkey.copied",
+        result: "refused",
+        target: { type: "passkey", id },
+        origin,
+        after: { user_id: userId, signed: signCount, before },
+      });
+      await this.#notices.tell(tx, { kind: "passkey_copied", userId, origin, name });
     });
     const message =
       "The passkey has signed less often than it said before, so there may be a copy of it: use another one, or your " +

@@ -44,6 +44,8 @@ interface GivenCode {
 
 const MAX_DEVICES = 10;
 const ENROLMENT_MS = 15 * 60_000;
+/** A step before all others. */
+const NONE_USED = -1;
 
 /**
  * Devices that give one-time codes (TOTP, RFC 6238). An enrolled device counts once a first code has confirmed it,
@@ -69,11 +71,21 @@ export class OtpDevices {
     return hasSecondFactor(db, this.#store.tables, userId);
   }
 
-  /** Whether the code is of a confirmed device, or a recovery code. It is used up then. */
+  /**
+   * Whether the code is of a confirmed device, or a recovery code. It is used up then; the owner is told of one that was before
+   * (OWASP ASVS, 2.8.5).
+   *
+   * @param origin of who logs in. @default nobody is told
+   */
   async verify(userId: number, code: string, origin?: Origin): Promise<boolean> {
     const { db, tables } = this.#store;
     const { users } = tables;
-    if (toRecoveryCode(code) === null) return this.#acceptOtp(db, userId, code);
+    if (toRecoveryCode(code) === null) {
+      const tried = await this.#tryOtp(db, userId, code);
+      if (tried === "used" && origin !== undefined)
+        await db.transaction((tx) => this.#notices.tellOfReuse(tx, userId, origin));
+      return tried === "accepted";
+    }
     return db.transaction(async (tx) => {
       const query = tx.select({ id: users.id, email: users.email }).from(users);
       const [account] = await query.where(eq(users.id, userId));
@@ -288,9 +300,13 @@ export class OtpDevices {
   }
 
   async #acceptOtp(db: Database, userId: number, typed: string): Promise<boolean> {
+    return (await this.#tryOtp(db, userId, typed)) === "accepted";
+  }
+
+  async #tryOtp(db: Database, userId: number, typed: string): Promise<"accepted" | "used" | "wrong"> {
     const { findOtpStep, toOtpCode } = await loadCodes();
     const code = toOtpCode(typed);
-    if (code === null) return false;
+    if (code === null) return "wrong";
     const { otpDevices } = this.#store.tables;
     const { id, secret, last_step } = otpDevices;
     const devices = await db
@@ -299,6 +315,7 @@ export class OtpDevices {
       .where(and(eq(otpDevices.user_id, userId), isNotNull(otpDevices.confirmed_at)))
       .orderBy(id);
     const failures: unknown[] = [];
+    let isUsed = false;
     for (const device of devices) {
       // oxlint-disable-next-line no-await-in-loop -- a code is used up on one device
       const opened = await this.#box.open(device.secret, toContext(userId)).catch((error: unknown) => {
@@ -306,13 +323,15 @@ export class OtpDevices {
         return null;
       });
       if (opened === null) continue;
-      const step = findOtpStep(opened, code, { nowMs: this.#now(), after: device.last_step });
+      const nowMs = this.#now();
+      const step = findOtpStep(opened, code, { nowMs, after: device.last_step });
       // oxlint-disable-next-line no-await-in-loop
-      if (step !== null && (await advance(db, otpDevices, device, step))) return true;
+      if (step !== null && (await advance(db, otpDevices, device, step))) return "accepted";
+      isUsed ||= findOtpStep(opened, code, { nowMs, after: NONE_USED }) !== null;
     }
     // A code can't be right or wrong when nothing is readable: that isn't the fault of who typed it.
     if (failures.length > 0 && failures.length === devices.length) throw failures[0];
-    return false;
+    return isUsed ? "used" : "wrong";
   }
 
   #enrolledBefore(): Date {

@@ -137,6 +137,35 @@ test("an owner is told of another password, of factors and of API keys", async (
   expect(mails[4]?.text).toContain("Name: My phone");
 });
 
+test("an owner is told of a code that is given a second time from elsewhere", async () => {
+  const email = "dora@example.com";
+  const browser = new Browser();
+  await browser.register(email);
+  await browser.signIn(email);
+  const code = await browser.enrol();
+  const give = async (userAgent: string, given: string) => {
+    const post = (path: string, body: object) =>
+      host.fetch(path, {
+        method: "POST",
+        headers: { "content-type": "application/json", "user-agent": userAgent },
+        body: JSON.stringify(body),
+      });
+    const first = (await (await post("/auth/login", { email, password: PASSWORD })).json()) as object;
+    return (await post("/auth/login/otp", { ...first, code: given })).status;
+  };
+  const given = code(1);
+  expect(await give(FIREFOX, given)).toBe(200);
+  const before = await subjectsTo(email);
+  // A form may be sent twice, and a wrong code be mistyped.
+  expect(await give(FIREFOX, given)).toBe(401);
+  expect(await give(CHROME, given === "000000" ? "000001" : "000000")).toBe(401);
+  expect(await subjectsTo(email)).toEqual(before);
+  expect(await give(CHROME, given)).toBe(401);
+  expect((await subjectsTo(email)).slice(before.length)).toEqual([
+    "Somebody who knows your password has given a code that was used already",
+  ]);
+});
+
 test("an owner is told what administrators do, at the address from before too", async () => {
   const email = "carol@example.com";
   const browser = new Browser();

@@ -3,6 +3,7 @@ import { eq } from "drizzle-orm";
 import { createSecretKey } from "../../../src/accounts/keys/secret.ts";
 import { CHALLENGE_MS } from "../../../src/accounts/passkeys/challenges.ts";
 import { createPasskeys } from "../../../src/accounts/passkeys/passkeys.ts";
+import { NO_NOTICES, type Notice, type Notices } from "../../../src/accounts/notices/notices.ts";
 import type { CoreStore } from "../../../src/accounts/people/store.ts";
 import { testWithCoreTables } from "../../database-servers.ts";
 import { failureOf } from "../../db/failures.ts";
@@ -12,17 +13,20 @@ import { SoftPasskey } from "./authenticator.ts";
 const PARTY = { id: "erp.example.com", origin: "https://erp.example.com" };
 const LOGIN = { use: { purpose: "login", subject: "" }, party: PARTY, userId: null, origin: ORIGIN } as const;
 
-function open(store: CoreStore, clock: Clock) {
+function open(store: CoreStore, clock: Clock, told: Notice[] = []) {
   const secretKey = createSecretKey("a secret key of this test alone");
   const ways = { partyId: () => PARTY.id, isServed: () => false };
-  return createPasskeys({ store, secretKey, appName: "Acme", ways, now: clock.now });
+  const tell: Notices["tell"] = async (_tx, notice) => void told.push(notice);
+  const notices = { ...NO_NOTICES, tell };
+  return createPasskeys({ store, secretKey, appName: "Acme", ways, notices, now: clock.now });
 }
 
 testWithCoreTables(
   "Passkeys adds, proves and counts, and answers to one challenge once",
   async ({ driver }) => {
     const [store, clock] = [await openStore(driver), new Clock()];
-    const { own, proofs, challenges } = open(store, clock);
+    const told: Notice[] = [];
+    const { own, proofs, challenges } = open(store, clock, told);
     const ada = await addPrincipal(store, "ada@example.com");
     const owner = { user: ada.user, sessionId: ada.sessionId, origin: ORIGIN };
     const passkey = new SoftPasskey(PARTY.origin);
@@ -53,6 +57,7 @@ testWithCoreTables(
     passkey.count = 0;
     const copied = passkey.get(await proofs.toRequestOptions(LOGIN));
     expect(String(await failureOf(proofs.prove(copied, LOGIN)))).toContain("there may be a copy of it");
+    expect(told.at(-1)).toMatchObject({ kind: "passkey_copied", userId: ada.user.id, name: "Laptop" });
     expect((await readAudit(store)).actions).toEqual([...Array(4).fill("passkey.added"), "passkey.copied"]);
 
     const { passkeyChallenges, passkeys, sessions } = store.tables;
