@@ -171,6 +171,8 @@
     const none = palette.querySelector("[data-none]");
     const shown = () => [...list.querySelectorAll("li:not([hidden]) > a")];
     let asked = new AbortController();
+    /** Whether arrows have gone to one since something was written. */
+    let isGoneTo = false;
 
     function choose(link) {
       for (const one of list.querySelectorAll("a")) one.setAttribute("aria-selected", String(one === link));
@@ -185,6 +187,7 @@
         const text = plain(link.textContent);
         link.parentElement.hidden = !words.every((word) => text.includes(word));
       }
+      isGoneTo = false;
       choose(shown()[0]);
       void find();
     }
@@ -200,7 +203,7 @@
       if (signal.aborted) return;
       const found = q.length < 2 ? [] : await ask(`${address}?${new URLSearchParams({ q })}`, signal);
       if (signal.aborted) return;
-      const chosen = list.querySelector('[aria-selected="true"]');
+      const chosen = isGoneTo ? list.querySelector('[aria-selected="true"]') : null;
       for (const old of list.querySelectorAll("[data-found]")) old.parentElement.remove();
       for (const [index, { label, hint, path }] of found.entries()) {
         const link = Object.assign(document.createElement("a"), { href: path, id: `palette-found-${index}`, tabIndex: -1 });
@@ -213,24 +216,26 @@
         item.append(link);
         list.append(item);
       }
-      // What somebody has gone to meanwhile stays chosen.
-      choose(chosen?.isConnected === true && chosen.parentElement.hidden === false ? chosen : shown()[0]);
+      // What somebody has gone to meanwhile stays chosen, found anew too.
+      choose(shown().find(({ href }) => href === chosen?.href) ?? shown()[0]);
     }
 
     palette.addEventListener("keydown", (event) => {
       const links = shown();
       const at = links.findIndex((link) => link.ariaSelected === "true");
       const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-      if (step !== undefined) choose(links.at((at + step) % links.length));
-      else if (event.key === "Enter") links[at]?.click();
+      if (step !== undefined) {
+        isGoneTo = true;
+        choose(links.at((at + step) % links.length));
+      } else if (event.key === "Enter") links[at]?.click();
       // A field for searches would only be emptied by it.
       else if (event.key === "Escape") palette.close();
       else return;
       event.preventDefault();
     });
     input.addEventListener("input", narrow);
-    palette.addEventListener("close", () => (input.value = ""));
     return () => {
+      input.value = "";
       showDialog("palette");
       narrow();
     };

@@ -94,7 +94,18 @@ testInBrowser("a row is gone to by the keyboard alone", async (browser) => {
   await page.keyboard.press("Control+k");
   await page.keyboard.type("acm");
   await page.locator('#palette [aria-selected="true"]', { hasText: "Acme" }).waitFor();
+  // An answer that comes late leaves whoever has gone on meanwhile where they are.
+  const late = Promise.withResolvers<void>();
+  await page.route(/\/ui\/find\?q=acme$/, async (route) => {
+    await late.promise;
+    await route.continue();
+  });
+  await page.keyboard.type("e");
   await page.keyboard.press("ArrowDown");
+  await page.locator('#palette [aria-selected="true"]', { hasText: "Deal" }).waitFor();
+  await page.evaluate(() => document.querySelector("[data-found]")?.setAttribute("data-early", ""));
+  late.resolve();
+  await page.locator("[data-early]").waitFor({ state: "detached" });
   await page.locator('#palette [aria-selected="true"]', { hasText: "Deal" }).waitFor();
   await page.keyboard.press("Enter");
   await page.waitForURL("**/ui/records/crm/deals/*");
