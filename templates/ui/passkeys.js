@@ -84,8 +84,9 @@
       const { allowCredentials } = await ask(form);
       if (allowCredentials.length === 0) return;
     }
-    form.hidden = false;
+    // Browsers take one request at a time: the button is there once it can withdraw that of the offer.
     if (form.dataset.offered !== undefined) withdraw = await offer(form);
+    form.hidden = false;
   }
 
   for (const form of document.querySelectorAll("form[data-passkey]")) {

@@ -116,7 +116,7 @@ testWithProgram(
 
     // The browser offers it where the email is typed.
     await signOut(context);
-    await page.goto(`/auth/login?next=${FACTORS}`);
+    await page.goto(`/auth/login?next=${FACTORS}`, { waitUntil: "commit" });
     await page.waitForURL(({ pathname }) => pathname === FACTORS);
 
     await page.click("[data-passkey] button");
@@ -160,6 +160,19 @@ testWithProgram(CHROMIUM, "who isn't shown to be the owner isn't let in, and pag
   await page.click("[data-passkey] button");
   await page.waitForSelector("[data-passkey-problem]:not([hidden])");
   expect(await page.textContent("[data-passkey-problem]")).toContain("The browser has given no passkey");
+
+  // While the browser hasn't said whether it offers them, a request by the button couldn't withdraw that of the offer.
+  const slow = await context.newPage();
+  await slow.addInitScript(() => {
+    const { promise, resolve } = Promise.withResolvers<boolean>();
+    Object.assign(globalThis, { tell: resolve });
+    PublicKeyCredential.isConditionalMediationAvailable = () => promise;
+  });
+  await slow.goto("/auth/login");
+  expect(await slow.isVisible("[data-passkey] button")).toBe(false);
+  await slow.evaluate("tell(false)");
+  await slow.waitForSelector("[data-passkey] button");
+  await slow.close();
 
   // Of an address there are none; of the server's own, none here.
   await page.goto(`${world.app.url}/auth/login`);
