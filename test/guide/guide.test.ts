@@ -158,6 +158,7 @@ testInBrowser(
     expect(await page.getAttribute("html", "data-theme")).toBe("dark");
     await page.fill("header input[name=q]", "audit retention");
     await page.keyboard.press("Enter");
+    await page.waitForURL("**/docs/guide/search?**"); // documents have links in their lists too
     await page.locator("main li a").first().click();
     await page.waitForURL(/\/docs\/guide\/accounts#audit-log$/);
     await checked.check("structure");
@@ -168,6 +169,7 @@ testInBrowser(
     });
     await plain.page.fill("header input[name=q]", "rotation");
     await plain.page.click("header button");
+    await plain.page.waitForURL("**/docs/guide/search?**");
     await plain.page.locator("main li a").first().click();
     expect(await plain.page.locator("article h1").textContent()).toBe("Logs");
   },

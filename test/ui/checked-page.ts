@@ -32,6 +32,7 @@ export class CheckedPage implements AsyncDisposable {
   }
 
   #watch(page: Page): void {
+    actOnceLoaded(page);
     page.on("console", (message) => {
       if (message.type() === "error") this.#faults.push(`console: ${message.text()}`);
     });
@@ -115,6 +116,28 @@ interface OpenOptions {
   readonly colorScheme?: "light" | "dark";
   readonly javaScriptEnabled?: boolean;
   readonly locale?: string;
+}
+
+const ACTS = "check click evaluate fill focus insertText press selectOption setInputFiles type uncheck".split(
+  " ",
+);
+
+/**
+ * Has whatever is done on a page, by its locators and keys too, wait until its scripts and styles are there. What stands
+ * on a new page is found before they have run, and they miss what is done until then.
+ */
+function actOnceLoaded(page: Page): void {
+  type Act = (...given: unknown[]) => Promise<unknown>;
+  for (const doer of [page.mainFrame(), page.keyboard] as unknown as Record<string, Act>[]) {
+    for (const name of ACTS) {
+      const act = doer[name];
+      if (act === undefined) continue;
+      doer[name] = async (...given) => {
+        await page.waitForLoadState();
+        return act.apply(doer, given);
+      };
+    }
+  }
 }
 
 /** Starts Chromium, which may ask no other machine for anything. */

@@ -96,6 +96,6 @@ testInBrowser("plugins are disabled and enabled in a browser, with a script and 
   await plain.page.getByRole("button", { name: "Enable shop" }).click();
   await plain.page.getByText("shop is enabled.").waitFor();
   await plain.page.getByRole("button", { name: "Disable shop" }).click();
-  await plain.page.getByRole("button", { name: "Disable" }).click();
+  await plain.page.getByRole("button", { name: "Disable", exact: true }).click();
   await plain.page.getByText("shop is disabled.").waitFor();
 });

@@ -122,10 +122,9 @@ for (const javaScriptEnabled of [true, false]) {
       await page.getByRole("region", { name: "Attachments" }).getByRole("link").press("Enter");
       expect((await download).suggestedFilename()).toBe("offer.pdf");
       await page.getByRole("button", { name: "Delete offer.pdf" }).press("Enter");
-      const sure = javaScriptEnabled
-        ? page.getByRole("dialog").getByRole("button", { name: "Delete" })
-        : page.getByRole("button", { name: "Delete" });
-      await sure.press("Enter");
+      await page.getByRole("heading", { name: /^Delete/ }).waitFor();
+      const asked = page.getByRole(javaScriptEnabled ? "dialog" : "main");
+      await asked.getByRole("button", { name: "Delete", exact: true }).press("Enter");
       await page.getByText("The file is deleted.").waitFor();
       expect(await office.send("GET", "/crm/companies/1/attachments")).toMatchObject({ total: 0 });
     },

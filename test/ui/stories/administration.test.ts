@@ -138,6 +138,7 @@ export default createRouter().get("/", () => "the till is open");`;
     expect(await theirs.page.getByRole("button", { name: "Deactivate" }).count()).toBe(0);
     await check(theirs);
 
+    await hand.goTo(page, "Permissions"); // where nothing says yet that it is saved
     await hand.tick(grant);
     await hand.press(page.getByRole("button", { name: "Save" }));
     await page.getByText(`Saved: ${role}.`).waitFor();

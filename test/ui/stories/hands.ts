@@ -33,7 +33,8 @@ class Mouse implements Hand {
   readonly name = "the mouse";
 
   async goTo(page: Page, name: string): Promise<void> {
-    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: true }).click();
+    const link = page.getByRole("navigation", { name: "Main" }).getByRole("link", { name, exact: true });
+    await leave(page, () => link.click());
     await page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
   }
 
@@ -42,7 +43,6 @@ class Mouse implements Hand {
   }
 
   async write(field: Locator, text: string): Promise<void> {
-    await field.page().waitForLoadState(); // scripts miss what is written before them
     await field.click({ clickCount: 3 });
     await field.page().keyboard.insertText(text);
   }
@@ -80,7 +80,7 @@ class Keyboard implements Hand {
       .getByRole("option", { name: new RegExp(`^${name}\\b`), selected: true })
       .first()
       .waitFor();
-    await page.keyboard.press("Enter");
+    await leave(page, () => page.keyboard.press("Enter"));
     await page.getByRole("heading", { level: 1, name, exact: true }).waitFor();
   }
 
@@ -90,7 +90,6 @@ class Keyboard implements Hand {
   }
 
   async write(field: Locator, text: string): Promise<void> {
-    await field.page().waitForLoadState();
     await this.#reach(field);
     const { keyboard } = field.page();
     await keyboard.press("Control+a");
@@ -200,6 +199,11 @@ async function expectFocus(target: Locator, before: string | null = null): Promi
 async function chooseFile(page: Page, file: OwnFile, act: () => Promise<void>): Promise<void> {
   const [chooser] = await Promise.all([page.waitForEvent("filechooser"), act()]);
   await chooser.setFiles(file);
+}
+
+/** Does what leads to another page, and waits for that: what is looked for there may stand on the one before too. */
+async function leave(page: Page, act: () => Promise<void>): Promise<void> {
+  await Promise.all([page.waitForEvent("domcontentloaded"), act()]);
 }
 
 /** All hands that a story is done by. */
