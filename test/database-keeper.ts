@@ -14,9 +14,9 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { findProgram } from "./database-programs.ts";
+import { findFreePort } from "./free-port.ts";
 
 /** What the keeper tells about its server. */
 export interface KeptServer {
@@ -43,17 +43,6 @@ export function findIdentity(): Identity {
     if (["postgres", "nobody"].includes(name)) return { uid: Number(uid), gid: Number(gid) };
   }
   throw new Error('Cannot start a database server as root: there is no user "postgres" or "nobody"');
-}
-
-async function findFreePort(): Promise<number> {
-  const { promise, resolve, reject } = Promise.withResolvers<number>();
-  const server = createServer();
-  server.once("error", reject);
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-  });
-  return promise;
 }
 
 function run(program: string, args: readonly string[], identity: Identity): void {
@@ -118,7 +107,7 @@ export async function planServer(
   folder: string,
   { identity = findIdentity(), isDurable = false, settings = {} }: PlanOptions = {},
 ): Promise<ServerPlan> {
-  const port = await findFreePort();
+  const port = findFreePort();
   const { plan, toUrl } = SERVERS[kind];
   return { ...plan(folder, { identity, isDurable, settings, port }), identity, url: toUrl(port) };
 }

@@ -7,6 +7,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import { makeSelfSigned } from "../../src/web/listening/self-signed.ts";
 import { XCORE } from "../cli/xcore-command.ts";
 import { XcoreServer } from "../cli/xcore-process.ts";
+import { findFreePort } from "../free-port.ts";
 import { testWithProgram } from "../programs.ts";
 import { TestFolder } from "../setup.ts";
 
@@ -167,10 +168,3 @@ testWithProgram("caddy", "Caddyfile is one that Caddy takes", async (caddy) => {
   expect(exitCode).toBe(0);
   expect(run("fmt", file).stdout.toString()).toBe(await read("Caddyfile"));
 });
-
-function findFreePort(): number {
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = probe;
-  probe.stop(true);
-  return port;
-}

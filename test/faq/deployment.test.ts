@@ -2,9 +2,10 @@ import { expect, setDefaultTimeout } from "bun:test";
 import { parse } from "jsonc-parser";
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
 import { PrivateServer } from "../faults/private-server.ts";
+import { findFreePort } from "../free-port.ts";
 import { testWithProgram } from "../programs.ts";
 import { faq, findQuestion } from "./document.ts";
-import { FaqProject, findFreePort } from "./project.ts";
+import { FaqProject } from "./project.ts";
 
 setDefaultTimeout(60_000);
 

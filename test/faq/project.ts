@@ -181,9 +181,3 @@ export interface AskOptions extends Omit<RequestInit, "body"> {
   readonly token?: string;
   readonly isAdmin?: boolean;
 }
-
-/** A port that nobody listened on a moment ago. */
-export function findFreePort(): number {
-  using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
-  return server.port ?? 0;
-}

@@ -2,10 +2,11 @@ import { expect, setDefaultTimeout } from "bun:test";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
+import { findFreePort } from "../free-port.ts";
 import { TestRegistry } from "../plugins/packages/registry.ts";
 import { PluginHost } from "../plugins/remote/plugin-host.ts";
 import { faq, findQuestion } from "./document.ts";
-import { FaqProject, findFreePort } from "./project.ts";
+import { FaqProject } from "./project.ts";
 
 setDefaultTimeout(60_000);
 

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { findFreePort } from "../../free-port.ts";
 import { TestFolder } from "../../setup.ts";
 import { makeCertificate } from "../listening/certificates.ts";
 
@@ -45,7 +46,7 @@ export class Authority implements AsyncDisposable {
     options: { readonly asksForAccount?: boolean } = {},
   ): Promise<Authority> {
     await using disposals = new AsyncDisposableStack();
-    const [port, httpPort] = findPorts(2) as [number, number];
+    const [port, httpPort] = [findFreePort(), findFreePort()];
     const { cert, key } = await makeCertificate();
     const pebble = {
       listenAddress: `127.0.0.1:${port}`,
@@ -102,15 +103,6 @@ export class Authority implements AsyncDisposable {
     const message = Buffer.concat(hasAddress ? [head, question, address] : [head, question]);
     return Buffer.concat([Buffer.from([0, message.length]), message]);
   }
-}
-
-function findPorts(count: number): number[] {
-  const taken = Array.from({ length: count }, () =>
-    Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } }),
-  );
-  const ports = taken.map(({ port }) => port);
-  for (const one of taken) one.stop(true);
-  return ports;
 }
 
 /** Goes on to read behind it: a program whose output nobody reads stands still. */
