@@ -326,7 +326,7 @@ test("stopping ends within server.shutdown_timeout in all, whatever hangs", asyn
   const startedAt = performance.now();
   server.kill("SIGTERM");
   expect(await server.exited).toBe(0);
-  expect(performance.now() - startedAt).toBeLessThan(3500);
+  expect(performance.now() - startedAt).toBeLessThan(6000); // less than twice that
   expect(await Promise.all(answers)).toEqual(["cut off", "cut off"]);
   const log = await Bun.file(join(folder.path, "logs/app.log")).text();
   expect(log).toContain("teardown begins");

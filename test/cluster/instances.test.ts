@@ -12,7 +12,9 @@ import { PrivateServer } from "../faults/private-server.ts";
 import { TestFolder } from "../setup.ts";
 
 const SECRET = "one secret for the two instances of these tests";
-const ROUNDS = 7;
+/** When what is open is first looked at, without word of the other instance. */
+const LOOK_MS = 400;
+const ROUNDS = 20;
 
 const PLUGIN = {
   "plugins/x/plugin.json": { name: "x", version: "1.0.0" },
@@ -79,15 +81,15 @@ class Cluster implements AsyncDisposable {
     return this.#users.create({});
   }
 
-  /** A session that both know ends at the first: returns how long a stream of the second went on, in ms. */
+  /** A session that both know ends at the first: returns for how long a stream of the second was open, in ms. */
   async endSession(): Promise<number> {
     const { headers } = await this.user();
     const known = await Promise.all(this.instances.map((instance) => instance.fetch("/x", { headers })));
+    const startedAt = performance.now();
     const stream = await this.second.fetch("/x/events", { headers });
     const reader = (stream.body as ReadableStream<Uint8Array>).getReader();
     await reader.read();
     const answer = await this.first.fetch("/auth/logout", { method: "POST", headers });
-    const startedAt = performance.now();
     const refused = await this.second.fetch("/x", { headers });
     expect([...known, answer, refused].map(({ status }) => status)).toEqual([200, 200, answer.status, 401]);
     expect(answer.ok).toBe(true);
@@ -96,12 +98,13 @@ class Cluster implements AsyncDisposable {
     return performance.now() - startedAt;
   }
 
-  /** How long the streams of sessions went on, one after another: half of them no longer. */
-  async medianEndMs(): Promise<number> {
-    const took: number[] = [];
-    // oxlint-disable-next-line no-await-in-loop
-    while (took.length < ROUNDS) took.push(await this.endSession());
-    return took.toSorted((a, b) => a - b)[Math.floor(ROUNDS / 2)] ?? Number.NaN;
+  /** Whether the first tells the second of ends of sessions: a busy machine may let some of them come after a look. */
+  async isToldAtOnce(): Promise<boolean> {
+    for (let round = 0; round < ROUNDS; round += 1) {
+      // oxlint-disable-next-line no-await-in-loop
+      if ((await this.endSession()) < LOOK_MS) return true;
+    }
+    return false;
   }
 
   /** Does something and waits until the logs of all instances have said so since. */
@@ -144,18 +147,18 @@ testWithServer(
     await using cluster = await Cluster.start();
     const { redis } = cluster;
     const finish = ask(cluster, await cluster.user());
-    expect(await cluster.medianEndMs()).toBeLessThan(200);
+    expect(await cluster.isToldAtOnce()).toBe(true);
 
     await cluster.say(/Redis is away/, () => redis.freeze());
     // The database is asked all the same: by each request, and for streams twice a second.
-    await cluster.endSession();
+    expect(await cluster.endSession()).toBeGreaterThanOrEqual(LOOK_MS);
     await cluster.say(/Redis is back/, () => redis.thaw());
-    expect(await cluster.medianEndMs()).toBeLessThan(200);
+    expect(await cluster.isToldAtOnce()).toBe(true);
 
     await cluster.say(/Redis is away/, () => redis.kill());
     await cluster.endSession();
     await cluster.say(/Redis is back/, () => redis.restart());
-    expect(await cluster.medianEndMs()).toBeLessThan(200);
+    expect(await cluster.isToldAtOnce()).toBe(true);
     expect(await finish()).toEqual([]);
   },
 );

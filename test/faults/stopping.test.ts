@@ -30,7 +30,7 @@ for (const dialect of SERVERS) {
     const startedAt = performance.now();
     server.kill("SIGTERM");
     await server.exited;
-    expect(performance.now() - startedAt).toBeLessThan(2500);
+    expect(performance.now() - startedAt).toBeLessThan(4000); // less than twice that
     expect(server.output).toMatch(/"msg":"stopped"/);
     expect(await answer).toBe("cut off");
   });

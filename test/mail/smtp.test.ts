@@ -35,7 +35,9 @@ test("a server that hangs, at whatever point, is given up, and nothing is taken 
     "220 slow\r\n",
     takeUpTo("end", () => {}),
   );
-  const line = await Line.open(read(slow.config), { patience: PATIENCE });
+  const line = await Line.open(read(slow.config), {
+    patience: { ...PATIENCE, greetingMs: 5000, silenceMs: 500 },
+  });
   const end = await failureOf(line.send(ENVELOPE, toMessage()));
   expect(end).toMatchObject({ isOfServer: true, isPermanent: false, isAnswer: false });
   expect(line.isOpen).toBe(false);

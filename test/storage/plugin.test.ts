@@ -345,13 +345,13 @@ test("a link is good for who has it, for its file and until it is over", async (
   const answers = await Promise.all(wrong.map((one) => app.problem(one)));
   expect(answers.map(({ code }) => code)).toEqual(Array(wrong.length).fill("link_refused"));
   expect((await app.fetch(`/system/files/${id}`)).status).toBe(422);
-  const short = (await (await app.fetch("/notes/link/a?s=1")).text()).slice(
+  const short = (await (await app.fetch("/notes/link/a?s=60")).text()).slice(
     "https://files.example.com".length,
   );
   expect((await app.fetch(short)).status).toBe(200);
   const real = Date.now;
   try {
-    Date.now = () => real() + 3000;
+    Date.now = () => real() + 62_000;
     expect((await app.fetch(short)).status).toBe(403);
   } finally {
     Date.now = real;
