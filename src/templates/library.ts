@@ -9,6 +9,8 @@ import type { Reference, Vocabulary } from "./engine/writer.ts";
 import { REQUEST_NAMES } from "./request-names.ts";
 
 const NAME = /^[\w-][\w.-]*(?:\/[\w-][\w.-]*)*$/;
+/** How long a way from one template to the next is looked along. */
+const MAX_WAY = 1000;
 /** By this, a template names one of xcore's own, whoever's it is itself. */
 const CORE = "xcore/";
 /** Whose templates are xcore's own, and those of the project. */
@@ -185,6 +187,8 @@ export class Library {
     const { source, references } = template;
     if (done.has(source)) return;
     const way = [...path, source];
+    if (way.length > MAX_WAY)
+      throw new TemplateError(`Templates stand more than ${MAX_WAY} deep in each other`, source.shown, { lineno: 0, colno: 0 });
     for (const reference of references) {
       const target = template.resolve(reference);
       if (target === null) continue;

@@ -3,7 +3,7 @@ import type { Logger } from "pino";
 import { watchTree } from "../files/watch.ts";
 import type { TemplateSource } from "./engine/template.ts";
 import { TemplateError } from "./engine/problems.ts";
-import { Languages } from "./languages/catalogues.ts";
+import { findCatalogueFault, Languages } from "./languages/catalogues.ts";
 import { type Additions, CORE_OWNER, Library } from "./library.ts";
 import { readTemplates } from "./sources/disk.ts";
 import { readEmbedded } from "./sources/embedded.ts";
@@ -72,6 +72,7 @@ export class Stock {
     this.#additions = additions;
     this.#published = published;
     this.#embedded = embedded;
+    this.#refuseTranslations(disk, new Map());
     this.#disk = disk;
     this.core = this.#createCore();
     this.#report([...disk.values()]);
@@ -132,11 +133,7 @@ export class Stock {
 
   #createCore(): Library {
     const layers = [this.#disk, this.#embedded];
-    try {
-      this.#keepLanguages(CORE_OWNER, layers);
-    } catch (error) {
-      this.#options.log.error(`Cannot use a file of translations: ${(error as Error).message}`);
-    }
+    this.#keepLanguages(CORE_OWNER, layers);
     return new Library({
       owner: CORE_OWNER,
       layers: layers.map(withoutLanguages),
@@ -162,6 +159,7 @@ export class Stock {
   async #reload(): Promise<void> {
     const before = this.#disk;
     const after = await readSources(this.#options);
+    const others = this.#refuseTranslations(after, before);
     for (const [name, source] of after) {
       const known = before.get(name);
       if (known?.text === source.text) after.set(name, known);
@@ -176,10 +174,26 @@ export class Stock {
     }
     this.#use(after);
     this.#options.log.info(
-      { changed: changed.length - refused.length, refused: refused.length },
+      { changed: changed.length - refused.length, refused: refused.length + others },
       "templates read again",
     );
     this.onChange();
+  }
+
+  /** Puts files of translations that can't be read back to what they were before, and says so in the log; returns how many. */
+  #refuseTranslations(sources: Sources, before: Sources): number {
+    let count = 0;
+    for (const [name, source] of sources) {
+      const fault = name.endsWith(".json") ? findCatalogueFault(source) : null;
+      if (fault === null) continue;
+      const { message } = new TemplateError(fault.message, source.shown, fault);
+      this.#options.log.error(`Cannot use a file of translations: ${message}`);
+      const known = before.get(name);
+      if (known === undefined) sources.delete(name);
+      else sources.set(name, known);
+      count += 1;
+    }
+    return count;
   }
 
   #use(disk: Sources): void {

@@ -134,6 +134,20 @@ test("a template of the project is used as it changes, and the last good one whi
   await untilText(app, "/shop/named/own.html", "template_not_found");
 });
 
+test("translations of the project that can't be read leave those of before, and every page as it is", async () => {
+  const [own, core] = ["templates/shop/languages/fr.json", "templates/languages/fr.json"];
+  await using app = await start({ files: { [core]: "[1]", "templates/own.html": "{{ t('Hello') }} {{ t('Bye') }}" } });
+  const shown = () => textOf(app, "/shop/named/own.html", { headers: { "accept-language": "fr" } });
+  expect(await shown()).toBe("Hello Bye");
+  await app.folder.write({ [own]: { Hello: "Bonjour" }, [core]: { Bye: "Adieu" }, "templates/other.html": "one" });
+  await untilText(app, "/shop/named/other.html", "one");
+  await app.folder.write({ [own]: "{", [core]: '{ "Bye": 1 }', "templates/other.html": "two" });
+  await untilText(app, "/shop/named/other.html", "two");
+  expect(await shown()).toBe("Bonjour Adieu");
+  const log = await app.log("app");
+  for (const place of [`${core}:1:1`, `${own}:1:2`, `${core}:1:10`]) expect(log).toContain(`Cannot use a file of translations: ${place}`);
+});
+
 test("a plugin with a template that can't be used isn't loaded, and its last good generation serves", async () => {
   await using app = await start();
   await app.folder.write({ "plugins/shop/templates/list.html": "<p>\n{{ title | uper }}" });

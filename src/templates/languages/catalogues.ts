@@ -25,6 +25,11 @@ export function isCatalogueName(name: string): boolean {
   return FILE.test(name);
 }
 
+/** What is wrong with a file of translations; null for nothing. */
+export function findCatalogueFault(file: CatalogueFile): CatalogueFault | null {
+  return readInto(new Map(), file);
+}
+
 /** The translations of texts, by whose templates they are in. */
 export class Languages {
   readonly #own = new Map<string, Map<string, Catalogue>>();
