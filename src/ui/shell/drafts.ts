@@ -3,16 +3,12 @@ import { SealedCookie } from "./sealed-cookie.ts";
 
 /** What was typed into a form that asks who it is first. */
 interface Draft {
-  /** Id of who has typed it: it fills no form of anybody else, whose browser another host may have given it to. */
-  readonly user: number | null;
   /** Path of the page that has the form. */
   readonly page: string;
   /** Path that the form is sent to. */
   readonly action: string;
   readonly fields: Readonly<Record<string, readonly string[]>>;
 }
-
-type UserOf = (request: Request) => { readonly id: number } | null;
 
 const MAX_SECONDS = 600;
 /** Fields that say nothing of what was typed. */
@@ -27,12 +23,12 @@ const TICKED = new Set(["checkbox", "radio"]);
  */
 export class Drafts {
   readonly #cookie: SealedCookie<Draft>;
-  readonly #userOf: UserOf;
+  readonly #personOf: (request: Request) => number | null;
   readonly #bodies = new WeakMap<Request, unknown>();
 
-  /** @param userOf who makes a request */
-  constructor(key: Uint8Array, userOf: UserOf) {
-    this.#userOf = userOf;
+  /** @param personOf id of who sits before the browser that makes a request: what is typed fills no form of anybody else */
+  constructor(key: Uint8Array, personOf: (request: Request) => number | null) {
+    this.#personOf = personOf;
     this.#cookie = new SealedCookie("xcore_draft", key, MAX_SECONDS);
   }
 
@@ -49,24 +45,18 @@ export class Drafts {
       .filter(([, values]) => values.length > 0);
     if (all.length === 0) return null;
     const [path = page] = page.split("?");
-    return this.#cookie.keep({
-      user: this.#idOf(request),
-      page: path,
-      action: new URL(request.url).pathname,
-      fields: Object.fromEntries(all),
-    });
+    const action = new URL(request.url).pathname;
+    return this.#cookie.keep(
+      { page: path, action, fields: Object.fromEntries(all) },
+      this.#personOf(request),
+    );
   }
 
   /** Returns what fills the form of the page that a request asks for; null where nothing was kept for it. */
   take(request: Request): { readonly fill: (html: string) => string; readonly clear: string } | null {
-    const draft = request.method === "GET" ? this.#cookie.read(request) : null;
+    const draft = request.method === "GET" ? this.#cookie.read(request, this.#personOf(request)) : null;
     if (draft === null || draft.page !== new URL(request.url).pathname) return null;
-    if (draft.user !== this.#idOf(request)) return null;
     return { fill: (html) => fillForm(html, draft), clear: this.#cookie.clear };
-  }
-
-  #idOf(request: Request): number | null {
-    return this.#userOf(request)?.id ?? null;
   }
 }
 

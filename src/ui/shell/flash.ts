@@ -19,15 +19,15 @@ export class Flashes {
     this.#cookie = new SealedCookie("xcore_flash", key, MAX_SECONDS);
   }
 
-  /** Returns the header `Set-Cookie` that keeps a message for the next page: what is too long for a cookie is cut. */
-  keep(flash: Flash, maxText = MAX_LENGTH): string | null {
-    const kept = this.#cookie.keep(cut(flash, maxText));
-    return kept !== null || maxText === 0 ? kept : this.keep(flash, Math.floor(maxText / 2));
+  /** Returns the header `Set-Cookie` that keeps a message for a person's next page: what is too long for a cookie is cut. */
+  keep(flash: Flash, person: number | null, maxText = MAX_LENGTH): string | null {
+    const kept = this.#cookie.keep(cut(flash, maxText), person);
+    return kept !== null || maxText === 0 ? kept : this.keep(flash, person, Math.floor(maxText / 2));
   }
 
-  /** Returns the message that a request brings; null for none that was made here. */
-  read(request: Request): Flash | null {
-    return this.#cookie.read(request);
+  /** Returns the message that a request of a person brings; null for none that was made here. */
+  read(request: Request, person: number | null): Flash | null {
+    return this.#cookie.read(request, person);
   }
 
   /** The header `Set-Cookie` of whoever has shown it. */

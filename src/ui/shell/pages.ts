@@ -19,6 +19,8 @@ export interface UiOptions extends ApiOptions {
   readonly version: string;
   /** Who makes a request; null for nobody known. */
   readonly userOf: (request: Request) => { readonly id: number; readonly email: string } | null;
+  /** Id of who sits before the browser that makes a request, also while they view as somebody else; null for nobody known. */
+  readonly personOf: (request: Request) => number | null;
   /** Whether who makes a request may do this. */
   readonly can: (request: Request, permission: string) => boolean;
 }
@@ -83,7 +85,7 @@ export class Ui {
     this.guards = options.guards;
     this.#options = options;
     this.#flashes = new Flashes(options.flashKey);
-    this.#drafts = new Drafts(options.flashKey, options.userOf);
+    this.#drafts = new Drafts(options.flashKey, options.personOf);
   }
 
   /** Notes what a form has sent, for who has to show first that it is them. */
@@ -133,7 +135,7 @@ export class Ui {
 
   /** The same of any template, such as one that a plugin has in the place of ours: "crm/deals.html". */
   pageOf(request: Request, name: string, data: TemplateData, options: PageOptions = {}): Promise<Page> {
-    const flash = this.#flashes.read(request);
+    const flash = this.#flashes.read(request, this.#options.personOf(request));
     const draft = this.#drafts.take(request);
     const shell = { ...this.shell(request), flash };
     // A page has one header of it: the message is shown first.
@@ -149,7 +151,7 @@ export class Ui {
   /** Leads on to a page, with a message for it. */
   redirect(request: Request, path: string, flash: Flash | null = null): Response {
     const response = redirectTo(request, path);
-    const kept = flash === null ? null : this.#flashes.keep(flash);
+    const kept = flash === null ? null : this.#flashes.keep(flash, this.#options.personOf(request));
     if (kept !== null) response.headers.append("set-cookie", kept);
     return response;
   }

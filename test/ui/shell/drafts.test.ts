@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { expect, setDefaultTimeout, setSystemTime, test } from "bun:test";
 import { CookieJar, PASSWORD, placeOf, SECURITY } from "../../accounts/browser/browser.ts";
 import { TestApp } from "../../setup.ts";
 import { CheckedPage, testInBrowser } from "../checked-page.ts";
@@ -87,6 +87,28 @@ test("what somebody has typed fills no form of anybody else, whatever cookies th
     (await app.fetch(KEYS, { headers: { cookie: `${cookie}; ${draft}`, accept: "text/html" } })).text();
   expect(await pageOf(mallory)).toContain("Given by mallory");
   expect(await pageOf(jar)).not.toContain("Given by mallory");
+});
+
+test("a message is shown to who it is for, and not long after, whatever cookies their browser was given", async () => {
+  await using started = await start();
+  const { app, jar } = started;
+  const mallory = new CookieJar(app);
+  await mallory.register("mallory@example.com");
+  await mallory.signIn("mallory@example.com");
+  const answer = await mallory.post("/ui/account", { full_name: "Mallory" });
+  const [, flash = ""] = /(xcore_flash=[^;]+)/.exec(answer.headers.getSetCookie().join()) ?? [];
+  const isShown = async ({ cookie }: CookieJar): Promise<boolean> => {
+    const headers = { cookie: `${cookie}; ${flash}`, accept: "text/html" };
+    const html = await (await app.fetch("/ui/account", { headers })).text();
+    return html.includes('role="alert"') && html.includes("Saved.");
+  };
+  expect([await isShown(mallory), await isShown(jar)]).toEqual([true, false]);
+  try {
+    setSystemTime(Date.now() + 61_000);
+    expect(await isShown(mallory)).toBe(false);
+  } finally {
+    setSystemTime();
+  }
 });
 
 testInBrowser("a form is filled as it was after the password, and then sent", async (browser) => {
