@@ -39,9 +39,15 @@ export interface Words {
   readonly names: readonly string[];
   /** @param of the plugin whose text it is, where that isn't whose template shows it */
   translate(language: string, text: string, of?: string): string;
+  /** The same of what an error says, with its values in it. */
+  translateError(language: string, said: string, of?: string): string;
 }
 
-const ONLY_ENGLISH: Words = { names: [ENGLISH], translate: (_language, text) => text };
+const ONLY_ENGLISH: Words = {
+  names: [ENGLISH],
+  translate: (_language, text) => text,
+  translateError: (_language, said) => said,
+};
 const COOKIE = /(?:^|;\s*)theme=([a-z]{1,20})(?:;|$)/;
 
 /** Names that each request brings, whoever's template asks for them. */
@@ -51,6 +57,7 @@ export const REQUEST_NAMES = [
   "can",
   "csrf_token",
   "t",
+  "t_error",
   "locale",
   "languages",
   "shell",
@@ -74,6 +81,8 @@ export function createRequestNames(request: Request | null, options: RequestName
     }));
   const translate = (text: unknown, values: unknown): string =>
     fillPlaces(words.translate(toLanguage(), String(text), ownerOf(values)), values);
+  const translateError = (said: unknown, values: unknown): string =>
+    fillPlaces(words.translateError(toLanguage(), String(said), ownerOf(values)), values);
   return (name) => {
     switch (name) {
       case "app_name":
@@ -86,6 +95,8 @@ export function createRequestNames(request: Request | null, options: RequestName
         return own().csrf_token ?? "";
       case "t":
         return translate;
+      case "t_error":
+        return translateError;
       case "locale":
         return toLanguage();
       case "shell":

@@ -261,6 +261,7 @@ export class Templates implements TemplateRenderer {
     const words = languages && {
       names: languages.names,
       translate: (language: string, text: string, of = owner) => languages.translate(of, language, text),
+      translateError: (language: string, said: string, of = owner) => languages.translateError(of, language, said),
     };
     const names = createRequestNames(request, {
       globalsOf,

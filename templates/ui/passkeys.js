@@ -3,7 +3,7 @@
   "use strict";
 
   /** What a form beside them says of why nothing came of it. */
-  const REASONS = { NotAllowedError: "cancelled", SecurityError: "elsewhere", InvalidStateError: "known" };
+  const REASONS = { NotAllowedError: "cancelled", SecurityError: "elsewhere", InvalidStateError: "known", Busy: "busy" };
   /** Challenges are good for ten minutes. */
   const RENEWED_MS = 9 * 60_000;
   const isSupported = typeof window.PublicKeyCredential?.parseRequestOptionsFromJSON === "function";
@@ -16,7 +16,7 @@
       body: JSON.stringify(fields),
     });
     const answer = await response.json();
-    if (!response.ok) throw new Error(answer.detail ?? answer.title);
+    if (!response.ok) throw Object.assign(new Error(answer.detail), { name: response.status === 429 ? "Busy" : "Refused" });
     return answer;
   }
 
@@ -37,7 +37,7 @@
 
   function explain(form, error) {
     const alert = form.querySelector("[data-passkey-problem]");
-    alert.textContent = form.dataset[REASONS[error.name]] ?? error.message;
+    alert.textContent = form.dataset[REASONS[error.name]] ?? form.dataset.failed;
     alert.hidden = false;
   }
 

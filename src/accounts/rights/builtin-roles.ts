@@ -12,7 +12,8 @@ export const USER_ROLE = "user";
 /** The grant that covers every permission. */
 export const EVERYTHING = "*";
 
-const BUILTIN_ROLES = [
+/** The roles that are always there. */
+export const BUILTIN_ROLES = [
   { name: ADMIN_ROLE, description: "May do everything", permissions: [EVERYTHING] },
   { name: USER_ROLE, description: "Everybody who has registered", permissions: [] },
 ] as const;

@@ -1,6 +1,10 @@
 import { parseJsonDocument } from "../../config/json/document.ts";
+import { Sentences, translateError } from "./sentences.ts";
 
-/** A file of translations: `languages/fr.json`, an object of English texts and their French. */
+/**
+ * A file of translations, an object of English texts and their French: `languages/fr.json` of what templates say,
+ * `languages/fr.errors.json` of what errors do.
+ */
 export interface CatalogueFile {
   readonly name: string;
   readonly text: string;
@@ -14,11 +18,15 @@ export interface CatalogueFault {
   readonly colno: number;
 }
 
-type Catalogue = Map<string, string>;
+/** The translations of one language. */
+class Catalogue {
+  readonly texts = new Map<string, string>();
+  readonly errors = new Sentences();
+}
 
 /** The language that templates are written in. */
 export const ENGLISH = "en";
-const FILE = /^languages\/([a-z]{2,3}(?:-[A-Z]{2})?)\.json$/;
+const FILE = /^languages\/([a-z]{2,3}(?:-[A-Z]{2})?)(\.errors)?\.json$/;
 
 /** Whether a file of a folder of templates is one of translations. */
 export function isCatalogueName(name: string): boolean {
@@ -27,7 +35,7 @@ export function isCatalogueName(name: string): boolean {
 
 /** What is wrong with a file of translations; null for nothing. */
 export function findCatalogueFault(file: CatalogueFile): CatalogueFault | null {
-  return readInto(new Map(), file);
+  return readInto(file, () => {});
 }
 
 /** The translations of texts, by whose templates they are in. */
@@ -56,11 +64,14 @@ export class Languages {
     const catalogues = new Map<string, Catalogue>();
     const faults: CatalogueFault[] = [];
     for (const file of files) {
-      const [, language = ""] = FILE.exec(file.name) ?? [];
+      const [, language = "", isOfErrors] = FILE.exec(file.name) ?? [];
       if (language === "") continue;
-      const catalogue = catalogues.get(language) ?? new Map<string, string>();
+      const catalogue = catalogues.get(language) ?? new Catalogue();
       catalogues.set(language, catalogue);
-      const fault = readInto(catalogue, file);
+      const fault = readInto(file, (english, translation) => {
+        if (isOfErrors === undefined) catalogue.texts.set(english, translation);
+        else catalogue.errors.add(english, translation);
+      });
       if (fault !== null) faults.push(fault);
     }
     this.#own.set(owner, catalogues);
@@ -76,11 +87,36 @@ export class Languages {
   /** Returns a text of an owner's templates in a language; the text itself where there is no translation. */
   translate(owner: string, language: string, text: string): string {
     if (language === ENGLISH) return text;
-    return (
-      this.#own.get(owner)?.get(language)?.get(text) ??
-      this.#own.get(this.#core)?.get(language)?.get(text) ??
-      text
+    return this.#find(owner, language, text) ?? text;
+  }
+
+  /**
+   * Returns what an error says, in a language: its sentence with its values, as a page has it of the API. What is none is
+   * looked for among the texts of templates, and stays as it is where it isn't there.
+   */
+  translateError(owner: string, language: string, said: string): string {
+    if (language === ENGLISH) return said;
+    const text = this.#find(owner, language, said);
+    if (text !== undefined) return text;
+    return translateError(
+      this.#of(owner, language).map(({ errors }) => errors),
+      said,
     );
+  }
+
+  #find(owner: string, language: string, text: string): string | undefined {
+    for (const { texts } of this.#of(owner, language)) {
+      const translation = texts.get(text);
+      if (translation !== undefined) return translation;
+    }
+    return undefined;
+  }
+
+  /** The catalogues of a language, an owner's first. */
+  #of(owner: string, language: string): Catalogue[] {
+    const own = this.#own.get(owner)?.get(language);
+    const core = owner === this.#core ? undefined : this.#own.get(this.#core)?.get(language);
+    return [own, core].filter((catalogue) => catalogue !== undefined);
   }
 }
 
@@ -121,7 +157,10 @@ function toAcceptedTags(accepted: string): string[] {
     .map(({ tag }) => tag);
 }
 
-function readInto(catalogue: Catalogue, { name, text }: CatalogueFile): CatalogueFault | null {
+function readInto(
+  { name, text }: CatalogueFile,
+  add: (english: string, translation: string) => void,
+): CatalogueFault | null {
   const document = parseJsonDocument(text);
   const [fault] = document.faults;
   if (fault !== undefined) {
@@ -134,7 +173,7 @@ function readInto(catalogue: Catalogue, { name, text }: CatalogueFile): Catalogu
   }
   for (const [english, translation] of Object.entries(value)) {
     if (typeof translation === "string") {
-      catalogue.set(english, translation);
+      add(english, translation);
       continue;
     }
     const { line, column } = document.positionOf([english]);

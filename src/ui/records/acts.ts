@@ -120,7 +120,7 @@ async function restoreChosen(records: Records, { ids, back }: Chosen): Promise<P
       await api.post(records.apiPathOf(id, "restore"));
     } catch (error) {
       if (!(error instanceof ApiProblem) || error.status === 401 || error.status >= 500) throw error;
-      refused.push({ id, reasons: [toWords(error)] });
+      refused.push({ id, reasons: [{ label: null, message: toWords(error) }] });
     }
   }
   const done = ids.length - refused.length;

@@ -12,10 +12,16 @@ export interface Chosen {
   readonly back: string;
 }
 
+/** What is wrong with a row: at one of its columns, or as a whole. */
+interface Reason {
+  readonly label: string | null;
+  readonly message: string;
+}
+
 /** A row that can't be changed with the others, and why. */
 export interface RefusedRow {
   readonly id: string;
-  readonly reasons: readonly string[];
+  readonly reasons: readonly Reason[];
 }
 
 /** The columns that a form wants set; their fields alone count. */
@@ -126,14 +132,14 @@ export function toWords({ message, errors = [] }: ApiProblem): string {
 
 /** Which rows the API has refused in a batch, in the order in which they were asked for. */
 function toRefusedRows(records: Records, { errors = [] }: ApiProblem, ids: readonly string[]): RefusedRow[] {
-  const reasons = new Map<string, string[]>();
+  const reasons = new Map<string, Reason[]>();
   for (const { path, message } of errors) {
     const [, at = "", name = ""] = PLACE.exec(path) ?? [];
     const id = ids[Number(at)];
     if (at === "" || id === undefined) continue;
-    const label = records.column(name)?.label;
+    const label = records.column(name)?.label ?? null;
     const all = reasons.get(id) ?? [];
-    reasons.set(id, [...all, label === undefined ? message : `${label}: ${message}`]);
+    reasons.set(id, [...all, { label, message }]);
   }
   return [...reasons].map(([id, all]) => ({ id, reasons: all }));
 }

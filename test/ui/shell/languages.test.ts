@@ -1,7 +1,9 @@
+import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { CookieJar, SECURITY } from "../../accounts/browser/browser.ts";
 import { TestApp } from "../../setup.ts";
 import { CheckedPage, testInBrowser } from "../checked-page.ts";
+import { DEALS, Office, textOf } from "../records/office.ts";
 
 const LIST = "/ui/plugins";
 const SHOP = {
@@ -60,6 +62,45 @@ test("what the API says most often of a form is in the language of the page", as
   expect(form.status).toBe(422);
   const text = await form.text();
   expect(text).toContain('value="{name}@"');
+});
+
+test("what the API says with values in it is in the language of the page, and the API's own in English", async () => {
+  const run = await Bun.file(join(import.meta.dir, "../../../plugins/crm/run.ts")).text();
+  await using office = await Office.open({
+    run: `${run}
+import { hooks } from "xcore";
+hooks.on("crm.deal.creating", ({ data, cancel }) => cancel("No deal of " + data.values.amount + " here"), { order: "before" });`,
+    files: {
+      "crm/templates/languages/fr.errors.json": {
+        "No deal of {amount} here": "Pas d’affaire de {amount} ici",
+      },
+    },
+  });
+  const { jar } = office;
+  const say = async (path: string, fields: Record<string, string>) =>
+    textOf(await (await jar.post(path, fields, inFrench)).text());
+  expect(await say("/ui/roles", { name: "admin", description: "" })).toContain(
+    "Impossible de nommer un rôle « admin » : il y en a déjà un",
+  );
+  const { id } = await office.send("GET", "/auth/me");
+  expect(await say(`/ui/users/${id}/password`, { password: "<b>" })).toContain("il a moins de 8 caractères");
+  await jar.post(`/ui/users/${id}/delete`, { confirmed: "yes" }, inFrench);
+  expect(await (await jar.get("/ui/users", inFrench)).text()).toContain("demandez à un autre administrateur");
+  const refused = await jar.send("DELETE", `/admin/users/${id}`, undefined, inFrench.headers);
+  expect(await refused.json()).toMatchObject({
+    title: "Conflit",
+    detail: 'Cannot delete user "ada@example.com": it is your own; ask another administrator',
+  });
+  expect(await say(`${DEALS}/~new`, { "f-title": "Deal", "f-amount": "x" })).toContain(
+    "Attendu : un nombre décimal comme « 12.50 »",
+  );
+  // What a plugin refuses rows with is in its own words.
+  await office.send("POST", "/crm/companies", { name: "Acme" });
+  expect(await say(`${DEALS}/~new`, { "f-title": "Deal", "f-amount": "13", "f-company_id": "1" })).toContain(
+    "Pas d’affaire de 13 ici",
+  );
+  const filtered = await jar.get(`${DEALS}?filter=title+%3D`, inFrench);
+  expect(textOf(await filtered.text())).toContain("au caractère 8, trouvé la fin");
 });
 
 test("a choice that there isn't is refused, and one felt by every session of the account", async () => {
