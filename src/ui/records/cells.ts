@@ -1,4 +1,4 @@
-import { type Column, pathOfRecords, type Records, type Row } from "./records.ts";
+import { type Column, pathOfRecords, type Records, type Row, shorten } from "./records.ts";
 
 /** A value as pages show it. */
 export interface Cell {
@@ -25,7 +25,6 @@ export interface Cell {
   readonly thumb: string | null;
 }
 
-const MAX_TEXT = 160; // characters that a list shows of a value
 /** What thumbnails are made of. */
 const PICTURES = new Set(["image/png", "image/jpeg", "image/webp", "image/gif"]);
 const THUMBNAIL = "64x64";
@@ -99,8 +98,4 @@ function toLink(
 export function toText(value: unknown): string {
   if (value === null || value === undefined) return "";
   return typeof value === "string" ? value : JSON.stringify(value);
-}
-
-function shorten(text: string): string {
-  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}...` : text;
 }

@@ -1,5 +1,5 @@
 import { toText } from "./cells.ts";
-import { pathOfRecords, type Records, type Row } from "./records.ts";
+import { pathOfRecords, type Records, type Row, shorten } from "./records.ts";
 
 /** Rows of another resource that belong to a row. */
 export interface Children {
@@ -35,7 +35,7 @@ export async function toChildren(records: Records, row: Row): Promise<Children[]
         label,
         total: found.total,
         rows: found.items.map((one) => ({
-          title: toText(one[other.title ?? other.key]) || `#${toText(one[other.key])}`,
+          title: shorten(toText(one[other.title ?? other.key])) || `#${toText(one[other.key])}`,
           href: `${path}/${encodeURIComponent(toText(one[other.key]))}`,
         })),
         href: `${path}?${search}`,

@@ -1,4 +1,4 @@
-import { pathOfRecords, type Records, type Reference, type Row } from "./records.ts";
+import { pathOfRecords, type Records, type Reference, type Row, shorten } from "./records.ts";
 import { toText } from "./cells.ts";
 
 /** A row that something may refer to. */
@@ -46,7 +46,7 @@ export async function choicesOf(
   const { column } = reference;
   const toChoice = (row: Row): Choice => {
     const value = toText(row[column]);
-    const label = toText(row[title]);
+    const label = shorten(toText(row[title]));
     return { value, label: label === "" ? `#${value}` : label, isChosen: chosen.includes(value) };
   };
   const choices = found.items.map(toChoice);

@@ -14,6 +14,7 @@ export interface Place {
 }
 
 export const RECORDS = "/ui/records";
+const MAX_TEXT = 160; // characters
 /** Kinds whose values are numbers in JSON. */
 const NUMBERS = new Set(["id", "integer", "bigint", "references"]);
 
@@ -23,10 +24,15 @@ export function pathOfRecords(resource: string): string {
   return `${RECORDS}/${encodeURIComponent(plugin)}/${encodeURIComponent(name)}`;
 }
 
+/** What pages show of a value that may be of any length: many of them stand on one. */
+export function shorten(text: string): string {
+  return text.length > MAX_TEXT ? `${text.slice(0, MAX_TEXT)}...` : text;
+}
+
 /** How people call a row of a resource. */
 export function titleOf({ title, key, singular }: ResourceDescription, row: Row): string {
   const named = title === null ? null : row[title];
-  return typeof named === "string" && named !== "" ? named : `${singular} ${String(row[key])}`;
+  return typeof named === "string" && named !== "" ? shorten(named) : `${singular} ${String(row[key])}`;
 }
 
 /** The rows of one resource, as somebody sees them who asks for a page. */

@@ -1,6 +1,6 @@
 import type { Page } from "../../templates/templates.ts";
 import { ListQuery, toAddress } from "./list-query.ts";
-import type { Records } from "./records.ts";
+import { type Records, shorten } from "./records.ts";
 
 interface Groups {
   readonly items: readonly {
@@ -40,6 +40,7 @@ const VALUE = "_value";
 const PANEL = "_panel";
 const MAX_PANELS = 6;
 const MAX_GROUPS = 60;
+const MAX_KEY = 1000; // characters of a group that a link leads to: an address has room for no more
 const PERIODS = ["month", "quarter", "year"];
 const SUMMABLE = new Set(["integer", "bigint", "decimal"]);
 const WITHOUT = new Set([
@@ -116,13 +117,17 @@ async function readPanel(records: Records, query: ListQuery, { group, value }: P
     limit: MAX_GROUPS,
   });
   const bars = found.items.map((item) => {
-    const key = group === null ? null : (item.group[group.name] ?? null);
+    const given = group === null ? null : (item.group[group.name] ?? null);
+    const key = given === null ? null : String(given);
     const figure = value === null ? String(item.count) : (item.sum?.[value.name] ?? "0");
     return {
-      label: key === null ? null : String(key),
+      label: key === null ? null : shorten(key),
       figure,
       size: Math.max(0, Number(figure)),
-      href: group === null || group.isTime || key === null ? null : toRows(query, group.name, String(key)),
+      href:
+        group === null || group.isTime || key === null || key.length > MAX_KEY
+          ? null
+          : toRows(query, group.name, key),
     };
   });
   return {
