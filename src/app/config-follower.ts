@@ -2,8 +2,7 @@ import { join } from "node:path";
 import type { Logger } from "pino";
 import { valueAt } from "../config/json/values.ts";
 import type { LoadedConfig } from "../config/load.ts";
-import { isEndless } from "../files/endless.ts";
-import { isVacant } from "../files/text.ts";
+import { isEndless, isVacant } from "../files/text.ts";
 import { watchFile } from "../files/watch.ts";
 
 /** What is read at the start only; a section stands for all that is in it. */

@@ -1,18 +1,25 @@
 import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
+import { fail } from "../errors/codes.ts";
 
 /**
  * Writes a text file anew in one step, with its permissions, so that a running server never reads half of it.
  *
  * @param path where the file is, or a link to it
  * @param change gets its text; `null` for a file that isn't there
+ * @throws AppError conflict for what is no file, such as a device, whose end never comes
  */
 export async function replaceFile(path: string, change: (text: string | null) => string): Promise<void> {
   const file = await realpath(path).catch(() => path);
+  const there = await stat(file).catch(() => null);
+  if (there !== null && !there.isFile()) {
+    const what = there.isDirectory() ? "a folder" : "a pipe or a device";
+    throw fail("conflict", `Cannot write ${JSON.stringify(path)}: it is ${what}, and no file`);
+  }
   const before = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return null;
     throw error;
   });
-  await write(file, change(before), before === null ? 0o644 : (await stat(file)).mode);
+  await write(file, change(before), there?.mode ?? 0o644);
 }
 
 /**

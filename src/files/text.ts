@@ -1,7 +1,18 @@
-import { lstatSync, readFileSync, statSync } from "node:fs";
-import { isEndless } from "./endless.ts";
+import {
+  closeSync,
+  constants,
+  lstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  type Stats,
+} from "node:fs";
 
 const MAX_BYTES = 16e6; // what reads it holds everybody up
+const LIMIT = `a file of at most ${MAX_BYTES / 1e6} MB`;
+const WRITER_MS = 5000;
+const LOOK_MS = 10;
 
 /** What reading a file gave: its text, or why there is none. */
 export type TextFile =
@@ -9,16 +20,24 @@ export type TextFile =
   | { readonly state: "missing" }
   | { readonly state: "unreadable"; readonly expected: string; readonly found: string };
 
-/** Reads a file that may not exist as UTF-8, with or without a byte order mark, and never throws. */
-export function readTextFile(file: string): TextFile {
+/**
+ * Reads a file that may not exist as UTF-8, with or without a byte order mark, and never throws.
+ *
+ * @param writerMs how long somebody may take who writes into a pipe. @default 5000
+ */
+export function readTextFile(file: string, writerMs = WRITER_MS): TextFile {
   let bytes: Buffer;
   try {
-    const { size } = statSync(file);
-    if (size > MAX_BYTES) {
-      const expected = `a file of at most ${MAX_BYTES / 1e6} MB`;
-      return { state: "unreadable", expected, found: `${Math.ceil(size / 1e6)} MB` };
+    const stats = statSync(file);
+    const { size } = stats;
+    if (size > MAX_BYTES)
+      return { state: "unreadable", expected: LIMIT, found: `${Math.ceil(size / 1e6)} MB` };
+    if (!isEndless(file)) bytes = readFileSync(file);
+    else {
+      const read = readStream(file, { isPipe: stats.isFIFO(), writerMs });
+      if (!Buffer.isBuffer(read)) return read;
+      bytes = read;
     }
-    bytes = readFileSync(file);
   } catch (error) {
     return toFailure(file, error);
   }
@@ -27,6 +46,56 @@ export function readTextFile(file: string): TextFile {
   } catch {
     return { state: "unreadable", expected: "a file in UTF-8", found: describeEncoding(bytes) };
   }
+}
+
+/** Reads a pipe, into which somebody may still be about to write, or a device. Neither may hold up who reads it for ever. */
+function readStream(
+  file: string,
+  { isPipe, writerMs }: { readonly isPipe: boolean; readonly writerMs: number },
+): Buffer | TextFile {
+  const descriptor = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  try {
+    const [parts, part]: [Buffer[], Buffer] = [[], Buffer.alloc(65_536)];
+    let size = 0;
+    let heardAt = performance.now();
+    for (;;) {
+      const count = readNow(descriptor, part);
+      // A pipe has an end once somebody has written into it.
+      if (count === 0 && (size > 0 || !isPipe)) return Buffer.concat(parts);
+      if (count !== null && count > 0) {
+        parts.push(Buffer.from(part.subarray(0, count)));
+        size += count;
+        heardAt = performance.now();
+        if (size > MAX_BYTES) return { state: "unreadable", expected: LIMIT, found: "more" };
+      } else if (performance.now() - heardAt > writerMs) {
+        const found = isPipe ? "a pipe that nobody writes into" : "a device that says nothing";
+        return { state: "unreadable", expected: "a file that can be read", found };
+      } else Bun.sleepSync(LOOK_MS);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Returns how many bytes were there, 0 where nobody writes any more, null where they are still to come. */
+function readNow(descriptor: number, into: Buffer): number | null {
+  try {
+    return readSync(descriptor, into);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EAGAIN") return null;
+    throw error;
+  }
+}
+
+/** Whether reading a file could go on without end, as of a pipe or a device: one that nobody writes into holds who reads it. */
+export function isEndless(file: string): boolean {
+  let stats: Stats | undefined;
+  try {
+    stats = statSync(file, { throwIfNoEntry: false });
+  } catch {
+    return false; // who reads it is told why it can't be read
+  }
+  return stats !== undefined && !stats.isFile() && !stats.isDirectory();
 }
 
 /**

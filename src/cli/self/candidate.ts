@@ -14,7 +14,7 @@ import { basename, dirname, join } from "node:path";
 import { valid } from "semver";
 import { fail } from "../../errors/codes.ts";
 import type { AppError } from "../../errors/errors.ts";
-import { isEndless } from "../../files/endless.ts";
+import { isEndless } from "../../files/text.ts";
 import { fetchFile } from "../../plugins/remote/fetch/fetch.ts";
 import { parseLocation } from "../../plugins/remote/fetch/location.ts";
 import type { Build } from "../terminal/version.ts";

@@ -1,6 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { isEndless } from "../../files/endless.ts";
+import { isEndless } from "../../files/text.ts";
 import { sha256 } from "../../files/sha256.ts";
 import type { Dialect } from "../contract/driver.ts";
 import { InvalidMigrationError } from "./error.ts";

@@ -1,8 +1,7 @@
 import { statSync } from "node:fs";
 import type { Logger } from "pino";
 import { fail } from "../../errors/codes.ts";
-import { isEndless } from "../../files/endless.ts";
-import { readTextFile } from "../../files/text.ts";
+import { isEndless, readTextFile } from "../../files/text.ts";
 import { watchFile } from "../../files/watch.ts";
 import { type Certificate, describeConcern, isInForce, toCertificate } from "./certificate.ts";
 
