@@ -2,6 +2,7 @@ import { DatabaseError } from "../db/contract/database-error.ts";
 import { InvalidMigrationError, MigrationError } from "../db/migrations/error.ts";
 import { AppError } from "../errors/errors.ts";
 import { fail } from "../errors/codes.ts";
+import { describeSystemError } from "../files/system-errors.ts";
 import { describePluginError, PluginError } from "../plugins/failure/failure.ts";
 
 const EXPECTED_ERRORS = [AppError, DatabaseError, MigrationError, InvalidMigrationError];
@@ -11,7 +12,8 @@ export function describeFailure(error: unknown): string {
   if (error instanceof PluginError) return describePluginError(error);
   if (!(error instanceof Error)) return String(error);
   const isExpected = EXPECTED_ERRORS.some((type) => error instanceof type) || "syscall" in error;
-  return isExpected ? error.message : (error.stack ?? error.message);
+  if (!isExpected) return error.stack ?? error.message;
+  return describeSystemError(error) ?? error.message;
 }
 
 /** Where code that was to be loaded can't be read, as `bun --hot` finds it; null for any other error. */

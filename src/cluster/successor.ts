@@ -1,4 +1,5 @@
 import { type ProcessEnd, spawnChild } from "./child-process.ts";
+import { fail } from "../errors/codes.ts";
 
 /** Where a server listens that hands over to another process. */
 export interface HandOverOrder {
@@ -86,11 +87,14 @@ export interface Predecessor {
 /**
  * Waits for what the process says that this one is to take over from.
  *
- * @throws TypeError when no server has started it
+ * @throws AppError hand_over_failed when no server has started it
  */
 export async function joinPredecessor(): Promise<Predecessor> {
   if (process.send === undefined) {
-    throw new TypeError("Cannot take over: --successor is for xcore itself; run xcore service restart");
+    throw fail(
+      "hand_over_failed",
+      "Cannot take over: --successor is for xcore itself; run xcore service restart",
+    );
   }
   const order = Promise.withResolvers<HandOverOrder>();
   const confirmed = Promise.withResolvers<void>();

@@ -1,4 +1,5 @@
 import { type ProcessEnd, spawnChild } from "./child-process.ts";
+import { fail } from "../errors/codes.ts";
 
 /** What a worker is told before it starts. */
 export interface WorkerOrder {
@@ -88,10 +89,15 @@ export interface WorkerChannel {
 /**
  * Waits for what the supervisor tells this process, which is one of its workers.
  *
- * @throws TypeError when no supervisor has started it
+ * @throws AppError config_invalid when no supervisor has started it
  */
 export async function joinSupervisor(): Promise<WorkerChannel> {
-  if (process.send === undefined) throw new TypeError("Cannot run as a worker: --worker is for xcore itself");
+  if (process.send === undefined) {
+    throw fail(
+      "config_invalid",
+      "Cannot run as a worker: --worker is for xcore itself; for several processes use --workers",
+    );
+  }
   const first = Promise.withResolvers<WorkerOrder>();
   const retired = Promise.withResolvers<number | null>();
   const questions = new Questions<readonly WorkerFigures[]>();

@@ -86,6 +86,20 @@ test.each([
   expect(stderr).toContain(message);
 });
 
+test.each([
+  [["serve", "--worker", "3"], "for several processes use --workers"],
+  [["serve", "--successor"], "run xcore service restart"],
+  [["init", "plain/x"], 'Cannot make the folder "'],
+  [["sbom", "--offline", "--out", "."], "it is a folder, and no file"],
+  [["sbom", "--offline", "--out", "/dev/full"], 'Cannot write "/dev/full": it is a pipe or a device'],
+])("xcore %j says what is wrong, and shows no stack", async (args, message) => {
+  await using folder = await TestFolder.create({ plain: "" });
+  const { code, stderr } = await xcore(folder, args);
+  expect(stderr).toContain(message);
+  expect(stderr).not.toMatch(/^ +at /m);
+  expect(code).toBe(1);
+});
+
 test("xcore serves when it is given no command", async () => {
   await using folder = await TestFolder.create();
   await using server = await XcoreServer.start(folder, { args: ["--port", "0"] });

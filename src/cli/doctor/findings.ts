@@ -1,3 +1,5 @@
+import { describeSystemError } from "../../files/system-errors.ts";
+
 /** What was looked at. */
 export type Area =
   | "version"
@@ -39,5 +41,5 @@ export function problem(area: Area, message: string, advice: string): Finding {
 
 /** What an error says, as a finding's message. */
 export function toMessage(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return describeSystemError(error) ?? (error instanceof Error ? error.message : String(error));
 }
