@@ -123,6 +123,28 @@ test("xcore doctor looks at the files of a project, its tables and migrations", 
   ]);
 });
 
+test("xcore doctor says of what stands in a wrong place what it is, and what to do", async () => {
+  const files = { data: "", logs: "", "bin/x": "" };
+  const settings = { ...SERVER, database: { url: "sqlite:empty.db" }, backups: { directory: "bin/x/y" } };
+  await using folder = await TestFolder.create({ "config.json": settings, "empty.db": "", ...files });
+  await chmod(join(folder.path, "empty.db"), 0o600);
+  expect((await examine(folder)).wrong).toEqual([
+    "problem files: cannot write to data: it is a file, and no folder",
+    "problem files: cannot write to logs: it is a file, and no folder",
+    expect.stringMatching(/^problem files: cannot write to data\/files: \S+data is a file, and no folder$/),
+    expect.stringMatching(/^problem files: cannot write to bin\/x\/y: \S+x is a file, and no folder$/),
+    expect.stringMatching(/^warning migrations: \d+ migrations of core to apply$/),
+  ]);
+  await folder.remove("empty.db");
+  await folder.remove("data");
+  await folder.write({ "empty.db/x": "" });
+  const { findings } = await examine(folder);
+  expect(findings.find(({ area }) => area === "database")).toMatchObject({
+    message: expect.stringContaining("its file can't be opened"),
+    advice: expect.stringMatching(/^put its file right/),
+  });
+});
+
 test("xcore doctor tells a port that is taken from one of its own server, and asks that for its plugins", async () => {
   using other = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
   const broken = Object.entries(plugin("shop", ".nothing()")).map(([name, text]) => [

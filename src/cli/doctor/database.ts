@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import { sql } from "drizzle-orm";
 import { openCoreStore } from "../../accounts/people/store.ts";
 import type { Schedule } from "../../jobs/scheduler/schedule.ts";
+import { isFault } from "../../db/contract/database-error.ts";
 import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { Dialect, Driver } from "../../db/contract/driver.ts";
 import { CORE_OWNER } from "../../db/migrations/core.ts";
@@ -39,7 +40,10 @@ export async function checkDatabase(commandPlugins: CommandPlugins): Promise<Fin
     const look = ({ driver }: CommandDatabase) => checkOpened(driver, url.shown, commandPlugins);
     return await withDatabase(commandPlugins.loaded, look, { connectTimeoutMs: CONNECT_MS });
   } catch (error) {
-    const advice = "start it, or put its address, user and password right in database.url";
+    const advice =
+      url.dialect === "sqlite"
+        ? "put its file right, restore a backup with `xcore db restore`, or name another file in database.url"
+        : "start it, or put its address, user and password right in database.url";
     return [problem("database", toMessage(error), advice)];
   }
 }
@@ -50,9 +54,12 @@ async function checkOpened(driver: Driver, shown: string, plugins: CommandPlugin
   const answer = ok("database", `${shown} answers in ${Math.ceil(performance.now() - startedAt)} ms`);
   const writing = await driver.probe().then(
     () => [],
-    (error: unknown) => [
-      problem("database", `cannot write: ${toMessage(error)}`, "see that the disk isn't full or read-only"),
-    ],
+    (error: unknown) => {
+      // An empty database has no table to write to yet: its first start makes them.
+      if (isFault(error, "missing_table")) return [];
+      const advice = "see that the disk isn't full or read-only";
+      return [problem("database", `cannot write: ${toMessage(error)}`, advice)];
+    },
   );
   return [
     answer,

@@ -18,6 +18,10 @@ export async function checkFiles(loaded: LoadedConfig): Promise<Finding[]> {
     data,
     ...(url.dialect === "sqlite" ? [dirname(url.file)] : []),
     ...(config.logging.directory === null ? [] : [resolve(directory, config.logging.directory)]),
+    ...(config.storage.backend === "local" ? [resolve(directory, config.storage.directory)] : []),
+    ...(config.backups.schedule === null && !config.backups.before_migration
+      ? []
+      : [resolve(directory, config.backups.directory)]),
   ];
   const show = (file: string): string => relative(directory, file) || ".";
   const found = await Promise.all([
@@ -46,6 +50,11 @@ async function checkSecrecy(file: string, shown: string, others: number): Promis
 
 async function checkWriting(folder: string, shown: string): Promise<Finding | null> {
   const there = await findExisting(folder);
+  if ((await stat(there).catch(() => null))?.isDirectory() === false) {
+    const advice = "move it away, or choose another folder in config.json";
+    const file = there === folder ? "it" : there;
+    return problem("files", `cannot write to ${shown}: ${file} is a file, and no folder`, advice);
+  }
   try {
     await access(there, constants.W_OK | constants.X_OK);
     return null;
