@@ -1,4 +1,4 @@
-import { mkdir, rename } from "node:fs/promises";
+import { mkdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { sql } from "drizzle-orm";
 import { pino } from "pino";
@@ -53,6 +53,9 @@ export async function tryBackup({
   timeoutMs = TIMEOUT_MS,
 }: TrialOptions): Promise<TrialReport> {
   const project = toBackupProject(loaded, { version });
+  if ((await stat(file).catch(() => null))?.isFile() !== true) {
+    throw new DatabaseError("unavailable", `Cannot verify "${file}": there is no such file`);
+  }
   await mkdir(project.backupsDirectory, { recursive: true });
   return withWorkFolder(join(project.backupsDirectory, ".xcore-trial-"), async (folder) => {
     const { manifest, paths } = await unpackBackup(file, folder);

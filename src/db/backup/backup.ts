@@ -1,6 +1,7 @@
-import { existsSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { mkdir, rename, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { describeSystemError } from "../../files/system-errors.ts";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { DatabaseUrl } from "../contract/database-url.ts";
 import { packBackup } from "./archive.ts";
@@ -74,9 +75,9 @@ export async function backupDatabase(options: BackupOptions): Promise<Backup> {
   const { timeoutMs = TIMEOUT_MS, onProgress = () => {} } = options;
   const deadline = AbortSignal.timeout(timeoutMs);
   const file = options.file ?? toBackupFile(options.backupsDirectory, "xcore", createdAt);
-  assertFree(file, options.replaces);
-  await mkdir(dirname(file), { recursive: true });
   try {
+    assertFree(file, options);
+    await mkdir(dirname(file), { recursive: true });
     const { endsOnSignal = true } = options;
     const work = async (folder: string) => {
       const dump = createDump(options.url, options.env);
@@ -101,7 +102,7 @@ export async function backupDatabase(options: BackupOptions): Promise<Backup> {
         packBackup(packed, [database, ...sources], description, deadline),
       );
       const { size } = await stat(packed);
-      assertFree(file, options.replaces);
+      assertFree(file, options);
       await rename(packed, file);
       return { file, size };
     };
@@ -113,9 +114,15 @@ export async function backupDatabase(options: BackupOptions): Promise<Backup> {
     );
   } catch (error) {
     if (deadline.aborted) throw tookTooLong(`Cannot back up to "${file}"`, timeoutMs, "nothing was kept");
-    throw isDiskFull(error)
-      ? new DatabaseError("full", `Cannot back up to "${file}": no space is left there; nothing was kept`)
-      : error;
+    if (isDiskFull(error))
+      throw new DatabaseError(
+        "full",
+        `Cannot back up to "${file}": no space is left there; nothing was kept`,
+      );
+    const reason = describeSystemError(error);
+    if (reason === null) throw error;
+    const what = `Cannot back up to "${file}": ${reason}; name a file in a folder that this user may write to`;
+    throw new DatabaseError("other", what, { cause: error });
   }
 }
 
@@ -176,10 +183,19 @@ async function watchGrowth(
   }
 }
 
-function assertFree(file: string, replaces = false): void {
-  if (!existsSync(file) || replaces) return;
-  throw new DatabaseError(
-    "other",
-    `Cannot back up to "${basename(file)}": the file exists; choose another name, or replace it with --force`,
-  );
+/** @throws DatabaseError where something is in the way, or would be lost */
+function assertFree(file: string, { replaces = false, url, configFile }: BackupOptions): void {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  const refuse = (reason: string): DatabaseError =>
+    new DatabaseError("other", `Cannot back up to "${basename(file)}": ${reason}`);
+  if (found.isDirectory()) throw refuse("it is a folder; name a file in it, such as xcore.tar.gz");
+  if (!found.isFile()) throw refuse("it is a pipe or a device; name a file");
+  if (!replaces) throw refuse("the file exists; choose another name, or replace it with --force");
+  const own = [...(url.dialect === "sqlite" ? [url.file, `${url.file}-wal`] : []), configFile];
+  const isOwn = own.some((one) => {
+    const other = one === null ? undefined : statSync(one, { throwIfNoEntry: false });
+    return other !== undefined && other.dev === found.dev && other.ino === found.ino;
+  });
+  if (isOwn) throw refuse("it is what would be backed up; choose another name");
 }

@@ -1,5 +1,6 @@
 import { copyFile, mkdir, rename, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { gt, valid } from "semver";
 import { DatabaseError } from "../contract/database-error.ts";
 import { type UnpackedBackup, unpackBackup } from "./archive.ts";
 import {
@@ -142,9 +143,16 @@ async function toPlan(
     warnings: [
       ...taken.warnings,
       ...warnings,
+      ...(isNewer(manifest.xcore_version, options.version)
+        ? [`this xcore, ${options.version}, is older, and may refuse what it holds: start that one then`]
+        : []),
       ...missing.map((plugin) => `the plugin "${plugin}" of the backup is not in the plugins directory`),
     ],
   };
+}
+
+function isNewer(version: string, than: string): boolean {
+  return valid(version) !== null && valid(than) !== null && gt(version, than);
 }
 
 interface Replacement {

@@ -4,6 +4,8 @@ import { link, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { SqliteUrl } from "../contract/database-url.ts";
+import { CORE_OWNER, coreMigrations } from "../migrations/core.ts";
+import { UNFINISHED_COPY } from "../migrations/upgrade.ts";
 import { toSqliteFault } from "../sqlite/connection/faults.ts";
 import { copyOwner, toTimestamp } from "./disk.ts";
 import type { DumpFormat, TakenDatabase } from "./dump.ts";
@@ -59,6 +61,7 @@ function toTaken(
       try {
         using database = new Database(file, { readonly: true });
         assertIntegrity(database);
+        assertKnown(database);
         const { count } = database
           .query<{ count: number }, []>("select count(*) as count from pragma_foreign_key_check")
           .get() ?? { count: 0 };
@@ -138,6 +141,22 @@ function assertIntegrity(database: Database): void {
     .query<{ integrity_check: string }, []>("pragma integrity_check(10)")
     .all();
   if (first?.integrity_check !== "ok") throw damaged(1 + others.length);
+}
+
+/** @throws DatabaseError where a later version has migrated it: this one would start no server on it */
+function assertKnown(database: Database): void {
+  const tables = database.query("select 1 from sqlite_master where name = 'xcore_migrations'").all();
+  if (tables.length === 0) return;
+  const known = new Set([...coreMigrations("sqlite").map(({ name }) => name), UNFINISHED_COPY]);
+  const later = database
+    .query<{ name: string }, [string]>("select name from xcore_migrations where owner = ? order by name")
+    .all(CORE_OWNER)
+    .find(({ name }) => !known.has(name));
+  if (later === undefined) return;
+  throw new DatabaseError(
+    "other",
+    `Cannot read the backup: a later xcore has migrated what it holds (${JSON.stringify(later.name)}), which this one doesn't know: restore it with that one; nothing was changed`,
+  );
 }
 
 function damaged(count: number): DatabaseError {

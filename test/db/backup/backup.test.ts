@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm";
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { chmod, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { expect, test } from "bun:test";
 import { DatabaseError } from "../../../src/db/contract/database-error.ts";
 import { restoreDatabase } from "../../../src/db/backup/restore.ts";
@@ -128,6 +128,54 @@ test("backupDatabase() replaces a file only when told to", async () => {
   expect(await readFile(file, "utf8")).toBe("precious");
   await project.backup({ file, replaces: true });
   await project.restore(file);
+});
+
+test("backupDatabase() replaces nothing but a file, and not what it backs up", async () => {
+  await using project = await BackupTest.create("sqlite");
+  const { folder, databaseFile: database } = project;
+  await project.close();
+  await folder.write({ "folder/x": "", "config.json": "{}" });
+  await symlink(database, join(folder.path, "link.tar.gz"));
+  expect(await Bun.spawn(["mkfifo", join(folder.path, "pipe")]).exited).toBe(0);
+  const before = await readFile(database);
+  for (const [name, reason] of [
+    ["folder", "it is a folder; name a file in it"],
+    ["pipe", "it is a pipe or a device; name a file"],
+    ["link.tar.gz", "it is what would be backed up"],
+    ["config.json", "it is what would be backed up"],
+    ["config.json/x.tar.gz", "a file stands where a folder should"],
+    [database, "it is what would be backed up"],
+  ] as const) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    const refused = await project.backup({ file: resolve(folder.path, name), replaces: true }).catch(String);
+    expect(refused).toContain(reason);
+  }
+  expect((await readFile(database)).equals(before)).toBe(true);
+  expect(await project.listLeftovers()).toEqual([]);
+});
+
+test("a backup that a later version has migrated is refused, and one of a later version is warned of", async () => {
+  await using project = await BackupTest.create("sqlite");
+  const db = await project.db();
+  const { file: known } = await project.backup({ version: "9.9.9" });
+  await db.execute(sql`create table xcore_migrations (owner text, name text)`);
+  await db.execute(sql`insert into xcore_migrations values ('core', '9999_later'), ('shop', '0000_shop')`);
+  const { file: later } = await project.backup();
+  await project.close();
+  const ask = (file: string, warned: string[]) =>
+    restoreDatabase({
+      ...project.project,
+      version: "0.1.0",
+      file,
+      confirm({ warnings }) {
+        warned.push(...warnings);
+        return Promise.resolve(false);
+      },
+    });
+  const warned: string[] = [];
+  await ask(known, warned);
+  expect(warned).toEqual([expect.stringContaining("this xcore, 0.1.0, is older")]);
+  expect(ask(later, [])).rejects.toThrow('a later xcore has migrated what it holds ("9999_later")');
 });
 
 test("a SQLite database that a server has open is not replaced", async () => {
