@@ -1,5 +1,5 @@
 import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
-import { closeSync, existsSync, mkdirSync, openSync, rmSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { SqliteUrl } from "../contract/database-url.ts";
@@ -16,7 +16,7 @@ export function openSqliteCopy(url: SqliteUrl, { isNew }: { readonly isNew: bool
   if (!isNew && !existsSync(url.file)) {
     throw new DatabaseError("unavailable", `Cannot copy "${url.shown}": there is no such file`);
   }
-  if (isNew) makeFile(url.file);
+  if (isNew) makeFile(url);
   return attempt(() => {
     const database = new Database(url.file, { readwrite: true, create: isNew, safeIntegers: true });
     database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
@@ -26,7 +26,12 @@ export function openSqliteCopy(url: SqliteUrl, { isNew }: { readonly isNew: bool
 }
 
 /** Its user's alone, as all of the data is in it. */
-function makeFile(file: string): void {
+function makeFile({ file, shown }: SqliteUrl): void {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found !== undefined && !found.isFile()) {
+    const what = found.isDirectory() ? "a folder" : "a pipe or a device";
+    throw new DatabaseError("unavailable", `Cannot copy to "${shown}": it is ${what}; name a file`);
+  }
   mkdirSync(dirname(file), { recursive: true });
   closeSync(openSync(file, "a", 0o600));
 }

@@ -116,6 +116,13 @@ test("xcore db copy says what it can't copy, before it makes anything", async ()
   const copied = await copyTo("sqlite:data/app.db", "sqlite:data/new.db");
   expect(copied.stdout).toContain("counts and checksums agree");
   expect(statSync(join(folder.path, "data/new.db")).mode & 0o077).toBe(0);
+  expect(await Bun.spawn(["mkfifo", join(folder.path, "pipe")]).exited).toBe(0);
+  const [intoFolder, intoPipe] = await Promise.all([
+    copyTo("sqlite:data/app.db", "sqlite:plugins"),
+    copyTo("sqlite:data/app.db", "sqlite:pipe"),
+  ]);
+  expect(intoFolder.stderr).toContain('Cannot copy to "sqlite:plugins": it is a folder; name a file');
+  expect(intoPipe.stderr).toContain('Cannot copy to "sqlite:pipe": it is a pipe or a device; name a file');
   await folder.remove("plugins/shop");
   const without = await copyTo("sqlite:data/app.db", "sqlite:data/other.db");
   expect(without.stderr).toContain("Cannot copy the tables of shop");
