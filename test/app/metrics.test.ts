@@ -104,6 +104,8 @@ test("GET /metrics is refused to all but the token, an address that is allowed, 
     return response.status;
   };
   expect(await status({})).toBe(401);
+  const refused = (await (await app.fetch("/metrics/xcore")).json()) as { detail: string };
+  expect(refused.detail).toContain("monitoring.token");
   for (const wrong of [
     `Bearer ${TOKEN}x`,
     `Bearer ${TOKEN.slice(0, -1)}`,
@@ -125,6 +127,9 @@ test("GET /metrics lets in the addresses of monitoring.allowed_addresses, as the
   await using app = await TestApp.start();
   const status = async (): Promise<number> => (await app.fetch("/metrics")).status;
   expect(await status()).toBe(401);
+  expect(await (await app.fetch("/metrics")).text()).toContain(
+    "set monitoring.token or monitoring.allowed_addresses",
+  );
   await app.folder.write({ "config.json": { monitoring: { allowed_addresses: ["127.0.0.0/8"] } } });
   await app.reloadConfig();
   expect(await status()).toBe(200);

@@ -1,6 +1,6 @@
 import { Elysia } from "elysia";
 import { assertPermission, type Guards } from "../../accounts/identity/guards.ts";
-import type { Principals } from "../../accounts/identity/principals.ts";
+import { type Principals, unauthenticated } from "../../accounts/identity/principals.ts";
 import { isSameText } from "../../accounts/keys/opaque-tokens.ts";
 import type { Config } from "../../config/schema.ts";
 import { sha256 } from "../../files/sha256.ts";
@@ -10,7 +10,7 @@ import { createTrust } from "../../web/clients/site.ts";
 export interface MetricsRoutesOptions {
   readonly settings: Config["monitoring"];
   readonly guards: Guards;
-  readonly principals: Pick<Principals, "require">;
+  readonly principals: Pick<Principals, "peek">;
   /** Address of the client of a request. */
   readonly addressOf: (request: Request) => string;
   /** Returns all figures, in the text format of Prometheus. */
@@ -19,6 +19,8 @@ export interface MetricsRoutesOptions {
 
 const PERMISSION = "system:read";
 const BEARER = /^bearer +/i;
+const WITH_TOKEN = `This needs the token of monitoring.token, as "Authorization: Bearer ...", or the permission "${PERMISSION}"`;
+const WITHOUT_TOKEN = `This needs the permission "${PERMISSION}": set monitoring.token or monitoring.allowed_addresses in config.json for a scraper`;
 
 /** Serves what is measured to Prometheus: with the token, from an address that is allowed, or with the permission. */
 export function metricsRoutes({ settings, guards, principals, addressOf, write }: MetricsRoutesOptions) {
@@ -34,7 +36,9 @@ export function metricsRoutes({ settings, guards, principals, addressOf, write }
       const presented = request.headers.get("authorization")?.replace(BEARER, "");
       const hasToken = digest !== null && presented !== undefined && isSameText(sha256(presented), digest);
       if (!hasToken && !isAllowed(addressOf(request))) {
-        assertPermission(principals.require(request), PERMISSION);
+        const principal = principals.peek(request);
+        if (principal === null) throw unauthenticated(token === null ? WITHOUT_TOKEN : WITH_TOKEN);
+        assertPermission(principal, PERMISSION);
       }
       return new Response(await write(), {
         headers: { "content-type": EXPOSITION_TYPE, "cache-control": "no-store" },
