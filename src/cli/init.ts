@@ -8,6 +8,7 @@ import type { CommandContext } from "./open/command-context.ts";
 import { EDITOR_FOLDER } from "../editor/folder.ts";
 import { offerEditor } from "../editor/project.ts";
 import { toExamples } from "./terminal/output.ts";
+import { toOwnCommand } from "./terminal/own-command.ts";
 import { writePlugin } from "./plugin/new.ts";
 
 const CONFIG = {
@@ -70,7 +71,7 @@ export function initCommand(context: CommandContext): Command {
       const { host, port } = config.server;
       const address = `http://${host}:${port}`;
       const next = [
-        [`${enter}xcore`, "serves it, and prints a link to make the first administrator"],
+        [`${enter}${toOwnCommand(target)}`, "serves it, and prints a link to make the first administrator"],
         [`${address}/hello`, "is answered by plugins/hello: a change is served as it is saved"],
         [`${address}/ui`, "has the administration"],
       ] as const;
