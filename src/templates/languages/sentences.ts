@@ -3,6 +3,8 @@ import { fillPlaces } from "./phrases.ts";
 const PLACE = /\{(\w+)\}/g;
 /** The place of a value that is a sentence itself, and of another language then too. */
 const REASON = "reason";
+/** The place of a name, without spaces: what it stands in says little by itself, as "See {word}". */
+const WORD = "word";
 /** What stands between several things that are told. */
 const NEXT = "; ";
 /** One sentence has at most so many parts with that between them, and what is told at once has as many as an answer lists. */
@@ -50,8 +52,7 @@ export class Sentences {
     this.#forms ??= toForms(this.#translations);
     for (const { pieces, places, translation } of this.#forms) {
       const values = findValues(sentence, pieces)?.map((value, index) => [places[index] ?? "", value] as const);
-      // Where a value has several parts, it is more than a value.
-      if (values?.every(([name, value]) => name.startsWith(REASON) || !value.includes(NEXT)) !== true) continue;
+      if (values?.every(([name, value]) => isValue(name, value)) !== true) continue;
       const filled = values.map(([name, value]) => [name, name.startsWith(REASON) ? translate(value) : value]);
       return fillPlaces(translation, Object.fromEntries(filled));
     }
@@ -116,6 +117,12 @@ function toForms(translations: ReadonlyMap<string, string>): Form[] {
   });
   const weigh = ({ pieces }: Form) => pieces.join("").length + (pieces[0] === "" ? 0 : MAX_LENGTH);
   return forms.toSorted((a, b) => weigh(b) - weigh(a));
+}
+
+/** Whether a value can stand in a place: where it has several parts, it is more than a value. */
+function isValue(name: string, value: string): boolean {
+  if (name.startsWith(REASON)) return true;
+  return !value.includes(name.startsWith(WORD) ? " " : NEXT);
 }
 
 /** Returns what stands between the pieces of a sentence; null where it isn't made of these. */

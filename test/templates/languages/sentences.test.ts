@@ -63,6 +63,7 @@ test("a sentence is known by what stands around its values, whatever these are",
   expect(translate("Expected {name}")).toBe("Attendu {name}");
   expect(translate("Cannot read it: no folder; make room; other")).toBe("Illisible : pas un dossier; faites de la place; other");
   expect(translate("email: no folder; name: {x}; a: b: no folder")).toBe("email: pas un dossier; name: {x}; a: b: pas un dossier");
+  expect([translate("See deals"), translate("See the manual")]).toEqual(["Voir : deals", "See the manual"]);
   expect(translate("Cannot read")).toBe("Cannot read");
   expect(translate("")).toBe("");
 });
@@ -82,6 +83,7 @@ function translate(said: string): string {
   few.add("Expected {value}", "Attendu {value}");
   few.add("Expected one of {values}", "Parmi {values}");
   few.add("Cannot read it: {reason}", "Illisible : {reason}");
+  few.add("See {word}", "Voir : {word}");
   few.add("no folder", "pas un dossier");
   few.add("make room", "faites de la place");
   return translateError([few], said);
