@@ -28,6 +28,7 @@ export interface StatusRoutesOptions {
 const CARD_MS = 2000;
 const EVENT_MS = 2000; // as long as a point of the traffic is
 const MAX_ROWS = 10;
+const MAX_TEXT = 300; // characters of each text of a card
 const EVENT_HEADERS = {
   "content-type": "text/event-stream; charset=utf-8",
   "cache-control": "no-cache",
@@ -177,11 +178,12 @@ async function readCard({ read }: Card, viewer: Parameters<Card["read"]>[0]) {
 }
 
 function toFigure(value: unknown): string | number {
-  if (typeof value === "string" || (typeof value === "number" && Number.isFinite(value))) return value;
+  if (typeof value === "number" && Number.isFinite(value)) return value;
+  if (typeof value === "string") return toWords(value);
   throw new TypeError(`A card shows texts and numbers, not ${typeof value}`);
 }
 
 function toWords(value: unknown): string {
-  if (typeof value === "string") return value;
+  if (typeof value === "string") return value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}...` : value;
   throw new TypeError(`A card has texts beside its figures, not ${typeof value}`);
 }

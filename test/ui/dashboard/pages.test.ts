@@ -10,6 +10,7 @@ dashboard.card("open", { title: "Open orders", path: "/orders", permission: "sho
   value: 1234, note: "of <" + user.email + ">", rows: [{ label: "<b>late</b>", value: 3 }],
 }));
 dashboard.card("broken", { title: "Broken" }, () => { throw new Error("no database"); });
+dashboard.card("long", { title: "Long" }, () => ({ value: '"'.repeat(9_000_000), note: "n".repeat(400), rows: [{ label: "r".repeat(400), value: 1 }] }));
 dashboard.card("wrong", { title: "Wrong" }, () => ({ value: { nested: true } }));
 export default createRouter().get("/fail", () => { throw new Error("failed"); });`,
   "shop/templates/languages/fr.json": { "Open orders": "Commandes ouvertes" },
@@ -102,6 +103,9 @@ test("cards of plugins show what their viewer may see, as text, and one that fai
   expect(html).toContain("of &lt;ada@example.com&gt;");
   expect(html).toContain("&lt;b&gt;late&lt;/b&gt;");
   expect(html.match(/illisible/g)).toHaveLength(2);
+  // However much a card has to say, the others are shown beside it.
+  expect(html).toContain(`${"&quot;".repeat(300)}...`);
+  for (const letter of ["n", "r"]) expect(html).toContain(`>${letter.repeat(300)}...<`);
   expect(await app.log("app")).toContain("no database");
 
   const other = new CookieJar(app);
@@ -112,7 +116,7 @@ test("cards of plugins show what their viewer may see, as text, and one that fai
   expect(page).not.toContain("Requests per second");
   await app.writePlugins({ "shop/run.ts": `export {};` });
   const { body } = await app.getAsAdmin("/system/cards");
-  expect(body.items.length).toBeLessThanOrEqual(3);
+  expect(body.items.length).toBeLessThanOrEqual(4);
 });
 
 test("a card that can't be is refused as the plugin is loaded", async () => {
