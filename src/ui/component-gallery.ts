@@ -48,7 +48,7 @@ async function listComponents(templates: Templates): Promise<Shown[]> {
       const example = `examples/${name}.html`;
       return {
         name,
-        description: DESCRIPTION.exec(source)?.[1] ?? "",
+        description: (DESCRIPTION.exec(source)?.[1] ?? "").replaceAll(/\s+/g, " "),
         parameters: readParameters(source),
         source: source.replace(DESCRIPTION, "").trim(),
         example: texts.has(example) ? example : null,
