@@ -37,9 +37,9 @@ export function toNameKey(fullName: string | null | undefined): string | null {
 export function normalizeFullName(text: string | null | undefined): string | null {
   const name = (text ?? "").normalize("NFC").trim();
   if (name === "") return null;
-  // Line breaks would let a name add headers to a mail.
-  if (name.length <= MAX_LENGTH && name.isWellFormed() && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(name)) return name;
-  const message = `Expected a name of at most ${MAX_LENGTH} characters, without line breaks`;
+  // Line breaks would let a name add headers to a mail, and what turns text around show it as another's.
+  if (name.length <= MAX_LENGTH && !FORBIDDEN.test(name)) return name;
+  const message = `Expected a name of at most ${MAX_LENGTH} characters, without line breaks and other control characters`;
   const errors = [{ path: "/body/full_name", code: "invalid", message }];
   throw fail("validation_error", message, { errors });
 }

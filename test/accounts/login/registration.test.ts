@@ -138,6 +138,7 @@ testOnDialect("sqlite", "register() says what is wrong, and where", async ({ dri
     [{ ...good, password: "12345678\0" }, "/body/password"],
     [{ ...good, password: "x".repeat(1025) }, "/body/password"],
     [{ ...good, full_name: "Ada\r\nBcc: eve@example.com" }, "/body/full_name"],
+    [{ ...good, full_name: "Ada \u202Emoc.elpmaxe" }, "/body/full_name"],
     [{ ...good, full_name: "x".repeat(256) }, "/body/full_name"],
     [{ email: good.email }, "/body/password"],
   ];
