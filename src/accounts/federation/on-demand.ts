@@ -2,7 +2,7 @@ import { eq } from "drizzle-orm";
 import type { SecretKey } from "../keys/secret.ts";
 import type { Entry } from "../login/login.ts";
 import type { Federation, FederationOptions } from "./federation.ts";
-import { findProvider, listProviders, type ListedProvider } from "./providers.ts";
+import { findProvider, listProviders, listServing, type ListedProvider } from "./providers.ts";
 import type { ProviderLogoutOptions } from "./logout.ts";
 
 /** What is done with providers, none of which is loaded before there is one to sign in by. */
@@ -44,14 +44,11 @@ export function createProviders(options: ProvidersOptions): Providers {
     load,
     list: () => listProviders(settings().auth),
     async listLinked(userId) {
-      const providers = listProviders(settings().auth);
-      if (providers.length === 0) return [];
+      if (!hasProviders()) return [];
       const { identities } = store.tables;
-      const linked = await store.db
-        .select({ provider: identities.provider })
-        .from(identities)
-        .where(eq(identities.user_id, userId));
-      return providers.filter(({ id }) => linked.some(({ provider }) => provider === id));
+      const { provider, issuer, user_id } = identities;
+      const linked = await store.db.select({ provider, issuer }).from(identities).where(eq(user_id, userId));
+      return listServing(settings().auth, linked);
     },
     readBegun: async (step) => (await load()).federation.readBegun(step),
     async findLogout(sessionId, request) {

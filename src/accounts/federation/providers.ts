@@ -40,6 +40,13 @@ export interface Provider {
   readonly sessionMs: number | null;
 }
 
+/** What an account is known by at a provider. */
+interface KnownBy {
+  /** What config.json called it, when it was last signed in by. */
+  readonly provider: string;
+  readonly issuer: string;
+}
+
 /** What the page to sign in shows of a provider. */
 export interface ListedProvider {
   readonly id: string;
@@ -87,17 +94,22 @@ export function findProvider({ providers }: Config["auth"], id: string): Provide
 }
 
 /** Whether somebody can sign in by what a provider knows them by: whether config.json still has it, be it by another name. */
-export function isServed(
-  { providers }: Config["auth"],
-  identity: { readonly provider: string; readonly issuer: string },
-): boolean {
-  return Object.entries(providers).some(([id, settings]) => {
-    const { issuer } = toProvider(id, settings);
-    // Each tenant is an issuer of its own, which the settings may name by its domain, or not at all.
-    if (issuer.startsWith(MICROSOFT))
-      return id === identity.provider && identity.issuer.startsWith(MICROSOFT);
-    return withoutSlash(issuer) === withoutSlash(identity.issuer);
+export function isServed(auth: Config["auth"], identity: KnownBy): boolean {
+  return listServing(auth, [identity]).length > 0;
+}
+
+/** Lists those of the providers that somebody can sign in by, by what they are known by. */
+export function listServing(auth: Config["auth"], identities: readonly KnownBy[]): ListedProvider[] {
+  return listProviders(auth).filter(({ id }) => {
+    const provider = findProvider(auth, id);
+    return identities.some((identity) => serves(provider, identity));
   });
+}
+
+function serves({ id, issuer }: Provider, identity: KnownBy): boolean {
+  // Each tenant is an issuer of its own, which the settings may name by its domain, or not at all.
+  if (issuer.startsWith(MICROSOFT)) return id === identity.provider && identity.issuer.startsWith(MICROSOFT);
+  return withoutSlash(issuer) === withoutSlash(identity.issuer);
 }
 
 function withoutSlash(url: string): string {

@@ -31,7 +31,8 @@ test("providers sign people in, make accounts where they may, and lead on", asyn
   expect(kept).toHaveLength(1);
   expect(kept[0]?.id_token).toStartWith("v1.");
 
-  // Without a password they show by the provider who they are again.
+  // Without a password they show by the provider who they are again, whatever config.json called it then.
+  await db.update(tables.identities).set({ provider: "before" });
   const verify = await (await browser.get("/auth/verify?next=/auth/me")).text();
   expect(verify).toContain('href="../auth/providers/acme/verify?next=%2Fauth%2Fme"');
   expect(verify).not.toContain("current_password");
