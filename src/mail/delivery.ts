@@ -32,6 +32,7 @@ export interface Postponement {
 
 type Job = Pick<JobContext, "id" | "signal">;
 
+const SECOND_MS = 1000;
 const HOUR_MS = 3_600_000;
 const FIRST_MS = 30_000;
 const LONGEST_MS = 4 * HOUR_MS;
@@ -52,27 +53,34 @@ const CUT_OFF = "The process ended, or the connection, before the server had sai
 class Claim {
   readonly #outbox: Outbox;
   readonly #mail: MailRow;
+  readonly #most: number | null;
   isMade = false;
   /** Whether the mail isn't this job's to send any more. */
   isRefused = false;
+  /** Whether its recipient has had as many meanwhile, by other instances. */
+  isFull = false;
   /** What kept it from being noted. */
   error: unknown = null;
 
-  constructor(outbox: Outbox, mail: MailRow) {
+  /** @param most how many mails its recipient may have had within the hour; null for any */
+  constructor(outbox: Outbox, mail: MailRow, most: number | null) {
     this.#outbox = outbox;
     this.#mail = mail;
+    this.#most = most;
   }
 
   /** @throws Error where the mail may not be ended */
   async make(): Promise<void> {
     try {
-      this.isMade = await this.#outbox.claim(this.#mail);
+      const claimed = await this.#outbox.claim(this.#mail, this.#most);
+      this.isMade = claimed === "claimed";
+      this.isFull = claimed === "full";
+      this.isRefused = claimed === "gone";
     } catch (error) {
       this.error = error;
       throw error;
     }
-    this.isRefused = !this.isMade;
-    if (this.isRefused) throw new Error("The mail isn't to be sent any more");
+    if (!this.isMade) throw new Error("The mail isn't to be sent now");
   }
 }
 
@@ -122,18 +130,16 @@ export class Delivery {
       await this.#log(mail);
       return;
     }
-    const waitMs = await this.#countWait(mail.recipient, settings.recipient_per_hour);
-    if (waitMs > 0 && !GIVES_BACK.has(`${mail.plugin}:${mail.template}`)) {
-      const error = `More than ${settings.recipient_per_hour} mails an hour to this address: see mail.recipient_per_hour`;
-      await this.#options.postpone(mail, { inMs: waitMs, attempts: mail.attempts, error });
-      return;
-    }
-    const claim = new Claim(this.#options.outbox, mail);
+    const isLimited = !GIVES_BACK.has(`${mail.plugin}:${mail.template}`);
+    const most = isLimited ? settings.recipient_per_hour : null;
+    if (most !== null && (await this.#waitForOthers(mail, most))) return;
+    const claim = new Claim(this.#options.outbox, mail, most);
     let response: string;
     try {
       response = await this.#send(mail, { target: this.#toTarget(settings), claim, signal: job.signal });
     } catch (error) {
-      await this.#fail(mail, { error, claim, isStopped: job.signal.aborted });
+      if (claim.isFull && most !== null) await this.#waitForOthers(mail, most, SECOND_MS);
+      else await this.#fail(mail, { error, claim, isStopped: job.signal.aborted });
       return;
     }
     await this.#noteSent(mail, response);
@@ -272,6 +278,15 @@ export class Delivery {
     if (isNews) this.#options.log.error(`mail waits: ${failure.message}; ${failure.advice}`);
   }
 
+  /** Has a mail wait whose recipient has had as many within the hour; false where it hasn't. @param leastMs that it waits anyway */
+  async #waitForOthers(mail: MailRow, most: number, leastMs = 0): Promise<boolean> {
+    const waitMs = Math.max(leastMs, await this.#countWait(mail.recipient, most));
+    if (waitMs === 0) return false;
+    const error = `More than ${most} mails an hour to this address: see mail.recipient_per_hour`;
+    await this.#options.postpone(mail, { inMs: waitMs, attempts: mail.attempts, error });
+    return true;
+  }
+
   /** How long a recipient is to be left in peace, in ms; 0 for not at all. */
   async #countWait(recipient: string, most: number): Promise<number> {
     const late = await this.#options.outbox.sentOfLate(recipient, most);
@@ -279,7 +294,7 @@ export class Delivery {
     if (late.length + others < most) return 0;
     const first = late.at(-1);
     return late.length < most || first === undefined
-      ? 1000
-      : Math.max(1000, first.getTime() + HOUR_MS - Date.now());
+      ? SECOND_MS
+      : Math.max(SECOND_MS, first.getTime() + HOUR_MS - Date.now());
   }
 }

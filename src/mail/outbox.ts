@@ -46,16 +46,35 @@ export class Outbox {
   }
 
   /**
-   * Notes, before a server may take a mail, that it may have: whoever finds it so doesn't send it again.
+   * Notes, before a server may take a mail, that it may have: whoever finds it so doesn't send it again. Mails to one recipient are
+   * noted one after the other, on whichever instance.
    *
-   * @returns false where it doesn't belong to the job any more, or is sent already
+   * @param most how many its recipient may have had within the hour; null for any
+   * @returns "gone" where it doesn't belong to the job any more, or is sent already; "full" where there were as many
    */
-  async claim({ id, job_id: jobId, attempts }: MailRow): Promise<boolean> {
-    const { rowsAffected } = await this.#store.db
+  claim(mail: MailRow, most: number | null): Promise<"claimed" | "full" | "gone"> {
+    const { db } = this.#store;
+    if (most === null) return this.#claim(db, mail);
+    const { recipient } = mail;
+    const { id, recipient: to } = this.#mails;
+    const work = async (tx: Tx) => {
+      // Any row that all of them find, and which none of them changes into another.
+      await tx.select({ id }).from(this.#mails).where(eq(to, recipient)).orderBy(id).limit(1).for("update");
+      const late = await this.sentOfLate(recipient, most, tx);
+      return late.length < most ? this.#claim(tx, mail) : "full";
+    };
+    return db.transaction(work, { isolation: "read committed", retries: 3 });
+  }
+
+  async #claim(
+    db: Pick<Tx, "update">,
+    { id, job_id: jobId, attempts }: MailRow,
+  ): Promise<"claimed" | "gone"> {
+    const { rowsAffected } = await db
       .update(this.#mails)
       .set({ state: "sending", claimed_at: new Date(), attempts: attempts + 1 })
       .where(and(this.#held(id, jobId), eq(this.#mails.state, "waiting")));
-    return rowsAffected === 1;
+    return rowsAffected === 1 ? "claimed" : "gone";
   }
 
   /** Notes how a mail has ended. What was sent isn't kept. */
@@ -117,9 +136,13 @@ export class Outbox {
   }
 
   /** When a recipient was last sent mails within the hour, the latest first, at most so many. */
-  async sentOfLate(recipient: string, most: number): Promise<Date[]> {
+  async sentOfLate(
+    recipient: string,
+    most: number,
+    db: Pick<Tx, "select"> = this.#store.db,
+  ): Promise<Date[]> {
     const { claimed_at: at } = this.#mails;
-    const rows = await this.#store.db
+    const rows = await db
       .select({ at })
       .from(this.#mails)
       .where(and(eq(this.#mails.recipient, recipient), gt(at, new Date(Date.now() - HOUR_MS))))

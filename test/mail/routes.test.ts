@@ -1,6 +1,6 @@
-import { eq } from "drizzle-orm";
+import { eq, inArray, isNotNull } from "drizzle-orm";
 import { expect, test } from "bun:test";
-import { testWithCoreTables } from "../database-servers.ts";
+import { testOnDialect, testWithCoreTables } from "../database-servers.ts";
 import { failureOf } from "../db/failures.ts";
 import { TestApp } from "../setup.ts";
 import { MailHost, toMessage } from "./mail-host.ts";
@@ -116,8 +116,14 @@ testWithCoreTables(
       toMessage("b@example.com"),
     ]);
     const outbox = await mail.outbox();
-    expect(await outbox.claim((await outbox.find(sending))!)).toBe(true);
-    expect(await outbox.claim((await outbox.find(sending))!)).toBe(false);
+    expect(await outbox.claim((await outbox.find(sending))!, null)).toBe("claimed");
+    expect(await outbox.claim((await outbox.find(sending))!, null)).toBe("gone");
+    // Of many at once, on whichever instance, a recipient gets as many as it may.
+    const ids = await mail.sendMany(Array.from({ length: 6 }, () => toMessage("c@example.com")));
+    const rows = await Promise.all(ids.map(async (id) => (await outbox.find(id))!));
+    const claims = await Promise.all(rows.map((row) => outbox.claim(row, 2)));
+    expect(claims.toSorted()).toEqual(["claimed", "claimed", "full", "full", "full", "full"]);
+    await db.delete(tables.mails).where(inArray(tables.mails.id, ids));
     await db.delete(tables.jobs);
     const old = new Date(Date.now() - 2 * 3_600_000);
     await db.update(tables.mails).set({ created_at: old });
@@ -132,5 +138,42 @@ testWithCoreTables(
       error: expect.stringContaining("nothing has been heard"),
     });
     expect(server.mails.map(({ to }) => to)).toEqual([["a@example.com"]]);
+  },
+);
+
+testOnDialect(
+  "sqlite",
+  "of two instances that hand mails to one recipient over at once, one has its own wait",
+  async ({ driver }) => {
+    const waiting: (() => void)[] = [];
+    await using server = await MailServer.start({
+      onMailFrom(_address, _session, done) {
+        waiting.push(() => done());
+        if (waiting.length === 2) for (const goOn of waiting) goOn();
+        else if (waiting.length > 2) done();
+      },
+    });
+    const config = { ...server.config, recipient_per_hour: 1 };
+    await using one = await MailHost.create(driver, config, { concurrency: 1 });
+    await using other = await MailHost.create(driver, config, { concurrency: 1 });
+    await one.mail.sendMany([toMessage("ada@example.com"), toMessage("ada@example.com")]);
+    const waits = Promise.withResolvers<void>();
+    const { mails } = one.host.store.tables;
+    const isDue = isNotNull(mails.due_at);
+    const look = async (): Promise<void> => {
+      if ((await one.host.store.db.$count(mails, isDue)) > 0) waits.resolve();
+    };
+    const undo = driver.onTablesWritten(() => void look());
+    const sent = Promise.race([one, other].map(({ host }) => host.next("mail.sent")));
+    one.mail.start();
+    other.mail.start();
+    await Promise.all([waits.promise, sent]);
+    undo();
+    const rows = await one.host.store.db.select().from(mails).orderBy(mails.state);
+    expect(rows.map(({ state, attempts }) => [state, attempts])).toEqual([
+      ["sent", 1],
+      ["waiting", 0],
+    ]);
+    expect(server.mails).toHaveLength(1);
   },
 );
