@@ -222,6 +222,13 @@ test("rows with titles as long as one likes keep no page of the others from bein
   }
 });
 
+test("a list that is narrowed down by as much as an address has room for is shown", async () => {
+  await using office = await open();
+  const asked = Array.from({ length: 1200 }, (_, at) => `title=${at}`).join("&");
+  const html = await office.page(`${THINGS}?${asked}`);
+  expect(html.match(/aria-label="Remove Title = \d+"/g)).toHaveLength(50);
+});
+
 test("a form that is sent twice makes one row, and says one thing", async () => {
   await using office = await open();
   const { jar } = office;

@@ -44,6 +44,7 @@ const SIGNS: ReadonlyMap<string, string> = new Map([
   ["ne", "\u2260"],
   ["contains", "~"],
 ]);
+const MAX_CHIPS = 50;
 const POSITION = /\bat character (\d+)/;
 
 /** The fields to narrow a list down with, for each column that takes it. */
@@ -90,20 +91,18 @@ async function toFilter(records: Records, column: Column, query: ListQuery): Pro
   return { ...none, kind: "contains", from: field("") };
 }
 
-/** What narrows a list down, one by one. */
+/** What narrows a list down, one by one: the first of it, for each leads to the list with all the others. */
 export function toChips(records: Records, query: ListQuery): Chip[] {
-  return [...query.params].flatMap(([name, value]) => {
-    const [first = "", suffix = ""] = name.split(".");
-    const column = records.column(first);
-    if (column === null && name !== "filter") return [];
-    return [
-      {
-        label: column?.label ?? text("Filter"),
-        operator: column === null ? "" : (SIGNS.get(suffix) ?? "="),
-        value,
-        href: query.without(name, value),
-      },
-    ];
+  const columnOf = (name: string) => records.column(name.split(".")[0] ?? "");
+  const narrowing = [...query.params].filter(([name]) => name === "filter" || columnOf(name) !== null);
+  return narrowing.slice(0, MAX_CHIPS).map(([name, value]) => {
+    const column = columnOf(name);
+    return {
+      label: column?.label ?? text("Filter"),
+      operator: column === null ? "" : (SIGNS.get(name.split(".")[1] ?? "") ?? "="),
+      value,
+      href: query.without(name, value),
+    };
   });
 }
 
