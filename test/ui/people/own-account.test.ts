@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { ConfigOverrides } from "../../../src/config/schema.ts";
 import { CookieJar, PASSWORD, placeOf, SECURITY } from "../../accounts/browser/browser.ts";
 import { TestApp } from "../../setup.ts";
 import { CheckedPage, testInBrowser } from "../checked-page.ts";
@@ -8,8 +9,8 @@ const ADA = "ada@example.com";
 const SCRIPT = '"><script>alert(1)</script>';
 const OTHER = "another horse battery";
 
-async function start() {
-  const app = await TestApp.start({ config: { security: SECURITY } });
+async function start(server: ConfigOverrides["server"] = {}) {
+  const app = await TestApp.start({ config: { security: SECURITY, server } });
   await app.admin();
   const jar = new CookieJar(app);
   const id = await jar.register(ADA, ["user"]);
@@ -56,10 +57,17 @@ test("without a script, people change their name, pages and password, and downlo
 });
 
 test("who has a passkey gives their password up once they have shown it, and sets one again", async () => {
-  await using started = await start();
+  // An address has no passkeys.
+  await using started = await start({ public_url: "http://localhost" });
   const { app, jar, id } = started;
   const { db, tables } = app.app.store;
-  const known = { credential_hash: "x", credential_id: "x", public_key: "x", user_handle: "x", rp_id: "x" };
+  const known = {
+    credential_hash: "x",
+    credential_id: "x",
+    public_key: "x",
+    user_handle: "x",
+    rp_id: "localhost",
+  };
   await db.insert(tables.passkeys).values({ user_id: id, name: "Key", transports: [], ...known });
   expect(await textOf(jar.get(PAGE))).toContain("Give it up");
   const path = `${PAGE}/password/give-up`;
