@@ -13,6 +13,9 @@ const WAIT = `(find) => new Promise((resolve, reject) => {
   look();
 })`;
 
+/** Runs in the page: resolves once its load is over. */
+const BLANK = `document.readyState === "complete" || new Promise((resolve) => addEventListener("load", () => setTimeout(resolve)))`;
+
 type Reply = {
   id?: number;
   method?: string;
@@ -55,13 +58,14 @@ export class BrowserPage implements AsyncDisposable {
       { stdout: "ignore", stderr: "pipe" },
     );
     const address = await findAddress(child.stderr);
-    const socket = new WebSocket(await findPage(address));
+    const socket = new WebSocket(await openPage(address));
     await new Promise((opened, failed) => {
       socket.addEventListener("open", opened, { once: true });
       socket.addEventListener("error", failed, { once: true });
     });
     const page = new BrowserPage(child, socket, profile);
     await page.#call("Page.enable", {});
+    await page.evaluate(BLANK); // its own event would be taken for that of the page
     const loaded = page.#event("Page.loadEventFired");
     await page.#call("Page.navigate", { url });
     await loaded;
@@ -142,12 +146,9 @@ async function findAddress(stderr: ReadableStream<Uint8Array>): Promise<string> 
   }
 }
 
-async function findPage(address: string): Promise<string> {
-  const targets = (await (await fetch(`http://${address}/json/list`)).json()) as {
-    type: string;
-    webSocketDebuggerUrl: string;
-  }[];
-  const page = targets.find(({ type }) => type === "page");
-  if (page === undefined) throw new Error("Chromium has no page");
+/** Opens a page; the one that Chromium opens by itself may not be there yet. */
+async function openPage(address: string): Promise<string> {
+  const response = await fetch(`http://${address}/json/new?about:blank`, { method: "PUT" });
+  const page = (await response.json()) as { readonly webSocketDebuggerUrl: string };
   return page.webSocketDebuggerUrl;
 }

@@ -38,11 +38,13 @@ test("plugins that change at once leave turns of the event loop between them, an
     if (serving.length > 0) mounted.push(serving.length);
   };
   await app.writePlugins(toBusyPlugins(name));
+  const begunAt = performance.now();
   await plugins.refresh(null);
+  const seconds = (performance.now() - begunAt) / 1000;
   expect(seen).toMatchObject({ all: PLUGINS, most: 1 });
-  // On a slow machine, those that are ready don't wait for all others.
   expect(mounted.at(-1)).toBe(PLUGINS);
-  expect(mounted.length).toBeLessThan(PLUGINS / 4);
+  // On a slow machine, those that are ready wait for half a second only.
+  expect(mounted.length).toBeLessThan(PLUGINS / 4 + 2 * seconds);
 });
 
 test("a plugin that goes while others that came with it are told of is told to have come first", async () => {
