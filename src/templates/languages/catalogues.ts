@@ -56,7 +56,8 @@ export class Languages {
   }
 
   /**
-   * Keeps the translations of an owner, in the place of those before; of two of a text the later one counts.
+   * Keeps the translations of an owner, in the place of those before; of two of a text the later one counts. Where one can't
+   * be used, those before stay.
    *
    * @returns what can't be used of them
    */
@@ -74,9 +75,10 @@ export class Languages {
       });
       if (fault !== null) faults.push(fault);
     }
+    if (faults.length > 0) return faults;
     this.#own.set(owner, catalogues);
     this.#names = null;
-    return faults;
+    return [];
   }
 
   forget(owner: string): void {

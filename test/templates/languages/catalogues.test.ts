@@ -50,6 +50,11 @@ test("a plugin's texts are its own, and fall back to those of the core", () => {
   expect(languages.translate("other", "fr", "Order")).toBe("Commande");
   expect(languages.translate("shop", "en", "Order")).toBe("Order");
   expect(languages.translate("shop", "fr", "constructor")).toBe("constructor");
+  // What serves on, where a file is saved half way, is told in the words of before.
+  for (const text of ["{", '{ "Order": 1 }']) {
+    expect(languages.keep("shop", [{ name: "languages/fr.errors.json", text }])).toHaveLength(1);
+    expect(languages.translate("shop", "fr", "Order")).toBe("Ordre");
+  }
   languages.forget("shop2");
   expect(languages.names).toEqual(["en", "fr"]);
 });
@@ -60,6 +65,22 @@ test("what is wrong with a file of translations is told with its place", () => {
     { message: 'Expected a text as the translation of "Save"', lineno: 1 },
   ]);
   expect(keep('{ "Save": ')).toMatchObject([{ lineno: 0 }]);
+});
+
+test("what an error says is looked for among a plugin's sentences, then the core's, then the texts of both", () => {
+  const languages = new Languages("core");
+  const errors = '{ "No order {id}": "Pas de commande {id}", "Cannot save: {reason}": "Pas enregistré : {reason}" }';
+  languages.keep("core", [
+    { name: "languages/fr.errors.json", text: errors },
+    { name: "languages/fr.json", text: '{ "Choose first.": "Choisissez d’abord." }' },
+  ]);
+  languages.keep("shop", [{ name: "languages/fr.errors.json", text: '{ "No order {id}": "Commande {id} inconnue" }' }]);
+  const say = (owner: string, said: string) => languages.translateError(owner, "fr", said);
+  expect(say("core", "No order 7")).toBe("Pas de commande 7");
+  expect(say("shop", "Cannot save: No order 7")).toBe("Pas enregistré : Commande 7 inconnue");
+  expect(say("other", "Choose first.")).toBe("Choisissez d’abord.");
+  expect(languages.translateError("shop", "en", "No order 7")).toBe("No order 7");
+  expect(languages.translate("shop", "fr", "No order 7")).toBe("No order 7");
 });
 
 test("fillPlaces() fills what it is given, and nothing that it isn't", () => {
