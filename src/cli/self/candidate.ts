@@ -4,7 +4,6 @@ import {
   closeSync,
   fsyncSync,
   openSync,
-  readdirSync,
   rmSync,
   statfsSync,
   statSync,
@@ -85,15 +84,13 @@ export function findMachine(bytes: Uint8Array): string | null {
  * Writes an executable beside the one that it is to replace, with that one's owner and mode.
  *
  * @returns its path
- * @throws AppError update_failed when it can't be written, or another update is under way
+ * @throws AppError update_failed when it can't be written
  */
 export function writeBeside(executable: string, bytes: Uint8Array): string {
   const folder = dirname(executable);
-  const prefix = `.${basename(executable)}.new-`;
-  removeLeftovers(folder, prefix);
   const { bavail, bsize } = statfsSync(folder);
   if (bavail * bsize < bytes.length + RESERVE_BYTES) throw full(folder, bytes.length);
-  const path = join(folder, `${prefix}${process.pid}`);
+  const path = join(folder, `.${basename(executable)}.new-${process.pid}`);
   const { uid, gid, mode } = statSync(executable);
   try {
     const file = openSync(path, "wx", 0o700);
@@ -110,24 +107,28 @@ export function writeBeside(executable: string, bytes: Uint8Array): string {
     rmSync(path, { force: true });
     const { code } = error as NodeJS.ErrnoException;
     if (code === "ENOSPC" || code === "EDQUOT") throw full(folder, bytes.length);
-    const reason =
-      code === "EACCES" || code === "EPERM" || code === "EROFS"
-        ? `this user may not write to ${folder}`
-        : String(code);
-    throw fail("update_failed", `Cannot update ${executable}: ${reason}; nothing was changed`, {
-      cause: error,
-    });
+    throw unwritable(executable, error);
   }
+}
+
+/** The error of a folder in which nothing can be put beside the executable. */
+export function unwritable(executable: string, cause: unknown): AppError {
+  const { code } = cause as NodeJS.ErrnoException;
+  const reason =
+    code === "EACCES" || code === "EPERM" || code === "EROFS"
+      ? `this user may not write to ${dirname(executable)}`
+      : String(code);
+  return fail("update_failed", `Cannot update ${executable}: ${reason}; nothing was changed`, { cause });
 }
 
 /** Has an executable say what it is. @throws AppError update_failed when it can't */
 export async function askVersion(path: string, subject: string): Promise<Build> {
-  const child = Bun.spawn([path, "--version", "--json"], {
-    stdio: ["ignore", "pipe", "pipe"],
-    cwd: dirname(path),
-    env: { PATH: process.env["PATH"] ?? "" },
-    timeout: VERSION_MS,
-  });
+  const refuse = (reason: string): AppError =>
+    fail(
+      "update_failed",
+      `Cannot update to ${subject}: it can't be run here, for ${reason}; nothing was changed`,
+    );
+  const child = spawnForVersion(path, refuse);
   const [code, output, errors] = await Promise.all([
     child.exited,
     new Response(child.stdout).text(),
@@ -138,10 +139,21 @@ export async function askVersion(path: string, subject: string): Promise<Build> 
   const said = errors.trim().split("\n").at(-1) ?? "";
   const what =
     code === 0 ? "it is no xcore" : `"--version" ends with ${code}${said === "" ? "" : `: ${said}`}`;
-  throw fail(
-    "update_failed",
-    `Cannot update to ${subject}: it can't be run here, for ${what}; nothing was changed`,
-  );
+  throw refuse(what);
+}
+
+function spawnForVersion(path: string, refuse: (reason: string) => AppError) {
+  try {
+    return Bun.spawn([path, "--version", "--json"], {
+      stdio: ["ignore", "pipe", "pipe"],
+      cwd: dirname(path),
+      env: { PATH: process.env["PATH"] ?? "" },
+      timeout: VERSION_MS,
+    });
+  } catch (error) {
+    // It is cut off, or its disk lets nothing be run.
+    throw refuse(`the system says ${String((error as NodeJS.ErrnoException).code)}`);
+  }
 }
 
 function parseBuild(text: string): Build | null {
@@ -152,23 +164,6 @@ function parseBuild(text: string): Build | null {
     return isOurs ? (build as Build) : null;
   } catch {
     return null;
-  }
-}
-
-/** Removes what updates have left that were killed. @throws AppError update_failed where one is under way */
-function removeLeftovers(folder: string, prefix: string): void {
-  for (const name of readdirSync(folder).filter((one) => one.startsWith(prefix))) {
-    const pid = Number(name.slice(prefix.length));
-    if (isRunning(pid)) throw fail("update_failed", `Cannot update: process ${pid} is at it already`);
-    rmSync(join(folder, name), { force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return Number.isInteger(pid) && pid > 0 && process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

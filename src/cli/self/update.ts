@@ -7,8 +7,10 @@ import { fail } from "../../errors/codes.ts";
 import { AppError } from "../../errors/errors.ts";
 import { type Build, describeBuild, readBuild } from "../terminal/version.ts";
 import { askVersion, assertRunsHere, readCandidate, writeBeside } from "./candidate.ts";
-import { assertIntegrity, parseIntegrity } from "./integrity.ts";
+import { assertIntegrity, type Integrity, parseIntegrity } from "./integrity.ts";
+import { inTurn } from "./turn.ts";
 
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const STEADY_MS = 30_000; // in which a new process may still show that it is no good
 
 export interface UpdateOptions {
@@ -40,19 +42,20 @@ export interface Updated {
  *
  * @throws AppError update_failed: the executable before is in place
  */
-export async function updateExecutable({
-  from,
-  integrity,
-  loaded,
-  cwd,
-  version,
-  say,
-}: UpdateOptions): Promise<Updated> {
+export async function updateExecutable(options: UpdateOptions): Promise<Updated> {
   if (!Bun.isStandaloneExecutable) {
     throw fail("update_failed", "Cannot update: xcore runs from its sources here; pull them");
   }
   const executable = realpathSync(process.execPath);
-  const expected = parseIntegrity(integrity);
+  const expected = parseIntegrity(options.integrity);
+  return inTurn(executable, () => replaceBy(expected, executable, options));
+}
+
+async function replaceBy(
+  expected: Integrity,
+  executable: string,
+  { from, loaded, cwd, version, say }: UpdateOptions,
+): Promise<Updated> {
   const before = readBuild(version);
   const { allow_hosts: allowHosts } = loaded.config.plugins.fetch;
   const bytes = await readCandidate(from, { cwd, allowHosts, isOffline: loaded.config.plugins.offline });
@@ -68,7 +71,7 @@ export async function updateExecutable({
       `${executable} is ${describeBuild(now)} now; the one before is ${previous}\n` +
         "A server that runs from it is taken over from by a new process, which is watched for a while: a minute at most",
     );
-    const pid = await handOver(loaded, { executable, previous, now, before });
+    const pid = await uninterrupted(say, () => handOver(loaded, { executable, previous, now, before }));
     return { executable, previous, before, now, pid };
   } finally {
     rmSync(candidate, { force: true });
@@ -97,6 +100,18 @@ function swap(executable: string, candidate: string): string {
   renameSync(candidate, executable);
   syncFolder(executable);
   return previous;
+}
+
+/** Whoever presses Ctrl+C now would leave an executable in place that may turn out to be no good. */
+async function uninterrupted<T>(say: UpdateOptions["say"], work: () => Promise<T>): Promise<T> {
+  const refuse = (): void =>
+    say("This can't be stopped now: the one before comes back where the new one is no good");
+  for (const signal of SIGNALS) process.on(signal, refuse);
+  try {
+    return await work();
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, refuse);
+  }
 }
 
 interface Swapped {

@@ -155,7 +155,13 @@ onLinux(
 
     const another = await makeAnother(join(folder.path, "another"));
     const host = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(Bun.file(another)) });
-    const { code, stdout, stderr } = await project.update(`${host.url.origin}/xcore`, await digest(another));
+    const [from, is] = [`${host.url.origin}/xcore`, await digest(another)];
+    const updating = { done: Promise.resolve<Finished | null>(null) };
+    await server.after(() => void (updating.done = project.update(from, is)), /starting a new process that/);
+    // While the new process is watched, the executable before is what would come back.
+    const second = await project.update(standIn);
+    expect([second.code, second.stderr]).toEqual([1, expect.stringContaining("is at it already")]);
+    const { code, stdout, stderr } = (await updating.done) ?? second;
     void host.stop(true);
     expect(stderr).toContain(`the one before is ${executable}.previous`);
     expect(code).toBe(0);
