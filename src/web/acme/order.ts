@@ -33,6 +33,8 @@ export class OrderError extends Error {
 
 const REQUEST_MS = 30_000;
 const POLLS = { backoffAttempts: 20, backoffMin: 500, backoffMax: 15_000 };
+const MAX_ANSWER = 4_000_000; // bytes
+const LONGEST_MS = 7 * 86_400_000; // what authorities count is forgotten after a week
 const LIMITED_MS = 3_600_000; // for who is told that it was too much, and not for how long
 const TOKEN = /^[A-Za-z0-9_-]{1,256}$/;
 
@@ -54,6 +56,7 @@ export async function orderCertificate(options: OrderOptions): Promise<{ cert: s
   const { acmeSettings } = axios.defaults as unknown as { acmeSettings: { retryMaxAttempts: number } };
   acmeSettings.retryMaxAttempts = 0; // it would wait in here for hours, and forget it with the process
   axios.defaults.timeout = REQUEST_MS;
+  axios.defaults.maxContentLength = MAX_ANSWER;
   const watched = axios.interceptors.response.use((response) => {
     const asked = toDelayMs(String(response.headers["retry-after"] ?? ""));
     if (response.status === 429) limitedMs = Math.max(limitedMs, asked ?? LIMITED_MS);
@@ -93,10 +96,10 @@ function assertToken(token: string): string {
   throw fail("config_invalid", "Cannot answer a challenge: its token isn't base64url (RFC 8555, 8.3)");
 }
 
-/** Reads seconds, or a date (RFC 9110, 10.2.3). */
+/** Reads seconds, or a date (RFC 9110, 10.2.3). Who says a thousand years isn't waited for that long. */
 function toDelayMs(value: string): number | null {
   const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return Number.isFinite(ms) && ms >= 0 ? ms : null;
+  return ms >= 0 ? Math.min(ms, LONGEST_MS) : null;
 }
 
 function toReason(error: unknown): string {
