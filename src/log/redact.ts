@@ -23,9 +23,13 @@ const urlCredentials = new RegExp(
 const shownKey = /(['"])([A-Za-z_$][\w$-]{1,63})\1(?:: ?| => )|\b([A-Za-z_$][\w$]{1,63}): /g;
 /** The same as JSON has it, which is no prose. */
 const jsonKey = /"([A-Za-z_$][\w$-]{1,63})": ?/g;
+const scheme = /bearer|basic/i;
 const harmless = /^(?:null|undefined|true|false)\b/;
 // Of a query, or of a connection string: "?token=…", ";Password=…".
 const namedValue = /([\w-]{1,64})=([^&\s#;"'<>]+)/g;
+/** As a header has it, also in the midst of prose: "Authorization: Bearer …". "Basic" alone is a word like any other. */
+const schemeValue =
+  /\b(bearer\s{1,8}|authorization["']?\s{0,8}[:=]\s{0,8}["']?basic\s{1,8})[\w.~+/-]{6,}=*/gi;
 /** What opens a WebSocket or stream, in the URL of that: see accounts/browser/tickets.ts. */
 const ticket = /^ticket=xt_/;
 const knownKeys = new Map<string, boolean>();
@@ -51,6 +55,7 @@ export function redactText(text: string): string {
     );
   }
   if (kept.includes('":')) kept = hideNamed(kept, jsonKey);
+  if (scheme.test(kept)) kept = kept.replace(schemeValue, `$1${redacted}`);
   if (text.length <= maxText) return kept;
   return `${kept.slice(0, maxText)}… [${text.length - maxText} more characters]`;
 }
