@@ -121,9 +121,9 @@ export function toSystemUser(user: string, directory: string): string {
 
 /** @throws AppError service_failed */
 function assertPlain(path: string): void {
-  // oxlint-disable-next-line no-control-regex -- as they end lines
-  if (!/[\0-\x1f\x7f"'\\]/.test(path)) return;
-  const what = "a unit of systemd can't hold quotes, backslashes and control characters";
+  // oxlint-disable-next-line no-control-regex -- as they end lines; what ends in a space loses it
+  if (!/[\0-\x1f\x7f"'\\]|\s$/.test(path)) return;
+  const what = "a unit of systemd can't hold quotes, backslashes, control characters and spaces at the end";
   throw fail(
     "service_failed",
     `Cannot write ${JSON.stringify(path)} into a unit: ${what}; use another folder`,

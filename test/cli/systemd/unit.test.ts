@@ -45,7 +45,7 @@ test("toUnit() lets an executable in the project not be written, and sees a proj
   expect(toUnit({ ...OPTIONS, directory: "/home/ada/shop" })).toContain("\nProtectHome=read-only\n");
 });
 
-test.each(['/srv/a"b', "/srv/a\\b", "/srv/a\nExecStartPre=/bin/evil", "/srv/it's"])(
+test.each(['/srv/a"b', "/srv/a\\b", "/srv/a\nExecStartPre=/bin/evil", "/srv/it's", "/srv/shop "])(
   "toUnit() refuses the path %j",
   (path) => {
     for (const part of [{ directory: path }, { folders: [path] }, { command: ["/x", "--config", path] }]) {
