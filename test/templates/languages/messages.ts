@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type AnyNode, type CallExpression, type Class, type Function, type NewExpression, parse, type Program } from "acorn";
+import { type AnyNode, type CallExpression, type Class, type Function, type NewExpression, parse } from "acorn";
 
 /** What stands for a value that is known only when an error is thrown. */
 export const VALUE = "\u00A4";
@@ -16,7 +16,6 @@ const OTHER_ERRORS = new Set(["ApiProblem", "ConstraintError", "TemplateError"])
 
 interface Source {
   readonly path: string;
-  readonly program: Program;
   /** What is declared at its top level, by name. */
   readonly declared: ReadonlyMap<string, AnyNode>;
   /** Where the names come from that it imports. */
@@ -40,7 +39,6 @@ export class Messages {
   readonly #sources = new Map<string, Source>();
   /** Calls by the name of what is called. */
   readonly #calls = new Map<string, { readonly source: Source; readonly call: CallExpression | NewExpression }[]>();
-
   readonly #transpiler = new Bun.Transpiler({ loader: "ts" });
 
   /** Reads the sources, but for what is none of errors: that is read where it is a part of one. */
@@ -123,7 +121,7 @@ export class Messages {
       if (node?.type !== "VariableDeclaration") continue;
       for (const one of node.declarations) if (one.id.type === "Identifier" && one.init) declared.set(one.id.name, one.init);
     }
-    const source = { path, program, declared, imported, parents, nodes };
+    const source = { path, declared, imported, parents, nodes };
     this.#sources.set(path, source);
     for (const node of nodes) {
       if (node.type !== "CallExpression" && node.type !== "NewExpression") continue;

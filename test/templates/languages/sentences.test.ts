@@ -30,7 +30,7 @@ const french = await readCatalogue("fr.errors");
 const sentences = new Sentences();
 for (const [english, translation] of Object.entries(french)) sentences.add(english, translation);
 
-test("whatever an error says that a page may show has its French", () => {
+test("whatever an error says that a page may show has its French in templates/languages/fr.errors.json", () => {
   const shown = messages.find((path) => !UNSHOWN.some((one) => one.test(path)));
   const said = [...shown].filter(([message]) => isSentence(message) && !OF_CONNECTIONS.test(message));
   expect(said.length).toBeGreaterThan(500);
