@@ -222,6 +222,26 @@ test("rows with titles as long as one likes keep no page of the others from bein
   }
 });
 
+test("the page of a row with a text of megabytes has it cut, and beside its form", async () => {
+  await using office = await open();
+  await office.send("POST", "/evil/things", { title: '"'.repeat(1_100_000), data: { a: 1 } });
+  const html = await office.page(`${THINGS}/2`);
+  expect(html.length).toBeLessThan(500_000);
+  expect(html).toContain(`${"&quot;".repeat(160)}...</dd>`);
+  expect(html).not.toContain('name="f-title"');
+  // What the form hasn't shown stays as it is.
+  const [, version = ""] = /name="version" value="([^"]*)"/.exec(html) ?? [];
+  const [, original = ""] = /name="original" value="([^"]*)"/.exec(html) ?? [];
+  const sent = {
+    "f-data": '{"a":2}',
+    version: version.replaceAll("&quot;", '"'),
+    original: original.replaceAll("&quot;", '"'),
+  };
+  expect((await office.jar.post(`${THINGS}/2`, sent)).status).toBe(303);
+  const { data, title } = await office.send("GET", "/evil/things/2");
+  expect([data, title.length]).toEqual([{ a: 2 }, 1_100_000]);
+});
+
 test("a list that is narrowed down by as much as an address has room for is shown", async () => {
   await using office = await open();
   const asked = Array.from({ length: 1200 }, (_, at) => `title=${at}`).join("&");

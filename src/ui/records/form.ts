@@ -26,6 +26,8 @@ export const OUTER = "outer";
 /** The field that waits for the row, by its id, where the form stands in a dialog. */
 export const DIALOG = "_dialog";
 
+const MAX_TEXTS = 1_000_000; // characters of all values in a form
+
 /** A row as it was read. */
 export interface Found {
   readonly row: Row;
@@ -89,7 +91,11 @@ export async function showForm(records: Records, found: Found | null, state: For
   const { ui, request, about } = records;
   const isFixed = found !== null && (found.isDeleted || !records.may("update"));
   const all = isFixed ? [] : formColumns(records, found === null ? "create" : "update");
-  const columns = fieldsShownBy(records, all, found?.row ?? null);
+  const columns = fieldsShownBy(
+    records,
+    found === null ? all : fittingColumns(all, found.row),
+    found?.row ?? null,
+  );
   const { texts, names = {}, errors = {}, problem = null, sent = {}, conflicts = [], status = 200 } = state;
   const filledWith = (name: string): string | null => (state.isSame === true ? sentValue(sent, name) : null);
   const shown = new Set(columns.map(({ name }) => name));
@@ -142,6 +148,18 @@ export function formColumns(records: Records, verb: "create" | "update"): readon
   const chosen = named.flatMap((name) => columns.find((column) => column.name === name) ?? []);
   const needed = columns.filter((one) => verb === "create" && one.is_required && !named.includes(one.name));
   return [...chosen, ...needed];
+}
+
+/** Columns whose values a form has room for, which has them twice; the others are shown beside it, and cut. */
+function fittingColumns(columns: readonly Column[], row: Row): readonly Column[] {
+  const texts = textsOf(columns, row);
+  let room = MAX_TEXTS;
+  return columns.filter(({ name }) => {
+    const { length } = texts[name] ?? "";
+    if (length > room) return false;
+    room -= length;
+    return true;
+  });
 }
 
 /** Fields as they stand together; without a word of the resource, all of them. */
