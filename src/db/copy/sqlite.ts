@@ -1,4 +1,5 @@
 import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
+import { isUtf8 } from "node:buffer";
 import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
@@ -8,6 +9,8 @@ import { orphans, toKeyPart } from "./keys.ts";
 import type { Cell, CopyColumn, CopyDatabase, CopyPage, CopyTable, Key, KeyPart, Raw } from "./contract.ts";
 
 const BUSY_TIMEOUT_MS = 10_000;
+/** What stands for bytes that are no UTF-8 where text is read; also a character like any other. */
+const REPLACEMENT = String.fromCodePoint(0xff_fd);
 /** What FTS and other virtual tables keep beside themselves has a name of theirs. */
 const TABLES = `select name from pragma_table_list where schema = 'main' and type = 'table' and name not like 'sqlite\\_%' escape '\\' order by name`;
 
@@ -88,9 +91,15 @@ class SqliteCopy implements CopyDatabase {
     ];
     const order = key.map((name) => this.#keyName(name)).join(", ");
     const after = from === null ? "" : `where (${order}) > (${key.map(() => "?").join(", ")})`;
-    const sql = `select ${names.join(", ")} from ${this.quote(table.name)} ${after} order by ${order} limit ${limit}`;
+    const tail = `from ${this.quote(table.name)} ${after} order by ${order} limit ${limit}`;
     const values = (from ?? []).map(fromKeyPart);
-    const found = attempt(() => this.#prepare(sql).values(...values)) as Raw[][];
+    const found = attempt(() =>
+      this.#prepare(`select ${names.join(", ")} ${tail}`).values(...values),
+    ) as Raw[][];
+    for (const [index, { name }] of table.columns.entries()) {
+      if (found.some((row) => hasReplacement(row[index])))
+        this.#assertUtf8(table.name, name, { tail, values });
+    }
     const last = found.length < limit ? undefined : found.at(-1);
     const width = table.columns.length;
     return {
@@ -192,6 +201,22 @@ class SqliteCopy implements CopyDatabase {
     return name === "_rowid_" ? name : this.quote(name);
   }
 
+  /** What isn't UTF-8 is read as another text, here and again in the copy: nobody would see that it was changed. */
+  #assertUtf8(
+    table: string,
+    column: string,
+    { tail, values }: { readonly tail: string; readonly values: readonly SQLQueryBindings[] },
+  ): void {
+    const read = `select cast(${this.quote(column)} as blob) ${tail}`;
+    for (const [bytes] of attempt(() => this.#prepare(read).values(...values)) as Raw[][]) {
+      if (!(bytes instanceof Uint8Array) || isUtf8(bytes)) continue;
+      throw new DatabaseError(
+        "value",
+        `Cannot copy "${table}"."${column}": a text in it isn't UTF-8 (${this.shown}): put it right, or store it as bytes`,
+      );
+    }
+  }
+
   async #hasSequences(): Promise<boolean> {
     return (await this.all("select 1 from sqlite_master where name = 'sqlite_sequence'")).length > 0;
   }
@@ -203,6 +228,10 @@ class SqliteCopy implements CopyDatabase {
     this.#statements.set(sql, statement);
     return statement;
   }
+}
+
+function hasReplacement(value: Raw | undefined): boolean {
+  return typeof value === "string" && value.includes(REPLACEMENT);
 }
 
 function fromKeyPart(part: KeyPart): SQLQueryBindings {

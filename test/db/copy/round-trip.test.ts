@@ -193,3 +193,23 @@ testProperty("sameJson() tells JSON apart as its values are", [fc.jsonValue(), f
   expect(sameJson(one)).toBe(sameJson(JSON.stringify(a, null, 1)));
   expect(sameJson(one) === sameJson(other)).toBe(Bun.deepEquals(JSON.parse(one), JSON.parse(other)));
 });
+
+test("a text that isn't UTF-8 is refused, and one with the character that would stand for it is copied", async () => {
+  await using folder = await TestFolder.create();
+  const [from, to] = [join(folder.path, "from.db"), join(folder.path, "to.db")];
+  await makeTables(`sqlite:${from}`);
+  using database = new Database(from);
+  database.run("insert into shop_things (id, note) values (1, ?)", ["a\ufffdb"]);
+  database.run("insert into shop_things (id, note) values (2, cast(x'61ff62' as text))");
+  expect(copy(`sqlite:${from}`, `sqlite:${to}`)).rejects.toThrow(
+    'Cannot copy "shop_things"."note": a text in it isn\'t UTF-8',
+  );
+  await copy(`sqlite:${from}`, `sqlite:${to}`).catch(() => {});
+  database.run("update shop_things set note = 'mended' where id = 2");
+  await copy(`sqlite:${from}`, `sqlite:${to}`);
+  using copied = new Database(to);
+  expect(copied.query("select note from shop_things order by id").values()).toEqual([
+    ["a\ufffdb"],
+    ["mended"],
+  ]);
+});
