@@ -5,6 +5,8 @@ import type { LoadedConfig } from "../config/load.ts";
 import { backupDatabase } from "../db/backup/backup.ts";
 import { toBackupFile } from "../db/backup/disk.ts";
 import { pickOwn, pruneBackups, verifyBackup } from "../db/backup/kept.ts";
+import { redactText } from "../log/redact.ts";
+import { fail } from "../storage/contract/error-codes.ts";
 import { Bucket, type S3Settings } from "../storage/s3/bucket.ts";
 import { toBackupProject } from "./project.ts";
 
@@ -37,8 +39,24 @@ export async function makeScheduledBackup({
   const removed = await pruneBackups(folder, { kind: KIND, keep, newest: name });
   log.info({ file, size, removed: removed.length }, "the database is backed up");
   if (s3 === null) return;
-  await copyToBucket(s3, { file, name, size, keep });
+  try {
+    await copyToBucket(s3, { file, name, size, keep });
+  } catch (error) {
+    throw toBucketFailure(error, file, s3);
+  }
   log.info({ backup: name, bucket: s3.bucket }, "the backup is in the bucket");
+}
+
+/** Says that there is a backup all the same, and what keeps it from the bucket. */
+function toBucketFailure(error: unknown, file: string, { bucket, endpoint }: S3Settings): Error {
+  const { cause } = error as Error;
+  const reason =
+    cause instanceof Error ? cause.message : error instanceof Error ? error.message : String(error);
+  return fail(
+    "storage_unavailable",
+    `Cannot copy the backup to the bucket "${bucket}"${endpoint === null ? "" : ` at ${redactText(endpoint)}`}: ${redactText(reason)}; it is in ${file}`,
+    { cause: error },
+  );
 }
 
 async function copyToBucket(

@@ -63,13 +63,15 @@ testWithProgram(
 
     // A bucket that is away is told, and what was there stays; the one on the disk is good.
     bucket.kill();
-    expect(await run(app)).toContain("Cannot reach where the files are kept");
+    expect(await run(app)).toMatch(
+      /Cannot copy the backup to the bucket "\S+" at http\S+: .+; it is in \S+\/scheduled-\S+\.tar\.gz/,
+    );
     expect((await app.getAsAdmin("/health")).body).toMatchObject({
       status: "degraded",
       checks: { backups: "failing" },
     });
     expect(await readBackupState(app.app.store)).toMatchObject({
-      failure: expect.stringContaining("Cannot reach"),
+      failure: expect.stringContaining("Cannot copy the backup to the bucket"),
     });
     const log = await app.log("app");
     expect(log).toContain("task failed");
