@@ -26,6 +26,17 @@ test.each([
   expect(toSafeName(given)).toBe(expected);
 });
 
+test.each([
+  ["dots", `a${".".repeat(1_000_000)}b`],
+  ["dots and spaces", `a${". ".repeat(500_000)}b`],
+  ["folders", `${"./".repeat(500_000)}ab`],
+  ["nothing else", ` .${". ".repeat(500_000)}`],
+])("toSafeName() of a million %s takes no time", (_, given) => {
+  const startedAt = performance.now();
+  expect(Buffer.byteLength(toSafeName(given))).toBeLessThanOrEqual(200);
+  expect(performance.now() - startedAt).toBeLessThan(5000); // the square of it would be minutes
+});
+
 test("toSafeName() keeps the ending of a name that is too long, and no half of a letter", () => {
   const name = toSafeName(`${"\u{1f600}".repeat(200)}.pdf`);
   expect(name).toEndWith(".pdf");

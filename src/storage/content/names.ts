@@ -20,9 +20,8 @@ export function toSafeName(given: string): string {
     .normalize("NFC")
     .replaceAll(INVISIBLE, "")
     .replaceAll(UNSAFE, "_")
-    .replaceAll(/\s+/g, " ")
-    .replaceAll(/^[\s.]+|[\s.]+$/g, "");
-  const name = plain === "" ? "file" : plain;
+    .replaceAll(/\s+/g, " ");
+  const name = withoutEdges(plain) || "file";
   return shorten(RESERVED.test(name) ? `_${name}` : name);
 }
 
@@ -34,6 +33,15 @@ export function toDisposition(kind: "inline" | "attachment", name: string): stri
     .replaceAll(/["\\%]/g, "_");
   const plain = `${kind}; filename="${/^\.|^$/.test(ascii) ? `file${ascii}` : ascii}"`;
   return ascii === name ? plain : `${plain}; filename*=UTF-8''${encode(name)}`;
+}
+
+/** Without spaces and dots at both ends. An expression that looks for them takes the square of the time where many stand in between. */
+function withoutEdges(text: string): string {
+  const isEdge = (at: number): boolean => text[at] === " " || text[at] === ".";
+  let [start, end] = [0, text.length];
+  while (start < end && isEdge(start)) start += 1;
+  while (end > start && isEdge(end - 1)) end -= 1;
+  return text.slice(start, end);
 }
 
 /** Keeps the ending, by which programs know what it is. */
