@@ -85,6 +85,6 @@ export function wrapWords(value: unknown, width = 79): string {
       return isLong ? `\n${part}` : part;
     })
     .join("")
-    .replaceAll(/[ \t]+\n/g, "\n");
+    .replaceAll(/(?<![ \t])[ \t]+\n/g, "\n"); // from where they begin: else each of many is tried
 }
 

@@ -153,6 +153,12 @@ test("templates that each use the next one twice are checked once each", () => {
   expect(template).toBe("templates/d60.html");
 });
 
+test("lines are broken in a time that grows as the text does", () => {
+  const startedAt = performance.now();
+  expect(render("{{ x | wordwrap(5) | length }}", { x: `a${" ".repeat(300_000)}b c` })).toBe("300004");
+  expect(performance.now() - startedAt).toBeLessThan(5000); // the square of it would be minutes
+});
+
 test("how many parts there are of a list is bounded, whatever says it", () => {
   expect(render("{{ [1] | slice('1000000000') | list | length }}")).toBe("100000");
   expect(render("{{ 'x' | int(2000000) }}")).toBe("2000000");
