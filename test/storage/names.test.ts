@@ -30,6 +30,7 @@ test.each([
   ["dots", `a${".".repeat(1_000_000)}b`],
   ["dots and spaces", `a${". ".repeat(500_000)}b`],
   ["folders", `${"./".repeat(500_000)}ab`],
+  ["accents", `e${"\u{301}\u{323}".repeat(500_000)}.txt`],
   ["nothing else", ` .${". ".repeat(500_000)}`],
 ])("toSafeName() of a million %s takes no time", (_, given) => {
   const startedAt = performance.now();
