@@ -1,5 +1,5 @@
 import type { Logger } from "pino";
-import { DatabaseError } from "../contract/database-error.ts";
+import { DatabaseError, type DatabaseFault } from "../contract/database-error.ts";
 import type { DatabaseUrl } from "../contract/database-url.ts";
 import { UNFINISHED_COPY } from "../migrations/upgrade.ts";
 import { CORE_OWNER } from "../migrations/core.ts";
@@ -48,6 +48,7 @@ export interface CopyReport {
 }
 
 const SAID_EVERY_MS = 1000;
+const REFUSALS: ReadonlySet<DatabaseFault> = new Set(["check", "not_null", "value"]);
 const FIRST_STATE = { isReady: false, runs: 0, undo: [] };
 
 /**
@@ -207,10 +208,12 @@ class Copying {
         sum: String(tally.sum),
         isDone: page.next === null,
       };
-      await copy.transaction(async () => {
-        await copy.insert(to, page.rows);
-        await this.#progress.writeTable(from.name, done);
-      });
+      await copy
+        .transaction(async () => {
+          await copy.insert(to, page.rows);
+          await this.#progress.writeTable(from.name, done);
+        })
+        .catch((error: unknown) => Promise.reject(inTable(error, from.name)));
       this.#tell("copy", from.name);
     }
     return tally;
@@ -263,4 +266,10 @@ class Copying {
     this.#saidAt = now;
     this.#options.onProgress?.({ step, table, rows: this.#rows });
   }
+}
+
+/** Says of what a database refuses in which table it is. */
+function inTable(error: unknown, table: string): unknown {
+  if (!(error instanceof DatabaseError) || !REFUSALS.has(error.fault)) return error;
+  return new DatabaseError(error.fault, `Cannot copy "${table}": ${error.message}`, { cause: error });
 }

@@ -195,8 +195,13 @@ class PostgresCopy implements CopyDatabase {
     const sql = `copy ${this.quote(table.name)} (${names}) from stdin`;
     const text = rows.map((row) => `${row.map(toCopyText).join("\t")}\n`).join("");
     await this.#attempt(async () => {
-      const stream = await this.#client.unsafe(sql).writable();
+      const refused = Promise.withResolvers<never>();
+      const query = this.#client.unsafe(sql) as postgres.PendingQuery<never> & { reject: unknown };
+      const stream = await query.writable();
+      // What the server refuses once it has all rows, the driver tells nobody but the query, which was answered before.
+      query.reject = refused.reject;
       const done = Promise.race([
+        refused.promise,
         once(stream, "finish"),
         once(stream, "error").then(([error]) => Promise.reject(error)),
       ]);

@@ -213,3 +213,23 @@ test("a text that isn't UTF-8 is refused, and one with the character that would 
     ["mended"],
   ]);
 });
+
+testWithServer(
+  "postgres",
+  "what PostgreSQL refuses of the rows is told, and goes on once it is mended",
+  60_000,
+  async () => {
+    await using folder = await TestFolder.create();
+    await using postgres = await createTestDatabase("postgres");
+    const from = join(folder.path, "from.db");
+    await makeTables(`sqlite:${from}`);
+    using database = new Database(from);
+    database.run("insert into shop_things (id, day) values (1, '2024-13-45')");
+    const refused = await copy(`sqlite:${from}`, postgres.url).catch(String);
+    expect(refused).toContain(
+      'Cannot copy "shop_things": Cannot use a value: the date or time is out of range',
+    );
+    database.run("update shop_things set day = '2024-12-31'");
+    await copy(`sqlite:${from}`, postgres.url);
+  },
+);
