@@ -7,7 +7,9 @@ import { chooseCoding, toTag } from "./content/codings.ts";
 import { Content } from "./content/content.ts";
 import { pathOf } from "./request-path.ts";
 
-const START_SCRIPT = `SwaggerUIBundle({
+// Swagger UI has cleaned with DOMPurify what it writes as HTML: Markdown of descriptions. Nothing becomes a script.
+const START_SCRIPT = `globalThis.trustedTypes?.createPolicy("default", { createHTML: (html) => html });
+SwaggerUIBundle({
   url: "openapi.json",
   dom_id: "#swagger-ui",
   deepLinking: true,
