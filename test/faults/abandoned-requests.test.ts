@@ -23,22 +23,18 @@ const insert = (name: string) => sql\`insert into notes (note) values (\${name})
 export default createRouter()
   ${COUNTS_ROUTE}
   .post("/alone/:name", async ({ params, request }) => {
-    arrive(request);
-    await db.execute(insert(params.name));
+    await arrive(request, () => db.execute(insert(params.name)));
     return "written";
   })
   .post("/transaction/:name", async ({ params, request }) => {
-    arrive(request);
-    await db.transaction(async (tx) => {
-      await tx.execute(insert(params.name));
-    });
+    await arrive(request, () => db.transaction((tx) => tx.execute(insert(params.name))));
     return "written";
   })
   .post("/two/:name", async ({ params, request }) => {
     const isLeft = new Promise((resolve) => request.signal.addEventListener("abort", resolve));
     await db.execute(insert(params.name));
     await Bun.sleep(${OLD_ENOUGH_MS});
-    arrive(request);
+    void arrive(request);
     await isLeft;
     await db.execute(insert("also " + params.name));
     return "written";

@@ -7,9 +7,20 @@ function count(what: "arrived" | "left") {
   counts[what] += 1;
   for (const wait of waiting) if (wait.what === what && counts[what] >= wait.count) wait.resolve();
 }
-function arrive(request: Request) {
+async function arrive(request: Request, work: () => Promise<unknown> = async () => {}) {
   count("arrived");
-  request.signal.addEventListener("abort", () => count("left"));
+  let isLeft = false;
+  const leave = () => {
+    if (!isLeft) count("left");
+    isLeft = true;
+  };
+  request.signal.addEventListener("abort", leave);
+  try {
+    await work();
+  } catch (error) {
+    leave(); // given up before the signal tells of it, which it doesn't any more then
+    throw error;
+  }
 }`;
 
 /** Its route that answers once as many have come, or have been left by their clients. */
