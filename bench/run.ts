@@ -47,6 +47,8 @@ interface Measured {
   /** Of the minute before it, and of that before its end. */
   readonly load: readonly [before: number, after: number];
   readonly tables: readonly Table[];
+  /** Whether it has ended with an error: its tables are those until then. */
+  readonly isFailed: boolean;
 }
 
 const { values } = parseArgs({
@@ -65,7 +67,7 @@ if (unknown.length > 0)
 const folder = await mkdtemp(join(tmpdir(), "xcore-bench-"));
 const measured: Measured[] = [];
 try {
-  await run(["../build.ts"]);
+  if (!(await run(["../build.ts"]))) process.exit(1);
   for (const scenario of chosen) {
     console.log(`\n## ${scenario}\n`);
     measured.push(await measure(scenario));
@@ -84,12 +86,17 @@ const report = {
 };
 if (values.json !== undefined) await Bun.write(values.json, `${JSON.stringify(report, null, 2)}\n`);
 if (values.docs) await Bun.write(DOCS, toPage(await readFile(DOCS, "utf8")));
+const failed = measured.filter(({ isFailed }) => isFailed).map(({ scenario }) => scenario);
+if (failed.length > 0) {
+  console.error(`\nThese have failed, the others are measured: ${failed.join(", ")}`);
+  process.exitCode = 1;
+}
 
 async function measure(scenario: string): Promise<Measured> {
   const [before = 0] = loadavg();
   const file = join(folder, `${scenario}.jsonl`);
   const args = scenario === "http" ? values.peer.flatMap((peer) => ["--peer", peer]) : [];
-  await run([`${scenario}.ts`, ...args], { [TABLES_FILE]: file });
+  const isDone = await run([`${scenario}.ts`, ...args], { [TABLES_FILE]: file });
   const lines = (await readFile(file, "utf8").catch(() => "")).split("\n").filter((line) => line !== "");
   const command = ["bun", `bench/${scenario}.ts`, ...args].join(" ");
   return {
@@ -97,25 +104,30 @@ async function measure(scenario: string): Promise<Measured> {
     command,
     load: [before, loadavg()[0] ?? 0],
     tables: lines.map((line) => JSON.parse(line) as Table),
+    isFailed: !isDone,
   };
 }
 
-async function run([file = "", ...args]: readonly string[], env: Record<string, string> = {}): Promise<void> {
+/** Whether a program has ended well. */
+async function run(
+  [file = "", ...args]: readonly string[],
+  env: Record<string, string> = {},
+): Promise<boolean> {
   const child = Bun.spawn([process.execPath, join(import.meta.dir, file), ...args], {
     env: { ...process.env, ...env },
     stdio: ["ignore", "inherit", "inherit"],
   });
-  if ((await child.exited) !== 0) process.exit(1);
+  return (await child.exited) === 0;
 }
 
 /** The page with what was measured; what a soak has found stays. @param page as it is so far */
 function toPage(page: string): string {
   const soaked = page.slice(page.indexOf("## What it lasts"));
   const { date, commit, bun, processors } = report;
-  const parts = measured.map(({ scenario, command, load: [before, after], tables }) =>
+  const parts = measured.map(({ scenario, command, load: [before, after], tables, isFailed }) =>
     [
       `## ${scenario}`,
-      `\`${command}\`, load average ${before.toFixed(1)} before and ${after.toFixed(1)} after.`,
+      `\`${command}\`, load average ${before.toFixed(1)} before and ${after.toFixed(1)} after.${isFailed ? " **It has failed in this run.**" : ""}`,
       ...tables.map(toMarkdown),
     ].join("\n\n"),
   );
