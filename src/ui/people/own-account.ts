@@ -176,12 +176,13 @@ async function showAccount(ui: Ui, request: Request, refused?: Refused) {
     api.get<List<{ provider: string }>>("/auth/identities", { per_page: MAX_PROVIDERS }),
   ]);
   const linked = new Set(identities.items.map(({ provider }) => provider));
+  const served = providers.items.filter(({ id }) => linked.has(id));
   const data = {
     me,
     identities: identities.items,
     linkable: providers.items.filter(({ id }) => !linked.has(id)),
     // The API decides; this is for what the page offers.
-    may_do_without: me.has_password && passkeys.items.length + identities.items.length > 0,
+    may_do_without: me.has_password && passkeys.items.length + served.length > 0,
     values: { full_name: me.full_name ?? "", new_email: "", email: "", ...refused?.values },
     refused: refused?.form ?? "",
   };
