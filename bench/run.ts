@@ -1,6 +1,6 @@
 /**
  * Builds the executable and runs the scenarios; see README.md beside this file. `--json` writes what they have measured, with
- * the machine, its load and the commit, and `--docs` writes it as docs/performance.md.
+ * the machine, its load and the commit, and `--docs` writes it as docs/performance.md, after each scenario.
  *
  *   bun run bench [--only http,hooks] [--json bench.json] [--docs] [--peer "node server.mjs {port}"]
  */
@@ -64,6 +64,14 @@ const unknown = chosen.filter((name) => !SCENARIOS.includes(name));
 if (unknown.length > 0)
   throw new TypeError(`There is no scenario ${unknown.join(", ")}: choose of ${SCENARIOS.join(", ")}`);
 
+const ABOUT = {
+  date: new Date().toISOString().slice(0, 10),
+  commit: Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"], { cwd: import.meta.dir })
+    .stdout.toString()
+    .trim(),
+  bun: Bun.version,
+  processors: `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`,
+};
 const folder = await mkdtemp(join(tmpdir(), "xcore-bench-"));
 const measured: Measured[] = [];
 try {
@@ -71,25 +79,22 @@ try {
   for (const scenario of chosen) {
     console.log(`\n## ${scenario}\n`);
     measured.push(await measure(scenario));
+    await write();
   }
 } finally {
   await rm(folder, { recursive: true });
 }
-const report = {
-  date: new Date().toISOString().slice(0, 10),
-  commit: Bun.spawnSync(["git", "rev-parse", "--short", "HEAD"], { cwd: import.meta.dir })
-    .stdout.toString()
-    .trim(),
-  bun: Bun.version,
-  processors: `${cpus().length} × ${cpus()[0]?.model ?? "unknown"}`,
-  scenarios: measured,
-};
-if (values.json !== undefined) await Bun.write(values.json, `${JSON.stringify(report, null, 2)}\n`);
-if (values.docs) await Bun.write(DOCS, toPage(await readFile(DOCS, "utf8")));
 const failed = measured.filter(({ isFailed }) => isFailed).map(({ scenario }) => scenario);
 if (failed.length > 0) {
   console.error(`\nThese have failed, the others are measured: ${failed.join(", ")}`);
   process.exitCode = 1;
+}
+
+/** Writes what is measured so far: a run that is ended keeps it. */
+async function write(): Promise<void> {
+  const report = { ...ABOUT, scenarios: measured };
+  if (values.json !== undefined) await Bun.write(values.json, `${JSON.stringify(report, null, 2)}\n`);
+  if (values.docs) await Bun.write(DOCS, toPage(await readFile(DOCS, "utf8")));
 }
 
 async function measure(scenario: string): Promise<Measured> {
@@ -123,7 +128,7 @@ async function run(
 /** The page with what was measured; what a soak has found stays. @param page as it is so far */
 function toPage(page: string): string {
   const soaked = page.slice(page.indexOf("## What it lasts"));
-  const { date, commit, bun, processors } = report;
+  const { date, commit, bun, processors } = ABOUT;
   const parts = measured.map(({ scenario, command, load: [before, after], tables, isFailed }) =>
     [
       `## ${scenario}`,

@@ -8,6 +8,7 @@ const UNLIMITED = {
   XCORE_SERVER__RATE_LIMIT__ANONYMOUS_PER_MINUTE: "1000000000",
   XCORE_SERVER__RATE_LIMIT__AUTHENTICATED_PER_MINUTE: "1000000000",
 };
+const LONGEST_START_MS = 120_000; // a thousand plugins take four seconds
 const limited = new Map<string, boolean>();
 
 /** A server under measurement, in a process of its own. */
@@ -44,8 +45,12 @@ export async function startServer(
     stdio: ["ignore", "ignore", "inherit"],
   });
   const url = `http://127.0.0.1:${port}`;
-  while (!(await answers(url + (options.path ?? "/hello")))) {
-    if (child.exitCode !== null) throw new Error(`Cannot start ${command(String(port)).join(" ")}`);
+  const path = options.path ?? "/hello";
+  while (!(await answers(url + path))) {
+    const isLate = performance.now() - startedAt > LONGEST_START_MS;
+    if (isLate) child.kill();
+    if (isLate || child.exitCode !== null)
+      throw new Error(`Cannot start ${command(String(port)).join(" ")}: ${path} isn't answered`);
   }
   const firstAnswerMs = performance.now() - startedAt;
   return {

@@ -30,7 +30,7 @@ const [seconds, rounds, warmup] = [values.seconds, values.rounds, values.warmup]
 const COUNTS = [1, 2] as const;
 const ROUTES = [
   ["computes", "/sums/compute"],
-  ["answers", "/work"],
+  ["answers", "/sums"],
 ] as const;
 const CODE = `import { createRouter } from "xcore";
 export default createRouter()
@@ -87,7 +87,7 @@ async function start(count: number): Promise<BenchServer> {
   const workers = ["--workers", String(count)];
   const server = await startServer((port) => [program, "serve", "--port", port, ...workers], {
     cwd,
-    path: "/work",
+    path: "/sums",
   });
   const pids = new Set<string>();
   while (pids.size < count) {
