@@ -142,6 +142,9 @@ What one run of \`bun run bench --docs\` has measured on ${date}: commit ${commi
 to another machine, not the times; where the load average is well above what a scenario makes itself, other work has taken its part. What each
 scenario does, the goals, and what was learnt of them, stands in [bench/README.md](../bench/README.md). \`--peer "node server.mjs {port}"\` compares any other server that answers \`GET /hello\`.
 
+It needs a checkout, \`wrk\`, Node.js, pip, PostgreSQL, MariaDB, Redis and nginx, an idle machine, and half an hour; \`--only http,hooks\` runs some of it, and \`--json FILE\` writes it for
+programs.
+
 ${parts.join("\n\n")}
 
 ${soaked}`;
