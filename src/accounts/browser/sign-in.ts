@@ -1,6 +1,6 @@
 import { AppError } from "../../errors/errors.ts";
 import { setCookie } from "../../web/answers.ts";
-import { isForm, type Site } from "../../web/clients/site.ts";
+import type { Site } from "../../web/clients/site.ts";
 import { fail } from "../identity/error-codes.ts";
 import type { Origin } from "../identity/principal.ts";
 import { type SessionOwner, toPresentOwner } from "../identity/session-owner.ts";
@@ -53,10 +53,6 @@ export class BrowserSignIn implements BrowserForms {
 
   constructor(options: BrowserSignInOptions) {
     this.#options = options;
-  }
-
-  isForm(request: Request): boolean {
-    return isForm(request);
   }
 
   async takePassword(request: Request, credentials: Credentials, next?: string): Promise<Response> {

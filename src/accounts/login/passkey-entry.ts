@@ -1,5 +1,5 @@
 import { Elysia, t } from "elysia";
-import type { Site } from "../../web/clients/site.ts";
+import { isForm, type Site } from "../../web/clients/site.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Origin } from "../identity/principal.ts";
 import { AnswerField, PasskeyAnswer, readAnswer, RequestOptions } from "../passkeys/answers.ts";
@@ -17,8 +17,6 @@ export interface PasskeyForm {
 
 /** Answers the forms that browsers send from our pages with a passkey. */
 export interface PasskeyForms {
-  /** Whether a request is one of these, and is to be answered with a page. */
-  isForm(request: Request): boolean;
   /** @param next where to go on to, as it was sent */
   takePasskey(request: Request, given: PasskeyForm, next: string | undefined): Promise<Response>;
 }
@@ -61,7 +59,7 @@ export function passkeyEntryRoutes({ guards, login, forms = null, site, originOf
     .post(
       "/passkey",
       ({ body, query, request }) =>
-        forms?.isForm(request) === true
+        forms !== null && isForm(request)
           ? forms.takePasskey(request, body, query.next)
           : login.withPasskey(
               { credential: readAnswer(body.credential), otp_token: body.otp_token },

@@ -2,7 +2,7 @@ import { Value } from "@sinclair/typebox/value";
 import { type Context, Elysia, t } from "elysia";
 import { THEMES } from "../../config/schema.ts";
 import { invalidRequest } from "../../errors/codes.ts";
-import type { Site } from "../../web/clients/site.ts";
+import { isForm, type Site } from "../../web/clients/site.ts";
 import type { Guards } from "../identity/guards.ts";
 import type { Credentials, Login } from "./login.ts";
 export type { PasskeyForm } from "./passkey-entry.ts";
@@ -164,7 +164,7 @@ function registrationRoutes({ guards, originOf, registration }: AuthRoutesOption
 /** Ways in, and out. */
 function entryRoutes(options: AuthRoutesOptions) {
   const { guards, originOf, login, forms = null } = options;
-  const toForms = (request: Request): BrowserForms | null => (forms?.isForm(request) === true ? forms : null);
+  const toForms = (request: Request): BrowserForms | null => (isForm(request) ? forms : null);
   return new Elysia({ name: "xcore/auth/entry" })
     .use(guards)
     .onBeforeHandle(forbidStoring)
