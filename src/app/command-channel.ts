@@ -5,6 +5,7 @@ import type { AppCache, CacheStats } from "../cache/cache.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { summarizePlugin } from "../plugins/admin/answers.ts";
 import { fail } from "../errors/codes.ts";
+import { isRunning } from "../files/temporary-folder.ts";
 import type { PluginManager } from "../plugins/manager.ts";
 
 /** What `/system/plugins` says of each plugin. */
@@ -237,14 +238,5 @@ function removeStale(folder: string): void {
   for (const name of readdirSync(folder)) {
     const pid = Number(SOCKET.exec(name)?.[1]);
     if (!Number.isNaN(pid) && !isRunning(pid)) rmSync(join(folder, name), { force: true });
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

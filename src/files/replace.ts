@@ -1,5 +1,6 @@
 import { readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { fail } from "../errors/codes.ts";
+import { describeOther } from "./text.ts";
 
 /**
  * Writes a text file anew in one step, with its permissions, so that a running server never reads half of it.
@@ -11,10 +12,9 @@ import { fail } from "../errors/codes.ts";
 export async function replaceFile(path: string, change: (text: string | null) => string): Promise<void> {
   const file = await realpath(path).catch(() => path);
   const there = await stat(file).catch(() => null);
-  if (there !== null && !there.isFile()) {
-    const what = there.isDirectory() ? "a folder" : "a pipe or a device";
-    throw fail("conflict", `Cannot write ${JSON.stringify(path)}: it is ${what}, and no file`);
-  }
+  const other = there === null ? null : describeOther(there);
+  if (other !== null)
+    throw fail("conflict", `Cannot write ${JSON.stringify(path)}: it is ${other}, and no file`);
   const before = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return null;
     throw error;

@@ -27,3 +27,12 @@ async function sweep(parent: string): Promise<void> {
   });
   await Promise.allSettled(deletions);
 }
+
+/** Whether a process still runs whose number stands in the name of a file that it has left. */
+export function isRunning(pid: number): boolean {
+  try {
+    return Number.isInteger(pid) && pid > 0 && process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

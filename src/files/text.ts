@@ -32,7 +32,7 @@ export function readTextFile(file: string, writerMs = WRITER_MS): TextFile {
     const { size } = stats;
     if (size > MAX_BYTES)
       return { state: "unreadable", expected: LIMIT, found: `${Math.ceil(size / 1e6)} MB` };
-    if (!isEndless(file)) bytes = readFileSync(file);
+    if (!isOther(stats)) bytes = readFileSync(file);
     else {
       const read = readStream(file, { isPipe: stats.isFIFO(), writerMs });
       if (!Buffer.isBuffer(read)) return read;
@@ -95,7 +95,17 @@ export function isEndless(file: string): boolean {
   } catch {
     return false; // who reads it is told why it can't be read
   }
-  return stats !== undefined && !stats.isFile() && !stats.isDirectory();
+  return stats !== undefined && isOther(stats);
+}
+
+function isOther(stats: Stats): boolean {
+  return !stats.isFile() && !stats.isDirectory();
+}
+
+/** Says what stands where a file should, as in "it is a folder"; null for a file. */
+export function describeOther(stats: Stats): string | null {
+  if (stats.isFile()) return null;
+  return stats.isDirectory() ? "a folder" : "a pipe or a device";
 }
 
 /**
@@ -104,7 +114,8 @@ export function isEndless(file: string): boolean {
  */
 export function isVacant(file: string): boolean {
   try {
-    if (isEndless(file) || statSync(file).size > MAX_BYTES) return false;
+    const stats = statSync(file);
+    if (isOther(stats) || stats.size > MAX_BYTES) return false;
     return readFileSync(file, "utf8").trim() === "";
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

@@ -13,7 +13,6 @@ import { basename, dirname, join } from "node:path";
 import { valid } from "semver";
 import { fail } from "../../errors/codes.ts";
 import type { AppError } from "../../errors/errors.ts";
-import { isEndless } from "../../files/text.ts";
 import { fetchFile } from "../../plugins/remote/fetch/fetch.ts";
 import { parseLocation } from "../../plugins/remote/fetch/location.ts";
 import type { Build } from "../terminal/version.ts";
@@ -54,7 +53,7 @@ async function readHere(path: string): Promise<Uint8Array> {
   const found = statSync(path, { throwIfNoEntry: false });
   const refuse = (reason: string): AppError => fail("update_failed", `Cannot update to ${path}: ${reason}`);
   if (found === undefined) throw refuse("there is no such file");
-  if (!found.isFile() || isEndless(path)) throw refuse("it is no file");
+  if (!found.isFile()) throw refuse("it is no file");
   if (found.size > MAX_BYTES) throw refuse("no executable of xcore is so large");
   return Bun.file(path).bytes();
 }

@@ -1,6 +1,7 @@
 import { readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fail } from "../../errors/codes.ts";
+import { isRunning } from "../../files/temporary-folder.ts";
 import { unwritable } from "./candidate.ts";
 
 /** No update takes so long: its number is that of another process by now. */
@@ -47,14 +48,6 @@ function takeTurn(executable: string): () => void {
   } catch (error) {
     leave();
     throw error;
-  }
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return Number.isInteger(pid) && pid > 0 && process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -2,6 +2,7 @@ import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
 import { isUtf8 } from "node:buffer";
 import { closeSync, existsSync, mkdirSync, openSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { describeOther } from "../../files/text.ts";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { SqliteUrl } from "../contract/database-url.ts";
 import { toSqliteFault } from "../sqlite/connection/faults.ts";
@@ -31,10 +32,9 @@ export function openSqliteCopy(url: SqliteUrl, { isNew }: { readonly isNew: bool
 /** Its user's alone, as all of the data is in it. */
 function makeFile({ file, shown }: SqliteUrl): void {
   const found = statSync(file, { throwIfNoEntry: false });
-  if (found !== undefined && !found.isFile()) {
-    const what = found.isDirectory() ? "a folder" : "a pipe or a device";
-    throw new DatabaseError("unavailable", `Cannot copy to "${shown}": it is ${what}; name a file`);
-  }
+  const other = found === undefined ? null : describeOther(found);
+  if (other !== null)
+    throw new DatabaseError("unavailable", `Cannot copy to "${shown}": it is ${other}; name a file`);
   mkdirSync(dirname(file), { recursive: true });
   closeSync(openSync(file, "a", 0o600));
 }
