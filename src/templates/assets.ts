@@ -65,7 +65,9 @@ export class Assets {
     const known = this.#made.get(name);
     if (known !== undefined) return known;
     const made = name.endsWith(".css")
-      ? this.#compile(this.#classes).then((text) => new Content(text, { "content-type": "text/css;charset=utf-8" }))
+      ? this.#compile(this.#classes).then(
+          (text) => new Content(text, { "content-type": "text/css;charset=utf-8" }),
+        )
       : Promise.resolve(new Content(SCRIPT, { "content-type": "text/javascript;charset=utf-8" }));
     this.#made.set(name, made);
     made.catch(() => this.#made.delete(name));

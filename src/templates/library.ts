@@ -96,7 +96,8 @@ export class Library {
    */
   find(name: string, from: TemplateSource | null = null): Template | null {
     assertName(name);
-    if (name.startsWith(CORE) && this.owner !== CORE_OWNER) return this.#others(name.slice(CORE.length), null);
+    if (name.startsWith(CORE) && this.owner !== CORE_OWNER)
+      return this.#others(name.slice(CORE.length), null);
     const own = [CORE, `${this.owner}/`].find((prefix) => name.startsWith(prefix));
     const below = own === undefined ? name : name.slice(own.length);
     const found = this.#findOwn(below, from) ?? (below === name ? null : this.#findOwn(name, from));
@@ -188,7 +189,10 @@ export class Library {
     if (done.has(source)) return;
     const way = [...path, source];
     if (way.length > MAX_WAY)
-      throw new TemplateError(`Templates stand more than ${MAX_WAY} deep in each other`, source.shown, { lineno: 0, colno: 0 });
+      throw new TemplateError(`Templates stand more than ${MAX_WAY} deep in each other`, source.shown, {
+        lineno: 0,
+        colno: 0,
+      });
     for (const reference of references) {
       const target = template.resolve(reference);
       if (target === null) continue;
@@ -208,31 +212,31 @@ export class Library {
 
 /** @throws TemplateError for a reference to what isn't there, or isn't used as it says */
 function checkReference(reference: Reference, template: Template): void {
-    const { source } = template;
-    const { kind, names, place, mayMiss, uses } = reference;
-    const fail = (problem: string): never => {
-      throw new TemplateError(problem, source.shown, place);
-    };
-    const target = template.resolve(reference);
-    const shown = names.map((name) => JSON.stringify(name)).join(" or ");
-    if (target === null) {
-      if (mayMiss) return;
-      const where = kind === "component" ? `: write templates/components/${names[0] ?? ""}.html` : "";
-      fail(`There is no ${kind === "component" ? "component" : "template"} ${shown}${where}`);
-      return;
-    }
-    if (kind === "import") {
-      const missing = uses.find((name) => !target.exports.has(name));
-      if (missing !== undefined) fail(`Cannot import "${missing}": ${shown} doesn't define it`);
-    }
-    if (kind !== "component" || target.parameters === null) return;
-    const known = target.parameters.map(({ name }) => name);
-    const unknown = uses.find((name) => !known.includes(name));
-    if (unknown !== undefined)
-      fail(`The component ${shown} has no parameter "${unknown}": it has ${known.join(", ") || "none"}`);
-    const missing = target.parameters.find(({ name, isRequired }) => isRequired && !uses.includes(name));
-    if (missing !== undefined) fail(`The component ${shown} needs "${missing.name}"`);
+  const { source } = template;
+  const { kind, names, place, mayMiss, uses } = reference;
+  const fail = (problem: string): never => {
+    throw new TemplateError(problem, source.shown, place);
+  };
+  const target = template.resolve(reference);
+  const shown = names.map((name) => JSON.stringify(name)).join(" or ");
+  if (target === null) {
+    if (mayMiss) return;
+    const where = kind === "component" ? `: write templates/components/${names[0] ?? ""}.html` : "";
+    fail(`There is no ${kind === "component" ? "component" : "template"} ${shown}${where}`);
+    return;
   }
+  if (kind === "import") {
+    const missing = uses.find((name) => !target.exports.has(name));
+    if (missing !== undefined) fail(`Cannot import "${missing}": ${shown} doesn't define it`);
+  }
+  if (kind !== "component" || target.parameters === null) return;
+  const known = target.parameters.map(({ name }) => name);
+  const unknown = uses.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    fail(`The component ${shown} has no parameter "${unknown}": it has ${known.join(", ") || "none"}`);
+  const missing = target.parameters.find(({ name, isRequired }) => isRequired && !uses.includes(name));
+  if (missing !== undefined) fail(`The component ${shown} needs "${missing.name}"`);
+}
 
 function createVocabulary(filters: ReadonlyMap<string, Filter>, globals: Names): Vocabulary {
   const words = {

@@ -32,20 +32,28 @@ export function renderMailParts(
     render(part === "html" ? template : template.plain, { part, subject });
   assertLayout(template);
   const subject = toSubject(partOf("subject"));
-  if (subject === "") throw fault(template, 'The mail has no subject: write {% block subject %}...{% endblock %}');
+  if (subject === "")
+    throw fault(template, "The mail has no subject: write {% block subject %}...{% endblock %}");
   return { subject, text: `${partOf("text", subject).trim()}\n`, html: partOf("html", subject).trim() };
 }
 
 /** One line of what somebody may have typed: no header can begin in it. */
 function toSubject(text: string): string {
   const line = text.replaceAll(UNSEEN, " ").replaceAll(/\s+/g, " ").trim().toWellFormed();
-  return Array.from(line).length <= MAX_SUBJECT ? line : `${Array.from(line).slice(0, MAX_SUBJECT - 3).join("")}...`;
+  return Array.from(line).length <= MAX_SUBJECT
+    ? line
+    : `${Array.from(line)
+        .slice(0, MAX_SUBJECT - 3)
+        .join("")}...`;
 }
 
 /** Without the layout, all three would be all of the template. */
 function assertLayout(template: Template): void {
   if (template.references.some(({ kind }) => kind === "extends")) return;
-  throw fault(template, 'A mail begins with {% extends "mail/layout.html" %}, or with a layout of yours that asks for its `part`');
+  throw fault(
+    template,
+    'A mail begins with {% extends "mail/layout.html" %}, or with a layout of yours that asks for its `part`',
+  );
 }
 
 function fault({ source }: Template, message: string): TemplateError {

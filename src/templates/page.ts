@@ -57,7 +57,10 @@ export class Page extends LateAnswer {
         "content-security-policy": toSecurityPolicy(nonce),
         // It is made for who asks: another time it has another nonce, so that there is no tag to ask for it by.
         "cache-control": "private, no-cache",
-        ...(compressed !== null && { "content-encoding": compressed.coding, vary: "accept-encoding, cookie" }),
+        ...(compressed !== null && {
+          "content-encoding": compressed.coding,
+          vary: "accept-encoding, cookie",
+        }),
         ...headers,
       },
     });

@@ -101,7 +101,8 @@ export class Stock {
       owner: owned.name,
       layers: layers.map(withoutLanguages),
       additions: owned,
-      others: (name) => findIn(owned.dependencies, name, (one) => this.libraryOf(one)) ?? this.core.find(name),
+      others: (name) =>
+        findIn(owned.dependencies, name, (one) => this.libraryOf(one)) ?? this.core.find(name),
       otherComponents: (name) => this.core.findComponent(name),
     });
     this.#libraries.set(owned, library);
@@ -124,7 +125,9 @@ export class Stock {
 
   /** @throws TemplateError for a file of translations that can't be used */
   #keepLanguages(owner: string, layers: readonly Sources[]): void {
-    const files = layers.toReversed().flatMap((layer) => [...layer].map(([name, source]) => ({ ...source, name })));
+    const files = layers
+      .toReversed()
+      .flatMap((layer) => [...layer].map(([name, source]) => ({ ...source, name })));
     const [fault] = this.languages.keep(owner, files);
     if (fault === undefined) return;
     const shown = layers.map((layer) => layer.get(fault.name)?.shown).find((one) => one !== undefined);

@@ -208,7 +208,9 @@ export class Templates implements TemplateRenderer {
   async #text(name: string, data: TemplateData, find: (stock: Stock) => Library): Promise<string> {
     const library = find(this.#opened ?? (await this.stock()));
     const template = this.#find(library, name);
-    return this.#attempt(name, () => library.render(template, data, this.#circumstances(library, null, { nonce: "" })));
+    return this.#attempt(name, () =>
+      library.render(template, data, this.#circumstances(library, null, { nonce: "" })),
+    );
   }
 
   async #mail(
@@ -222,7 +224,9 @@ export class Templates implements TemplateRenderer {
     const circumstances = this.#circumstances(library, null, { nonce: "", language: asked.language });
     const language = String(circumstances.request("locale"));
     return this.#attempt(name, () => ({
-      ...renderMailParts(template, (one, names) => library.render(one, { ...asked.data, ...names }, circumstances)),
+      ...renderMailParts(template, (one, names) =>
+        library.render(one, { ...asked.data, ...names }, circumstances),
+      ),
       language,
     }));
   }
@@ -261,7 +265,8 @@ export class Templates implements TemplateRenderer {
     const words = languages && {
       names: languages.names,
       translate: (language: string, text: string, of = owner) => languages.translate(of, language, text),
-      translateError: (language: string, said: string, of = owner) => languages.translateError(of, language, said),
+      translateError: (language: string, said: string, of = owner) =>
+        languages.translateError(of, language, said),
     };
     const names = createRequestNames(request, {
       globalsOf,

@@ -29,7 +29,8 @@ function fillPath(path: string, values: Readonly<Record<string, unknown>>): stri
   });
   const query = new URLSearchParams();
   for (const [name, value] of left)
-    if (value !== undefined && value !== null) query.append(name, (value as { toString(): string }).toString());
+    if (value !== undefined && value !== null)
+      query.append(name, (value as { toString(): string }).toString());
   const whole = filled + asked.join("");
   return query.size === 0 ? whole : `${whole}${asked.length === 0 ? "?" : "&"}${query}`;
 }

@@ -32,23 +32,32 @@ testWithProgram(
     await using page = await BrowserPage.open(chromium, url);
     expect(await page.text("#danger")).toBe("<img src=x onerror='refused.push(1)'>");
     expect(await page.evaluate("getComputedStyle(document.querySelector('.card')).display")).toBe("flex");
-    expect(await page.evaluate("document.querySelectorAll('.card,.alert,.badge,.stats,.table').length")).toBeGreaterThan(5);
+    expect(
+      await page.evaluate("document.querySelectorAll('.card,.alert,.badge,.stats,.table').length"),
+    ).toBeGreaterThan(5);
     // What is opened without a script.
     await page.click("[popovertarget=example-modal]");
-    expect(await page.evaluate("document.querySelector('#example-modal').matches(':popover-open')")).toBe(true);
+    expect(await page.evaluate("document.querySelector('#example-modal').matches(':popover-open')")).toBe(
+      true,
+    );
     await page.evaluate(
       `(() => { const select = document.querySelector("[data-theme-choice]"); select.value = "dracula"; select.dispatchEvent(new Event("change", { bubbles: true })); })()`,
     );
     expect(await page.evaluate("document.documentElement.dataset.theme")).toBe("dracula");
     // Trusted Types: text becomes no markup by itself, nor do attributes run.
-    expect(await page.evaluate("(() => { try { document.body.innerHTML = 'x'; return 'set'; } catch (error) { return error.name; } })()")).toBe("TypeError");
+    expect(
+      await page.evaluate(
+        "(() => { try { document.body.innerHTML = 'x'; return 'set'; } catch (error) { return error.name; } })()",
+      ),
+    ).toBe("TypeError");
     // The page is told of it in a turn of its own.
     const told = `new Promise((resolve) => { const look = () => (refused.length > 0 ? resolve(refused) : setTimeout(look)); look(); })`;
     expect(await page.evaluate(told)).toEqual(["require-trusted-types-for trusted-types-sink"]);
     const again = String(await page.evaluate("fetch(location.href).then((response) => response.text())"));
     expect(again).toContain('data-theme="dracula"');
     expect(again).toContain('<option value="dracula" selected>');
-    const hosts = "[...new Set(performance.getEntriesByType('resource').map(({ name }) => new URL(name).host))]";
+    const hosts =
+      "[...new Set(performance.getEntriesByType('resource').map(({ name }) => new URL(name).host))]";
     expect(await page.evaluate(hosts)).toEqual([new URL(app.url).host]);
   },
 );

@@ -27,7 +27,8 @@ const plugins: Files = {
   "shop/run.ts": SHOP,
   "shop/templates/list.html": LIST,
   "shop/templates/mail.txt": "Hello {{ name }}, {{ url_for('/x') }}",
-  "shop/templates/me.html": "{{ user.email if user else 'nobody' }} {{ can('users:read') }} {{ theme }} {{ t('Hello') }}",
+  "shop/templates/me.html":
+    "{{ user.email if user else 'nobody' }} {{ can('users:read') }} {{ theme }} {{ t('Hello') }}",
 };
 
 function start(options: TestAppOptions = {}): Promise<TestApp> {
@@ -63,7 +64,9 @@ test("templates.render() answers with the plugin's template in xcore's layout", 
   expect(html).toContain("&lt;b&gt; 2.00 EUR hey!");
   expect(html).toContain('href="/shop/items/3?page=2"');
   expect(html).toContain('src="/shop/static/logo.png"');
-  expect(await app.fetch("/shop/status").then(({ status, headers }) => [status, headers.get("x-a")])).toEqual([404, "b"]);
+  expect(await app.fetch("/shop/status").then(({ status, headers }) => [status, headers.get("x-a")])).toEqual(
+    [404, "b"],
+  );
   expect(await app.get("/shop/mail")).toMatchObject({ body: { text: "Hello <Ada>, /x" } });
 });
 
@@ -82,7 +85,8 @@ test("a page may run scripts with its own nonce alone", async () => {
 
 test("the stylesheet has the classes that templates use, and a name by which it is kept for good", async () => {
   await using app = await start();
-  const stylesheetOf = async () => /href="(\/static\/[^"]+\.css)"/.exec(await textOf(app, "/shop"))?.[1] ?? "";
+  const stylesheetOf = async () =>
+    /href="(\/static\/[^"]+\.css)"/.exec(await textOf(app, "/shop"))?.[1] ?? "";
   const path = await stylesheetOf();
   const response = await app.fetch(path);
   expect(response.headers.get("content-type")).toBe("text/css;charset=utf-8");
@@ -108,8 +112,10 @@ test("the stylesheet has the classes that templates use, and a name by which it 
 test("templates of the project override those of plugins and of xcore, and extend what they override", async () => {
   await using app = await start({
     files: {
-      "templates/shop/list.html": '{% extends "list.html" %}{% block content %}own {{ super() }}{% endblock %}',
-      "templates/layout.html": '{% extends "xcore/layout.html" %}{% block scripts %}<footer>ACME</footer>{% endblock %}',
+      "templates/shop/list.html":
+        '{% extends "list.html" %}{% block content %}own {{ super() }}{% endblock %}',
+      "templates/layout.html":
+        '{% extends "xcore/layout.html" %}{% block scripts %}<footer>ACME</footer>{% endblock %}',
       "templates/components/card.html": "<i>{{ title }}</i>",
       "templates/own.html": "{{ title }} of the project",
     },
@@ -127,7 +133,9 @@ test("a template of the project is used as it changes, and the last good one whi
   await app.folder.write({ "templates/own.html": "three {% if %}", "templates/other.html": "changed" });
   await untilText(app, "/shop/named/other.html", "changed");
   expect(await textOf(app, "/shop/named/own.html")).toBe("two");
-  expect(await Bun.file(`${app.folder.path}/logs/app.log`).text()).toContain("Cannot use a template: templates/own.html:1:");
+  expect(await Bun.file(`${app.folder.path}/logs/app.log`).text()).toContain(
+    "Cannot use a template: templates/own.html:1:",
+  );
   await app.folder.write({ "templates/own.html": "four" });
   await untilText(app, "/shop/named/own.html", "four");
   await app.folder.remove("templates/own.html");
@@ -136,16 +144,23 @@ test("a template of the project is used as it changes, and the last good one whi
 
 test("translations of the project that can't be read leave those of before, and every page as it is", async () => {
   const [own, core] = ["templates/shop/languages/fr.json", "templates/languages/fr.json"];
-  await using app = await start({ files: { [core]: "[1]", "templates/own.html": "{{ t('Hello') }} {{ t('Bye') }}" } });
+  await using app = await start({
+    files: { [core]: "[1]", "templates/own.html": "{{ t('Hello') }} {{ t('Bye') }}" },
+  });
   const shown = () => textOf(app, "/shop/named/own.html", { headers: { "accept-language": "fr" } });
   expect(await shown()).toBe("Hello Bye");
-  await app.folder.write({ [own]: { Hello: "Bonjour" }, [core]: { Bye: "Adieu" }, "templates/other.html": "one" });
+  await app.folder.write({
+    [own]: { Hello: "Bonjour" },
+    [core]: { Bye: "Adieu" },
+    "templates/other.html": "one",
+  });
   await untilText(app, "/shop/named/other.html", "one");
   await app.folder.write({ [own]: "{", [core]: '{ "Bye": 1 }', "templates/other.html": "two" });
   await untilText(app, "/shop/named/other.html", "two");
   expect(await shown()).toBe("Bonjour Adieu");
   const log = await app.log("app");
-  for (const place of [`${core}:1:1`, `${own}:1:2`, `${core}:1:10`]) expect(log).toContain(`Cannot use a file of translations: ${place}`);
+  for (const place of [`${core}:1:1`, `${own}:1:2`, `${core}:1:10`])
+    expect(log).toContain(`Cannot use a file of translations: ${place}`);
 });
 
 test("a plugin with a template that can't be used isn't loaded, and its last good generation serves", async () => {
@@ -154,7 +169,11 @@ test("a plugin with a template that can't be used isn't loaded, and its last goo
   await app.app.plugins.refresh(null);
   const { body } = await app.get("/system/plugins/shop");
   expect(body).toMatchObject({ state: "failed", serving: true, generation: 1 });
-  expect(body.failure).toMatchObject({ stage: "templates", file: "plugins/shop/templates/list.html", line: 2 });
+  expect(body.failure).toMatchObject({
+    stage: "templates",
+    file: "plugins/shop/templates/list.html",
+    line: 2,
+  });
   expect(body.failure.message).toContain('Column 12: There is no filter "uper" (did you mean "upper"?)');
   expect(await textOf(app, "/shop")).toContain("<h1>Shop");
 });
@@ -168,14 +187,27 @@ test("an answer says what is wrong with a template in development alone", async 
       const { status, body } = await app.get(path);
       return `${status} ${body.code} ${body.detail}`;
     };
-    const shown = debug ? "templates/worse.html:1:" : "Cannot render the page: quote the request id to the administrator";
+    const shown = debug
+      ? "templates/worse.html:1:"
+      : "Cannot render the page: quote the request id to the administrator";
     // oxlint-disable-next-line no-await-in-loop -- one after the other
     expect(await detailOf("/shop/named/worse.html")).toStartWith(`500 template_failed ${shown}`);
-    if (debug) expect(await detailOf("/shop/named/bad.html")).toStartWith('500 template_failed templates/bad.html:1:7: "nobody" isn\'t defined');
+    if (debug)
+      expect(await detailOf("/shop/named/bad.html")).toStartWith(
+        '500 template_failed templates/bad.html:1:7: "nobody" isn\'t defined',
+      );
     else expect(await textOf(app, "/shop/named/bad.html")).toBe("<p></p>");
-    for (const name of ["gone.html", "..%2F..%2Fsecret.html", "%2Fetc%2Fpasswd", "a%00.html", "C:%5Cx.html"]) {
+    for (const name of [
+      "gone.html",
+      "..%2F..%2Fsecret.html",
+      "%2Fetc%2Fpasswd",
+      "a%00.html",
+      "C:%5Cx.html",
+    ]) {
       // oxlint-disable-next-line no-await-in-loop -- one after the other
-      expect(await detailOf(`/shop/named/${encodeURIComponent(name)}`)).toMatch(/^500 template_(not_found|failed) /);
+      expect(await detailOf(`/shop/named/${encodeURIComponent(name)}`)).toMatch(
+        /^500 template_(not_found|failed) /,
+      );
     }
     expect(await Bun.file(`${app.folder.path}/logs/app.log`).text()).toContain("templates/worse.html:1:");
   }
@@ -239,7 +271,10 @@ export default createRouter().get("/", () => templates.render("page.html"));`,
 };
 
 test("a plugin uses the templates of one that it depends on, and that loads with it", async () => {
-  await using app = await start({ plugins: USING, files: { "templates/shop/row.html": "{% macro row(x) %}own{{ x }}{% endmacro %}" } });
+  await using app = await start({
+    plugins: USING,
+    files: { "templates/shop/row.html": "{% macro row(x) %}own{{ x }}{% endmacro %}" },
+  });
   expect(await textOf(app, "/blog")).toBe("<b>own&lt;</b>");
   await app.folder.write({ "plugins/shop/templates/base.html": "<u>{% block body %}{% endblock %}</u>" });
   await app.app.plugins.refresh(null);
@@ -254,18 +289,30 @@ test("templates of the project that can't be used are told at the start, before 
   expect(log).not.toContain("good.html");
 });
 
-test.each(["../../etc/passwd", "/etc/passwd", "list.html\0", "shop/../../secret.html", "C:\\x.html", "./list.html", "linked.html"])(
-  "no page is made of %p",
-  async (name) => {
-    await using app = await start();
-    const answer = await app.fetch(`/shop/named/${encodeURIComponent(encodeURIComponent(name))}`);
-    expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([500, expect.stringMatching(/^template_/)]);
-  },
-);
+test.each([
+  "../../etc/passwd",
+  "/etc/passwd",
+  "list.html\0",
+  "shop/../../secret.html",
+  "C:\\x.html",
+  "./list.html",
+  "linked.html",
+])("no page is made of %p", async (name) => {
+  await using app = await start();
+  const answer = await app.fetch(`/shop/named/${encodeURIComponent(encodeURIComponent(name))}`);
+  expect([answer.status, ((await answer.json()) as { code: string }).code]).toEqual([
+    500,
+    expect.stringMatching(/^template_/),
+  ]);
+});
 
 test("no link leads out of the folders of templates", async () => {
   await using app = await start({
-    plugins: { ...plugins, "linked/plugin.json": { name: "linked", version: "1.0.0" }, "linked/run.ts": SHOP },
+    plugins: {
+      ...plugins,
+      "linked/plugin.json": { name: "linked", version: "1.0.0" },
+      "linked/run.ts": SHOP,
+    },
     files: { "secrets/list.html": "secret", "templates/own.html": "x" },
   });
   const { path } = app.folder;

@@ -19,7 +19,9 @@ test("an entry run.tsx is found without being named, and its elements are pages 
   const plain = await app.fetch("/tsx/plain");
   expect(plain.headers.get("content-type")).toStartWith("text/html");
   expect(await plain.text()).toContain('<p class="text-teal-700">Hello <b>&lt;Ada&gt;</b></p>');
-  expect(policyOf(plain)).toMatch(/^default-src 'self'; script-src 'nonce-[^']+';[^]*require-trusted-types-for 'script'$/);
+  expect(policyOf(plain)).toMatch(
+    /^default-src 'self'; script-src 'nonce-[^']+';[^]*require-trusted-types-for 'script'$/,
+  );
   expect(policyOf(plain)).not.toBe(policyOf(await app.fetch("/tsx/plain")));
   const scripted = await app.fetch("/tsx/scripted");
   const [, nonce = ""] = /script-src 'nonce-([^']+)'/.exec(policyOf(scripted) ?? "") ?? [];
@@ -29,9 +31,14 @@ test("an entry run.tsx is found without being named, and its elements are pages 
   expect(policyOf(await app.fetch("/tsx/text"))).toBeNull();
   const framed = await app.fetch("/tsx/framed");
   expect(framed.headers.get("content-security-policy")).toContain("script-src 'nonce-");
-  expect(await framed.text()).toMatch(/<title>Framed<\/title>[^]*<main[^]*Hello <b>&lt;Ada&gt;<\/b>[^]*<\/main>/);
+  expect(await framed.text()).toMatch(
+    /<title>Framed<\/title>[^]*<main[^]*Hello <b>&lt;Ada&gt;<\/b>[^]*<\/main>/,
+  );
   // Where both are there, the first is the entry.
-  await app.folder.write({ "plugins/tsx/run.ts": 'import { createRouter } from "xcore"; export default createRouter().get("/plain", () => "ts");' });
+  await app.folder.write({
+    "plugins/tsx/run.ts":
+      'import { createRouter } from "xcore"; export default createRouter().get("/plain", () => "ts");',
+  });
   await app.app.plugins.refresh(null);
   expect(await (await app.fetch("/tsx/plain")).text()).toBe("ts");
 });

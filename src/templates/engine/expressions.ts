@@ -135,7 +135,9 @@ export abstract class ExpressionWriter extends Writer {
   }
 
   #toSlice(target: AstNode, node: AstNode): string {
-    const bounds = [node.start, node.stop, node.step].map((one) => (one === null ? "null" : this.toValue(one)));
+    const bounds = [node.start, node.stop, node.step].map((one) =>
+      one === null ? "null" : this.toValue(one),
+    );
     return `(${this.at(node)}, slice(${this.toValue(target)}, ${bounds.join(", ")}))`;
   }
 
@@ -229,7 +231,8 @@ export abstract class ExpressionWriter extends Writer {
         ? this.toArguments({ ...node.args, children: rest })
         : this.#inOrder(rest, filter.parameters, `The filter "${name}"`);
     if (filter.isByLocale === true) {
-      for (let index = args.length; index < (filter.parameters?.length ?? 0); index += 1) args.push("undefined");
+      for (let index = args.length; index < (filter.parameters?.length ?? 0); index += 1)
+        args.push("undefined");
       args.push('c.state.request("locale")');
     }
     return `(${this.at(node)}, f[${JSON.stringify(name)}](${[this.toValue(value, isLenient), ...args].join(", ")}))`;

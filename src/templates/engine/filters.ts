@@ -95,7 +95,8 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
   max: { run: (value: unknown, by?: string) => extreme(value, by, 1), parameters: ["attribute"] },
   min: { run: (value: unknown, by?: string) => extreme(value, by, -1), parameters: ["attribute"] },
   nl2br: {
-    run: (value: unknown) => new SafeString(replaceTexts(show(value).replaceAll("\r\n", "\n"), "\n", "<br>\n")),
+    run: (value: unknown) =>
+      new SafeString(replaceTexts(show(value).replaceAll("\r\n", "\n"), "\n", "<br>\n")),
     parameters: [],
   },
   pprint: { run: (value: unknown) => JSON.stringify(value, null, 2), parameters: [] },

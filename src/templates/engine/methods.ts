@@ -38,7 +38,14 @@ const TEXT: Readonly<Record<string, (text: string, ...args: never[]) => unknown>
   count: (text, part: string) => text.split(part).length - 1,
   replace: (text, from: unknown, to: unknown, times?: number) =>
     replaceTexts(text, toText(from), toText(to), times),
-  split: (text, by?: unknown) => limited(text.trim() === "" && by === undefined ? [] : by === undefined ? text.trim().split(/\s+/) : text.split(toText(by))),
+  split: (text, by?: unknown) =>
+    limited(
+      text.trim() === "" && by === undefined
+        ? []
+        : by === undefined
+          ? text.trim().split(/\s+/)
+          : text.split(toText(by)),
+    ),
   splitlines: (text) => limited(text.split(/\r?\n/)),
   join: (text, parts: Iterable<unknown>) => joinTexts(limitedFrom(parts).map(toText), text),
   slice: (text, from: number, to?: number) => text.slice(from, to),

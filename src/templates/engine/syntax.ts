@@ -159,8 +159,7 @@ class TemplateParser extends NunjucksParser {
     const { lineno, colno, type } = this.peekToken();
     const first = type === COLON ? null : this.parseExpression();
     if (!this.skip(COLON)) return first as Node; // at a colon it was skipped
-    const parseBound = () =>
-      [COLON, CLOSE].includes(this.peekToken().type) ? null : this.parseExpression();
+    const parseBound = () => ([COLON, CLOSE].includes(this.peekToken().type) ? null : this.parseExpression());
     const second = parseBound();
     return new Slice(lineno, colno, first, second, this.skip(COLON) ? parseBound() : null);
   }

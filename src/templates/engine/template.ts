@@ -149,7 +149,8 @@ function resolveReference(
 ): Template | null {
   try {
     for (const name of names) {
-      const found = kind === "component" ? surroundings.findComponent(name, source) : surroundings.find(name, source);
+      const found =
+        kind === "component" ? surroundings.findComponent(name, source) : surroundings.find(name, source);
       if (found !== null) return found;
     }
     return null;

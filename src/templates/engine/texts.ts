@@ -1,23 +1,26 @@
-import {
-  assertLength,
-  isTrue,
-  MAX_COUNT,
-  replaceTexts,
-  SafeString,
-  show,
-  toText,
-} from "./values.ts";
+import { assertLength, isTrue, MAX_COUNT, replaceTexts, SafeString, show, toText } from "./values.ts";
 
 /** Where one of all is markup, the others are escaped, so that none becomes markup that wasn't. */
 export function replace(value: unknown, old: unknown, fresh: unknown, count?: unknown): unknown {
   const isMarkup = [value, old, fresh].some((one) => one instanceof SafeString);
   const times = typeof count === "number" && count >= 0 ? count : Infinity;
-  const text = replaceTexts(isMarkup ? show(value) : toText(value), toText(old), isMarkup ? show(fresh) : toText(fresh), times);
+  const text = replaceTexts(
+    isMarkup ? show(value) : toText(value),
+    toText(old),
+    isMarkup ? show(fresh) : toText(fresh),
+    times,
+  );
   return isMarkup ? new SafeString(text) : text;
 }
 
 /** Cuts a text so that it has `length` characters with its end; one that is hardly longer stays whole. */
-export function truncate(value: unknown, length = 255, killsWords: unknown = false, end: unknown = "...", leeway = 5): unknown {
+export function truncate(
+  value: unknown,
+  length = 255,
+  killsWords: unknown = false,
+  end: unknown = "...",
+  leeway = 5,
+): unknown {
   const isMarkup = value instanceof SafeString;
   const [text, ending] = [toText(value), isMarkup ? show(end) : toText(end)];
   if (text.length <= length + leeway) return value instanceof SafeString ? value : text;
@@ -27,17 +30,27 @@ export function truncate(value: unknown, length = 255, killsWords: unknown = fal
   return isMarkup ? new SafeString(shortened) : shortened;
 }
 
-const CHARACTERS: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
+const CHARACTERS: Readonly<Record<string, string>> = {
+  amp: "&",
+  lt: "<",
+  gt: ">",
+  quot: '"',
+  apos: "'",
+  nbsp: " ",
+};
 
 /** The text of markup, which is none any more: what is left may read as a tag. */
 export function stripTags(value: unknown): string {
   return withoutComments(toText(value))
     .replaceAll(/<\/?[a-z][^<>]*>/gi, "")
-    .replaceAll(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|([a-z]{2,4}));/gi, (whole, decimal?: string, hex?: string, name = "") => {
-      if (decimal === undefined && hex === undefined) return CHARACTERS[String(name)] ?? whole;
-      const code = Number.parseInt(decimal ?? hex ?? "", decimal === undefined ? 16 : 10);
-      return code <= 0x10_ff_ff ? String.fromCodePoint(code) : whole;
-    })
+    .replaceAll(
+      /&(?:#(\d{1,7})|#x([\da-f]{1,6})|([a-z]{2,4}));/gi,
+      (whole, decimal?: string, hex?: string, name = "") => {
+        if (decimal === undefined && hex === undefined) return CHARACTERS[String(name)] ?? whole;
+        const code = Number.parseInt(decimal ?? hex ?? "", decimal === undefined ? 16 : 10);
+        return code <= 0x10_ff_ff ? String.fromCodePoint(code) : whole;
+      },
+    )
     .trim()
     .split(/\s+/)
     .join(" ");
@@ -87,4 +100,3 @@ export function wrapWords(value: unknown, width = 79): string {
     .join("")
     .replaceAll(/(?<![ \t])[ \t]+\n/g, "\n"); // from where they begin: else each of many is tried
 }
-

@@ -36,7 +36,11 @@ function definedIn(node: AstNode): AstNode[] {
 }
 
 /** Whether a node of a type stands anywhere below. */
-export function contains(value: unknown, typename: string, test: (value: unknown) => boolean = () => true): boolean {
+export function contains(
+  value: unknown,
+  typename: string,
+  test: (value: unknown) => boolean = () => true,
+): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (Array.isArray(value)) return value.some((one) => contains(one, typename, test));
   const node = value as Partial<AstNode> & Record<string, unknown>;

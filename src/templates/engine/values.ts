@@ -90,7 +90,8 @@ export function slice(value: unknown, start: unknown, stop: unknown, step: unkno
   if (by === 0) throw new RangeError("Cannot take a part: its step is 0");
   const { length } = all;
   const [least, most] = by > 0 ? [0, length] : [-1, length - 1];
-  const place = (bound: number): number => (bound < 0 ? Math.max(bound + length, least) : Math.min(bound, most));
+  const place = (bound: number): number =>
+    bound < 0 ? Math.max(bound + length, least) : Math.min(bound, most);
   const from = place(toBound(start) ?? (by > 0 ? 0 : Infinity));
   const end = toBound(stop);
   const to = end === null ? (by > 0 ? most : least) : place(end);

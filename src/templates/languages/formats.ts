@@ -33,11 +33,18 @@ export function toIsoTime(value: unknown): string {
 }
 
 /** A number with at most so many digits behind the point, or with all of them; "" for none. A decimal as text is exact. */
-export function toNumberText(value: unknown, digits?: unknown, isFixed: unknown = false, locale = "en"): string {
+export function toNumberText(
+  value: unknown,
+  digits?: unknown,
+  isFixed: unknown = false,
+  locale = "en",
+): string {
   const maximumFractionDigits = typeof digits === "number" ? Math.min(Math.max(0, digits), 20) : 3;
   const minimumFractionDigits = isFixed === true ? maximumFractionDigits : 0;
   const formatter = numberFormat(locale, { maximumFractionDigits, minimumFractionDigits });
-  return withNumber(value, (number) => formatter.format(typeof value === "string" ? (value as unknown as number) : number));
+  return withNumber(value, (number) =>
+    formatter.format(typeof value === "string" ? (value as unknown as number) : number),
+  );
 }
 
 /** A number of bytes in the unit that fits: "1.5 MB". */

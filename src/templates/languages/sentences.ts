@@ -51,9 +51,14 @@ export class Sentences {
   filled(sentence: string, translate: (reason: string) => string): string | undefined {
     this.#forms ??= toForms(this.#translations);
     for (const { pieces, places, translation } of this.#forms) {
-      const values = findValues(sentence, pieces)?.map((value, index) => [places[index] ?? "", value] as const);
+      const values = findValues(sentence, pieces)?.map(
+        (value, index) => [places[index] ?? "", value] as const,
+      );
       if (values?.every(([name, value]) => isValue(name, value)) !== true) continue;
-      const filled = values.map(([name, value]) => [name, name.startsWith(REASON) ? translate(value) : value]);
+      const filled = values.map(([name, value]) => [
+        name,
+        name.startsWith(REASON) ? translate(value) : value,
+      ]);
       return fillPlaces(translation, Object.fromEntries(filled));
     }
     return undefined;

@@ -29,9 +29,7 @@ export function isTemplateName(name: string): boolean {
 async function listTemplates(directory: string): Promise<string[]> {
   if (!existsSync(directory)) return []; // as for most plugins, of which there may be hundreds
   try {
-    const names = await Array.fromAsync(
-      new Bun.Glob(FILES).scan({ cwd: directory, followSymlinks: false }),
-    );
+    const names = await Array.fromAsync(new Bun.Glob(FILES).scan({ cwd: directory, followSymlinks: false }));
     return names
       .map((name) => name.replaceAll("\\", "/"))
       .filter(isTemplateName)

@@ -11,7 +11,8 @@ const texts: Texts = {
 };
 
 /** 4 MB, as `t`. */
-const LONG = "{% set ns = namespace(t='x') %}{% for i in range(22) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}{% set t = ns.t %}\n";
+const LONG =
+  "{% set ns = namespace(t='x') %}{% for i in range(22) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}{% set t = ns.t %}\n";
 
 /** What can't be used, where, and what the error says. */
 for (const [template, place, problem] of [
@@ -35,7 +36,11 @@ for (const [template, place, problem] of [
   ["{{ x ", "1:6", "opened and not closed"],
   ["{% endif %}", "1:4", "unknown block tag: endif"],
   ["{% switch x %}{% case 1 %}{% endswitch %}", "1:4", "Cannot use switch"],
-  ["{{ 'a' | truncate(lengt=3) }}", "1:19", 'has no parameter "lengt": it has length, killwords, end, leeway'],
+  [
+    "{{ 'a' | truncate(lengt=3) }}",
+    "1:19",
+    'has no parameter "lengt": it has length, killwords, end, leeway',
+  ],
   ["{% block a %}{% endblock %}{% block a %}{% endblock %}", "1:31", 'There is a block "a" already'],
   // what leads to code
   ["{{ range.constructor('return process')() }}", "1:10", 'Cannot use "constructor"'],
@@ -139,7 +144,9 @@ test("what takes too long ends, however seldom its loops have run", () => {
   const clock = spyOn(performance, "now").mockImplementation(() => now);
   try {
     const globals = { wait: () => void (now += 1000) };
-    const { message } = failureOf(() => render("{% for i in range(1000) %}{% do wait() %}{% endfor %}", {}, { globals }));
+    const { message } = failureOf(() =>
+      render("{% for i in range(1000) %}{% do wait() %}{% endfor %}", {}, { globals }),
+    );
     expect(message).toContain("longer than 10 seconds");
   } finally {
     clock.mockRestore();
@@ -147,7 +154,10 @@ test("what takes too long ends, however seldom its loops have run", () => {
 });
 
 test("templates that each use the next one twice are checked once each", () => {
-  const used = Array.from({ length: 60 }, (_, at) => [`d${at}.html`, `{% include 'd${at + 1}.html' %}`.repeat(2)]);
+  const used = Array.from({ length: 60 }, (_, at) => [
+    `d${at}.html`,
+    `{% include 'd${at + 1}.html' %}`.repeat(2),
+  ]);
   const all = { ...Object.fromEntries(used), "d60.html": "{{ 1 | attr('constructor') }}" };
   const { template } = failureOf(() => render("{% include 'd0.html' %}", {}, { texts: all }));
   expect(template).toBe("templates/d60.html");

@@ -104,17 +104,41 @@ for (const [template, expected] of [
     "<b>&lt;&LT;&lt;",
   ],
   // parts
-  ["{{ 'abcdef'[1:3] }} {{ 'abcdef'[:2] }} {{ 'abcdef'[-2:] }} {{ 'abcdef'[:] }} {{ 'abcdef'[4:1] }}.", "bc ab ef abcdef ."],
-  ["{{ 'abcdef'[::-1] }} {{ 'abcdef'[::2] }} {{ 'abcdef'[4:1:-2] }} {{ 'abc'[-9:9] }} {{ 'abc'[9::-1] }}", "fedcba ace ec abc cba"],
-  ["{% for item in items[1:] %}{{ item.name }} {% endfor %}{{ (items | map(attribute='name') | list)[:1] }}", "&lt;Bob&gt; Cy [&quot;Ada&quot;]"],
+  [
+    "{{ 'abcdef'[1:3] }} {{ 'abcdef'[:2] }} {{ 'abcdef'[-2:] }} {{ 'abcdef'[:] }} {{ 'abcdef'[4:1] }}.",
+    "bc ab ef abcdef .",
+  ],
+  [
+    "{{ 'abcdef'[::-1] }} {{ 'abcdef'[::2] }} {{ 'abcdef'[4:1:-2] }} {{ 'abc'[-9:9] }} {{ 'abc'[9::-1] }}",
+    "fedcba ace ec abc cba",
+  ],
+  [
+    "{% for item in items[1:] %}{{ item.name }} {% endfor %}{{ (items | map(attribute='name') | list)[:1] }}",
+    "&lt;Bob&gt; Cy [&quot;Ada&quot;]",
+  ],
   ["{% set n = 1 %}{{ [1, 2, 3,][n:n + 1] }}{{ [[1, 2], [3]][0][1] }}{{ ('<b>' | safe)[:2] }}", "[2]2&lt;b"],
   // as in Jinja2
-  ["{{ 'aaa' | replace('a', 'b', 2) }} {{ 'abc' | replace('', '.') }} {{ 'abc' | replace('', '.', 2) }} {{ 1.5 | replace('.', ',') }}", "bba .a.b.c. .a.bc 1,5"],
-  ["{{ '<i>x</i>' | safe | replace('x', '<script>') }} {{ '<x' | replace('x', '<b>' | safe) }}", "<i>&lt;script&gt;</i> &lt;<b>"],
-  ["{{ 'foo bar baz qux' | truncate(9) }} {{ 'foo bar baz qux' | truncate(9, True) }} {{ 'foo bar baz qux' | truncate(11) }} {{ 'foo bar baz qux' | truncate(11, False, '...', 0) }}", "foo... foo ba... foo bar baz qux foo bar..."],
+  [
+    "{{ 'aaa' | replace('a', 'b', 2) }} {{ 'abc' | replace('', '.') }} {{ 'abc' | replace('', '.', 2) }} {{ 1.5 | replace('.', ',') }}",
+    "bba .a.b.c. .a.bc 1,5",
+  ],
+  [
+    "{{ '<i>x</i>' | safe | replace('x', '<script>') }} {{ '<x' | replace('x', '<b>' | safe) }}",
+    "<i>&lt;script&gt;</i> &lt;<b>",
+  ],
+  [
+    "{{ 'foo bar baz qux' | truncate(9) }} {{ 'foo bar baz qux' | truncate(9, True) }} {{ 'foo bar baz qux' | truncate(11) }} {{ 'foo bar baz qux' | truncate(11, False, '...', 0) }}",
+    "foo... foo ba... foo bar baz qux foo bar...",
+  ],
   ["{{ '<b>a</b> long text' | safe | truncate(10, True, '<', 0) }}", "<b>a</b> &lt;"],
-  ["{{ '<p>a &amp; <b>b</b><!-- x -->  c</p>' | safe | striptags }} {{ '<<b>script>' | safe | striptags }}", "a &amp; b c &lt;script&gt;"],
-  ["{{ 'a<\nb' | nl2br }} {{ {'a': 1} | list }} {{ '  x ' | trim }} {{ ('<b> ' | safe) | trim }}", "a&lt;<br>\nb [&quot;a&quot;] x <b>"],
+  [
+    "{{ '<p>a &amp; <b>b</b><!-- x -->  c</p>' | safe | striptags }} {{ '<<b>script>' | safe | striptags }}",
+    "a &amp; b c &lt;script&gt;",
+  ],
+  [
+    "{{ 'a<\nb' | nl2br }} {{ {'a': 1} | list }} {{ '  x ' | trim }} {{ ('<b> ' | safe) | trim }}",
+    "a&lt;<br>\nb [&quot;a&quot;] x <b>",
+  ],
 ] as const) {
   test(`a template renders ${template.slice(0, 100)}`, () => {
     expect(render(template, { items: [...items] })).toBe(expected);

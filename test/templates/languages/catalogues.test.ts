@@ -27,7 +27,8 @@ test("a translation has the places of its text", async () => {
 
 test("chooseLanguage() takes what somebody has chosen, then what their browser wants most", () => {
   const names = ["en", "fr", "pt-BR"];
-  const choose = (chosen: string | null, accepted: string | null) => chooseLanguage(names, { chosen, accepted });
+  const choose = (chosen: string | null, accepted: string | null) =>
+    chooseLanguage(names, { chosen, accepted });
   expect(choose("fr", "en")).toBe("fr");
   expect(choose("xx", "fr-CA,en;q=0.5")).toBe("fr");
   expect(choose(null, "de;q=0.9, en;q=0.1, fr;q=0.4")).toBe("fr");
@@ -41,7 +42,9 @@ test("chooseLanguage() takes what somebody has chosen, then what their browser w
 
 test("a plugin's texts are its own, and fall back to those of the core", () => {
   const languages = new Languages("core");
-  languages.keep("core", [{ name: "languages/fr.json", text: '{ "Order": "Commande", "Save": "Enregistrer" }' }]);
+  languages.keep("core", [
+    { name: "languages/fr.json", text: '{ "Order": "Commande", "Save": "Enregistrer" }' },
+  ]);
   languages.keep("shop", [{ name: "languages/fr.json", text: '{ "Order": "Ordre" }' }]);
   languages.keep("shop2", [{ name: "languages/de.json", text: '{ "Order": "Bestellung" }' }]);
   expect(languages.names).toEqual(["en", "de", "fr"]);
@@ -69,12 +72,15 @@ test("what is wrong with a file of translations is told with its place", () => {
 
 test("what an error says is looked for among a plugin's sentences, then the core's, then the texts of both", () => {
   const languages = new Languages("core");
-  const errors = '{ "No order {id}": "Pas de commande {id}", "Cannot save: {reason}": "Pas enregistré : {reason}" }';
+  const errors =
+    '{ "No order {id}": "Pas de commande {id}", "Cannot save: {reason}": "Pas enregistré : {reason}" }';
   languages.keep("core", [
     { name: "languages/fr.errors.json", text: errors },
     { name: "languages/fr.json", text: '{ "Choose first.": "Choisissez d’abord." }' },
   ]);
-  languages.keep("shop", [{ name: "languages/fr.errors.json", text: '{ "No order {id}": "Commande {id} inconnue" }' }]);
+  languages.keep("shop", [
+    { name: "languages/fr.errors.json", text: '{ "No order {id}": "Commande {id} inconnue" }' },
+  ]);
   const say = (owner: string, said: string) => languages.translateError(owner, "fr", said);
   expect(say("core", "No order 7")).toBe("Pas de commande 7");
   expect(say("shop", "Cannot save: No order 7")).toBe("Pas enregistré : Commande 7 inconnue");
@@ -84,7 +90,9 @@ test("what an error says is looked for among a plugin's sentences, then the core
 });
 
 test("fillPlaces() fills what it is given, and nothing that it isn't", () => {
-  expect(fillPlaces("Delete {name} of {owner}?", { name: "{owner}", owner: "Ada" })).toBe("Delete {owner} of Ada?");
+  expect(fillPlaces("Delete {name} of {owner}?", { name: "{owner}", owner: "Ada" })).toBe(
+    "Delete {owner} of Ada?",
+  );
   expect(fillPlaces("{toString}", {})).toBe("{toString}");
   expect(fillPlaces("{x}", null)).toBe("{x}");
 });

@@ -17,7 +17,9 @@ function show(text: string, language: string): string {
   const globalsOf = () => ({ language });
   const request = createRequestNames(null, { globalsOf, appName: "xcore", theme: "light", nonce: "", words });
   // Spaces that don't break are as good as others to a reader.
-  return library.render(template, { at: AT, n: 1234567.8915 }, { isStrict: true, request }).replaceAll(/[\u00a0\u202f]/g, " ");
+  return library
+    .render(template, { at: AT, n: 1234567.8915 }, { isStrict: true, request })
+    .replaceAll(/[\u00a0\u202f]/g, " ");
 }
 
 test("dates, numbers, sizes and durations are written as the page's language has them", () => {

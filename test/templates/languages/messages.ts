@@ -1,6 +1,13 @@
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type AnyNode, type CallExpression, type Class, type Function, type NewExpression, parse } from "acorn";
+import {
+  type AnyNode,
+  type CallExpression,
+  type Class,
+  type Function,
+  type NewExpression,
+  parse,
+} from "acorn";
 
 /** What stands for a value that is known only when an error is thrown. */
 export const VALUE = "\u00A4";
@@ -38,7 +45,10 @@ interface Place {
 export class Messages {
   readonly #sources = new Map<string, Source>();
   /** Calls by the name of what is called. */
-  readonly #calls = new Map<string, { readonly source: Source; readonly call: CallExpression | NewExpression }[]>();
+  readonly #calls = new Map<
+    string,
+    { readonly source: Source; readonly call: CallExpression | NewExpression }[]
+  >();
   readonly #transpiler = new Bun.Transpiler({ loader: "ts" });
 
   /** Reads the sources, but for what is none of errors: that is read where it is a part of one. */
@@ -75,7 +85,8 @@ export class Messages {
     if (made === null) return [];
     const builder = builderOf(made.node);
     const index = builder === null ? 0 : (findParameter(builder, "message")?.index ?? null);
-    if (builder === null || index !== null) return this.#shapesOf(call.arguments[index ?? 0], { source, depth: 0 });
+    if (builder === null || index !== null)
+      return this.#shapesOf(call.arguments[index ?? 0], { source, depth: 0 });
     const message = toHandedOn(made.node)?.arguments[this.#messageIndex(made.node, made.source)] as AnyNode;
     return this.#shapesOf(message, { source: made.source, depth: 0, made: { by: builder, source, call } });
   }
@@ -110,16 +121,23 @@ export class Messages {
     walk(program, null, (node, parent) => {
       nodes.push(node);
       if (parent !== null) parents.set(node, parent);
-      if (node.type === "ImportSpecifier" && parent?.type === "ImportDeclaration" && "name" in node.imported) {
+      if (
+        node.type === "ImportSpecifier" &&
+        parent?.type === "ImportDeclaration" &&
+        "name" in node.imported
+      ) {
         const from = String(parent.source.value);
-        if (from.startsWith(".")) imported.set(node.local.name, { path: join(dirname(path), from), name: node.imported.name });
+        if (from.startsWith("."))
+          imported.set(node.local.name, { path: join(dirname(path), from), name: node.imported.name });
       }
     });
     for (const top of program.body) {
       const node = top.type === "ExportNamedDeclaration" ? top.declaration : top;
-      if (node?.type === "FunctionDeclaration" || node?.type === "ClassDeclaration") declared.set(node.id.name, node);
+      if (node?.type === "FunctionDeclaration" || node?.type === "ClassDeclaration")
+        declared.set(node.id.name, node);
       if (node?.type !== "VariableDeclaration") continue;
-      for (const one of node.declarations) if (one.id.type === "Identifier" && one.init) declared.set(one.id.name, one.init);
+      for (const one of node.declarations)
+        if (one.id.type === "Identifier" && one.init) declared.set(one.id.name, one.init);
     }
     const source = { path, declared, imported, parents, nodes };
     this.#sources.set(path, source);
@@ -138,16 +156,27 @@ export class Messages {
     const all = (...nodes: readonly AnyNode[]) => unique(nodes.flatMap((one) => this.#shapesOf(one, inner)));
     switch (node.type) {
       case "Literal":
-        return [typeof node.value === "string" || typeof node.value === "number" ? String(node.value) : node.value === null ? "" : VALUE];
+        return [
+          typeof node.value === "string" || typeof node.value === "number"
+            ? String(node.value)
+            : node.value === null
+              ? ""
+              : VALUE,
+        ];
       case "TemplateLiteral":
         return cross(
           node.quasis.flatMap(({ value }, index) => {
             const expression = node.expressions[index];
-            return [[value.cooked ?? ""], ...(expression === undefined ? [] : [this.#shapesOf(expression, inner)])];
+            return [
+              [value.cooked ?? ""],
+              ...(expression === undefined ? [] : [this.#shapesOf(expression, inner)]),
+            ];
           }),
         );
       case "BinaryExpression":
-        return node.operator === "+" ? toSum(this.#shapesOf(node.left, inner), this.#shapesOf(node.right, inner)) : [VALUE];
+        return node.operator === "+"
+          ? toSum(this.#shapesOf(node.left, inner), this.#shapesOf(node.right, inner))
+          : [VALUE];
       case "ConditionalExpression":
         return all(node.consequent, node.alternate);
       case "LogicalExpression":
@@ -176,11 +205,14 @@ export class Messages {
       if (local !== null) return this.#shapesOf(local, place);
     }
     const declared = source.declared.get(name);
-    if (declared !== undefined) return isFunction(declared) ? [VALUE] : this.#shapesOf(declared, { source, depth });
+    if (declared !== undefined)
+      return isFunction(declared) ? [VALUE] : this.#shapesOf(declared, { source, depth });
     const from = source.imported.get(name);
     const other = from && this.#sourceOf(from.path);
     const node = other?.declared.get(from?.name ?? "");
-    return other === undefined || node === undefined || isFunction(node) ? [VALUE] : this.#shapesOf(node, { source: other, depth });
+    return other === undefined || node === undefined || isFunction(node)
+      ? [VALUE]
+      : this.#shapesOf(node, { source: other, depth });
   }
 
   /** What is handed to a function for one of its parameters. */
@@ -190,7 +222,10 @@ export class Messages {
     const isMade = made !== undefined && made.by === (to as AnyNode);
     const all = isMade ? [made] : (this.#calls.get(name) ?? []);
     const calls = all.filter(
-      (one) => isMade || one.source === source || [...one.source.imported.values()].some((from) => from.path === source.path && from.name === name),
+      (one) =>
+        isMade ||
+        one.source === source ||
+        [...one.source.imported.values()].some((from) => from.path === source.path && from.name === name),
     );
     const shapes = calls.flatMap(({ source: at, call }) => {
       const argument = call.arguments[index] as AnyNode | undefined;
@@ -227,7 +262,8 @@ export class Messages {
     if (called.body.type !== "BlockStatement") return this.#shapesOf(called.body, { source: owner, depth });
     const returned: AnyNode[] = [];
     walk(called.body, null, (node) => {
-      if (node.type === "ReturnStatement" && node.argument && functionAround(node, owner) === called) returned.push(node.argument);
+      if (node.type === "ReturnStatement" && node.argument && functionAround(node, owner) === called)
+        returned.push(node.argument);
     });
     const shapes = returned.flatMap((one) => this.#shapesOf(one, { source: owner, depth }));
     return shapes.length === 0 ? [VALUE] : unique(shapes);
@@ -282,7 +318,8 @@ function findParameter({ params }: Function, name: string): Parameter | null {
 function findLocal(scope: Function, name: string): AnyNode | null {
   let found: AnyNode | null = null;
   walk(scope.body, null, (node) => {
-    if (node.type === "VariableDeclarator" && node.id.type === "Identifier" && node.id.name === name) found ??= node.init ?? null;
+    if (node.type === "VariableDeclarator" && node.id.type === "Identifier" && node.id.name === name)
+      found ??= node.init ?? null;
   });
   return found;
 }
@@ -325,7 +362,8 @@ function isFunction(node: AnyNode): node is AnyNode & Function {
 
 function cross(parts: readonly (readonly string[])[]): string[] {
   let shapes = [""];
-  for (const part of parts) shapes = shapes.flatMap((before) => part.map((one) => before + one)).slice(0, MAX_SHAPES);
+  for (const part of parts)
+    shapes = shapes.flatMap((before) => part.map((one) => before + one)).slice(0, MAX_SHAPES);
   return shapes;
 }
 
@@ -339,7 +377,11 @@ function unique(shapes: readonly string[]): string[] {
   return [...new Set(shapes)].slice(0, MAX_SHAPES);
 }
 
-function walk(node: AnyNode, parent: AnyNode | null, visit: (node: AnyNode, parent: AnyNode | null) => void): void {
+function walk(
+  node: AnyNode,
+  parent: AnyNode | null,
+  visit: (node: AnyNode, parent: AnyNode | null) => void,
+): void {
   visit(node, parent);
   for (const value of Object.values(node) as unknown[]) {
     for (const one of Array.isArray(value) ? (value as unknown[]) : [value]) {

@@ -23,9 +23,12 @@ const UNSHOWN = [
   /^web\/(?:acme|https|listening)\//,
 ];
 /** A database can't be connected to: clients read that it can't answer. */
-const OF_CONNECTIONS = /^Cannot (?:connect to|encrypt the connection to|log in to|open) the database\b|^Cannot tell whether/;
+const OF_CONNECTIONS =
+  /^Cannot (?:connect to|encrypt the connection to|log in to|open) the database\b|^Cannot tell whether/;
 
-const messages = new Messages("{errors,db,storage,cache,web,templates,accounts,jobs,mail,backups,resources,sdk,plugins,ui,guide,app}");
+const messages = new Messages(
+  "{errors,db,storage,cache,web,templates,accounts,jobs,mail,backups,resources,sdk,plugins,ui,guide,app}",
+);
 const french = await readCatalogue("fr.errors");
 const sentences = new Sentences();
 for (const [english, translation] of Object.entries(french)) sentences.add(english, translation);
@@ -34,15 +37,53 @@ test("whatever an error says that a page may show has its French in templates/la
   const shown = messages.find((path) => !UNSHOWN.some((one) => one.test(path)));
   const said = [...shown].filter(([message]) => isSentence(message) && !OF_CONNECTIONS.test(message));
   expect(said.length).toBeGreaterThan(500);
-  expect(said.flatMap(([message, path]) => findEnglish(message).map((left) => ({ path, message, left })))).toEqual([]);
+  expect(
+    said.flatMap(([message, path]) => findEnglish(message).map((left) => ({ path, message, left }))),
+  ).toEqual([]);
 });
 
 test("what TypeBox says of values has its French", () => {
-  const schema = { minimum: 1, maximum: 9, minLength: 1, maxLength: 9, minItems: 1, maxItems: 9, const: "x", pattern: "x", format: "x" };
-  const types = ["ArrayMaxItems", "ArrayMinItems", "Array", "Boolean", "IntegerMaximum", "IntegerMinimum", "Integer", "Literal"];
-  const others = ["NumberMaximum", "NumberMinimum", "Number", "Object", "StringFormat", "StringMaxLength", "StringMinLength"];
-  for (const name of [...types, ...others, "StringPattern", "String", "Union"] as (keyof typeof ValueErrorType)[]) {
-    const message = DefaultErrorFunction({ errorType: ValueErrorType[name], schema } as unknown as ErrorFunctionParameter);
+  const schema = {
+    minimum: 1,
+    maximum: 9,
+    minLength: 1,
+    maxLength: 9,
+    minItems: 1,
+    maxItems: 9,
+    const: "x",
+    pattern: "x",
+    format: "x",
+  };
+  const types = [
+    "ArrayMaxItems",
+    "ArrayMinItems",
+    "Array",
+    "Boolean",
+    "IntegerMaximum",
+    "IntegerMinimum",
+    "Integer",
+    "Literal",
+  ];
+  const others = [
+    "NumberMaximum",
+    "NumberMinimum",
+    "Number",
+    "Object",
+    "StringFormat",
+    "StringMaxLength",
+    "StringMinLength",
+  ];
+  for (const name of [
+    ...types,
+    ...others,
+    "StringPattern",
+    "String",
+    "Union",
+  ] as (keyof typeof ValueErrorType)[]) {
+    const message = DefaultErrorFunction({
+      errorType: ValueErrorType[name],
+      schema,
+    } as unknown as ErrorFunctionParameter);
     expect([message, findEnglish(message)]).toEqual([message, []]);
   }
 });
@@ -52,17 +93,23 @@ test("nothing else has its French, and a translation has no place that its sente
   const unsaid = Object.keys(french).filter((english) => !toPattern(english).test(said));
   const code = `${await readSources()} ${DefaultErrorFunction.toString()}`;
   expect(unsaid.filter((english) => !isPutTogether(english, code))).toEqual([]);
-  const wrong = Object.entries(french).filter(([english, translation]) => !placesOf(translation).isSubsetOf(placesOf(english)));
+  const wrong = Object.entries(french).filter(
+    ([english, translation]) => !placesOf(translation).isSubsetOf(placesOf(english)),
+  );
   expect(wrong).toEqual([]);
 });
 
 test("a sentence is known by what stands around its values, whatever these are", () => {
   expect(translate('Cannot find role "x": there is none')).toBe("Rôle « x » : aucun");
-  expect(translate('Cannot find role "": "a": there is none')).toBe("Rôle « \": \"a » : aucun");
+  expect(translate('Cannot find role "": "a": there is none')).toBe('Rôle « ": "a » : aucun');
   expect(translate("Expected one of a, b")).toBe("Parmi a, b");
   expect(translate("Expected {name}")).toBe("Attendu {name}");
-  expect(translate("Cannot read it: no folder; make room; other")).toBe("Illisible : pas un dossier; faites de la place; other");
-  expect(translate("email: no folder; name: {x}; a: b: no folder")).toBe("email: pas un dossier; name: {x}; a: b: pas un dossier");
+  expect(translate("Cannot read it: no folder; make room; other")).toBe(
+    "Illisible : pas un dossier; faites de la place; other",
+  );
+  expect(translate("email: no folder; name: {x}; a: b: no folder")).toBe(
+    "email: pas un dossier; name: {x}; a: b: pas un dossier",
+  );
   expect([translate("See deals"), translate("See the manual")]).toEqual(["Voir : deals", "See the manual"]);
   expect(translate("Cannot read")).toBe("Cannot read");
   expect(translate("")).toBe("");
@@ -101,7 +148,9 @@ function isSentence(message: string): boolean {
 
 /** Words that stand beside each other, but for commands. */
 function pairsOf(message: string): string[] {
-  const words = message.replaceAll(/"[^"]*"|`[^`]*`|xcore [\w ]+|\{[^}]*\}/g, VALUE).split(/(?=[^\w' ])|(?<=[^\w' ])/);
+  const words = message
+    .replaceAll(/"[^"]*"|`[^`]*`|xcore [\w ]+|\{[^}]*\}/g, VALUE)
+    .split(/(?=[^\w' ])|(?<=[^\w' ])/);
   return words.flatMap((part) => {
     const all = part.trim().split(" ");
     return all.slice(1).flatMap((word, index) => {
@@ -117,14 +166,25 @@ function placesOf(text: string): Set<string> {
 
 async function readSources(): Promise<string> {
   const root = new URL("../../../src/", import.meta.url).pathname;
-  const texts = await Promise.all([...new Bun.Glob("**/*.ts").scanSync(root)].map((file) => Bun.file(root + file).text()));
+  const texts = await Promise.all(
+    [...new Bun.Glob("**/*.ts").scanSync(root)].map((file) => Bun.file(root + file).text()),
+  );
   return texts.join("\n").replaceAll("\\", "");
 }
 
 /** A sentence with any values, as it stands in a line. */
 function toPattern(english: string): RegExp {
-  const pieces = english.split("\n").at(-1)?.split(/\{\w+\}/) ?? [];
-  return new RegExp(pieces.filter((piece) => piece !== "").map((piece) => RegExp.escape(piece)).join(".*?"));
+  const pieces =
+    english
+      .split("\n")
+      .at(-1)
+      ?.split(/\{\w+\}/) ?? [];
+  return new RegExp(
+    pieces
+      .filter((piece) => piece !== "")
+      .map((piece) => RegExp.escape(piece))
+      .join(".*?"),
+  );
 }
 
 /** Whether the code has all that a sentence is put together of. */

@@ -19,7 +19,8 @@ export async function findTexts(): Promise<ReadonlyMap<string, string>> {
   const texts = new Map<string, string>();
   for (const file of new Bun.Glob("templates/**/*.html").scanSync(PROJECT)) {
     const source = await Bun.file(join(PROJECT, file)).text();
-    for (const [, double, single] of source.matchAll(TRANSLATED)) texts.set(unescape(double ?? single ?? ""), file);
+    for (const [, double, single] of source.matchAll(TRANSLATED))
+      texts.set(unescape(double ?? single ?? ""), file);
     const [, description] = /^\{#\s+([^]*?)\s+#\}/.exec(file.startsWith(COMPONENTS) ? source : "") ?? [];
     if (description !== undefined) texts.set(description.replaceAll(/\s+/g, " "), file);
     const [, props = ""] = /\{% props\s+([^]*?)\s*%\}/.exec(source) ?? [];
@@ -29,18 +30,23 @@ export async function findTexts(): Promise<ReadonlyMap<string, string>> {
     }
   }
   for (const { node } of configKeys()) texts.set(node.description ?? "", "src/config/schema.ts");
-  for (const text of Object.values(CORE_PERMISSIONS)) texts.set(text, "src/accounts/rights/permission-catalog.ts");
+  for (const text of Object.values(CORE_PERMISSIONS))
+    texts.set(text, "src/accounts/rights/permission-catalog.ts");
   for (const { description } of BUILTIN_ROLES) texts.set(description, "src/accounts/rights/builtin-roles.ts");
   for (const file of new Bun.Glob("src/**/*.ts").scanSync(PROJECT)) {
     const source = await Bun.file(join(PROJECT, file)).text();
-    for (const [, double, single] of source.matchAll(MARKED)) texts.set(unescape(double ?? single ?? ""), file);
+    for (const [, double, single] of source.matchAll(MARKED))
+      texts.set(unescape(double ?? single ?? ""), file);
   }
   return texts;
 }
 
 /** The translations that xcore brings: "fr" of texts, "fr.errors" of what errors say. */
 export async function readCatalogue(language: string): Promise<Readonly<Record<string, string>>> {
-  return (await Bun.file(join(PROJECT, `templates/languages/${language}.json`)).json()) as Record<string, string>;
+  return (await Bun.file(join(PROJECT, `templates/languages/${language}.json`)).json()) as Record<
+    string,
+    string
+  >;
 }
 
 function unescape(literal: string): string {
