@@ -135,7 +135,8 @@ export class Api {
   /** Asks with any method; the answer has its headers too, such as `etag`. */
   async ask<Body>(method: string, path: string, call: Call = {}): Promise<Answer<Body>> {
     const answer = await this.fetch(method, path, call);
-    const body = answer.status === 204 ? undefined : await answer.json();
+    const text = await answer.text();
+    const body: unknown = text === "" ? undefined : JSON.parse(text);
     return { status: answer.status, headers: answer.headers, body: body as Body };
   }
 
