@@ -27,10 +27,9 @@ import {
 } from "./login/password-confirmation.ts";
 import { createPasswords } from "./login/passwords.ts";
 import { createPasskeys } from "./passkeys/passkeys.ts";
-import type { MailArrival } from "./recovery/pages.ts";
 import type { RegistrationOptions } from "./login/registration.ts";
 import type { Principal } from "./identity/principal.ts";
-import type { SendMail } from "./people/send-mail.ts";
+import type { MailArrival, SendMail } from "./people/send-mail.ts";
 import { Principals } from "./identity/principals.ts";
 import { createRefreshTokens } from "./sessions/refresh-tokens.ts";
 import { SecretBox } from "./keys/secret-box.ts";

@@ -108,6 +108,7 @@ export function accountRoutes({
     emailRoutes({
       ...context,
       ...mailing,
+      mailArrival,
       store,
       sessions,
       recovery,

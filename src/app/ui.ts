@@ -43,6 +43,7 @@ async function load({ version, answerError, resources }: AppContext, parts: UiPa
     render: (name, data, options) => templates.render(name, data, options),
     pluginMenu: () => toMenu(plugins),
     userOf: (request) => principals.peek(request)?.user ?? null,
+    mailArrival: accounts.mailArrival,
     personOf: (request) => principals.presentIdOf(request),
     can(request, permission) {
       const principal = principals.peek(request);

@@ -33,6 +33,7 @@ export function toEmailPage(
     email: "",
     from: "",
     token: "",
+    arrival: "mailbox",
     ...values,
     step,
     action: action === undefined ? null : to(action),

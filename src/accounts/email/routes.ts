@@ -10,6 +10,7 @@ import { hashToken } from "../keys/opaque-tokens.ts";
 import type { Afterwork } from "../links/afterwork.ts";
 import { type LinkPageContext } from "../links/pages.ts";
 import { normalizeEmail } from "../people/emails.ts";
+import { assertMailArrives, type MailArrival } from "../people/send-mail.ts";
 import type { Recovery } from "../recovery/recovery.ts";
 import type { TakingBack } from "../recovery/taking-back.ts";
 import { type EmailPage, toEmailPage } from "./pages.ts";
@@ -23,6 +24,8 @@ export interface EmailRoutesOptions extends EmailChangeServices, TakingBack {
   /** Sends the link for another password to who has taken an account back. */
   readonly recovery: Pick<Recovery, "send">;
   readonly afterwork: Afterwork;
+  /** Where mail of this server arrives. */
+  readonly mailArrival: () => MailArrival;
   /** Is told of what a page refuses: the log has a line for each. */
   readonly noteRefusal: (error: AppError, request: Request) => void;
 }
@@ -49,7 +52,7 @@ export function emailRoutes(options: EmailRoutesOptions) {
 }
 
 function undoRoutes(options: EmailRoutesOptions) {
-  const { originOf, recovery, afterwork } = options;
+  const { originOf, recovery, afterwork, mailArrival } = options;
   const undo = async (token: string, request: Request) => {
     const origin = originOf(request);
     const { undoChange } = await import("./undo.ts");
@@ -76,7 +79,7 @@ function undoRoutes(options: EmailRoutesOptions) {
       ({ body: { token }, request }) =>
         answer(options, request, {
           work: () => undo(token, request),
-          toPage: ({ email }) => ({ step: "undone", values: { email } }),
+          toPage: ({ email }) => ({ step: "undone", values: { email, arrival: mailArrival() } }),
         }),
       {
         body: t.Object({ token: Token }),
@@ -93,13 +96,14 @@ function undoRoutes(options: EmailRoutesOptions) {
 }
 
 function changeRoutes(options: EmailRoutesOptions) {
-  const { guards, principals, originOf } = options;
+  const { guards, principals, originOf, mailArrival } = options;
   return new Elysia({ name: "xcore/auth/email/change" })
     .use(guards)
     .post(
       "",
       async ({ body, request }) => {
         const owner = toSessionOwner(principals.require(request), originOf(request));
+        assertMailArrives(mailArrival());
         await (await import("./change.ts")).askForChange(options, owner, body);
         return new Response(null, { status: 202 });
       },
@@ -193,11 +197,12 @@ function load() {
 }
 
 function askAgain(options: EmailRoutesOptions, request: Request, text: string): Promise<Response> {
-  const { limits, afterwork, originOf } = options;
+  const { limits, afterwork, originOf, mailArrival } = options;
   return answer(options, request, {
     status: 202,
     async work() {
       const email = normalizeEmail(text);
+      assertMailArrives(mailArrival());
       const origin = originOf(request);
       await limits.mailsByClient.take(toAddressKey(origin.ipAddress));
       await limits.mailsByAddress.take(hashToken(email));
@@ -205,7 +210,7 @@ function askAgain(options: EmailRoutesOptions, request: Request, text: string): 
         (await load()).resendVerification(options, email, origin),
       );
     },
-    toPage: () => ({ step: "sent", values: { email: text } }),
+    toPage: () => ({ step: "sent", values: { email: text, arrival: mailArrival() } }),
     toProblemPage: (problem) => ({ step: "resend", action: RESEND_PATH, values: { email: text }, problem }),
   });
 }

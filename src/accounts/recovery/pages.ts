@@ -1,10 +1,8 @@
 import type { AppError } from "../../errors/errors.ts";
 import { FORGOT_PATH, LOGIN_PATH, toRelative } from "../browser/navigation.ts";
 import { type LinkPageContext, toLinkPage } from "../links/pages.ts";
+import type { MailArrival } from "../people/send-mail.ts";
 import type { Resettable } from "./recovery.ts";
-
-/** Where mail of this server arrives: without one that sends it, on the terminal in debug mode. */
-export type MailArrival = "mailbox" | "terminal" | "nowhere";
 
 /** Answers with the form that asks for an email, or says what to do where no mail is sent. */
 export function toForgotPage(

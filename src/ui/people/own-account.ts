@@ -29,7 +29,10 @@ export function accountRoutes(ui: Ui) {
         ui.act(request, {
           call: (api) => api.post("/auth/email", { email }),
           done: {
-            text: text("A mail is on its way to {email}: follow its link, and it becomes yours here."),
+            text:
+              ui.mailArrival === "terminal"
+                ? text("This server sends no mail yet: the link is shown on its terminal.")
+                : text("A mail is on its way to {email}: follow its link, and it becomes yours here."),
             values: { email },
           },
           to: PAGE,
@@ -139,7 +142,7 @@ async function leave(
     return await ui.pageOf(
       request,
       "pages/leaving.html",
-      { deletion_at },
+      { deletion_at, arrival: ui.mailArrival },
       { headers: { "cache-control": "no-store" } },
     );
   } catch (error) {
@@ -180,6 +183,7 @@ async function showAccount(ui: Ui, request: Request, refused?: Refused) {
   const data = {
     me,
     identities: identities.items,
+    mail_arrival: ui.mailArrival,
     linkable: providers.items.filter(({ id }) => !linked.has(id)),
     // The API decides; this is for what the page offers.
     may_do_without: me.has_password && passkeys.items.length + served.length > 0,

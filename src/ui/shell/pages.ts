@@ -1,5 +1,6 @@
 import { t } from "elysia";
 import type { Guards } from "../../accounts/identity/guards.ts";
+import type { MailArrival } from "../../accounts/people/send-mail.ts";
 import { THEMES } from "../../config/schema.ts";
 import { redirectTo, VERIFY_PATH, withNext } from "../../accounts/browser/navigation.ts";
 import type { Page, PageOptions, TemplateData } from "../../templates/templates.ts";
@@ -23,6 +24,8 @@ export interface UiOptions extends ApiOptions {
   readonly personOf: (request: Request) => number | null;
   /** Whether who makes a request may do this. */
   readonly can: (request: Request, permission: string) => boolean;
+  /** Where mail of this server arrives: pages promise none that nobody gets. */
+  readonly mailArrival: () => MailArrival;
 }
 
 /** What a form does, and what comes then. */
@@ -101,6 +104,11 @@ export class Ui {
   /** Whether who makes a request may do this; the API decides, this is for what a page shows. */
   can(request: Request, permission: string): boolean {
     return this.#options.can(request, permission);
+  }
+
+  /** Where mail of this server arrives. */
+  get mailArrival(): MailArrival {
+    return this.#options.mailArrival();
   }
 
   /** What the frame of a page shows, of the pages of plugins too: see templates/ui/shell.html. */

@@ -56,6 +56,70 @@ test("without a script, people change their name, pages and password, and downlo
   expect((await file.json()) as object).toMatchObject({ account: { id, email: ADA, theme: "dark" } });
 });
 
+test("nobody is promised a mail that nobody gets: pages and API say where the link is, or that there is none", async () => {
+  await using started = await start();
+  const { app, jar, id } = started;
+  const { accounts, store } = app.app;
+  const headers = {
+    ...(await app.createUser("api@example.com")).headers,
+    "content-type": "application/json",
+  };
+  let asked = 0;
+  const toForm = () => ({ email: `ada-${(asked += 1)}@example.com` });
+  const post = async (path: string) => {
+    const answer = await jar.post(path, toForm());
+    return answer.status === 303 ? textOf(jar.get(PAGE)) : answer.text();
+  };
+  /** The pages that a link was asked for on, and what the API answers. */
+  const ask = async (config: object) => {
+    await app.folder.write({ "config.json": config });
+    await app.reloadConfig();
+    const page = await textOf(jar.get(PAGE));
+    const said = await post(`${PAGE}/email`);
+    const others = [await post("/auth/password/forgot"), await post("/auth/email/verification")];
+    const api = new Set<unknown>();
+    for (const path of ["/auth/email", "/auth/password/forgot", "/auth/email/verification"]) {
+      // oxlint-disable-next-line no-await-in-loop -- of one account
+      const answer = await app.fetch(path, { method: "POST", headers, body: JSON.stringify(toForm()) });
+      // oxlint-disable-next-line no-await-in-loop
+      api.add(answer.status === 202 ? 202 : ((await answer.json()) as { code: string }).code);
+    }
+    return { page, said, others, api: [...api] };
+  };
+  /** The page by which an account is taken back, whose password is then to be set by mail. */
+  const takeBack = async (path: string, purpose: "report_change" | "undo_email_change") => {
+    const link = { purpose, userId: id, lifetimeMs: 60_000, data: { email: ADA } };
+    const token = await store.db.transaction((tx) => accounts.links.issue(tx, link));
+    return textOf(jar.post(path, { token }));
+  };
+
+  const mail = { url: "smtp://127.0.0.1:1", from: "noreply@example.com" }; // where nobody listens
+  const mailed = await ask({ mail });
+  expect([mailed.said, ...mailed.others].map((html) => html.includes("on its way"))).toEqual([
+    true,
+    true,
+    true,
+  ]);
+  const shown = await ask({ app: { debug: true } });
+  for (const html of [shown.said, ...shown.others]) expect(html).toContain("shown on its terminal");
+  expect([mailed.api, shown.api]).toEqual([[202], [202]]);
+  const none = await ask({});
+  expect(none.api).toEqual(["mail_unavailable"]);
+  expect(none.page).not.toContain("/ui/account/email");
+  await jar.post("/ui/preferences", { next: PAGE, language: "fr" });
+  expect(await post(`${PAGE}/email`)).toContain("Ce serveur n’envoie pas de courrier");
+  await jar.post("/ui/preferences", { next: PAGE, language: "en" });
+  const taken = [
+    await takeBack("/auth/report", "report_change"),
+    await takeBack("/auth/email/undo", "undo_email_change"),
+  ];
+  for (const html of [none.page, none.said, ...none.others, ...taken]) {
+    expect(html).toContain("This server sends no mail");
+    expect(html).not.toContain("on its way");
+  }
+  expect(none.others[0]).toContain("xcore user passwd");
+});
+
 test("who has a passkey gives their password up once they have shown it, and sets one again", async () => {
   // An address has no passkeys.
   await using started = await start({ public_url: "http://localhost" });
@@ -100,7 +164,9 @@ test("an account is deleted from its page once its owner has confirmed it, and s
   await jar.post("/auth/verify?next=/ui/account", { current_password: PASSWORD });
   const left = await jar.post(path, { email: ADA, confirmed: "yes" });
   expect([left.status, left.headers.get("cache-control")]).toEqual([200, "no-store"]);
-  expect(await left.text()).toContain("Your account is to be deleted");
+  const leaving = await left.text();
+  expect(leaving).toContain("Your account is to be deleted");
+  expect(leaving).not.toContain("on its way");
   expect((await jar.get(PAGE)).status).toBe(303);
   const [ada] = (await app.app.store.db.select().from(users)).filter((user) => user.id === id);
   expect(ada?.deletion_at).not.toBeNull();
