@@ -3,7 +3,7 @@ import type { CommandContext, GlobalOptions } from "./open/command-context.ts";
 import { findOtherProject } from "./other-project.ts";
 import { serveCommand } from "./serve.ts";
 import { toExamples } from "./terminal/output.ts";
-import { addSubcommands } from "./terminal/subcommands.ts";
+import { addSubcommands, showAskedHelp } from "./terminal/subcommands.ts";
 import { describeBuild, readBuild } from "./terminal/version.ts";
 
 type CommandLoader = () => Promise<(context: CommandContext) => Command>;
@@ -38,7 +38,7 @@ const HELP = ["--help", "-h"];
  * Builds the command line as far as the arguments ask for it: the command that they name, or all of them with their
  * help. `xcore` alone is `xcore serve`.
  *
- * @throws CommanderError when the arguments are wrong, and once the version is printed that they ask for
+ * @throws CommanderError when the arguments are wrong, and once the version or the help is printed that they ask for
  */
 export async function createProgram(context: CommandContext, args: readonly string[]): Promise<Command> {
   const program = new Command("xcore")
@@ -52,7 +52,8 @@ export async function createProgram(context: CommandContext, args: readonly stri
     .addHelpText("after", toExamples("xcore init", "xcore", "xcore plugin new invoices"));
   prepare(program);
   addSubcommands(program, [serveCommand(context)], ["serve", ...Object.keys(COMMANDS)]);
-  for (const [name, load] of findAsked(program, args)) {
+  const { operands, unknown } = program.parseOptions([...args]);
+  for (const [name, load] of findAsked(operands, unknown)) {
     // oxlint-disable-next-line no-await-in-loop -- one, but for the help
     program.addCommand((await load())(context), { hidden: name === "test-host" });
   }
@@ -61,7 +62,8 @@ export async function createProgram(context: CommandContext, args: readonly stri
     const other = isFound || FINDS_ITS_PROJECT.has(action.name()) ? null : findOtherProject(context.cwd);
     if (other !== null) context.warn(other);
   });
-  return prepare(program);
+  await showAskedHelp(prepare(program), operands);
+  return program;
 }
 
 function toVersion(version: string, args: readonly string[]): string {
@@ -70,9 +72,7 @@ function toVersion(version: string, args: readonly string[]): string {
 }
 
 /** Finds the commands without which the arguments can't be followed. */
-function findAsked(program: Command, args: readonly string[]): [string, CommandLoader][] {
-  const { operands, unknown } = program.parseOptions([...args]);
-  const [word] = operands;
+function findAsked([word]: readonly string[], unknown: readonly string[]): [string, CommandLoader][] {
   const listsAll = word === undefined ? unknown.some((arg) => HELP.includes(arg)) : word === "help";
   return Object.entries(COMMANDS).filter(([name]) => listsAll || name === word);
 }
