@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
 import type { Logger } from "pino";
 import { fail } from "../../errors/codes.ts";
 import { isEndless, readTextFile } from "../../files/text.ts";
@@ -165,5 +165,23 @@ function readPem(file: string, configKey: string): string {
   if (isEndless(file)) return refuse("it is a pipe or a device");
   const content = readTextFile(file);
   if (content.state === "read") return content.text;
-  return refuse(content.state === "missing" ? "there is no such file" : content.found);
+  if (content.state === "missing") return refuse("there is no such file");
+  return refuse(
+    isAsn1(file)
+      ? 'it is binary (DER or PKCS #12), and must be PEM: "openssl x509 -inform der", "openssl pkey -inform der" or "openssl pkcs12 -nodes" makes that of it'
+      : content.found,
+  );
+}
+
+/** Whether a file begins as certificates and keys do that aren't written as text. */
+function isAsn1(file: string): boolean {
+  const head = Buffer.alloc(2);
+  try {
+    const descriptor = openSync(file, "r");
+    readSync(descriptor, head);
+    closeSync(descriptor);
+  } catch {
+    return false; // who reads it is told why it can't be read
+  }
+  return head[0] === 0x30 && (head[1] ?? 0) >= 0x80;
 }

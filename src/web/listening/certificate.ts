@@ -4,6 +4,7 @@ import { fail } from "../../errors/codes.ts";
 
 const DAY_MS = 86_400_000;
 const SOON_MS = 7 * DAY_MS;
+const ISSUER_ADDRESS = "CA Issuers"; // RFC 5280, 4.2.2.1: authorities of the public have it, with others between
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 
 /** What a server shows who connects by TLS, with its key. */
@@ -17,8 +18,19 @@ export interface Certificate {
   readonly expiresAt: Date;
   /** Whether nobody has vouched for it but the server. */
   readonly isSelfSigned: boolean;
+  /** Who has vouched for it; null for nobody but the server. */
+  readonly issuer: Issuer | null;
   /** SHA-256 of the server's own, by which two are told apart. */
   readonly fingerprint: string;
+}
+
+/** Who has issued a certificate. */
+export interface Issuer {
+  readonly name: string;
+  /** Until when its own certificate is good; null where that isn't behind the other. */
+  readonly expiresAt: Date | null;
+  /** Whether clients have to be shown that, for they know others above it. */
+  readonly isShown: boolean;
 }
 
 /**
@@ -50,6 +62,7 @@ export function toCertificate({ cert, key }: { readonly cert: string; readonly k
     issuedAt: own.validFromDate,
     expiresAt: own.validToDate,
     isSelfSigned: own.checkIssued(own),
+    issuer: findIssuer(own, others),
     fingerprint: own.fingerprint256,
   };
 }
@@ -61,13 +74,15 @@ export function isInForce({ issuedAt, expiresAt }: Certificate, now: number): bo
 
 /** What an administrator should know of a certificate that is used; null where all is well. */
 export function describeConcern(certificate: Certificate, host: string | null, now: number): string | null {
-  const { names, issuedAt, expiresAt } = certificate;
+  const { names, issuedAt, expiresAt, issuer } = certificate;
   const left = expiresAt.getTime() - now;
   if (left <= 0) return `it expired on ${toDay(expiresAt)}: clients refuse it`;
   if (issuedAt.getTime() > now) return `it isn't valid before ${issuedAt.toISOString()}: clients refuse it`;
   if (host !== null && !names.some((name) => covers(name, host))) {
     return `it is for ${names.join(", ") || "no host"}, and not for "${host}" of server.public_url`;
   }
+  const gap = issuer === null ? null : describeGap(issuer, now);
+  if (gap !== null) return gap;
   return left < SOON_MS ? `it expires on ${toDay(expiresAt)}` : null;
 }
 
@@ -76,6 +91,26 @@ export function covers(name: string, host: string): boolean {
   if (!name.startsWith("*.")) return name === host;
   const dot = host.indexOf(".");
   return dot > 0 && host.slice(dot) === name.slice(1);
+}
+
+function findIssuer(own: X509Certificate, others: readonly X509Certificate[]): Issuer | null {
+  if (own.checkIssued(own)) return null;
+  const behind = others.find((one) => own.checkIssued(one));
+  const [name] = /(?<=^(?:CN|O)=).+/m.exec(own.issuer) ?? [own.issuer];
+  return {
+    name,
+    expiresAt: behind?.validToDate ?? null,
+    isShown: others.length > 0 || own.infoAccess?.includes(ISSUER_ADDRESS) === true,
+  };
+}
+
+function describeGap({ name, expiresAt, isShown }: Issuer, now: number): string | null {
+  if (expiresAt !== null)
+    return expiresAt.getTime() > now
+      ? null
+      : `that of its issuer, "${name}", expired on ${toDay(expiresAt)}: clients refuse it`;
+  if (!isShown) return null;
+  return `that of its issuer, "${name}", isn't behind it in server.tls.cert, and most clients refuse it so: use the file with the whole chain, such as fullchain.pem`;
 }
 
 function readChain(pem: string): X509Certificate[] {

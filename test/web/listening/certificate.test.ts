@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 import { covers, describeConcern, isInForce, toCertificate } from "../../../src/web/listening/certificate.ts";
-import { makeCertificate } from "./certificates.ts";
+import { makeCertificate, makeChain } from "./certificates.ts";
 
 const DAY_MS = 86_400_000;
 const [good, other] = await Promise.all([
@@ -40,6 +40,10 @@ test.each([
   );
 });
 
+function tell(cert: string, { key }: { readonly key: string }): string | null {
+  return describeConcern(toCertificate({ cert, key }), "erp.example.com", Date.now());
+}
+
 test("describeConcern() tells what clients would refuse, and what soon", () => {
   const certificate = toCertificate(good);
   const now = Date.now();
@@ -50,6 +54,23 @@ test("describeConcern() tells what clients would refuse, and what soon", () => {
   expect(after(-2)).toStartWith("it isn't valid before ");
   expect(describeConcern(certificate, "example.com", now)).toBe(
     'it is for erp.example.com, *.example.org, ::1, and not for "example.com" of server.public_url',
+  );
+});
+
+test("describeConcern() tells where clients can't follow a certificate to an authority that they know", async () => {
+  const life = { names: ["erp.example.com"], days: 90, left: 60 };
+  const [ofPublic, ofCompany, ofExpired] = await Promise.all([
+    makeChain({ ...life, isPublic: true }),
+    makeChain(life),
+    makeChain({ ...life, issuerLeft: -1 }),
+  ]);
+  const missing = /^that of its issuer, "Somebody", isn't behind it in server\.tls\.cert/;
+  expect(tell(ofPublic.cert, ofPublic)).toMatch(missing);
+  expect(tell(ofPublic.cert + ofPublic.issuer, ofPublic)).toBeNull();
+  expect(tell(ofCompany.cert, ofCompany)).toBeNull(); // who issued it may be the root that clients know
+  expect(tell(ofCompany.cert + other.cert, ofCompany)).toMatch(missing);
+  expect(tell(ofExpired.cert + ofExpired.issuer, ofExpired)).toMatch(
+    /^that of its issuer, "Somebody", expired on /,
   );
 });
 
