@@ -33,42 +33,52 @@ export interface ListenFailure {
   readonly advice: string | null;
 }
 
+/** Where a server is to listen. */
+export interface Address {
+  readonly hostname: string;
+  readonly port: number;
+  /** What the port is set with, as advice names it. @default "--port or server.port" */
+  readonly setting?: string;
+}
+
 const NO_ADDRESS: ListenFailure = {
   reason: "the host has no address",
   advice: "choose another with --host or server.host",
 };
-const LISTEN_FAILURES: Readonly<Record<string, ListenFailure>> = {
-  EADDRINUSE: {
+const SETTING = "--port or server.port";
+const LISTEN_FAILURES: Readonly<Record<string, (setting: string) => ListenFailure>> = {
+  EADDRINUSE: (setting) => ({
     reason: "the port is in use",
-    advice: "stop the other program, or choose another port with --port or server.port",
-  },
-  EACCES: {
+    advice: `stop the other program, or choose another port with ${setting}`,
+  }),
+  EACCES: (setting) => ({
     reason: "this user may not use the port",
-    advice: "choose one above 1023 with --port or server.port",
-  },
-  EADDRNOTAVAIL: {
+    advice: `choose one above 1023 with ${setting}`,
+  }),
+  EADDRNOTAVAIL: () => ({
     reason: "this machine doesn't have the address",
     advice: "choose another with --host or server.host",
-  },
+  }),
 };
 
 /** Says what to do about an address that can't be listened on: AppError port_unavailable. */
-export async function toListenError(
-  error: unknown,
-  { hostname, port }: { hostname: string; port: number },
-): Promise<AppError> {
-  const { reason, advice } = await findListenFailure(error, hostname);
+export async function toListenError(error: unknown, address: Address): Promise<AppError> {
+  const { hostname, port } = address;
+  const { reason, advice } = await findListenFailure(error, address);
   const text = advice === null ? reason : `${reason}; ${advice}`;
   return fail("port_unavailable", `Cannot listen on ${hostname}:${port}: ${text}`, { cause: error });
 }
 
-/** Says why a host can't be listened on. */
-export async function findListenFailure(error: unknown, hostname: string): Promise<ListenFailure> {
+/** Says why an address can't be listened on. */
+export async function findListenFailure(
+  error: unknown,
+  { hostname, setting = SETTING }: Pick<Address, "hostname" | "setting">,
+): Promise<ListenFailure> {
   // For a host without an address, Bun gives the code of whatever failed last: EINVAL, ENOENT, ENOTCONN, …
   if (!(await hasAddress(hostname))) return NO_ADDRESS;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const reason = error instanceof Error ? error.message : String(error);
-  return LISTEN_FAILURES[code] ?? { reason, advice: null };
+  return LISTEN_FAILURES[code]?.(setting) ?? { reason, advice: null };
 }
 
 /** Whether the system's resolver, which listening asks as well, knows an address of a host. */

@@ -6,9 +6,9 @@ import { createLoggers, type Loggers } from "../log/loggers.ts";
 import type { ServiceManager } from "../native/service-manager.ts";
 import { type HandedOver, openCommandChannel } from "./command-channel.ts";
 import { toLogFolder } from "./context.ts";
-import { toListenError } from "./failure-text.ts";
+import { type Address, toListenError } from "./failure-text.ts";
 import { followProcess, ignoreHarmlessSignals } from "./lifetime/process-events.ts";
-import { speaksTls } from "../web/https/https.ts";
+import { findRedirectAddress, speaksTls } from "../web/https/https.ts";
 
 export interface WorkersOptions {
   readonly loaded: LoadedConfig;
@@ -36,6 +36,8 @@ export async function runWorkers(options: WorkersOptions): Promise<never> {
   assertPossible(loaded);
   const address = { hostname: server.host, port: server.port };
   const port = await findPort(address);
+  const redirects = findRedirectAddress(loaded);
+  if (redirects !== null) await findPort(redirects);
   const loggers = await createLoggers({ ...logging, directory: toLogFolder(loaded, null) });
   const log = loggers.app;
   if (cache.backend === "memory") {
@@ -104,9 +106,10 @@ function assertPossible({ config: { server, redis } }: LoadedConfig): void {
  *
  * @throws AppError port_unavailable
  */
-async function findPort(address: { readonly hostname: string; readonly port: number }): Promise<number> {
+async function findPort(address: Address): Promise<number> {
   try {
-    const probe = Bun.listen({ ...address, exclusive: true, socket: { data() {} } });
+    const { hostname, port: wanted } = address;
+    const probe = Bun.listen({ hostname, port: wanted, exclusive: true, socket: { data() {} } });
     const { port } = probe;
     probe.stop(true);
     return port;

@@ -30,5 +30,8 @@ test.each([
     const { message } = await toListenError(failWith(code), { hostname, port: 80 });
     expect(message).toStartWith(`Cannot listen on ${hostname}:80: `);
     expect(message).toEndWith(advice);
+    const setting = "server.tls.redirect_port";
+    const redirects = await toListenError(failWith(code), { hostname, port: 80, setting });
+    expect(redirects.message).toEndWith(advice.replace("--port or server.port", setting));
   }
 });

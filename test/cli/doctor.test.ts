@@ -1,5 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { createTestDatabase, testWithServer } from "../database-servers.ts";
@@ -52,16 +53,31 @@ test("xcore doctor says how long the certificate is good, and for whom it isn't"
     "cert.pem": cert,
     "key.pem": key,
   });
-  await chmod(join(folder.path, "key.pem"), 0o600);
+  await Promise.all([chmod(folder.path, 0o755), chmod(join(folder.path, "key.pem"), 0o644)]);
   const { wrong, findings } = await examine(folder);
-  expect(wrong).toEqual([]);
+  expect(wrong).toEqual(["warning files: others may read key.pem (mode 644)"]);
+  expect(findings.find(({ area }) => area === "files")?.advice).toBe("run `chmod o= key.pem`");
+  await chmod(join(folder.path, "key.pem"), 0o640);
   expect(findings.find(({ area }) => area === "tls")?.message).toMatch(/^the certificate is good until 2/);
-  const other = { ...server, public_url: "https://erp.example.com" };
+  using program = Bun.serve({ port: 0, hostname: "127.0.0.1", reusePort: true, fetch: () => new Response() });
+  const tls = { ...server.tls, redirect_port: program.port };
+  const other = { ...server, tls, public_url: "https://erp.example.com" };
   await folder.write({ "config.json": { server: other } });
-  const { ok, wrong: warned } = await examine(folder);
+  const { ok, wrong: warned, findings: told } = await examine(folder);
   expect([ok, warned]).toEqual([
-    true,
-    [expect.stringMatching(/^warning tls: the certificate needs attention: .*erp\.example\.com/)],
+    false,
+    [
+      expect.stringMatching(/^warning tls: the certificate needs attention: .*erp\.example\.com/),
+      `problem port: cannot listen on 127.0.0.1:${program.port}: the port is in use`,
+    ],
+  ]);
+  expect(told.at(-1)?.advice).toEndWith("choose another port with server.tls.redirect_port");
+  await writeFile(join(folder.path, "cert.der"), new X509Certificate(cert).raw);
+  await folder.write({ "config.json": { server: { ...server, tls: { ...server.tls, cert: "cert.der" } } } });
+  expect((await examine(folder)).wrong).toEqual([
+    expect.stringMatching(
+      /^problem config: .*cert\.der" as server\.tls\.cert: it is binary .*and must be PEM/,
+    ),
   ]);
 });
 

@@ -24,10 +24,15 @@ export async function checkFiles(loaded: LoadedConfig): Promise<Finding[]> {
       : [resolve(directory, config.backups.directory)]),
   ];
   const show = (file: string): string => relative(directory, file) || ".";
+  const { key } = config.server.tls;
+  // A group may make backups of the one, and renew the other.
+  const shared = [
+    ...(url.dialect === "sqlite" ? [url.file] : []),
+    ...(key === null ? [] : [resolve(directory, key)]),
+  ];
   const found = await Promise.all([
     ...secrets.map((file) => checkSecrecy(file, show(file), 0o077)),
-    // A group may make backups of it.
-    ...(url.dialect === "sqlite" ? [checkSecrecy(url.file, show(url.file), 0o007)] : []),
+    ...shared.map((file) => checkSecrecy(file, show(file), 0o007)),
     ...[...new Set(written)].map((folder) => checkWriting(folder, show(folder))),
   ]);
   const wrong = found.filter((finding) => finding !== null);
@@ -45,7 +50,8 @@ async function checkSecrecy(file: string, shown: string, others: number): Promis
   const folder = await stat(dirname(file)).catch(() => null);
   if (folder !== null && (folder.mode & others) === 0) return null;
   const mode = (found.mode & 0o777).toString(8);
-  return warning("files", `others may read ${shown} (mode ${mode})`, `run \`chmod go= ${shown}\``);
+  const who = others === 0o007 ? "o" : "go";
+  return warning("files", `others may read ${shown} (mode ${mode})`, `run \`chmod ${who}= ${shown}\``);
 }
 
 async function checkWriting(folder: string, shown: string): Promise<Finding | null> {

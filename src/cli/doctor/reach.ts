@@ -1,9 +1,9 @@
 import { pino } from "pino";
 import { createCache } from "../../app/cache.ts";
 import { askRunningServer } from "../../app/command-channel.ts";
-import { findListenFailure } from "../../app/failure-text.ts";
+import { type Address, findListenFailure } from "../../app/failure-text.ts";
 import type { LoadedConfig } from "../../config/load.ts";
-import { examineCertificate } from "../../web/https/https.ts";
+import { examineCertificate, findRedirectAddress } from "../../web/https/https.ts";
 import { redactText } from "../../log/redact.ts";
 import { type Finding, ok, problem, toMessage, warning } from "./findings.ts";
 
@@ -19,7 +19,7 @@ export async function checkCertificate(loaded: LoadedConfig): Promise<Finding[]>
     warning(
       "tls",
       `the certificate needs attention: ${concern}`,
-      "see that it is renewed, and for the host of server.public_url",
+      "see that it is renewed, for the host of server.public_url, and with those behind it",
     ),
   ];
 }
@@ -87,16 +87,29 @@ export async function checkMail({ config: { mail } }: LoadedConfig): Promise<Fin
 
 /** Looks at whether a server could listen where it is to, or does already. */
 export async function checkPort(loaded: LoadedConfig): Promise<Finding[]> {
-  const { host: hostname, port } = loaded.config.server;
-  const shown = `${hostname}:${port}`;
   if ((await askRunningServer(loaded)) !== null) return [ok("port", "a server runs for this project")];
+  const { host: hostname, port } = loaded.config.server;
+  const redirects = findRedirectAddress(loaded);
+  return Promise.all([
+    checkAddress({ hostname, port }),
+    ...(redirects === null ? [] : [checkAddress(redirects)]),
+  ]);
+}
+
+async function checkAddress(address: Address): Promise<Finding> {
+  const { hostname, port, setting = "server.port" } = address;
+  const shown = `${hostname}:${port}`;
   try {
-    const server = Bun.serve({ hostname, port, fetch: () => new Response(null, { status: 503 }) });
+    // By itself: servers that share a port would let one more in.
+    const server = Bun.serve({ hostname, port, reusePort: false, fetch: () => new Response(null) });
     await server.stop(true);
-    return [ok("port", `${shown} is free`)];
+    return ok("port", `${shown} is free`);
   } catch (error) {
-    const { reason, advice } = await findListenFailure(error, hostname);
-    const what = `cannot listen on ${shown}: ${reason}`;
-    return [problem("port", what, advice ?? "choose another with server.port")];
+    const { reason, advice } = await findListenFailure(error, address);
+    return problem(
+      "port",
+      `cannot listen on ${shown}: ${reason}`,
+      advice ?? `choose another with ${setting}`,
+    );
   }
 }

@@ -47,9 +47,19 @@ export interface HttpsOptions {
   readonly isShared: boolean;
 }
 
-interface Address {
+/** Where a server listens for HTTP to send it on to HTTPS. */
+export interface RedirectAddress {
   readonly hostname: string;
   readonly port: number;
+  /** The key of the configuration that has the port. */
+  readonly setting: string;
+}
+
+/** Returns where HTTP is sent on to HTTPS; null where it isn't. */
+export function findRedirectAddress({ config: { server } }: LoadedConfig): RedirectAddress | null {
+  const { host: hostname, tls } = server;
+  if (tls.redirect_port === null) return null;
+  return { hostname, port: tls.redirect_port, setting: "server.tls.redirect_port" };
 }
 
 /** HTTPS of a server: its certificate, which is another one once it is renewed, and the port that sends HTTP on to it. */
@@ -97,10 +107,9 @@ export class Https {
    * @param toError says why it can't listen for HTTP
    * @throws what that returns
    */
-  async start(toError: (error: unknown, address: Address) => Promise<Error>): Promise<void> {
-    const { host: hostname, tls } = this.#options.loaded.config.server;
-    if (tls.redirect_port !== null) {
-      const address = { hostname, port: tls.redirect_port };
+  async start(toError: (error: unknown, address: RedirectAddress) => Promise<Error>): Promise<void> {
+    const address = findRedirectAddress(this.#options.loaded);
+    if (address !== null) {
       try {
         await this.#redirect(address);
       } catch (error) {
@@ -122,10 +131,11 @@ export class Https {
     void this.#redirects?.stop();
   }
 
-  async #redirect(address: Address): Promise<void> {
+  async #redirect({ hostname, port }: RedirectAddress): Promise<void> {
     const { serveRedirects } = await import("./redirect.ts");
     this.#redirects = serveRedirects({
-      ...address,
+      hostname,
+      port,
       isShared: this.#options.isShared,
       site: () => this.#site(),
       answerChallenge: async (token) => (await this.#acme?.answerChallenge(token)) ?? null,
