@@ -30,7 +30,7 @@ export interface AdministrationServices {
    * @default for none: the command line doesn't need to know
    */
   readonly isGuardRole?: (role: string) => boolean;
-  /** @default nobody is told: the command line has no server to send mail by */
+  /** @default nobody is told */
   readonly notices?: Notices;
 }
 

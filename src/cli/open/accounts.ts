@@ -6,7 +6,8 @@ import { fail } from "../../errors/codes.ts";
 import { createHookBus } from "../../hooks/bus.ts";
 import { ensureBuiltinRoles } from "../../accounts/rights/builtin-roles.ts";
 import type { UserServices } from "../../accounts/admin/users.ts";
-import type { CommandContext } from "./command-context.ts";
+import type { App } from "../../app/app.ts";
+import { type CommandContext, loadFor } from "./command-context.ts";
 import { withCoreStore } from "./database.ts";
 
 /** Opens the configured database for a command about accounts, with their tables and the built-in roles in it. */
@@ -23,6 +24,27 @@ export async function withAccounts<T>(
     });
     return work({ store, hooks, passwords: createPasswords({ algorithm, bcryptCost }) });
   });
+}
+
+/**
+ * The same for a command that mails somebody: with the whole app but its plugins. Mail is written down with its job, which a server
+ * sends.
+ */
+export async function withMailingAccounts<T>(
+  command: Command,
+  context: CommandContext,
+  work: (services: App["accounts"] & UserServices) => Promise<T>,
+): Promise<T> {
+  const { createApp } = await import("../../app/app.ts");
+  const loaded = loadFor(command, context);
+  const { version } = context;
+  const app = await createApp({ loaded, version, isCommand: true, stdout: process.stderr, print() {} });
+  try {
+    const { accounts, store, hooks } = app;
+    return await work({ ...accounts, store, hooks });
+  } finally {
+    await app.close();
+  }
 }
 
 /** @throws AppError validation_error for what is no email, not_found for one without an account */

@@ -1,7 +1,8 @@
 import { Command, InvalidArgumentError } from "commander";
 import { findRoleByName } from "../../accounts/admin/role-list.ts";
 import { invite, type SentInvitation } from "../../accounts/invitations/invitations.ts";
-import { type CommandContext, loadFor } from "../open/command-context.ts";
+import { withMailingAccounts } from "../open/accounts.ts";
+import type { CommandContext } from "../open/command-context.ts";
 import { toExamples } from "../terminal/output.ts";
 
 interface InviteOptions {
@@ -51,30 +52,22 @@ export function userInviteCommand(context: CommandContext): Command {
     });
 }
 
-/** Runs the app without its plugins: mail is written down with its job, which a server sends. */
-async function send(
+function send(
   command: Command,
   context: CommandContext,
   email: string,
   { role: names = [], expiresIn }: InviteOptions,
 ): Promise<SentInvitation> {
-  const { createApp } = await import("../../app/app.ts");
-  const loaded = loadFor(command, context);
-  const { version } = context;
-  const app = await createApp({ loaded, version, isCommand: true, stdout: process.stderr, print() {} });
-  try {
-    const { accounts, store, hooks } = app;
+  return withMailingAccounts(command, context, async (services) => {
     const roles: number[] = [];
     // oxlint-disable-next-line no-await-in-loop -- few
-    for (const name of names) roles.push((await findRoleByName(store, name)).id);
-    return await invite({ ...accounts, store, hooks }, null, {
+    for (const name of names) roles.push((await findRoleByName(services.store, name)).id);
+    return invite(services, null, {
       email,
       roles: roles.length === 0 ? undefined : roles,
       expires_in: expiresIn,
     });
-  } finally {
-    await app.close();
-  }
+  });
 }
 
 function collect(role: string, roles: readonly string[] = []): string[] {

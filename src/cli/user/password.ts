@@ -1,14 +1,14 @@
 import { text } from "node:stream/consumers";
 import { Command } from "commander";
 import { setUserPassword } from "../../accounts/admin/users.ts";
-import { findUser, withAccounts } from "../open/accounts.ts";
+import { findUser, withMailingAccounts } from "../open/accounts.ts";
 import type { CommandContext } from "../open/command-context.ts";
 import { toExamples } from "../terminal/output.ts";
 import { assertPassword } from "../../accounts/login/password-rules.ts";
 import { fail } from "../../errors/codes.ts";
 import { askNewPassword } from "../terminal/prompts.ts";
 
-/** `xcore user passwd EMAIL`: sets a password, and ends the sessions of the account. */
+/** `xcore user passwd EMAIL`: sets a password, ends the sessions of the account, and has its owner told. */
 export function userPasswordCommand(context: CommandContext): Command {
   return new Command("passwd")
     .description("Set the password of an account, and end its sessions; it is asked for")
@@ -16,7 +16,7 @@ export function userPasswordCommand(context: CommandContext): Command {
     .option("--password-stdin", "read the password from standard input")
     .addHelpText("after", toExamples("xcore user passwd ada@example.com"))
     .action((email: string, options: { passwordStdin?: boolean }, command: Command) =>
-      withAccounts(command, context, async (services) => {
+      withMailingAccounts(command, context, async (services) => {
         const user = await findUser(services, email);
         const password = await readNewPassword({ fromStdin: options.passwordStdin === true });
         await setUserPassword(services, null, user.id, password);

@@ -132,6 +132,11 @@ testOnEachDialect(
     const passwords = createPasswords({ algorithm: "bcrypt", bcryptCost: 4 });
     const hash = rows.find(({ id }) => id === 2)?.password_hash ?? "";
     expect(await passwords.verify("battery staple", hash)).toEqual({ isValid: true, isRehashDue: false });
+    // Its owner is told, as of a change with a browser: by the next server that runs.
+    const mails = await store.db.select().from(store.tables.mails);
+    expect(mails.map(({ recipient, template, state }) => [recipient, template, state])).toEqual([
+      ["bob@example.com", "account-notice", "waiting"],
+    ]);
   },
   60_000,
 );
