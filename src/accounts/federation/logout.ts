@@ -17,6 +17,8 @@ import type { IdentityStates } from "./states.ts";
 const EVENT = "http://schemas.openid.net/event/backchannel-logout";
 /** Longer than any token of it is taken for. */
 const TOKEN_MS = 15 * 60_000;
+/** Of a deadlock with a login. */
+const RETRIES = 3;
 
 export interface ProviderLogoutOptions {
   readonly store: CoreStore;
@@ -46,28 +48,36 @@ export async function endByProvider(
 ): Promise<number> {
   const claims = await client.readLogoutToken(token);
   const asked = readClaims(claims);
-  if (!(await states.useUp(`logout ${asked.issuer} ${String(claims["jti"])}`, TOKEN_MS)))
-    throw fail("logout_token_invalid", "The logout token was used before");
-  const found = await findSessions(store, asked);
+  const jti = `logout ${asked.issuer} ${String(claims["jti"])}`;
   const { tables } = store;
-  for (const [userId, sessionIds] of Map.groupBy(found, ({ userId: id }) => id)) {
-    const ids = sessionIds.map(({ sessionId }) => sessionId);
-    // oxlint-disable-next-line no-await-in-loop -- a provider's account is linked to one here
-    const user = await store.db.transaction(async (tx) => {
-      const locked = await lockUser(tx, tables, userId);
+  // All or nothing: a token that couldn't be followed is good when the provider sends it again.
+  const end = async (tx: Transaction) => {
+    if (!(await states.useUp(jti, TOKEN_MS, tx)))
+      throw fail("logout_token_invalid", "The logout token was used before");
+    const found = Map.groupBy(await findSessions(tx, store, asked), ({ userId }) => userId);
+    const ended: { readonly user: Awaited<ReturnType<typeof lockUser>>; readonly session_id: string }[] = [];
+    for (const [userId, sessions] of found) {
+      const ids = sessions.map(({ sessionId }) => sessionId);
+      // oxlint-disable-next-line no-await-in-loop -- on one connection
+      const user = await lockUser(tx, tables, userId);
+      // oxlint-disable-next-line no-await-in-loop
       await revoke(tx, store, ids);
+      // oxlint-disable-next-line no-await-in-loop
       await noteAccessChange(tx, tables, userId);
       const target = { type: "user", id: userId };
       const after = { provider, ended: ids.length };
+      // oxlint-disable-next-line no-await-in-loop
       await writeAudit(tx, tables, { action: "session.ended_by_provider", target, origin, after });
-      return locked;
-    });
-    for (const session_id of ids) {
-      // oxlint-disable-next-line no-await-in-loop -- one after another
-      await hooks.emit("user.logout", { user, session_id, ip_address: origin.ipAddress });
+      ended.push(...ids.map((session_id) => ({ user, session_id })));
     }
+    return ended;
+  };
+  const ended = await store.db.transaction(end, { isolation: "read committed", retries: RETRIES });
+  for (const { user, session_id } of ended) {
+    // oxlint-disable-next-line no-await-in-loop -- one after another
+    await hooks.emit("user.logout", { user, session_id, ip_address: origin.ipAddress });
   }
-  return found.length;
+  return ended.length;
 }
 
 /**
@@ -110,9 +120,12 @@ function readClaims({ iss, sub, sid, events, nonce }: RawClaims): Ended {
   return { issuer: iss, subject: subject as string | null, sid: session as string | null };
 }
 
-async function findSessions({ db, tables }: CoreStore, { issuer, subject, sid }: Ended) {
-  const { identities, identitySessions, sessions } = tables;
-  return db
+async function findSessions(
+  tx: Transaction,
+  { tables: { identities, identitySessions, sessions } }: CoreStore,
+  { issuer, subject, sid }: Ended,
+) {
+  return tx
     .select({ sessionId: identitySessions.session_id, userId: identities.user_id })
     .from(identitySessions)
     .innerJoin(identities, eq(identities.id, identitySessions.identity_id))
@@ -124,7 +137,8 @@ async function findSessions({ db, tables }: CoreStore, { issuer, subject, sid }:
         sid === null ? undefined : eq(identitySessions.sid_hash, hashToken(sid)),
         isNull(sessions.revoked_at),
       ),
-    );
+    )
+    .orderBy(identities.user_id);
 }
 
 async function revoke(

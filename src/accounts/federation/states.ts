@@ -24,10 +24,17 @@ export class IdentityStates {
     this.#now = now;
   }
 
-  /** Uses something up that may be answered once; false where that was done before. */
-  async useUp(what: string, lifetimeMs: number): Promise<boolean> {
-    const { db, tables } = this.#store;
-    const { identityStates } = tables;
+  /**
+   * Uses something up that may be answered once; false where that was done before.
+   *
+   * @param db a transaction, where what is rolled back may be answered again
+   */
+  async useUp(
+    what: string,
+    lifetimeMs: number,
+    db: Pick<Transaction, "insert"> = this.#store.db,
+  ): Promise<boolean> {
+    const { identityStates } = this.#store.tables;
     const expires_at = new Date(this.#now() + lifetimeMs);
     const { rowsAffected } = await db
       .insert(identityStates)

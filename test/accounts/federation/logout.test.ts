@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { sql } from "drizzle-orm";
 import { placeOf } from "../browser/browser.ts";
 import { HostileIssuer } from "./hostile-issuer.ts";
 import { comeBack, World } from "./world.ts";
@@ -105,7 +106,19 @@ test("a logout token counts once, as its provider's, for this server", async () 
   const good = await toToken();
   expect((await send(good, "acme")).status).toBe(400);
   expect((await world.whoIs(one)).status).toBe(200);
-  const ended = await send(good);
+  // What couldn't be done isn't used up: the provider sends it again.
+  const { db } = world.app.app.store;
+  await db.execute(
+    sql`create trigger broken before insert on audit_log begin select raise(abort, 'broken'); end`,
+  );
+  expect((await send(good)).status).toBe(500);
+  await db.execute(sql`drop trigger broken`);
+  expect((await world.whoIs(one)).status).toBe(200);
+  // Sent twice at once it counts once.
+  const [ended, again] = (await Promise.all([send(good), send(good)])).toSorted(
+    (a, b) => a.status - b.status,
+  ) as [Response, Response];
+  expect(again.status).toBe(400);
   expect([ended.status, ended.headers.get("cache-control"), await ended.json()]).toEqual([
     200,
     "no-store",
