@@ -33,20 +33,20 @@ export function generateOtpCode(secret: string, atMs: number): string {
 }
 
 /**
- * Finds the time step that a code belongs to, as far as clocks may differ; steps up to `after`, the one that was used
- * last, don't count. Null when the code is wrong.
+ * Finds the time step that a code belongs to, as far as clocks may differ; "used" where all that it belongs to are up to `after`,
+ * the one that was used last. Null when the code is wrong.
  */
 export function findOtpStep(
   secret: string,
   code: string,
   { nowMs, after }: { nowMs: number; after: number },
-): number | null {
+): number | "used" | null {
   const key = Secret.fromBase32(secret);
   const now = toStep(nowMs);
-  let found: number | null = null;
+  let found: number | "used" | null = null;
   for (let step = now - WINDOW; step <= now + WINDOW; step++) {
     const isMatch = step >= 0 && isSameText(toCode(key, step), code);
-    if (isMatch && !isUsed(step, after)) found ??= step;
+    if (isMatch && typeof found !== "number") found = isUsed(step, after) ? "used" : step;
   }
   return found;
 }

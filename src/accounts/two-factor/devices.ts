@@ -44,8 +44,6 @@ interface GivenCode {
 
 const MAX_DEVICES = 10;
 const ENROLMENT_MS = 15 * 60_000;
-/** A step before all others. */
-const NONE_USED = -1;
 
 /**
  * Devices that give one-time codes (TOTP, RFC 6238). An enrolled device counts once a first code has confirmed it,
@@ -161,7 +159,7 @@ export class OtpDevices {
       if (sessionId !== undefined) await assertSecondFactorGiven(tx, tables, { userId, sessionId });
       const opened = await this.#box.open(secret, toContext(userId));
       const step = findOtpStep(opened, toOtpCode(code) ?? "", { nowMs: this.#now(), after: last_step });
-      if (step === null) throw wrongCode();
+      if (typeof step !== "number") throw wrongCode();
 
       const confirmed_at = new Date(this.#now());
       await tx.update(otpDevices).set({ confirmed_at, last_step: step }).where(eq(otpDevices.id, deviceId));
@@ -323,11 +321,10 @@ export class OtpDevices {
         return null;
       });
       if (opened === null) continue;
-      const nowMs = this.#now();
-      const step = findOtpStep(opened, code, { nowMs, after: device.last_step });
+      const step = findOtpStep(opened, code, { nowMs: this.#now(), after: device.last_step });
       // oxlint-disable-next-line no-await-in-loop
-      if (step !== null && (await advance(db, otpDevices, device, step))) return "accepted";
-      isUsed ||= findOtpStep(opened, code, { nowMs, after: NONE_USED }) !== null;
+      if (typeof step === "number" && (await advance(db, otpDevices, device, step))) return "accepted";
+      isUsed ||= step !== null;
     }
     // A code can't be right or wrong when nothing is readable: that isn't the fault of who typed it.
     if (failures.length > 0 && failures.length === devices.length) throw failures[0];

@@ -32,8 +32,9 @@ test("findOtpStep() takes the step before, the present one and the next, to the 
   expect(find((step + 2) * 30_000 - 1)).toBe(step);
   expect(find((step + 2) * 30_000)).toBeNull();
   expect(find(step * 30_000, step - 1)).toBe(step);
-  expect(find(step * 30_000, step)).toBeNull();
-  expect(find(step * 30_000, step + 1)).toBeNull();
+  expect(find(step * 30_000, step)).toBe("used");
+  expect(find(step * 30_000, step + 1)).toBe("used");
+  expect(findOtpStep(SECRET, "000000", { nowMs: step * 30_000, after: step })).toBeNull();
 });
 
 test("findOtpStep() survives the first step of all, and text that is no code", () => {
