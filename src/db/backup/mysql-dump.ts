@@ -3,6 +3,7 @@ import { DatabaseError } from "../contract/database-error.ts";
 import type { ServerUrl } from "../contract/database-url.ts";
 import { toTls } from "../contract/tls.ts";
 import type { DumpFormat } from "./dump.ts";
+import { type AppliedMigration, assertKnown, MIGRATIONS_TABLE } from "./known-migrations.ts";
 import {
   type Environment,
   ESTIMATE_MS,
@@ -19,6 +20,9 @@ const PACKAGES = '"mariadb-client" or "mysql-client"';
 const SIZE =
   "select coalesce(sum(data_length), 0) from information_schema.tables where table_schema = database()";
 const END_OF_DUMP = "-- Dump completed";
+/** At the beginning of a line there is no value: in those line breaks are written as "\\n". */
+const MIGRATIONS = Buffer.from(`\nINSERT INTO \`${MIGRATIONS_TABLE}\` `);
+const MIGRATION = /\('([^'\\]*)','([^'\\]*)',/g;
 
 // Tables that the dump doesn't hold go as well. Names are quoted by doubling backquotes.
 const DROP_ALL = `
@@ -63,8 +67,10 @@ export function createMysqlDump(url: ServerUrl, given: Environment): DumpFormat 
         needsBackup: true,
         isAtomic: false,
         async check(file) {
-          if ((await readEnd(file)).includes(END_OF_DUMP)) return [];
-          throw new DatabaseError("corrupt", `${action}: the dump in the backup is not complete`);
+          if (!(await readEnd(file)).includes(END_OF_DUMP))
+            throw new DatabaseError("corrupt", `${action}: the dump in the backup is not complete`);
+          assertKnown("mysql", await readMigrations(file));
+          return [];
         },
         replace: (file, signal) =>
           runProgram(program, {
@@ -102,6 +108,24 @@ async function estimate(
 async function* afterDrop(file: string): AsyncGenerator<Uint8Array | string> {
   yield DROP_ALL;
   yield* readBytes(file);
+}
+
+/** Reads the first columns of the rows, which are their owner and name. */
+async function readMigrations(file: string): Promise<AppliedMigration[]> {
+  let before: Uint8Array = Buffer.alloc(0);
+  let statement: string | null = null;
+  for await (const part of readBytes(file)) {
+    if (statement !== null) statement += Buffer.from(part).toString();
+    else {
+      const bytes = Buffer.concat([before, part]);
+      const at = bytes.indexOf(MIGRATIONS);
+      if (at === -1) before = bytes.subarray(-MIGRATIONS.length);
+      else statement = bytes.toString("utf8", at);
+    }
+    if (statement?.includes(";\n") === true) break;
+  }
+  const [rows = ""] = statement?.split(";\n") ?? [];
+  return [...rows.matchAll(MIGRATION)].map(([, owner = "", name = ""]) => ({ owner, name }));
 }
 
 async function readEnd(file: string): Promise<string> {

@@ -1,6 +1,7 @@
 import type { ServerUrl } from "../contract/database-url.ts";
 import { toTls } from "../contract/tls.ts";
 import type { DumpFormat } from "./dump.ts";
+import { type AppliedMigration, assertKnown, MIGRATIONS_TABLE } from "./known-migrations.ts";
 import {
   type Environment,
   ESTIMATE_MS,
@@ -80,9 +81,9 @@ export function createPostgresDump(url: ServerUrl, given: Environment): DumpForm
     async take() {
       const action = `Cannot restore "${url.shown}"`;
       const [pgRestore, psql] = [find("pg_restore", action), find("psql", action)];
-      const readScript = (file: string, signal: AbortSignal) =>
+      const readScript = (file: string, signal: AbortSignal, parts: readonly string[] = []) =>
         readProgram(pgRestore, {
-          args: ["--file=-", "--no-owner", "--no-privileges", file],
+          args: ["--file=-", "--no-owner", "--no-privileges", ...parts, file],
           env,
           action,
           signal,
@@ -94,6 +95,8 @@ export function createPostgresDump(url: ServerUrl, given: Environment): DumpForm
         isAtomic: true,
         async check(file, signal) {
           await drain(readScript(file, signal));
+          const migrations = readScript(file, signal, ["--data-only", `--table=${MIGRATIONS_TABLE}`]);
+          assertKnown("postgres", await readMigrations(migrations));
           return [];
         },
         async replace(file, signal) {
@@ -120,6 +123,20 @@ async function drain(parts: AsyncIterable<Uint8Array>): Promise<void> {
   const iterator = parts[Symbol.asyncIterator]();
   // oxlint-disable-next-line no-await-in-loop -- one part after another
   while ((await iterator.next()).done !== true);
+}
+
+/** Reads rows as COPY has them: a line each, with tabs between the columns. */
+async function readMigrations(parts: AsyncIterable<Uint8Array>): Promise<AppliedMigration[]> {
+  const script = Buffer.concat(await Array.fromAsync(parts)).toString();
+  const copies = script.matchAll(/^COPY [^\n]*\(([^()\n]+)\) FROM stdin;\n([^]*?)^\\\.$/gm);
+  return [...copies].flatMap(([, columns = "", rows = ""]) => {
+    const names = columns.split(", ");
+    const [owner, name] = [names.indexOf("owner"), names.indexOf("name")];
+    return rows.split("\n").map((row) => {
+      const values = row.split("\t");
+      return { owner: values[owner] ?? "", name: values[name] ?? "" };
+    });
+  });
 }
 
 /** When the dump breaks off there is no commit, and the end of the connection undoes all. */

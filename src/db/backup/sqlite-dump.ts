@@ -4,11 +4,10 @@ import { link, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
 import type { SqliteUrl } from "../contract/database-url.ts";
-import { CORE_OWNER, coreMigrations } from "../migrations/core.ts";
-import { UNFINISHED_COPY } from "../migrations/upgrade.ts";
 import { toSqliteFault } from "../sqlite/connection/faults.ts";
 import { copyOwner, toTimestamp } from "./disk.ts";
 import type { DumpFormat, TakenDatabase } from "./dump.ts";
+import { type AppliedMigration, assertKnown, MIGRATIONS_TABLE } from "./known-migrations.ts";
 
 const BUSY_TIMEOUT_MS = 2000;
 // What SQLite keeps beside a database. Left there, a log of the old database would be played into the new one.
@@ -61,7 +60,7 @@ function toTaken(
       try {
         using database = new Database(file, { readonly: true });
         assertIntegrity(database);
-        assertKnown(database);
+        assertKnown("sqlite", readMigrations(database));
         const { count } = database
           .query<{ count: number }, []>("select count(*) as count from pragma_foreign_key_check")
           .get() ?? { count: 0 };
@@ -143,20 +142,10 @@ function assertIntegrity(database: Database): void {
   if (first?.integrity_check !== "ok") throw damaged(1 + others.length);
 }
 
-/** @throws DatabaseError where a later version has migrated it: this one would start no server on it */
-function assertKnown(database: Database): void {
-  const tables = database.query("select 1 from sqlite_master where name = 'xcore_migrations'").all();
-  if (tables.length === 0) return;
-  const known = new Set([...coreMigrations("sqlite").map(({ name }) => name), UNFINISHED_COPY]);
-  const later = database
-    .query<{ name: string }, [string]>("select name from xcore_migrations where owner = ? order by name")
-    .all(CORE_OWNER)
-    .find(({ name }) => !known.has(name));
-  if (later === undefined) return;
-  throw new DatabaseError(
-    "other",
-    `Cannot read the backup: a later xcore has migrated what it holds (${JSON.stringify(later.name)}), which this one doesn't know: restore it with that one; nothing was changed`,
-  );
+function readMigrations(database: Database): AppliedMigration[] {
+  const tables = database.query("select 1 from sqlite_master where name = ?").all(MIGRATIONS_TABLE);
+  if (tables.length === 0) return [];
+  return database.query<AppliedMigration, []>(`select owner, name from ${MIGRATIONS_TABLE}`).all();
 }
 
 function damaged(count: number): DatabaseError {
