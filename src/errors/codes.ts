@@ -108,6 +108,10 @@ export const COMMAND_ERROR_CODES = {
     status: 500,
     meaning: "`xcore db copy` into the database was begun, and isn't finished; nothing was changed",
   },
+  restore_unfinished: {
+    status: 500,
+    meaning: "`xcore db restore` into a MySQL database was cut off; nothing was changed since",
+  },
   seed_failed: { status: 500, meaning: "Plugins could not be seeded; each reason is printed above" },
 } as const satisfies Record<string, ErrorCode>;
 

@@ -88,7 +88,7 @@ async function restore(
   await using taken = await dump.take();
   const warnings = await taken.check(path, deadline);
   if (url.dialect === "sqlite") await rename(path, url.file);
-  else await taken.replace(path, deadline);
+  else await taken.replace(path, deadline, null);
   return warnings;
 }
 

@@ -38,8 +38,12 @@ export interface TakenDatabase extends AsyncDisposable {
    * @returns what the user should know of it
    */
   check(file: string, deadline: AbortSignal): Promise<string[]>;
-  /** Puts a dump in the place of the database. */
-  replace(file: string, deadline: AbortSignal): Promise<void>;
+  /**
+   * Puts a dump in the place of the database.
+   *
+   * @param kept the backup of what is there, which is named to who finds a replacement that was cut off
+   */
+  replace(file: string, deadline: AbortSignal, kept: string | null): Promise<void>;
 }
 
 /** Returns how the database is dumped and restored. */

@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import { DatabaseError } from "../contract/database-error.ts";
+import { RESTORE_TABLE } from "../migrations/core.ts";
 import type { ServerUrl } from "../contract/database-url.ts";
 import { toTls } from "../contract/tls.ts";
 import type { DumpFormat } from "./dump.ts";
@@ -31,7 +32,7 @@ set session group_concat_max_len = 1000000000;
 set @views = (select group_concat('\`', replace(table_name, '\`', '\`\`'), '\`') from information_schema.tables
   where table_schema = database() and table_type = 'VIEW');
 set @tables = (select group_concat('\`', replace(table_name, '\`', '\`\`'), '\`') from information_schema.tables
-  where table_schema = database() and table_type = 'BASE TABLE');
+  where table_schema = database() and table_type = 'BASE TABLE' and table_name <> '${RESTORE_TABLE}');
 set @statement = if(@views is null, 'do 0', concat('drop view ', @views));
 prepare dropping from @statement; execute dropping;
 set @statement = if(@tables is null, 'do 0', concat('drop table ', @tables));
@@ -72,14 +73,8 @@ export function createMysqlDump(url: ServerUrl, given: Environment): DumpFormat 
           assertKnown("mysql", await readMigrations(file));
           return [];
         },
-        replace: (file, signal) =>
-          runProgram(program, {
-            args: args,
-            env,
-            action,
-            signal,
-            input: afterDrop(file),
-          }),
+        replace: (file, signal, kept) =>
+          runProgram(program, { args, env, action, signal, input: toScript(file, kept ?? "") }),
         async [Symbol.asyncDispose]() {},
       };
     },
@@ -105,9 +100,14 @@ async function estimate(
   );
 }
 
-async function* afterDrop(file: string): AsyncGenerator<Uint8Array | string> {
-  yield DROP_ALL;
+/** A table is there until all is done: whatever ends this half-way, no server takes the database for whole. */
+async function* toScript(file: string, kept: string): AsyncGenerator<Uint8Array | string> {
+  const text = Buffer.from(kept).toString("hex");
+  yield `create table if not exists ${RESTORE_TABLE} (id integer primary key auto_increment, kept text not null) character set utf8mb4;
+insert into ${RESTORE_TABLE} (kept) values (convert(x'${text}' using utf8mb4));
+${DROP_ALL}`;
   yield* readBytes(file);
+  yield `\ndrop table if exists ${RESTORE_TABLE};\n`;
 }
 
 /** Reads the first columns of the rows, which are their owner and name. */

@@ -166,7 +166,7 @@ async function replaceDatabase(path: string, { taken, dump, plan, options }: Rep
   const kept = taken.needsBackup ? plan.keptAs : null;
   if (kept !== null) await backupDatabase({ ...options, file: kept, waits: true });
   try {
-    await withDeadline((deadline) => taken.replace(path, deadline), options);
+    await withDeadline((deadline) => taken.replace(path, deadline, kept), options);
   } catch (error) {
     if (taken.isAtomic || kept === null) throw error;
     throw await putBack(error, kept, { taken, dump, options });
@@ -183,7 +183,8 @@ async function putBack(
   try {
     await withWorkFolder(join(options.dataDirectory, ".xcore-restore-"), async (folder) => {
       const { paths } = await unpackBackup(kept, folder);
-      await withDeadline((deadline) => taken.replace(paths.get(dump.member) ?? "", deadline), options);
+      const path = paths.get(dump.member) ?? "";
+      await withDeadline((deadline) => taken.replace(path, deadline, kept), options);
     });
     return new DatabaseError("other", `${reason}; the database is as it was before`);
   } catch {

@@ -2,7 +2,7 @@ import type { Logger } from "pino";
 import { DatabaseError, type DatabaseFault } from "../contract/database-error.ts";
 import type { DatabaseUrl } from "../contract/database-url.ts";
 import { UNFINISHED_COPY } from "../migrations/upgrade.ts";
-import { CORE_OWNER } from "../migrations/core.ts";
+import { CORE_OWNER, RESTORE_TABLE } from "../migrations/core.ts";
 import type { CopyDatabase } from "./contract.ts";
 import { type CopyPlan, planCopy, type TablePair } from "./plan.ts";
 import { type CopyState, Progress, PROGRESS_TABLE, type TableProgress } from "./progress.ts";
@@ -133,6 +133,8 @@ class Copying {
         `Cannot copy "${shown}": it has no tables of xcore; is it the right one?`,
       );
     }
+    if (tables.includes(RESTORE_TABLE))
+      throw new DatabaseError("other", `Cannot copy "${shown}": a restore into it was cut off`);
     const begun = entries.find(({ applied_at, name }) => applied_at === null || name === UNFINISHED_COPY);
     if (begun === undefined) return entries.map(({ owner, name }) => ({ owner, name }));
     throw new DatabaseError(

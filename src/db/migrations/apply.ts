@@ -4,7 +4,7 @@ import type { Migration } from "./files.ts";
 import { Ledger, type LedgerEntry, readLedger } from "./ledger.ts";
 import { assertOneTransaction, assertOwnTables, findMissing, findPending } from "./pending.ts";
 import { MigrationRun } from "./run.ts";
-import { findWriter, newerData, type Upgrade } from "./upgrade.ts";
+import { assertRestored, findWriter, newerData, type Upgrade } from "./upgrade.ts";
 
 export interface ApplyOptions {
   /** The plugin that the migrations and their tables belong to, or "core". */
@@ -15,7 +15,7 @@ export interface ApplyOptions {
   readonly toDisplayPath?: (file: string) => string;
   /** What is done before rows that are there are migrated. @default nothing */
   readonly upgrade?: Upgrade | undefined;
-  /** Whether applied migrations that aren't known are those of a newer version, and nothing may be done. @default false */
+  /** Whether they are the core's: those that aren't known are a newer version's, and nothing may be done. @default false */
   readonly refusesUnknown?: boolean;
 }
 
@@ -28,11 +28,12 @@ export interface ApplyOptions {
  *
  * @returns the names of the migrations that this call has applied
  * @throws MigrationError
- * @throws AppError database_newer for migrations of a newer version
+ * @throws AppError database_newer for migrations of a newer version, restore_unfinished where a restore was cut off
  */
 export async function applyMigrations(driver: Driver, options: ApplyOptions): Promise<{ applied: string[] }> {
   const { owner, migrations, log, toDisplayPath = (file) => file, upgrade } = options;
   const context = { owner, toDisplayPath };
+  if (options.refusesUnknown === true) await assertRestored(driver);
   const entries = await readLedger(driver, owner);
   const missing = findMissing(migrations, entries);
   if (missing.length > 0 && options.refusesUnknown === true) {

@@ -7,7 +7,7 @@ import { assertApplied } from "./status.ts";
 import type { Upgrade } from "./upgrade.ts";
 
 /** Tables in which is noted what was applied, and which are nobody's. */
-export { LEDGER_TABLES } from "./ledger.ts";
+export { LEDGER_TABLES, readCutOffRestore, RESTORE_TABLE } from "./ledger.ts";
 
 /** Owner of the tables and permissions that belong to xcore itself; no plugin may have the name. */
 export const CORE_OWNER = "core";

@@ -24,10 +24,14 @@ type LedgerRow = {
   applied_at: string | null;
 };
 
+/** Is there while a restore replaces tables that can't be replaced at once, and names what was there before. */
+export const RESTORE_TABLE = "xcore_restore";
+
 /** Who keeps the tables below: no migration may touch them. */
 export const LEDGER_OWNER = "xcore";
 
 export const LEDGER_TABLES: readonly string[] = [
+  RESTORE_TABLE,
   "xcore_migrations",
   "xcore_tables",
   "xcore_seeds",
@@ -77,6 +81,15 @@ export async function readVersions(driver: Driver, owner: string): Promise<Map<s
   const query = sql`select name, version from xcore_versions where owner = ${owner}`;
   const rows = await readIfThere<{ name: string; version: string }>(driver, query);
   return new Map(rows.map(({ name, version }) => [name, version]));
+}
+
+/** Reads which backup has what was there before a restore that was cut off; null where none was. */
+export async function readCutOffRestore(driver: Driver): Promise<string | null> {
+  // The others replace a database in one step.
+  if (driver.dialect !== "mysql") return null;
+  const query = sql`select kept from ${sql.raw(RESTORE_TABLE)} order by id limit 1`;
+  const [row] = await readIfThere<{ kept: string }>(driver, query);
+  return row?.kept ?? null;
 }
 
 async function readIfThere<Row extends Record<string, unknown>>(

@@ -4,7 +4,7 @@ import type { Dialect, Driver } from "../contract/driver.ts";
 import { readLedger } from "./ledger.ts";
 import type { Migration } from "./files.ts";
 import { findMissing, hasBegun, isUnchanged } from "./pending.ts";
-import { newerData, type Upgrade } from "./upgrade.ts";
+import { assertRestored, newerData, type Upgrade } from "./upgrade.ts";
 
 export interface MigrationStatus {
   readonly name: string;
@@ -28,7 +28,7 @@ export interface MigrationStatus {
  * Makes sure that every migration of an owner was applied, for who doesn't apply them.
  *
  * @throws AppError migration_failed when one wasn't, or was edited since
- * @throws AppError database_newer for migrations of a newer version
+ * @throws AppError database_newer for migrations of a newer version, restore_unfinished where a restore was cut off
  */
 export async function assertApplied(
   driver: Driver,
@@ -39,6 +39,7 @@ export async function assertApplied(
     readonly upgrade?: Upgrade | undefined;
   },
 ): Promise<void> {
+  if (owner.refusesUnknown === true) await assertRestored(driver);
   const states = await migrationStatus(driver, owner);
   if (owner.refusesUnknown === true && states.some(({ state }) => state === "missing")) {
     const unknown = findMissing(owner.migrations, await readLedger(driver, owner.owner));

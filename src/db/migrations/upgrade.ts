@@ -1,7 +1,7 @@
 import type { AppError } from "../../errors/errors.ts";
 import { fail } from "../../errors/codes.ts";
 import type { Driver } from "../contract/driver.ts";
-import { type LedgerEntry, readVersions } from "./ledger.ts";
+import { type LedgerEntry, readCutOffRestore, readVersions } from "./ledger.ts";
 
 /** What is done about data that another version of xcore has written. */
 export interface Upgrade {
@@ -29,6 +29,16 @@ export async function findWriter(
 ): Promise<string | null> {
   const versions = await readVersions(driver, owner);
   return entries.map(({ name }) => versions.get(name)).findLast((version) => version !== undefined) ?? null;
+}
+
+/** @throws AppError restore_unfinished where a restore was cut off: some tables are those of before, and some are gone */
+export async function assertRestored(driver: Driver): Promise<void> {
+  const kept = await readCutOffRestore(driver);
+  if (kept === null) return;
+  throw fail(
+    "restore_unfinished",
+    `Cannot use the database: a restore into it was cut off, and tables are missing; restore that backup again, or go back to what was there before: \`xcore db restore ${kept}\``,
+  );
 }
 
 /** The error of data that a newer version has migrated, whose tables this one doesn't know. */

@@ -1,7 +1,8 @@
 import { Database } from "bun:sqlite";
-import { readdir } from "node:fs/promises";
+import { chmod, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, setDefaultTimeout, test } from "bun:test";
+import { createTestDatabase, testWithServer } from "../../database-servers.ts";
 import { testWithProgram } from "../../programs.ts";
 import { TestFolder } from "../../setup.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
@@ -105,3 +106,43 @@ testWithProgram("sh", "a backup or a restore that finds no space leaves everythi
 });
 
 const FROM_SOURCES = [process.execPath, join(import.meta.dir, "../../../src/index.ts")];
+
+testWithServer(
+  "mysql",
+  "no server starts on tables of MySQL that a killed restore has left",
+  60_000,
+  async () => {
+    await using database = await createTestDatabase("mysql", { hasCoreTables: true });
+    await using folder = await TestFolder.create({ "plugins/.keep": "" });
+    const bin = join(folder.path, "bin");
+    const program = Bun.which("mariadb") ?? Bun.which("mysql") ?? "";
+    const env = { DATABASE_URL: database.url };
+    const run = (args: string[], path = "") =>
+      xcore(folder, args, { env: { ...env, PATH: `${path}${process.env["PATH"]}` } });
+    expect((await run(["db", "backup", "mine.tar.gz"])).code).toBe(0);
+    // The real program, which gets the beginning of what it is to run; then xcore is killed.
+    const killed = `*--binary-mode*) head -c 9000 | ${program} "$@"; kill -9 $PPID;;`;
+    await folder.write({
+      "bin/mariadb": `#!/bin/sh\ncase "$*" in\n${killed}\n*) exec ${program} "$@";;\nesac\n`,
+    });
+    await chmod(join(bin, "mariadb"), 0o755);
+    const cut = await run(["db", "restore", "mine.tar.gz", "--yes"], `${bin}:`);
+    expect(cut.code).not.toBe(0);
+
+    const kept =
+      (await readdir(join(folder.path, "data/backups"))).find((one) => one.startsWith("before-")) ?? "";
+    const advice = `go back to what was there before: \`xcore db restore ${join(folder.path, "data/backups", kept)}\``;
+    for (const args of [
+      ["serve", "--port", "0"],
+      ["db", "migrate"],
+      ["user", "list"],
+    ]) {
+      // oxlint-disable-next-line no-await-in-loop -- one after another
+      const refused = await run(args);
+      expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining(advice) });
+    }
+    expect((await run(["doctor"])).stdout).toContain("a restore into this database was cut off");
+    expect((await run(["db", "restore", join("data/backups", kept), "--yes"])).code).toBe(0);
+    expect(await run(["user", "list"])).toMatchObject({ code: 0, stderr: "" });
+  },
+);
