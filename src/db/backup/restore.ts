@@ -1,4 +1,4 @@
-import { copyFile, mkdir, rename, stat } from "node:fs/promises";
+import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { gt, valid } from "semver";
 import { DatabaseError } from "../contract/database-error.ts";
@@ -12,10 +12,11 @@ import {
   TIMEOUT_MS,
   tookTooLong,
 } from "./backup.ts";
-import { copyOwner, toBackupFile, toTimestamp, withWorkFolder } from "./disk.ts";
+import { toBackupFile, withWorkFolder } from "./disk.ts";
 import { createDump, type DumpFormat, type TakenDatabase } from "./dump.ts";
 import type { BackupManifest } from "./manifest.ts";
 import { findPlaces, listMissingPlugins } from "./project-files.ts";
+import { StagedFiles } from "./staged-files.ts";
 
 /** What a restore is about to do. */
 export interface RestorePlan {
@@ -71,8 +72,9 @@ export async function restoreDatabase(options: RestoreOptions): Promise<RestoreP
     steps.begin(null);
     if (!(await options.confirm(plan))) return null;
     steps.begin("replace");
+    await using files = await StagedFiles.write(findSources(backup, plan, options));
     await replaceDatabase(path, { taken, dump, plan, options });
-    await replaceFiles(backup, plan, options);
+    await files.put();
     return plan;
   });
 }
@@ -195,24 +197,8 @@ async function putBack(
   }
 }
 
-async function replaceFiles(
-  { paths }: UnpackedBackup,
-  { files }: RestorePlan,
-  options: RestoreOptions,
-): Promise<void> {
-  const stamp = toTimestamp(new Date());
-  for (const [name, place] of findPlaces(paths.keys(), options)) {
-    const from = paths.get(name);
-    if (from === undefined || !files.includes(place)) continue;
-    // oxlint-disable no-await-in-loop -- a few small files
-    const written = `${place}.${process.pid}.tmp`;
-    const present = await stat(place).catch(() => null);
-    await copyFile(from, written);
-    if (present !== null) {
-      await copyOwner(present, written);
-      await copyFile(place, `${place}.before-restore-${stamp}`); // a server that watches it must not miss it
-    }
-    await rename(written, place);
-    // oxlint-enable no-await-in-loop
-  }
+/** The files of a backup that are restored, by the places where they belong. */
+function findSources({ paths }: UnpackedBackup, { files }: RestorePlan, options: RestoreOptions) {
+  const places = [...findPlaces(paths.keys(), options)].filter(([, place]) => files.includes(place));
+  return new Map(places.map(([name, place]) => [place, paths.get(name) ?? ""]));
 }

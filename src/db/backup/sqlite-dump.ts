@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { existsSync, realpathSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, realpathSync, statSync } from "node:fs";
 import { link, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DatabaseError } from "../contract/database-error.ts";
@@ -109,6 +109,7 @@ async function replaceFile(
  * @returns null when the file is damaged
  */
 function lockDatabase(file: string, shown: string): Database | null {
+  assertWritable(file, shown);
   const database = new Database(file, { readwrite: true });
   try {
     database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
@@ -124,6 +125,19 @@ function lockDatabase(file: string, shown: string): Database | null {
     throw new DatabaseError(
       "busy",
       `Cannot restore "${shown}": it is in use; stop the server, then restore again`,
+    );
+  }
+}
+
+/** @throws DatabaseError for a file of another user, which can't be locked: whether a server runs on it couldn't be told */
+function assertWritable(file: string, shown: string): void {
+  try {
+    accessSync(file, constants.R_OK | constants.W_OK);
+  } catch (error) {
+    throw new DatabaseError(
+      "readonly",
+      `Cannot restore "${shown}": this user may not write the file of the database; run it as the user who owns that`,
+      { cause: error },
     );
   }
 }

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
-import { chmod, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, readlink, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { expect, test } from "bun:test";
 import { DatabaseError } from "../../../src/db/contract/database-error.ts";
@@ -291,6 +291,33 @@ test("config.json and manifests are restored when asked for, and missing plugins
   expect(existsSync(join(folder.path, "plugins/gone"))).toBe(false);
   const kept = (await readdir(folder.path)).find((name) => name.startsWith("config.json.before-restore-"));
   expect(await Bun.file(join(folder.path, kept ?? "")).json()).toEqual({ app: { name: "changed" } });
+});
+
+test("a file of the project that can't be restored is told before anything is replaced", async () => {
+  await using project = await BackupTest.create("sqlite");
+  const { folder } = project;
+  const { file } = await project.backup();
+  await project.addPair(99);
+  const before = await project.read();
+  await folder.write({ "config.json": { app: { name: "changed" } } });
+  // Neither is replaced: one stands where the other's copy belongs.
+  await folder.remove("plugins/shop/plugin.json");
+  await folder.write({ "plugins/shop/plugin.json/x": "" });
+  expect(project.restore(file, { withConfig: true })).rejects.toThrow(
+    /^Cannot restore ".*plugin\.json": .*; nothing was changed$/,
+  );
+  expect(await project.read()).toEqual(before);
+  expect(await Bun.file(join(folder.path, "config.json")).json()).toEqual({ app: { name: "changed" } });
+  expect((await readdir(folder.path)).filter((name) => name.includes(".before-restore-"))).toEqual([]);
+  expect(await project.listLeftovers()).toEqual([]);
+
+  // A link leads to where config.json is kept; it stays one.
+  await folder.remove("plugins/shop/plugin.json");
+  await rename(join(folder.path, "config.json"), join(folder.path, "kept.json"));
+  await symlink("kept.json", join(folder.path, "config.json"));
+  await project.restore(file, { withConfig: true });
+  expect(await readlink(join(folder.path, "config.json"))).toBe("kept.json");
+  expect(await Bun.file(join(folder.path, "kept.json")).json()).toEqual({ app: { name: "shop" } });
 });
 
 test("a backup without a database or a file says so", async () => {
