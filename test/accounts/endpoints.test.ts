@@ -398,7 +398,6 @@ const host = new PluginHost();
 const CONFIG = {
   security: { bcrypt_cost: 4, allow_registration: true },
   plugins: { fetch: { allow_hosts: [new URL(host.url("/")).host] } },
-  app: { debug: true }, // where links are shown on the terminal
 };
 afterAll(() => host.stop());
 

@@ -53,10 +53,6 @@ export const AUTH_ERROR_CODES = {
     status: 410,
     meaning: "A link of a mail that was used, is too old, or was followed by a newer one: ask for another",
   },
-  mail_unavailable: {
-    status: 409,
-    meaning: "This needs a link of a mail, and the server sends none: `mail.url` isn't set",
-  },
   email_unverified: {
     status: 403,
     meaning:

@@ -1,6 +1,5 @@
 import type { Transaction } from "../../db/contract/database.ts";
 import { AppError } from "../../errors/errors.ts";
-import { fail } from "../identity/error-codes.ts";
 
 /** Where mail of this server arrives: without one that sends it, on the terminal in debug mode. */
 export type MailArrival = "mailbox" | "terminal" | "nowhere";
@@ -30,10 +29,4 @@ const BROKEN_TEMPLATE = new Set(["template_failed", "template_not_found"]);
  */
 export function isUnsendable(error: unknown): error is AppError {
   return error instanceof AppError && (error.status < 500 || BROKEN_TEMPLATE.has(error.code));
-}
-
-/** Refuses what is of no use without a mail. @throws AppError mail_unavailable where mail arrives nowhere */
-export function assertMailArrives(arrival: MailArrival): void {
-  if (arrival === "nowhere")
-    throw fail("mail_unavailable", "This server sends no mail: ask an administrator");
 }

@@ -13,13 +13,13 @@ export function toForgotPage(
   return toPage(context, "forgot", { arrival, email, problem });
 }
 
-/** Answers that a link is on its way, to whoever has an account. */
+/** Answers that a link is on its way, to whoever has an account; where no mail is sent, what to do. */
 export function toForgotSentPage(
   context: LinkPageContext,
   email: string,
   arrival: MailArrival,
 ): Promise<Response> {
-  return toPage(context, "forgot-sent", { arrival, email, status: 202 });
+  return toPage(context, arrival === "nowhere" ? "forgot" : "forgot-sent", { arrival, email, status: 202 });
 }
 
 /** Answers with the form that asks for the new password. */

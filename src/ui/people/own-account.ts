@@ -6,6 +6,12 @@ import { text } from "../shell/words.ts";
 const PAGE = "/ui/account";
 const Line = t.String({ default: "", maxLength: 1024 });
 const MAX_PROVIDERS = 100;
+/** What becomes of the link to another email, by where mail arrives. */
+const LINK_SENT = {
+  mailbox: text("A mail is on its way to {email}: follow its link, and it becomes yours here."),
+  terminal: text("This server sends no mail yet: the link is shown on its terminal."),
+  nowhere: text("This server sends no mail: ask an administrator."),
+};
 
 /** The page of one's own account: who one is, how one signs in, and what is held of one. */
 export function accountRoutes(ui: Ui) {
@@ -29,10 +35,7 @@ export function accountRoutes(ui: Ui) {
         ui.act(request, {
           call: (api) => api.post("/auth/email", { email }),
           done: {
-            text:
-              ui.mailArrival === "terminal"
-                ? text("This server sends no mail yet: the link is shown on its terminal.")
-                : text("A mail is on its way to {email}: follow its link, and it becomes yours here."),
+            text: LINK_SENT[ui.mailArrival],
             values: { email },
           },
           to: PAGE,

@@ -9,14 +9,10 @@ const FORGOT = "/auth/password/forgot";
 const RESET = "/auth/password/reset";
 const JSON_BODY = { "content-type": "application/json" };
 
-const CONFIG = {
-  security: SECURITY,
-  mail: { url: "smtp://127.0.0.1:1", from: "noreply@example.com" }, // where nobody listens: what is written down is looked at
-};
-
 let host: TestApp;
 beforeAll(async () => {
-  host = await TestApp.start({ config: CONFIG });
+  const mail = { url: "smtp://127.0.0.1:1", from: "noreply@example.com" }; // where nobody listens: what is written down is looked at
+  host = await TestApp.start({ config: { security: SECURITY, mail } });
 });
 afterAll(() => host[Symbol.asyncDispose]());
 
@@ -154,7 +150,7 @@ test("a link that isn't one is told as such, to browsers and to others", async (
 });
 
 test("a flood from one address is refused, for whomever it asks", async () => {
-  await using other = await TestApp.start({ config: CONFIG });
+  await using other = await TestApp.start({ config: { security: SECURITY } });
   const ask = (email: string) =>
     other.fetch(FORGOT, { method: "POST", headers: JSON_BODY, body: JSON.stringify({ email }) });
   const answers = await Promise.all(
@@ -166,6 +162,10 @@ test("a flood from one address is refused, for whomever it asks", async () => {
     statuses.filter((status) => status === 429).length,
   ]).toEqual([30, 10]);
   expect(answers.find(({ status }) => status === 429)?.headers.get("retry-after")).toMatch(/^\d+$/);
+  // Where no mail is sent, the page says what to do.
+  const page = await (await new CookieJar(other).get(FORGOT)).text();
+  expect(page).toContain("xcore user passwd");
+  expect(page).not.toContain("<form");
 });
 
 test("in debug mode without a mail server, the link is shown on the terminal", async () => {

@@ -15,8 +15,7 @@ interface Tokens {
 
 /** An account whose password somebody else knows, who is in: with a browser and with tokens. */
 async function start({ isRegistered = false, roles = [] as string[] } = {}) {
-  const mail = { url: "smtp://127.0.0.1:1", from: "noreply@example.com" }; // where nobody listens: what is written down is looked at
-  const host = await TestApp.start({ config: { security: { ...SECURITY, allow_registration: true }, mail } });
+  const host = await TestApp.start({ config: { security: { ...SECURITY, allow_registration: true } } });
   const owner = new CookieJar(host);
   const register = async (): Promise<number> => {
     const body = JSON.stringify({ email: EMAIL, password: PASSWORD });
@@ -36,8 +35,8 @@ async function start({ isRegistered = false, roles = [] as string[] } = {}) {
   ).json()) as Tokens;
   const thief = { authorization: `Bearer ${tokens.access_token}` };
   const linkOf = async (to: string, path: string): Promise<string> => {
-    const found = (await readMails(host)).findLast((one) => one.to === to && one.text.includes(path));
-    return linkIn(found ?? { text: "" }, path);
+    const mail = (await readMails(host)).findLast((one) => one.to === to && one.text.includes(path));
+    return linkIn(mail ?? { text: "" }, path);
   };
   return {
     host,
