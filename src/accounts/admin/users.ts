@@ -124,9 +124,11 @@ export async function updateUser(
         email: email ?? account.email,
         full_name: fullName === undefined ? account.full_name : fullName,
       };
-      if (values.email !== account.email) await assertUnclaimed(change.tx, change.tables, values.email, id);
       await saveUser(change, id, { ...values, name_key: toNameKey(values.full_name) });
-      if (values.email !== account.email) await forgetProof(change, id);
+      if (values.email !== account.email) {
+        await assertUnclaimed(change.tx, change.tables, values.email, id);
+        await forgetProof(change, id);
+      }
       // The email and the name are cached with the user's permissions.
       await change.noteAccess(id);
       await change.audit({ before, after });

@@ -12,7 +12,7 @@ import { linkInvalid, toCredentialState } from "../links/links.ts";
 import { writeAudit } from "../people/audit.ts";
 import { assertDomain, normalizeExactEmail } from "../people/emails.ts";
 import { noteAccessChange } from "../people/store.ts";
-import { type Account, assertFreeEmail, findAccount, lockUser } from "../people/users.ts";
+import { type Account, assertFreeEmail, assertUnclaimed, findAccount, lockUser } from "../people/users.ts";
 import { type EmailServices, type ProvenEmail, toLanguage } from "./verification.ts";
 
 export interface EmailChangeServices extends EmailServices {
@@ -122,8 +122,8 @@ export async function confirmChange(
     if (account === null || !isUnlocked(account) || !link.holdsFor(toCredentialState(account)))
       throw linkInvalid();
     const email = link.data["email"] ?? "";
-    await assertFreeEmail(tx, tables, email, userId);
     await saveEmail(tx, services, { userId, email, at: new Date(now()) });
+    await assertUnclaimed(tx, tables, email, userId);
     // Whoever reads the mail of the address of before isn't the owner by that any more.
     await links.revoke(tx, userId, ["verify_email", "change_email", "reset_password"]);
     await tellBefore(tx, services, { account, email, origin });
@@ -160,7 +160,7 @@ async function tellBefore(
     purpose: "undo_email_change",
     userId: account.id,
     lifetimeMs: UNDO_DAYS * 86_400_000,
-    // Keeps others from taking it meanwhile: see assertFreeEmail.
+    // Keeps others from taking it meanwhile: see assertUnclaimed.
     boundTo: account.email,
     data: { email: account.email, ...(account.email_verified_at === null && { unproven: "yes" }) },
   });

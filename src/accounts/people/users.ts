@@ -47,33 +47,32 @@ export async function findAccount({ db, tables: { users } }: CoreStore, id: numb
 }
 
 /**
- * Adds an account, without roles.
+ * Adds an account, without roles, as part of a transaction.
  *
- * @throws AppError conflict when the email has one
+ * @throws AppError conflict when the email has one, or may be taken back by one
  */
 export async function insertAccount(
   tx: Pick<Database, "insert" | "select">,
   { users, accountLinks }: Pick<CoreTables, "users" | "accountLinks">,
   { email, fullName, password, isActive = true, mustVerifyEmail = false, emailVerifiedAt = null }: NewAccount,
 ): Promise<Account> {
-  await assertUnclaimed(tx, { accountLinks }, email);
-  try {
-    const rows = tx.insert(users).values({
-      email,
-      full_name: fullName,
-      name_key: toNameKey(fullName),
-      ...toPasswordColumns(password),
-      is_active: isActive,
-      must_verify_email: mustVerifyEmail,
-      email_verified_at: emailVerifiedAt,
-    });
-    const [account] = await rows.returning();
-    if (account === undefined) throw new TypeError("Cannot add an account: nothing was returned");
-    return account;
-  } catch (error) {
+  const values = {
+    email,
+    full_name: fullName,
+    name_key: toNameKey(fullName),
+    ...toPasswordColumns(password),
+    is_active: isActive,
+    must_verify_email: mustVerifyEmail,
+    email_verified_at: emailVerifiedAt,
+  };
+  const rows = tx.insert(users).values(values).returning();
+  const [account] = await rows.catch((error: unknown) => {
     if (!(error instanceof ConstraintError)) throw error;
     throw fail("conflict", "There is an account with this email already");
-  }
+  });
+  if (account === undefined) throw new TypeError("Cannot add an account: nothing was returned");
+  await assertUnclaimed(tx, { accountLinks }, email);
+  return account;
 }
 
 /** @throws AppError conflict for an email that another account than this has, or may have back */
@@ -91,7 +90,8 @@ export async function assertFreeEmail(
 
 /**
  * Refuses an email that was another account's, while that may take it back: whoever has got into an account and changed its
- * email must not keep its owner from that by another account.
+ * email must not keep its owner from that by another account. To come behind what takes the email: that waits for who is just
+ * giving it up, and has claimed it by then.
  *
  * @param ownId the account that it is for. @default a new one
  * @throws AppError conflict

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
-import { eq } from "drizzle-orm";
+import { eq, sql } from "drizzle-orm";
 import { confirmChange, askForChange, type EmailChangeServices } from "../../../src/accounts/email/change.ts";
 import { readUndo, undoChange } from "../../../src/accounts/email/undo.ts";
 import { AccountLinks } from "../../../src/accounts/links/links.ts";
+import { outside } from "../../../src/db/transactions/ambient.ts";
 import { insertAccount } from "../../../src/accounts/people/users.ts";
 import { failureOf } from "../../db/failures.ts";
 import { testWithCoreTables } from "../../database-servers.ts";
@@ -11,7 +12,50 @@ import { addPrincipal, confirmOwner, openStore, ORIGIN, readAccessChanges } from
 import { Mailbox } from "./mailbox.ts";
 
 const GONE = { code: "link_invalid", status: 410 };
+/** Finds who waits for another's lock. SQLite has one writer: all others wait for it. */
+const WAITING = {
+  sqlite: null,
+  postgres: sql`select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  mysql: sql`select trx_id from information_schema.innodb_trx where trx_state = 'LOCK WAIT'`,
+} as const;
 const UNLIMITED = { take: async () => () => {} };
+
+testWithCoreTables(
+  "an email that is just being changed is free for nobody else, at no moment",
+  async ({ driver, dialect }) => {
+    const store = await openStore(driver);
+    const { db, tables } = store;
+    const links = new AccountLinks(store);
+    const ada = await addPrincipal(store, "ada@example.com");
+    const services = { store, links, sendMail: async () => {} };
+    const boundTo = "ada@example.com ";
+    const token = await db.transaction((tx) =>
+      links.issue(tx, {
+        purpose: "change_email",
+        userId: ada.user.id,
+        lifetimeMs: 60_000,
+        boundTo,
+        data: { email: "thief@evil.example" },
+      }),
+    );
+    const register = () =>
+      db.transaction((tx) =>
+        insertAccount(tx, tables, { email: "ada@example.com", fullName: null, password: null }),
+      );
+    let registering = Promise.resolve<unknown>(null);
+    // The change waits until the other one waits for it.
+    const sendMail = async () => {
+      registering = outside(() => failureOf(register()));
+      const waiting = WAITING[dialect];
+      const isWaiting = async () => waiting === null || (await db.execute(waiting)).length > 0;
+      // oxlint-disable-next-line no-await-in-loop
+      while (!(await outside(isWaiting)));
+    };
+    await confirmChange({ ...services, sendMail }, token, ORIGIN);
+    expect(await registering).toMatchObject({ code: "conflict" });
+    expect(await db.$count(tables.users)).toBe(1);
+  },
+);
 
 testWithCoreTables(
   "the email that is confirmed last is that of the account, if it is free",
