@@ -61,9 +61,12 @@ const overrides: Record<Overridden, Method> = {
     return base["_use"].apply(this, args);
   },
   guard(...args) {
-    const made = base.guard.apply(this, args.map(watchNested));
-    // Elysia takes an option out as it applies its guard. With a callback, the routes are looked at: see assertGuarded.
-    if (args[1] === undefined) assertApplied(args[0], "guard()");
+    // Elysia takes an option out as it applies its guard: those that are given may be given again.
+    const [options] = args;
+    const own = typeof options === "object" ? { ...options } : options;
+    const made = base.guard.apply(this, [own, ...args.slice(1)].map(watchNested));
+    // With a callback, the routes are looked at: see assertGuarded.
+    if (args[1] === undefined) assertApplied(own, "guard()");
     return made;
   },
   group(...args) {

@@ -111,12 +111,15 @@ test("options that two routes share guard both of them", async () => {
     plugins: entry(`import { createRouter } from "xcore";
 const reading = { permission: "notes:read" };
 const write = { permission: "notes:write" };
-export default createRouter().get("/a", () => 1, reading).get("/b", () => 1, reading)
+const transform = [() => {}];
+export default createRouter().macro({ own: (isAsked) => { if (isAsked) return { beforeHandle() {} }; } })
+  .get("/a", () => 1, reading).get("/b", () => 1, reading).get("/g", () => 1, { ...reading, transform: () => {} })
+  .get("/h", () => 1, { ...write, transform }).get("/open", () => 1, { transform }).get("/i", () => 1, { own: false, ...reading })
   .get("/c", () => 1, { ...reading }).guard(write, (app) => app.get("/d", () => 1)).guard(write, (app) => app.get("/e", () => 1))
   .guard(write).get("/f", () => 1);`),
   });
   const plain = await app.createUser("plain@example.com");
-  for (const path of ["a", "b", "c", "d", "e", "f"]) {
+  for (const path of ["a", "b", "c", "d", "e", "f", "g", "h", "i"]) {
     const { status } = await app.fetch(`/open/${path}`, { headers: plain.headers });
     expect([path, status]).toEqual([path, 403]);
     expect([path, (await app.fetch(`/open/${path}`)).status]).toEqual([path, 401]);
