@@ -112,8 +112,14 @@ export function checkAgain({ hooks }: Pick<InternalRoute, "hooks">): boolean {
     const { fn } = hook;
     const gate = fn?.[GATE];
     if (fn === undefined || gate === undefined) return hook;
-    // Bound, which hides its text: Elysia would take it that all of the context is needed, and parse everything.
-    const again = runAgain.bind(null, gate);
+    // Elysia reads what is looked at in this text: with the context as a whole, it would parse everything.
+    const again = async (context: ParsedContext): Promise<void> => {
+      context.user = await runAgain(gate, {
+        request: context.request,
+        user: context.user,
+        body: context.body,
+      });
+    };
     return { ...hook, fn: Object.assign(again, copySymbols(fn)), isAsync: true };
   });
   Object.assign(hooks, { transform: checking });
@@ -126,11 +132,15 @@ export async function lookAgain(gates: readonly Gate[], { request, user }: Check
   for (const { run } of gates) run({ request, user, isAtWork: true });
 }
 
-async function runAgain(gate: Gate, context: CheckedContext & { readonly body?: unknown }): Promise<void> {
+type ParsedContext = CheckedContext & { readonly body?: unknown };
+
+/** @returns who is known of the request by then */
+async function runAgain(gate: Gate, context: ParsedContext): Promise<unknown> {
   const waiting = isWithBody(context.request) ? gate.prepare(context.request) : null;
   if (waiting !== null) await waiting;
   gate.proof?.prove(context.request, context.body);
   gate.run(context);
+  return context.user;
 }
 
 /** Copies what other code has noted of a function, such as what a guard asks for. */

@@ -242,22 +242,23 @@ export function readBodies(app: AnyElysia): void {
     const own = [hooks.parse ?? []].flat() as ParseHook[];
     if (own.some(({ fn }) => fn === "none")) continue;
     const schema = bodySchemaOf(app, hooks);
-    if (own.length === 0 && schema === undefined && !looksAtBody(app, route)) {
+    const isUnasked = own.length === 0 && schema === undefined;
+    const looks = looksOf(app, route);
+    if (isUnasked && !looks.body) {
       // Said outright: Elysia guesses from the text of hooks, those of the host too.
       Object.assign(hooks, { parse: [{ fn: "none" }] });
       continue;
     }
-    const read = createBodyReader(schema);
+    const read = createBodyReader(schema, { mayBeReadAgain: isUnasked && looks.whole });
     const parse = own.map((hook) => toBoundParser(hook, read));
     const isNamed = parse.some((hook, index) => hook !== own[index]);
     Object.assign(hooks, { parse: isNamed ? parse : [...parse, { fn: read }] });
   }
 }
 
-/** As Elysia finds out. */
-function looksAtBody(app: AnyElysia, { handler, hooks }: InternalRoute): boolean {
-  const found = sucrose({ handler, ...hooks } as Parameters<typeof sucrose>[0], app["inference"]);
-  return found.body;
+/** What the functions of a route look at, as Elysia finds out. */
+function looksOf(app: AnyElysia, { handler, hooks }: InternalRoute): ReturnType<typeof sucrose> {
+  return sucrose({ handler, ...hooks } as Parameters<typeof sucrose>[0], app["inference"]);
 }
 
 function bodySchemaOf(app: AnyElysia, hooks: NonNullable<InternalRoute["hooks"]>): unknown {

@@ -3,6 +3,7 @@ import { fail } from "../../errors/codes.ts";
 import { isTypeBoxSchema } from "../../errors/plain-schema.ts";
 import { groupFields, groupPairs, toFields } from "./form-fields.ts";
 import { parseJson } from "./json-depth.ts";
+import { repeatReads } from "./own-reads.ts";
 import { readerOf } from "./text-values.ts";
 
 /** Reads the body of a request of this content type, its parameters left out; undefined when it has none. */
@@ -17,15 +18,21 @@ export interface ParseHook {
 
 const UTF_8 = new Set(["", "utf-8", "utf8", "us-ascii"]);
 
+export interface BodyReaderOptions {
+  /** Whether the handler may read the request itself: nobody can tell what becomes of a context that it hands on. */
+  readonly mayBeReadAgain: boolean;
+}
+
 /**
  * Creates what reads the bodies of one route: as their content type says, or refused with the reason. Elysia looks at
  * one letter of the content type, and drops the bodies of those that it doesn't know.
  *
  * @param schema what the route says of its body, by which fields of forms are read; null when it says nothing
  */
-export function createBodyReader(schema: unknown): BodyReader {
+export function createBodyReader(schema: unknown, { mayBeReadAgain }: BodyReaderOptions): BodyReader {
   return async ({ request }, contentType) => {
     assertPlain(request);
+    if (mayBeReadAgain) repeatReads(request, await request.bytes());
     const type = contentType.trim().toLowerCase();
     if (type === "application/json" || type.endsWith("+json")) return readJson(request);
     if (type === "multipart/form-data") return toFields(groupFields(await request.formData()), schema);

@@ -34,6 +34,57 @@ export function checkReads(request: Request, check: () => Promise<void>): void {
   });
 }
 
+/** Has a handler that reads the body of a request itself get what has been read of it already. */
+export function repeatReads(request: Request, body: Uint8Array<ArrayBuffer>): void {
+  Object.setPrototypeOf(request, repeating);
+  (request as Repeating)[BODY] = body;
+}
+
+interface Repeating extends Request {
+  [BODY]: Uint8Array<ArrayBuffer>;
+}
+
+const BODY = Symbol("body");
+
+/** What requests inherit whose bodies are repeated: to define all of it on each takes as long as the rest of a route. */
+const repeating: object = Object.create(
+  Request.prototype,
+  Object.getOwnPropertyDescriptors({
+    async arrayBuffer(this: Repeating): Promise<ArrayBuffer> {
+      return this[BODY].slice().buffer;
+    },
+    async bytes(this: Repeating): Promise<Uint8Array<ArrayBuffer>> {
+      return this[BODY].slice();
+    },
+    async text(this: Repeating): Promise<string> {
+      return new TextDecoder().decode(this[BODY]);
+    },
+    async json(this: Repeating): Promise<unknown> {
+      return JSON.parse(new TextDecoder().decode(this[BODY])) as unknown;
+    },
+    blob(this: Repeating): Promise<Blob> {
+      return toResponse(this).blob();
+    },
+    formData(this: Repeating) {
+      return toResponse(this).formData();
+    },
+    clone(this: Repeating): Request {
+      const { url, method, headers, signal, [BODY]: body } = this;
+      return new Request(url, { method, headers, signal, body });
+    },
+    get body(): ReadableStream<Uint8Array> | null {
+      return toResponse(this as unknown as Repeating).body;
+    },
+    get bodyUsed(): boolean {
+      return false;
+    },
+  }),
+);
+
+function toResponse({ headers, [BODY]: body }: Repeating): Response {
+  return new Response(body, { headers });
+}
+
 function define(request: Request, name: keyof Request, descriptor: PropertyDescriptor): void {
   Object.defineProperty(request, name, { configurable: true, ...descriptor });
 }
