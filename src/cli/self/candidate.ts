@@ -39,13 +39,21 @@ export async function readCandidate(
     cwd,
     allowHosts,
     isOffline,
-  }: { readonly cwd: string; readonly allowHosts: readonly string[]; readonly isOffline: boolean },
+    say,
+  }: {
+    readonly cwd: string;
+    readonly allowHosts: readonly string[];
+    readonly isOffline: boolean;
+    /** Tells how far it is. */
+    readonly say: (text: string) => void;
+  },
 ): Promise<Uint8Array> {
   const location = parseLocation(from, cwd);
   if (location.kind === "npm")
     throw fail("validation_error", `Cannot update from "${from}": it is an https: URL, or a file`);
   if (location.kind === "path") return readHere(location.path);
   const limits = { timeoutMs: FETCH_MS, maxBytes: MAX_BYTES, maxRedirects: 5, allowHosts, isOffline };
+  say(`Fetching ${from}: it may take ${FETCH_MS / 60_000} minutes at most`);
   return fetchFile(location.url, limits);
 }
 
@@ -60,11 +68,16 @@ async function readHere(path: string): Promise<Uint8Array> {
 
 /** @throws AppError update_failed for what is no executable, or one for other machines */
 export function assertRunsHere(bytes: Uint8Array, subject: string): void {
+  const what = describeUnfit(bytes);
+  if (what !== null) throw fail("update_failed", `Cannot update to ${subject}: ${what}; nothing was changed`);
+}
+
+/** Says why bytes, by the first of them, can't be run on this machine; null where they may. */
+export function describeUnfit(bytes: Uint8Array): string | null {
   const here = `${process.platform}-${process.arch}`;
   const found = findMachine(bytes);
-  if (found === here) return;
-  const what = found === null ? "it is no executable" : `it is for ${found}, and this machine is ${here}`;
-  throw fail("update_failed", `Cannot update to ${subject}: ${what}; nothing was changed`);
+  if (found === here) return null;
+  return found === null ? "it is no executable" : `it is for ${found}, and this machine is ${here}`;
 }
 
 /** Returns for which machine an executable is, such as "linux-x64"; null for what is none. */

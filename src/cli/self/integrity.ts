@@ -30,13 +30,20 @@ export function parseIntegrity(text: string): Integrity {
   );
 }
 
-/** @throws AppError update_failed where bytes aren't what they must be */
-export function assertIntegrity(bytes: Uint8Array, { algorithm, digest }: Integrity, subject: string): void {
+/**
+ * @param unfit what else is wrong with them, such as that a page came in place of a file; null for nothing that is known
+ * @throws AppError update_failed where bytes aren't what they must be
+ */
+export function assertIntegrity(
+  bytes: Uint8Array,
+  { algorithm, digest }: Integrity,
+  { subject, unfit }: { readonly subject: string; readonly unfit: string | null },
+): void {
   const found = new Bun.CryptoHasher(algorithm).update(bytes).digest();
   if (timingSafeEqual(found, digest)) return;
   const shown = `${algorithm}-${found.toString("base64")}`;
   throw fail(
     "update_failed",
-    `Cannot update to ${subject}: it is ${shown}, and not what --integrity says; nothing was changed`,
+    `Cannot update to ${subject}: it is ${shown}, and not what --integrity says${unfit === null ? "" : `; ${unfit}`}; nothing was changed`,
   );
 }

@@ -6,7 +6,7 @@ import type { LoadedConfig } from "../../config/load.ts";
 import { fail } from "../../errors/codes.ts";
 import { AppError } from "../../errors/errors.ts";
 import { type Build, describeBuild, readBuild } from "../terminal/version.ts";
-import { askVersion, assertRunsHere, readCandidate, writeBeside } from "./candidate.ts";
+import { askVersion, assertRunsHere, describeUnfit, readCandidate, writeBeside } from "./candidate.ts";
 import { assertIntegrity, type Integrity, parseIntegrity } from "./integrity.ts";
 import { inTurn } from "./turn.ts";
 
@@ -58,8 +58,9 @@ async function replaceBy(
 ): Promise<Updated> {
   const before = readBuild(version);
   const { allow_hosts: allowHosts } = loaded.config.plugins.fetch;
-  const bytes = await readCandidate(from, { cwd, allowHosts, isOffline: loaded.config.plugins.offline });
-  assertIntegrity(bytes, expected, from);
+  const isOffline = loaded.config.plugins.offline;
+  const bytes = await readCandidate(from, { cwd, allowHosts, isOffline, say });
+  assertIntegrity(bytes, expected, { subject: from, unfit: describeUnfit(bytes) });
   assertRunsHere(bytes, from);
   const candidate = writeBeside(executable, bytes);
   try {

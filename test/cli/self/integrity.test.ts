@@ -8,8 +8,8 @@ const digest = (algorithm: Bun.SupportedCryptoAlgorithms, bytes = BYTES): string
 
 test.each(["sha256", "sha384", "sha512"] as const)("%s is compared with all bytes", (algorithm) => {
   const expected = parseIntegrity(digest(algorithm));
-  assertIntegrity(BYTES, expected, "x");
-  expect(() => assertIntegrity(BYTES.slice(1), expected, "x")).toThrow(
+  assertIntegrity(BYTES, expected, { subject: "x", unfit: null });
+  expect(() => assertIntegrity(BYTES.slice(1), expected, { subject: "x", unfit: null })).toThrow(
     `Cannot update to x: it is ${digest(algorithm, BYTES.slice(1))}, and not what --integrity says`,
   );
 });

@@ -92,6 +92,14 @@ onLinux("xcore self update changes nothing for what isn't it, or doesn't run her
   );
   expect(await refused(standIn, "sha1-2jmj7l5rSw0yVb/vlWAYkK/YBwk=")).toContain("as an integrity");
   expect(await refused("http://203.0.113.1/xcore", before)).toContain('use "https:"');
+  using page = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: () => new Response("<html>Sign in</html>".repeat(9)),
+  });
+  const answered = await refused(page.url.href, await digest(built));
+  expect(answered).toStartWith(`Fetching ${page.url.href}: it may take 15 minutes`);
+  expect(answered).toContain("and not what --integrity says; it is no executable; nothing was changed");
   expect(await refused("npm:xcore", before)).toContain("it is an https: URL, or a file");
   expect(await refused(join(project.folder.path, "nowhere"), before)).toContain("there is no such file");
   expect(await refused("/dev/zero", before)).toContain("it is no file");

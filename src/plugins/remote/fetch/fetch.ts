@@ -68,7 +68,12 @@ export interface FoundPlugin {
  * @throws FetchError
  */
 export async function fetchFile(url: URL, limits: FetchLimits): Promise<Uint8Array> {
-  const client = new HttpClient({ limits, entry: url, signal: new AbortController().signal });
+  const client = new HttpClient({
+    limits,
+    entry: url,
+    signal: new AbortController().signal,
+    lateAdvice: "get the file in another way, and name that",
+  });
   const budget = new FetchBudget(limits.maxBytes, "expected is a smaller file");
   return (await client.follow({ url, budget, reason: null })).content;
 }

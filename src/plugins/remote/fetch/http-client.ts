@@ -17,6 +17,8 @@ export interface HttpClientOptions {
   readonly signal: AbortSignal;
   /** Further authorities whose certificates are accepted, PEM. */
   readonly ca?: string | undefined;
+  /** What to do about a file that takes too long. @default to raise plugins.fetch.timeout_seconds */
+  readonly lateAdvice?: string;
 }
 
 /** Gets the files of one plugin by HTTP, within limits, from hosts that it may be fetched from. */
@@ -98,8 +100,8 @@ export class HttpClient {
       if (error instanceof FetchError) throw error;
       if (late.aborted) {
         const state = `it took longer than ${limits.timeoutMs / 1000} seconds`;
-        const advice = "if it needs them, raise plugins.fetch.timeout_seconds";
-        throw new FetchError(`Cannot fetch ${subject}: ${state}; ${advice}`, { isTransient: true });
+        const { lateAdvice = "if it needs them, raise plugins.fetch.timeout_seconds" } = this.#options;
+        throw new FetchError(`Cannot fetch ${subject}: ${state}; ${lateAdvice}`, { isTransient: true });
       }
       const { state, isTransient } = describeNetworkError(error);
       throw new FetchError(`Cannot fetch ${subject}: ${state}`, { isTransient, cause: error });

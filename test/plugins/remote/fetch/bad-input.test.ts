@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { fetchFile } from "../../../../src/plugins/remote/fetch/fetch.ts";
 import {
   failureOf,
   fetchFrom,
@@ -113,6 +114,11 @@ test("fetchPlugin() gives up on a host that hangs, before its answer and within 
       "it took longer than 0.1 seconds; if it needs them, raise plugins.fetch.timeout_seconds",
     );
     expect(error.isTransient).toBe(true);
+    const limits = { timeoutMs: 100, maxBytes: 1000, maxRedirects: 0, allowHosts: [], isOffline: false };
+    const single = await failureOf(fetchFile(new URL(host.url("/xcore")), limits));
+    expect(single.message).toContain(
+      "it took longer than 0.1 seconds; get the file in another way, and name that",
+    );
     await closed.promise;
   }
 });
