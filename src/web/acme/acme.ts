@@ -138,8 +138,8 @@ export class Acme {
         },
         removeChallenge: (token) => this.#state.removeChallenge(token),
       });
-      const { expiresAt } = toCertificate({ cert, key });
       const pem = `${cert.trimEnd()}\n${key}`;
+      const { expiresAt } = this.#assertAsked(pem);
       await instances?.writeCertificate(pem);
       await this.#state.writeCertificate(pem);
       // Where the clock is wrong, it may be as good as over: it isn't asked for again and again.
@@ -171,6 +171,15 @@ export class Acme {
           `server.tls.redirect_port of this server. Tried again at ${new Date(nextAt).toISOString()}, or upon SIGHUP`,
       );
     }
+  }
+
+  /** The certificate that there is must not give way to one of no use. @throws Error that says what is wrong with it */
+  #assertAsked(pem: string): Certificate {
+    const issued = toUsable(pem);
+    if (issued === null)
+      throw new Error("what the authority has sent is no certificate of the key that it was sent");
+    if (!this.#lacks(issued)) return issued;
+    throw new Error(`the authority has issued one for ${issued.names.join(", ") || "no name"} instead`);
   }
 
   /** Takes the certificate that another instance has got, if it is better than this one's. */

@@ -1,4 +1,5 @@
 import { fail } from "../../errors/codes.ts";
+import { Requests } from "./requests.ts";
 
 /** What a certificate is asked for with. */
 export interface AcmeSettings {
@@ -31,11 +32,8 @@ export class OrderError extends Error {
   }
 }
 
-const REQUEST_MS = 30_000;
+const ORDER_MS = 10 * 60_000;
 const POLLS = { backoffAttempts: 20, backoffMin: 500, backoffMax: 15_000 };
-const MAX_ANSWER = 4_000_000; // bytes
-const LONGEST_MS = 7 * 86_400_000; // what authorities count is forgotten after a week
-const LIMITED_MS = 3_600_000; // for who is told that it was too much, and not for how long
 const TOKEN = /^[A-Za-z0-9_-]{1,256}$/;
 
 /** Makes a key for an account or a certificate, as PEM. */
@@ -52,17 +50,9 @@ export async function makeKey(): Promise<string> {
 export async function orderCertificate(options: OrderOptions): Promise<{ cert: string; key: string }> {
   const { settings, accountKey } = options;
   const { axios, Client, crypto: keys } = await import("acme-client");
-  let limitedMs = 0;
-  const { acmeSettings } = axios.defaults as unknown as { acmeSettings: { retryMaxAttempts: number } };
-  acmeSettings.retryMaxAttempts = 0; // it would wait in here for hours, and forget it with the process
-  axios.defaults.timeout = REQUEST_MS;
-  axios.defaults.maxContentLength = MAX_ANSWER;
-  const watched = axios.interceptors.response.use((response) => {
-    const asked = toDelayMs(String(response.headers["retry-after"] ?? ""));
-    if (response.status === 429) limitedMs = Math.max(limitedMs, asked ?? LIMITED_MS);
-    else if (response.status === 503) limitedMs = Math.max(limitedMs, asked ?? 0);
-    return response;
-  });
+  // Each domain is asked about until it is decided.
+  const count = 50 + 2 * POLLS.backoffAttempts * settings.domains.length;
+  using requests = new Requests(axios, { count, ms: ORDER_MS });
   const account = settings.external_account;
   try {
     const client = new Client({
@@ -84,9 +74,7 @@ export async function orderCertificate(options: OrderOptions): Promise<{ cert: s
     });
     return { cert, key };
   } catch (error) {
-    throw new OrderError(toReason(error), limitedMs, error);
-  } finally {
-    axios.interceptors.response.eject(watched);
+    throw new OrderError(toReason(error), requests.limitedMs, error);
   }
 }
 
@@ -94,12 +82,6 @@ export async function orderCertificate(options: OrderOptions): Promise<{ cert: s
 function assertToken(token: string): string {
   if (TOKEN.test(token)) return token;
   throw fail("config_invalid", "Cannot answer a challenge: its token isn't base64url (RFC 8555, 8.3)");
-}
-
-/** Reads seconds, or a date (RFC 9110, 10.2.3). Who says a thousand years isn't waited for that long. */
-function toDelayMs(value: string): number | null {
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
-  return ms >= 0 ? Math.min(ms, LONGEST_MS) : null;
 }
 
 function toReason(error: unknown): string {

@@ -1,11 +1,19 @@
 import { expect, test } from "bun:test";
+import { pino } from "pino";
+import { Acme } from "../../../src/web/acme/acme.ts";
 import { makeKey, orderCertificate, OrderError } from "../../../src/web/acme/order.ts";
+import { TestFolder } from "../../setup.ts";
+import { makeIssued } from "../listening/certificates.ts";
+import { type Script, ScriptedAuthority } from "./scripted-authority.ts";
 
+const DOMAINS = ["erp.example.com"];
 const DAY_MS = 86_400_000;
 const endless = (): Response =>
   new Response(
     new ReadableStream({ pull: (controller) => controller.enqueue(new Uint8Array(1_000_000).fill(32)) }),
   );
+const page = (): Response =>
+  new Response("<html>Captive portal</html>", { headers: { "content-type": "text/html" } });
 const limited = (after: string) => (): Response =>
   Response.json({ detail: "too many" }, { status: 429, headers: { "retry-after": after } });
 
@@ -14,10 +22,14 @@ const nothing = async (): Promise<void> => {};
 /** What comes of asking an authority that answers everything with this. */
 async function ask(answer: () => Response): Promise<OrderError> {
   using authority = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: answer });
+  return await failureAt(new URL("/directory", authority.url).href);
+}
+
+async function failureAt(directory: string): Promise<OrderError> {
   const settings = {
     domains: ["erp.example.com"],
     email: "admin@example.com",
-    directory: new URL("/directory", authority.url).href,
+    directory,
     external_account: null,
   };
   const options = { settings, accountKey: await makeKey(), addChallenge: nothing, removeChallenge: nothing };
@@ -39,7 +51,7 @@ test.each([
 
 test.each([
   ["an answer without end", endless],
-  ["a page", () => new Response("<html>Captive portal</html>", { headers: { "content-type": "text/html" } })],
+  ["a page", page],
   ["null", () => Response.json(null)],
   ["numbers", () => Response.json({ newNonce: 1, newAccount: 2, newOrder: 3 })],
   ["nothing", () => new Response(null, { status: 204 })],
@@ -47,4 +59,54 @@ test.each([
   const { message, retryAfterMs } = await ask(answer);
   expect(message).toMatch(/^[^\n]{3,1000}$/);
   expect(retryAfterMs).toBe(0);
+});
+
+test("an authority that can't be reached, or cuts an answer off, is an error that says why", async () => {
+  expect((await failureAt("http://127.0.0.1:1/directory")).message).toContain("ECONNREFUSED");
+  using cut = Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: { data: (socket) => void socket.end("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{") },
+  });
+  const { message } = await failureAt(`http://127.0.0.1:${cut.port}/directory`);
+  expect(message).toMatch(/abort|reset|hang up|closed|no data/i);
+});
+
+test("an authority whose answers lead nowhere isn't asked without end", async () => {
+  using authority = new ScriptedAuthority({ answers: { "/account": page } });
+  expect((await failureAt(authority.directory)).message).toBe(
+    "the authority doesn't answer as ACME says (RFC 8555)",
+  );
+  expect(authority.requests).toBeLessThan(100);
+});
+
+test("what an authority issues takes the place of a certificate only where it can be used", async () => {
+  const [good, issued] = [await makeIssued({ names: DOMAINS, days: 90, left: 10 }), { names: DOMAINS }];
+  const run = async (script: Script): Promise<{ said: string; kept: string }> => {
+    using authority = new ScriptedAuthority(script);
+    await using folder = await TestFolder.create({ "certificate.pem": good });
+    const said = Promise.withResolvers<string>();
+    const log = pino(
+      { hooks: { logMethod: ([, text]) => /no cert|there is/.test(text ?? "") && said.resolve(text ?? "") } },
+      { write() {} },
+    );
+    const settings = {
+      domains: DOMAINS,
+      email: "a@example.com",
+      directory: authority.directory,
+      external_account: null,
+    };
+    const acme = await Acme.open({ settings, folder: folder.path, log, instances: null });
+    acme.start();
+    const text = await said.promise;
+    acme.stop();
+    return { said: text, kept: await Bun.file(acme.file).text() };
+  };
+  const results = await Promise.all(
+    [{ names: ["other.example.com"] }, { answers: { "/certificate": page } }, issued].map(run),
+  );
+  expect(results.map(({ kept }) => kept === good)).toEqual([true, true, false]);
+  expect(results[0]?.said).toContain("the authority has issued one for other.example.com instead");
+  expect(results[1]?.said).toContain("is no certificate of the key that it was sent");
+  expect(results[2]?.said).toStartWith("there is a certificate until ");
 });
