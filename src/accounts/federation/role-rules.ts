@@ -24,7 +24,8 @@ type Tables = Pick<
 /**
  * Gives an account the roles that claims give, and takes those that this identity's rules gave before. Roles that somebody
  * has given by hand, or another identity gives, stay. The last administrator stays one, and nobody becomes one whose
- * password is too short for that: the audit log says so.
+ * password is too short for that: the audit log says so. An identity that was unlinked meanwhile gives nothing: nobody would take
+ * it again.
  */
 export async function followRoleRules(store: CoreStore, hooks: HookBus, ruled: Ruled): Promise<void> {
   if (!(await plan(store, ruled)).isDue) return;
@@ -48,7 +49,8 @@ export interface RoleChange {
 /** Does the same within a transaction that has locked administration. */
 export async function followWithin(tx: Transaction, tables: Tables, ruled: Ruled): Promise<RoleChange[]> {
   const { user, origin, identityId } = ruled;
-  const { known, wasGiven, isKept } = await plan({ db: tx, tables }, ruled);
+  const { known, wasGiven, isKept, isLinked } = await plan({ db: tx, tables }, ruled);
+  if (!isLinked) return [];
   const given: string[] = [];
   const changes: RoleChange[] = [];
   for (const { isHeld, ...role } of known) {
@@ -91,7 +93,8 @@ async function plan(
 ) {
   const { identities, roles, userRoles } = tables;
   const linked = await db.select().from(identities).where(eq(identities.user_id, user.id));
-  const before = linked.find(({ id }) => id === identityId)?.roles ?? [];
+  const own = linked.find(({ id }) => id === identityId);
+  const before = own?.roles ?? [];
   const ofOthers = new Set(linked.filter(({ id }) => id !== identityId).flatMap((one) => one.roles));
   const names = [...new Set([...before, ...wanted])];
   const isHeld = and(eq(userRoles.role_id, roles.id), eq(userRoles.user_id, user.id));
@@ -109,7 +112,7 @@ async function plan(
   const isSettled = known.every(({ name, isHeld: holds }) =>
     wanted.includes(name) ? holds && before.includes(name) === wasGiven(name) : !before.includes(name),
   );
-  return { known, wasGiven, isKept, isDue: !isSettled };
+  return { known, wasGiven, isKept, isLinked: own !== undefined, isDue: !isSettled };
 }
 
 interface Holding {

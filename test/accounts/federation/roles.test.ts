@@ -1,5 +1,8 @@
 import { expect, test } from "bun:test";
 import { eq } from "drizzle-orm";
+import { followRoleRules } from "../../../src/accounts/federation/role-rules.ts";
+import { readUserRoles } from "../../../src/accounts/rights/access.ts";
+import { ORIGIN } from "../factor-accounts.ts";
 import { World } from "./world.ts";
 
 const ADA = { sub: "ada-1", email: "ada@example.com", email_verified: true };
@@ -66,6 +69,14 @@ test("rules give roles by claims and take them again, and those of others stay",
     ["role.assigned", "done"],
     ["role.removed", "done"],
   ]);
+
+  // Of two tabs, one unlinks the provider while the other one signs in by it: nothing is given that nobody would take again.
+  const [identity] = await db.select().from(tables.identities);
+  await db.delete(tables.identities);
+  const user = { id: ada?.id ?? 0, email: ADA.email };
+  const late = { identityId: identity?.id ?? 0, user, wanted: ["admin"], origin: ORIGIN };
+  await followRoleRules(app.app.store, app.app.hooks, late);
+  expect((await readUserRoles(app.app.store, user.id)).toSorted()).toEqual(["accountant", "by_hand", "user"]);
 });
 
 test("no rule takes the last administrator, or makes one whose password is short", async () => {
