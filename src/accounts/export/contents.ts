@@ -4,6 +4,7 @@ import { readInPieces } from "../../db/paging/row-pieces.ts";
 import type { SelectQuery } from "../../db/paging/paginate.ts";
 import type { CoreStore } from "../people/store.ts";
 import type { Account } from "../people/users.ts";
+import { isUnproven } from "../recovery/unproven.ts";
 import { readUserRoles } from "../rights/access.ts";
 
 /** Rows that are read at once. */
@@ -22,11 +23,13 @@ export type Section = readonly [
 /** Lists all that the core holds of somebody, without secrets, nor who has viewed as them and from where. */
 export async function listContents(store: CoreStore, account: Account): Promise<readonly Section[]> {
   const { id } = account;
+  // Who has registered with another's address would read of mails to that one, such as of a plugin to a customer.
+  const address = (await isUnproven(store, account)) ? null : account.email;
   return [
     ["account", { value: toProfile(account) }],
     ["roles", { value: await readUserRoles(store, id) }],
     ...listAccess(store, id),
-    ...listTraces(store, account),
+    ...listTraces(store, { id, address }),
   ];
 }
 
@@ -99,7 +102,10 @@ function listAccess({ db, tables }: CoreStore, userId: number): readonly Section
 }
 
 /** What somebody has made and done, and was told. */
-function listTraces({ db, tables }: CoreStore, { id: userId, email }: Account): readonly Section[] {
+function listTraces(
+  { db, tables }: CoreStore,
+  { id: userId, address }: { readonly id: number; readonly address: string | null },
+): readonly Section[] {
   const { auditLog, mails, savedViews } = tables;
   return [
     [
@@ -113,11 +119,13 @@ function listTraces({ db, tables }: CoreStore, { id: userId, email }: Account): 
     ["comments", { rows: () => readComments({ db, tables }, userId) }],
     [
       "mails",
-      readRows(() => {
-        const { id, template, language, subject, state, created_at, ended_at } = mails;
-        const shown = { id, template, language, subject, state, created_at, ended_at };
-        return db.select(shown).from(mails).where(eq(mails.recipient, email));
-      }),
+      address === null
+        ? { value: [] }
+        : readRows(() => {
+            const { id, template, language, subject, state, created_at, ended_at } = mails;
+            const shown = { id, template, language, subject, state, created_at, ended_at };
+            return db.select(shown).from(mails).where(eq(mails.recipient, address));
+          }),
     ],
     [
       "audit_log",

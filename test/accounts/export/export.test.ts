@@ -113,3 +113,22 @@ test("an export takes somebody who has shown that it is them, and no key", async
   const again = await jar.send("POST", "/auth/export", { current_password: PASSWORD });
   expect([again.status, ((await again.json()) as { plugins: object }).plugins]).toEqual([200, {}]);
 });
+
+test("who has registered with another's address reads nothing of the mails to it, until they have shown that it is theirs", async () => {
+  await using app = await TestApp.start({ config: { security: { ...SECURITY, allow_registration: true } } });
+  await app.app.mail.send({ to: "customer@example.com", template: "test" });
+  const jar = new CookieJar(app);
+  const credentials = { email: "customer@example.com", password: PASSWORD };
+  expect((await jar.send("POST", "/auth/register", credentials)).status).toBe(201);
+  await jar.signIn(credentials.email);
+  const subjects = async () => {
+    const { mails } = (await (await jar.send("POST", "/auth/export", {})).json()) as {
+      mails: { template: string }[];
+    };
+    return mails.map(({ template }) => template);
+  };
+  expect(await subjects()).toEqual([]);
+  const { db, tables } = app.app.store;
+  await db.update(tables.users).set({ email_verified_at: new Date() });
+  expect(await subjects()).toEqual(["test", "verify-email"]);
+});
