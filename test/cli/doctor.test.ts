@@ -8,7 +8,7 @@ import { PrivateServer } from "../faults/private-server.ts";
 import { PluginHost } from "../plugins/remote/plugin-host.ts";
 import { testWithProgram } from "../programs.ts";
 import { plugin, TestFolder } from "../setup.ts";
-import { makeCertificate } from "../web/listening/certificates.ts";
+import { makeCertificate, makeIssued } from "../web/listening/certificates.ts";
 import { XCORE } from "./xcore-command.ts";
 import { type RunOptions, xcore, XcoreServer } from "./xcore-process.ts";
 
@@ -79,6 +79,38 @@ test("xcore doctor says how long the certificate is good, and for whom it isn't"
       /^problem config: .*cert\.der" as server\.tls\.cert: it is binary .*and must be PEM/,
     ),
   ]);
+});
+
+test("xcore doctor says how it stands with the certificate of an authority", async () => {
+  const acme = { domains: ["erp.example.com"], email: "a@example.com", directory: "https://127.0.0.1:1/" };
+  await using folder = await TestFolder.create({
+    "config.json": { server: { port: 0, tls: { acme, redirect_port: 0 } } },
+  });
+  const look = async (): Promise<string> => {
+    const { findings } = await examine(folder);
+    return findings
+      .flatMap(({ area, state, message }) => (area === "tls" ? `${state}: ${message}` : []))
+      .join("\n");
+  };
+  expect(await look()).toStartWith("ok: there is no certificate for erp.example.com yet");
+  const attempts = {
+    about: `${acme.directory} ${acme.email} erp.example.com`,
+    failures: 1,
+    next_at: 0,
+    limited_until: 0,
+    problem: "connect ECONNREFUSED",
+  };
+  const own = await makeCertificate(acme.domains);
+  await folder.write({
+    "data/acme/certificate.pem": own.cert + own.key,
+    "data/acme/attempts.json": attempts,
+  });
+  expect(await look()).toBe("problem: the authority has issued no certificate: connect ECONNREFUSED");
+  const issued = await makeIssued({ names: acme.domains, days: 90, left: 10 });
+  await folder.write({ "data/acme/certificate.pem": issued });
+  expect(await look()).toMatch(
+    /^warning: the certificate is good until .*, and none was issued after it: connect/,
+  );
 });
 
 test("xcore doctor finds nothing wrong in an empty folder, and makes nothing", async () => {

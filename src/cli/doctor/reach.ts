@@ -3,14 +3,16 @@ import { createCache } from "../../app/cache.ts";
 import { askRunningServer } from "../../app/command-channel.ts";
 import { type Address, findListenFailure } from "../../app/failure-text.ts";
 import type { LoadedConfig } from "../../config/load.ts";
-import { examineCertificate, findRedirectAddress } from "../../web/https/https.ts";
+import { examineAcme, examineCertificate, findRedirectAddress } from "../../web/https/https.ts";
 import { redactText } from "../../log/redact.ts";
 import { type Finding, ok, problem, toMessage, warning } from "./findings.ts";
 
 const CONNECT_MS = 5000;
 
-/** Looks at the certificate in files; one that no server could use is said of the configuration. */
+/** Looks at the certificate; one in files that no server could use is said of the configuration. */
 export async function checkCertificate(loaded: LoadedConfig): Promise<Finding[]> {
+  const standing = await examineAcme(loaded);
+  if (standing !== null) return [describeStanding(standing, loaded)];
   const examined = await examineCertificate(loaded).catch(() => null);
   if (examined === null) return [];
   const { expiresAt, concern } = examined;
@@ -22,6 +24,24 @@ export async function checkCertificate(loaded: LoadedConfig): Promise<Finding[]>
       "see that it is renewed, for the host of server.public_url, and with those behind it",
     ),
   ];
+}
+
+function describeStanding(
+  { certificate, problem: why, concern }: NonNullable<Awaited<ReturnType<typeof examineAcme>>>,
+  { config }: LoadedConfig,
+): Finding {
+  const advice =
+    "see that port 80 of each domain leads to server.tls.redirect_port; the server asks again by itself, and at once upon SIGHUP";
+  if (certificate !== null) {
+    const until = `the certificate is good until ${certificate.expiresAt.toISOString()}`;
+    if (why !== null) return warning("tls", `${until}, and none was issued after it: ${why}`, advice);
+    return concern === null
+      ? ok("tls", until)
+      : warning("tls", `the certificate needs attention: ${concern}`, advice);
+  }
+  if (why !== null) return problem("tls", `the authority has issued no certificate: ${why}`, advice);
+  const domains = config.server.tls.acme?.domains.join(", ");
+  return ok("tls", `there is no certificate for ${domains} yet: the server asks for it when it starts`);
 }
 
 /** Looks at whether the cache answers that instances share. */

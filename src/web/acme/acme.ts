@@ -23,6 +23,29 @@ const LEAST_MS = 60 * MINUTE_MS; // between two certificates
 const SPREAD = 0.1;
 const SELF_SIGNED_DAYS = 30;
 
+/** How it stands with the certificate of an authority. */
+export interface Standing {
+  /** Null where none is there for all domains. */
+  readonly certificate: Certificate | null;
+  /** Why the last one that was asked for wasn't given; null where it was, or none was asked for. */
+  readonly problem: string | null;
+}
+
+/** Tells how it stands with the certificate, by what a server has kept; nothing is asked or made. */
+export async function readStanding({
+  settings,
+  folder,
+}: Pick<AcmeOptions, "settings" | "folder">): Promise<Standing> {
+  const state = StateFolder.at(folder);
+  const [pem, attempts] = await Promise.all([state.readCertificate(), state.readAttempts()]);
+  const kept = toUsable(pem);
+  const isIssued = kept !== null && !kept.isSelfSigned && !lacks(kept, settings);
+  return {
+    certificate: isIssued ? kept : null,
+    problem: attempts?.about === toAbout(settings) ? attempts.problem : null,
+  };
+}
+
 /**
  * Keeps a certificate that an authority issues by itself (RFC 8555): gets the first, and another one when a third of its life is
  * left. What fails is tried again, later each time, also by a process that is started anew; the certificate that there is
@@ -49,7 +72,7 @@ export class Acme {
     const kept = toUsable(await acme.#state.readCertificate());
     if (
       kept === null ||
-      (kept.isSelfSigned && (acme.#lacks(kept) || kept.expiresAt.getTime() < Date.now()))
+      (kept.isSelfSigned && (lacks(kept, options.settings) || kept.expiresAt.getTime() < Date.now()))
     ) {
       const { cert, key } = await makeSelfSigned(options.settings.domains, { days: SELF_SIGNED_DAYS });
       await acme.#state.writeCertificate(cert + key);
@@ -178,7 +201,7 @@ export class Acme {
     const issued = toUsable(pem);
     if (issued === null)
       throw new Error("what the authority has sent is no certificate of the key that it was sent");
-    if (!this.#lacks(issued)) return issued;
+    if (!lacks(issued, this.#options.settings)) return issued;
     throw new Error(`the authority has issued one for ${issued.names.join(", ") || "no name"} instead`);
   }
 
@@ -187,7 +210,8 @@ export class Acme {
     const pem = (await this.#options.instances?.readCertificate()) ?? null;
     if (pem === null) return false;
     const found = toUsable(pem);
-    if (found === null || this.#lacks(found) || this.#dueAt(found) <= Date.now()) return false;
+    if (found === null || lacks(found, this.#options.settings) || this.#dueAt(found) <= Date.now())
+      return false;
     await this.#state.writeCertificate(pem);
     return true;
   }
@@ -202,12 +226,7 @@ export class Acme {
   /** The certificate in the folder; null where there is none for all domains. */
   async #current(): Promise<Certificate | null> {
     const kept = toUsable(await this.#state.readCertificate());
-    return kept === null || this.#lacks(kept) ? null : kept;
-  }
-
-  /** Whether a certificate isn't for all domains. */
-  #lacks({ names }: Certificate): boolean {
-    return !this.#options.settings.domains.every((domain) => names.some((name) => covers(name, domain)));
+    return kept === null || lacks(kept, this.#options.settings) ? null : kept;
   }
 
   /** When it is time for another one, in milliseconds since 1970. */
@@ -223,9 +242,17 @@ export class Acme {
   }
 
   get #about(): string {
-    const { directory, domains, email } = this.#options.settings;
-    return [directory, email, ...domains].join(" ");
+    return toAbout(this.#options.settings);
   }
+}
+
+/** Whether a certificate isn't for all domains. */
+function lacks({ names }: Certificate, { domains }: AcmeSettings): boolean {
+  return !domains.every((domain) => names.some((name) => covers(name, domain)));
+}
+
+function toAbout({ directory, domains, email }: AcmeSettings): string {
+  return [directory, email, ...domains].join(" ");
 }
 
 function toUsable(pem: string | null): Certificate | null {

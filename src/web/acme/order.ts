@@ -89,6 +89,6 @@ function toReason(error: unknown): string {
   // Of a connection that fails to each address of a host.
   const { message, code } = error as NodeJS.ErrnoException;
   return (message === "" ? (code ?? "the authority doesn't answer") : message)
-    .replaceAll(/\s+/g, " ")
+    .replaceAll(/[\s\p{Cc}]+/gu, " ")
     .slice(0, 1000);
 }

@@ -35,6 +35,11 @@ export class StateFolder {
     return new StateFolder(folder);
   }
 
+  /** The folder to look into, whether it is there or not. */
+  static at(folder: string): StateFolder {
+    return new StateFolder(folder);
+  }
+
   /** The certificate, those that it was issued by, and its key. */
   get certificateFile(): string {
     return join(this.#folder, "certificate.pem");

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import type { Logger } from "pino";
 import type { LoadedConfig } from "../../config/load.ts";
-import type { Acme } from "../acme/acme.ts";
+import type { Acme, Standing } from "../acme/acme.ts";
 import type { InstancesOptions } from "../acme/instances.ts";
 import type { Certificate } from "../listening/certificate.ts";
 import type { CertificateFiles } from "../listening/certificate-files.ts";
@@ -33,6 +33,22 @@ export async function examineCertificate({ config, directory }: LoadedConfig): P
   const certificate = readCertificate(files);
   const concern = describeConcern(certificate, toHost(public_url), Date.now());
   return { expiresAt: certificate.expiresAt, concern };
+}
+
+/** Tells how it stands with the certificate of `server.tls.acme`; null without that. Nothing is asked of the authority. */
+export async function examineAcme(
+  loaded: LoadedConfig,
+): Promise<(Standing & { concern: string | null }) | null> {
+  const { public_url, tls } = loaded.config.server;
+  if (tls.acme === null) return null;
+  const [{ readStanding }, { describeConcern }] = await Promise.all([
+    import("../acme/acme.ts"),
+    import("../listening/certificate.ts"),
+  ]);
+  const standing = await readStanding({ settings: tls.acme, folder: toAcmeFolder(loaded) });
+  const { certificate } = standing;
+  const concern = certificate && describeConcern(certificate, toHost(public_url), Date.now());
+  return { ...standing, concern };
 }
 
 export interface HttpsOptions {
@@ -155,6 +171,10 @@ export function speaksTls({ config: { server } }: LoadedConfig): boolean {
   return server.tls.cert !== null || server.tls.acme !== null;
 }
 
+function toAcmeFolder({ config, directory }: LoadedConfig): string {
+  return resolve(directory, config.app.data_directory, "acme");
+}
+
 async function openAcme({ loaded, log, openBox }: HttpsOptions): Promise<Acme | null> {
   const { app, redis, server } = loaded.config;
   if (server.tls.acme === null) return null;
@@ -165,7 +185,7 @@ async function openAcme({ loaded, log, openBox }: HttpsOptions): Promise<Acme | 
   const { url } = redis;
   return Acme.open({
     settings: server.tls.acme,
-    folder: resolve(loaded.directory, app.data_directory, "acme"),
+    folder: toAcmeFolder(loaded),
     log,
     instances: url === null ? null : new Instances({ url, appName: app.name, log, ...(await openBox()) }),
   });
