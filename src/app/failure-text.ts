@@ -53,7 +53,7 @@ const LISTEN_FAILURES: Readonly<Record<string, (setting: string) => ListenFailur
   }),
   EACCES: (setting) => ({
     reason: "this user may not use the port",
-    advice: `choose one above 1023 with ${setting}`,
+    advice: `have it run as a service, which may (xcore service install), or choose one above 1023 with ${setting}`,
   }),
   EADDRNOTAVAIL: () => ({
     reason: "this machine doesn't have the address",

@@ -21,7 +21,10 @@ test.each(NOT_HOSTS)("toListenError() says that %p has no address whatever the c
 
 test.each([
   ["EADDRINUSE", "choose another port with --port or server.port"],
-  ["EACCES", "choose one above 1023 with --port or server.port"],
+  [
+    "EACCES",
+    "a service, which may (xcore service install), or choose one above 1023 with --port or server.port",
+  ],
   ["EADDRNOTAVAIL", "choose another with --host or server.host"],
   ["EMFILE", "EMFILE: listen"],
   ["", ": listen"],
