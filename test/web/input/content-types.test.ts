@@ -10,6 +10,7 @@ export default createRouter()
   .post("/any", ({ body }) => ({ body }))
   .post("/parsed", ({ body }) => ({ body }), { parse: "json" })
   .post("/number", ({ body }) => ({ body }), { body: t.Number() })
+  .post("/table", ({ body }) => ({ body: body.file.size }), { body: t.Object({ file: t.File({ type: ["text/csv", "application/json", "image/*"] }) }) })
   .post("/own", async ({ request }) => ({ body: (await request.arrayBuffer()).byteLength }));
 `;
 const plugins = { "x/plugin.json": { name: "x", version: "1.0.0" }, "x/run.ts": RUN };
@@ -115,6 +116,29 @@ test("a packed body is refused, and never taken for what it isn't", async () => 
       coding,
       body: { a: 1 },
     });
+  }
+});
+
+test("a file of text is what its name says, unless its content is something else", async () => {
+  await using app = await TestApp.start({ plugins });
+  const png = Buffer.from("89504e470d0a1a0a0000000d49484452", "hex");
+  const send = (content: BlobPart, name: string) => {
+    const form = new FormData();
+    form.set("file", new File([content], name));
+    return post(app, "/table", form, {});
+  };
+  for (const name of ["a.csv", "a.json"]) expect(await send("a;b\n", name)).toMatchObject({ body: 4 });
+  expect(await send(png, "a.png")).toMatchObject({ body: png.length });
+  const others = [
+    ["%PDF-1.7 ", "a.csv"],
+    ["a\0b", "a.csv"],
+    ["a;b", "a.html"],
+    ["a;b", "a.png"],
+    ["<svg/>", "a.svg"], // which may hold script, and no "image/*" means it
+    ['<?xml version="1.0"?><svg/>', "a.svg"],
+  ] as const;
+  for (const [content, name] of others) {
+    expect([name, (await send(content, name)).status]).toEqual([name, 422]);
   }
 });
 
