@@ -34,6 +34,7 @@ export function toEmailPage(
     from: "",
     token: "",
     arrival: "mailbox",
+    is_unlocked: "",
     ...values,
     step,
     action: action === undefined ? null : to(action),

@@ -15,6 +15,7 @@ import type { Recovery } from "../recovery/recovery.ts";
 import type { TakingBack } from "../recovery/taking-back.ts";
 import { type EmailPage, toEmailPage } from "./pages.ts";
 import type { EmailChangeServices } from "./change.ts";
+import type { ProvenEmail } from "./verification.ts";
 
 export interface EmailRoutesOptions extends EmailChangeServices, TakingBack {
   readonly templates: LinkPageContext["templates"];
@@ -57,7 +58,8 @@ function undoRoutes(options: EmailRoutesOptions) {
     const origin = originOf(request);
     const { undoChange } = await import("./undo.ts");
     const undone = await undoChange(options, token, origin);
-    afterwork.add("a link for a new password", () => recovery.send(undone.email, origin));
+    if (undone.isActive)
+      afterwork.add("a link for a new password", () => recovery.send(undone.email, origin));
     return undone;
   };
   return new Elysia({ name: "xcore/auth/email/undo" })
@@ -79,7 +81,10 @@ function undoRoutes(options: EmailRoutesOptions) {
       ({ body: { token }, request }) =>
         answer(options, request, {
           work: () => undo(token, request),
-          toPage: ({ email }) => ({ step: "undone", values: { email, arrival: mailArrival() } }),
+          toPage: ({ email, isActive }) => ({
+            step: "undone",
+            values: { email, arrival: isActive ? mailArrival() : "inactive" },
+          }),
         }),
       {
         body: t.Object({ token: Token }),
@@ -172,7 +177,10 @@ function verificationRoutes(options: EmailRoutesOptions) {
       ({ body: { token }, request }) =>
         answer(options, request, {
           work: async () => (await load()).verifyEmail(options, token, originOf(request)),
-          toPage: ({ email }) => ({ step: "verified", values: { email } }),
+          toPage: ({ email, isUnlocked }) => ({
+            step: "verified",
+            values: { email, is_unlocked: isUnlocked ? "yes" : "" },
+          }),
         }),
       {
         body: t.Object({ token: Token }),
@@ -199,7 +207,7 @@ function askAgain(options: EmailRoutesOptions, request: Request, text: string): 
   const { limits, afterwork, originOf, mailArrival } = options;
   return answer(options, request, {
     status: 202,
-    async work() {
+    async work(): Promise<undefined> {
       const email = normalizeEmail(text);
       const origin = originOf(request);
       await limits.mailsByClient.take(toAddressKey(origin.ipAddress));
@@ -231,7 +239,7 @@ async function show(
 }
 
 /** Answers the form of a page with a page, any other client with JSON. */
-async function answer<Done>(
+async function answer<Done extends ProvenEmail | undefined>(
   options: EmailRoutesOptions,
   request: Request,
   asked: {
@@ -249,7 +257,7 @@ async function answer<Done>(
     const done = await work();
     return done === undefined
       ? new Response(null, { status, headers })
-      : Response.json(done, { status, headers });
+      : Response.json({ email: done.email }, { status, headers });
   }
   return show(options, request, async () => {
     try {

@@ -2,7 +2,7 @@ import type { Transaction } from "../../db/contract/database.ts";
 import type { Origin } from "../identity/principal.ts";
 import { linkInvalid } from "../links/links.ts";
 import { findAccount, lockUser } from "../people/users.ts";
-import { takeBack, type TakingBack } from "../recovery/taking-back.ts";
+import { takeBack, type TakenBack, type TakingBack } from "../recovery/taking-back.ts";
 import { lockAdministration } from "../rights/builtin-roles.ts";
 import type { ProvenEmail } from "./verification.ts";
 
@@ -16,13 +16,12 @@ export async function readUndo({ links }: Pick<TakingBack, "links">, token: stri
  * Gives an account the email back that it had before a change. Somebody else may have been in: all sessions end, keys and
  * factors that were made since are gone, and nobody is let in until another password is set by mail.
  *
- * @returns where to send the link for another password
  * @throws AppError link_invalid
  */
-export async function undoChange(options: TakingBack, token: string, origin: Origin): Promise<ProvenEmail> {
+export async function undoChange(options: TakingBack, token: string, origin: Origin): Promise<TakenBack> {
   const { store, links } = options;
   const { userId } = await links.find("undo_email_change", token);
-  const undo = async (tx: Transaction): Promise<ProvenEmail> => {
+  const undo = async (tx: Transaction): Promise<TakenBack> => {
     // Roles may go with what is unlinked.
     await lockAdministration(tx, store.tables);
     await lockUser(tx, store.tables, userId);

@@ -1,6 +1,7 @@
 import { eq } from "drizzle-orm";
 import type { Transaction } from "../../db/contract/database.ts";
 import type { Origin } from "../identity/principal.ts";
+import { isUnlocked } from "../identity/standing.ts";
 import { type AccountLinks, linkInvalid } from "../links/links.ts";
 import { writeAudit } from "../people/audit.ts";
 import { parseEmail } from "../people/emails.ts";
@@ -19,6 +20,12 @@ export interface EmailServices {
 /** An email that its owner is shown to have. */
 export interface ProvenEmail {
   readonly email: string;
+}
+
+/** The same with what its owner can do now. */
+export interface VerifiedEmail extends ProvenEmail {
+  /** Whether nobody has locked or deactivated the account. */
+  readonly isUnlocked: boolean;
 }
 
 const HOURS = 24;
@@ -80,15 +87,16 @@ export async function verifyEmail(
   { store, links, now = Date.now }: EmailServices,
   token: string,
   origin: Origin,
-): Promise<ProvenEmail> {
+): Promise<VerifiedEmail> {
   const { db, tables } = store;
   const { userId } = await links.find("verify_email", token);
-  const verify = async (tx: Transaction): Promise<ProvenEmail> => {
-    const user = await lockUser(tx, tables, userId);
+  const verify = async (tx: Transaction): Promise<VerifiedEmail> => {
+    await lockUser(tx, tables, userId);
+    const user = await findAccount({ db: tx, tables }, userId);
     const { data } = await links.take(tx, "verify_email", token);
-    const { email } = user;
     // It has another one by now.
-    if (email !== data["email"]) throw linkInvalid();
+    if (user === null || user.email !== data["email"]) throw linkInvalid();
+    const { email } = user;
     await links.revoke(tx, userId, ["verify_email"]);
     await tx
       .update(tables.users)
@@ -97,7 +105,7 @@ export async function verifyEmail(
     const target = { type: "user", id: userId };
     const entry = { action: "user.email_verified", actor: user, target, origin };
     await writeAudit(tx, tables, { ...entry, after: { email } });
-    return { email };
+    return { email, isUnlocked: isUnlocked(user) };
   };
   return db.transaction(verify, { retries: RETRIES });
 }

@@ -75,6 +75,9 @@ interface Told {
 
 /** Providers' sessions may last longer than it: who shows who they are again is asked again. */
 const FRESH_MS = 10 * 60_000;
+const INACTIVE = "Your account here isn't active: ask an administrator";
+/** As its owner has said of a notice that it wasn't them. */
+const LOCKED = "Your account here is locked: set another password by mail first";
 /** ID tokens that are larger aren't kept: whose session is to end, the provider asks then. */
 const MAX_ID_TOKEN = 16_384; // characters
 
@@ -216,8 +219,7 @@ export class Federation {
   async #enter(told: Told, identity: Identity, account: Account): Promise<Outcome> {
     const { store, secondFactors, otpTokens, states, hooks } = this.#options;
     const { provider, claimed, redeemed, origin } = told;
-    if (!isUnlocked(account))
-      throw await this.#refuse(told, "Your account here isn't active: ask an administrator", account);
+    if (!isUnlocked(account)) throw await this.#refuse(told, account.is_active ? LOCKED : INACTIVE, account);
     const { id: userId, email } = account;
     const user = { id: userId, email };
     await followRoleRules(store, hooks, { identityId: identity.id, user, wanted: claimed.roles, origin });

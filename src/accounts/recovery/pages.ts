@@ -47,11 +47,15 @@ export function toReportPage(
   return toPage(context, "report", form);
 }
 
-/** Answers that an account is locked, and how its owner gets it back. */
+/**
+ * Answers that an account is locked, and how its owner gets it back.
+ *
+ * @param arrival of the link for that; "inactive" where an administrator has deactivated the account
+ */
 export function toReportedPage(
   context: LinkPageContext,
   email: string,
-  arrival: MailArrival,
+  arrival: MailArrival | "inactive",
 ): Promise<Response> {
   return toPage(context, "reported", { email, arrival });
 }

@@ -79,9 +79,10 @@ async function report<Done>(
   const context = { templates, request };
   try {
     const origin = originOf(request);
-    const { email } = await reportChange(reports, token, origin);
-    afterwork.add("a link for a new password", () => recovery.send(email, origin));
-    return isForm(request) ? await toReportedPage(context, email, mailArrival()) : toDone();
+    const { email, isActive } = await reportChange(reports, token, origin);
+    if (isActive) afterwork.add("a link for a new password", () => recovery.send(email, origin));
+    const arrival = isActive ? mailArrival() : "inactive";
+    return isForm(request) ? await toReportedPage(context, email, arrival) : toDone();
   } catch (error) {
     if (!isForm(request)) throw error;
     return toGonePage(context, toProblem(error));

@@ -5,7 +5,7 @@ import { type Link, linkInvalid } from "../links/links.ts";
 import type { CoreStore } from "../people/store.ts";
 import { findAccount, lockUser } from "../people/users.ts";
 import { lockAdministration } from "../rights/builtin-roles.ts";
-import { takeBack, type TakingBack } from "./taking-back.ts";
+import { takeBack, type TakenBack, type TakingBack } from "./taking-back.ts";
 
 /** Databases keep times to the second at the worst. */
 const SECOND_MS = 1000;
@@ -26,14 +26,9 @@ export async function readReport(
  * too, and nobody is let in until its owner has set another password by mail, or an administrator unlocks it. An email that was
  * changed since the notice is put back: the mail must reach its owner.
  *
- * @returns where to send the link for another password
  * @throws AppError link_invalid
  */
-export async function reportChange(
-  options: TakingBack,
-  token: string,
-  origin: Origin,
-): Promise<{ readonly email: string }> {
+export async function reportChange(options: TakingBack, token: string, origin: Origin): Promise<TakenBack> {
   const { store, links } = options;
   const { db, tables } = store;
   const { userId } = await links.find("report_change", token);

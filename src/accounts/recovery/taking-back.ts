@@ -18,6 +18,14 @@ export interface TakingBack {
   readonly now?: () => number;
 }
 
+/** An account that its owner has taken back. */
+export interface TakenBack {
+  /** Where to send the link for another password. */
+  readonly email: string;
+  /** Whether that lets them in: not where an administrator has deactivated it. */
+  readonly isActive: boolean;
+}
+
 /** What its owner takes an account back from. */
 export interface Intrusion {
   /** Where the link of its owner was mailed to. */
@@ -37,15 +45,13 @@ export interface Intrusion {
  * Gives an account back to its owner whom somebody else has put out, as part of a transaction that has locked the administration and
  * the account: the email is put back, all sessions end, what was made since is gone, and nobody is let in until another password
  * was set by mail, or an administrator unlocks it.
- *
- * @returns where to send the link for that
  */
 export async function takeBack(
   { store, links, sessions, now = Date.now }: TakingBack,
   tx: Transaction,
   account: Account,
   { since, origin, action, mailedAt, wasProven, ...intrusion }: Intrusion,
-): Promise<{ readonly email: string }> {
+): Promise<TakenBack> {
   const { tables } = store;
   const { id: userId } = account;
   const at = new Date(now());
@@ -68,7 +74,7 @@ export async function takeBack(
     before: { email: account.email },
     after: { email, since, sessions: ended, was_leaving, ...removed },
   });
-  return { email };
+  return { email, isActive: account.is_active };
 }
 
 /** Gives an account the email back that its owner has shown to have, unless somebody else has it by now; returns the one that it has. */

@@ -201,3 +201,38 @@ test("PASSWORD is of no use after a reset by JSON", async () => {
   expect((await send("/auth/login", { email, password: PASSWORD })).status).toBe(401);
   expect((await send("/auth/login", { email, password: NEW_PASSWORD })).status).toBe(200);
 });
+
+test("of an account that was deactivated meanwhile no page promises what doesn't come, in either language", async () => {
+  const email = "gone@example.com";
+  const jar = new CookieJar(host);
+  const userId = await jar.register(email);
+  const { accounts, store } = host.app;
+  const { users } = store.tables;
+  const pages: string[] = [];
+  for (const language of ["en", "fr"]) {
+    for (const [path, purpose] of [
+      ["/auth/email/verify", "verify_email"],
+      ["/auth/report", "report_change"],
+      ["/auth/email/undo", "undo_email_change"],
+    ] as const) {
+      /* oxlint-disable no-await-in-loop -- of one account */
+      const link = { purpose, userId, lifetimeMs: 60_000, data: { email } };
+      const token = await store.db.transaction((tx) => accounts.links.issue(tx, link));
+      await store.db.update(users).set({ is_active: false, locked_at: null }).where(eq(users.id, userId));
+      const answer = await jar.post(path, { token }, { headers: { "accept-language": language } });
+      expect([path, answer.status]).toEqual([path, 200]);
+      pages.push(await answer.text());
+      /* oxlint-enable no-await-in-loop */
+    }
+  }
+  const said = ["nobody signs in to it", "ask them to activate it", "ask them to activate it"];
+  const enFrancais = [
+    "personne ne s’y connecte",
+    "demandez-lui de le réactiver",
+    "demandez-lui de le réactiver",
+  ];
+  for (const [at, text] of [...said, ...enFrancais].entries()) expect(pages[at]).toContain(text);
+  for (const page of pages)
+    expect(page).not.toMatch(/on its way|en route|You can sign in|Vous pouvez maintenant/);
+  expect((await readMails(host)).filter(({ to }) => to === email)).toEqual([]);
+});
