@@ -23,6 +23,7 @@ const SIZE =
 const END_OF_DUMP = "-- Dump completed";
 /** At the beginning of a line there is no value: in those line breaks are written as "\\n". */
 const MIGRATIONS = Buffer.from(`\nINSERT INTO \`${MIGRATIONS_TABLE}\` `);
+const MAX_STATEMENT = 1_000_000; // characters: thousands of migrations
 const MIGRATION = /\('([^'\\]*)','([^'\\]*)',/g;
 
 // Tables that the dump doesn't hold go as well. Names are quoted by doubling backquotes.
@@ -122,7 +123,7 @@ async function readMigrations(file: string): Promise<AppliedMigration[]> {
       if (at === -1) before = bytes.subarray(-MIGRATIONS.length);
       else statement = bytes.toString("utf8", at);
     }
-    if (statement?.includes(";\n") === true) break;
+    if (statement !== null && (statement.includes(";\n") || statement.length > MAX_STATEMENT)) break;
   }
   const [rows = ""] = statement?.split(";\n") ?? [];
   return [...rows.matchAll(MIGRATION)].map(([, owner = "", name = ""]) => ({ owner, name }));
