@@ -140,11 +140,13 @@ const ODD = `import { t } from "elysia";
 import { createRouter } from "xcore";
 const lazy = { then: (done) => void done({ n: 1 }) }; // as a query of drizzle's
 const read = async (context) => ({ text: await context.request.text(), ...context.body });
+class Thing { n = 1; double() { return this.n * 2; } }
 let runs = 0;
 export default createRouter()
   .decorate("it's", 1).parser("text/x-own's", ({ request }) => request.text()).parser("it's", () => ({ n: 2 }))
   .get("/it's/a\`b", (context) => ({ n: context["it's"], route: [context].map(({ route }) => route)[0] }))
   .get("/lazy", ({ query }) => (query.x ? 0 : lazy)).get("/lazy-checked", () => { const rows = lazy; return rows; }, { response: t.Object({ n: t.Number() }) })
+  .get("/instance", () => new Thing()).get("/instance-set", ({ set }) => { set.headers["x-own"] = "1"; return new Thing(); }).get("/instance-early", () => 0, { beforeHandle: () => new Thing() })
   .get("/null", () => 1, { beforeHandle: () => null })
   .get("/response", ({ cookie }) => new Response(cookie.none.value ?? "text")).get("/static", "text", { beforeHandle: ({ cookie }) => void cookie.a })
   .get("/quoted", { "it's"() { return "text"; } }["it's"], { beforeHandle: { "it's"() {} }["it's"] })
@@ -167,7 +169,8 @@ test("names, answers and bodies of any kind go through what Elysia makes of a ro
   const post = (path: string, type = "application/json"): Promise<unknown[]> =>
     get(path, { method: "POST", body: `{"n":3}`, headers: { "content-type": type } });
   expect(await get("/it's/a`b")).toEqual([200, json, `{"n":1,"route":"/x/it's/a\`b"}`]);
-  for (const path of ["/lazy", "/lazy-checked"]) expect(await get(path)).toEqual([200, json, `{"n":1}`]);
+  for (const path of ["/lazy", "/lazy-checked", "/instance", "/instance-set", "/instance-early"])
+    expect(await get(path)).toEqual([200, json, `{"n":1}`]);
   expect(await get("/null")).toEqual([200, null, ""]);
   for (const path of ["/response", "/static", "/quoted"])
     expect(await get(path)).toEqual([200, text, "text"]);
