@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { Database } from "bun:sqlite";
 import { DatabaseError, isFault } from "../contract/database-error.ts";
+import { toSqliteFault } from "../sqlite/connection/faults.ts";
 
 const FULL_CODES: readonly unknown[] = ["ENOSPC", "EDQUOT", "EFBIG"];
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -93,11 +94,24 @@ export async function withWorkFolder<T>(
 /** Makes a folder with a lock of SQLite in it, which ends with the process, however it ends: numbers of processes come again. */
 async function makeLocked(prefix: string): Promise<{ folder: string; lock: Database }> {
   const made = await mkdtemp(prefix + NEW);
-  const lock = new Database(join(made, LOCK), { create: true, readwrite: true });
-  lock.run("begin exclusive");
-  const folder = prefix + made.slice(prefix.length + NEW.length);
-  await rename(made, folder);
-  return { folder, lock };
+  let lock: Database | null = null;
+  try {
+    lock = new Database(join(made, LOCK), { create: true, readwrite: true });
+    lock.run("begin exclusive");
+    const folder = prefix + made.slice(prefix.length + NEW.length);
+    await rename(made, folder);
+    return { folder, lock };
+  } catch (thrown) {
+    lock?.close();
+    await rm(made, { recursive: true, force: true });
+    const error = toSqliteFault(thrown);
+    if (!isDiskFull(error)) throw error;
+    throw new DatabaseError(
+      "full",
+      `Cannot make a folder in "${dirname(prefix)}": no space is left there; nothing was changed`,
+      { cause: thrown },
+    );
+  }
 }
 
 /** Names of the folders of a prefix. */

@@ -1,7 +1,8 @@
-import { readdir } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "bun:test";
 import { withWorkFolder } from "../../../src/db/backup/disk.ts";
+import { mountSmall } from "../../faults/small-disk.ts";
 import { TestFolder } from "../../setup.ts";
 
 const MODULE = join(import.meta.dir, "../../../src/db/backup/disk.ts");
@@ -15,6 +16,19 @@ test("withWorkFolder() removes its folder when the work fails", async () => {
   expect(work).rejects.toThrow("no");
   await work.catch(() => {});
   expect(await readdir(folder.path)).toEqual([]);
+});
+
+test("withWorkFolder() says so on a full disk, and leaves nothing behind", async () => {
+  await using folder = await TestFolder.create();
+  const disk = join(folder.path, "disk");
+  using mounted = mountSmall(disk, "1m");
+  if (mounted === null) return; // only root may
+  await writeFile(join(disk, "other"), Buffer.alloc(2_000_000)).catch(() => {});
+  const error: unknown = await withWorkFolder(join(disk, "work-"), () => Promise.resolve()).catch(
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toMatchObject({ fault: "full", message: expect.stringContaining("no space is left there") });
+  expect(await readdir(disk)).toEqual(["other"]);
 });
 
 /** A program that works in a folder below its argument until it is ended. */
