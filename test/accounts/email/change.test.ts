@@ -12,11 +12,14 @@ import { addPrincipal, confirmOwner, openStore, ORIGIN, readAccessChanges } from
 import { Mailbox } from "./mailbox.ts";
 
 const GONE = { code: "link_invalid", status: 410 };
-/** Finds who waits for another's lock. SQLite has one writer: all others wait for it. */
+/**
+ * Finds who waits to add an account. SQLite has one writer: all others wait for it. MySQL's list of who waits for a lock
+ * (innodb_trx) isn't renewed while it is read again and again.
+ */
 const WAITING = {
   sqlite: null,
   postgres: sql`select pid from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-  mysql: sql`select trx_id from information_schema.innodb_trx where trx_state = 'LOCK WAIT'`,
+  mysql: sql`select id from information_schema.processlist where db = database() and info like ${"insert into `users`%"}`,
 } as const;
 const UNLIMITED = { take: async () => () => {} };
 
