@@ -13,6 +13,9 @@ export const METHOD = 1184;
 export const PATH = 1216;
 export const SIZE = 2048;
 
+/** Of signals: npx passes a Ctrl+C on that the terminal has sent already. */
+export const ECHO_MS = 500;
+
 const APPEND = process.platform === "darwin" ? 0x9 : 0x401; // O_WRONLY | O_APPEND
 
 /**
@@ -34,11 +37,14 @@ extern void _exit(int code);
 extern void (*signal(int number, void (*handler)(int)))(int);
 
 static void (*before[32])(int);
-static volatile int asked, last_signal;
+static volatile int asked, hurried, last_signal;
+static volatile i64 asked_at;
 
 /** A held loop hears of no signal: the thread sees to it that the process ends all the same. */
 static void on_signal(int number) {
-  asked++;
+  if (!asked) asked_at = now();
+  else if (now() - asked_at > ${ECHO_MS}) hurried = 1;
+  asked = 1;
   last_signal = number;
   before[number](number);
 }
@@ -84,14 +90,12 @@ static void say(volatile char *memory, const char *message, int seconds) {
 static void *run(void *argument) {
   volatile char *memory = argument;
   volatile int *numbers = argument;
-  int last = numbers[${BEAT}], quarters = 0, stopping = 0, heard = 0, hurried = 0;
+  int last = numbers[${BEAT}], quarters = 0, stopping = 0;
   while (!numbers[${IS_OVER}]) {
     usleep(250000);
-    if (asked != heard && stopping > 2) hurried = 1;
-    heard = asked;
-    if (heard) stopping++;
+    if (asked) stopping++;
     if (quarters > 4 && hurried) _exit(128 + last_signal);
-    if (quarters > 4 && heard && stopping > numbers[${SHUTDOWN}] * 4) {
+    if (quarters > 4 && asked && stopping > numbers[${SHUTDOWN}] * 4) {
       say(memory, "stopping took longer than server.shutdown_timeout, and is cut off", quarters / 4);
       _exit(1);
     }

@@ -1,3 +1,4 @@
+import { CLOCK } from "./clock.ts";
 import { compileC, type NativeCode } from "./compile.ts";
 import { LOOP_WATCH } from "./loop-watch.ts";
 import { STATEMENT_LIMITS } from "./statement-limits.ts";
@@ -21,5 +22,5 @@ let loading: Promise<Native> | null = null;
  * @throws Error where that can't be had
  */
 export function loadNative(): Promise<Native> {
-  return (loading ??= compileC(LOOP_WATCH + STATEMENT_LIMITS, FUNCTIONS));
+  return (loading ??= compileC(CLOCK + LOOP_WATCH + STATEMENT_LIMITS, FUNCTIONS));
 }

@@ -3,19 +3,11 @@
  * way to say which. It is said by an extension of SQLite, which gets the connection that loads it, and SQLite's functions.
  */
 export const STATEMENT_LIMITS = `
-typedef long long i64;
-extern int clock_gettime(int clock, i64 *time);
 #ifdef __linux__
 extern int memfd_create(const char *name, unsigned int flags);
 #endif
 
 static int *next;
-
-static i64 now(void) {
-  i64 time[2];
-  clock_gettime(1, time);
-  return time[0] * 1000 + time[1] / 1000000;
-}
 
 static int is_over(int *slot) {
   i64 *began = (i64 *)(slot + 4);

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from "node:fs";
 import { constants } from "node:os";
+import { ECHO_MS } from "../../native/loop-watch.ts";
 
-const ECHO_MS = 500; // npx passes a Ctrl+C on that the terminal has sent already
 /** They would end the process where nobody listens. */
 const HARMLESS = ["SIGHUP", "SIGUSR1", "SIGUSR2"] as const;
 
