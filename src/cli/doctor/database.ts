@@ -6,7 +6,7 @@ import { isFault } from "../../db/contract/database-error.ts";
 import { parseDatabaseUrl } from "../../db/contract/database-url.ts";
 import type { Dialect, Driver } from "../../db/contract/driver.ts";
 import { CORE_OWNER, readCutOffRestore } from "../../db/migrations/core.ts";
-import { UNFINISHED_COPY } from "../../db/migrations/upgrade.ts";
+import { adviseRestoring, UNFINISHED_COPY } from "../../db/migrations/upgrade.ts";
 import { findMissingColumns, migrationStatus } from "../../db/migrations/status.ts";
 import {
   type CommandDatabase,
@@ -73,8 +73,8 @@ async function checkOpened(driver: Driver, shown: string, plugins: CommandPlugin
 async function checkMigrations(driver: Driver, { loaded, plugins }: CommandPlugins): Promise<Finding[]> {
   const kept = await readCutOffRestore(driver);
   if (kept !== null) {
-    const advice = `restore that backup again, or go back to what was there before: \`xcore db restore ${kept}\``;
-    return [problem("migrations", "a restore into this database was cut off: tables are missing", advice)];
+    const what = "a restore into this database was cut off: tables are missing";
+    return [problem("migrations", what, adviseRestoring(kept))];
   }
   const findings: Finding[] = [];
   for (const owner of listMigrationOwners(driver.dialect, plugins)) {

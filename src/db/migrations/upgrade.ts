@@ -31,13 +31,18 @@ export async function findWriter(
   return entries.map(({ name }) => versions.get(name)).findLast((version) => version !== undefined) ?? null;
 }
 
+/** Says what to do where a restore was cut off, by the backup of what was there before. */
+export function adviseRestoring(kept: string): string {
+  return `restore that backup again, or go back to what was there before: \`xcore db restore ${kept}\``;
+}
+
 /** @throws AppError restore_unfinished where a restore was cut off: some tables are those of before, and some are gone */
 export async function assertRestored(driver: Driver): Promise<void> {
   const kept = await readCutOffRestore(driver);
   if (kept === null) return;
   throw fail(
     "restore_unfinished",
-    `Cannot use the database: a restore into it was cut off, and tables are missing; restore that backup again, or go back to what was there before: \`xcore db restore ${kept}\``,
+    `Cannot use the database: a restore into it was cut off, and tables are missing; ${adviseRestoring(kept)}`,
   );
 }
 
