@@ -106,6 +106,13 @@ onLinux("a process that can't take over ends, and the one before goes on and say
     expect(await line.ask("/x")).toBe(String(first.pid));
     return problem;
   };
+  const beginToHandOver = async () => {
+    const from = first.output.length;
+    const handingOver = askToHandOver(loaded, { steadyMs: 60_000 }).catch(String);
+    const [, answering = ""] = await first.waitFor(/"msg":"process (\d+) answers/, from);
+    expect(await line.ask("/x")).toBe(answering);
+    return { pid: Number(answering), handingOver };
+  };
   await first.after(
     () => folder.write({ "config.json": { server: { port: 0, hots: 1 } } }),
     /The running configuration stays/,
@@ -126,26 +133,17 @@ onLinux("a process that can't take over ends, and the one before goes on and say
   );
 
   // One that has taken over, and ends before the other relies on it.
-  const handingOver = askToHandOver(loaded, { steadyMs: 60_000 }).catch(String);
-  let pid = String(first.pid);
-  // oxlint-disable-next-line no-await-in-loop -- until the other answers
-  while (pid === String(first.pid)) pid = await line.ask("/x");
-  await first.after(
-    () => process.kill(Number(pid), "SIGKILL"),
-    /nothing is handed over: this process goes on/,
-  );
+  const { pid: killed, handingOver } = await beginToHandOver();
+  await first.after(() => process.kill(killed, "SIGKILL"), /nothing is handed over: this process goes on/);
   expect(await handingOver).toMatch(/the new process ended by SIGKILL, \d+\.\d s after it took over/);
   expect(await line.ask("/x")).toBe(String(first.pid));
 
   // Both end when the one is told to that the other has come from.
-  const again = askToHandOver(loaded, { steadyMs: 60_000 }).catch(String);
-  pid = String(first.pid);
-  // oxlint-disable-next-line no-await-in-loop -- as above
-  while (pid === String(first.pid)) pid = await line.ask("/x");
+  const { pid: ended, handingOver: again } = await beginToHandOver();
   first.kill("SIGTERM");
   expect(await again).toContain("this server is told to stop");
   expect(await first.exited).toBe(0);
-  expect(() => process.kill(Number(pid), 0)).toThrow("ESRCH");
+  expect(() => process.kill(ended, 0)).toThrow("ESRCH");
 });
 
 test("xcore service restart says so where no server runs", async () => {

@@ -100,7 +100,7 @@ function isChildOfContainer(): boolean {
 async function follow(
   successor: Successor,
   ports: Ports,
-  { steadyMs, setLeaving, listServing, signal }: HandOverOptions,
+  { log, steadyMs, setLeaving, listServing, signal }: HandOverOptions,
 ): Promise<HandedOver> {
   const readiness = await becomeReady(successor, signal);
   const serving = new Set(readiness.serving);
@@ -113,7 +113,10 @@ async function follow(
   // Of all sockets of a port the new process has the last. Where it has none, they go on as before.
   if (readiness.isSameAddress) for (const sockets of ports.values()) sockets.prefer(sockets.count);
   setLeaving(true);
-  if (steadyMs > 0) await goOn(successor, steadyMs, signal);
+  if (steadyMs > 0) {
+    log.info(`process ${successor.pid} answers, and takes over if it is well after ${steadyMs / 1000} s`);
+    await goOn(successor, steadyMs, signal);
+  }
   if (signal.aborted) throw refuse(STOPPING);
   return {
     pid: successor.pid,
