@@ -93,7 +93,7 @@ testWithProgram(
     expect(await cleaner.clean()).toEqual({ files: 0, contents: 0 });
     expect((await app.fetch("/notes/b")).status).toBe(404);
   },
-  60_000,
+  120_000,
 );
 
 testWithProgram(
@@ -114,7 +114,7 @@ testWithProgram(
     expect((await post(app, "a", "x")).status).toBe(503);
     expect(await app.log("app")).not.toContain("a wrong secret");
   },
-  60_000,
+  120_000,
 );
 
 testWithProgram(
@@ -137,7 +137,7 @@ testWithProgram(
     while (!client.signal.aborted || (await bucket.contents()).length > 0) await Bun.sleep(1);
     expect((await app.get("/notes")).body).toEqual([]);
   },
-  60_000,
+  120_000,
 );
 
 testWithProgram(
@@ -161,7 +161,7 @@ testWithProgram(
     while ((await bucket.contents()).length > 0) await Bun.sleep(1);
     expect((await post(app, "a", new Uint8Array(6_000_000))).status).toBe(200);
   },
-  60_000,
+  120_000,
 );
 
 testWithProgram(
@@ -181,7 +181,7 @@ testWithProgram(
     expect([response.status, await response.json()]).toMatchObject([200, { size: 12 * 1_048_576 }]);
     expect((await (await app.fetch("/notes/a")).bytes()).byteLength).toBe(12 * 1_048_576);
   },
-  60_000,
+  120_000,
 );
 
 testWithProgram(
@@ -215,7 +215,7 @@ testWithProgram(
     };
     expect(reading()).rejects.toThrow();
   },
-  60_000,
+  120_000,
 );
 
 testWithProgram(
@@ -236,9 +236,10 @@ testWithProgram(
     const backend = new S3Backend(settings);
     await backend.sweep(new Date(Date.now() - 60_000));
     expect(await keys()).toEqual(all);
-    await backend.sweep(new Date(Date.now() + 60_000));
+    const inAMinute = new Date(Date.now() + 60_000);
+    await Promise.all([backend.sweep(inAMinute), backend.sweep(inAMinute)]); // as instances do
     expect(await keys()).toEqual([`${settings.prefix}notes.txt`]);
     while ((await bucket.contents()).length > 0) await Bun.sleep(1);
   },
-  60_000,
+  120_000,
 );

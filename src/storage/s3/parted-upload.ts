@@ -89,17 +89,25 @@ async function askForUploads(requests: ObjectRequests, prefix: string): Promise<
   try {
     return (await requests.send({ method: "GET", key: "", query: { uploads: "", prefix } })).text;
   } catch (error) {
-    if (error instanceof Error && error.message.includes("NoSuchUpload")) return "";
+    if (isNoSuchUpload(error)) return "";
     throw error;
   }
 }
 
-/** Has the bucket forget what has been sent for an upload. */
+/** Has the bucket forget what has been sent for an upload, unless it has: another process, or a try whose answer was lost. */
 export async function forgetUpload(
   requests: ObjectRequests,
   { key, id }: Pick<OpenUpload, "key" | "id">,
 ): Promise<void> {
-  await requests.send({ method: "DELETE", key, query: { uploadId: id } });
+  try {
+    await requests.send({ method: "DELETE", key, query: { uploadId: id } });
+  } catch (error) {
+    if (!isNoSuchUpload(error)) throw error;
+  }
+}
+
+function isNoSuchUpload(error: unknown): boolean {
+  return error instanceof Error && error.message.includes("NoSuchUpload");
 }
 
 /** Of what S3 answers: keys of ours have nothing that XML would escape, but their prefix may. */
