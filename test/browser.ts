@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-const WAIT_MS = 30_000;
+const WAIT_MS = 100_000;
 
 /** Runs in the page: resolves with what `find` finds, looking again whenever the page has changed. */
 const WAIT = `(find) => new Promise((resolve, reject) => {

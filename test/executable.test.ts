@@ -360,7 +360,7 @@ test("a bundle that is kept is no substitute for a pinned plugin's files", async
 
 for (const dialect of DIALECTS) {
   const name = `the executable generates migrations, applies them, and takes a backup back (${dialect})`;
-  testWithServer(dialect, name, 60_000, async () => {
+  testWithServer(dialect, name, 120_000, async () => {
     await using database = await createTestDatabase(dialect);
     await using folder = await TestFolder.create();
     await cp(join(PROJECT, "plugins/blog"), join(folder.path, "plugins/blog"), { recursive: true });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { plugin, TestFolder } from "../setup.ts";
 import { xcore, XcoreServer } from "../cli/xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const SCHEMA = `import { id, table } from "xcore/schema";
 export const deals = table("crm_deals", { id: id() });\n`;

@@ -7,7 +7,7 @@ import { type Files, TestFolder } from "../setup.ts";
 import { XCORE } from "../cli/xcore-command.ts";
 import { xcore, XcoreServer } from "../cli/xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const CONFIG = { server: { port: 0 } };
 const SERVE = { args: ["serve"] };

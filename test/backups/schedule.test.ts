@@ -79,7 +79,7 @@ testWithProgram(
     expect(await readdir(nightly)).toHaveLength(4);
     expect(await readFile(join(folder.path, "elsewhere"), "utf8")).toBe("not to be touched");
   },
-  60_000,
+  120_000,
 );
 
 test("a backup that can't be made takes none of those before away, and a bad schedule keeps a server from starting", async () => {

@@ -157,7 +157,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
   testWithServer(
     dialect,
     `instances that start together make one backup before they migrate (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase(dialect);
       await using folder = await TestFolder.create({ "config.json": { database: { url: database.url } } });

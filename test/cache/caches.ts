@@ -84,7 +84,7 @@ export function testOnBackends(
       await using caches = await TestCaches.start(backend);
       await run(caches, backend);
     };
-    testUnlessMissing(missing, `${name} (${backend})`, start, 30_000);
+    testUnlessMissing(missing, `${name} (${backend})`, start, 120_000);
   }
 }
 

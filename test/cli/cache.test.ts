@@ -4,7 +4,7 @@ import { testWithProgram } from "../programs.ts";
 import { plugin, TestFolder } from "../setup.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const PLUGIN = Object.fromEntries(
   Object.entries({

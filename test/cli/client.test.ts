@@ -8,7 +8,7 @@ import { TestFolder, type TestUser } from "../setup.ts";
 import { checkTypes } from "./typed-project.ts";
 import { xcore } from "./xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const TSCONFIG = {
   compilerOptions: {

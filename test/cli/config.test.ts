@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { TestFolder } from "../setup.ts";
 import { xcore } from "./xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const BROKEN = {
   "config.json": '{\n  "server": { "port": "http", "hots": "::" },\n  "loging": {}\n}\n',

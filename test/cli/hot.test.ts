@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { TestFolder } from "../setup.ts";
 import { XcoreServer } from "./xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const PROJECT = join(import.meta.dir, "../..");
 const COPIED = ["src", "drizzle", "templates", "plugins", "package.json", "tsconfig.json", "bunfig.toml"];

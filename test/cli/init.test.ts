@@ -5,7 +5,7 @@ import { TestFolder } from "../setup.ts";
 import { checkTypes } from "./typed-project.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 test("xcore init makes a project that serves", async () => {
   await using folder = await TestFolder.create();

@@ -6,7 +6,7 @@ import { createProgram } from "../../src/cli/program.ts";
 import { TestFolder } from "../setup.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 test("every command shows help with an example, and takes --config and --version", async () => {
   const context = { version: "1.2.3", cwd: "/", env: {}, print: () => {}, warn: () => {} };

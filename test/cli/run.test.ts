@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Files, TestFolder } from "../setup.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const BLOG: Files = {
   "plugins/blog/plugin.json": { name: "blog", version: "1.0.0" },

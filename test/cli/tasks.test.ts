@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { type Files, TestFolder } from "../setup.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const PROJECT: Files = {
   "plugins/blog/plugin.json": { name: "blog", version: "1.0.0" },

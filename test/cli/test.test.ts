@@ -7,7 +7,7 @@ import { TestRegistry } from "../plugins/packages/registry.ts";
 import { type Files, plugin, TestFolder } from "../setup.ts";
 import { xcore, XcoreServer } from "./xcore-process.ts";
 
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const inPlugins = (files: Files): Files =>
   Object.fromEntries(Object.entries(files).map(([name, content]) => [`plugins/${name}`, content]));

@@ -12,7 +12,7 @@ import { TestFolder } from "../setup.ts";
 import { checkTypes, findUnexpected, TYPED_PLUGINS, WRONG_PLUGIN } from "./typed-project.ts";
 import { xcore } from "./xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const PROJECT = join(import.meta.dir, "../..");
 

@@ -48,7 +48,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
   testWithServer(
     dialect,
     `openDatabase() refuses wrong credentials at once (${dialect})`,
-    20_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase(dialect);
       const wrong = edit(database.url, (url) => (url.password = "wr0ng-secret"));
@@ -68,7 +68,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
   testWithServer(
     dialect,
     `openDatabase() refuses a missing database at once (${dialect})`,
-    20_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase(dialect);
       const { database: opening, lines } = open(edit(database.url, (url) => (url.pathname = "/nowhere")));
@@ -83,7 +83,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
   testWithServer(
     dialect,
     `openDatabase() waits for a server that comes up (${dialect})`,
-    20_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase(dialect);
       await using proxy = await TcpProxy.before(database.url);
@@ -107,7 +107,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
   testWithServer(
     dialect,
     `openDatabase() gives up on a server that isn't there (${dialect})`,
-    20_000,
+    120_000,
     async () => {
       await using proxy = await TcpProxy.start(1);
       await proxy.cut();
@@ -128,7 +128,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
   testWithServer(
     dialect,
     `openDatabase() gives up on a server that never answers (${dialect})`,
-    20_000,
+    120_000,
     async () => {
       const silent = createServer(() => {});
       const { promise, resolve } = Promise.withResolvers<void>();
@@ -148,7 +148,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
   testWithServer(
     dialect,
     `openDatabase() stops waiting when it is told to (${dialect})`,
-    20_000,
+    120_000,
     async () => {
       await using proxy = await TcpProxy.start(1);
       await proxy.cut();
@@ -162,14 +162,14 @@ for (const dialect of ["postgres", "mysql"] as const) {
     },
   );
 
-  testWithServer(dialect, `openDatabase() names an unknown host (${dialect})`, 20_000, async () => {
+  testWithServer(dialect, `openDatabase() names an unknown host (${dialect})`, 120_000, async () => {
     const { database } = open(`${dialect}://me:t0psecret@nowhere.invalid/shop`, { connectTimeoutMs: 300 });
     const error = await failureOf(database);
     expect(error).toMatchObject({ fault: "unavailable" });
     expect((error as Error).message).toContain("nowhere.invalid");
   });
 
-  testWithServer(dialect, `echo logs statements without values (${dialect})`, 20_000, async () => {
+  testWithServer(dialect, `echo logs statements without values (${dialect})`, 120_000, async () => {
     await using database = await createTestDatabase(dialect);
     const { database: opening, lines } = open(database.url, { echo: true });
     const driver = await opening;

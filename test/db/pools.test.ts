@@ -92,7 +92,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
     },
   );
 
-  testWithServer(dialect, `connections that are lost come back (${dialect})`, 30_000, async () => {
+  testWithServer(dialect, `connections that are lost come back (${dialect})`, 120_000, async () => {
     await using database = await createTestDatabase(dialect);
     await using proxy = await TcpProxy.before(database.url);
     const log = pino({ level: "silent" });
@@ -118,7 +118,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
     await driver.close();
   });
 
-  testWithServer(dialect, `connections that the server ends are replaced (${dialect})`, 30_000, async () => {
+  testWithServer(dialect, `connections that the server ends are replaced (${dialect})`, 120_000, async () => {
     await using database = await createTestDatabase(dialect);
     const log = pino({ level: "silent" });
     const url = parseDatabaseUrl(database.url, "/");

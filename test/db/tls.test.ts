@@ -22,7 +22,7 @@ function makeCertificate(folder: string): { readonly certificate: string; readon
 }
 
 for (const dialect of SERVERS) {
-  testWithServer(dialect, `connections are encrypted as sslmode says (${dialect})`, 60_000, async () => {
+  testWithServer(dialect, `connections are encrypted as sslmode says (${dialect})`, 120_000, async () => {
     await using folder = await TestFolder.create();
     const { certificate, key } = makeCertificate(folder.path);
     const { uid, gid = uid } = findIdentity();

@@ -7,7 +7,7 @@ import { testWithProgram } from "../programs.ts";
 import { faq, findQuestion } from "./document.ts";
 import { FaqProject } from "./project.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** A plugin that counts how often its cached function is run. */
 const PRICES = {

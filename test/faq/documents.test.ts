@@ -4,7 +4,7 @@ import { checkTypes } from "../cli/typed-project.ts";
 import { allFiles, readFaq } from "./document.ts";
 import { FaqProject } from "./project.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 test("both languages have the same questions in the same order, with the same code", async () => {
   const [english, french] = [await readFaq("faq.md"), await readFaq("faq.fr.md")];

@@ -7,7 +7,7 @@ import { TestRegistry } from "../plugins/packages/registry.ts";
 import { allFiles, faq, findQuestion } from "./document.ts";
 import { FaqProject } from "./project.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** Plugins that tests make while the server runs. */
 const LATER = /^plugins\/(my_plugin|my_model|price_list|themed)\/|^plugins\/ping\.ts$/;

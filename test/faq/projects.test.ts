@@ -8,7 +8,7 @@ import { PluginHost } from "../plugins/remote/plugin-host.ts";
 import { faq, findQuestion } from "./document.ts";
 import { FaqProject } from "./project.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const MY_PLUGIN = findQuestion("How do I make a minimal plugin?").files("plugins/my_plugin/");
 

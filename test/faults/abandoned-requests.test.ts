@@ -91,7 +91,7 @@ for (const kind of ["alone", "transaction"]) {
   testWithServer(
     "sqlite",
     `what clients gave up while the file was locked isn't written (${kind})`,
-    30_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase("sqlite");
       await using app = await start(database.url);
@@ -107,7 +107,7 @@ for (const dialect of SERVERS) {
   testWithServer(
     dialect,
     `what clients gave up while the server was frozen isn't written (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using server = await PrivateServer.start(dialect);
       await using app = await start(server.url);
@@ -120,7 +120,7 @@ for (const dialect of SERVERS) {
   testWithServer(
     dialect,
     `of single statements at most those are doubled that were under way when the server froze (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using server = await PrivateServer.start(dialect);
       await using app = await start(server.url);
@@ -136,7 +136,7 @@ for (const dialect of ["sqlite", ...SERVERS] as const satisfies readonly Dialect
   testWithServer(
     dialect,
     `what a request has begun it ends without its client (${dialect})`,
-    30_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase(dialect);
       await using app = await start(database.url);

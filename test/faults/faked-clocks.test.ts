@@ -135,6 +135,6 @@ for (const dialect of DIALECTS) {
     };
     const faketime = Bun.which("faketime");
     if (faketime === null) testWithProgram("faketime", name, run);
-    else testWithServer(dialect, name, 60_000, () => run(faketime));
+    else testWithServer(dialect, name, 120_000, () => run(faketime));
   }
 }

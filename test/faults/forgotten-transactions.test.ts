@@ -52,7 +52,7 @@ async function startApp(dialect: Dialect, timeoutS: number) {
 
 for (const dialect of DIALECTS) {
   const test = (name: string, run: () => Promise<void>): void =>
-    testWithServer(dialect, `${name} (${dialect})`, 30_000, run);
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, run);
 
   test("a forgotten transaction is rolled back at its limit, and the log says whose it was", async () => {
     await using started = await startApp(dialect, TIMEOUT_S);

@@ -16,7 +16,7 @@ for (const dialect of SERVERS) {
   testWithServer(
     dialect,
     `a backup and a restore of a frozen server are given up, and leave nothing (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using server = await PrivateServer.start(dialect);
       await using folder = await TestFolder.create({ "plugins/.keep": "", "data/.keep": "" });

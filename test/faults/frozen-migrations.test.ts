@@ -11,7 +11,7 @@ for (const dialect of SERVERS) {
   testWithServer(
     dialect,
     `a migration on a server that freezes is given up, and another succeeds (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using server = await PrivateServer.start(dialect);
       const { driver } = await openLogged(server.url, { migrationTimeoutMs: TIMEOUT_MS });
@@ -37,7 +37,7 @@ for (const dialect of DIALECTS) {
   testWithServer(
     dialect,
     `another process that migrates without end is waited for within a limit (${dialect})`,
-    30_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase(dialect);
       const { driver } = await openLogged(database.url);

@@ -9,7 +9,7 @@ const WAIT_MS = 1000;
 
 for (const dialect of SERVERS) {
   const test = (name: string, run: () => Promise<void>): void =>
-    testWithServer(dialect, `${name} (${dialect})`, 60_000, run);
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, run);
 
   test("a frozen server holds nobody up for longer than a statement may take", async () => {
     await using server = await PrivateServer.start(dialect);

@@ -8,7 +8,7 @@ const PLUGINS = plugin("desk", '.get("/", ({ user }) => user.email, { auth: true
 
 for (const dialect of SERVERS) {
   const test = (name: string, run: () => Promise<void>): void =>
-    testWithServer(dialect, `${name} (${dialect})`, 60_000, run);
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, run);
 
   test("guarded routes that need no database answer while it is away, to whom they know", async () => {
     await using database = await createTestDatabase(dialect);

@@ -122,7 +122,7 @@ test("/health is 503 while no write can work, and ok again after that (sqlite)",
     while ((await health()) !== 200);
     /* oxlint-enable no-await-in-loop */
   }
-}, 60_000);
+}, 120_000);
 
 test("/health is 503 while the disk is full, and ok once it has room (sqlite)", async () => {
   await using folder = await TestFolder.create(NOTES);
@@ -137,7 +137,7 @@ test("/health is 503 while the disk is full, and ok once it has room (sqlite)", 
   await rm(filler);
   while ((await server.fetch("/health")).status !== 200);
   expect((await server.fetch("/notes/two", post)).status).toBe(200);
-}, 30_000);
+}, 120_000);
 
 test("/health is 503 while writes find no room, however little is left (sqlite)", async () => {
   // In these a page of 4 KB is left or not, when rows don't fit any more.
@@ -151,11 +151,11 @@ test("/health is 503 while writes find no room, however little is left (sqlite)"
     while ((await write()) === 200);
     expect([await write(), (await server.fetch("/health")).status]).toEqual([507, 503]);
   }
-}, 60_000);
+}, 120_000);
 
 for (const dialect of DIALECTS) {
   if (dialect === "sqlite") continue;
-  testWithServer(dialect, `/health is ok while the pool is only busy (${dialect})`, 30_000, async () => {
+  testWithServer(dialect, `/health is ok while the pool is only busy (${dialect})`, 120_000, async () => {
     await using database = await createTestDatabase(dialect);
     await using app = await TestApp.start({
       config: { database: { url: database.url, pool_size: 2 } },

@@ -78,7 +78,7 @@ async function holdUp(
   await Promise.all(patient);
 }
 
-testWithServer("sqlite", "with a key nothing is doubled behind a locked file (sqlite)", 30_000, async () => {
+testWithServer("sqlite", "with a key nothing is doubled behind a locked file (sqlite)", 120_000, async () => {
   await using database = await createTestDatabase("sqlite");
   await using app = await start(database.url);
   using other = new Database(database.url.slice("sqlite:".length));
@@ -90,7 +90,7 @@ for (const dialect of SERVERS) {
   testWithServer(
     dialect,
     `with a key nothing is doubled by a frozen server (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using server = await PrivateServer.start(dialect);
       await using app = await start(server.url);
@@ -109,7 +109,7 @@ for (const dialect of SERVERS) {
   testWithServer(
     dialect,
     `with a key a lost answer to COMMIT is found out (${dialect})`,
-    30_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase(dialect);
       await using proxy = await TcpProxy.before(database.url);

@@ -8,7 +8,7 @@ const CLIENTS = 20;
 
 for (const dialect of SERVERS) {
   const test = (name: string, run: () => Promise<void>): void =>
-    testWithServer(dialect, `${name} (${dialect})`, 60_000, run);
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, run);
 
   test("a killed server loses nothing that was acknowledged, and is found again within a second", async () => {
     await using server = await PrivateServer.start(dialect);

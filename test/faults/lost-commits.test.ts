@@ -9,7 +9,7 @@ import { TcpProxy } from "./tcp-proxy.ts";
 
 for (const dialect of SERVERS) {
   const test = (name: string, run: () => Promise<void>): void =>
-    testWithServer(dialect, `${name} (${dialect})`, 60_000, run);
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, run);
 
   for (const by of ["reset", "vanish"] as const) {
     test(`a connection lost at COMMIT (${by}) leaves the outcome unknown, and nothing is retried`, async () => {

@@ -25,7 +25,7 @@ function summaryOf(app: TestApp, name: string) {
 
 for (const dialect of SERVERS) {
   const test = (name: string, run: (app: TestApp, proxy: TcpProxy) => Promise<void>): void =>
-    testWithServer(dialect, `${name} (${dialect})`, 60_000, async () => {
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, async () => {
       await using database = await createTestDatabase(dialect);
       await using proxy = await TcpProxy.before(database.url);
       const config: ConfigOverrides = { database: { url: proxy.through(database.url) } };

@@ -88,7 +88,7 @@ async function isRefused(url: string): Promise<boolean> {
 
 for (const dialect of SERVERS) {
   const test = (name: string, run: () => Promise<void>): void =>
-    testWithServer(dialect, `${name} (${dialect})`, 60_000, run);
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, run);
 
   test("what a server refuses by its own state is answered with 503 or 507 and a code", async () => {
     await using database = await createTestDatabase(dialect);
@@ -176,7 +176,7 @@ for (const dialect of SERVERS) {
   testWithServer(
     dialect,
     `a disk of a server that fills up loses nothing, and is used again once it has room (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using folder = await TestFolder.create();
       const disk = join(folder.path, "disk");
@@ -226,7 +226,7 @@ for (const dialect of SERVERS) {
   );
 }
 
-testWithServer("postgres", "a server that only reads is told as such (postgres)", 30_000, async () => {
+testWithServer("postgres", "a server that only reads is told as such (postgres)", 120_000, async () => {
   await using database = await createTestDatabase("postgres");
   await using app = await start(database.url, { pool_size: 1 });
   expect((await ask(app, "create table things (id integer)")).status).toBeUndefined();

@@ -32,7 +32,7 @@ for (const dialect of DIALECTS) {
   testWithServer(
     dialect,
     `a read that never ends is ended, and others are answered meanwhile (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase(dialect);
       await using folder = await TestFolder.create({

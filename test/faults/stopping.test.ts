@@ -15,7 +15,7 @@ export default createRouter().get("/", () => (log.info("asking"), db.execute(sql
 };
 
 for (const dialect of SERVERS) {
-  testWithServer(dialect, `a silent database holds no stop up (${dialect})`, 60_000, async () => {
+  testWithServer(dialect, `a silent database holds no stop up (${dialect})`, 120_000, async () => {
     await using database = await createTestDatabase(dialect);
     await using proxy = await TcpProxy.before(database.url);
     await using folder = await TestFolder.create({

@@ -9,7 +9,7 @@ const CLIENTS = 20;
 
 for (const dialect of SERVERS) {
   const test = (name: string, run: () => Promise<void>): void =>
-    testWithServer(dialect, `${name} (${dialect})`, 60_000, run);
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, run);
 
   test("statements whose packets vanish are found out, and their connections replaced", async () => {
     await using database = await createTestDatabase(dialect);

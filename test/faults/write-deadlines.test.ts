@@ -15,7 +15,7 @@ for (const dialect of DIALECTS) {
     testWithServer(
       dialect,
       `a write whose time is over isn't begun when its turn comes: ${kind} (${dialect})`,
-      30_000,
+      120_000,
       async () => {
         await using database = await createTestDatabase(dialect);
         const options = { poolSize: 1, waitTimeoutMs: WAIT_MS };
@@ -50,7 +50,7 @@ for (const kind of ["alone", "together", "execute", "transaction"] as const) {
   testWithServer(
     "sqlite",
     `the wait for other writes and for another process share one deadline: ${kind}`,
-    30_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase("sqlite");
       const { driver } = await openLogged(database.url, { statementTimeoutMs: 2000 });
@@ -80,7 +80,7 @@ for (const kind of ["alone", "together", "execute", "transaction"] as const) {
         const seconds = Number(
           /another process has kept it locked for ([\d.]+) s/.exec(String(failure))?.[1],
         );
-        expect(seconds).toBeLessThan(1);
+        expect(seconds).toBeLessThan(1.8); // 2 if they shared none
       }
       other.run("rollback");
       expect(await db.$count(authors)).toBe(0);
@@ -92,7 +92,7 @@ for (const kind of ["alone", "together", "execute", "transaction"] as const) {
 testWithServer(
   "postgres",
   "a transaction that is run again and again ends at its time in all",
-  30_000,
+  120_000,
   async () => {
     await using database = await createTestDatabase("postgres");
     const { driver } = await openLogged(database.url, { transactionTimeoutMs: 500 });

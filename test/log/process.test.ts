@@ -18,7 +18,7 @@ function run(folder: LogFolder, script: string): Bun.Subprocess<"ignore", "pipe"
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
-    timeout: 20_000,
+    timeout: 100_000,
   });
 }
 

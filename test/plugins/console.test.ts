@@ -3,7 +3,7 @@ import { type Files, TestApp, TestFolder } from "../setup.ts";
 import { XcoreServer } from "../cli/xcore-process.ts";
 import { parseLines } from "../log/log-folder.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const TALKER: Files = {
   "talker/plugin.json": { name: "talker", version: "1.0.0" },

@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { type Files, plugin, TestApp, TestFolder } from "../setup.ts";
 import { xcore } from "../cli/xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const ROUTES = `.get("/", () => 1, { permission: "hello:red" })
   .get("/right", () => 1, { permission: "hello:read" })

@@ -4,7 +4,7 @@ import { xcore } from "../cli/xcore-process.ts";
 import { testOnEachDialect } from "../database-servers.ts";
 import { type Files, plugin, TestApp } from "../setup.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const AHEAD = "schema.ts is ahead of its migrations: run xcore db generate crm";
 const SCHEMA = `import { id, index, table, varchar } from "xcore/schema";

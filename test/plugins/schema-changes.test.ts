@@ -4,7 +4,7 @@ import { xcore } from "../cli/xcore-process.ts";
 import { testOnEachDialect } from "../database-servers.ts";
 import { type Files, plugin, TestApp } from "../setup.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const SCHEMA = `import { id, integer, table, varchar } from "xcore/schema";
 export const notes = table("notes_notes", { id: id(), title: varchar(50).notNull(), size: integer() });\n`;

@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { type Files, TestApp, TestFolder } from "../setup.ts";
 import { xcore } from "../cli/xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const SCHEMA = `t.Object({
   currency: t.String({ default: "EUR", pattern: "^[A-Z]{3}$" }),

@@ -76,7 +76,7 @@ const CASES: readonly Case[] = [
 ];
 
 for (const dialect of DIALECTS) {
-  testWithServer(dialect, `bad input is answered on every database alike (${dialect})`, 60_000, async () => {
+  testWithServer(dialect, `bad input is answered on every database alike (${dialect})`, 120_000, async () => {
     await using crm = await Crm.start({ dialect, run: RUN });
     const ada = await crm.user("ada@example.com", EVERYTHING);
     await crm.send(ada, "POST", "/crm/companies", { name: "Acme" });

@@ -127,7 +127,7 @@ export const EVERYTHING = ["companies", "contacts", "deals"].flatMap((name) => [
 /** Declares a test for SQLite, PostgreSQL and MySQL, each with plugins/crm on a database of its own. */
 export function testCrm(name: string, run: (crm: Crm) => Promise<void>, code?: string): void {
   for (const dialect of DIALECTS) {
-    testWithServer(dialect, `${name} (${dialect})`, 60_000, async () => {
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, async () => {
       await using crm = await Crm.start({ dialect, ...(code !== undefined && { run: code }) });
       await run(crm);
     });

@@ -348,7 +348,7 @@ test("an import refuses files that would take too much, and those that are none,
     [422, "/query/dryrun unknown"],
   ]);
   expect(await names(crm, ada)).toEqual(["Acme"]);
-}, 30_000);
+}, 120_000);
 
 const HOOKS = `
   import { createRouter, hooks, resource } from "xcore";

@@ -76,7 +76,7 @@ async function searchPlugin(run = RUN): Promise<Files> {
 /** Declares a test for each database, with what is searched on a database of its own. */
 function testSearch(name: string, run: (crm: Crm) => Promise<void>): void {
   for (const dialect of DIALECTS) {
-    testWithServer(dialect, `${name} (${dialect})`, 60_000, async () => {
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, async () => {
       await using crm = await Crm.start({ dialect, plugins: await searchPlugin() });
       await run(crm);
     });

@@ -6,7 +6,7 @@ import { createTestHost, type TestHostOptions } from "../../src/sdk/testing.ts";
 import { FROM_SOURCES, XCORE } from "../cli/xcore-command.ts";
 import { type Files, plugin, TestFolder } from "../setup.ts";
 
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 // As `xcore test` does. A host that runs from the sources reads all of them anew.
 beforeAll(() => {

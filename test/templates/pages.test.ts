@@ -41,7 +41,7 @@ async function textOf(app: TestApp, path: string, init?: RequestInit): Promise<s
 
 /** Waits until a page says something else than it does. */
 async function untilText(app: TestApp, path: string, expected: string): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 60_000;
   for (;;) {
     // oxlint-disable-next-line no-await-in-loop -- until then
     const text = await textOf(app, path);

@@ -75,4 +75,4 @@ test("listUsers() reads no table from end to end, however it is asked", async ()
   } finally {
     await driver.close();
   }
-}, 60_000);
+}, 120_000);

@@ -104,7 +104,7 @@ testWithProgram(
     // The answer 401 to a wrong password is told on the console of any browser.
     expect(world.problems.filter((text) => !text.includes("401"))).toEqual([]);
   },
-  60_000,
+  120_000,
 );
 
 testWithProgram(
@@ -130,7 +130,7 @@ testWithProgram(
     expect((await context.cookies()).map(({ name }) => name)).toEqual(["xcore_devices"]);
     expect(world.problems).toEqual([]);
   },
-  60_000,
+  120_000,
 );
 
 testWithProgram(
@@ -186,5 +186,5 @@ testWithProgram(
     );
     expect(orders).toBeNull();
   },
-  60_000,
+  120_000,
 );

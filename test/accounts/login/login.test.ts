@@ -218,7 +218,7 @@ testOnDialect(
     // Others are not concerned.
     expect((await identity.logIn(EMAIL, PASSWORD, { address: "203.0.113.8" })).status).toBe(200);
   },
-  60_000,
+  120_000,
 );
 
 testOnDialect("sqlite", "Login lets many people behind one address in", async ({ driver }) => {

@@ -65,5 +65,5 @@ testInBrowser(
     checked.forgive(/410/);
     await lookAt("Ce lien n’est plus valable");
   },
-  60_000,
+  120_000,
 );

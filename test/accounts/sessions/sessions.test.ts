@@ -131,7 +131,7 @@ testOnDialect(
     expect(await codesOf([sessions.refresh(pair.refresh_token, ORIGIN)])).toEqual(refused);
     expect((await readAudit(store)).actions).toEqual(["session.reuse"]);
   },
-  30_000,
+  120_000,
 );
 
 testOnDialect(

@@ -68,7 +68,7 @@ for (const dialect of ["postgres", "mysql"] as const) {
   testWithServer(
     dialect,
     `a backup is tried in a database of its own, which goes (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase(dialect, { hasCoreTables: true });
       await using folder = await TestFolder.create({

@@ -7,7 +7,7 @@ import { testWithProgram } from "../../programs.ts";
 import { TestFolder } from "../../setup.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** A project whose database has rows of about 2 MB. */
 async function createProject(): Promise<TestFolder> {
@@ -110,7 +110,7 @@ const FROM_SOURCES = [process.execPath, join(import.meta.dir, "../../../src/inde
 testWithServer(
   "mysql",
   "no server starts on tables of MySQL that a killed restore has left",
-  60_000,
+  120_000,
   async () => {
     await using database = await createTestDatabase("mysql", { hasCoreTables: true });
     await using folder = await TestFolder.create({ "plugins/.keep": "" });

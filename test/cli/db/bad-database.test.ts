@@ -8,7 +8,7 @@ import { testWithProgram } from "../../programs.ts";
 import { TestFolder } from "../../setup.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const EXAMPLES = join(import.meta.dir, "../../../plugins");
 const ENTRY = join(import.meta.dir, "../../../src/index.ts");
@@ -50,7 +50,7 @@ for (const dialect of SERVERS) {
   testWithServer(
     dialect,
     `wrong credentials end the start, and show no password (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase(dialect);
       await using folder = await createProject();
@@ -75,7 +75,7 @@ for (const dialect of SERVERS) {
   testWithServer(
     dialect,
     `a server that can't be reached is tried again, each time in the log (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using database = await createTestDatabase(dialect);
       await using folder = await createProject();

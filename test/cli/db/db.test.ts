@@ -5,7 +5,7 @@ import { testOnEachDialect } from "../../database-servers.ts";
 import { TestFolder } from "../../setup.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const SCHEMA = `import { id, table, varchar } from "xcore/schema";
 export const notes = table("notes_notes", { id: id(), titel: varchar(50).notNull() });\n`;

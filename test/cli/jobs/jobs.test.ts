@@ -2,7 +2,7 @@ import { expect, setDefaultTimeout, test } from "bun:test";
 import { plugin, TestFolder } from "../../setup.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const FILES = {
   ...Object.fromEntries(

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Files, plugin, TestFolder } from "../../setup.ts";
 import { type Finished, xcore } from "../xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** Prints wherever it can, starts what never ends, and fails behind everyone's back. */
 const NOISY = `

@@ -7,7 +7,7 @@ import { type Files, plugin, TestFolder } from "../../setup.ts";
 import { XCORE } from "../xcore-command.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const WRONG = `sha256-${"A".repeat(43)}=`;
 const CONFIG = '{\n  "app": { "name": "Shop" } // ours\n}\n';

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type Files, TestFolder } from "../../setup.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const FILES: Files = {
   "plugins/shop/plugin.json": { name: "shop", version: "1.0.0" },

@@ -5,7 +5,7 @@ import { TestFolder } from "../../setup.ts";
 import { checkTypes } from "../typed-project.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 test("xcore plugin new makes a plugin that a running server loads, and swaps when it is edited", async () => {
   await using folder = await TestFolder.create();

@@ -6,7 +6,7 @@ import { TestRegistry } from "../../plugins/packages/registry.ts";
 import { type Files, plugin, TestFolder } from "../../setup.ts";
 import { xcore } from "../xcore-process.ts";
 
-setDefaultTimeout(30_000); // several processes each
+setDefaultTimeout(120_000); // several processes each
 
 interface Packed {
   name: string;

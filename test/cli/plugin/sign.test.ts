@@ -6,7 +6,7 @@ import { createSigningKey } from "../../../src/plugins/remote/publish/signing-ke
 import { plugin, TestFolder } from "../../setup.ts";
 import { xcore } from "../xcore-process.ts";
 
-setDefaultTimeout(30_000); // several processes each
+setDefaultTimeout(120_000); // several processes each
 
 const HELLO = 'import "./tax.ts";\nexport const PLUGIN_INFO = { name: "hello", version: "1.0.0" };\n';
 

@@ -5,7 +5,7 @@ import { PluginHost } from "../../plugins/remote/plugin-host.ts";
 import { TestFolder } from "../../setup.ts";
 import { xcore, XcoreServer } from "../xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 function toFiles(name: string, version: string, path = "/") {
   const routes = [{ method: "GET", path: `/${name}${path}`, guards: [] }];

@@ -5,7 +5,7 @@ import { PluginHost } from "../../plugins/remote/plugin-host.ts";
 import { TestFolder } from "../../setup.ts";
 import { xcore } from "../xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const FILES = {
   "plugin.json": { name: "crm", version: "1.0.0" },

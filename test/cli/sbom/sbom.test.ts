@@ -11,7 +11,7 @@ import { FROM_SOURCES } from "../xcore-command.ts";
 import { type Finished, xcore } from "../xcore-process.ts";
 import { type Bom, type Component, findFaults } from "./cyclonedx.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const TAX = { dependencies: { "@acme/tax": "^2.0.0" }, devDependencies: { builder: "1.0.0" } };
 const PACKAGES = {

@@ -10,7 +10,7 @@ import { XCORE } from "../xcore-command.ts";
 import { TestFolder } from "../../setup.ts";
 import { XcoreServer } from "../xcore-process.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const CONFIG = { "config.json": { security: { bcrypt_cost: 4 } } };
 
@@ -138,7 +138,7 @@ testOnEachDialect(
       ["bob@example.com", "account-notice", "waiting"],
     ]);
   },
-  60_000,
+  120_000,
 );
 
 test("user says what is wrong, and changes nothing", async () => {

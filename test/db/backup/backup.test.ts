@@ -11,7 +11,7 @@ import { testWithServer } from "../../database-servers.ts";
 import { BackupTest } from "./backup-project.ts";
 
 for (const dialect of DIALECTS) {
-  testWithServer(dialect, `a backup under writes is restored as it was (${dialect})`, 60_000, async () => {
+  testWithServer(dialect, `a backup under writes is restored as it was (${dialect})`, 120_000, async () => {
     await using project = await BackupTest.create(dialect);
     let isDone = false;
     let last = 50;
@@ -63,7 +63,7 @@ for (const dialect of DIALECTS) {
     }
   });
 
-  testWithServer(dialect, `a restore into an empty database makes it (${dialect})`, 60_000, async () => {
+  testWithServer(dialect, `a restore into an empty database makes it (${dialect})`, 120_000, async () => {
     await using source = await BackupTest.create(dialect);
     const { file } = await source.backup();
     await using target = await BackupTest.create(dialect);
@@ -76,7 +76,7 @@ for (const dialect of DIALECTS) {
   testWithServer(
     dialect,
     `restoreDatabase() changes nothing when the user says no (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using project = await BackupTest.create(dialect);
       const { file } = await project.backup();
@@ -93,7 +93,7 @@ for (const [dialect, program, tool] of [
   ["postgres", '"pg_dump"', '"pg_restore"'],
   ["mysql", '"mariadb-dump" or "mysqldump"', '"mariadb" or "mysql"'],
 ] as const) {
-  testWithServer(dialect, `a missing program is named with its package (${dialect})`, 60_000, async () => {
+  testWithServer(dialect, `a missing program is named with its package (${dialect})`, 120_000, async () => {
     await using project = await BackupTest.create(dialect);
     const env = { PATH: project.folder.path };
     expect(project.backup({ env })).rejects.toThrow(
@@ -107,7 +107,7 @@ for (const [dialect, program, tool] of [
   testWithServer(
     dialect,
     `wrong credentials are told without the password (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using project = await BackupTest.create(dialect);
       const url = { ...project.serverUrl, user: "nobody", password: "hunter2-secret" };
@@ -156,7 +156,7 @@ test("backupDatabase() replaces nothing but a file, and not what it backs up", a
 
 for (const dialect of DIALECTS) {
   const name = `a backup that a later version has migrated is refused, and one of a later version is warned of (${dialect})`;
-  testWithServer(dialect, name, 60_000, async () => {
+  testWithServer(dialect, name, 120_000, async () => {
     await using project = await BackupTest.create(dialect);
     const db = await project.db();
     // Columns as in src/db/migrations/ledger.ts, and what only looks like a row of them.

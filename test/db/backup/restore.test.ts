@@ -56,7 +56,7 @@ async function forge(
 const OTHERS: Readonly<Record<Dialect, Dialect>> = { sqlite: "mysql", postgres: "sqlite", mysql: "postgres" };
 
 for (const dialect of DIALECTS) {
-  testWithServer(dialect, `a backup of another database is refused (${dialect})`, 60_000, async () => {
+  testWithServer(dialect, `a backup of another database is refused (${dialect})`, 120_000, async () => {
     await using project = await BackupTest.create(dialect);
     const other = OTHERS[dialect];
     const forged = await forge(project, (dump) => dump, other);
@@ -68,7 +68,7 @@ for (const dialect of DIALECTS) {
   testWithServer(
     dialect,
     `a damaged dump is refused before anything changes (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using project = await BackupTest.create(dialect);
       const damages: ((dump: Buffer) => Buffer)[] = [
@@ -96,7 +96,7 @@ for (const dialect of DIALECTS) {
 testWithServer(
   "postgres",
   "whatever a PostgreSQL database holds comes back, nothing else stays",
-  60_000,
+  120_000,
   async () => {
     await using project = await BackupTest.create("postgres");
     const db = await project.db();
@@ -124,7 +124,7 @@ testWithServer(
 testWithServer(
   "mysql",
   "whatever a MySQL database holds comes back, nothing else stays",
-  60_000,
+  120_000,
   async () => {
     await using project = await BackupTest.create("mysql");
     const db = await project.db();
@@ -152,7 +152,7 @@ testWithServer(
 testWithServer(
   "postgres",
   "a restore that PostgreSQL refuses half-way leaves all as it was",
-  60_000,
+  120_000,
   async () => {
     await using project = await BackupTest.create("postgres");
     const db = await project.db();
@@ -176,7 +176,7 @@ testWithServer(
   },
 );
 
-testWithServer("mysql", "a restore that MySQL refuses half-way is put back", 60_000, async () => {
+testWithServer("mysql", "a restore that MySQL refuses half-way is put back", 120_000, async () => {
   await using project = await BackupTest.create("mysql");
   const forged = await forge(project, (dump) =>
     dump
@@ -193,7 +193,7 @@ testWithServer("mysql", "a restore that MySQL refuses half-way is put back", 60_
   expect(await project.read()).toEqual(before);
 });
 
-testWithServer("mysql", "a dump can't make MySQL's client run programs", 60_000, async () => {
+testWithServer("mysql", "a dump can't make MySQL's client run programs", 120_000, async () => {
   await using project = await BackupTest.create("mysql");
   const marker = join(project.folder.path, "pwned");
   for (const command of [
@@ -216,7 +216,7 @@ for (const [dialect, program] of [
   ["postgres", "pg_dump"],
   ["mysql", "mariadb-dump"],
 ] as const) {
-  testWithServer(dialect, `passwords never stand in arguments (${dialect})`, 60_000, async () => {
+  testWithServer(dialect, `passwords never stand in arguments (${dialect})`, 120_000, async () => {
     await using project = await BackupTest.create(dialect);
     const password = `p'a"s\\s $(#);%`;
     const name = `u${crypto.randomUUID().slice(0, 8)}`;

@@ -9,7 +9,7 @@ import { TABLE_MAKERS } from "../table-makers.ts";
 import { BackupTest } from "./backup-project.ts";
 
 for (const dialect of DIALECTS) {
-  testWithServer(dialect, `an index of words comes back with its table (${dialect})`, 60_000, async () => {
+  testWithServer(dialect, `an index of words comes back with its table (${dialect})`, 120_000, async () => {
     await using project = await BackupTest.create(dialect);
     const { table, id, text, searchIndex } = createSchemaModule(TABLE_MAKERS[dialect]);
     const notes = table("notes", { id: id(), body: text() }, (t) => [searchIndex("notes_search").on(t.body)]);

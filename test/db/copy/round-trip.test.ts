@@ -115,7 +115,7 @@ function withSameJson(tables: Record<string, unknown[][]>): Record<string, unkno
 testWithServer(
   "mysql",
   "U+0000 and rows without a key go where they can, and sequences and an index of words go on",
-  60_000,
+  120_000,
   async () => {
     await using folder = await TestFolder.create();
     await using mysql = await createTestDatabase("mysql");
@@ -217,7 +217,7 @@ test("a text that isn't UTF-8 is refused, and one with the character that would 
 testWithServer(
   "postgres",
   "what PostgreSQL refuses of the rows is told, and goes on once it is mended",
-  60_000,
+  120_000,
   async () => {
     await using folder = await TestFolder.create();
     await using postgres = await createTestDatabase("postgres");

@@ -341,7 +341,7 @@ for (const moment of ["before", "after"]) {
         true,
       ]);
     },
-    60_000,
+    120_000,
   );
 }
 

@@ -64,7 +64,7 @@ for (const seed of [1, 2, 3]) {
       expect(changed).toEqual(await describeDatabase(fresh, context.dialect));
       expect(changed.length).toBeGreaterThan(0);
     },
-    60_000,
+    120_000,
   );
 }
 

@@ -319,4 +319,4 @@ test("statements, reads, transactions and failures at once come to what they com
     expect([told, tables]).toEqual([told, model.tables]);
     expect([told, integrity]).toEqual([told, [{ integrity_check: "ok" }]]);
   }
-}, 30_000);
+}, 120_000);

@@ -67,7 +67,7 @@ test("after kill -9 under 100 writers every acknowledged write is there, and not
   expect([...kept].filter((id) => id % 2 === 0 && !kept.has(id - 1))).toEqual([]);
   await db.insert(articles).values({});
   await driver.close();
-}, 30_000);
+}, 120_000);
 
 test("on a disk that takes no more at a commit, what is acknowledged is there, and nothing else", async () => {
   await using opened = await Articles.open();
@@ -87,7 +87,7 @@ test("on a disk that takes no more at a commit, what is acknowledged is there, a
   expect(rows.map(({ id }) => id)).toEqual(acknowledged.toSorted((a, b) => a - b));
   expect(await db.execute(sql`select * from pragma_integrity_check`)).toEqual([{ integrity_check: "ok" }]);
   await driver.close();
-}, 30_000);
+}, 120_000);
 
 test("processes that write at once wait for each other, and lose nothing", async () => {
   await using opened = await Articles.open();
@@ -97,7 +97,7 @@ test("processes that write at once wait for each other, and lose nothing", async
   for (let n = 0; n < 100; n += 1) await opened.db.insert(articles).values({});
   expect(await Promise.all([first.exited, second.exited])).toEqual([0, 0]);
   expect(await opened.ids()).toHaveLength(500);
-}, 30_000);
+}, 120_000);
 
 test("a write waits while another process has locked the file, and the event loop goes on", async () => {
   await using opened = await Articles.open();
@@ -125,7 +125,7 @@ test("a write waits while another process has locked the file, and the event loo
   await other.kill();
   await Promise.all(writes);
   expect(settled).toEqual(["first", "second", "third"]);
-}, 30_000);
+}, 120_000);
 
 test("a write fails as busy when another process keeps the file locked", async () => {
   await using opened = await Articles.open({ waitMs: 50 });
@@ -143,7 +143,7 @@ test("a write fails as busy when another process keeps the file locked", async (
   await other.kill();
   await opened.db.insert(articles).values({ id: 2 });
   expect(await opened.ids()).toEqual([2]);
-}, 30_000);
+}, 120_000);
 
 test("migrate() waits for the process that migrates, and its kill -9 leaves no lock", async () => {
   await using opened = await Articles.open();
@@ -162,4 +162,4 @@ test("migrate() waits for the process that migrates, and its kill -9 leaves no l
   await other.kill();
   await migration;
   expect(isMigrated).toBeTrue();
-}, 30_000);
+}, 120_000);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { eq } from "drizzle-orm";
 import { TestApp, type TestAppOptions } from "../../setup.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const SCHEMA = `t.Object({
   currency: t.String({ default: "EUR", pattern: "^[A-Z]{3}$" }),

@@ -22,7 +22,7 @@ import { listLocalPlugins } from "../../../src/plugins/source/local.ts";
 import { type Files, TestFolder } from "../../setup.ts";
 import { filesOf, keep } from "./pinned-plugin.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const KEY = crypto.getRandomValues(new Uint8Array(32));
 const CRM: Files = {

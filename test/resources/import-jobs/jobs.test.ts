@@ -18,11 +18,12 @@ interface Posted {
   readonly body: any;
 }
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** Declares a test for SQLite, PostgreSQL and MySQL. */
 function testWithEach(name: string, run: (dialect: Dialect) => Promise<void>): void {
-  for (const dialect of DIALECTS) testWithServer(dialect, `${name} (${dialect})`, 60_000, () => run(dialect));
+  for (const dialect of DIALECTS)
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, () => run(dialect));
 }
 
 async function post(

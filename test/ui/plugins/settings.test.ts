@@ -5,7 +5,7 @@ import { CookieJar, placeOf, SECURITY } from "../../accounts/browser/browser.ts"
 import { TestApp, type TestAppOptions } from "../../setup.ts";
 import { CheckedPage, testInBrowser } from "../checked-page.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const SCRIPT = "<script>alert(1)</script>";
 const SHOP = {

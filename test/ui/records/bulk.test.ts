@@ -4,7 +4,7 @@ import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { COMPANIES, DEALS, Office, SCRIPT, textOf } from "./office.ts";
 
 // Each of them goes through many pages.
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const CHOSEN = `${DEALS}/~chosen`;
 const EDIT = `${DEALS}/~edit`;

@@ -3,7 +3,7 @@ import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { Office, SCRIPT, textOf } from "./office.ts";
 
 // Each of them goes through many pages.
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 const COMPANY = "/ui/records/crm/companies/1";
 const RUN = `

@@ -5,7 +5,7 @@ import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { Office, SCRIPT, textOf } from "./office.ts";
 
 // Each of them goes through many pages.
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 const PAPERS = "/ui/records/crm/papers";
 const PDF = "%PDF-1.7\n%%EOF\n";

@@ -4,7 +4,7 @@ import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { Office, SCRIPT } from "./office.ts";
 
 // Each of them goes through many pages.
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 interface Found {
   readonly label: string;

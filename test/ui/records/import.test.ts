@@ -4,7 +4,7 @@ import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { COMPANIES, DEALS, Office, SCRIPT, textOf } from "./office.ts";
 
 // Each of them goes through many pages.
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 const IMPORT = `${COMPANIES}/~import`;
 const CSV = `Company,city,Remarks\nBolt,Oslo,x\n,Rome,y\n"${SCRIPT.replaceAll('"', '""')}",Bonn,z\n`;

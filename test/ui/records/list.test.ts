@@ -4,7 +4,7 @@ import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { COMPANIES, DEALS, Office, rowsOf, SCRIPT, textOf } from "./office.ts";
 
 // Each of them goes through many pages.
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 test("the list of a resource shows its rows by kind, and those that they refer to by their titles", async () => {
   await using office = await Office.open();

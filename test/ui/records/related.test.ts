@@ -3,7 +3,7 @@ import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { COMPANIES, DEALS, Office, SCRIPT, textOf } from "./office.ts";
 
 // Each of them goes through many pages.
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 function plain(value: string): string {
   return value

@@ -6,7 +6,7 @@ import { TestApp } from "../../setup.ts";
 import { DEALS, Office, rowsOf, textOf } from "./office.ts";
 
 // Each of them goes through many pages.
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 const PROJECT = join(import.meta.dir, "../../..");
 const toRun = (admin: string) => `
@@ -73,7 +73,7 @@ test("what a resource names and there isn't is refused with what was meant", asy
     expect(JSON.stringify(body)).toContain(message ?? "");
     expect(body.state).toBe("failed");
   }
-}, 30_000);
+}, 120_000);
 
 test("each picture that may be named is one of the component", async () => {
   const icons = await Bun.file(join(PROJECT, "templates/components/icon.html")).text();

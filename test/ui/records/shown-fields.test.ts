@@ -5,7 +5,7 @@ import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { Office, textOf } from "./office.ts";
 
 // Each of them goes through many pages.
-setDefaultTimeout(20_000);
+setDefaultTimeout(120_000);
 
 const CONTACTS = "/ui/records/crm/contacts";
 const toRun = (admin: string) => `
@@ -41,7 +41,7 @@ test("what a field is shown by and there isn't is refused with what was meant", 
     expect(JSON.stringify(body)).toContain(message ?? "");
     expect(body.state).toBe("failed");
   }
-}, 60_000);
+}, 120_000);
 
 test("a field that depends on what the form doesn't have is shown by the row", async () => {
   await using office = await Office.open({ run: toRun(SHOW) });

@@ -3,7 +3,7 @@ import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { DEALS, Office, SCRIPT, textOf } from "./office.ts";
 
 // Each of them goes through many pages.
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const SUMS = `${DEALS}/~summary`;
 

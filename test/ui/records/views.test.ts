@@ -4,7 +4,7 @@ import { CheckedPage, testInBrowser } from "../checked-page.ts";
 import { DEALS, Office, rowsOf, SCRIPT, textOf } from "./office.ts";
 
 // Each of them goes through many pages.
-setDefaultTimeout(30_000);
+setDefaultTimeout(120_000);
 
 const API = "/system/resources/crm.deals/views";
 const VIEWS = `${DEALS}/~views`;

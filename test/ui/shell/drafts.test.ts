@@ -3,7 +3,7 @@ import { CookieJar, PASSWORD, placeOf, SECURITY } from "../../accounts/browser/b
 import { TestApp } from "../../setup.ts";
 import { CheckedPage, testInBrowser } from "../checked-page.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const SCRIPT = `"><script>alert(1)</script>`;
 const KEYS = "/ui/account/api-keys";

@@ -3,7 +3,7 @@ import { CookieJar, SECURITY } from "../../accounts/browser/browser.ts";
 import { TestApp } from "../../setup.ts";
 import { CheckedPage, testInBrowser } from "../checked-page.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const SHOP = {
   "shop/plugin.json": { name: "shop", version: "1.0.0" },

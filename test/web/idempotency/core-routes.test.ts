@@ -51,7 +51,7 @@ for (const dialect of DIALECTS) {
   testWithServer(
     dialect,
     `what makes something in xcore makes it once with a key, secrets too (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using started = await start(dialect);
       const { db, tables, postTwice } = started;
@@ -87,7 +87,7 @@ for (const dialect of DIALECTS) {
   testWithServer(
     dialect,
     `a plugin that is added with a key is fetched once (${dialect})`,
-    60_000,
+    120_000,
     async () => {
       await using started = await start(dialect);
       const name = `r${crypto.randomUUID().replaceAll("-", "")}`;
@@ -108,7 +108,7 @@ export default createRouter();`;
   testWithServer(
     dialect,
     `what refuses an API key with a key is asked again, and stays counted (${dialect})`,
-    30_000,
+    120_000,
     async () => {
       await using started = await start(dialect);
       const wrong = { name: "Reports", permissions: [], current_password: "wrong horse" };
@@ -125,7 +125,7 @@ export default createRouter();`;
   );
 }
 
-testWithServer("sqlite", "what is kept of a request doesn't tell what was in it", 30_000, async () => {
+testWithServer("sqlite", "what is kept of a request doesn't tell what was in it", 120_000, async () => {
   const user = { email: "clerk@example.com", password: PASSWORD };
   const fingerprints = [];
   for (const _ of [1, 2]) {
@@ -144,7 +144,7 @@ testWithServer("sqlite", "what is kept of a request doesn't tell what was in it"
 testWithServer(
   "sqlite",
   "every route of xcore that makes something says that it takes a key",
-  30_000,
+  120_000,
   async () => {
     await using started = await start("sqlite");
     const { body } = await started.app.get("/openapi.json");

@@ -119,7 +119,7 @@ type Started = Awaited<ReturnType<typeof start>>;
 
 for (const dialect of DIALECTS) {
   const test = (name: string, run: (started: Started) => Promise<void>): void =>
-    testWithServer(dialect, `${name} (${dialect})`, 30_000, async () => {
+    testWithServer(dialect, `${name} (${dialect})`, 120_000, async () => {
       await using started = await start(dialect);
       await run(started);
     });
@@ -328,7 +328,7 @@ for (const dialect of DIALECTS) {
 testWithServer(
   "sqlite",
   "the API documentation has the header, and a plain Elysia is refused",
-  30_000,
+  120_000,
   async () => {
     await using database = await createTestDatabase("sqlite");
     const plain = `import { Elysia } from "elysia";

@@ -185,4 +185,4 @@ test("renewed files are taken without a refused connection, a failed request or 
   await events?.cancel();
   early.close();
   late.close();
-}, 60_000);
+}, 120_000);

@@ -4,7 +4,7 @@ import { plugin, TestApp } from "../../setup.ts";
 import { TYPES, TYPES_PLUGIN } from "./every-type.ts";
 import { findFaults } from "./validity.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const OPERATION = { responses: { 200: { description: "Done" } } };
 
