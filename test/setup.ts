@@ -1,4 +1,5 @@
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type App, createApp } from "../src/app/app.ts";
 import { type KnownTestUser as TestUser, TestUsers } from "../src/testing/users.ts";
@@ -30,14 +31,14 @@ export class TestFolder implements AsyncDisposable {
     return folder;
   }
 
-  /** Writes files, each in one step, as editors that save safely do. */
+  /** Writes files, each in one step, as editors that save safely do; a server of this process sees all of them or none. */
   async write(files: Files): Promise<void> {
     for (const [name, content] of Object.entries(files)) {
       const file = join(this.path, name);
-      await mkdir(dirname(file), { recursive: true });
+      mkdirSync(dirname(file), { recursive: true });
       const text = typeof content === "string" ? content : JSON.stringify(content);
-      await writeFile(`${file}.saving~`, text);
-      await rename(`${file}.saving~`, file);
+      writeFileSync(`${file}.saving~`, text);
+      renameSync(`${file}.saving~`, file);
     }
   }
 
