@@ -69,14 +69,22 @@ test("bun --hot swaps the app when a source changes, and no request fails meanwh
 test("bun --hot leaves no watcher, socket or listener behind when a source changes", async () => {
   await using folder = await copyProject();
   await using server = await XcoreServer.start(folder, HOT);
+  const list = async () => ({ handles: await listHandles(server.pid), listeners: await listenersOf(server) });
+  let version = 0;
+  const swap = () => server.after(() => saveVersion(folder, `9.0.${version++}`), /is disposed of/);
   // The first swap counts as warm-up: Bun opens some files when it first reads sources again.
-  await server.after(() => saveVersion(folder, "9.0.0"), /is disposed of/);
-  const before = { handles: await listHandles(server.pid), listeners: await listenersOf(server) };
-  for (let round = 1; round <= 5; round++) {
-    await server.after(() => saveVersion(folder, `9.0.${round}`), /is disposed of/);
+  await swap();
+  let before = await list();
+  let after = before;
+  // Sources that are first needed meanwhile, and watched from then on, are so once; what is left behind is so each time.
+  for (let attempt = 0; attempt < 3; attempt++) {
+    before = after;
+    for (let round = 0; round < 5; round++) await swap();
+    after = await list();
+    if (Bun.deepEquals(before, after)) break;
   }
-  expect(await versionOf(server)).toBe("9.0.5");
-  expect({ handles: await listHandles(server.pid), listeners: await listenersOf(server) }).toEqual(before);
+  expect(await versionOf(server)).toBe(`9.0.${version - 1}`);
+  expect(after).toEqual(before);
   server.kill("SIGTERM");
   expect(await server.exited).toBe(0);
   expect(server.output.match(/"msg":"stopping"/g)).toHaveLength(1);
