@@ -17,6 +17,8 @@ export interface CacheParts {
   readonly inspects?: boolean;
   /** By which instances tell each other of changes. @default null */
   readonly feed?: ChangeFeed | null;
+  /** How long an answer of the cache's server is waited for, in ms. @default 250: nobody is held up who can do without */
+  readonly timeoutMs?: number;
 }
 
 const TABLES = "tables";

@@ -2,6 +2,7 @@ import { Command } from "commander";
 import type { Logger } from "pino";
 import { clearCaches, createCache, hasOtherCaches } from "../app/cache.ts";
 import { askForCache, clearCache } from "../app/command-channel.ts";
+import { COMMAND_WAIT_MS } from "../app/cluster.ts";
 import type { AppCache } from "../cache/cache.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { fail } from "../cache/flights.ts";
@@ -90,7 +91,11 @@ async function withCache<T>(loaded: LoadedConfig, work: (cache: AppCache) => Pro
       "Cannot ask the cache: it is in the memory of the server, and none runs for this project",
     );
   }
-  const cache = createCache(loaded, { log: await createSilentLog(), database: null });
+  const cache = createCache(loaded, {
+    log: await createSilentLog(),
+    database: null,
+    timeoutMs: COMMAND_WAIT_MS,
+  });
   try {
     return await work(cache);
   } finally {

@@ -244,6 +244,10 @@ testWithProgram("redis-server", "xcore doctor asks Redis, and shows no password"
   await using folder = await TestFolder.create({ "config.json": SERVER });
   const env = { REDIS_URL: redis.url, XCORE_CACHE__BACKEND: "redis" };
   expect((await examine(folder, { env })).wrong).toEqual([]);
+  const client = new Bun.RedisClient(redis.url);
+  await client.send("CLIENT", ["PAUSE", "3000"]);
+  expect((await examine(folder, { env })).wrong).toEqual([]);
+  client.close();
   await redis.kill();
   const away = await examine(folder, { env });
   expect(away.wrong).toEqual([

@@ -1,6 +1,7 @@
 import { pino } from "pino";
 import { createCache } from "../../app/cache.ts";
 import { askRunningServer } from "../../app/command-channel.ts";
+import { COMMAND_WAIT_MS } from "../../app/cluster.ts";
 import { type Address, findListenFailure } from "../../app/failure-text.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import { examineAcme, examineCertificate, findRedirectAddress } from "../../web/https/https.ts";
@@ -50,7 +51,8 @@ export async function checkCache(loaded: LoadedConfig): Promise<Finding[]> {
   if (backend === "memory") return [ok("cache", "in the memory of the server")];
   const advice = `see that it runs, and that ${backend === "redis" ? "redis.url" : "cache"} in config.json has its address; until then nothing is cached`;
   try {
-    const cache = createCache(loaded, { log: pino({ level: "silent" }), database: null });
+    const parts = { log: pino({ level: "silent" }), database: null, timeoutMs: COMMAND_WAIT_MS };
+    const cache = createCache(loaded, parts);
     try {
       const { available } = await cache.stats();
       return [
