@@ -89,11 +89,14 @@ export class Acme {
     this.#schedule(0);
   }
 
-  /** Tries again now what has failed, unless the authority has said when. */
-  async retry(): Promise<void> {
-    const attempts = await this.#state.readAttempts();
-    if (attempts !== null) await this.#state.writeAttempts({ ...attempts, next_at: attempts.limited_until });
-    this.#schedule(0);
+  /** Tries again what has failed, unless the authority has said when: now, or as soon as what is under way has failed too. */
+  retry(): void {
+    this.#enqueue(async () => {
+      const attempts = await this.#state.readAttempts();
+      if (attempts !== null)
+        await this.#state.writeAttempts({ ...attempts, next_at: attempts.limited_until });
+      return 0;
+    });
   }
 
   stop(): void {
@@ -115,36 +118,41 @@ export class Acme {
     clearTimeout(this.#timer ?? undefined);
     if (this.#isStopped) return;
     this.#timer = setTimeout(
-      () => {
-        this.#running = this.#running.then(async () => this.#schedule(await this.#look()));
-      },
+      () => this.#enqueue(() => this.#look()),
       Math.min(Math.max(ms, 0), LONGEST_MS),
     ).unref();
   }
 
+  /** Runs what returns when to look again, in ms, once all before it has ended: none changes what another goes by. */
+  #enqueue(work: () => Promise<number>): void {
+    this.#running = this.#running.then(async () => {
+      try {
+        this.#schedule(await work());
+      } catch (error) {
+        this.#options.log.error({ err: error }, "the certificate can't be renewed");
+        this.#schedule(FIRST_RETRY_MS);
+      }
+    });
+  }
+
   /** Gets a certificate if it is time to; returns when to look again, in ms. */
   async #look(): Promise<number> {
+    const now = Date.now();
+    const attempts = await this.#attempts();
+    const dueInMs = this.#dueAt(await this.#current()) - now;
+    if (dueInMs > 0) return dueInMs;
+    if (await this.#takeOthers()) return 0;
+    const waitMs = (attempts?.next_at ?? 0) - now;
+    if (waitMs > 0) return this.#options.instances === null ? waitMs : Math.min(waitMs, OTHERS_MS);
+    const leave = await this.#take();
+    if (leave === null) return OTHERS_MS;
     try {
-      const now = Date.now();
-      const attempts = await this.#attempts();
-      const dueInMs = this.#dueAt(await this.#current()) - now;
-      if (dueInMs > 0) return dueInMs;
-      if (await this.#takeOthers()) return 0;
-      const waitMs = (attempts?.next_at ?? 0) - now;
-      if (waitMs > 0) return this.#options.instances === null ? waitMs : Math.min(waitMs, OTHERS_MS);
-      const leave = await this.#take();
-      if (leave === null) return OTHERS_MS;
-      try {
-        // Another process may have got one meanwhile.
-        if (this.#dueAt(await this.#current()) <= now) await this.#order(attempts?.failures ?? 0);
-      } finally {
-        await leave();
-      }
-      return 0;
-    } catch (error) {
-      this.#options.log.error({ err: error }, "the certificate can't be renewed");
-      return FIRST_RETRY_MS;
+      // Another process may have got one meanwhile.
+      if (this.#dueAt(await this.#current()) <= now) await this.#order(attempts?.failures ?? 0);
+    } finally {
+      await leave();
     }
+    return 0;
   }
 
   async #order(failures: number): Promise<void> {

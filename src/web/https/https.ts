@@ -138,7 +138,8 @@ export class Https {
 
   /** Looks whether there is another certificate, and takes it. */
   async check(): Promise<void> {
-    await Promise.all([this.#files.check(), this.#acme?.retry()]);
+    this.#acme?.retry();
+    await this.#files.check();
   }
 
   stop(): void {

@@ -80,6 +80,29 @@ test("an authority whose answers lead nowhere isn't asked without end", async ()
   expect(authority.requests).toBeLessThan(100);
 });
 
+test("who wants another try while one is under way gets it as soon as that has failed", async () => {
+  let tries = 0;
+  const again = Promise.withResolvers<void>();
+  await using folder = await TestFolder.create();
+  using authority = Bun.serve({
+    hostname: "127.0.0.1",
+    port: 0,
+    fetch() {
+      tries += 1;
+      if (tries === 1) acme.retry();
+      else again.resolve();
+      return Response.json({ detail: "no" }, { status: 403 });
+    },
+  });
+  const directory = new URL("/directory", authority.url).href;
+  const settings = { domains: DOMAINS, email: "a@example.com", directory, external_account: null };
+  const log = pino({ level: "silent" });
+  const acme = await Acme.open({ settings, folder: folder.path, log, instances: null });
+  acme.start();
+  await again.promise;
+  acme.stop();
+});
+
 test("what an authority issues takes the place of a certificate only where it can be used", async () => {
   const [good, issued] = [await makeIssued({ names: DOMAINS, days: 90, left: 10 }), { names: DOMAINS }];
   const run = async (script: Script): Promise<{ said: string; kept: string }> => {
