@@ -198,8 +198,9 @@ export abstract class GuardedConnection<Client extends object> {
     const client = this.create((lost, reason) => this.#lose(lost, toReason(reason)));
     try {
       const prepared = this.#prepare(client);
-      if ((await within(prepared, CONNECT_MS)) === LATE) {
-        throw new Error(`it didn't answer within ${CONNECT_MS} ms`);
+      const limitMs = Math.max(CONNECT_MS, this.#timeoutMs);
+      if ((await within(prepared, limitMs)) === LATE) {
+        throw new Error(`it didn't answer within ${limitMs} ms`);
       }
       if (!this.isOpen(client) || this.#isClosed) throw new Error("the connection was lost at once");
     } catch (error) {
