@@ -7,6 +7,9 @@ const UNLIMITED = {
   XCORE_SERVER__RATE_LIMIT__AUTHENTICATED_PER_MINUTE: "1000000",
 };
 
+/** Less than a test has in all: who waits in vain says what the server wrote instead. */
+const WAIT_MS = 100_000;
+
 export interface RunOptions {
   /** The program and its first arguments. @default what xcore-command.ts says */
   readonly command?: readonly string[];
@@ -90,18 +93,25 @@ export class XcoreServer implements AsyncDisposable {
     return this.waitFor(pattern, from);
   }
 
-  /** Resolves with the first match in the output; fails when the process ends before. */
+  /** Resolves with the first match in the output; fails when the process ends before, or writes none in time. */
   async waitFor(pattern: RegExp, from = 0): Promise<RegExpExecArray> {
-    for (;;) {
-      const match = pattern.exec(this.output.slice(from));
-      if (match !== null) return match;
-      const { promise, resolve } = Promise.withResolvers<"more">();
-      const more = (): void => resolve("more");
-      this.#waiting.add(more);
-      const event = await Promise.race([promise, this.exited]);
-      this.#waiting.delete(more);
-      if (event === "more" || pattern.test(this.output.slice(from))) continue;
-      throw new Error(`Cannot find ${pattern}: the process ended with ${event} after\n${this.output}`);
+    const late = Promise.withResolvers<"late">();
+    const timer = setTimeout(() => late.resolve("late"), WAIT_MS);
+    try {
+      for (;;) {
+        const match = pattern.exec(this.output.slice(from));
+        if (match !== null) return match;
+        const { promise, resolve } = Promise.withResolvers<"more">();
+        const more = (): void => resolve("more");
+        this.#waiting.add(more);
+        const event = await Promise.race([promise, this.exited, late.promise]);
+        this.#waiting.delete(more);
+        if (event === "more" || pattern.test(this.output.slice(from))) continue;
+        const what = event === "late" ? `after ${WAIT_MS / 1000} s` : `the process ended with ${event}`;
+        throw new Error(`Cannot find ${pattern}: ${what}; it wrote\n${this.output}`);
+      }
+    } finally {
+      clearTimeout(timer);
     }
   }
 
