@@ -59,18 +59,33 @@ export function createCache(
   return made;
 }
 
+/**
+ * Builds the cache for a command that looks at it: it writes no log, and waits for an answer, which is all that it is there for.
+ *
+ * @throws AppError config_invalid for a backend without its server
+ */
+export async function createCommandCache(loaded: LoadedConfig): Promise<AppCache> {
+  return createCache(loaded, { log: await createSilentLog(), database: null, timeoutMs: COMMAND_WAIT_MS });
+}
+
 /** Whether each process has a cache of its own, and is told what is cleared in another. */
 export function hasOtherCaches({ config: { cache, redis } }: LoadedConfig): boolean {
   return cache.backend === "memory" && redis.url !== null;
 }
 
-/** Has all processes delete what matches from caches of their own; returns false while Redis is away. */
-export async function clearCaches(loaded: LoadedConfig, pattern: string, log: Logger): Promise<boolean> {
-  const feed = await createChangeFeed(loaded, log);
+/** Has all processes delete what matches from caches of their own, for a command; returns false while Redis is away. */
+export async function clearCaches(loaded: LoadedConfig, pattern: string): Promise<boolean> {
+  const feed = await createChangeFeed(loaded, await createSilentLog());
   feed?.publish(CLEARED, pattern);
   return (await feed?.close(COMMAND_WAIT_MS)) ?? false;
 }
 
 function isNames(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((name) => typeof name === "string");
+}
+
+/** What goes wrong is answered. */
+async function createSilentLog(): Promise<Logger> {
+  const { pino } = await import("pino");
+  return pino({ level: "silent" });
 }

@@ -1,9 +1,8 @@
-import { pino } from "pino";
 import { assertSchedule } from "../backups/schedule.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { toRedisJobs } from "../jobs/backends.ts";
 import { examineCertificate } from "../web/https/https.ts";
-import { createCache } from "./cache.ts";
+import { createCommandCache } from "./cache.ts";
 
 /**
  * Lists what a start would refuse of a configuration whose keys and types are right: files that can't be used, expressions
@@ -13,7 +12,7 @@ export async function findRefusals(loaded: LoadedConfig): Promise<string[]> {
   const attempts: (() => unknown)[] = [
     () => examineCertificate(loaded),
     () => assertSchedule(loaded),
-    () => createCache(loaded, { log: pino({ level: "silent" }), database: null }).close(),
+    async () => (await createCommandCache(loaded)).close(),
     () => toRedisJobs(loaded.config),
   ];
   const refusals = await Promise.all(attempts.map(refusalOf));

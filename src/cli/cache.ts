@@ -1,8 +1,6 @@
 import { Command } from "commander";
-import type { Logger } from "pino";
-import { clearCaches, createCache, hasOtherCaches } from "../app/cache.ts";
+import { clearCaches, createCommandCache, hasOtherCaches } from "../app/cache.ts";
 import { askForCache, clearCache } from "../app/command-channel.ts";
-import { COMMAND_WAIT_MS } from "../app/cluster.ts";
 import type { AppCache } from "../cache/cache.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { fail } from "../cache/flights.ts";
@@ -51,7 +49,7 @@ async function clearAlone(
   pattern: string,
 ): Promise<{ readonly deleted: number | null }> {
   if (!hasOtherCaches(loaded)) return { deleted: await withCache(loaded, (cache) => clear(cache, pattern)) };
-  if (await clearCaches(loaded, pattern, await createSilentLog())) return { deleted: null };
+  if (await clearCaches(loaded, pattern)) return { deleted: null };
   throw fail("cache_unavailable", "Cannot clear the cache of the instances: Redis doesn't answer");
 }
 
@@ -91,20 +89,10 @@ async function withCache<T>(loaded: LoadedConfig, work: (cache: AppCache) => Pro
       "Cannot ask the cache: it is in the memory of the server, and none runs for this project",
     );
   }
-  const cache = createCache(loaded, {
-    log: await createSilentLog(),
-    database: null,
-    timeoutMs: COMMAND_WAIT_MS,
-  });
+  const cache = await createCommandCache(loaded);
   try {
     return await work(cache);
   } finally {
     cache.close();
   }
-}
-
-/** What goes wrong is answered. */
-async function createSilentLog(): Promise<Logger> {
-  const { pino } = await import("pino");
-  return pino({ level: "silent" });
 }

@@ -1,7 +1,5 @@
-import { pino } from "pino";
-import { createCache } from "../../app/cache.ts";
+import { createCommandCache } from "../../app/cache.ts";
 import { askRunningServer } from "../../app/command-channel.ts";
-import { COMMAND_WAIT_MS } from "../../app/cluster.ts";
 import { type Address, findListenFailure } from "../../app/failure-text.ts";
 import type { LoadedConfig } from "../../config/load.ts";
 import { examineAcme, examineCertificate, findRedirectAddress } from "../../web/https/https.ts";
@@ -51,8 +49,7 @@ export async function checkCache(loaded: LoadedConfig): Promise<Finding[]> {
   if (backend === "memory") return [ok("cache", "in the memory of the server")];
   const advice = `see that it runs, and that ${backend === "redis" ? "redis.url" : "cache"} in config.json has its address; until then nothing is cached`;
   try {
-    const parts = { log: pino({ level: "silent" }), database: null, timeoutMs: COMMAND_WAIT_MS };
-    const cache = createCache(loaded, parts);
+    const cache = await createCommandCache(loaded);
     try {
       const { available } = await cache.stats();
       return [
